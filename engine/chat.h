@@ -1,0 +1,56 @@
+/* chat.h - roles and turns to token ids.
+ *
+ * A model's chat template is a program in a file from strangers: it is never executed. Instead the
+ * few formats below are written here in C, and a template is recognised by what it says (its
+ * special tokens and default system message). Special tokens are pushed by id; a message's content
+ * is encoded as plain text, so "<|im_end|>" typed by a user, or quoted by one persona from another,
+ * stays text. Rendering equals transformers' apply_chat_template, default system message
+ * included; an instruction takes the system message's place.
+ */
+#ifndef ENGINE_CHAT_H
+#define ENGINE_CHAT_H
+
+#include "tokenizer.h"
+
+typedef struct chat_format chat_format;
+
+typedef enum chat_role { CHAT_SYSTEM, CHAT_USER, CHAT_ASSISTANT } chat_role;
+
+typedef struct chat_message {
+    chat_role role;
+    const char *text;
+    size_t len;
+} chat_message;
+
+/* Recognises the checkpoint's template, or takes the format named by `name` (NULL = recognise).
+ * *out = NULL and 0 when the model has no template and none was named. ERROR_LOAD for a template
+ * that is not known (the message lists the known names and the option) or that lacks its special
+ * tokens; ERROR_USAGE for an unknown name. Caller owns *out; `t` must outlive it. */
+int chat_open(const checkpoint *c, const tokenizer *t, const char *name, chat_format **out,
+              error *err);
+void chat_close(chat_format *f); /* NULL ok */
+
+const char *chat_name(const chat_format *f); /* "chatml" */
+const char *chat_names(void);                /* "chatml, llama3, mistral, ..." */
+bool chat_can_think(const chat_format *f);
+
+/* Appends the whole conversation; messages[0] may be a system message (an instruction), otherwise
+ * the template's default system message is rendered. With open_reply the header of the assistant's
+ * answer follows (add_generation_prompt). think: a thinking model's thought is left open, else it
+ * is closed at once as its template does with enable_thinking = false. */
+int chat_render(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
+                bool think, tokens *out, error *err);
+
+/* Pieces of the same rendering for a session that grows: what closes an answer that was generated
+ * without its end token, and one further message. chat_render(all) == the concatenation. */
+int chat_close_reply(const chat_format *f, tokens *out, error *err);
+int chat_append(const chat_format *f, const chat_message *message, tokens *out, error *err);
+int chat_open_reply(const chat_format *f, bool think, tokens *out, error *err);
+
+/* True for ids that end an answer in this format. */
+bool chat_is_end(const chat_format *f, int id);
+/* Thinking: the id that ends a thought, or -1; the tokens that close one by force. */
+int chat_think_end(const chat_format *f);
+int chat_close_thought(const chat_format *f, tokens *out, error *err);
+
+#endif

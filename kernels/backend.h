@@ -1,0 +1,205 @@
+/* backend.h - the op contract between one layer loop and the device that runs it.
+ *
+ * engine/forward.c says what a layer computes; a backend says how. Every op_* call only
+ * enqueues: it returns nothing, never waits for the device, and never reads a device value back to the host, so a CUDA backend can
+ * capture a whole step as one graph. The first failure is kept inside the backend and reported by
+ * backend_sync(). (The CPU backend happens to run each op at once.)
+ *
+ * Shapes are [rows, cols], row-major; activations are f32. In every op `n` is the number of batch
+ * rows in use: one row is one token of some session. All rows are independent, and a row's result
+ * never depends on how many others there are, on the thread count, or on the chunk it came in:
+ * this is what makes a lockstep pass bit-equal to a solo one. An op's output may not overlap its
+ * inputs unless the comment says "in place".
+ *
+ * One arithmetic definition per weight type (kernels/cpu/dot.h) holds at every ISA level.
+ *
+ * Plain C, also included by .cu files.
+ */
+#ifndef KERNELS_BACKEND_H
+#define KERNELS_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "quant.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct backend backend; /* one device and its worker threads */
+typedef struct tensor tensor;   /* [rows, cols] of one dtype in the backend's memory */
+
+enum { KV_PAGE = 64 }; /* positions in one page of the KV cache */
+
+/* ---- opening ---------------------------------------------------------------------------- */
+
+typedef struct backend_options {
+    const char *name; /* "auto", "cpu", "cuda" */
+    const char *isa;  /* "auto", "baseline", "avx2" */
+    int threads;      /* 0 = physical cores */
+} backend_options;
+
+/* Caller owns. Errors: unknown name or ISA (ERROR_USAGE), not available here (ERROR_RUN). */
+backend *backend_open(const backend_options *options, error *err);
+void backend_close(backend *b);             /* NULL ok; its tensors must be freed first */
+const char *backend_isa(const backend *b);  /* "baseline" or "avx2": the bytes depend on it */
+const char *backend_name(const backend *b); /* "cpu" */
+int backend_threads(const backend *b);
+
+/* Physical cores this process may run on, at least 1. */
+int backend_physical_cores(void);
+
+/* Waits for everything enqueued; reports and clears the first failure. 0 or -1. */
+int backend_sync(backend *b, error *err);
+
+/* A plain read of `bytes` of host memory by every thread, for the bandwidth figure of `bench`:
+ * returns seconds taken by one sweep. */
+double backend_read_seconds(backend *b, const void *host, size_t bytes);
+
+/* ---- tensors ---------------------------------------------------------------------------- */
+
+/* Zeroed memory of the backend's own. Caller frees. */
+tensor *tensor_new(backend *b, dtype type, size_t rows, size_t cols, error *err);
+/* Weights that already lie in host memory (a mapped file): the CPU borrows the bytes, which must
+ * outlive the tensor; another device copies them. `host` needs no alignment. Caller frees. */
+tensor *tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void *host, error *err);
+void tensor_free(tensor *t); /* NULL ok */
+dtype tensor_type(const tensor *t);
+size_t tensor_rows(const tensor *t);
+size_t tensor_cols(const tensor *t);
+/* Enqueued copy of rows [row, row + rows) from or to host memory; tensor_read needs backend_sync
+ * before dst may be looked at. */
+void tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src);
+void tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst);
+
+/* ---- the batch: what differs from row to row ---------------------------------------------- */
+
+/* How one layer routes the tokens of one program: the compiled, per-layer form of a router
+ * program. The plain model is {k, trained_k = k, norm_width = k, tail_gain 1, strength 1} with NULL
+ * tables. Steps are numbered as in the pipeline that router.h documents. */
+typedef struct route_rule {
+    int k;                  /* experts called: 1..experts */
+    int trained_k;          /* ranks beyond it are multiplied by tail_gain */
+    int norm_width;         /* >= k; denominator = the first norm_width ranks */
+    int adaptive_min;       /* 0 = off */
+    float tail_gain;        /* 1 = off */
+    float adaptive_ratio;   /* drop rank i > min with p_i < ratio * p_0 */
+    float strength;         /* factor on the gates of `named` experts; 1 = off */
+    const float *bias;      /* [experts] added for selection only, or NULL */
+    const uint8_t *allowed; /* [experts] 1 = may run, or NULL = all; at least k are 1 */
+    const uint8_t *named;   /* [experts] 1 = named by the program, or NULL */
+} route_rule;
+
+/* One batch row. Pointers are borrowed until backend_sync(). */
+typedef struct batch_row {
+    int position;            /* 0-based place on its session's timeline */
+    void *const *pages;      /* kv pages of the session, page i holds positions [64i, 64i+64) */
+    const route_rule *rules; /* [layers] */
+} batch_row;
+
+/* The KV geometry that every page of a backend's sessions shares. A page holds, for each layer,
+ * keys [kv_heads][KV_PAGE][head_dim] then values of the same shape, in `type` (F32, F16, Q8_0;
+ * Q8_0 needs head_dim % 32 == 0). */
+typedef struct kv_layout {
+    int layers, kv_heads, head_dim;
+    dtype type;
+} kv_layout;
+
+size_t kv_page_bytes(const kv_layout *layout);
+void *kv_page_new(backend *b, const kv_layout *layout, error *err); /* contents undefined */
+void kv_page_free(backend *b, void *page);                          /* NULL ok */
+void kv_page_copy(backend *b, const kv_layout *layout, void *to, const void *from);
+
+/* Sets the rows that the following ops work on and, for RoPE, the cosines and sines
+ * [n, rotary_dim/2]. Host arrays are borrowed until backend_sync(). */
+void op_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
+              const float *cosines, const float *sines);
+
+/* ---- ops ---------------------------------------------------------------------------------- */
+
+/* out[i,:] = scale * table[ids[i],:], dequantised. ids: host, validated by the caller. */
+void op_embed(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);
+
+/* out[i,:] = x[i,:] / sqrt(mean(x[i,:]^2) + eps) * weight. In place ok. weight: f32 [1, cols]. */
+void op_rmsnorm(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps, int n);
+
+/* The same over each head of x [n, heads*head_dim], in place; weight f32 [1, head_dim]. */
+void op_head_rmsnorm(backend *b, tensor *x, const tensor *weight, int heads, int head_dim,
+                     float eps, int n);
+
+/* out[i,:] = weight [out_cols, x_cols] * x[i,:] (+ bias). Several products may share one input:
+ * x is quantised once and the products run as one parallel region. bias: f32 [1, out_cols]/NULL. */
+typedef struct product {
+    tensor *out;
+    const tensor *weight;
+    const tensor *bias;
+} product;
+void op_matmul(backend *b, const product *products, int count, const tensor *x, int n);
+
+/* out[i,:] = silu(gate * x[i,:]) * (up * x[i,:]); gate, up: weights [ffn, x_cols]. */
+void op_matmul_swiglu(backend *b, tensor *out, const tensor *gate, const tensor *up,
+                      const tensor *x, int n);
+
+/* Rotates the first rotary_dim elements of each head, in place. pairs = false: element j with j +
+ * rotary_dim/2 (Hugging Face order); true: 2j with 2j+1 (llama-architecture GGUF order). */
+void op_rope(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, bool pairs, int n);
+
+/* Stores k, v [n, kv_heads*head_dim] at each row's position in its page of `layer`. */
+void op_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n);
+
+/* Causal grouped-query attention of q [n, heads*head_dim] over positions 0..position of each row's
+ * session, pages in ascending order (online softmax, one page is one chunk). */
+void op_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+                  int n);
+
+/* x += scale * y, in place. */
+void op_add(backend *b, tensor *x, const tensor *y, float scale, int n);
+/* x *= scale, in place. */
+void op_scale(backend *b, tensor *x, float scale, int n);
+/* y[i,:] *= sigmoid(weight . x[i,:]), in place; weight f32 [1, x_cols]: the shared expert's gate. */
+void op_sigmoid_gate(backend *b, tensor *y, const tensor *weight, const tensor *x, int n);
+/* out[j,:] = x[rows[j],:] for j < n. rows: host. */
+void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n);
+
+/* ---- mixture of experts ------------------------------------------------------------------- */
+
+/* The routed experts of one layer; each is its own [ffn, width] / [width, ffn] tensors, so that
+ * experts from other files can be appended. Pointers are borrowed. */
+typedef struct expert_bank {
+    int count;
+    const tensor *const *gate; /* [count] of [ffn, width] */
+    const tensor *const *up;   /* [count] of [ffn, width] */
+    const tensor *const *down; /* [count] of [width, ffn] */
+} expert_bank;
+
+/* What the router chose for each row: ids[i, slot] in rank order, -1 for an empty slot; gates;
+ * banned[i] = softmax mass of experts the program bans. slots = the largest k of any program. */
+typedef struct routes {
+    int slots;
+    int32_t *ids;   /* [max_rows, slots] device memory, from routes_new */
+    float *gates;   /* [max_rows, slots] */
+    float *banned;  /* [max_rows] */
+    float *margin;  /* [max_rows] selection score of the last chosen minus the first not chosen */
+    float *entropy; /* [max_rows] of the allowed softmax, nats */
+} routes;
+routes *routes_new(backend *b, int max_rows, int slots, error *err);
+void routes_free(backend *b, routes *r); /* NULL ok */
+
+/* Chooses experts from router logits z [n, experts] with rules[layer] of each row.
+ * renormalise: the model divides the gates by their sum (norm_topk_prob). */
+void op_route(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n);
+/* Enqueued copy of the n rows of a layer's routes to host memory (arrays as in routes). */
+void routes_read(backend *b, const routes *r, int n, routes *host);
+
+/* out[i,:] = sum over slots, in rank order, of gate * expert(x[i,:]); each distinct expert of the
+ * batch is visited once, with all the rows that chose it. */
+void op_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
+                int n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
