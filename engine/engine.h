@@ -83,8 +83,9 @@ int session_token(const session *s, int position);
 void session_rewind(session *s, int length); /* forget everything from `length` on */
 
 /* The router program for tokens read from now on; NULL = the plain model. Borrowed: it must
- * outlive the session. Each position remembers the hash of the program it was read under. */
-void session_set_program(session *s, const router_program *program);
+ * outlive the session. Each position remembers the hash of the program it was read under.
+ * ERROR_USAGE when the program calls more experts than engine_options.max_slots allows. */
+int session_set_program(session *s, const router_program *program, error *err);
 const router_program *session_program(const session *s);
 
 /* ---- computing ----------------------------------------------------------------------------- */

@@ -113,6 +113,9 @@ void *kv_page_new(backend *b, const kv_layout *layout, error *err); /* contents 
 void kv_page_free(backend *b, void *page);                          /* NULL ok */
 void kv_page_copy(backend *b, const kv_layout *layout, void *to, const void *from);
 
+/* Faults found from here on are reported as this layer's ("layer 3: ..."); -1 = outside them. */
+void op_layer(backend *b, int layer);
+
 /* Sets the rows that the following ops work on and, for RoPE, the cosines and sines
  * [n, rotary_dim/2]. Host arrays are borrowed until backend_sync(). */
 void op_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
@@ -123,7 +126,8 @@ void op_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
 /* out[i,:] = scale * table[ids[i],:], dequantised. ids: host, validated by the caller. */
 void op_embed(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);
 
-/* out[i,:] = x[i,:] / sqrt(mean(x[i,:]^2) + eps) * weight. In place ok. weight: f32 [1, cols]. */
+/* out[i,:] = x[i,:] / sqrt(mean(x[i,:]^2) + eps) * weight. In place ok. weight: f32 [1, cols].
+ * A row whose sum of squares is not finite is a fault: "layer N: activations are not finite". */
 void op_rmsnorm(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps, int n);
 
 /* The same over each head of x [n, heads*head_dim], in place; weight f32 [1, head_dim]. */

@@ -1,0 +1,239 @@
+/* kvcache.c - see kvcache.h. */
+#include "kvcache.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct kv_page {
+    void *memory;   /* device keys and values, kv_layout */
+    int references; /* timelines whose table holds it */
+    int32_t token[KV_PAGE];
+    uint64_t program[KV_PAGE];
+} kv_page;
+
+struct kv_pool {
+    backend *backend;
+    kv_layout layout;
+    kv_page **idle; /* [reserved] stack of pages that no timeline holds */
+    int idle_count;
+    int reserved; /* pages that exist = sum of the timelines' capacities */
+};
+
+struct kv_timeline {
+    kv_pool *pool;
+    kv_page **pages; /* [capacity], the first `used` are held */
+    void **memory;   /* [capacity] pages[i]->memory, in the form a backend reads */
+    int used, capacity;
+    int length, context;
+};
+
+kv_pool *kv_pool_open(backend *b, const kv_layout *layout, error *err)
+{
+    kv_pool *pool = calloc(1, sizeof *pool);
+    if (!pool) {
+        error_memory(err, "the KV cache");
+        return NULL;
+    }
+    pool->backend = b;
+    pool->layout = *layout;
+    return pool;
+}
+
+static void page_free(kv_pool *pool, kv_page *page)
+{
+    kv_page_free(pool->backend, page->memory);
+    free(page);
+}
+
+void kv_pool_close(kv_pool *pool)
+{
+    if (!pool)
+        return;
+    assert(pool->reserved == 0 && "a timeline outlives its pool");
+    free(pool->idle);
+    free(pool);
+}
+
+const kv_layout *kv_pool_layout(const kv_pool *pool)
+{
+    return &pool->layout;
+}
+
+static kv_page *page_new(kv_pool *pool, error *err)
+{
+    kv_page *page = calloc(1, sizeof *page);
+    if (!page) {
+        error_memory(err, "a page of the KV cache");
+        return NULL;
+    }
+    page->memory = kv_page_new(pool->backend, &pool->layout, err);
+    if (!page->memory) {
+        free(page);
+        return NULL;
+    }
+    return page;
+}
+
+static void pool_shrink(kv_pool *pool, int pages)
+{
+    for (int i = 0; i < pages; i++)
+        page_free(pool, pool->idle[--pool->idle_count]);
+    pool->reserved -= pages;
+}
+
+static int pool_grow(kv_pool *pool, int pages, error *err)
+{
+    size_t total = (size_t)pool->reserved + (size_t)pages;
+    kv_page **idle = realloc(pool->idle, total * sizeof *idle);
+    if (!idle)
+        return error_memory(err, "the KV cache");
+    pool->idle = idle;
+    for (int i = 0; i < pages; i++) {
+        kv_page *page = page_new(pool, err);
+        if (!page) {
+            pool_shrink(pool, i);
+            return -1;
+        }
+        pool->idle[pool->idle_count++] = page;
+        pool->reserved++;
+    }
+    return 0;
+}
+
+static kv_page *page_take(kv_pool *pool)
+{
+    assert(pool->idle_count > 0 && "reservations cover every page in use");
+    kv_page *page = pool->idle[--pool->idle_count];
+    page->references = 1;
+    return page;
+}
+
+static void page_drop(kv_pool *pool, kv_page *page)
+{
+    if (--page->references == 0)
+        pool->idle[pool->idle_count++] = page;
+}
+
+kv_timeline *kv_open(kv_pool *pool, int context, error *err)
+{
+    int capacity = (context + KV_PAGE - 1) / KV_PAGE;
+    kv_timeline *t = calloc(1, sizeof *t);
+    if (!t) {
+        error_memory(err, "a session");
+        return NULL;
+    }
+    t->pool = pool;
+    t->context = context;
+    t->pages = calloc((size_t)capacity, sizeof(kv_page *));
+    t->memory = calloc((size_t)capacity, sizeof(void *));
+    if (!t->pages || !t->memory) {
+        error_memory(err, "a session's page table");
+        goto fail;
+    }
+    if (pool_grow(pool, capacity, err))
+        goto fail;
+    t->capacity = capacity;
+    return t;
+fail:
+    kv_close(t);
+    return NULL;
+}
+
+kv_timeline *kv_fork(const kv_timeline *from, error *err)
+{
+    kv_timeline *t = kv_open(from->pool, from->context, err);
+    if (!t)
+        return NULL;
+    for (int i = 0; i < from->used; i++) {
+        t->pages[i] = from->pages[i];
+        t->memory[i] = from->memory[i];
+        t->pages[i]->references++;
+    }
+    t->used = from->used;
+    t->length = from->length;
+    return t;
+}
+
+void kv_close(kv_timeline *t)
+{
+    if (!t)
+        return;
+    for (int i = 0; i < t->used; i++)
+        page_drop(t->pool, t->pages[i]);
+    pool_shrink(t->pool, t->capacity);
+    free(t->pages);
+    free(t->memory);
+    free(t);
+}
+
+int kv_length(const kv_timeline *t)
+{
+    return t->length;
+}
+
+int kv_context(const kv_timeline *t)
+{
+    return t->context;
+}
+
+int kv_token(const kv_timeline *t, int position)
+{
+    return t->pages[position / KV_PAGE]->token[position % KV_PAGE];
+}
+
+uint64_t kv_program(const kv_timeline *t, int position)
+{
+    return t->pages[position / KV_PAGE]->program[position % KV_PAGE];
+}
+
+void *const *kv_pages(const kv_timeline *t)
+{
+    return t->memory;
+}
+
+/* Slot i of the table becomes a page that only this timeline holds, with the same contents. */
+static void own_page(kv_timeline *t, int i)
+{
+    kv_page *shared = t->pages[i];
+    if (shared->references == 1)
+        return;
+    kv_page *own = page_take(t->pool);
+    kv_page_copy(t->pool->backend, &t->pool->layout, own->memory, shared->memory);
+    memcpy(own->token, shared->token, sizeof own->token);
+    memcpy(own->program, shared->program, sizeof own->program);
+    page_drop(t->pool, shared);
+    t->pages[i] = own;
+    t->memory[i] = own->memory;
+}
+
+void kv_prepare(kv_timeline *t, int n)
+{
+    assert(n >= 0 && n <= t->context - t->length);
+    int first = t->length / KV_PAGE;
+    int needed = (t->length + n + KV_PAGE - 1) / KV_PAGE;
+    for (int i = first; i < t->used && i < needed; i++)
+        own_page(t, i);
+    for (; t->used < needed; t->used++) {
+        t->pages[t->used] = page_take(t->pool);
+        t->memory[t->used] = t->pages[t->used]->memory;
+    }
+}
+
+void kv_commit(kv_timeline *t, const int *tokens, int n, uint64_t program)
+{
+    for (int i = 0; i < n; i++, t->length++) {
+        kv_page *page = t->pages[t->length / KV_PAGE];
+        page->token[t->length % KV_PAGE] = tokens[i];
+        page->program[t->length % KV_PAGE] = program;
+    }
+}
+
+void kv_rewind(kv_timeline *t, int length)
+{
+    assert(length >= 0 && length <= t->length);
+    int needed = (length + KV_PAGE - 1) / KV_PAGE;
+    while (t->used > needed)
+        page_drop(t->pool, t->pages[--t->used]);
+    t->length = length;
+}
