@@ -26,9 +26,9 @@ kv_pool *kv_pool_open(backend *b, const kv_layout *layout, error *err);
 void kv_pool_close(kv_pool *pool); /* NULL ok; its timelines must be closed first */
 const kv_layout *kv_pool_layout(const kv_pool *pool);
 
-kv_timeline *kv_open(kv_pool *pool, int context, error *err);      /* empty; caller owns */
-kv_timeline *kv_fork(const kv_timeline *from, error *err);         /* same past, shared pages */
-void kv_close(kv_timeline *t);                                     /* NULL ok */
+kv_timeline *kv_open(kv_pool *pool, int context, error *err); /* empty; caller owns */
+kv_timeline *kv_fork(const kv_timeline *from, error *err);    /* same past, shared pages */
+void kv_close(kv_timeline *t);                                /* NULL ok */
 
 int kv_length(const kv_timeline *t);
 int kv_context(const kv_timeline *t);

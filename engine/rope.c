@@ -13,8 +13,8 @@ static double llama3_frequency(const rope_config *rope, double f)
         return f / rope->factor;
     if (wavelength < rope->original_context / rope->high_freq)
         return f;
-    double smooth = (rope->original_context / wavelength - rope->low_freq) /
-                    (rope->high_freq - rope->low_freq);
+    double smooth =
+        (rope->original_context / wavelength - rope->low_freq) / (rope->high_freq - rope->low_freq);
     return (1 - smooth) * f / rope->factor + smooth * f;
 }
 
@@ -67,20 +67,21 @@ static void sine_cosine(double x, double *sine, double *cosine)
     r -= quarter * 0x1.3198a2e037073p-69;
     double r2 = r * r;
     /* Taylor series on [-pi/4, pi/4]; the first term left out is below 2^-57. */
-    double s = r + r * r2 *
-                       (-1.0 / 6 +
-                        r2 * (1.0 / 120 +
-                              r2 * (-1.0 / 5040 +
-                                    r2 * (1.0 / 362880 +
-                                          r2 * (-1.0 / 39916800 +
-                                                r2 * (1.0 / 6227020800 - r2 / 1307674368000))))));
-    double c = 1 + r2 * (-0.5 + r2 * (1.0 / 24 +
-                                      r2 * (-1.0 / 720 +
-                                            r2 * (1.0 / 40320 +
-                                                  r2 * (-1.0 / 3628800 +
-                                                        r2 * (1.0 / 479001600 -
-                                                              r2 * (1.0 / 87178291200 -
-                                                                    r2 / 20922789888000)))))));
+    double s =
+        r + r * r2 *
+                (-1.0 / 6 +
+                 r2 * (1.0 / 120 + r2 * (-1.0 / 5040 +
+                                         r2 * (1.0 / 362880 + r2 * (-1.0 / 39916800 +
+                                                                    r2 * (1.0 / 6227020800 -
+                                                                          r2 / 1307674368000))))));
+    double c =
+        1 + r2 * (-0.5 +
+                  r2 * (1.0 / 24 +
+                        r2 * (-1.0 / 720 +
+                              r2 * (1.0 / 40320 +
+                                    r2 * (-1.0 / 3628800 +
+                                          r2 * (1.0 / 479001600 - r2 * (1.0 / 87178291200 -
+                                                                        r2 / 20922789888000)))))));
     switch ((long long)quarter & 3) {
     case 0:
         *sine = s, *cosine = c;

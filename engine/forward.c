@@ -1,0 +1,303 @@
+/* forward.c - see forward.h. */
+#include "forward.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "rope.h"
+
+/* Rows whose logits are computed at a time: bounds the output buffer (32 x 151,936 x 4 = 19 MB). */
+enum { OUTPUT_ROWS = 32 };
+
+struct forward {
+    backend *backend;
+    const model_config *config;
+    const weights *weights;
+    kv_layout layout;
+    int max_rows;
+
+    /* activations, [max_rows, cols] f32 */
+    tensor *x;             /* the residual stream, d */
+    tensor *normed;        /* d */
+    tensor *q, *k, *v;     /* heads * head_dim, kv_heads * head_dim, the same */
+    tensor *attended;      /* heads * head_dim */
+    tensor *delta;         /* d: what a block adds to x */
+    tensor *hidden;        /* ffn of the dense layers, or NULL */
+    tensor *shared_hidden; /* ffn of the shared expert, or NULL */
+    tensor *shared;        /* d: the shared expert's output, or NULL */
+    tensor *scores;        /* experts: router logits, or NULL */
+    tensor *last;          /* [OUTPUT_ROWS, d] rows that want logits */
+    tensor *logits;        /* [OUTPUT_ROWS, vocabulary] */
+    routes *chosen;        /* NULL for a dense model */
+
+    /* host arrays borrowed by the ops of one batch */
+    int *ids;               /* [max_rows] */
+    batch_row *rows;        /* [max_rows] */
+    float *frequencies;     /* [rotary/2] */
+    float *cosines, *sines; /* [max_rows, rotary/2] */
+    int *wanted;            /* [max_rows] indices of rows that want logits */
+    routes *traced;         /* [layers] host copies for a trace; made by trace_prepare() */
+    int slots;
+};
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static tensor *activation(forward *f, int cols, error *err)
+{
+    return tensor_new(f->backend, DTYPE_F32, (size_t)f->max_rows, (size_t)cols, err);
+}
+
+static int open_activations(forward *f, error *err)
+{
+    const model_config *c = f->config;
+    int h = c->heads * c->head_dim, g = c->kv_heads * c->head_dim;
+    if (!(f->x = activation(f, c->width, err)) || !(f->normed = activation(f, c->width, err)) ||
+        !(f->q = activation(f, h, err)) || !(f->k = activation(f, g, err)) ||
+        !(f->v = activation(f, g, err)) || !(f->attended = activation(f, h, err)) ||
+        !(f->delta = activation(f, c->width, err)))
+        return -1;
+    if (c->ffn_width && !(f->hidden = activation(f, c->ffn_width, err)))
+        return -1;
+    if (c->shared_width && (!(f->shared_hidden = activation(f, c->shared_width, err)) ||
+                            !(f->shared = activation(f, c->width, err))))
+        return -1;
+    if (c->experts && (!(f->scores = activation(f, c->experts, err)) ||
+                       !(f->chosen = routes_new(f->backend, f->max_rows, f->slots, err))))
+        return -1;
+    f->last = tensor_new(f->backend, DTYPE_F32, OUTPUT_ROWS, (size_t)c->width, err);
+    f->logits = tensor_new(f->backend, DTYPE_F32, OUTPUT_ROWS, (size_t)c->vocabulary, err);
+    return f->last && f->logits ? 0 : -1;
+}
+
+static int open_host_arrays(forward *f, error *err)
+{
+    size_t rows = (size_t)f->max_rows, half = (size_t)f->config->rope.dim / 2;
+    f->ids = calloc(rows, sizeof *f->ids);
+    f->rows = calloc(rows, sizeof *f->rows);
+    f->wanted = calloc(rows, sizeof *f->wanted);
+    f->frequencies = calloc(half, sizeof(float));
+    f->cosines = calloc(rows * half, sizeof(float));
+    f->sines = calloc(rows * half, sizeof(float));
+    if (!f->ids || !f->rows || !f->wanted || !f->frequencies || !f->cosines || !f->sines)
+        return error_memory(err, "a batch");
+    rope_frequencies(&f->config->rope, f->frequencies);
+    return 0;
+}
+
+forward *forward_open(backend *b, const model_config *config, const weights *w,
+                      const kv_layout *layout, int max_rows, int slots, error *err)
+{
+    forward *f = calloc(1, sizeof *f);
+    if (!f) {
+        error_memory(err, "the layer loop");
+        return NULL;
+    }
+    f->backend = b;
+    f->config = config;
+    f->weights = w;
+    f->layout = *layout;
+    f->max_rows = max_rows;
+    f->slots = slots;
+    if (open_activations(f, err) || open_host_arrays(f, err)) {
+        forward_close(f);
+        return NULL;
+    }
+    return f;
+}
+
+static void close_trace(forward *f)
+{
+    for (int i = 0; f->traced && i < f->config->layers; i++) {
+        free(f->traced[i].ids);
+        free(f->traced[i].gates);
+        free(f->traced[i].banned);
+        free(f->traced[i].margin);
+        free(f->traced[i].entropy);
+    }
+    free(f->traced);
+    f->traced = NULL;
+}
+
+void forward_close(forward *f)
+{
+    if (!f)
+        return;
+    tensor *all[] = {
+        f->x,      f->normed,        f->q,      f->k,      f->v,    f->attended, f->delta,
+        f->hidden, f->shared_hidden, f->shared, f->scores, f->last, f->logits};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        tensor_free(all[i]);
+    routes_free(f->backend, f->chosen);
+    close_trace(f);
+    free(f->ids);
+    free(f->rows);
+    free(f->wanted);
+    free(f->frequencies);
+    free(f->cosines);
+    free(f->sines);
+    free(f);
+}
+
+/* Host copies of each routed layer's choices, made the first time a trace is asked for. */
+static int prepare_trace(forward *f, error *err)
+{
+    if (f->traced)
+        return 0;
+    f->traced = calloc((size_t)f->config->layers, sizeof *f->traced);
+    if (!f->traced)
+        return error_memory(err, "a trace");
+    size_t rows = (size_t)f->max_rows, cells = rows * (size_t)f->slots;
+    for (int i = 0; i < f->config->layers; i++) {
+        if (!f->config->moe_layer[i])
+            continue;
+        routes *r = &f->traced[i];
+        *r = (routes){.slots = f->slots,
+                      .ids = calloc(cells, sizeof(int32_t)),
+                      .gates = calloc(cells, sizeof(float)),
+                      .banned = calloc(rows, sizeof(float)),
+                      .margin = calloc(rows, sizeof(float)),
+                      .entropy = calloc(rows, sizeof(float))};
+        if (!r->ids || !r->gates || !r->banned || !r->margin || !r->entropy) {
+            close_trace(f);
+            return error_memory(err, "a trace");
+        }
+    }
+    return 0;
+}
+
+/* ---- the layer loop -------------------------------------------------------------------------- */
+
+static void enqueue_attention(forward *f, const layer_weights *w, int layer, int n)
+{
+    backend *b = f->backend;
+    const model_config *c = f->config;
+    op_rmsnorm(b, f->normed, f->x, w->attention_norm, c->norm_eps, n);
+    product qkv[3] = {{f->q, w->q, w->q_bias}, {f->k, w->k, w->k_bias}, {f->v, w->v, w->v_bias}};
+    op_matmul(b, qkv, 3, f->normed, n);
+    if (c->norm_qk == QK_NORM_FULL) {
+        op_rmsnorm(b, f->q, f->q, w->q_norm, c->norm_eps, n);
+        op_rmsnorm(b, f->k, f->k, w->k_norm, c->norm_eps, n);
+    } else if (c->norm_qk == QK_NORM_HEAD) {
+        op_head_rmsnorm(b, f->q, w->q_norm, c->heads, c->head_dim, c->norm_eps, n);
+        op_head_rmsnorm(b, f->k, w->k_norm, c->kv_heads, c->head_dim, c->norm_eps, n);
+    }
+    op_rope(b, f->q, c->heads, c->head_dim, c->rope.dim, c->rope.pairs, n);
+    op_rope(b, f->k, c->kv_heads, c->head_dim, c->rope.dim, c->rope.pairs, n);
+    op_kv_store(b, layer, f->k, f->v, n);
+    op_attention(b, f->attended, f->q, layer, c->heads, c->attention_scale, n);
+    product o = {f->delta, w->o, w->o_bias};
+    op_matmul(b, &o, 1, f->attended, n);
+    op_add(b, f->x, f->delta, c->residual_scale, n);
+}
+
+/* out = down (silu(gate x) * up x): a dense layer's ffn, or the shared expert. */
+static void enqueue_ffn(forward *f, tensor *out, tensor *hidden, const tensor *gate,
+                        const tensor *up, const tensor *down, int n)
+{
+    op_matmul_swiglu(f->backend, hidden, gate, up, f->normed, n);
+    product p = {out, down, NULL};
+    op_matmul(f->backend, &p, 1, hidden, n);
+}
+
+static void enqueue_experts(forward *f, const layer_weights *w, int layer, int n, bool trace)
+{
+    backend *b = f->backend;
+    product p = {f->scores, w->router, NULL};
+    op_matmul(b, &p, 1, f->normed, n);
+    op_route(b, f->chosen, f->scores, layer, f->config->renormalise, n);
+    if (trace)
+        routes_read(b, f->chosen, n, &f->traced[layer]);
+    op_experts(b, f->delta, &w->bank, f->chosen, f->normed, n);
+    if (!w->shared_gate)
+        return;
+    enqueue_ffn(f, f->shared, f->shared_hidden, w->shared_gate, w->shared_up, w->shared_down, n);
+    if (w->shared_router)
+        op_sigmoid_gate(b, f->shared, w->shared_router, f->normed, n);
+    op_add(b, f->delta, f->shared, 1, n);
+}
+
+static void enqueue_layer(forward *f, int layer, int n, bool trace)
+{
+    const layer_weights *w = &f->weights->layers[layer];
+    op_layer(f->backend, layer);
+    enqueue_attention(f, w, layer, n);
+    op_rmsnorm(f->backend, f->normed, f->x, w->ffn_norm, f->config->norm_eps, n);
+    if (f->config->moe_layer[layer])
+        enqueue_experts(f, w, layer, n, trace);
+    else
+        enqueue_ffn(f, f->delta, f->hidden, w->gate, w->up, w->down, n);
+    op_add(f->backend, f->x, f->delta, f->config->residual_scale, n);
+}
+
+/* ---- one batch ------------------------------------------------------------------------------- */
+
+static void begin_batch(forward *f, const forward_row *rows, int n)
+{
+    size_t half = (size_t)f->config->rope.dim / 2;
+    for (int i = 0; i < n; i++) {
+        f->ids[i] = rows[i].token;
+        f->rows[i] = (batch_row){rows[i].position, rows[i].pages, rows[i].rules};
+        rope_angles(&f->config->rope, f->frequencies, rows[i].position,
+                    f->cosines + (size_t)i * half, f->sines + (size_t)i * half);
+    }
+    op_layer(f->backend, -1);
+    op_batch(f->backend, &f->layout, f->rows, n, f->cosines, f->sines);
+    op_embed(f->backend, f->x, f->weights->embedding, f->ids, n, f->config->embedding_scale);
+}
+
+/* Logits of the rows that want them, OUTPUT_ROWS at a time. */
+static void enqueue_logits(forward *f, const forward_row *rows, int n)
+{
+    backend *b = f->backend;
+    int wanted = 0;
+    for (int i = 0; i < n; i++)
+        if (rows[i].logits)
+            f->wanted[wanted++] = i;
+    op_layer(b, -1);
+    for (int at = 0; at < wanted; at += OUTPUT_ROWS) {
+        int m = wanted - at < OUTPUT_ROWS ? wanted - at : OUTPUT_ROWS;
+        op_gather(b, f->last, f->x, f->wanted + at, m);
+        op_rmsnorm(b, f->last, f->last, f->weights->output_norm, f->config->norm_eps, m);
+        product p = {f->logits, f->weights->output, NULL};
+        op_matmul(b, &p, 1, f->last, m);
+        if (f->config->logit_scale != 1.0f)
+            op_scale(b, f->logits, f->config->logit_scale, m);
+        for (int i = 0; i < m; i++)
+            tensor_read(b, f->logits, (size_t)i, 1, rows[f->wanted[at + i]].logits);
+    }
+}
+
+/* NaN or Inf in the output matrix shows only here. */
+static int check_logits(const forward *f, const forward_row *rows, int n, error *err)
+{
+    for (int i = 0; i < n; i++) {
+        const float *z = rows[i].logits;
+        for (int j = 0; z && j < f->config->vocabulary; j++)
+            if (!isfinite(z[j]))
+                return error_set(err, ERROR_RUN, "logit %d at position %d is not finite", j,
+                                 rows[i].position);
+    }
+    return 0;
+}
+
+int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
+                forward_trace_fn *trace, void *trace_user, error *err)
+{
+    if (trace && prepare_trace(f, err))
+        return -1;
+    begin_batch(f, rows, n);
+    for (int layer = 0; layer < f->config->layers; layer++) {
+        if (cancel && atomic_load(cancel)) {
+            (void)backend_sync(f->backend, NULL);
+            return error_set(err, ERROR_CANCELLED, "interrupted");
+        }
+        enqueue_layer(f, layer, n, trace != NULL);
+    }
+    enqueue_logits(f, rows, n);
+    if (backend_sync(f->backend, err) || check_logits(f, rows, n, err))
+        return -1;
+    for (int layer = 0; trace && layer < f->config->layers; layer++)
+        if (f->config->moe_layer[layer])
+            trace(trace_user, layer, n, &f->traced[layer]);
+    return 0;
+}

@@ -1,0 +1,42 @@
+/* forward.h - the one layer loop: prefill and decode, one row or many.
+ *
+ * A batch is a list of rows; a row is one token at one position of one timeline under one router
+ * program. Rows of a timeline stand in ascending position, so that a row's keys are stored before a
+ * later row looks at them. Everything is allocated at open; running allocates nothing.
+ *
+ * The recipe of a layer, in the order of the code:
+ *   norm -> q, k, v (+ bias) -> q/k norm -> RoPE -> store k, v -> attention -> o -> residual
+ *   norm -> dense ffn, or router -> experts (+ shared expert) -> residual
+ */
+#ifndef ENGINE_FORWARD_H
+#define ENGINE_FORWARD_H
+
+#include <stdatomic.h>
+
+#include "kvcache.h"
+#include "weights.h"
+
+typedef struct forward forward;
+
+typedef struct forward_row {
+    int token, position;
+    void *const *pages;      /* of its timeline: kv_pages() */
+    const route_rule *rules; /* [layers] */
+    float *logits;           /* [vocabulary] of the caller, or NULL when not wanted */
+} forward_row;
+
+/* What the router did in one layer for n rows; arrays as in `routes`, host memory. */
+typedef void forward_trace_fn(void *user, int layer, int n, const routes *host);
+
+/* slots: the largest k of any program (>= 1). Caller owns; the other objects must outlive it. */
+forward *forward_open(backend *b, const model_config *config, const weights *w,
+                      const kv_layout *layout, int max_rows, int slots, error *err);
+void forward_close(forward *f); /* NULL ok */
+
+/* Runs 1..max_rows rows. cancel (may be NULL) is looked at between layers: ERROR_CANCELLED. After
+ * a failure nothing of the batch may be used. trace (may be NULL) is called once per routed layer
+ * after the batch is done. */
+int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
+                forward_trace_fn *trace, void *trace_user, error *err);
+
+#endif

@@ -1,0 +1,306 @@
+/* session.c - timelines, and the one verb that computes: engine.h has the contract.
+ *
+ * engine_advance() checks everything that can be refused before anything is touched: ids, room,
+ * one step per session. Then it fills batches of at most max_rows rows, step after step, and only
+ * when all of them have run are the tokens committed to their timelines. A failure in between
+ * leaves keys and values beyond the timelines' ends, where nobody looks.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine_state.h"
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+static int kind_of(dtype kv)
+{
+    switch (kv) {
+    case DTYPE_F32:
+        return 0;
+    case DTYPE_F16:
+        return 1;
+    case DTYPE_Q8_0:
+        return 2;
+    default:
+        return -1;
+    }
+}
+
+/* The pool and the layer loop for one KV type, opened when its first session asks. */
+static int open_kind(engine *e, int kind, dtype kv, error *err)
+{
+    const model_config *c = engine_config(e);
+    kv_layout layout = {c->layers, c->kv_heads, c->head_dim, kv};
+    if (kv == DTYPE_Q8_0 && c->head_dim % 32 != 0)
+        return error_set(err, ERROR_USAGE,
+                         "a q8_0 KV cache needs heads of a multiple of 32; this model's are %d",
+                         c->head_dim);
+    if (!e->pools[kind])
+        e->pools[kind] = kv_pool_open(e->backend, &layout, err);
+    if (e->pools[kind] && !e->loops[kind])
+        e->loops[kind] = forward_open(e->backend, c, &e->weights, &layout, e->max_rows,
+                                      e->max_slots > 0 ? e->max_slots : 1, err);
+    return e->loops[kind] ? 0 : -1;
+}
+
+static session *session_new(engine *e, int kind, error *err)
+{
+    session *s = calloc(1, sizeof *s);
+    if (!s) {
+        error_memory(err, "a session");
+        return NULL;
+    }
+    s->engine = e;
+    s->kind = kind;
+    return s;
+}
+
+session *session_open(engine *e, int context, dtype kv, error *err)
+{
+    int kind = kind_of(kv);
+    if (kind < 0) {
+        error_set(err, ERROR_USAGE, "the KV cache holds f32, f16 or q8_0");
+        return NULL;
+    }
+    if (context < 1) {
+        error_set(err, ERROR_USAGE, "a context of %d tokens", context);
+        return NULL;
+    }
+    if (open_kind(e, kind, kv, err))
+        return NULL;
+    session *s = session_new(e, kind, err);
+    if (!s)
+        return NULL;
+    s->timeline = kv_open(e->pools[kind], context, err);
+    if (!s->timeline) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+session *session_fork(session *from, error *err)
+{
+    session *s = session_new(from->engine, from->kind, err);
+    if (!s)
+        return NULL;
+    s->program = from->program;
+    s->timeline = kv_fork(from->timeline, err);
+    if (!s->timeline) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void session_close(session *s)
+{
+    if (!s)
+        return;
+    kv_close(s->timeline);
+    free(s);
+}
+
+int session_length(const session *s)
+{
+    return kv_length(s->timeline);
+}
+
+int session_context(const session *s)
+{
+    return kv_context(s->timeline);
+}
+
+int session_token(const session *s, int position)
+{
+    return kv_token(s->timeline, position);
+}
+
+void session_rewind(session *s, int length)
+{
+    kv_rewind(s->timeline, length);
+}
+
+int session_set_program(session *s, const router_program *program, error *err)
+{
+    if (program && router_program_slots(program) > s->engine->max_slots)
+        return error_set(err, ERROR_USAGE,
+                         "the program calls %d experts a token; room was made for %d",
+                         router_program_slots(program), s->engine->max_slots);
+    s->program = program;
+    return 0;
+}
+
+const router_program *session_program(const session *s)
+{
+    return s->program;
+}
+
+uint64_t session_program_hash(const session *s)
+{
+    return s->program ? router_program_hash(s->program) : 0;
+}
+
+/* ---- advancing ------------------------------------------------------------------------------- */
+
+static int check_step(const engine *e, const step *st, error *err)
+{
+    const session *s = st->session;
+    int room = session_context(s) - session_length(s);
+    if (st->n > room)
+        return error_set(err, ERROR_CONTEXT, "the context is full: %d tokens, %d more would be %d",
+                         session_context(s), st->n, session_length(s) + st->n);
+    for (int i = 0; i < st->n; i++)
+        if (st->tokens[i] < 0 || st->tokens[i] >= engine_config(e)->vocabulary)
+            return error_set(err, ERROR_USAGE, "token %d: the vocabulary has ids 0 to %d",
+                             st->tokens[i], engine_config(e)->vocabulary - 1);
+    return 0;
+}
+
+static int check_steps(const engine *e, const step *steps, int count, error *err)
+{
+    for (int i = 0; i < count; i++) {
+        if (check_step(e, &steps[i], err))
+            return -1;
+        for (int j = 0; j < i; j++)
+            if (steps[j].session == steps[i].session)
+                return error_set(err, ERROR_USAGE, "a session stands twice in one batch");
+        if (steps[i].session->kind != steps[0].session->kind)
+            return error_set(err, ERROR_USAGE, "sessions of one batch must share a KV type");
+    }
+    return checkpoint_intact(e->checkpoint, err);
+}
+
+static float *logits_of(const engine *e, const step *st, int i)
+{
+    if (st->want == LOGITS_ALL)
+        return st->logits + (size_t)i * (size_t)engine_config(e)->vocabulary;
+    return st->want == LOGITS_LAST && i == st->n - 1 ? st->logits : NULL;
+}
+
+/* Adds rows of one step to the batch until either is used up. Returns the rows now in the batch. */
+static int add_rows(engine *e, const step *st, int used)
+{
+    session *s = st->session;
+    const router_program *program = s->program ? s->program : e->plain;
+    while (used < e->max_rows && s->pending < st->n) {
+        e->rows[used] = (forward_row){.token = st->tokens[s->pending],
+                                      .position = session_length(s) + s->pending,
+                                      .pages = kv_pages(s->timeline),
+                                      .rules = router_program_rules(program),
+                                      .logits = logits_of(e, st, s->pending)};
+        e->row_sessions[used++] = s;
+        s->pending++;
+    }
+    return used;
+}
+
+/* forward's trace is per layer for a whole batch; the public one is per row. */
+static void pass_trace(void *user, int layer, int n, const routes *host)
+{
+    engine *e = user;
+    for (int i = 0; i < n; i++) {
+        size_t at = (size_t)i * (size_t)host->slots;
+        route_trace t = {.layer = layer,
+                         .position = e->rows[i].position,
+                         .slots = host->slots,
+                         .ids = host->ids + at,
+                         .gates = host->gates + at,
+                         .banned = host->banned[i],
+                         .margin = host->margin[i],
+                         .entropy = host->entropy[i]};
+        e->trace(e->trace_user, e->row_sessions[i], &t);
+    }
+}
+
+static int run_batch(engine *e, int kind, int used, error *err)
+{
+    return forward_run(e->loops[kind], e->rows, used, e->cancel, e->trace ? pass_trace : NULL, e,
+                       err);
+}
+
+static int run_steps(engine *e, step *steps, int count, error *err)
+{
+    int used = 0;
+    for (int i = 0; i < count; i++) {
+        while (steps[i].session->pending < steps[i].n) {
+            used = add_rows(e, &steps[i], used);
+            if (used < e->max_rows)
+                continue;
+            if (run_batch(e, steps[0].session->kind, used, err))
+                return -1;
+            used = 0;
+        }
+    }
+    return used ? run_batch(e, steps[0].session->kind, used, err) : 0;
+}
+
+int engine_advance(engine *e, step *steps, int count, error *err)
+{
+    if (check_steps(e, steps, count, err))
+        return -1;
+    for (int i = 0; i < count; i++) {
+        steps[i].session->pending = 0;
+        kv_prepare(steps[i].session->timeline, steps[i].n);
+    }
+    if (run_steps(e, steps, count, err))
+        return -1;
+    for (int i = 0; i < count; i++) {
+        session *s = steps[i].session;
+        kv_commit(s->timeline, steps[i].tokens, steps[i].n, session_program_hash(s));
+    }
+    return 0;
+}
+
+/* ---- making a timeline equal to a token list --------------------------------------------------- */
+
+/* Positions that hold the wanted tokens, read under the wanted programs. */
+static int common_prefix(const session *s, const int *ids, int n, int acts_from)
+{
+    int length = session_length(s), i = 0;
+    uint64_t acting = session_program_hash(s);
+    while (i < n && i < length && kv_token(s->timeline, i) == ids[i] &&
+           kv_program(s->timeline, i) == (i < acts_from ? 0 : acting))
+        i++;
+    return i;
+}
+
+/* Reads tokens[from, to) in chunks, so that progress can be told and a cancel loses one chunk. */
+static int read_chunks(session *s, const int *ids, int from, int to, int n, float *logits,
+                       progress_fn *progress, void *user, error *err)
+{
+    engine *e = s->engine;
+    while (from < to) {
+        int m = to - from < e->max_rows ? to - from : e->max_rows;
+        bool last = logits && from + m == n;
+        step st = {s, ids + from, m, last ? LOGITS_LAST : LOGITS_NONE, last ? logits : NULL};
+        if (engine_advance(e, &st, 1, err))
+            return -1;
+        from += m;
+        if (progress)
+            progress(user, from, n);
+    }
+    return 0;
+}
+
+int session_sync(session *s, const int *ids, int n, int acts_from, float *logits,
+                 progress_fn *progress, void *user, error *err)
+{
+    if (n < 1)
+        return error_set(err, ERROR_USAGE, "an empty text cannot be read");
+    if (n > session_context(s))
+        return error_set(err, ERROR_CONTEXT, "the text has %d tokens, the context holds %d", n,
+                         session_context(s));
+    int keep = common_prefix(s, ids, n, acts_from);
+    if (keep == n)
+        keep = n - 1; /* its logits must be computed again */
+    session_rewind(s, keep);
+    int border = acts_from < keep ? keep : acts_from < n ? acts_from : n;
+    const router_program *program = s->program;
+    s->program = NULL;
+    int result = read_chunks(s, ids, keep, border, n, logits, progress, user, err);
+    s->program = program;
+    if (result)
+        return -1;
+    return read_chunks(s, ids, border, n, n, logits, progress, user, err);
+}
