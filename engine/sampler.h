@@ -2,9 +2,9 @@
  *
  * No generator state: the random number for a step is a function of (seed, name, position), so a
  * pass draws the same numbers alone, in lockstep, in any column, and again on replay. Order of the
- * filters: penalties, temperature, top-k, top-p, min-p, then the draw; candidates are sorted by
- * (logit descending, id ascending) and sums run in that order in double, so ties and rounding are
- * fixed. A NaN or +Inf logit is an error, not a token.
+ * filters: penalties, temperature, top-k, top-p, min-p, then the draw. Candidates are ranked by
+ * (logit descending, id ascending) and their weights are integers, so ties are fixed and sums have
+ * no rounding. A NaN or +Inf logit is an error, not a token.
  */
 #ifndef ENGINE_SAMPLER_H
 #define ENGINE_SAMPLER_H
@@ -32,14 +32,16 @@ int sampling_check(const sampling *s, error *err);
 
 typedef struct sampler sampler;
 
-/* candidates: logits above this id are never sampled (rows of padding). name keys the random
- * numbers. Caller owns. Everything is allocated here; sampler_pick allocates nothing. */
+/* candidates: logits from this id on are never looked at (rows of padding). name keys the random
+ * numbers and is copied. Caller owns. Everything is allocated here; sampler_pick allocates nothing.
+ * ERROR_USAGE as sampling_check. */
 sampler *sampler_open(const sampling *s, const char *name, int candidates, error *err);
 void sampler_close(sampler *s); /* NULL ok */
 
 /* The next token for a pass whose generated tokens so far are history[0..n) (penalties see only
  * these), to stand at absolute `position`. `banned` (may be NULL) is [candidates], 1 = never.
- * ERROR_RUN for logits that hold NaN or +Inf. Returns 0 and *id. logits are not changed. */
+ * ERROR_RUN for logits that hold NaN or +Inf, or when no token is left. Returns 0 and *id. logits
+ * are not changed. */
 int sampler_pick(sampler *s, const float *logits, const int *history, size_t n, uint64_t position,
                  const uint8_t *banned, int *id, error *err);
 
