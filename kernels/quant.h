@@ -54,8 +54,114 @@ dtype dtype_from_ggml(uint32_t ggml);
 /* Bytes of a row of n elements; n is a multiple of the block (checked when the file is read). */
 size_t dtype_row_bytes(dtype type, size_t n);
 
+/* ---- blocks: 32 elements --------------------------------------------------------------------- */
+
+/* In the 32-element types with 4-bit codes, byte j of qs holds element j in its low nibble and
+ * element j + 16 in its high one. d and m are binary16. Packed: rows need no alignment. */
+#define QUANT_PACKED __attribute__((packed))
+
+typedef struct QUANT_PACKED block_q4_0 { /* x = d * (q - 8) */
+    uint16_t d;
+    uint8_t qs[16];
+} block_q4_0;
+
+typedef struct QUANT_PACKED block_q4_1 { /* x = d * q + m */
+    uint16_t d, m;
+    uint8_t qs[16];
+} block_q4_1;
+
+typedef struct QUANT_PACKED block_q5_0 { /* x = d * (q - 16); bit j of qh is bit 4 of element j */
+    uint16_t d;
+    uint8_t qh[4];
+    uint8_t qs[16];
+} block_q5_0;
+
+typedef struct QUANT_PACKED block_q5_1 { /* x = d * q + m */
+    uint16_t d, m;
+    uint8_t qh[4];
+    uint8_t qs[16];
+} block_q5_1;
+
+typedef struct QUANT_PACKED block_q8_0 { /* x = d * q */
+    uint16_t d;
+    int8_t qs[32];
+} block_q8_0;
+
+typedef struct QUANT_PACKED block_iq4_nl { /* x = d * quant_iq4_values[q] */
+    uint16_t d;
+    uint8_t qs[16];
+} block_iq4_nl;
+
+typedef struct QUANT_PACKED block_mxfp4 { /* x = e8m0(e) / 2 * quant_mxfp4_values[q] */
+    uint8_t e;
+    uint8_t qs[16];
+} block_mxfp4;
+
+/* ---- blocks: 256 elements, with integer scales for sub-blocks of 16 or 32 --------------------- */
+
+enum { QUANT_K = 256 };
+
+typedef struct QUANT_PACKED
+    block_q2_k { /* x = d * (scale & 15) * q - dmin * (scale >> 4), per 16 */
+    uint8_t scales[16];
+    uint8_t qs[64]; /* bits 2k of byte 32h + l: element 128h + 32k + l */
+    uint16_t d, dmin;
+} block_q2_k;
+
+typedef struct QUANT_PACKED block_q3_k { /* x = d * (scale - 32) * (q - 4), per 16 */
+    uint8_t hmask[32];                   /* bit j of byte l: bit 2 of element 32j + l */
+    uint8_t qs[64];                      /* as in block_q2_k */
+    uint8_t scales[12];                  /* 6 bits each: quant_q3_k_scales */
+    uint16_t d;
+} block_q3_k;
+
+typedef struct QUANT_PACKED block_q4_k { /* x = d * scale * q - dmin * min, per 32 */
+    uint16_t d, dmin;
+    uint8_t scales[12]; /* 6 bits each: quant_q4_k_scales */
+    uint8_t qs[128];    /* byte 32h + l: element 64h + l low, 64h + 32 + l high */
+} block_q4_k;
+
+typedef struct QUANT_PACKED block_q5_k { /* the same with a fifth bit */
+    uint16_t d, dmin;
+    uint8_t scales[12];
+    uint8_t qh[32]; /* bit j of byte l: bit 4 of element 32j + l */
+    uint8_t qs[128];
+} block_q5_k;
+
+typedef struct QUANT_PACKED block_q6_k { /* x = d * scale * (q - 32), per 16 */
+    uint8_t ql[128]; /* byte 64h + l: element 128h + l low, 128h + 64 + l high (l < 64) */
+    uint8_t qh[64];  /* bits 2k of byte 32h + l: bits 4, 5 of element 128h + 32k + l */
+    int8_t scales[16];
+    uint16_t d;
+} block_q6_k;
+
+typedef struct QUANT_PACKED block_iq4_xs { /* x = d * (scale - 32) * quant_iq4_values[q], per 32 */
+    uint16_t d;
+    uint16_t scales_h;   /* bits 2j: bits 4, 5 of scale j */
+    uint8_t scales_l[4]; /* nibble j: bits 0..3 of scale j */
+    uint8_t qs[128];     /* sub-blocks of 16 bytes, each as in block_iq4_nl */
+} block_iq4_xs;
+
+extern const int8_t quant_iq4_values[16];   /* the non-linear 4-bit code book */
+extern const int8_t quant_mxfp4_values[16]; /* twice the e2m1 values */
+
+/* The 8 scales and 8 mins of a Q4_K or Q5_K block, 0..63. */
+void quant_q4_k_scales(const uint8_t packed[12], uint8_t scales[8], uint8_t mins[8]);
+/* The 16 scales of a Q3_K block, the offset of 32 taken off: -32..31. */
+void quant_q3_k_scales(const uint8_t packed[12], int8_t scales[16]);
+/* The 8 scales of an IQ4_XS block, the offset of 32 taken off: -32..31. */
+void quant_iq4_xs_scales(const block_iq4_xs *block, int8_t scales[8]);
+/* Half of the power of two that an MXFP4 exponent byte stands for. */
+float quant_e8m0_half(uint8_t e);
+
+/* ---- conversion ------------------------------------------------------------------------------- */
+
 /* out[0..n) = the n elements of one row, in f32. Bit-equal to the `gguf` Python package. */
 void dequantize_row(dtype type, const void *row, float *out, size_t n);
+
+/* out = the n elements in `type`: F32, F16, BF16, or Q8_0 (bit-equal to the `gguf` package, on finite
+ * values whose block maximum is below 127 * 65520; beyond, the scale is infinite). */
+void quantize_row(dtype type, const float *x, void *out, size_t n);
 
 float half_to_float(uint16_t half);    /* IEEE binary16, exact, subnormals kept */
 uint16_t float_to_half(float value);   /* round to nearest even; overflow to infinity */

@@ -1,0 +1,144 @@
+/* test_pool.c - regions run once per thread, whatever the number of threads and processors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "../kernels/cpu/pool.h"
+
+enum { THREADS_MAX = 16 };
+
+typedef struct counts {
+    atomic_int calls[THREADS_MAX];
+    atomic_int wrong_count;
+    int threads;
+} counts;
+
+static void count_call(void *arg, int index, int count)
+{
+    counts *c = arg;
+    atomic_fetch_add(&c->calls[index], 1);
+    if (count != c->threads)
+        atomic_fetch_add(&c->wrong_count, 1);
+}
+
+static void each_thread_runs_once(int threads, int regions)
+{
+    error err = {0};
+    pool *p = pool_open(threads, &err);
+    assert_non_null(p);
+    assert_int_equal(pool_threads(p), threads);
+    counts c = {.threads = threads};
+    for (int i = 0; i < regions; i++)
+        pool_run(p, count_call, &c);
+    for (int i = 0; i < THREADS_MAX; i++)
+        assert_int_equal(atomic_load(&c.calls[i]), i < threads ? regions : 0);
+    assert_int_equal(atomic_load(&c.wrong_count), 0);
+    pool_close(p);
+}
+
+static void test_counts(void **state)
+{
+    (void)state;
+    const int threads[] = {1, 2, 3, 8, 16};
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
+        each_thread_runs_once(threads[i], 500);
+}
+
+/* Workers fall asleep between regions and must wake up again. */
+static void test_sleep_between(void **state)
+{
+    (void)state;
+    pool *p = pool_open(3, NULL);
+    counts c = {.threads = 3};
+    const struct timespec nap = {.tv_nsec = 5 * 1000 * 1000};
+    for (int i = 0; i < 10; i++) {
+        pool_run(p, count_call, &c);
+        nanosleep(&nap, NULL);
+    }
+    assert_int_equal(atomic_load(&c.calls[2]), 10);
+    pool_close(p);
+}
+
+typedef struct shared {
+    atomic_int next;
+    int items;
+    long seen[1000]; /* plain memory: written inside, read after */
+} shared;
+
+static void take_items(void *arg, int index, int count)
+{
+    (void)index, (void)count;
+    shared *s = arg;
+    for (int i; (i = atomic_fetch_add(&s->next, 1)) < s->items;)
+        s->seen[i] += i + 1;
+}
+
+static void test_memory_is_seen(void **state)
+{
+    (void)state;
+    pool *p = pool_open(4, NULL);
+    shared s = {.items = 1000};
+    for (int round = 0; round < 200; round++) {
+        atomic_store(&s.next, 0);
+        pool_run(p, take_items, &s);
+        for (int i = 0; i < s.items; i++)
+            assert_int_equal(s.seen[i], (long)(round + 1) * (i + 1));
+    }
+    pool_close(p);
+}
+
+static void test_closed_unused(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        pool_close(pool_open(5, NULL));
+    pool_close(NULL);
+}
+
+#if defined(__x86_64__)
+static void read_mxcsr(void *arg, int index, int count)
+{
+    (void)count;
+    ((unsigned *)arg)[index] = _mm_getcsr();
+}
+
+/* A host program that flushes subnormals must not change results, and keeps its setting. */
+static void test_float_environment(void **state)
+{
+    (void)state;
+    unsigned before = _mm_getcsr(), flushing = 0x9FC0;
+    unsigned inside[3] = {0};
+    _mm_setcsr(flushing);
+    pool *p = pool_open(3, NULL);
+    pool_run(p, read_mxcsr, inside);
+    unsigned after = _mm_getcsr();
+    _mm_setcsr(before);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(inside[i] & ~0x3Fu, 0x1F80);
+    assert_int_equal(after & ~0x3Fu, flushing & ~0x3Fu);
+    pool_close(p);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_sleep_between),
+        cmocka_unit_test(test_memory_is_seen),
+        cmocka_unit_test(test_closed_unused),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_float_environment),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
