@@ -1,51 +1,168 @@
-# Consilium. `make help` lists the targets. Objects and binaries go to $(BUILD).
+# Consilium. `make help` lists the targets; objects, binaries, test results and fetched files all go
+# to $(BUILD), so `make clean` leaves the tree as it was cloned.
 BUILD   ?= build
 CC      ?= gcc
 PREFIX  ?= /usr/local
+DESTDIR ?=
+
+# ---- how things are compiled -----------------------------------------------------------------
 
 WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 # Bytes must not depend on the compiler's taste: no contraction, no -ffast-math, baseline x86-64.
-CFLAGS  ?= -O3 -g
 BASE     = -std=c11 -D_GNU_SOURCE $(WARN) -ffp-contract=off -fno-math-errno -fPIC -pthread -MMD -MP
 LIBS     = -lcjson -lpcre2-8 -lutf8proc -lcrypto -lm -pthread
-ifdef SANITIZE
-SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-endif
 AVX2     = -mavx2 -mfma -mf16c
+ifdef SANITIZE
+CFLAGS  ?= -O1 -g
+SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+CFLAGS  ?= -O3 -g
+endif
+ifdef FUZZ
+SANFLAGS += -fsanitize=fuzzer-no-link
+endif
+COMPILE  = $(CC) $(BASE) $(CFLAGS) $(CPPFLAGS) $(SANFLAGS)
+
+# ---- what there is ----------------------------------------------------------------------------
 
 FOLDERS  = kernels kernels/cpu engine personas transcripts repl
 SOURCES  = $(filter-out repl/main.c,$(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  = $(BUILD)/libconsilium.a
-UNITS    = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-# What several test programs share: tests/*.c that is no test, no fuzzer, no program of its own.
+PROGRAM  = $(BUILD)/consilium
+# tests/test_*.c are unit tests, tool_*.c and fuzz_*.c programs of their own; any other tests/*.c is
+# shared by all of them.
+UNITS    = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+TOOLS    = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tool_*.c))
+FUZZERS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
 TESTLIB  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/fuzz_%.c tests/tool_%.c,$(wildcard tests/*.c)))
+# Python suites: test_*.py need $(VENV), reference_*.py torch and llama.cpp, long_*.py patience.
+SUITES   = $(wildcard tests/test_*.py)
+DEPENDS  = $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/repl/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
 
-all: $(BUILD)/consilium
+# Test interpreters; PYTHON_REFERENCE=/some/python uses an environment that is already there.
+VENV     = build/venv
+PYTHON   = $(VENV)/bin/python
+ifndef PYTHON_REFERENCE
+PYTHON_REFERENCE = build/venv-reference/bin/python
+REFERENCE        = build/venv-reference/requirements.txt
+endif
+MODELS   = build/models
+SMOLLM2  = $(MODELS)/SmolLM2-135M-Instruct.Q4_1.gguf
+RESULTS  = build/results
+RUN      = BUILD=$(BUILD) PYTHON=$(PYTHON) python3 tests/run.py --results $(RESULTS)
+
+all: $(PROGRAM) ## build $(BUILD)/consilium (the default)
 
 $(BUILD)/%_avx2.o: %_avx2.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $(SANFLAGS) $(AVX2) -c $< -o $@
+	$(COMPILE) $(AVX2) -c $< -o $@
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $(SANFLAGS) -c $< -o $@
+	$(COMPILE) -c $< -o $@
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
-$(BUILD)/consilium: $(BUILD)/repl/main.o $(LIBRARY)
+$(PROGRAM): $(BUILD)/repl/main.o $(LIBRARY)
 	$(CC) $(SANFLAGS) $^ $(LIBS) -o $@
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(TESTLIB) $(LIBRARY)
+	$(CC) $(SANFLAGS) -fsanitize=fuzzer $^ $(LIBS) -o $@
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
-	$(CC) $(SANFLAGS) $^ $(LIBS) -lcmocka -o $@
+	$(CC) $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
-units: $(UNITS)
-	@for t in $(UNITS); do echo "== $$t"; $$t || exit 1; done
+# ---- using it ---------------------------------------------------------------------------------
 
-format:
-	clang-format -i $(foreach d,$(FOLDERS) tests,$(wildcard $(d)/*.c $(d)/*.h))
+run: ## install what is missing, build, fetch a small model, show it at work
+	@.ci/install.sh build
+	@$(MAKE) --no-print-directory -j2 $(PROGRAM)
+	@.ci/fetch.sh python3 $(MODELS)
+	$(PROGRAM) model info -m $(SMOLLM2)
+	$(PROGRAM) perplexity -m $(SMOLLM2) tests/fixtures/text/short.txt
 
-clean:
+install: $(PROGRAM) ## copy the program to $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/consilium
+
+uninstall: ## remove it again
+	rm -f $(DESTDIR)$(PREFIX)/bin/consilium
+
+# ---- proving it -------------------------------------------------------------------------------
+
+test: check-layers install-packages $(VENV)/requirements.txt $(SMOLLM2) ## everything CI runs without torch: units, end to end, sanitized
+	@rm -rf $(RESULTS)
+	@$(MAKE) --no-print-directory $(PROGRAM) $(UNITS) $(TOOLS)
+	@$(RUN) $(UNITS) $(SUITES)
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/san test-sanitized
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/split CPPFLAGS=-DSPLIT_BY_THREAD test-control
+	@python3 tests/run.py --total $(RESULTS)
+
+units: $(UNITS) ## the C unit tests alone
+	@$(RUN) $(UNITS)
+	@python3 tests/run.py --total $(RESULTS)
+
+# Under ASan and UBSan; suites look at SANITIZED and keep themselves short.
+test-sanitized: $(PROGRAM) $(UNITS) $(TOOLS)
+	@SANITIZED=1 $(RUN) --label san- $(UNITS) $(SUITES)
+
+# A build that splits attention by threads must fail the test of bit-equality.
+test-control: $(BUILD)/tests/test_equality
+	@$(RUN) --label control- --must-fail $<
+
+test-reference: PYTHON = $(PYTHON_REFERENCE)
+test-reference: install-packages $(VENV)/requirements.txt $(SMOLLM2) $(REFERENCE) $(PROGRAM) $(TOOLS) ## remake the fixtures with torch, transformers and llama.cpp and compare
+	@rm -f $(RESULTS)/reference_*.txt
+	@$(RUN) $(wildcard tests/reference_*.py)
+	@python3 tests/run.py --total $(RESULTS)
+
+test-long: install-packages $(VENV)/requirements.txt $(SMOLLM2) $(PROGRAM) $(TOOLS) ## fuzzers (100,000 inputs each), files above 100 MB
+	@rm -f $(RESULTS)/long_*.txt
+	@$(MAKE) --no-print-directory CC=clang SANITIZE=1 FUZZ=1 BUILD=$(BUILD)/fuzz fuzzers
+	@$(RUN) $(wildcard tests/long_*.py)
+	@python3 tests/run.py --total $(RESULTS)
+
+fuzzers: $(FUZZERS)
+
+bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, interleaved, two models
+	@$(PYTHON_REFERENCE) tests/bench.py
+
+# ---- what tests need --------------------------------------------------------------------------
+
+install-packages:
+	@.ci/install.sh
+$(VENV)/requirements.txt: tests/requirements.txt
+	@.ci/venv.sh $(@D) $<
+build/venv-reference/requirements.txt: tests/requirements-reference.txt
+	@.ci/venv.sh $(@D) $<
+$(SMOLLM2):
+	@.ci/fetch.sh python3 $(@D)
+
+# ---- keeping the house ------------------------------------------------------------------------
+
+HOUSE    = $(foreach d,$(FOLDERS) tests,$(wildcard $(d)/*.c $(d)/*.h))
+
+format: ## lay out every C file with clang-format
+	clang-format -i $(HOUSE)
+
+lint: check-layers ## clang-format check and clang-tidy
+	clang-format --dry-run -Werror $(HOUSE)
+	clang-tidy --quiet $(SOURCES) repl/main.c -- -std=c11 -D_GNU_SOURCE $(AVX2)
+
+# Arrows point one way: repl -> personas, transcripts -> engine -> kernels.
+UPWARD   = ! grep -nE '\#include "(\.\./)+($(1))/'
+check-layers: ## refuse an include that points upward
+	@$(call UPWARD,engine|personas|transcripts|repl|tests) $(wildcard kernels/*.[ch] kernels/*/*.[ch])
+	@$(call UPWARD,personas|transcripts|repl|tests) $(wildcard engine/*.[ch]) /dev/null
+	@$(call UPWARD,transcripts|repl|tests) $(wildcard personas/*.[ch]) /dev/null
+	@$(call UPWARD,personas|repl|tests) $(wildcard transcripts/*.[ch]) /dev/null
+	@$(call UPWARD,tests) $(wildcard repl/*.[ch]) /dev/null
+
+clean: ## remove $(BUILD)
 	rm -rf $(BUILD)
 
-.PHONY: all units format clean
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+.PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
+        fuzzers bench install-packages format lint check-layers clean help
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %,%.d,$(UNITS)) $(BUILD)/repl/main.d
+.DELETE_ON_ERROR:
+-include $(DEPENDS)
