@@ -1,0 +1,241 @@
+/* backend.c - opens a backend by name and forwards every call to it.
+ *
+ * The list of openers below is the only place that knows which devices exist. Everything after it
+ * is one line a call: the public function looks up the member of the same name in the backend's
+ * table. What is the same on every device (the geometry of tensors and pages) is answered here.
+ */
+#include "backend.h"
+
+#include <string.h>
+
+#include "backend_impl.h"
+#include "cpu/cores.h"
+#include "cpu/cpu.h"
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static backend *open_cuda(const backend_options *options, error *err)
+{
+    (void)options;
+    error_set(err, ERROR_RUN,
+              "--backend cuda: this build has no CUDA backend; cpu works everywhere");
+    return NULL;
+}
+
+static const struct {
+    const char *name;
+    backend *(*open)(const backend_options *options, error *err);
+} openers[] = {{"auto", cpu_open}, {"cpu", cpu_open}, {"cuda", open_cuda}};
+
+backend *backend_open(const backend_options *options, error *err)
+{
+    const char *name = options->name ? options->name : "auto";
+    for (size_t i = 0; i < sizeof openers / sizeof *openers; i++)
+        if (strcmp(name, openers[i].name) == 0)
+            return openers[i].open(options, err);
+    error_set(err, ERROR_USAGE, "--backend %s: unknown; auto, cpu and cuda are known", name);
+    return NULL;
+}
+
+void backend_close(backend *b)
+{
+    if (b)
+        b->table->close(b);
+}
+
+const char *backend_isa(const backend *b)
+{
+    return b->table->isa(b);
+}
+
+const char *backend_name(const backend *b)
+{
+    return b->table->name;
+}
+
+int backend_threads(const backend *b)
+{
+    return b->table->threads(b);
+}
+
+int backend_physical_cores(void)
+{
+    return cores_physical();
+}
+
+int backend_sync(backend *b, error *err)
+{
+    return b->table->sync(b, err);
+}
+
+double backend_read_seconds(backend *b, const void *host, size_t bytes)
+{
+    return b->table->read_seconds(b, host, bytes);
+}
+
+/* ---- tensors ------------------------------------------------------------------------------ */
+
+tensor *tensor_new(backend *b, dtype type, size_t rows, size_t cols, error *err)
+{
+    return b->table->tensor_new(b, type, rows, cols, err);
+}
+
+tensor *tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void *host, error *err)
+{
+    return b->table->tensor_map(b, type, rows, cols, host, err);
+}
+
+void tensor_free(tensor *t)
+{
+    if (t)
+        t->owner->table->tensor_free(t);
+}
+
+dtype tensor_type(const tensor *t)
+{
+    return t->type;
+}
+
+size_t tensor_rows(const tensor *t)
+{
+    return t->rows;
+}
+
+size_t tensor_cols(const tensor *t)
+{
+    return t->cols;
+}
+
+void tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src)
+{
+    b->table->tensor_write(b, t, row, rows, src);
+}
+
+void tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst)
+{
+    b->table->tensor_read(b, t, row, rows, dst);
+}
+
+/* ---- batch and KV pages ------------------------------------------------------------------- */
+
+size_t kv_page_bytes(const kv_layout *layout)
+{
+    size_t vectors = (size_t)layout->layers * (size_t)layout->kv_heads * KV_PAGE * 2;
+    return vectors * dtype_row_bytes(layout->type, (size_t)layout->head_dim);
+}
+
+void *kv_page_new(backend *b, const kv_layout *layout, error *err)
+{
+    return b->table->kv_page_new(b, layout, err);
+}
+
+void kv_page_free(backend *b, void *page)
+{
+    if (page)
+        b->table->kv_page_free(b, page);
+}
+
+void kv_page_copy(backend *b, const kv_layout *layout, void *to, const void *from)
+{
+    b->table->kv_page_copy(b, layout, to, from);
+}
+
+void op_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
+              const float *cosines, const float *sines)
+{
+    b->table->batch(b, layout, rows, n, cosines, sines);
+}
+
+/* ---- ops ---------------------------------------------------------------------------------- */
+
+void op_embed(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale)
+{
+    b->table->embed(b, out, table, ids, n, scale);
+}
+
+void op_rmsnorm(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps, int n)
+{
+    b->table->rmsnorm(b, out, x, weight, eps, n);
+}
+
+void op_head_rmsnorm(backend *b, tensor *x, const tensor *weight, int heads, int head_dim,
+                     float eps, int n)
+{
+    b->table->head_rmsnorm(b, x, weight, heads, head_dim, eps, n);
+}
+
+void op_matmul(backend *b, const product *products, int count, const tensor *x, int n)
+{
+    b->table->matmul(b, products, count, x, n);
+}
+
+void op_matmul_swiglu(backend *b, tensor *out, const tensor *gate, const tensor *up,
+                      const tensor *x, int n)
+{
+    b->table->matmul_swiglu(b, out, gate, up, x, n);
+}
+
+void op_rope(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, bool pairs, int n)
+{
+    b->table->rope(b, x, heads, head_dim, rotary_dim, pairs, n);
+}
+
+void op_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n)
+{
+    b->table->kv_store(b, layer, k, v, n);
+}
+
+void op_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+                  int n)
+{
+    b->table->attention(b, out, q, layer, heads, scale, n);
+}
+
+void op_add(backend *b, tensor *x, const tensor *y, float scale, int n)
+{
+    b->table->add(b, x, y, scale, n);
+}
+
+void op_scale(backend *b, tensor *x, float scale, int n)
+{
+    b->table->scale(b, x, scale, n);
+}
+
+void op_sigmoid_gate(backend *b, tensor *y, const tensor *weight, const tensor *x, int n)
+{
+    b->table->sigmoid_gate(b, y, weight, x, n);
+}
+
+void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n)
+{
+    b->table->gather(b, out, x, rows, n);
+}
+
+/* ---- mixture of experts ------------------------------------------------------------------- */
+
+routes *routes_new(backend *b, int max_rows, int slots, error *err)
+{
+    return b->table->routes_new(b, max_rows, slots, err);
+}
+
+void routes_free(backend *b, routes *r)
+{
+    if (r)
+        b->table->routes_free(b, r);
+}
+
+void op_route(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n)
+{
+    b->table->route(b, r, z, layer, renormalise, n);
+}
+
+void routes_read(backend *b, const routes *r, int n, routes *host)
+{
+    b->table->routes_read(b, r, n, host);
+}
+
+void op_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
+                int n)
+{
+    b->table->experts(b, out, bank, r, x, n);
+}

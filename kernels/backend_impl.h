@@ -1,0 +1,83 @@
+/* backend_impl.h - what a backend must provide: the private side of backend.h.
+ *
+ * A backend is a struct that starts with `backend` and a constant table of functions, one for
+ * each call of backend.h that depends on the device. backend.c opens one by name and then only
+ * forwards, so the layer loop above pays one indirect call per op and knows no device. A backend
+ * that lives in a shared object hands over the same two things: an `open` function and a table.
+ *
+ * Tensors are the same struct everywhere; only `data` differs (host memory or a device address).
+ */
+#ifndef KERNELS_BACKEND_IMPL_H
+#define KERNELS_BACKEND_IMPL_H
+
+#include "backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tensor {
+    backend *owner;
+    dtype type;
+    size_t rows, cols;
+    size_t row_bytes; /* dtype_row_bytes(type, cols) */
+    void *data;       /* rows * row_bytes; borrowed weights may have any alignment */
+    bool borrowed;    /* true = never written, not freed with the tensor */
+};
+
+/* Each member does what the function of the same name in backend.h says; `op_` is left out.
+ * The closers are never called with NULL. */
+typedef struct backend_table {
+    const char *name;
+    void (*close)(backend *b);
+    const char *(*isa)(const backend *b);
+    int (*threads)(const backend *b);
+    int (*sync)(backend *b, error *err);
+    double (*read_seconds)(backend *b, const void *host, size_t bytes);
+
+    tensor *(*tensor_new)(backend *b, dtype type, size_t rows, size_t cols, error *err);
+    tensor *(*tensor_map)(backend *b, dtype type, size_t rows, size_t cols, const void *host,
+                          error *err);
+    void (*tensor_free)(tensor *t);
+    void (*tensor_write)(backend *b, tensor *t, size_t row, size_t rows, const void *src);
+    void (*tensor_read)(backend *b, const tensor *t, size_t row, size_t rows, void *dst);
+
+    void *(*kv_page_new)(backend *b, const kv_layout *layout, error *err);
+    void (*kv_page_free)(backend *b, void *page);
+    void (*kv_page_copy)(backend *b, const kv_layout *layout, void *to, const void *from);
+
+    void (*batch)(backend *b, const kv_layout *layout, const batch_row *rows, int n,
+                  const float *cosines, const float *sines);
+    void (*embed)(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);
+    void (*rmsnorm)(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps,
+                    int n);
+    void (*head_rmsnorm)(backend *b, tensor *x, const tensor *weight, int heads, int head_dim,
+                         float eps, int n);
+    void (*matmul)(backend *b, const product *products, int count, const tensor *x, int n);
+    void (*matmul_swiglu)(backend *b, tensor *out, const tensor *gate, const tensor *up,
+                          const tensor *x, int n);
+    void (*rope)(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, bool pairs, int n);
+    void (*kv_store)(backend *b, int layer, const tensor *k, const tensor *v, int n);
+    void (*attention)(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+                      int n);
+    void (*add)(backend *b, tensor *x, const tensor *y, float scale, int n);
+    void (*scale)(backend *b, tensor *x, float scale, int n);
+    void (*sigmoid_gate)(backend *b, tensor *y, const tensor *weight, const tensor *x, int n);
+    void (*gather)(backend *b, tensor *out, const tensor *x, const int *rows, int n);
+
+    routes *(*routes_new)(backend *b, int max_rows, int slots, error *err);
+    void (*routes_free)(backend *b, routes *r);
+    void (*route)(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n);
+    void (*routes_read)(backend *b, const routes *r, int n, routes *host);
+    void (*experts)(backend *b, tensor *out, const expert_bank *bank, const routes *r,
+                    const tensor *x, int n);
+} backend_table;
+
+struct backend {
+    const backend_table *table;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

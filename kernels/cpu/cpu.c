@@ -1,0 +1,358 @@
+/* cpu.c - opens the CPU backend and owns its memory: tensors, pages, scratch, the batch.
+ *
+ * Also here are the two products, which only hand over to matmul.c, and the sharing of small row
+ * work. Own tensors are aligned to a cache line; borrowed ones lie wherever their file put them.
+ */
+#include "cpu.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cores.h"
+#include "matmul.h"
+
+enum {
+    ALIGNMENT = 64,
+    WORTH_WAKING = 32768, /* elements: waking the workers costs about two microseconds */
+};
+
+/* Zeroed when asked, aligned, to be freed with free(). bytes may be 0. */
+static void *allocate(size_t bytes, bool zeroed)
+{
+    if (bytes > SIZE_MAX - 2 * ALIGNMENT)
+        return NULL;
+    size_t padded = (bytes / ALIGNMENT + 1) * ALIGNMENT;
+    void *data = aligned_alloc(ALIGNMENT, padded);
+    if (data && zeroed)
+        memset(data, 0, padded);
+    return data;
+}
+
+/* ---- failures and scratch ------------------------------------------------------------------- */
+
+void cpu_fail(cpu_backend *cpu, const error *err)
+{
+    if (cpu->failure.code == ERROR_NONE)
+        cpu->failure = *err;
+}
+
+static int cpu_sync(backend *b, error *err)
+{
+    cpu_backend *cpu = cpu_of(b);
+    if (cpu->failure.code == ERROR_NONE)
+        return 0;
+    if (err)
+        *err = cpu->failure;
+    cpu->failure = (error){0};
+    return -1;
+}
+
+void *cpu_scratch(cpu_backend *cpu, scratch *s, size_t bytes, const char *what)
+{
+    if (bytes <= s->bytes)
+        return s->data;
+    free(s->data);
+    *s = (scratch){.data = allocate(bytes, false), .bytes = bytes};
+    if (s->data)
+        return s->data;
+    error err;
+    s->bytes = 0;
+    error_memory(&err, what);
+    cpu_fail(cpu, &err);
+    return NULL;
+}
+
+/* ---- opening and closing -------------------------------------------------------------------- */
+
+static void cpu_close(backend *b)
+{
+    cpu_backend *cpu = cpu_of(b);
+    pool_close(cpu->workers);
+    free(cpu->activation.data);
+    free(cpu->attention.data);
+    free(cpu->routing.data);
+    for (size_t i = 0; i < sizeof cpu->experts / sizeof *cpu->experts; i++)
+        free(cpu->experts[i].data);
+    free(cpu);
+}
+
+static const char *cpu_isa(const backend *b)
+{
+    return ((const cpu_backend *)b)->dots->name;
+}
+
+static int cpu_threads(const backend *b)
+{
+    return pool_threads(((const cpu_backend *)b)->workers);
+}
+
+/* ---- tensors -------------------------------------------------------------------------------- */
+
+static tensor *new_tensor(backend *b, dtype type, size_t rows, size_t cols, error *err)
+{
+    tensor *t = malloc(sizeof *t);
+    if (!t) {
+        error_memory(err, "a tensor");
+        return NULL;
+    }
+    *t = (tensor){.owner = b,
+                  .type = type,
+                  .rows = rows,
+                  .cols = cols,
+                  .row_bytes = dtype_row_bytes(type, cols)};
+    return t;
+}
+
+static tensor *cpu_tensor_new(backend *b, dtype type, size_t rows, size_t cols, error *err)
+{
+    tensor *t = new_tensor(b, type, rows, cols, err);
+    size_t bytes;
+    if (!t)
+        return NULL;
+    if (!__builtin_mul_overflow(rows, t->row_bytes, &bytes) && (t->data = allocate(bytes, true)))
+        return t;
+    free(t);
+    error_memory(err, "a tensor");
+    return NULL;
+}
+
+static tensor *cpu_tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void *host,
+                              error *err)
+{
+    tensor *t = new_tensor(b, type, rows, cols, err);
+    if (!t)
+        return NULL;
+    t->data = (void *)(uintptr_t)host; /* never written: `borrowed` says so */
+    t->borrowed = true;
+    return t;
+}
+
+static void cpu_tensor_free(tensor *t)
+{
+    if (!t->borrowed)
+        free(t->data);
+    free(t);
+}
+
+static void cpu_tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src)
+{
+    (void)b;
+    assert(!t->borrowed && row + rows <= t->rows);
+    memcpy((char *)t->data + row * t->row_bytes, src, rows * t->row_bytes);
+}
+
+static void cpu_tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst)
+{
+    (void)b;
+    assert(row + rows <= t->rows);
+    memcpy(dst, (const char *)t->data + row * t->row_bytes, rows * t->row_bytes);
+}
+
+/* ---- pages and the batch -------------------------------------------------------------------- */
+
+static void *cpu_kv_page_new(backend *b, const kv_layout *layout, error *err)
+{
+    (void)b;
+    void *page = allocate(kv_page_bytes(layout), false);
+    if (!page)
+        error_memory(err, "a page of the KV cache");
+    return page;
+}
+
+static void cpu_kv_page_free(backend *b, void *page)
+{
+    (void)b;
+    free(page);
+}
+
+static void cpu_kv_page_copy(backend *b, const kv_layout *layout, void *to, const void *from)
+{
+    (void)b;
+    memcpy(to, from, kv_page_bytes(layout));
+}
+
+static void cpu_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
+                      const float *cosines, const float *sines)
+{
+    cpu_backend *cpu = cpu_of(b);
+    cpu->layout = *layout;
+    cpu->rows = rows;
+    cpu->batch = n;
+    cpu->cosines = cosines;
+    cpu->sines = sines;
+}
+
+/* ---- row work ------------------------------------------------------------------------------- */
+
+typedef struct row_work {
+    cpu_rows_fn *fn;
+    void *user;
+    int n;
+} row_work;
+
+static void row_share(void *arg, int index, int count)
+{
+    const row_work *w = arg;
+    int from = (int)((long long)w->n * index / count);
+    int to = (int)((long long)w->n * (index + 1) / count);
+    if (from < to)
+        w->fn(w->user, from, to, index);
+}
+
+void cpu_rows(cpu_backend *cpu, int n, size_t row_cost, cpu_rows_fn *fn, void *user)
+{
+    row_work w = {fn, user, n};
+    if (n > 1 && (size_t)n * row_cost >= WORTH_WAKING)
+        pool_run(cpu->workers, row_share, &w);
+    else
+        row_share(&w, 0, 1);
+}
+
+/* ---- products ------------------------------------------------------------------------------- */
+
+static matmul_device device_of(const cpu_backend *cpu)
+{
+    return (matmul_device){.kernels = cpu->dots, .threads = cpu->workers};
+}
+
+static matmul_task task_of(const tensor *weight, const tensor *bias, tensor *out)
+{
+    assert(out->type == DTYPE_F32 && out->cols == weight->rows);
+    assert(!bias || (bias->type == DTYPE_F32 && bias->cols == weight->rows));
+    return (matmul_task){.type = weight->type,
+                         .weight = weight->data,
+                         .rows = weight->rows,
+                         .bias = bias ? bias->data : NULL,
+                         .out = out->data,
+                         .out_stride = out->cols};
+}
+
+static matmul_input input_of(const tensor *x, int n)
+{
+    assert(x->type == DTYPE_F32 && n > 0 && (size_t)n <= x->rows);
+    return (matmul_input){.x = x->data, .stride = x->cols, .cols = x->cols, .n = (size_t)n};
+}
+
+/* Sized for all rows of x, not for n: a bigger batch later finds it there. */
+static void *product_scratch(cpu_backend *cpu, const tensor *x)
+{
+    return cpu_scratch(cpu, &cpu->activation, matmul_scratch_bytes(x->cols, x->rows), "a product");
+}
+
+void cpu_matmul(backend *b, const product *products, int count, const tensor *x, int n)
+{
+    cpu_backend *cpu = cpu_of(b);
+    matmul_task tasks[MATMUL_TASKS];
+    void *memory = product_scratch(cpu, x);
+    assert(count > 0 && count <= MATMUL_TASKS);
+    for (int i = 0; i < count; i++) {
+        assert(products[i].weight->cols == x->cols);
+        tasks[i] = task_of(products[i].weight, products[i].bias, products[i].out);
+    }
+    if (memory)
+        matmul_run(device_of(cpu), tasks, count, input_of(x, n), memory);
+}
+
+void cpu_matmul_swiglu(backend *b, tensor *out, const tensor *gate, const tensor *up,
+                       const tensor *x, int n)
+{
+    cpu_backend *cpu = cpu_of(b);
+    void *memory = product_scratch(cpu, x);
+    assert(gate->cols == x->cols && up->cols == x->cols && gate->rows == up->rows);
+    matmul_task gate_task = task_of(gate, NULL, out), up_task = task_of(up, NULL, out);
+    if (memory)
+        matmul_swiglu(device_of(cpu), &gate_task, &up_task, input_of(x, n), memory);
+}
+
+/* ---- the bandwidth sweep -------------------------------------------------------------------- */
+
+typedef struct sweep {
+    const char *bytes;
+    size_t size;
+    atomic_uint seen; /* keeps the reads from being optimised away */
+} sweep;
+
+static void sweep_share(void *arg, int index, int count)
+{
+    sweep *s = arg;
+    size_t words = s->size / sizeof(uint64_t), share = words / (size_t)count;
+    const char *from = s->bytes + (size_t)index * share * sizeof(uint64_t);
+    uint64_t lanes[8] = {0}, word;
+    for (size_t i = 0; i + 8 <= share; i += 8)
+        for (size_t l = 0; l < 8; l++) {
+            memcpy(&word, from + (i + l) * sizeof word, sizeof word);
+            lanes[l] ^= word;
+        }
+    for (size_t l = 1; l < 8; l++)
+        lanes[0] ^= lanes[l];
+    atomic_fetch_xor(&s->seen, (unsigned)(lanes[0] ^ lanes[0] >> 32));
+}
+
+static double cpu_read_seconds(backend *b, const void *host, size_t bytes)
+{
+    sweep s = {.bytes = host, .size = bytes};
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    pool_run(cpu_of(b)->workers, sweep_share, &s);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static const backend_table table = {
+    .name = "cpu",
+    .close = cpu_close,
+    .isa = cpu_isa,
+    .threads = cpu_threads,
+    .sync = cpu_sync,
+    .read_seconds = cpu_read_seconds,
+    .tensor_new = cpu_tensor_new,
+    .tensor_map = cpu_tensor_map,
+    .tensor_free = cpu_tensor_free,
+    .tensor_write = cpu_tensor_write,
+    .tensor_read = cpu_tensor_read,
+    .kv_page_new = cpu_kv_page_new,
+    .kv_page_free = cpu_kv_page_free,
+    .kv_page_copy = cpu_kv_page_copy,
+    .batch = cpu_batch,
+    .embed = cpu_embed,
+    .rmsnorm = cpu_rmsnorm,
+    .head_rmsnorm = cpu_head_rmsnorm,
+    .matmul = cpu_matmul,
+    .matmul_swiglu = cpu_matmul_swiglu,
+    .rope = cpu_rope,
+    .kv_store = cpu_kv_store,
+    .attention = cpu_attention,
+    .add = cpu_add,
+    .scale = cpu_scale,
+    .sigmoid_gate = cpu_sigmoid_gate,
+    .gather = cpu_gather,
+    .routes_new = cpu_routes_new,
+    .routes_free = cpu_routes_free,
+    .route = cpu_route,
+    .routes_read = cpu_routes_read,
+    .experts = cpu_experts,
+};
+
+backend *cpu_open(const backend_options *options, error *err)
+{
+    const dot_kernels *dots = dot_select(options->isa ? options->isa : "auto", err);
+    if (!dots)
+        return NULL;
+    cpu_backend *cpu = calloc(1, sizeof *cpu);
+    if (!cpu) {
+        error_memory(err, "the CPU backend");
+        return NULL;
+    }
+    cpu->base.table = &table;
+    cpu->dots = dots;
+    cpu->kernels = strcmp(dots->name, "avx2") == 0 ? attention_avx2() : attention_baseline();
+    cpu->workers = pool_open(options->threads > 0 ? options->threads : cores_physical(), err);
+    if (cpu->workers)
+        return &cpu->base;
+    cpu_close(&cpu->base);
+    return NULL;
+}

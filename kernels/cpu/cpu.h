@@ -1,0 +1,109 @@
+/* cpu.h - the CPU backend's own state, shared by the files that implement its ops.
+ *
+ * Ops run at once, on the calling thread and the pool's workers; "enqueue" means nothing more here
+ * than that failures wait in `failure` until backend_sync(). Work is dealt out in chunks that the
+ * threads take as they come free, so which thread computes an output is left to chance, and each
+ * output is therefore computed by one thread, from start to end, in an order that depends on
+ * nothing but its own inputs. That is the whole of how the bytes stay the same at any thread count.
+ */
+#ifndef KERNELS_CPU_CPU_H
+#define KERNELS_CPU_CPU_H
+
+#include <stdatomic.h>
+
+#include "../backend_impl.h"
+#include "attention.h"
+#include "dot.h"
+#include "pool.h"
+
+/* Memory that an op needs while it runs. It grows to the largest need seen and is then kept, so
+ * that a steady stream of equal steps allocates nothing. */
+typedef struct scratch {
+    void *data;
+    size_t bytes;
+} scratch;
+
+typedef struct cpu_backend {
+    backend base;
+    pool *workers;
+    const dot_kernels *dots;          /* one ISA level, */
+    const attention_kernels *kernels; /* the same for both */
+    error failure;                    /* the first one since the last sync */
+    atomic_int bad_router; /* a row of this layer + 1 had router logits that are not finite */
+    scratch activation;    /* quantised inputs of a product */
+    scratch attention;     /* a tile of keys or values in f32, one a thread */
+    scratch routing;       /* softmax and ranking of one row, one a thread */
+    scratch experts[4];    /* see moe.c */
+    kv_layout layout;      /* of the current batch, set by op_batch */
+    const batch_row *rows; /* [batch] borrowed */
+    int batch;             /* rows in the batch */
+    const float *cosines;  /* [batch, rotary_dim / 2] borrowed */
+    const float *sines;
+} cpu_backend;
+
+/* Caller owns. The opener that backend.c lists. */
+backend *cpu_open(const backend_options *options, error *err);
+
+static inline cpu_backend *cpu_of(backend *b)
+{
+    return (cpu_backend *)b;
+}
+
+/* At least `bytes` of memory aligned to 64, contents undefined; NULL after recording a failure, and
+ * then the op does nothing. `what` names the need in the message. */
+void *cpu_scratch(cpu_backend *cpu, scratch *s, size_t bytes, const char *what);
+
+/* Keeps the first failure for backend_sync(). */
+void cpu_fail(cpu_backend *cpu, const error *err);
+
+/* Work on rows [from, to) of some batch; `thread` < pool threads. */
+typedef void cpu_rows_fn(void *user, int from, int to, int thread);
+
+/* Calls fn over rows [0, n), split among the threads when n * row_cost (elements touched) is worth
+ * waking them, and on the calling thread alone otherwise. fn treats each row by itself. */
+void cpu_rows(cpu_backend *cpu, int n, size_t row_cost, cpu_rows_fn *fn, void *user);
+
+/* Row i of a tensor of the backend's own, which holds f32. */
+static inline float *cpu_row(const tensor *t, int i)
+{
+    return (float *)t->data + (size_t)i * t->cols;
+}
+
+/* A float at any address: norm weights and biases lie in mapped files, unaligned. */
+typedef struct __attribute__((packed)) loose_float {
+    float value;
+} loose_float;
+
+/* ---- the ops, by file ---------------------------------------------------------------------- */
+
+/* norm.c */
+void cpu_embed(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);
+void cpu_rmsnorm(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps, int n);
+void cpu_head_rmsnorm(backend *b, tensor *x, const tensor *weight, int heads, int head_dim,
+                      float eps, int n);
+void cpu_rope(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, bool pairs, int n);
+void cpu_add(backend *b, tensor *x, const tensor *y, float scale, int n);
+void cpu_scale(backend *b, tensor *x, float scale, int n);
+void cpu_sigmoid_gate(backend *b, tensor *y, const tensor *weight, const tensor *x, int n);
+void cpu_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n);
+
+/* cpu.c */
+void cpu_matmul(backend *b, const product *products, int count, const tensor *x, int n);
+void cpu_matmul_swiglu(backend *b, tensor *out, const tensor *gate, const tensor *up,
+                       const tensor *x, int n);
+
+/* attention.c */
+void cpu_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n);
+void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+                   int n);
+
+/* route.c, moe.c */
+routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err);
+void cpu_routes_free(backend *b, routes *r);
+int cpu_routes_rows(const routes *r); /* the most rows it can hold */
+void cpu_route(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n);
+void cpu_routes_read(backend *b, const routes *r, int n, routes *host);
+void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
+                 int n);
+
+#endif

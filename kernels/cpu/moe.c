@@ -1,0 +1,307 @@
+/* moe.c - runs the chosen experts of a batch: each distinct expert once, with all its rows.
+ *
+ * The (row, slot) pairs that op_route filled are sorted by expert (a counting sort, so rows stay in
+ * order), which gives every expert a contiguous run of pairs. Then two parallel regions:
+ *   1. cells (expert x block of ffn rows): silu(gate x) * (up x) for the run's rows -> h [pair, ffn]
+ *   2. cells (block of output columns): down h for all pairs, then for each row the sum over its
+ *      slots in rank order of gate * y. A cell owns its columns of every row, so the sum needs no
+ *      second pass and no atomics, and its order is that of the ranks, whatever else was in the
+ *      batch.
+ * Inputs are quantised once per row (and form), not once per expert.
+ *
+ * Experts of one bank may differ in type and ffn width: those that a persona brings along need not
+ * look like the model's own.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "matmul.h"
+
+enum {
+    HIDDEN_BLOCK = 64, /* most ffn rows of one cell of region 1 */
+    OUTPUT_BLOCK = 32, /* most output columns of one cell of region 2 */
+};
+
+/* The pairs of one expert: [first, first + count) of the sorted order. */
+typedef struct run {
+    int expert, first, count;
+    matmul_rows hidden; /* [count] their hidden rows, in the form of the expert's down matrix */
+} run;
+
+typedef struct moe {
+    cpu_backend *cpu;
+    const expert_bank *bank;
+    const routes *chosen;
+    const tensor *x;
+    tensor *out;
+    int n, pairs, run_count;
+    run *runs;     /* [run_count] by ascending expert */
+    int *pair_row; /* [pairs] batch row of each sorted pair */
+    int *place;    /* [n, slots] sorted pair of each slot, -1 = empty */
+    size_t ffn;    /* the widest expert of the bank */
+    size_t block, blocks;
+    matmul_rows input[ACTIVATION_FORMS]; /* x in the forms that some expert wants */
+    float *hidden;                       /* [pairs, ffn] */
+    uint8_t *quantised;                  /* [pairs, quantised_bytes] hidden, in the form of down */
+    size_t quantised_bytes;
+    float *partial; /* [threads, pairs, OUTPUT_BLOCK] */
+    size_t partial_stride;
+    atomic_size_t next;
+} moe;
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- preparation ---------------------------------------------------------------------------- */
+
+/* Counting sort of the pairs by expert. starts [experts + 1] */
+static void sort_pairs(moe *m, int *starts)
+{
+    size_t experts = (size_t)m->bank->count, all = (size_t)m->n * (size_t)m->chosen->slots;
+    memset(starts, 0, (experts + 1) * sizeof *starts);
+    for (size_t i = 0; i < all; i++) {
+        assert(m->chosen->ids[i] < m->bank->count);
+        if (m->chosen->ids[i] >= 0)
+            starts[m->chosen->ids[i] + 1]++;
+    }
+    for (size_t e = 0; e < experts; e++) {
+        if (starts[e + 1] > 0)
+            m->runs[m->run_count++] =
+                (run){.expert = (int)e, .first = starts[e], .count = starts[e + 1]};
+        starts[e + 1] += starts[e];
+    }
+    for (size_t i = 0; i < all; i++) {
+        m->place[i] = -1;
+        if (m->chosen->ids[i] < 0)
+            continue;
+        int pair = starts[m->chosen->ids[i]]++;
+        m->place[i] = pair;
+        m->pair_row[pair] = (int)(i / (size_t)m->chosen->slots);
+    }
+    m->pairs = starts[experts];
+}
+
+static matmul_device device_of(const cpu_backend *cpu)
+{
+    return (matmul_device){.kernels = cpu->dots, .threads = cpu->workers};
+}
+
+/* Bytes that a quantised row of cols takes at most, a multiple of the alignment. */
+static size_t widest_form(size_t cols)
+{
+    size_t q32 = activation_bytes(ACTIVATION_Q32, cols);
+    size_t q256 = activation_bytes(ACTIVATION_Q256, cols);
+    return ((q32 > q256 ? q32 : q256) + 63) / 64 * 64;
+}
+
+/* All memory of the op, sized for the most rows that the routes can hold: later calls with fewer
+ * or more rows find it there. */
+static bool reserve(moe *m, int **starts)
+{
+    cpu_backend *cpu = m->cpu;
+    size_t experts = (size_t)m->bank->count, rows = (size_t)cpu_routes_rows(m->chosen);
+    size_t pairs = rows * (size_t)m->chosen->slots;
+    size_t ints = (2 * pairs + experts + 1) * sizeof(int);
+    size_t threads = (size_t)pool_threads(cpu->workers);
+    m->quantised_bytes = widest_form(m->ffn);
+    m->partial_stride = pairs * OUTPUT_BLOCK;
+    char *index = cpu_scratch(cpu, &cpu->experts[0], ints + experts * sizeof(run), "experts");
+    uint8_t *inputs =
+        cpu_scratch(cpu, &cpu->activation, 2 * rows * widest_form(m->x->cols), "experts");
+    m->hidden = cpu_scratch(cpu, &cpu->experts[1], pairs * m->ffn * sizeof(float), "experts");
+    m->quantised = cpu_scratch(cpu, &cpu->experts[2], pairs * m->quantised_bytes, "experts");
+    m->partial =
+        cpu_scratch(cpu, &cpu->experts[3], threads * m->partial_stride * sizeof(float), "experts");
+    if (!index || !inputs || !m->hidden || !m->quantised || !m->partial)
+        return false;
+    m->runs = (run *)(void *)index;
+    m->pair_row = (int *)(void *)(m->runs + experts);
+    m->place = m->pair_row + pairs;
+    *starts = m->place + pairs;
+    return true;
+}
+
+/* x in the form that weights of `type` want, made at the first request. */
+static void want_input(moe *m, dtype type)
+{
+    activation_form form = activation_of(type);
+    if (m->input[form].base)
+        return;
+    uint8_t *inputs = m->cpu->activation.data;
+    if (form == ACTIVATION_Q256)
+        inputs += (size_t)m->n * widest_form(m->x->cols);
+    matmul_input input = {cpu_row(m->x, 0), m->x->cols, m->x->cols, (size_t)m->n};
+    m->input[form] = matmul_quantize(device_of(m->cpu), type, input, inputs);
+}
+
+/* ---- region 1: hidden ----------------------------------------------------------------------- */
+
+static const void *weight_rows(const tensor *t, size_t row)
+{
+    return (const char *)t->data + row * t->row_bytes;
+}
+
+/* silu(gate x) * (up x) for ffn rows [row, row + rows) of one expert and all its pairs. */
+static void hidden_block(const moe *m, const run *r, size_t row, size_t rows)
+{
+    const tensor *gate = m->bank->gate[r->expert], *up = m->bank->up[r->expert];
+    const matmul_rows *gate_in = &m->input[activation_of(gate->type)];
+    const matmul_rows *up_in = &m->input[activation_of(up->type)];
+    float ups[DOT_COLUMNS][HIDDEN_BLOCK];
+    for (int done = 0; done < r->count; done += DOT_COLUMNS) {
+        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done));
+        const void *gate_x[DOT_COLUMNS], *up_x[DOT_COLUMNS];
+        float *gate_out[DOT_COLUMNS], *up_out[DOT_COLUMNS];
+        for (size_t i = 0; i < n; i++) {
+            size_t pair = (size_t)(r->first + done) + i, x = (size_t)m->pair_row[pair];
+            gate_x[i] = gate_in->base + x * gate_in->stride;
+            up_x[i] = up_in->base + x * up_in->stride;
+            gate_out[i] = m->hidden + pair * m->ffn + row;
+            up_out[i] = ups[i];
+        }
+        const dot_kernels *dots = m->cpu->dots;
+        matmul_block(dots, gate->type, weight_rows(gate, row), gate->cols, 0, rows, gate_x, n,
+                     gate_out);
+        matmul_block(dots, up->type, weight_rows(up, row), up->cols, 0, rows, up_x, n, up_out);
+        for (size_t i = 0; i < n; i++)
+            dots->swiglu(gate_out[i], gate_out[i], up_out[i], rows);
+    }
+}
+
+static void hidden_cells(void *arg, int thread, int threads)
+{
+    moe *m = arg;
+    (void)thread, (void)threads;
+    for (;;) {
+        size_t cell = atomic_fetch_add_explicit(&m->next, 1, memory_order_relaxed);
+        if (cell >= m->blocks * (size_t)m->run_count)
+            return;
+        const run *r = &m->runs[cell / m->blocks];
+        size_t row = cell % m->blocks * m->block, ffn = m->bank->gate[r->expert]->rows;
+        if (row < ffn)
+            hidden_block(m, r, row, least(m->block, ffn - row));
+    }
+}
+
+static void make_hidden(moe *m)
+{
+    const tensor *gate = m->bank->gate[m->runs[0].expert];
+    m->block = least(HIDDEN_BLOCK,
+                     matmul_block_rows(gate->type, gate->cols, 2 * m->ffn * (size_t)m->run_count,
+                                       pool_threads(m->cpu->workers)));
+    m->blocks = (m->ffn - 1) / m->block + 1;
+    atomic_store(&m->next, 0);
+    pool_run(m->cpu->workers, hidden_cells, m);
+}
+
+/* ---- region 2: output ----------------------------------------------------------------------- */
+
+/* hidden in the form of each expert's down matrix; neighbouring runs that agree go together. */
+static void quantise_hidden(moe *m)
+{
+    for (int i = 0, next; i < m->run_count; i = next) {
+        const tensor *down = m->bank->down[m->runs[i].expert];
+        size_t first = (size_t)m->runs[i].first, n = 0;
+        for (next = i; next < m->run_count; next++) {
+            const tensor *other = m->bank->down[m->runs[next].expert];
+            if (activation_of(other->type) != activation_of(down->type) ||
+                other->cols != down->cols)
+                break;
+            n += (size_t)m->runs[next].count;
+        }
+        matmul_input input = {m->hidden + first * m->ffn, m->ffn, down->cols, n};
+        matmul_rows rows = matmul_quantize(device_of(m->cpu), down->type, input,
+                                           m->quantised + first * m->quantised_bytes);
+        for (int j = i; j < next; j++) {
+            m->runs[j].hidden = rows;
+            rows.base += (size_t)m->runs[j].count * rows.stride;
+        }
+    }
+}
+
+static void output_run(const moe *m, const run *r, size_t col, size_t cols, float *partial)
+{
+    const tensor *down = m->bank->down[r->expert];
+    for (int done = 0; done < r->count; done += DOT_COLUMNS) {
+        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done));
+        const void *x[DOT_COLUMNS];
+        float *y[DOT_COLUMNS];
+        for (size_t i = 0; i < n; i++) {
+            x[i] = r->hidden.base + ((size_t)done + i) * r->hidden.stride;
+            y[i] = partial + ((size_t)(r->first + done) + i) * OUTPUT_BLOCK;
+        }
+        matmul_block(m->cpu->dots, down->type, weight_rows(down, col), down->cols, 0, cols, x, n,
+                     y);
+    }
+}
+
+/* out[row, col..col+cols) = sum over the row's slots, in rank order, of gate * y. */
+static void sum_slots(const moe *m, int row, size_t col, size_t cols, const float *partial)
+{
+    size_t slots = (size_t)m->chosen->slots, at = (size_t)row * slots;
+    float *out = cpu_row(m->out, row) + col;
+    memset(out, 0, cols * sizeof *out);
+    for (size_t s = 0; s < slots; s++) {
+        if (m->place[at + s] < 0)
+            continue;
+        const float *y = partial + (size_t)m->place[at + s] * OUTPUT_BLOCK;
+        float gate = m->chosen->gates[at + s];
+        for (size_t c = 0; c < cols; c++)
+            out[c] += gate * y[c];
+    }
+}
+
+static void output_cells(void *arg, int thread, int threads)
+{
+    moe *m = arg;
+    float *partial = m->partial + (size_t)thread * m->partial_stride;
+    (void)threads;
+    for (;;) {
+        size_t cell = atomic_fetch_add_explicit(&m->next, 1, memory_order_relaxed);
+        if (cell >= m->blocks)
+            return;
+        size_t col = cell * m->block, cols = least(m->block, m->out->cols - col);
+        for (int i = 0; i < m->run_count; i++)
+            output_run(m, &m->runs[i], col, cols, partial);
+        for (int row = 0; row < m->n; row++)
+            sum_slots(m, row, col, cols, partial);
+    }
+}
+
+static void make_output(moe *m)
+{
+    size_t threads = (size_t)pool_threads(m->cpu->workers);
+    m->block = OUTPUT_BLOCK;
+    while (m->block > 4 && m->out->cols / m->block < 4 * threads)
+        m->block /= 2;
+    m->blocks = (m->out->cols - 1) / m->block + 1;
+    atomic_store(&m->next, 0);
+    pool_run(m->cpu->workers, output_cells, m);
+}
+
+/* ---- the op --------------------------------------------------------------------------------- */
+
+void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
+                 int n)
+{
+    moe m = {.cpu = cpu_of(b), .bank = bank, .chosen = r, .x = x, .out = out, .n = n};
+    int *starts;
+    assert(n <= cpu_routes_rows(r) && bank->count > 0);
+    for (int e = 0; e < bank->count; e++)
+        m.ffn = bank->gate[e]->rows > m.ffn ? bank->gate[e]->rows : m.ffn;
+    if (!reserve(&m, &starts))
+        return;
+    sort_pairs(&m, starts);
+    for (int i = 0; i < m.run_count; i++) {
+        want_input(&m, bank->gate[m.runs[i].expert]->type);
+        want_input(&m, bank->up[m.runs[i].expert]->type);
+    }
+    if (m.run_count > 0) {
+        make_hidden(&m);
+        quantise_hidden(&m);
+    }
+    make_output(&m);
+}

@@ -1,0 +1,282 @@
+/* route.c - which experts a token visits, and with what weight: steps 3 to 10 of the pipeline.
+ *
+ * One row at a time, from router logits z [experts] and the row's route_rule:
+ *   selection score c = z + bias, banned experts out; the first k in order of c (ties to the
+ *   lowest id) are chosen; gates p = softmax of z itself over the allowed experts; ranks from
+ *   trained_k on are multiplied by tail_gain; ranks from adaptive_min on are dropped when
+ *   p < ratio * p_0 (so at least adaptive_min stay); a model that renormalises divides by the sum
+ *   of the gates left, in rank order, plus the p of the next ranks up to norm_width; experts the
+ *   program names are multiplied by its strength.
+ *
+ * Every knob has an exact off state. A gate that ends as 0 is an expert that is not run (id -1),
+ * and since adding +0 changes no sum, tail_gain 0 gives the very bytes of the trained k. Sums run
+ * in ascending expert order or in rank order, never in the order that threads arrive.
+ *
+ * Logits that are NaN or infinite choose nothing: the row's ids are all -1 and backend_sync()
+ * reports the layer. So no id outside the experts ever leaves this file.
+ */
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "mathx.h"
+
+/* ---- storage -------------------------------------------------------------------------------- */
+
+typedef struct cpu_routes {
+    routes shared; /* first: the pointer that callers hold */
+    int max_rows;
+} cpu_routes;
+
+void cpu_routes_free(backend *b, routes *r)
+{
+    (void)b;
+    free(r->ids);
+    free(r->gates);
+    free(r->banned);
+    free(r->margin);
+    free(r->entropy);
+    free(r);
+}
+
+routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err)
+{
+    assert(max_rows > 0 && slots > 0);
+    size_t rows = (size_t)max_rows;
+    cpu_routes *mine = calloc(1, sizeof *mine);
+    if (mine) {
+        routes *r = &mine->shared;
+        mine->max_rows = max_rows;
+        r->slots = slots;
+        r->ids = calloc(rows * (size_t)slots, sizeof *r->ids);
+        r->gates = calloc(rows * (size_t)slots, sizeof *r->gates);
+        r->banned = calloc(rows, sizeof *r->banned);
+        r->margin = calloc(rows, sizeof *r->margin);
+        r->entropy = calloc(rows, sizeof *r->entropy);
+        if (r->ids && r->gates && r->banned && r->margin && r->entropy)
+            return r;
+        cpu_routes_free(b, r);
+    }
+    error_memory(err, "the chosen experts of a batch");
+    return NULL;
+}
+
+int cpu_routes_rows(const routes *r)
+{
+    return ((const cpu_routes *)r)->max_rows;
+}
+
+void cpu_routes_read(backend *b, const routes *r, int n, routes *host)
+{
+    (void)b;
+    size_t rows = (size_t)n, slots = (size_t)r->slots;
+    memcpy(host->ids, r->ids, rows * slots * sizeof *r->ids);
+    memcpy(host->gates, r->gates, rows * slots * sizeof *r->gates);
+    memcpy(host->banned, r->banned, rows * sizeof *r->banned);
+    memcpy(host->margin, r->margin, rows * sizeof *r->margin);
+    memcpy(host->entropy, r->entropy, rows * sizeof *r->entropy);
+}
+
+/* ---- one row -------------------------------------------------------------------------------- */
+
+/* What the steps share about one row. */
+typedef struct row_view {
+    const route_rule *rule;
+    const float *z; /* [experts] router logits */
+    const dot_kernels *dots;
+    float *p;   /* [experts] softmax over the allowed; meaningless where banned */
+    int *order; /* [ranks] experts by falling selection score */
+    int experts, ranks;
+} row_view;
+
+static bool is_allowed(const route_rule *rule, int e)
+{
+    return !rule->allowed || rule->allowed[e];
+}
+
+static float selection_score(const row_view *v, int e)
+{
+    return v->rule->bias ? v->z[e] + v->rule->bias[e] : v->z[e];
+}
+
+/* Fills order with the allowed experts of the highest scores, at most `most` of them, by
+ * insertion: an equal score never passes an earlier id. */
+static void rank_experts(row_view *v, int most)
+{
+    v->ranks = 0;
+    for (int e = 0; e < v->experts; e++) {
+        if (!is_allowed(v->rule, e))
+            continue;
+        float c = selection_score(v, e);
+        int at = v->ranks < most ? v->ranks++ : most;
+        for (; at > 0 && c > selection_score(v, v->order[at - 1]); at--)
+            if (at < most)
+                v->order[at] = v->order[at - 1];
+        if (at < most)
+            v->order[at] = e;
+    }
+}
+
+/* p over the allowed experts, max-subtracted. Returns the entropy in nats. */
+static float softmax_allowed(row_view *v)
+{
+    float most = -INFINITY, sum = 0, weighted = 0;
+    for (int e = 0; e < v->experts; e++) {
+        if (is_allowed(v->rule, e) && v->z[e] > most)
+            most = v->z[e];
+        v->p[e] = v->z[e];
+    }
+    v->dots->exp(v->p, most, (size_t)v->experts);
+    for (int e = 0; e < v->experts; e++) {
+        if (!is_allowed(v->rule, e))
+            continue;
+        sum += v->p[e];
+        if (v->p[e] > 0)
+            weighted += v->p[e] * (v->z[e] - most);
+    }
+    for (int e = 0; e < v->experts; e++)
+        if (is_allowed(v->rule, e))
+            v->p[e] /= sum;
+    /* -sum p ln p, with ln p = (z - most) - ln sum; rounding may leave a negative zero's worth. */
+    float entropy = (float)log((double)sum) - weighted / sum;
+    return entropy > 0 ? entropy : 0;
+}
+
+/* The share of the plain model's softmax that the banned experts would have had. */
+static float banned_mass(const row_view *v)
+{
+    if (!v->rule->allowed)
+        return 0;
+    float most = v->z[0], banned = 0, sum = 0;
+    for (int e = 1; e < v->experts; e++)
+        if (v->z[e] > most)
+            most = v->z[e];
+    for (int e = 0; e < v->experts; e++) {
+        float p = mathx_exp(v->z[e] - most);
+        sum += p;
+        if (!v->rule->allowed[e])
+            banned += p;
+    }
+    return banned / sum;
+}
+
+/* Steps 6 to 10 for the k chosen ranks. gates [k] */
+static void weigh(const row_view *v, int k, bool renormalise, float *gates)
+{
+    const route_rule *rule = v->rule;
+    for (int i = 0; i < k; i++)
+        gates[i] = i < rule->trained_k ? v->p[v->order[i]] : v->p[v->order[i]] * rule->tail_gain;
+    if (rule->adaptive_min > 0)
+        for (int i = rule->adaptive_min; i < k; i++)
+            if (gates[i] < rule->adaptive_ratio * gates[0])
+                gates[i] = 0;
+    if (renormalise) {
+        float sum = 0;
+        for (int i = 0; i < k; i++)
+            sum += gates[i];
+        for (int i = k; i < rule->norm_width && i < v->ranks; i++)
+            sum += v->p[v->order[i]];
+        /* A strong bias may choose only experts whose softmax is 0: then none of them runs. */
+        for (int i = 0; i < k && sum > 0; i++)
+            gates[i] /= sum;
+    }
+    for (int i = 0; i < k && rule->named; i++)
+        if (rule->named[v->order[i]])
+            gates[i] *= rule->strength;
+}
+
+typedef struct route_work {
+    routes *to;
+    const tensor *z;
+    cpu_backend *cpu;
+    char *memory; /* [threads] of: experts floats, experts ints */
+    int layer;
+    bool renormalise;
+} route_work;
+
+static void route_row(const route_work *w, int i, row_view *v)
+{
+    size_t slots = (size_t)w->to->slots;
+    int32_t *ids = w->to->ids + (size_t)i * slots;
+    float *gates = w->to->gates + (size_t)i * slots;
+    int k = v->rule->k;
+    assert(k >= 1 && (size_t)k <= slots && v->rule->norm_width >= k);
+
+    rank_experts(v, v->rule->norm_width > k ? v->rule->norm_width : k + 1);
+    if (k > v->ranks)
+        k = v->ranks;
+    w->to->entropy[i] = softmax_allowed(v);
+    w->to->banned[i] = banned_mass(v);
+    w->to->margin[i] = k < v->ranks
+                           ? selection_score(v, v->order[k - 1]) - selection_score(v, v->order[k])
+                           : INFINITY;
+    weigh(v, k, w->renormalise, gates);
+    for (int s = 0; s < k; s++)
+        ids[s] = gates[s] != 0 ? v->order[s] : -1;
+    for (size_t s = (size_t)k; s < slots; s++) {
+        ids[s] = -1;
+        gates[s] = 0;
+    }
+}
+
+static bool all_finite(const float *z, int n)
+{
+    bool finite = true;
+    for (int e = 0; e < n; e++)
+        finite = finite && isfinite(z[e]);
+    return finite;
+}
+
+static void choose_nothing(routes *r, int i)
+{
+    r->banned[i] = r->margin[i] = r->entropy[i] = 0;
+    for (size_t s = 0; s < (size_t)r->slots; s++) {
+        r->ids[(size_t)i * (size_t)r->slots + s] = -1;
+        r->gates[(size_t)i * (size_t)r->slots + s] = 0;
+    }
+}
+
+static void route_rows(void *user, int from, int to, int thread)
+{
+    const route_work *w = user;
+    size_t experts = w->z->cols;
+    char *mine = w->memory + (size_t)thread * experts * (sizeof(float) + sizeof(int));
+    for (int i = from; i < to; i++) {
+        row_view v = {.rule = &w->cpu->rows[i].rules[w->layer],
+                      .z = cpu_row(w->z, i),
+                      .dots = w->cpu->dots,
+                      .p = (float *)(void *)mine,
+                      .order = (int *)(void *)(mine + experts * sizeof(float)),
+                      .experts = (int)experts};
+        if (all_finite(v.z, v.experts)) {
+            route_row(w, i, &v);
+        } else {
+            choose_nothing(w->to, i);
+            atomic_store(&w->cpu->bad_router, w->layer + 1);
+        }
+    }
+}
+
+void cpu_route(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n)
+{
+    cpu_backend *cpu = cpu_of(b);
+    assert(n <= cpu->batch);
+    size_t threads = (size_t)pool_threads(cpu->workers);
+    char *memory = cpu_scratch(cpu, &cpu->routing,
+                               threads * z->cols * (sizeof(float) + sizeof(int)), "routing");
+    if (!memory) {
+        for (int i = 0; i < n; i++)
+            choose_nothing(r, i);
+        return;
+    }
+    route_work w = {r, z, cpu, memory, layer, renormalise};
+    cpu_rows(cpu, n, z->cols * 16, route_rows, &w);
+    int bad = atomic_exchange(&cpu->bad_router, 0);
+    if (bad) {
+        error err;
+        error_set(&err, ERROR_RUN, "layer %d: router logits are not finite", bad - 1);
+        cpu_fail(cpu, &err);
+    }
+}
