@@ -140,6 +140,11 @@ void kv_page_copy(backend *b, const kv_layout *layout, void *to, const void *fro
     b->table->kv_page_copy(b, layout, to, from);
 }
 
+void op_layer(backend *b, int layer)
+{
+    b->table->layer(b, layer);
+}
+
 void op_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
               const float *cosines, const float *sines)
 {

@@ -46,6 +46,7 @@ typedef struct backend_table {
     void (*kv_page_free)(backend *b, void *page);
     void (*kv_page_copy)(backend *b, const kv_layout *layout, void *to, const void *from);
 
+    void (*layer)(backend *b, int layer);
     void (*batch)(backend *b, const kv_layout *layout, const batch_row *rows, int n,
                   const float *cosines, const float *sines);
     void (*embed)(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);

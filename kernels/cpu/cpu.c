@@ -32,10 +32,23 @@ static void *allocate(size_t bytes, bool zeroed)
 
 /* ---- failures and scratch ------------------------------------------------------------------- */
 
-void cpu_fail(cpu_backend *cpu, const error *err)
+static void keep_failure(cpu_backend *cpu, const error *err)
 {
     if (cpu->failure.code == ERROR_NONE)
         cpu->failure = *err;
+}
+
+void cpu_report_faults(cpu_backend *cpu)
+{
+    unsigned faults = atomic_exchange(&cpu->faults, 0);
+    if (!faults)
+        return;
+    error err;
+    error_set(&err, ERROR_RUN, "%s are not finite",
+              faults & FAULT_ROUTER ? "router logits" : "activations");
+    if (cpu->layer >= 0)
+        error_prefix(&err, "layer %d: ", cpu->layer);
+    keep_failure(cpu, &err);
 }
 
 static int cpu_sync(backend *b, error *err)
@@ -60,7 +73,7 @@ void *cpu_scratch(cpu_backend *cpu, scratch *s, size_t bytes, const char *what)
     error err;
     s->bytes = 0;
     error_memory(&err, what);
-    cpu_fail(cpu, &err);
+    keep_failure(cpu, &err);
     return NULL;
 }
 
@@ -171,6 +184,11 @@ static void cpu_kv_page_copy(backend *b, const kv_layout *layout, void *to, cons
 {
     (void)b;
     memcpy(to, from, kv_page_bytes(layout));
+}
+
+static void cpu_layer(backend *b, int layer)
+{
+    cpu_of(b)->layer = layer;
 }
 
 static void cpu_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
@@ -317,6 +335,7 @@ static const backend_table table = {
     .kv_page_new = cpu_kv_page_new,
     .kv_page_free = cpu_kv_page_free,
     .kv_page_copy = cpu_kv_page_copy,
+    .layer = cpu_layer,
     .batch = cpu_batch,
     .embed = cpu_embed,
     .rmsnorm = cpu_rmsnorm,
@@ -348,6 +367,7 @@ backend *cpu_open(const backend_options *options, error *err)
         return NULL;
     }
     cpu->base.table = &table;
+    cpu->layer = -1;
     cpu->dots = dots;
     cpu->kernels = strcmp(dots->name, "avx2") == 0 ? attention_avx2() : attention_baseline();
     cpu->workers = pool_open(options->threads > 0 ? options->threads : cores_physical(), err);

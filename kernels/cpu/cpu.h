@@ -23,21 +23,24 @@ typedef struct scratch {
     size_t bytes;
 } scratch;
 
+enum { FAULT_ACTIVATIONS = 1, FAULT_ROUTER = 2 };
+
 typedef struct cpu_backend {
     backend base;
     pool *workers;
     const dot_kernels *dots;          /* one ISA level, */
     const attention_kernels *kernels; /* the same for both */
     error failure;                    /* the first one since the last sync */
-    atomic_int bad_router; /* a row of this layer + 1 had router logits that are not finite */
-    scratch activation;    /* quantised inputs of a product */
-    scratch attention;     /* a tile of keys or values in f32, one a thread */
-    scratch routing;       /* softmax and ranking of one row, one a thread */
-    scratch experts[4];    /* see moe.c */
-    kv_layout layout;      /* of the current batch, set by op_batch */
-    const batch_row *rows; /* [batch] borrowed */
-    int batch;             /* rows in the batch */
-    const float *cosines;  /* [batch, rotary_dim / 2] borrowed */
+    atomic_uint faults;               /* FAULT_* bits that threads saw in the running op */
+    int layer;                        /* that faults are reported as; -1 = outside the layers */
+    scratch activation;               /* quantised inputs of a product */
+    scratch attention;                /* a tile of keys or values in f32, one a thread */
+    scratch routing;                  /* softmax and ranking of one row, one a thread */
+    scratch experts[4];               /* see moe.c */
+    kv_layout layout;                 /* of the current batch, set by op_batch */
+    const batch_row *rows;            /* [batch] borrowed */
+    int batch;                        /* rows in the batch */
+    const float *cosines;             /* [batch, rotary_dim / 2] borrowed */
     const float *sines;
 } cpu_backend;
 
@@ -53,8 +56,8 @@ static inline cpu_backend *cpu_of(backend *b)
  * then the op does nothing. `what` names the need in the message. */
 void *cpu_scratch(cpu_backend *cpu, scratch *s, size_t bytes, const char *what);
 
-/* Keeps the first failure for backend_sync(). */
-void cpu_fail(cpu_backend *cpu, const error *err);
+/* Turns what the threads of the op just done saw into a failure, if they saw anything. */
+void cpu_report_faults(cpu_backend *cpu);
 
 /* Work on rows [from, to) of some batch; `thread` < pool threads. */
 typedef void cpu_rows_fn(void *user, int from, int to, int thread);

@@ -79,15 +79,19 @@ void cpu_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n
 
 /* ---- norms ---------------------------------------------------------------------------------- */
 
-/* out = x / sqrt(mean(x^2) + eps) * weight over one row or one head; out may be x. */
-static void norm_vector(float *out, const float *x, const loose_float *weight, size_t n, float eps)
+/* out = x / sqrt(mean(x^2) + eps) * weight over one row or one head; out may be x. Returns whether
+ * the sum of squares is finite. */
+static bool norm_vector(float *out, const float *x, const loose_float *weight, size_t n, float eps)
 {
-    float inverse = 1.0f / sqrtf(dot_lanes(x, NULL, n) / (float)n + eps);
+    float sum = dot_lanes(x, NULL, n);
+    float inverse = 1.0f / sqrtf(sum / (float)n + eps);
     for (size_t i = 0; i < n; i++)
         out[i] = x[i] * inverse * weight[i].value;
+    return isfinite(sum);
 }
 
 typedef struct norm_work {
+    cpu_backend *cpu;
     tensor *out;
     const tensor *x;
     const loose_float *weight;
@@ -101,15 +105,17 @@ static void norm_rows(void *user, int from, int to, int thread)
     (void)thread;
     for (int i = from; i < to; i++)
         for (size_t at = 0; at < w->x->cols; at += w->width)
-            norm_vector(cpu_row(w->out, i) + at, cpu_row(w->x, i) + at, w->weight, w->width,
-                        w->eps);
+            if (!norm_vector(cpu_row(w->out, i) + at, cpu_row(w->x, i) + at, w->weight, w->width,
+                             w->eps))
+                atomic_fetch_or(&w->cpu->faults, FAULT_ACTIVATIONS);
 }
 
 void cpu_rmsnorm(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps, int n)
 {
     assert(out->cols == x->cols && weight->cols == x->cols && weight->type == DTYPE_F32);
-    norm_work w = {out, x, weight->data, x->cols, eps};
-    cpu_rows(cpu_of(b), n, x->cols, norm_rows, &w);
+    norm_work w = {cpu_of(b), out, x, weight->data, x->cols, eps};
+    cpu_rows(w.cpu, n, x->cols, norm_rows, &w);
+    cpu_report_faults(w.cpu);
 }
 
 void cpu_head_rmsnorm(backend *b, tensor *x, const tensor *weight, int heads, int head_dim,
@@ -117,8 +123,9 @@ void cpu_head_rmsnorm(backend *b, tensor *x, const tensor *weight, int heads, in
 {
     assert(x->cols == (size_t)heads * (size_t)head_dim && weight->type == DTYPE_F32);
     assert(weight->cols == (size_t)head_dim);
-    norm_work w = {x, x, weight->data, (size_t)head_dim, eps};
-    cpu_rows(cpu_of(b), n, x->cols, norm_rows, &w);
+    norm_work w = {cpu_of(b), x, x, weight->data, (size_t)head_dim, eps};
+    cpu_rows(w.cpu, n, x->cols, norm_rows, &w);
+    cpu_report_faults(w.cpu);
 }
 
 /* ---- RoPE ----------------------------------------------------------------------------------- */

@@ -254,7 +254,7 @@ static void route_rows(void *user, int from, int to, int thread)
             route_row(w, i, &v);
         } else {
             choose_nothing(w->to, i);
-            atomic_store(&w->cpu->bad_router, w->layer + 1);
+            atomic_fetch_or(&w->cpu->faults, FAULT_ROUTER);
         }
     }
 }
@@ -273,10 +273,5 @@ void cpu_route(backend *b, routes *r, const tensor *z, int layer, bool renormali
     }
     route_work w = {r, z, cpu, memory, layer, renormalise};
     cpu_rows(cpu, n, z->cols * 16, route_rows, &w);
-    int bad = atomic_exchange(&cpu->bad_router, 0);
-    if (bad) {
-        error err;
-        error_set(&err, ERROR_RUN, "layer %d: router logits are not finite", bad - 1);
-        cpu_fail(cpu, &err);
-    }
+    cpu_report_faults(cpu);
 }
