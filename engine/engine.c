@@ -22,13 +22,12 @@ static int open_text(engine *e, const char *chat_name, error *err)
     return -1;
 }
 
-static int check_slots(const engine *e, error *err)
+/* Room for more experts than there are would be waste; what asks for them is told elsewhere. */
+static int slots_for(const model_config *c, int asked)
 {
-    const model_config *c = checkpoint_config(e->checkpoint);
-    if (c->experts && e->max_slots > c->experts)
-        return error_set(err, ERROR_USAGE, "%d experts a token: the model has 1 to %d",
-                         e->max_slots, c->experts);
-    return 0;
+    if (asked > c->experts)
+        asked = c->experts;
+    return asked > c->experts_per_token ? asked : c->experts_per_token;
 }
 
 static int open_model(engine *e, const engine_options *opt, error *err)
@@ -37,11 +36,9 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     if (!e->checkpoint)
         return -1;
     const model_config *c = checkpoint_config(e->checkpoint);
-    e->max_slots = opt->max_slots > c->experts_per_token ? opt->max_slots : c->experts_per_token;
+    e->max_slots = slots_for(c, opt->max_slots);
     e->max_rows = opt->max_rows > 0 ? opt->max_rows : DEFAULT_ROWS;
     e->cancel = opt->cancel;
-    if (check_slots(e, err))
-        return -1;
     e->backend = backend_open(&opt->backend, err);
     if (!e->backend || weights_load(&e->weights, e->checkpoint, e->backend, err))
         return -1;
@@ -199,6 +196,11 @@ uint64_t engine_bytes_per_token(const engine *e)
     const model_config *c = engine_config(e);
     return e->weights.dense_bytes + e->weights.expert_bytes * (uint64_t)e->weights.moe_layers *
                                         (uint64_t)c->experts_per_token;
+}
+
+uint64_t engine_expert_bytes(const engine *e)
+{
+    return e->weights.expert_bytes;
 }
 
 uint64_t engine_weight_bytes(const engine *e)

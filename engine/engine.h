@@ -63,6 +63,8 @@ const char *engine_fingerprint(engine *e, error *err);
 
 /* Weight bytes that one decoded token reads (experts: experts_per_token of them). */
 uint64_t engine_bytes_per_token(const engine *e);
+/* Bytes of one routed expert, the mean over all layers; 0 for a dense model. */
+uint64_t engine_expert_bytes(const engine *e);
 /* Bytes of all weights. */
 uint64_t engine_weight_bytes(const engine *e);
 /* KV bytes of one session of `context` positions in `type`. */

@@ -1,0 +1,131 @@
+/* command_logits.c - what the model expects after each of a list of tokens.
+ *
+ * The tokens are read in chunks, and each chunk's logits are written before the next is computed,
+ * so a long list needs little memory. Chunks cannot change a byte: a row's numbers never depend on
+ * its company.
+ *
+ * The output is opened only when everything that can be refused has been checked, and is written in
+ * place: it may be a pipe, a device or a link, so it is never replaced by renaming.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "open_model.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the output is little-endian and written as it lies in memory"
+#endif
+
+enum { CHUNK_BYTES = 64 << 20 };
+
+static int check_ids(const tokens *ids, const model_config *model, error *err)
+{
+    for (size_t i = 0; i < ids->len; i++)
+        if (ids->v[i] >= model->vocabulary)
+            return error_set(err, ERROR_USAGE,
+                             "--tokens: %d, the %zu. of them, is outside 0..%d, the vocabulary",
+                             ids->v[i], i + 1, model->vocabulary - 1);
+    return 0;
+}
+
+static int check_room(const tokens *ids, int context, error *err)
+{
+    if (ids->len > (size_t)context)
+        return error_set(err, ERROR_CONTEXT,
+                         "--tokens: %zu tokens do not fit the context of %d tokens", ids->len,
+                         context);
+    return 0;
+}
+
+static int write_all(int fd, const char *name, const void *bytes, size_t n, const console *con,
+                     error *err)
+{
+    const char *at = bytes;
+    while (n) {
+        ssize_t done = write(fd, at, n);
+        if (done < 0 && errno == EINTR && !console_cancelled(con))
+            continue;
+        if (done < 0 && errno == EINTR)
+            return console_interrupted(err);
+        if (done < 0)
+            return error_set(err, ERROR_RUN, "cannot write %s: %s", name, strerror(errno));
+        at += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+static int compute(engine *e, session *s, const options *opt, int fd, console *con, error *err)
+{
+    size_t row = (size_t)engine_config(e)->vocabulary * sizeof(float);
+    size_t chunk = CHUNK_BYTES / row;
+    if (chunk > (size_t)engine_max_rows(e))
+        chunk = (size_t)engine_max_rows(e);
+    if (chunk == 0)
+        chunk = 1;
+    float *logits = malloc(chunk * row);
+    if (!logits)
+        return error_memory(err, "logits");
+    int result = 0;
+    for (size_t at = 0; result == 0 && at < opt->ids.len; at += chunk) {
+        size_t n = opt->ids.len - at < chunk ? opt->ids.len - at : chunk;
+        step st = {s, opt->ids.v + at, (int)n, LOGITS_ALL, logits};
+        console_progress(con, "logits: %zu of %zu tokens", at, opt->ids.len);
+        result =
+            engine_advance(e, &st, 1, err) || write_all(fd, opt->output, logits, n * row, con, err)
+                ? -1
+                : 0;
+    }
+    free(logits);
+    return result;
+}
+
+/* Opens --output, computes into it, and notices a failure that only close() reports. */
+static int write_output(engine *e, session *s, const options *opt, console *con, error *err)
+{
+    bool standard = strcmp(opt->output, "-") == 0;
+    int fd = standard ? STDOUT_FILENO
+                      : open(opt->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0 && errno == EINTR && console_cancelled(con))
+        return console_interrupted(err);
+    if (fd < 0)
+        return error_set(err, ERROR_RUN, "cannot write %s: %s", opt->output, strerror(errno));
+    int result = compute(e, s, opt, fd, con, err);
+    if (!standard && close(fd) != 0 && result == 0)
+        return error_set(err, ERROR_RUN, "cannot write %s: %s", opt->output, strerror(errno));
+    return result;
+}
+
+static int run(engine *e, const options *opt, console *con, error *err)
+{
+    int context;
+    if (open_model_context(opt, engine_config(e), &context, err) ||
+        check_ids(&opt->ids, engine_config(e), err) || check_room(&opt->ids, context, err))
+        return -1;
+    router_program *program = open_model_program(opt, e, err);
+    session *s = NULL;
+    if (program)
+        s = session_open(e, (int)opt->ids.len, open_model_kv(opt, DTYPE_F32), err);
+    int result = -1;
+    if (s && session_set_program(s, program, err) == 0)
+        result = write_output(e, s, opt, con, err);
+    session_close(s);
+    router_program_close(program);
+    return result;
+}
+
+int command_logits(const options *opt, console *con, error *err)
+{
+    if (!opt->ids.len)
+        return error_set(err, ERROR_USAGE, "logits needs --tokens N,N,...");
+    if (!opt->output)
+        return error_set(err, ERROR_USAGE, "logits needs --output FILE");
+    engine *e = open_model(opt, opt->experts, con, err);
+    int result = e ? run(e, opt, con, err) : -1;
+    engine_close(e);
+    return result;
+}

@@ -1,0 +1,18 @@
+/* commands.h - one function per command; the table in options_table.c names them.
+ *
+ * A command reads *opt, writes its answer to standard output through *con and returns 0, or -1
+ * with *err filled; main.c turns the code into the exit status. It never exits by itself.
+ */
+#ifndef REPL_COMMANDS_H
+#define REPL_COMMANDS_H
+
+#include "options.h"
+
+command_fn command_model_info;
+command_fn command_model_list;
+command_fn command_tokenize;
+command_fn command_logits;
+command_fn command_perplexity;
+command_fn command_bench;
+
+#endif

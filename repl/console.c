@@ -1,0 +1,232 @@
+/* console.c - see console.h. */
+#include "console.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "safe_text.h"
+
+/* no-color.org: set and not empty, whatever the value. */
+static bool may_color(int fd, bool no_color)
+{
+    const char *wish = getenv("NO_COLOR"), *term = getenv("TERM");
+    if (no_color || (wish && *wish) || !term || strcmp(term, "dumb") == 0)
+        return false;
+    return isatty(fd) == 1;
+}
+
+static bool may_move(bool quiet)
+{
+    const char *term = getenv("TERM");
+    return !quiet && term && strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO) == 1;
+}
+
+/* A locale without a character set of its own ("C") tells nothing: terminals read UTF-8 today. */
+static bool reads_no_utf8(void)
+{
+    const char *set = nl_langinfo(CODESET);
+    return strcmp(set, "UTF-8") != 0 && strcmp(set, "ANSI_X3.4-1968") != 0 && *set;
+}
+
+void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbose, bool no_color)
+{
+    *c = (console){
+        .cancel = cancel,
+        .out_color = may_color(STDOUT_FILENO, no_color),
+        .err_color = may_color(STDERR_FILENO, no_color),
+        .moving = may_move(quiet),
+        .ascii = reads_no_utf8(),
+        .quiet = quiet,
+        .verbose = verbose,
+    };
+}
+
+/* ---- standard output ------------------------------------------------------------------------ */
+
+static int write_out(console *c, const char *bytes, size_t n, error *err)
+{
+    while (n) {
+        ssize_t done = write(STDOUT_FILENO, bytes, n);
+        if (done < 0 && errno == EINTR) {
+            if (console_cancelled(c))
+                return console_interrupted(err);
+            continue;
+        }
+        if (done < 0) {
+            c->out_closed = errno == EPIPE;
+            return error_set(err, ERROR_RUN, "cannot write to standard output: %s",
+                             strerror(errno));
+        }
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+int console_text(console *c, buf *text, error *err)
+{
+    console_progress_end(c);
+    int result = write_out(c, text->v, text->len, err);
+    buf_clear(text);
+    return result;
+}
+
+int console_json(console *c, buf *document, error *err)
+{
+    buf safe = {0};
+    safe_text s = {.style = SAFE_JSON, .ascii = c->ascii};
+    int result = safe_text_add(&s, document->v, document->len, &safe, err) ||
+                         safe_text_end(&s, &safe, err) || console_text(c, &safe, err)
+                     ? -1
+                     : 0;
+    buf_release(&safe);
+    buf_clear(document);
+    return result;
+}
+
+int console_quote(const console *c, buf *out, const char *text, error *err)
+{
+    safe_text s = {.style = SAFE_LINE, .ascii = c->ascii};
+    return safe_text_add(&s, text, strlen(text), out, err) || safe_text_end(&s, out, err) ? -1 : 0;
+}
+
+/* ---- standard error ------------------------------------------------------------------------- */
+
+/* There is nobody to tell when standard error itself fails. */
+static void write_err(const char *bytes, size_t n)
+{
+    while (n) {
+        ssize_t done = write(STDERR_FILENO, bytes, n);
+        if (done <= 0)
+            return;
+        bytes += done;
+        n -= (size_t)done;
+    }
+}
+
+/* One line, in one write, with `lead` in front and everything in `text` made harmless. */
+static void write_line(const console *c, const char *lead, const char *text, const char *end)
+{
+    buf line = {0};
+    if (buf_text(&line, lead, NULL) == 0 && console_quote(c, &line, text, NULL) == 0 &&
+        buf_text(&line, end, NULL) == 0)
+        write_err(line.v, line.len);
+    buf_release(&line);
+}
+
+void console_say(console *c, const buf *text)
+{
+    console_progress_end(c);
+    write_err(text->v, text->len);
+}
+
+void console_note(console *c, const char *format, ...)
+{
+    if (c->quiet)
+        return;
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    console_progress_end(c);
+    write_line(c, "", text, "\n");
+}
+
+void console_error(console *c, const char *sentence)
+{
+    console_progress_end(c);
+    write_line(c, c->err_color ? "\033[1mconsilium:\033[0m " : "consilium: ", sentence, "\n");
+}
+
+void console_warn(void *user, const char *sentence)
+{
+    console *c = user;
+    if (c->verbose)
+        console_note(c, "%s", sentence);
+}
+
+/* ---- the moving line ------------------------------------------------------------------------ */
+
+static size_t screen_columns(void)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20)
+        return 80;
+    return size.ws_col;
+}
+
+/* A line that is wider than the screen could not be written over. */
+static void cut_to_screen(char *text)
+{
+    size_t columns = screen_columns() - 1, end = strlen(text);
+    while (end && safe_text_width(text, end) > columns)
+        do
+            end--;
+        while (end && ((unsigned char)text[end] & 0xC0) == 0x80);
+    text[end] = '\0';
+}
+
+void console_progress(console *c, const char *format, ...)
+{
+    double now = console_seconds();
+    if (!c->moving || (c->line_shown && now - c->line_time < 0.1))
+        return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cut_to_screen(text);
+    write_line(c, "\r", text, "\033[K");
+    c->line_shown = true;
+    c->line_time = now;
+}
+
+void console_progress_end(console *c)
+{
+    if (c->line_shown)
+        write_err("\r\033[K", 4);
+    c->line_shown = false;
+}
+
+/* ---- small things --------------------------------------------------------------------------- */
+
+const char *console_bold(const console *c)
+{
+    return c->out_color ? "\033[1m" : "";
+}
+
+const char *console_dim(const console *c)
+{
+    return c->out_color ? "\033[2m" : "";
+}
+
+const char *console_plain(const console *c)
+{
+    return c->out_color ? "\033[0m" : "";
+}
+
+bool console_cancelled(const console *c)
+{
+    return c->cancel && atomic_load_explicit(c->cancel, memory_order_relaxed);
+}
+
+int console_interrupted(error *err)
+{
+    return error_set(err, ERROR_CANCELLED, "interrupted");
+}
+
+double console_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}

@@ -1,0 +1,66 @@
+/* console.h - the two streams of the process and what stands behind them.
+ *
+ * Answers go to standard output, all else to standard error; nothing is kept in a buffer of stdio,
+ * so a failed write is seen where it happens. What was written by strangers passes safe_text.h:
+ * notes and JSON do so here, text made by a command has done so where it was put together.
+ *
+ * Colour and moving lines depend on each stream for itself: a terminal, TERM not "dumb", NO_COLOR
+ * unset or empty, no --no-color; no moving lines with -q.
+ */
+#ifndef REPL_CONSOLE_H
+#define REPL_CONSOLE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "../engine/buf.h"
+#include "../kernels/error.h"
+
+typedef struct console {
+    const atomic_bool *cancel; /* set by Ctrl-C */
+    bool out_color, err_color;
+    bool moving; /* standard error may show a line that is written over */
+    bool ascii;  /* the locale names a character set that is not UTF-8 */
+    bool quiet, verbose;
+    bool out_closed;  /* nobody reads standard output any more: end without a word */
+    bool line_shown;  /* a moving line is on the screen */
+    double line_time; /* seconds, when it was last written */
+} console;
+
+/* quiet, verbose, no_color: the options. */
+void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbose, bool no_color);
+
+/* Writes *text to standard output and empties it. ERROR_RUN when it cannot be written whole. */
+int console_text(console *c, buf *text, error *err);
+/* The same for a JSON document: characters that a terminal would obey become \u escapes. */
+int console_json(console *c, buf *document, error *err);
+
+/* Appends foreign text in its harmless form, on one line. */
+int console_quote(const console *c, buf *out, const char *text, error *err);
+
+/* A line on standard error; not with -q. */
+void console_note(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Text of our own on standard error, as it is. */
+void console_say(console *c, const buf *text);
+/* The error sentence: "consilium: ..."; also with -q. */
+void console_error(console *c, const char *sentence);
+/* checkpoint_warn: shown under -v. user: the console. */
+void console_warn(void *user, const char *sentence);
+
+/* A moving line on standard error, at most ten times a second; does nothing where it may not. */
+void console_progress(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void console_progress_end(console *c);
+
+/* Escape sequences for standard output, "" where there is no colour. */
+const char *console_bold(const console *c);
+const char *console_dim(const console *c);
+const char *console_plain(const console *c);
+
+bool console_cancelled(const console *c);
+/* ERROR_CANCELLED, "interrupted". Returns -1. */
+int console_interrupted(error *err);
+
+/* Seconds of a clock that only moves forward. */
+double console_seconds(void);
+
+#endif

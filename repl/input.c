@@ -1,0 +1,39 @@
+/* input.c - see input.h. */
+#include "input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static int read_all(int fd, const char *name, buf *text, const console *con, error *err)
+{
+    char chunk[1 << 16];
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (console_cancelled(con))
+            return console_interrupted(err);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(err, ERROR_RUN, "cannot read %s: %s", name, strerror(errno));
+        if (n == 0)
+            return 0;
+        if (buf_add(text, chunk, (size_t)n, err))
+            return -1;
+    }
+}
+
+int input_read(const char *name, buf *text, const console *con, error *err)
+{
+    if (strcmp(name, "-") == 0)
+        return read_all(STDIN_FILENO, "standard input", text, con, err);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == EINTR && console_cancelled(con))
+        return console_interrupted(err);
+    if (fd < 0)
+        return error_set(err, ERROR_RUN, "cannot read %s: %s", name, strerror(errno));
+    int result = read_all(fd, name, text, con, err);
+    (void)close(fd);
+    return result;
+}

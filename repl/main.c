@@ -1,0 +1,144 @@
+/* main.c - the process: streams, signals, one command, the exit status.
+ *
+ * The only file that ends the program. Every failure below arrives here as an error value whose
+ * code is the kind of failure and whose text is the sentence for the user.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+
+/* A signal handler can be told nothing else than what has static storage. */
+static atomic_bool interrupted;
+
+/* The first Ctrl-C asks the engine to stop between two layers; the second does not wait. */
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    if (atomic_exchange(&interrupted, true))
+        _exit(ERROR_CANCELLED);
+}
+
+/* A mapped file that is truncated while it is read ends here, on whichever thread reads it. */
+static void on_bus_error(int signal_number)
+{
+    static const char sentence[] =
+        "consilium: a model file was cut short or became unreadable while it was in use\n";
+    (void)signal_number;
+    ssize_t ignored = write(STDERR_FILENO, sentence, sizeof sentence - 1);
+    (void)ignored;
+    _exit(ERROR_RUN);
+}
+
+static void handle(int signal_number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler}; /* no SA_RESTART: a blocked read must end */
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(signal_number, &action, NULL);
+}
+
+/* A file opened later must never become stream 0, 1 or 2 because that one was closed. The stand-in
+ * is opened the wrong way round, so that using the closed stream is still an error. */
+static void hold_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+static int exit_status(error_code code)
+{
+    switch (code) {
+    case ERROR_CONTEXT:
+        return ERROR_USAGE;
+    case ERROR_NONE:
+        return ERROR_RUN;
+    default:
+        return (int)code;
+    }
+}
+
+static int show_version(console *con, error *err)
+{
+    buf text = {0};
+    int result =
+        buf_text(&text, "consilium " CONSILIUM_VERSION "\n", err) || console_text(con, &text, err)
+            ? -1
+            : 0;
+    buf_release(&text);
+    return result;
+}
+
+static int show_help(const options *opt, console *con, error *err)
+{
+    buf text = {0};
+    int result = options_help(opt->command, &text, err) || console_text(con, &text, err) ? -1 : 0;
+    buf_release(&text);
+    return result;
+}
+
+/* Without a command there is nothing to do: say what there is. */
+static int show_usage(console *con, error *err)
+{
+    buf text = {0};
+    int result = options_usage(&text, err);
+    if (result == 0) {
+        console_say(con, &text);
+        result = error_set(err, ERROR_USAGE, "%s", "");
+    }
+    buf_release(&text);
+    return result;
+}
+
+static int run(const options *opt, console *con, error *err)
+{
+    if (opt->help)
+        return show_help(opt, con, err);
+    if (opt->version)
+        return show_version(con, err);
+    if (!opt->command)
+        return show_usage(con, err);
+    return opt->command->run(opt, con, err);
+}
+
+/* What is wrong with the command line itself is best answered by its help. */
+static void report(const options *opt, console *con, bool parsed, const error *err)
+{
+    if (!err->text[0])
+        return; /* said already */
+    console_error(con, err->text);
+    if (!parsed)
+        console_note(con, "Try `consilium %s%s--help`.", opt->command ? opt->command->name : "",
+                     opt->command ? " " : "");
+}
+
+int main(int argc, char **argv)
+{
+    hold_streams();
+    (void)setlocale(LC_CTYPE, "");
+    handle(SIGINT, on_interrupt);
+    handle(SIGBUS, on_bus_error);
+    handle(SIGPIPE, SIG_IGN);
+
+    options opt;
+    console con;
+    error err = {0};
+    bool parsed = options_parse(&opt, argc, argv, &err) == 0;
+    console_open(&con, &interrupted, opt.quiet, opt.verbose, opt.no_color);
+    int result = parsed ? run(&opt, &con, &err) : -1;
+    console_progress_end(&con);
+    if (result && con.out_closed) { /* as any filter whose reader has gone */
+        handle(SIGPIPE, SIG_DFL);
+        (void)raise(SIGPIPE);
+    }
+    if (result)
+        report(&opt, &con, parsed, &err);
+    options_release(&opt);
+    exit(result ? exit_status(err.code) : EXIT_SUCCESS);
+}

@@ -1,0 +1,103 @@
+/* open_model.c - see open_model.h. */
+#include "open_model.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../engine/sources.h"
+
+enum { DEFAULT_CONTEXT = 8192 };
+
+/* HOME, else the password file: a service may run without an environment. */
+static const char *home_folder(void)
+{
+    const char *home = getenv("HOME");
+    if (home && home[0] == '/')
+        return home;
+    const struct passwd *user = getpwuid(getuid());
+    return user && user->pw_dir ? user->pw_dir : "/";
+}
+
+int open_model_default(char **path, error *err)
+{
+    buf b = {0};
+    const char *cache = getenv("XDG_CACHE_HOME");
+    /* The XDG specification: a path that is not absolute is to be ignored. */
+    int result = cache && cache[0] == '/' ? buf_text(&b, cache, err)
+                                          : buf_format(&b, err, "%s/.cache", home_folder());
+    if (result || buf_text(&b, "/consilium/built-in.gguf", err)) {
+        buf_release(&b);
+        return -1;
+    }
+    *path = buf_detach(&b);
+    return 0;
+}
+
+int open_model_path(const options *opt, char **path, error *err)
+{
+    if (opt->model)
+        return source_resolve(opt->model, path, err);
+    if (open_model_default(path, err))
+        return -1;
+    if (access(*path, F_OK) == 0)
+        return 0;
+    free(*path);
+    *path = NULL;
+    return error_set(err, ERROR_LOAD,
+                     "no model: the built-in one has not been built yet (`consilium model "
+                     "build-default` does that); or name one with -m (`consilium model list` shows "
+                     "what is on this machine)");
+}
+
+engine *open_model(const options *opt, int max_slots, console *con, error *err)
+{
+    char *path;
+    if (open_model_path(opt, &path, err))
+        return NULL;
+    console_progress(con, "opening %s", path);
+    engine_options o = {
+        .path = path,
+        .backend = {.name = opt->backend ? opt->backend : "auto",
+                    .isa = opt->isa ? opt->isa : "auto",
+                    .threads = opt->threads},
+        .chat_format = opt->chat_format,
+        .max_slots = max_slots,
+        .cancel = con->cancel,
+        .warn = console_warn,
+        .warn_user = con,
+    };
+    engine *e = engine_open(&o, err);
+    console_progress_end(con);
+    free(path);
+    return e;
+}
+
+int open_model_context(const options *opt, const model_config *model, int *context, error *err)
+{
+    if (opt->context > model->context)
+        return error_set(err, ERROR_USAGE, "--context: %d is outside 1..%d, the model's context",
+                         opt->context, model->context);
+    *context = opt->context                       ? opt->context
+               : model->context < DEFAULT_CONTEXT ? model->context
+                                                  : DEFAULT_CONTEXT;
+    return 0;
+}
+
+router_program *open_model_program(const options *opt, const engine *e, error *err)
+{
+    router_program *p = router_program_plain(engine_config(e), opt->experts, err);
+    if (!p && opt->experts)
+        (void)error_prefix(err, "--experts: ");
+    return p;
+}
+
+dtype open_model_kv(const options *opt, dtype standard)
+{
+    if (!opt->kv)
+        return standard;
+    return strcmp(opt->kv, "f32") == 0    ? DTYPE_F32
+           : strcmp(opt->kv, "q8_0") == 0 ? DTYPE_Q8_0
+                                          : DTYPE_F16;
+}

@@ -1,0 +1,31 @@
+/* open_model.h - from the model options of the command line to a loaded model. */
+#ifndef REPL_OPEN_MODEL_H
+#define REPL_OPEN_MODEL_H
+
+#include "../engine/engine.h"
+#include "console.h"
+#include "options.h"
+
+/* Where the built-in model lies once it was built: $XDG_CACHE_HOME/consilium/built-in.gguf.
+ * Caller frees. */
+int open_model_default(char **path, error *err);
+
+/* The file or folder that -m names, or the built-in model. ERROR_LOAD naming the command that
+ * builds it when there is none. Caller frees. */
+int open_model_path(const options *opt, char **path, error *err);
+
+/* The loaded model, for programs with at most max_slots experts a token (0 = as trained). Caller
+ * owns; con must outlive it. */
+engine *open_model(const options *opt, int max_slots, console *con, error *err);
+
+/* The context that --context asks for; default: the model's, at most 8192. ERROR_USAGE when the
+ * model was not trained for that much. 0 and *context. */
+int open_model_context(const options *opt, const model_config *model, int *context, error *err);
+
+/* The plain model with --experts K experts a token, or as trained. Caller closes. */
+router_program *open_model_program(const options *opt, const engine *e, error *err);
+
+/* --kv, or the command's default. */
+dtype open_model_kv(const options *opt, dtype standard);
+
+#endif

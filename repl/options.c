@@ -1,0 +1,347 @@
+/* options.c - argv to struct options. See options.h.
+ *
+ * Three steps, because an option may stand before the command that it belongs to: argv is split
+ * into mentions of options and words (whether a name takes an argument is the same for every
+ * command), then the first words name the command, then each mention is bound to the row that the
+ * command takes.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct mention {
+    const option_info *row; /* a row of that name: its argument or not, not yet its command's */
+    const char *value;      /* NULL for flags */
+} mention;
+
+typedef struct line {
+    mention *mentions;
+    size_t mention_count;
+    const char **words;
+    size_t word_count;
+} line;
+
+/* ---- step one: options and words ------------------------------------------------------------ */
+
+static const option_info *row_named(const char *name, size_t length)
+{
+    for (int c = 0; c < COMMAND_COUNT; c++) {
+        const option_info *row = options_find(name, length, (command_id)c);
+        if (row)
+            return row;
+    }
+    return NULL;
+}
+
+static const option_info *row_lettered(char letter)
+{
+    size_t count;
+    const option_info *rows = options_table(&count);
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].letter && rows[i].letter == letter)
+            return &rows[i];
+    return NULL;
+}
+
+static int unknown_option(const char *name, size_t length, error *err)
+{
+    size_t count;
+    const option_info *rows = options_table(&count);
+    const char *names[64];
+    size_t n = 0;
+    for (size_t i = 0; i < count && n < sizeof names / sizeof *names; i++)
+        names[n++] = rows[i].name;
+    char word[64] = "";
+    if (length < sizeof word)
+        memcpy(word, name, length);
+    const char *near = options_nearest(word, names, n);
+    if (near)
+        return error_set(err, ERROR_USAGE, "unknown option --%.*s; did you mean --%s?", (int)length,
+                         name, near);
+    return error_set(err, ERROR_USAGE, "unknown option --%.*s", (int)length, name);
+}
+
+static void mention_option(line *l, const option_info *row, const char *value)
+{
+    l->mentions[l->mention_count++] = (mention){row, value};
+}
+
+/* argv[*at] is "--name" or "--name=value"; *at moves on when the value is the next one. */
+static int split_long(line *l, int argc, char *const *argv, int *at, error *err)
+{
+    const char *name = argv[*at] + 2;
+    const char *equals = strchr(name, '=');
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    const option_info *row = row_named(name, length);
+    if (!row)
+        return unknown_option(name, length, err);
+    const char *value = equals ? equals + 1 : NULL;
+    if (row->kind == OPTION_FLAG && value)
+        return error_set(err, ERROR_USAGE, "--%s takes no value", row->name);
+    if (row->kind != OPTION_FLAG && !value) {
+        if (*at + 1 == argc)
+            return error_set(err, ERROR_USAGE, "--%s needs a value: %s", row->name, row->argument);
+        value = argv[++*at];
+    }
+    mention_option(l, row, value);
+    return 0;
+}
+
+/* argv[*at] is "-x", "-xvalue", "-x" before its value, or several flags "-xyz". */
+static int split_short(line *l, int argc, char *const *argv, int *at, error *err)
+{
+    for (const char *letter = argv[*at] + 1; *letter; letter++) {
+        const option_info *row = row_lettered(*letter);
+        if (!row)
+            return error_set(
+                err, ERROR_USAGE,
+                "unknown option -%c in \"%s\" (a word that begins with - goes after --)", *letter,
+                argv[*at]);
+        if (row->kind == OPTION_FLAG) {
+            mention_option(l, row, NULL);
+            continue;
+        }
+        if (!letter[1] && *at + 1 == argc)
+            return error_set(err, ERROR_USAGE, "-%c needs a value: %s", row->letter, row->argument);
+        mention_option(l, row, letter[1] ? letter + 1 : argv[++*at]);
+        return 0;
+    }
+    return 0;
+}
+
+static int split(line *l, int argc, char *const *argv, error *err)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            while (++i < argc)
+                l->words[l->word_count++] = argv[i];
+        } else if (strncmp(argv[i], "--", 2) == 0) {
+            if (split_long(l, argc, argv, &i, err))
+                return -1;
+        } else if (argv[i][0] == '-' && argv[i][1]) {
+            if (split_short(l, argc, argv, &i, err))
+                return -1;
+        } else {
+            l->words[l->word_count++] = argv[i];
+        }
+    }
+    return 0;
+}
+
+/* ---- step two: the command ------------------------------------------------------------------ */
+
+/* How many of the first words are the command's name; "model" alone is "model info". */
+static size_t matches(const command_info *c, const char *const *words, size_t n)
+{
+    const char *space = strchr(c->name, ' ');
+    if (!space)
+        return strcmp(words[0], c->name) == 0 ? 1 : 0;
+    size_t first = (size_t)(space - c->name);
+    if (strlen(words[0]) != first || memcmp(words[0], c->name, first) != 0)
+        return 0;
+    return n > 1 && strcmp(words[1], space + 1) == 0 ? 2 : 0;
+}
+
+/* "tokenise" -> "tokenize", "model lst" -> "model list", "modle" -> "model". */
+static const char *nearest_command(const char *first, const char *second)
+{
+    const command_info *commands = options_commands();
+    const char *names[COMMAND_COUNT + 1];
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        names[i] = commands[i].name;
+    names[COMMAND_COUNT] = "model";
+    char both[65];
+    (void)snprintf(both, sizeof both, "%s %s", first, second);
+    const char *near = *second ? options_nearest(both, names, COMMAND_COUNT) : NULL;
+    if (near || strcmp(first, "model") == 0)
+        return near;
+    return options_nearest(first, names, COMMAND_COUNT + 1);
+}
+
+static int unknown_command(const char *const *words, size_t n, error *err)
+{
+    const char *second = n > 1 ? words[1] : "";
+    const char *near = nearest_command(words[0], second);
+    bool both = *second && strcmp(words[0], "model") == 0;
+    return error_set(err, ERROR_USAGE, "unknown command \"%s%s%s\"%s%s%s", words[0],
+                     both ? " " : "", both ? second : "", near ? "; did you mean \"" : "",
+                     near ? near : "", near ? "\"?" : "");
+}
+
+static int choose_command(options *opt, const line *l, error *err)
+{
+    if (l->word_count == 0)
+        return 0;
+    const command_info *commands = options_commands();
+    size_t used = 0;
+    for (int i = 0; i < COMMAND_COUNT && !used; i++) {
+        used = matches(&commands[i], l->words, l->word_count);
+        if (used)
+            opt->command = &commands[i];
+    }
+    if (!used && l->word_count == 1 && strcmp(l->words[0], "model") == 0) {
+        used = 1;
+        opt->command = &commands[COMMAND_MODEL_INFO];
+    }
+    if (!used)
+        return unknown_command(l->words, l->word_count, err);
+    opt->word_count = l->word_count - used;
+    memmove(opt->words, l->words + used, opt->word_count * sizeof *opt->words);
+    return 0;
+}
+
+static int check_words(const options *opt, error *err)
+{
+    const command_info *c = opt->command;
+    if (opt->word_count < c->min_words)
+        return error_set(err, ERROR_USAGE, "%s needs %s", c->name, c->arguments);
+    if (opt->word_count > c->max_words && c->max_words == 0)
+        return error_set(err, ERROR_USAGE, "%s takes no argument, but there is \"%s\"", c->name,
+                         opt->words[0]);
+    if (opt->word_count > c->max_words)
+        return error_set(err, ERROR_USAGE,
+                         "%s takes one argument, but there is also \"%s\" (quote a text that has "
+                         "spaces)",
+                         c->name, opt->words[1]);
+    return 0;
+}
+
+/* ---- step three: values --------------------------------------------------------------------- */
+
+/* Decimal digits with an optional minus, nothing else, up to `end`. */
+static int parse_number(const option_info *row, const char *text, const char *end, int *out,
+                        error *err)
+{
+    int shown = end - text > 40 ? 40 : (int)(end - text);
+    const char *digits = text + (*text == '-');
+    if (digits == end)
+        return error_set(err, ERROR_USAGE, "--%s: \"%.*s\" is no whole number", row->name, shown,
+                         text);
+    for (const char *c = digits; c < end; c++)
+        if (*c < '0' || *c > '9')
+            return error_set(err, ERROR_USAGE, "--%s: \"%.*s\" is no whole number", row->name,
+                             shown, text);
+    errno = 0;
+    long long value = strtoll(text, NULL, 10); /* stops at `end`: a comma or the NUL */
+    if (errno || value < row->min || value > row->max)
+        return error_set(err, ERROR_USAGE, "--%s: %.*s is outside %lld..%lld", row->name, shown,
+                         text, row->min, row->max);
+    *out = (int)value;
+    return 0;
+}
+
+static int parse_numbers(const option_info *row, const char *text, tokens *out, error *err)
+{
+    out->len = 0;
+    for (;;) {
+        const char *end = text + strcspn(text, ",");
+        int value;
+        if (parse_number(row, text, end, &value, err) || tokens_push(out, value, err))
+            return -1;
+        if (!*end)
+            return 0;
+        text = end + 1;
+    }
+}
+
+static int parse_choice(const option_info *row, const char *text, const char **out, error *err)
+{
+    size_t length = strlen(text);
+    for (const char *word = row->argument; *word;) {
+        size_t n = strcspn(word, "|");
+        if (n == length && memcmp(word, text, n) == 0) {
+            *out = text;
+            return 0;
+        }
+        word += n + (word[n] == '|');
+    }
+    return error_set(err, ERROR_USAGE, "--%s: \"%s\" is none of %s", row->name, text,
+                     row->argument);
+}
+
+static int bind(options *opt, const option_info *row, const char *value, error *err)
+{
+    char *field = (char *)opt + row->field;
+    switch (row->kind) {
+    case OPTION_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case OPTION_TEXT:
+        *(const char **)field = value;
+        return 0;
+    case OPTION_CHOICE:
+        return parse_choice(row, value, (const char **)field, err);
+    case OPTION_NUMBER:
+        return parse_number(row, value, value + strlen(value), (int *)field, err);
+    case OPTION_NUMBERS:
+        return parse_numbers(row, value, (tokens *)field, err);
+    }
+    return 0;
+}
+
+/* The option exists, but not for this command: say for which. */
+static int wrong_command(const option_info *row, const command_info *command, error *err)
+{
+    char takers[128] = "";
+    for (int c = 0; c < COMMAND_COUNT; c++) {
+        if (!options_find(row->name, strlen(row->name), (command_id)c))
+            continue;
+        size_t used = strlen(takers);
+        (void)snprintf(takers + used, sizeof takers - used, "%s%s", used ? ", " : "",
+                       options_commands()[c].name);
+    }
+    return error_set(err, ERROR_USAGE, "%s takes no --%s; it belongs to: %s", command->name,
+                     row->name, takers);
+}
+
+static int bind_all(options *opt, const line *l, error *err)
+{
+    for (size_t i = 0; i < l->mention_count; i++) {
+        const option_info *row = l->mentions[i].row;
+        if (opt->command) {
+            command_id id = (command_id)(opt->command - options_commands());
+            const option_info *own = options_find(row->name, strlen(row->name), id);
+            if (!own)
+                return wrong_command(row, opt->command, err);
+            row = own;
+        }
+        if (bind(opt, row, l->mentions[i].value, err))
+            return -1;
+    }
+    return 0;
+}
+
+int options_parse(options *opt, int argc, char *const *argv, error *err)
+{
+    size_t room = 1;
+    for (int i = 1; i < argc; i++)
+        room += argv[i][0] == '-' ? strlen(argv[i]) : 1; /* each letter of a cluster is a mention */
+    *opt = (options){.words = calloc(room, sizeof *opt->words)};
+    line l = {.mentions = calloc(room, sizeof *l.mentions), .words = opt->words};
+    int result = opt->words && l.mentions ? 0 : error_memory(err, "the command line");
+    if (result == 0)
+        result =
+            split(&l, argc, argv, err) || choose_command(opt, &l, err) || bind_all(opt, &l, err)
+                ? -1
+                : 0;
+    free(l.mentions);
+    if (result || opt->help || opt->version || !opt->command)
+        return result;
+    return check_words(opt, err);
+}
+
+void options_release(options *opt)
+{
+    free(opt->words);
+    tokens_release(&opt->ids);
+    tokens_release(&opt->passes);
+    *opt = (options){0};
+}
+
+bool options_want_json(const options *opt)
+{
+    return opt->format && strcmp(opt->format, "json") == 0;
+}

@@ -1,0 +1,116 @@
+/* options.h - what may stand on the command line, written down once.
+ *
+ * Two tables, one of commands and one of options, are the only place that knows a name, its
+ * argument, its range and its help. Parsing, `--help` of every command, the checks and the guesses
+ * behind "did you mean" are all read from them.
+ *
+ * GNU manners: `--name=value` and `--name value`, `-x value` and `-xvalue`, flags in one cluster,
+ * options anywhere, `--` ends them, `-` is a word. The last of a repeated option wins. Names are
+ * never abbreviated, so that a script keeps its meaning when options are added.
+ */
+#ifndef REPL_OPTIONS_H
+#define REPL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../engine/buf.h"
+#include "../engine/tokenizer.h"
+#include "../kernels/error.h"
+#include "console.h"
+
+#define CONSILIUM_VERSION "0.1.0"
+
+typedef struct options options;
+
+typedef enum command_id {
+    COMMAND_MODEL_INFO,
+    COMMAND_MODEL_LIST,
+    COMMAND_TOKENIZE,
+    COMMAND_LOGITS,
+    COMMAND_PERPLEXITY,
+    COMMAND_BENCH,
+    COMMAND_COUNT,
+} command_id;
+
+typedef int command_fn(const options *opt, console *con, error *err);
+
+typedef struct command_info {
+    const char *name;      /* "model info": one or two words */
+    const char *arguments; /* "FILE", "[TEXT|-]", "" */
+    size_t min_words, max_words;
+    const char *about;      /* one line */
+    const char *details;    /* a paragraph for --help, or NULL */
+    const char *example[3]; /* command lines for --help; NULL ends them */
+    command_fn *run;
+} command_info;
+
+typedef enum option_kind {
+    OPTION_FLAG,    /* bool */
+    OPTION_TEXT,    /* const char *, borrowed from the command line */
+    OPTION_CHOICE,  /* const char *: one of the words in `argument`, "f16|f32|q8_0" */
+    OPTION_NUMBER,  /* int in min..max */
+    OPTION_NUMBERS, /* tokens: one or more of them, joined by commas */
+} option_kind;
+
+typedef enum option_group { GROUP_COMMAND, GROUP_MODEL, GROUP_EVERY, GROUP_COUNT } option_group;
+
+/* A name may have several rows as long as their commands differ (another default, other choices)
+ * and all of them take an argument, or none does. */
+typedef struct option_info {
+    const char *name; /* without the dashes */
+    char letter;      /* 'm', or 0 */
+    option_kind kind;
+    option_group group;
+    uint32_t commands; /* bit 1 << command_id: who takes it */
+    const char *argument;
+    const char *help;
+    long long min, max; /* of numbers */
+    size_t field;       /* offsetof(options, ...) */
+} option_info;
+
+struct options {
+    const command_info *command; /* NULL: none named (then help, version or nothing at all) */
+    const char **words;          /* [word_count] what is neither option nor command; borrowed */
+    size_t word_count;
+
+    const char *model; /* NULL = the built-in model */
+    const char *kv;    /* NULL = the command's default */
+    const char *backend, *isa, *chat_format, *format;
+    int context, threads; /* 0 = default */
+
+    const char *file, *output;
+    tokens ids;    /* --tokens */
+    tokens passes; /* --passes; empty = default */
+    int experts;   /* 0 = as trained */
+    int prompt;    /* tokens to read; 0 = default */
+    int generate;  /* tokens to write; 0 = default */
+
+    bool help, version, quiet, verbose, no_color;
+};
+
+/* The tables. commands: [COMMAND_COUNT], indexed by command_id. */
+const command_info *options_commands(void);
+const option_info *options_table(size_t *count);
+/* The row of `name` that `command` takes, or NULL. */
+const option_info *options_find(const char *name, size_t length, command_id command);
+
+/* Fills *opt from argv[1..argc); ERROR_USAGE with the option, the value and what would be right.
+ * With --help or --version the command's other needs are not checked. options_release in any
+ * case. */
+int options_parse(options *opt, int argc, char *const *argv, error *err);
+void options_release(options *opt);
+
+bool options_want_json(const options *opt); /* --format json */
+
+/* Appends the help of one command, or the overview for NULL; at most 80 columns. */
+int options_help(const command_info *command, buf *out, error *err);
+
+/* Appends the few lines for someone who typed no command. */
+int options_usage(buf *out, error *err);
+
+/* The candidate (of n) nearest to `word` in spelling, or NULL when none is near. */
+const char *options_nearest(const char *word, const char *const *candidates, size_t n);
+
+#endif

@@ -1,0 +1,135 @@
+/* options_help.c - the tables of options.h as text for `--help`: 80 columns, examples first. */
+#include "options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WIDTH = 80, OPTION_COLUMN = 27, COMMAND_COLUMN = 17 };
+
+/* Appends words of `text`, wrapped; the first line goes on at `column`, the others begin there. */
+static int wrap(buf *out, size_t column, const char *text, error *err)
+{
+    size_t at = column;
+    bool first = true;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        bool fits = at + !first + n <= WIDTH;
+        if (!first && !fits) {
+            if (buf_format(out, err, "\n%*s", (int)column, ""))
+                return -1;
+            at = column;
+            first = true;
+        }
+        if (buf_format(out, err, "%s%.*s", first ? "" : " ", (int)n, text))
+            return -1;
+        at += n + !first;
+        first = false;
+        text += n;
+        text += strspn(text, " ");
+    }
+    return buf_text(out, "\n", err);
+}
+
+/* "  name       text": a name too long for its column has a line of its own. */
+static int entry(buf *out, const char *name, size_t column, const char *text, error *err)
+{
+    size_t used = strlen(name);
+    bool fits = used + 2 <= column;
+    int pad = (int)(fits ? column - used : column);
+    if (buf_format(out, err, "%s%s%*s", name, fits ? "" : "\n", pad, ""))
+        return -1;
+    return wrap(out, column, text, err);
+}
+
+static int option_entry(buf *out, const option_info *row, error *err)
+{
+    char name[80], letter[8] = "    ";
+    if (row->letter)
+        (void)snprintf(letter, sizeof letter, "-%c, ", row->letter);
+    (void)snprintf(name, sizeof name, "  %s--%s%s%s", letter, row->name, row->argument ? " " : "",
+                   row->argument ? row->argument : "");
+    return entry(out, name, OPTION_COLUMN, row->help, err);
+}
+
+static int option_section(buf *out, const char *title, option_group group, uint32_t commands,
+                          error *err)
+{
+    size_t count;
+    const option_info *rows = options_table(&count);
+    bool begun = false;
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].group != group || !(rows[i].commands & commands))
+            continue;
+        if (!begun && buf_format(out, err, "\n%s\n", title))
+            return -1;
+        begun = true;
+        if (option_entry(out, &rows[i], err))
+            return -1;
+    }
+    return 0;
+}
+
+static int command_help(const command_info *c, buf *out, error *err)
+{
+    uint32_t bit = 1u << (c - options_commands());
+    if (buf_format(out, err, "Usage: consilium %s%s%s [OPTION...]\n\n", c->name,
+                   *c->arguments ? " " : "", c->arguments) ||
+        wrap(out, 0, c->details, err) || buf_text(out, "\nExamples:\n", err))
+        return -1;
+    for (size_t i = 0; i < sizeof c->example / sizeof *c->example && c->example[i]; i++)
+        if (buf_format(out, err, "  %s\n", c->example[i]))
+            return -1;
+    return option_section(out, "Options:", GROUP_COMMAND, bit, err) ||
+                   option_section(out, "Model:", GROUP_MODEL, bit, err) ||
+                   option_section(out, "Everywhere:", GROUP_EVERY, bit, err)
+               ? -1
+               : 0;
+}
+
+static int command_list(buf *out, error *err)
+{
+    const command_info *commands = options_commands();
+    if (buf_text(out, "Commands:\n", err))
+        return -1;
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        char name[40];
+        (void)snprintf(name, sizeof name, "  %s", commands[i].name);
+        if (entry(out, name, COMMAND_COLUMN, commands[i].about, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int overview(buf *out, error *err)
+{
+    const command_info *commands = options_commands();
+    if (buf_text(out,
+                 "consilium - one mixture-of-experts model, run exactly\n\n"
+                 "Usage: consilium COMMAND [OPTION...]\n\nExamples:\n",
+                 err))
+        return -1;
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (buf_format(out, err, "  %s\n", commands[i].example[0]))
+            return -1;
+    if (buf_text(out, "\n", err) || command_list(out, err) ||
+        option_section(out, "Everywhere:", GROUP_EVERY, ~0u, err))
+        return -1;
+    return buf_text(out,
+                    "\n`consilium COMMAND --help` shows a command's own options.\n"
+                    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 model cannot be loaded,\n"
+                    "130 interrupted. Nothing is ever downloaded unasked.\n",
+                    err);
+}
+
+int options_usage(buf *out, error *err)
+{
+    return buf_text(out, "Usage: consilium COMMAND [OPTION...]\n\n", err) ||
+                   command_list(out, err) || buf_text(out, "\n`consilium --help` says more.\n", err)
+               ? -1
+               : 0;
+}
+
+int options_help(const command_info *command, buf *out, error *err)
+{
+    return command ? command_help(command, out, err) : overview(out, err);
+}

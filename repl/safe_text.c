@@ -1,0 +1,196 @@
+/* safe_text.c - see safe_text.h.
+ *
+ * One byte at a time goes into `held`; as soon as the held bytes are a character it is written or
+ * replaced, and as soon as they cannot become one the first of them is replaced and the rest is
+ * looked at again. That loop is all the state there is, which is why chunks cannot matter.
+ */
+#include "safe_text.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <utf8proc.h>
+
+typedef struct range {
+    uint32_t first, last;
+} range;
+
+/* Characters that show nothing and change how their neighbours are shown or read. */
+static const range invisible[] = {
+    {0x0000, 0x001F},   /* C0 */
+    {0x007F, 0x009F},   /* DEL and C1: U+009B begins a sequence as ESC [ does */
+    {0x061C, 0x061C},   /* Arabic letter mark */
+    {0x200E, 0x200F},   /* left-to-right and right-to-left marks */
+    {0x2028, 0x202E},   /* line and paragraph separators, embeddings and overrides */
+    {0x2060, 0x206F},   /* word joiner, invisible operators, isolates, deprecated controls */
+    {0xFEFF, 0xFEFF},   /* byte order mark */
+    {0xFFF9, 0xFFFB},   /* interlinear annotation */
+    {0xE0000, 0xE007F}, /* tags: a second, invisible ASCII */
+};
+
+static bool is_invisible(uint32_t c)
+{
+    for (size_t i = 0; i < sizeof invisible / sizeof *invisible; i++)
+        if (c >= invisible[i].first && c <= invisible[i].last)
+            return true;
+    return false;
+}
+
+static bool is_between(unsigned char c, unsigned char low, unsigned char high)
+{
+    return c >= low && c <= high;
+}
+
+/* The second byte of a character has a narrower range after some leads (no overlong forms, no
+ * surrogates, nothing above U+10FFFF): Unicode 15, table 3-7. */
+static bool second_fits(unsigned char lead, unsigned char c)
+{
+    switch (lead) {
+    case 0xE0:
+        return is_between(c, 0xA0, 0xBF);
+    case 0xED:
+        return is_between(c, 0x80, 0x9F);
+    case 0xF0:
+        return is_between(c, 0x90, 0xBF);
+    case 0xF4:
+        return is_between(c, 0x80, 0x8F);
+    default:
+        return is_between(c, 0x80, 0xBF);
+    }
+}
+
+/* Bytes of the character that `held` begins; 0 when it can begin none. */
+static size_t character_length(const unsigned char *held, size_t count)
+{
+    size_t length = held[0] < 0x80                    ? 1
+                    : is_between(held[0], 0xC2, 0xDF) ? 2
+                    : is_between(held[0], 0xE0, 0xEF) ? 3
+                    : is_between(held[0], 0xF0, 0xF4) ? 4
+                                                      : 0;
+    if (count > 1 && length > 1 && !second_fits(held[0], held[1]))
+        return 0;
+    for (size_t i = 2; i < count && i < length; i++)
+        if (!is_between(held[i], 0x80, 0xBF))
+            return 0;
+    return length;
+}
+
+static uint32_t code_point(const unsigned char *held, size_t length)
+{
+    if (length == 1)
+        return held[0];
+    uint32_t c = held[0] & (0x7Fu >> length);
+    for (size_t i = 1; i < length; i++)
+        c = c << 6 | (held[i] & 0x3Fu);
+    return c;
+}
+
+static bool is_kept(const safe_text *s, uint32_t c)
+{
+    if (c == '\n')
+        return s->style != SAFE_LINE;
+    if (c == '\t')
+        return s->style == SAFE_PROSE;
+    return !is_invisible(c) && !(s->ascii && c > 0x7F);
+}
+
+static int write_json_escape(uint32_t c, buf *out, error *err)
+{
+    if (c < 0x10000)
+        return buf_format(out, err, "\\u%04x", (unsigned)c);
+    return buf_format(out, err, "\\u%04x\\u%04x", (unsigned)(0xD800 + ((c - 0x10000) >> 10)),
+                      (unsigned)(0xDC00 + ((c - 0x10000) & 0x3FF)));
+}
+
+static int write_character(const safe_text *s, size_t length, buf *out, error *err)
+{
+    uint32_t c = code_point(s->held, length);
+    if (is_kept(s, c))
+        return buf_add(out, s->held, length, err);
+    if (s->style == SAFE_JSON)
+        return write_json_escape(c, out, err);
+    return buf_format(out, err, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
+}
+
+static int write_broken_byte(const safe_text *s, buf *out, error *err)
+{
+    if (s->style == SAFE_JSON)
+        return write_json_escape(0xFFFD, out, err);
+    return buf_format(out, err, "\\x%02x", s->held[0]);
+}
+
+static void forget(safe_text *s, size_t n)
+{
+    s->count -= n;
+    memmove(s->held, s->held + n, s->count);
+}
+
+/* Writes every character and every broken byte that `held` already decides. */
+static int settle(safe_text *s, buf *out, error *err)
+{
+    while (s->count) {
+        size_t length = character_length(s->held, s->count);
+        if (length > s->count)
+            return 0;
+        if (length ? write_character(s, length, out, err) : write_broken_byte(s, out, err))
+            return -1;
+        forget(s, length ? length : 1);
+    }
+    return 0;
+}
+
+static size_t plain_run(const char *bytes, size_t n)
+{
+    size_t i = 0;
+    while (i < n && is_between((unsigned char)bytes[i], 0x20, 0x7E))
+        i++;
+    return i;
+}
+
+int safe_text_add(safe_text *s, const char *bytes, size_t n, buf *out, error *err)
+{
+    size_t i = 0;
+    while (i < n) {
+        size_t run = s->count ? 0 : plain_run(bytes + i, n - i);
+        if (run) {
+            if (buf_add(out, bytes + i, run, err))
+                return -1;
+            i += run;
+            continue;
+        }
+        s->held[s->count++] = (unsigned char)bytes[i++];
+        if (settle(s, out, err))
+            return -1;
+    }
+    return 0;
+}
+
+int safe_text_end(safe_text *s, buf *out, error *err)
+{
+    while (s->count) {
+        if (write_broken_byte(s, out, err))
+            return -1;
+        forget(s, 1);
+        if (settle(s, out, err))
+            return -1;
+    }
+    return 0;
+}
+
+int safe_text_copy(buf *out, safe_style style, const char *text, size_t n, error *err)
+{
+    safe_text s = {.style = style};
+    return safe_text_add(&s, text, n, out, err) || safe_text_end(&s, out, err) ? -1 : 0;
+}
+
+size_t safe_text_width(const char *text, size_t n)
+{
+    size_t width = 0;
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
+    for (size_t i = 0; i < n;) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t used = utf8proc_iterate(at + i, (utf8proc_ssize_t)(n - i), &c);
+        width += used > 0 ? (size_t)utf8proc_charwidth(c) : 1;
+        i += used > 0 ? (size_t)used : 1;
+    }
+    return width;
+}
