@@ -128,11 +128,14 @@ static columns columns_at(const region *job, const matmul_task *task, size_t fir
     return c;
 }
 
-static void add_bias(const float *bias, size_t first, size_t last, const columns *c)
+static void add_bias(const void *bias, size_t first, size_t last, const columns *c)
 {
-    for (size_t i = 0; bias && i < c->n; i++)
-        for (size_t r = first; r < last; r++)
-            c->out[i][r] += bias[r];
+    float value;
+    for (size_t r = first; bias && r < last; r++) {
+        memcpy(&value, (const uint8_t *)bias + r * sizeof value, sizeof value);
+        for (size_t i = 0; i < c->n; i++)
+            c->out[i][r] += value;
+    }
 }
 
 static void run_blocks(void *arg, int index, int count)
