@@ -3,7 +3,8 @@
  * cJSON accepts too much (trailing text, duplicate keys, broken UTF-8, 1000 levels) and converts
  * numbers through int. So json_parse() first scans the whole text: RFC 8259 grammar, valid UTF-8,
  * no byte order mark, no U+0000 in a string, at most JSON_MAX_DEPTH levels and JSON_MAX_VALUES
- * values, no key twice in one object (hashed: linear). Only then cJSON builds the tree.
+ * values, no key twice in one object (hashed: linear). Only then cJSON builds the tree; a number
+ * longer than 63 characters, which cJSON cannot take, is refused by json_parse().
  *
  * This is the only file that includes cJSON. Getters name the field in their error; `where` in a
  * document is the file's name, put in front of every sentence.
@@ -17,7 +18,7 @@
 
 #include "../kernels/error.h"
 
-enum { JSON_MAX_DEPTH = 64 };
+enum { JSON_MAX_DEPTH = 64, JSON_MAX_VALUES = 8 << 20 };
 
 typedef struct json_document json_document; /* owns the tree */
 typedef struct cJSON json;                  /* one value, borrowed from its document */
