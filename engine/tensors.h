@@ -13,13 +13,14 @@
 #include "../kernels/error.h"
 #include "checkpoint.h"
 #include "names.h"
+#include "text_pool.h"
 
 /* {0} is valid and empty. Entries keep the order in which they were added. */
 typedef struct tensor_list {
     checkpoint_tensor *v;
     size_t len, cap;
     names index;
-    struct tensor_text *text; /* chunks of name storage */
+    text_pool text;
 } tensor_list;
 
 /* Room for `more` further entries, allocated exactly. */
