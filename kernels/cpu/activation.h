@@ -53,7 +53,7 @@ typedef struct activation_q32 {
 
 /* One block of 256, elements in order. */
 typedef struct activation_q256 {
-    alignas(64) int8_t q[ACTIVATION_GROUP];
+    alignas(32) int8_t q[ACTIVATION_GROUP];
     int16_t sum16[16]; /* of 16 elements each */
     int16_t sum32[8];  /* of 32 elements each */
     float scale;
@@ -63,7 +63,7 @@ typedef struct activation_q256 {
 activation_form activation_of(dtype type);
 
 /* Bytes of one row of `cols` activations in `form`, a multiple of 32. Quantised rows must be
- * aligned to 64 bytes; f32 rows need no alignment. */
+ * aligned to 32 bytes; f32 rows need no alignment. */
 size_t activation_bytes(activation_form form, size_t cols);
 
 #endif

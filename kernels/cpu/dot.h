@@ -62,7 +62,7 @@ typedef struct dot_kernels {
     void (*exp)(float *x, float shift, size_t n);
 } dot_kernels;
 
-/* The set named "baseline" or "auto" (the fastest that runs here). Static, never freed.
+/* The set named "baseline", "avx2" or "auto" (the fastest that runs here). Static, never freed.
  * NULL: ERROR_USAGE for another name, ERROR_RUN when the processor lacks it. */
 const dot_kernels *dot_select(const char *isa, error *err);
 

@@ -9,8 +9,16 @@
 #include "dot.h"
 
 extern const dot_kernels dot_baseline;
+extern const dot_kernels dot_avx2;
 
 /* activation.c */
 dot_quantize_fn activation_quantize_q32, activation_quantize_q256;
+
+/* dot_plain_avx2.c, dot_q32_avx2.c, dot_q256_avx2.c */
+dot_rows_fn dot_avx2_f32, dot_avx2_f16, dot_avx2_bf16;
+dot_rows_fn dot_avx2_q4_0, dot_avx2_q4_1, dot_avx2_q5_0, dot_avx2_q5_1, dot_avx2_q8_0,
+    dot_avx2_iq4_nl, dot_avx2_mxfp4;
+dot_rows_fn dot_avx2_q2_k, dot_avx2_q3_k, dot_avx2_q4_k, dot_avx2_q5_k, dot_avx2_q6_k,
+    dot_avx2_iq4_xs;
 
 #endif

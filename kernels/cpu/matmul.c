@@ -73,7 +73,8 @@ matmul_rows matmul_quantize(matmul_device device, dtype type, matmul_input input
 
 size_t matmul_scratch_bytes(size_t cols, size_t n)
 {
-    return n * (activation_bytes(ACTIVATION_Q32, cols) + activation_bytes(ACTIVATION_Q256, cols));
+    size_t row = activation_bytes(ACTIVATION_Q32, cols) + activation_bytes(ACTIVATION_Q256, cols);
+    return (n * row + 63) / 64 * 64;
 }
 
 /* The input in every form that the tasks want, each made once. */

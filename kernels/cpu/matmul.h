@@ -44,7 +44,8 @@ typedef struct matmul_input {
 
 enum { MATMUL_TASKS = 8 }; /* the most tasks in one call */
 
-/* Scratch bytes that a call needs for inputs of up to n rows of up to cols, whatever the types. */
+/* Scratch bytes that a call needs for inputs of up to n rows of up to cols, whatever the types; a
+ * multiple of 64. */
 size_t matmul_scratch_bytes(size_t cols, size_t n);
 
 /* All tasks in one region. scratch: aligned to 64. 1 <= count <= MATMUL_TASKS. */
