@@ -20,12 +20,34 @@
 
 #include "../kernels/backend.h"
 #include "../kernels/error.h"
+#include "mask.h"
 #include "model_config.h"
 
 typedef struct router_program router_program;
 
-/* A program without masks: the plain model with `experts_per_token` experts a token (0 = trained).
- * ERROR_USAGE when k is beyond the model's experts, ERROR_LOAD on a dense model with k > 0. */
+/* What masks, persona files and options say before they meet a model. {0} except for the three
+ * factors is the plain model; start from router_settings_plain(). */
+typedef struct router_settings {
+    int experts_per_token; /* 0 = the trained k */
+    bool cap_experts;      /* a k above what the masks allow is lowered to it, else refused */
+    int norm_width;        /* 0 = k */
+    double tail_gain;      /* [0, 1] */
+    double strength;       /* [0, 4] */
+    int adaptive_min;      /* 0 = off */
+    double adaptive_ratio; /* (0, 1] when adaptive_min > 0 */
+    const mask *const *masks;
+    int mask_count;
+} router_settings;
+
+router_settings router_settings_plain(void);
+
+/* Compiles the settings against a model. fingerprint: the model's, for masks that name theirs; NULL
+ * skips that check. Caller owns. Errors, naming mask file, layer and numbers: ERROR_USAGE for a
+ * number out of range, ERROR_LOAD for a dense model, for a mask that does not fit, and for a layer
+ * left with fewer experts than its k. */
+router_program *router_program_compile(const model_config *model, const char *fingerprint,
+                                       const router_settings *settings, error *err);
+/* The plain model with k experts a token (0 = trained). */
 router_program *router_program_plain(const model_config *model, int experts_per_token, error *err);
 void router_program_close(router_program *p); /* NULL ok */
 
@@ -34,5 +56,7 @@ const route_rule *router_program_rules(const router_program *p); /* [layers] */
 uint64_t router_program_hash(const router_program *p);
 /* The largest k of any layer. */
 int router_program_slots(const router_program *p);
+/* Experts that layer may call; 0 for a layer without experts. */
+int router_program_allowed(const router_program *p, int layer);
 
 #endif
