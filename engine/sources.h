@@ -1,8 +1,16 @@
 /* sources.h - what `-m` may name, and where models are found on this machine.
  *
- * A path is itself. `ollama:NAME:TAG` follows Ollama's manifest to its blob; `hf:ORG/NAME` finds a
- * snapshot in the local Hugging Face cache; `lmstudio:PUBLISHER/NAME[/FILE]` and bare names look in
- * LM Studio's folder. Nothing is ever downloaded.
+ * A path is itself; so is every name that exists as one. Otherwise:
+ *   ollama:NAME[:TAG]             Ollama's manifest, followed to its blob; the tag is "latest" unless
+ *                                 named; NAME may be SPACE/NAME or HOST/SPACE/NAME
+ *   hf:[ORG/]NAME[/FILE]          the snapshot that refs/main names in the Hugging Face cache
+ *   lmstudio:PUBLISHER/NAME[/FILE] LM Studio's folder; NAME or FILE alone are looked up there too
+ * FILE chooses between several GGUF files. Nothing is ever downloaded, and a name never leaves its
+ * folder: each of its parts is a plain file name.
+ *
+ * Places: $OLLAMA_MODELS, else ~/.ollama/models and the service's /usr/share/ollama/.ollama/models;
+ * $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else
+ * ~/.cache/huggingface/hub; ~/.lmstudio/models and the older ~/.cache/lm-studio/models.
  */
 #ifndef ENGINE_SOURCES_H
 #define ENGINE_SOURCES_H
