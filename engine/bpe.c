@@ -1,0 +1,168 @@
+/* bpe.c - see bpe.h. The queue is a binary heap ordered by (rank, place). */
+#include "bpe.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "vocabulary.h"
+
+#define NOWHERE UINT32_MAX
+
+int bpe_open(bpe *b, size_t merges, error *err)
+{
+    *b = (bpe){.slots = 16, .seed = vocabulary_seed()};
+    while (b->slots < 2 * merges)
+        b->slots *= 2;
+    b->slot = malloc(b->slots * sizeof *b->slot);
+    if (!b->slot) {
+        *b = (bpe){0};
+        return error_memory(err, "the merges");
+    }
+    for (size_t i = 0; i < b->slots; i++)
+        b->slot[i].left = NOWHERE;
+    return 0;
+}
+
+void bpe_release(bpe *b)
+{
+    free(b->slot);
+    *b = (bpe){0};
+}
+
+static bpe_merge *probe(const bpe *b, uint32_t left, uint32_t right)
+{
+    uint64_t h = ((uint64_t)left << 32 | right) * b->seed;
+    h = (h ^ h >> 32) * UINT64_C(0x9FB21C651E98DF25);
+    size_t mask = b->slots - 1;
+    for (size_t i = (h ^ h >> 29) & mask;; i = (i + 1) & mask) {
+        bpe_merge *m = &b->slot[i];
+        if (m->left == NOWHERE || (m->left == left && m->right == right))
+            return m;
+    }
+}
+
+void bpe_add(bpe *b, int left, int right, uint32_t rank, int result)
+{
+    *probe(b, (uint32_t)left, (uint32_t)right) =
+        (bpe_merge){(uint32_t)left, (uint32_t)right, rank, (uint32_t)result};
+}
+
+/* The merge of a pair, or NULL. */
+static const bpe_merge *lookup(const bpe *b, int left, int right)
+{
+    if (!b->slot)
+        return NULL;
+    const bpe_merge *m = probe(b, (uint32_t)left, (uint32_t)right);
+    return m->left == NOWHERE ? NULL : m;
+}
+
+void bpe_word_clear(bpe_word *w)
+{
+    w->len = 0;
+    w->queued = 0;
+}
+
+void bpe_word_release(bpe_word *w)
+{
+    free(w->v);
+    free(w->queue);
+    *w = (bpe_word){0};
+}
+
+int bpe_word_add(bpe_word *w, int id, error *err)
+{
+    if (w->len == w->cap) {
+        /* Places are 32-bit numbers; two below the top value stay free for NOWHERE. */
+        if (w->len >= NOWHERE - 1)
+            return error_set(err, ERROR_USAGE, "the text has a word of more than %zu symbols",
+                             w->len);
+        size_t cap = w->cap ? w->cap * 2 : 64;
+        bpe_symbol *v = realloc(w->v, cap * sizeof *v);
+        if (!v)
+            return error_memory(err, "a word's symbols");
+        w->v = v;
+        w->cap = cap;
+    }
+    uint32_t at = (uint32_t)w->len;
+    if (at)
+        w->v[at - 1].next = at;
+    w->v[w->len++] = (bpe_symbol){id, at ? at - 1 : NOWHERE, NOWHERE, 1};
+    return 0;
+}
+
+static bool before(const bpe_entry *a, const bpe_entry *b)
+{
+    return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
+}
+
+static int push(bpe_word *w, bpe_entry e, error *err)
+{
+    if (w->queued == w->queue_cap) {
+        size_t cap = w->queue_cap ? w->queue_cap * 2 : 64;
+        bpe_entry *queue = realloc(w->queue, cap * sizeof *queue);
+        if (!queue)
+            return error_memory(err, "a word's merges");
+        w->queue = queue;
+        w->queue_cap = cap;
+    }
+    size_t i = w->queued++;
+    while (i > 0 && before(&e, &w->queue[(i - 1) / 2])) {
+        w->queue[i] = w->queue[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    w->queue[i] = e;
+    return 0;
+}
+
+static bpe_entry pop(bpe_word *w)
+{
+    bpe_entry top = w->queue[0], last = w->queue[--w->queued];
+    size_t i = 0;
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= w->queued)
+            break;
+        if (child + 1 < w->queued && before(&w->queue[child + 1], &w->queue[child]))
+            child++;
+        if (!before(&w->queue[child], &last))
+            break;
+        w->queue[i] = w->queue[child];
+        i = child;
+    }
+    w->queue[i] = last;
+    return top;
+}
+
+/* Queues the pair that starts at `at`, if it merges. */
+static int consider(bpe_word *w, const bpe *b, uint32_t at, error *err)
+{
+    if (at == NOWHERE || w->v[at].next == NOWHERE)
+        return 0;
+    const bpe_merge *m = lookup(b, w->v[at].id, w->v[w->v[at].next].id);
+    return m ? push(w, (bpe_entry){m->rank, at, m->result}, err) : 0;
+}
+
+int bpe_word_merge(bpe_word *w, const bpe *b, error *err)
+{
+    for (size_t i = 0; i + 1 < w->len; i++)
+        if (consider(w, b, (uint32_t)i, err))
+            return -1;
+    while (w->queued) {
+        bpe_entry top = pop(w);
+        bpe_symbol *left = &w->v[top.at];
+        if (!left->alive || left->next == NOWHERE)
+            continue;
+        bpe_symbol *right = &w->v[left->next];
+        const bpe_merge *m = lookup(b, left->id, right->id);
+        if (!m || m->result != top.result)
+            continue;
+        left->id = (int)top.result;
+        left->next = right->next;
+        right->alive = 0;
+        if (right->next != NOWHERE)
+            w->v[right->next].prev = top.at;
+        if (consider(w, b, left->prev, err) || consider(w, b, top.at, err))
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,72 @@
+/* tokenizer_parts.h - the inside of a tokenizer, for the three files that make one.
+ *
+ * tokenizer.c encodes and answers; tokenizer_json.c and tokenizer_gguf.c fill the parts from a
+ * file. Filling has a fixed order, kept by both loaders: the words, then the merges over them, then
+ * tokenizer_finish(), which works out the pieces, the byte table and the white-space tokens.
+ *
+ * Which tokens text can become. Special tokens never: a merge that would make one is left out, and
+ * ignore_merges does not see them. Added tokens that are not special ("<think>", "<tool_call>")
+ * look like special ones, so they are not searched in text either (the reference would find them);
+ * the exception are added tokens of white space alone, which are part of the ordinary vocabulary
+ * of GPT-NeoX and OLMo and cannot be taken for anything else. A byte-level token of one character
+ * stays text even if a file calls it special: without it that byte could not be written.
+ */
+#ifndef ENGINE_TOKENIZER_PARTS_H
+#define ENGINE_TOKENIZER_PARTS_H
+
+#include "added.h"
+#include "bpe.h"
+#include "normalize.h"
+#include "pretoken.h"
+#include "tokenizer.h"
+#include "vocabulary.h"
+
+/* How the decoder turns a token's content into bytes. */
+typedef enum tokenizer_decoder {
+    TOKENIZER_DECODE_PLAIN,     /* content as it is */
+    TOKENIZER_DECODE_BYTELEVEL, /* bytelevel.h */
+    TOKENIZER_DECODE_SPM,       /* U+2581 is a space, <0x0A> a byte */
+} tokenizer_decoder;
+
+struct tokenizer {
+    vocabulary words;
+    bpe merges;
+    normalizer normal;
+    pretoken *split;
+    added raw;        /* white-space tokens found before normalization */
+    added normalized; /* and after it */
+    tokenizer_decoder decoder;
+    bool byte_level; /* words start as bytes, not characters */
+    bool byte_fallback, ignore_merges, fuse_unknown;
+    bool drop_first_space; /* the text's first piece lost a space that encoding had added */
+    bool adds_bos;
+    int unknown, bos, eos; /* -1 = none */
+    int byte_id[256];      /* byte-level: the token of each byte; byte fallback: <0x00>.. ; -1 */
+};
+
+/* An empty tokenizer; NULL when out of memory. */
+tokenizer *tokenizer_new(error *err);
+
+/* The number of merges a vocabulary of `words` can sensibly have: bounds the memory for them. */
+size_t tokenizer_most_merges(size_t words);
+/* The merge of two contents; -1 (ERROR_LOAD) when a part or the result is no token. */
+int tokenizer_add_merge(tokenizer *t, const char *left, size_t left_len, const char *right,
+                        size_t right_len, uint32_t rank, error *err);
+/* "a b" cut at its only space. */
+int tokenizer_add_merge_line(tokenizer *t, const char *line, size_t len, uint32_t rank, error *err);
+/* Registers token id as one that is found in text if it is white space alone. */
+int tokenizer_add_white_space(tokenizer *t, int id, bool after_normalizing, error *err);
+/* Byte-level: a one-character token stays text whatever the file calls it. Call before merges. */
+void tokenizer_keep_alphabet(tokenizer *t);
+/* Works out pieces and the byte table from the words; call last. */
+int tokenizer_finish(tokenizer *t, error *err);
+
+int tokenizer_from_json(const char *directory, tokenizer **out, error *err);
+struct gguf;
+int tokenizer_from_gguf(const struct gguf *g, tokenizer **out, error *err);
+
+/* The loaders' inner half over text in memory, for fuzzing; config may be NULL. Caller owns. */
+struct json_document;
+tokenizer *tokenizer_parse(const char *where, const char *text, size_t len, error *err);
+
+#endif
