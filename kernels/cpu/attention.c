@@ -8,9 +8,7 @@
  * grows with the context.
  *
  * Queries that read the same keys share the work of loading them: the heads of one KV head, and in
- * prefill neighbouring rows of one session, form a group. Each tile of keys (8 positions) is
- * converted to f32 once, then met by all queries of the group; the values likewise. Groups are
- * the unit that threads take.
+ * prefill neighbouring rows of one session, form a group. Groups are the unit that threads take.
  */
 #include "attention.h"
 
@@ -51,10 +49,10 @@ static void store_rows(void *user, int from, int to, int thread)
         void *page = w->cpu->rows[i].pages[position / KV_PAGE];
         for (int h = 0; h < kv->kv_heads; h++) {
             size_t at = (size_t)h * dim;
-            kernels->narrow(kv->type, cpu_row(w->k, i) + at,
-                            kv_vector(kv, page, w->layer, h, false, position % KV_PAGE), dim);
-            kernels->narrow(kv->type, cpu_row(w->v, i) + at,
-                            kv_vector(kv, page, w->layer, h, true, position % KV_PAGE), dim);
+            kernels->store(kv->type, cpu_row(w->k, i) + at,
+                           kv_vector(kv, page, w->layer, h, false, position % KV_PAGE), dim);
+            kernels->store(kv->type, cpu_row(w->v, i) + at,
+                           kv_vector(kv, page, w->layer, h, true, position % KV_PAGE), dim);
         }
     }
 }
@@ -70,84 +68,57 @@ void cpu_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n
 
 /* ---- one group ------------------------------------------------------------------------------ */
 
-/* One query and its online softmax over the positions folded in so far. */
-typedef struct query {
-    const float *q; /* [head_dim] */
-    float *acc;     /* [head_dim] sum of p * value */
-    int length;     /* it sees positions [0, length) */
-    float most;     /* the largest score so far */
-    float sum;      /* of p = exp(score - most) */
-} query;
-
+/* Queries that read the same keys and values, each with its online softmax over the positions
+ * folded in so far. */
 typedef struct group {
     const kv_layout *kv;
     const attention_kernels *kernels;
-    const dot_kernels *dots;
     void *const *pages;
-    float *tile; /* [ATTENTION_TILE, head_dim] */
-    query queries[GROUP];
     int count, layer, head;
     float scale;
+    const float *q[GROUP]; /* [head_dim] */
+    float *acc[GROUP];     /* [head_dim] sum of p * value */
+    int length[GROUP];     /* the query sees positions [0, length) */
+    float most[GROUP];     /* the largest score so far */
+    float sum[GROUP];      /* of p = exp(score - most) */
 } group;
-
-/* Positions [at, at + n) of the page's keys or values in f32. */
-static const float *load_tile(const group *g, void *page, bool values, int at, int n)
-{
-    const char *stored = kv_vector(g->kv, page, g->layer, g->head, values, at);
-    if (g->kv->type == DTYPE_F32)
-        return (const float *)(const void *)stored;
-    g->kernels->widen(g->kv->type, stored, g->tile, (size_t)n * (size_t)g->kv->head_dim);
-    return g->tile;
-}
 
 static int at_most(int a, int b)
 {
     return a < b ? a : b;
 }
 
-/* Turns the query's scores over one chunk into weights and makes its accumulator agree with them. */
-static void soften_chunk(const group *g, query *q, float *scores, int n)
+/* Queries [first, first + n) of the group meet `count` positions of a page, from `at` on. */
+static void fold_queries(group *g, void *page, const void *next, int at, int count, int first,
+                         int n)
 {
-    if (n <= 0)
-        return;
-    float most = q->most;
-    for (int j = 0; j < n; j++)
-        most = scores[j] > most ? scores[j] : most;
-    g->dots->exp(scores, most, (size_t)n);
-    float lanes[8] = {0};
-    for (int j = 0; j < n; j++)
-        lanes[j % 8] += scores[j];
-    float keep = mathx_exp(q->most - most);
-    q->sum = q->sum * keep + attention_fold(lanes);
-    q->most = most;
-    for (int i = 0; i < g->kv->head_dim; i++)
-        q->acc[i] *= keep;
+    float scores[GROUP][KV_PAGE], keep[GROUP];
+    attention_chunk keys = {
+        .type = g->kv->type, .dim = (size_t)g->kv->head_dim, .positions = count};
+    attention_chunk values = keys;
+    keys.data = kv_vector(g->kv, page, g->layer, g->head, false, at);
+    keys.next = values.data = kv_vector(g->kv, page, g->layer, g->head, true, at);
+    values.next = next;
+    g->kernels->score(&keys, g->q + first, n, g->scale, scores);
+    for (int i = 0; i < n; i++) {
+        float before = g->most[first + i];
+        float sum = g->kernels->soften(scores[i], count, &g->most[first + i]);
+        keep[i] = mathx_exp(before - g->most[first + i]);
+        g->sum[first + i] = g->sum[first + i] * keep[i] + sum;
+    }
+    g->kernels->blend(&values, scores, keep, n, g->acc + first);
 }
 
-/* Folds positions [from, to) of one page, which starts at position `start`, into every query. */
-static void fold_chunk(group *g, void *page, int start, int from, int to)
+/* Folds positions [from, to) of the page that starts at position `start` into the group: queries
+ * that see equally many of them go together. */
+static void fold_chunk(group *g, int start, int from, int to, const void *next)
 {
-    float scores[GROUP][KV_PAGE];
-    size_t dim = (size_t)g->kv->head_dim;
-    for (int at = from; at < to; at += ATTENTION_TILE) {
-        const float *keys = load_tile(g, page, false, at - start, at_most(ATTENTION_TILE, to - at));
-        for (int i = 0; i < g->count; i++) {
-            int seen = at_most(ATTENTION_TILE, at_most(to, g->queries[i].length) - at);
-            if (seen > 0)
-                g->kernels->score(g->queries[i].q, keys, dim, seen, g->scale,
-                                  &scores[i][at - from]);
-        }
-    }
-    for (int i = 0; i < g->count; i++)
-        soften_chunk(g, &g->queries[i], scores[i], at_most(to, g->queries[i].length) - from);
-    for (int at = from; at < to; at += ATTENTION_TILE) {
-        const float *values =
-            load_tile(g, page, true, at - start, at_most(ATTENTION_TILE, to - at));
-        for (int i = 0; i < g->count; i++) {
-            int seen = at_most(ATTENTION_TILE, at_most(to, g->queries[i].length) - at);
-            if (seen > 0)
-                g->kernels->blend(g->queries[i].acc, &scores[i][at - from], values, dim, seen);
-        }
+    for (int i = 0, n; i < g->count; i += n) {
+        int end = at_most(to, g->length[i]);
+        for (n = 1; i + n < g->count && at_most(to, g->length[i + n]) == end; n++)
+            ;
+        if (end > from)
+            fold_queries(g, g->pages[start / KV_PAGE], next, from - start, end - from, i, n);
     }
 }
 
@@ -155,14 +126,15 @@ static void fold_chunk(group *g, void *page, int start, int from, int to)
 static void fold_positions(group *g, int from, int to)
 {
     for (int i = 0; i < g->count; i++) {
-        g->queries[i].most = -INFINITY;
-        g->queries[i].sum = 0;
-        memset(g->queries[i].acc, 0, (size_t)g->kv->head_dim * sizeof(float));
+        g->most[i] = -INFINITY;
+        g->sum[i] = 0;
+        memset(g->acc[i], 0, (size_t)g->kv->head_dim * sizeof(float));
     }
     for (int page = from / KV_PAGE; page * KV_PAGE < to; page++) {
-        int start = page * KV_PAGE;
-        fold_chunk(g, g->pages[page], start, from > start ? from : start,
-                   at_most(to, start + KV_PAGE));
+        int start = page * KV_PAGE, end = start + KV_PAGE;
+        const void *next =
+            end < to ? kv_vector(g->kv, g->pages[page + 1], g->layer, g->head, false, 0) : NULL;
+        fold_chunk(g, start, from > start ? from : start, at_most(to, end), next);
     }
 }
 
@@ -180,18 +152,15 @@ static void attend(group *g, int length, int threads)
     fold_positions(g, 0, length / threads);
     for (int t = 1; t < threads; t++) {
         for (int i = 0; i < g->count; i++)
-            part.queries[i].acc = acc[i];
+            part.acc[i] = acc[i];
         fold_positions(&part, length * t / threads, length * (t + 1) / threads);
-        for (int i = 0; i < g->count; i++) {
-            query *all = &g->queries[i], *q = &part.queries[i];
-            float most = fmaxf(all->most, q->most);
-            float keep = mathx_exp(all->most - most), scale = mathx_exp(q->most - most);
-            if (q->sum == 0)
-                continue;
+        for (int i = 0; i < g->count && part.sum[i] > 0; i++) {
+            float most = fmaxf(g->most[i], part.most[i]);
+            float keep = mathx_exp(g->most[i] - most), scale = mathx_exp(part.most[i] - most);
             for (int d = 0; d < g->kv->head_dim; d++)
-                all->acc[d] = all->acc[d] * keep + q->acc[d] * scale;
-            all->sum = all->sum * keep + q->sum * scale;
-            all->most = most;
+                g->acc[i][d] = g->acc[i][d] * keep + acc[i][d] * scale;
+            g->sum[i] = g->sum[i] * keep + part.sum[i] * scale;
+            g->most[i] = most;
         }
     }
 }
@@ -210,8 +179,6 @@ typedef struct attention_work {
     cpu_backend *cpu;
     const tensor *q;
     tensor *out;
-    char *tiles; /* [threads, tile_bytes] */
-    size_t tile_bytes;
     atomic_int next;
     int layer, n, heads_per_kv, part_heads, parts, block_rows, cells;
     float scale;
@@ -227,20 +194,21 @@ static void attend_rows(const attention_work *w, group *g, int row, int rows, in
     for (int i = row; i < row + rows; i++) {
         int length = w->cpu->rows[i].position + 1;
         longest = length > longest ? length : longest;
-        for (int h = head; h < head + heads; h++)
-            g->queries[g->count++] = (query){.q = cpu_row(w->q, i) + (size_t)h * dim,
-                                             .acc = cpu_row(w->out, i) + (size_t)h * dim,
-                                             .length = length};
+        for (int h = head; h < head + heads; h++, g->count++) {
+            g->q[g->count] = cpu_row(w->q, i) + (size_t)h * dim;
+            g->acc[g->count] = cpu_row(w->out, i) + (size_t)h * dim;
+            g->length[g->count] = length;
+        }
     }
     attend(g, longest, pool_threads(w->cpu->workers));
     for (int i = 0; i < g->count; i++) {
-        float inverse = 1.0f / g->queries[i].sum;
+        float inverse = 1.0f / g->sum[i];
         for (size_t d = 0; d < dim; d++)
-            g->queries[i].acc[d] *= inverse;
+            g->acc[i][d] *= inverse;
     }
 }
 
-static void attend_cell(const attention_work *w, int cell, int thread)
+static void attend_cell(const attention_work *w, int cell)
 {
     int part = cell % w->parts, kv_head = cell / w->parts % w->cpu->layout.kv_heads;
     int row = cell / w->parts / w->cpu->layout.kv_heads * w->block_rows;
@@ -249,8 +217,6 @@ static void attend_cell(const attention_work *w, int cell, int thread)
     int heads = at_most(w->part_heads, w->heads_per_kv - part * w->part_heads);
     group g = {.kv = &w->cpu->layout,
                .kernels = w->cpu->kernels,
-               .dots = w->cpu->dots,
-               .tile = (float *)(void *)(w->tiles + (size_t)thread * w->tile_bytes),
                .layer = w->layer,
                .head = kv_head,
                .scale = w->scale};
@@ -266,12 +232,32 @@ static void attend_cell(const attention_work *w, int cell, int thread)
 static void attend_cells(void *user, int thread, int threads)
 {
     attention_work *w = user;
-    (void)threads;
+    (void)thread, (void)threads;
     for (;;) {
         int cell = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed);
         if (cell >= w->cells)
             return;
-        attend_cell(w, cell, thread);
+        attend_cell(w, cell);
+    }
+}
+
+/* Cells small enough that every thread gets some, as large as that allows. */
+static void cut_cells(attention_work *w, int kv_heads, int threads)
+{
+    int enough = threads > 1 ? 2 * threads : 1;
+    w->part_heads = at_most(w->heads_per_kv, GROUP);
+    w->block_rows = GROUP / w->part_heads;
+    for (;;) {
+        w->parts = (w->heads_per_kv - 1) / w->part_heads + 1;
+        w->cells = ((w->n - 1) / w->block_rows + 1) * kv_heads * w->parts;
+        if (w->cells >= enough)
+            return;
+        if (w->block_rows > 1)
+            w->block_rows /= 2;
+        else if (w->part_heads > 1)
+            w->part_heads = (w->part_heads + 1) / 2;
+        else
+            return;
     }
 }
 
@@ -282,21 +268,13 @@ void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int head
     const kv_layout *kv = &cpu->layout;
     assert(n <= cpu->batch && layer < kv->layers && heads % kv->kv_heads == 0);
     assert(q->cols == (size_t)heads * (size_t)kv->head_dim && out->cols == q->cols);
-    int threads = pool_threads(cpu->workers);
-    attention_work w = {.cpu = cpu, .q = q, .out = out, .layer = layer, .n = n, .scale = scale};
-    w.tile_bytes = ((size_t)kv->head_dim * ATTENTION_TILE * sizeof(float) + 127) / 64 * 64;
-    w.tiles = cpu_scratch(cpu, &cpu->attention, (size_t)threads * w.tile_bytes, "attention");
-    if (!w.tiles)
-        return;
-    w.heads_per_kv = heads / kv->kv_heads;
-    w.part_heads = at_most(w.heads_per_kv, GROUP);
-    while (w.part_heads > 1 &&
-           n * kv->kv_heads * ((w.heads_per_kv - 1) / w.part_heads + 1) < 4 * threads)
-        w.part_heads = (w.part_heads + 1) / 2;
-    w.parts = (w.heads_per_kv - 1) / w.part_heads + 1;
-    w.block_rows = GROUP / w.part_heads;
-    while (w.block_rows > 1 && ((n - 1) / w.block_rows + 1) * kv->kv_heads * w.parts < 4 * threads)
-        w.block_rows /= 2;
-    w.cells = ((n - 1) / w.block_rows + 1) * kv->kv_heads * w.parts;
+    attention_work w = {.cpu = cpu,
+                        .q = q,
+                        .out = out,
+                        .layer = layer,
+                        .n = n,
+                        .heads_per_kv = heads / kv->kv_heads,
+                        .scale = scale};
+    cut_cells(&w, kv->kv_heads, pool_threads(cpu->workers));
     pool_run(cpu->workers, attend_cells, &w);
 }

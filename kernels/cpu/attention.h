@@ -1,32 +1,42 @@
 /* attention.h - the inner loops of attention, defined once for every ISA level.
  *
- * A tile is up to ATTENTION_TILE consecutive positions of one KV head, in f32: keys and values are
- * converted to f32 exactly (F16 always, Q8_0 because 8 bits times an 11-bit scale fit in 24), so
- * only the operations below decide the bytes:
+ * They work on one chunk: the keys or the values of up to KV_PAGE consecutive positions of one KV
+ * head, as the page stores them, met by all queries of a group. Stored elements are converted to
+ * f32 exactly (F16 always; Q8_0 because 8 bits times an 11-bit scale fit in 24), so only these
+ * operations decide the bytes:
  *   score    element i of the product goes to lane i % 8 by fma, from +0; the lanes are added as
- *            ((0+1)+(2+3)) + ((4+5)+(6+7)); then one multiplication by the scale.
- *   soften   p_j = exp(s_j - most); their sum runs in lanes j % 8, folded the same way.
- *   blend    acc_i = fma(p_j, v_ji, acc_i), positions ascending.
- * attention_avx2.c does just these operations on eight lanes at a time.
+ *            ((0+1)+(2+3)) + ((4+5)+(6+7)); then one multiplication by the scale
+ *   soften   p_j = exp(s_j - most); their sum runs in lanes j % 8 and is folded the same way
+ *   blend    acc_i = acc_i * keep, then acc_i = fma(p_j, v_ji, acc_i), positions ascending
+ * attention_baseline.c is the plain reading; attention_avx2.c does the same on eight lanes.
  */
 #ifndef KERNELS_CPU_ATTENTION_H
 #define KERNELS_CPU_ATTENTION_H
 
 #include <stddef.h>
 
-#include "../quant.h"
+#include "../backend.h"
 
-enum { ATTENTION_TILE = 8 };
+/* Vectors [positions, dim] of one KV head, one after the other. */
+typedef struct attention_chunk {
+    dtype type; /* F32, F16 or Q8_0 */
+    const void *data;
+    size_t dim;
+    int positions;    /* 1..KV_PAGE */
+    const void *next; /* what is going to be read after this, of the same size; NULL = nothing */
+} attention_chunk;
 
 typedef struct attention_kernels {
-    /* out [n] = the stored elements in f32; to [n] = the elements in `type`: F32, F16, Q8_0. */
-    void (*widen)(dtype type, const void *stored, float *out, size_t n);
-    void (*narrow)(dtype type, const float *x, void *to, size_t n);
-    /* scores [positions] = scale * (q . keys[j]); q [dim], keys [positions, dim] */
-    void (*score)(const float *q, const float *keys, size_t dim, int positions, float scale,
-                  float *scores);
-    /* acc [dim] += p[j] * values[j]; values [positions, dim] */
-    void (*blend)(float *acc, const float *p, const float *values, size_t dim, int positions);
+    /* to [n] = x [n] in `type` */
+    void (*store)(dtype type, const float *x, void *to, size_t n);
+    /* scores[i][j] = scale * (q[i] . keys[j]); q[i] [dim] */
+    void (*score)(const attention_chunk *keys, const float *const *q, int queries, float scale,
+                  float (*scores)[KV_PAGE]);
+    /* *most becomes the maximum of itself and the n scores; they become p; returns their sum. */
+    float (*soften)(float *scores, int n, float *most);
+    /* acc[i] [dim] = acc[i] * keep[i] + sum over j of p[i][j] * values[j] */
+    void (*blend)(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
+                  int queries, float *const *acc);
 } attention_kernels;
 
 const attention_kernels *attention_baseline(void);

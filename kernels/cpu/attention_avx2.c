@@ -1,138 +1,261 @@
 /* attention_avx2.c - the inner loops of attention on eight lanes, bit-equal to the baseline.
  *
- * score takes eight positions at once, one accumulator each: the eight sums are then folded together
- * by two rounds of horizontal adds, which pair the lanes just as attention_fold() does. blend keeps
- * 64 elements of the accumulator in registers while all positions of the tile pass.
+ * Each loaded and converted vector of keys or values is used by up to three queries, so that
+ * loading does not bind: score keeps 3 queries x 4 positions of sums in registers, blend 3 queries x
+ * 4 vectors of accumulators. The functions on top are inlined with constant counts (and a constant
+ * type), one copy for each; dim is a multiple of 8 there, other sizes (tiny test models) go to the
+ * baseline.
+ *
+ * A chunk is 8 KB or so at an address the hardware cannot foresee: while one is read, the one
+ * needed next is asked for, piece by piece.
  */
-#include <immintrin.h>
 #include <math.h>
-#include <string.h>
 
 #include "attention.h"
+#include "vector_avx2.h"
 
-/* ---- storage types -------------------------------------------------------------------------- */
+enum {
+    TILE = 4,    /* positions in one pass of score, and vectors in one of blend */
+    QUERIES = 3, /* most queries in one pass */
+    LINE = 64,   /* bytes */
+};
 
-static void widen_half(const void *stored, float *out, size_t n)
+typedef __m256 load_fn(const char *vector, size_t at);
+
+VECTOR_INLINE __m256 load_f32(const char *vector, size_t at)
 {
-    const char *from = stored;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const void *)(from + 2 * i))));
-    dequantize_row(DTYPE_F16, from + 2 * i, out + i, n - i);
+    return _mm256_loadu_ps((const float *)(const void *)vector + at);
 }
 
-static void widen_q8(const void *stored, float *out, size_t n)
+VECTOR_INLINE __m256 load_f16(const char *vector, size_t at)
 {
-    const block_q8_0 *blocks = stored;
-    for (size_t b = 0; b < n / 32; b++) {
-        __m256 d = _mm256_set1_ps(_cvtsh_ss(blocks[b].d));
-        for (size_t i = 0; i < 32; i += 8) {
-            __m128i bytes = _mm_loadl_epi64((const void *)(blocks[b].qs + i));
-            __m256 codes = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
-            _mm256_storeu_ps(out + 32 * b + i, _mm256_mul_ps(d, codes));
+    return _mm256_cvtph_ps(vector_load16(vector + 2 * at));
+}
+
+VECTOR_INLINE __m256 load_q8_0(const char *vector, size_t at)
+{
+    const char *block = vector + at / 32 * sizeof(block_q8_0);
+    __m256 d = _mm256_set1_ps(_cvtsh_ss(vector_load_u16(block)));
+    __m128i codes = _mm_loadl_epi64((const void *)(block + 2 + at % 32));
+    return _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)));
+}
+
+/* Asks for bytes [from, from + n) of what is read next. */
+VECTOR_INLINE void expect(const attention_chunk *c, size_t from, size_t n)
+{
+    for (size_t at = 0; c->next && at < n; at += LINE)
+        _mm_prefetch((const char *)c->next + from + at, _MM_HINT_T1);
+}
+
+/* ---- storing ---------------------------------------------------------------------------------- */
+
+static void store_f16(const float *x, char *to, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((void *)(to + 2 * i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+    quantize_row(DTYPE_F16, x + i, to + 2 * i, n - i);
+}
+
+static void store(dtype type, const float *x, void *to, size_t n)
+{
+    if (type == DTYPE_F16)
+        store_f16(x, to, n);
+    else
+        quantize_row(type, x, to, n);
+}
+
+/* ---- scores ----------------------------------------------------------------------------------- */
+
+/* The folds of four accumulators, in order. */
+VECTOR_INLINE __m128 fold_four(__m256 a, __m256 b, __m256 c, __m256 d)
+{
+    __m256 quarters = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    return _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps(quarters, 1));
+}
+
+/* `queries` queries x `tile` positions from position j on. */
+VECTOR_INLINE void score_tile(load_fn *load, const attention_chunk *keys, size_t stride,
+                              const float *const *q, int queries, int tile, int j, float scale,
+                              float (*scores)[KV_PAGE])
+{
+    const char *from = (const char *)keys->data + (size_t)j * stride;
+    __m256 sums[QUERIES][TILE];
+    for (int i = 0; i < queries; i++)
+        for (int t = 0; t < tile; t++)
+            sums[i][t] = _mm256_setzero_ps();
+    for (size_t at = 0; at < keys->dim; at += 8) {
+        __m256 parts[QUERIES];
+        for (int i = 0; i < queries; i++)
+            parts[i] = _mm256_loadu_ps(q[i] + at);
+        for (int t = 0; t < tile; t++) {
+            __m256 key = load(from + (size_t)t * stride, at);
+            for (int i = 0; i < queries; i++)
+                sums[i][t] = _mm256_fmadd_ps(parts[i], key, sums[i][t]);
+        }
+    }
+    for (int i = 0; i < queries; i++) {
+        __m128 folded = tile == TILE ? fold_four(sums[i][0], sums[i][1], sums[i][2], sums[i][3])
+                                     : fold_four(sums[i][0], sums[i][0], sums[i][0], sums[i][0]);
+        folded = _mm_mul_ps(folded, _mm_set1_ps(scale));
+        if (tile == TILE)
+            _mm_storeu_ps(&scores[i][j], folded);
+        else
+            _mm_store_ss(&scores[i][j], folded);
+    }
+}
+
+VECTOR_INLINE void score_queries(load_fn *load, const attention_chunk *keys, size_t stride,
+                                 const float *const *q, int queries, bool first, float scale,
+                                 float (*scores)[KV_PAGE])
+{
+    int j = 0;
+    for (; j + TILE <= keys->positions; j += TILE) {
+        if (first)
+            expect(keys, (size_t)j * stride, TILE * stride);
+        score_tile(load, keys, stride, q, queries, TILE, j, scale, scores);
+    }
+    for (; j < keys->positions; j++)
+        score_tile(load, keys, stride, q, queries, 1, j, scale, scores);
+}
+
+VECTOR_INLINE void score_type(load_fn *load, const attention_chunk *keys, const float *const *q,
+                              int queries, float scale, float (*scores)[KV_PAGE])
+{
+    size_t stride = dtype_row_bytes(keys->type, keys->dim);
+    for (int i = 0; i < queries;) {
+        int left = queries - i;
+        if (left >= 3 && left != 4) {
+            score_queries(load, keys, stride, q + i, 3, i == 0, scale, scores + i);
+            i += 3;
+        } else if (left >= 2) {
+            score_queries(load, keys, stride, q + i, 2, i == 0, scale, scores + i);
+            i += 2;
+        } else {
+            score_queries(load, keys, stride, q + i, 1, i == 0, scale, scores + i);
+            i += 1;
         }
     }
 }
 
-static void widen(dtype type, const void *stored, float *out, size_t n)
+static void score(const attention_chunk *keys, const float *const *q, int queries, float scale,
+                  float (*scores)[KV_PAGE])
 {
-    if (type == DTYPE_F16)
-        widen_half(stored, out, n);
-    else if (type == DTYPE_Q8_0)
-        widen_q8(stored, out, n);
+    if (keys->dim % 8 != 0)
+        attention_baseline()->score(keys, q, queries, scale, scores);
+    else if (keys->type == DTYPE_F16)
+        score_type(load_f16, keys, q, queries, scale, scores);
+    else if (keys->type == DTYPE_F32)
+        score_type(load_f32, keys, q, queries, scale, scores);
     else
-        memcpy(out, stored, n * sizeof *out);
+        score_type(load_q8_0, keys, q, queries, scale, scores);
 }
 
-static void narrow(dtype type, const float *x, void *to, size_t n)
-{
-    size_t i = 0;
-    if (type != DTYPE_F16) {
-        quantize_row(type, x, to, n);
-        return;
-    }
-    for (; i + 8 <= n; i += 8)
-        _mm_storeu_si128((void *)((char *)to + 2 * i),
-                         _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-    quantize_row(type, x + i, (char *)to + 2 * i, n - i);
-}
+/* ---- softmax ---------------------------------------------------------------------------------- */
 
-/* ---- scores --------------------------------------------------------------------------------- */
-
-static float score_one(const float *q, const float *key, size_t dim, __m256 sum, size_t from)
+static float soften(float *scores, int n, float *most)
 {
     float lanes[8];
-    for (; from + 8 <= dim; from += 8)
-        sum = _mm256_fmadd_ps(_mm256_loadu_ps(q + from), _mm256_loadu_ps(key + from), sum);
-    _mm256_storeu_ps(lanes, sum);
-    for (size_t i = from; i < dim; i++)
-        lanes[i - from] = fmaf(q[i], key[i], lanes[i - from]);
+    int whole = n - n % 8;
+    __m256 largest = _mm256_set1_ps(*most), sums = _mm256_setzero_ps();
+    for (int j = 0; j < whole; j += 8)
+        largest = _mm256_max_ps(_mm256_loadu_ps(scores + j), largest); /* a NaN is passed over */
+    _mm256_storeu_ps(lanes, largest);
+    for (int l = 0; l < 8; l++)
+        *most = lanes[l] > *most ? lanes[l] : *most;
+    for (int j = whole; j < n; j++)
+        *most = scores[j] > *most ? scores[j] : *most;
+    for (int j = 0; j < whole; j += 8) {
+        __m256 p = vector_exp(_mm256_sub_ps(_mm256_loadu_ps(scores + j), _mm256_set1_ps(*most)));
+        _mm256_storeu_ps(scores + j, p);
+        sums = _mm256_add_ps(sums, p);
+    }
+    _mm256_storeu_ps(lanes, sums);
+    for (int j = whole; j < n; j++) {
+        scores[j] = mathx_exp(scores[j] - *most);
+        lanes[j - whole] += scores[j];
+    }
     return attention_fold(lanes);
 }
 
-/* The folds of eight accumulators, in order. */
-static __m256 fold_eight(const __m256 sums[8])
-{
-    __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(sums[0], sums[1]), _mm256_hadd_ps(sums[2], sums[3]));
-    __m256 high =
-        _mm256_hadd_ps(_mm256_hadd_ps(sums[4], sums[5]), _mm256_hadd_ps(sums[6], sums[7]));
-    return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
-                         _mm256_permute2f128_ps(low, high, 0x31));
-}
+/* ---- values ----------------------------------------------------------------------------------- */
 
-static void score(const float *q, const float *keys, size_t dim, int positions, float scale,
-                  float *scores)
+/* `queries` queries x `vectors` vectors of eight elements, from element `at` on. */
+VECTOR_INLINE void blend_columns(load_fn *load, const attention_chunk *values, size_t stride,
+                                 size_t at, float (*p)[KV_PAGE], const float *keep, int queries,
+                                 size_t vectors, float *const *acc)
 {
-    if (positions < 8 || dim % 8 != 0) {
-        for (int j = 0; j < positions; j++)
-            scores[j] = score_one(q, keys + (size_t)j * dim, dim, _mm256_setzero_ps(), 0) * scale;
-        return;
-    }
-    __m256 sums[8];
-    for (size_t j = 0; j < 8; j++)
-        sums[j] = _mm256_setzero_ps();
-    for (size_t i = 0; i < dim; i += 8) {
-        __m256 part = _mm256_loadu_ps(q + i);
-        for (size_t j = 0; j < 8; j++)
-            sums[j] = _mm256_fmadd_ps(part, _mm256_loadu_ps(keys + j * dim + i), sums[j]);
-    }
-    _mm256_storeu_ps(scores, _mm256_mul_ps(fold_eight(sums), _mm256_set1_ps(scale)));
-}
-
-/* ---- values --------------------------------------------------------------------------------- */
-
-/* `vectors` * 8 elements of the accumulator; inlined with a constant so that they stay in registers. */
-static inline __attribute__((always_inline)) void blend_columns(float *acc, const float *p,
-                                                                const float *values, size_t dim,
-                                                                int positions, size_t vectors)
-{
-    __m256 sums[8];
-    for (size_t v = 0; v < vectors; v++)
-        sums[v] = _mm256_loadu_ps(acc + 8 * v);
-    for (int j = 0; j < positions; j++) {
-        __m256 weight = _mm256_set1_ps(p[j]);
+    __m256 sums[QUERIES][TILE];
+    for (int i = 0; i < queries; i++)
         for (size_t v = 0; v < vectors; v++)
-            sums[v] =
-                _mm256_fmadd_ps(weight, _mm256_loadu_ps(values + (size_t)j * dim + 8 * v), sums[v]);
+            sums[i][v] =
+                _mm256_mul_ps(_mm256_loadu_ps(acc[i] + at + 8 * v), _mm256_set1_ps(keep[i]));
+    for (int j = 0; j < values->positions; j++) {
+        const char *from = (const char *)values->data + (size_t)j * stride;
+        __m256 weights[QUERIES];
+        for (int i = 0; i < queries; i++)
+            weights[i] = _mm256_set1_ps(p[i][j]);
+        for (size_t v = 0; v < vectors; v++) {
+            __m256 value = load(from, at + 8 * v);
+            for (int i = 0; i < queries; i++)
+                sums[i][v] = _mm256_fmadd_ps(weights[i], value, sums[i][v]);
+        }
     }
-    for (size_t v = 0; v < vectors; v++)
-        _mm256_storeu_ps(acc + 8 * v, sums[v]);
+    for (int i = 0; i < queries; i++)
+        for (size_t v = 0; v < vectors; v++)
+            _mm256_storeu_ps(acc[i] + at + 8 * v, sums[i][v]);
 }
 
-static void blend(float *acc, const float *p, const float *values, size_t dim, int positions)
+VECTOR_INLINE void blend_queries(load_fn *load, const attention_chunk *values, size_t stride,
+                                 float (*p)[KV_PAGE], const float *keep, int queries, bool first,
+                                 float *const *acc)
 {
-    size_t i = 0;
-    for (; i + 64 <= dim; i += 64)
-        blend_columns(acc + i, p, values + i, dim, positions, 8);
-    for (; i + 8 <= dim; i += 8)
-        blend_columns(acc + i, p, values + i, dim, positions, 1);
-    for (; i < dim; i++)
-        for (int j = 0; j < positions; j++)
-            acc[i] = fmaf(p[j], values[(size_t)j * dim + i], acc[i]);
+    size_t at = 0, bytes = (size_t)values->positions * stride;
+    for (; at + 8 * TILE <= values->dim; at += 8 * TILE) {
+        size_t share = bytes * 8 * TILE / values->dim / LINE * LINE;
+        if (first)
+            expect(values, at / (8 * TILE) * share, share);
+        blend_columns(load, values, stride, at, p, keep, queries, TILE, acc);
+    }
+    for (; at < values->dim; at += 8)
+        blend_columns(load, values, stride, at, p, keep, queries, 1, acc);
+}
+
+VECTOR_INLINE void blend_type(load_fn *load, const attention_chunk *values, float (*p)[KV_PAGE],
+                              const float *keep, int queries, float *const *acc)
+{
+    size_t stride = dtype_row_bytes(values->type, values->dim);
+    for (int i = 0; i < queries;) {
+        int left = queries - i;
+        if (left >= 3 && left != 4) {
+            blend_queries(load, values, stride, p + i, keep + i, 3, i == 0, acc + i);
+            i += 3;
+        } else if (left >= 2) {
+            blend_queries(load, values, stride, p + i, keep + i, 2, i == 0, acc + i);
+            i += 2;
+        } else {
+            blend_queries(load, values, stride, p + i, keep + i, 1, i == 0, acc + i);
+            i += 1;
+        }
+    }
+}
+
+static void blend(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
+                  int queries, float *const *acc)
+{
+    if (values->dim % 8 != 0)
+        attention_baseline()->blend(values, p, keep, queries, acc);
+    else if (values->type == DTYPE_F16)
+        blend_type(load_f16, values, p, keep, queries, acc);
+    else if (values->type == DTYPE_F32)
+        blend_type(load_f32, values, p, keep, queries, acc);
+    else
+        blend_type(load_q8_0, values, p, keep, queries, acc);
 }
 
 const attention_kernels *attention_avx2(void)
 {
-    static const attention_kernels kernels = {widen, narrow, score, blend};
+    static const attention_kernels kernels = {store, score, soften, blend};
     return &kernels;
 }

@@ -84,7 +84,6 @@ static void cpu_close(backend *b)
     cpu_backend *cpu = cpu_of(b);
     pool_close(cpu->workers);
     free(cpu->activation.data);
-    free(cpu->attention.data);
     free(cpu->routing.data);
     for (size_t i = 0; i < sizeof cpu->experts / sizeof *cpu->experts; i++)
         free(cpu->experts[i].data);

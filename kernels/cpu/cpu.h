@@ -34,7 +34,6 @@ typedef struct cpu_backend {
     atomic_uint faults;               /* FAULT_* bits that threads saw in the running op */
     int layer;                        /* that faults are reported as; -1 = outside the layers */
     scratch activation;               /* quantised inputs of a product */
-    scratch attention;                /* a tile of keys or values in f32, one a thread */
     scratch routing;                  /* softmax and ranking of one row, one a thread */
     scratch experts[4];               /* see moe.c */
     kv_layout layout;                 /* of the current batch, set by op_batch */
