@@ -30,10 +30,10 @@ size_t activation_bytes(activation_form form, size_t cols)
 }
 
 /* The largest magnitude; a NaN is larger than all numbers. */
-static float largest_of(const float *x, int n)
+static float largest_of(const float *x, size_t n)
 {
     uint32_t largest = 0;
-    for (int j = 0; j < n; j++) {
+    for (size_t j = 0; j < n; j++) {
         uint32_t bits;
         memcpy(&bits, &x[j], sizeof bits);
         bits &= 0x7FFFFFFFu;
@@ -45,16 +45,16 @@ static float largest_of(const float *x, int n)
 }
 
 /* Quantises n elements and returns their scale. */
-static float quantize_block(const float *x, int n, int8_t *q)
+static float quantize_block(const float *x, size_t n, int8_t *q)
 {
     float largest = largest_of(x, n);
-    memset(q, 0, (size_t)n);
+    memset(q, 0, n);
     if (largest < ACTIVATION_TINY)
         return 0;
     if (!isfinite(largest))
         return largest;
     float factor = 127.0f / largest;
-    for (int j = 0; j < n; j++)
+    for (size_t j = 0; j < n; j++)
         q[j] = (int8_t)lrintf(x[j] * factor);
     return largest / 127.0f;
 }
