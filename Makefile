@@ -65,7 +65,7 @@ $(LIBRARY): $(OBJECTS)
 	ar rcs $@ $^
 $(PROGRAM): $(BUILD)/repl/main.o $(LIBRARY)
 	$(CC) $(SANFLAGS) $^ $(LIBS) -o $@
-$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(TESTLIB) $(LIBRARY)
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIBRARY)
 	$(CC) $(SANFLAGS) -fsanitize=fuzzer $^ $(LIBS) -o $@
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
 	$(CC) $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
