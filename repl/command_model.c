@@ -294,7 +294,7 @@ static void show_rope(sheet *s, const model_config *c)
         (void)snprintf(scaling, sizeof scaling, ", stretched %gx from %.0f (%s)", r->factor,
                        r->original_context, rope_name(r->kind));
     row(s, "context", "%d tokens", c->context);
-    row(s, "rope", "base %g, %d of %d elements of a head%s%s", r->theta, r->dim, c->head_dim,
+    row(s, "rope", "base %.10g, %d of %d elements of a head%s%s", r->theta, r->dim, c->head_dim,
         scaling, r->factors ? ", with factors of its own" : "");
 }
 
@@ -304,7 +304,7 @@ static void show_weights(sheet *s, const info *in)
     row(s, "weights", "%s; %s parameters", human_bytes(bytes, engine_weight_bytes(in->engine)),
         human_count(count, in->parameters));
     for (int i = 0; i < in->type_count; i++)
-        row(s, "", "%-8s %10s  in %llu tensor%s", in->types[i].name,
+        row(s, "", "%-7s %10s  %5llu tensor%s", in->types[i].name,
             human_bytes(bytes, in->types[i].bytes), (unsigned long long)in->types[i].tensors,
             in->types[i].tensors == 1 ? "" : "s");
     row(s, "a token reads", "%s of weights",

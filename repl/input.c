@@ -3,16 +3,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Waits for something to read. Looks up now and then: a Ctrl-C just before a blocking read would
+ * not end it. Regular files are always ready. */
+static void wait_for_input(int fd, const console *con)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (!console_cancelled(con) && poll(&p, 1, 100) == 0)
+        ;
+}
 
 static int read_all(int fd, const char *name, buf *text, const console *con, error *err)
 {
     char chunk[1 << 16];
     for (;;) {
-        ssize_t n = read(fd, chunk, sizeof chunk);
+        wait_for_input(fd, con);
         if (console_cancelled(con))
             return console_interrupted(err);
+        ssize_t n = read(fd, chunk, sizeof chunk);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -25,13 +25,19 @@ static void on_interrupt(int signal_number)
         _exit(ERROR_CANCELLED);
 }
 
-/* A mapped file that is truncated while it is read ends here, on whichever thread reads it. */
+/* A mapped file that is truncated while it is read ends here, on whichever threads read it: the
+ * first says so, below a moving line if there is one. */
 static void on_bus_error(int signal_number)
 {
     static const char sentence[] =
-        "consilium: a model file was cut short or became unreadable while it was in use\n";
+        "\nconsilium: a model file was cut short or became unreadable while it was in use\n";
+    static atomic_flag told = ATOMIC_FLAG_INIT;
     (void)signal_number;
-    ssize_t ignored = write(STDERR_FILENO, sentence, sizeof sentence - 1);
+    if (atomic_flag_test_and_set(&told))
+        for (;;)
+            (void)pause();
+    size_t skip = isatty(STDERR_FILENO) ? 0 : 1;
+    ssize_t ignored = write(STDERR_FILENO, sentence + skip, sizeof sentence - 1 - skip);
     (void)ignored;
     _exit(ERROR_RUN);
 }

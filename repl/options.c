@@ -322,11 +322,12 @@ int options_parse(options *opt, int argc, char *const *argv, error *err)
     *opt = (options){.words = calloc(room, sizeof *opt->words)};
     line l = {.mentions = calloc(room, sizeof *l.mentions), .words = opt->words};
     int result = opt->words && l.mentions ? 0 : error_memory(err, "the command line");
-    if (result == 0)
-        result =
-            split(&l, argc, argv, err) || choose_command(opt, &l, err) || bind_all(opt, &l, err)
-                ? -1
-                : 0;
+    if (result == 0 && split(&l, argc, argv, err)) {
+        (void)choose_command(opt, &l, NULL); /* whose help to point at */
+        result = -1;
+    } else if (result == 0) {
+        result = choose_command(opt, &l, err) || bind_all(opt, &l, err) ? -1 : 0;
+    }
     free(l.mentions);
     if (result || opt->help || opt->version || !opt->command)
         return result;

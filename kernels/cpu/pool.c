@@ -166,11 +166,17 @@ int pool_threads(const pool *p)
 
 /* ---- opening and closing ----------------------------------------------------------------------- */
 
-/* Signals are for the program's own threads: the workers take none. */
+/* Signals are for the program's own threads: the workers take none but those that a thread brings
+ * upon itself. Blocked, a bus error (a mapped file that was cut short) would end the process
+ * without its handler's word. */
 static int start_workers(pool *p, error *err)
 {
     sigset_t all, old;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int failed = 0;
     for (int i = 1; i < p->threads && !failed; i++) {
