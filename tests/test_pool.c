@@ -1,9 +1,10 @@
-/* test_pool.c - regions run once per thread, whatever the number of threads and processors. */
+/* test_pool.c - regions at any number of threads and processors: nobody runs twice, all can come. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -18,7 +19,7 @@ enum { THREADS_MAX = 16 };
 
 typedef struct counts {
     atomic_int calls[THREADS_MAX];
-    atomic_int wrong_count;
+    atomic_int wrong_count, arrived;
     int threads;
 } counts;
 
@@ -30,6 +31,16 @@ static void count_call(void *arg, int index, int count)
         atomic_fetch_add(&c->wrong_count, 1);
 }
 
+/* While one thread is inside, the others can enter: this one waits until all have. */
+static void meet(void *arg, int index, int count)
+{
+    counts *c = arg;
+    count_call(arg, index, count);
+    int before = atomic_fetch_add(&c->arrived, 1), everyone = (before / count + 1) * count;
+    while (atomic_load(&c->arrived) < everyone)
+        sched_yield();
+}
+
 static void each_thread_runs_once(int threads, int regions)
 {
     error err = {0};
@@ -38,7 +49,7 @@ static void each_thread_runs_once(int threads, int regions)
     assert_int_equal(pool_threads(p), threads);
     counts c = {.threads = threads};
     for (int i = 0; i < regions; i++)
-        pool_run(p, count_call, &c);
+        pool_run(p, meet, &c);
     for (int i = 0; i < THREADS_MAX; i++)
         assert_int_equal(atomic_load(&c.calls[i]), i < threads ? regions : 0);
     assert_int_equal(atomic_load(&c.wrong_count), 0);
@@ -50,7 +61,21 @@ static void test_counts(void **state)
     (void)state;
     const int threads[] = {1, 2, 3, 8, 16};
     for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
-        each_thread_runs_once(threads[i], 500);
+        each_thread_runs_once(threads[i], 100);
+}
+
+/* Short regions do not wait for anybody: the caller runs in each, a worker at most once. */
+static void test_short_regions(void **state)
+{
+    (void)state;
+    pool *p = pool_open(4, NULL);
+    counts c = {.threads = 4};
+    for (int i = 0; i < 2000; i++)
+        pool_run(p, count_call, &c);
+    pool_close(p);
+    assert_int_equal(atomic_load(&c.calls[0]), 2000);
+    for (int i = 1; i < 4; i++)
+        assert_true(atomic_load(&c.calls[i]) <= 2000);
 }
 
 /* Workers fall asleep between regions and must wake up again. */
@@ -61,7 +86,7 @@ static void test_sleep_between(void **state)
     counts c = {.threads = 3};
     const struct timespec nap = {.tv_nsec = 5 * 1000 * 1000};
     for (int i = 0; i < 10; i++) {
-        pool_run(p, count_call, &c);
+        pool_run(p, meet, &c);
         nanosleep(&nap, NULL);
     }
     assert_int_equal(atomic_load(&c.calls[2]), 10);
@@ -105,10 +130,15 @@ static void test_closed_unused(void **state)
 }
 
 #if defined(__x86_64__)
+typedef struct floats {
+    counts all; /* first: meet() reads it */
+    unsigned inside[3];
+} floats;
+
 static void read_mxcsr(void *arg, int index, int count)
 {
-    (void)count;
-    ((unsigned *)arg)[index] = _mm_getcsr();
+    ((floats *)arg)->inside[index] = _mm_getcsr();
+    meet(arg, index, count);
 }
 
 /* A host program that flushes subnormals must not change results, and keeps its setting. */
@@ -116,14 +146,14 @@ static void test_float_environment(void **state)
 {
     (void)state;
     unsigned before = _mm_getcsr(), flushing = 0x9FC0;
-    unsigned inside[3] = {0};
+    floats f = {.all = {.threads = 3}};
     _mm_setcsr(flushing);
     pool *p = pool_open(3, NULL);
-    pool_run(p, read_mxcsr, inside);
+    pool_run(p, read_mxcsr, &f);
     unsigned after = _mm_getcsr();
     _mm_setcsr(before);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(inside[i] & ~0x3Fu, 0x1F80);
+        assert_int_equal(f.inside[i] & ~0x3Fu, 0x1F80);
     assert_int_equal(after & ~0x3Fu, flushing & ~0x3Fu);
     pool_close(p);
 }
@@ -133,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_short_regions),
         cmocka_unit_test(test_sleep_between),
         cmocka_unit_test(test_memory_is_seen),
         cmocka_unit_test(test_closed_unused),

@@ -15,6 +15,7 @@
 
 enum {
     ALIGNMENT = 64,
+    SWEEP_BLOCK = 1 << 20,
     WORTH_WAKING = 32768, /* elements: waking the workers costs about two microseconds */
 };
 
@@ -206,25 +207,26 @@ static void cpu_batch(backend *b, const kv_layout *layout, const batch_row *rows
 typedef struct row_work {
     cpu_rows_fn *fn;
     void *user;
-    int n;
+    int n, block; /* rows, and how many are taken at a time */
+    atomic_int next;
 } row_work;
 
-static void row_share(void *arg, int index, int count)
+static void take_rows(void *arg, int index, int count)
 {
-    const row_work *w = arg;
-    int from = (int)((long long)w->n * index / count);
-    int to = (int)((long long)w->n * (index + 1) / count);
-    if (from < to)
-        w->fn(w->user, from, to, index);
+    row_work *w = arg;
+    (void)count;
+    for (int from; (from = atomic_fetch_add(&w->next, w->block)) < w->n;)
+        w->fn(w->user, from, from + w->block < w->n ? from + w->block : w->n, index);
 }
 
 void cpu_rows(cpu_backend *cpu, int n, size_t row_cost, cpu_rows_fn *fn, void *user)
 {
-    row_work w = {fn, user, n};
+    row_work w = {.fn = fn, .user = user, .n = n};
+    w.block = n / (4 * pool_threads(cpu->workers)) + 1;
     if (n > 1 && (size_t)n * row_cost >= WORTH_WAKING)
-        pool_run(cpu->workers, row_share, &w);
+        pool_run(cpu->workers, take_rows, &w);
     else
-        row_share(&w, 0, 1);
+        fn(user, 0, n, 0);
 }
 
 /* ---- products ------------------------------------------------------------------------------- */
@@ -288,23 +290,32 @@ void cpu_matmul_swiglu(backend *b, tensor *out, const tensor *gate, const tensor
 typedef struct sweep {
     const char *bytes;
     size_t size;
+    atomic_size_t next;
     atomic_uint seen; /* keeps the reads from being optimised away */
 } sweep;
 
-static void sweep_share(void *arg, int index, int count)
+static uint64_t read_words(const char *from, size_t words)
 {
-    sweep *s = arg;
-    size_t words = s->size / sizeof(uint64_t), share = words / (size_t)count;
-    const char *from = s->bytes + (size_t)index * share * sizeof(uint64_t);
     uint64_t lanes[8] = {0}, word;
-    for (size_t i = 0; i + 8 <= share; i += 8)
+    for (size_t i = 0; i + 8 <= words; i += 8)
         for (size_t l = 0; l < 8; l++) {
             memcpy(&word, from + (i + l) * sizeof word, sizeof word);
             lanes[l] ^= word;
         }
     for (size_t l = 1; l < 8; l++)
         lanes[0] ^= lanes[l];
-    atomic_fetch_xor(&s->seen, (unsigned)(lanes[0] ^ lanes[0] >> 32));
+    return lanes[0];
+}
+
+static void sweep_blocks(void *arg, int index, int count)
+{
+    sweep *s = arg;
+    (void)index, (void)count;
+    for (size_t at; (at = atomic_fetch_add(&s->next, SWEEP_BLOCK)) < s->size;) {
+        size_t bytes = s->size - at < SWEEP_BLOCK ? s->size - at : SWEEP_BLOCK;
+        uint64_t mixed = read_words(s->bytes + at, bytes / sizeof(uint64_t));
+        atomic_fetch_xor(&s->seen, (unsigned)(mixed ^ mixed >> 32));
+    }
 }
 
 static double cpu_read_seconds(backend *b, const void *host, size_t bytes)
@@ -312,7 +323,7 @@ static double cpu_read_seconds(backend *b, const void *host, size_t bytes)
     sweep s = {.bytes = host, .size = bytes};
     struct timespec from, to;
     clock_gettime(CLOCK_MONOTONIC, &from);
-    pool_run(cpu_of(b)->workers, sweep_share, &s);
+    pool_run(cpu_of(b)->workers, sweep_blocks, &s);
     clock_gettime(CLOCK_MONOTONIC, &to);
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
 }

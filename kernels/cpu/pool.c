@@ -1,11 +1,15 @@
 /* pool.c - see pool.h.
  *
- * A region is announced by raising `epoch` and finished when `running` falls to 0. Both are plain
- * atomics that the other side spins on, so a region whose threads are awake costs two cache-line
- * transfers. Sleeping uses one mutex and two condition variables, and the rule that loses no
- * wake-up: whoever will sleep first says so (`sleepers`, `waiting`), then looks at the atomic again;
- * whoever changes the atomic then looks whether anybody sleeps. All four are sequentially
- * consistent, so at least one of the two sees the other.
+ * All that threads agree on is one atomic word: the number of the region, whether its door is open,
+ * and how many workers are inside. Announcing a region stores it with the door open and nobody
+ * inside; a worker that sees it enters by adding one, unless the door is shut by then; the caller,
+ * having run its own part, shuts the door and waits for those inside. A worker that the system has
+ * put aside meanwhile is not waited for: on a busy machine that wait would be most of the time.
+ *
+ * Sleeping uses one mutex and two condition variables, and the rule that loses no wake-up: whoever
+ * will sleep first says so (`sleepers`, `waiting`), then looks at the word again; whoever changes
+ * the word then looks whether anybody sleeps. All are sequentially consistent, so at least one of
+ * the two sees the other.
  */
 #include "pool.h"
 
@@ -15,6 +19,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +29,10 @@
 
 enum { CACHE_LINE = 64, SPINS = 4000 };
 
+/* The word: region number << 32 | OPEN | workers inside. */
+#define OPEN   0x80000000u
+#define INSIDE 0x7fffffffu
+
 typedef struct worker {
     pool *owner;
     pthread_t thread;
@@ -31,10 +40,9 @@ typedef struct worker {
 } worker;
 
 struct pool {
-    alignas(CACHE_LINE) atomic_uint epoch; /* regions announced so far */
+    alignas(CACHE_LINE) _Atomic uint64_t word;
     pool_fn *fn;
     void *arg;
-    alignas(CACHE_LINE) atomic_int running;  /* workers still in the region */
     alignas(CACHE_LINE) atomic_int sleepers; /* workers asleep, or about to be */
     atomic_bool waiting;                     /* the caller is asleep, or about to be */
     atomic_bool stop;
@@ -74,29 +82,45 @@ static void floats_restore(unsigned old)
 
 /* ---- workers ----------------------------------------------------------------------------------- */
 
-static void sleep_until_announced(pool *p, unsigned seen)
+static uint32_t region_of(uint64_t word)
+{
+    return (uint32_t)(word >> 32);
+}
+
+static void sleep_until_announced(pool *p, uint32_t seen)
 {
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->sleepers, 1);
-    while (atomic_load(&p->epoch) == seen)
+    while (region_of(atomic_load(&p->word)) == seen)
         pthread_cond_wait(&p->wake, &p->lock);
     atomic_fetch_sub(&p->sleepers, 1);
     pthread_mutex_unlock(&p->lock);
 }
 
-static void wait_until_announced(pool *p, unsigned seen)
+static void wait_until_announced(pool *p, uint32_t seen)
 {
     for (int i = 0; i < p->spins; i++) {
-        if (atomic_load_explicit(&p->epoch, memory_order_acquire) != seen)
+        if (region_of(atomic_load_explicit(&p->word, memory_order_acquire)) != seen)
             return;
         pause_briefly();
     }
     sleep_until_announced(p, seen);
 }
 
-static void report_done(pool *p)
+/* Enters the region of `word` if its door is still open. */
+static bool enter(pool *p, uint64_t word)
 {
-    if (atomic_fetch_sub(&p->running, 1) != 1 || !atomic_load(&p->waiting))
+    uint32_t region = region_of(word);
+    while ((word & OPEN) && region_of(word) == region)
+        if (atomic_compare_exchange_weak(&p->word, &word, word + 1))
+            return true;
+    return false;
+}
+
+static void leave(pool *p)
+{
+    uint64_t before = atomic_fetch_sub(&p->word, 1);
+    if ((uint32_t)before != 1 || !atomic_load(&p->waiting))
         return;
     pthread_mutex_lock(&p->lock);
     pthread_cond_signal(&p->done);
@@ -108,20 +132,26 @@ static void *work(void *arg)
     worker *self = arg;
     pool *p = self->owner;
     floats_default();
-    for (unsigned seen = 0;; seen++) {
+    for (uint32_t seen = 0;;) {
         wait_until_announced(p, seen);
         if (atomic_load(&p->stop))
             return NULL;
+        uint64_t word = atomic_load(&p->word);
+        seen = region_of(word);
+        if (!enter(p, word))
+            continue;
         p->fn(p->arg, self->index, p->threads);
-        report_done(p);
+        leave(p);
     }
 }
 
 /* ---- the caller -------------------------------------------------------------------------------- */
 
-static void announce(pool *p)
+/* door: OPEN, or 0 when there is nothing to run. */
+static void announce(pool *p, uint32_t door)
 {
-    atomic_fetch_add(&p->epoch, 1);
+    uint32_t region = region_of(atomic_load(&p->word)) + 1;
+    atomic_store(&p->word, (uint64_t)region << 32 | door);
     if (atomic_load(&p->sleepers) == 0)
         return;
     pthread_mutex_lock(&p->lock);
@@ -129,16 +159,18 @@ static void announce(pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void wait_until_done(pool *p)
+static void shut_and_wait(pool *p)
 {
+    if ((atomic_fetch_and(&p->word, ~(uint64_t)OPEN) & INSIDE) == 0)
+        return;
     for (int i = 0; i < p->spins; i++) {
-        if (atomic_load_explicit(&p->running, memory_order_acquire) == 0)
+        if ((atomic_load_explicit(&p->word, memory_order_acquire) & INSIDE) == 0)
             return;
         pause_briefly();
     }
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->waiting, true);
-    while (atomic_load(&p->running) != 0)
+    while ((atomic_load(&p->word) & INSIDE) != 0)
         pthread_cond_wait(&p->done, &p->lock);
     atomic_store(&p->waiting, false);
     pthread_mutex_unlock(&p->lock);
@@ -150,12 +182,11 @@ void pool_run(pool *p, pool_fn *fn, void *arg)
     if (p->threads > 1) {
         p->fn = fn;
         p->arg = arg;
-        atomic_store(&p->running, p->threads - 1);
-        announce(p);
+        announce(p, OPEN);
     }
     fn(arg, 0, p->threads);
     if (p->threads > 1)
-        wait_until_done(p);
+        shut_and_wait(p);
     floats_restore(floats);
 }
 
@@ -228,7 +259,7 @@ void pool_close(pool *p)
     if (!p)
         return;
     atomic_store(&p->stop, true);
-    announce(p);
+    announce(p, 0);
     for (int i = 0; i < p->started; i++)
         pthread_join(p->workers[i].thread, NULL);
     pthread_cond_destroy(&p->done);
