@@ -414,8 +414,10 @@ static int take_eos(const json *object, config_fields *f, error *err)
 static int take_tokens(const json *config, config_fields *f, error *err)
 {
     int32_t eos = defaults[f->arch].eos;
-    if (f->bos == defaults[f->arch].bos && f->bos >= f->vocabulary)
-        f->bos = -1;
+    if (f->bos >= f->vocabulary && json_member(config, "bos_token_id"))
+        return error_set(err, ERROR_LOAD, "bos_token_id is %lld, the vocabulary has %lld tokens",
+                         (long long)f->bos, (long long)f->vocabulary);
+    f->bos = f->bos < f->vocabulary ? f->bos : -1;
     if (eos >= 0 && eos < f->vocabulary && !json_member(config, "eos_token_id"))
         f->eos[f->eos_count++] = eos;
     return take_eos(config, f, err);

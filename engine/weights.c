@@ -66,6 +66,9 @@ static int check_shape(const loader *l, const checkpoint_tensor *t, const uint64
 {
     const uint64_t *have = t->shape;
     int have_dims = t->dims;
+    if (t->type == DTYPE_COUNT)
+        return error_set(l->err, ERROR_LOAD, "%s: tensor %s: weights of type %s are not read",
+                         checkpoint_path(l->c), t->name, t->type_name);
     while (have_dims > dims && have[0] == 1) {
         have++;
         have_dims--;
