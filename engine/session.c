@@ -101,6 +101,17 @@ void session_close(session *s)
     free(s);
 }
 
+int session_share(session *s, const session *from, int length, error *err)
+{
+    if (s->engine != from->engine || s->kind != from->kind)
+        return error_set(err, ERROR_USAGE, "sessions of different kinds cannot share a past");
+    if (length > session_length(from) || length > session_context(s))
+        return error_set(err, ERROR_CONTEXT, "a past of %d tokens: there are %d, and room for %d",
+                         length, session_length(from), session_context(s));
+    kv_share(s->timeline, from->timeline, length);
+    return 0;
+}
+
 int session_length(const session *s)
 {
     return kv_length(s->timeline);
@@ -265,7 +276,16 @@ static int common_prefix(const session *s, const int *ids, int n, int acts_from)
     return i;
 }
 
-/* Reads tokens[from, to) in chunks, so that progress can be told and a cancel loses one chunk. */
+int session_reuse(session *s, const int *ids, int n, int acts_from)
+{
+    int keep = common_prefix(s, ids, n, acts_from);
+    if (keep == n)
+        keep = n - 1; /* its logits must be computed again */
+    session_rewind(s, keep);
+    return keep;
+}
+
+/* Reads ids[from, to) in chunks, so that progress can be told and a cancel loses one chunk. */
 static int read_chunks(session *s, const int *ids, int from, int to, int n, float *logits,
                        progress_fn *progress, void *user, error *err)
 {
@@ -291,10 +311,7 @@ int session_sync(session *s, const int *ids, int n, int acts_from, float *logits
     if (n > session_context(s))
         return error_set(err, ERROR_CONTEXT, "the text has %d tokens, the context holds %d", n,
                          session_context(s));
-    int keep = common_prefix(s, ids, n, acts_from);
-    if (keep == n)
-        keep = n - 1; /* its logits must be computed again */
-    session_rewind(s, keep);
+    int keep = session_reuse(s, ids, n, acts_from);
     int border = acts_from < keep ? keep : acts_from < n ? acts_from : n;
     const router_program *program = s->program;
     s->program = NULL;
