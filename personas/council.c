@@ -208,13 +208,13 @@ static bool all_failed(const council *c)
     return true;
 }
 
-int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
-                error *err)
+int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
+                     error *err)
 {
     if (c->count == 0)
         return error_set(err, ERROR_USAGE, "a council without passes");
     for (int i = 0; i < c->count; i++) {
-        if (pass_remember(&c->passes[i], CHAT_USER, prompt, len, err)) {
+        if (pass_remember(&c->passes[i], CHAT_USER, prompts[i].text, prompts[i].len, err)) {
             while (i-- > 0)
                 pass_forget(&c->passes[i], c->passes[i].remark_count - 1);
             return -1;
@@ -240,6 +240,20 @@ int council_ask(council *c, const char *prompt, size_t len, const council_events
     int result = council_speak(c, err);
     c->timings.decode = council_clock() - start;
     end_failed(c);
+    return result;
+}
+
+int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
+                error *err)
+{
+    size_t n = (size_t)(c->count ? c->count : 1);
+    chat_message *prompts = calloc(n, sizeof *prompts);
+    if (!prompts)
+        return error_memory(err, "a prompt");
+    for (size_t i = 0; i < n; i++)
+        prompts[i] = (chat_message){CHAT_USER, prompt, len};
+    int result = council_ask_each(c, prompts, events, err);
+    free(prompts);
     return result;
 }
 

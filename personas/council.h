@@ -104,6 +104,10 @@ const council_options *council_settings(const council *c);
 int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
                 error *err);
 
+/* The same with a prompt for each pass: prompts [council_passes()], roles ignored. */
+int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
+                     error *err);
+
 const answer *council_answer(const council *c, int pass);
 const council_timings *council_times(const council *c);
 
@@ -121,5 +125,8 @@ void council_forget(council *c);
  * is the mean negative log-likelihood of the prompt's own tokens. */
 int council_score(council *c, int pass, const char *text, size_t len, double *loglik,
                   double *prompt_nll, error *err);
+
+/* Monotonic seconds, for the figures. */
+double council_clock(void);
 
 #endif

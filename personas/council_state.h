@@ -23,8 +23,6 @@ struct council {
     council_timings timings;
 };
 
-/* Monotonic seconds. */
-double council_clock(void);
 pass_rules council_rules(const council *c);
 
 /* Builds every pass's prompt tokens for its conversation as it stands. shared: the instruction
