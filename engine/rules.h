@@ -21,16 +21,16 @@
 
 #include "../kernels/error.h"
 #include "chat.h"
-#include "json.h"
 #include "model_config.h"
 
 typedef struct rule_list rule_list;
+struct cJSON; /* json.h */
 
 enum { RULES_MAX = 32, RULE_TEXT_BYTES = 256, RULE_MARK_TOKENS = 16 };
 
 /* Reads the "rules" array of a persona file; patterns are compiled here (JIT, with match, depth and
  * heap limits). Caller owns. ERROR_LOAD naming the rule and field. */
-rule_list *rules_read(const json *array, error *err);
+rule_list *rules_read(const struct cJSON *array, error *err);
 void rules_close(rule_list *r); /* NULL ok */
 int rules_count(const rule_list *r);
 /* Hash of all that the rules say. */
