@@ -190,7 +190,6 @@ static int print_head(bench *b, error *err)
 {
     const console *con = b->con;
     const model_config *c = engine_config(b->engine);
-    const char *path = checkpoint_path(engine_checkpoint(b->engine));
     char experts[64] = "";
     if (c->experts)
         (void)snprintf(experts, sizeof experts, ", %d of %d experts", c->experts_per_token,
@@ -198,7 +197,7 @@ static int print_head(bench *b, error *err)
     buf out = {0};
     int result =
         buf_text(&out, console_bold(con), err) ||
-                console_quote(con, &out, human_file_name(path), err) ||
+                console_quote(con, &out, open_model_title(b->opt, b->engine), err) ||
                 buf_format(&out, err, "%s\n%s, %d layers%s; %s, %d thread%s, %s\n",
                            console_plain(con), architecture_name(c->arch), c->layers, experts,
                            backend_name(engine_backend(b->engine)),
@@ -208,9 +207,9 @@ static int print_head(bench *b, error *err)
                 buf_format(&out, err,
                            "%d tokens read, %d written in each pass; memory reads %.1f GB/s\n\n",
                            b->prompt, b->generate, b->dram * 1e-9) ||
-                buf_format(&out, err, "%s%6s  %13s  %13s  %13s  %11s  %9s%s\n", console_dim(con),
+                buf_format(&out, err, "%s%6s  %13s  %13s  %13s  %11s  %15s%s\n", console_dim(con),
                            "passes", "prefill tok/s", "decode tok/s", "each pass", "read a step",
-                           "of memory", console_plain(con)) ||
+                           "of memory speed", console_plain(con)) ||
                 console_text(b->con, &out, err)
             ? -1
             : 0;
@@ -223,7 +222,7 @@ static int print_run(bench *b, const bench_run *r, error *err)
     char bytes[HUMAN_TEXT];
     buf out = {0};
     int result =
-        buf_format(&out, err, "%6d  %13.1f  %13.1f  %13.1f  %11s  %7.0f %%\n", r->passes,
+        buf_format(&out, err, "%6d  %13.1f  %13.1f  %13.1f  %11s  %13.0f %%\n", r->passes,
                    r->prefill_tps, r->decode_tps, r->decode_tps / r->passes,
                    human_bytes(bytes, (uint64_t)r->bytes_per_step), 100 * r->share_of_dram) ||
                 console_text(b->con, &out, err)
@@ -259,8 +258,7 @@ static int print_json(bench *b, const bench_run *runs, size_t n, error *err)
     }
     emit_end(&e);
     emit_end(&e);
-    int result =
-        emit_finish(&e) || buf_text(&out, "\n", err) || console_json(b->con, &out, err) ? -1 : 0;
+    int result = console_json(b->con, &e, err);
     buf_release(&out);
     return result;
 }
@@ -335,7 +333,9 @@ static int run_all(bench *b, const tokens *passes, error *err)
         (!json && print_head(b, err)))
         return -1;
     bench_run *runs = calloc(passes->len, sizeof *runs);
-    int result = runs ? 0 : error_memory(err, "the bench");
+    if (!runs)
+        return error_memory(err, "the bench");
+    int result = 0;
     for (size_t i = 0; result == 0 && i < passes->len; i++) {
         runs[i].passes = passes->v[i];
         result = measure(b, &runs[i], err) || (!json && print_run(b, &runs[i], err)) ? -1 : 0;
@@ -351,6 +351,7 @@ static int run(engine *e, const options *opt, const tokens *passes, console *con
     bench b = {.engine = e,
                .con = con,
                .opt = opt,
+               .max_passes = 1,
                .kv = open_model_kv(opt, DTYPE_F16),
                .prompt = opt->prompt ? opt->prompt : PROMPT,
                .generate = opt->generate ? opt->generate : GENERATE};

@@ -20,14 +20,12 @@
 #error "the output is little-endian and written as it lies in memory"
 #endif
 
-enum { CHUNK_BYTES = 64 << 20 };
-
 static int check_ids(const tokens *ids, const model_config *model, error *err)
 {
     for (size_t i = 0; i < ids->len; i++)
         if (ids->v[i] >= model->vocabulary)
             return error_set(err, ERROR_USAGE,
-                             "--tokens: %d, the %zu. of them, is outside 0..%d, the vocabulary",
+                             "--tokens: %d (number %zu) is outside 0..%d, the vocabulary",
                              ids->v[i], i + 1, model->vocabulary - 1);
     return 0;
 }
@@ -41,42 +39,21 @@ static int check_room(const tokens *ids, int context, error *err)
     return 0;
 }
 
-static int write_all(int fd, const char *name, const void *bytes, size_t n, const console *con,
-                     error *err)
-{
-    const char *at = bytes;
-    while (n) {
-        ssize_t done = write(fd, at, n);
-        if (done < 0 && errno == EINTR && !console_cancelled(con))
-            continue;
-        if (done < 0 && errno == EINTR)
-            return console_interrupted(err);
-        if (done < 0)
-            return error_set(err, ERROR_RUN, "cannot write %s: %s", name, strerror(errno));
-        at += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
-static int compute(engine *e, session *s, const options *opt, int fd, console *con, error *err)
+static int compute(engine *e, session *s, const tokens *ids, int fd, const char *name, console *con,
+                   error *err)
 {
     size_t row = (size_t)engine_config(e)->vocabulary * sizeof(float);
-    size_t chunk = CHUNK_BYTES / row;
-    if (chunk > (size_t)engine_max_rows(e))
-        chunk = (size_t)engine_max_rows(e);
-    if (chunk == 0)
-        chunk = 1;
+    size_t chunk = (size_t)open_model_chunk(e);
     float *logits = malloc(chunk * row);
     if (!logits)
         return error_memory(err, "logits");
     int result = 0;
-    for (size_t at = 0; result == 0 && at < opt->ids.len; at += chunk) {
-        size_t n = opt->ids.len - at < chunk ? opt->ids.len - at : chunk;
-        step st = {s, opt->ids.v + at, (int)n, LOGITS_ALL, logits};
-        console_progress(con, "logits: %zu of %zu tokens", at, opt->ids.len);
+    for (size_t at = 0; result == 0 && at < ids->len; at += chunk) {
+        size_t n = ids->len - at < chunk ? ids->len - at : chunk;
+        step st = {s, ids->v + at, (int)n, LOGITS_ALL, logits};
+        console_progress(con, "logits: %zu of %zu tokens", at, ids->len);
         result =
-            engine_advance(e, &st, 1, err) || write_all(fd, opt->output, logits, n * row, con, err)
+            engine_advance(e, &st, 1, err) || console_write(con, fd, name, logits, n * row, err)
                 ? -1
                 : 0;
     }
@@ -94,7 +71,8 @@ static int write_output(engine *e, session *s, const options *opt, console *con,
         return console_interrupted(err);
     if (fd < 0)
         return error_set(err, ERROR_RUN, "cannot write %s: %s", opt->output, strerror(errno));
-    int result = compute(e, s, opt, fd, con, err);
+    int result =
+        compute(e, s, &opt->ids, fd, standard ? "to standard output" : opt->output, con, err);
     if (!standard && close(fd) != 0 && result == 0)
         return error_set(err, ERROR_RUN, "cannot write %s: %s", opt->output, strerror(errno));
     return result;

@@ -226,8 +226,7 @@ static int print_json(const info *in, console *con, error *err)
     emit_text(&e, "fingerprint", in->fingerprint);
     emit_tokenizer(&e, in);
     emit_end(&e);
-    int result =
-        emit_finish(&e) || buf_text(&out, "\n", err) || console_json(con, &out, err) ? -1 : 0;
+    int result = console_json(con, &e, err);
     buf_release(&out);
     return result;
 }
@@ -316,10 +315,9 @@ static void show_memory(sheet *s, const info *in)
     char bytes[HUMAN_TEXT], total[HUMAN_TEXT];
     uint64_t kv = engine_kv_bytes(in->engine, in->context, in->kv);
     const char *name = in->kv == DTYPE_F32 ? "f32" : in->kv == DTYPE_Q8_0 ? "q8_0" : "f16";
-    row(s, "a pass needs", "%s for keys and values (%s, %d tokens)", human_bytes(bytes, kv), name,
+    row(s, "memory", "%s for one pass: weights, and %s of keys and values (%s, %d tokens)",
+        human_bytes(total, kv + engine_weight_bytes(in->engine)), human_bytes(bytes, kv), name,
         in->context);
-    row(s, "together", "%s with one pass",
-        human_bytes(total, kv + engine_weight_bytes(in->engine)));
 }
 
 static void show_text(sheet *s, const info *in)
@@ -336,13 +334,12 @@ static void show_text(sheet *s, const info *in)
         row(s, "chat format", "none%s%s", *problem ? ": " : "", problem);
 }
 
-static int print_text(const info *in, console *con, error *err)
+static int print_text(const info *in, const char *title, console *con, error *err)
 {
     const char *path = checkpoint_path(engine_checkpoint(in->engine));
     buf out = {0};
     sheet s = {&out, con, err, false};
-    s.failed = buf_text(&out, console_bold(con), err) ||
-               console_quote(con, &out, human_file_name(path), err) ||
+    s.failed = buf_text(&out, console_bold(con), err) || console_quote(con, &out, title, err) ||
                buf_format(&out, err, "%s\n", console_plain(con));
     row(&s, "path", "%s", path);
     show_shape(&s, in->config);
@@ -362,7 +359,8 @@ int command_model_info(const options *opt, console *con, error *err)
     engine *e = open_model(opt, 0, con, err);
     int result = -1;
     if (e && gather(&in, e, opt, err) == 0)
-        result = options_want_json(opt) ? print_json(&in, con, err) : print_text(&in, con, err);
+        result = options_want_json(opt) ? print_json(&in, con, err)
+                                        : print_text(&in, open_model_title(opt, e), con, err);
     engine_close(e);
     return result;
 }

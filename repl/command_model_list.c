@@ -109,11 +109,20 @@ static int visit_json(void *user, const source *found, const verdict *v, error *
     return 0;
 }
 
-static void describe(char *text, size_t size, const verdict *v)
+/* The problem without the path in front of it, which a table has no room for. */
+static const char *problem(const source *found, const verdict *v)
+{
+    size_t n = strlen(found->path);
+    bool named = strncmp(v->problem.text, found->path, n) == 0;
+    return named && strncmp(v->problem.text + n, ": ", 2) == 0 ? v->problem.text + n + 2
+                                                               : v->problem.text;
+}
+
+static void describe(char *text, size_t size, const source *found, const verdict *v)
 {
     const model_config *c = &v->config;
     if (!v->runnable)
-        (void)snprintf(text, size, "%s", v->problem.text);
+        (void)snprintf(text, size, "%s", problem(found, v));
     else if (c->experts)
         (void)snprintf(text, size, "%s, %d layers, %d of %d experts", architecture_name(c->arch),
                        c->layers, c->experts_per_token, c->experts);
@@ -126,7 +135,7 @@ static int visit_text(void *user, const source *found, const verdict *v, error *
 {
     listing *l = user;
     char bytes[HUMAN_TEXT], about[sizeof v->problem.text];
-    describe(about, sizeof about, v);
+    describe(about, sizeof about, found, v);
     buf name = {0};
     int result = console_quote(l->con, &name, found->name, err);
     size_t width = result ? 0 : safe_text_width(name.v ? name.v : "", name.len);
@@ -151,10 +160,7 @@ static int print_json(listing *l, const sources *all, error *err)
         return -1;
     emit_end(&l->json);
     emit_end(&l->json);
-    return emit_finish(&l->json) || buf_text(&l->out, "\n", err) ||
-                   console_json(l->con, &l->out, err)
-               ? -1
-               : 0;
+    return console_json(l->con, &l->json, err);
 }
 
 static int print_text(listing *l, const sources *all, error *err)

@@ -17,7 +17,7 @@
 #include "input.h"
 #include "open_model.h"
 
-enum { WINDOW = 512, SCORED = 256, CHUNK_BYTES = 64 << 20 };
+enum { WINDOW = 512, SCORED = 256 };
 
 typedef struct score {
     engine *engine;
@@ -99,27 +99,31 @@ static int score_all(score *s, const int *ids, error *err)
     return 0;
 }
 
-static int print(const score *s, const options *opt, error *err)
+static int print_json(const score *s, error *err)
 {
     buf out = {0};
-    size_t scored = s->windows * SCORED;
-    int result;
-    if (options_want_json(opt)) {
-        emitter e = {.out = &out, .err = err};
-        emit_object(&e, NULL);
-        emit_number(&e, "nll", mean(s));
-        emit_count(&e, "tokens", scored);
-        emit_number(&e, "ppl", exp(mean(s)));
-        emit_end(&e);
-        result = emit_finish(&e) || buf_text(&out, "\n", err) ? -1 : 0;
-    } else {
-        result = buf_format(&out, err,
+    emitter e = {.out = &out, .err = err};
+    emit_object(&e, NULL);
+    emit_number(&e, "nll", mean(s));
+    emit_count(&e, "tokens", s->windows * SCORED);
+    emit_number(&e, "ppl", exp(mean(s)));
+    emit_end(&e);
+    int result = console_json(s->con, &e, err);
+    buf_release(&out);
+    return result;
+}
+
+static int print_text(const score *s, error *err)
+{
+    buf out = {0};
+    int result = buf_format(&out, err,
                             "perplexity %.4f   nll %.6f nats a token   %zu tokens scored in %zu "
                             "window%s\n",
-                            exp(mean(s)), mean(s), scored, s->windows, s->windows == 1 ? "" : "s");
-    }
-    if (result == 0)
-        result = console_text(s->con, &out, err);
+                            exp(mean(s)), mean(s), s->windows * SCORED, s->windows,
+                            s->windows == 1 ? "" : "s") ||
+                         console_text(s->con, &out, err)
+                     ? -1
+                     : 0;
     buf_release(&out);
     return result;
 }
@@ -128,12 +132,8 @@ static int print(const score *s, const options *opt, error *err)
 static int encode(const tokenizer *t, const buf *text, const options *opt, console *con,
                   tokens *ids, error *err)
 {
-    size_t dropped = 0;
-    if (tokenizer_encode(t, text->v ? text->v : "", text->len, ids, &dropped, err))
-        return error_prefix(err, "%s: ", opt->words[0]);
-    if (dropped)
-        console_note(con, "%zu byte%s without a token dropped, as the reference does", dropped,
-                     dropped == 1 ? "" : "s");
+    if (input_encode(t, opt->words[0], text, con, ids, err))
+        return -1;
     if (ids->len < WINDOW)
         return error_set(err, ERROR_USAGE,
                          "%s: the text has %zu tokens; perplexity needs at least %d", opt->words[0],
@@ -143,10 +143,9 @@ static int encode(const tokenizer *t, const buf *text, const options *opt, conso
 
 static int open_score(score *s, const options *opt, const router_program *program, error *err)
 {
-    size_t row = (size_t)engine_config(s->engine)->vocabulary * sizeof(float);
-    size_t chunk = CHUNK_BYTES / row;
-    s->chunk = chunk > SCORED ? SCORED : chunk ? (int)chunk : 1;
-    s->logits = malloc((size_t)s->chunk * row);
+    s->chunk = open_model_chunk(s->engine);
+    s->logits =
+        malloc((size_t)s->chunk * (size_t)engine_config(s->engine)->vocabulary * sizeof *s->logits);
     if (!s->logits)
         return error_memory(err, "logits");
     s->session = session_open(s->engine, WINDOW, open_model_kv(opt, DTYPE_F32), err);
@@ -179,7 +178,9 @@ static int run(engine *e, const buf *text, const options *opt, console *con, err
     if (program && encode(t, text, opt, con, &ids, err) == 0 &&
         open_score(&s, opt, program, err) == 0) {
         s.windows = ids.len / WINDOW;
-        result = score_all(&s, ids.v, err) || print(&s, opt, err) ? -1 : 0;
+        result = score_all(&s, ids.v, err);
+        if (result == 0)
+            result = options_want_json(opt) ? print_json(&s, err) : print_text(&s, err);
     }
     session_close(s.session);
     router_program_close(program);

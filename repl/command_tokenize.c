@@ -27,27 +27,22 @@ static int read_text(const options *opt, const console *con, buf *text, error *e
 static int print_ids(const tokens *ids, console *con, error *err)
 {
     buf out = {0};
-    int result = buf_text(&out, "[", err);
-    for (size_t i = 0; result == 0 && i < ids->len; i++)
-        result = buf_format(&out, err, "%s%d", i ? "," : "", ids->v[i]);
-    if (result == 0)
-        result = buf_text(&out, "]\n", err) || console_json(con, &out, err) ? -1 : 0;
+    emitter e = {.out = &out, .err = err};
+    emit_array(&e, NULL);
+    for (size_t i = 0; i < ids->len; i++)
+        emit_int(&e, NULL, ids->v[i]);
+    emit_end(&e);
+    int result = console_json(con, &e, err);
     buf_release(&out);
     return result;
 }
 
-static int encode(const tokenizer *t, const buf *text, console *con, error *err)
+static int encode(const tokenizer *t, const options *opt, const buf *text, console *con, error *err)
 {
     tokens ids = {0};
-    size_t dropped = 0;
-    int result = tokenizer_encode(t, text->v ? text->v : "", text->len, &ids, &dropped, err);
-    if (result == 0)
-        result = print_ids(&ids, con, err);
-    if (result == 0 && dropped)
-        console_note(con, "%zu byte%s without a token %s dropped, as the reference does", dropped,
-                     dropped == 1 ? "" : "s", dropped == 1 ? "was" : "were");
+    int result = input_encode(t, opt->file, text, con, &ids, err) || print_ids(&ids, con, err);
     tokens_release(&ids);
-    return result;
+    return result ? -1 : 0;
 }
 
 /* *out is never NULL on success: a model without a tokenizer is an error here. */
@@ -70,7 +65,7 @@ int command_tokenize(const options *opt, console *con, error *err)
     if (read_text(opt, con, &text, err) == 0 && open_model_path(opt, &path, err) == 0)
         c = checkpoint_open(path, console_warn, con, err);
     if (c && open_tokenizer(c, &t, err) == 0)
-        result = encode(t, &text, con, err);
+        result = encode(t, opt, &text, con, err);
     tokenizer_close(t);
     checkpoint_close(c);
     free(path);

@@ -50,21 +50,21 @@ void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbos
 
 /* ---- standard output ------------------------------------------------------------------------ */
 
-static int write_out(console *c, const char *bytes, size_t n, error *err)
+int console_write(console *c, int fd, const char *name, const void *bytes, size_t n, error *err)
 {
+    const char *at = bytes;
     while (n) {
-        ssize_t done = write(STDOUT_FILENO, bytes, n);
+        ssize_t done = write(fd, at, n);
         if (done < 0 && errno == EINTR) {
             if (console_cancelled(c))
                 return console_interrupted(err);
             continue;
         }
         if (done < 0) {
-            c->out_closed = errno == EPIPE;
-            return error_set(err, ERROR_RUN, "cannot write to standard output: %s",
-                             strerror(errno));
+            c->out_closed = fd == STDOUT_FILENO && errno == EPIPE;
+            return error_set(err, ERROR_RUN, "cannot write %s: %s", name, strerror(errno));
         }
-        bytes += done;
+        at += done;
         n -= (size_t)done;
     }
     return 0;
@@ -73,21 +73,23 @@ static int write_out(console *c, const char *bytes, size_t n, error *err)
 int console_text(console *c, buf *text, error *err)
 {
     console_progress_end(c);
-    int result = write_out(c, text->v, text->len, err);
+    int result = console_write(c, STDOUT_FILENO, "to standard output", text->v, text->len, err);
     buf_clear(text);
     return result;
 }
 
-int console_json(console *c, buf *document, error *err)
+int console_json(console *c, emitter *e, error *err)
 {
+    if (emit_finish(e) || buf_text(e->out, "\n", err))
+        return -1;
     buf safe = {0};
     safe_text s = {.style = SAFE_JSON, .ascii = c->ascii};
-    int result = safe_text_add(&s, document->v, document->len, &safe, err) ||
+    int result = safe_text_add(&s, e->out->v, e->out->len, &safe, err) ||
                          safe_text_end(&s, &safe, err) || console_text(c, &safe, err)
                      ? -1
                      : 0;
     buf_release(&safe);
-    buf_clear(document);
+    buf_clear(e->out);
     return result;
 }
 

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "../engine/buf.h"
+#include "../engine/emit.h"
 #include "../kernels/error.h"
 
 typedef struct console {
@@ -32,8 +33,11 @@ void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbos
 
 /* Writes *text to standard output and empties it. ERROR_RUN when it cannot be written whole. */
 int console_text(console *c, buf *text, error *err);
-/* The same for a JSON document: characters that a terminal would obey become \u escapes. */
-int console_json(console *c, buf *document, error *err);
+/* The same for the JSON document that *e has put together, with a newline: characters that a
+ * terminal would obey become \u escapes. */
+int console_json(console *c, emitter *e, error *err);
+/* Writes n bytes to fd, which `name` names in errors; Ctrl-C ends a write that waits. */
+int console_write(console *c, int fd, const char *name, const void *bytes, size_t n, error *err);
 
 /* Appends foreign text in its harmless form, on one line. */
 int console_quote(const console *c, buf *out, const char *text, error *err);

@@ -48,3 +48,15 @@ int input_read(const char *name, buf *text, const console *con, error *err)
     (void)close(fd);
     return result;
 }
+
+int input_encode(const tokenizer *t, const char *name, const buf *text, console *con, tokens *ids,
+                 error *err)
+{
+    size_t dropped = 0;
+    if (tokenizer_encode(t, text->v ? text->v : "", text->len, ids, &dropped, err))
+        return name ? error_prefix(err, "%s: ", name) : -1;
+    if (dropped)
+        console_note(con, "%zu byte%s without a token %s dropped, as the reference does", dropped,
+                     dropped == 1 ? "" : "s", dropped == 1 ? "was" : "were");
+    return 0;
+}

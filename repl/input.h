@@ -2,10 +2,16 @@
 #ifndef REPL_INPUT_H
 #define REPL_INPUT_H
 
+#include "../engine/tokenizer.h"
 #include "console.h"
 
 /* Appends everything in the file `name` ("-" = standard input) to *text; NUL bytes are text.
  * ERROR_RUN naming the file; Ctrl-C ends a read that waits. */
 int input_read(const char *name, buf *text, const console *con, error *err);
+
+/* Appends the ids of *text to *ids; a note counts the bytes that were dropped. `name` stands in
+ * front of what is wrong with the text; NULL when it has none. */
+int input_encode(const tokenizer *t, const char *name, const buf *text, console *con, tokens *ids,
+                 error *err);
 
 #endif

@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 #include "../engine/sources.h"
+#include "human.h"
 
-enum { DEFAULT_CONTEXT = 8192 };
+enum { DEFAULT_CONTEXT = 8192, CHUNK_BYTES = 64 << 20 };
 
 /* HOME, else the password file: a service may run without an environment. */
 static const char *home_folder(void)
@@ -74,6 +75,14 @@ engine *open_model(const options *opt, int max_slots, console *con, error *err)
     return e;
 }
 
+const char *open_model_title(const options *opt, const engine *e)
+{
+    const char *path = checkpoint_path(engine_checkpoint(e));
+    if (!opt->model)
+        return "built-in model";
+    return strcmp(opt->model, path) == 0 ? human_file_name(path) : opt->model;
+}
+
 int open_model_context(const options *opt, const model_config *model, int *context, error *err)
 {
     if (opt->context > model->context)
@@ -91,6 +100,13 @@ router_program *open_model_program(const options *opt, const engine *e, error *e
     if (!p && opt->experts)
         (void)error_prefix(err, "--experts: ");
     return p;
+}
+
+int open_model_chunk(const engine *e)
+{
+    size_t row = (size_t)engine_config(e)->vocabulary * sizeof(float);
+    size_t fits = CHUNK_BYTES / row, most = (size_t)engine_max_rows(e);
+    return (int)(fits > most ? most : fits ? fits : 1);
 }
 
 dtype open_model_kv(const options *opt, dtype standard)

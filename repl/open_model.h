@@ -18,12 +18,18 @@ int open_model_path(const options *opt, char **path, error *err);
  * owns; con must outlive it. */
 engine *open_model(const options *opt, int max_slots, console *con, error *err);
 
+/* What to call the model in a heading: the name it was asked for by, or its file's. Borrowed. */
+const char *open_model_title(const options *opt, const engine *e);
+
 /* The context that --context asks for; default: the model's, at most 8192. ERROR_USAGE when the
  * model was not trained for that much. 0 and *context. */
 int open_model_context(const options *opt, const model_config *model, int *context, error *err);
 
 /* The plain model with --experts K experts a token, or as trained. Caller closes. */
 router_program *open_model_program(const options *opt, const engine *e, error *err);
+
+/* How many rows of logits are computed at once: at most 64 MiB of them, and one batch. */
+int open_model_chunk(const engine *e);
 
 /* --kv, or the command's default. */
 dtype open_model_kv(const options *opt, dtype standard);

@@ -14,7 +14,7 @@
 
 typedef struct mention {
     const option_info *row; /* a row of that name: its argument or not, not yet its command's */
-    const char *value;      /* NULL for flags */
+    const char *value;      /* "" for flags */
 } mention;
 
 typedef struct line {
@@ -86,7 +86,7 @@ static int split_long(line *l, int argc, char *const *argv, int *at, error *err)
             return error_set(err, ERROR_USAGE, "--%s needs a value: %s", row->name, row->argument);
         value = argv[++*at];
     }
-    mention_option(l, row, value);
+    mention_option(l, row, value ? value : "");
     return 0;
 }
 
@@ -101,7 +101,7 @@ static int split_short(line *l, int argc, char *const *argv, int *at, error *err
                 "unknown option -%c in \"%s\" (a word that begins with - goes after --)", *letter,
                 argv[*at]);
         if (row->kind == OPTION_FLAG) {
-            mention_option(l, row, NULL);
+            mention_option(l, row, "");
             continue;
         }
         if (!letter[1] && *at + 1 == argc)
@@ -314,24 +314,38 @@ static int bind_all(options *opt, const line *l, error *err)
     return 0;
 }
 
+/* Letters of one cluster are mentions too. */
+static size_t most_mentions(int argc, char *const *argv)
+{
+    size_t most = 1;
+    for (int i = 1; i < argc; i++)
+        most += argv[i][0] == '-' ? strlen(argv[i]) : 1;
+    return most;
+}
+
+static int parse(options *opt, line *l, int argc, char *const *argv, error *err)
+{
+    if (split(l, argc, argv, err)) {
+        (void)choose_command(opt, l, NULL); /* whose help to point at */
+        return -1;
+    }
+    if (choose_command(opt, l, err) || bind_all(opt, l, err))
+        return -1;
+    return opt->help || opt->version || !opt->command ? 0 : check_words(opt, err);
+}
+
 int options_parse(options *opt, int argc, char *const *argv, error *err)
 {
-    size_t room = 1;
-    for (int i = 1; i < argc; i++)
-        room += argv[i][0] == '-' ? strlen(argv[i]) : 1; /* each letter of a cluster is a mention */
-    *opt = (options){.words = calloc(room, sizeof *opt->words)};
-    line l = {.mentions = calloc(room, sizeof *l.mentions), .words = opt->words};
-    int result = opt->words && l.mentions ? 0 : error_memory(err, "the command line");
-    if (result == 0 && split(&l, argc, argv, err)) {
-        (void)choose_command(opt, &l, NULL); /* whose help to point at */
-        result = -1;
-    } else if (result == 0) {
-        result = choose_command(opt, &l, err) || bind_all(opt, &l, err) ? -1 : 0;
-    }
+    *opt = (options){.words = calloc((size_t)argc + 1, sizeof *opt->words)};
+    line l = {.mentions = calloc(most_mentions(argc, argv), sizeof *l.mentions),
+              .words = opt->words};
+    int result;
+    if (l.words && l.mentions)
+        result = parse(opt, &l, argc, argv, err);
+    else
+        result = error_memory(err, "the command line");
     free(l.mentions);
-    if (result || opt->help || opt->version || !opt->command)
-        return result;
-    return check_words(opt, err);
+    return result;
 }
 
 void options_release(options *opt)
