@@ -79,6 +79,10 @@ session *session_open(engine *e, int context, dtype kv, error *err);
 session *session_fork(session *s, error *err);
 void session_close(session *s); /* NULL ok */
 
+/* Makes s's past the first `length` tokens of `from` (same engine and KV type; length within both),
+ * sharing its pages: nothing is allocated or computed. s keeps its program. */
+int session_share(session *s, const session *from, int length, error *err);
+
 int session_length(const session *s);  /* tokens read so far */
 int session_context(const session *s); /* the most it can hold */
 int session_token(const session *s, int position);
@@ -118,6 +122,11 @@ int engine_advance(engine *e, step *steps, int count, error *err);
 
 /* Called for each layer, row by row, of every later engine_advance; NULL = off. */
 void engine_trace(engine *e, trace_fn *fn, void *user);
+
+/* Rewinds the session to the longest prefix of ids[0..n) that it holds under the same programs
+ * (positions < acts_from under none, the others under session_program()); returns its length, at
+ * most n - 1, so that reading the rest gives the logits of the last token. */
+int session_reuse(session *s, const int *ids, int n, int acts_from);
 
 /* Progress of a long read: tokens done of total. */
 typedef void progress_fn(void *user, int done, int total);

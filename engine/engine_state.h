@@ -25,7 +25,7 @@ struct engine {
     kv_pool *pools[KV_KINDS];
     forward *loops[KV_KINDS];
 
-    forward_row *rows; /* [max_rows] the batch being put together */
+    forward_row *rows;            /* [max_rows] the batch being put together */
     const session **row_sessions; /* [max_rows] whose row it is, for the trace */
 
     trace_fn *trace;
@@ -37,9 +37,11 @@ struct session {
     engine *engine;
     kv_timeline *timeline;
     const router_program *program; /* NULL = the plain model */
+    rule_state rules;              /* of a program with rules: where the timeline stands */
     int kind;                      /* index into the engine's pools and loops */
     /* while engine_advance works: */
-    int pending; /* tokens of the step already computed but not committed */
+    int pending;              /* tokens of the step already put into a batch */
+    rule_state rules_pending; /* the state behind them */
 };
 
 /* Hash of the program that `s` reads under now; 0 = plain. */

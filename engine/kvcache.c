@@ -140,18 +140,26 @@ fail:
     return NULL;
 }
 
+void kv_share(kv_timeline *t, const kv_timeline *from, int length)
+{
+    assert(t->pool == from->pool && length <= from->length && length <= t->context);
+    int pages = (length + KV_PAGE - 1) / KV_PAGE;
+    for (int i = 0; i < pages; i++)
+        from->pages[i]->references++; /* first: t may hold the same pages */
+    kv_rewind(t, 0);
+    for (int i = 0; i < pages; i++) {
+        t->pages[i] = from->pages[i];
+        t->memory[i] = from->memory[i];
+    }
+    t->used = pages;
+    t->length = length;
+}
+
 kv_timeline *kv_fork(const kv_timeline *from, error *err)
 {
     kv_timeline *t = kv_open(from->pool, from->context, err);
-    if (!t)
-        return NULL;
-    for (int i = 0; i < from->used; i++) {
-        t->pages[i] = from->pages[i];
-        t->memory[i] = from->memory[i];
-        t->pages[i]->references++;
-    }
-    t->used = from->used;
-    t->length = from->length;
+    if (t)
+        kv_share(t, from, from->length);
     return t;
 }
 

@@ -30,6 +30,10 @@ kv_timeline *kv_open(kv_pool *pool, int context, error *err); /* empty; caller o
 kv_timeline *kv_fork(const kv_timeline *from, error *err);    /* same past, shared pages */
 void kv_close(kv_timeline *t);                                /* NULL ok */
 
+/* Makes t's past the first `length` positions of `from` (same pool, length <= both contexts): pages
+ * are shared, nothing is allocated or computed. What t held before is forgotten. */
+void kv_share(kv_timeline *t, const kv_timeline *from, int length);
+
 int kv_length(const kv_timeline *t);
 int kv_context(const kv_timeline *t);
 int kv_token(const kv_timeline *t, int position);

@@ -2,20 +2,40 @@
  *
  * A program owns three tables over all layers and experts (allowed, named, bias). A layer's rule
  * points into them only where they say something: a layer that nothing touches keeps NULL pointers
- * and so costs nothing and computes the plain model's very bytes.
+ * and so costs nothing and computes the plain model's very bytes. While rules act, a variant of the
+ * tables takes their place; it is made when that set of rules is first seen, and kept.
  */
 #include "router.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* The routing while one set of rules acts: the program's own tables, changed. */
+typedef struct variant {
+    uint32_t active;   /* bit i = rule i acts */
+    route_rule *rules; /* [layers] */
+    uint8_t *bytes;    /* [3][layers * experts]: allowed, named, forced */
+    float *bias;       /* [layers * experts] */
+} variant;
+
+/* Variants made so far. It stands apart so that a program is const to everybody: what it answers
+ * never changes, it only remembers. */
+typedef struct variant_cache {
+    variant *v;
+    int n;
+} variant_cache;
+
 struct router_program {
     route_rule *rules; /* [layers] */
     int *allowed;      /* [layers] experts that may be called */
     mask_tables tables;
-    int layers;
+    const model_config *model;
     uint64_t hash;
     int slots;
+
+    const rule_list *list; /* NULL = no rules */
+    rule_marks *marks;
+    variant_cache *cache;
 };
 
 router_settings router_settings_plain(void)
@@ -28,7 +48,7 @@ router_settings router_settings_plain(void)
 static bool settings_route(const router_settings *s)
 {
     return s->experts_per_token || s->norm_width || s->tail_gain != 1 || s->strength != 1 ||
-           s->adaptive_min || s->mask_count;
+           s->adaptive_min || s->mask_count || (s->rules && rules_count(s->rules));
 }
 
 static int check_range(const char *name, double value, double min, double max, error *err)
@@ -169,6 +189,136 @@ static uint64_t hash_rules(const router_program *p, const model_config *model)
     return plain ? 0 : hash | 1;
 }
 
+/* ---- rules ------------------------------------------------------------------------------------- */
+
+static void variant_release(variant *v)
+{
+    free(v->rules);
+    free(v->bytes);
+    free(v->bias);
+}
+
+/* What the active rules leave of one layer must still be a routing. */
+static int check_variant(const route_rule *r, int experts, int layer, error *err)
+{
+    int allowed = count_allowed(r->allowed, experts), forced = 0;
+    for (int e = 0; e < experts; e++) {
+        forced += r->forced[e];
+        if (r->forced[e] && !r->allowed[e])
+            return error_set(err, ERROR_LOAD, "rules: layer %d: expert %d is forced and banned",
+                             layer, e);
+    }
+    if (allowed < r->k)
+        return error_set(err, ERROR_LOAD,
+                         "rules: layer %d is left with %d experts and %d are called", layer,
+                         allowed, r->k);
+    if (forced >= r->k && forced > 0)
+        return error_set(err, ERROR_LOAD, "rules: layer %d: %d experts are forced of %d called",
+                         layer, forced, r->k);
+    return 0;
+}
+
+static int fill_layer(const router_program *p, variant *v, int layer, error *err)
+{
+    size_t experts = (size_t)p->model->experts, at = (size_t)layer * experts;
+    size_t cells = (size_t)p->model->layers * experts;
+    const route_rule *base = &p->rules[layer];
+    rule_effect e = {.allowed = v->bytes + at,
+                     .named = v->bytes + cells + at,
+                     .forced = v->bytes + 2 * cells + at,
+                     .bias = v->bias + at,
+                     .k = base->k};
+    memcpy(e.allowed, p->tables.allowed + at, experts);
+    memcpy(e.named, p->tables.named + at, experts);
+    memcpy(e.bias, p->tables.bias + at, experts * sizeof(float));
+    rules_apply(p->list, v->active, layer, p->model->experts, &e);
+    route_rule *r = &v->rules[layer];
+    *r = *base;
+    r->k = e.k;
+    /* A denominator that was as wide as the program's k stays as wide as k. */
+    if (base->norm_width == base->k || r->norm_width < e.k)
+        r->norm_width = e.k;
+    r->allowed = e.allowed;
+    r->forced = e.forced;
+    r->bias = e.bias;
+    r->named = base->strength != 1.0f ? e.named : NULL;
+    return check_variant(r, p->model->experts, layer, err);
+}
+
+static int variant_make(const router_program *p, uint32_t active, variant *v, error *err)
+{
+    size_t layers = (size_t)p->model->layers, cells = layers * (size_t)p->model->experts;
+    *v = (variant){.active = active};
+    v->rules = calloc(layers, sizeof *v->rules);
+    v->bytes = calloc(3, cells);
+    v->bias = calloc(cells, sizeof(float));
+    int result = v->rules && v->bytes && v->bias ? 0 : error_memory(err, "the rules");
+    for (int i = 0; i < p->model->layers && !result; i++)
+        if (p->model->moe_layer[i])
+            result = fill_layer(p, v, i, err);
+    if (result)
+        variant_release(v);
+    return result;
+}
+
+static const route_rule *find_variant(const router_program *p, uint32_t active, error *err)
+{
+    variant_cache *c = p->cache;
+    for (int i = 0; i < c->n; i++)
+        if (c->v[i].active == active)
+            return c->v[i].rules;
+    variant *grown = realloc(c->v, ((size_t)c->n + 1) * sizeof *grown);
+    if (!grown) {
+        error_memory(err, "the rules");
+        return NULL;
+    }
+    c->v = grown;
+    if (variant_make(p, active, &grown[c->n], err))
+        return NULL;
+    return grown[c->n++].rules;
+}
+
+/* Every rule alone, and all of them together, must leave a routing: what acts later is between. */
+static int compile_rules(router_program *p, const router_settings *s, error *err)
+{
+    if (!p->model->experts)
+        return error_set(err, ERROR_LOAD, "rules: this model is dense, it has no experts to route");
+    if (!s->tokenizer)
+        return error_set(err, ERROR_LOAD, "rules: the model brings no tokenizer");
+    if (rules_check(s->rules, p->model, err))
+        return -1;
+    p->list = s->rules;
+    p->marks = rule_marks_open(s->rules, s->tokenizer, s->chat, err);
+    if (!p->marks)
+        return -1;
+    int n = rules_count(s->rules);
+    uint32_t all = n == RULES_MAX ? UINT32_MAX : ((uint32_t)1 << n) - 1;
+    for (int i = 0; i <= n; i++) {
+        const route_rule *r = find_variant(p, i < n ? (uint32_t)1 << i : all, err);
+        if (!r)
+            return -1;
+        for (int layer = 0; layer < p->model->layers; layer++)
+            p->slots = r[layer].k > p->slots ? r[layer].k : p->slots;
+    }
+    uint64_t rules = rules_hash(s->rules);
+    p->hash = hash_bytes(p->hash, &rules, sizeof rules) | 1;
+    return 0;
+}
+
+bool router_program_has_rules(const router_program *p)
+{
+    return p->list != NULL;
+}
+
+const route_rule *router_program_step(const router_program *p, rule_state *state, int token,
+                                      error *err)
+{
+    uint32_t active = 0;
+    if (rules_step(p->list, p->marks, state, token, &active, err))
+        return NULL;
+    return active ? find_variant(p, active, err) : p->rules;
+}
+
 /* ---- public ------------------------------------------------------------------------------------ */
 
 static router_program *program_new(const model_config *model, error *err)
@@ -177,14 +327,15 @@ static router_program *program_new(const model_config *model, error *err)
     size_t cells = layers * (size_t)(model->experts ? model->experts : 1);
     router_program *p = calloc(1, sizeof *p);
     if (p) {
-        p->layers = model->layers;
+        p->model = model;
         p->rules = calloc(layers, sizeof *p->rules);
         p->allowed = calloc(layers, sizeof *p->allowed);
         p->tables.allowed = malloc(cells);
         p->tables.named = calloc(cells, 1);
         p->tables.bias = calloc(cells, sizeof(float));
+        p->cache = calloc(1, sizeof *p->cache);
     }
-    if (!p || !p->rules || !p->allowed || !p->tables.allowed || !p->tables.named ||
+    if (!p || !p->cache || !p->rules || !p->allowed || !p->tables.allowed || !p->tables.named ||
         !p->tables.bias) {
         router_program_close(p);
         error_memory(err, "a router program");
@@ -204,7 +355,7 @@ static int compile(router_program *p, const model_config *model, const char *fin
         if (model->moe_layer[i] && compile_layer(p, s, model, i, err))
             return -1;
     p->hash = hash_rules(p, model);
-    return 0;
+    return s->rules && rules_count(s->rules) ? compile_rules(p, s, err) : 0;
 }
 
 router_program *router_program_compile(const model_config *model, const char *fingerprint,
@@ -236,6 +387,12 @@ void router_program_close(router_program *p)
     free(p->tables.allowed);
     free(p->tables.named);
     free(p->tables.bias);
+    for (int i = 0; p->cache && i < p->cache->n; i++)
+        variant_release(&p->cache->v[i]);
+    if (p->cache)
+        free(p->cache->v);
+    free(p->cache);
+    rule_marks_close(p->marks);
     free(p);
 }
 

@@ -4,7 +4,7 @@
  * has one fixed order, so that knobs compose and each has an exact off state:
  *
  *   1. z = W_r h in f32                      6. gates p = softmax of unbiased z over allowed experts
- *   2. rules (later: force, ban, bias, k)    7. ranks beyond the trained k: p *= tail_gain
+ *   2. rules: force, keep, ban, bias, k       7. ranks beyond the trained k: p *= tail_gain
  *   3. mask -> banned set                    8. adaptive cut: drop ranks > min with p_i < ratio p_0
  *   4. c = z + bias; banned = -inf           9. renormalise over the gates left (norm_width wide)
  *   5. top-k of c, ties to the lowest id    10. gates of named experts *= strength
@@ -22,6 +22,7 @@
 #include "../kernels/error.h"
 #include "mask.h"
 #include "model_config.h"
+#include "rules.h"
 
 typedef struct router_program router_program;
 
@@ -37,6 +38,9 @@ typedef struct router_settings {
     double adaptive_ratio; /* (0, 1] when adaptive_min > 0 */
     const mask *const *masks;
     int mask_count;
+    const rule_list *rules;     /* NULL = none; must outlive the program */
+    const tokenizer *tokenizer; /* for rules */
+    const chat_format *chat;    /* for rules by role; may be NULL */
 } router_settings;
 
 router_settings router_settings_plain(void);
@@ -56,6 +60,14 @@ const route_rule *router_program_rules(const router_program *p); /* [layers] */
 uint64_t router_program_hash(const router_program *p);
 /* The largest k of any layer. */
 int router_program_slots(const router_program *p);
+/* True when the program has rules: then each token is routed by router_program_step(). */
+bool router_program_has_rules(const router_program *p);
+/* The routing [layers] of the next token of a timeline that stands at *state. Borrowed until
+ * router_program_close(); a set of rules seen for the first time is compiled then. ERROR_RUN when a
+ * pattern hits a limit. One thread at a time. */
+const route_rule *router_program_step(const router_program *p, rule_state *state, int token,
+                                      error *err);
+
 /* Experts that layer may call; 0 for a layer without experts. */
 int router_program_allowed(const router_program *p, int layer);
 

@@ -101,6 +101,18 @@ void session_close(session *s)
     free(s);
 }
 
+int session_share(session *s, const session *from, int length, error *err)
+{
+    if (s->engine != from->engine || s->kind != from->kind)
+        return error_set(err, ERROR_USAGE, "sessions of different kinds cannot share a past");
+    if (length > session_length(from) || length > session_context(s))
+        return error_set(err, ERROR_CONTEXT, "a past of %d tokens: there are %d, and room for %d",
+                         length, session_length(from), session_context(s));
+    s->rules = (rule_state){0};
+    kv_share(s->timeline, from->timeline, length);
+    return 0;
+}
+
 int session_length(const session *s)
 {
     return kv_length(s->timeline);
@@ -118,6 +130,8 @@ int session_token(const session *s, int position)
 
 void session_rewind(session *s, int length)
 {
+    if (length < session_length(s))
+        s->rules = (rule_state){0}; /* walked again when a program with rules needs it */
     kv_rewind(s->timeline, length);
 }
 
@@ -128,6 +142,7 @@ int session_set_program(session *s, const router_program *program, error *err)
                          "the program calls %d experts a token; room was made for %d",
                          router_program_slots(program), s->engine->max_slots);
     s->program = program;
+    s->rules = (rule_state){0};
     return 0;
 }
 
@@ -178,16 +193,46 @@ static float *logits_of(const engine *e, const step *st, int i)
     return st->want == LOGITS_LAST && i == st->n - 1 ? st->logits : NULL;
 }
 
-/* Adds rows of one step to the batch until either is used up. Returns the rows now in the batch. */
-static int add_rows(engine *e, const step *st, int used)
+/* A program with rules must know the timeline up to its end: after a rewind, a share or a part read
+ * without it, the tokens are walked again. */
+static int catch_up(session *s, error *err)
+{
+    rule_state *state = &s->rules;
+    int length = session_length(s);
+    if (!s->program || !router_program_has_rules(s->program))
+        return 0;
+    if (state->length != length)
+        *state = (rule_state){0};
+    while (state->length < length)
+        if (!router_program_step(s->program, state, session_token(s, state->length), err))
+            return -1;
+    s->rules_pending = *state;
+    return 0;
+}
+
+/* The routing of the session's next token; NULL when a rule fails. */
+static const route_rule *next_rules(const engine *e, session *s, int token, error *err)
+{
+    if (!s->program)
+        return router_program_rules(e->plain);
+    if (!router_program_has_rules(s->program))
+        return router_program_rules(s->program);
+    return router_program_step(s->program, &s->rules_pending, token, err);
+}
+
+/* Adds rows of one step to the batch until either is used up. Returns the rows now in the batch,
+ * or -1. */
+static int add_rows(engine *e, const step *st, int used, error *err)
 {
     session *s = st->session;
-    const router_program *program = s->program ? s->program : e->plain;
     while (used < e->max_rows && s->pending < st->n) {
+        const route_rule *rules = next_rules(e, s, st->tokens[s->pending], err);
+        if (!rules)
+            return -1;
         e->rows[used] = (forward_row){.token = st->tokens[s->pending],
                                       .position = session_length(s) + s->pending,
                                       .pages = kv_pages(s->timeline),
-                                      .rules = router_program_rules(program),
+                                      .rules = rules,
                                       .logits = logits_of(e, st, s->pending)};
         e->row_sessions[used++] = s;
         s->pending++;
@@ -224,7 +269,9 @@ static int run_steps(engine *e, step *steps, int count, error *err)
     int used = 0;
     for (int i = 0; i < count; i++) {
         while (steps[i].session->pending < steps[i].n) {
-            used = add_rows(e, &steps[i], used);
+            used = add_rows(e, &steps[i], used, err);
+            if (used < 0)
+                return -1;
             if (used < e->max_rows)
                 continue;
             if (run_batch(e, steps[0].session->kind, used, err))
@@ -241,6 +288,8 @@ int engine_advance(engine *e, step *steps, int count, error *err)
         return -1;
     for (int i = 0; i < count; i++) {
         steps[i].session->pending = 0;
+        if (catch_up(steps[i].session, err))
+            return -1;
         kv_prepare(steps[i].session->timeline, steps[i].n);
     }
     if (run_steps(e, steps, count, err))
@@ -248,6 +297,8 @@ int engine_advance(engine *e, step *steps, int count, error *err)
     for (int i = 0; i < count; i++) {
         session *s = steps[i].session;
         kv_commit(s->timeline, steps[i].tokens, steps[i].n, session_program_hash(s));
+        if (s->program && router_program_has_rules(s->program))
+            s->rules = s->rules_pending;
     }
     return 0;
 }
@@ -265,7 +316,16 @@ static int common_prefix(const session *s, const int *ids, int n, int acts_from)
     return i;
 }
 
-/* Reads tokens[from, to) in chunks, so that progress can be told and a cancel loses one chunk. */
+int session_reuse(session *s, const int *ids, int n, int acts_from)
+{
+    int keep = common_prefix(s, ids, n, acts_from);
+    if (keep == n)
+        keep = n - 1; /* its logits must be computed again */
+    session_rewind(s, keep);
+    return keep;
+}
+
+/* Reads ids[from, to) in chunks, so that progress can be told and a cancel loses one chunk. */
 static int read_chunks(session *s, const int *ids, int from, int to, int n, float *logits,
                        progress_fn *progress, void *user, error *err)
 {
@@ -291,10 +351,7 @@ int session_sync(session *s, const int *ids, int n, int acts_from, float *logits
     if (n > session_context(s))
         return error_set(err, ERROR_CONTEXT, "the text has %d tokens, the context holds %d", n,
                          session_context(s));
-    int keep = common_prefix(s, ids, n, acts_from);
-    if (keep == n)
-        keep = n - 1; /* its logits must be computed again */
-    session_rewind(s, keep);
+    int keep = session_reuse(s, ids, n, acts_from);
     int border = acts_from < keep ? keep : acts_from < n ? acts_from : n;
     const router_program *program = s->program;
     s->program = NULL;

@@ -91,6 +91,7 @@ typedef struct route_rule {
     const float *bias;      /* [experts] added for selection only, or NULL */
     const uint8_t *allowed; /* [experts] 1 = may run, or NULL = all; at least k are 1 */
     const uint8_t *named;   /* [experts] 1 = named by the program, or NULL */
+    const uint8_t *forced;  /* [experts] 1 = chosen first, or NULL; allowed ones, at most k - 1 */
 } route_rule;
 
 /* One batch row. Pointers are borrowed until backend_sync(). */

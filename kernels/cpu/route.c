@@ -101,6 +101,15 @@ static float selection_score(const row_view *v, int e)
     return v->rule->bias ? v->z[e] + v->rule->bias[e] : v->z[e];
 }
 
+/* Forced experts come before all others; otherwise the higher score does. */
+static bool comes_before(const row_view *v, int a, int b)
+{
+    const uint8_t *forced = v->rule->forced;
+    if (forced && forced[a] != forced[b])
+        return forced[a];
+    return selection_score(v, a) > selection_score(v, b);
+}
+
 /* Fills order with the allowed experts of the highest scores, at most `most` of them, by
  * insertion: an equal score never passes an earlier id. */
 static void rank_experts(row_view *v, int most)
@@ -109,9 +118,8 @@ static void rank_experts(row_view *v, int most)
     for (int e = 0; e < v->experts; e++) {
         if (!is_allowed(v->rule, e))
             continue;
-        float c = selection_score(v, e);
         int at = v->ranks < most ? v->ranks++ : most;
-        for (; at > 0 && c > selection_score(v, v->order[at - 1]); at--)
+        for (; at > 0 && comes_before(v, e, v->order[at - 1]); at--)
             if (at < most)
                 v->order[at] = v->order[at - 1];
         if (at < most)
@@ -162,12 +170,27 @@ static float banned_mass(const row_view *v)
     return banned / sum;
 }
 
+/* A forced expert speaks as loud as the loudest one chosen. */
+static void lift_forced(const row_view *v, int k, float *gates)
+{
+    float loudest = 0;
+    for (int i = 0; i < k; i++)
+        if (gates[i] > loudest)
+            loudest = gates[i];
+    for (int i = 0; i < k && v->rule->forced[v->order[i]]; i++)
+        gates[i] = loudest;
+}
+
 /* Steps 6 to 10 for the k chosen ranks. gates [k] */
 static void weigh(const row_view *v, int k, bool renormalise, float *gates)
 {
     const route_rule *rule = v->rule;
     for (int i = 0; i < k; i++)
-        gates[i] = i < rule->trained_k ? v->p[v->order[i]] : v->p[v->order[i]] * rule->tail_gain;
+        gates[i] = v->p[v->order[i]];
+    if (rule->forced)
+        lift_forced(v, k, gates);
+    for (int i = rule->trained_k; i < k; i++)
+        gates[i] *= rule->tail_gain;
     if (rule->adaptive_min > 0)
         for (int i = rule->adaptive_min; i < k; i++)
             if (gates[i] < rule->adaptive_ratio * gates[0])

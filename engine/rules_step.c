@@ -1,0 +1,246 @@
+/* rules_step.c - rules at work: which of them act on the token that is read now.
+ *
+ * A role begins where a message of that role is opened: the tokens with which the chat format does
+ * that are found by rendering two messages of different content and keeping what they share. So
+ * roles come from the timeline itself and need no side channel.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules_internal.h"
+
+enum { ROLES = 3 };
+
+struct rule_marks {
+    const tokenizer *tokenizer;
+    tokens opening[ROLES];  /* the last RULE_MARK_TOKENS tokens that open a role; empty = unknown */
+    int tag_ids[RULES_MAX]; /* special token of a tag's content, or -1 */
+};
+
+/* ---- marks ------------------------------------------------------------------------------------- */
+
+static int render_opening(const chat_format *chat, chat_role role, const char *text, tokens *out,
+                          error *err)
+{
+    chat_message m = {role, text, strlen(text)};
+    if (role == CHAT_ASSISTANT)
+        return chat_open_reply(chat, text[0] == 'a' && chat_can_think(chat), out, err);
+    return chat_append(chat, &m, out, err);
+}
+
+static int find_opening(const chat_format *chat, chat_role role, tokens *out, error *err)
+{
+    tokens a = {0}, b = {0};
+    int result =
+        render_opening(chat, role, "a", &a, err) || render_opening(chat, role, "1", &b, err) ? -1
+                                                                                             : 0;
+    size_t same = 0;
+    while (same < a.len && same < b.len && a.v[same] == b.v[same])
+        same++;
+    size_t from = same > RULE_MARK_TOKENS ? same - RULE_MARK_TOKENS : 0;
+    if (!result && same > from)
+        result = tokens_append(out, a.v + from, same - from, err);
+    tokens_release(&a);
+    tokens_release(&b);
+    return result;
+}
+
+rule_marks *rule_marks_open(const rule_list *list, const tokenizer *t, const chat_format *chat,
+                            error *err)
+{
+    rule_marks *m = calloc(1, sizeof *m);
+    if (!m) {
+        error_memory(err, "the rules");
+        return NULL;
+    }
+    m->tokenizer = t;
+    for (int i = 0; i < list->n; i++) {
+        const char *tag = list->v[i].tag;
+        int id = tag ? tokenizer_find(t, tag, strlen(tag)) : -1;
+        m->tag_ids[i] = id >= 0 && tokenizer_is_special(t, id) ? id : -1;
+    }
+    for (int role = 0; chat && role < ROLES; role++) {
+        error ignored; /* a format without system messages has no such role */
+        if (find_opening(chat, (chat_role)role, &m->opening[role], &ignored))
+            m->opening[role].len = 0;
+    }
+    return m;
+}
+
+void rule_marks_close(rule_marks *m)
+{
+    if (!m)
+        return;
+    for (int i = 0; i < ROLES; i++)
+        tokens_release(&m->opening[i]);
+    free(m);
+}
+
+/* ---- the state --------------------------------------------------------------------------------- */
+
+static void add_text(rule_state *s, const char *piece, size_t n)
+{
+    if (n > RULE_TEXT_BYTES) {
+        piece += n - RULE_TEXT_BYTES;
+        n = RULE_TEXT_BYTES;
+    }
+    size_t keep = s->text_len + n > RULE_TEXT_BYTES ? RULE_TEXT_BYTES - n : s->text_len;
+    memmove(s->text, s->text + s->text_len - keep, keep);
+    memcpy(s->text + keep, piece, n);
+    s->text_len = keep + n;
+}
+
+static bool ends_with(const rule_state *s, const tokens *mark)
+{
+    if (mark->len == 0 || (size_t)s->length < mark->len)
+        return false;
+    for (size_t i = 0; i < mark->len; i++) {
+        size_t at = ((size_t)s->length - mark->len + i) % RULE_MARK_TOKENS;
+        if (s->last[at] != mark->v[i])
+            return false;
+    }
+    return true;
+}
+
+/* A new user message begins a new turn: what acted to the end of the old one stops. */
+static void update_role(const rule_marks *m, rule_state *s)
+{
+    for (int role = 0; role < ROLES; role++) {
+        if (!ends_with(s, &m->opening[role]))
+            continue;
+        if (role + 1 != s->role && role == CHAT_USER)
+            for (int i = 0; i < RULES_MAX; i++)
+                s->left[i] = s->left[i] < 0 ? 0 : s->left[i];
+        s->role = role + 1;
+    }
+}
+
+/* ---- conditions -------------------------------------------------------------------------------- */
+
+static bool holds_token(const rule *r, int token)
+{
+    for (size_t i = 0; i < r->ids.len; i++)
+        if (r->ids.v[i] == token)
+            return true;
+    return false;
+}
+
+/* 1 = matches, 0 = not, -1 = a limit was hit. */
+static int matches_pattern(const rule_list *list, const rule *r, const rule_state *s, error *err)
+{
+    int code =
+        pcre2_match(r->pattern, (PCRE2_SPTR)s->text, s->text_len, 0, 0, r->match, list->limits);
+    if (code >= 0)
+        return 1;
+    if (code == PCRE2_ERROR_NOMATCH)
+        return 0;
+    char why[128];
+    pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
+    return error_set(err, ERROR_RUN, "rules[%d]: the pattern gave up: %s", (int)(r - list->v), why);
+}
+
+static int condition(const rule_list *list, const rule_marks *m, const rule *r, const rule_state *s,
+                     int token, bool new_text, error *err)
+{
+    size_t n;
+    switch (r->when) {
+    case WHEN_TOKEN:
+        return holds_token(r, token);
+    case WHEN_TAG:
+        n = strlen(r->tag);
+        return m->tag_ids[r - list->v] == token ||
+               (new_text && s->text_len >= n && memcmp(s->text + s->text_len - n, r->tag, n) == 0);
+    case WHEN_PATTERN:
+        return new_text ? matches_pattern(list, r, s, err) : 0;
+    default:
+        return s->role == r->role;
+    }
+}
+
+int rules_step(const rule_list *list, const rule_marks *m, rule_state *s, int token,
+               uint32_t *active, error *err)
+{
+    size_t n = 0;
+    const char *piece = tokenizer_piece(m->tokenizer, token, &n);
+    s->last[s->length % RULE_MARK_TOKENS] = token;
+    s->length++;
+    add_text(s, piece, n);
+    update_role(m, s);
+    *active = 0;
+    for (int i = 0; i < list->n; i++) {
+        int holds = condition(list, m, &list->v[i], s, token, n > 0, err);
+        if (holds < 0)
+            return -1;
+        if (holds)
+            s->left[i] = list->v[i].tokens_for;
+        if (s->left[i])
+            *active |= (uint32_t)1 << i;
+        if (s->left[i] > 0)
+            s->left[i]--;
+    }
+    return 0;
+}
+
+/* ---- effects ----------------------------------------------------------------------------------- */
+
+static void apply_rule(const rule *r, int experts, rule_effect *e)
+{
+    for (int i = 0; i < experts; i++) {
+        if ((r->ban && r->ban[i]) || (r->keep && !r->keep[i]))
+            e->allowed[i] = 0;
+        if (r->force && r->force[i])
+            e->forced[i] = 1;
+        if ((r->force && r->force[i]) || (r->keep && r->keep[i]))
+            e->named[i] = 1;
+    }
+    for (int i = 0; i < r->bias_count; i++) {
+        e->bias[r->bias[i].expert] += r->bias[i].bias;
+        e->named[r->bias[i].expert] = 1;
+    }
+    if (r->k)
+        e->k = r->k;
+}
+
+void rules_apply(const rule_list *list, uint32_t active, int layer, int experts,
+                 rule_effect *effect)
+{
+    for (int i = 0; i < list->n; i++)
+        if (active >> i & 1 && (list->v[i].all_layers || list->v[i].layers[layer]))
+            apply_rule(&list->v[i], experts, effect);
+}
+
+static int last_named(const uint8_t *set)
+{
+    for (int i = MODEL_MAX_EXPERTS - 1; set && i >= 0; i--)
+        if (set[i])
+            return i;
+    return -1;
+}
+
+static int check_rule(const rule *r, const model_config *model, error *err)
+{
+    int most = last_named(r->force), keep = last_named(r->keep), ban = last_named(r->ban);
+    most = keep > most ? keep : most;
+    most = ban > most ? ban : most;
+    for (int i = 0; i < r->bias_count; i++)
+        most = r->bias[i].expert > most ? r->bias[i].expert : most;
+    if (most >= model->experts)
+        return error_set(err, ERROR_LOAD, "expert %d: the model has experts 0 to %d", most,
+                         model->experts - 1);
+    if (r->k > model->experts)
+        return error_set(err, ERROR_LOAD, "do.k: %d, the model has %d experts", r->k,
+                         model->experts);
+    for (int i = model->layers; i < MODEL_MAX_LAYERS; i++)
+        if (r->layers[i])
+            return error_set(err, ERROR_LOAD, "layers: %d: the model has layers 0 to %d", i,
+                             model->layers - 1);
+    return 0;
+}
+
+int rules_check(const rule_list *list, const model_config *model, error *err)
+{
+    for (int i = 0; i < list->n; i++)
+        if (check_rule(&list->v[i], model, err))
+            return error_prefix(err, "rules[%d]: ", i);
+    return 0;
+}

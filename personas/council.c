@@ -1,0 +1,321 @@
+/* council.c - passes come together, are asked, and remember; council.h has the contract. */
+#include "council.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "council_state.h"
+
+double council_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+pass_rules council_rules(const council *c)
+{
+    return (pass_rules){.tokenizer = engine_tokenizer(c->engine),
+                        .chat = c->options.raw ? NULL : engine_chat(c->engine),
+                        .model = engine_config(c->engine),
+                        .options = &c->options};
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static int copy_stops(council *c, const council_options *o, error *err)
+{
+    c->stops = calloc((size_t)o->stop_count + 1, sizeof *c->stops);
+    if (!c->stops)
+        return error_memory(err, "the stop strings");
+    for (int i = 0; i < o->stop_count; i++)
+        if (!(c->stops[i] = strdup(o->stops[i])))
+            return error_memory(err, "the stop strings");
+    c->options.stops = (const char *const *)c->stops;
+    return 0;
+}
+
+/* Text needs a tokenizer, and turns need a chat format unless the text is merely continued. */
+static int check_text(engine *e, const council_options *o, error *err)
+{
+    const char *path = checkpoint_path(engine_checkpoint(e));
+    if (!engine_tokenizer(e))
+        return error_set(err, ERROR_LOAD, "%s: the model brings no tokenizer", path);
+    if (o->raw || engine_chat(e))
+        return 0;
+    const char *why = engine_chat_problem(e);
+    return error_set(err, ERROR_LOAD, "%s: %s", path,
+                     why[0] ? why
+                            : "no chat template; continue text with --raw, or name a format "
+                              "with --chat-format");
+}
+
+council *council_open(engine *e, const council_options *options, error *err)
+{
+    if (check_text(e, options, err))
+        return NULL;
+    const model_config *m = engine_config(e);
+    council *c = calloc(1, sizeof *c);
+    if (!c) {
+        error_memory(err, "a council");
+        return NULL;
+    }
+    c->engine = e;
+    c->options = *options;
+    c->step_number = 1; /* 0 in `seen` means never */
+    size_t cells = (size_t)m->layers * (size_t)(m->experts ? m->experts : 1);
+    c->seen = calloc(cells, sizeof *c->seen);
+    if (!c->seen)
+        error_memory(err, "a council");
+    if (!c->seen || copy_stops(c, options, err)) {
+        council_close(c);
+        return NULL;
+    }
+    return c;
+}
+
+void council_close(council *c)
+{
+    if (!c)
+        return;
+    session_close(c->scorer);
+    for (int i = 0; i < c->count; i++) {
+        pass_release(&c->passes[i]);
+        tokens_release(&c->queued[i]);
+    }
+    for (int i = 0; c->stops && c->stops[i]; i++)
+        free(c->stops[i]);
+    free(c->stops);
+    free(c->passes);
+    free(c->steps);
+    free(c->fed);
+    free(c->speakers);
+    free(c->queued);
+    free(c->seen);
+    free(c);
+}
+
+/* One growing array; NULL leaves the old one. */
+static void *grown(void *old, int cap, size_t each, error *err)
+{
+    void *v = realloc(old, (size_t)cap * each);
+    if (!v)
+        error_memory(err, "a council");
+    return v;
+}
+
+static int grow(council *c, error *err)
+{
+    if (c->count < c->cap)
+        return 0;
+    int cap = c->cap ? 2 * c->cap : 4;
+    void *v;
+    if (!(v = grown(c->passes, cap, sizeof *c->passes, err)))
+        return -1;
+    c->passes = v;
+    if (!(v = grown(c->steps, cap, sizeof *c->steps, err)))
+        return -1;
+    c->steps = v;
+    if (!(v = grown(c->fed, cap, sizeof *c->fed, err)))
+        return -1;
+    c->fed = v;
+    if (!(v = grown(c->speakers, cap, sizeof *c->speakers, err)))
+        return -1;
+    c->speakers = v;
+    if (!(v = grown(c->queued, cap, sizeof *c->queued, err)))
+        return -1;
+    c->queued = v;
+    c->cap = cap;
+    return 0;
+}
+
+int council_add(council *c, const pass_options *wanted, error *err)
+{
+    for (int i = 0; i < c->count; i++)
+        if (strcmp(c->passes[i].name, wanted->name) == 0)
+            return error_set(err, ERROR_USAGE, "two passes are named %s", wanted->name);
+    if (grow(c, err))
+        return -1;
+    pass *p = &c->passes[c->count];
+    if (pass_open(p, c->engine, &c->options, wanted, err)) {
+        pass_release(p);
+        return -1;
+    }
+    c->queued[c->count] = (tokens){0};
+    return c->count++;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------ */
+
+static void forget_prompt(council *c)
+{
+    for (int i = 0; i < c->count; i++)
+        if (c->passes[i].remark_count)
+            pass_forget(&c->passes[i], c->passes[i].remark_count - 1);
+}
+
+static int check_room(const council *c, error *err)
+{
+    for (int i = 0; i < c->count; i++) {
+        size_t n = c->passes[i].prompt.len;
+        if (n + 1 > (size_t)c->options.context)
+            return error_set(err, ERROR_CONTEXT,
+                             "%s: the prompt has %zu tokens and an answer needs at least one more; "
+                             "the context holds %d",
+                             c->passes[i].name, n, c->options.context);
+    }
+    return 0;
+}
+
+/* auto: exact while it costs little. */
+static bool choose_shared(const council *c)
+{
+    enum { LONG_PROMPT = 256 };
+    if (c->options.prefill != PREFILL_AUTO)
+        return c->options.prefill == PREFILL_SHARED;
+    size_t longest = 0;
+    for (int i = 0; i < c->count; i++)
+        if (c->passes[i].prompt.len > longest)
+            longest = c->passes[i].prompt.len;
+    return c->count > 1 && longest >= LONG_PROMPT;
+}
+
+static int prepare_turn(council *c, error *err)
+{
+    if (council_build_prompts(c, c->options.prefill == PREFILL_SHARED, err))
+        return -1;
+    bool shared = choose_shared(c);
+    if (shared && c->options.prefill == PREFILL_AUTO && council_build_prompts(c, true, err))
+        return -1;
+    c->timings = (council_timings){.shared_prefill = shared};
+    return check_room(c, err);
+}
+
+static void end_failed(council *c)
+{
+    pass_rules r = council_rules(c);
+    for (int i = 0; i < c->count; i++)
+        if (c->passes[i].failed)
+            (void)pass_end(&c->passes[i], &r, STOP_ERROR, 0, NULL);
+}
+
+static bool all_failed(const council *c)
+{
+    for (int i = 0; i < c->count; i++)
+        if (!c->passes[i].failed)
+            return false;
+    return true;
+}
+
+int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
+                     error *err)
+{
+    if (c->count == 0)
+        return error_set(err, ERROR_USAGE, "a council without passes");
+    for (int i = 0; i < c->count; i++) {
+        if (pass_remember(&c->passes[i], CHAT_USER, prompts[i].text, prompts[i].len, err)) {
+            while (i-- > 0)
+                pass_forget(&c->passes[i], c->passes[i].remark_count - 1);
+            return -1;
+        }
+    }
+    c->events = events;
+    if (prepare_turn(c, err)) {
+        forget_prompt(c);
+        return -1;
+    }
+    double start = council_clock();
+    if (council_prefill(c, err)) {
+        forget_prompt(c);
+        return -1;
+    }
+    c->timings.prefill = council_clock() - start;
+    if (all_failed(c)) {
+        *err = c->passes[0].answer.failure;
+        forget_prompt(c);
+        return -1;
+    }
+    start = council_clock();
+    int result = council_speak(c, err);
+    c->timings.decode = council_clock() - start;
+    end_failed(c);
+    return result;
+}
+
+int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
+                error *err)
+{
+    size_t n = (size_t)(c->count ? c->count : 1);
+    chat_message *prompts = calloc(n, sizeof *prompts);
+    if (!prompts)
+        return error_memory(err, "a prompt");
+    for (size_t i = 0; i < n; i++)
+        prompts[i] = (chat_message){CHAT_USER, prompt, len};
+    int result = council_ask_each(c, prompts, events, err);
+    free(prompts);
+    return result;
+}
+
+/* ---- looking and remembering ------------------------------------------------------------------- */
+
+int council_passes(const council *c)
+{
+    return c->count;
+}
+
+engine *council_engine(const council *c)
+{
+    return c->engine;
+}
+
+const council_options *council_settings(const council *c)
+{
+    return &c->options;
+}
+
+const answer *council_answer(const council *c, int i)
+{
+    return &c->passes[i].answer;
+}
+
+const council_timings *council_times(const council *c)
+{
+    return &c->timings;
+}
+
+size_t council_turns(const council *c, int i)
+{
+    return c->passes[i].remark_count;
+}
+
+const chat_message *council_turn(const council *c, int i, size_t at)
+{
+    return &c->passes[i].view[at];
+}
+
+int council_remember(council *c, int i, const char *text, size_t len, error *err)
+{
+    pass *p = &c->passes[i];
+    if (p->remark_count == 0 || p->remarks[p->remark_count - 1].role != CHAT_ASSISTANT)
+        return error_set(err, ERROR_USAGE, "%s has not answered yet", p->name);
+    pass_forget(p, p->remark_count - 1);
+    return pass_remember(p, CHAT_ASSISTANT, text, len, err);
+}
+
+void council_forget_turn(council *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        pass *p = &c->passes[i];
+        size_t keep = p->remark_count;
+        while (keep > 0 && p->remarks[keep - 1].role == CHAT_ASSISTANT)
+            keep--;
+        pass_forget(p, keep ? keep - 1 : 0);
+    }
+}
+
+void council_forget(council *c)
+{
+    for (int i = 0; i < c->count; i++)
+        pass_forget(&c->passes[i], 0);
+}

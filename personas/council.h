@@ -1,0 +1,132 @@
+/* council.h - several passes of one prompt, advanced in lockstep.
+ *
+ * A council holds the passes: each has a name, an instruction or none, a router program or none,
+ * sampling, and its own conversation and session. council_ask() gives one prompt to all of them:
+ * their prompts are read, then every pass that still speaks gains one token per step, all in one
+ * batch (one sweep of the shared weights, each distinct expert visited once). A pass that finishes
+ * leaves the batch. Its bytes are those it would have written alone: sampling is keyed by
+ * (seed, name, position), and a row's numbers do not depend on its company.
+ *
+ * One failed pass does not hide the others: its answer says "error" and why. The caller's cancel
+ * flag (engine_options) ends all passes; what they wrote is kept and marked "interrupted".
+ *
+ * Knows no terminal and no files; events are told by callback while the council works.
+ */
+#ifndef PERSONAS_COUNCIL_H
+#define PERSONAS_COUNCIL_H
+
+#include "../engine/engine.h"
+#include "../engine/sampler.h"
+
+typedef struct council council;
+
+typedef enum prefill_mode {
+    PREFILL_AUTO,   /* own below 256 prompt tokens, else shared */
+    PREFILL_OWN,    /* exact: the program acts from the first token on */
+    PREFILL_SHARED, /* the conversation is read once without a program and forked; programs act from
+                       the pass's own instruction or the first generated token on */
+} prefill_mode;
+
+typedef enum pass_stop {
+    STOP_END,         /* it ended itself, or a stop string was met */
+    STOP_LENGTH,      /* max_tokens, or the context is full */
+    STOP_LOOP,        /* a cycle of at most 20 tokens, four times */
+    STOP_INTERRUPTED, /* cancelled */
+    STOP_ERROR,
+} pass_stop;
+const char *pass_stop_name(pass_stop s); /* "end", "length", "loop", "interrupted", "error" */
+
+typedef struct council_options {
+    int context; /* positions per pass */
+    dtype kv;
+    prefill_mode prefill;
+    int max_tokens;           /* per answer */
+    const char *const *stops; /* stop strings: an answer ends before the first of them */
+    int stop_count;
+    int think; /* 0 = no thinking; N = at most N tokens of thought; -1 = unlimited */
+    bool raw;  /* no chat format: the prompt is continued */
+} council_options;
+
+typedef struct pass_options {
+    const char *name;              /* copied */
+    const char *instruction;       /* copied; NULL = none */
+    const router_program *program; /* borrowed; NULL = none */
+    sampling sampling;
+} pass_options;
+
+/* What one pass answered; borrowed from the council until the next ask. */
+typedef struct answer {
+    const char *name;
+    const char *text; /* NUL-terminated; may hold broken UTF-8 when cut */
+    size_t len;
+    const int *tokens; /* generated ids, the end token included when it came */
+    size_t token_count;
+    size_t thought; /* bytes at the start of text that are thinking, marks included */
+    int prompt_tokens;
+    pass_stop stop;
+    error failure; /* with STOP_ERROR */
+    uint64_t seed;
+    double seconds, tokens_per_second; /* of decoding */
+    const int *allowed; /* [layers] experts its program allows; 0 = a layer without experts */
+    const int *used;    /* [layers] distinct experts it used while answering */
+    double banned_mass; /* mean over tokens and layers */
+} answer;
+
+typedef struct council_timings {
+    double prefill, decode;        /* seconds */
+    double union_experts_per_step; /* mean distinct experts a layer's batch touched in a step */
+    double picks_per_step;         /* mean experts called, counted with repetition */
+    bool shared_prefill;           /* which way the prompt was read */
+} council_timings;
+
+typedef struct council_events {
+    void *user;
+    /* Prompt tokens read so far, over all passes. */
+    void (*prefill)(void *user, int done, int total);
+    /* Bytes that token adds to pass i's text (whole UTF-8 characters); thinking = part of a thought. */
+    void (*token)(void *user, int pass, const char *bytes, size_t len, bool thinking);
+    /* Pass i has finished. */
+    void (*answer)(void *user, int pass, const answer *a);
+} council_events;
+
+council *council_open(engine *e, const council_options *options, error *err);
+void council_close(council *c); /* NULL ok */
+
+/* Adds a pass; returns its index, or -1. Names are distinct. */
+int council_add(council *c, const pass_options *pass, error *err);
+int council_passes(const council *c);
+engine *council_engine(const council *c);
+const council_options *council_settings(const council *c);
+
+/* Gives the prompt to all passes. 0 when at least one pass answered (look at each stop); -1 when
+ * none could begin: too long (ERROR_CONTEXT, with both token counts, nothing changed), no chat
+ * format (ERROR_LOAD). Afterwards each pass's conversation holds the prompt and its own answer. */
+int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
+                error *err);
+
+/* The same with a prompt for each pass: prompts [council_passes()], roles ignored. */
+int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
+                     error *err);
+
+const answer *council_answer(const council *c, int pass);
+const council_timings *council_times(const council *c);
+
+/* The conversation of a pass, for callers that decide what it remembers. */
+size_t council_turns(const council *c, int pass);
+const chat_message *council_turn(const council *c, int pass, size_t i);
+/* Replaces the last reply in what a pass remembers ("merged" and "picked" contexts). */
+int council_remember(council *c, int pass, const char *text, size_t len, error *err);
+/* Forgets the last prompt and reply of every pass (undo), or everything. */
+void council_forget_turn(council *c);
+void council_forget(council *c);
+
+/* Mean log-likelihood per token (nats) of `text` as pass's answer to the last prompt, under its own
+ * program and instruction, teacher-forced; the session is left as it was. *prompt_nll (may be NULL)
+ * is the mean negative log-likelihood of the prompt's own tokens. */
+int council_score(council *c, int pass, const char *text, size_t len, double *loglik,
+                  double *prompt_nll, error *err);
+
+/* Monotonic seconds, for the figures. */
+double council_clock(void);
+
+#endif

@@ -1,0 +1,352 @@
+/* council_run.c - one turn: prompts are built and read, then all passes speak in lockstep. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "council_state.h"
+
+/* ---- prompts ----------------------------------------------------------------------------------- */
+
+static int build_raw(const council *c, pass *p, error *err)
+{
+    const tokenizer *t = engine_tokenizer(c->engine);
+    if (tokenizer_adds_bos(t) && tokenizer_bos(t) >= 0 &&
+        tokens_push(&p->prompt, tokenizer_bos(t), err))
+        return -1;
+    for (size_t i = 0; i < p->remark_count; i++)
+        if (tokenizer_encode(t, p->remarks[i].text, p->remarks[i].len, &p->prompt, NULL, err))
+            return -1;
+    return p->prompt.len ? 0 : error_set(err, ERROR_USAGE, "the prompt is empty");
+}
+
+/* With a shared prefill the instruction follows the prompt, so that what stands before it is the
+ * same for all passes and can be read once. */
+static int with_instruction(const pass *p, buf *joined, chat_message *last, error *err)
+{
+    if (buf_add(joined, last->text, last->len, err) || buf_text(joined, "\n\n", err) ||
+        buf_text(joined, p->instruction, err))
+        return -1;
+    last->text = joined->v;
+    last->len = joined->len;
+    return 0;
+}
+
+static int render(const council *c, pass *p, chat_message *messages, size_t n, error *err)
+{
+    const chat_format *f = engine_chat(c->engine);
+    bool think = c->options.think != 0 && chat_can_think(f);
+    return chat_render(f, messages, n, true, think, &p->prompt, err);
+}
+
+static int build_chat(const council *c, pass *p, bool shared, error *err)
+{
+    size_t lead = p->instruction && !shared ? 1 : 0, n = p->remark_count + lead;
+    chat_message *list = calloc(n, sizeof *list);
+    if (!list)
+        return error_memory(err, "a prompt");
+    if (lead)
+        list[0] = (chat_message){CHAT_SYSTEM, p->instruction, strlen(p->instruction)};
+    memcpy(list + lead, p->view, p->remark_count * sizeof *list);
+    buf joined = {0};
+    int result = 0;
+    if (p->instruction && shared)
+        result = with_instruction(p, &joined, &list[n - 1], err);
+    if (!result)
+        result = render(c, p, list, n, err);
+    buf_release(&joined);
+    free(list);
+    return result;
+}
+
+int council_build_prompts(council *c, bool shared, error *err)
+{
+    for (int i = 0; i < c->count; i++) {
+        pass *p = &c->passes[i];
+        p->prompt.len = 0;
+        if (c->options.raw ? build_raw(c, p, err) : build_chat(c, p, shared, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- reading the prompts ----------------------------------------------------------------------- */
+
+/* Tokens that all prompts begin with. Unless the prompts are equal, each keeps at least its last
+ * token for itself: that one is read under the pass's program and gives its first logits. */
+static int common_prefix(const council *c, bool *equal)
+{
+    const tokens *a = &c->passes[0].prompt;
+    size_t n = a->len, shortest = a->len;
+    *equal = true;
+    for (int i = 1; i < c->count; i++) {
+        const tokens *b = &c->passes[i].prompt;
+        size_t same = 0;
+        while (same < n && same < b->len && a->v[same] == b->v[same])
+            same++;
+        *equal = *equal && same == a->len && same == b->len;
+        shortest = b->len < shortest ? b->len : shortest;
+        n = same;
+    }
+    return (int)(*equal || n < shortest ? n : shortest - 1);
+}
+
+/* The common beginning is read once, without a program, and shared. A pass that already holds it
+ * keeps its own pages. */
+static int read_common(council *c, error *err)
+{
+    bool equal;
+    int shared = common_prefix(c, &equal);
+    pass *first = &c->passes[0];
+    int n = (int)first->prompt.len;
+    if (equal || session_reuse(first->session, first->prompt.v, n, shared) < shared)
+        if (session_sync(first->session, first->prompt.v, shared, shared,
+                         equal ? first->logits : NULL, NULL, NULL, err))
+            return -1;
+    size_t bytes = (size_t)engine_config(c->engine)->vocabulary * sizeof(float);
+    for (int i = 1; i < c->count; i++) {
+        pass *p = &c->passes[i];
+        n = (int)p->prompt.len;
+        if (equal || session_reuse(p->session, p->prompt.v, n, shared) < shared)
+            if (session_share(p->session, first->session, shared, err))
+                return -1;
+        if (equal)
+            memcpy(p->logits, first->logits, bytes);
+    }
+    return 0;
+}
+
+static void fail_pass(pass *p, const error *why)
+{
+    p->failed = true;
+    p->active = false;
+    p->answer.failure = *why;
+}
+
+/* Takes as much of each prompt as gives every pass an equal part of one batch. */
+static int gather_chunks(council *c, int *left)
+{
+    int part = engine_max_rows(c->engine) / c->count, n = 0;
+    if (part < 1)
+        part = 1;
+    *left = 0;
+    for (int i = 0; i < c->count; i++) {
+        pass *p = &c->passes[i];
+        int have = session_length(p->session), rest = (int)p->prompt.len - have;
+        if (p->failed || rest <= 0)
+            continue;
+        int m = rest < part ? rest : part;
+        bool last = m == rest;
+        c->speakers[n] = i;
+        c->steps[n++] = (step){p->session, p->prompt.v + have, m, last ? LOGITS_LAST : LOGITS_NONE,
+                               last ? p->logits : NULL};
+        *left += rest - m;
+    }
+    return n;
+}
+
+/* Advances the gathered steps. When the batch fails, each goes alone, so that only the pass with the
+ * fault drops out. -1 only when cancelled. */
+static int advance(council *c, int n, error *err)
+{
+    error why = {0};
+    if (engine_advance(c->engine, c->steps, n, &why) == 0)
+        return 0;
+    for (int i = 0; i < n && why.code != ERROR_CANCELLED; i++)
+        if (engine_advance(c->engine, &c->steps[i], 1, &why) && why.code != ERROR_CANCELLED)
+            fail_pass(&c->passes[c->speakers[i]], &why);
+    if (why.code != ERROR_CANCELLED)
+        return 0;
+    if (err)
+        *err = why;
+    return -1;
+}
+
+int council_prefill(council *c, error *err)
+{
+    bool thought =
+        !c->options.raw && c->options.think != 0 && chat_can_think(engine_chat(c->engine));
+    int total = 0, left = 0;
+    for (int i = 0; i < c->count; i++) {
+        pass_begin(&c->passes[i], thought);
+        c->queued[i].len = 0;
+        total += (int)c->passes[i].prompt.len;
+    }
+    if (c->timings.shared_prefill && read_common(c, err))
+        return -1;
+    for (int i = 0; i < c->count && !c->timings.shared_prefill; i++) {
+        const tokens *t = &c->passes[i].prompt;
+        (void)session_reuse(c->passes[i].session, t->v, (int)t->len, 0);
+    }
+    for (int n; (n = gather_chunks(c, &left)) > 0;) {
+        if (advance(c, n, err))
+            return -1;
+        if (c->events && c->events->prefill)
+            c->events->prefill(c->events->user, total - left, total);
+    }
+    return 0;
+}
+
+/* ---- the figures of the router ----------------------------------------------------------------- */
+
+static pass *pass_of(council *c, const session *s)
+{
+    for (int i = 0; i < c->count; i++)
+        if (c->passes[i].session == s)
+            return &c->passes[i];
+    return NULL;
+}
+
+static void watch(void *user, const session *s, const route_trace *t)
+{
+    council *c = user;
+    pass *p = pass_of(c, s);
+    size_t base = (size_t)t->layer * (size_t)engine_config(c->engine)->experts;
+    if (!p)
+        return;
+    for (int i = 0; i < t->slots; i++) {
+        if (t->ids[i] < 0)
+            continue;
+        size_t at = base + (size_t)t->ids[i];
+        p->touched[at] = 1;
+        c->pick_sum++;
+        if (c->seen[at] != c->step_number)
+            c->union_sum++;
+        c->seen[at] = c->step_number;
+    }
+    p->banned_sum += (double)t->banned;
+    p->banned_count++;
+}
+
+static void begin_figures(council *c)
+{
+    const model_config *m = engine_config(c->engine);
+    size_t cells = (size_t)m->layers * (size_t)(m->experts ? m->experts : 1);
+    for (int i = 0; i < c->count; i++)
+        memset(c->passes[i].touched, 0, cells);
+    c->union_sum = c->pick_sum = 0;
+    c->union_count = 0;
+}
+
+static void count_step(council *c)
+{
+    const model_config *m = engine_config(c->engine);
+    for (int i = 0; i < m->layers; i++)
+        c->union_count += m->moe_layer[i];
+    c->step_number++;
+}
+
+/* ---- speaking ---------------------------------------------------------------------------------- */
+
+static void tell(council *c, int i, bool all)
+{
+    pass *p = &c->passes[i];
+    pass_rules r = council_rules(c);
+    size_t sure = pass_sure(p, &r, all);
+    while (p->shown < sure) {
+        bool thinking = p->shown < p->thought;
+        size_t end = thinking && p->thought < sure ? p->thought : sure;
+        if (c->events && c->events->token)
+            c->events->token(c->events->user, i, p->text.v + p->shown, end - p->shown, thinking);
+        p->shown = end;
+    }
+}
+
+static void finish(council *c, int i, double start)
+{
+    pass *p = &c->passes[i];
+    pass_rules r = council_rules(c);
+    error why = {0};
+    tell(c, i, true);
+    if (pass_end(p, &r, p->failed ? STOP_ERROR : p->answer.stop, council_clock() - start, &why))
+        p->answer.failure = why;
+    if (c->events && c->events->answer)
+        c->events->answer(c->events->user, i, &p->answer);
+}
+
+/* A thought that has used up its tokens is closed: the closing tokens are queued as if drawn. */
+static int close_thought(council *c, int i, error *err)
+{
+    pass *p = &c->passes[i];
+    if (!p->thinking || c->options.think < 0 || p->thought_tokens < (size_t)c->options.think ||
+        c->queued[i].len)
+        return 0;
+    return chat_close_thought(engine_chat(c->engine), &c->queued[i], err);
+}
+
+/* The next token of pass i: a queued one, or a draw. */
+static int next_token(council *c, int i, int *id, error *err)
+{
+    pass *p = &c->passes[i];
+    if (close_thought(c, i, err))
+        return -1;
+    if (c->queued[i].len) {
+        *id = c->queued[i].v[0];
+        c->queued[i].len--;
+        memmove(c->queued[i].v, c->queued[i].v + 1, c->queued[i].len * sizeof(int));
+        return 0;
+    }
+    return sampler_pick(p->sampler, p->logits, p->out.v, p->out.len,
+                        (uint64_t)session_length(p->session), NULL, id, err);
+}
+
+/* Draws for every active pass. Those that go on are put into the next batch; the others finish. */
+static int draw_all(council *c, double start)
+{
+    pass_rules r = council_rules(c);
+    int n = 0;
+    for (int i = 0; i < c->count; i++) {
+        pass *p = &c->passes[i];
+        if (!p->active)
+            continue;
+        error why = {0};
+        int id = 0;
+        if (next_token(c, i, &id, &why) || pass_take(p, &r, id, &why))
+            fail_pass(p, &why);
+        if (p->active && session_length(p->session) >= session_context(p->session)) {
+            p->active = false;
+            p->answer.stop = STOP_LENGTH;
+        }
+        if (!p->active) {
+            finish(c, i, start);
+            continue;
+        }
+        tell(c, i, false);
+        c->fed[n] = id;
+        c->speakers[n] = i;
+        c->steps[n] = (step){p->session, &c->fed[n], 1, LOGITS_LAST, p->logits};
+        n++;
+    }
+    return n;
+}
+
+static void interrupt_all(council *c, double start)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (!c->passes[i].active)
+            continue;
+        c->passes[i].answer.stop = STOP_INTERRUPTED;
+        finish(c, i, start);
+    }
+}
+
+int council_speak(council *c, error *err)
+{
+    double start = council_clock();
+    begin_figures(c);
+    engine_trace(c->engine, watch, c);
+    for (int n; (n = draw_all(c, start)) > 0;) {
+        if (advance(c, n, err)) {
+            interrupt_all(c, start);
+            break;
+        }
+        count_step(c);
+        for (int i = 0; i < n; i++)
+            if (c->passes[c->speakers[i]].failed)
+                finish(c, c->speakers[i], start);
+    }
+    engine_trace(c->engine, NULL, NULL);
+    if (c->union_count) {
+        c->timings.union_experts_per_step = c->union_sum / (double)c->union_count;
+        c->timings.picks_per_step = c->pick_sum / (double)c->union_count;
+    }
+    return 0;
+}

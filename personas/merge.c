@@ -1,0 +1,167 @@
+/* merge.c - choosing and running a merge; merge.h says what each one does. */
+#include "merge.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../engine/buf.h"
+#include "merge_state.h"
+
+static const char *const NAMES[] = {"auto", "none", "vote", "synth", "debate", "blend"};
+
+const char *merge_name(merge_method m)
+{
+    return NAMES[m];
+}
+
+int merge_parse(const char *text, merge_method *method, int *rounds, error *err)
+{
+    *rounds = 1;
+    for (int i = 0; i < (int)(sizeof NAMES / sizeof *NAMES); i++) {
+        size_t n = strlen(NAMES[i]);
+        if (strncmp(text, NAMES[i], n) != 0)
+            continue;
+        *method = (merge_method)i;
+        if (text[n] == '\0')
+            return 0;
+        if (*method == MERGE_DEBATE && text[n] == ':' && text[n + 1] >= '1' && text[n + 1] <= '9' &&
+            text[n + 2] == '\0') {
+            *rounds = text[n + 1] - '0';
+            return 0;
+        }
+    }
+    return error_set(err, ERROR_USAGE,
+                     "merge \"%.40s\": must be auto, synth, vote, debate[:1-9], blend or none",
+                     text);
+}
+
+/* ---- what the merges share --------------------------------------------------------------------- */
+
+ballot *merge_ballots(const council *c, error *err)
+{
+    int n = council_passes(c);
+    ballot *b = calloc((size_t)n, sizeof *b);
+    if (!b) {
+        error_memory(err, "a merge");
+        return NULL;
+    }
+    for (int i = 0; i < n; i++) {
+        const answer *a = council_answer(c, i);
+        b[i].text = a->text + a->thought;
+        b[i].len = a->len - a->thought;
+        b[i].barred = a->stop == STOP_LOOP || a->stop == STOP_ERROR || b[i].len == 0;
+    }
+    return b;
+}
+
+int merge_set_text(merge_result *out, const char *text, size_t len, error *err)
+{
+    char *copy = malloc(len + 1);
+    if (!copy)
+        return error_memory(err, "a merge");
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    free(out->text);
+    out->text = copy;
+    out->len = len;
+    return 0;
+}
+
+int merge_set_note(merge_result *out, error *err, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    free(out->note);
+    out->note = strdup(text);
+    return out->note ? 0 : error_memory(err, "a merge");
+}
+
+void merge_weights(double *nll, int n)
+{
+    double least = nll[0], sum = 0;
+    for (int i = 1; i < n; i++)
+        least = fmin(least, nll[i]);
+    for (int i = 0; i < n; i++)
+        sum += nll[i] = exp(least - nll[i]);
+    for (int i = 0; i < n; i++)
+        nll[i] /= sum;
+}
+
+/* ---- auto -------------------------------------------------------------------------------------- */
+
+/* Elements of all tensors: near enough to the number of parameters for a rule of thumb. */
+static double parameters(const engine *e)
+{
+    const checkpoint *file = engine_checkpoint(e);
+    double total = 0;
+    for (int i = 0; i < checkpoint_count(file); i++) {
+        checkpoint_tensor t;
+        checkpoint_at(file, i, &t);
+        double elements = 1;
+        for (int d = 0; d < t.dims; d++)
+            elements *= (double)t.shape[d];
+        total += elements;
+    }
+    return total;
+}
+
+/* A small model writes no good synthesis, and likelihoods cost one reading; raw text has no chair. */
+static merge_method choose(const council *c)
+{
+    static const double SMALL = 1e9;
+    if (council_settings(c)->raw || parameters(council_engine(c)) < SMALL)
+        return MERGE_VOTE;
+    return MERGE_SYNTH;
+}
+
+/* ---- public ------------------------------------------------------------------------------------ */
+
+static int run_vote(council *c, merge_result *out, error *err)
+{
+    ballot *ballots = merge_ballots(c, err);
+    int result = ballots ? merge_vote(c, ballots, out, err) : -1;
+    free(ballots);
+    return result;
+}
+
+int merge_run(council *c, const merge_options *options, merge_result *out,
+              const council_events *events, error *err)
+{
+    merge_method m = options->method == MERGE_AUTO ? choose(c) : options->method;
+    *out = (merge_result){.method = m, .winner = -1, .passes = council_passes(c)};
+    double start = council_clock();
+    int result = 0;
+    if (m == MERGE_VOTE)
+        result = run_vote(c, out, err);
+    else if (m == MERGE_SYNTH)
+        result = merge_synth(c, options, out, events, err);
+    else if (m == MERGE_DEBATE)
+        result = merge_debate(c, options, out, events, err);
+    else if (m == MERGE_BLEND)
+        result = merge_blend(c, options, out, events, err);
+    out->seconds = council_clock() - start;
+    if (result)
+        merge_release(out);
+    return result;
+}
+
+void merge_release(merge_result *r)
+{
+    for (int i = 0; r->revised && i < r->passes; i++)
+        free(r->revised[i]);
+    free(r->revised);
+    free(r->by);
+    free(r->text);
+    tokens_release(&r->ids);
+    free(r->scores);
+    free(r->shares);
+    free(r->divergence);
+    free(r->note);
+    *r = (merge_result){.winner = -1};
+}

@@ -1,0 +1,32 @@
+/* merge_state.h - the merges behind merge.h, one file each. */
+#ifndef PERSONAS_MERGE_STATE_H
+#define PERSONAS_MERGE_STATE_H
+
+#include "merge.h"
+
+/* The answers to be judged: text without its thought. */
+typedef struct ballot {
+    const char *text;
+    size_t len;
+    bool barred; /* looping, empty or failed: cannot win */
+} ballot;
+
+/* Fills out->scores, shares, winner, by, text, tie, note from the council's present passes. */
+int merge_vote(council *c, const ballot *ballots, merge_result *out, error *err);
+int merge_synth(council *c, const merge_options *options, merge_result *out,
+                const council_events *events, error *err);
+int merge_debate(council *c, const merge_options *options, merge_result *out,
+                 const council_events *events, error *err);
+int merge_blend(council *c, const merge_options *options, merge_result *out,
+                const council_events *events, error *err);
+
+/* The ballots of the council's last answers; caller frees. */
+ballot *merge_ballots(const council *c, error *err);
+/* Sets out->text to a copy. */
+int merge_set_text(merge_result *out, const char *text, size_t len, error *err);
+int merge_set_note(merge_result *out, error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* softmax(-nll) in place: how much each pass is worth by how well it predicts the prompt. */
+void merge_weights(double *nll, int n);
+
+#endif

@@ -1,0 +1,311 @@
+/* pass.c - see pass.h. */
+#include "pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../engine/utf8.h"
+
+enum { LOOP_LONGEST = 20, LOOP_TIMES = 4 };
+
+const char *pass_stop_name(pass_stop s)
+{
+    static const char *const names[] = {"end", "length", "loop", "interrupted", "error"};
+    return names[s];
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static char *copy_text(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+static int open_figures(pass *p, const model_config *model, error *err)
+{
+    size_t layers = (size_t)model->layers;
+    size_t experts = (size_t)(model->experts ? model->experts : 1);
+    p->touched = calloc(layers * experts, 1);
+    p->used = calloc(layers, sizeof(int));
+    p->allowed = calloc(layers, sizeof(int));
+    if (!p->touched || !p->used || !p->allowed)
+        return error_memory(err, "a pass");
+    for (int i = 0; i < model->layers; i++)
+        if (model->moe_layer[i])
+            p->allowed[i] = p->program ? router_program_allowed(p->program, i) : model->experts;
+    return 0;
+}
+
+int pass_open(pass *p, engine *e, const council_options *options, const pass_options *wanted,
+              error *err)
+{
+    const model_config *model = engine_config(e);
+    const tokenizer *t = engine_tokenizer(e);
+    *p = (pass){.program = wanted->program, .sampling = wanted->sampling};
+    p->name = copy_text(wanted->name);
+    p->instruction = copy_text(wanted->instruction);
+    p->logits = malloc((size_t)model->vocabulary * sizeof(float));
+    if (!p->name || (wanted->instruction && !p->instruction) || !p->logits)
+        return error_memory(err, "a pass");
+    int candidates =
+        tokenizer_count(t) < model->vocabulary ? tokenizer_count(t) : model->vocabulary;
+    p->sampler = sampler_open(&wanted->sampling, wanted->name, candidates, err);
+    if (!p->sampler || open_figures(p, model, err))
+        return -1;
+    p->session = session_open(e, options->context, options->kv, err);
+    return p->session ? session_set_program(p->session, wanted->program, err) : -1;
+}
+
+void pass_release(pass *p)
+{
+    pass_forget(p, 0);
+    free(p->remarks);
+    free(p->view);
+    session_close(p->session);
+    sampler_close(p->sampler);
+    tokens_release(&p->prompt);
+    tokens_release(&p->out);
+    buf_release(&p->text);
+    free(p->name);
+    free(p->instruction);
+    free(p->logits);
+    free(p->touched);
+    free(p->used);
+    free(p->allowed);
+    *p = (pass){0};
+}
+
+/* ---- conversation ------------------------------------------------------------------------------ */
+
+static int grow_remarks(pass *p, error *err)
+{
+    if (p->remark_count < p->remark_cap)
+        return 0;
+    size_t cap = p->remark_cap ? 2 * p->remark_cap : 8;
+    remark *remarks = realloc(p->remarks, cap * sizeof *remarks);
+    if (remarks)
+        p->remarks = remarks;
+    chat_message *view = realloc(p->view, cap * sizeof *view);
+    if (view)
+        p->view = view;
+    if (!remarks || !view)
+        return error_memory(err, "a conversation");
+    p->remark_cap = cap;
+    return 0;
+}
+
+int pass_remember(pass *p, chat_role role, const char *text, size_t len, error *err)
+{
+    if (grow_remarks(p, err))
+        return -1;
+    char *copy = malloc(len + 1);
+    if (!copy)
+        return error_memory(err, "a conversation");
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    p->view[p->remark_count] = (chat_message){role, copy, len};
+    p->remarks[p->remark_count++] = (remark){role, copy, len};
+    return 0;
+}
+
+void pass_forget(pass *p, size_t keep)
+{
+    while (p->remark_count > keep)
+        free(p->remarks[--p->remark_count].text);
+}
+
+/* ---- tokens to text ---------------------------------------------------------------------------- */
+
+void pass_begin(pass *p, bool open_thought)
+{
+    p->out.len = 0;
+    buf_clear(&p->text);
+    p->shown = p->thought = p->thought_tokens = 0;
+    p->thinking = open_thought;
+    p->active = true;
+    p->failed = false;
+    p->banned_sum = 0;
+    p->banned_count = 0;
+    p->answer = (answer){.name = p->name,
+                         .prompt_tokens = (int)p->prompt.len,
+                         .seed = p->sampling.seed,
+                         .allowed = p->allowed,
+                         .used = p->used};
+}
+
+/* True when the last `period` tokens stand there LOOP_TIMES times in a row. */
+static bool repeats(const int *end, size_t n, size_t period)
+{
+    if (n < period * LOOP_TIMES)
+        return false;
+    const int *last = end - period;
+    for (size_t k = 2; k <= LOOP_TIMES; k++)
+        if (memcmp(end - k * period, last, period * sizeof(int)) != 0)
+            return false;
+    return true;
+}
+
+static bool loops(const tokens *out)
+{
+    for (size_t period = 1; period <= LOOP_LONGEST; period++)
+        if (repeats(out->v + out->len, out->len, period))
+            return true;
+    return false;
+}
+
+static bool ends_answer(const pass_rules *r, int id)
+{
+    if (r->chat && chat_is_end(r->chat, id))
+        return true;
+    for (int i = 0; i < r->model->eos_count; i++)
+        if (r->model->eos[i] == id)
+            return true;
+    return id == tokenizer_eos(r->tokenizer);
+}
+
+/* Offset of the first stop string that begins at or after `from`, or the text's length. */
+static size_t find_stop(const pass *p, const council_options *o, size_t from)
+{
+    size_t first = p->text.len;
+    for (int i = 0; i < o->stop_count; i++) {
+        size_t n = strlen(o->stops[i]);
+        if (n == 0 || p->text.len < n)
+            continue;
+        char *at = memmem(p->text.v + from, p->text.len - from, o->stops[i], n);
+        if (at && (size_t)(at - p->text.v) < first)
+            first = (size_t)(at - p->text.v);
+    }
+    return first;
+}
+
+static void stop_with(pass *p, pass_stop stop)
+{
+    p->active = false;
+    p->answer.stop = stop;
+}
+
+/* Adds the token's bytes; a stop string cuts the text before itself. */
+static int add_piece(pass *p, const pass_rules *r, int id, error *err)
+{
+    size_t n = 0;
+    const char *piece = p->out.len == 1 && !r->options->raw
+                            ? tokenizer_first_piece(r->tokenizer, id, &n)
+                            : tokenizer_piece(r->tokenizer, id, &n);
+    if (buf_add(&p->text, piece, n, err))
+        return -1;
+    if (p->thinking) {
+        p->thought = p->text.len;
+        p->thought_tokens++;
+        p->thinking = id != chat_think_end(r->chat);
+        return 0;
+    }
+    size_t from = p->shown > p->thought ? p->shown : p->thought;
+    size_t stop = find_stop(p, r->options, from);
+    if (stop < p->text.len) {
+        p->text.len = stop;
+        p->text.v[stop] = '\0';
+        stop_with(p, STOP_END);
+    }
+    return 0;
+}
+
+/* Some templates leave it to the model to open its thought: when the prompt did not and the first
+ * token does not either, the model does not think this time. */
+static void notice_thought(pass *p, const pass_rules *r, int id)
+{
+    static const char mark[] = "<think>";
+    int start = tokenizer_find(r->tokenizer, mark, sizeof mark - 1);
+    for (size_t i = p->prompt.len; i > 0 && i + 2 > p->prompt.len; i--)
+        if (p->prompt.v[i - 1] == start)
+            return;
+    p->thinking = id == start;
+}
+
+int pass_take(pass *p, const pass_rules *r, int id, error *err)
+{
+    if (tokens_push(&p->out, id, err))
+        return -1;
+    if (p->out.len == 1 && p->thinking)
+        notice_thought(p, r, id);
+    if (ends_answer(r, id)) {
+        stop_with(p, STOP_END);
+        return 0;
+    }
+    if (add_piece(p, r, id, err))
+        return -1;
+    if (!p->active)
+        return 0;
+    if (loops(&p->out))
+        stop_with(p, STOP_LOOP);
+    else if (p->out.len >= (size_t)r->options->max_tokens)
+        stop_with(p, STOP_LENGTH);
+    return 0;
+}
+
+/* Bytes at the end that may be the beginning of a character that is not all there. */
+static size_t open_character(const char *text, size_t len)
+{
+    for (size_t back = 1; back <= 3 && back <= len; back++) {
+        unsigned char c = (unsigned char)text[len - back];
+        if (c < 0x80)
+            return 0;
+        if (c >= 0xC0) {
+            size_t whole = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+            return back < whole ? back : 0;
+        }
+    }
+    return 0;
+}
+
+/* Bytes at the end that may be the beginning of a stop string. */
+static size_t open_stop(const char *text, size_t len, const council_options *o)
+{
+    size_t longest = 0;
+    for (int i = 0; i < o->stop_count; i++) {
+        size_t n = strlen(o->stops[i]);
+        for (size_t k = n ? n - 1 : 0; k > longest; k--)
+            if (k <= len && memcmp(text + len - k, o->stops[i], k) == 0)
+                longest = k;
+    }
+    return longest;
+}
+
+size_t pass_sure(const pass *p, const pass_rules *r, bool all)
+{
+    size_t len = p->text.len;
+    if (all || len == p->shown)
+        return len;
+    size_t open = open_character(p->text.v, len);
+    size_t stop = open_stop(p->text.v, len, r->options);
+    size_t sure = len - (open > stop ? open : stop);
+    return sure > p->shown ? sure : p->shown;
+}
+
+/* ---- the end ----------------------------------------------------------------------------------- */
+
+static void count_used(pass *p, const model_config *model)
+{
+    for (int i = 0; i < model->layers; i++) {
+        p->used[i] = 0;
+        for (int e = 0; model->moe_layer[i] && e < model->experts; e++)
+            p->used[i] += p->touched[(size_t)i * (size_t)model->experts + (size_t)e];
+    }
+}
+
+int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error *err)
+{
+    answer *a = &p->answer;
+    p->active = false;
+    count_used(p, r->model);
+    a->stop = stop;
+    a->text = p->text.v ? p->text.v : "";
+    a->len = p->text.len;
+    a->tokens = p->out.v;
+    a->token_count = p->out.len;
+    a->thought = p->thought;
+    a->seconds = seconds;
+    a->tokens_per_second = seconds > 0 ? (double)p->out.len / seconds : 0;
+    a->banned_mass = p->banned_count ? p->banned_sum / (double)p->banned_count : 0;
+    /* Thinking never enters later turns. */
+    return pass_remember(p, CHAT_ASSISTANT, a->text + a->thought, a->len - a->thought, err);
+}

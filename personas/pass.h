@@ -1,0 +1,76 @@
+/* pass.h - one pass while it speaks: tokens become text, and the end is noticed.
+ *
+ * Private to the council. A pass owns its session, its sampler, its conversation and what it has
+ * written in this turn. Text is shown only when it is sure: whole UTF-8 characters, and never the
+ * beginning of what may turn out to be a stop string.
+ */
+#ifndef PERSONAS_PASS_H
+#define PERSONAS_PASS_H
+
+#include "../engine/buf.h"
+#include "council.h"
+
+/* An entry of a conversation; owns its text. */
+typedef struct remark {
+    chat_role role;
+    char *text;
+    size_t len;
+} remark;
+
+typedef struct pass {
+    char *name, *instruction;
+    const router_program *program;
+    sampling sampling;
+    session *session;
+    sampler *sampler;
+    float *logits; /* [vocabulary] of the last token read */
+
+    remark *remarks; /* the conversation so far, [remark_count] */
+    size_t remark_count, remark_cap;
+    chat_message *view; /* the same for callers, [remark_cap] */
+
+    tokens prompt; /* of this turn */
+    tokens out;    /* generated in this turn */
+    buf text;
+    size_t shown;   /* bytes of text already told */
+    size_t thought; /* bytes of text that are thinking */
+    size_t thought_tokens;
+    bool thinking; /* inside a thought */
+    bool active;   /* still speaks in this turn */
+    bool failed;   /* could not begin: answer.stop is STOP_ERROR */
+
+    uint8_t *touched;    /* [layers * experts] 1 = used while answering */
+    int *used, *allowed; /* [layers] */
+    double banned_sum;
+    size_t banned_count;
+    answer answer;
+} pass;
+
+/* What a pass needs to know of its council to take a token. */
+typedef struct pass_rules {
+    const tokenizer *tokenizer;
+    const chat_format *chat; /* NULL with raw */
+    const model_config *model;
+    const council_options *options;
+} pass_rules;
+
+int pass_open(pass *p, engine *e, const council_options *options, const pass_options *wanted,
+              error *err);
+void pass_release(pass *p); /* {0} ok */
+
+/* Conversation. */
+int pass_remember(pass *p, chat_role role, const char *text, size_t len, error *err);
+void pass_forget(pass *p, size_t keep); /* keeps the first `keep` remarks */
+
+/* Begins an answer: everything of the last turn is emptied; `open_thought` when the prompt leaves
+ * a thought open. */
+void pass_begin(pass *p, bool open_thought);
+/* Takes a token the sampler drew, or one forced on the pass. Sets p->active = false and
+ * p->answer.stop when the answer ends with it. */
+int pass_take(pass *p, const pass_rules *rules, int id, error *err);
+/* Bytes that are sure now and were not told yet: [*from, returned). all = the answer is over. */
+size_t pass_sure(const pass *p, const pass_rules *rules, bool all);
+/* Ends the answer: figures are made, the reply enters the conversation. */
+int pass_end(pass *p, const pass_rules *rules, pass_stop stop, double seconds, error *err);
+
+#endif

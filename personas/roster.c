@@ -1,0 +1,321 @@
+/* roster.c - see roster.h. */
+#include "roster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COLUMN_BYTES = 96 };
+
+/* A persona with what it needs on this model. */
+typedef struct member {
+    persona *persona;
+    mask **masks; /* its own and those of the options */
+    int mask_count;
+    router_program *program; /* NULL = none of its own */
+    bool keeps;              /* its own mask is a keep-mask for this model */
+    int asked_experts;
+} member;
+
+typedef struct own_seat {
+    seat seat;
+    char name[COLUMN_BYTES];
+} own_seat;
+
+struct roster {
+    engine *engine;
+    const roster_options *options; /* while opening */
+    const char *fingerprint;       /* NULL for a dense model */
+    member *members;
+    int member_count;
+    own_seat *seats;
+    int seat_count;
+    roster_note *note;
+    void *note_user;
+};
+
+static void say(const roster *r, const char *sentence)
+{
+    if (r->note)
+        r->note(r->note_user, sentence);
+}
+
+/* ---- masks and programs ------------------------------------------------------------------------ */
+
+static int add_mask(member *m, const char *path, error *err)
+{
+    mask **grown = realloc(m->masks, ((size_t)m->mask_count + 1) * sizeof(mask *));
+    if (!grown)
+        return error_memory(err, "the masks");
+    m->masks = grown;
+    m->masks[m->mask_count] = mask_load(path, err);
+    if (!m->masks[m->mask_count])
+        return -1;
+    m->mask_count++;
+    return 0;
+}
+
+static bool concerns(const char *name, const member *m)
+{
+    return !name || strcmp(name, m->persona->name) == 0;
+}
+
+static bool has_given_mask(const roster *r, const member *m)
+{
+    for (int i = 0; i < r->options->mask_count; i++)
+        if (concerns(r->options->masks[i].name, m))
+            return true;
+    return false;
+}
+
+static int add_own_mask(roster *r, member *m, error *err)
+{
+    char *path = NULL;
+    if (!r->fingerprint || m->persona->mode == ROUTER_NONE)
+        return 0;
+    if (persona_find_mask(m->persona, r->fingerprint, &path, err))
+        return -1;
+    if (path) {
+        int result = add_mask(m, path, err);
+        free(path);
+        m->keeps = result == 0 && mask_kind(m->masks[0]) == MASK_KEEP;
+        return result;
+    }
+    if (!has_given_mask(r, m)) {
+        char text[256];
+        (void)snprintf(text, sizeof text,
+                       "%s has no mask for this model and acts by its instruction alone; "
+                       "`consilium personas derive %s -m MODEL` makes one",
+                       m->persona->name, m->persona->name);
+        say(r, text);
+    }
+    return 0;
+}
+
+static int add_given_masks(roster *r, member *m, error *err)
+{
+    for (int i = 0; i < r->options->mask_count; i++)
+        if (concerns(r->options->masks[i].name, m) && add_mask(m, r->options->masks[i].path, err))
+            return -1;
+    return 0;
+}
+
+static bool changes_routing(const router_settings *s)
+{
+    return s->mask_count || s->experts_per_token || s->norm_width || s->tail_gain != 1 ||
+           s->strength != 1 || s->adaptive_min || s->rules;
+}
+
+static int compile_program(roster *r, member *m, error *err)
+{
+    router_settings s = m->persona->router;
+    const roster_options *o = r->options;
+    s.masks = (const mask *const *)m->masks;
+    s.mask_count = m->mask_count;
+    s.rules = m->persona->rules;
+    s.tokenizer = engine_tokenizer(r->engine);
+    s.chat = engine_chat(r->engine);
+    for (int i = 0; i < o->expert_count; i++)
+        if (concerns(o->experts[i].name, m)) {
+            s.experts_per_token = m->asked_experts = (int)o->experts[i].value;
+            s.cap_experts = true;
+        }
+    for (int i = 0; i < o->strength_count; i++)
+        if (concerns(o->strengths[i].name, m))
+            s.strength = o->strengths[i].value;
+    /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
+    bool asked = m->asked_experts || has_given_mask(r, m);
+    if (!changes_routing(&s) || (!r->fingerprint && !asked))
+        return 0;
+    if (s.strength > 1.25)
+        say(r, "a strength above 1.25 often breaks sentences");
+    m->program = router_program_compile(engine_config(r->engine), r->fingerprint, &s, err);
+    return m->program ? 0 : error_prefix(err, "%s: ", m->persona->name);
+}
+
+static int open_member(roster *r, const char *name, error *err)
+{
+    member *m = &r->members[r->member_count++];
+    m->persona = persona_find(name, err);
+    if (!m->persona)
+        return -1;
+    return add_own_mask(r, m, err) || add_given_masks(r, m, err) || compile_program(r, m, err) ? -1
+                                                                                               : 0;
+}
+
+/* ---- seats ------------------------------------------------------------------------------------- */
+
+/* Option, else persona, else what the options carry as default. */
+static sampling sampling_of(const roster *r, const persona *p)
+{
+    const roster_options *o = r->options;
+    sampling s = o->sampling;
+    unsigned own = p ? p->given & ~o->given : 0;
+    if (own & GIVEN_TEMPERATURE)
+        s.temperature = p->sampling.temperature;
+    if (own & GIVEN_TOP_P)
+        s.top_p = p->sampling.top_p;
+    if (own & GIVEN_TOP_K)
+        s.top_k = p->sampling.top_k;
+    if (own & GIVEN_MIN_P)
+        s.min_p = p->sampling.min_p;
+    if (own & GIVEN_REPEAT)
+        s.repeat_penalty = p->sampling.repeat_penalty;
+    if (own & GIVEN_PRESENCE)
+        s.presence_penalty = p->sampling.presence_penalty;
+    if (own & GIVEN_FREQUENCY)
+        s.frequency_penalty = p->sampling.frequency_penalty;
+    return s;
+}
+
+static const char *acts_by(const seat *s)
+{
+    bool program = s->program && router_program_hash(s->program) != 0;
+    if (program)
+        return s->instruction ? "prompt+mask" : "mask";
+    return s->instruction ? "prompt" : "none";
+}
+
+static void add_seat(roster *r, const char *name, const member *m, const char *instruction,
+                     const router_program *program)
+{
+    own_seat *own = &r->seats[r->seat_count++];
+    (void)snprintf(own->name, sizeof own->name, "%s", name);
+    own->seat = (seat){.name = own->name,
+                       .persona = m ? m->persona->name : NULL,
+                       .color = m ? m->persona->color : NULL,
+                       .instruction = instruction,
+                       .program = program,
+                       .sampling = sampling_of(r, m ? m->persona : NULL),
+                       .asked_experts = m && program ? m->asked_experts : 0};
+    own->seat.acts_by = acts_by(&own->seat);
+}
+
+static void seat_member(roster *r, const member *m)
+{
+    const roster_options *o = r->options;
+    const char *own = persona_instruction(m->persona, o->prompt, o->prompt_len);
+    bool silent = o->no_instruction || (m->keeps && m->program);
+    add_seat(r, m->persona->name, m, silent ? NULL : own, m->program);
+    char name[COLUMN_BYTES];
+    if (o->control == CONTROL_PROMPT) {
+        (void)snprintf(name, sizeof name, "%s:prompt", m->persona->name);
+        add_seat(r, name, m, own, NULL);
+    } else if (o->control == CONTROL_MASK) {
+        (void)snprintf(name, sizeof name, "%s:mask", m->persona->name);
+        add_seat(r, name, m, NULL, m->program);
+    }
+}
+
+/* ---- checks ------------------------------------------------------------------------------------ */
+
+static bool is_persona(const roster_options *o, const char *name)
+{
+    for (int i = 0; i < o->persona_count; i++)
+        if (!name || strcmp(o->personas[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int check_names(const roster_options *o, error *err)
+{
+    for (int i = 0; i < o->persona_count; i++)
+        for (int j = 0; j < i; j++)
+            if (strcmp(o->personas[i], o->personas[j]) == 0)
+                return error_set(err, ERROR_USAGE, "--personas: %s stands twice", o->personas[i]);
+    const char *stranger = NULL;
+    for (int i = 0; i < o->mask_count; i++)
+        stranger = is_persona(o, o->masks[i].name) ? stranger : o->masks[i].name;
+    for (int i = 0; i < o->expert_count; i++)
+        stranger = is_persona(o, o->experts[i].name) ? stranger : o->experts[i].name;
+    for (int i = 0; i < o->strength_count; i++)
+        stranger = is_persona(o, o->strengths[i].name) ? stranger : o->strengths[i].name;
+    if (stranger)
+        return error_set(err, ERROR_USAGE, "an option names %.64s, which is not among the personas",
+                         stranger);
+    return 0;
+}
+
+/* ---- public ------------------------------------------------------------------------------------ */
+
+static int fill(roster *r, error *err)
+{
+    const roster_options *o = r->options;
+    if (check_names(o, err))
+        return -1;
+    if (engine_config(r->engine)->experts && !(r->fingerprint = engine_fingerprint(r->engine, err)))
+        return -1;
+    size_t n = (size_t)o->persona_count;
+    r->members = calloc(n ? n : 1, sizeof *r->members);
+    r->seats = calloc(2 * n + 1, sizeof *r->seats);
+    if (!r->members || !r->seats)
+        return error_memory(err, "the personas");
+    for (int i = 0; i < o->persona_count; i++)
+        if (open_member(r, o->personas[i], err))
+            return -1;
+    for (int i = 0; i < r->member_count; i++)
+        seat_member(r, &r->members[i]);
+    if (o->control == CONTROL_NONE)
+        add_seat(r, "control", NULL, NULL, NULL);
+    return 0;
+}
+
+roster *roster_open(engine *e, const roster_options *options, roster_note *note, void *user,
+                    error *err)
+{
+    roster *r = calloc(1, sizeof *r);
+    if (!r) {
+        error_memory(err, "the personas");
+        return NULL;
+    }
+    r->engine = e;
+    r->options = options;
+    r->note = note;
+    r->note_user = user;
+    if (fill(r, err)) {
+        roster_close(r);
+        return NULL;
+    }
+    return r;
+}
+
+void roster_close(roster *r)
+{
+    if (!r)
+        return;
+    for (int i = 0; i < r->member_count; i++) {
+        member *m = &r->members[i];
+        router_program_close(m->program);
+        for (int j = 0; j < m->mask_count; j++)
+            mask_close(m->masks[j]);
+        free(m->masks);
+        persona_close(m->persona);
+    }
+    free(r->members);
+    free(r->seats);
+    free(r);
+}
+
+int roster_seats(const roster *r)
+{
+    return r->seat_count;
+}
+
+const seat *roster_seat(const roster *r, int i)
+{
+    return &r->seats[i].seat;
+}
+
+int roster_join(const roster *r, council *c, error *err)
+{
+    for (int i = 0; i < r->seat_count; i++) {
+        const seat *s = &r->seats[i].seat;
+        pass_options p = {.name = s->name,
+                          .instruction = s->instruction,
+                          .program = s->program,
+                          .sampling = s->sampling};
+        if (council_add(c, &p, err) < 0)
+            return -1;
+    }
+    return 0;
+}
