@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Renders conversations with transformers' chat templating and writes what comes out.
 
-    make_chat_fixtures.py                         remakes tests/fixtures/chat.json
+    make_chat_fixtures.py                         remakes tests/fixtures/chat.json and chat_tokens.json
     make_chat_fixtures.py OUT.json FILE.jinja...  the same conversations through other templates, for
                                                   build/tests/test_chat OUT.json
 
@@ -15,6 +15,8 @@ import json
 import sys
 from pathlib import Path
 
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
 DAY = datetime.date(2024, 2, 9)
@@ -490,7 +492,57 @@ def cases(template):
                    "think": think, "text": text}
 
 
+WORDS = ["er", "us", "user", "He", "ll", "Hell", "Hello", "\n\n", "as", "ist", "ant", "assist", "assistant",
+         "[I", "NS", "|>", "<|", "\n<|", "  "]
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin|>", "<|start_header_id|>",
+           "<|end_header_id|>", "<|eot_id|>"]
+
+
+def tiny_tokenizer():
+    """Byte-level BPE over the 256 bytes and the few words above, left to right."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {c: i for i, c in enumerate(alphabet)}
+    merges = []
+    to_letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    for word in WORDS:
+        letters = "".join(piece for piece, _ in to_letters.pre_tokenize_str(word))
+        while letters not in vocab:
+            head = next(k for k in range(len(letters) - 1, 0, -1) if letters[:k] in vocab)
+            tail = next(k for k in range(len(letters), head, -1) if letters[head:k] in vocab)
+            merges.append((letters[:head], letters[head:tail]))
+            vocab[letters[:tail]] = len(vocab)
+    t = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    t.decoder = decoders.ByteLevel()
+    t.add_special_tokens(SPECIAL)
+    t.add_tokens(["<think>", "</think>"])
+    return t
+
+
+def token_fixture():
+    t = tiny_tokenizer()
+    fast = PreTrainedTokenizerFast(tokenizer_object=t, bos_token="<|begin|>", eos_token="<|endoftext|>")
+    models_ = []
+    for name in ("SmolLM2", "Qwen3", "Llama 3.1", "Mixtral", "OLMoE"):
+        template, out = TEMPLATES[name][1], []
+        for messages, reply in conversations():
+            said = "".join(m["content"] for m in messages)
+            if "<|" in said or ("think>" in said and name != "Qwen3"):
+                continue  # the reference would take text for tokens
+            for think in (False, True) if name == "Qwen3" else (False,):
+                ids = fast.apply_chat_template(messages, chat_template=template, tokenize=True,
+                                               add_generation_prompt=reply, enable_thinking=think)
+                ids = ids["input_ids"] if hasattr(ids, "keys") else ids
+                out.append({"messages": [[m["role"], m["content"]] for m in messages], "reply": reply,
+                            "think": think, "ids": list(ids)})
+        models_.append({"name": name, "template": template, "cases": out})
+    return {"tokenizer": json.loads(t.to_str()), "models": models_}
+
+
 def main():
+    if len(sys.argv) == 1:
+        out = Path(__file__).parent / "fixtures" / "chat_tokens.json"
+        out.write_text(json.dumps(token_fixture(), ensure_ascii=False) + "\n")
     if len(sys.argv) > 2:
         out = Path(sys.argv[1])
         good = {Path(p).stem: ("", Path(p).read_text()) for p in sys.argv[2:]}
