@@ -210,7 +210,7 @@ static void torn_templates_are_survived(void **state)
         size_t n = strlen(text);
         char *torn = malloc(n + 1);
         assert_non_null(torn);
-        for (size_t i = 0; i < n; i += 3) {
+        for (size_t i = 0; i < n; i += 11) {
             chat_shape shape;
             error err = {0};
             memcpy(torn, text, i);
