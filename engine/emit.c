@@ -111,6 +111,22 @@ void emit_number(emitter *e, const char *key, double value)
     append(e, text);
 }
 
+void emit_float(emitter *e, const char *key, float value)
+{
+    if (!isfinite(value)) {
+        emit_null(e, key);
+        return;
+    }
+    char text[40];
+    for (int digits = 6; digits <= 9; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
+    begin(e, key);
+    append(e, text);
+}
+
 void emit_bool(emitter *e, const char *key, bool value)
 {
     begin(e, key);

@@ -35,8 +35,9 @@ void emit_text(emitter *e, const char *key, const char *text); /* NULL = null */
 void emit_bytes(emitter *e, const char *key, const char *bytes, size_t n);
 void emit_int(emitter *e, const char *key, int64_t value);
 void emit_count(emitter *e, const char *key, uint64_t value);
-/* The shortest decimal that reads back as the same double; null for NaN and infinities. */
+/* The shortest decimal that reads back as the same number; null for NaN and infinities. */
 void emit_number(emitter *e, const char *key, double value);
+void emit_float(emitter *e, const char *key, float value);
 void emit_bool(emitter *e, const char *key, bool value);
 void emit_null(emitter *e, const char *key);
 

@@ -124,15 +124,15 @@ static void emit_dimensions(emitter *e, const model_config *c)
     emit_bool(e, "shared_gate", c->shared_gate);
     emit_bool(e, "renormalise", c->renormalise);
     emit_int(e, "moe_layers", moe_layers(c));
-    emit_number(e, "norm_eps", (double)c->norm_eps);
+    emit_float(e, "norm_eps", c->norm_eps);
     emit_bool(e, "tied", c->tied);
     emit_bool(e, "qkv_bias", c->qkv_bias);
     emit_bool(e, "output_bias", c->output_bias);
     emit_text(e, "qk_norm", qk_norm_name(c->norm_qk));
-    emit_number(e, "embedding_scale", (double)c->embedding_scale);
-    emit_number(e, "residual_scale", (double)c->residual_scale);
-    emit_number(e, "logit_scale", (double)c->logit_scale);
-    emit_number(e, "attention_scale", (double)c->attention_scale);
+    emit_float(e, "embedding_scale", c->embedding_scale);
+    emit_float(e, "residual_scale", c->residual_scale);
+    emit_float(e, "logit_scale", c->logit_scale);
+    emit_float(e, "attention_scale", c->attention_scale);
 }
 
 static void emit_rope(emitter *e, const rope_config *r)

@@ -333,6 +333,14 @@ def model_info(model):
                               "--format=json").stdout)
         assert gguf["fingerprint"] == info["fingerprint"] and gguf["tokenizer"] is None
         assert run("model", "-m", model).stdout == text
+    with case("-v tells of settings that are not known; a chat format that is not, is refused"):
+        config = model / "config.json"
+        known = config.read_text()
+        config.write_text(known.replace("{", '{"frobnicate": 1, ', 1))
+        assert "frobnicate" in run("model", "info", "-v", "-m", model).stderr
+        assert not run("model", "info", "-m", model).stderr
+        config.write_text(known)
+        refuse(2, ["nonsense", "chatml"], "model", "info", "-m", model, "--chat-format=nonsense")
     with case("--context and --kv say what memory is asked about"):
         small = json.loads(run("model", "info", "-m", model, "--context=128", "--kv=f32",
                                "--format=json").stdout)

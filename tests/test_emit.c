@@ -57,6 +57,14 @@ static void numbers_read_back(void **state)
     emitter e = {.out = &out};
     emit_number(&e, NULL, 0.1);
     assert_string_equal(out.v, "0.1"); /* the shortest that reads back */
+    buf_clear(&out);
+    e.comma = false;
+    emit_array(&e, NULL);
+    emit_float(&e, NULL, 1e-5f);
+    emit_float(&e, NULL, 0.28867513f);
+    emit_float(&e, NULL, HUGE_VALF);
+    emit_end(&e);
+    assert_string_equal(out.v, "[1e-05,0.28867513,null]");
     buf_release(&out);
 }
 
