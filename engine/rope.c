@@ -5,17 +5,20 @@
 
 static const double PI = 3.14159265358979323846;
 
+/* Everything below is f32 with one rounding an operation, in the order of the reference: at position
+ * 131,071 a frequency that is more exact than the reference's would turn an angle by 0.008. */
+
 /* Llama 3.1: long wavelengths are stretched by the factor, short ones kept, a ramp in between. */
-static double llama3_frequency(const rope_config *rope, double f)
+static float llama3_frequency(const rope_config *rope, float f)
 {
-    double wavelength = 2 * PI / f;
-    if (wavelength > rope->original_context / rope->low_freq)
-        return f / rope->factor;
-    if (wavelength < rope->original_context / rope->high_freq)
+    float wavelength = (float)(2 * PI) / f, factor = (float)rope->factor;
+    if (wavelength > (float)(rope->original_context / rope->low_freq))
+        return f / factor;
+    if (wavelength < (float)(rope->original_context / rope->high_freq))
         return f;
-    double smooth =
-        (rope->original_context / wavelength - rope->low_freq) / (rope->high_freq - rope->low_freq);
-    return (1 - smooth) * f / rope->factor + smooth * f;
+    float smooth = ((float)rope->original_context / wavelength - (float)rope->low_freq) /
+                   (float)(rope->high_freq - rope->low_freq);
+    return (1 - smooth) * f / factor + smooth * f;
 }
 
 /* YaRN: the (fractional) dimension that turns `rotations` times over the original context. */
@@ -25,7 +28,7 @@ static double correction_dim(const rope_config *rope, double rotations)
 }
 
 /* YaRN: the share of interpolation of dimension j rises linearly between two corrections. */
-static double yarn_frequency(const rope_config *rope, double f, int j)
+static float yarn_frequency(const rope_config *rope, float period, int j)
 {
     double low = correction_dim(rope, rope->beta_fast);
     double high = correction_dim(rope, rope->beta_slow);
@@ -37,23 +40,24 @@ static double yarn_frequency(const rope_config *rope, double f, int j)
     high = fmin(high, rope->dim - 1);
     if (low == high)
         high += 0.001; /* the reference avoids the division by zero in the same way */
-    double ramp = fmin(fmax((j - low) / (high - low), 0), 1);
-    return f / rope->factor * ramp + f * (1 - ramp);
+    float ramp = fminf(fmaxf(((float)j - (float)low) / (float)(high - low), 0), 1);
+    float kept = 1 - ramp;
+    return 1 / ((float)rope->factor * period) * (1 - kept) + 1 / period * kept;
 }
 
 void rope_frequencies(const rope_config *rope, float *frequencies)
 {
     for (int j = 0; j < rope->dim / 2; j++) {
-        double f = pow(rope->theta, -2.0 * j / rope->dim);
-        if (rope->factors)
-            f /= rope->factors[j];
+        float exponent = (float)(2 * j) / (float)rope->dim;
+        float period = (float)pow(rope->theta, exponent);
+        float f = 1 / period;
         if (rope->kind == ROPE_LINEAR)
-            f /= rope->factor;
+            f /= (float)rope->factor;
         else if (rope->kind == ROPE_LLAMA3)
             f = llama3_frequency(rope, f);
         else if (rope->kind == ROPE_YARN)
-            f = yarn_frequency(rope, f, j);
-        frequencies[j] = (float)f;
+            f = yarn_frequency(rope, period, j);
+        frequencies[j] = rope->factors ? f / rope->factors[j] : f;
     }
 }
 

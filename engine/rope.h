@@ -1,9 +1,10 @@
 /* rope.h - rotary position embedding: frequencies once, cosines and sines per position.
  *
  * Frequencies follow transformers' modeling_rope_utils: plain (RoFormer, Su et al. 2021), linear
- * interpolation, Llama 3.1's three bands, and YaRN (Peng et al. 2023). They are computed in double
- * and rounded to f32 once; an angle is the f32 product position * frequency, as the reference has
- * it. Sine and cosine are our own (rope.c), so that the bytes do not depend on the C library.
+ * interpolation, Llama 3.1's three bands, and YaRN (Peng et al. 2023). They are rounded to f32 step
+ * by step as the reference's are, and an angle is the f32 product position * frequency: only so are
+ * angles equal at the end of a long context. Sine and cosine are our own (rope.c), so that the bytes
+ * do not depend on the C library.
  */
 #ifndef ENGINE_ROPE_H
 #define ENGINE_ROPE_H
