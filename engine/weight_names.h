@@ -43,7 +43,7 @@ typedef enum weight_part {
     PART_COUNT,
 } weight_part;
 
-enum { WEIGHT_SPELLINGS = 3 };
+enum { WEIGHT_SPELLINGS = 4 };
 
 /* The i-th spelling of a part (a printf format of layer and expert), or NULL. */
 const char *weight_name(weight_part part, bool gguf, int i);
