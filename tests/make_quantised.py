@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Make tests/fixtures/quantised.gguf: a random qwen3moe model with a matrix of every weight type.
+
+usage: make_quantised.py [OUT]
+
+Types that the gguf package can quantise get normal random weights; for the others (K and IQ types,
+MXFP4) the blocks are random bytes with scales set so that the weights have the wanted spread.
+Routers are random and sharp, so that routes differ from token to token. There is no reference for
+this file but llama.cpp; it shows that bytes do not depend on threads, chunks or company.
+"""
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as T
+
+WIDTH, HEADS, KV_HEADS, HEAD_DIM, FFN, EXPERTS, USED, VOCAB = 256, 3, 1, 64, 32, 5, 2, 67
+OUT = Path(__file__).resolve().parent / "fixtures" / "quantised.gguf"
+
+# Byte offset and form of the scales in a block, for types that can only be dequantised.
+SCALES = {T.Q2_K: ((80, "h"), (82, "h")), T.Q3_K: ((108, "h"),), T.Q4_K: ((0, "h"), (2, "h")),
+          T.Q5_K: ((0, "h"), (2, "h")), T.Q6_K: ((208, "h"),), T.IQ4_NL: ((0, "h"),),
+          T.IQ4_XS: ((0, "h"),), T.MXFP4: ((0, "e"),)}
+
+# The matrices of the two layers, in the order of TENSORS.
+LAYERS = ((T.Q4_K, T.Q6_K, T.Q2_K, T.Q8_0, T.Q3_K, T.Q5_K, T.Q4_1),
+          (T.IQ4_XS, T.Q4_0, T.Q5_0, T.Q5_1, T.MXFP4, T.Q4_K, T.IQ4_NL))
+TENSORS = (("attn_q", (HEADS * HEAD_DIM, WIDTH)), ("attn_k", (KV_HEADS * HEAD_DIM, WIDTH)),
+           ("attn_v", (KV_HEADS * HEAD_DIM, WIDTH)), ("attn_output", (WIDTH, HEADS * HEAD_DIM)),
+           ("ffn_gate_exps", (EXPERTS, FFN, WIDTH)), ("ffn_up_exps", (EXPERTS, FFN, WIDTH)),
+           ("ffn_down_exps", (EXPERTS, WIDTH, FFN)))
+
+
+def random_blocks(rng, shape, kind, spread):
+    """uint8 [..., bytes of a row]: random quants, scales chosen by looking at the spread."""
+    block, size = gguf.GGML_QUANT_SIZES[kind]
+    raw = rng.integers(0, 256, (int(np.prod(shape)) // block, size), dtype=np.uint8)
+    scale = 1.0
+    for _ in range(2):  # with unit scales first, then corrected
+        for offset, form in SCALES[kind]:
+            if form == "h":
+                raw[:, offset:offset + 2] = np.frombuffer(np.float16(scale).tobytes(), np.uint8)
+            else:  # a power of two, stored with bias 127
+                raw[:, offset] = 127 + round(np.log2(scale))
+        scale = spread / float(np.std(gguf.dequantize(raw, kind)))
+    return raw.reshape(*shape[:-1], shape[-1] // block * size)
+
+
+def matrix(rng, shape, kind, spread=0.08):
+    if kind in SCALES:
+        return random_blocks(rng, shape, kind, spread)
+    return gguf.quantize((rng.standard_normal(shape) * spread).astype(np.float32), kind)
+
+
+def main():
+    rng = np.random.default_rng(11)
+    writer = gguf.GGUFWriter(sys.argv[1] if sys.argv[1:] else OUT, "qwen3moe")
+    writer.add_block_count(len(LAYERS))
+    writer.add_context_length(2048)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(FFN)
+    writer.add_expert_feed_forward_length(FFN)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_key_length(HEAD_DIM)
+    writer.add_value_length(HEAD_DIM)
+    writer.add_rope_freq_base(1e6)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_expert_count(EXPERTS)
+    writer.add_expert_used_count(USED)
+    writer.add_vocab_size(VOCAB)
+    writer.add_tokenizer_model("no_vocab")
+
+    def vector(name, length):
+        writer.add_tensor(name, (1 + 0.2 * rng.standard_normal(length)).astype(np.float32))
+
+    def add(name, shape, kind, spread=0.08):
+        writer.add_tensor(name, matrix(rng, shape, kind, spread), raw_dtype=kind)
+
+    add("token_embd.weight", (VOCAB, WIDTH), T.Q8_0, 0.5)
+    vector("output_norm.weight", WIDTH)
+    add("output.weight", (VOCAB, WIDTH), T.Q6_K)
+    for layer, kinds in enumerate(LAYERS):
+        block = f"blk.{layer}."
+        for name, length in (("attn_norm", WIDTH), ("attn_q_norm", HEAD_DIM),
+                             ("attn_k_norm", HEAD_DIM), ("ffn_norm", WIDTH)):
+            vector(f"{block}{name}.weight", length)
+        router = rng.standard_normal((EXPERTS, WIDTH)) * 0.2
+        writer.add_tensor(block + "ffn_gate_inp.weight", router.astype(np.float32))
+        for (name, shape), kind in zip(TENSORS, kinds):
+            add(f"{block}{name}.weight", shape, kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+if __name__ == "__main__":
+    main()
