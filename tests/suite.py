@@ -17,6 +17,8 @@ MODELS = FIXTURES / "models"
 BUILD = ROOT / os.environ.get("BUILD", "build")
 BINARY = BUILD / "consilium"
 
+SANITIZED = bool(os.environ.get("SANITIZED"))  # a slower build: keep it short
+
 failures = 0
 
 
