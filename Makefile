@@ -1,7 +1,9 @@
 # Consilium. `make help` lists the targets; objects, binaries, test results and fetched files all go
 # to $(BUILD), so `make clean` leaves the tree as it was cloned.
 BUILD   ?= build
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC       = gcc
+endif
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
@@ -21,7 +23,11 @@ endif
 ifdef FUZZ
 SANFLAGS += -fsanitize=fuzzer-no-link
 endif
+# Commands are shown with V=1.
+Q        = $(if $(V),,@)
 COMPILE  = $(CC) $(BASE) $(CFLAGS) $(CPPFLAGS) $(SANFLAGS)
+
+comma    = ,
 
 # ---- what there is ----------------------------------------------------------------------------
 
@@ -55,20 +61,29 @@ RUN      = BUILD=$(BUILD) PYTHON=$(PYTHON) python3 tests/run.py --results $(RESU
 all: $(PROGRAM) ## build $(BUILD)/consilium (the default)
 
 $(BUILD)/%_avx2.o: %_avx2.c
-	@mkdir -p $(@D)
-	$(COMPILE) $(AVX2) -c $< -o $@
+	@mkdir -p $(@D) && echo "  CC   $< (AVX2)"
+	$(Q)$(COMPILE) $(AVX2) -c $< -o $@
 $(BUILD)/%.o: %.c
-	@mkdir -p $(@D)
-	$(COMPILE) -c $< -o $@
-$(LIBRARY): $(OBJECTS)
-	@rm -f $@
-	ar rcs $@ $^
+	@mkdir -p $(@D) && echo "  CC   $<"
+	$(Q)$(COMPILE) -c $< -o $@
+# The archive is made anew when a file was added or removed.
+$(BUILD)/objects.txt: FORCE
+	@mkdir -p $(@D) && echo $(OBJECTS) | cmp -s - $@ || echo $(OBJECTS) > $@
+$(LIBRARY): $(OBJECTS) $(BUILD)/objects.txt
+	@rm -f $@ && echo "  AR   $@"
+	$(Q)ar rcs $@ $(OBJECTS)
 $(PROGRAM): $(BUILD)/repl/main.o $(LIBRARY)
-	$(CC) $(SANFLAGS) $^ $(LIBS) -o $@
+	@echo "  LINK $@"
+	$(Q)$(CC) $(SANFLAGS) $^ $(LIBS) -o $@
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIBRARY)
-	$(CC) $(SANFLAGS) -fsanitize=fuzzer $^ $(LIBS) -o $@
+	@echo "  LINK $@"
+	$(Q)$(CC) $(SANFLAGS) -fsanitize=fuzzer $^ $(LIBS) -o $@
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
-	$(CC) $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+	@echo "  LINK $@"
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+# test_alloc.c stands between the program and these functions.
+ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap munmap free
+$(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))
 
 # ---- using it ---------------------------------------------------------------------------------
 
@@ -162,7 +177,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench install-packages format lint check-layers clean help
+        fuzzers bench install-packages format lint check-layers clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)

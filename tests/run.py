@@ -47,6 +47,8 @@ def run_suite(command):
         output, fate = done.stdout, f"exit status {done.returncode}" if done.returncode else ""
     except subprocess.TimeoutExpired as fault:
         output, fate = fault.stdout or b"", f"ran past {LIMIT} s"
+    except OSError as fault:
+        output, fate = b"", str(fault)
     output = output.decode(errors="replace")
     results = list(results_of(output))
     if fate and not any(status == "not ok" for status, _, _ in results):
