@@ -417,7 +417,7 @@ def streams(model):
 
 def interrupts(model, scratch):
     big = scratch / "big"
-    big.write_text(WORDS * 20000)
+    big.write_text(WORDS * 8000)
     with case("Ctrl-C ends perplexity: status 130 and no result"):
         child = pexpect.spawn(str(BINARY), ["perplexity", "-m", str(model), str(big)], timeout=60,
                               env=os.environ | {"TERM": "xterm"}, dimensions=(24, 80))
