@@ -69,11 +69,19 @@ typedef enum config_kind {
     CONFIG_OTHER,  /* read by a function of its own, or looked up elsewhere */
 } config_kind;
 
+/* What null does. CONFIG_NULL_ZERO and _NONE put 0 or -1 into an integer: "derive", "there is none". */
+typedef enum config_null {
+    CONFIG_NULL_REFUSED,
+    CONFIG_NULL_ABSENT, /* the same as no key at all */
+    CONFIG_NULL_ZERO,
+    CONFIG_NULL_NONE,
+} config_null;
+
 typedef struct config_row {
     const char *key;
     config_kind kind;
     uint16_t archs; /* bit set over architecture */
-    bool nullable;  /* null stands for the default */
+    config_null null;
     size_t offset;
     double min, max;
 } config_row;

@@ -46,23 +46,23 @@ typedef struct gguf_fields {
 #define AT(field) offsetof(gguf_fields, field)
 #define INT(key, field, min, max)                                                                  \
     {                                                                                              \
-        key, CONFIG_INT, 0, false, AT(field), min, max                                             \
+        key, CONFIG_INT, 0, CONFIG_NULL_REFUSED, AT(field), min, max                               \
     }
 #define REAL(key, field, min, max)                                                                 \
     {                                                                                              \
-        key, CONFIG_NUMBER, 0, false, AT(field), min, max                                          \
+        key, CONFIG_NUMBER, 0, CONFIG_NULL_REFUSED, AT(field), min, max                            \
     }
 #define FLAG(key, field)                                                                           \
     {                                                                                              \
-        key, CONFIG_BOOL, 0, false, AT(field), 0, 0                                                \
+        key, CONFIG_BOOL, 0, CONFIG_NULL_REFUSED, AT(field), 0, 0                                  \
     }
 #define OFF(key)                                                                                   \
     {                                                                                              \
-        key, CONFIG_OFF, 0, false, 0, 0, 0                                                         \
+        key, CONFIG_OFF, 0, CONFIG_NULL_REFUSED, 0, 0, 0                                           \
     }
 #define OTHER(key)                                                                                 \
     {                                                                                              \
-        key, CONFIG_OTHER, 0, false, 0, 0, 0                                                       \
+        key, CONFIG_OTHER, 0, CONFIG_NULL_REFUSED, 0, 0, 0                                         \
     }
 
 static const config_row rows[] = {
@@ -95,8 +95,8 @@ static const config_row rows[] = {
     REAL("expert_weights_scale", weights_scale, 0, 1e9),
     INT("expert_gating_func", gating, 0, 255),
     REAL("logit_scale", f.logits_scaling, 1e-9, 1e9),
-    REAL("residual_scale", f.residual_scale, -1e9, 1e9),
-    REAL("embedding_scale", f.embedding_scale, -1e9, 1e9),
+    REAL("residual_scale", f.residual_scale, 1e-9, 1e9),
+    REAL("embedding_scale", f.embedding_scale, 1e-9, 1e9),
     INT("rope.dimension_count", rope_dim, 1, 1 << 16),
     REAL("rope.freq_base", f.rope.theta, 1.001, 1e18),
     REAL("rope.scale_linear", linear_scale, 1e-3, 1e6),
@@ -311,6 +311,10 @@ static int check_switches(const gguf *g, const gguf_fields *h, error *err)
         what = "expert_weights_scale is not 1";
     else if (h->gating > 1)
         what = "expert_gating_func is not softmax";
+    else if (h->f.arch != ARCH_GRANITE_MOE &&
+             (h->f.logits_scaling != 1 || h->f.residual_scale != 1 || h->f.embedding_scale != 1 ||
+              h->f.attention_multiplier != 0))
+        what = "a scale (of logits, residuals, embedding or attention) is set";
     else if (h->f.shared_width && h->f.arch != ARCH_QWEN2_MOE)
         what = "expert_shared_feed_forward_length is set";
     if (!what)

@@ -52,31 +52,31 @@ static const struct class_defaults {
 #define AT(field) offsetof(hf_config, field)
 #define INT(key, archs, field, min, max)                                                           \
     {                                                                                              \
-        key, CONFIG_INT, archs, false, AT(field), min, max                                         \
+        key, CONFIG_INT, archs, CONFIG_NULL_REFUSED, AT(field), min, max                           \
     }
 #define DERIVED(key, archs, field, max)                                                            \
     {                                                                                              \
-        key, CONFIG_INT, archs, true, AT(field), 1, max                                            \
+        key, CONFIG_INT, archs, CONFIG_NULL_ZERO, AT(field), 1, max                                \
     }
 #define REAL(key, archs, field, min, max)                                                          \
     {                                                                                              \
-        key, CONFIG_NUMBER, archs, false, AT(field), min, max                                      \
+        key, CONFIG_NUMBER, archs, CONFIG_NULL_REFUSED, AT(field), min, max                        \
     }
 #define FLAG(key, archs, field)                                                                    \
     {                                                                                              \
-        key, CONFIG_BOOL, archs, false, AT(field), 0, 0                                            \
+        key, CONFIG_BOOL, archs, CONFIG_NULL_REFUSED, AT(field), 0, 0                              \
     }
 #define OFF(key, archs)                                                                            \
     {                                                                                              \
-        key, CONFIG_OFF, archs, true, 0, 0, 0                                                      \
+        key, CONFIG_OFF, archs, CONFIG_NULL_ABSENT, 0, 0, 0                                        \
     }
 #define QUIET(key)                                                                                 \
     {                                                                                              \
-        key, CONFIG_QUIET, ALL, true, 0, 0, 0                                                      \
+        key, CONFIG_QUIET, ALL, CONFIG_NULL_ABSENT, 0, 0, 0                                        \
     }
 #define OTHER(key, archs)                                                                          \
     {                                                                                              \
-        key, CONFIG_OTHER, archs, true, 0, 0, 0                                                    \
+        key, CONFIG_OTHER, archs, CONFIG_NULL_ABSENT, 0, 0, 0                                      \
     }
 
 static const config_row rows[] = {
@@ -105,18 +105,19 @@ static const config_row rows[] = {
     REAL("logits_scaling", GRANITE, f.logits_scaling, 1e-9, 1e9),
     REAL("attention_multiplier", GRANITE, f.attention_multiplier, 1e-9, 1e9),
     REAL("rope_theta", ALL, f.rope.theta, 1.001, 1e18),
-    {"partial_rotary_factor", CONFIG_NUMBER, ALL, true, AT(partial), 0, 1},
+    {"partial_rotary_factor", CONFIG_NUMBER, ALL, CONFIG_NULL_ABSENT, AT(partial), 0, 1},
     OTHER("rope_scaling", ALL),
     OTHER("rope_parameters", ALL),
     DERIVED("original_max_position_embeddings", ALL, original_context, 1 << 30),
     FLAG("use_sliding_window", QWEN, use_window),
-    {"sliding_window", CONFIG_INT, QWEN | BIT(ARCH_MIXTRAL), true, AT(window), 0, 1 << 30},
-    {"max_window_layers", CONFIG_INT, QWEN, false, AT(max_window_layers), 0, 1 << 30},
+    {"sliding_window", CONFIG_INT, QWEN | BIT(ARCH_MIXTRAL), CONFIG_NULL_ZERO, AT(window), 0,
+     1 << 30},
+    {"max_window_layers", CONFIG_INT, QWEN, CONFIG_NULL_REFUSED, AT(max_window_layers), 0, 1 << 30},
     OTHER("layer_types", ALL),
     OTHER("hidden_act", ALL),
     OTHER("model_type", ALL),
     OTHER("eos_token_id", ALL),
-    {"bos_token_id", CONFIG_INT, ALL, true, AT(f.bos), 0, 1 << 24},
+    {"bos_token_id", CONFIG_INT, ALL, CONFIG_NULL_NONE, AT(f.bos), 0, 1 << 24},
     OFF("mlp_bias", BIT(ARCH_LLAMA)),
     OFF("clip_qkv", BIT(ARCH_OLMOE)),
     OFF("quantization_config", ALL),
@@ -188,12 +189,12 @@ static const config_row rows[] = {
 
 /* generation_config.json: only what a pass can use; the rest is about generation, not the model. */
 static const config_row generation_rows[] = {
-    {"bos_token_id", CONFIG_INT, ALL, true, AT(f.bos), 0, 1 << 24},
-    {"temperature", CONFIG_NUMBER, ALL, true, AT(f.temperature), 0, 1e6},
-    {"top_p", CONFIG_NUMBER, ALL, true, AT(f.top_p), 0, 1},
-    {"min_p", CONFIG_NUMBER, ALL, true, AT(f.min_p), 0, 1},
-    {"repetition_penalty", CONFIG_NUMBER, ALL, true, AT(f.repeat_penalty), 1e-3, 1e3},
-    {"top_k", CONFIG_INT, ALL, true, AT(f.top_k), 0, 1 << 30},
+    {"bos_token_id", CONFIG_INT, ALL, CONFIG_NULL_ABSENT, AT(f.bos), 0, 1 << 24},
+    {"temperature", CONFIG_NUMBER, ALL, CONFIG_NULL_ABSENT, AT(f.temperature), 0, 1e6},
+    {"top_p", CONFIG_NUMBER, ALL, CONFIG_NULL_ABSENT, AT(f.top_p), 0, 1},
+    {"min_p", CONFIG_NUMBER, ALL, CONFIG_NULL_ABSENT, AT(f.min_p), 0, 1},
+    {"repetition_penalty", CONFIG_NUMBER, ALL, CONFIG_NULL_ABSENT, AT(f.repeat_penalty), 1e-3, 1e3},
+    {"top_k", CONFIG_INT, ALL, CONFIG_NULL_ABSENT, AT(f.top_k), 0, 1 << 30},
 };
 
 /* ---- rows ----------------------------------------------------------------------------------- */
@@ -212,6 +213,15 @@ static int check_off(const json *v, const char *key, error *err)
     return error_set(err, ERROR_LOAD, "%s is set, which is not implemented", key);
 }
 
+static int take_null(const config_row *row, void *at, error *err)
+{
+    if (row->null == CONFIG_NULL_REFUSED)
+        return error_set(err, ERROR_LOAD, "%s is null", row->key);
+    if (row->null != CONFIG_NULL_ABSENT)
+        *(int64_t *)at = row->null == CONFIG_NULL_NONE ? -1 : 0;
+    return 0;
+}
+
 /* Puts the member that `row` is about into its field. */
 static int take_row(const config_row *row, const json *object, const json *v, void *fields,
                     error *err)
@@ -222,7 +232,7 @@ static int take_row(const config_row *row, const json *object, const json *v, vo
     if (row->kind == CONFIG_OFF)
         return check_off(v, row->key, err);
     if (json_type(v) == JSON_NULL)
-        return row->nullable ? 0 : error_set(err, ERROR_LOAD, "%s is null", row->key);
+        return take_null(row, at, err);
     if (row->kind == CONFIG_INT)
         return json_get_int(object, row->key, (int64_t)row->min, (int64_t)row->max, at, err);
     if (row->kind == CONFIG_NUMBER)
@@ -360,12 +370,10 @@ static bool slides(const hf_config *h, int64_t i)
 }
 
 /* Sliding windows are not implemented: refused unless no position can tell the difference. */
-static int check_window(const json *config, hf_config *h, error *err)
+static int check_window(const json *config, const hf_config *h, error *err)
 {
-    const json *types = NULL, *window = json_member(config, "sliding_window");
+    const json *types = NULL;
     bool active = false;
-    if (window && json_type(window) == JSON_NULL)
-        h->window = 0; /* "none", unlike an absent key */
     int listed = json_get_array(config, "layer_types", &types, err);
     if (listed < 0)
         return -1;
@@ -468,18 +476,14 @@ int config_from_json(const char *where, const json *config, const char *generati
     return config_build(where, &h.f, out, err);
 }
 
-static bool exists(const char *directory, const char *name, buf *path)
-{
-    bool there =
-        buf_format(path, NULL, "%s/%s", directory, name) == 0 && access(path->v, F_OK) == 0;
-    buf_clear(path);
-    return there;
-}
-
-static int load(const char *directory, const char *name, buf *path, json_document **out, error *err)
+/* Parses a file of the directory; an absent one leaves *out NULL when it is optional. */
+static int load(const char *directory, const char *name, bool optional, buf *path,
+                json_document **out, error *err)
 {
     if (buf_format(path, err, "%s/%s", directory, name))
         return -1;
+    if (optional && access(path->v, F_OK) != 0)
+        return 0;
     *out = json_load(path->v, MAX_FILE, err);
     return *out ? 0 : -1;
 }
@@ -489,9 +493,10 @@ int config_from_directory(const char *directory, checkpoint_warn *warn, void *us
 {
     buf where = {0}, generation_where = {0};
     json_document *config = NULL, *generation = NULL;
-    int result = load(directory, "config.json", &where, &config, err);
-    if (result == 0 && exists(directory, "generation_config.json", &generation_where))
-        result = load(directory, "generation_config.json", &generation_where, &generation, err);
+    int result = load(directory, "config.json", false, &where, &config, err);
+    if (result == 0)
+        result =
+            load(directory, "generation_config.json", true, &generation_where, &generation, err);
     if (result == 0)
         result = config_from_json(where.v, json_root(config), generation_where.v,
                                   generation ? json_root(generation) : NULL, warn, user, out, err);

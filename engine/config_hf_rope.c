@@ -120,16 +120,27 @@ static int find_object(const json *config, const json **object, error *err)
     return json_get_object(config, "rope_parameters", object, err) < 0 ? -1 : 0;
 }
 
-static void warn_unknown(const json *o, checkpoint_warn *warn, void *user, const char *where)
+/* An unknown number is passed over with a warning; an unknown object is a set of parameters for one
+ * kind of layer, which would change numbers. */
+static int check_unknown(const json *o, checkpoint_warn *warn, void *user, const char *where,
+                         error *err)
 {
-    for (const json *v = json_first(o); v && warn; v = json_next(v))
-        if (!known(json_key(v))) {
-            char sentence[512];
-            (void)snprintf(sentence, sizeof sentence,
-                           "%s: the RoPE parameter \"%s\" is not known and was passed over", where,
-                           printable_text(json_key(v)).text);
+    for (const json *v = json_first(o); v; v = json_next(v)) {
+        char sentence[512];
+        if (known(json_key(v)))
+            continue;
+        if (json_type(v) == JSON_OBJECT)
+            return error_set(err, ERROR_LOAD,
+                             "the RoPE parameters hold \"%s\"; parameters by kind of layer are not "
+                             "implemented",
+                             printable_text(json_key(v)).text);
+        (void)snprintf(sentence, sizeof sentence,
+                       "%s: the RoPE parameter \"%s\" is not known and was passed over", where,
+                       printable_text(json_key(v)).text);
+        if (warn)
             warn(user, sentence);
-        }
+    }
+    return 0;
 }
 
 int hf_rope(const json *config, hf_config *h, checkpoint_warn *warn, void *user, const char *where,
@@ -137,9 +148,8 @@ int hf_rope(const json *config, hf_config *h, checkpoint_warn *warn, void *user,
 {
     const json *o;
     const char *type = "default";
-    if (find_object(config, &o, err))
+    if (find_object(config, &o, err) || check_unknown(o, warn, user, where, err))
         return -1;
-    warn_unknown(o, warn, user, where);
     if (json_get_string(o, "type", &type, err) < 0 ||
         json_get_string(o, "rope_type", &type, err) < 0 ||
         json_get_number(o, "rope_theta", 1.001, 1e18, &h->f.rope.theta, err) < 0 ||

@@ -34,11 +34,11 @@ typedef struct container {
     uint32_t number; /* which object of the text, counted from 1 */
 } container;
 
-/* Where a key stands, so that a hash tie can be compared byte by byte. */
+/* Where a key stands, so that a hash tie can be compared byte by byte. Small, because a header of
+ * 100 MB may hold millions; scan_text() refuses texts that 32 bits cannot address. */
 typedef struct key_place {
-    size_t start, len;
-    uint32_t object;
-    bool escaped;
+    uint32_t start, len;
+    uint32_t object : 31, escaped : 1;
 } key_place;
 
 typedef struct scan {
@@ -100,7 +100,8 @@ static int add_key(scan *s, const json_token *t, error *err)
     if (added == 1)
         return error_set(err, ERROR_LOAD, "%s: offset %zu: key \"%s\" appears twice in one object",
                          s->x.where, t->start, printable_of(key, len).text);
-    s->keys[s->keys_len++] = (key_place){t->start, t->len, object, t->escaped};
+    s->keys[s->keys_len++] =
+        (key_place){(uint32_t)t->start, (uint32_t)t->len, object & 0x7fffffff, t->escaped};
     return added;
 }
 
@@ -172,6 +173,8 @@ static int take_separator(scan *s, json_token *t, bool opened, error *err)
 static int scan_text(scan *s, error *err)
 {
     json_token t;
+    if (s->x.len > UINT32_MAX)
+        return error_set(err, ERROR_LOAD, "%s: a JSON text of %zu bytes", s->x.where, s->x.len);
     if (s->x.len >= 3 && memcmp(s->x.text, "\xef\xbb\xbf", 3) == 0)
         return error_set(err, ERROR_LOAD, "%s: offset 0: a byte order mark before the JSON text",
                          s->x.where);

@@ -179,6 +179,11 @@ static void reads_switches(void **state)
     assert_int_equal(c.experts, 9);
     c = accepted(SMALL("llama", ",\"head_dim\":null"));
     assert_int_equal(c.head_dim, 8);
+    c = accepted("{\"model_type\":\"mixtral\",\"num_key_value_heads\":null,"
+                 "\"bos_token_id\":null,\"eos_token_id\":null}");
+    assert_int_equal(c.kv_heads, 32);
+    assert_int_equal(c.bos, -1);
+    assert_int_equal(c.eos_count, 0);
 }
 
 static void chooses_layers_that_route(void **state)
@@ -289,6 +294,8 @@ static void refuses_what_changes_numbers(void **state)
          "rope_type is \"dynamic\""},
         {SMALL("llama", ",\"rope_scaling\":{\"type\":\"longrope\"}"), "rope_type is \"longrope\""},
         {SMALL("llama", ",\"rope_scaling\":{\"type\":\"linear\"}"), "factor is missing"},
+        {SMALL("qwen3", ",\"rope_parameters\":{\"full_attention\":{\"rope_theta\":1e6}}"),
+         "the RoPE parameters hold \"full_attention\""},
         {SMALL("llama", ",\"rope_theta\":0"), "rope_theta is 0, expected"},
         {SMALL("llama", ",\"rms_norm_eps\":-1"), "rms_norm_eps is -1, expected"},
         {SMALL("llama", ",\"rms_norm_eps\":null"), "rms_norm_eps is null"},
