@@ -17,7 +17,7 @@ from suite import BUILD, MODELS, case, finish, skip
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD / "fuzz"
-PARSERS = ["json", "gguf", "safetensors", "config"]
+PARSERS = ["json", "gguf", "safetensors", "config", "chat"]
 
 
 def header_of(file):
@@ -40,6 +40,9 @@ def shrunk(header):
 
 def seeds(parser):
     """(name, bytes) of valid inputs."""
+    if parser == "chat":
+        known = json.loads((MODELS.parent / "chat.json").read_text())["known"]
+        yield from ((one["name"], one["template"].encode()) for one in known)
     for model in sorted(MODELS.iterdir()):
         if parser == "gguf" and model.suffix == ".gguf":
             yield model.stem, model.read_bytes()
