@@ -19,7 +19,10 @@
 #include "cpu.h"
 #include "mathx.h"
 
-enum { GROUP = 16 }; /* queries that share a pass over the pages */
+enum {
+    GROUP = 16,           /* queries that share a pass over the pages */
+    WORTH_WAKING = 65536, /* heads x positions x head_dim: below, waking workers takes longer */
+};
 
 /* ---- pages ---------------------------------------------------------------------------------- */
 
@@ -154,7 +157,9 @@ static void attend(group *g, int length, int threads)
         for (int i = 0; i < g->count; i++)
             part.acc[i] = acc[i];
         fold_positions(&part, length * t / threads, length * (t + 1) / threads);
-        for (int i = 0; i < g->count && part.sum[i] > 0; i++) {
+        for (int i = 0; i < g->count; i++) {
+            if (part.sum[i] == 0) /* sees nothing of this part */
+                continue;
             float most = fmaxf(g->most[i], part.most[i]);
             float keep = mathx_exp(g->most[i] - most), scale = mathx_exp(part.most[i] - most);
             for (int d = 0; d < g->kv->head_dim; d++)
@@ -275,6 +280,13 @@ void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int head
                         .n = n,
                         .heads_per_kv = heads / kv->kv_heads,
                         .scale = scale};
-    cut_cells(&w, kv->kv_heads, pool_threads(cpu->workers));
-    pool_run(cpu->workers, attend_cells, &w);
+    size_t work = 0;
+    for (int i = 0; i < n; i++)
+        work += ((size_t)cpu->rows[i].position + 1) * q->cols;
+    bool small = work < WORTH_WAKING;
+    cut_cells(&w, kv->kv_heads, small ? 1 : pool_threads(cpu->workers));
+    if (small)
+        attend_cells(&w, 0, 1);
+    else
+        pool_run(cpu->workers, attend_cells, &w);
 }

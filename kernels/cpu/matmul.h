@@ -31,8 +31,8 @@ typedef struct matmul_task {
     dtype type;
     const void *weight;
     size_t rows;
-    const void *bias; /* f32 [rows] at any address, or NULL */
-    float *out;       /* [n, rows], row i at out + i * out_stride */
+    const void *bias;  /* f32 [rows] at any address, or NULL */
+    float *out;        /* [n, rows], row i at out + i * out_stride */
     size_t out_stride; /* in floats */
 } matmul_task;
 
