@@ -1,0 +1,64 @@
+/* report.h - what one question brought: the answers, the merge, the figures, ready to be printed.
+ *
+ * A merge may let the passes speak again (debate, blend), so the answers are copied when they are
+ * complete. Text of models is foreign: each printer makes it harmless in the way its format needs.
+ */
+#ifndef REPL_REPORT_H
+#define REPL_REPORT_H
+
+#include "../engine/buf.h"
+#include "../personas/merge.h"
+#include "../personas/roster.h"
+#include "console.h"
+
+/* One answer, kept. Owns text, ids and used. */
+typedef struct kept_answer {
+    const char *name, *acts_by, *color; /* the roster's */
+    char *text;                         /* without its thought */
+    size_t len;
+    char *thought; /* "" when there is none */
+    tokens ids;
+    int prompt_tokens, asked_experts;
+    pass_stop stop;
+    error failure;
+    uint64_t seed;
+    double seconds, tokens_per_second, banned_mass;
+    const int *allowed; /* [layers], the council's */
+    int *used;          /* [layers] */
+} kept_answer;
+
+typedef struct report {
+    engine *engine;
+    const char *title; /* of the model */
+    const char *prompt;
+    size_t prompt_len;
+    kept_answer *answers;
+    int count;
+    merge_result merge;
+    bool merged;         /* merge holds a result */
+    error merge_failure; /* code is not ERROR_NONE when the merge failed */
+    council_timings timings;
+    double load; /* seconds */
+} report;
+
+/* Copies pass i's answer, which has just finished. r->answers: [count], zeroed. */
+int report_keep(report *r, int i, const seat *s, const answer *a, error *err);
+void report_release(report *r);
+
+/* The contract's object: {"consilium":1,...}. */
+int report_json(const report *r, buf *out, error *err);
+/* One answer and the merge as members of that object. */
+int report_json_answer(const report *r, int i, buf *out, error *err);
+int report_json_merge(const report *r, buf *out, error *err);
+int report_json_model(const report *r, buf *out, error *err);
+int report_json_timings(const report *r, buf *out, error *err);
+
+/* The whole exchange as Markdown. */
+int report_markdown(const report *r, buf *out, error *err);
+
+/* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */
+int report_figures(const report *r, int i, buf *out, error *err);
+/* One line on how the merge came about: "vote: critic 0.41, coder 0.33 (nearly a tie)". */
+int report_merge_line(const report *r, buf *out, error *err);
+
+#endif
