@@ -20,7 +20,8 @@ typedef enum error_code {
     ERROR_RUN = 1,         /* failed at run time: I/O, memory, a device */
     ERROR_USAGE = 2,       /* the caller's words: an option, a text, a token id */
     ERROR_LOAD = 3,        /* a model, mask or persona that cannot be loaded */
-    ERROR_CONTEXT = 4,     /* the context is full; nothing was changed */
+    ERROR_PARTIAL = 4,     /* answered, but a pass or the merge failed */
+    ERROR_CONTEXT = 5,     /* the context is full; nothing was changed */
     ERROR_CANCELLED = 130, /* the caller's cancel flag was seen; nothing was changed */
 } error_code;
 

@@ -8,6 +8,7 @@
 
 #include "options.h"
 
+command_fn command_ask;
 command_fn command_model_info;
 command_fn command_model_list;
 command_fn command_tokenize;

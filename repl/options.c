@@ -81,6 +81,8 @@ static int split_long(line *l, int argc, char *const *argv, int *at, error *err)
     const char *value = equals ? equals + 1 : NULL;
     if (row->kind == OPTION_FLAG && value)
         return error_set(err, ERROR_USAGE, "--%s takes no value", row->name);
+    if (row->kind == OPTION_MAYBE && !value)
+        value = "";
     if (row->kind != OPTION_FLAG && !value) {
         if (*at + 1 == argc)
             return error_set(err, ERROR_USAGE, "--%s needs a value: %s", row->name, row->argument);
@@ -262,6 +264,47 @@ static int parse_choice(const option_info *row, const char *text, const char **o
                      row->argument);
 }
 
+static int parse_real(const option_info *row, const char *text, real *out, error *err)
+{
+    char *end;
+    double value = strtod(text, &end);
+    bool decimal = *text && strspn(text, "+-.0123456789eE") == strlen(text);
+    if (!decimal || *end)
+        return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is no number", row->name, text);
+    if (!(value >= (double)row->min && value <= (double)row->max))
+        return error_set(err, ERROR_USAGE, "--%s: %.40s is outside %lld..%lld", row->name, text,
+                         row->min, row->max);
+    *out = (real){value, true};
+    return 0;
+}
+
+static int parse_seed(const option_info *row, const char *text, long long *out, error *err)
+{
+    size_t n = strlen(text);
+    errno = 0;
+    long long value =
+        n && n <= 18 && strspn(text, "0123456789") == n ? strtoll(text, NULL, 10) : -1;
+    if (value < row->min || value > row->max)
+        return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is no whole number in %lld..%lld",
+                         row->name, text, row->min, row->max);
+    *out = value;
+    return 0;
+}
+
+static int add_text(texts *list, const char *text, error *err)
+{
+    if (list->len == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 4;
+        const char **v = realloc(list->v, cap * sizeof *v);
+        if (!v)
+            return error_memory(err, "the command line");
+        list->v = v;
+        list->cap = cap;
+    }
+    list->v[list->len++] = text;
+    return 0;
+}
+
 static int bind(options *opt, const option_info *row, const char *value, error *err)
 {
     char *field = (char *)opt + row->field;
@@ -278,6 +321,15 @@ static int bind(options *opt, const option_info *row, const char *value, error *
         return parse_number(row, value, value + strlen(value), (int *)field, err);
     case OPTION_NUMBERS:
         return parse_numbers(row, value, (tokens *)field, err);
+    case OPTION_TEXTS:
+        return add_text((texts *)(void *)field, value, err);
+    case OPTION_REAL:
+        return parse_real(row, value, (real *)(void *)field, err);
+    case OPTION_SEED:
+        return parse_seed(row, value, (long long *)(void *)field, err);
+    case OPTION_MAYBE:
+        *(const char **)field = value;
+        return 0;
     }
     return 0;
 }
@@ -353,6 +405,9 @@ void options_release(options *opt)
     free(opt->words);
     tokens_release(&opt->ids);
     tokens_release(&opt->passes);
+    free(opt->files.v);
+    free(opt->masks.v);
+    free(opt->stops.v);
     *opt = (options){0};
 }
 

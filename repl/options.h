@@ -25,6 +25,7 @@
 typedef struct options options;
 
 typedef enum command_id {
+    COMMAND_ASK,
     COMMAND_MODEL_INFO,
     COMMAND_MODEL_LIST,
     COMMAND_TOKENIZE,
@@ -52,7 +53,22 @@ typedef enum option_kind {
     OPTION_CHOICE,  /* const char *: one of the words in `argument`, "f16|f32|q8_0" */
     OPTION_NUMBER,  /* int in min..max */
     OPTION_NUMBERS, /* tokens: one or more of them, joined by commas */
+    OPTION_TEXTS,   /* texts: may stand several times */
+    OPTION_REAL,    /* real: a decimal number in min..max */
+    OPTION_SEED,    /* long long in min..max; -1 = not given */
+    OPTION_MAYBE,   /* const char *: a value only behind '='; "" without one */
 } option_kind;
+
+/* Values of an option that may stand several times; the list is owned, the texts are borrowed. */
+typedef struct texts {
+    const char **v;
+    size_t len, cap;
+} texts;
+
+typedef struct real {
+    double v;
+    bool given;
+} real;
 
 typedef enum option_group { GROUP_COMMAND, GROUP_MODEL, GROUP_EVERY, GROUP_COUNT } option_group;
 
@@ -84,8 +100,18 @@ struct options {
     tokens ids;    /* --tokens */
     tokens passes; /* --passes; empty = default */
     int experts;   /* 0 = as trained */
-    int prompt;    /* tokens to read; 0 = default */
-    int generate;  /* tokens to write; 0 = default */
+
+    /* ask */
+    texts files, masks, stops;
+    const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
+        *only;
+    bool no_instruction, raw, no_input, plain;
+    int max_tokens, top_k; /* 0 = default, -1 = not given */
+    real temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
+    long long seed; /* -1 = random */
+
+    int prompt;   /* tokens to read; 0 = default */
+    int generate; /* tokens to write; 0 = default */
 
     bool help, version, quiet, verbose, no_color;
 };

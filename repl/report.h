@@ -7,6 +7,7 @@
 #define REPL_REPORT_H
 
 #include "../engine/buf.h"
+#include "../engine/emit.h"
 #include "../personas/merge.h"
 #include "../personas/roster.h"
 #include "console.h"
@@ -46,12 +47,12 @@ int report_keep(report *r, int i, const seat *s, const answer *a, error *err);
 void report_release(report *r);
 
 /* The contract's object: {"consilium":1,...}. */
-int report_json(const report *r, buf *out, error *err);
-/* One answer and the merge as members of that object. */
-int report_json_answer(const report *r, int i, buf *out, error *err);
-int report_json_merge(const report *r, buf *out, error *err);
-int report_json_model(const report *r, buf *out, error *err);
-int report_json_timings(const report *r, buf *out, error *err);
+void report_json(const report *r, emitter *e);
+/* Its members, also used one by one for a stream of events. */
+void report_json_answer(const report *r, int i, const char *key, emitter *e);
+void report_json_merge(const report *r, const char *key, emitter *e);
+void report_json_model(const report *r, const char *key, emitter *e);
+void report_json_timings(const report *r, const char *key, emitter *e);
 
 /* The whole exchange as Markdown. */
 int report_markdown(const report *r, buf *out, error *err);

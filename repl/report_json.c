@@ -1,157 +1,128 @@
 /* report_json.c - the answers as JSON, field for field what scripts rely on. */
-#include <math.h>
-#include <string.h>
-
-#include "../engine/json.h"
 #include "report.h"
 
-/* A number; what is none (a likelihood of -inf) is null. */
-static int add_number(buf *out, double v, error *err)
+static void emit_ints(emitter *e, const char *key, const int *v, size_t n)
 {
-    return isfinite(v) ? buf_format(out, err, "%.9g", v) : buf_text(out, "null", err);
+    emit_array(e, key);
+    for (size_t i = 0; i < n; i++)
+        emit_int(e, NULL, v[i]);
+    emit_end(e);
 }
 
-static int add_ints(buf *out, const int *v, int n, error *err)
+static void emit_numbers(emitter *e, const char *key, const double *v, size_t n)
 {
-    int result = buf_text(out, "[", err);
-    for (int i = 0; i < n && !result; i++)
-        result = buf_format(out, err, "%s%d", i ? "," : "", v[i]);
-    return result ? -1 : buf_text(out, "]", err);
+    emit_array(e, key);
+    for (size_t i = 0; i < n; i++)
+        emit_number(e, NULL, v[i]);
+    emit_end(e);
 }
 
-static int add_text(buf *out, const char *name, const char *text, size_t len, error *err)
-{
-    return buf_format(out, err, "\"%s\":", name) || json_quote(out, text, len, err) ? -1 : 0;
-}
-
-int report_json_model(const report *r, buf *out, error *err)
+void report_json_model(const report *r, const char *key, emitter *e)
 {
     const model_config *m = engine_config(r->engine);
-    const char *path = checkpoint_path(engine_checkpoint(r->engine));
-    const char *fingerprint = engine_fingerprint(r->engine, err);
-    if (!fingerprint || buf_text(out, "{", err) || add_text(out, "path", path, strlen(path), err))
-        return -1;
-    return buf_format(out, err,
-                      ",\"architecture\":\"%s\",\"fingerprint\":\"%s\",\"layers\":%d,"
-                      "\"experts\":%d,\"experts_per_token\":%d}",
-                      architecture_name(m->arch), fingerprint, m->layers, m->experts,
-                      m->experts_per_token);
+    emit_object(e, key);
+    emit_text(e, "path", checkpoint_path(engine_checkpoint(r->engine)));
+    emit_text(e, "architecture", architecture_name(m->arch));
+    emit_text(e, "fingerprint", engine_fingerprint(r->engine, e->err));
+    emit_int(e, "layers", m->layers);
+    emit_int(e, "experts", m->experts);
+    emit_int(e, "experts_per_token", m->experts_per_token);
+    emit_end(e);
 }
 
-static int add_routing(const report *r, const kept_answer *k, buf *out, error *err)
+static void emit_routing(const report *r, const kept_answer *k, emitter *e)
 {
-    int layers = engine_config(r->engine)->layers;
-    if (buf_text(out, ",\"routing\":{\"allowed\":", err) ||
-        add_ints(out, k->allowed, layers, err) || buf_text(out, ",\"used\":", err) ||
-        add_ints(out, k->used, layers, err) || buf_text(out, ",\"banned_mass\":", err) ||
-        add_number(out, k->banned_mass, err))
-        return -1;
-    return buf_text(out, "}", err);
+    size_t layers = (size_t)engine_config(r->engine)->layers;
+    emit_object(e, "routing");
+    emit_ints(e, "allowed", k->allowed, layers);
+    emit_ints(e, "used", k->used, layers);
+    emit_number(e, "banned_mass", k->banned_mass);
+    emit_end(e);
 }
 
-int report_json_answer(const report *r, int i, buf *out, error *err)
+void report_json_answer(const report *r, int i, const char *key, emitter *e)
 {
     const kept_answer *k = &r->answers[i];
-    if (buf_text(out, "{", err) || add_text(out, "persona", k->name, strlen(k->name), err) ||
-        buf_text(out, ",", err) || add_text(out, "text", k->text, k->len, err) ||
-        buf_text(out, ",\"tokens\":", err) || add_ints(out, k->ids.v, (int)k->ids.len, err) ||
-        buf_format(out, err,
-                   ",\"prompt_tokens\":%d,\"stop\":\"%s\",\"seed\":%llu,\"seconds\":%.6g,"
-                   "\"tokens_per_second\":%.6g,\"acts_by\":\"%s\"",
-                   k->prompt_tokens, pass_stop_name(k->stop), (unsigned long long)k->seed,
-                   k->seconds, k->tokens_per_second, k->acts_by) ||
-        add_routing(r, k, out, err))
-        return -1;
-    if (k->thought[0] &&
-        (buf_text(out, ",", err) || add_text(out, "thought", k->thought, strlen(k->thought), err)))
-        return -1;
-    if (k->stop == STOP_ERROR &&
-        (buf_text(out, ",", err) ||
-         add_text(out, "error", k->failure.text, strlen(k->failure.text), err)))
-        return -1;
-    return buf_text(out, "}", err);
+    emit_object(e, key);
+    emit_text(e, "persona", k->name);
+    emit_bytes(e, "text", k->text, k->len);
+    emit_ints(e, "tokens", k->ids.v, k->ids.len);
+    emit_int(e, "prompt_tokens", k->prompt_tokens);
+    emit_text(e, "stop", pass_stop_name(k->stop));
+    emit_count(e, "seed", k->seed);
+    emit_number(e, "seconds", k->seconds);
+    emit_number(e, "tokens_per_second", k->tokens_per_second);
+    emit_text(e, "acts_by", k->acts_by);
+    emit_routing(r, k, e);
+    if (k->thought[0])
+        emit_text(e, "thought", k->thought);
+    if (k->stop == STOP_ERROR)
+        emit_text(e, "error", k->failure.text);
+    emit_end(e);
 }
 
-static int add_scores(const merge_result *m, buf *out, error *err)
+/* [judge][answer]; an empty array where nobody voted. */
+static void emit_scores(const merge_result *m, emitter *e)
 {
-    int result = buf_text(out, ",\"scores\":[", err);
-    for (int j = 0; j < m->passes && m->scores && !result; j++) {
-        result = buf_text(out, j ? ",[" : "[", err);
-        for (int a = 0; a < m->passes && !result; a++)
-            result = buf_text(out, a ? "," : "", err) ||
-                             add_number(out, m->scores[j * m->passes + a], err)
-                         ? -1
-                         : 0;
-        if (!result)
-            result = buf_text(out, "]", err);
-    }
-    return result ? -1 : buf_text(out, "]", err);
+    emit_array(e, "scores");
+    for (int j = 0; m->scores && j < m->passes; j++)
+        emit_numbers(e, NULL, m->scores + (size_t)j * (size_t)m->passes, (size_t)m->passes);
+    emit_end(e);
 }
 
-static int add_doubles(buf *out, const char *name, const double *v, size_t n, error *err)
-{
-    int result = buf_format(out, err, ",\"%s\":[", name);
-    for (size_t i = 0; i < n && !result; i++)
-        result = buf_text(out, i ? "," : "", err) || add_number(out, v[i], err) ? -1 : 0;
-    return result ? -1 : buf_text(out, "]", err);
-}
-
-static int add_revised(const merge_result *m, buf *out, error *err)
-{
-    int result = buf_text(out, ",\"revised\":[", err);
-    for (int i = 0; i < m->passes && !result; i++)
-        result = buf_text(out, i ? "," : "", err) ||
-                         json_quote(out, m->revised[i], strlen(m->revised[i]), err)
-                     ? -1
-                     : 0;
-    return result ? -1 : buf_text(out, "]", err);
-}
-
-int report_json_merge(const report *r, buf *out, error *err)
+void report_json_merge(const report *r, const char *key, emitter *e)
 {
     const merge_result *m = &r->merge;
-    if (!r->merged || m->method == MERGE_NONE)
-        return buf_text(out, "null", err);
-    if (buf_format(out, err, "{\"method\":\"%s\",\"by\":", merge_name(m->method)) ||
-        (m->by ? json_quote(out, m->by, strlen(m->by), err) : buf_text(out, "null", err)) ||
-        buf_text(out, ",", err) || add_text(out, "text", m->text, m->len, err) ||
-        add_scores(m, out, err))
-        return -1;
-    if (m->shares && (add_doubles(out, "shares", m->shares, (size_t)m->passes, err) ||
-                      buf_format(out, err, ",\"tie\":%s", m->tie ? "true" : "false")))
-        return -1;
-    if (m->revised && add_revised(m, out, err))
-        return -1;
-    if (m->divergence && add_doubles(out, "divergence", m->divergence, m->ids.len, err))
-        return -1;
-    if (m->note &&
-        (buf_text(out, ",", err) || add_text(out, "note", m->note, strlen(m->note), err)))
-        return -1;
-    return buf_text(out, "}", err);
+    if (!r->merged || m->method == MERGE_NONE) {
+        emit_null(e, key);
+        return;
+    }
+    emit_object(e, key);
+    emit_text(e, "method", merge_name(m->method));
+    emit_text(e, "by", m->by);
+    emit_bytes(e, "text", m->text, m->len);
+    emit_scores(m, e);
+    if (m->shares) {
+        emit_numbers(e, "shares", m->shares, (size_t)m->passes);
+        emit_bool(e, "tie", m->tie);
+    }
+    if (m->revised) {
+        emit_array(e, "revised");
+        for (int i = 0; i < m->passes; i++)
+            emit_text(e, NULL, m->revised[i]);
+        emit_end(e);
+    }
+    if (m->divergence)
+        emit_numbers(e, "divergence", m->divergence, m->ids.len);
+    if (m->note)
+        emit_text(e, "note", m->note);
+    emit_end(e);
 }
 
-int report_json_timings(const report *r, buf *out, error *err)
+void report_json_timings(const report *r, const char *key, emitter *e)
 {
-    return buf_format(out, err,
-                      "{\"load\":%.6g,\"prefill\":%.6g,\"decode\":%.6g,\"merge\":%.6g,"
-                      "\"union_experts_per_step\":%.6g,\"picks_per_step\":%.6g,"
-                      "\"prefill_mode\":\"%s\"}",
-                      r->load, r->timings.prefill, r->timings.decode,
-                      r->merged ? r->merge.seconds : 0, r->timings.union_experts_per_step,
-                      r->timings.picks_per_step, r->timings.shared_prefill ? "shared" : "own");
+    emit_object(e, key);
+    emit_number(e, "load", r->load);
+    emit_number(e, "prefill", r->timings.prefill);
+    emit_number(e, "decode", r->timings.decode);
+    emit_number(e, "merge", r->merged ? r->merge.seconds : 0);
+    emit_number(e, "union_experts_per_step", r->timings.union_experts_per_step);
+    emit_number(e, "picks_per_step", r->timings.picks_per_step);
+    emit_text(e, "prefill_mode", r->timings.shared_prefill ? "shared" : "own");
+    emit_end(e);
 }
 
-int report_json(const report *r, buf *out, error *err)
+void report_json(const report *r, emitter *e)
 {
-    if (buf_text(out, "{\"consilium\":1,\"model\":", err) || report_json_model(r, out, err) ||
-        buf_text(out, ",", err) || add_text(out, "prompt", r->prompt, r->prompt_len, err) ||
-        buf_text(out, ",\"answers\":[", err))
-        return -1;
+    emit_object(e, NULL);
+    emit_int(e, "consilium", 1);
+    report_json_model(r, "model", e);
+    emit_bytes(e, "prompt", r->prompt, r->prompt_len);
+    emit_array(e, "answers");
     for (int i = 0; i < r->count; i++)
-        if (buf_text(out, i ? "," : "", err) || report_json_answer(r, i, out, err))
-            return -1;
-    if (buf_text(out, "],\"merge\":", err) || report_json_merge(r, out, err) ||
-        buf_text(out, ",\"timings\":", err) || report_json_timings(r, out, err))
-        return -1;
-    return buf_text(out, "}\n", err);
+        report_json_answer(r, i, NULL, e);
+    emit_end(e);
+    report_json_merge(r, "merge", e);
+    report_json_timings(r, "timings", e);
+    emit_end(e);
 }

@@ -1,0 +1,58 @@
+/* ask.h - the parts of the ask command: what goes in (ask_input.c), what comes out (ask_output.c).
+ *
+ * One `ask` lives for one run of the command. Everything that can be refused from the words alone
+ * is refused by ask_read(), before a model is opened.
+ */
+#ifndef REPL_ASK_H
+#define REPL_ASK_H
+
+#include "open_model.h"
+#include "report.h"
+#include "safe_text.h"
+
+typedef struct ask {
+    const options *opt;
+    console *con;
+    error *err;
+
+    buf prompt;
+    char *names;           /* a copy of --personas, cut at the commas */
+    const char **personas; /* [persona_count] */
+    int persona_count;
+    control_kind control;
+    named_mask *masks; /* [opt->masks.len] */
+    char *mask_text;
+    named_value *experts, *strengths;
+    char *expert_text, *strength_text; /* their names */
+    int expert_count, strength_count;
+    merge_method merge;
+    int rounds;
+    int think;
+    int max_slots; /* the most experts a token that an option asks for */
+    uint64_t seed;
+
+    roster *roster;
+    report report;
+    bool failed; /* *err is filled */
+    int merge_tokens;
+    int current;        /* the seat whose answer is streaming */
+    bool told_heading;  /* of the current seat */
+    buf *waiting;       /* [seats] harmless text that waits for its turn */
+    safe_text *filters; /* [seats] */
+} ask;
+
+/* Puts the prompt together and reads all that the options say. */
+int ask_read(ask *a);
+void ask_release(ask *a);
+int ask_council_options(ask *a, council_options *o);
+int ask_roster_options(ask *a, roster_options *o);
+
+/* Output: begin (start event), tokens and answers as they come, finish (what is left). Failures set
+ * a->failed and *a->err. */
+int ask_begin(ask *a);
+void ask_stream_token(ask *a, int pass, const char *bytes, size_t n, bool thinking);
+void ask_stream_answer(ask *a, int pass);
+int ask_finish(ask *a);
+void ask_end(ask *a);
+
+#endif

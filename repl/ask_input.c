@@ -1,0 +1,303 @@
+/* ask_input.c - the words of `ask`: prompt, personas, masks, numbers by name. See ask.h. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "input.h"
+
+static const char DEFAULT_PERSONAS[] = "philosopher,coder,critic";
+enum { DEFAULT_TOKENS = 512, COMMON_SLOTS = 16 };
+
+/* ---- prompt ------------------------------------------------------------------------------------ */
+
+/* Something is there to be read: a pipe, a file, a socket; not a terminal, not nothing. */
+static bool standard_input_is_given(void)
+{
+    struct stat st;
+    return fstat(STDIN_FILENO, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+/* A further part stands behind a blank line. One newline at its end is the file's, not the text's. */
+static int add_part(ask *a, buf *part)
+{
+    if (part->len && part->v[part->len - 1] == '\n')
+        part->v[--part->len] = '\0';
+    if (!part->len)
+        return 0;
+    if (a->prompt.len && buf_text(&a->prompt, "\n\n", a->err))
+        return -1;
+    return buf_add(&a->prompt, part->v, part->len, a->err);
+}
+
+static int add_file(ask *a, const char *name)
+{
+    buf part = {0};
+    int result = input_read(name, &part, a->con, a->err) || add_part(a, &part) ? -1 : 0;
+    buf_release(&part);
+    return result;
+}
+
+static int read_prompt(ask *a)
+{
+    const options *opt = a->opt;
+    const char *word = opt->word_count ? opt->words[0] : NULL;
+    bool dash = word && strcmp(word, "-") == 0;
+    if (word && !dash && buf_text(&a->prompt, word, a->err))
+        return -1;
+    if ((dash || (!opt->no_input && standard_input_is_given())) && add_file(a, "-"))
+        return -1;
+    for (size_t i = 0; i < opt->files.len; i++)
+        if (add_file(a, opt->files.v[i]))
+            return -1;
+    if (a->prompt.len)
+        return 0;
+    return error_set(a->err, ERROR_USAGE, "ask needs a PROMPT, a pipe or -f FILE");
+}
+
+/* ---- names and numbers ------------------------------------------------------------------------- */
+
+static int read_personas(ask *a)
+{
+    a->names = strdup(a->opt->personas ? a->opt->personas : DEFAULT_PERSONAS);
+    a->personas = calloc(a->names ? strlen(a->names) / 2 + 1 : 1, sizeof *a->personas);
+    if (!a->names || !a->personas)
+        return error_memory(a->err, "the personas");
+    for (char *name = a->names, *comma; name; name = comma ? comma + 1 : NULL) {
+        comma = strchr(name, ',');
+        if (comma)
+            *comma = '\0';
+        if (!persona_name_ok(name))
+            return error_set(a->err, ERROR_USAGE, "--personas: \"%.64s\" is no persona's name",
+                             name);
+        a->personas[a->persona_count++] = name;
+    }
+    return 0;
+}
+
+static int read_control(ask *a)
+{
+    static const char *const kinds[] = {"none", "prompt", "mask"};
+    if (!a->opt->control)
+        return 0;
+    a->control = CONTROL_NONE;
+    if (!a->opt->control[0])
+        return 0;
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(a->opt->control, kinds[i]) == 0) {
+            a->control = (control_kind)(CONTROL_NONE + i);
+            return 0;
+        }
+    }
+    return error_set(a->err, ERROR_USAGE, "--control: \"%.40s\" is none of none|prompt|mask",
+                     a->opt->control);
+}
+
+/* "NAME=FILE" when what stands before the first '=' is a persona's name; else a FILE. */
+static int read_masks(ask *a)
+{
+    size_t n = a->opt->masks.len, bytes = 1;
+    for (size_t i = 0; i < n; i++)
+        bytes += strlen(a->opt->masks.v[i]) + 1;
+    a->masks = calloc(n ? n : 1, sizeof *a->masks);
+    a->mask_text = malloc(bytes);
+    if (!a->masks || !a->mask_text)
+        return error_memory(a->err, "the masks");
+    char *at = a->mask_text;
+    for (size_t i = 0; i < n; i++) {
+        strcpy(at, a->opt->masks.v[i]);
+        char *equals = strchr(at, '=');
+        if (equals)
+            *equals = '\0';
+        bool named = equals && persona_name_ok(at);
+        if (equals && !named)
+            *equals = '=';
+        a->masks[i] = (named_mask){named ? at : NULL, named ? equals + 1 : at};
+        at += strlen(a->opt->masks.v[i]) + 1;
+    }
+    return 0;
+}
+
+static int read_value(const ask *a, const char *option, const char *text, double min, double max,
+                      bool whole, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    bool number =
+        *text && strspn(text, whole ? "0123456789" : ".0123456789") == strlen(text) && !*end;
+    if (number && *out >= min && *out <= max)
+        return 0;
+    return error_set(a->err, ERROR_USAGE, "--%s: \"%.40s\" is no %snumber in %g..%g", option, text,
+                     whole ? "whole " : "", min, max);
+}
+
+/* "VALUE" or "NAME=VALUE,NAME=VALUE". *text keeps the names. */
+static int read_named(const ask *a, const char *option, const char *given, double min, double max,
+                      bool whole, char **text, named_value **list, int *count)
+{
+    if (!given)
+        return 0;
+    *text = strdup(given);
+    *list = calloc(strlen(given) / 2 + 1, sizeof **list);
+    if (!*text || !*list)
+        return error_memory(a->err, "the command line");
+    for (char *item = *text, *comma; item; item = comma ? comma + 1 : NULL) {
+        comma = strchr(item, ',');
+        if (comma)
+            *comma = '\0';
+        named_value *v = &(*list)[(*count)++];
+        char *equals = strchr(item, '=');
+        if (equals) {
+            *equals = '\0';
+            v->name = item;
+        }
+        if (read_value(a, option, equals ? equals + 1 : item, min, max, whole, &v->value))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_think(ask *a)
+{
+    double n = -1;
+    if (!a->opt->think)
+        return 0;
+    if (a->opt->think[0] && read_value(a, "think", a->opt->think, 1, 1 << 20, true, &n))
+        return -1;
+    a->think = (int)n;
+    return 0;
+}
+
+static int read_seed(ask *a)
+{
+    static const uint64_t MASK = ((uint64_t)1 << 53) - 1;
+    if (a->opt->seed >= 0) {
+        a->seed = (uint64_t)a->opt->seed;
+        return 0;
+    }
+    if (getrandom(&a->seed, sizeof a->seed, 0) != (ssize_t)sizeof a->seed)
+        return error_set(a->err, ERROR_RUN, "no random numbers to be had; give --seed");
+    a->seed &= MASK;
+    return 0;
+}
+
+static bool is_seat(const ask *a, const char *name)
+{
+    for (int i = 0; i < a->persona_count; i++)
+        if (strcmp(a->personas[i], name) == 0)
+            return true;
+    return strcmp(name, "control") == 0 && a->control == CONTROL_NONE;
+}
+
+static int check_only(const ask *a)
+{
+    const char *only = a->opt->only;
+    if (!only || strcmp(only, "merge") == 0 || is_seat(a, only))
+        return 0;
+    return error_set(a->err, ERROR_USAGE, "--only: %.64s is not among those who answer", only);
+}
+
+int ask_read(ask *a)
+{
+    const options *opt = a->opt;
+    if (read_personas(a) || read_control(a) || check_only(a) || read_masks(a) || read_think(a) ||
+        read_seed(a) ||
+        merge_parse(opt->merge ? opt->merge : "auto", &a->merge, &a->rounds, a->err) ||
+        read_named(a, "experts", opt->named_experts, 1, MODEL_MAX_EXPERTS, true, &a->expert_text,
+                   &a->experts, &a->expert_count) ||
+        read_named(a, "strength", opt->named_strengths, 0, 4, false, &a->strength_text,
+                   &a->strengths, &a->strength_count))
+        return -1;
+    for (int i = 0; i < a->expert_count; i++)
+        if ((int)a->experts[i].value > a->max_slots)
+            a->max_slots = (int)a->experts[i].value;
+    /* --only a persona: nobody waits for a merge that is not shown. */
+    if (opt->only && strcmp(opt->only, "merge") != 0 && !opt->merge)
+        a->merge = MERGE_NONE;
+    return read_prompt(a);
+}
+
+void ask_release(ask *a)
+{
+    buf_release(&a->prompt);
+    free(a->names);
+    free(a->personas);
+    free(a->masks);
+    free(a->mask_text);
+    free(a->experts);
+    free(a->strengths);
+    free(a->expert_text);
+    free(a->strength_text);
+}
+
+/* ---- for the council --------------------------------------------------------------------------- */
+
+int ask_council_options(ask *a, council_options *o)
+{
+    const options *opt = a->opt;
+    *o = (council_options){.kv = open_model_kv(opt, DTYPE_F16),
+                           .max_tokens = opt->max_tokens ? opt->max_tokens : DEFAULT_TOKENS,
+                           .stops = opt->stops.v,
+                           .stop_count = (int)opt->stops.len,
+                           .think = a->think,
+                           .raw = opt->raw};
+    if (opt->prefill && strcmp(opt->prefill, "auto") != 0)
+        o->prefill = strcmp(opt->prefill, "own") == 0 ? PREFILL_OWN : PREFILL_SHARED;
+    return open_model_context(opt, engine_config(a->report.engine), &o->context, a->err);
+}
+
+static void given_or_model(const real *given, double model, unsigned bit, double *out,
+                           unsigned *bits)
+{
+    if (given->given) {
+        *out = given->v;
+        *bits |= bit;
+    } else if (model >= 0) {
+        *out = model;
+    }
+}
+
+/* Options win over the persona (bits); without either the model's own settings hold. */
+static int read_sampling(ask *a, roster_options *o)
+{
+    const options *opt = a->opt;
+    const model_config *m = engine_config(a->report.engine);
+    sampling *s = &o->sampling;
+    *s = sampling_defaults();
+    given_or_model(&opt->temperature, m->temperature, GIVEN_TEMPERATURE, &s->temperature,
+                   &o->given);
+    given_or_model(&opt->top_p, m->top_p, GIVEN_TOP_P, &s->top_p, &o->given);
+    given_or_model(&opt->min_p, m->min_p, GIVEN_MIN_P, &s->min_p, &o->given);
+    given_or_model(&opt->repeat_penalty, m->repeat_penalty, GIVEN_REPEAT, &s->repeat_penalty,
+                   &o->given);
+    given_or_model(&opt->presence_penalty, -1, GIVEN_PRESENCE, &s->presence_penalty, &o->given);
+    given_or_model(&opt->frequency_penalty, -1, GIVEN_FREQUENCY, &s->frequency_penalty, &o->given);
+    if (opt->top_k >= 0) {
+        s->top_k = opt->top_k;
+        o->given |= GIVEN_TOP_K;
+    } else if (m->top_k >= 0) {
+        s->top_k = m->top_k;
+    }
+    s->seed = a->seed;
+    return sampling_check(s, a->err);
+}
+
+int ask_roster_options(ask *a, roster_options *o)
+{
+    *o = (roster_options){.personas = a->personas,
+                          .persona_count = a->persona_count,
+                          .control = a->control,
+                          .no_instruction = a->opt->no_instruction,
+                          .masks = a->masks,
+                          .mask_count = (int)a->opt->masks.len,
+                          .experts = a->experts,
+                          .expert_count = a->expert_count,
+                          .strengths = a->strengths,
+                          .strength_count = a->strength_count,
+                          .prompt = a->prompt.v,
+                          .prompt_len = a->prompt.len};
+    return read_sampling(a, o);
+}

@@ -1,0 +1,261 @@
+/* ask_output.c - the answers of `ask` on standard output. See ask.h.
+ *
+ * text streams in the order of the seats; ndjson writes an event as it happens; json and md write
+ * once, at the end. --only prints the bare text of one answer or of the merge.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ask.h"
+
+typedef enum style { STYLE_TEXT, STYLE_MD, STYLE_JSON, STYLE_NDJSON } style;
+
+static style style_of(const ask *a)
+{
+    const char *f = a->opt->format;
+    if (!f || strcmp(f, "text") == 0)
+        return STYLE_TEXT;
+    return strcmp(f, "md") == 0 ? STYLE_MD : strcmp(f, "json") == 0 ? STYLE_JSON : STYLE_NDJSON;
+}
+
+static void fail(ask *a, int result)
+{
+    a->failed = a->failed || result != 0;
+}
+
+/* True when this seat's text is wanted at all. */
+static bool shown(const ask *a, int seat_index)
+{
+    return !a->opt->only || strcmp(a->opt->only, roster_seat(a->roster, seat_index)->name) == 0;
+}
+
+/* ---- ndjson ------------------------------------------------------------------------------------ */
+
+/* An event is one object on one line: {"event": "...", ...}. */
+typedef struct event {
+    buf line;
+    emitter e;
+} event;
+
+static void event_open(const ask *a, event *v, const char *name)
+{
+    *v = (event){.e = {.err = a->err}};
+    v->e.out = &v->line;
+    emit_object(&v->e, NULL);
+    emit_text(&v->e, "event", name);
+}
+
+static int event_write(ask *a, event *v)
+{
+    emit_end(&v->e);
+    int result = console_json(a->con, &v->e, a->err);
+    buf_release(&v->line);
+    return result;
+}
+
+static int event_start(ask *a)
+{
+    event v;
+    event_open(a, &v, "start");
+    emit_int(&v.e, "consilium", 1);
+    report_json_model(&a->report, "model", &v.e);
+    emit_bytes(&v.e, "prompt", a->prompt.v, a->prompt.len);
+    return event_write(a, &v);
+}
+
+static int event_token(ask *a, int i, const char *bytes, size_t n, bool thinking)
+{
+    event v;
+    event_open(a, &v, "token");
+    emit_text(&v.e, "persona", roster_seat(a->roster, i)->name);
+    emit_bytes(&v.e, "text", bytes, n);
+    if (thinking)
+        emit_bool(&v.e, "thinking", true);
+    return event_write(a, &v);
+}
+
+static int event_answer(ask *a, int i)
+{
+    event v;
+    event_open(a, &v, "answer");
+    report_json_answer(&a->report, i, "answer", &v.e);
+    return event_write(a, &v);
+}
+
+static int event_end(ask *a)
+{
+    event v;
+    event_open(a, &v, "merge");
+    report_json_merge(&a->report, "merge", &v.e);
+    if (event_write(a, &v))
+        return -1;
+    event_open(a, &v, "end");
+    report_json_timings(&a->report, "timings", &v.e);
+    return event_write(a, &v);
+}
+
+/* ---- text, in the order of the seats ----------------------------------------------------------- */
+
+static int heading(ask *a, int i)
+{
+    buf b = {0};
+    const seat *s = roster_seat(a->roster, i);
+    a->told_heading = true;
+    if (a->opt->only)
+        return 0;
+    int result = buf_format(&b, a->err, "%s%s%s%s (%s)\n", i ? "\n" : "", console_bold(a->con),
+                            s->name, console_plain(a->con), s->acts_by) ||
+                         console_text(a->con, &b, a->err)
+                     ? -1
+                     : 0;
+    buf_release(&b);
+    return result;
+}
+
+/* What the current seat has written so far goes out. */
+static int flush_current(ask *a)
+{
+    if (!shown(a, a->current) || !a->waiting[a->current].len)
+        return 0;
+    console_progress_end(a->con);
+    if (!a->told_heading && heading(a, a->current))
+        return -1;
+    return console_text(a->con, &a->waiting[a->current], a->err);
+}
+
+static int footer(ask *a, int i)
+{
+    buf b = {0};
+    const kept_answer *k = &a->report.answers[i];
+    int result = buf_text(&b, "\n", a->err);
+    if (!result && k->stop == STOP_ERROR && !a->opt->only) {
+        result = buf_text(&b, "[failed: ", a->err) ||
+                 safe_text_copy(&b, SAFE_LINE, k->failure.text, strlen(k->failure.text), a->err) ||
+                 buf_text(&b, "]\n", a->err);
+    } else if (!result && k->stop != STOP_END && !a->opt->only) {
+        result = buf_format(&b, a->err, "[%s]\n", pass_stop_name(k->stop));
+    }
+    if (!result)
+        result = console_text(a->con, &b, a->err);
+    buf_release(&b);
+    return result;
+}
+
+/* Moves on over all seats that are complete. */
+static int advance_seats(ask *a)
+{
+    while (a->current < a->report.count && a->report.answers[a->current].name) {
+        if (shown(a, a->current)) {
+            if (safe_text_end(&a->filters[a->current], &a->waiting[a->current], a->err) ||
+                flush_current(a) || (!a->told_heading && heading(a, a->current)) ||
+                footer(a, a->current))
+                return -1;
+        }
+        a->current++;
+        a->told_heading = false;
+    }
+    return a->current < a->report.count ? flush_current(a) : 0;
+}
+
+static int merged_text(ask *a)
+{
+    buf b = {0};
+    const merge_result *m = &a->report.merge;
+    int result = 0;
+    bool only = a->opt->only != NULL;
+    if (!only)
+        result =
+            buf_format(&b, a->err, "\n%smerged%s ", console_bold(a->con), console_plain(a->con)) ||
+            report_merge_line(&a->report, &b, a->err) || buf_text(&b, "\n", a->err);
+    if (!result)
+        result = safe_text_copy(&b, SAFE_PROSE, m->text, m->len, a->err) ||
+                 buf_text(&b, "\n", a->err) || console_text(a->con, &b, a->err);
+    buf_release(&b);
+    return result ? -1 : 0;
+}
+
+/* ---- the whole at once ------------------------------------------------------------------------- */
+
+static int write_json(ask *a)
+{
+    buf b = {0};
+    emitter e = {.out = &b, .err = a->err};
+    report_json(&a->report, &e);
+    int result = console_json(a->con, &e, a->err);
+    buf_release(&b);
+    return result;
+}
+
+static int write_markdown(ask *a)
+{
+    buf b = {0};
+    int result = report_markdown(&a->report, &b, a->err) || console_text(a->con, &b, a->err);
+    buf_release(&b);
+    return result ? -1 : 0;
+}
+
+/* ---- public ------------------------------------------------------------------------------------ */
+
+int ask_begin(ask *a)
+{
+    size_t n = (size_t)a->report.count;
+    a->waiting = calloc(n, sizeof *a->waiting);
+    a->filters = calloc(n, sizeof *a->filters);
+    if (!a->waiting || !a->filters)
+        return error_memory(a->err, "the answers");
+    for (size_t i = 0; i < n; i++)
+        a->filters[i] = (safe_text){.style = SAFE_PROSE, .ascii = a->con->ascii};
+    return style_of(a) == STYLE_NDJSON ? event_start(a) : 0;
+}
+
+void ask_stream_token(ask *a, int pass, const char *bytes, size_t n, bool thinking)
+{
+    if (a->failed)
+        return;
+    if (style_of(a) == STYLE_NDJSON) {
+        fail(a, event_token(a, pass, bytes, n, thinking));
+        return;
+    }
+    if (style_of(a) != STYLE_TEXT || thinking)
+        return;
+    fail(a, safe_text_add(&a->filters[pass], bytes, n, &a->waiting[pass], a->err));
+    if (!a->failed && pass == a->current)
+        fail(a, flush_current(a));
+}
+
+void ask_stream_answer(ask *a, int pass)
+{
+    if (style_of(a) == STYLE_NDJSON)
+        fail(a, event_answer(a, pass));
+    else if (style_of(a) == STYLE_TEXT)
+        fail(a, advance_seats(a));
+}
+
+int ask_finish(ask *a)
+{
+    style s = style_of(a);
+    bool merge_wanted = !a->opt->only || strcmp(a->opt->only, "merge") == 0;
+    if (a->failed)
+        return -1;
+    if (s == STYLE_NDJSON)
+        return event_end(a);
+    if (s == STYLE_JSON)
+        return write_json(a);
+    if (s == STYLE_MD)
+        return write_markdown(a);
+    if (a->report.merged && merge_wanted && merged_text(a))
+        return -1;
+    if (a->opt->seed < 0)
+        console_note(a->con, "seed %llu", (unsigned long long)a->seed);
+    return 0;
+}
+
+void ask_end(ask *a)
+{
+    for (int i = 0; a->waiting && i < a->report.count; i++)
+        buf_release(&a->waiting[i]);
+    free(a->waiting);
+    free(a->filters);
+    a->waiting = NULL;
+    a->filters = NULL;
+}
