@@ -1,0 +1,76 @@
+"""Writes tests/fixtures/quant.bin: random blocks of every weight type and what the `gguf` Python
+package makes of them. Run from the repository root; needs numpy and gguf. The output is committed.
+
+Format, little-endian, until the end of the file:
+    u32 ggml type number, u32 elements, u32 bytes
+    bytes    blocks
+    elements f32 values: their bits are what dequantize_row() must give
+then, with type number 0xFFFFFFFF, rows for quantize_row() to Q8_0:
+    elements f32 values, bytes of Q8_0 blocks
+
+A third of the blocks have ordinary scales, a third subnormal ones, the last third the largest that
+keep every element finite. Codes and sub-scales are random bytes.
+"""
+import struct
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as T
+from gguf.quants import dequantize, quantize
+
+# Byte offsets of the binary16 scales in a block; none for MXFP4, whose exponent is random.
+SCALES = {
+    T.Q4_0: (0,), T.Q4_1: (0, 2), T.Q5_0: (0,), T.Q5_1: (0, 2), T.Q8_0: (0,), T.IQ4_NL: (0,),
+    T.MXFP4: (), T.Q2_K: (80, 82), T.Q3_K: (108,), T.Q4_K: (0, 2), T.Q5_K: (0, 2),
+    T.Q6_K: (208,), T.IQ4_XS: (0,), T.F16: (), T.BF16: (), T.F32: (),
+}
+BLOCKS = {1: 96, 32: 24, 256: 6}
+
+
+def scale(random, kind):
+    sign = random.choice([-1.0, 1.0])
+    low, high = [(1e-4, 1e-1), (1e-7, 5e-5), (6e4, 65504.0)][kind]
+    return np.float16(sign * random.uniform(low, high))
+
+
+def blocks(random, kind_of_block, ggml_type):
+    elements, size = GGML_QUANT_SIZES[ggml_type]
+    count = BLOCKS[elements]
+    data = random.integers(0, 256, (count, size), dtype=np.uint8)
+    for i in range(count):
+        for at in SCALES[ggml_type]:
+            data[i, at:at + 2] = np.frombuffer(scale(random, kind_of_block(i)).tobytes(), np.uint8)
+    if ggml_type == T.MXFP4:
+        data[:, 0] = [[126, 130, 119][i % 3] if i > 7 else [0, 1, 2, 3, 100, 127, 250, 251][i]
+                      for i in range(count)]
+    if ggml_type == T.F16:  # NaN has many bit patterns; test_quant walks through all halves
+        exponent = data[:, 1] & 0x7C
+        data[exponent == 0x7C, 1] ^= 0x40
+    if ggml_type == T.BF16:
+        data[(data[:, 1] & 0x7F) == 0x7F, 1] ^= 0x40
+    if ggml_type == T.F32:
+        data[(data[:, 3] & 0x7F) == 0x7F, 3] ^= 0x40
+    return data.reshape(1, count * size), count * elements
+
+
+def main():
+    random = np.random.default_rng(20240607)
+    with open("tests/fixtures/quant.bin", "wb") as out:
+        for ggml_type in SCALES:
+            data, elements = blocks(random, lambda i: i % 3, ggml_type)
+            values = dequantize(data, ggml_type).astype(np.float32).reshape(-1)
+            assert values.size == elements and np.isfinite(values).all(), ggml_type
+            out.write(struct.pack("<III", int(ggml_type), elements, data.size))
+            out.write(data.tobytes())
+            out.write(values.tobytes())
+        rows = random.normal(0, 1, (48, 32)).astype(np.float32)
+        rows *= np.exp2(random.integers(-30, 16, (48, 1))).astype(np.float32)
+        rows[5] = 0
+        rows[6, :] = np.arange(32) * 0.5  # ties
+        rows[6, 0] = -127
+        packed = quantize(rows.reshape(1, -1), T.Q8_0)
+        out.write(struct.pack("<III", 0xFFFFFFFF, rows.size, packed.size))
+        out.write(rows.tobytes())
+        out.write(packed.tobytes())
+
+
+main()

@@ -1,0 +1,207 @@
+/* test_quant.c - blocks are read and written as the `gguf` Python package does, bit for bit.
+ *
+ * The expected values come from tests/fixtures/quant.bin: see make_quant_fixtures.py.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../kernels/quant.h"
+
+enum { QUANTIZED_ROWS = -1 };
+
+typedef struct record {
+    int32_t ggml;
+    uint32_t elements, bytes;
+    uint8_t *blocks;
+    float *values;
+} record;
+
+static void read_exactly(FILE *file, void *to, size_t bytes)
+{
+    assert_int_equal(fread(to, 1, bytes, file), bytes);
+}
+
+/* The next record, or 0 at the end of the file. The caller frees both arrays. */
+static int next_record(FILE *file, record *r)
+{
+    uint32_t head[3];
+    if (fread(head, sizeof head, 1, file) != 1)
+        return 0;
+    *r = (record){.ggml = (int32_t)head[0], .elements = head[1], .bytes = head[2]};
+    r->blocks = malloc(r->bytes);
+    r->values = malloc(r->elements * sizeof *r->values);
+    if (r->ggml == QUANTIZED_ROWS)
+        read_exactly(file, r->values, r->elements * sizeof *r->values);
+    read_exactly(file, r->blocks, r->bytes);
+    if (r->ggml != QUANTIZED_ROWS)
+        read_exactly(file, r->values, r->elements * sizeof *r->values);
+    return 1;
+}
+
+static void check_dequantized(const record *r)
+{
+    dtype type = dtype_from_ggml((uint32_t)r->ggml);
+    assert_true(type < DTYPE_COUNT);
+    assert_int_equal(dtype_row_bytes(type, r->elements), r->bytes);
+    float *out = malloc(r->elements * sizeof *out);
+    dequantize_row(type, r->blocks, out, r->elements);
+    for (uint32_t i = 0; i < r->elements; i++)
+        if (memcmp(&out[i], &r->values[i], sizeof *out) != 0)
+            fail_msg("%s: element %u is %a, expected %a", dtype_describe(type)->name, i,
+                     (double)out[i], (double)r->values[i]);
+    free(out);
+}
+
+static void check_quantized(const record *r)
+{
+    uint8_t *out = malloc(r->bytes);
+    quantize_row(DTYPE_Q8_0, r->values, out, r->elements);
+    assert_memory_equal(out, r->blocks, r->bytes);
+    free(out);
+}
+
+static void test_fixtures(void **state)
+{
+    (void)state;
+    FILE *file = fopen("tests/fixtures/quant.bin", "rb");
+    assert_non_null(file);
+    int seen = 0, quantized = 0;
+    for (record r; next_record(file, &r); free(r.blocks), free(r.values)) {
+        if (r.ggml == QUANTIZED_ROWS) {
+            check_quantized(&r);
+            quantized++;
+        } else {
+            check_dequantized(&r);
+            seen++;
+        }
+    }
+    fclose(file);
+    assert_int_equal(seen, DTYPE_COUNT);
+    assert_int_equal(quantized, 1);
+}
+
+/* The value of a half by its definition, in doubles. */
+static double half_value(unsigned half)
+{
+    int exponent = (int)(half >> 10 & 31);
+    double fraction = half & 0x3FF, sign = half & 0x8000 ? -1 : 1;
+    if (exponent == 31)
+        return fraction == 0 ? sign * (double)INFINITY : (double)NAN;
+    return sign * (exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24));
+}
+
+static void test_every_half(void **state)
+{
+    (void)state;
+    for (unsigned half = 0; half < 0x10000; half++) {
+        float value = half_to_float((uint16_t)half);
+        double exact = half_value(half);
+        if (isnan(exact)) {
+            assert_true(value != value);
+            assert_int_equal(float_to_half(value) & 0x7E00, 0x7E00);
+            continue;
+        }
+        assert_true((double)value == exact && !signbit(value) == !(half & 0x8000));
+        assert_int_equal(float_to_half(value), half);
+    }
+}
+
+static void test_every_bfloat(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0; bits < 0x10000; bits++) {
+        float value = bfloat_to_float((uint16_t)bits);
+        uint32_t wide;
+        memcpy(&wide, &value, sizeof wide);
+        assert_int_equal(wide, bits << 16);
+        if (value == value)
+            assert_int_equal(float_to_bfloat(value), bits);
+        else
+            assert_int_equal(float_to_bfloat(value) & 0x7FC0, 0x7FC0);
+    }
+}
+
+static float float_of(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Between two neighbouring halves, the middle goes to the even one, anything beyond to the nearer. */
+static void test_half_rounding(void **state)
+{
+    (void)state;
+    for (unsigned half = 0; half < 0x7BFF; half++) {
+        double low = half_value(half), high = half_value(half + 1), middle = (low + high) / 2;
+        unsigned even = half & 1 ? half + 1 : half;
+        assert_int_equal(float_to_half((float)middle), even);
+        assert_int_equal(float_to_half(nextafterf((float)middle, 0)), half);
+        assert_int_equal(float_to_half(nextafterf((float)middle, INFINITY)), half + 1);
+        assert_int_equal(float_to_half(-(float)middle), even | 0x8000);
+    }
+    assert_int_equal(float_to_half(65519.996f), 0x7BFF);
+    assert_int_equal(float_to_half(65520.0f), 0x7C00);
+    assert_int_equal(float_to_half(INFINITY), 0x7C00);
+    assert_int_equal(float_to_half(1e-45f), 0);
+}
+
+static void test_bfloat_rounding(void **state)
+{
+    (void)state;
+    assert_int_equal(float_to_bfloat(float_of(0x3F808000)), 0x3F80); /* tie to even, down */
+    assert_int_equal(float_to_bfloat(float_of(0x3F818000)), 0x3F82); /* tie to even, up */
+    assert_int_equal(float_to_bfloat(float_of(0x3F808001)), 0x3F81);
+    assert_int_equal(float_to_bfloat(float_of(0x7F7FFFFF)), 0x7F80); /* overflow */
+    assert_int_equal(float_to_bfloat(float_of(0x00000001)), 0);
+    assert_int_equal(float_to_bfloat(float_of(0x7F800001)) & 0x7F80, 0x7F80);
+    assert_true(float_to_bfloat(float_of(0x7F800001)) & 0x7F); /* NaN, not infinity */
+}
+
+static void test_descriptions(void **state)
+{
+    (void)state;
+    for (dtype type = 0; type < DTYPE_COUNT; type++) {
+        const dtype_info *info = dtype_describe(type);
+        assert_int_equal(dtype_from_ggml((uint32_t)info->ggml), type);
+        assert_int_equal(dtype_row_bytes(type, 512), 512 / info->block * info->bytes);
+    }
+    assert_int_equal(dtype_from_ggml(9), DTYPE_COUNT); /* Q8_1: never in files */
+    assert_int_equal(dtype_from_ggml(4000000000u), DTYPE_COUNT);
+}
+
+/* What goes into the KV cache comes back within half a step. */
+static void test_rows_round_trip(void **state)
+{
+    (void)state;
+    const dtype types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0};
+    const double steps[] = {0, 0x1p-12, 0x1p-9, 1.01 / 254};
+    float x[64], back[64];
+    uint8_t bytes[64 * sizeof(float)];
+    for (int i = 0; i < 64; i++)
+        x[i] = sinf((float)i);
+    for (int t = 0; t < 4; t++) {
+        quantize_row(types[t], x, bytes, 64);
+        dequantize_row(types[t], bytes, back, 64);
+        for (int i = 0; i < 64; i++)
+            assert_true(fabs((double)x[i] - (double)back[i]) <= steps[t]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fixtures),        cmocka_unit_test(test_every_half),
+        cmocka_unit_test(test_every_bfloat),    cmocka_unit_test(test_half_rounding),
+        cmocka_unit_test(test_bfloat_rounding), cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_rows_round_trip),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
