@@ -11,13 +11,17 @@
  *     0..31           7874            15748      31496           widened before the last step
  *     -128..127      32512                                       widened at once
  *
- * The row's last, incomplete group is copied to a block of zeros first, so nothing is read outside
- * the row. A row is opened once for all columns; with one column all of it stays in registers.
+ * In a row's last, incomplete group absent blocks are read from a block of zeros, so nothing is read
+ * outside the row. A row is opened once for all columns; with one column all of it stays in registers.
  */
 #include "dot_sets.h"
 #include "vector_avx2.h"
 
-enum { GROUP_BLOCKS = 8, BLOCK_BYTES_MAX = 34 };
+enum {
+    GROUP_BLOCKS = 8,
+    BLOCK_BYTES_MAX = 34,
+    AHEAD = 4096, /* bytes of weights asked for before they are needed */
+};
 
 /* A group of weights: codes[2p] the first halves of blocks 2p and 2p + 1, codes[2p + 1] the second
  * halves; scales and minimums in lane order. */
@@ -28,18 +32,26 @@ typedef struct group {
 
 /* ---- opening: scales ------------------------------------------------------------------------------ */
 
-/* Eight 32-bit words, block b's at lane ACTIVATION_LANE(b). */
-VECTOR_INLINE __m256i words_of_blocks(const uint8_t *at, size_t size)
+/* Where block b of a group of `count` lies; past the end of the row, codes of 0. Their activations
+ * are 0, so the scale does not matter, but the exponent of MXFP4 must not make it subnormal: slow. */
+VECTOR_INLINE const uint8_t *block_at(const uint8_t *first, size_t size, size_t b, size_t count)
 {
-    __m128i even = _mm_cvtsi32_si128((int)vector_load_u32(at));
-    __m128i odd = _mm_cvtsi32_si128((int)vector_load_u32(at + size));
-    even = _mm_insert_epi32(even, (int)vector_load_u32(at + 2 * size), 1);
-    odd = _mm_insert_epi32(odd, (int)vector_load_u32(at + 3 * size), 1);
-    even = _mm_insert_epi32(even, (int)vector_load_u32(at + 4 * size), 2);
-    odd = _mm_insert_epi32(odd, (int)vector_load_u32(at + 5 * size), 2);
-    even = _mm_insert_epi32(even, (int)vector_load_u32(at + 6 * size), 3);
-    odd = _mm_insert_epi32(odd, (int)vector_load_u32(at + 7 * size), 3);
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(even), odd, 1);
+    static const uint8_t absent[BLOCK_BYTES_MAX] = {2};
+    return b < count ? first + b * size : absent;
+}
+
+/* The first words of eight blocks, block b's at lane ACTIVATION_LANE(b). */
+VECTOR_INLINE __m256i words_of_blocks(const uint8_t *first, size_t size, size_t count)
+{
+    __m128i half[2];
+    for (size_t odd = 0; odd < 2; odd++) {
+        int word[4];
+        for (size_t i = 0; i < 4; i++)
+            word[i] = (int)vector_load_u32(block_at(first, size, 2 * i + odd, count));
+        half[odd] = _mm_insert_epi32(_mm_cvtsi32_si128(word[0]), word[1], 1);
+        half[odd] = _mm_insert_epi32(_mm_insert_epi32(half[odd], word[2], 2), word[3], 3);
+    }
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(half[0]), half[1], 1);
 }
 
 /* The low 16 bits of eight words, as halves, to f32. */
@@ -145,10 +157,9 @@ VECTOR_INLINE size_t codes_at(dtype type)
     return type == DTYPE_Q8_0 ? 2 : size_of(type) - 16;
 }
 
-/* The codes of blocks at a and b = a + size. */
-VECTOR_INLINE void open_pair(dtype type, const uint8_t *a, __m256i codes[2])
+/* The codes of the blocks at a and b. */
+VECTOR_INLINE void open_pair(dtype type, const uint8_t *a, const uint8_t *b, __m256i codes[2])
 {
-    const uint8_t *b = a + size_of(type);
     size_t at = codes_at(type);
     __m256i bytes = vector_join16(a + at, b + at);
     if (type == DTYPE_Q8_0) {
@@ -169,12 +180,20 @@ VECTOR_INLINE void open_pair(dtype type, const uint8_t *a, __m256i codes[2])
     }
 }
 
-VECTOR_INLINE void open_group(dtype type, const uint8_t *at, group *g)
+/* The first `count` blocks of a group; the others are zeros. */
+VECTOR_INLINE void open_codes(dtype type, const uint8_t *at, size_t count, group *g)
 {
     size_t size = size_of(type);
-    for (size_t p = 0; p < 4; p++)
-        open_pair(type, at + 2 * p * size, &g->codes[2 * p]);
-    __m256i words = words_of_blocks(at, size);
+    for (size_t b = 0; b < GROUP_BLOCKS; b += 2)
+        if (b < count)
+            open_pair(type, at + b * size, block_at(at, size, b + 1, count), &g->codes[b]);
+        else
+            g->codes[b] = g->codes[b + 1] = _mm256_setzero_si256();
+}
+
+VECTOR_INLINE void open_scales(dtype type, const uint8_t *at, size_t count, group *g)
+{
+    __m256i words = words_of_blocks(at, size_of(type), count);
     g->d = type == DTYPE_MXFP4 ? powers_of_words(words) : halves_of_words(words);
     if (has_minimum(type))
         g->m = halves_of_words(_mm256_srli_epi32(words, 16));
@@ -220,13 +239,14 @@ VECTOR_INLINE __m256i products_of_pair(kind k, const __m256i codes[2], const int
     return _mm256_add_epi32(_mm256_madd_epi16(p0, ones), _mm256_madd_epi16(p1, ones));
 }
 
-/* The sums of eight blocks, in lane order. */
-VECTOR_INLINE __m256i sums_of_group(kind k, const group *g, const activation_q32 *a)
+/* The sums of the first `count` blocks of a group, in lane order; the others are 0. */
+VECTOR_INLINE __m256i sums_of_group(kind k, const group *g, size_t count, const activation_q32 *a)
 {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i t[4];
-    for (int p = 0; p < 4; p++)
-        t[p] = products_of_pair(k, &g->codes[2 * p], a->q + 64 * p);
+    for (size_t p = 0; p < 4; p++)
+        t[p] = 2 * p < count ? products_of_pair(k, &g->codes[2 * p], a->q + 64 * p)
+                             : _mm256_setzero_si256();
     if (k == SIGNED)
         return halve32_32(halve64_32(t[0], t[1]), halve64_32(t[2], t[3]));
     __m256i u0 = halve64_16(t[0], t[1]), u1 = halve64_16(t[2], t[3]);
@@ -235,9 +255,10 @@ VECTOR_INLINE __m256i sums_of_group(kind k, const group *g, const activation_q32
     return halve32_32(_mm256_madd_epi16(u0, ones), _mm256_madd_epi16(u1, ones));
 }
 
-VECTOR_INLINE __m256 step(dtype type, const group *g, const activation_q32 *a, __m256 lanes)
+VECTOR_INLINE __m256 step(dtype type, const group *g, size_t count, const activation_q32 *a,
+                          __m256 lanes)
 {
-    __m256i sums = sums_of_group(kind_of(type), g, a);
+    __m256i sums = sums_of_group(kind_of(type), g, count, a);
     if (offset_of(type)) {
         __m256i all = vector_load32(a->sum);
         sums = _mm256_sub_epi32(sums, _mm256_mullo_epi32(all, _mm256_set1_epi32(offset_of(type))));
@@ -251,28 +272,45 @@ VECTOR_INLINE __m256 step(dtype type, const group *g, const activation_q32 *a, _
 
 /* ---- rows ----------------------------------------------------------------------------------------- */
 
-/* One row by n columns. The lanes of one column stay in a register. */
+/* One group of a row by n columns. */
+VECTOR_INLINE void one_group(dtype type, const uint8_t *at, size_t count, const void *const *x,
+                             size_t n, size_t k, __m256 *lanes)
+{
+    group g;
+    open_codes(type, at, count, &g);
+    open_scales(type, at, count, &g);
+    for (size_t i = 0; i < n; i++)
+        lanes[i] = step(type, &g, count, (const activation_q32 *)x[i] + k, lanes[i]);
+}
+
+/* The last, incomplete group: one constant count in each branch, so that nothing is computed for
+ * absent blocks. */
+VECTOR_INLINE void last_group(dtype type, const uint8_t *at, size_t count, const void *const *x,
+                              size_t n, size_t k, __m256 *lanes)
+{
+#define LAST(constant)                                                                             \
+    if (count == constant) {                                                                       \
+        one_group(type, at, constant, x, n, k, lanes);                                             \
+        return;                                                                                    \
+    }
+    LAST(1) LAST(2) LAST(3) LAST(4) LAST(5) LAST(6) LAST(7)
+#undef LAST
+}
+
+/* One row by n columns. The lanes of a single column stay in a register. */
 VECTOR_INLINE void one_row(dtype type, const uint8_t *row, size_t blocks, const void *const *x,
                            size_t n, float *const *out, size_t r)
 {
-    size_t size = size_of(type), whole = blocks / GROUP_BLOCKS, rest = blocks % GROUP_BLOCKS;
+    size_t bytes = GROUP_BLOCKS * size_of(type), whole = blocks / GROUP_BLOCKS;
     __m256 lanes[DOT_COLUMNS];
     for (size_t i = 0; i < n; i++)
         lanes[i] = _mm256_setzero_ps();
     for (size_t k = 0; k < whole; k++) {
-        group g;
-        open_group(type, row + k * GROUP_BLOCKS * size, &g);
-        for (size_t i = 0; i < n; i++)
-            lanes[i] = step(type, &g, (const activation_q32 *)x[i] + k, lanes[i]);
+        vector_prefetch((uintptr_t)row + k * bytes + AHEAD, bytes);
+        one_group(type, row + k * bytes, GROUP_BLOCKS, x, n, k, lanes);
     }
-    if (rest) {
-        uint8_t filled[GROUP_BLOCKS * BLOCK_BYTES_MAX] = {0};
-        memcpy(filled, row + whole * GROUP_BLOCKS * size, rest * size);
-        group g;
-        open_group(type, filled, &g);
-        for (size_t i = 0; i < n; i++)
-            lanes[i] = step(type, &g, (const activation_q32 *)x[i] + whole, lanes[i]);
-    }
+    if (blocks % GROUP_BLOCKS)
+        last_group(type, row + whole * bytes, blocks % GROUP_BLOCKS, x, n, whole, lanes);
     for (size_t i = 0; i < n; i++)
         out[i][r] = vector_sum(lanes[i]);
 }

@@ -45,6 +45,13 @@ VECTOR_INLINE uint16_t vector_load_u16(const void *bytes)
     return value;
 }
 
+/* Asks for `bytes` (a constant) from an address that may lie outside any object: it never faults. */
+VECTOR_INLINE void vector_prefetch(uintptr_t at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)(at + i), _MM_HINT_T0);
+}
+
 /* ((v0 + v4) + (v2 + v6)) + ((v1 + v5) + (v3 + v7)): the tree of dot.h. */
 VECTOR_INLINE float vector_sum(__m256 v)
 {
