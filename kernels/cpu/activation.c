@@ -59,10 +59,10 @@ static float quantize_block(const float *x, size_t n, int8_t *q)
     return largest / 127.0f;
 }
 
-static int32_t sum_of(const int8_t *q, int n)
+static int32_t sum_of(const int8_t *q, size_t n)
 {
     int32_t sum = 0;
-    for (int j = 0; j < n; j++)
+    for (size_t j = 0; j < n; j++)
         sum += q[j];
     return sum;
 }
