@@ -1,7 +1,6 @@
-/* bpe.c - see bpe.h. The queue is a binary heap ordered by (rank, place). */
+/* bpe.c - see bpe.h. */
 #include "bpe.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "vocabulary.h"
@@ -14,8 +13,9 @@ int bpe_open(bpe *b, size_t merges, error *err)
     while (b->slots < 2 * merges)
         b->slots *= 2;
     b->slot = malloc(b->slots * sizeof *b->slot);
-    if (!b->slot) {
-        *b = (bpe){0};
+    b->result = calloc(merges ? merges : 1, sizeof *b->result);
+    if (!b->slot || !b->result) {
+        bpe_release(b);
         return error_memory(err, "the merges");
     }
     for (size_t i = 0; i < b->slots; i++)
@@ -26,6 +26,7 @@ int bpe_open(bpe *b, size_t merges, error *err)
 void bpe_release(bpe *b)
 {
     free(b->slot);
+    free(b->result);
     *b = (bpe){0};
 }
 
@@ -45,6 +46,7 @@ void bpe_add(bpe *b, int left, int right, uint32_t rank, int result)
 {
     *probe(b, (uint32_t)left, (uint32_t)right) =
         (bpe_merge){(uint32_t)left, (uint32_t)right, rank, (uint32_t)result};
+    b->result[rank] = (uint32_t)result;
 }
 
 /* The merge of a pair, or NULL. */
@@ -90,46 +92,40 @@ int bpe_word_add(bpe_word *w, int id, error *err)
     return 0;
 }
 
-static bool before(const bpe_entry *a, const bpe_entry *b)
-{
-    return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
-}
-
-static int push(bpe_word *w, bpe_entry e, error *err)
+static int push(bpe_word *w, uint64_t key, error *err)
 {
     if (w->queued == w->queue_cap) {
         size_t cap = w->queue_cap ? w->queue_cap * 2 : 64;
-        bpe_entry *queue = realloc(w->queue, cap * sizeof *queue);
+        uint64_t *queue = realloc(w->queue, cap * sizeof *queue);
         if (!queue)
             return error_memory(err, "a word's merges");
         w->queue = queue;
         w->queue_cap = cap;
     }
     size_t i = w->queued++;
-    while (i > 0 && before(&e, &w->queue[(i - 1) / 2])) {
-        w->queue[i] = w->queue[(i - 1) / 2];
-        i = (i - 1) / 2;
+    while (i > 0 && key < w->queue[(i - 1) / 4]) {
+        w->queue[i] = w->queue[(i - 1) / 4];
+        i = (i - 1) / 4;
     }
-    w->queue[i] = e;
+    w->queue[i] = key;
     return 0;
 }
 
-static bpe_entry pop(bpe_word *w)
+static uint64_t pop(bpe_word *w)
 {
-    bpe_entry top = w->queue[0], last = w->queue[--w->queued];
-    size_t i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= w->queued)
+    uint64_t *queue = w->queue, top = queue[0], last = queue[--w->queued];
+    size_t i = 0, n = w->queued;
+    for (size_t child = 1; child < n; child = 4 * i + 1) {
+        size_t least = child, end = child + 4 < n ? child + 4 : n;
+        while (++child < end)
+            if (queue[child] < queue[least])
+                least = child;
+        if (last <= queue[least])
             break;
-        if (child + 1 < w->queued && before(&w->queue[child + 1], &w->queue[child]))
-            child++;
-        if (!before(&w->queue[child], &last))
-            break;
-        w->queue[i] = w->queue[child];
-        i = child;
+        queue[i] = queue[least];
+        i = least;
     }
-    w->queue[i] = last;
+    queue[i] = last;
     return top;
 }
 
@@ -139,7 +135,7 @@ static int consider(bpe_word *w, const bpe *b, uint32_t at, error *err)
     if (at == NOWHERE || w->v[at].next == NOWHERE)
         return 0;
     const bpe_merge *m = lookup(b, w->v[at].id, w->v[w->v[at].next].id);
-    return m ? push(w, (bpe_entry){m->rank, at, m->result}, err) : 0;
+    return m ? push(w, (uint64_t)m->rank << 32 | at, err) : 0;
 }
 
 int bpe_word_merge(bpe_word *w, const bpe *b, error *err)
@@ -148,20 +144,21 @@ int bpe_word_merge(bpe_word *w, const bpe *b, error *err)
         if (consider(w, b, (uint32_t)i, err))
             return -1;
     while (w->queued) {
-        bpe_entry top = pop(w);
-        bpe_symbol *left = &w->v[top.at];
+        uint64_t top = pop(w);
+        uint32_t at = (uint32_t)top, rank = (uint32_t)(top >> 32);
+        bpe_symbol *left = &w->v[at];
         if (!left->alive || left->next == NOWHERE)
             continue;
         bpe_symbol *right = &w->v[left->next];
         const bpe_merge *m = lookup(b, left->id, right->id);
-        if (!m || m->result != top.result)
+        if (!m || (m->rank != rank && m->result != b->result[rank]))
             continue;
-        left->id = (int)top.result;
+        left->id = (int)m->result;
         left->next = right->next;
         right->alive = 0;
         if (right->next != NOWHERE)
-            w->v[right->next].prev = top.at;
-        if (consider(w, b, left->prev, err) || consider(w, b, top.at, err))
+            w->v[right->next].prev = at;
+        if (consider(w, b, left->prev, err) || consider(w, b, at, err))
             return -1;
     }
     return 0;

@@ -9,8 +9,8 @@
  * start as characters, rank = order of scores).
  *
  * Reference: the `tokenizers` library, models/bpe/word.rs. Its test for stale queue entries
- * compares the *result* of the pair now at that place, not the pair or its rank; where two pairs
- * with one result follow each other (ab+c, a+bc) that decides ids, so it is done the same way here.
+ * compares the *result* of the pair now at that place, not the pair; where two pairs with one result
+ * follow each other (ab+c, a+bc) that decides ids, so it is done the same way here.
  */
 #ifndef ENGINE_BPE_H
 #define ENGINE_BPE_H
@@ -27,11 +27,12 @@ typedef struct bpe_merge {
 /* {0} is valid and has no merges. */
 typedef struct bpe {
     bpe_merge *slot;
-    size_t slots; /* power of two, at most half full */
+    size_t slots;     /* power of two, at most half full */
+    uint32_t *result; /* [merges] of each rank; where several merges share a rank, of the last */
     uint64_t seed;
 } bpe;
 
-int bpe_open(bpe *b, size_t merges, error *err); /* room for so many */
+int bpe_open(bpe *b, size_t merges, error *err); /* room for so many; every rank lies below it */
 void bpe_release(bpe *b);
 /* A pair given twice keeps the later rank, as in the reference. */
 void bpe_add(bpe *b, int left, int right, uint32_t rank, int result);
@@ -42,15 +43,11 @@ typedef struct bpe_symbol {
     uint32_t alive;      /* 0 once merged into its left neighbour */
 } bpe_symbol;
 
-typedef struct bpe_entry {
-    uint32_t rank, at, result;
-} bpe_entry;
-
 /* Storage for one word, reused from word to word. {0} is valid and empty. */
 typedef struct bpe_word {
     bpe_symbol *v;
     size_t len, cap;
-    bpe_entry *queue;
+    uint64_t *queue; /* rank << 32 | place of the left symbol: a heap with four children a node */
     size_t queued, queue_cap;
 } bpe_word;
 

@@ -116,11 +116,15 @@ int spm_merges_from_scores(const vocabulary *words, const float *scores, bpe *me
     qsort(order, n, sizeof *order, by_score);
     if (result == 0)
         result = bpe_open(merges, total, err);
+    /* Ranks count the different scores among tokens that can be cut, so they stay below `total`. */
     uint32_t rank = 0;
+    const ranked *last = NULL;
     for (size_t i = 0; i < n && result == 0; i++) {
-        if (i && order[i].score != order[i - 1].score)
-            rank++;
-        cuts(words, order[i].id, rank, merges);
+        uint32_t next = last && order[i].score != last->score ? rank + 1 : rank;
+        if (cuts(words, order[i].id, next, merges)) {
+            rank = next;
+            last = &order[i];
+        }
     }
     free(order);
     return result;

@@ -1,6 +1,6 @@
 /* vocabulary.c - see vocabulary.h.
  *
- * Open addressing with linear probing, never more than half full, sized once: the loader knows the
+ * Open addressing with linear probing, never more than two thirds full, sized once: the loader knows the
  * number of tokens before it adds the first.
  */
 #include "vocabulary.h"
@@ -49,7 +49,7 @@ int vocabulary_open(vocabulary *v, size_t count, error *err)
         return error_set(err, ERROR_LOAD, "%zu tokens; at most %d are supported", count,
                          VOCABULARY_MAX);
     v->slots = 16;
-    while (v->slots < 2 * count)
+    while (v->slots < count + count / 2)
         v->slots *= 2;
     v->entry = calloc(count ? count : 1, sizeof *v->entry);
     v->slot = malloc(v->slots * sizeof *v->slot);

@@ -43,7 +43,7 @@ typedef struct vocabulary {
     int count; /* ids: the largest + 1 */
     vocabulary_entry *entry;
     vocabulary_slot *slot;
-    size_t slots; /* power of two, at most half full */
+    size_t slots; /* power of two, at most two thirds full */
     char *text;   /* all contents and pieces, one behind the other */
     size_t text_len, text_cap;
     size_t longest; /* bytes of the longest content */
