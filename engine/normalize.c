@@ -61,6 +61,35 @@ static bool is_plain(const char *text, size_t len)
     return true;
 }
 
+/* The reference composes by the tables of Unicode 9. Marks that came later are unknown to it: it
+ * never moves them and nothing composes across them. U+11938 (later too) neither decomposes nor
+ * comes about from its two parts. Found by trying every character against the library. */
+static const int32_t newer[][2] = {
+    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},
+    {0xC3C, 0xC3C},     {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},
+    {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},   {0x10D24, 0x10D27},
+    {0x10EAB, 0x10EAC}, {0x10EFD, 0x10EFF}, {0x10F46, 0x10F50}, {0x10F82, 0x10F85},
+    {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x11839, 0x1183A},
+    {0x11930, 0x11930}, {0x11938, 0x11938}, {0x1193D, 0x1193E}, {0x11943, 0x11943},
+    {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47}, {0x11A99, 0x11A99},
+    {0x11D42, 0x11D42}, {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x11F41, 0x11F42},
+    {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E08F}, {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE},
+    {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF},
+};
+
+static bool is_newer(int32_t c)
+{
+    size_t low = 0, high = sizeof newer / sizeof *newer;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (c > newer[middle][1])
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < sizeof newer / sizeof *newer && c >= newer[low][0];
+}
+
 typedef struct points {
     int32_t *v;
     size_t len, cap;
@@ -81,9 +110,13 @@ static int decompose(const char *text, size_t len, points *out, error *err)
             out->cap = cap;
         }
         int boundary = 0;
-        utf8proc_ssize_t n =
-            utf8proc_decompose_char((int32_t)utf8_next(text, &at), out->v + out->len, LONGEST,
-                                    UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &boundary);
+        int32_t c = (int32_t)utf8_next(text, &at);
+        if (is_newer(c)) {
+            out->v[out->len++] = c;
+            continue;
+        }
+        utf8proc_ssize_t n = utf8proc_decompose_char(
+            c, out->v + out->len, LONGEST, UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &boundary);
         if (n < 0 || n > LONGEST)
             return error_set(err, ERROR_RUN, "utf8proc: %s", utf8proc_errmsg(n));
         out->len += (size_t)n;
@@ -93,7 +126,8 @@ static int decompose(const char *text, size_t len, points *out, error *err)
 
 static size_t combining_class(int32_t c)
 {
-    return (size_t)utf8proc_get_property(c)->combining_class & 0xFF;
+    size_t class = (size_t)utf8proc_get_property(c)->combining_class & 0xFF;
+    return class && is_newer(c) ? 0 : class;
 }
 
 /* Sorts a run of marks by combining class, equal ones in their old order; scratch[0..n). */
@@ -126,17 +160,32 @@ static int order_marks(points *p, error *err)
     return 0;
 }
 
+/* Composes v[0..n), which holds no newer mark, and appends it to *text. */
+static int compose_part(int32_t *v, size_t n, buf *text, error *err)
+{
+    utf8proc_ssize_t left =
+        utf8proc_normalize_utf32(v, (utf8proc_ssize_t)n, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+    if (left < 0)
+        return error_set(err, ERROR_RUN, "utf8proc: %s", utf8proc_errmsg(left));
+    for (utf8proc_ssize_t i = 0; i < left; i++) {
+        char bytes[4];
+        if (buf_add(text, bytes, utf8_put((uint32_t)v[i], bytes), err))
+            return -1;
+    }
+    return 0;
+}
+
 static int compose(points *p, buf *text, error *err)
 {
-    utf8proc_ssize_t n = utf8proc_normalize_utf32(p->v, (utf8proc_ssize_t)p->len,
-                                                  UTF8PROC_COMPOSE | UTF8PROC_STABLE);
-    if (n < 0)
-        return error_set(err, ERROR_RUN, "utf8proc: %s", utf8proc_errmsg(n));
     buf_clear(text);
-    for (utf8proc_ssize_t i = 0; i < n; i++) {
-        char bytes[4];
-        if (buf_add(text, bytes, utf8_put((uint32_t)p->v[i], bytes), err))
+    for (size_t start = 0, at = 0; at <= p->len; at++) {
+        if (at < p->len && !is_newer(p->v[at]))
+            continue;
+        /* The newer mark itself is a part of one: nothing to compose with. */
+        if (compose_part(p->v + start, at - start, text, err) ||
+            (at < p->len && compose_part(p->v + at, 1, text, err)))
             return -1;
+        start = at + 1;
     }
     return 0;
 }

@@ -2,7 +2,8 @@
  *
  * A normalizer is a short list of steps, run in order. NFC is Unicode's canonical composition by
  * utf8proc, except for the ordering of combining marks: the library sorts each run by insertion,
- * which takes quadratic time on a long run, so the marks are counted into place here.
+ * which takes quadratic time on a long run, so the marks are counted into place here. And the
+ * reference's tables are those of Unicode 9: what came later passes unchanged, as there.
  */
 #ifndef ENGINE_NORMALIZE_H
 #define ENGINE_NORMALIZE_H
