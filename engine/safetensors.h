@@ -8,8 +8,9 @@
  * The whole header is scanned by the strict JSON scan first; a small reader of its own then takes
  * the entries, because a tree of a 100 MB header would need gigabytes. Accepted is what the
  * reference library accepts (tensors sorted by offset cover the data without hole or overlap, the
- * last ends at the end of the file) and nothing more: an unknown field of an entry, an unknown
- * dtype or more than four dimensions are refused.
+ * last ends at the end of the file), but for what hides something or cannot be used: a key that
+ * comes twice, an unknown field of a tensor, more than four dimensions, a header that does not
+ * begin with "{" (the format says it must).
  *
  * Source: https://github.com/huggingface/safetensors (README, "Format").
  */
