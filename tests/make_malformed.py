@@ -27,10 +27,15 @@ from malformed_base import Directory
 class Cases:
     """Collects cases and writes them."""
 
-    def __init__(self, root, long):
-        self.root, self.long, self.manifest = root, long, []
+    def __init__(self, root, long, patterns):
+        self.root, self.long, self.patterns, self.manifest = root, long, patterns, []
+
+    def wanted(self, case):
+        return not self.patterns or any(p in case for p in self.patterns)
 
     def add(self, case, path, expect, says=()):
+        if not self.wanted(case):
+            return
         says = [says] if isinstance(says, str) else list(says)
         assert expect in ("refused", "loads", "either", "poisoned")
         assert case not in {c["case"] for c in self.manifest}, case
@@ -39,13 +44,15 @@ class Cases:
     def file(self, case, content, expect, says=(), suffix=".gguf"):
         """A model that is one file."""
         path = self.root / (case + suffix)
-        path.write_bytes(bytes(content))
+        if self.wanted(case):
+            path.write_bytes(bytes(content))
         self.add(case, path, expect, says)
 
     def directory(self, case, directory, expect, says=()):
         """A model that is a Directory."""
         path = self.root / case
-        directory.write(path)
+        if self.wanted(case):
+            directory.write(path)
         self.add(case, path, expect, says)
 
     def files(self, case, expect, says=(), **contents):
@@ -56,10 +63,11 @@ class Cases:
         self.directory(case, directory, expect, says)
 
 
-def make(root, long=False):
+def make(root, long=False, patterns=()):
+    """Writes the cases whose names hold a pattern (all without patterns); returns the manifest."""
     root = Path(root).resolve()
     root.mkdir(parents=True)
-    cases = Cases(root, long)
+    cases = Cases(root, long, patterns)
     for part in (malformed_gguf, malformed_safetensors, malformed_config, malformed_tokenizer,
                  malformed_json):
         part.make(cases)

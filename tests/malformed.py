@@ -111,8 +111,7 @@ def group(case):
 
 def main(patterns, long):
     with tempfile.TemporaryDirectory() as folder:
-        cases = make_malformed.make(Path(folder) / "models", long)
-        cases = [c for c in cases if not patterns or any(p in c["case"] for p in patterns)]
+        cases = make_malformed.make(Path(folder) / "models", long, patterns)
         with ThreadPoolExecutor(2) as pool:
             found = dict(zip((c["case"] for c in cases),
                              pool.map(lambda c: judge(c, folder), cases)))
