@@ -6,6 +6,9 @@ CC       = gcc
 endif
 PREFIX  ?= /usr/local
 DESTDIR ?=
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # ---- how things are compiled -----------------------------------------------------------------
 
@@ -25,6 +28,7 @@ SANFLAGS += -fsanitize=fuzzer-no-link
 endif
 # Commands are shown with V=1.
 Q        = $(if $(V),,@)
+QUIET    = --no-print-directory $(if $(V),,-s)
 COMPILE  = $(CC) $(BASE) $(CFLAGS) $(CPPFLAGS) $(SANFLAGS)
 
 comma    = ,
@@ -89,7 +93,7 @@ $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATOR
 
 run: ## install what is missing, build, fetch a small model, show it at work
 	@.ci/install.sh build
-	@$(MAKE) --no-print-directory -j2 $(PROGRAM)
+	@$(MAKE) $(QUIET) $(PROGRAM)
 	@.ci/fetch.sh python3 $(MODELS)
 	$(PROGRAM) model info -m $(SMOLLM2)
 	$(PROGRAM) perplexity -m $(SMOLLM2) tests/fixtures/text/short.txt
@@ -102,12 +106,12 @@ uninstall: ## remove it again
 
 # ---- proving it -------------------------------------------------------------------------------
 
-test: check-layers install-packages $(VENV)/requirements.txt $(SMOLLM2) ## everything CI runs without torch: units, end to end, sanitized
+test: check-layers $(VENV)/requirements.txt $(SMOLLM2) ## everything CI runs without torch: units, end to end, sanitized
 	@rm -rf $(RESULTS)
-	@$(MAKE) --no-print-directory $(PROGRAM) $(UNITS) $(TOOLS)
+	@$(MAKE) $(QUIET) $(PROGRAM) $(UNITS) $(TOOLS)
 	@$(RUN) $(UNITS) $(SUITES)
-	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(BUILD)/san test-sanitized
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/split CPPFLAGS=-DSPLIT_BY_THREAD test-control
+	@$(MAKE) $(QUIET) SANITIZE=1 BUILD=$(BUILD)/san test-sanitized
+	@$(MAKE) $(QUIET) BUILD=$(BUILD)/split CPPFLAGS=-DSPLIT_BY_THREAD test-control
 	@python3 tests/run.py --total $(RESULTS)
 
 units: $(UNITS) ## the C unit tests alone
@@ -123,14 +127,14 @@ test-control: $(BUILD)/tests/test_equality
 	@$(RUN) --label control- --must-fail $<
 
 test-reference: PYTHON = $(PYTHON_REFERENCE)
-test-reference: install-packages $(VENV)/requirements.txt $(SMOLLM2) $(REFERENCE) $(PROGRAM) $(TOOLS) ## remake the fixtures with torch, transformers and llama.cpp and compare
+test-reference: $(VENV)/requirements.txt $(SMOLLM2) $(REFERENCE) $(PROGRAM) $(TOOLS) ## remake the fixtures with torch, transformers and llama.cpp and compare
 	@rm -f $(RESULTS)/reference_*.txt
 	@$(RUN) $(wildcard tests/reference_*.py)
 	@python3 tests/run.py --total $(RESULTS)
 
-test-long: install-packages $(VENV)/requirements.txt $(SMOLLM2) $(PROGRAM) $(TOOLS) ## fuzzers (100,000 inputs each), files above 100 MB
+test-long: $(VENV)/requirements.txt $(SMOLLM2) $(PROGRAM) $(TOOLS) ## fuzzers (100,000 inputs each), files above 100 MB
 	@rm -f $(RESULTS)/long_*.txt
-	@$(MAKE) --no-print-directory CC=clang SANITIZE=1 FUZZ=1 BUILD=$(BUILD)/fuzz fuzzers
+	@$(MAKE) $(QUIET) CC=clang SANITIZE=1 FUZZ=1 BUILD=$(BUILD)/fuzz fuzzers
 	@$(RUN) $(wildcard tests/long_*.py)
 	@python3 tests/run.py --total $(RESULTS)
 
@@ -143,11 +147,11 @@ bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, int
 
 install-packages:
 	@.ci/install.sh
-$(VENV)/requirements.txt: tests/requirements.txt
+$(VENV)/requirements.txt: tests/requirements.txt | install-packages
 	@.ci/venv.sh $(@D) $<
-build/venv-reference/requirements.txt: tests/requirements-reference.txt
+build/venv-reference/requirements.txt: tests/requirements-reference.txt | install-packages
 	@.ci/venv.sh $(@D) $<
-$(SMOLLM2):
+$(SMOLLM2): | install-packages
 	@.ci/fetch.sh python3 $(@D)
 
 # ---- keeping the house ------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 LINE = re.compile(r"^(ok|not ok)\b(?: \d+)?(?: -)? ?(.*)$")
+WHOLE = "the suite as a whole"
 LIMIT = 1200  # seconds for one suite
 
 
@@ -52,17 +53,17 @@ def run_suite(command):
     output = output.decode(errors="replace")
     results = list(results_of(output))
     if fate and not any(status == "not ok" for status, _, _ in results):
-        results.append(("not ok", "the suite as a whole", fate))
+        results.append(("not ok", WHOLE, fate))
     if not results:
-        results.append(("not ok", "the suite as a whole", "printed no result"))
+        results.append(("not ok", WHOLE, "printed no result"))
     return results, output, time.monotonic() - start
 
 
 def turned(results):
-    """The one result of a negative control."""
-    if any(status == "not ok" for status, _, _ in results):
+    """The one result of a negative control: a check must fail, dying does not count."""
+    if any(status == "not ok" and name != WHOLE for status, name, _ in results):
         return [("ok", "the planted fault is found", "")]
-    return [("not ok", "the planted fault is found", "every check passed")]
+    return [("not ok", "the planted fault is found", "no check failed")]
 
 
 def count(results):

@@ -25,10 +25,10 @@ enum { STREAMS = 4, LENGTH = 520, TAIL = 3 };
 
 /* Where each batch's prefill ends; TAIL tokens more are then decoded in lockstep. */
 static const int BATCHES[][STREAMS] = {
-    {255},
-    {512, 256},
-    {257, 511, 255},
-    {513, 63, 512, 257},
+    {511},
+    {256, 63},
+    {257, 33, 65},
+    {513, 255, 512, 128},
 };
 
 typedef struct subject {
@@ -209,14 +209,15 @@ static void check_setup(const subject *s, const float *truth, int threads, int c
     rig_close(&r);
 }
 
-/* Every thread count with every chunk, or (also under the sanitizers) each of them once. */
+/* Every thread count with every chunk, or each of them once, or, under the sanitizers, the ends. */
 static void check_subject(const subject *s, bool all)
 {
     static const int THREADS[] = {1, 2, 3, 8}, CHUNKS[] = {7, 64, 1, 512};
+    bool sanitized = getenv("SANITIZED") != NULL;
     float *truth = read_truth(s);
     for (int t = 0; t < 4; t++)
         for (int c = 0; c < 4; c++)
-            if (t == c || (all && getenv("SANITIZED") == NULL))
+            if (sanitized ? t == c && t % 3 == 0 : t == c || all)
                 check_setup(s, truth, THREADS[t], CHUNKS[c]);
     free(truth);
 }
