@@ -38,7 +38,7 @@ typedef struct engine_options {
     backend_options backend;   /* {0} = auto everything */
     const char *chat_format;   /* NULL = recognise */
     int max_rows;              /* batch rows of one forward, 0 = 512; the prefill chunk */
-    int max_slots;             /* the largest k any program will ask for, 0 = the trained k */
+    int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */
     checkpoint_warn *warn;     /* may be NULL */
     void *warn_user;
@@ -89,8 +89,8 @@ int session_token(const session *s, int position);
 void session_rewind(session *s, int length); /* forget everything from `length` on */
 
 /* The router program for tokens read from now on; NULL = the plain model. Borrowed: it must
- * outlive the session. Each position remembers the hash of the program it was read under.
- * ERROR_USAGE when the program calls more experts than engine_options.max_slots allows. */
+ * outlive the session. Each position remembers the hash of the program it was read under. One that
+ * calls more experts a token than any before makes room for them: it may fail for lack of memory. */
 int session_set_program(session *s, const router_program *program, error *err);
 const router_program *session_program(const session *s);
 

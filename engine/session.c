@@ -26,11 +26,25 @@ static int kind_of(dtype kv)
     }
 }
 
+static kv_layout layout_of(const engine *e, int kind)
+{
+    static const dtype types[KV_KINDS] = {DTYPE_F32, DTYPE_F16, DTYPE_Q8_0};
+    const model_config *c = engine_config(e);
+    return (kv_layout){c->layers, c->kv_heads, c->head_dim, types[kind]};
+}
+
+static forward *open_loop(engine *e, int kind, int slots, error *err)
+{
+    kv_layout layout = layout_of(e, kind);
+    return forward_open(e->backend, engine_config(e), &e->weights, &layout, e->max_rows,
+                        slots > 0 ? slots : 1, err);
+}
+
 /* The pool and the layer loop for one KV type, opened when its first session asks. */
 static int open_kind(engine *e, int kind, dtype kv, error *err)
 {
     const model_config *c = engine_config(e);
-    kv_layout layout = {c->layers, c->kv_heads, c->head_dim, kv};
+    kv_layout layout = layout_of(e, kind);
     if (kv == DTYPE_Q8_0 && c->head_dim % 32 != 0)
         return error_set(err, ERROR_USAGE,
                          "a q8_0 KV cache needs heads of a multiple of 32; this model's are %d",
@@ -38,8 +52,7 @@ static int open_kind(engine *e, int kind, dtype kv, error *err)
     if (!e->pools[kind])
         e->pools[kind] = kv_pool_open(e->backend, &layout, err);
     if (e->pools[kind] && !e->loops[kind])
-        e->loops[kind] = forward_open(e->backend, c, &e->weights, &layout, e->max_rows,
-                                      e->max_slots > 0 ? e->max_slots : 1, err);
+        e->loops[kind] = open_loop(e, kind, e->max_slots, err);
     return e->loops[kind] ? 0 : -1;
 }
 
@@ -135,12 +148,32 @@ void session_rewind(session *s, int length)
     kv_rewind(s->timeline, length);
 }
 
+/* Between two batches a layer loop holds nothing but room: one with more takes its place. */
+static int make_slots(engine *e, int slots, error *err)
+{
+    forward *wider[KV_KINDS] = {NULL};
+    int result = 0;
+    for (int i = 0; i < KV_KINDS && !result; i++)
+        if (e->loops[i])
+            result = (wider[i] = open_loop(e, i, slots, err)) ? 0 : -1;
+    for (int i = 0; i < KV_KINDS; i++) {
+        forward *old = result ? wider[i] : e->loops[i];
+        if (!wider[i])
+            continue;
+        if (!result)
+            e->loops[i] = wider[i];
+        forward_close(old);
+    }
+    if (!result)
+        e->max_slots = slots;
+    return result;
+}
+
 int session_set_program(session *s, const router_program *program, error *err)
 {
-    if (program && router_program_slots(program) > s->engine->max_slots)
-        return error_set(err, ERROR_USAGE,
-                         "the program calls %d experts a token; room was made for %d",
-                         router_program_slots(program), s->engine->max_slots);
+    int slots = program ? router_program_slots(program) : 0;
+    if (slots > s->engine->max_slots && make_slots(s->engine, slots, err))
+        return -1;
     s->program = program;
     s->rules = (rule_state){0};
     return 0;
@@ -203,9 +236,12 @@ static int catch_up(session *s, error *err)
         return 0;
     if (state->length != length)
         *state = (rule_state){0};
-    while (state->length < length)
-        if (!router_program_step(s->program, state, session_token(s, state->length), err))
+    while (state->length < length) {
+        if (!router_program_step(s->program, state, session_token(s, state->length), err)) {
+            *state = (rule_state){0}; /* so that trying again meets the same failure */
             return -1;
+        }
+    }
     s->rules_pending = *state;
     return 0;
 }

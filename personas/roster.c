@@ -9,8 +9,8 @@ enum { COLUMN_BYTES = 96 };
 
 /* A persona with what it needs on this model. */
 typedef struct member {
-    persona *persona;
-    mask **masks; /* its own and those of the options */
+    persona *persona; /* NULL: the plain model, with what the options ask */
+    mask **masks;     /* its own and those of the options */
     int mask_count;
     router_program *program; /* NULL = none of its own */
     bool keeps;              /* its own mask is a keep-mask for this model */
@@ -57,7 +57,7 @@ static int add_mask(member *m, const char *path, error *err)
 
 static bool concerns(const char *name, const member *m)
 {
-    return !name || strcmp(name, m->persona->name) == 0;
+    return !name || (m->persona && strcmp(name, m->persona->name) == 0);
 }
 
 static bool has_given_mask(const roster *r, const member *m)
@@ -71,7 +71,7 @@ static bool has_given_mask(const roster *r, const member *m)
 static int add_own_mask(roster *r, member *m, error *err)
 {
     char *path = NULL;
-    if (!r->fingerprint || m->persona->mode == ROUTER_NONE)
+    if (!r->fingerprint || !m->persona || m->persona->mode == ROUTER_NONE)
         return 0;
     if (persona_find_mask(m->persona, r->fingerprint, &path, err))
         return -1;
@@ -84,9 +84,11 @@ static int add_own_mask(roster *r, member *m, error *err)
     if (!has_given_mask(r, m)) {
         char text[256];
         (void)snprintf(text, sizeof text,
-                       "%s has no mask for this model and acts by its instruction alone; "
-                       "`consilium personas derive %s -m MODEL` makes one",
-                       m->persona->name, m->persona->name);
+                       "%s has no mask for this model%s; `consilium personas derive %s -m MODEL` "
+                       "makes one",
+                       m->persona->name,
+                       r->options->no_instruction ? "" : " and acts by its instruction alone",
+                       m->persona->name);
         say(r, text);
     }
     return 0;
@@ -108,11 +110,12 @@ static bool changes_routing(const router_settings *s)
 
 static int compile_program(roster *r, member *m, error *err)
 {
-    router_settings s = m->persona->router;
+    router_settings s = m->persona ? m->persona->router : router_settings_plain();
     const roster_options *o = r->options;
+    bool strong = false;
     s.masks = (const mask *const *)m->masks;
     s.mask_count = m->mask_count;
-    s.rules = m->persona->rules;
+    s.rules = m->persona ? m->persona->rules : NULL;
     s.tokenizer = engine_tokenizer(r->engine);
     s.chat = engine_chat(r->engine);
     for (int i = 0; i < o->expert_count; i++)
@@ -121,23 +124,29 @@ static int compile_program(roster *r, member *m, error *err)
             s.cap_experts = true;
         }
     for (int i = 0; i < o->strength_count; i++)
-        if (concerns(o->strengths[i].name, m))
+        if (concerns(o->strengths[i].name, m)) {
             s.strength = o->strengths[i].value;
+            strong = true;
+        }
     /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
-    bool asked = m->asked_experts || has_given_mask(r, m);
+    bool asked = m->asked_experts || strong || has_given_mask(r, m);
     if (!changes_routing(&s) || (!r->fingerprint && !asked))
         return 0;
     if (s.strength > 1.25)
         say(r, "a strength above 1.25 often breaks sentences");
     m->program = router_program_compile(engine_config(r->engine), r->fingerprint, &s, err);
-    return m->program ? 0 : error_prefix(err, "%s: ", m->persona->name);
+    if (m->program)
+        return 0;
+    if (m->asked_experts && err && err->code == ERROR_USAGE)
+        error_prefix(err, "--experts: ");
+    return m->persona ? error_prefix(err, "%s: ", m->persona->name) : -1;
 }
 
+/* name: NULL for the plain model. */
 static int open_member(roster *r, const char *name, error *err)
 {
     member *m = &r->members[r->member_count++];
-    m->persona = persona_find(name, err);
-    if (!m->persona)
+    if (name && !(m->persona = persona_find(name, err)))
         return -1;
     return add_own_mask(r, m, err) || add_given_masks(r, m, err) || compile_program(r, m, err) ? -1
                                                                                                : 0;
@@ -179,14 +188,15 @@ static const char *acts_by(const seat *s)
 static void add_seat(roster *r, const char *name, const member *m, const char *instruction,
                      const router_program *program)
 {
+    const persona *p = m ? m->persona : NULL;
     own_seat *own = &r->seats[r->seat_count++];
     (void)snprintf(own->name, sizeof own->name, "%s", name);
     own->seat = (seat){.name = own->name,
-                       .persona = m ? m->persona->name : NULL,
-                       .color = m ? m->persona->color : NULL,
+                       .persona = p ? p->name : NULL,
+                       .color = p ? p->color : NULL,
                        .instruction = instruction,
                        .program = program,
-                       .sampling = sampling_of(r, m ? m->persona : NULL),
+                       .sampling = sampling_of(r, p),
                        .asked_experts = m && program ? m->asked_experts : 0};
     own->seat.acts_by = acts_by(&own->seat);
 }
@@ -194,6 +204,10 @@ static void add_seat(roster *r, const char *name, const member *m, const char *i
 static void seat_member(roster *r, const member *m)
 {
     const roster_options *o = r->options;
+    if (!m->persona) {
+        add_seat(r, "model", m, NULL, m->program);
+        return;
+    }
     const char *own = persona_instruction(m->persona, o->prompt, o->prompt_len);
     bool silent = o->no_instruction || (m->keeps && m->program);
     add_seat(r, m->persona->name, m, silent ? NULL : own, m->program);
@@ -247,12 +261,14 @@ static int fill(roster *r, error *err)
         return -1;
     size_t n = (size_t)o->persona_count;
     r->members = calloc(n ? n : 1, sizeof *r->members);
-    r->seats = calloc(2 * n + 1, sizeof *r->seats);
+    r->seats = calloc(2 * n + 2, sizeof *r->seats);
     if (!r->members || !r->seats)
         return error_memory(err, "the personas");
     for (int i = 0; i < o->persona_count; i++)
         if (open_member(r, o->personas[i], err))
             return -1;
+    if (!n && open_member(r, NULL, err))
+        return -1;
     for (int i = 0; i < r->member_count; i++)
         seat_member(r, &r->members[i]);
     if (o->control == CONTROL_NONE)

@@ -38,7 +38,7 @@ typedef struct named_mask {
 
 typedef struct roster_options {
     const char *const *personas; /* [persona_count] */
-    int persona_count;
+    int persona_count;           /* 0: one seat of the plain model, with what is asked below */
     control_kind control;
     bool no_instruction;
     const named_mask *masks;

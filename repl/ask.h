@@ -8,6 +8,7 @@
 
 #include "open_model.h"
 #include "report.h"
+#include "routing_options.h"
 #include "safe_text.h"
 
 typedef struct ask {
@@ -20,15 +21,10 @@ typedef struct ask {
     const char **personas; /* [persona_count] */
     int persona_count;
     control_kind control;
-    named_mask *masks; /* [opt->masks.len] */
-    char *mask_text;
-    named_value *experts, *strengths;
-    char *expert_text, *strength_text; /* their names */
-    int expert_count, strength_count;
+    routing_options routing;
     merge_method merge;
     int rounds;
     int think;
-    int max_slots; /* the most experts a token that an option asks for */
     uint64_t seed;
 
     roster *roster;

@@ -1,4 +1,4 @@
-/* ask_input.c - the words of `ask`: prompt, personas, masks, numbers by name. See ask.h. */
+/* ask_input.c - the words of `ask`: prompt, personas, control, sampling. See ask.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -9,7 +9,7 @@
 #include "input.h"
 
 static const char DEFAULT_PERSONAS[] = "philosopher,coder,critic";
-enum { DEFAULT_TOKENS = 512, COMMON_SLOTS = 16 };
+enum { DEFAULT_TOKENS = 512 };
 
 /* ---- prompt ------------------------------------------------------------------------------------ */
 
@@ -96,77 +96,16 @@ static int read_control(ask *a)
                      a->opt->control);
 }
 
-/* "NAME=FILE" when what stands before the first '=' is a persona's name; else a FILE. */
-static int read_masks(ask *a)
-{
-    size_t n = a->opt->masks.len, bytes = 1;
-    for (size_t i = 0; i < n; i++)
-        bytes += strlen(a->opt->masks.v[i]) + 1;
-    a->masks = calloc(n ? n : 1, sizeof *a->masks);
-    a->mask_text = malloc(bytes);
-    if (!a->masks || !a->mask_text)
-        return error_memory(a->err, "the masks");
-    char *at = a->mask_text;
-    for (size_t i = 0; i < n; i++) {
-        strcpy(at, a->opt->masks.v[i]);
-        char *equals = strchr(at, '=');
-        if (equals)
-            *equals = '\0';
-        bool named = equals && persona_name_ok(at);
-        if (equals && !named)
-            *equals = '=';
-        a->masks[i] = (named_mask){named ? at : NULL, named ? equals + 1 : at};
-        at += strlen(a->opt->masks.v[i]) + 1;
-    }
-    return 0;
-}
-
-static int read_value(const ask *a, const char *option, const char *text, double min, double max,
-                      bool whole, double *out)
-{
-    char *end;
-    *out = strtod(text, &end);
-    bool number =
-        *text && strspn(text, whole ? "0123456789" : ".0123456789") == strlen(text) && !*end;
-    if (number && *out >= min && *out <= max)
-        return 0;
-    return error_set(a->err, ERROR_USAGE, "--%s: \"%.40s\" is no %snumber in %g..%g", option, text,
-                     whole ? "whole " : "", min, max);
-}
-
-/* "VALUE" or "NAME=VALUE,NAME=VALUE". *text keeps the names. */
-static int read_named(const ask *a, const char *option, const char *given, double min, double max,
-                      bool whole, char **text, named_value **list, int *count)
-{
-    if (!given)
-        return 0;
-    *text = strdup(given);
-    *list = calloc(strlen(given) / 2 + 1, sizeof **list);
-    if (!*text || !*list)
-        return error_memory(a->err, "the command line");
-    for (char *item = *text, *comma; item; item = comma ? comma + 1 : NULL) {
-        comma = strchr(item, ',');
-        if (comma)
-            *comma = '\0';
-        named_value *v = &(*list)[(*count)++];
-        char *equals = strchr(item, '=');
-        if (equals) {
-            *equals = '\0';
-            v->name = item;
-        }
-        if (read_value(a, option, equals ? equals + 1 : item, min, max, whole, &v->value))
-            return -1;
-    }
-    return 0;
-}
-
 static int read_think(ask *a)
 {
-    double n = -1;
-    if (!a->opt->think)
+    const char *text = a->opt->think;
+    if (!text)
         return 0;
-    if (a->opt->think[0] && read_value(a, "think", a->opt->think, 1, 1 << 20, true, &n))
-        return -1;
+    size_t digits = strspn(text, "0123456789");
+    long n = *text ? strtol(text, NULL, 10) : -1;
+    if (text[digits] || digits > 7 || n == 0 || n > 1 << 20)
+        return error_set(a->err, ERROR_USAGE, "--think: \"%.40s\" is no whole number in 1..%d",
+                         text, 1 << 20);
     a->think = (int)n;
     return 0;
 }
@@ -203,17 +142,10 @@ static int check_only(const ask *a)
 int ask_read(ask *a)
 {
     const options *opt = a->opt;
-    if (read_personas(a) || read_control(a) || check_only(a) || read_masks(a) || read_think(a) ||
-        read_seed(a) ||
-        merge_parse(opt->merge ? opt->merge : "auto", &a->merge, &a->rounds, a->err) ||
-        read_named(a, "experts", opt->named_experts, 1, MODEL_MAX_EXPERTS, true, &a->expert_text,
-                   &a->experts, &a->expert_count) ||
-        read_named(a, "strength", opt->named_strengths, 0, 4, false, &a->strength_text,
-                   &a->strengths, &a->strength_count))
+    if (read_personas(a) || read_control(a) || check_only(a) || read_think(a) || read_seed(a) ||
+        routing_options_read(&a->routing, opt, a->err) ||
+        merge_parse(opt->merge ? opt->merge : "auto", &a->merge, &a->rounds, a->err))
         return -1;
-    for (int i = 0; i < a->expert_count; i++)
-        if ((int)a->experts[i].value > a->max_slots)
-            a->max_slots = (int)a->experts[i].value;
     /* --only a persona: nobody waits for a merge that is not shown. */
     if (opt->only && strcmp(opt->only, "merge") != 0 && !opt->merge)
         a->merge = MERGE_NONE;
@@ -225,12 +157,7 @@ void ask_release(ask *a)
     buf_release(&a->prompt);
     free(a->names);
     free(a->personas);
-    free(a->masks);
-    free(a->mask_text);
-    free(a->experts);
-    free(a->strengths);
-    free(a->expert_text);
-    free(a->strength_text);
+    routing_options_release(&a->routing);
 }
 
 /* ---- for the council --------------------------------------------------------------------------- */
@@ -291,13 +218,8 @@ int ask_roster_options(ask *a, roster_options *o)
                           .persona_count = a->persona_count,
                           .control = a->control,
                           .no_instruction = a->opt->no_instruction,
-                          .masks = a->masks,
-                          .mask_count = (int)a->opt->masks.len,
-                          .experts = a->experts,
-                          .expert_count = a->expert_count,
-                          .strengths = a->strengths,
-                          .strength_count = a->strength_count,
                           .prompt = a->prompt.v,
                           .prompt_len = a->prompt.len};
+    routing_options_fill(&a->routing, o);
     return read_sampling(a, o);
 }

@@ -170,7 +170,7 @@ int command_ask(const options *opt, console *con, error *err)
     int result = ask_read(&a);
     if (!result) {
         double start = console_seconds();
-        engine *e = open_model(opt, a.max_slots, con, err);
+        engine *e = open_model(opt, con, err);
         a.report = (report){.engine = e, .prompt = a.prompt.v, .prompt_len = a.prompt.len};
         a.report.load = console_seconds() - start;
         result = e ? with_engine(&a) : -1;

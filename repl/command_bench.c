@@ -367,7 +367,7 @@ int command_bench(const options *opt, console *con, error *err)
 {
     int standard[] = {1, 2, 3, 4};
     tokens few = {standard, 4, 4};
-    engine *e = open_model(opt, 0, con, err);
+    engine *e = open_model(opt, con, err);
     int result = e ? run(e, opt, opt->passes.len ? &opt->passes : &few, con, err) : -1;
     engine_close(e);
     return result;

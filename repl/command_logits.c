@@ -15,6 +15,7 @@
 
 #include "commands.h"
 #include "open_model.h"
+#include "routing_options.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the output is little-endian and written as it lies in memory"
@@ -84,15 +85,15 @@ static int run(engine *e, const options *opt, console *con, error *err)
     if (open_model_context(opt, engine_config(e), &context, err) ||
         check_ids(&opt->ids, engine_config(e), err) || check_room(&opt->ids, context, err))
         return -1;
-    router_program *program = open_model_program(opt, e, err);
+    roster *one = routing_options_seat(opt, e, con, err);
     session *s = NULL;
-    if (program)
+    if (one)
         s = session_open(e, (int)opt->ids.len, open_model_kv(opt, DTYPE_F32), err);
     int result = -1;
-    if (s && session_set_program(s, program, err) == 0)
+    if (s && session_set_program(s, roster_seat(one, 0)->program, err) == 0)
         result = write_output(e, s, opt, con, err);
     session_close(s);
-    router_program_close(program);
+    roster_close(one);
     return result;
 }
 
@@ -102,7 +103,7 @@ int command_logits(const options *opt, console *con, error *err)
         return error_set(err, ERROR_USAGE, "logits needs --tokens N,N,...");
     if (!opt->output)
         return error_set(err, ERROR_USAGE, "logits needs --output FILE");
-    engine *e = open_model(opt, opt->experts, con, err);
+    engine *e = open_model(opt, con, err);
     int result = e ? run(e, opt, con, err) : -1;
     engine_close(e);
     return result;

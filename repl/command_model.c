@@ -356,7 +356,7 @@ static int print_text(const info *in, const char *title, console *con, error *er
 int command_model_info(const options *opt, console *con, error *err)
 {
     info in;
-    engine *e = open_model(opt, 0, con, err);
+    engine *e = open_model(opt, con, err);
     int result = -1;
     if (e && gather(&in, e, opt, err) == 0)
         result = options_want_json(opt) ? print_json(&in, con, err)

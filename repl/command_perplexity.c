@@ -16,6 +16,7 @@
 #include "human.h"
 #include "input.h"
 #include "open_model.h"
+#include "routing_options.h"
 
 enum { WINDOW = 512, SCORED = 256 };
 
@@ -173,17 +174,17 @@ static int run(engine *e, const buf *text, const options *opt, console *con, err
         return -1;
     tokens ids = {0};
     score s = {.engine = e, .con = con};
-    router_program *program = open_model_program(opt, e, err);
+    roster *one = routing_options_seat(opt, e, con, err);
     int result = -1;
-    if (program && encode(t, text, opt, con, &ids, err) == 0 &&
-        open_score(&s, opt, program, err) == 0) {
+    if (one && encode(t, text, opt, con, &ids, err) == 0 &&
+        open_score(&s, opt, roster_seat(one, 0)->program, err) == 0) {
         s.windows = ids.len / WINDOW;
         result = score_all(&s, ids.v, err);
         if (result == 0)
             result = options_want_json(opt) ? print_json(&s, err) : print_text(&s, err);
     }
     session_close(s.session);
-    router_program_close(program);
+    roster_close(one);
     free(s.logits);
     tokens_release(&ids);
     return result;
@@ -194,7 +195,7 @@ int command_perplexity(const options *opt, console *con, error *err)
     buf text = {0};
     engine *e = NULL;
     if (input_read(opt->words[0], &text, con, err) == 0)
-        e = open_model(opt, opt->experts, con, err);
+        e = open_model(opt, con, err);
     int result = e ? run(e, &text, opt, con, err) : -1;
     engine_close(e);
     buf_release(&text);

@@ -52,7 +52,7 @@ int open_model_path(const options *opt, char **path, error *err)
                      "what is on this machine)");
 }
 
-engine *open_model(const options *opt, int max_slots, console *con, error *err)
+engine *open_model(const options *opt, console *con, error *err)
 {
     char *path;
     if (open_model_path(opt, &path, err))
@@ -64,7 +64,6 @@ engine *open_model(const options *opt, int max_slots, console *con, error *err)
                     .isa = opt->isa ? opt->isa : "auto",
                     .threads = opt->threads},
         .chat_format = opt->chat_format,
-        .max_slots = max_slots,
         .cancel = con->cancel,
         .warn = console_warn,
         .warn_user = con,
@@ -92,14 +91,6 @@ int open_model_context(const options *opt, const model_config *model, int *conte
                : model->context < DEFAULT_CONTEXT ? model->context
                                                   : DEFAULT_CONTEXT;
     return 0;
-}
-
-router_program *open_model_program(const options *opt, const engine *e, error *err)
-{
-    router_program *p = router_program_plain(engine_config(e), opt->experts, err);
-    if (!p && opt->experts)
-        (void)error_prefix(err, "--experts: ");
-    return p;
 }
 
 int open_model_chunk(const engine *e)

@@ -14,9 +14,8 @@ int open_model_default(char **path, error *err);
  * builds it when there is none. Caller frees. */
 int open_model_path(const options *opt, char **path, error *err);
 
-/* The loaded model, for programs with at most max_slots experts a token (0 = as trained). Caller
- * owns; con must outlive it. */
-engine *open_model(const options *opt, int max_slots, console *con, error *err);
+/* The loaded model. Caller owns; con must outlive it. */
+engine *open_model(const options *opt, console *con, error *err);
 
 /* What to call the model in a heading: the name it was asked for by, or its file's. Borrowed. */
 const char *open_model_title(const options *opt, const engine *e);
@@ -24,9 +23,6 @@ const char *open_model_title(const options *opt, const engine *e);
 /* The context that --context asks for; default: the model's, at most 8192. ERROR_USAGE when the
  * model was not trained for that much. 0 and *context. */
 int open_model_context(const options *opt, const model_config *model, int *context, error *err);
-
-/* The plain model with --experts K experts a token, or as trained. Caller closes. */
-router_program *open_model_program(const options *opt, const engine *e, error *err);
 
 /* How many rows of logits are computed at once: at most 64 MiB of them, and one batch. */
 int open_model_chunk(const engine *e);

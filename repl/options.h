@@ -99,9 +99,8 @@ struct options {
     const char *file, *output;
     tokens ids;    /* --tokens */
     tokens passes; /* --passes; empty = default */
-    int experts;   /* 0 = as trained */
 
-    /* ask */
+    /* ask, and what is routed by a program */
     texts files, masks, stops;
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only;

@@ -10,7 +10,8 @@ enum {
     EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
     /* A command that takes -m takes all that says how a model is run. */
     WITH_MODEL = EVERY_COMMAND & ~BIT(MODEL_LIST),
-    EXACT_KV = BIT(LOGITS) | BIT(PERPLEXITY),
+    EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
+    ROUTED = BIT(ASK) | EXACT,
     WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH),
 };
 
@@ -113,11 +114,14 @@ static const option_info table[] = {
      "add a column with nothing, only the instruction, or only the mask", 0, 0, FIELD(control)},
     {"no-instruction", 0, OPTION_FLAG, GROUP_COMMAND, BIT(ASK), NULL,
      "personas act by their router programs alone", 0, 0, FIELD(no_instruction)},
-    {"mask", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(ASK), "[NAME=]FILE",
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, EXACT, "NAME",
+     "run one persona's router program, without its instruction (default: none)", 0, 0,
+     FIELD(personas)},
+    {"mask", 0, OPTION_TEXTS, GROUP_COMMAND, ROUTED, "[NAME=]FILE",
      "a mask for NAME, or for every pass but control (repeatable)", 0, 0, FIELD(masks)},
-    {"experts", 0, OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "K",
+    {"experts", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "K",
      "experts called for each token, or NAME=K,NAME=K", 0, 0, FIELD(named_experts)},
-    {"strength", 0, OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "X",
+    {"strength", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "X",
      "how loud the experts are that a program names, or NAME=X,... (1 = as trained, 0 = silent)", 0,
      0, FIELD(named_strengths)},
     {"prefill", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(ASK), "auto|own|shared",
@@ -156,8 +160,6 @@ static const option_info table[] = {
      INT32_MAX, FIELD(ids)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(LOGITS), "FILE",
      "where to write (`-`: standard output)", 0, 0, FIELD(output)},
-    {"experts", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(LOGITS) | BIT(PERPLEXITY), "K",
-     "experts called for each token (default: as trained)", 1, MODEL_MAX_EXPERTS, FIELD(experts)},
     {"prompt", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(BENCH), "N",
      "tokens to read in each pass (default 128)", 1, 1 << 20, FIELD(prompt)},
     {"generate", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(BENCH), "N",
@@ -171,9 +173,9 @@ static const option_info table[] = {
      "GGUF file, Hugging Face folder, or a name as `consilium model list` shows it: "
      "ollama:NAME:TAG, hf:ORG/NAME, lmstudio:PUBLISHER/NAME (default: the built-in model)",
      0, 0, FIELD(model)},
-    {"kv", 0, OPTION_CHOICE, GROUP_MODEL, WITH_MODEL & ~EXACT_KV, "f16|f32|q8_0",
+    {"kv", 0, OPTION_CHOICE, GROUP_MODEL, WITH_MODEL & ~EXACT, "f16|f32|q8_0",
      "how keys and values are kept (default f16)", 0, 0, FIELD(kv)},
-    {"kv", 0, OPTION_CHOICE, GROUP_MODEL, EXACT_KV, "f16|f32|q8_0",
+    {"kv", 0, OPTION_CHOICE, GROUP_MODEL, EXACT, "f16|f32|q8_0",
      "how keys and values are kept (default f32 here)", 0, 0, FIELD(kv)},
     {"context", 0, OPTION_NUMBER, GROUP_MODEL, WITH_MODEL, "N",
      "most tokens a pass can hold (default: the model's, at most 8192)", 1, 1 << 24,

@@ -149,7 +149,7 @@ static void values_are_read_in_every_spelling(void **state)
     assert_string_equal(opt.kv, "q8_0");
     assert_int_equal(opt.threads, 3);
     assert_int_equal(opt.context, 64);
-    assert_int_equal(opt.experts, 2);
+    assert_string_equal(opt.named_experts, "2");
     assert_true(opt.verbose && opt.quiet && !opt.no_color && !opt.help);
     assert_int_equal(opt.ids.len, 3);
     assert_int_equal(opt.ids.v[0], 5);

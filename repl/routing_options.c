@@ -1,0 +1,136 @@
+/* routing_options.c - see routing_options.h. */
+#include "routing_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "NAME=FILE" when what stands before the first '=' is a persona's name; else a FILE. */
+static int read_masks(routing_options *r, const texts *given, error *err)
+{
+    size_t bytes = 1;
+    for (size_t i = 0; i < given->len; i++)
+        bytes += strlen(given->v[i]) + 1;
+    r->masks = calloc(given->len + 1, sizeof *r->masks);
+    r->mask_text = malloc(bytes);
+    if (!r->masks || !r->mask_text)
+        return error_memory(err, "the masks");
+    char *at = r->mask_text;
+    for (size_t i = 0; i < given->len; i++) {
+        strcpy(at, given->v[i]);
+        char *equals = strchr(at, '=');
+        if (equals)
+            *equals = '\0';
+        bool named = equals && persona_name_ok(at);
+        if (equals && !named)
+            *equals = '=';
+        r->masks[i] = (named_mask){named ? at : NULL, named ? equals + 1 : at};
+        at += strlen(given->v[i]) + 1;
+    }
+    r->mask_count = (int)given->len;
+    return 0;
+}
+
+typedef struct number_rule {
+    const char *option;
+    double min, max;
+    bool whole;
+} number_rule;
+
+static int read_value(const number_rule *rule, const char *text, double *out, error *err)
+{
+    const char *letters = rule->whole ? "0123456789" : ".0123456789";
+    char *end;
+    *out = strtod(text, &end);
+    bool number = *text && strspn(text, letters) == strlen(text) && !*end;
+    if (number && *out >= rule->min && *out <= rule->max)
+        return 0;
+    return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is no %snumber in %g..%g", rule->option,
+                     text, rule->whole ? "whole " : "", rule->min, rule->max);
+}
+
+/* "VALUE" or "NAME=VALUE,NAME=VALUE". *text keeps the names. */
+static int read_named(const number_rule *rule, const char *given, char **text, named_value **list,
+                      int *count, error *err)
+{
+    if (!given)
+        return 0;
+    *text = strdup(given);
+    *list = calloc(strlen(given) / 2 + 1, sizeof **list);
+    if (!*text || !*list)
+        return error_memory(err, "the command line");
+    for (char *item = *text, *comma; item; item = comma ? comma + 1 : NULL) {
+        comma = strchr(item, ',');
+        if (comma)
+            *comma = '\0';
+        named_value *v = &(*list)[(*count)++];
+        char *equals = strchr(item, '=');
+        if (equals) {
+            *equals = '\0';
+            v->name = item;
+        }
+        if (read_value(rule, equals ? equals + 1 : item, &v->value, err))
+            return -1;
+    }
+    return 0;
+}
+
+int routing_options_read(routing_options *r, const options *opt, error *err)
+{
+    static const number_rule experts = {"experts", 1, MODEL_MAX_EXPERTS, true};
+    static const number_rule strength = {"strength", 0, 4, false};
+    *r = (routing_options){0};
+    return read_masks(r, &opt->masks, err) ||
+                   read_named(&experts, opt->named_experts, &r->expert_text, &r->experts,
+                              &r->expert_count, err) ||
+                   read_named(&strength, opt->named_strengths, &r->strength_text, &r->strengths,
+                              &r->strength_count, err)
+               ? -1
+               : 0;
+}
+
+void routing_options_release(routing_options *r)
+{
+    free(r->masks);
+    free(r->experts);
+    free(r->strengths);
+    free(r->mask_text);
+    free(r->expert_text);
+    free(r->strength_text);
+    *r = (routing_options){0};
+}
+
+void routing_options_fill(const routing_options *r, roster_options *o)
+{
+    o->masks = r->masks;
+    o->mask_count = r->mask_count;
+    o->experts = r->experts;
+    o->expert_count = r->expert_count;
+    o->strengths = r->strengths;
+    o->strength_count = r->strength_count;
+}
+
+/* ---- one pass ---------------------------------------------------------------------------------- */
+
+static void print_note(void *user, const char *sentence)
+{
+    console_note(user, "%s", sentence);
+}
+
+roster *routing_options_seat(const options *opt, engine *e, console *con, error *err)
+{
+    routing_options r = {0};
+    roster *one = NULL;
+    roster_options o = {.personas = &opt->personas,
+                        .persona_count = opt->personas ? 1 : 0,
+                        .no_instruction = true,
+                        .sampling = sampling_defaults()};
+    if (opt->personas && strchr(opt->personas, ','))
+        error_set(err, ERROR_USAGE, "--personas: %s runs one persona, not \"%.64s\"",
+                  opt->command->name, opt->personas);
+    else if (routing_options_read(&r, opt, err) == 0) {
+        routing_options_fill(&r, &o);
+        one = roster_open(e, &o, print_note, con, err);
+    }
+    routing_options_release(&r);
+    return one;
+}
