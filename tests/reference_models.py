@@ -37,6 +37,7 @@ def quantised_remade(scratch):
 def main():
     remade("make_models.py", "tiny models")
     remade("make_rope.py", "RoPE tables")
+    remade("make_masks.py", "masks")
     worst = 0.0
     for name, settings in CASES.items():
         if settings.gguf != "F32":

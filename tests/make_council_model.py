@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Make tests/fixtures/council: a tiny random mixture of experts that can be talked to.
+
+usage: make_council_model.py [OUT]
+
+qwen3_moe, 2 layers, 8 experts of which 3 a token, ChatML, and a byte-level BPE tokenizer with every
+byte, a few English merges and the three special tokens, so that any text can be read and written.
+It speaks noise. The output row of <|im_end|> is louder than the others, so that answers end, and
+each at its own length. Weights are float16 from a
+fixed seed: the same bytes each time.
+"""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+OUT = Path(__file__).resolve().parent / "fixtures" / "council"
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+MERGES = ["t h", "th e", "Ġ the", "Ġ a", "i n", "o n", "e r", "a n", "Ġa n", "Ġan d", "o r", "e n",
+          "i s", "Ġ is", "y e", "ye s", "n o", "c o", "co d", "cod e", ". Ċ", "s e", "u s", "us er"]
+TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
+            "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+            "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+WIDTH, LAYERS, HEADS, KV_HEADS, HEAD_DIM, EXPERTS, FFN = 32, 2, 4, 2, 8, 8, 12
+
+
+def alphabet():
+    """GPT-2's printable stand-ins, in the order of the bytes."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    extra = iter(range(256, 512))
+    return [chr(b) if b in plain else chr(next(extra)) for b in range(256)]
+
+
+def vocabulary():
+    words = alphabet() + [m.replace(" ", "") for m in MERGES]
+    return {word: i for i, word in enumerate(words)}
+
+
+def tokenizer(vocab):
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
+             "use_regex": True}
+    added = [{"id": len(vocab) + i, "content": text, "single_word": False, "lstrip": False,
+              "rstrip": False, "normalized": False, "special": True}
+             for i, text in enumerate(SPECIAL)]
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
+            "normalizer": None, "pre_tokenizer": level, "post_processor": None, "decoder": level,
+            "model": {"type": "BPE", "dropout": None, "unk_token": None,
+                      "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                      "fuse_unk": False, "byte_fallback": False, "vocab": vocab,
+                      "merges": MERGES}}
+
+
+def config(size):
+    end = size - 1
+    return {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe",
+            "attention_bias": False, "decoder_sparse_step": 1, "dtype": "float16",
+            "eos_token_id": end, "head_dim": HEAD_DIM, "hidden_act": "silu", "hidden_size": WIDTH,
+            "intermediate_size": 2 * WIDTH, "max_position_embeddings": 2048, "mlp_only_layers": [],
+            "moe_intermediate_size": FFN, "norm_topk_prob": True, "num_attention_heads": HEADS,
+            "num_experts": EXPERTS, "num_experts_per_tok": 3, "num_hidden_layers": LAYERS,
+            "num_key_value_heads": KV_HEADS, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+            "sliding_window": None, "tie_word_embeddings": False, "use_sliding_window": False,
+            "vocab_size": size}
+
+
+def weights(size):
+    random = np.random.RandomState(20261122)
+
+    def matrix(rows, cols, scale):
+        return (scale * random.randn(rows, cols)).astype(np.float16)
+
+    def norm(n):
+        return (1 + 0.2 * random.randn(n)).astype(np.float16)
+
+    out = {"model.embed_tokens.weight": matrix(size, WIDTH, 0.6)}
+    for i in range(LAYERS):
+        block = f"model.layers.{i}."
+        out[block + "input_layernorm.weight"] = norm(WIDTH)
+        out[block + "post_attention_layernorm.weight"] = norm(WIDTH)
+        for name, rows in (("q", HEADS), ("k", KV_HEADS), ("v", KV_HEADS)):
+            out[f"{block}self_attn.{name}_proj.weight"] = matrix(rows * HEAD_DIM, WIDTH, 0.3)
+        out[block + "self_attn.o_proj.weight"] = matrix(WIDTH, HEADS * HEAD_DIM, 0.3)
+        out[block + "self_attn.q_norm.weight"] = norm(HEAD_DIM)
+        out[block + "self_attn.k_norm.weight"] = norm(HEAD_DIM)
+        out[block + "mlp.gate.weight"] = matrix(EXPERTS, WIDTH, 0.5)
+        for e in range(EXPERTS):
+            for name, shape in (("gate", (FFN, WIDTH)), ("up", (FFN, WIDTH)),
+                                ("down", (WIDTH, FFN))):
+                out[f"{block}mlp.experts.{e}.{name}_proj.weight"] = matrix(*shape, 0.45)
+    out["model.norm.weight"] = norm(WIDTH)
+    head = matrix(size, WIDTH, 0.25)
+    head[size - 1] *= 1.6
+    out["lm_head.weight"] = head
+    return out
+
+
+def main():
+    out = Path(sys.argv[1]) if sys.argv[1:] else OUT
+    out.mkdir(parents=True, exist_ok=True)
+    vocab = vocabulary()
+    size = len(vocab) + len(SPECIAL)
+    for name, value in (("config.json", config(size)), ("tokenizer.json", tokenizer(vocab)),
+                        ("tokenizer_config.json",
+                         {"add_bos_token": False, "bos_token": None, "eos_token": SPECIAL[2],
+                          "chat_template": TEMPLATE, "tokenizer_class": "Qwen2Tokenizer"})):
+        (out / name).write_text(json.dumps(value, ensure_ascii=False) + "\n")
+    save_file(weights(size), out / "model.safetensors", metadata={"format": "pt"})
+
+
+if __name__ == "__main__":
+    main()
