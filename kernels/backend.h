@@ -84,9 +84,9 @@ typedef struct route_rule {
     int k;                  /* experts called: 1..experts */
     int trained_k;          /* ranks beyond it are multiplied by tail_gain */
     int norm_width;         /* >= k; denominator = the first norm_width ranks */
-    int adaptive_min;       /* 0 = off */
+    int adaptive_min;       /* 0 = off; so many ranks stay whatever their gates */
     float tail_gain;        /* 1 = off */
-    float adaptive_ratio;   /* drop rank i > min with p_i < ratio * p_0 */
+    float adaptive_ratio;   /* drop later ranks with p_i < ratio * p_0 (first rank: p_0) */
     float strength;         /* factor on the gates of `named` experts; 1 = off */
     const float *bias;      /* [experts] added for selection only, or NULL */
     const uint8_t *allowed; /* [experts] 1 = may run, or NULL = all; at least k are 1 */
@@ -187,7 +187,8 @@ typedef struct routes {
     int32_t *ids;   /* [max_rows, slots] device memory, from routes_new */
     float *gates;   /* [max_rows, slots] */
     float *banned;  /* [max_rows] */
-    float *margin;  /* [max_rows] selection score of the last chosen minus the first not chosen */
+    float *margin;  /* [max_rows] selection score of the last chosen minus the first not chosen;
+                       infinity when no allowed expert was left out */
     float *entropy; /* [max_rows] of the allowed softmax, nats */
 } routes;
 routes *routes_new(backend *b, int max_rows, int slots, error *err);
