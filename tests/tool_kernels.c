@@ -9,6 +9,7 @@
  * printed, since other programs can only slow a round down. A region that does nothing is the price
  * of the pool.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,32 +44,36 @@ static void *allocate(size_t bytes)
 
 /* ---- the plain read and the empty region ------------------------------------------------------------- */
 
+enum { READ_BLOCK = 1 << 18 };
+
 typedef struct reading {
-    const uint64_t *words;
-    size_t count;
-    uint64_t sums[64][8];
+    const uint8_t *bytes;
+    atomic_size_t next;
+    atomic_uint_fast64_t seen; /* keeps the reads */
 } reading;
 
-static void read_part(void *arg, int index, int count)
+static void read_blocks(void *arg, int index, int count)
 {
+    (void)index, (void)count;
     reading *r = arg;
-    size_t part = r->count / (size_t)count / 8 * 8;
-    const uint64_t *words = r->words + part * (size_t)index;
-    uint64_t sum[8] = {0};
-    for (size_t i = 0; i < part; i += 8)
-        for (int k = 0; k < 8; k++)
-            sum[k] += words[i + (size_t)k];
-    memcpy(r->sums[index % 64], sum, sizeof sum);
+    for (size_t at; (at = atomic_fetch_add(&r->next, READ_BLOCK)) < SLICE;) {
+        const uint64_t *words = (const uint64_t *)(const void *)(r->bytes + at);
+        uint64_t mix[8] = {0};
+        for (size_t i = 0; i < READ_BLOCK / sizeof *words; i += 8)
+            for (size_t k = 0; k < 8; k++)
+                mix[k] ^= words[i + k];
+        for (size_t k = 0; k < 8; k++)
+            atomic_fetch_xor(&r->seen, mix[k]);
+    }
 }
 
-static double plain_read(pool *p, const void *buffer)
+static double plain_read(pool *p, const uint8_t *buffer)
 {
-    reading r = {.count = SLICE / sizeof(uint64_t)};
     double best = 1e9;
     for (size_t i = 0; i < ROUNDS; i++) {
-        r.words = (const uint64_t *)buffer + i * r.count % (BUFFER / sizeof(uint64_t));
+        reading r = {.bytes = buffer + i * SLICE % BUFFER};
         double start = now(p);
-        pool_run(p, read_part, &r);
+        pool_run(p, read_blocks, &r);
         double seconds = now(p) - start;
         best = seconds < best ? seconds : best;
     }
