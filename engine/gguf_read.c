@@ -81,35 +81,42 @@ static int refuse(const reader *r, size_t at, const char *field, uint64_t value,
                      (unsigned long long)value, rule);
 }
 
-/* A length and that many bytes; at most `max`. */
-static int take_string(reader *r, const char *field, uint64_t max, const uint8_t **text,
-                       uint64_t *len, error *err)
+/* A length and that many bytes; at most `max`. NULL with an error. */
+static const uint8_t *take_string(reader *r, const char *field, uint64_t max, size_t *len,
+                                  error *err)
 {
     size_t start = r->at;
-    if (take_u64(r, field, len, err))
-        return -1;
-    if (*len > max)
-        return error_set(err, ERROR_LOAD,
-                         "%s: offset %zu: the length of %s is %llu bytes, at most %llu are read",
-                         r->where, start, field, (unsigned long long)*len, (unsigned long long)max);
-    *text = take(r, *len, field, err);
-    return *text ? 0 : -1;
+    uint64_t n = 0;
+    if (take_u64(r, field, &n, err))
+        return NULL;
+    if (n > max) {
+        error_set(err, ERROR_LOAD,
+                  "%s: offset %zu: the length of %s is %llu bytes, at most %llu are read", r->where,
+                  start, field, (unsigned long long)n, (unsigned long long)max);
+        return NULL;
+    }
+    *len = (size_t)n;
+    return take(r, n, field, err);
 }
 
 /* Keys and tensor names: printable ASCII and not empty, so that they can be shown and compared. */
-static int take_name(reader *r, const char *field, uint64_t max, const uint8_t **text,
-                     uint64_t *len, error *err)
+static const char *take_name(reader *r, const char *field, uint64_t max, size_t *len, error *err)
 {
     size_t start = r->at;
-    if (take_string(r, field, max, text, len, err))
-        return -1;
+    const uint8_t *text = take_string(r, field, max, len, err);
+    if (!text)
+        return NULL;
+    bool good = *len > 0;
+    for (size_t i = 0; i < *len; i++)
+        good = good && text[i] >= 0x20 && text[i] <= 0x7e;
+    if (good)
+        return (const char *)text;
     if (*len == 0)
-        return error_set(err, ERROR_LOAD, "%s: offset %zu: %s is empty", r->where, start, field);
-    for (uint64_t i = 0; i < *len; i++)
-        if ((*text)[i] < 0x20 || (*text)[i] > 0x7e)
-            return error_set(err, ERROR_LOAD, "%s: offset %zu: %s \"%s\" is not printable ASCII",
-                             r->where, start, field, printable_of(*text, (size_t)*len).text);
-    return 0;
+        error_set(err, ERROR_LOAD, "%s: offset %zu: %s is empty", r->where, start, field);
+    else
+        error_set(err, ERROR_LOAD, "%s: offset %zu: %s \"%s\" is not printable ASCII", r->where,
+                  start, field, printable_of(text, *len).text);
+    return NULL;
 }
 
 /* ---- metadata ------------------------------------------------------------------------------- */
@@ -128,9 +135,7 @@ static size_t element_bytes(uint32_t type)
 /* v->count strings: remembers where each begins when there may be many. */
 static int take_strings(reader *r, gguf_value *v, error *err)
 {
-    const uint8_t *text;
-    uint64_t len;
-    size_t first = r->at;
+    size_t first = r->at, len = 0;
     if (v->array) {
         /* each string takes 8 bytes at least, so the table is never larger than the file */
         if (v->count > (r->size - r->at) / 8)
@@ -143,7 +148,7 @@ static int take_strings(reader *r, gguf_value *v, error *err)
     for (size_t i = 0; i < v->count; i++) {
         if (v->array)
             v->starts[i] = r->at - first;
-        if (take_string(r, v->key, GGUF_MAX_STRING, &text, &len, err))
+        if (!take_string(r, v->key, GGUF_MAX_STRING, &len, err))
             return -1;
     }
     return 0;
@@ -210,18 +215,16 @@ static int take_metadata(reader *r, uint64_t count, metadata *m, error *err)
     if (names_reserve(&m->index, (size_t)count, err))
         return -1;
     for (uint64_t i = 0; i < count; i++) {
-        size_t at = r->at;
-        const uint8_t *text;
-        uint64_t len;
+        size_t at = r->at, len = 0;
         uint32_t found;
-        if (take_name(r, "a key", GGUF_MAX_KEY, &text, &len, err))
+        const char *text = take_name(r, "a key", GGUF_MAX_KEY, &len, err);
+        if (!text)
             return -1;
         gguf_value *v = &m->v[m->len];
-        v->key = text_pool_keep(&m->keys, text, (size_t)len, err);
+        v->key = text_pool_keep(&m->keys, text, len, err);
         if (!v->key)
             return -1;
-        int added =
-            names_add(&m->index, 0, text, (size_t)len, (uint32_t)m->len, same_key, m, &found, err);
+        int added = names_add(&m->index, 0, text, len, (uint32_t)m->len, same_key, m, &found, err);
         if (added == 1)
             return error_set(err, ERROR_LOAD, "%s: offset %zu: key \"%s\" appears twice", r->where,
                              at, printable_text(v->key).text);
@@ -285,13 +288,13 @@ static int tensor_size(const reader *r, size_t at, const char *name, uint32_t nu
 static int take_tensor(reader *r, tensor_list *tensors, uint64_t alignment, uint64_t *expected,
                        error *err)
 {
-    const uint8_t *name;
-    uint64_t len, offset, ne[4] = {1, 1, 1, 1}, end;
+    uint64_t offset, ne[4] = {1, 1, 1, 1}, end;
     uint32_t dims, type;
-    size_t at = r->at;
-    if (take_name(r, "a tensor's name", GGUF_MAX_NAME, &name, &len, err))
+    size_t at = r->at, len = 0;
+    const char *name = take_name(r, "a tensor's name", GGUF_MAX_NAME, &len, err);
+    if (!name)
         return -1;
-    const printable shown = printable_of(name, (size_t)len);
+    const printable shown = printable_of(name, len);
     if (take_u32(r, shown.text, &dims, err))
         return -1;
     if (dims < 1 || dims > 4)
@@ -318,7 +321,7 @@ static int take_tensor(reader *r, tensor_list *tensors, uint64_t alignment, uint
         t.shape[i] = ne[t.dims - 1 - i];
     t.type = dtype_from_ggml(type);
     t.type_name = ggml_types[type].name;
-    return tensor_list_add(tensors, r->where, (const char *)name, (size_t)len, &t, err);
+    return tensor_list_add(tensors, r->where, name, len, &t, err);
 }
 
 /* Turns sizes into addresses, now that the data section's start is known: each tensor begins where

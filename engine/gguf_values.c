@@ -64,12 +64,14 @@ const char *gguf_type_name(gguf_type type)
 bool gguf_integer(const gguf_value *v, size_t i, int64_t *out)
 {
     uint64_t wide;
+    uint8_t byte;
     switch (v->element) {
     case GGUF_U8:
         FETCH(uint8_t, v, i, out);
         return true;
     case GGUF_I8:
-        FETCH(int8_t, v, i, out);
+        byte = v->data[i];
+        *out = byte < 128 ? byte : byte - 256;
         return true;
     case GGUF_U16:
         FETCH(uint16_t, v, i, out);

@@ -222,7 +222,7 @@ const char *json_lexer_string(const json_lexer *x, const json_token *t, char *ou
         if (text[i] != '\\') {
             out[used++] = text[i++];
         } else if (text[i + 1] == 'u') {
-            unsigned code;
+            unsigned code = 0;
             i += unicode_escape(x, t->start + i, &code);
             used += put_utf8(out + used, code);
         } else {

@@ -91,6 +91,14 @@ static int read_shard(safetensors *s, shard *part, tensor_list *tensors, error *
     return result;
 }
 
+static int read_shards(safetensors *s, tensor_list *tensors, error *err)
+{
+    for (size_t i = 0; i < s->len; i++)
+        if (read_shard(s, &s->v[i], tensors, err))
+            return -1;
+    return 0;
+}
+
 /* ---- the index ------------------------------------------------------------------------------ */
 
 /* Collects the shards that weight_map names. */
@@ -134,11 +142,8 @@ static int read_index(safetensors *s, const char *where, const json_document *d,
         return error_prefix(err, "%s: ", where);
     if (found == 0)
         return error_set(err, ERROR_LOAD, "%s: weight_map is missing", where);
-    if (collect_shards(s, where, map, err))
+    if (collect_shards(s, where, map, err) || read_shards(s, tensors, err))
         return -1;
-    for (size_t i = 0; i < s->len; i++)
-        if (read_shard(s, &s->v[i], tensors, err))
-            return -1;
     return check_map(s, where, map, tensors, err);
 }
 
