@@ -66,6 +66,11 @@ persona *persona_load(const char *path, error *err);
  * places and the nearest name when there is none. */
 persona *persona_find(const char *name, error *err);
 void persona_close(persona *p); /* NULL ok */
+/* *there = whether persona_find() would find a file of that name, good or bad. */
+int persona_exists(const char *name, bool *there, error *err);
+/* Where a persona of the user's own is to be written; its folder is made when missing (0700). Caller
+ * frees *path. */
+int persona_new_path(const char *name, char **path, error *err);
 
 bool persona_name_ok(const char *name);
 
@@ -78,12 +83,14 @@ int persona_find_mask(const persona *p, const char *fingerprint, char **path, er
  * $XDG_CACHE_HOME/consilium/masks (made when missing). Caller frees *path. */
 int persona_mask_path(const persona *p, const char *fingerprint, char **path, error *err);
 
+/* A list of personas, or of a persona's masks (names are then fingerprints, 16 digits). */
 typedef struct persona_list {
     char **names; /* sorted, each once (the first in the search path wins) */
     char **paths;
     size_t len, cap;
 } persona_list;
 int persona_list_all(persona_list *out, error *err);
+int persona_list_masks(const persona *p, persona_list *out, error *err);
 void persona_list_release(persona_list *l);
 
 #endif

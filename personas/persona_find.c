@@ -41,25 +41,27 @@ static int base_folder(const char *variable, const char *fallback, const char *b
     return *out ? 0 : -1;
 }
 
-/* The folder of the running program, without a slash at the end; "" when it cannot be told. */
-static void program_folder(char out[PATH_MAX])
+/* The folder above the running program's, without a slash at the end; "" when it cannot be told. */
+static void program_parent(char out[PATH_MAX])
 {
     ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
     out[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash)
-        *slash = '\0';
+    for (int up = 0; up < 2; up++) {
+        char *slash = strrchr(out, '/');
+        if (slash)
+            *slash = '\0';
+    }
 }
 
 static int search_open(search_path *s, error *err)
 {
-    char program[PATH_MAX];
+    char parent[PATH_MAX];
     *s = (search_path){{NULL}};
-    program_folder(program);
+    program_parent(parent);
     if (base_folder("XDG_CONFIG_HOME", ".config", "consilium/personas", &s->folders[0], err))
         return -1;
-    s->folders[1] = folder_path(err, "%s/../share/consilium/personas", program);
-    s->folders[2] = folder_path(err, "%s/../personas", program);
+    s->folders[1] = folder_path(err, "%s/share/consilium/personas", parent);
+    s->folders[2] = folder_path(err, "%s/personas", parent);
     if (s->folders[1] && s->folders[2])
         return 0;
     search_release(s);
@@ -118,6 +120,25 @@ persona *persona_find(const char *name, error *err)
         return NULL;
     }
     return p;
+}
+
+int persona_exists(const char *name, bool *there, error *err)
+{
+    search_path s;
+    *there = false;
+    if (search_open(&s, err))
+        return -1;
+    int result = 0;
+    for (int i = 0; i < PLACES && !*there && !result; i++) {
+        if (!s.folders[i])
+            continue;
+        char *path = folder_path(err, "%s/%s.json", s.folders[i], name);
+        result = path ? 0 : -1;
+        *there = path && is_file(path);
+        free(path);
+    }
+    search_release(&s);
+    return result;
 }
 
 /* ---- listing ----------------------------------------------------------------------------------- */
@@ -258,6 +279,57 @@ static int make_folders(char *path, error *err)
         if (c == '\0')
             return 0;
     }
+}
+
+int persona_new_path(const char *name, char **path, error *err)
+{
+    char *config = NULL;
+    *path = NULL;
+    if (base_folder("XDG_CONFIG_HOME", ".config", "consilium/personas", &config, err))
+        return -1;
+    if (!config)
+        return error_set(err, ERROR_RUN,
+                         "no place for a persona: neither XDG_CONFIG_HOME nor HOME is set");
+    if (make_folders(config, err) == 0)
+        *path = folder_path(err, "%s/%s.json", config, name);
+    free(config);
+    return *path ? 0 : -1;
+}
+
+/* NAME.FP16.mask.json in one folder. */
+static int list_masks_in(persona_list *out, const persona *p, const char *path, error *err)
+{
+    static const char END[] = ".mask.json";
+    folder f = {0};
+    size_t name = strlen(p->name);
+    int result = folder_read(path, &f, err);
+    for (size_t i = 0; i < f.len && !result; i++) {
+        const char *digits = f.v[i] + name + 1;
+        if (strncmp(f.v[i], p->name, name) != 0 || f.v[i][name] != '.' ||
+            strspn(digits, "0123456789abcdef") != DIGITS || strcmp(digits + DIGITS, END) != 0)
+            continue;
+        result = list_add(out, digits, DIGITS, folder_path(err, "%s/%s", path, f.v[i]), err);
+    }
+    folder_release(&f);
+    return result;
+}
+
+int persona_list_masks(const persona *p, persona_list *out, error *err)
+{
+    char *own = NULL, *cache = NULL;
+    *out = (persona_list){0};
+    int result = base_folder("XDG_CACHE_HOME", ".cache", "consilium/masks", &cache, err);
+    if (!result && !(own = folder_path(err, "%.*s", (int)own_folder(p), p->path)))
+        result = -1;
+    if (!result)
+        result = list_masks_in(out, p, own, err);
+    if (!result && cache)
+        result = list_masks_in(out, p, cache, err);
+    free(own);
+    free(cache);
+    if (result)
+        persona_list_release(out);
+    return result;
 }
 
 int persona_mask_path(const persona *p, const char *fingerprint, char **path, error *err)

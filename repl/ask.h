@@ -1,5 +1,7 @@
 /* ask.h - the parts of the ask command: what goes in (ask_input.c), what comes out (ask_output.c).
  *
+ * ask_prepare.c looks at the personas' files in between: what must be known before a model is opened.
+ *
  * One `ask` lives for one run of the command. Everything that can be refused from the words alone
  * is refused by ask_read(), before a model is opened.
  */
@@ -25,6 +27,7 @@ typedef struct ask {
     merge_method merge;
     int rounds;
     int think;
+    persona *chair; /* whose instruction leads a synthesis; NULL = none is found or needed */
     uint64_t seed;
 
     roster *roster;
@@ -33,19 +36,25 @@ typedef struct ask {
     int merge_tokens;
     int current;        /* the seat whose answer is streaming */
     bool told_heading;  /* of the current seat */
+    bool started;       /* the start event is out */
     buf *waiting;       /* [seats] harmless text that waits for its turn */
     safe_text *filters; /* [seats] */
 } ask;
 
 /* Puts the prompt together and reads all that the options say. */
 int ask_read(ask *a);
+/* Looks ahead into the persona files. */
+int ask_prepare(ask *a);
+/* Says when the built-in model is asked in a script that it cannot read. */
+void ask_warn_of_script(ask *a);
 void ask_release(ask *a);
 int ask_council_options(ask *a, council_options *o);
 int ask_roster_options(ask *a, roster_options *o);
 
-/* Output: begin (start event), tokens and answers as they come, finish (what is left). Failures set
+/* Output: begin, start (the start event, once), tokens and answers as they come, finish (what is left). Failures set
  * a->failed and *a->err. */
 int ask_begin(ask *a);
+void ask_start(ask *a);
 void ask_stream_token(ask *a, int pass, const char *bytes, size_t n, bool thinking);
 void ask_stream_answer(ask *a, int pass);
 int ask_finish(ask *a);

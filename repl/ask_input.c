@@ -1,9 +1,7 @@
-/* ask_input.c - the words of `ask`: prompt, personas, control, sampling. See ask.h. */
+/* ask_input.c - the words of `ask`: prompt, personas, masks, numbers by name. See ask.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "ask.h"
 #include "input.h"
@@ -12,14 +10,6 @@ static const char DEFAULT_PERSONAS[] = "philosopher,coder,critic";
 enum { DEFAULT_TOKENS = 512 };
 
 /* ---- prompt ------------------------------------------------------------------------------------ */
-
-/* Something is there to be read: a pipe, a file, a socket; not a terminal, not nothing. */
-static bool standard_input_is_given(void)
-{
-    struct stat st;
-    return fstat(STDIN_FILENO, &st) == 0 &&
-           (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode));
-}
 
 /* A further part stands behind a blank line. One newline at its end is the file's, not the text's. */
 static int add_part(ask *a, buf *part)
@@ -48,7 +38,7 @@ static int read_prompt(ask *a)
     bool dash = word && strcmp(word, "-") == 0;
     if (word && !dash && buf_text(&a->prompt, word, a->err))
         return -1;
-    if ((dash || (!opt->no_input && standard_input_is_given())) && add_file(a, "-"))
+    if ((dash || (!opt->no_input && input_is_given())) && add_file(a, "-"))
         return -1;
     for (size_t i = 0; i < opt->files.len; i++)
         if (add_file(a, opt->files.v[i]))
@@ -123,33 +113,55 @@ static int read_seed(ask *a)
     return 0;
 }
 
-static bool is_seat(const ask *a, const char *name)
+/* The persona that a column's name belongs to, or -1: "coder", or "coder:prompt" with
+ * --control=prompt. */
+static int persona_of_seat(const ask *a, const char *column)
 {
+    static const char *const more[] = {[CONTROL_PROMPT] = ":prompt", [CONTROL_MASK] = ":mask"};
+    size_t n = strcspn(column, ":");
+    bool twin = a->control == CONTROL_PROMPT || a->control == CONTROL_MASK;
+    if (column[n] && (!twin || strcmp(column + n, more[a->control]) != 0))
+        return -1;
     for (int i = 0; i < a->persona_count; i++)
-        if (strcmp(a->personas[i], name) == 0)
-            return true;
-    return strcmp(name, "control") == 0 && a->control == CONTROL_NONE;
+        if (strlen(a->personas[i]) == n && memcmp(a->personas[i], column, n) == 0)
+            return i;
+    return -1;
 }
 
-static int check_only(const ask *a)
+/* --only a column and no merge asked for: the others need not speak at all. A pass gives the same
+ * bytes alone. */
+static int read_only(ask *a)
 {
     const char *only = a->opt->only;
-    if (!only || strcmp(only, "merge") == 0 || is_seat(a, only))
+    if (!only || strcmp(only, "merge") == 0)
         return 0;
-    return error_set(a->err, ERROR_USAGE, "--only: %.64s is not among those who answer", only);
+    bool control = a->control == CONTROL_NONE && strcmp(only, "control") == 0;
+    int kept = control ? -1 : persona_of_seat(a, only);
+    if (kept < 0 && !control)
+        return error_set(a->err, ERROR_USAGE, "--only: %.80s is not among those who answer", only);
+    if (a->opt->merge)
+        return 0;
+    a->merge = MERGE_NONE;
+    for (int i = 0; i < a->persona_count; i++)
+        if (i != kept)
+            routing_options_forget(&a->routing, a->personas[i]);
+    if (kept >= 0)
+        a->personas[0] = a->personas[kept];
+    a->persona_count = kept >= 0;
+    if (a->control == CONTROL_NONE && !control)
+        a->control = CONTROL_OFF;
+    return 0;
 }
 
 int ask_read(ask *a)
 {
     const options *opt = a->opt;
-    if (read_personas(a) || read_control(a) || check_only(a) || read_think(a) || read_seed(a) ||
+    if (read_personas(a) || read_control(a) || read_think(a) || read_seed(a) ||
         routing_options_read(&a->routing, opt, a->err) ||
-        merge_parse(opt->merge ? opt->merge : "auto", &a->merge, &a->rounds, a->err))
+        merge_parse(opt->merge ? opt->merge : "auto", &a->merge, &a->rounds, a->err) ||
+        read_only(a) || read_prompt(a))
         return -1;
-    /* --only a persona: nobody waits for a merge that is not shown. */
-    if (opt->only && strcmp(opt->only, "merge") != 0 && !opt->merge)
-        a->merge = MERGE_NONE;
-    return read_prompt(a);
+    return ask_prepare(a);
 }
 
 void ask_release(ask *a)
@@ -158,6 +170,7 @@ void ask_release(ask *a)
     free(a->names);
     free(a->personas);
     routing_options_release(&a->routing);
+    persona_close(a->chair);
 }
 
 /* ---- for the council --------------------------------------------------------------------------- */
@@ -176,38 +189,43 @@ int ask_council_options(ask *a, council_options *o)
     return open_model_context(opt, engine_config(a->report.engine), &o->context, a->err);
 }
 
-static void given_or_model(const real *given, double model, unsigned bit, double *out,
-                           unsigned *bits)
+/* Flag (a bit: it wins over the persona), else configuration, else what the model brings. */
+static void choose_real(const real *flag, const real *configured, double model, unsigned bit,
+                        double *out, unsigned *bits)
 {
-    if (given->given) {
-        *out = given->v;
-        *bits |= bit;
-    } else if (model >= 0) {
+    *bits |= flag->given ? bit : 0;
+    if (flag->given)
+        *out = flag->v;
+    else if (configured->given)
+        *out = configured->v;
+    else if (model >= 0)
         *out = model;
-    }
 }
 
-/* Options win over the persona (bits); without either the model's own settings hold. */
+static void choose_top_k(int flag, int configured, int model, int *out, unsigned *bits)
+{
+    *bits |= flag >= 0 ? GIVEN_TOP_K : 0;
+    *out = flag >= 0 ? flag : configured >= 0 ? configured : model >= 0 ? model : *out;
+}
+
 static int read_sampling(ask *a, roster_options *o)
 {
-    const options *opt = a->opt;
+    const sampling_options *f = &a->opt->sampling, *c = &a->opt->configured;
     const model_config *m = engine_config(a->report.engine);
     sampling *s = &o->sampling;
+    unsigned *bits = &o->given;
     *s = sampling_defaults();
-    given_or_model(&opt->temperature, m->temperature, GIVEN_TEMPERATURE, &s->temperature,
-                   &o->given);
-    given_or_model(&opt->top_p, m->top_p, GIVEN_TOP_P, &s->top_p, &o->given);
-    given_or_model(&opt->min_p, m->min_p, GIVEN_MIN_P, &s->min_p, &o->given);
-    given_or_model(&opt->repeat_penalty, m->repeat_penalty, GIVEN_REPEAT, &s->repeat_penalty,
-                   &o->given);
-    given_or_model(&opt->presence_penalty, -1, GIVEN_PRESENCE, &s->presence_penalty, &o->given);
-    given_or_model(&opt->frequency_penalty, -1, GIVEN_FREQUENCY, &s->frequency_penalty, &o->given);
-    if (opt->top_k >= 0) {
-        s->top_k = opt->top_k;
-        o->given |= GIVEN_TOP_K;
-    } else if (m->top_k >= 0) {
-        s->top_k = m->top_k;
-    }
+    choose_real(&f->temperature, &c->temperature, m->temperature, GIVEN_TEMPERATURE,
+                &s->temperature, bits);
+    choose_real(&f->top_p, &c->top_p, m->top_p, GIVEN_TOP_P, &s->top_p, bits);
+    choose_real(&f->min_p, &c->min_p, m->min_p, GIVEN_MIN_P, &s->min_p, bits);
+    choose_real(&f->repeat_penalty, &c->repeat_penalty, m->repeat_penalty, GIVEN_REPEAT,
+                &s->repeat_penalty, bits);
+    choose_real(&f->presence_penalty, &c->presence_penalty, -1, GIVEN_PRESENCE,
+                &s->presence_penalty, bits);
+    choose_real(&f->frequency_penalty, &c->frequency_penalty, -1, GIVEN_FREQUENCY,
+                &s->frequency_penalty, bits);
+    choose_top_k(f->top_k, c->top_k, m->top_k, &s->top_k, bits);
     s->seed = a->seed;
     return sampling_check(s, a->err);
 }

@@ -1,7 +1,8 @@
 /* ask_output.c - the answers of `ask` on standard output. See ask.h.
  *
  * text streams in the order of the seats; ndjson writes an event as it happens; json and md write
- * once, at the end. --only prints the bare text of one answer or of the merge.
+ * once, at the end. --only prints the bare text of one answer or of the merge (json and ndjson hold
+ * everything that was computed). Figures and the seed go to standard error.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,12 @@ typedef enum style { STYLE_TEXT, STYLE_MD, STYLE_JSON, STYLE_NDJSON } style;
 
 static style style_of(const ask *a)
 {
-    const char *f = a->opt->format;
-    if (!f || strcmp(f, "text") == 0)
-        return STYLE_TEXT;
-    return strcmp(f, "md") == 0 ? STYLE_MD : strcmp(f, "json") == 0 ? STYLE_JSON : STYLE_NDJSON;
+    const char *f = a->opt->format ? a->opt->format : "text";
+    if (strcmp(f, "md") == 0)
+        return a->opt->only ? STYLE_TEXT : STYLE_MD;
+    return strcmp(f, "json") == 0     ? STYLE_JSON
+           : strcmp(f, "ndjson") == 0 ? STYLE_NDJSON
+                                      : STYLE_TEXT;
 }
 
 static void fail(ask *a, int result)
@@ -103,11 +106,14 @@ static int heading(ask *a, int i)
     a->told_heading = true;
     if (a->opt->only)
         return 0;
-    int result = buf_format(&b, a->err, "%s%s%s%s (%s)\n", i ? "\n" : "", console_bold(a->con),
-                            s->name, console_plain(a->con), s->acts_by) ||
-                         console_text(a->con, &b, a->err)
-                     ? -1
-                     : 0;
+    int result = buf_format(&b, a->err, "%s%s%s%s %s(%s", i ? "\n" : "", console_bold(a->con),
+                            s->name, console_plain(a->con), console_dim(a->con), s->acts_by);
+    if (!result && s->asked_experts)
+        result = buf_text(&b, ", ", a->err) || report_experts(&a->report, s, &b, a->err);
+    result = result || buf_format(&b, a->err, ")%s\n", console_plain(a->con)) ||
+                     console_text(a->con, &b, a->err)
+                 ? -1
+                 : 0;
     buf_release(&b);
     return result;
 }
@@ -194,6 +200,30 @@ static int write_markdown(ask *a)
     return result ? -1 : 0;
 }
 
+/* ---- figures, on standard error ----------------------------------------------------------------- */
+
+static int tell_figures(ask *a)
+{
+    buf b = {0};
+    report *r = &a->report;
+    int result = 0;
+    if (a->con->moving && buf_text(&b, "\n", a->err) == 0)
+        console_say(a->con, &b); /* on a terminal, apart from the answers */
+    for (int i = 0; i < r->count && !result && style_of(a) == STYLE_TEXT && !a->opt->only; i++) {
+        buf_clear(&b);
+        result = report_figures(r, i, &b, a->err);
+        if (!result)
+            console_note(a->con, "%s: %s", r->answers[i].name, b.v);
+    }
+    buf_release(&b);
+    if (!result)
+        console_note(a->con, "prefill: %s; seed %llu",
+                     r->timings.shared_prefill ? "shared, the prompt was read once for all"
+                                               : "own, each pass read the prompt itself",
+                     (unsigned long long)a->seed);
+    return result;
+}
+
 /* ---- public ------------------------------------------------------------------------------------ */
 
 int ask_begin(ask *a)
@@ -205,11 +235,21 @@ int ask_begin(ask *a)
         return error_memory(a->err, "the answers");
     for (size_t i = 0; i < n; i++)
         a->filters[i] = (safe_text){.style = SAFE_PROSE, .ascii = a->con->ascii};
-    return style_of(a) == STYLE_NDJSON ? event_start(a) : 0;
+    return 0;
+}
+
+/* Not before something was read: what is refused prints nothing. */
+void ask_start(ask *a)
+{
+    if (a->started || a->failed || style_of(a) != STYLE_NDJSON)
+        return;
+    a->started = true;
+    fail(a, event_start(a));
 }
 
 void ask_stream_token(ask *a, int pass, const char *bytes, size_t n, bool thinking)
 {
+    ask_start(a);
     if (a->failed)
         return;
     if (style_of(a) == STYLE_NDJSON) {
@@ -225,6 +265,9 @@ void ask_stream_token(ask *a, int pass, const char *bytes, size_t n, bool thinki
 
 void ask_stream_answer(ask *a, int pass)
 {
+    ask_start(a);
+    if (a->failed)
+        return;
     if (style_of(a) == STYLE_NDJSON)
         fail(a, event_answer(a, pass));
     else if (style_of(a) == STYLE_TEXT)
@@ -241,13 +284,9 @@ int ask_finish(ask *a)
         return event_end(a);
     if (s == STYLE_JSON)
         return write_json(a);
-    if (s == STYLE_MD)
-        return write_markdown(a);
-    if (a->report.merged && merge_wanted && merged_text(a))
+    if (s == STYLE_MD ? write_markdown(a) : merge_wanted && a->report.merged && merged_text(a))
         return -1;
-    if (a->opt->seed < 0)
-        console_note(a->con, "seed %llu", (unsigned long long)a->seed);
-    return 0;
+    return tell_figures(a);
 }
 
 void ask_end(ask *a)

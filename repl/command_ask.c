@@ -7,7 +7,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ask.h"
 #include "commands.h"
@@ -24,7 +23,9 @@ static void print_note(void *user, const char *sentence)
 static void on_prefill(void *user, int done, int total)
 {
     ask *a = user;
-    console_progress(a->con, "reading the prompt: %d of %d tokens", done, total);
+    ask_start(a);
+    console_progress(a->con, "reading the prompt: %d %% of %d tokens",
+                     (int)(100.0 * done / (total ? total : 1)), total);
 }
 
 static void on_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
@@ -46,27 +47,41 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
 {
     ask *a = user;
     (void)pass, (void)bytes, (void)n, (void)thinking;
-    console_progress(a->con, "merging: %d tokens", ++a->merge_tokens);
+    a->merge_tokens++;
+    console_progress(a->con, "merging: %d token%s", a->merge_tokens,
+                     a->merge_tokens == 1 ? "" : "s");
 }
 
 /* ---- the council ------------------------------------------------------------------------------- */
 
-/* A pass that failed before it could speak has had no event. */
-static int keep_silent_ones(ask *a, const council *c)
+/* A pass that failed or was interrupted before it could speak has had no event. */
+static int keep_silent_ones(ask *a, const council *c, bool interrupted)
 {
-    for (int i = 0; i < a->report.count && !a->failed; i++)
-        if (!a->report.answers[i].name)
-            on_answer(a, i, council_answer(c, i));
+    for (int i = 0; i < a->report.count && !a->failed; i++) {
+        if (a->report.answers[i].name)
+            continue;
+        answer silent = *council_answer(c, i);
+        silent.text = silent.text ? silent.text : "";
+        if (interrupted)
+            silent.stop = STOP_INTERRUPTED;
+        on_answer(a, i, &silent);
+    }
     return a->failed ? -1 : 0;
 }
 
+/* Ctrl-C while the prompt is read leaves answers too: empty ones, marked. */
 static int answer_prompt(ask *a, council *c)
 {
     council_events events = {a, on_prefill, on_token, on_answer};
-    int result = council_ask(c, a->prompt.v, a->prompt.len, &events, a->err);
+    error why = {0};
+    int result = council_ask(c, a->prompt.v, a->prompt.len, &events, &why);
     console_progress_end(a->con);
     a->report.timings = *council_times(c);
-    return result ? -1 : keep_silent_ones(a, c);
+    if (result && why.code != ERROR_CANCELLED) {
+        *a->err = why;
+        return -1;
+    }
+    return keep_silent_ones(a, c, result != 0);
 }
 
 static bool any_interrupted(const report *r)
@@ -86,7 +101,8 @@ static void merge_answers(ask *a, council *c)
     merge_options o = {.method = a->merge,
                        .rounds = a->rounds,
                        .seed = a->seed,
-                       .chair = NULL,
+                       .chair = a->chair ? persona_instruction(a->chair, a->prompt.v, a->prompt.len)
+                                         : NULL,
                        .max_tokens = council_settings(c)->max_tokens};
     council_events events = {.user = a, .token = on_merge_token};
     console_progress(a->con, "merging");
@@ -152,6 +168,7 @@ static int with_engine(ask *a)
 {
     council_options o;
     roster_options ro;
+    ask_warn_of_script(a);
     int result = ask_council_options(a, &o);
     if (!result)
         result = ask_roster_options(a, &ro);

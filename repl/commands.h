@@ -9,6 +9,11 @@
 #include "options.h"
 
 command_fn command_ask;
+command_fn command_personas_list;
+command_fn command_personas_show;
+command_fn command_personas_new;
+command_fn command_personas_derive;
+command_fn command_personas_check;
 command_fn command_model_info;
 command_fn command_model_list;
 command_fn command_tokenize;

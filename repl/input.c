@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Waits for something to read. Looks up now and then: a Ctrl-C just before a blocking read would
@@ -33,6 +34,13 @@ static int read_all(int fd, const char *name, buf *text, const console *con, err
         if (buf_add(text, chunk, (size_t)n, err))
             return -1;
     }
+}
+
+bool input_is_given(void)
+{
+    struct stat st;
+    return fstat(STDIN_FILENO, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
 int input_read(const char *name, buf *text, const console *con, error *err)

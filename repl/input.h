@@ -5,6 +5,9 @@
 #include "../engine/tokenizer.h"
 #include "console.h"
 
+/* True when standard input is something to be read: a pipe, a file, a socket; not a terminal. */
+bool input_is_given(void);
+
 /* Appends everything in the file `name` ("-" = standard input) to *text; NUL bytes are text.
  * ERROR_RUN naming the file; Ctrl-C ends a read that waits. */
 int input_read(const char *name, buf *text, const console *con, error *err);

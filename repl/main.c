@@ -12,7 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "input.h"
 #include "options.h"
+#include "settings.h"
 
 /* A signal handler can be told nothing else than what has static storage. */
 static atomic_bool interrupted;
@@ -124,6 +126,27 @@ static void report(const options *opt, console *con, bool parsed, const error *e
                      opt->command ? " " : "");
 }
 
+/* A pipe without a command is a prompt: the same words are read again behind `ask -`. */
+static int read_command_line(options *opt, int argc, char **argv, error *err)
+{
+    static char ask[] = "ask", dash[] = "-";
+    if (options_parse(opt, argc, argv, err))
+        return -1;
+    if (opt->command || opt->help || opt->version || !input_is_given())
+        return 0;
+    char **longer = calloc((size_t)argc + 3, sizeof *longer);
+    if (!longer)
+        return error_memory(err, "the command line");
+    longer[0] = argv[0];
+    longer[1] = ask;
+    longer[2] = dash;
+    memcpy(longer + 3, argv + 1, ((size_t)argc - 1) * sizeof *longer);
+    options_release(opt);
+    int result = options_parse(opt, argc + 2, longer, err);
+    free(longer); /* the texts are argv's */
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     hold_streams();
@@ -134,10 +157,15 @@ int main(int argc, char **argv)
 
     options opt;
     console con;
+    settings defaults = {0};
     error err = {0};
-    bool parsed = options_parse(&opt, argc, argv, &err) == 0;
+    bool parsed = read_command_line(&opt, argc, argv, &err) == 0;
+    int result = parsed ? 0 : -1;
+    if (parsed && opt.command && !opt.help && !opt.version)
+        result = settings_apply(&defaults, &opt, &err);
     console_open(&con, &interrupted, opt.quiet, opt.verbose, opt.no_color);
-    int result = parsed ? run(&opt, &con, &err) : -1;
+    if (!result)
+        result = run(&opt, &con, &err);
     console_progress_end(&con);
     if (result && con.out_closed) { /* as any filter whose reader has gone */
         handle(SIGPIPE, SIG_DFL);
@@ -146,5 +174,6 @@ int main(int argc, char **argv)
     if (result)
         report(&opt, &con, parsed, &err);
     options_release(&opt);
+    settings_release(&defaults);
     exit(result ? exit_status(err.code) : EXIT_SUCCESS);
 }

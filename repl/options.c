@@ -135,7 +135,7 @@ static int split(line *l, int argc, char *const *argv, error *err)
 
 /* ---- step two: the command ------------------------------------------------------------------ */
 
-/* How many of the first words are the command's name; "model" alone is "model info". */
+/* How many of the first words are the command's name. */
 static size_t matches(const command_info *c, const char *const *words, size_t n)
 {
     const char *space = strchr(c->name, ' ');
@@ -147,27 +147,41 @@ static size_t matches(const command_info *c, const char *const *words, size_t n)
     return n > 1 && strcmp(words[1], space + 1) == 0 ? 2 : 0;
 }
 
+/* The first command of a group: "model" alone is "model info". NULL when `word` names no group. */
+static const command_info *first_of_group(const char *word)
+{
+    const command_info *commands = options_commands();
+    size_t n = strlen(word);
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (strncmp(commands[i].name, word, n) == 0 && commands[i].name[n] == ' ')
+            return &commands[i];
+    return NULL;
+}
+
 /* "tokenise" -> "tokenize", "model lst" -> "model list", "modle" -> "model". */
 static const char *nearest_command(const char *first, const char *second)
 {
+    static const char *const groups[] = {"model", "personas"};
+    enum { GROUPS = sizeof groups / sizeof *groups };
     const command_info *commands = options_commands();
-    const char *names[COMMAND_COUNT + 1];
+    const char *names[COMMAND_COUNT + GROUPS];
     for (int i = 0; i < COMMAND_COUNT; i++)
         names[i] = commands[i].name;
-    names[COMMAND_COUNT] = "model";
+    for (int i = 0; i < GROUPS; i++)
+        names[COMMAND_COUNT + i] = groups[i];
     char both[65];
     (void)snprintf(both, sizeof both, "%s %s", first, second);
     const char *near = *second ? options_nearest(both, names, COMMAND_COUNT) : NULL;
-    if (near || strcmp(first, "model") == 0)
+    if (near || first_of_group(first))
         return near;
-    return options_nearest(first, names, COMMAND_COUNT + 1);
+    return options_nearest(first, names, COMMAND_COUNT + GROUPS);
 }
 
 static int unknown_command(const char *const *words, size_t n, error *err)
 {
     const char *second = n > 1 ? words[1] : "";
     const char *near = nearest_command(words[0], second);
-    bool both = *second && strcmp(words[0], "model") == 0;
+    bool both = *second && first_of_group(words[0]);
     return error_set(err, ERROR_USAGE, "unknown command \"%s%s%s\"%s%s%s", words[0],
                      both ? " " : "", both ? second : "", near ? "; did you mean \"" : "",
                      near ? near : "", near ? "\"?" : "");
@@ -184,9 +198,9 @@ static int choose_command(options *opt, const line *l, error *err)
         if (used)
             opt->command = &commands[i];
     }
-    if (!used && l->word_count == 1 && strcmp(l->words[0], "model") == 0) {
-        used = 1;
-        opt->command = &commands[COMMAND_MODEL_INFO];
+    if (!used && l->word_count == 1) {
+        opt->command = first_of_group(l->words[0]);
+        used = opt->command != NULL;
     }
     if (!used)
         return unknown_command(l->words, l->word_count, err);
@@ -305,9 +319,9 @@ static int add_text(texts *list, const char *text, error *err)
     return 0;
 }
 
-static int bind(options *opt, const option_info *row, const char *value, error *err)
+/* field: row's place in a struct options. */
+static int bind(char *field, const option_info *row, const char *value, error *err)
 {
-    char *field = (char *)opt + row->field;
     switch (row->kind) {
     case OPTION_FLAG:
         *(bool *)field = true;
@@ -337,7 +351,7 @@ static int bind(options *opt, const option_info *row, const char *value, error *
 /* The option exists, but not for this command: say for which. */
 static int wrong_command(const option_info *row, const command_info *command, error *err)
 {
-    char takers[128] = "";
+    char takers[256] = "";
     for (int c = 0; c < COMMAND_COUNT; c++) {
         if (!options_find(row->name, strlen(row->name), (command_id)c))
             continue;
@@ -360,8 +374,10 @@ static int bind_all(options *opt, const line *l, error *err)
                 return wrong_command(row, opt->command, err);
             row = own;
         }
-        if (bind(opt, row, l->mentions[i].value, err))
+        if (bind((char *)opt + row->field, row, l->mentions[i].value, err))
             return -1;
+        size_t count;
+        opt->given[row - options_table(&count)] = true;
     }
     return 0;
 }
@@ -388,7 +404,10 @@ static int parse(options *opt, line *l, int argc, char *const *argv, error *err)
 
 int options_parse(options *opt, int argc, char *const *argv, error *err)
 {
-    *opt = (options){.words = calloc((size_t)argc + 1, sizeof *opt->words)};
+    *opt = (options){.words = calloc((size_t)argc + 1, sizeof *opt->words),
+                     .sampling.top_k = -1,
+                     .configured.top_k = -1,
+                     .seed = -1};
     line l = {.mentions = calloc(most_mentions(argc, argv), sizeof *l.mentions),
               .words = opt->words};
     int result;
@@ -400,6 +419,55 @@ int options_parse(options *opt, int argc, char *const *argv, error *err)
     return result;
 }
 
+/* ---- the configuration ---------------------------------------------------------------------- */
+
+/* Where a value of the configuration goes: sampling has a place of its own. */
+static char *configured_field(options *opt, const option_info *row)
+{
+    size_t first = offsetof(options, sampling), at = row->field;
+    if (at >= first && at < first + sizeof opt->sampling)
+        at += offsetof(options, configured) - first;
+    return (char *)opt + at;
+}
+
+/* Whether `row` takes the values at all. */
+static int try_values(const option_info *row, const char *const *values, size_t n, error *err)
+{
+    options scratch = {0};
+    int result = 0;
+    for (size_t i = 0; i < n && !result; i++)
+        result = bind((char *)&scratch + row->field, row, values[i], err);
+    options_release(&scratch);
+    return result;
+}
+
+int options_configure(options *opt, const char *name, const char *const *values, size_t n,
+                      error *err)
+{
+    size_t count;
+    const option_info *rows = options_table(&count);
+    command_id id = (command_id)(opt->command - options_commands());
+    const option_info *own = options_find(name, strlen(name), id);
+    bool valid = false;
+    error why = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].name, name) != 0)
+            continue;
+        if (try_values(&rows[i], values, n, &why) == 0)
+            valid = true;
+        else if (own == &rows[i])
+            own = NULL;
+    }
+    if (!valid) {
+        *err = why;
+        return -1;
+    }
+    for (size_t i = 0; own && !opt->given[own - rows] && i < n; i++)
+        if (bind(configured_field(opt, own), own, values[i], err))
+            return -1;
+    return 0;
+}
+
 void options_release(options *opt)
 {
     free(opt->words);
@@ -408,6 +476,7 @@ void options_release(options *opt)
     free(opt->files.v);
     free(opt->masks.v);
     free(opt->stops.v);
+    free(opt->lesson_texts.v);
     *opt = (options){0};
 }
 

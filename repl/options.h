@@ -24,8 +24,15 @@
 
 typedef struct options options;
 
+enum { OPTIONS_MOST = 128 }; /* rows of the table, at most */
+
 typedef enum command_id {
     COMMAND_ASK,
+    COMMAND_PERSONAS_LIST,
+    COMMAND_PERSONAS_SHOW,
+    COMMAND_PERSONAS_NEW,
+    COMMAND_PERSONAS_DERIVE,
+    COMMAND_PERSONAS_CHECK,
     COMMAND_MODEL_INFO,
     COMMAND_MODEL_LIST,
     COMMAND_TOKENIZE,
@@ -38,7 +45,7 @@ typedef enum command_id {
 typedef int command_fn(const options *opt, console *con, error *err);
 
 typedef struct command_info {
-    const char *name;      /* "model info": one or two words */
+    const char *name; /* "model info": one or two words; a group's first stands for the group */
     const char *arguments; /* "FILE", "[TEXT|-]", "" */
     size_t min_words, max_words;
     const char *about;      /* one line */
@@ -69,6 +76,12 @@ typedef struct real {
     double v;
     bool given;
 } real;
+
+/* Sampling has two places, because a persona stands between the flags and the configuration. */
+typedef struct sampling_options {
+    real temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
+    int top_k; /* -1 = not given */
+} sampling_options;
 
 typedef enum option_group { GROUP_COMMAND, GROUP_MODEL, GROUP_EVERY, GROUP_COUNT } option_group;
 
@@ -105,14 +118,18 @@ struct options {
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only;
     bool no_instruction, raw, no_input, plain;
-    int max_tokens, top_k; /* 0 = default, -1 = not given */
-    real temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
-    long long seed; /* -1 = random */
+    int max_tokens;              /* 0 = default */
+    sampling_options sampling;   /* of the command line */
+    sampling_options configured; /* of the configuration */
+    long long seed;              /* -1 = random */
+
+    texts lesson_texts; /* personas derive --text */
 
     int prompt;   /* tokens to read; 0 = default */
     int generate; /* tokens to write; 0 = default */
 
     bool help, version, quiet, verbose, no_color;
+    bool given[OPTIONS_MOST]; /* rows of the table that stood on the command line */
 };
 
 /* The tables. commands: [COMMAND_COUNT], indexed by command_id. */
@@ -126,6 +143,13 @@ const option_info *options_find(const char *name, size_t length, command_id comm
  * case. */
 int options_parse(options *opt, int argc, char *const *argv, error *err);
 void options_release(options *opt);
+
+/* The option `name` as the configuration has it, with n texts (one unless it may stand several
+ * times; for a flag the text is not looked at). Checked against every row of that name; taken when
+ * the command has one that allows it and the command line did not give it. The texts are borrowed.
+ * ERROR_USAGE as for the command line. */
+int options_configure(options *opt, const char *name, const char *const *values, size_t n,
+                      error *err);
 
 bool options_want_json(const options *opt); /* --format json */
 

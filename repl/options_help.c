@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 80, OPTION_COLUMN = 27, COMMAND_COLUMN = 17 };
+enum { WIDTH = 80, OPTION_COLUMN = 27, COMMAND_COLUMN = 19 };
 
 /* Appends words of `text`, wrapped; the first line goes on at `column`, the others begin there. */
 static int wrap(buf *out, size_t column, const char *text, error *err)
@@ -104,7 +104,7 @@ static int overview(buf *out, error *err)
 {
     const command_info *commands = options_commands();
     if (buf_text(out,
-                 "consilium - one mixture-of-experts model, run exactly\n\n"
+                 "consilium - one mixture-of-experts model, a council of personas\n\n"
                  "Usage: consilium COMMAND [OPTION...]\n\nExamples:\n",
                  err))
         return -1;
@@ -115,9 +115,12 @@ static int overview(buf *out, error *err)
         option_section(out, "Everywhere:", GROUP_EVERY, ~0u, err))
         return -1;
     return buf_text(out,
-                    "\n`consilium COMMAND --help` shows a command's own options.\n"
-                    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 model cannot be loaded,\n"
-                    "130 interrupted. Nothing is ever downloaded unasked.\n",
+                    "\n`consilium COMMAND --help` shows a command's own options; "
+                    "`consilium < FILE` is\n`consilium ask -`. Defaults for options may stand in "
+                    "$XDG_CONFIG_HOME/consilium/\nconfig.json: {\"temperature\": 0.5}.\n"
+                    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 a model, mask or persona "
+                    "cannot\nbe loaded, 4 answered but a pass or the merge failed, 130 "
+                    "interrupted.\nNothing is ever downloaded unasked.\n",
                     err);
 }
 

@@ -9,10 +9,11 @@
 enum {
     EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
     /* A command that takes -m takes all that says how a model is run. */
-    WITH_MODEL = EVERY_COMMAND & ~BIT(MODEL_LIST),
+    WITH_MODEL = EVERY_COMMAND & ~BIT(MODEL_LIST) & ~BIT(PERSONAS_SHOW) & ~BIT(PERSONAS_NEW),
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ROUTED = BIT(ASK) | EXACT,
-    WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH),
+    WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
+                  BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK),
 };
 
 static const command_info commands[COMMAND_COUNT] = {
@@ -29,6 +30,65 @@ static const command_info commands[COMMAND_COUNT] = {
           "git diff | consilium ask 'Review this' --only critic",
           "consilium ask 'Is it ever right to lie?' --merge debate:1 --format json"},
          command_ask},
+    [COMMAND_PERSONAS_LIST] =
+        {"personas list",
+         "",
+         0,
+         0,
+         "list the personas",
+         "Every persona that is found, what it is about, what it acts by on this model (when one "
+         "is "
+         "at hand) and its file. Your own lie in $XDG_CONFIG_HOME/consilium/personas and come "
+         "first. `consilium personas` alone does the same.",
+         {"consilium personas list", "consilium personas list -m model.gguf --format json"},
+         command_personas_list},
+    [COMMAND_PERSONAS_SHOW] = {"personas show",
+                               "NAME",
+                               1,
+                               1,
+                               "show all that a persona file says",
+                               "Instruction in each language, sampling, router settings and rules, "
+                               "lessons, and the masks "
+                               "that were made for it, by model.",
+                               {"consilium personas show coder",
+                                "consilium personas show coder --format json"},
+                               command_personas_show},
+    [COMMAND_PERSONAS_NEW] =
+        {"personas new",
+         "NAME",
+         1,
+         1,
+         "begin a persona of your own",
+         "Writes NAME.json with every usual field into $XDG_CONFIG_HOME/consilium/personas, ready "
+         "to be edited. A file that is there is never written over. Names have 1 to 64 of "
+         "A-Z a-z 0-9 _ -.",
+         {"consilium personas new lawyer"},
+         command_personas_new},
+    [COMMAND_PERSONAS_DERIVE] =
+        {"personas derive",
+         "NAME",
+         1,
+         64,
+         "make a persona's mask for this model",
+         "Runs the plain model over the persona's lessons and over those of the other personas, "
+         "compares which experts are called, and writes a bias mask: experts that its answers call "
+         "more often are preferred, the others are disliked. Works with any mixture-of-experts "
+         "model. --text takes texts instead of its lessons; more texts may follow.",
+         {"consilium personas derive coder -m model.gguf",
+          "consilium personas derive lawyer --text contract.txt ruling.txt"},
+         command_personas_derive},
+    [COMMAND_PERSONAS_CHECK] =
+        {"personas check",
+         "NAME",
+         1,
+         1,
+         "check a persona against its schema and this model",
+         "Reads the persona, its lessons, rules and mask as `ask` would and says what is wrong, by "
+         "file and field (status 3), or which experts it may call in each layer. Without a model "
+         "at "
+         "hand only the files are checked.",
+         {"consilium personas check coder", "consilium personas check coder -m model.gguf"},
+         command_personas_check},
     [COMMAND_MODEL_INFO] =
         {"model info",
          "",
@@ -104,6 +164,11 @@ static const command_info commands[COMMAND_COUNT] = {
 static const option_info table[] = {
     {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "A,B,...",
      "who answers (default philosopher,coder,critic)", 0, 0, FIELD(personas)},
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "A,B,...",
+     "who to compare with (default: all that have lessons)", 0, 0, FIELD(personas)},
+    {"text", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "FILE",
+     "a text in the persona's voice, instead of its lessons (repeatable)", 0, 0,
+     FIELD(lesson_texts)},
     {"file", 'f', OPTION_TEXTS, GROUP_COMMAND, BIT(ASK), "FILE",
      "add FILE to the prompt, behind a blank line (repeatable)", 0, 0, FIELD(files)},
     {"only", 0, OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "NAME|merge",
@@ -135,19 +200,20 @@ static const option_info table[] = {
     {"stop", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(ASK), "STRING",
      "end an answer before STRING (repeatable)", 0, 0, FIELD(stops)},
     {"temperature", 0, OPTION_REAL, GROUP_COMMAND, BIT(ASK), "X",
-     "0 takes the likeliest token (default: persona, model, 0.7)", 0, 100, FIELD(temperature)},
+     "0 takes the likeliest token (default: persona, model, 0.7)", 0, 100,
+     FIELD(sampling.temperature)},
     {"top-p", 0, OPTION_REAL, GROUP_COMMAND, BIT(ASK), "X",
-     "draw from the likeliest tokens that together reach X", 0, 1, FIELD(top_p)},
+     "draw from the likeliest tokens that together reach X", 0, 1, FIELD(sampling.top_p)},
     {"top-k", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(ASK), "N",
-     "draw from the N likeliest tokens (0 = all)", 0, INT32_MAX, FIELD(top_k)},
+     "draw from the N likeliest tokens (0 = all)", 0, INT32_MAX, FIELD(sampling.top_k)},
     {"min-p", 0, OPTION_REAL, GROUP_COMMAND, BIT(ASK), "X",
-     "leave out tokens below X times the likeliest", 0, 1, FIELD(min_p)},
+     "leave out tokens below X times the likeliest", 0, 1, FIELD(sampling.min_p)},
     {"repeat-penalty", 0, OPTION_REAL, GROUP_COMMAND, BIT(ASK), "X",
-     "make tokens already written less likely (1 = off)", 0, 100, FIELD(repeat_penalty)},
+     "make tokens already written less likely (1 = off)", 0, 100, FIELD(sampling.repeat_penalty)},
     {"presence-penalty", 0, OPTION_REAL, GROUP_COMMAND, BIT(ASK), "X",
-     "subtract X once from tokens already written", -100, 100, FIELD(presence_penalty)},
+     "subtract X once from tokens already written", -100, 100, FIELD(sampling.presence_penalty)},
     {"frequency-penalty", 0, OPTION_REAL, GROUP_COMMAND, BIT(ASK), "X",
-     "subtract X for each time a token was written", -100, 100, FIELD(frequency_penalty)},
+     "subtract X for each time a token was written", -100, 100, FIELD(sampling.frequency_penalty)},
     {"seed", 0, OPTION_SEED, GROUP_COMMAND, BIT(ASK), "N",
      "the random numbers (default: drawn, and told)", 0, (1ll << 53) - 1, FIELD(seed)},
     {"format", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(ASK), "text|md|json|ndjson",

@@ -15,7 +15,7 @@ int report_keep(report *r, int i, const seat *s, const answer *a, error *err)
                        .color = s->color,
                        .len = a->len - a->thought,
                        .prompt_tokens = a->prompt_tokens,
-                       .asked_experts = s->asked_experts,
+                       .seat = s,
                        .stop = a->stop,
                        .failure = a->failure,
                        .seed = a->seed,
@@ -48,15 +48,18 @@ void report_release(report *r)
     *r = (report){0};
 }
 
-/* "4 of 8" where a mask allows fewer experts than were asked for. */
-static int capped_experts(const report *r, const kept_answer *k)
+int report_experts(const report *r, const seat *s, buf *out, error *err)
 {
     const model_config *m = engine_config(r->engine);
-    int least = k->asked_experts;
-    for (int i = 0; i < m->layers; i++)
-        if (m->moe_layer[i] && k->allowed[i] < least)
-            least = k->allowed[i];
-    return least;
+    int least = s->asked_experts;
+    for (int i = 0; i < m->layers; i++) {
+        int allowed = s->program ? router_program_allowed(s->program, i) : m->experts;
+        if (m->moe_layer[i] && allowed < least)
+            least = allowed;
+    }
+    if (least < s->asked_experts)
+        return buf_format(out, err, "%d of %d experts", least, s->asked_experts);
+    return buf_format(out, err, "%d expert%s", least, least == 1 ? "" : "s");
 }
 
 int report_figures(const report *r, int i, buf *out, error *err)
@@ -65,8 +68,8 @@ int report_figures(const report *r, int i, buf *out, error *err)
     char time[HUMAN_TEXT];
     int result = buf_format(out, err, "%s, %zu tokens, %.1f tokens/s, %s", k->acts_by, k->ids.len,
                             k->tokens_per_second, human_seconds(time, k->seconds));
-    if (!result && k->asked_experts)
-        result = buf_format(out, err, ", %d of %d experts", capped_experts(r, k), k->asked_experts);
+    if (!result && k->seat->asked_experts)
+        result = buf_text(out, ", ", err) || report_experts(r, k->seat, out, err) ? -1 : 0;
     if (!result && k->stop != STOP_END)
         result = buf_format(out, err, ", %s", pass_stop_name(k->stop));
     return result;

@@ -19,7 +19,8 @@ typedef struct kept_answer {
     size_t len;
     char *thought; /* "" when there is none */
     tokens ids;
-    int prompt_tokens, asked_experts;
+    int prompt_tokens;
+    const seat *seat; /* the roster's */
     pass_stop stop;
     error failure;
     uint64_t seed;
@@ -57,6 +58,8 @@ void report_json_timings(const report *r, const char *key, emitter *e);
 /* The whole exchange as Markdown. */
 int report_markdown(const report *r, buf *out, error *err);
 
+/* "8 experts", or "4 of 8 experts" where a mask allows fewer than were asked for. */
+int report_experts(const report *r, const seat *s, buf *out, error *err);
 /* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */
 int report_figures(const report *r, int i, buf *out, error *err);
 /* One line on how the merge came about: "vote: critic 0.41, coder 0.33 (nearly a tie)". */

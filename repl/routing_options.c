@@ -99,6 +99,26 @@ void routing_options_release(routing_options *r)
     *r = (routing_options){0};
 }
 
+static void forget_value(named_value *v, int *count, const char *name)
+{
+    int n = 0;
+    for (int i = 0; i < *count; i++)
+        if (!v[i].name || strcmp(v[i].name, name) != 0)
+            v[n++] = v[i];
+    *count = n;
+}
+
+void routing_options_forget(routing_options *r, const char *name)
+{
+    int n = 0;
+    for (int i = 0; i < r->mask_count; i++)
+        if (!r->masks[i].name || strcmp(r->masks[i].name, name) != 0)
+            r->masks[n++] = r->masks[i];
+    r->mask_count = n;
+    forget_value(r->experts, &r->expert_count, name);
+    forget_value(r->strengths, &r->strength_count, name);
+}
+
 void routing_options_fill(const routing_options *r, roster_options *o)
 {
     o->masks = r->masks;

@@ -24,7 +24,8 @@ from suite import BINARY, FIXTURES, MODELS, case, check, finish, logits, run
 
 TEXT_SIZE = 2048
 WORDS = "the theory that there is a thing to hear is not hers, it is theirs; ask them then. "
-COMMANDS = ["model info", "model list", "tokenize", "logits", "perplexity", "bench"]
+COMMANDS = ["ask", "personas list", "personas show", "personas new", "personas derive",
+            "personas check", "model info", "model list", "tokenize", "logits", "perplexity", "bench"]
 # ESC and BEL, a C1 byte, a right-to-left override, a tag: what must not reach a terminal.
 EVIL = b"\x1b]52;c;aGk=\x07\x1b[31m\xc2\x9b5m\xe2\x80\xae\xf3\xa0\x81\x81"
 
@@ -130,7 +131,7 @@ def help_and_usage():
         refuse(2, ["--kv", "f8", "f16|f32|q8_0"], "bench", "--kv=f8")
         refuse(2, "belongs to: logits", "perplexity", "--tokens", "1", "x")
         refuse(2, "perplexity needs FILE", "perplexity")
-        refuse(2, "unknown command", "ask", "x")
+        refuse(2, "unknown command", "advise", "x")
         refuse(2, "tokenize needs TEXT", "tokenize")
         refuse(2, "--output", "logits", "--tokens", "1")
         refuse(2, "--tokens", "logits", "--output", "x")
