@@ -103,6 +103,8 @@ int command_logits(const options *opt, console *con, error *err)
         return error_set(err, ERROR_USAGE, "logits needs --tokens N,N,...");
     if (!opt->output)
         return error_set(err, ERROR_USAGE, "logits needs --output FILE");
+    if (routing_options_check(opt, err))
+        return -1;
     engine *e = open_model(opt, con, err);
     int result = e ? run(e, opt, con, err) : -1;
     engine_close(e);

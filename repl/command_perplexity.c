@@ -194,7 +194,7 @@ int command_perplexity(const options *opt, console *con, error *err)
 {
     buf text = {0};
     engine *e = NULL;
-    if (input_read(opt->words[0], &text, con, err) == 0)
+    if (routing_options_check(opt, err) == 0 && input_read(opt->words[0], &text, con, err) == 0)
         e = open_model(opt, con, err);
     int result = e ? run(e, &text, opt, con, err) : -1;
     engine_close(e);

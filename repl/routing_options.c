@@ -136,6 +136,17 @@ static void print_note(void *user, const char *sentence)
     console_note(user, "%s", sentence);
 }
 
+int routing_options_check(const options *opt, error *err)
+{
+    routing_options r = {0};
+    if (opt->personas && strchr(opt->personas, ','))
+        return error_set(err, ERROR_USAGE, "--personas: %s runs one persona, not \"%.64s\"",
+                         opt->command->name, opt->personas);
+    int result = routing_options_read(&r, opt, err);
+    routing_options_release(&r);
+    return result;
+}
+
 roster *routing_options_seat(const options *opt, engine *e, console *con, error *err)
 {
     routing_options r = {0};
@@ -144,10 +155,7 @@ roster *routing_options_seat(const options *opt, engine *e, console *con, error 
                         .persona_count = opt->personas ? 1 : 0,
                         .no_instruction = true,
                         .sampling = sampling_defaults()};
-    if (opt->personas && strchr(opt->personas, ','))
-        error_set(err, ERROR_USAGE, "--personas: %s runs one persona, not \"%.64s\"",
-                  opt->command->name, opt->personas);
-    else if (routing_options_read(&r, opt, err) == 0) {
+    if (routing_options_read(&r, opt, err) == 0) {
         routing_options_fill(&r, &o);
         one = roster_open(e, &o, print_note, con, err);
     }

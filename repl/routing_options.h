@@ -32,9 +32,13 @@ void routing_options_forget(routing_options *r, const char *name);
 /* Sets the fields of *o that these options decide; r must outlive the roster's opening. */
 void routing_options_fill(const routing_options *r, roster_options *o);
 
+/* Commands that run one pass, before they open a model: as routing_options_read, and ERROR_USAGE for
+ * more than one name in --personas. */
+int routing_options_check(const options *opt, error *err);
+
 /* The one pass that logits and perplexity run: --personas NAME, or no persona, with what the options
  * ask; no instruction. Its program is roster_seat(., 0)->program. Caller closes, after the session.
- * ERROR_USAGE for more than one name, else as roster_open. */
+ * Errors as roster_open. */
 roster *routing_options_seat(const options *opt, engine *e, console *con, error *err);
 
 #endif

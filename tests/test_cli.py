@@ -132,6 +132,7 @@ def help_and_usage():
         refuse(2, "belongs to: logits", "perplexity", "--tokens", "1", "x")
         refuse(2, "perplexity needs FILE", "perplexity")
         refuse(2, "unknown command", "advise", "x")
+        refuse(2, ["--experts", "x"], "logits", "--tokens", "1", "--output", "x", "--experts=x")
         refuse(2, "tokenize needs TEXT", "tokenize")
         refuse(2, "--output", "logits", "--tokens", "1")
         refuse(2, "--tokens", "logits", "--output", "x")
