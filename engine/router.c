@@ -199,7 +199,8 @@ static void variant_release(variant *v)
 }
 
 /* What the active rules leave of one layer must still be a routing. */
-static int check_variant(const route_rule *r, int experts, int layer, error *err)
+static int check_variant(const route_rule *r, int experts, int layer, int least, int most,
+                         error *err)
 {
     int allowed = count_allowed(r->allowed, experts), forced = 0;
     for (int e = 0; e < experts; e++) {
@@ -208,13 +209,13 @@ static int check_variant(const route_rule *r, int experts, int layer, error *err
             return error_set(err, ERROR_LOAD, "rules: layer %d: expert %d is forced and banned",
                              layer, e);
     }
-    if (allowed < r->k)
+    if (allowed < most)
         return error_set(err, ERROR_LOAD,
                          "rules: layer %d is left with %d experts and %d are called", layer,
-                         allowed, r->k);
-    if (forced >= r->k && forced > 0)
+                         allowed, most);
+    if (forced >= least && forced > 0)
         return error_set(err, ERROR_LOAD, "rules: layer %d: %d experts are forced of %d called",
-                         layer, forced, r->k);
+                         layer, forced, least);
     return 0;
 }
 
@@ -242,7 +243,7 @@ static int fill_layer(const router_program *p, variant *v, int layer, error *err
     r->forced = e.forced;
     r->bias = e.bias;
     r->named = base->strength != 1.0f ? e.named : NULL;
-    return check_variant(r, p->model->experts, layer, err);
+    return check_variant(r, p->model->experts, layer, e.k, e.k, err);
 }
 
 static int variant_make(const router_program *p, uint32_t active, variant *v, error *err)
@@ -278,7 +279,21 @@ static const route_rule *find_variant(const router_program *p, uint32_t active, 
     return grown[c->n++].rules;
 }
 
-/* Every rule alone, and all of them together, must leave a routing: what acts later is between. */
+/* All masks and rules together must leave a routing for every k that a rule may set: whatever acts
+ * at once later leaves at least that. */
+static int check_together(const router_program *p, const route_rule *all, error *err)
+{
+    for (int i = 0; i < p->model->layers; i++) {
+        int least = p->rules[i].k, most = p->rules[i].k;
+        if (!p->model->moe_layer[i])
+            continue;
+        rules_k_range(p->list, i, &least, &most);
+        if (check_variant(&all[i], p->model->experts, i, least, most, err))
+            return -1;
+    }
+    return 0;
+}
+
 static int compile_rules(router_program *p, const router_settings *s, error *err)
 {
     if (!p->model->experts)
@@ -299,6 +314,8 @@ static int compile_rules(router_program *p, const router_settings *s, error *err
             return -1;
         for (int layer = 0; layer < p->model->layers; layer++)
             p->slots = r[layer].k > p->slots ? r[layer].k : p->slots;
+        if (i == n && check_together(p, r, err))
+            return -1;
     }
     uint64_t rules = rules_hash(s->rules);
     p->hash = hash_bytes(p->hash, &rules, sizeof rules) | 1;

@@ -105,17 +105,20 @@ static int read_when(rule_list *list, rule *r, const json *root, error *err)
 static int read_experts(const json *action, uint8_t **set, error *err)
 {
     if (json_type(action) != JSON_STRING)
-        return refuse(err, json_key(action), "must be a list of experts like \"77,80-100\"");
+        return error_set(err, ERROR_LOAD, "do.%s: must be a list of experts like \"77,80-100\"",
+                         json_key(action));
     *set = calloc(MODEL_MAX_EXPERTS, 1);
     if (!*set)
         return error_memory(err, "a rule");
-    return ranges_read(json_string(action), "expert", MODEL_MAX_EXPERTS, *set, err);
+    if (ranges_read(json_string(action), "expert", MODEL_MAX_EXPERTS, *set, err))
+        return error_prefix(err, "do.%s: ", json_key(action));
+    return 0;
 }
 
 static int read_biases(rule *r, const json *action, error *err)
 {
     if (json_type(action) != JSON_OBJECT || json_count(action) == 0)
-        return refuse(err, "bias", "must be an object like {\"77\":1.5}");
+        return refuse(err, "do.bias", "must be an object like {\"77\":1.5}");
     r->bias = calloc(json_count(action), sizeof *r->bias);
     if (!r->bias)
         return error_memory(err, "a rule");
@@ -123,10 +126,10 @@ static int read_biases(rule *r, const json *action, error *err)
         uint8_t set[MODEL_MAX_EXPERTS] = {0};
         const char *key = json_key(e);
         if (ranges_read(key, "expert", MODEL_MAX_EXPERTS, set, err))
-            return -1;
+            return error_prefix(err, "do.bias: ");
         if (strspn(key, "0123456789") != strlen(key) || json_type(e) != JSON_NUMBER ||
             !(fabs(json_number(e)) <= 1e6))
-            return refuse(err, "bias", "each expert takes a number from -1e6 to 1e6");
+            return refuse(err, "do.bias", "each expert takes a number from -1e6 to 1e6");
         r->bias[r->bias_count++] = (rule_bias){atoi(key), (float)json_number(e)};
     }
     return 0;
@@ -190,7 +193,9 @@ static int read_layers(rule *r, const json *root, error *err)
     const char *text = NULL;
     int found = json_get_string(root, "layers", &text, err);
     r->all_layers = found == 0;
-    return found == 1 ? ranges_read(text, "layer", MODEL_MAX_LAYERS, r->layers, err) : found;
+    if (found == 1 && ranges_read(text, "layer", MODEL_MAX_LAYERS, r->layers, err))
+        return error_prefix(err, "layers: ");
+    return found < 0 ? -1 : 0;
 }
 
 static int read_rule(rule_list *list, const json *root, error *err)

@@ -67,7 +67,9 @@ typedef struct rule_effect {
 
 /* Adds what the active rules do to `layer`. */
 void rules_apply(const rule_list *r, uint32_t active, int layer, int experts, rule_effect *effect);
-/* Layers and experts named must exist: ERROR_LOAD by rule. */
+/* Widens *least and *most (in: the program's k) to the k that rules may give `layer`. */
+void rules_k_range(const rule_list *r, int layer, int *least, int *most);
+/* Tokens, layers and experts named must exist: ERROR_LOAD by rule. */
 int rules_check(const rule_list *r, const model_config *model, error *err);
 
 #endif

@@ -209,6 +209,17 @@ void rules_apply(const rule_list *list, uint32_t active, int layer, int experts,
             apply_rule(&list->v[i], experts, effect);
 }
 
+void rules_k_range(const rule_list *list, int layer, int *least, int *most)
+{
+    for (int i = 0; i < list->n; i++) {
+        const rule *r = &list->v[i];
+        if (!r->k || !(r->all_layers || r->layers[layer]))
+            continue;
+        *least = r->k < *least ? r->k : *least;
+        *most = r->k > *most ? r->k : *most;
+    }
+}
+
 static int last_named(const uint8_t *set)
 {
     for (int i = MODEL_MAX_EXPERTS - 1; set && i >= 0; i--)
@@ -227,6 +238,10 @@ static int check_rule(const rule *r, const model_config *model, error *err)
     if (most >= model->experts)
         return error_set(err, ERROR_LOAD, "expert %d: the model has experts 0 to %d", most,
                          model->experts - 1);
+    for (size_t i = 0; i < r->ids.len; i++)
+        if (r->ids.v[i] >= model->vocabulary)
+            return error_set(err, ERROR_LOAD, "when.token: %d: the vocabulary has ids 0 to %d",
+                             r->ids.v[i], model->vocabulary - 1);
     if (r->k > model->experts)
         return error_set(err, ERROR_LOAD, "do.k: %d, the model has %d experts", r->k,
                          model->experts);

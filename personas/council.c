@@ -159,11 +159,12 @@ static int check_room(const council *c, error *err)
 {
     for (int i = 0; i < c->count; i++) {
         size_t n = c->passes[i].prompt.len;
-        if (n + 1 > (size_t)c->options.context)
+        int least = c->options.reserve > 0 ? c->options.reserve : 1;
+        if (n + (size_t)least > (size_t)c->options.context)
             return error_set(err, ERROR_CONTEXT,
-                             "%s: the prompt has %zu tokens and an answer needs at least one more; "
+                             "%s: the prompt has %zu tokens and an answer needs at least %d more; "
                              "the context holds %d",
-                             c->passes[i].name, n, c->options.context);
+                             c->passes[i].name, n, least, c->options.context);
     }
     return 0;
 }
@@ -192,11 +193,12 @@ static int prepare_turn(council *c, error *err)
     return check_room(c, err);
 }
 
+/* Those that failed before they could speak; the others have ended. */
 static void end_failed(council *c)
 {
     pass_rules r = council_rules(c);
     for (int i = 0; i < c->count; i++)
-        if (c->passes[i].failed)
+        if (c->passes[i].failed && c->passes[i].answer.stop != STOP_ERROR)
             (void)pass_end(&c->passes[i], &r, STOP_ERROR, 0, NULL);
 }
 

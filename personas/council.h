@@ -41,6 +41,7 @@ typedef struct council_options {
     dtype kv;
     prefill_mode prefill;
     int max_tokens;           /* per answer */
+    int reserve;              /* tokens that a prompt must leave for its answer; 0 = 1 */
     const char *const *stops; /* stop strings: an answer ends before the first of them */
     int stop_count;
     int think; /* 0 = no thinking; N = at most N tokens of thought; -1 = unlimited */
@@ -100,7 +101,8 @@ const council_options *council_settings(const council *c);
 
 /* Gives the prompt to all passes. 0 when at least one pass answered (look at each stop); -1 when
  * none could begin: too long (ERROR_CONTEXT, with both token counts, nothing changed), no chat
- * format (ERROR_LOAD). Afterwards each pass's conversation holds the prompt and its own answer. */
+ * format (ERROR_LOAD). Afterwards each pass's conversation holds the prompt and its own answer,
+ * broken bytes of which are remembered as U+FFFD. */
 int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
                 error *err);
 
@@ -121,7 +123,8 @@ void council_forget_turn(council *c);
 void council_forget(council *c);
 
 /* Mean log-likelihood per token (nats) of `text` as pass's answer to the last prompt, under its own
- * program and instruction, teacher-forced; the session is left as it was. *prompt_nll (may be NULL)
+ * program and instruction, teacher-forced; the session is left as it was. Of a text that does not
+ * fit behind the pass's own prompt, what fits is judged. *prompt_nll (may be NULL)
  * is the mean negative log-likelihood of the prompt's own tokens. */
 int council_score(council *c, int pass, const char *text, size_t len, double *loglik,
                   double *prompt_nll, error *err);

@@ -72,13 +72,15 @@ static int score_prompt(council *c, pass *p, double *nll, error *err)
 static int score_answer(council *c, pass *p, const tokens *text, double *loglik, error *err)
 {
     int last = (int)p->prompt.len - 1;
+    size_t room = (size_t)(c->options.context - last - 1);
+    size_t n = text->len < room ? text->len : room;
     if (session_share(c->scorer, p->session, last, err))
         return -1;
     tokens all = {0};
     double sum = 0;
     int count = 0;
     int result = tokens_push(&all, p->prompt.v[last], err) ||
-                         tokens_append(&all, text->v, text->len, err) ||
+                         tokens_append(&all, text->v, n, err) ||
                          add_likelihood(c, c->scorer, all.v, (int)all.len, -1, &sum, &count, err)
                      ? -1
                      : 0;

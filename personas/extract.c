@@ -81,9 +81,13 @@ static bool single_number(const char *text, size_t len, char out[EXTRACT_BYTES])
 {
     char found[EXTRACT_BYTES] = "", next[EXTRACT_BYTES];
     for (size_t i = 0; i < len;) {
-        size_t n = i > 0 && is_word_byte(text[i - 1]) ? 0 : number_at(text + i, len - i);
+        size_t n = number_at(text + i, len - i);
         if (n == 0) {
             i++;
+            continue;
+        }
+        if (i > 0 && is_word_byte(text[i - 1])) { /* "v1.5" is a name */
+            i += n;
             continue;
         }
         if (!keep_value(text + i, n, next) || (found[0] && strcmp(found, next) != 0))

@@ -40,6 +40,14 @@ int merge_parse(const char *text, merge_method *method, int *rounds, error *err)
 
 /* ---- what the merges share --------------------------------------------------------------------- */
 
+chat_message merge_reply(const council *c, int i)
+{
+    size_t n = council_turns(c, i);
+    if (n == 0 || council_turn(c, i, n - 1)->role != CHAT_ASSISTANT)
+        return (chat_message){CHAT_ASSISTANT, "", 0};
+    return *council_turn(c, i, n - 1);
+}
+
 ballot *merge_ballots(const council *c, error *err)
 {
     int n = council_passes(c);
@@ -49,10 +57,10 @@ ballot *merge_ballots(const council *c, error *err)
         return NULL;
     }
     for (int i = 0; i < n; i++) {
-        const answer *a = council_answer(c, i);
-        b[i].text = a->text + a->thought;
-        b[i].len = a->len - a->thought;
-        b[i].barred = a->stop == STOP_LOOP || a->stop == STOP_ERROR || b[i].len == 0;
+        pass_stop stop = council_answer(c, i)->stop;
+        chat_message reply = merge_reply(c, i);
+        b[i] = (ballot){.text = reply.text, .len = reply.len};
+        b[i].barred = stop == STOP_LOOP || stop == STOP_ERROR || b[i].len == 0;
     }
     return b;
 }

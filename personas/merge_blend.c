@@ -32,7 +32,8 @@ typedef struct blend {
     float *weak_logits;    /* [vocabulary] */
     step *steps;           /* [n + 1] */
     sampler *sampler;
-    pass written; /* text and stop rules of what is written; has no session of its own */
+    uint64_t prompt; /* tokens of the longest prompt that is read */
+    pass written;    /* text and stop rules of what is written; has no session of its own */
 } blend;
 
 static void softmax(const float *z, int n, double *p)
@@ -56,6 +57,12 @@ static double entropy(const double *p, int n)
     return h;
 }
 
+/* A pass of weight 0 says nothing and reads nothing: one that failed, or was given no say. */
+static bool speaks(const blend *b, int i)
+{
+    return b->weights[i] > 0;
+}
+
 /* Fills mixed; returns H(sum w p) - sum w H(p). */
 static double mix(blend *b)
 {
@@ -63,6 +70,8 @@ static double mix(blend *b)
     memset(b->mixed, 0, (size_t)b->vocabulary * sizeof *b->mixed);
     for (int i = 0; i < b->n; i++) {
         double *p = b->p + (size_t)i * (size_t)b->vocabulary;
+        if (!speaks(b, i))
+            continue;
         softmax(b->c->passes[i].logits, b->vocabulary, p);
         for (int t = 0; t < b->vocabulary; t++)
             b->mixed[t] += b->weights[i] * p[t];
@@ -110,7 +119,10 @@ static int open_weights(blend *b, error *err)
 {
     for (int i = 0; i < b->n; i++) {
         double unused;
-        if (b->options->weights)
+        bool failed = council_answer(b->c, i)->stop == STOP_ERROR;
+        if (failed)
+            b->weights[i] = b->options->weights ? 0 : INFINITY;
+        else if (b->options->weights)
             b->weights[i] = b->options->weights[i];
         else if (council_score(b->c, i, "", 0, &unused, &b->weights[i], err))
             return -1;
@@ -147,9 +159,11 @@ static int open_blend(blend *b, error *err)
         return -1;
     for (int i = 0; i < b->n; i++) {
         pass *p = &b->c->passes[i];
-        if (session_sync(p->session, p->prompt.v, (int)p->prompt.len, 0, p->logits, NULL, NULL,
-                         err))
+        if (speaks(b, i) && session_sync(p->session, p->prompt.v, (int)p->prompt.len, 0, p->logits,
+                                         NULL, NULL, err))
             return -1;
+        if (speaks(b, i) && p->prompt.len > b->prompt)
+            b->prompt = p->prompt.len;
     }
     return 0;
 }
@@ -175,18 +189,21 @@ static void close_blend(blend *b)
 /* All timelines read the token that was drawn. */
 static int read_token(blend *b, const int *id, error *err)
 {
+    int n = 0;
     for (int i = 0; i < b->n; i++) {
         pass *p = &b->c->passes[i];
-        b->steps[i] = (step){p->session, id, 1, LOGITS_LAST, p->logits};
+        if (speaks(b, i))
+            b->steps[n++] = (step){p->session, id, 1, LOGITS_LAST, p->logits};
     }
-    b->steps[b->n] = (step){b->weak, id, 1, LOGITS_LAST, b->weak_logits};
-    return engine_advance(b->c->engine, b->steps, b->n + (b->weak ? 1 : 0), err);
+    if (b->weak)
+        b->steps[n++] = (step){b->weak, id, 1, LOGITS_LAST, b->weak_logits};
+    return engine_advance(b->c->engine, b->steps, n, err);
 }
 
 static bool has_room(const blend *b)
 {
     for (int i = 0; i < b->n; i++)
-        if (session_length(b->c->passes[i].session) >= b->c->options.context)
+        if (speaks(b, i) && session_length(b->c->passes[i].session) >= b->c->options.context)
             return false;
     return !b->weak || session_length(b->weak) < b->c->options.context;
 }
@@ -213,7 +230,8 @@ static int write_blend(blend *b, merge_result *out, const council_events *events
         int id = 0;
         double divergence = mix(b);
         fill_logits(b);
-        uint64_t position = (uint64_t)session_length(b->c->passes[0].session);
+        /* As for a pass: the position of the token in the longest timeline. */
+        uint64_t position = b->prompt + w->out.len;
         if (sampler_pick(b->sampler, b->z, w->out.v, w->out.len, position, NULL, &id, err) ||
             add_divergence(out, divergence, err) || tokens_push(&out->ids, id, err) ||
             pass_take(w, &rules, id, err))

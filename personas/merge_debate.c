@@ -24,12 +24,12 @@ typedef struct debate {
 static int keep_texts(debate *d, error *err)
 {
     for (int i = 0; i < d->passes; i++) {
-        const answer *a = council_answer(d->council, i);
-        char *copy = strndup(a->text + a->thought, a->len - a->thought);
+        chat_message reply = merge_reply(d->council, i);
+        char *copy = strndup(reply.text, reply.len);
         if (!copy)
             return error_memory(err, "a debate");
         /* A pass that failed to revise stays with what it said. */
-        if (a->stop == STOP_ERROR || *copy == '\0') {
+        if (council_answer(d->council, i)->stop == STOP_ERROR || *copy == '\0') {
             free(copy);
             copy = d->texts[i] ? NULL : strdup("");
         }

@@ -4,7 +4,7 @@
 
 #include "merge.h"
 
-/* The answers to be judged: text without its thought. */
+/* The answers to be judged: text without its thought, well-formed UTF-8. */
 typedef struct ballot {
     const char *text;
     size_t len;
@@ -20,6 +20,8 @@ int merge_debate(council *c, const merge_options *options, merge_result *out,
 int merge_blend(council *c, const merge_options *options, merge_result *out,
                 const council_events *events, error *err);
 
+/* What pass i remembers as its last answer; empty when there is none. */
+chat_message merge_reply(const council *c, int i);
 /* The ballots of the council's last answers; caller frees. */
 ballot *merge_ballots(const council *c, error *err);
 /* Sets out->text to a copy. */

@@ -4,7 +4,8 @@
  * no first place for a favourite. What a persona wrote is content, so text in it that looks like a
  * special token stays text. When the answers do not fit beside the chair's own answer, each gets an
  * equal share of the room and is cut at the end of a sentence; the prompt says "[cut]" and the
- * result's note says how much.
+ * result's note says how much. The chair's own answer keeps room for max_tokens, at most a quarter
+ * of the context.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,9 @@ static council *open_chair(const council *c, const merge_options *o, error *err)
     council_options options = *council_settings(c);
     options.max_tokens = o->max_tokens;
     options.prefill = PREFILL_OWN;
+    /* Room for all that it may write, but not more than a quarter of the context. */
+    int quarter = options.context / 4;
+    options.reserve = o->max_tokens < quarter ? o->max_tokens : quarter;
     council *chair = council_open(council_engine(c), &options, err);
     pass_options pass = {.name = "chair",
                          .instruction = o->chair ? o->chair : CHAIR,

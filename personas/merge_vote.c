@@ -17,46 +17,40 @@
 
 static const double TIE = 0.02; /* nats per token */
 
-/* A cut answer may end inside a character; likelihood is asked of whole ones. */
-static size_t whole_characters(const char *text, size_t len)
-{
-    for (size_t back = 1; back <= 3 && back <= len; back++) {
-        unsigned char c = (unsigned char)text[len - back];
-        if (c >= 0xC0)
-            return back < (c >= 0xF0 ? 4u : c >= 0xE0 ? 3u : 2u) ? len - back : len;
-        if (c < 0x80)
-            break;
-    }
-    return len;
-}
-
+/* A pass that failed judges nothing, and of an empty answer there is nothing to judge: NaN. */
 static int fill_scores(council *c, const ballot *ballots, double *scores, double *weights,
                        error *err)
 {
     int n = council_passes(c);
     for (int j = 0; j < n; j++) {
+        bool judge = council_answer(c, j)->stop != STOP_ERROR;
+        double nll = INFINITY, *prompt = &nll;
         for (int a = 0; a < n; a++) {
-            double *prompt = a == 0 ? &weights[j] : NULL;
-            size_t len = whole_characters(ballots[a].text, ballots[a].len);
-            if (council_score(c, j, ballots[a].text, len, &scores[j * n + a], prompt, err))
+            double *score = &scores[j * n + a];
+            *score = NAN;
+            if (!judge || ballots[a].len == 0)
+                continue;
+            if (council_score(c, j, ballots[a].text, ballots[a].len, score, prompt, err))
                 return -1;
+            prompt = NULL; /* once is enough */
         }
+        weights[j] = nll;
     }
     merge_weights(weights, n);
     return 0;
 }
 
-/* S(a); a lone pass judges itself. */
+/* S(a); a pass without other judges judges itself. */
 static double peer_score(const double *scores, const double *weights, int n, int a)
 {
     double sum = 0, total = 0;
     for (int j = 0; j < n; j++) {
-        if (j == a && n > 1)
+        if (j == a || isnan(scores[j * n + a]))
             continue;
         sum += weights[j] * scores[j * n + a];
         total += weights[j];
     }
-    return sum / total;
+    return total > 0 ? sum / total : scores[a * n + a];
 }
 
 /* Bars all answers but those of the one most frequent short answer; returns how many say it. */

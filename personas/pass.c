@@ -283,6 +283,23 @@ size_t pass_sure(const pass *p, const pass_rules *r, bool all)
 
 /* ---- the end ----------------------------------------------------------------------------------- */
 
+/* What is remembered is text again: a byte that is no part of a character becomes U+FFFD. */
+static int remember_reply(pass *p, const char *text, size_t len, error *err)
+{
+    static const char broken[] = "\xEF\xBF\xBD";
+    buf reply = {0};
+    int result = 0;
+    for (size_t at = 0; at < len && !result;) {
+        size_t n = utf8_character(text + at, len - at);
+        result = n ? buf_add(&reply, text + at, n, err) : buf_text(&reply, broken, err);
+        at += n ? n : 1;
+    }
+    if (!result)
+        result = pass_remember(p, CHAT_ASSISTANT, reply.v ? reply.v : "", reply.len, err);
+    buf_release(&reply);
+    return result;
+}
+
 static void count_used(pass *p, const model_config *model)
 {
     for (int i = 0; i < model->layers; i++) {
@@ -307,5 +324,5 @@ int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error
     a->tokens_per_second = seconds > 0 ? (double)p->out.len / seconds : 0;
     a->banned_mass = p->banned_count ? p->banned_sum / (double)p->banned_count : 0;
     /* Thinking never enters later turns. */
-    return pass_remember(p, CHAT_ASSISTANT, a->text + a->thought, a->len - a->thought, err);
+    return remember_reply(p, a->text + a->thought, a->len - a->thought, err);
 }
