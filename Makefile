@@ -98,11 +98,14 @@ run: ## install what is missing, build, fetch a small model, show it at work
 	$(PROGRAM) model info -m $(SMOLLM2)
 	$(PROGRAM) perplexity -m $(SMOLLM2) tests/fixtures/text/short.txt
 
-install: $(PROGRAM) ## copy the program to $(DESTDIR)$(PREFIX)
+SHARE    = $(DESTDIR)$(PREFIX)/share/consilium
+install: $(PROGRAM) ## copy the program and its personas to $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/consilium
+	install -d $(SHARE)/personas
+	install -m 644 $(wildcard personas/*.json) $(SHARE)/personas
 
-uninstall: ## remove it again
-	rm -f $(DESTDIR)$(PREFIX)/bin/consilium
+uninstall: ## remove them again
+	rm -rf $(DESTDIR)$(PREFIX)/bin/consilium $(SHARE)
 
 # ---- proving it -------------------------------------------------------------------------------
 
@@ -145,7 +148,7 @@ bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, int
 
 # ---- what tests need --------------------------------------------------------------------------
 
-install-packages:
+install-packages: ## the Debian packages that building and testing need
 	@.ci/install.sh
 $(VENV)/requirements.txt: tests/requirements.txt | install-packages
 	@.ci/venv.sh $(@D) $<
@@ -178,7 +181,7 @@ clean: ## remove $(BUILD)
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
         fuzzers bench install-packages format lint check-layers clean help FORCE
