@@ -11,6 +11,7 @@ down slows both. Printed: each round, and the ratio of the medians.
 import argparse
 import ctypes
 import json
+import os
 import statistics
 import subprocess
 import time
@@ -93,6 +94,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("models", nargs="*")
     args = parser.parse_args()
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"the machine is busy (load {load:.1f}): these figures will say little")
     paths = [ROOT / m for m in args.models] or [SMOLLM2, RANDOM]
     for path in paths:
         if path == RANDOM and not path.exists():
