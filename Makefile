@@ -60,7 +60,8 @@ endif
 MODELS   = build/models
 SMOLLM2  = $(MODELS)/SmolLM2-135M-Instruct.Q4_1.gguf
 RESULTS  = build/results
-RUN      = BUILD=$(BUILD) PYTHON=$(PYTHON) python3 tests/run.py --results $(RESULTS)
+LOCALE   = build/locale/de_DE.UTF-8
+RUN      = LOCPATH=build/locale BUILD=$(BUILD) PYTHON=$(PYTHON) python3 tests/run.py --results $(RESULTS)
 
 all: $(PROGRAM) ## build $(BUILD)/consilium (the default)
 
@@ -109,7 +110,7 @@ uninstall: ## remove them again
 
 # ---- proving it -------------------------------------------------------------------------------
 
-test: check-layers $(VENV)/requirements.txt $(SMOLLM2) ## everything CI runs without torch: units, end to end, sanitized
+test: check-layers $(VENV)/requirements.txt $(SMOLLM2) $(LOCALE) ## everything CI runs without torch: units, end to end, sanitized
 	@rm -rf $(RESULTS)
 	@$(MAKE) $(QUIET) $(PROGRAM) $(UNITS) $(TOOLS)
 	@$(RUN) $(UNITS) $(SUITES)
@@ -117,7 +118,9 @@ test: check-layers $(VENV)/requirements.txt $(SMOLLM2) ## everything CI runs wit
 	@$(MAKE) $(QUIET) BUILD=$(BUILD)/split CPPFLAGS=-DSPLIT_BY_THREAD test-control
 	@python3 tests/run.py --total $(RESULTS)
 
+units: RESULTS = build/results-units
 units: $(UNITS) ## the C unit tests alone
+	@rm -rf $(RESULTS)
 	@$(RUN) $(UNITS)
 	@python3 tests/run.py --total $(RESULTS)
 
@@ -156,6 +159,10 @@ build/venv-reference/requirements.txt: tests/requirements-reference.txt | instal
 	@.ci/venv.sh $(@D) $<
 $(SMOLLM2): | install-packages
 	@.ci/fetch.sh python3 $(@D)
+
+# Where a comma divides decimals: one test reads numbers there.
+$(LOCALE): | install-packages
+	@mkdir -p $(@D) && localedef -i de_DE -f UTF-8 $@
 
 # ---- keeping the house ------------------------------------------------------------------------
 
