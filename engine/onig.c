@@ -26,7 +26,8 @@ typedef struct scanner {
     buf *out;
     size_t group[ONIG_MAX_DEPTH]; /* output offsets of open groups */
     size_t depth;
-    size_t atom; /* output offset of what a quantifier would repeat */
+    size_t ahead; /* the depth inside the outermost open lookahead, 0 = none is open */
+    size_t atom;  /* output offset of what a quantifier would repeat */
     bool repeatable;
     error *err;
 } scanner;
@@ -203,7 +204,7 @@ static int class(scanner *s)
 
 static int open_group(scanner *s)
 {
-    static const char *const kinds[] = {"(?:", "(?i:", "(?=", "(?!", "(?>"};
+    static const char *const kinds[] = {"(?:", "(?i:", "(?=", "(?!"};
     size_t start = s->at;
     const char *kind = "(";
     if (peek(s, 1) == '?') {
@@ -218,6 +219,8 @@ static int open_group(scanner *s)
     if (s->depth == ONIG_MAX_DEPTH)
         return refuse(s, start, "groups nested too deep");
     s->group[s->depth++] = s->out->len;
+    if (!s->ahead && (strcmp(kind, "(?=") == 0 || strcmp(kind, "(?!") == 0))
+        s->ahead = s->depth;
     s->at += strlen(kind);
     s->repeatable = false;
     return put(s, kind);
@@ -228,6 +231,8 @@ static int close_group(scanner *s)
     if (s->depth == 0)
         return refuse(s, s->at, "a ) without its (");
     s->at++;
+    if (s->ahead == s->depth)
+        s->ahead = 0;
     s->atom = s->group[--s->depth];
     s->repeatable = true;
     return put(s, ")");
@@ -251,6 +256,16 @@ static size_t interval(const scanner *s)
     return peek(s, n) == '}' ? n + 1 : 0;
 }
 
+/* True for * and +, {n,} and {n,m} with m above 16, at s->at, of length n. */
+static bool is_long(const scanner *s, size_t n)
+{
+    int most = 0;
+    for (size_t i = 1; i + 1 < n; i++)
+        most = s->in[s->at + i] == ',' ? 0 : most * 10 + s->in[s->at + i] - '0';
+    bool open = n > 1 && s->in[s->at + n - 2] == ',';
+    return open || most > 16 || s->in[s->at] == '*' || s->in[s->at] == '+';
+}
+
 /* Puts (?: ) around what was repeated so far, from s->atom to the end of the output. */
 static int wrap(scanner *s)
 {
@@ -271,6 +286,8 @@ static int quantifier(scanner *s)
     size_t n = s->in[s->at] == '{' ? interval(s) : 1;
     if (n == 0)
         return refuse(s, start, "a { that is no {n}, {n,} or {n,m}");
+    if (s->ahead && is_long(s, n))
+        return refuse(s, start, "a long repeat inside a lookahead");
     if (buf_add(s->out, s->in + s->at, n, s->err))
         return -1;
     s->at += n;

@@ -8,10 +8,13 @@
  *
  * Passed: literals, escaped ASCII punctuation, \r \n \t \f \xHH \x{H} \uHHHH, . | ^ $ (ends of a
  * line, as in Ruby), classes with ranges, \d \D, \p{..} \P{..} \p{^..} of general categories and
- * scripts, groups ( ) (?: ) (?i: ) (?= ) (?! ) (?> ), quantifiers * + ? {n} {n,} {n,m} with lazy
- * or possessive forms. Rewritten: \s \S to Unicode White_Space, {n,m}+ to a repeated group, scripts
- * to sc:. Refused: \w \b \h \R \X \C \K \G, backreferences, recursion, callouts, (*VERBS),
+ * scripts, groups ( ) (?: ) (?i: ) (?= ) (?! ), quantifiers * + ? {n} {n,} {n,m} with lazy or
+ * possessive forms. Rewritten: \s \S to Unicode White_Space, {n,m}+ to a repeated group, scripts to
+ * sc:. Refused: \w \b \h \R \X \C \K \G, backreferences, recursion, callouts, (*VERBS),
  * lookbehind, conditionals, named groups, inline options, POSIX classes and class intersections.
+ *
+ * Refused because PCRE2's JIT counts no steps in them, so that no limit would hold: atomic groups,
+ * and unbounded repeats inside a lookahead (which real patterns use for one character).
  */
 #ifndef ENGINE_ONIG_H
 #define ENGINE_ONIG_H

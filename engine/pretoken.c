@@ -2,6 +2,14 @@
  *
  * Pieces are cut depth first: a piece of step i goes through step i+1 before step i looks for the
  * next one. So no list of pieces is ever kept, and the stack is as deep as there are steps.
+ *
+ * How time is bounded. A search first sees a window of 64 bytes; only when a match has looked at the
+ * window's end (PCRE2's partial matching tells) is the window enlarged fourfold, for that one
+ * starting place. Enlarged windows have a budget of 8 times the text: a pattern of a tokenizer
+ * looks at a long word once and takes it whole, one that looks far ahead again and again runs out.
+ * Inside a window PCRE2 counts steps. Its JIT counts one where it may walk the whole window, so the
+ * steps allowed grow fourfold from a small number up to four times the window, and an attempt that
+ * failed although its steps were dear (processor time) is the last one.
  */
 #include "pretoken.h"
 
@@ -9,6 +17,7 @@
 #include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "buf.h"
 #include "onig.h"
@@ -75,10 +84,11 @@ static pcre2_code *compile(const buf *pattern, error *err)
     size_t offset = 0;
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     pcre2_set_parens_nest_limit(context, ONIG_MAX_DEPTH);
-    pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern->v, pattern->len,
-                                  PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE |
-                                      PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE,
-                                  &code, &offset, context);
+    pcre2_code *c =
+        pcre2_compile((PCRE2_SPTR)pattern->v, pattern->len,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C |
+                          PCRE2_NO_AUTO_CAPTURE | PCRE2_USE_OFFSET_LIMIT,
+                      &code, &offset, context);
     pcre2_compile_context_free(context);
     if (!c) {
         char message[128] = "";
@@ -127,13 +137,19 @@ typedef struct run {
     pcre2_match_data *match;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
-    size_t budget; /* bytes of enlarged windows still allowed */
+    size_t budget; /* bytes of enlarged windows that are left */
     pretoken_emit *emit;
     void *user;
     error *err;
 } run;
 
-enum { WINDOW = 256 };
+/* What one call of PCRE2 may look at and do. */
+typedef struct attempt {
+    size_t from, end; /* bytes of the text; a match may begin at from .. from + starts - 1 */
+    size_t starts, window, steps;
+} attempt;
+
+enum { WINDOW = 64, STARTS = 32, STEPS = 256 };
 
 static int too_slow(run *r, size_t at)
 {
@@ -143,17 +159,63 @@ static int too_slow(run *r, size_t at)
                      at);
 }
 
-/* One match in text[from..end) that must not depend on what follows `end` unless that is `len`. */
-static int match_window(run *r, const pcre2_code *code, const char *text, size_t from, size_t end,
-                        size_t len)
+static double processor_seconds(void)
 {
-    size_t steps = 2000 + 16 * (end - from);
-    uint32_t limit = steps > UINT32_MAX ? UINT32_MAX : (uint32_t)steps;
+    struct timespec t = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Sets a's window up at its starting place, its end between two characters. */
+static void place_window(attempt *a, const char *text, size_t len)
+{
+    a->end = len - a->from <= a->window ? len : a->from + a->window;
+    while (a->end < len && ((unsigned char)text[a->end] & 0xC0) == 0x80)
+        a->end++;
+}
+
+/* One match that must not depend on what follows a->end unless that is the text's end. */
+static int match_window(run *r, const pcre2_code *code, const char *text, size_t len,
+                        const attempt *a)
+{
+    uint32_t limit = a->steps > UINT32_MAX ? UINT32_MAX : (uint32_t)a->steps;
     pcre2_set_match_limit(r->context, limit);
     pcre2_set_depth_limit(r->context, limit);
-    return pcre2_match(code, (PCRE2_SPTR)text, end, from,
-                       PCRE2_NO_UTF_CHECK | (end < len ? PCRE2_PARTIAL_HARD : 0), r->match,
+    pcre2_set_offset_limit(r->context, a->from + a->starts - 1);
+    return pcre2_match(code, (PCRE2_SPTR)text, a->end, a->from,
+                       PCRE2_NO_UTF_CHECK | (a->end < len ? PCRE2_PARTIAL_HARD : 0), r->match,
                        r->context);
+}
+
+/* After PARTIAL: a larger window for this starting place, if the budget has it. */
+static int widen(run *r, attempt *a)
+{
+    a->window *= 4;
+    a->starts = 1;
+    a->steps = STEPS;
+    if (a->window > r->budget)
+        return too_slow(r, a->from);
+    r->budget -= a->window;
+    return 0;
+}
+
+/* After MATCHLIMIT, `seconds` of processor time later: more steps, if they were cheap so far. */
+static int persist(run *r, attempt *a, double seconds)
+{
+    size_t span = a->end - a->from;
+    if (a->steps > 4 * span + STEPS ||
+        seconds > 0.01 + 20e-9 * (double)span + 200e-9 * (double)a->steps)
+        return too_slow(r, a->from);
+    a->starts = 1;
+    a->steps *= 4;
+    return 0;
+}
+
+static int library_fault(run *r, int rc)
+{
+    char message[128] = "";
+    pcre2_get_error_message(rc, (PCRE2_UCHAR *)message, sizeof message);
+    return error_set(r->err, ERROR_RUN, "split pattern: %s", message);
 }
 
 /* The next match at or after `from`: 1 and its span, 0 when there is none, -1 on error. */
@@ -161,32 +223,35 @@ static int search(run *r, const pcre2_code *code, const char *text, size_t len, 
                   size_t *start, size_t *stop)
 {
     const size_t *span = pcre2_get_ovector_pointer(r->match);
-    size_t window = WINDOW;
+    attempt a = {.from = from, .starts = STARTS, .window = WINDOW, .steps = STEPS};
     for (;;) {
-        size_t end = len - from <= window ? len : from + window;
-        while (end < len && ((unsigned char)text[end] & 0xC0) == 0x80)
-            end++;
-        int rc = match_window(r, code, text, from, end, len);
-        if (rc == PCRE2_ERROR_PARTIAL) {
-            window *= 4;
-            if (window > r->budget)
-                return too_slow(r, from);
-            r->budget -= window;
-        } else if (rc >= 0 && (span[0] < end || end == len)) {
+        place_window(&a, text, len);
+        /* The clock is read only where the first, small allowance was not enough. */
+        double began = a.starts == 1 ? processor_seconds() : 0;
+        int rc = match_window(r, code, text, len, &a);
+        if (rc >= 0) {
             *start = span[0];
             *stop = span[1];
             return 1;
-        } else if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH) {
-            if (end == len)
+        }
+        if (rc == PCRE2_ERROR_NOMATCH) {
+            if (a.from + a.starts > len)
                 return 0;
-            from = end; /* nothing begins before the window's end */
-        } else if (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT ||
-                   rc == PCRE2_ERROR_HEAPLIMIT || rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-            return too_slow(r, from);
+            a.from += a.starts;
+            while (a.from < len && ((unsigned char)text[a.from] & 0xC0) == 0x80)
+                a.from++;
+            a.window = WINDOW;
+            a.steps = STEPS;
+        } else if (rc == PCRE2_ERROR_PARTIAL) {
+            if (widen(r, &a))
+                return -1;
+        } else if (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT) {
+            if (persist(r, &a, a.starts == 1 ? processor_seconds() - began : 0))
+                return -1;
+        } else if (rc == PCRE2_ERROR_HEAPLIMIT || rc == PCRE2_ERROR_JIT_STACKLIMIT) {
+            return too_slow(r, a.from);
         } else {
-            char message[128] = "";
-            pcre2_get_error_message(rc, (PCRE2_UCHAR *)message, sizeof message);
-            return error_set(r->err, ERROR_RUN, "split pattern: %s", message);
+            return library_fault(r, rc);
         }
     }
 }
@@ -319,7 +384,8 @@ int pretoken_run(const pretoken *p, const char *text, size_t len, bool first, pr
                  void *user, error *err)
 {
     run r = {.p = p, .emit = emit, .user = user, .err = err};
-    r.budget = ((size_t)1 << 20) + (len < SIZE_MAX / 128 ? 64 * len : SIZE_MAX / 2);
+    size_t share = len < SIZE_MAX / 1024 ? len : SIZE_MAX / 1024;
+    r.budget = ((size_t)64 << 10) + 8 * share * p->steps;
     r.match = pcre2_match_data_create(1, NULL);
     r.context = pcre2_match_context_create(NULL);
     r.stack = pcre2_jit_stack_create((size_t)32 << 10, (size_t)8 << 20, NULL);

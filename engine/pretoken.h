@@ -5,12 +5,8 @@
  * engine that includes pcre2.h for them.
  *
  * Two promises. *Never a different split*: a pattern that PCRE2 would read differently is refused
- * at load, and a limit that is hit is an error. *Linear time*: a match first sees a window of the
- * text, and only when it has looked at the window's end (PCRE2's partial matching tells) is the
- * window enlarged fourfold. So the cost of a match is bounded by what it really looked at, and the
- * sum of enlarged windows has a budget of 64 times the text. Known patterns look at each character
- * a few times; a pattern that looks at everything again for each match ends in an error, not in an
- * hour's wait. Inside a window PCRE2's match limit does the same for backtracking.
+ * at load, and a limit that is hit is an error. *Linear time*, whatever the pattern, which comes
+ * from a stranger's file: see the essay in pretoken.c.
  *
  * Reference: pre_tokenizers/ and tokenizer/{pattern,normalizer}.rs of the `tokenizers` library,
  * and onig's FindMatches for empty matches: one that follows a match at once is skipped by moving
