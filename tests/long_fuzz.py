@@ -14,10 +14,11 @@ import sys
 from pathlib import Path
 
 from suite import BUILD, MODELS, case, finish, skip
+from tokenizer_reference import QWEN2
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD / "fuzz"
-PARSERS = ["json", "gguf", "safetensors", "config", "chat"]
+PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer"]
 
 
 def header_of(file):
@@ -43,6 +44,13 @@ def seeds(parser):
     if parser == "chat":
         known = json.loads((MODELS.parent / "chat.json").read_text())["known"]
         yield from ((one["name"], one["template"].encode()) for one in known)
+    if parser == "tokenizer":  # the first byte says what the rest is
+        for file in sorted((MODELS.parent / "tokenizers").rglob("*.*")):
+            if file.name == "tokenizer.json":
+                yield file.parent.name + ".json", b"\x02" + file.read_bytes()
+            elif file.suffix == ".gguf":
+                yield file.name, b"\x00" + file.read_bytes()
+        yield "pattern", b"\x01" + QWEN2.encode() + b"\0Hello  world 123\r\n\t don't"
     for model in sorted(MODELS.iterdir()):
         if parser == "gguf" and model.suffix == ".gguf":
             yield model.stem, model.read_bytes()
