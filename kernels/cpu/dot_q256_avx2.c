@@ -1,9 +1,12 @@
 /* dot_q256_avx2.c - weights of 256-element blocks: see dot.h for the definition.
  *
- * A block is eight vectors of 32 codes. One multiply-add makes int16 pairs (the largest, of Q6_K,
- * is 2 * 63 * 127 = 16002; IQ4_XS is signed and reaches 2 * 127 * 127), a second multiplies them
- * with the sub-block's scale and widens: so the whole block stays in integers, and one float step
- * ends it. That step is shared by four products: four rows with one column, or one row with four
+ * A block is eight vectors of 32 codes. Multiplying one with the activations leaves sixteen int16
+ * pairs; two such vectors are halved into one while int16 still holds the sums (the largest, of
+ * Q6_K, is 4 * 63 * 127 = 32004); a second multiplication brings in the scales of the sub-blocks and
+ * widens. So the whole block stays in integers, and one float step ends it. IQ4_XS has signed codes
+ * whose pairs already reach 2 * 127 * 127: its vectors are widened one by one.
+ *
+ * The float step is shared by four products: four rows with one column, or one row with four
  * columns; their sums of codes and of minimums stand side by side in one vector.
  *
  * Codes are unsigned; the offset of Q6_K and Q3_K is taken off with the stored sums of the
@@ -126,6 +129,14 @@ VECTOR_INLINE __m256i scale_of_vector(const scales *s, int k)
     return _mm256_shuffle_epi8(s->spread, _mm256_set1_epi16(at));
 }
 
+/* The scale of vector 2p in the first four int16 of each half, that of 2p + 1 in the others. */
+VECTOR_INLINE __m256i scale_of_pair(const scales *s, int p)
+{
+    const long long a = 0x0100010001000100ll + 0x0404040404040404ll * p;
+    const long long b = a + 0x0202020202020202ll;
+    return _mm256_shuffle_epi8(s->spread, _mm256_setr_epi64x(a, b, a, b));
+}
+
 /* d in the low half of the word, dmin (or 0) in the high one. */
 VECTOR_INLINE uint32_t halves_of(dtype type, const uint8_t *block)
 {
@@ -220,11 +231,33 @@ VECTOR_INLINE __m256i codes_of(dtype type, const uint8_t *block, int k)
 
 /* ---- multiplying ---------------------------------------------------------------------------------- */
 
-VECTOR_INLINE __m256i products(dtype type, __m256i codes, __m256i a)
+VECTOR_INLINE int is_signed(dtype type)
 {
-    if (type == DTYPE_IQ4_XS)
-        return _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(a, codes));
-    return _mm256_maddubs_epi16(codes, a);
+    return type == DTYPE_IQ4_XS;
+}
+
+/* Vectors of scales in a block: one for each vector of codes, or for each pair. */
+VECTOR_INLINE int scale_count(dtype type)
+{
+    return is_signed(type) ? VECTORS : VECTORS / 2;
+}
+
+VECTOR_INLINE __m256i scale_at(dtype type, const scales *s, int k)
+{
+    return is_signed(type) ? scale_of_vector(s, k) : scale_of_pair(s, k);
+}
+
+/* What the codes that share scale vector k contribute: eight int32. */
+VECTOR_INLINE __m256i scaled(dtype type, const __m256i *codes, __m256i scale, const int8_t *a)
+{
+    __m256i a0 = vector_load32(a);
+    if (is_signed(type))
+        return _mm256_madd_epi16(
+            _mm256_maddubs_epi16(_mm256_abs_epi8(codes[0]), _mm256_sign_epi8(a0, codes[0])), scale);
+    __m256i p0 = _mm256_maddubs_epi16(codes[0], a0);
+    __m256i p1 = _mm256_maddubs_epi16(codes[1], vector_load32(a + 32));
+    return _mm256_madd_epi16(
+        _mm256_add_epi16(_mm256_unpacklo_epi64(p0, p1), _mm256_unpackhi_epi64(p0, p1)), scale);
 }
 
 VECTOR_INLINE __m128i add_halves(__m256i v)
@@ -277,9 +310,13 @@ VECTOR_INLINE __m128i one_block(dtype type, const uint8_t *block, const activati
     scales s;
     open_scales(type, block, &s);
     __m256i sums = _mm256_setzero_si256();
-    for (int k = 0; k < VECTORS; k++) {
-        __m256i p = products(type, codes_of(type, block, k), vector_load32(a->q + 32 * k));
-        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(p, scale_of_vector(&s, k)));
+    const int step = VECTORS / scale_count(type);
+    for (int k = 0; k < scale_count(type); k++) {
+        __m256i codes[2];
+        for (int i = 0; i < step; i++)
+            codes[i] = codes_of(type, block, step * k + i);
+        __m256i part = scaled(type, codes, scale_at(type, &s, k), a->q + 32 * step * k);
+        sums = _mm256_add_epi32(sums, part);
     }
     return finish(type, sums, &s, a);
 }
@@ -323,19 +360,20 @@ typedef struct opened {
 VECTOR_INLINE void open_block(dtype type, const uint8_t *block, opened *o)
 {
     open_scales(type, block, &o->s);
-    for (int k = 0; k < VECTORS; k++) {
+    for (int k = 0; k < VECTORS; k++)
         o->codes[k] = codes_of(type, block, k);
-        o->scale[k] = scale_of_vector(&o->s, k);
-    }
+    for (int k = 0; k < scale_count(type); k++)
+        o->scale[k] = scale_at(type, &o->s, k);
     o->d = _mm256_cvtph_ps(_mm_set1_epi32((int)halves_of(type, block)));
 }
 
 VECTOR_INLINE __m128i multiply(dtype type, const opened *o, const activation_q256 *a)
 {
     __m256i sums = _mm256_setzero_si256();
-    for (int k = 0; k < VECTORS; k++) {
-        __m256i p = products(type, o->codes[k], vector_load32(a->q + 32 * k));
-        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(p, o->scale[k]));
+    const int step = VECTORS / scale_count(type);
+    for (int k = 0; k < scale_count(type); k++) {
+        __m256i part = scaled(type, &o->codes[step * k], o->scale[k], a->q + 32 * step * k);
+        sums = _mm256_add_epi32(sums, part);
     }
     return finish(type, sums, &o->s, a);
 }

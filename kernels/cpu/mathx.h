@@ -6,7 +6,7 @@
  * value for normal results (test_dot measures it).
  *
  * Method: x = n ln 2 + r with |r| <= ln 2 / 2 and ln 2 split in two floats, exp(r) by its Taylor
- * polynomial to degree 7 (the remainder is below 2^-31), times 2^n in two exact halves, so that a
+ * polynomial to degree 7 (the remainder is below 2^-27), times 2^n in two exact halves, so that a
  * subnormal result is rounded once.
  */
 #ifndef CPU_MATHX_H
