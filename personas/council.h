@@ -24,7 +24,8 @@ typedef enum prefill_mode {
     PREFILL_AUTO,   /* own below 256 prompt tokens, else shared */
     PREFILL_OWN,    /* exact: the program acts from the first token on */
     PREFILL_SHARED, /* the conversation is read once without a program and forked; programs act from
-                       the pass's own instruction or the first generated token on */
+                       the pass's own instruction or the first generated token on, whoever else is
+                       in the council */
 } prefill_mode;
 
 typedef enum pass_stop {

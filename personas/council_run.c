@@ -30,11 +30,33 @@ static int with_instruction(const pass *p, buf *joined, chat_message *last, erro
     return 0;
 }
 
-static int render(const council *c, pass *p, chat_message *messages, size_t n, error *err)
+static int render(const council *c, const chat_message *messages, size_t n, tokens *out, error *err)
 {
     const chat_format *f = engine_chat(c->engine);
     bool think = c->options.think != 0 && chat_can_think(f);
-    return chat_render(f, messages, n, true, think, &p->prompt, err);
+    return chat_render(f, messages, n, true, think, out, err);
+}
+
+static size_t same_tokens(const tokens *a, const tokens *b, size_t most)
+{
+    size_t n = 0;
+    while (n < most && n < a->len && n < b->len && a->v[n] == b->v[n])
+        n++;
+    return n;
+}
+
+/* Where a pass's own words begin behind a shared conversation: at its instruction, else behind the
+ * prompt. Its company has no say in it. */
+static int find_own_words(const council *c, pass *p, error *err)
+{
+    tokens bare = {0};
+    p->acts_from = (int)p->prompt.len;
+    if (!p->instruction)
+        return 0;
+    int result = render(c, p->view, p->remark_count, &bare, err);
+    p->acts_from = (int)same_tokens(&bare, &p->prompt, bare.len);
+    tokens_release(&bare);
+    return result;
 }
 
 static int build_chat(const council *c, pass *p, bool shared, error *err)
@@ -51,7 +73,9 @@ static int build_chat(const council *c, pass *p, bool shared, error *err)
     if (p->instruction && shared)
         result = with_instruction(p, &joined, &list[n - 1], err);
     if (!result)
-        result = render(c, p, list, n, err);
+        result = render(c, list, n, &p->prompt, err);
+    if (!result && shared)
+        result = find_own_words(c, p, err);
     buf_release(&joined);
     free(list);
     return result;
@@ -62,55 +86,66 @@ int council_build_prompts(council *c, bool shared, error *err)
     for (int i = 0; i < c->count; i++) {
         pass *p = &c->passes[i];
         p->prompt.len = 0;
+        p->acts_from = 0;
         if (c->options.raw ? build_raw(c, p, err) : build_chat(c, p, shared, err))
             return -1;
+        if (c->options.raw && shared)
+            p->acts_from = (int)p->prompt.len;
     }
     return 0;
 }
 
 /* ---- reading the prompts ----------------------------------------------------------------------- */
 
-/* Tokens that all prompts begin with. Unless the prompts are equal, each keeps at least its last
- * token for itself: that one is read under the pass's program and gives its first logits. */
-static int common_prefix(const council *c, bool *equal)
+/* What all prompts begin with and all read without a program. */
+static int common_prefix(const council *c)
 {
-    const tokens *a = &c->passes[0].prompt;
-    size_t n = a->len, shortest = a->len;
-    *equal = true;
-    for (int i = 1; i < c->count; i++) {
-        const tokens *b = &c->passes[i].prompt;
-        size_t same = 0;
-        while (same < n && same < b->len && a->v[same] == b->v[same])
-            same++;
-        *equal = *equal && same == a->len && same == b->len;
-        shortest = b->len < shortest ? b->len : shortest;
-        n = same;
+    const tokens *first = &c->passes[0].prompt;
+    size_t n = first->len;
+    for (int i = 0; i < c->count; i++) {
+        n = same_tokens(first, &c->passes[i].prompt, n);
+        n = n < (size_t)c->passes[i].acts_from ? n : (size_t)c->passes[i].acts_from;
     }
-    return (int)(*equal || n < shortest ? n : shortest - 1);
+    return (int)n;
 }
 
-/* The common beginning is read once, without a program, and shared. A pass that already holds it
- * keeps its own pages. */
+/* An earlier pass that reads the very same and nothing else: its logits are this one's too. */
+static const pass *find_twin(const council *c, const pass *p)
+{
+    for (const pass *q = c->passes; q < p && p->acts_from == (int)p->prompt.len; q++)
+        if (q->acts_from == p->acts_from && q->prompt.len == p->prompt.len &&
+            same_tokens(&q->prompt, &p->prompt, p->prompt.len) == p->prompt.len)
+            return q;
+    return NULL;
+}
+
+/* Reads what stands before the pass's own words, without its program. What the first pass has read
+ * already, up to `shared`, is not read again; a pass that holds it keeps its own pages. */
+static int read_before_own_words(council *c, pass *p, int shared, error *err)
+{
+    const pass *twin = find_twin(c, p);
+    int n = (int)p->prompt.len;
+    if (twin) {
+        memcpy(p->logits, twin->logits,
+               (size_t)engine_config(c->engine)->vocabulary * sizeof(float));
+        return session_share(p->session, twin->session, n, err);
+    }
+    int have = session_reuse(p->session, p->prompt.v, n, p->acts_from);
+    if (p != c->passes && have < shared &&
+        session_share(p->session, c->passes[0].session, shared, err))
+        return -1;
+    if (session_length(p->session) >= p->acts_from)
+        return 0;
+    return session_sync(p->session, p->prompt.v, p->acts_from, p->acts_from,
+                        p->acts_from == n ? p->logits : NULL, NULL, NULL, err);
+}
+
 static int read_common(council *c, error *err)
 {
-    bool equal;
-    int shared = common_prefix(c, &equal);
-    pass *first = &c->passes[0];
-    int n = (int)first->prompt.len;
-    if (equal || session_reuse(first->session, first->prompt.v, n, shared) < shared)
-        if (session_sync(first->session, first->prompt.v, shared, shared,
-                         equal ? first->logits : NULL, NULL, NULL, err))
+    int shared = common_prefix(c);
+    for (int i = 0; i < c->count; i++)
+        if (read_before_own_words(c, &c->passes[i], shared, err))
             return -1;
-    size_t bytes = (size_t)engine_config(c->engine)->vocabulary * sizeof(float);
-    for (int i = 1; i < c->count; i++) {
-        pass *p = &c->passes[i];
-        n = (int)p->prompt.len;
-        if (equal || session_reuse(p->session, p->prompt.v, n, shared) < shared)
-            if (session_share(p->session, first->session, shared, err))
-                return -1;
-        if (equal)
-            memcpy(p->logits, first->logits, bytes);
-    }
     return 0;
 }
 

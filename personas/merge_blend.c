@@ -159,8 +159,8 @@ static int open_blend(blend *b, error *err)
         return -1;
     for (int i = 0; i < b->n; i++) {
         pass *p = &b->c->passes[i];
-        if (speaks(b, i) && session_sync(p->session, p->prompt.v, (int)p->prompt.len, 0, p->logits,
-                                         NULL, NULL, err))
+        if (speaks(b, i) && session_sync(p->session, p->prompt.v, (int)p->prompt.len, p->acts_from,
+                                         p->logits, NULL, NULL, err))
             return -1;
         if (speaks(b, i) && p->prompt.len > b->prompt)
             b->prompt = p->prompt.len;

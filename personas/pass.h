@@ -30,6 +30,7 @@ typedef struct pass {
     chat_message *view; /* the same for callers, [remark_cap] */
 
     tokens prompt; /* of this turn */
+    int acts_from; /* tokens of it that are read without the program */
     tokens out;    /* generated in this turn */
     buf text;
     size_t shown;   /* bytes of text already told */
