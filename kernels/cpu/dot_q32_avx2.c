@@ -43,23 +43,20 @@ VECTOR_INLINE const uint8_t *block_at(const uint8_t *first, size_t size, size_t 
 /* The first words of eight blocks, block b's at lane ACTIVATION_LANE(b). */
 VECTOR_INLINE __m256i words_of_blocks(const uint8_t *first, size_t size, size_t count)
 {
-    __m128i half[2];
-    for (size_t odd = 0; odd < 2; odd++) {
-        int word[4];
-        for (size_t i = 0; i < 4; i++)
-            word[i] = (int)vector_load_u32(block_at(first, size, 2 * i + odd, count));
-        half[odd] = _mm_insert_epi32(_mm_cvtsi32_si128(word[0]), word[1], 1);
-        half[odd] = _mm_insert_epi32(_mm_insert_epi32(half[odd], word[2], 2), word[3], 3);
-    }
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(half[0]), half[1], 1);
+    __m256i pair[4];
+    for (size_t p = 0; p < 4; p++)
+        pair[p] = vector_join16(block_at(first, size, 2 * p, count),
+                                block_at(first, size, 2 * p + 1, count));
+    return _mm256_unpacklo_epi64(_mm256_unpacklo_epi32(pair[0], pair[1]),
+                                 _mm256_unpacklo_epi32(pair[2], pair[3]));
 }
 
-/* The low 16 bits of eight words, as halves, to f32. */
-VECTOR_INLINE __m256 halves_of_words(__m256i words)
+/* The lower halves of eight words, then the upper ones, each in lane order. */
+VECTOR_INLINE __m256i halves_of_words(__m256i words)
 {
-    __m256i low = _mm256_and_si256(words, _mm256_set1_epi32(0xFFFF));
-    return _mm256_cvtph_ps(
-        _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+    const __m256i split = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0,
+                                           1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+    return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(words, split), 0xD8);
 }
 
 /* e < 2 ? 0x00200000 << e : (e - 1) << 23, as a float: quant_e8m0_half. */
@@ -194,9 +191,14 @@ VECTOR_INLINE void open_codes(dtype type, const uint8_t *at, size_t count, group
 VECTOR_INLINE void open_scales(dtype type, const uint8_t *at, size_t count, group *g)
 {
     __m256i words = words_of_blocks(at, size_of(type), count);
-    g->d = type == DTYPE_MXFP4 ? powers_of_words(words) : halves_of_words(words);
+    if (type == DTYPE_MXFP4) {
+        g->d = powers_of_words(words);
+        return;
+    }
+    __m256i halves = halves_of_words(words);
+    g->d = _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
     if (has_minimum(type))
-        g->m = halves_of_words(_mm256_srli_epi32(words, 16));
+        g->m = _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1));
 }
 
 /* ---- multiplying ---------------------------------------------------------------------------------- */
