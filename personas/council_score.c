@@ -20,8 +20,8 @@ static double log_probability(const float *z, int n, int id)
         most = z[i] > most ? z[i] : most;
     double sum = 0;
     for (int i = 0; i < n; i++)
-        sum += exp((double)(z[i] - most));
-    return (double)(z[id] - most) - log(sum);
+        sum += exp((double)z[i] - (double)most);
+    return (double)z[id] - (double)most - log(sum);
 }
 
 /* Reads ids[0..n) and adds ln p of each token that follows one of them: ids[1..n) and, when it is

@@ -1,0 +1,576 @@
+/* test_merge.c - how answers are joined: likelihoods by hand, votes whose outcome is known, a chair
+ * whose prompt fits, debates that are remembered as one answer, blends that equal what they mix.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../engine/utf8.h"
+#include "../personas/extract.h"
+#include "../personas/merge_state.h"
+#include "council_support.h"
+
+enum { EVERYONE = 15 };
+static const char PROMPT[] = "Is it ever right to lie?";
+
+static int open_cast(void **state)
+{
+    *state = cast_open();
+    return 0;
+}
+
+static int close_cast(void **state)
+{
+    cast_close(*state);
+    return 0;
+}
+
+static merge_options options_of(merge_method method)
+{
+    return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
+}
+
+static void merge(council *c, const merge_options *o, merge_result *out)
+{
+    error err = {0};
+    if (merge_run(c, o, out, NULL, &err))
+        fail_msg("%s", err.text);
+}
+
+/* ---- likelihood -------------------------------------------------------------------------------- */
+
+/* Mean ln p of ids[from..n) under the program, read from the first token on. */
+static double by_hand(const cast *k, const router_program *program, const tokens *ids, size_t from)
+{
+    size_t v = (size_t)engine_config(k->e)->vocabulary;
+    float *z = support_logits(k->e, program, ids->v, (int)ids->len);
+    double sum = 0;
+    for (size_t t = from; t < ids->len; t++) {
+        const float *row = z + (t - 1) * v;
+        double total = 0;
+        for (size_t i = 0; i < v; i++)
+            total += exp((double)row[i] - (double)row[0]);
+        sum += (double)row[ids->v[t]] - (double)row[0] - log(total);
+    }
+    free(z);
+    return sum / (double)(ids->len - from);
+}
+
+static void a_score_is_the_mean_log_likelihood(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    council *c = cast_council(k, &o, EVERYONE, 0);
+    static const char text[] = "yes, and no: it is the code of the user.";
+    cast_ask(c, PROMPT, NULL);
+    for (int i = 0; i < CAST; i++) {
+        const pass *p = &c->passes[i];
+        error err = {0};
+        tokens all = {0};
+        double score, nll;
+        int before = session_length(p->session);
+        assert_int_equal(council_score(c, i, text, strlen(text), &score, &nll, &err), 0);
+        assert_int_equal(tokens_append(&all, p->prompt.v, p->prompt.len, &err), 0);
+        assert_true(fabs(nll + by_hand(k, p->program, &all, 1)) < 1e-9);
+        assert_int_equal(
+            tokenizer_encode(engine_tokenizer(k->e), text, strlen(text), &all, NULL, &err), 0);
+        assert_true(fabs(score - by_hand(k, p->program, &all, p->prompt.len)) < 1e-9);
+        assert_true(score < 0 && nll > 0);
+        assert_int_equal(session_length(p->session), before);
+        tokens_release(&all);
+    }
+    council_close(c);
+}
+
+static void what_does_not_fit_is_not_judged(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    o.context = 80;
+    council *c = cast_council(k, &o, 1, 0);
+    cast_ask(c, PROMPT, NULL);
+    char text[100];
+    error err = {0};
+    double whole, part;
+    size_t room = 80 - c->passes[0].prompt.len;
+    memset(text, 'z', sizeof text);
+    assert_int_equal(council_score(c, 0, text, sizeof text, &whole, NULL, &err), 0);
+    assert_int_equal(council_score(c, 0, text, room, &part, NULL, &err), 0);
+    assert_true(whole == part);
+    council_close(c);
+}
+
+/* ---- short answers ----------------------------------------------------------------------------- */
+
+static void short_answers_are_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *value;
+    } cases[] = {
+        {"Yes.", "yes"},
+        {"  **No**, never.", "no"},
+        {"Да, конечно.", "yes"},
+        {"нет", "no"},
+        {"Nothing is known.", NULL},
+        {"nothing", NULL},
+        {"Yesterday it rained.", NULL},
+        {"The answer is (b).", "b"},
+        {"So the answer is: **42**. It has to be.", "42"},
+        {"Answer: C\nbecause of that", "c"},
+        {"thus \\boxed{1,024} follows", "1024"},
+        {"It costs 1,024 crowns.", "1024"},
+        {"3 and 4 make 7", NULL},
+        {"7, I say 7!", "7"},
+        {"Version v1.5 is good", NULL},
+        {"about -3.5 degrees", "-3.5"},
+        {"", NULL},
+        {"no number, no word at the start? no", "no"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char value[EXTRACT_BYTES] = "";
+        bool found = extract_answer(cases[i].text, strlen(cases[i].text), value);
+        if (found != (cases[i].value != NULL) || (found && strcmp(value, cases[i].value) != 0))
+            fail_msg("\"%s\": %s \"%s\"", cases[i].text, found ? "found" : "not found", value);
+    }
+}
+
+/* ---- votes ------------------------------------------------------------------------------------- */
+
+/* A vote on given texts; barred: bit a = answer a cannot win. */
+static int vote_on(council *c, const char *const texts[], unsigned barred, merge_result *out,
+                   error *err)
+{
+    ballot ballots[CAST];
+    for (int i = 0; i < council_passes(c); i++)
+        ballots[i] = (ballot){texts[i], strlen(texts[i]), (barred >> i & 1) || !*texts[i]};
+    *out = (merge_result){.winner = -1, .passes = council_passes(c)};
+    return merge_vote(c, ballots, out, err);
+}
+
+/* S(a) from the reported matrix and the weights by their definition. */
+static double peer(council *c, const merge_result *r, int a)
+{
+    double sum = 0, total = 0;
+    for (int j = 0; j < r->passes; j++) {
+        double unused, nll;
+        error err = {0};
+        assert_int_equal(council_score(c, j, "x", 1, &unused, &nll, &err), 0);
+        if (j != a)
+            sum += exp(-nll) * r->scores[j * r->passes + a], total += exp(-nll);
+    }
+    return sum / total;
+}
+
+static int best_by_hand(council *c, const merge_result *r, unsigned barred)
+{
+    int best = -1;
+    for (int a = 0; a < r->passes; a++)
+        if (!(barred >> a & 1) && (best < 0 || peer(c, r, a) > peer(c, r, best)))
+            best = a;
+    return best;
+}
+
+static void the_peers_choose_and_nobody_for_himself(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    static const char *const texts[] = {"the the the code", "qqq zzz", "and is it?", "\x01\x02 Kx"};
+    council *c = cast_council(k, &o, EVERYONE, 1);
+    cast_ask(c, PROMPT, NULL);
+    merge_result r;
+    error err = {0};
+    assert_int_equal(vote_on(c, texts, 0, &r, &err), 0);
+    double shares = 0;
+    for (int j = 0; j < CAST; j++) {
+        for (int a = 0; a < CAST; a++) {
+            double score;
+            assert_int_equal(council_score(c, j, texts[a], strlen(texts[a]), &score, NULL, &err),
+                             0);
+            assert_true(r.scores[j * CAST + a] == score); /* the diagonal too */
+        }
+        shares += r.shares[j];
+        double odds = log(r.shares[j]) - log(r.shares[r.winner]);
+        assert_true(fabs(odds - (peer(c, &r, j) - peer(c, &r, r.winner))) < 1e-9);
+    }
+    assert_true(fabs(shares - 1) < 1e-12);
+    assert_int_equal(r.winner, best_by_hand(c, &r, 0));
+    assert_string_equal(r.by, council_answer(c, r.winner)->name);
+    assert_string_equal(r.text, texts[r.winner]);
+    /* Who cannot win does not, however likely; the next best does. */
+    unsigned barred = 1u << r.winner;
+    int first = r.winner;
+    merge_release(&r);
+    assert_int_equal(vote_on(c, texts, barred, &r, &err), 0);
+    assert_int_not_equal(r.winner, first);
+    assert_int_equal(r.winner, best_by_hand(c, &r, barred));
+    assert_true(r.shares[first] == 0);
+    merge_release(&r);
+    assert_int_equal(vote_on(c, texts, EVERYONE, &r, &err), -1);
+    assert_int_equal(err.code, ERROR_RUN);
+    merge_release(&r);
+    council_close(c);
+}
+
+/* An answer that its own author finds likely does not win by that. */
+static void the_diagonal_does_not_count(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    int differ = 0;
+    for (int seed = 0; seed < 60 && !differ; seed++) {
+        char texts[3][12];
+        const char *list[3] = {texts[0], texts[1], texts[2]};
+        council *c = cast_council(k, &o, 7, 1);
+        merge_result r;
+        error err = {0};
+        for (int i = 0; i < 3; i++)
+            (void)snprintf(texts[i], sizeof texts[i], "%c%c %c", 'A' + seed,
+                           'A' + (7 * i + seed) % 50, 'a' + (11 * i + 3 * seed) % 26);
+        cast_ask(c, "who?", NULL);
+        assert_int_equal(vote_on(c, list, 0, &r, &err), 0);
+        assert_int_equal(r.winner, best_by_hand(c, &r, 0));
+        int with_own = 0;
+        double best = -1e9;
+        for (int a = 0; a < 3; a++) {
+            double sum = r.scores[a] + r.scores[3 + a] + r.scores[6 + a];
+            with_own = sum > best ? a : with_own;
+            best = sum > best ? sum : best;
+        }
+        differ += with_own != r.winner;
+        merge_release(&r);
+        council_close(c);
+    }
+    assert_true(differ > 0);
+}
+
+static void equal_short_answers_are_counted_first(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    council *c = cast_council(k, &o, EVERYONE, 1);
+    cast_ask(c, PROMPT, NULL);
+    static const char *const two[] = {"Yes, qzx.", "the code is", "No.", "yes"};
+    static const char *const even[] = {"Yes.", "No, never.", "No.", "yes"};
+    merge_result r;
+    error err = {0};
+    assert_int_equal(vote_on(c, two, 0, &r, &err), 0);
+    assert_true(r.winner == 0 || r.winner == 3);
+    assert_non_null(strstr(r.note, "2 of 4"));
+    assert_true(r.shares[1] == 0 && r.shares[2] == 0);
+    merge_release(&r);
+    assert_int_equal(vote_on(c, two, 1, &r, &err), 0); /* one of the two is barred: none agree */
+    assert_true(r.shares[1] > 0 && r.shares[2] > 0 && r.shares[0] == 0);
+    merge_release(&r);
+    assert_int_equal(vote_on(c, even, 0, &r, &err), 0);
+    for (int i = 0; i < CAST; i++)
+        assert_true(r.shares[i] > 0);
+    merge_release(&r);
+    council_close(c);
+}
+
+static void a_tie_is_said(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    council *c = cast_council(k, &o, 1, 0);
+    pass_options twin = cast_pass(k, 0, 0);
+    error err = {0};
+    twin.name = "twin";
+    assert_int_equal(council_add(c, &twin, &err), 1);
+    cast_ask(c, PROMPT, NULL);
+    static const char *const same[] = {"the code", "the code"}, *const far[] = {"the code", "\x02"};
+    merge_result r;
+    assert_int_equal(vote_on(c, same, 0, &r, &err), 0);
+    assert_true(r.tie && strstr(r.note, "tie"));
+    merge_release(&r);
+    assert_int_equal(vote_on(c, far, 0, &r, &err), 0);
+    assert_false(r.tie);
+    merge_release(&r);
+    council_close(c);
+}
+
+static void a_failed_pass_judges_nothing_and_the_vote_goes_on(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    council *c = cast_council(k, &o, 6, 1);
+    pass_options p = cast_pass(k, 3, 1);
+    error err = {0};
+    p.program = k->failing;
+    assert_int_equal(council_add(c, &p, &err), 2);
+    cast_ask(c, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", NULL);
+    assert_int_equal(council_answer(c, 2)->stop, STOP_ERROR);
+    merge_result r;
+    merge_options vote = options_of(MERGE_AUTO), blend = options_of(MERGE_BLEND);
+    merge(c, &vote, &r);
+    assert_int_equal(r.method, MERGE_VOTE); /* a small model */
+    assert_true(r.winner == 0 || r.winner == 1);
+    for (int i = 0; i < 3; i++)
+        assert_true(isnan(r.scores[6 + i]) && isnan(r.scores[3 * i + 2]));
+    assert_true(isfinite(r.scores[1]) && isfinite(r.scores[3]));
+    assert_true(utf8_check(r.text, r.len, NULL));
+    merge_release(&r);
+    merge(c, &blend, &r);
+    assert_true(r.ids.len > 0);
+    merge_release(&r);
+    council_close(c);
+}
+
+/* ---- the chair --------------------------------------------------------------------------------- */
+
+static void note_total(void *user, int done, int total)
+{
+    int *most = user;
+    (void)done;
+    *most = total;
+}
+
+static void the_chair_reads_what_fits(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    int cut = 0, whole = 0;
+    for (int context = 400; context <= 1600; context *= 2) {
+        o.context = context;
+        council *c = cast_council(k, &o, EVERYONE, 1);
+        cast_ask(c, PROMPT, NULL);
+        merge_options synth = options_of(MERGE_SYNTH);
+        /* Answers of known length, in sentences; what they remember is what the chair reads. */
+        error err = {0};
+        char text[301] = "";
+        for (int i = 0; i < 20; i++)
+            strcat(text, "It is no code. ");
+        for (int i = 0; i < CAST; i++)
+            assert_int_equal(council_remember(c, i, text, strlen(text), &err), 0);
+        int total = 0;
+        council_events events = {.user = &total, .prefill = note_total};
+        merge_result r;
+        synth.chair = "Join them.";
+        assert_int_equal(merge_run(c, &synth, &r, &events, &err), 0);
+        int reserve = 30 < context / 4 ? 30 : context / 4;
+        assert_true(total > 0 && total + reserve <= context);
+        assert_string_equal(r.by, "chair");
+        if (r.note)
+            assert_non_null(strstr(r.note, "4 of 4 answers were cut"));
+        cut += r.note != NULL;
+        whole += r.note == NULL;
+        merge_release(&r);
+        /* The same seed, the same synthesis. */
+        merge_result again;
+        merge(c, &synth, &r);
+        merge(c, &synth, &again);
+        assert_int_equal(r.len, again.len);
+        assert_memory_equal(r.text, again.text, r.len);
+        merge_release(&r);
+        merge_release(&again);
+        assert_int_equal(council_turns(c, 0), 2);
+        council_close(c);
+    }
+    assert_true(cut > 0 && whole > 0);
+}
+
+static void a_question_that_never_fits_is_told(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    o.context = 120;
+    council *c = cast_council(k, &o, 1, 1);
+    cast_ask(c, "the code of the user and the code of the user and the user", NULL);
+    merge_options synth = options_of(MERGE_SYNTH);
+    merge_result r;
+    error err = {0};
+    assert_int_equal(merge_run(c, &synth, &r, NULL, &err), -1); /* its own instruction is longer */
+    assert_int_equal(err.code, ERROR_CONTEXT);
+    council_close(c);
+}
+
+/* ---- debate ------------------------------------------------------------------------------------ */
+
+static void a_debate_is_remembered_as_one_answer(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    o.context = 1200;
+    o.max_tokens = 20;
+    for (int rounds = 1; rounds <= 2; rounds++) {
+        council *c = cast_council(k, &o, EVERYONE, 1);
+        char before[CAST][200];
+        cast_ask(c, PROMPT, NULL);
+        for (int i = 0; i < CAST; i++)
+            (void)snprintf(before[i], sizeof before[i], "%s", council_turn(c, i, 1)->text);
+        merge_options debate = options_of(MERGE_DEBATE);
+        debate.rounds = rounds;
+        merge_result r;
+        merge(c, &debate, &r);
+        int changed = 0;
+        for (int i = 0; i < CAST; i++) {
+            assert_int_equal(council_turns(c, i), 2);
+            assert_string_equal(council_turn(c, i, 0)->text, PROMPT);
+            assert_string_equal(council_turn(c, i, 1)->text, r.revised[i]);
+            changed += strcmp(before[i], r.revised[i]) != 0;
+        }
+        assert_true(changed >= 2);
+        assert_true(r.winner >= 0 && r.scores && strcmp(r.text, r.revised[r.winner]) == 0);
+        merge_release(&r);
+        council_close(c);
+    }
+}
+
+/* ---- blend ------------------------------------------------------------------------------------- */
+
+static void a_blend_of_one_is_that_one(void **state)
+{
+    const cast *k = *state;
+    for (int shared = 0; shared < 2; shared++) {
+        council_options o = cast_options();
+        o.prefill = shared ? PREFILL_SHARED : PREFILL_OWN;
+        council *c = cast_council(k, &o, EVERYONE, 0);
+        cast_ask(c, PROMPT, NULL);
+        for (int i = 0; i < CAST; i++) {
+            double weights[CAST] = {0};
+            merge_options blend = options_of(MERGE_BLEND);
+            merge_result r;
+            weights[i] = 2;
+            blend.weights = weights;
+            merge(c, &blend, &r);
+            const answer *a = council_answer(c, i);
+            assert_int_equal(r.ids.len, a->token_count);
+            assert_memory_equal(r.ids.v, a->tokens, r.ids.len * sizeof(int));
+            assert_int_equal(r.stop, a->stop);
+            for (size_t t = 0; t < r.ids.len; t++)
+                assert_true(r.divergence[t] == 0);
+            assert_int_equal(council_turns(c, i), 2);
+            merge_release(&r);
+        }
+        council_close(c);
+    }
+}
+
+static void divergence_says_where_passes_part(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    council *c = cast_council(k, &o, EVERYONE, 1), *twins = cast_council(k, &o, 1, 1);
+    pass_options twin = cast_pass(k, 0, 1);
+    error err = {0};
+    twin.name = "twin";
+    assert_int_equal(council_add(twins, &twin, &err), 1);
+    cast_ask(c, PROMPT, NULL);
+    cast_ask(twins, PROMPT, NULL);
+    merge_options blend = options_of(MERGE_BLEND);
+    merge_result r;
+    double most = 0;
+    merge(c, &blend, &r);
+    for (size_t t = 0; t < r.ids.len; t++) {
+        assert_true(r.divergence[t] >= 0 && r.divergence[t] <= log(CAST));
+        most = fmax(most, r.divergence[t]);
+    }
+    assert_true(most > 0.01);
+    merge_release(&r);
+    merge(twins, &blend, &r);
+    for (size_t t = 0; t < r.ids.len; t++)
+        assert_true(fabs(r.divergence[t]) < 1e-12);
+    merge_release(&r);
+    council_close(c);
+    council_close(twins);
+}
+
+static void a_contrast_chooses_among_the_plausible(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    council *c = cast_council(k, &o, 1, 0);
+    cast_ask(c, PROMPT, NULL);
+    merge_options blend = options_of(MERGE_BLEND);
+    merge_result plain, contrast;
+    merge(c, &blend, &plain);
+    blend.contrast = 1;
+    merge(c, &blend, &contrast);
+    assert_true(plain.ids.len != contrast.ids.len ||
+                memcmp(plain.ids.v, contrast.ids.v, plain.ids.len * sizeof(int)) != 0);
+    merge_release(&plain);
+    merge_release(&contrast);
+    double none[1] = {0};
+    error err = {0};
+    blend.weights = none;
+    assert_int_equal(merge_run(c, &blend, &plain, NULL, &err), -1);
+    assert_int_equal(err.code, ERROR_USAGE);
+    council_close(c);
+}
+
+/* ---- words and interrupts ---------------------------------------------------------------------- */
+
+static void methods_have_names(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"auto", "none", "vote", "synth", "debate", "blend"};
+    static const char *const bad[] = {"",          "votes",  "debate:", "debate:0",
+                                      "debate:10", "vote:2", "Vote",    "debate:x"};
+    merge_method m;
+    int rounds;
+    error err = {0};
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(merge_parse(good[i], &m, &rounds, &err), 0);
+        assert_string_equal(merge_name(m), good[i]);
+        assert_int_equal(rounds, 1);
+    }
+    assert_int_equal(merge_parse("debate:3", &m, &rounds, &err), 0);
+    assert_int_equal(rounds, 3);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(merge_parse(bad[i], &m, &rounds, &err), -1);
+        assert_int_equal(err.code, ERROR_USAGE);
+    }
+}
+
+static void an_interrupted_merge_leaves_the_answers(void **state)
+{
+    cast *k = *state;
+    council_options o = cast_options();
+    o.context = 2000;
+    council *c = cast_council(k, &o, EVERYONE, 1);
+    cast_ask(c, PROMPT, NULL);
+    const merge_method methods[] = {MERGE_VOTE, MERGE_SYNTH, MERGE_DEBATE};
+    for (int i = 0; i < 3; i++) {
+        merge_options m = options_of(methods[i]);
+        merge_result r;
+        error err = {0};
+        atomic_store(&k->cancel, true);
+        assert_int_equal(merge_run(c, &m, &r, NULL, &err), -1);
+        atomic_store(&k->cancel, false);
+        assert_int_equal(err.code, ERROR_CANCELLED);
+        for (int p = 0; p < CAST; p++)
+            assert_int_equal(council_turns(c, p), 2);
+    }
+    council_close(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_score_is_the_mean_log_likelihood),
+        cmocka_unit_test(what_does_not_fit_is_not_judged),
+        cmocka_unit_test(short_answers_are_found),
+        cmocka_unit_test(the_peers_choose_and_nobody_for_himself),
+        cmocka_unit_test(the_diagonal_does_not_count),
+        cmocka_unit_test(equal_short_answers_are_counted_first),
+        cmocka_unit_test(a_tie_is_said),
+        cmocka_unit_test(a_failed_pass_judges_nothing_and_the_vote_goes_on),
+        cmocka_unit_test(the_chair_reads_what_fits),
+        cmocka_unit_test(a_question_that_never_fits_is_told),
+        cmocka_unit_test(a_debate_is_remembered_as_one_answer),
+        cmocka_unit_test(a_blend_of_one_is_that_one),
+        cmocka_unit_test(divergence_says_where_passes_part),
+        cmocka_unit_test(a_contrast_chooses_among_the_plausible),
+        cmocka_unit_test(methods_have_names),
+        cmocka_unit_test(an_interrupted_merge_leaves_the_answers),
+    };
+    return cmocka_run_group_tests(tests, open_cast, close_cast);
+}
