@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/buf.h"
+
 enum { COLUMN_BYTES = 96 };
 
 /* A persona with what it needs on this model. */
@@ -14,6 +16,7 @@ typedef struct member {
     int mask_count;
     router_program *program; /* NULL = none of its own */
     bool keeps;              /* its own mask is a keep-mask for this model */
+    bool maskless;           /* it wants a mask, and there is none for this model */
     int asked_experts;
 } member;
 
@@ -81,16 +84,7 @@ static int add_own_mask(roster *r, member *m, error *err)
         m->keeps = result == 0 && mask_kind(m->masks[0]) == MASK_KEEP;
         return result;
     }
-    if (!has_given_mask(r, m)) {
-        char text[256];
-        (void)snprintf(text, sizeof text,
-                       "%s has no mask for this model%s; `consilium personas derive %s -m MODEL` "
-                       "makes one",
-                       m->persona->name,
-                       r->options->no_instruction ? "" : " and acts by its instruction alone",
-                       m->persona->name);
-        say(r, text);
-    }
+    m->maskless = !has_given_mask(r, m);
     return 0;
 }
 
@@ -252,6 +246,28 @@ static int check_names(const roster_options *o, error *err)
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
+/* One sentence for all personas without a mask: what that means, and what helps. */
+static int say_maskless(const roster *r, error *err)
+{
+    buf text = {0};
+    int n = 0, result = 0;
+    for (int i = 0; i < r->member_count && !result; i++)
+        if (r->members[i].maskless && !r->members[i].program)
+            result = buf_format(&text, err, "%s%s", n++ ? ", " : "", r->members[i].persona->name);
+    if (!result && n)
+        result = buf_format(&text, err,
+                            " %s no mask for this model%s; `consilium personas derive "
+                            "NAME -m MODEL` makes one",
+                            n == 1 ? "has" : "have",
+                            r->options->no_instruction ? ""
+                            : n == 1                   ? " and acts by its instruction alone"
+                                                       : " and act by their instructions alone");
+    if (!result && n)
+        say(r, text.v);
+    buf_release(&text);
+    return result;
+}
+
 static int fill(roster *r, error *err)
 {
     const roster_options *o = r->options;
@@ -268,6 +284,8 @@ static int fill(roster *r, error *err)
         if (open_member(r, o->personas[i], err))
             return -1;
     if (!n && open_member(r, NULL, err))
+        return -1;
+    if (say_maskless(r, err))
         return -1;
     for (int i = 0; i < r->member_count; i++)
         seat_member(r, &r->members[i]);

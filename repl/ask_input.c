@@ -142,13 +142,14 @@ static int read_only(ask *a)
     if (a->opt->merge)
         return 0;
     a->merge = MERGE_NONE;
+    if (control)
+        return 0;
     for (int i = 0; i < a->persona_count; i++)
         if (i != kept)
             routing_options_forget(&a->routing, a->personas[i]);
-    if (kept >= 0)
-        a->personas[0] = a->personas[kept];
-    a->persona_count = kept >= 0;
-    if (a->control == CONTROL_NONE && !control)
+    a->personas[0] = a->personas[kept];
+    a->persona_count = 1;
+    if (a->control == CONTROL_NONE)
         a->control = CONTROL_OFF;
     return 0;
 }

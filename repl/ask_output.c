@@ -170,9 +170,10 @@ static int merged_text(ask *a)
     int result = 0;
     bool only = a->opt->only != NULL;
     if (!only)
-        result =
-            buf_format(&b, a->err, "\n%smerged%s ", console_bold(a->con), console_plain(a->con)) ||
-            report_merge_line(&a->report, &b, a->err) || buf_text(&b, "\n", a->err);
+        result = buf_format(&b, a->err, "\n%smerged%s %s(", console_bold(a->con),
+                            console_plain(a->con), console_dim(a->con)) ||
+                 report_merge_line(&a->report, &b, a->err) ||
+                 buf_format(&b, a->err, ")%s\n", console_plain(a->con));
     if (!result)
         result = safe_text_copy(&b, SAFE_PROSE, m->text, m->len, a->err) ||
                  buf_text(&b, "\n", a->err) || console_text(a->con, &b, a->err);

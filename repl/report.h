@@ -62,7 +62,7 @@ int report_markdown(const report *r, buf *out, error *err);
 int report_experts(const report *r, const seat *s, buf *out, error *err);
 /* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */
 int report_figures(const report *r, int i, buf *out, error *err);
-/* One line on how the merge came about: "vote: critic 0.41, coder 0.33 (nearly a tie)". */
+/* One line on how the merge came about: "vote: critic 0.41, coder 0.33 (nearly a tie), 3.2 s". */
 int report_merge_line(const report *r, buf *out, error *err);
 
 #endif
