@@ -150,7 +150,13 @@ static int read_sampling(persona *p, const json *root, error *err)
     found = json_get_int(s, "top_k", 0, 1 << 30, &k, err);
     p->sampling.top_k = (int)k;
     p->given |= found == 1 ? GIVEN_TOP_K : 0;
-    return found < 0 ? -1 : sampling_check(&p->sampling, err);
+    if (found < 0)
+        return -1;
+    if (sampling_check(&p->sampling, err) == 0)
+        return 0;
+    if (err)
+        err->code = ERROR_LOAD; /* the file's words, not the caller's */
+    return error_prefix(err, "sampling: ");
 }
 
 static int read_mode(persona *p, const json *router, error *err)

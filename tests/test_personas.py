@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""`personas`: finding, showing, beginning, checking persona files, and deriving masks, on the tiny
+model of council_model.py. Every refusal names file and field.
+"""
+import json
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from council_model import EXPERTS, LAYERS, make_model
+from suite import MODELS, ROOT, case, finish, run
+
+SHIPPED = ["chair", "coder", "critic", "philosopher"]
+scratch = Path(tempfile.mkdtemp(prefix="personas-"))
+FOLDER = scratch / "config" / "consilium" / "personas"
+MASKS = scratch / "cache" / "consilium" / "masks"
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")} | {
+    "HOME": str(scratch), "XDG_CONFIG_HOME": str(scratch / "config"),
+    "XDG_CACHE_HOME": str(scratch / "cache")}
+MODEL = make_model(scratch / "moe")
+
+
+def personas(*words, status=0):
+    done = run("personas", *words, env=ENVIRONMENT, check_status=False)
+    assert done.returncode == status, f"exit {done.returncode}: {done.stderr[-300:]}"
+    return done.stdout, done.stderr
+
+
+def refuse(status, says, *words):
+    out, err = personas(*words, status=status)
+    assert not out and all(w in err for w in says), (words, err)
+
+
+def write(file, **fields):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{file}.json"
+    path.write_text(json.dumps({"persona": 1, "name": file} | fields))
+    return path
+
+
+def listed(*words):
+    return {p["name"]: p for p in json.loads(personas("list", "--format=json", *words)[0])}
+
+
+def fingerprint():
+    info = run("model", "info", "-m", MODEL, "--format=json", env=ENVIRONMENT)
+    return json.loads(info.stdout)["fingerprint"]
+
+
+# ---- list, show, new --------------------------------------------------------------------------
+
+
+def looking():
+    with case("list: the shipped ones, sorted; `personas` alone is the same"):
+        assert list(listed()) == SHIPPED
+        assert personas()[0] == personas("list")[0]
+        assert all(p["path"] == str(ROOT / "personas" / f"{n}.json") and not p["problem"]
+                   and p["acts_by"] is None for n, p in listed().items())
+    with case("list with a model says what each acts by"):
+        assert {p["acts_by"] for p in listed("-m", MODEL).values()} == {"prompt"}
+        assert "prompt" in personas("list", "-m", MODEL)[0]
+    with case("new writes a file that passes check, private, once"):
+        out, err = personas("new", "lawyer")
+        path = FOLDER / "lawyer.json"
+        assert out == f"{path}\n" and "personas check lawyer" in err
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(FOLDER.stat().st_mode) == 0o700
+        assert json.loads(path.read_text())["name"] == "lawyer"
+        assert "in order" in personas("check", "lawyer", "-m", MODEL)[0]
+        before = path.read_bytes()
+        refuse(1, ["left alone"], "new", "lawyer")
+        assert path.read_bytes() == before
+        run("ask", "hi", "-p", "lawyer", "-m", MODEL, "--max-tokens=2", env=ENVIRONMENT)
+    with case("new follows no link and takes no bad name"):
+        (FOLDER / "trap.json").symlink_to(scratch / "elsewhere")
+        refuse(1, ["left alone"], "new", "trap")
+        assert not (scratch / "elsewhere").exists()
+        (FOLDER / "trap.json").unlink()
+        for name in ("", "../x", "a/b", "control", "merge", "none", "x" * 65, "a b", "é"):
+            refuse(2, ["name"], "new", name)
+    with case("the user's own comes before the shipped one of that name"):
+        write("coder", about="mine")
+        assert listed()["coder"]["about"] == "mine"
+        (FOLDER / "coder.json").unlink()
+    with case("show: everything, as text and as json"):
+        shown = json.loads(personas("show", "coder", "--format=json")[0])
+        file = json.loads((ROOT / "personas" / "coder.json").read_text())
+        assert {k: shown[k] for k in file} == file and shown["masks"] == []
+        text = personas("show", "coder")[0]
+        assert file["instruction"]["ru"] in text and "temperature 0.2" in text
+        write("ruled", router={"strength": 0.5, "rules": [
+            {"when": {"token": [5]}, "do": {"ban": "0-1"}, "for": "token"}]})
+        text = personas("show", "ruled")[0]
+        assert "strength 0.5" in text and '{"when":{"token":[5]}' in text
+        refuse(3, ["nobody", "coder"], "show", "nobody")
+    with case("a broken file is listed with its fault and hides no other"):
+        write("broken", sampling={"temperature": "hot"})
+        all_of_them = listed("-m", MODEL)
+        assert "temperature" in all_of_them["broken"]["problem"]
+        assert all_of_them["coder"]["problem"] is None
+        assert "broken" in personas("list")[0]
+        (FOLDER / "broken.json").unlink()
+    with case("control bytes in a persona do not reach the terminal"):
+        write("evil", about="a\x1b]52;c;aGk=\x07b", instruction="\x9b31m\u202e")
+        for words in (["list"], ["show", "evil"], ["list", "--format=json"],
+                      ["show", "evil", "--format=json"]):
+            out = personas(*words)[0]
+            assert not [c for c in out if (c < " " and c != "\n") or "\x7f" <= c <= "\x9f"
+                        or c == "\u202e"], out
+        (FOLDER / "evil.json").unlink()
+
+
+# ---- check ------------------------------------------------------------------------------------
+
+
+def checking():
+    with case("check without a model looks at the files and says so"):
+        out, err = personas("check", "critic")
+        assert "168 lessons" in out and "no model at hand" in err
+    with case("check names file and field"):
+        rules = {"when": {"pattern": "(("}, "do": {"ban": "0"}}
+        bad = [({"sampling": {"temperature": -1}}, ["temperature"]),
+               ({"sampling": {"temprature": 1}}, ["temprature"]), ({"colour": "red"}, ["colour"]),
+               ({"color": "mauve"}, ["color", "mauve"]), ({"persona": 2}, ["persona"]),
+               ({"router": {"mode": "soft"}}, ["mode", "soft"]),
+               ({"router": {"tail_gain": 2}}, ["tail_gain"]),
+               ({"router": {"adaptive": {"min": 2}}}, ["adaptive", "ratio"]),
+               ({"router": {"rules": [rules]}}, ["pattern"]),
+               ({"router": {"rules": [{"when": {"token": [1]}, "do": {"fly": 1}}]}}, ["fly"]),
+               ({"lessons": "../x.jsonl"}, ["lessons", "../x"]), ({"name": "other"}, ["other"]),
+               ({"lessons": "none.jsonl"}, ["none.jsonl"])]
+        for fields, says in bad:
+            path = write("bad", **fields)
+            refuse(3, says + ([str(path)] if says != ["none.jsonl"] else []), "check", "bad")
+        for text in ("{", "[]", '{"persona":1,"name":"bad"} x', '{"persona":1,"persona":1}'):
+            (FOLDER / "bad.json").write_text(text)
+            refuse(3, [str(FOLDER / "bad.json")], "check", "bad")
+        (FOLDER / "bad.json").unlink()
+    with case("check names the line of a bad lesson"):
+        write("pupil", lessons="pupil.jsonl")
+        good = {"id": "a", "form": "why", "question": "Why?", "answer": "So."}
+        turn = {"role": "user", "text": "x"}
+        bad = [({"id": "b"}, ["line 2", "form"]), (good, ["id", "twice"]),
+               (good | {"id": "b", "answer": ""}, ["line 2", "answer", "empty"]),
+               (good | {"id": "b", "answer": 5}, ["line 2", "answer"]),
+               (good | {"id": "b", "anwser": "x"}, ["line 2", "anwser"]),
+               (good | {"id": "b", "before": [turn]}, ["line 2", "before", "assistant"]),
+               (good | {"id": "b", "before": [turn, turn]}, ["line 2", "before", "assistant"]),
+               (good | {"id": "b", "before": [{"role": "user"}]}, ["line 2", "before", "text"]),
+               ("not json", ["line 2", "offset"]), ([], ["line 2", "object"])]
+        path = FOLDER / "pupil.jsonl"
+        for line, says in bad:
+            second = line if isinstance(line, str) else json.dumps(line)
+            path.write_text(json.dumps(good) + "\n" + second + "\n")
+            refuse(3, says + [str(path)], "check", "pupil")
+        path.write_text("\n")
+        refuse(3, ["no lesson"], "check", "pupil")
+        path.write_bytes(json.dumps(good).encode() + b"\n\xff\n")
+        refuse(3, ["line 2"], "check", "pupil")
+        path.write_text(json.dumps(good) + "\n\n" + json.dumps(good | {"id": "b"}))
+        assert "2 lessons" in personas("check", "pupil")[0]
+        (FOLDER / "pupil.json").unlink()
+    with case("check holds masks and rules against the model"):
+        own = fingerprint()
+        path = write("masked", router={"rules": [
+            {"when": {"token": [5]}, "do": {"force": "2"}, "layers": "1"}]})
+        mask = FOLDER / f"masked.{own[:16]}.mask.json"
+        mask.write_text(json.dumps({"mask": 1, "model": own, "mode": "keep",
+                                    "layers": {"0-1": "0-3", "3": "0,2,4,6"}}))
+        checked = json.loads(personas("check", "masked", "-m", MODEL, "--format=json")[0])
+        assert checked["acts_by"] == "mask" and checked["mask"] == str(mask)
+        assert checked["allowed"] == [
+            {"layers": "0-1", "allowed": 4, "experts": "0-3"},
+            {"layers": "2", "allowed": EXPERTS, "experts": f"all {EXPERTS}"},
+            {"layers": "3", "allowed": 4, "experts": "0,2,4,6"},
+            {"layers": "4-5", "allowed": EXPERTS, "experts": f"all {EXPERTS}"}]
+        text = personas("check", "masked", "-m", MODEL)[0]
+        assert "layers 0-1" in text and "4 experts: 0-3" in text and str(mask) in text
+        shown = json.loads(personas("show", "masked", "--format=json")[0])
+        assert shown["masks"] == [{"model": own[:16], "mode": "keep", "path": str(mask)}]
+        for layers, says in ({"0-9": "0-3"}, ["layer"]), ({"0": "0-99"}, ["expert"]), \
+                ({"0": "0-1"}, ["layer 0"]):
+            mask.write_text(json.dumps({"mask": 1, "model": own, "mode": "keep",
+                                        "layers": layers}))
+            refuse(3, says + ["masked"], "check", "masked", "-m", MODEL)
+        mask.write_text(json.dumps({"mask": 1, "model": "0" * 64, "mode": "keep", "layers": {}}))
+        refuse(3, [str(mask), "0000"], "check", "masked", "-m", MODEL)
+        mask.unlink()
+        write("masked", router={"rules": [
+            {"when": {"token": [5]}, "do": {"force": "2"}, "layers": "77"}]})
+        refuse(3, ["masked", "77"], "check", "masked", "-m", MODEL)
+        path.unlink()
+
+
+# ---- derive -----------------------------------------------------------------------------------
+
+
+def deriving():
+    own = fingerprint()
+    mask = MASKS / f"coder.{own[:16]}.mask.json"
+    with case("derive writes a bias mask for this model and says where"):
+        out, err = personas("derive", "coder", "-m", MODEL)
+        assert out == f"{mask}\n" and "coder" in err and "2 others" in err
+        made = json.loads(mask.read_text())
+        assert (made["mask"], made["model"], made["mode"]) == (1, own, "bias")
+        assert stat.S_IMODE(mask.stat().st_mode) == 0o600
+        assert sorted(p.name for p in MASKS.iterdir()) == [mask.name]
+    with case("the first tenth of the layers and the last two are left alone, biases are small"):
+        assert made["layers"] and set(made["layers"]) <= {str(i) for i in range(1, LAYERS - 2)}
+        biases = [b for layer in made["layers"].values() for b in layer.values()]
+        assert all(0 < abs(b) <= 2 for b in biases)
+    with case("derived again, it is the same"):
+        before = mask.read_bytes()
+        personas("derive", "coder", "-m", MODEL)
+        assert mask.read_bytes() == before
+    with case("then it acts by prompt and mask, and ask obeys it"):
+        assert listed("-m", MODEL)["coder"]["acts_by"] == "prompt+mask"
+        def answer(*words):
+            done = run("ask", "hello", "-m", MODEL, "-p", "coder", "--format=json", "--seed=4",
+                       "--max-tokens=16", "--temperature=0", *words, env=ENVIRONMENT)
+            return json.loads(done.stdout)["answers"][0]
+        with_mask = answer()
+        mask.rename(mask.with_suffix(".away"))
+        without = answer()
+        mask.with_suffix(".away").rename(mask)
+        assert with_mask["acts_by"] == "prompt+mask" and without["acts_by"] == "prompt"
+        assert with_mask["tokens"] != without["tokens"]
+    with case("the other persona's mask leans the other way"):
+        personas("derive", "critic", "-m", MODEL, "--personas=coder")
+        personas("derive", "coder", "-m", MODEL, "--personas=critic")
+        mine = json.loads(mask.read_text())["layers"]
+        other = json.loads((MASKS / f"critic.{own[:16]}.mask.json").read_text())["layers"]
+        pairs = [(b, other[i][e]) for i in mine for e, b in mine[i].items()
+                 if e in other.get(i, {})]
+        assert len(pairs) > 3 and all(a * b < 0 for a, b in pairs), pairs
+    with case("--text takes texts instead of lessons; the user's persona has its mask beside it"):
+        (FOLDER / "lawyer.json").exists() or personas("new", "lawyer")
+        refuse(3, ["lawyer.json", "lessons"], "derive", "lawyer", "-m", MODEL)
+        (scratch / "a.txt").write_text("WHEREAS THE PARTIES AGREE; " * 40)
+        (scratch / "b.txt").write_text("NOW, THEREFORE, IT IS HELD: " * 40)
+        out, err = personas("derive", "lawyer", "-m", MODEL, "--text", scratch / "a.txt",
+                            scratch / "b.txt")
+        assert out == f"{FOLDER / f'lawyer.{own[:16]}.mask.json'}\n" and "2200 tokens" in err
+        (scratch / "c.txt").write_text("short")
+        out, err = personas("derive", "lawyer", "-m", MODEL, "--text", scratch / "c.txt")
+        assert "few examples" in err
+        (scratch / "bad.txt").write_bytes(b"ok \xff")
+        refuse(2, ["bad.txt", "UTF-8"], "derive", "lawyer", "-m", MODEL, "--text",
+               scratch / "bad.txt")
+    with case("derive refuses what cannot be: a dense model, itself, nobody, two names"):
+        refuse(3, ["dense"], "derive", "coder", "-m", MODELS / "qwen3.gguf")
+        refuse(2, ["itself"], "derive", "coder", "-m", MODEL, "-p", "coder")
+        refuse(3, ["nobody"], "derive", "nobody", "-m", MODEL)
+        refuse(3, ["nobody"], "derive", "coder", "-m", MODEL, "-p", "nobody")
+        refuse(2, ["--text"], "derive", "coder", "critic", "-m", MODEL)
+        refuse(3, ["chair.json", "mode"], "derive", "chair", "-m", MODEL)
+        mute = make_model(scratch / "mute", chat=False)
+        refuse(3, ["chat format"], "derive", "coder", "-m", mute)
+    with case("ask never derives unasked: it names the command"):
+        for path in MASKS.iterdir():
+            path.unlink()
+        done = run("ask", "hello", "-m", MODEL, "--max-tokens=2", env=ENVIRONMENT)
+        assert "personas derive" in done.stderr and not list(MASKS.iterdir())
+    with case("a mask that cannot be written leaves nothing behind"):
+        if os.geteuid() == 0:
+            (MASKS / f"coder.{own[:16]}.mask.json").mkdir()  # root may write anywhere
+        else:
+            MASKS.chmod(0o500)
+        refuse(1, ["cannot write"], "derive", "coder", "-m", MODEL)
+        assert all(p.is_dir() for p in MASKS.iterdir())
+
+
+def main():
+    looking()
+    checking()
+    deriving()
+    finish()
+
+
+if __name__ == "__main__":
+    main()
