@@ -39,7 +39,7 @@ static const gguf_architecture architectures[] = {
 typedef struct gguf_fields {
     config_fields f;
     int64_t value_length, window, rope_dim, original_context, gating, file_vocabulary;
-    double weights_scale, linear_scale, attn_factor, log_multiplier;
+    double weights_scale, linear_scale, attn_factor, log_multiplier, ext_factor, yarn_attn_factor;
     bool causal, finetuned;
 } gguf_fields;
 
@@ -106,6 +106,8 @@ static const config_row rows[] = {
     REAL("rope.scaling.yarn_log_multiplier", log_multiplier, 0, 1e6),
     REAL("rope.scaling.yarn_beta_fast", f.rope.beta_fast, 1e-6, 1e6),
     REAL("rope.scaling.yarn_beta_slow", f.rope.beta_slow, 1e-6, 1e6),
+    REAL("rope.scaling.yarn_ext_factor", ext_factor, -1e6, 1e6),
+    REAL("rope.scaling.yarn_attn_factor", yarn_attn_factor, -1e6, 1e6),
     FLAG("rope.scaling.finetuned", finetuned),
     OTHER("rope.scaling.type"),
     OTHER("tensor_data_layout"),
@@ -249,24 +251,23 @@ static int take_factors(const gguf *g, const tensor_list *t, config_fields *f, e
 
 /* ---- what the keys say together ------------------------------------------------------------- */
 
-static int find_architecture(const gguf *g, const gguf_architecture **out, error *err)
+/* The entry of general.architecture; NULL with an error when it is none of the known. */
+static const gguf_architecture *find_architecture(const gguf *g, error *err)
 {
-    const char *name;
-    size_t len;
+    const char *name = "";
+    size_t len = 0;
     int found = gguf_get_string(g, "general.architecture", &name, &len, err);
-    if (found < 0)
-        return -1;
+    for (size_t i = 0; found > 0 && i < sizeof architectures / sizeof *architectures; i++)
+        if (strlen(architectures[i].name) == len && memcmp(architectures[i].name, name, len) == 0)
+            return &architectures[i];
     if (found == 0)
-        return error_set(err, ERROR_LOAD, "%s: general.architecture is missing", gguf_path(g));
-    for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++)
-        if (strlen(architectures[i].name) == len && memcmp(architectures[i].name, name, len) == 0) {
-            *out = &architectures[i];
-            return 0;
-        }
-    return error_set(err, ERROR_LOAD,
-                     "%s: general.architecture is \"%s\"; known are llama, qwen2, qwen3, qwen2moe, "
-                     "qwen3moe, olmoe and granitemoe",
-                     gguf_path(g), printable_of(name, len).text);
+        error_set(err, ERROR_LOAD, "%s: general.architecture is missing", gguf_path(g));
+    else if (found > 0)
+        error_set(err, ERROR_LOAD,
+                  "%s: general.architecture is \"%s\"; known are llama, qwen2, qwen3, qwen2moe, "
+                  "qwen3moe, olmoe and granitemoe",
+                  gguf_path(g), printable_of(name, len).text);
+    return NULL;
 }
 
 static int missing(const gguf *g, const char *prefix, const char *key, error *err)
@@ -307,6 +308,9 @@ static int check_switches(const gguf *g, const gguf_fields *h, error *err)
         what = "attention.causal is false";
     else if (!h->finetuned && h->f.arch == ARCH_GRANITE_MOE)
         what = "rope.scaling.finetuned is false (no RoPE)";
+    else if ((h->ext_factor >= 0 && h->ext_factor != 1) ||
+             (h->yarn_attn_factor >= 0 && h->yarn_attn_factor != 1)) /* negative = not given */
+        what = "rope.scaling.yarn_ext_factor or yarn_attn_factor is not 1";
     else if (h->weights_scale != 0 && h->weights_scale != 1)
         what = "expert_weights_scale is not 1";
     else if (h->gating > 1)
@@ -383,11 +387,15 @@ static int take_eos(const gguf *g, config_fields *f, error *err)
 int config_from_gguf(const gguf *g, const tensor_list *tensors, checkpoint_warn *warn, void *user,
                      model_config *out, error *err)
 {
-    const gguf_architecture *a = NULL;
-    gguf_fields h = {
-        .f = config_fields_none(), .causal = true, .finetuned = true, .attn_factor = 1};
+    const gguf_architecture *a = find_architecture(g, err);
+    gguf_fields h = {.f = config_fields_none(),
+                     .causal = true,
+                     .finetuned = true,
+                     .attn_factor = 1,
+                     .ext_factor = -1,
+                     .yarn_attn_factor = -1};
     h.f.rope.factor = 0;
-    if (find_architecture(g, &a, err))
+    if (!a)
         return -1;
     h.f.arch = a->arch;
     h.f.renormalise = a->renormalise;

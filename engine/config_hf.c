@@ -468,7 +468,7 @@ int config_from_json(const char *where, const json *config, const char *generati
                      const json *generation, checkpoint_warn *warn, void *user, model_config *out,
                      error *err)
 {
-    hf_config h;
+    hf_config h = {0};
     if (read_config(where, config, &h, warn, user, err))
         return error_prefix(err, "%s: ", where);
     if (generation && json_type(generation) == JSON_OBJECT && take_generation(generation, &h, err))

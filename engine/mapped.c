@@ -119,7 +119,7 @@ int mapped_read(const char *path, size_t max_bytes, char **text, size_t *len, er
     else
         result = read_all(fd, path, bytes, size, err);
     close(fd);
-    if (result) {
+    if (result || !bytes) {
         free(bytes);
         return -1;
     }

@@ -60,8 +60,10 @@ static int add_shard(safetensors *s, const char *name, error *err)
     if (s->len == s->cap) {
         size_t cap = s->cap * 2 + 4;
         shard *v = realloc(s->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(err, "the shards of a model");
+        if (!v) {
+            error_memory(err, "the shards of a model");
+            return -1;
+        }
         s->v = v;
         s->cap = cap;
     }
