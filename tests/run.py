@@ -7,7 +7,8 @@ usage: run.py [--results DIR] [--label TEXT] [--must-fail] SUITE...
 A suite is a program, or a .py file for the interpreter in $PYTHON. Each leaves DIR/NAME.txt: its
 lines "ok NAME", "not ok NAME # why", "ok NAME # SKIP why". Output is shown only when something
 failed; skips are always shown. A suite that dies, runs past its time or prints no result counts as
-a failure. --must-fail turns one suite around: the negative control of a test.
+a failure. Lines "# ..." of a Python suite are figures and are shown. --must-fail turns one suite
+around: the negative control of a test.
 --total adds up everything in DIR and ends with "N passed, N failed, N skipped".
 """
 import argparse
@@ -70,7 +71,7 @@ def count(results):
     return {s: sum(r[0] == s for r in results) for s in ("ok", "not ok", "skip")}
 
 
-def show(label, results, output, seconds):
+def show(label, results, output, seconds, notes):
     n = count(results)
     note = f", {n['skip']} skipped" if n["skip"] else ""
     print(f"{label:34} {n['ok']:4} passed, {n['not ok']} failed{note}  ({seconds:.1f} s)",
@@ -78,6 +79,9 @@ def show(label, results, output, seconds):
     for status, name, why in results:
         if status == "skip":
             print(f"    SKIPPED {name} {why}")
+    for line in output.splitlines() if notes else ():
+        if line.startswith("# "):
+            print(f"    {line}")
     if n["not ok"]:
         print("".join(f"    | {line}\n" for line in output.splitlines()[-120:]), end="", flush=True)
 
@@ -111,7 +115,7 @@ def main():
         results, output, seconds = run_suite([*python, suite])
         if args.must_fail:
             results = turned(results)
-        show(name, results, output, seconds)
+        show(name, results, output, seconds, notes=bool(python))
         words = {"skip": "ok {} # SKIP {}", "ok": "ok {}", "not ok": "not ok {} # {}"}
         (args.results / f"{name}.txt").write_text(
             "".join(words[s].format(n, w) + "\n" for s, n, w in results))
