@@ -30,6 +30,7 @@ struct checkpoint {
 
 /* ---- chat template -------------------------------------------------------------------------- */
 
+/* A template is handed out as a C string, so it may not hold what would end one early. */
 static int keep_template(checkpoint *c, const char *where, const char *text, size_t len, error *err)
 {
     if (memchr(text, '\0', len))
@@ -66,6 +67,7 @@ static int template_of_config(checkpoint *c, const char *where, const json *root
     return text ? keep_template(c, where, text, strlen(text), err) : 0;
 }
 
+/* chat_template.jinja wins over tokenizer_config.json, as in transformers. */
 static int read_template(checkpoint *c, buf *where, error *err)
 {
     if (buf_format(where, err, "%s/chat_template.jinja", c->path))
@@ -109,6 +111,7 @@ static void check_tied(checkpoint *c, checkpoint_warn *warn, void *user)
                    "embedding; it is used");
 }
 
+/* The configuration first: it is small, and a model that cannot run should not map gigabytes. */
 static int open_directory(checkpoint *c, checkpoint_warn *warn, void *user, error *err)
 {
     buf where = {0};
@@ -124,6 +127,7 @@ static int open_directory(checkpoint *c, checkpoint_warn *warn, void *user, erro
     return result;
 }
 
+/* Here the tensors come first: some dimensions are only known from their shapes. */
 static int open_gguf(checkpoint *c, checkpoint_warn *warn, void *user, error *err)
 {
     const char *text;
@@ -168,7 +172,7 @@ void checkpoint_close(checkpoint *c)
 {
     if (!c)
         return;
-    tensor_list_release(&c->tensors);
+    tensor_list_release(&c->tensors); /* its entries point into the mappings closed next */
     gguf_close(c->gguf);
     safetensors_close(c->shards);
     free(c->chat_template);

@@ -6,6 +6,7 @@
 
 #include "checked.h"
 
+/* Far beyond any model; they keep products of two ints inside 64 bits. */
 enum { MAX_CONTEXT = 1 << 30, MAX_ATTENTION_WIDTH = 1 << 24 };
 
 const char *architecture_name(architecture a)
@@ -72,6 +73,7 @@ static int build_attention(const char *where, const config_fields *f, model_conf
     return 0;
 }
 
+/* The rotated part of a head, and the context that scaling stretches RoPE to. */
 static int build_rope(const char *where, const config_fields *f, model_config *c, error *err)
 {
     c->rope = f->rope;
@@ -104,7 +106,7 @@ static int build_experts(const char *where, const config_fields *f, model_config
     if (routed < c->layers)
         c->ffn_width = (int)f->ffn;
     if (routed == 0)
-        return 0;
+        return 0; /* experts stay 0, whatever the file says about them */
     if (f->experts_per_token > f->experts)
         return refuse(where, "the number of experts per token", f->experts_per_token,
                       "more than there are experts", err);
@@ -132,6 +134,7 @@ static int check_cache(const char *where, const model_config *c, error *err)
                      where, c->layers, c->context, c->kv_heads, c->head_dim);
 }
 
+/* Ids that end an answer must exist: the sampler compares, the chat format pushes them. */
 static int build_tokens(const char *where, const config_fields *f, model_config *c, error *err)
 {
     if (f->bos >= f->vocabulary)

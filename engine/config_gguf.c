@@ -2,7 +2,7 @@
  *
  * Keys are "ARCHITECTURE.name". What they mean, and what the architecture implies without saying it
  * (which models renormalise their gates, how RoPE pairs elements), is what llama.cpp does with the
- * same file; where tensors say more than keys (tied output, biases, which layers route), the tensors
+ * same file; where tensors say more than keys (tied output, biases, which layers route), they
  * are asked. Two conventions differ from config.json:
  *
  *   - llama, mixtral and granitemoe files have the rows of Q and K permuted so that RoPE rotates

@@ -248,6 +248,7 @@ static const config_row *find_row(const config_row *table, size_t n, const char 
     return NULL;
 }
 
+/* One pass over the members, each looked up in the table: so no key is missed. */
 static int take_rows(const json *config, hf_config *h, checkpoint_warn *warn, void *user,
                      const char *where, error *err)
 {
@@ -290,6 +291,7 @@ static int take_architecture(const json *config, architecture *out, error *err)
                      printable_text(type).text);
 }
 
+/* A record with the class attributes in it, for keys to write over. */
 static hf_config class_of(architecture a)
 {
     const struct class_defaults *d = &defaults[a];
@@ -431,6 +433,7 @@ static int take_tokens(const json *config, config_fields *f, error *err)
     return take_eos(config, f, err);
 }
 
+/* generation_config.json: its ids take the place of config.json's. */
 static int take_generation(const json *generation, hf_config *h, error *err)
 {
     for (const json *v = json_first(generation); v; v = json_next(v)) {
@@ -446,6 +449,7 @@ static int take_generation(const json *generation, hf_config *h, error *err)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
+/* Order matters: rows first, then what needs several of them. */
 static int read_config(const char *where, const json *config, hf_config *h, checkpoint_warn *warn,
                        void *user, error *err)
 {

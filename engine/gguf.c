@@ -36,6 +36,7 @@ static int split_field(const metadata *m, const char *where, const char *key, in
     return 0;
 }
 
+/* What a file says about its place among others. Absent keys mean a model of one file. */
 static int read_split(const metadata *m, const char *where, split *s, error *err)
 {
     *s = (split){.part = 0, .parts = 1, .tensors = -1};
@@ -92,11 +93,12 @@ static int open_part(gguf *g, size_t stem, const split *whole, int64_t i, tensor
         result = error_set(err, ERROR_LOAD, "%s: split.no is %lld of %lld, expected %lld of %lld",
                            path, (long long)here.part, (long long)here.parts, (long long)i,
                            (long long)whole->parts);
-    metadata_release(&meta);
+    metadata_release(&meta); /* only the first file's metadata is the model's */
     free(path);
     return result;
 }
 
+/* The other parts, by name: part i of n is STEM-000i-of-0000n.gguf beside the first. */
 static int open_rest(gguf *g, tensor_list *tensors, const split *s, error *err)
 {
     size_t stem = 0;
@@ -117,6 +119,7 @@ static int open_rest(gguf *g, tensor_list *tensors, const split *s, error *err)
     return 0;
 }
 
+/* The first file, and what it says must follow. On failure gguf_close() undoes what was done. */
 static int open_all(gguf *g, tensor_list *tensors, error *err)
 {
     split s;

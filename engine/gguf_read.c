@@ -74,6 +74,7 @@ static int take_u64(reader *r, const char *field, uint64_t *out, error *err)
     return 0;
 }
 
+/* "FILE: offset AT: FIELD is VALUE, RULE" */
 static int refuse(const reader *r, size_t at, const char *field, uint64_t value, const char *rule,
                   error *err)
 {
@@ -154,6 +155,7 @@ static int take_strings(reader *r, gguf_value *v, error *err)
     return 0;
 }
 
+/* A third value would be true here and false there. */
 static int check_bools(const reader *r, const gguf_value *v, error *err)
 {
     for (size_t i = 0; i < v->count; i++)
@@ -177,6 +179,7 @@ static int take_elements(reader *r, gguf_value *v, error *err)
     return v->element == GGUF_BOOL ? check_bools(r, v, err) : 0;
 }
 
+/* u32 type, then the value; for an array u32 element type, u64 count and the elements. */
 static int take_value(reader *r, gguf_value *v, error *err)
 {
     uint32_t type;
@@ -207,6 +210,8 @@ static bool same_key(const void *owner, uint32_t number, const void *bytes, size
     return strlen(key) == len && memcmp(key, bytes, len) == 0;
 }
 
+/* count times a key and its value. An entry is counted only when its key is in the index, so that a
+ * release after any failure frees exactly what there is. */
 static int take_metadata(reader *r, uint64_t count, metadata *m, error *err)
 {
     m->v = calloc((size_t)count + 1, sizeof *m->v);
@@ -356,6 +361,7 @@ static int place_tensors(const reader *r, tensor_list *tensors, size_t first, ui
 
 /* ---- the file ------------------------------------------------------------------------------- */
 
+/* Magic, version and both counts. */
 static int take_header(reader *r, uint64_t *tensor_count, uint64_t *kv_count, error *err)
 {
     uint32_t version;
@@ -383,6 +389,7 @@ static int take_header(reader *r, uint64_t *tensor_count, uint64_t *kv_count, er
     return 0;
 }
 
+/* general.alignment: what offsets are multiples of. Zero would divide, odd ones would not align. */
 static int find_alignment(const char *where, const reader *r, const metadata *m,
                           uint64_t *alignment, error *err)
 {

@@ -79,6 +79,7 @@ static bool same_key(const void *owner, uint32_t number, const void *bytes, size
     return equal;
 }
 
+/* Puts a key into the index under its object, unescaped: "a" and "\\u0061" are one key. */
 static int add_key(scan *s, const json_token *t, error *err)
 {
     buf_clear(&s->scratch);
@@ -170,6 +171,7 @@ static int take_separator(scan *s, json_token *t, bool opened, error *err)
     return 0;
 }
 
+/* key? value separator, until the outermost container (or the only value) has ended. */
 static int scan_text(scan *s, error *err)
 {
     json_token t;

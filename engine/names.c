@@ -1,4 +1,9 @@
-/* names.c - see names.h. */
+/* names.c - see names.h.
+ *
+ * Linear probing over a power of two of slots, at most three quarters full. A slot keeps 32 bits of
+ * the hash: enough to move it when the table grows without asking the owner, and to make a call of
+ * `same` rare for names that differ.
+ */
 #include "names.h"
 
 #include <stdlib.h>
@@ -16,6 +21,7 @@ static uint64_t rotate(uint64_t x, int by)
     return x << by | x >> (64 - by);
 }
 
+/* The names v0..v3, the rotations and their order are the paper's. */
 static void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
@@ -70,6 +76,7 @@ static void choose_key(names *n)
     n->key[1] = (uint64_t)(uintptr_t)n ^ (uint64_t)now.tv_sec;
 }
 
+/* The first free slot from the hash on; there is one, the table is never full. */
 static void place(names_slot *slots, size_t cap, names_slot slot)
 {
     size_t at = slot.hash & (cap - 1);
@@ -78,6 +85,7 @@ static void place(names_slot *slots, size_t cap, names_slot slot)
     slots[at] = slot;
 }
 
+/* Moves everything to `cap` slots. The key is chosen once: stored hashes stay good. */
 static int grow(names *n, size_t cap, error *err)
 {
     names_slot *slots = calloc(cap, sizeof *slots);

@@ -43,6 +43,7 @@ static bool same_name(const void *owner, uint32_t number, const void *bytes, siz
     return strlen(name) == len && memcmp(name, bytes, len) == 0;
 }
 
+/* A path in an index would let a model read any file of its user. */
 static int check_name(const char *where, const char *name, error *err)
 {
     size_t len = strlen(name);
@@ -53,6 +54,7 @@ static int check_name(const char *where, const char *name, error *err)
                      where, printable_text(name).text);
 }
 
+/* Remembers a file name once. */
 static int add_shard(safetensors *s, const char *name, error *err)
 {
     size_t len = strlen(name);
@@ -79,6 +81,7 @@ static int add_shard(safetensors *s, const char *name, error *err)
     return names_add(&s->index, 0, name, len, (uint32_t)s->len++, same_name, s, &number, err);
 }
 
+/* Maps one file below the directory's descriptor and adds its tensors. */
 static int read_shard(safetensors *s, shard *part, tensor_list *tensors, error *err)
 {
     buf path = {0};

@@ -96,6 +96,7 @@ static int take_list(reader *r, uint64_t *out, unsigned max, unsigned *count, er
     }
 }
 
+/* "dtype": one of the known words, written exactly so. */
 static int take_kind(reader *r, entry *e, error *err)
 {
     json_token t;
@@ -226,6 +227,7 @@ static int skip_metadata(reader *r, error *err)
     return 0;
 }
 
+/* All entries. The scan has matched the brackets, so the loop ends with the text. */
 static int take_header(reader *r, uint64_t data_size, error *err)
 {
     json_token t, colon;
@@ -298,6 +300,7 @@ static int check_cover(const reader *r, uint64_t data_size, size_t *longest, err
         r->x.where, PREFIX + r->x.len, (unsigned long long)expected, (unsigned long long)data_size);
 }
 
+/* Sorts, checks and hands over. */
 static int add_entries(reader *r, const uint8_t *data, uint64_t data_size, tensor_list *tensors,
                        error *err)
 {
