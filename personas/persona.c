@@ -69,6 +69,14 @@ static int add_text(persona_text **list, int *count, const char *language, const
     return 0;
 }
 
+/* "en", "deu", "zh-Hant": a language's code. */
+static bool is_language(const char *key)
+{
+    size_t letters = strspn(key, "abcdefghijklmnopqrstuvwxyz");
+    return (letters == 2 || letters == 3) && (key[letters] == '\0' || key[letters] == '-') &&
+           strlen(key) < sizeof((persona_text *)NULL)->language;
+}
+
 /* "field": "text", or "field": {"en": "text", "ru": "text"}. */
 static int read_texts(const json *root, const char *field, persona_text **list, int *count,
                       error *err)
@@ -81,8 +89,7 @@ static int read_texts(const json *root, const char *field, persona_text **list, 
     if (json_type(v) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD, "%s: must be a text, or texts by language", field);
     for (const json *m = json_first(v); m; m = json_next(m)) {
-        size_t n = strlen(json_key(m));
-        if (n < 2 || n >= sizeof(*list)->language || json_type(m) != JSON_STRING)
+        if (!is_language(json_key(m)) || json_type(m) != JSON_STRING)
             return error_set(err, ERROR_LOAD, "%s: \"%.20s\": write {\"en\": \"..\"}", field,
                              json_key(m));
         if (add_text(list, count, json_key(m), json_string(m), err))
@@ -118,6 +125,17 @@ static int beside(const char *file, char **name, error *err)
 
 /* ---- sampling and router ----------------------------------------------------------------------- */
 
+/* sampling_check() speaks of options; here the same names are spelled as the file spells them. */
+static int check_sampling(const sampling *s, error *err)
+{
+    error why = {0};
+    if (!sampling_check(s, &why))
+        return 0;
+    for (char *c = why.text; *c && *c != ' '; c++)
+        *c = *c == '-' ? '_' : *c;
+    return error_set(err, ERROR_LOAD, "sampling: %s", why.text);
+}
+
 static int read_sampling(persona *p, const json *root, error *err)
 {
     static const char *const known[] = {
@@ -150,13 +168,7 @@ static int read_sampling(persona *p, const json *root, error *err)
     found = json_get_int(s, "top_k", 0, 1 << 30, &k, err);
     p->sampling.top_k = (int)k;
     p->given |= found == 1 ? GIVEN_TOP_K : 0;
-    if (found < 0)
-        return -1;
-    if (sampling_check(&p->sampling, err) == 0)
-        return 0;
-    if (err)
-        err->code = ERROR_LOAD; /* the file's words, not the caller's */
-    return error_prefix(err, "sampling: ");
+    return found < 0 ? -1 : check_sampling(&p->sampling, err);
 }
 
 static int read_mode(persona *p, const json *router, error *err)

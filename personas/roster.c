@@ -132,8 +132,13 @@ static int compile_program(roster *r, member *m, error *err)
     if (m->program)
         return 0;
     if (m->asked_experts && err && err->code == ERROR_USAGE)
-        error_prefix(err, "--experts: ");
-    return m->persona ? error_prefix(err, "%s: ", m->persona->name) : -1;
+        return error_prefix(err, "--experts: ");
+    if (!m->persona)
+        return -1;
+    /* Numbers that the command line did not ask for are the file's. */
+    if (err && err->code == ERROR_USAGE)
+        err->code = ERROR_LOAD;
+    return error_prefix(err, "%s: ", m->persona->path);
 }
 
 /* name: NULL for the plain model. */
