@@ -168,7 +168,7 @@ def formats():
         check_merge(events[-2]["merge"], 3)
         check_timings(events[-1]["timings"])
     with case("text: sections in order, plain in a pipe; figures and seed on stderr"):
-        out, err = ask("hello", "--max-tokens=5", "--merge=vote")
+        out, err = ask("hello", "--max-tokens=5", "--merge=vote", "--temperature=0")
         heads = re.findall(r"^(\w+) \(prompt\)$", out, re.M)
         assert heads == NAMES and "\nmerged (vote: " in out and "\x1b" not in out + err
         assert re.search(r"^prefill: own.*seed \d+$", err, re.M), err
