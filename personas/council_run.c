@@ -119,6 +119,26 @@ static const pass *find_twin(const council *c, const pass *p)
     return NULL;
 }
 
+/* Tokens read by now, over all passes; what one of them reads for all counts for each. */
+static void tell_prefill(const council *c)
+{
+    int first = session_length(c->passes[0].session), done = 0, total = 0;
+    for (int i = 0; i < c->count; i++) {
+        const pass *p = &c->passes[i];
+        int have = session_length(p->session), given = first < p->acts_from ? first : p->acts_from;
+        done += have > given ? have : given;
+        total += (int)p->prompt.len;
+    }
+    if (c->events && c->events->prefill)
+        c->events->prefill(c->events->user, done < total ? done : total, total);
+}
+
+static void on_chunk(void *user, int done, int total)
+{
+    (void)done, (void)total; /* of one session: the sessions know */
+    tell_prefill(user);
+}
+
 /* Reads what stands before the pass's own words, without its program. What the first pass has read
  * already, up to `shared`, is not read again; a pass that holds it keeps its own pages. */
 static int read_before_own_words(council *c, pass *p, int shared, error *err)
@@ -137,7 +157,7 @@ static int read_before_own_words(council *c, pass *p, int shared, error *err)
     if (session_length(p->session) >= p->acts_from)
         return 0;
     return session_sync(p->session, p->prompt.v, p->acts_from, p->acts_from,
-                        p->acts_from == n ? p->logits : NULL, NULL, NULL, err);
+                        p->acts_from == n ? p->logits : NULL, on_chunk, c, err);
 }
 
 static int read_common(council *c, error *err)
@@ -157,12 +177,11 @@ static void fail_pass(pass *p, const error *why)
 }
 
 /* Takes as much of each prompt as gives every pass an equal part of one batch. */
-static int gather_chunks(council *c, int *left)
+static int gather_chunks(council *c)
 {
     int part = engine_max_rows(c->engine) / c->count, n = 0;
     if (part < 1)
         part = 1;
-    *left = 0;
     for (int i = 0; i < c->count; i++) {
         pass *p = &c->passes[i];
         int have = session_length(p->session), rest = (int)p->prompt.len - have;
@@ -173,7 +192,6 @@ static int gather_chunks(council *c, int *left)
         c->speakers[n] = i;
         c->steps[n++] = (step){p->session, p->prompt.v + have, m, last ? LOGITS_LAST : LOGITS_NONE,
                                last ? p->logits : NULL};
-        *left += rest - m;
     }
     return n;
 }
@@ -199,23 +217,21 @@ int council_prefill(council *c, error *err)
 {
     bool thought =
         !c->options.raw && c->options.think != 0 && chat_can_think(engine_chat(c->engine));
-    int total = 0, left = 0;
     for (int i = 0; i < c->count; i++) {
         pass_begin(&c->passes[i], thought);
         c->queued[i].len = 0;
-        total += (int)c->passes[i].prompt.len;
     }
+    tell_prefill(c);
     if (c->timings.shared_prefill && read_common(c, err))
         return -1;
     for (int i = 0; i < c->count && !c->timings.shared_prefill; i++) {
         const tokens *t = &c->passes[i].prompt;
         (void)session_reuse(c->passes[i].session, t->v, (int)t->len, 0);
     }
-    for (int n; (n = gather_chunks(c, &left)) > 0;) {
+    for (int n; (n = gather_chunks(c)) > 0;) {
         if (advance(c, n, err))
             return -1;
-        if (c->events && c->events->prefill)
-            c->events->prefill(c->events->user, total - left, total);
+        tell_prefill(c);
     }
     return 0;
 }
