@@ -3,7 +3,7 @@
 # usage: .ci/install.sh [build|test]      (default: test, which includes build)
 set -eu
 
-BUILD="gcc make pkg-config libc6-dev libcjson-dev libpcre2-dev libutf8proc-dev libssl-dev
+BUILD="gcc make pkg-config libc6-dev libcjson-dev libpcre2-dev libutf8proc-dev libssl-dev zlib1g-dev
        libreadline-dev libsqlite3-dev libopenblas-dev"
 FETCH="python3 python3-venv python3-pip ca-certificates"
 TEST="libcmocka-dev clang clang-format clang-tidy libclang-rt-dev g++ cmake ninja-build python3-dev
