@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Make tests/fixtures/council: a tiny random mixture of experts that can be talked to.
 
-usage: make_council_model.py [OUT]
+usage: make_council_model.py [--check] [OUT]
+  --check   remake into a temporary folder and compare with the committed files, byte for byte.
 
 qwen3_moe, 2 layers, 8 experts of which 3 a token, ChatML, and a byte-level BPE tokenizer with every
 byte, a few English merges and the three special tokens, so that any text can be read and written.
@@ -11,6 +12,7 @@ fixed seed: the same bytes each time.
 """
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +98,7 @@ def weights(size):
     return out
 
 
-def main():
-    out = Path(sys.argv[1]) if sys.argv[1:] else OUT
+def make(out):
     out.mkdir(parents=True, exist_ok=True)
     vocab = vocabulary()
     size = len(vocab) + len(SPECIAL)
@@ -109,5 +110,17 @@ def main():
     save_file(weights(size), out / "model.safetensors", metadata={"format": "pt"})
 
 
+def main():
+    if sys.argv[1:2] != ["--check"]:
+        make(Path(sys.argv[1]) if sys.argv[1:] else OUT)
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        make(Path(scratch))
+        different = [p.name for p in Path(scratch).iterdir()
+                     if p.read_bytes() != (OUT / p.name).read_bytes()]
+    print("differ: " + ", ".join(different) if different else "equal to the committed one")
+    return 1 if different else 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

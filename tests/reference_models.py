@@ -38,6 +38,7 @@ def main():
     remade("make_models.py", "tiny models")
     remade("make_rope.py", "RoPE tables")
     remade("make_masks.py", "masks")
+    remade("make_council_model.py", "the council's model")
     worst = 0.0
     for name, settings in CASES.items():
         if settings.gguf != "F32":

@@ -122,6 +122,32 @@ def personas(scratch):
                               write(scratch, own))).all()
 
 
+def failing(scratch):
+    """A rule's pattern that gives up ends its own pass alone."""
+    config = Path(scratch) / "failing"
+    folder = config / "consilium" / "personas"
+    folder.mkdir(parents=True)
+    environment = {"env": os.environ | {"XDG_CONFIG_HOME": str(config)}}
+    rules = [{"when": {"pattern": "(x|xx)+[^x]"}, "do": {"k": 2}}]
+    write(folder, {"persona": 1, "name": "stuck", "router": {"rules": rules}}, "stuck.json")
+    arguments = ["ask", "-m", FIXTURES / "council", "why " + 50 * "x", "--seed=1", "--max-tokens=20",
+                 "--format=json", "--merge=vote", "-q"]
+    with case("a pass that fails does not hide the others: status 4, their answers and a vote"):
+        done = run(*arguments, "--personas=coder,stuck,critic", check_status=False, **environment)
+        assert done.returncode == 4, f"exit {done.returncode}: {done.stderr}"
+        told = json.loads(done.stdout)
+        assert [a["stop"] == "error" for a in told["answers"]] == [False, True, False]
+        assert "rules[0]" in told["answers"][1]["error"] and "stuck" in done.stderr
+        alone = json.loads(run(*arguments, "--personas=coder,critic", **environment).stdout)
+        assert [a["tokens"] for a in alone["answers"]] == [
+            a["tokens"] for a in told["answers"] if a["persona"] != "stuck"]
+        assert told["merge"]["by"] in ("coder", "critic")
+        assert told["merge"]["scores"][1] == [None, None, None]
+    with case("alone, it fails: status 1"):
+        done = run(*arguments, "--personas=stuck", check_status=False, **environment)
+        assert done.returncode == 1 and "rules[0]" in done.stderr and not done.stdout, done
+
+
 def refused(scratch, status, says, *options, model=MODEL):
     done = run("logits", "-m", model, "--tokens", "1,2", "-o", "-", *options, check_status=False,
                errors="replace")
@@ -195,6 +221,7 @@ def main():
         against_transformers(scratch)
         same_bytes(scratch)
         personas(scratch)
+        failing(scratch)
         refusals(scratch)
     finish()
 
