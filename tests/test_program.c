@@ -301,6 +301,48 @@ static void no_expert_that_a_rule_bans_runs(void **state)
     close_subject(&s);
 }
 
+/* A program may call more experts than any before it, while timelines of every kind are alive. */
+static void room_for_more_experts_is_made(void **state)
+{
+    (void)state;
+    subject s = open_subject(MODEL("olmoe"));
+    static const dtype kinds[] = {DTYPE_F32, DTYPE_F16};
+    router_settings all = router_settings_plain(), more = all;
+    all.experts_per_token = s.c->experts;
+    more.experts_per_token = s.c->experts_per_token + 1;
+    router_program *p[] = {support_program(s.e, more, NULL, NULL),
+                           support_program(s.e, all, NULL, NULL)};
+    session *alive[2], *old = support_session(s.e, NULL, TOKENS);
+    error err = {0};
+    free(support_read(s.e, old, s.ids, 5));
+    for (int i = 0; i < 2; i++) {
+        alive[i] = session_open(s.e, TOKENS, kinds[i], &err);
+        assert_non_null(alive[i]);
+        free(support_read(s.e, alive[i], s.ids, 5));
+        assert_int_equal(session_set_program(alive[i], p[i], &err), 0);
+        free(support_read(s.e, alive[i], s.ids + 5, 5));
+    }
+    size_t from = 5 * (size_t)s.c->vocabulary;
+    float *rest = support_read(s.e, old, s.ids + 5, TOKENS - 5);
+    assert_memory_equal(rest, s.plain + from, s.bytes - from * sizeof(float));
+    free(rest);
+    float *got = support_logits(s.e, p[1], s.ids, TOKENS);
+    engine *wide = support_engine(MODEL("olmoe"), 16, NULL);
+    router_program *q = support_program(wide, all, NULL, NULL);
+    float *want = support_logits(wide, q, s.ids, TOKENS);
+    assert_memory_equal(got, want, s.bytes);
+    free(got);
+    free(want);
+    router_program_close(q);
+    engine_close(wide);
+    session_close(old);
+    for (int i = 0; i < 2; i++) {
+        session_close(alive[i]);
+        router_program_close(p[i]);
+    }
+    close_subject(&s);
+}
+
 /* ---- strength ---------------------------------------------------------------------------------- */
 
 static void sum_gates(void *user, const session *s, const route_trace *t)
@@ -347,6 +389,7 @@ int main(void)
         cmocka_unit_test(the_whole_width_is_no_renormalisation),
         cmocka_unit_test(no_banned_expert_ever_runs),
         cmocka_unit_test(no_expert_that_a_rule_bans_runs),
+        cmocka_unit_test(room_for_more_experts_is_made),
         cmocka_unit_test(strength_scales_the_named_experts_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
