@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 80, OPTION_COLUMN = 27, COMMAND_COLUMN = 19 };
+enum { WIDTH = 80, OPTION_COLUMN = 27, COMMAND_COLUMN = 23 };
 
 /* Appends words of `text`, wrapped; the first line goes on at `column`, the others begin there. */
 static int wrap(buf *out, size_t column, const char *text, error *err)
