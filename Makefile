@@ -96,14 +96,15 @@ run: ## install what is missing, build, fetch a small model, show it at work
 	@.ci/install.sh build
 	@$(MAKE) $(QUIET) $(PROGRAM)
 	@.ci/fetch.sh python3 $(MODELS)
-	$(PROGRAM) model info -m $(SMOLLM2)
+	$(PROGRAM) model build-default --from $(SMOLLM2)
+	$(PROGRAM) model info
 	$(PROGRAM) perplexity -m $(SMOLLM2) tests/fixtures/text/short.txt
 
 SHARE    = $(DESTDIR)$(PREFIX)/share/consilium
 install: $(PROGRAM) ## copy the program and its personas to $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/consilium
 	install -d $(SHARE)/personas
-	install -m 644 $(wildcard personas/*.json) $(SHARE)/personas
+	install -m 644 $(wildcard personas/*.json personas/*.jsonl personas/*.gguf) $(SHARE)/personas
 
 uninstall: ## remove them again
 	rm -rf $(DESTDIR)$(PREFIX)/bin/consilium $(SHARE)
@@ -149,6 +150,9 @@ fuzzers: $(FUZZERS)
 bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, interleaved, two models
 	@$(PYTHON_REFERENCE) tests/bench.py
 
+personas-report: $(SMOLLM2) $(REFERENCE) ## what the built-in personas' experts do, in figures (10 min)
+	@$(PYTHON_REFERENCE) tests/probe_personas.py
+
 # ---- what tests need --------------------------------------------------------------------------
 
 install-packages: ## the Debian packages that building and testing need
@@ -191,7 +195,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench install-packages format lint check-layers clean help FORCE
+        fuzzers bench personas-report install-packages format lint check-layers clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)

@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""What the built-in personas' experts do, in figures: persona by mask against persona by prompt.
+
+usage: probe_personas.py [--experts FILE] [--only losses,answers,ranks,removal] [--answers FILE.json]
+
+Printed, each with the target that it is held to:
+  losses   nats per answer token on the held-out lessons (ids divisible by 5) of each persona, under
+           each persona's mask, under none (control), the dense base, and the base with the persona's
+           instruction as its system message
+  answers  20 fresh questions, greedy, no penalty, at most 120 tokens: words' 4-grams that repeat,
+           answers that end by themselves, and the persona's mark: a code block, a question, a word
+           of fixtures/critic_words.txt
+  ranks    given only an answer, the base model scores the 20 questions (log-likelihood of the
+           question after it, less that without it): how often the right one comes first
+  removal  with the general experts banned, loss on a persona's lessons when a persona's experts are
+           taken away too, against 20 random removals of as many in every layer
+
+Runs in torch on the quantised experts as shipped (the engine's logits are compared with
+transformers' elsewhere). `make personas-report` calls it.
+"""
+import argparse
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "personas" / "training"))
+from export import load_joined  # noqa: E402
+from smollm2 import EXPERTS, FIRST, LAYERS, PERSONAS, Chat, Model, read_model  # noqa: E402
+from train import Sample, evaluate, held_out, lessons  # noqa: E402
+
+FIXTURES = ROOT / "tests" / "fixtures"
+ALL = EXPERTS * len(PERSONAS)  # the general experts come behind these
+
+
+def lines(name):
+    text = (FIXTURES / name).read_text(encoding="utf-8").splitlines()
+    return [l.strip() for l in text if l.strip() and not l.startswith("#")]
+
+
+def instruction(name):
+    given = json.loads((ROOT / "personas" / f"{name}.json").read_text(encoding="utf-8"))["instruction"]
+    return given["en"] if isinstance(given, dict) else given
+
+
+class Bank:
+    """The 32 experts under a mask: allowed [layers, 32] or None."""
+
+    def __init__(self, path):
+        self.experts = load_joined(path)
+        self.count = self.experts.count
+
+    def under(self, allowed):
+        def run(layer, x):
+            self.experts.allowed = allowed
+            return self.experts(layer, x)
+        return run
+
+    def keep(self, p):
+        allowed = torch.zeros(LAYERS - FIRST, self.count, dtype=torch.bool)
+        allowed[:, p * EXPERTS:(p + 1) * EXPERTS] = True
+        return self.under(allowed)
+
+    def compete(self, without=None):
+        """General experts banned, and those that `without` [layers, 8] names."""
+        allowed = torch.ones(LAYERS - FIRST, self.count, dtype=torch.bool)
+        allowed[:, ALL:] = False
+        if without is not None:
+            allowed.scatter_(1, without, False)
+        return self.under(allowed)
+
+
+class Probe:
+    def __init__(self, base, experts, threads):
+        torch.set_num_threads(threads)
+        weights, self.tokenizer = read_model(base)
+        self.chat, self.model, self.bank = Chat(self.tokenizer), Model(weights), Bank(experts)
+        self.held = {p: [Sample(self.model, self.chat, l) for l in lessons(p) if held_out(l)]
+                     for p in PERSONAS}
+
+    # ---- losses ------------------------------------------------------------------------------
+
+    def prompted(self, name):
+        chat, before = self.chat, self.chat.prompt
+        chat.prompt = lambda q, b=(): before(q, b, instruction(name))
+        samples = [Sample(self.model, chat, l) for l in lessons(name) if held_out(l)]
+        chat.prompt = before
+        return samples
+
+    def losses(self):
+        print("losses: nats per token of held-out answers\n" + " " * 14
+              + "".join(f"{n:>13s}" for n in (*PERSONAS, "control", "dense", "by prompt")))
+        for p, name in enumerate(PERSONAS):
+            row = [evaluate(self.model, self.held[name], self.bank.keep(q)) for q in range(len(PERSONAS))]
+            control = evaluate(self.model, self.held[name], self.bank.under(None))
+            dense = evaluate(self.model, self.held[name], None)
+            prompt = evaluate(self.model, self.prompted(name), None)
+            others = min(v for q, v in enumerate(row) if q != p) - row[p]
+            print(f"  {name:12s}" + "".join(f"{v:13.3f}" for v in (*row, control, dense, prompt)))
+            print(f"  {'':12s} below control {control - row[p]:.2f} (target 0.70), below the nearest other "
+                  f"{others:.2f} (0.50), by prompt {dense - prompt:.2f}", flush=True)
+
+    # ---- answers -----------------------------------------------------------------------------
+
+    def speak(self):
+        questions, out = lines("fresh_questions.txt"), {}
+        for p, name in enumerate(PERSONAS):
+            for how, system, experts in (("mask", None, self.bank.keep(p)), ("prompt", instruction(name), None)):
+                prompts = [self.chat.prompt(q, (), system) if system else self.chat.prompt(q) for q in questions]
+                out[f"{name} by {how}"] = [
+                    {"question": q, "text": self.tokenizer.decode(ids), "ended": ended}
+                    for q, (ids, ended) in zip(questions, self.model.answers(prompts, self.chat.end, experts))]
+                print("  spoken:", name, "by", how, flush=True)
+        return out
+
+    # ---- ranks -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def question_scores(self, answer, questions):
+        """log P(question | a user who shows the answer and asks for its question), per question."""
+        asked = f"Here is an answer:\n\n{answer}\n\nWhat was the question?" if answer else "Ask a question."
+        prompt = self.chat.prompt(asked)
+        tails = [self.chat.text(q) for q in questions]
+        cache = {}
+        h = self.model.run(self.model.embed(torch.tensor([prompt])), 0, LAYERS, None, 0, cache)
+        first = self.model.logits(h[:, -1:]).log_softmax(-1)
+        longest = max(map(len, tails))
+        ids = torch.tensor([t + [0] * (longest - len(t)) for t in tails])
+        cache = {n: tuple(t.expand(len(tails), -1, -1, -1) for t in kv) for n, kv in cache.items()}
+        past = len(prompt)
+        k = torch.arange(past + longest)
+        mask = (k[None] <= torch.arange(past, past + longest)[:, None])[None, None]
+        h = self.model.run(self.model.embed(ids), 0, LAYERS, None, past, cache, mask)
+        after = self.model.logits(h[:, :-1]).log_softmax(-1)
+        every = torch.cat((first.expand(len(tails), -1, -1), after), 1).gather(-1, ids[..., None])[..., 0]
+        return torch.stack([every[i, :len(t)].sum() for i, t in enumerate(tails)])
+
+    def ranks(self, answers):
+        questions = lines("fresh_questions.txt")
+        prior, out = self.question_scores("", questions), {}
+        for who, given in answers.items():
+            out[who] = sum(int((self.question_scores(a["text"], questions) - prior).argmax()) == i
+                           for i, a in enumerate(given))
+            print(f"  ranks: {who}: {out[who]} of {len(given)}", flush=True)
+        return out
+
+    # ---- removal -----------------------------------------------------------------------------
+
+    def removal(self, most, rounds):
+        print(f"removal: general experts banned, {most} held-out lessons each; nats lost")
+        whole = lambda p: torch.arange(p * EXPERTS, (p + 1) * EXPERTS).expand(LAYERS - FIRST, -1)
+        rng = np.random.default_rng(5)
+        draw = lambda: torch.stack([torch.from_numpy(rng.permutation(ALL)[:EXPERTS]) for _ in range(FIRST, LAYERS)])
+        random = [draw() for _ in range(rounds)]
+        for p, name in enumerate(PERSONAS):
+            held = self.held[name][:most]
+            base = evaluate(self.model, held, self.bank.compete())
+            lost = [evaluate(self.model, held, self.bank.compete(whole(q))) - base for q in range(len(PERSONAS))]
+            chance = [evaluate(self.model, held, self.bank.compete(r)) - base for r in random]
+            kept = evaluate(self.model, held, self.bank.keep(p))
+            print(f"  {name:12s} all 24: {base:.3f} (own mask {kept:.3f}); without "
+                  + ", ".join(f"{q} {v:+.3f}" for q, v in zip(PERSONAS, lost))
+                  + f"; 20 random: 95th percentile {np.percentile(chance, 95):+.3f}", flush=True)
+            yield name, lost
+
+
+MARKS = {"philosopher": ("a question", lambda t, w: "?" in t), "coder": ("code", lambda t, w: "```" in t),
+         "critic": ("a fault word", lambda t, w: bool(w.search(t)))}
+
+
+def figures(answers):
+    words = re.compile(r"\b(" + "|".join(map(re.escape, lines("critic_words.txt"))) + r")\b", re.I)
+    for who, given in answers.items():
+        grams = repeats = 0
+        for a in given:
+            split = a["text"].split()
+            every = [tuple(split[i:i + 4]) for i in range(len(split) - 3)]
+            grams, repeats = grams + len(every), repeats + len(every) - len(set(every))
+        what, test = MARKS[who.split()[0]]
+        print(f"  {who:22s} repeated 4-grams {100 * repeats / max(grams, 1):4.1f} % (5), ended "
+              f"{sum(a['ended'] for a in given):2d} of {len(given)} (17), with {what} "
+              f"{sum(test(a['text'], words) for a in given):2d} (15), words "
+              f"{np.mean([len(a['text'].split()) for a in given]):.0f}")
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--base", default=str(ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"))
+    ap.add_argument("--experts", default=str(ROOT / "personas/built-in.experts.gguf"))
+    ap.add_argument("--only", default="losses,answers,ranks,removal")
+    ap.add_argument("--answers", help="file that keeps the answers (read instead of speaking if it exists)")
+    ap.add_argument("--removal-lessons", type=int, default=33), ap.add_argument("--threads", type=int, default=2)
+    a = ap.parse_args()
+    only, began = a.only.split(","), time.time()
+    probe = Probe(a.base, a.experts, a.threads)
+    if "losses" in only:
+        probe.losses()
+    if "answers" in only or "ranks" in only:
+        kept = Path(a.answers) if a.answers else None
+        answers = json.loads(kept.read_text()) if kept and kept.exists() else probe.speak()
+        if kept:
+            kept.write_text(json.dumps(answers, indent=1, ensure_ascii=False))
+        print("answers: 20 fresh questions, greedy, at most 120 tokens")
+        figures(answers)
+        if "ranks" in only:
+            probe.ranks(answers)
+    if "removal" in only:
+        hurt = dict(probe.removal(a.removal_lessons, 20))
+        for p, name in enumerate(PERSONAS):
+            others = max(hurt[n][p] for n in PERSONAS if n != name)
+            print(f"  removing {name}: own {hurt[name][p]:+.3f}, worst other {others:+.3f} (at most a third)")
+    print(f"{time.time() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
