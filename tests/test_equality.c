@@ -209,7 +209,7 @@ static void check_setup(const subject *s, const float *truth, int threads, int c
     rig_close(&r);
 }
 
-/* Every thread count with every chunk, or each of them once, or, under the sanitizers, the ends. */
+/* Every thread count with every chunk, or each of them once, or, under the sanitizers, one pair. */
 static void check_subject(const subject *s, bool all)
 {
     static const int THREADS[] = {1, 2, 3, 8}, CHUNKS[] = {7, 64, 1, 512};
@@ -217,7 +217,7 @@ static void check_subject(const subject *s, bool all)
     float *truth = read_truth(s);
     for (int t = 0; t < 4; t++)
         for (int c = 0; c < 4; c++)
-            if (sanitized ? t == c && t % 3 == 0 : t == c || all)
+            if (sanitized ? t == 1 && c == 1 : t == c || all)
                 check_setup(s, truth, THREADS[t], CHUNKS[c]);
     free(truth);
 }
