@@ -1,8 +1,8 @@
 /* persona_find.c - the search path of personas and of their masks.
  *
  * $XDG_CONFIG_HOME/consilium/personas (the user's own), then share/consilium/personas beside the
- * folder of the installed program, then the personas/ folder beside the build's. The first file of
- * a name wins.
+ * folder of the installed program, then the personas/ folder beside the build's, or beside the folder
+ * that holds several builds. The first file of a name wins.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,7 +14,7 @@
 #include "../engine/folder.h"
 #include "persona.h"
 
-enum { PLACES = 3, DIGITS = 16 };
+enum { PLACES = 4, DIGITS = 16 };
 
 typedef struct search_path {
     char *folders[PLACES]; /* NULL = not to be had */
@@ -53,6 +53,13 @@ static void program_parent(char out[PATH_MAX])
     }
 }
 
+/* Length of the folder above. */
+static int above(const char *folder_name)
+{
+    const char *slash = strrchr(folder_name, '/');
+    return slash ? (int)(slash - folder_name) : 0;
+}
+
 static int search_open(search_path *s, error *err)
 {
     char parent[PATH_MAX];
@@ -62,7 +69,8 @@ static int search_open(search_path *s, error *err)
         return -1;
     s->folders[1] = folder_path(err, "%s/share/consilium/personas", parent);
     s->folders[2] = folder_path(err, "%s/personas", parent);
-    if (s->folders[1] && s->folders[2])
+    s->folders[3] = folder_path(err, "%.*s/personas", above(parent), parent); /* build/san/ */
+    if (s->folders[1] && s->folders[2] && s->folders[3])
         return 0;
     search_release(s);
     return -1;
