@@ -1,5 +1,6 @@
 # Consilium. `make help` lists the targets; objects, binaries, test results and fetched files all go
-# to $(BUILD), so `make clean` leaves the tree as it was cloned.
+# to $(BUILD) and, for other kinds of build, to $(BUILD)-san, -split and -fuzz beside it: the program
+# finds its personas/ beside the folder it lies in. `make clean` leaves the tree as it was cloned.
 BUILD   ?= build
 ifeq ($(origin CC),default)
 CC       = gcc
@@ -115,8 +116,8 @@ test: check-layers $(VENV)/requirements.txt $(SMOLLM2) $(LOCALE) ## everything C
 	@rm -rf $(RESULTS)
 	@$(MAKE) $(QUIET) $(PROGRAM) $(UNITS) $(TOOLS)
 	@$(RUN) $(UNITS) $(SUITES)
-	@$(MAKE) $(QUIET) SANITIZE=1 BUILD=$(BUILD)/san test-sanitized
-	@$(MAKE) $(QUIET) BUILD=$(BUILD)/split CPPFLAGS=-DSPLIT_BY_THREAD test-control
+	@$(MAKE) $(QUIET) SANITIZE=1 BUILD=$(BUILD)-san test-sanitized
+	@$(MAKE) $(QUIET) BUILD=$(BUILD)-split CPPFLAGS=-DSPLIT_BY_THREAD test-control
 	@python3 tests/run.py --total $(RESULTS)
 
 units: RESULTS = build/results-units
@@ -141,7 +142,7 @@ test-reference: $(VENV)/requirements.txt $(SMOLLM2) $(REFERENCE) $(PROGRAM) $(TO
 
 test-long: $(VENV)/requirements.txt $(SMOLLM2) $(PROGRAM) $(TOOLS) ## fuzzers (100,000 inputs each), files above 100 MB
 	@rm -f $(RESULTS)/long_*.txt
-	@$(MAKE) $(QUIET) CC=clang SANITIZE=1 FUZZ=1 BUILD=$(BUILD)/fuzz fuzzers
+	@$(MAKE) $(QUIET) CC=clang SANITIZE=1 FUZZ=1 BUILD=$(BUILD)-fuzz fuzzers
 	@$(RUN) $(wildcard tests/long_*.py)
 	@python3 tests/run.py --total $(RESULTS)
 
@@ -188,8 +189,8 @@ check-layers: ## refuse an include that points upward
 	@$(call UPWARD,personas|repl|tests) $(wildcard transcripts/*.[ch]) /dev/null
 	@$(call UPWARD,tests) $(wildcard repl/*.[ch]) /dev/null
 
-clean: ## remove $(BUILD)
-	rm -rf $(BUILD)
+clean: ## remove everything that was built or fetched
+	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-split $(BUILD)-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile

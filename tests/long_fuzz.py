@@ -3,9 +3,9 @@
 
 usage: long_fuzz.py [RUNS]
 
-Expects the fuzzers in $BUILD/fuzz/tests (make fuzzers with FUZZ=1 SANITIZE=1 CC=clang). A crash, a
+Expects the fuzzers in $BUILD-fuzz/tests (make fuzzers with FUZZ=1 SANITIZE=1 CC=clang). A crash, a
 sanitizer's finding, an input above 5 s or above 2 GiB of memory fails; the input is left in
-$BUILD/fuzz/findings.
+$BUILD-fuzz/findings.
 """
 import json
 import struct
@@ -17,7 +17,7 @@ from suite import BUILD, MODELS, case, finish, skip
 from tokenizer_reference import QWEN2
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD / "fuzz"
+FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD.with_name(BUILD.name + "-fuzz")
 PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer"]
 
 

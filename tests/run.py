@@ -110,7 +110,7 @@ def main():
         return total(args.total)
     args.results.mkdir(parents=True, exist_ok=True)
     for suite in args.suites:
-        name = args.label + Path(suite).stem
+        name = args.label + Path(suite).name  # test_x and test_x.py may both be there
         python = [os.environ.get("PYTHON", sys.executable)] if suite.endswith(".py") else []
         results, output, seconds = run_suite([*python, suite])
         if args.must_fail:
