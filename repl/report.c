@@ -66,8 +66,9 @@ int report_figures(const report *r, int i, buf *out, error *err)
 {
     const kept_answer *k = &r->answers[i];
     char time[HUMAN_TEXT];
-    int result = buf_format(out, err, "%s, %zu token%s, %.1f tokens/s, %s", k->acts_by,
-                            k->ids.len, k->ids.len == 1 ? "" : "s", k->tokens_per_second, human_seconds(time, k->seconds));
+    int result = buf_format(out, err, "%s, %zu token%s, %.1f tokens/s, %s", k->acts_by, k->ids.len,
+                            k->ids.len == 1 ? "" : "s", k->tokens_per_second,
+                            human_seconds(time, k->seconds));
     if (!result && k->seat->asked_experts)
         result = buf_text(out, ", ", err) || report_experts(r, k->seat, out, err) ? -1 : 0;
     if (!result && k->stop != STOP_END)
