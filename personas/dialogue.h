@@ -1,0 +1,127 @@
+/* dialogue.h - a conversation with a council: turns, versions of answers, and what is remembered.
+ *
+ * The key idea: what a pass remembers is a pure function of the turns and the context policy. It is
+ * put together anew before every question, so undoing, retrying, picking, resuming and replaying
+ * are edits of the list of turns and nothing else; sessions find by themselves how much of it they
+ * have already read. Under "own" a pass remembers the turns that it answered, with its own answer
+ * (after a debate, the revised one); under "merged" and "picked" every pass remembers the joined or
+ * picked answer where a turn has one, and its own where it has none. Thoughts are never remembered.
+ *
+ * When the context is full the oldest whole turns leave the memory (or the question is refused);
+ * dialogue_turn.from says where memory begins. The dialogue knows no terminal and no files: the REPL
+ * shows what it tells by events, and a transcript keeps its turns.
+ */
+#ifndef PERSONAS_DIALOGUE_H
+#define PERSONAS_DIALOGUE_H
+
+#include "merge.h"
+#include "roster.h"
+
+typedef enum context_policy { CONTEXT_OWN, CONTEXT_MERGED, CONTEXT_PICKED } context_policy;
+
+/* An answer as it was given. Owns everything, so it outlives the roster it came from. */
+typedef struct kept_answer {
+    char *name, *acts_by, *color; /* color may be NULL */
+    char *text;                   /* without its thought */
+    size_t len;
+    char *thought; /* "" when there is none */
+    size_t thought_len;
+    tokens ids; /* thought included */
+    int prompt_tokens;
+    pass_stop stop;
+    error failure;
+    uint64_t seed, program; /* router_program_hash */
+    double seconds, tokens_per_second, banned_mass;
+    int *allowed, *used;              /* [layers] */
+    int asked_experts, least_allowed; /* "4 of 8"; 0 = not asked */
+} kept_answer;
+int kept_answer_copy(kept_answer *out, const answer *a, const seat *s, const model_config *m,
+                     error *err);
+void kept_answer_release(kept_answer *k);
+
+typedef struct kept_merge {
+    merge_result result;
+    char **of; /* [result.passes] names of the answers that were joined */
+    uint64_t seed;
+    char *failure; /* NULL unless it failed; then result is empty */
+} kept_merge;
+
+typedef struct dialogue_turn {
+    int number; /* from 1, never used again */
+    int parent; /* number of the turn before, 0 = none */
+    char *prompt;
+    size_t prompt_len;
+    char *only; /* the one pass that was asked, or NULL */
+    context_policy context;
+    int from;    /* number of the oldest turn that was remembered; its own when none was */
+    bool shared; /* the prompt was read once for all */
+    council_timings timings; /* of asking */
+    kept_answer *answers;    /* versions in order of time; the last of a name is in force */
+    int answer_count;
+    kept_merge *merges; /* the last is in force */
+    int merge_count;
+    char *picked; /* a pass, "merge", or NULL */
+    bool undone;
+} dialogue_turn;
+
+typedef struct dialogue dialogue;
+
+typedef struct dialogue_options {
+    council_options council; /* stops are copied */
+    context_policy context;
+    bool overflow_stop; /* a full context is an error instead of forgetting */
+    uint64_t seed;      /* of the conversation; a turn's passes use seed + 1000003 * (turn - 1) */
+} dialogue_options;
+
+/* Events, with the pass's index in the roster. */
+typedef struct dialogue_events {
+    void *user;
+    council_events council;                       /* of answering; its user is ignored */
+    void (*forgot)(void *user, int from, int to); /* turns that left the memory */
+    void (*merge_token)(void *user, int pass, const char *bytes, size_t n, bool thinking);
+} dialogue_events;
+
+dialogue *dialogue_open(engine *e, const dialogue_options *options, error *err);
+void dialogue_close(dialogue *d); /* NULL ok */
+
+/* Who speaks from now on: opens a roster, and seats it. On error the old one stays. */
+int dialogue_seat(dialogue *d, const roster_options *options, roster_note *note, void *user,
+                  error *err);
+const roster *dialogue_roster(const dialogue *d);
+int dialogue_find(const dialogue *d, const char *name); /* index of a seat, or -1 */
+engine *dialogue_engine(const dialogue *d);
+/* What may change between turns: max_tokens, think, prefill, context policy, overflow, seed. */
+dialogue_options *dialogue_settings(dialogue *d);
+
+/* Asks all seats, or the one named. A new turn is added when anybody answered or was interrupted; its
+ * answers hold an entry for each pass that was asked. 0, or -1 as council_ask (no turn is added). */
+int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
+                 const dialogue_events *events, error *err);
+/* The last turn again: for all passes or the one named, as new versions of their answers. */
+int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_events *events,
+                   error *err);
+
+/* Joins the answers in force of the last turn. of: [count] names, or NULL for all; by: the chair's
+ * seat or persona, or NULL. A failed merge is kept as such. 0 or -1. Answers may come from a
+ * transcript: nothing needs to have been generated in this process. */
+int dialogue_merge(dialogue *d, const merge_options *options, const char *const *of, int count,
+                   const char *by, const dialogue_events *events, error *err);
+int dialogue_pick(dialogue *d, const char *name, error *err); /* a pass or "merge" */
+int dialogue_undo(dialogue *d, error *err);                   /* the last turn */
+
+/* Ends one pass's answer, or all with -1, at the next token; for callbacks. */
+void dialogue_stop(dialogue *d, int pass);
+
+/* The turns, undone ones too. */
+int dialogue_turns(const dialogue *d);
+dialogue_turn *dialogue_at(const dialogue *d, int i);
+dialogue_turn *dialogue_last(const dialogue *d); /* not undone; NULL when there is none */
+const kept_answer *dialogue_answer(const dialogue_turn *t,
+                                   const char *name); /* in force; or NULL */
+/* Tokens that the fullest pass holds, for "context 212/8192". */
+int dialogue_context_used(const dialogue *d);
+/* A turn from a transcript; takes over what *t owns. */
+int dialogue_restore(dialogue *d, dialogue_turn *t, error *err);
+void dialogue_turn_release(dialogue_turn *t);
+
+#endif

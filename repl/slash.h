@@ -1,0 +1,48 @@
+/* slash.h - the commands of the conversation, written down once.
+ *
+ * One table knows each command's name, arguments, what may complete them, its help and its function.
+ * /help, Tab completion and the man page are made from it. A line is a command only when its first
+ * word is '/' and a word without another '/': "/usr/bin" and "//x" are text, as is a line that begins
+ * with a space. An unknown command gets its nearest neighbour and never reaches a model.
+ */
+#ifndef REPL_SLASH_H
+#define REPL_SLASH_H
+
+#include "talk.h"
+
+enum { SLASH_WORDS = 32 };
+
+typedef enum slash_complete {
+    COMPLETE_NOTHING,
+    COMPLETE_PERSONA, /* any persona on disk */
+    COMPLETE_SEAT,    /* who speaks now, and "merge" */
+    COMPLETE_FILE,
+    COMPLETE_SESSION, /* transcript ids */
+    COMPLETE_CHOICE,  /* the words in `choices`, "cols|stack|focus" */
+} slash_complete;
+
+typedef struct slash_command {
+    const char *name;      /* without the slash */
+    const char *arguments; /* "[NAME] [seed=N]" */
+    const char *about;     /* one line */
+    const char *details;   /* for /help NAME and the man page, or NULL */
+    slash_complete complete;
+    const char *choices;
+    /* words: [count] behind the command; rest: the same text uncut. 0 or -1 (shown, the loop goes
+     * on). */
+    int (*run)(talk *t, const char *rest, char *const *words, int count, error *err);
+} slash_command;
+
+const slash_command *slash_table(size_t *count);
+const slash_command *slash_find(const char *name, size_t len);
+
+typedef enum slash_kind { SLASH_TEXT, SLASH_COMMAND, SLASH_ADDRESS, SLASH_UNKNOWN } slash_kind;
+/* What a line is. *rest = where its text begins (behind "@coder " or "/word "); *command for
+ * SLASH_COMMAND; *word, *word_len the name for the others. */
+slash_kind slash_classify(const char *line, size_t len, const slash_command **command,
+                          const char **word, size_t *word_len, const char **rest);
+
+/* Runs a line that is a command. */
+int slash_run(talk *t, const slash_command *c, const char *rest, error *err);
+
+#endif

@@ -1,0 +1,49 @@
+/* terminal.h - the screen and keyboard: what it can do, its size, and leaving it as it was found.
+ *
+ * One value that says what the terminal understands (colour, UTF-8, moving the cursor, synchronized
+ * updates), how many cells it has, and whether a signal came since the last look. Output is gathered
+ * and written whole. While answers stream, typed keys are kept unechoed and handed to the next
+ * prompt; Ctrl-Z, a crash of ours or a fatal signal leave the terminal sane: nothing is ever set that
+ * a line of plain text would not follow well, and what is set is undone in one place.
+ *
+ * A signal handler can be told nothing but static storage, so main.c owns the flags and hands their
+ * addresses in.
+ */
+#ifndef REPL_TERMINAL_H
+#define REPL_TERMINAL_H
+
+#include "console.h"
+
+typedef struct terminal_signals {
+    atomic_bool interrupted; /* SIGINT */
+    atomic_bool resized;     /* SIGWINCH */
+    atomic_bool suspend;     /* SIGTSTP: suspend at the next moment that is safe */
+    atomic_bool ended;       /* SIGTERM, SIGHUP: save, restore, leave */
+} terminal_signals;
+
+typedef struct terminal terminal;
+
+/* plain: --plain, TERM=dumb or no terminal on stdout: linear output. Caller owns. */
+terminal *terminal_open(console *con, terminal_signals *signals, bool plain, error *err);
+void terminal_close(terminal *t); /* NULL ok; restores everything */
+
+int terminal_columns(const terminal *t); /* at least 20; 80 when unknown */
+int terminal_rows(const terminal *t);
+bool terminal_linear(const terminal *t); /* no moving cursor */
+bool terminal_color(const terminal *t);
+bool terminal_utf8(const terminal *t);
+console *terminal_console(const terminal *t);
+terminal_signals *terminal_flags(const terminal *t);
+
+/* While answers stream: no echo, keys wait. Pairs nest. */
+void terminal_quiet(terminal *t);
+void terminal_loud(terminal *t);
+/* Asks the kernel for the size when SIGWINCH came; true when it changed. */
+bool terminal_resized(terminal *t);
+/* Suspends when Ctrl-Z was typed: restores, stops, and comes back. True when it did. */
+bool terminal_suspended(terminal *t);
+
+/* Writes and empties *text, whole, as is. */
+int terminal_write(terminal *t, buf *text, error *err);
+
+#endif

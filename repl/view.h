@@ -1,0 +1,60 @@
+/* view.h - answers as they grow: columns, stacked, or one in focus.
+ *
+ * The view owns the live window at the bottom of the screen. Rows that cannot change any more go to
+ * the scrollback once, as ordinary lines, and are never touched again; only the window below them is
+ * repainted, at most 20 times a second, in one write between synchronized-update marks. No alternate
+ * screen, nothing that the terminal would not keep when the program dies.
+ *
+ *   cols    a column for each pass, side by side, as long as each gets about 36 cells
+ *   stack   one answer after another; the first that is not complete streams
+ *   focus   one answer at full width, the others as one line of figures each
+ *   linear  no moving at all: each answer whole when it is complete, under its heading (pipes,
+ *           TERM=dumb, --plain, screen readers)
+ *
+ * Text passes safe_text.h before anything else, so no byte of a model reaches the terminal raw.
+ * Width is counted in cells by grapheme. A resize rewraps the window; what is in the scrollback stays.
+ */
+#ifndef REPL_VIEW_H
+#define REPL_VIEW_H
+
+#include "terminal.h"
+
+typedef enum view_layout { VIEW_AUTO, VIEW_COLS, VIEW_STACK, VIEW_FOCUS } view_layout;
+
+typedef struct view_column {
+    const char *name, *acts_by, *color; /* color: a name or NULL; all borrowed until view_close */
+    const char *experts;                /* "4 of 8 experts", or NULL */
+} view_column;
+
+typedef struct view view;
+
+/* One exchange: columns [count]. terminal: see terminal.h; borrowed. Caller owns. */
+view *view_open(terminal *t, view_layout layout, const char *focus, const view_column *columns,
+                int count, error *err);
+void view_close(view *v); /* NULL ok; whatever is still in the window goes to the scrollback */
+
+void view_prefill(view *v, int done, int total);
+/* Bytes that answer i gains; any cut, also inside a character. */
+void view_token(view *v, int i, const char *bytes, size_t n, bool thinking);
+/* Answer i is complete: how it ended ("end", "length", "loop", "interrupted", "error"), and why. */
+void view_answer(view *v, int i, const char *stop, const char *failure, int tokens,
+                 double tokens_per_second, double seconds);
+/* All answers are complete: they go to the scrollback; what follows is written below them. */
+int view_settle(view *v, error *err);
+
+/* The merge: its line of figures, then its text at full width (streams for a synthesis). */
+void view_merge_progress(view *v, const char *method, int tokens);
+void view_merge_token(view *v, const char *bytes, size_t n);
+/* line, footer: our own words, with names already harmless. text NULL: it was streamed. */
+int view_merge(view *v, const char *line, const char *text, size_t n, error *err);
+int view_footer(view *v, const char *left, const char *right, error *err);
+
+/* Between tokens: repaints when the clock or the terminal's size asks for it. */
+void view_tick(view *v);
+/* The pass in focus, or -1: who Ctrl-C stops. */
+int view_focused(const view *v);
+
+/* A whole answer at full width, unwrapped and unadorned: ready to select (/show). */
+int view_plain(terminal *t, const char *text, size_t n, error *err);
+
+#endif

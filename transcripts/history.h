@@ -1,0 +1,97 @@
+/* history.h - what a transcript says, read back: turns with prompts, answers, merges and picks.
+ *
+ * Reading never fails because of one bad line: a line that is no record is counted and skipped, and
+ * what belongs to it is shown as missing. Everything that a reader needs (exports, statistics,
+ * search, resuming, replay) is here as plain C; fields this version does not know are kept out of
+ * the way. Memory belongs to the history; texts are UTF-8 and NUL-terminated. A text that held
+ * U+0000, which JSON readers refuse, was written with U+FFFD in its place and its bytes in "exact"
+ * (base64); here `text` and `len` are the bytes.
+ */
+#ifndef TRANSCRIPTS_HISTORY_H
+#define TRANSCRIPTS_HISTORY_H
+
+#include "../engine/json.h"
+#include "../engine/tokenizer.h"
+
+typedef struct history_text {
+    const char *v;
+    size_t len;
+} history_text;
+
+typedef struct history_answer {
+    int n;               /* record */
+    const char *persona; /* name of the pass */
+    const char *acts_by; /* "mask", "prompt", "prompt+mask", "none" */
+    const char *stop;    /* pass_stop_name */
+    const char *failure; /* with stop "error", else NULL */
+    const char *program; /* router program's hash, 16 hex digits; all zero = the plain model */
+    history_text text;   /* without its thought */
+    history_text thought;
+    const int *tokens;
+    size_t token_count;
+    int prompt_tokens;
+    uint64_t seed;
+    double seconds, tokens_per_second, banned_mass;
+    const int *allowed, *used; /* [layers of the model], or NULL */
+} history_answer;
+
+typedef struct history_merge {
+    int n;
+    const char *method, *by, *note, *failure; /* by, note, failure may be NULL */
+    history_text text;
+    const int *tokens;
+    size_t token_count;
+    const char *const *of; /* [passes] names of the answers that were joined, in order */
+    int passes;
+    const double *scores;     /* [passes * passes] judge x answer, NaN = none; NULL unless a vote */
+    const double *shares;     /* [passes] or NULL */
+    const double *divergence; /* [token_count] or NULL */
+    const history_text *revised; /* debate: [passes], else NULL */
+    bool tie;
+    double seconds;
+    uint64_t seed;
+} history_merge;
+
+/* How a turn was asked: the setting in force, and what its passes remembered. */
+typedef struct history_turn {
+    int turn, n; /* its number, its prompt's record */
+    int parent;  /* turn that it follows; 0 = the first */
+    double time; /* seconds since 1970 */
+    history_text prompt;
+    const char *context;     /* "own", "merged" or "picked" */
+    const char *only;        /* @NAME text: the one persona that was asked, else NULL */
+    int from;                /* the oldest turn that the passes still remembered */
+    bool shared;             /* prompt read once for all */
+    bool blind;              /* columns were A, B, C */
+    const json *setting;     /* the "setting" record in force, or NULL */
+    const json *record;      /* the prompt's record */
+    history_answer *answers; /* versions in order of time; the last of a name is the one in force */
+    int answer_count;
+    history_merge *merges;
+    int merge_count;
+    const char *picked; /* a persona, "merge", or NULL */
+    bool undone;
+} history_turn;
+
+typedef struct history {
+    const char *id, *created, *version, *isa;
+    const char *model_path, *architecture, *fingerprint;
+    int layers, experts, experts_per_token;
+    history_turn *turns; /* in order of time, undone ones too */
+    int turn_count;
+    size_t records, damaged, first_damaged; /* lines */
+    size_t torn;                            /* bytes of an unfinished last line */
+    struct history_memory *memory;
+} history;
+
+/* The whole file. ERROR_LOAD when there is no header to go by. Caller owns. */
+history *history_load(const char *path, error *err);
+void history_close(history *h); /* NULL ok */
+
+/* The answer of `persona` that is in force in a turn, or NULL. */
+const history_answer *history_answer_of(const history_turn *t, const char *persona);
+/* Turns that lead to the last one that is not undone, oldest first: what a resumed session goes on
+ * from. Caller frees *path. */
+int history_path(const history *h, const history_turn ***path, size_t *count, error *err);
+
+#endif

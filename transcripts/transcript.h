@@ -1,0 +1,86 @@
+/* transcript.h - the file of one conversation, written so that what was reported saved is there.
+ *
+ * One JSON object a line. The first line is the header, every further one a record; records are
+ * appended, never changed, so a session is what its file says from top to bottom. A record is put
+ * together in memory and written by one write(); transcript_sync() flushes a finished phase to the
+ * disk, and only then may the caller say "saved".
+ *
+ * When a write fails (a full disk, a lost mount) what got in is cut off again, the record waits in
+ * memory, and the error is told; the next append or sync tries again, in order. A crash can only
+ * tear the last line: opening cuts a torn or NUL-filled tail off, keeps it beside the file
+ * (ID.jsonl.torn-1, ...) and says so. Damage inside the file is counted and left where it is.
+ *
+ * The file is locked while it is open (flock): a second writer is refused, readers never are.
+ * Mode 0600. This module knows no tensors and no terminal.
+ */
+#ifndef TRANSCRIPTS_TRANSCRIPT_H
+#define TRANSCRIPTS_TRANSCRIPT_H
+
+#include "../engine/buf.h"
+#include "../engine/emit.h"
+
+typedef struct transcript transcript;
+
+/* What the first line says. Texts are borrowed. */
+typedef struct transcript_model {
+    const char *path, *architecture, *fingerprint;
+    int layers, experts, experts_per_token;
+} transcript_model;
+
+/* What opening an existing file met. */
+typedef struct transcript_repair {
+    size_t torn;          /* bytes cut off the end */
+    char *kept;           /* where they lie now, or NULL; owned, see transcript_repair_release */
+    size_t damaged;       /* lines inside the file that are no records */
+    size_t first_damaged; /* the first one's line number, from 1 */
+} transcript_repair;
+void transcript_repair_release(transcript_repair *r);
+
+/* $XDG_DATA_HOME/consilium/transcripts; nothing is made. Caller frees *path. */
+int transcript_folder(char **path, error *err);
+
+/* A new file in `folder` (made when missing, 0700). id: the name to take, or NULL for a random one
+ * of 8 hex digits. ERROR_RUN when it exists or cannot be made. Caller owns. */
+transcript *transcript_create(const char *folder, const char *id, const transcript_model *model,
+                              const char *version, const char *isa, error *err);
+/* An existing one, to go on writing. ERROR_RUN naming the other process when it is locked;
+ * ERROR_LOAD when the header is no header. *repair is filled (may be NULL). */
+transcript *transcript_open(const char *folder, const char *id, transcript_repair *repair,
+                            error *err);
+/* Tries to write what waits, flushes, unlocks. NULL ok. */
+void transcript_close(transcript *t);
+
+const char *transcript_id(const transcript *t);
+const char *transcript_path(const transcript *t);
+size_t transcript_waiting(const transcript *t); /* records that are not in the file yet */
+
+/* Begins a record: {"type":TYPE,"n":N,"turn":TURN,"parent":PARENT,"time":SECONDS and the caller adds
+ * members to the emitter that is returned. n counts all records from 1. parent is the n of the record
+ * that this one belongs to (an answer's prompt, a merge's prompt), 0 = none. */
+emitter *transcript_begin(transcript *t, const char *type, int turn, int parent);
+/* Ends it and writes it. Returns its n, or -1 with the error (the record waits; its n is kept). */
+int transcript_end(transcript *t, error *err);
+/* n of the record that transcript_end wrote last, also when that failed. */
+int transcript_last(const transcript *t);
+/* Flushes to the disk. 0 = everything that was ended is saved. */
+int transcript_sync(transcript *t, error *err);
+
+/* ---- finding them ------------------------------------------------------------------------------ */
+
+bool transcript_name_ok(const char *id); /* [A-Za-z0-9_-]{1,64} */
+
+typedef struct transcript_entry {
+    char *id, *path;
+    double changed; /* seconds since 1970 */
+} transcript_entry;
+typedef struct transcript_list {
+    transcript_entry *v; /* newest first */
+    size_t len, cap;
+} transcript_list;
+int transcript_list_all(const char *folder, transcript_list *out, error *err);
+void transcript_list_release(transcript_list *l);
+/* The id that `prefix` is the beginning of. ERROR_USAGE when there is none (with the nearest), or
+ * several (with them). An exact name wins. Caller frees *id. */
+int transcript_find(const char *folder, const char *prefix, char **id, error *err);
+
+#endif
