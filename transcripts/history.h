@@ -32,7 +32,11 @@ typedef struct history_answer {
     int prompt_tokens;
     uint64_t seed;
     double seconds, tokens_per_second, banned_mass;
-    const int *allowed, *used; /* [layers of the model], or NULL */
+    const char *color;                /* or NULL */
+    const char *prompt_hash;          /* 16 hex digits over the ids that were read, or NULL */
+    int asked_experts, least_allowed; /* "4 of 8"; 0 = not asked */
+    const int *allowed, *used;        /* [layers] of its model, or NULL */
+    int layers;
 } history_answer;
 
 typedef struct history_merge {
@@ -43,6 +47,8 @@ typedef struct history_merge {
     size_t token_count;
     const char *const *of; /* [passes] names of the answers that were joined, in order */
     int passes;
+    int winner;               /* index in of, or -1 */
+    const char *stop;         /* pass_stop_name, or NULL */
     const double *scores;     /* [passes * passes] judge x answer, NaN = none; NULL unless a vote */
     const double *shares;     /* [passes] or NULL */
     const double *divergence; /* [token_count] or NULL */
@@ -51,6 +57,15 @@ typedef struct history_merge {
     double seconds;
     uint64_t seed;
 } history_merge;
+
+typedef struct history_pick {
+    int n;
+    const char *name; /* a persona or "merge" */
+} history_pick;
+
+typedef struct history_timings {
+    double prefill, decode, union_experts_per_step, picks_per_step;
+} history_timings;
 
 /* How a turn was asked: the setting in force, and what its passes remembered. */
 typedef struct history_turn {
@@ -69,7 +84,12 @@ typedef struct history_turn {
     int answer_count;
     history_merge *merges;
     int merge_count;
-    const char *picked; /* a persona, "merge", or NULL */
+    const history_pick *picks; /* all of them, in order of time */
+    int pick_count;
+    const char *picked; /* the last: a persona, "merge", or NULL */
+    uint64_t seed;
+    history_timings timings;
+    int undone_n; /* record that took it back, 0 = none */
     bool undone;
 } history_turn;
 
@@ -79,6 +99,8 @@ typedef struct history {
     int layers, experts, experts_per_token;
     history_turn *turns; /* in order of time, undone ones too */
     int turn_count;
+    const json *setting;                    /* the "setting" record in force at the end, or NULL */
+    int last_turn;                          /* the highest number that was used */
     size_t records, damaged, first_damaged; /* lines */
     size_t torn;                            /* bytes of an unfinished last line */
     struct history_memory *memory;

@@ -11,7 +11,8 @@
  * (ID.jsonl.torn-1, ...) and says so. Damage inside the file is counted and left where it is.
  *
  * The file is locked while it is open (flock): a second writer is refused, readers never are.
- * Mode 0600. This module knows no tensors and no terminal.
+ * Mode 0600, never a link. A file that was removed, cut short or written to by somebody else while it
+ * was open takes nothing more. The fields of the records are written down in records.h. This module knows no tensors and no terminal.
  */
 #ifndef TRANSCRIPTS_TRANSCRIPT_H
 #define TRANSCRIPTS_TRANSCRIPT_H
@@ -39,20 +40,25 @@ void transcript_repair_release(transcript_repair *r);
 /* $XDG_DATA_HOME/consilium/transcripts; nothing is made. Caller frees *path. */
 int transcript_folder(char **path, error *err);
 
-/* A new file in `folder` (made when missing, 0700). id: the name to take, or NULL for a random one
- * of 8 hex digits. ERROR_RUN when it exists or cannot be made. Caller owns. */
-transcript *transcript_create(const char *folder, const char *id, const transcript_model *model,
+/* A transcript that is to be: nothing is made on the disk before its first record, and when that
+ * fails (a full disk) making it is tried again with every later one. id: the name to take, or NULL
+ * for a random one of 8 hex digits. ERROR_USAGE for a name that cannot be one. Caller owns. */
+transcript *transcript_prepare(const char *place, const char *id, const transcript_model *model,
+                               const char *version, const char *isa, error *err);
+/* The same, made at once: a new file in `place` (made when missing, 0700), on the disk with its
+ * header or not there at all. ERROR_RUN when it exists or cannot be made. Caller owns. */
+transcript *transcript_create(const char *place, const char *id, const transcript_model *model,
                               const char *version, const char *isa, error *err);
 /* An existing one, to go on writing. ERROR_RUN naming the other process when it is locked;
  * ERROR_LOAD when the header is no header. *repair is filled (may be NULL). */
-transcript *transcript_open(const char *folder, const char *id, transcript_repair *repair,
+transcript *transcript_open(const char *place, const char *id, transcript_repair *repair,
                             error *err);
 /* Tries to write what waits, flushes, unlocks. NULL ok. */
 void transcript_close(transcript *t);
 
-const char *transcript_id(const transcript *t);
-const char *transcript_path(const transcript *t);
-size_t transcript_waiting(const transcript *t); /* records that are not in the file yet */
+const char *transcript_id(const transcript *t);   /* NULL while it has no file and no name */
+const char *transcript_path(const transcript *t); /* the same */
+size_t transcript_waiting(const transcript *t);   /* records that are not in the file yet */
 
 /* Begins a record: {"type":TYPE,"n":N,"turn":TURN,"parent":PARENT,"time":SECONDS and the caller adds
  * members to the emitter that is returned. n counts all records from 1. parent is the n of the record
@@ -68,6 +74,10 @@ int transcript_sync(transcript *t, error *err);
 /* ---- finding them ------------------------------------------------------------------------------ */
 
 bool transcript_name_ok(const char *id); /* [A-Za-z0-9_-]{1,64} */
+/* Whether there is a file of that name. */
+bool transcript_exists(const char *place, const char *id);
+/* How many characters of id name it alone in the folder, at least 4 (or all of it). */
+size_t transcript_unique(const char *place, const char *id);
 
 typedef struct transcript_entry {
     char *id, *path;
@@ -77,10 +87,10 @@ typedef struct transcript_list {
     transcript_entry *v; /* newest first */
     size_t len, cap;
 } transcript_list;
-int transcript_list_all(const char *folder, transcript_list *out, error *err);
+int transcript_list_all(const char *place, transcript_list *out, error *err);
 void transcript_list_release(transcript_list *l);
 /* The id that `prefix` is the beginning of. ERROR_USAGE when there is none (with the nearest), or
  * several (with them). An exact name wins. Caller frees *id. */
-int transcript_find(const char *folder, const char *prefix, char **id, error *err);
+int transcript_find(const char *place, const char *prefix, char **id, error *err);
 
 #endif

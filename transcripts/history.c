@@ -1,0 +1,250 @@
+/* history.c - reading a transcript back: the file, the pool, and the way through the turns. */
+#include "history.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "history_memory.h"
+#include "lines.h"
+#include "records.h"
+
+enum { CHUNK_BYTES = 1 << 16 };
+
+/* ---- the pool ---------------------------------------------------------------------------------- */
+
+typedef struct history_chunk {
+    struct history_chunk *next;
+    size_t used, size;
+    max_align_t bytes[];
+} history_chunk;
+
+void *history_take(history_memory *m, size_t size, error *err)
+{
+    size_t whole = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+    history_chunk *c = m->chunks;
+    if (!c || c->size - c->used < whole) {
+        size_t bytes = whole > CHUNK_BYTES ? whole : CHUNK_BYTES;
+        c = malloc(sizeof *c + bytes);
+        if (!c) {
+            (void)error_memory(err, "a transcript");
+            return NULL;
+        }
+        *c = (history_chunk){.next = m->chunks, .size = bytes};
+        m->chunks = c;
+    }
+    void *out = (char *)c->bytes + c->used;
+    c->used += whole;
+    return memset(out, 0, whole);
+}
+
+const char *history_copy(history_memory *m, const char *bytes, size_t n, error *err)
+{
+    char *out = history_take(m, n + 1, err);
+    if (out && n)
+        memcpy(out, bytes, n);
+    return out;
+}
+
+void *history_add(history_memory *m, void *list, int *count, size_t size, error *err)
+{
+    char *items;
+    size_t have = (size_t)*count;
+    memcpy(&items, list, sizeof items);
+    if ((have & (have - 1)) == 0) {
+        char *grown = history_take(m, (have ? 2 * have : 1) * size, err);
+        if (!grown)
+            return NULL;
+        if (have)
+            memcpy(grown, items, have * size);
+        memcpy(list, &grown, sizeof grown);
+        items = grown;
+    }
+    ++*count;
+    return items + have * size;
+}
+
+void history_memory_release(history_memory *m)
+{
+    while (m->chunks) {
+        history_chunk *next = m->chunks->next;
+        free(m->chunks);
+        m->chunks = next;
+    }
+    for (size_t i = 0; i < m->document_count; i++)
+        json_close(m->documents[i]);
+    free(m->documents);
+}
+
+static int keep_document(history_memory *m, json_document *d, error *err)
+{
+    if (m->document_count == m->document_cap) {
+        size_t cap = m->document_cap ? 2 * m->document_cap : 16;
+        json_document **grown = realloc(m->documents, cap * sizeof *grown);
+        if (!grown)
+            return error_memory(err, "a transcript");
+        m->documents = grown;
+        m->document_cap = cap;
+    }
+    m->documents[m->document_count++] = d;
+    return 0;
+}
+
+/* ---- the file ---------------------------------------------------------------------------------- */
+
+static const char *text_of(const json *object, const char *key)
+{
+    const json *v = json_member(object, key);
+    return v && json_type(v) == JSON_STRING ? json_string(v) : "";
+}
+
+static int int_of(const json *object, const char *key)
+{
+    int64_t v = 0;
+    (void)json_get_int(object, key, 0, 1 << 24, &v, NULL);
+    return (int)v;
+}
+
+static int read_header(history *h, lines *l, const char *path, error *err)
+{
+    line first;
+    int got = lines_next(l, &first, err);
+    if (got < 0)
+        return error_prefix(err, "%s: ", path);
+    json_document *d =
+        records_header(path, got && first.v ? first.v : "", got && first.v ? first.len : 0, err);
+    if (!d)
+        return -1;
+    if (keep_document(h->memory, d, err)) {
+        json_close(d);
+        return -1;
+    }
+    const json *root = json_root(d), *model = json_member(root, "model");
+    h->id = text_of(root, "id");
+    h->created = text_of(root, "created");
+    h->version = text_of(root, "version");
+    h->isa = text_of(root, "isa");
+    h->model_path = text_of(model, "path");
+    h->architecture = text_of(model, "architecture");
+    h->fingerprint = text_of(model, "fingerprint");
+    h->layers = int_of(model, "layers");
+    h->experts = int_of(model, "experts");
+    h->experts_per_token = int_of(model, "experts_per_token");
+    return 0;
+}
+
+static int read_line(history *h, const line *l, error *err)
+{
+    json_document *d = NULL;
+    bool damaged = !l->v, keep = false;
+    if (l->v && records_parse(l->v, l->len, &d, &damaged, err))
+        return -1;
+    if (!l->whole && !d) {
+        h->torn = l->len;
+        return 0;
+    }
+    if (damaged && h->damaged++ == 0)
+        h->first_damaged = l->number;
+    if (!d)
+        return 0;
+    h->records++;
+    int result = history_record(h, json_root(d), &keep, err);
+    if (!result && keep && keep_document(h->memory, d, err) == 0)
+        return 0;
+    json_close(d);
+    return result || keep ? -1 : 0;
+}
+
+static int read_file(history *h, int fd, const char *path, error *err)
+{
+    lines l = {.fd = fd};
+    line at;
+    int got = read_header(h, &l, path, err);
+    while (!got && (got = lines_next(&l, &at, err)) == 1)
+        got = read_line(h, &at, err);
+    lines_release(&l);
+    return got;
+}
+
+history *history_load(const char *path, error *err)
+{
+    struct stat s;
+    history *h = calloc(1, sizeof *h);
+    if (h && !(h->memory = calloc(1, sizeof *h->memory))) {
+        free(h);
+        h = NULL;
+    }
+    if (!h) {
+        (void)error_memory(err, "a transcript");
+        return NULL;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int result = 0;
+    if (fd < 0 || fstat(fd, &s))
+        result = error_set(err, ERROR_RUN, "cannot read %s: %s", path, strerror(errno));
+    else if (!S_ISREG(s.st_mode))
+        result = error_set(err, ERROR_LOAD, "%s: no regular file", path);
+    else
+        result = read_file(h, fd, path, err);
+    if (fd >= 0)
+        (void)close(fd);
+    if (!result)
+        return h;
+    history_close(h);
+    return NULL;
+}
+
+void history_close(history *h)
+{
+    if (!h)
+        return;
+    history_memory_release(h->memory);
+    free(h->memory);
+    free(h);
+}
+
+/* ---- asking it --------------------------------------------------------------------------------- */
+
+const history_answer *history_answer_of(const history_turn *t, const char *persona)
+{
+    for (int i = t->answer_count; i-- > 0;)
+        if (strcmp(t->answers[i].persona, persona) == 0)
+            return &t->answers[i];
+    return NULL;
+}
+
+/* The last turn before index i of that number, or NULL. */
+static const history_turn *before(const history *h, int i, int number)
+{
+    while (i-- > 0)
+        if (h->turns[i].turn == number)
+            return &h->turns[i];
+    return NULL;
+}
+
+int history_path(const history *h, const history_turn ***path, size_t *count, error *err)
+{
+    size_t n = 0, cap = (size_t)h->turn_count + 1;
+    const history_turn **way = calloc(cap, sizeof *way);
+    *path = NULL;
+    *count = 0;
+    if (!way)
+        return error_memory(err, "a transcript");
+    int last = h->turn_count - 1;
+    while (last >= 0 && h->turns[last].undone)
+        last--;
+    for (const history_turn *t = last >= 0 ? &h->turns[last] : NULL; t;
+         t = t->parent ? before(h, (int)(t - h->turns), t->parent) : NULL)
+        way[n++] = t;
+    for (size_t i = 0; i < n / 2; i++) {
+        const history_turn *swap = way[i];
+        way[i] = way[n - 1 - i];
+        way[n - 1 - i] = swap;
+    }
+    *path = way;
+    *count = n;
+    return 0;
+}

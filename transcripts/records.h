@@ -1,0 +1,64 @@
+/* records.h - the fields of a transcript, and how texts stand in it.
+ *
+ * The first line is the header:
+ *
+ *     {"transcript":1,"id":"3f9a0c12","created":"2026-11-22T11:31:24Z","version":"0.1.0",
+ *      "model":{"path","architecture","fingerprint","layers","experts","experts_per_token"},
+ *      "isa":"avx2"}
+ *
+ * Every further line is a record {"type":T,"n":N,"turn":K,"parent":P,"time":SECONDS, ...}: n counts
+ * the records, turn the prompts, parent is the n of the record that it belongs to (0 = none), time is
+ * in seconds since 1970 with milliseconds. Numbers are never used again. By type:
+ *
+ *   setting  either all that later turns run under: "model" (as in the header, without its path, and
+ *            "path"), "isa", "kv" "f16", "context", "max_tokens", "reserve", "think", "prefill", "raw",
+ *            "stops" [text], "chat_format" name or null, "day" "2026-11-22" (what a chat template that
+ *            asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
+ *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
+ *            [{"name","path","hash"}], "experts" and "strengths" [{"name","value"}], and "seats", one
+ *            a pass: {"name","persona","acts_by","color","instruction","program" (16 hex digits of the
+ *            router program's hash),"asked_experts","sampling" {..}}; or, without "seats", one note
+ *            "KEY":"VALUE" ("blind":"on", "forgot":"1-3").
+ *   prompt   parent = the prompt record of the turn that it follows. "text", "context" own, merged or
+ *            picked, "from" (the oldest turn that the passes remembered), "shared", "seed" (of the
+ *            turn), "timings" {"prefill","decode","union_experts_per_step","picks_per_step"}, and
+ *            "only" NAME when one pass was asked.
+ *   answer   parent = its prompt. "persona", "acts_by", "color", "text" without its thought,
+ *            "thought" (absent when there is none), "tokens" [id] thought included, "prompt_tokens",
+ *            "prompt_hash" (16 hex digits over the ids that were read), "stop", "failure" with stop
+ *            "error", "seed", "program", "seconds", "tokens_per_second", "asked_experts",
+ *            "least_allowed", "routing" {"allowed","used" [layers],"banned_mass"}. A later answer of
+ *            the same persona to the same prompt takes the earlier one's place.
+ *   merge    parent = the prompt. "method", "by", "winner" (an index, -1 = none), "note", "text",
+ *            "tokens" [id], "of" [name], "scores" [judge][answer], "shares", "divergence", "revised"
+ *            [{"text"}], "tie", "stop", "seconds", "seed"; of one that failed "method", "of", "seed",
+ *            "failure".
+ *   pick     parent = the prompt. "name" of a pass, or "merge".
+ *   undo     parent = the prompt of the turn that is taken back.
+ *
+ * A text is valid UTF-8: bytes that are no character, and U+0000 which JSON readers refuse, become
+ * U+FFFD. One that held U+0000 also stands in "exact" ("exact_KEY" for other keys than "text"), in
+ * base64. A field that a reader does not know is passed over; a field that is absent is empty.
+ */
+#ifndef TRANSCRIPTS_RECORDS_H
+#define TRANSCRIPTS_RECORDS_H
+
+#include "../engine/emit.h"
+#include "../engine/json.h"
+
+/* "KEY": text, and its exact bytes where it holds U+0000. */
+void records_text(emitter *e, const char *key, const char *bytes, size_t n);
+
+/* The bytes of that text: 1 and *bytes (malloc'd, NUL-terminated, *n long) when the member is there,
+ * 0 when not or not a text, -1 without memory. A broken "exact" is passed over. */
+int records_read_text(const json *object, const char *key, char **bytes, size_t *n, error *err);
+
+/* One line of a file. *out = the record, NULL when the line holds none. *damaged: true when it is not
+ * what a writer would have written; NUL bytes before a whole record, as a lost block leaves them, are
+ * damage around a record that is still good. Blank lines are neither. -1 only without memory. */
+int records_parse(const char *line, size_t n, json_document **out, bool *damaged, error *err);
+
+/* The header; NULL (ERROR_LOAD) when the line is none, or of a later version. */
+json_document *records_header(const char *path, const char *line, size_t n, error *err);
+
+#endif
