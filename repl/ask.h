@@ -1,6 +1,6 @@
 /* ask.h - the parts of the ask command: what goes in (ask_input.c), what comes out (ask_output.c).
  *
- * ask_prepare.c looks at the personas' files in between: what must be known before a model is opened.
+ * asking.c reads who answers and how; ask_prepare.c is what must be known before a model is opened.
  *
  * One `ask` lives for one run of the command. Everything that can be refused from the words alone
  * is refused by ask_read(), before a model is opened.
@@ -8,9 +8,9 @@
 #ifndef REPL_ASK_H
 #define REPL_ASK_H
 
+#include "asking.h"
 #include "open_model.h"
 #include "report.h"
-#include "routing_options.h"
 #include "safe_text.h"
 
 typedef struct ask {
@@ -19,16 +19,7 @@ typedef struct ask {
     error *err;
 
     buf prompt;
-    char *names;           /* a copy of --personas, cut at the commas */
-    const char **personas; /* [persona_count] */
-    int persona_count;
-    control_kind control;
-    routing_options routing;
-    merge_method merge;
-    int rounds;
-    int think;
-    persona *chair; /* whose instruction leads a synthesis; NULL = none is found or needed */
-    uint64_t seed;
+    asking how; /* who answers, and how */
 
     roster *roster;
     report report;
@@ -48,8 +39,6 @@ int ask_prepare(ask *a);
 /* Says when the built-in model is asked in a script that it cannot read. */
 void ask_warn_of_script(ask *a);
 void ask_release(ask *a);
-int ask_council_options(ask *a, council_options *o);
-int ask_roster_options(ask *a, roster_options *o);
 
 /* Output: begin, start (the start event, once), tokens and answers as they come, finish (what is left). Failures set
  * a->failed and *a->err. */

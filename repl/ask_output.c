@@ -221,7 +221,7 @@ static int tell_figures(ask *a)
         console_note(a->con, "prefill: %s; seed %llu",
                      r->timings.shared_prefill ? "shared, the prompt was read once for all"
                                                : "own, each pass read the prompt itself",
-                     (unsigned long long)a->seed);
+                     (unsigned long long)a->how.seed);
     return result;
 }
 

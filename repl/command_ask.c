@@ -96,13 +96,14 @@ static bool any_interrupted(const report *r)
 static void merge_answers(ask *a, council *c)
 {
     report *r = &a->report;
-    if (a->merge == MERGE_NONE || r->count < 2 || any_interrupted(r))
+    if (a->how.merge == MERGE_NONE || r->count < 2 || any_interrupted(r))
         return;
-    merge_options o = {.method = a->merge,
-                       .rounds = a->rounds,
-                       .seed = a->seed,
-                       .chair = a->chair ? persona_instruction(a->chair, a->prompt.v, a->prompt.len)
-                                         : NULL,
+    merge_options o = {.method = a->how.merge,
+                       .rounds = a->how.rounds,
+                       .seed = a->how.seed,
+                       .chair = a->how.chair
+                                    ? persona_instruction(a->how.chair, a->prompt.v, a->prompt.len)
+                                    : NULL,
                        .max_tokens = council_settings(c)->max_tokens};
     council_events events = {.user = a, .token = on_merge_token};
     console_progress(a->con, "merging");
@@ -169,10 +170,13 @@ static int with_engine(ask *a)
     council_options o;
     roster_options ro;
     ask_warn_of_script(a);
-    int result = ask_council_options(a, &o);
-    if (!result)
-        result = ask_roster_options(a, &ro);
+    int result = asking_council(&a->how, a->opt, a->report.engine, &o, a->err) ||
+                         asking_roster(&a->how, a->opt, a->report.engine, &ro, a->err)
+                     ? -1
+                     : 0;
     if (!result) {
+        ro.prompt = a->prompt.v;
+        ro.prompt_len = a->prompt.len;
         a->roster = roster_open(a->report.engine, &ro, print_note, a->con, a->err);
         result = a->roster ? with_roster(a, &o) : -1;
     }
