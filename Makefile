@@ -90,6 +90,9 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
 # test_alloc.c stands between the program and these functions.
 ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap munmap free
 $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))
+# test_faults.c between it and the disk.
+DISK     = pwrite fsync ftruncate openat linkat unlinkat flock mkdir
+$(BUILD)/tests/test_faults: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(DISK))
 
 # ---- using it ---------------------------------------------------------------------------------
 

@@ -107,16 +107,12 @@ static int make_named(transcript *t, const char *id, error *err)
     (void)snprintf(part, sizeof part, "%s.jsonl.new-%s", id, salt);
     (void)snprintf(name, sizeof name, "%s.jsonl", id);
     t->fd = openat(t->directory, part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int result = t->fd < 0 ? -1 : 0;
-    if (!result && (transcript_put(t->fd, line.v, line.len, 0) || transcript_flush(t->fd)))
-        result = -1;
-    if (!result && linkat(t->directory, part, t->directory, name, 0))
+    int result = t->fd < 0 || transcript_put(t->fd, line.v, line.len, 0) || transcript_flush(t->fd)
+                     ? failed(t, "make", err)
+                     : transcript_lock(t, err);
+    if (!result && linkat(t->directory, part, t->directory, name, 0)) {
         result = errno == EEXIST ? 1 : -1;
-    if (result)
         (void)failed(t, "make", err);
-    if (!result && transcript_lock(t, err)) {
-        (void)unlinkat(t->directory, name, 0);
-        result = -1;
     }
     if (t->fd >= 0)
         (void)unlinkat(t->directory, part, 0);
