@@ -23,6 +23,7 @@ struct chat_format {
     int ends[MAX_ENDS];
     int end_count;
     int think_end;
+    char day[16]; /* what the template was told today is */
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -100,16 +101,31 @@ static int named(const checkpoint *c, const char *name, const struct tm *today, 
     return result < 0 ? -1 : 0;
 }
 
-int chat_open(const checkpoint *c, const tokenizer *t, const char *name, chat_format **out,
-              error *err)
+/* The day that `text` names, or today. */
+static int read_day(const char *text, struct tm *day, error *err)
+{
+    time_t now = time(NULL);
+    *day = (struct tm){0};
+    if (!text) {
+        localtime_r(&now, day);
+        return 0;
+    }
+    const char *end = strptime(text, "%Y-%m-%d", day);
+    if (end && !*end && strlen(text) == strlen("2026-11-22"))
+        return 0;
+    return error_set(err, ERROR_USAGE, "\"%.40s\" is no day: 2026-11-22", text);
+}
+
+int chat_open(const checkpoint *c, const tokenizer *t, const char *name, const char *day,
+              chat_format **out, error *err)
 {
     *out = NULL;
     if (!name && !checkpoint_chat_template(c))
         return 0;
     chat_shape shape = {0};
-    time_t now = time(NULL);
-    struct tm today = {0};
-    localtime_r(&now, &today);
+    struct tm today;
+    if (read_day(day, &today, err))
+        return -1;
     if ((name ? named(c, name, &today, &shape, err) : recognise(c, &today, &shape, err)) < 0)
         return -1;
     if (!shape.family)
@@ -124,6 +140,7 @@ int chat_open(const checkpoint *c, const tokenizer *t, const char *name, chat_fo
         return error_memory(err, "the chat format");
     }
     *f = (chat_format){.shape = shape, .words = t, .think_end = -1};
+    (void)strftime(f->day, sizeof f->day, "%Y-%m-%d", &today);
     if (find_tokens(f, err)) {
         chat_close(f);
         return -1;
@@ -143,6 +160,11 @@ void chat_close(chat_format *f)
 const char *chat_name(const chat_format *f)
 {
     return f->shape.family->name;
+}
+
+const char *chat_day(const chat_format *f)
+{
+    return f->shape.dated ? f->day : NULL;
 }
 
 const char *chat_names(void)

@@ -9,7 +9,7 @@
  *
  * Two things a template may do are done at chat_open: a default system message is read from it, and
  * a date that it asks the clock for (Llama 3.2, Granite 3.1 and later) is today's, as in the
- * reference; so the same words may make other tokens tomorrow, and a replay takes recorded ones.
+ * reference; so the same words may make other tokens tomorrow, and a replay names the recorded day.
  */
 #ifndef ENGINE_CHAT_H
 #define ENGINE_CHAT_H
@@ -30,13 +30,15 @@ typedef struct chat_message {
  * a format that is named and is the template's too, the template gives the details. *out = NULL and
  * 0 when the model has no template and none was named. ERROR_LOAD for a template that is not known
  * (the message lists the known names and the option) or a vocabulary without the special tokens;
- * ERROR_USAGE for an unknown name. Caller owns *out; `t` must outlive it. */
-int chat_open(const checkpoint *c, const tokenizer *t, const char *name, chat_format **out,
-              error *err);
+ * ERROR_USAGE for an unknown name. day: "2026-11-22", what a template that asks the clock is told;
+ * NULL = today. Caller owns *out; `t` must outlive it. */
+int chat_open(const checkpoint *c, const tokenizer *t, const char *name, const char *day,
+              chat_format **out, error *err);
 void chat_close(chat_format *f); /* NULL ok */
 
 const char *chat_name(const chat_format *f); /* "chatml" */
 const char *chat_names(void);                /* "chatml, llama3, mistral, ..." */
+const char *chat_day(const chat_format *f);  /* the day in its text; NULL when there is none */
 bool chat_can_think(const chat_format *f);
 
 /* Appends the whole conversation; messages[0] may be a system message (an instruction), otherwise

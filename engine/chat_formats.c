@@ -359,6 +359,7 @@ static int keep_findings(chat_shape *s, const findings *found, const struct tm *
         result = with_dates(found->date, today, &date, err);
     bool known = result == 0 && !(system.v && strstr(system.v, CHAT_OTHER)) &&
                  !(date.v && strstr(date.v, CHAT_OTHER));
+    s->dated = (raw.v && strstr(raw.v, CHAT_NOW)) || (found->date && strstr(found->date, CHAT_NOW));
     buf_release(&raw);
     s->system = buf_detach(&system);
     s->date = buf_detach(&date);

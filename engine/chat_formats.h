@@ -79,6 +79,7 @@ typedef struct chat_shape {
     unsigned means;
     char *system; /* default system message, or NULL; owned */
     char *date;   /* for the preamble, or NULL; owned */
+    bool dated;   /* one of them holds the day */
 } chat_shape;
 
 /* Names the family whose rules explain every piece. 1 and *out filled; 0 when none does; -1 when

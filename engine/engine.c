@@ -8,13 +8,13 @@ enum { DEFAULT_ROWS = 512 };
 
 /* A tokenizer and a chat format are optional: a model without them still computes. A template that
  * is not known is no reason to refuse the model either: what needs it asks engine_chat_problem(). */
-static int open_text(engine *e, const char *chat_name, error *err)
+static int open_text(engine *e, const char *chat_name, const char *day, error *err)
 {
     if (tokenizer_open(e->checkpoint, &e->tokenizer, err))
         return -1;
     if (!e->tokenizer)
         return 0;
-    if (chat_open(e->checkpoint, e->tokenizer, chat_name, &e->chat, &e->chat_problem) == 0)
+    if (chat_open(e->checkpoint, e->tokenizer, chat_name, day, &e->chat, &e->chat_problem) == 0)
         return 0;
     if (!chat_name)
         return 0;
@@ -43,7 +43,7 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     if (!e->backend || weights_load(&e->weights, e->checkpoint, e->backend, err))
         return -1;
     e->plain = router_program_plain(c, 0, err);
-    if (!e->plain || open_text(e, opt->chat_format, err))
+    if (!e->plain || open_text(e, opt->chat_format, opt->day, err))
         return -1;
     e->rows = calloc((size_t)e->max_rows, sizeof *e->rows);
     e->row_sessions = calloc((size_t)e->max_rows, sizeof *e->row_sessions);

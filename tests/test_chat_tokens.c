@@ -156,7 +156,7 @@ static int open_chat(const fixture *f, const char *template, const char *name, c
         fail_msg("%s", err->text);
     if (tokenizer_open(c->model, &c->words, err))
         fail_msg("%s", err->text);
-    return chat_open(c->model, c->words, name, &c->format, err);
+    return chat_open(c->model, c->words, name, NULL, &c->format, err);
 }
 
 static void close_chat(chat *c)
@@ -386,6 +386,35 @@ static void a_name_keeps_the_details(void **state)
     tokens_release(&own);
 }
 
+/* A conversation of another day has the ids of that day. */
+static void the_day_can_be_another(void **state)
+{
+    static const char *const days[] = {"2024-02-09", "2026-11-22", "2024-02-09"};
+    const fixture *f = *state;
+    const chat_message m = {CHAT_USER, "Hello", 5};
+    tokens ids[3] = {0};
+    error err = {0};
+    for (int i = 0; i < 3; i++) {
+        chat c;
+        (void)open_chat(f, NULL, NULL, &c, &err);
+        assert_int_equal(chat_open(c.model, c.words, "llama3.1", days[i], &c.format, &err), 0);
+        assert_string_equal(chat_day(c.format), days[i]);
+        assert_int_equal(chat_render(c.format, &m, 1, true, false, &ids[i], &err), 0);
+        chat_close(c.format);
+        assert_int_equal(chat_open(c.model, c.words, "chatml", days[i], &c.format, &err), 0);
+        assert_null(chat_day(c.format));
+        chat_close(c.format);
+        assert_int_equal(chat_open(c.model, c.words, "chatml", "tomorrow", &c.format, &err), -1);
+        assert_int_equal(err.code, ERROR_USAGE);
+        close_chat(&c);
+    }
+    assert_int_equal(ids[0].len, ids[2].len);
+    assert_memory_equal(ids[0].v, ids[2].v, ids[0].len * sizeof(int));
+    assert_true(ids[0].len != ids[1].len || memcmp(ids[0].v, ids[1].v, ids[0].len * sizeof(int)));
+    for (int i = 0; i < 3; i++)
+        tokens_release(&ids[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +426,7 @@ int main(void)
         cmocka_unit_test(failures_leave_nothing),
         cmocka_unit_test(opening_can_fail),
         cmocka_unit_test(a_name_keeps_the_details),
+        cmocka_unit_test(the_day_can_be_another),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
