@@ -124,6 +124,10 @@ int engine_advance(engine *e, step *steps, int count, error *err);
 /* Called for each layer, row by row, of every later engine_advance; NULL = off. */
 void engine_trace(engine *e, trace_fn *fn, void *user);
 
+/* Tokens of ids[0..n) that the session holds from its beginning on, read under the same programs as
+ * session_sync() would read them; changes nothing. */
+int session_common(const session *s, const int *ids, int n, int acts_from);
+
 /* Rewinds the session to the longest prefix of ids[0..n) that it holds under the same programs
  * (positions < acts_from under none, the others under session_program()); returns its length, at
  * most n - 1, so that reading the rest gives the logits of the last token. */

@@ -132,6 +132,11 @@ void sampler_close(sampler *s)
     free(s);
 }
 
+void sampler_reseed(sampler *p, uint64_t seed)
+{
+    p->s.seed = seed;
+}
+
 /* ---- random numbers ------------------------------------------------------------------------ */
 
 /* FNV-1a, 64 bits. */

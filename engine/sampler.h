@@ -37,6 +37,8 @@ typedef struct sampler sampler;
  * ERROR_USAGE as sampling_check. */
 sampler *sampler_open(const sampling *s, const char *name, int candidates, error *err);
 void sampler_close(sampler *s); /* NULL ok */
+/* Another seed (0..2^53-1) for the picks to come. */
+void sampler_reseed(sampler *s, uint64_t seed);
 
 /* The next token for a pass whose generated tokens so far are history[0..n) (penalties see only
  * these), to stand at absolute `position`. `banned` (may be NULL) is [candidates], 1 = never.

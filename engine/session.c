@@ -341,8 +341,7 @@ int engine_advance(engine *e, step *steps, int count, error *err)
 
 /* ---- making a timeline equal to a token list --------------------------------------------------- */
 
-/* Positions that hold the wanted tokens, read under the wanted programs. */
-static int common_prefix(const session *s, const int *ids, int n, int acts_from)
+int session_common(const session *s, const int *ids, int n, int acts_from)
 {
     int length = session_length(s), i = 0;
     uint64_t acting = session_program_hash(s);
@@ -354,7 +353,7 @@ static int common_prefix(const session *s, const int *ids, int n, int acts_from)
 
 int session_reuse(session *s, const int *ids, int n, int acts_from)
 {
-    int keep = common_prefix(s, ids, n, acts_from);
+    int keep = session_common(s, ids, n, acts_from);
     if (keep == n)
         keep = n - 1; /* its logits must be computed again */
     session_rewind(s, keep);

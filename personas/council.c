@@ -80,10 +80,8 @@ void council_close(council *c)
     if (!c)
         return;
     session_close(c->scorer);
-    for (int i = 0; i < c->count; i++) {
-        pass_release(&c->passes[i]);
-        tokens_release(&c->queued[i]);
-    }
+    for (int i = 0; i < c->count && !c->whole; i++)
+        pass_close(c->passes[i]);
     for (int i = 0; c->stops && c->stops[i]; i++)
         free(c->stops[i]);
     free(c->stops);
@@ -91,7 +89,6 @@ void council_close(council *c)
     free(c->steps);
     free(c->fed);
     free(c->speakers);
-    free(c->queued);
     free(c->seen);
     free(c);
 }
@@ -105,11 +102,13 @@ static void *grown(void *old, int cap, size_t each, error *err)
     return v;
 }
 
-static int grow(council *c, error *err)
+int council_grow(council *c, int count, error *err)
 {
-    if (c->count < c->cap)
+    if (count <= c->cap)
         return 0;
-    int cap = c->cap ? 2 * c->cap : 4;
+    int cap = c->cap ? c->cap : 4;
+    while (cap < count)
+        cap *= 2;
     void *v;
     if (!(v = grown(c->passes, cap, sizeof *c->passes, err)))
         return -1;
@@ -123,9 +122,6 @@ static int grow(council *c, error *err)
     if (!(v = grown(c->speakers, cap, sizeof *c->speakers, err)))
         return -1;
     c->speakers = v;
-    if (!(v = grown(c->queued, cap, sizeof *c->queued, err)))
-        return -1;
-    c->queued = v;
     c->cap = cap;
     return 0;
 }
@@ -133,38 +129,47 @@ static int grow(council *c, error *err)
 int council_add(council *c, const pass_options *wanted, error *err)
 {
     for (int i = 0; i < c->count; i++)
-        if (strcmp(c->passes[i].name, wanted->name) == 0)
+        if (strcmp(c->passes[i]->name, wanted->name) == 0)
             return error_set(err, ERROR_USAGE, "two passes are named %s", wanted->name);
-    if (grow(c, err))
+    if (council_grow(c, c->count + 1, err))
         return -1;
-    pass *p = &c->passes[c->count];
-    if (pass_open(p, c->engine, &c->options, wanted, err)) {
-        pass_release(p);
+    pass *p = pass_open(c->engine, &c->options, wanted, NULL, err);
+    if (!p)
         return -1;
-    }
-    c->queued[c->count] = (tokens){0};
+    c->passes[c->count] = p;
     return c->count++;
 }
 
 /* ---- asking ------------------------------------------------------------------------------------ */
 
-static void forget_prompt(council *c)
-{
-    for (int i = 0; i < c->count; i++)
-        if (c->passes[i].remark_count)
-            pass_forget(&c->passes[i], c->passes[i].remark_count - 1);
-}
-
-static int check_room(const council *c, error *err)
+int council_pose(council *c, const chat_message *prompts, error *err)
 {
     for (int i = 0; i < c->count; i++) {
-        size_t n = c->passes[i].prompt.len;
-        int least = c->options.reserve > 0 ? c->options.reserve : 1;
+        if (pass_remember(c->passes[i], CHAT_USER, prompts[i].text, prompts[i].len, err)) {
+            while (i-- > 0)
+                pass_forget(c->passes[i], c->passes[i]->remark_count - 1);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void council_take_back(council *c)
+{
+    for (int i = 0; i < c->count; i++)
+        if (c->passes[i]->remark_count)
+            pass_forget(c->passes[i], c->passes[i]->remark_count - 1);
+}
+
+int council_check_room(const council *c, int least, error *err)
+{
+    for (int i = 0; i < c->count; i++) {
+        size_t n = c->passes[i]->prompt.len;
         if (n + (size_t)least > (size_t)c->options.context)
             return error_set(err, ERROR_CONTEXT,
                              "%s: the prompt has %zu tokens and an answer needs at least %d more; "
                              "the context holds %d",
-                             c->passes[i].name, n, least, c->options.context);
+                             c->passes[i]->name, n, least, c->options.context);
     }
     return 0;
 }
@@ -177,12 +182,12 @@ static bool choose_shared(const council *c)
         return c->options.prefill == PREFILL_SHARED;
     size_t longest = 0;
     for (int i = 0; i < c->count; i++)
-        if (c->passes[i].prompt.len > longest)
-            longest = c->passes[i].prompt.len;
+        if (c->passes[i]->prompt.len > longest)
+            longest = c->passes[i]->prompt.len;
     return c->count > 1 && longest >= LONG_PROMPT;
 }
 
-static int prepare_turn(council *c, error *err)
+int council_prepare(council *c, error *err)
 {
     if (council_build_prompts(c, c->options.prefill == PREFILL_SHARED, err))
         return -1;
@@ -190,7 +195,7 @@ static int prepare_turn(council *c, error *err)
     if (shared && c->options.prefill == PREFILL_AUTO && council_build_prompts(c, true, err))
         return -1;
     c->timings = (council_timings){.shared_prefill = shared};
-    return check_room(c, err);
+    return 0;
 }
 
 /* Those that failed before they could speak; the others have ended. */
@@ -198,14 +203,14 @@ static void end_failed(council *c)
 {
     pass_rules r = council_rules(c);
     for (int i = 0; i < c->count; i++)
-        if (c->passes[i].failed && c->passes[i].answer.stop != STOP_ERROR)
-            (void)pass_end(&c->passes[i], &r, STOP_ERROR, 0, NULL);
+        if (c->passes[i]->failed && c->passes[i]->answer.stop != STOP_ERROR)
+            (void)pass_end(c->passes[i], &r, STOP_ERROR, 0, NULL);
 }
 
 static bool all_failed(const council *c)
 {
     for (int i = 0; i < c->count; i++)
-        if (!c->passes[i].failed)
+        if (!c->passes[i]->failed)
             return false;
     return true;
 }
@@ -215,27 +220,23 @@ int council_ask_each(council *c, const chat_message *prompts, const council_even
 {
     if (c->count == 0)
         return error_set(err, ERROR_USAGE, "a council without passes");
-    for (int i = 0; i < c->count; i++) {
-        if (pass_remember(&c->passes[i], CHAT_USER, prompts[i].text, prompts[i].len, err)) {
-            while (i-- > 0)
-                pass_forget(&c->passes[i], c->passes[i].remark_count - 1);
-            return -1;
-        }
-    }
+    if (council_pose(c, prompts, err))
+        return -1;
     c->events = events;
-    if (prepare_turn(c, err)) {
-        forget_prompt(c);
+    int least = c->options.reserve > 0 ? c->options.reserve : 1;
+    if (council_prepare(c, err) || council_check_room(c, least, err)) {
+        council_take_back(c);
         return -1;
     }
     double start = council_clock();
     if (council_prefill(c, err)) {
-        forget_prompt(c);
+        council_take_back(c);
         return -1;
     }
     c->timings.prefill = council_clock() - start;
     if (all_failed(c)) {
-        *err = c->passes[0].answer.failure;
-        forget_prompt(c);
+        *err = c->passes[0]->answer.failure;
+        council_take_back(c);
         return -1;
     }
     start = council_clock();
@@ -245,18 +246,48 @@ int council_ask_each(council *c, const chat_message *prompts, const council_even
     return result;
 }
 
-int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
-                error *err)
+/* The same prompt for each pass; caller frees. */
+static chat_message *for_all(const council *c, const char *prompt, size_t len, error *err)
 {
     size_t n = (size_t)(c->count ? c->count : 1);
     chat_message *prompts = calloc(n, sizeof *prompts);
-    if (!prompts)
-        return error_memory(err, "a prompt");
+    if (!prompts) {
+        error_memory(err, "a prompt");
+        return NULL;
+    }
     for (size_t i = 0; i < n; i++)
         prompts[i] = (chat_message){CHAT_USER, prompt, len};
-    int result = council_ask_each(c, prompts, events, err);
+    return prompts;
+}
+
+int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
+                error *err)
+{
+    chat_message *prompts = for_all(c, prompt, len, err);
+    int result = prompts ? council_ask_each(c, prompts, events, err) : -1;
     free(prompts);
     return result;
+}
+
+int council_longest(council *c, const char *prompt, size_t len, int *longest, error *err)
+{
+    chat_message *prompts = for_all(c, prompt, len, err);
+    int result = prompts ? council_pose(c, prompts, err) : -1;
+    free(prompts);
+    if (result)
+        return -1;
+    result = council_prepare(c, err);
+    council_take_back(c);
+    *longest = 0;
+    for (int i = 0; i < c->count; i++)
+        if ((int)c->passes[i]->prompt.len > *longest)
+            *longest = (int)c->passes[i]->prompt.len;
+    return result;
+}
+
+void council_stop(council *c, int i)
+{
+    c->passes[i]->stopping = true;
 }
 
 /* ---- looking and remembering ------------------------------------------------------------------- */
@@ -278,7 +309,7 @@ const council_options *council_settings(const council *c)
 
 const answer *council_answer(const council *c, int i)
 {
-    return &c->passes[i].answer;
+    return &c->passes[i]->answer;
 }
 
 const council_timings *council_times(const council *c)
@@ -288,17 +319,17 @@ const council_timings *council_times(const council *c)
 
 size_t council_turns(const council *c, int i)
 {
-    return c->passes[i].remark_count;
+    return c->passes[i]->remark_count;
 }
 
 const chat_message *council_turn(const council *c, int i, size_t at)
 {
-    return &c->passes[i].view[at];
+    return &c->passes[i]->view[at];
 }
 
 int council_remember(council *c, int i, const char *text, size_t len, error *err)
 {
-    pass *p = &c->passes[i];
+    pass *p = c->passes[i];
     if (p->remark_count == 0 || p->remarks[p->remark_count - 1].role != CHAT_ASSISTANT)
         return error_set(err, ERROR_USAGE, "%s has not answered yet", p->name);
     pass_forget(p, p->remark_count - 1);
@@ -308,7 +339,7 @@ int council_remember(council *c, int i, const char *text, size_t len, error *err
 void council_forget_turn(council *c)
 {
     for (int i = 0; i < c->count; i++) {
-        pass *p = &c->passes[i];
+        pass *p = c->passes[i];
         size_t keep = p->remark_count;
         while (keep > 0 && p->remarks[keep - 1].role == CHAT_ASSISTANT)
             keep--;
@@ -316,8 +347,42 @@ void council_forget_turn(council *c)
     }
 }
 
+int council_recall(council *c, int i, const chat_message *messages, size_t n, error *err)
+{
+    pass *p = c->passes[i];
+    pass_forget(p, 0);
+    for (size_t at = 0; at < n; at++) {
+        const chat_message *m = &messages[at];
+        int result = m->role == CHAT_ASSISTANT ? pass_reply(p, m->text, m->len, err)
+                                               : pass_remember(p, m->role, m->text, m->len, err);
+        if (result) {
+            pass_forget(p, 0);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int council_adopt(council *c, const char *prompt, size_t len, bool shared,
+                  const adopted_answer *answers, error *err)
+{
+    chat_message *prompts = for_all(c, prompt, len, err);
+    int result = prompts ? council_pose(c, prompts, err) : -1;
+    free(prompts);
+    if (result)
+        return -1;
+    if (council_build_prompts(c, shared, err) || council_check_room(c, 1, err)) {
+        council_take_back(c);
+        return -1;
+    }
+    c->timings = (council_timings){.shared_prefill = shared};
+    for (int i = 0; i < c->count && !result; i++)
+        result = pass_adopt(c->passes[i], answers[i].text, answers[i].len, answers[i].stop, err);
+    return result;
+}
+
 void council_forget(council *c)
 {
     for (int i = 0; i < c->count; i++)
-        pass_forget(&c->passes[i], 0);
+        pass_forget(c->passes[i], 0);
 }

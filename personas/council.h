@@ -97,6 +97,20 @@ void council_close(council *c); /* NULL ok */
 /* Adds a pass; returns its index, or -1. Names are distinct. */
 int council_add(council *c, const pass_options *pass, error *err);
 int council_passes(const council *c);
+
+/* Some passes of a council as a council of their own: who [n], distinct. They are borrowed: what is
+ * asked of the part and merged in it changes these passes and leaves the others as they are. Close it
+ * first. */
+council *council_part(council *c, const int *who, int n, error *err);
+/* Other passes in place of all there are. One that keeps its name keeps its session, so that nothing
+ * is read again that was read under an equal program; conversations are forgotten. On error nothing
+ * has changed. */
+int council_reseat(council *c, const pass_options *passes, int n, error *err);
+/* What may change between two asks: prefill, max_tokens, reserve, think. */
+void council_adjust(council *c, const council_options *options);
+/* A pass's seed, and its instruction (copied; NULL = none), from the next ask on. */
+int council_instruct(council *c, int pass, const char *instruction, uint64_t seed, error *err);
+
 engine *council_engine(const council *c);
 const council_options *council_settings(const council *c);
 
@@ -111,6 +125,12 @@ int council_ask(council *c, const char *prompt, size_t len, const council_events
 int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
                      error *err);
 
+/* *longest = tokens of the longest prompt that asking this would make; nothing is asked. */
+int council_longest(council *c, const char *prompt, size_t len, int *longest, error *err);
+
+/* For callbacks: the pass ends at its next token as "interrupted", the others go on. */
+void council_stop(council *c, int pass);
+
 const answer *council_answer(const council *c, int pass);
 const council_timings *council_times(const council *c);
 
@@ -119,6 +139,19 @@ size_t council_turns(const council *c, int pass);
 const chat_message *council_turn(const council *c, int pass, size_t i);
 /* Replaces the last reply in what a pass remembers ("merged" and "picked" contexts). */
 int council_remember(council *c, int pass, const char *text, size_t len, error *err);
+/* Replaces all that a pass remembers; replies that are broken text are mended. */
+int council_recall(council *c, int pass, const chat_message *messages, size_t n, error *err);
+/* An answer from elsewhere: a transcript, an earlier version. */
+typedef struct adopted_answer {
+    const char *text; /* without its thought */
+    size_t len;
+    pass_stop stop;
+} adopted_answer;
+/* Takes answers [council_passes()] as if they had just been given to this prompt, on what the passes
+ * remember: merges and scores then work as after an ask. Nothing is drawn, and nothing is read before
+ * it is needed. shared: how the prompt was read (council_timings). ERROR_CONTEXT as council_ask. */
+int council_adopt(council *c, const char *prompt, size_t len, bool shared,
+                  const adopted_answer *answers, error *err);
 /* Forgets the last prompt and reply of every pass (undo), or everything. */
 void council_forget_turn(council *c);
 void council_forget(council *c);

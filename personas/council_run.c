@@ -84,7 +84,7 @@ static int build_chat(const council *c, pass *p, bool shared, error *err)
 int council_build_prompts(council *c, bool shared, error *err)
 {
     for (int i = 0; i < c->count; i++) {
-        pass *p = &c->passes[i];
+        pass *p = c->passes[i];
         p->prompt.len = 0;
         p->acts_from = 0;
         if (c->options.raw ? build_raw(c, p, err) : build_chat(c, p, shared, err))
@@ -100,11 +100,11 @@ int council_build_prompts(council *c, bool shared, error *err)
 /* What all prompts begin with and all read without a program. */
 static int common_prefix(const council *c)
 {
-    const tokens *first = &c->passes[0].prompt;
+    const tokens *first = &c->passes[0]->prompt;
     size_t n = first->len;
     for (int i = 0; i < c->count; i++) {
-        n = same_tokens(first, &c->passes[i].prompt, n);
-        n = n < (size_t)c->passes[i].acts_from ? n : (size_t)c->passes[i].acts_from;
+        n = same_tokens(first, &c->passes[i]->prompt, n);
+        n = n < (size_t)c->passes[i]->acts_from ? n : (size_t)c->passes[i]->acts_from;
     }
     return (int)n;
 }
@@ -112,19 +112,21 @@ static int common_prefix(const council *c)
 /* An earlier pass that reads the very same and nothing else: its logits are this one's too. */
 static const pass *find_twin(const council *c, const pass *p)
 {
-    for (const pass *q = c->passes; q < p && p->acts_from == (int)p->prompt.len; q++)
+    for (int i = 0; c->passes[i] != p && p->acts_from == (int)p->prompt.len; i++) {
+        const pass *q = c->passes[i];
         if (q->acts_from == p->acts_from && q->prompt.len == p->prompt.len &&
             same_tokens(&q->prompt, &p->prompt, p->prompt.len) == p->prompt.len)
             return q;
+    }
     return NULL;
 }
 
 /* Tokens read by now, over all passes; what one of them reads for all counts for each. */
 static void tell_prefill(const council *c)
 {
-    int first = session_length(c->passes[0].session), done = 0, total = 0;
+    int first = session_length(c->passes[0]->session), done = 0, total = 0;
     for (int i = 0; i < c->count; i++) {
-        const pass *p = &c->passes[i];
+        const pass *p = c->passes[i];
         int have = session_length(p->session), given = first < p->acts_from ? first : p->acts_from;
         done += have > given ? have : given;
         total += (int)p->prompt.len;
@@ -151,8 +153,8 @@ static int read_before_own_words(council *c, pass *p, int shared, error *err)
         return session_share(p->session, twin->session, n, err);
     }
     int have = session_reuse(p->session, p->prompt.v, n, p->acts_from);
-    if (p != c->passes && have < shared &&
-        session_share(p->session, c->passes[0].session, shared, err))
+    if (p != c->passes[0] && have < shared &&
+        session_share(p->session, c->passes[0]->session, shared, err))
         return -1;
     if (session_length(p->session) >= p->acts_from)
         return 0;
@@ -164,7 +166,7 @@ static int read_common(council *c, error *err)
 {
     int shared = common_prefix(c);
     for (int i = 0; i < c->count; i++)
-        if (read_before_own_words(c, &c->passes[i], shared, err))
+        if (read_before_own_words(c, c->passes[i], shared, err))
             return -1;
     return 0;
 }
@@ -183,7 +185,7 @@ static int gather_chunks(council *c)
     if (part < 1)
         part = 1;
     for (int i = 0; i < c->count; i++) {
-        pass *p = &c->passes[i];
+        pass *p = c->passes[i];
         int have = session_length(p->session), rest = (int)p->prompt.len - have;
         if (p->failed || rest <= 0)
             continue;
@@ -205,7 +207,7 @@ static int advance(council *c, int n, error *err)
         return 0;
     for (int i = 0; i < n && why.code != ERROR_CANCELLED; i++)
         if (engine_advance(c->engine, &c->steps[i], 1, &why) && why.code != ERROR_CANCELLED)
-            fail_pass(&c->passes[c->speakers[i]], &why);
+            fail_pass(c->passes[c->speakers[i]], &why);
     if (why.code != ERROR_CANCELLED)
         return 0;
     if (err)
@@ -213,20 +215,25 @@ static int advance(council *c, int n, error *err)
     return -1;
 }
 
+int council_hold_prompt(pass *p, int n, error *err)
+{
+    if (n < 1 || session_common(p->session, p->prompt.v, n, p->acts_from) == n)
+        return 0;
+    return session_sync(p->session, p->prompt.v, n, p->acts_from, NULL, NULL, NULL, err);
+}
+
 int council_prefill(council *c, error *err)
 {
     bool thought =
         !c->options.raw && c->options.think != 0 && chat_can_think(engine_chat(c->engine));
-    for (int i = 0; i < c->count; i++) {
-        pass_begin(&c->passes[i], thought);
-        c->queued[i].len = 0;
-    }
+    for (int i = 0; i < c->count; i++)
+        pass_begin(c->passes[i], thought);
     tell_prefill(c);
     if (c->timings.shared_prefill && read_common(c, err))
         return -1;
     for (int i = 0; i < c->count && !c->timings.shared_prefill; i++) {
-        const tokens *t = &c->passes[i].prompt;
-        (void)session_reuse(c->passes[i].session, t->v, (int)t->len, 0);
+        const tokens *t = &c->passes[i]->prompt;
+        (void)session_reuse(c->passes[i]->session, t->v, (int)t->len, 0);
     }
     for (int n; (n = gather_chunks(c)) > 0;) {
         if (advance(c, n, err))
@@ -241,8 +248,8 @@ int council_prefill(council *c, error *err)
 static pass *pass_of(council *c, const session *s)
 {
     for (int i = 0; i < c->count; i++)
-        if (c->passes[i].session == s)
-            return &c->passes[i];
+        if (c->passes[i]->session == s)
+            return c->passes[i];
     return NULL;
 }
 
@@ -272,7 +279,7 @@ static void begin_figures(council *c)
     const model_config *m = engine_config(c->engine);
     size_t cells = (size_t)m->layers * (size_t)(m->experts ? m->experts : 1);
     for (int i = 0; i < c->count; i++)
-        memset(c->passes[i].touched, 0, cells);
+        memset(c->passes[i]->touched, 0, cells);
     c->union_sum = c->pick_sum = 0;
     c->union_count = 0;
 }
@@ -289,7 +296,7 @@ static void count_step(council *c)
 
 static void tell(council *c, int i, bool all)
 {
-    pass *p = &c->passes[i];
+    pass *p = c->passes[i];
     pass_rules r = council_rules(c);
     size_t sure = pass_sure(p, &r, all);
     while (p->shown < sure) {
@@ -303,7 +310,7 @@ static void tell(council *c, int i, bool all)
 
 static void finish(council *c, int i, double start)
 {
-    pass *p = &c->passes[i];
+    pass *p = c->passes[i];
     pass_rules r = council_rules(c);
     error why = {0};
     tell(c, i, true);
@@ -316,23 +323,23 @@ static void finish(council *c, int i, double start)
 /* A thought that has used up its tokens is closed: the closing tokens are queued as if drawn. */
 static int close_thought(council *c, int i, error *err)
 {
-    pass *p = &c->passes[i];
+    pass *p = c->passes[i];
     if (!p->thinking || c->options.think < 0 || p->thought_tokens < (size_t)c->options.think ||
-        c->queued[i].len)
+        p->queued.len)
         return 0;
-    return chat_close_thought(engine_chat(c->engine), &c->queued[i], err);
+    return chat_close_thought(engine_chat(c->engine), &p->queued, err);
 }
 
 /* The next token of pass i: a queued one, or a draw. */
 static int next_token(council *c, int i, int *id, error *err)
 {
-    pass *p = &c->passes[i];
+    pass *p = c->passes[i];
     if (close_thought(c, i, err))
         return -1;
-    if (c->queued[i].len) {
-        *id = c->queued[i].v[0];
-        c->queued[i].len--;
-        memmove(c->queued[i].v, c->queued[i].v + 1, c->queued[i].len * sizeof(int));
+    if (p->queued.len) {
+        *id = p->queued.v[0];
+        p->queued.len--;
+        memmove(p->queued.v, p->queued.v + 1, p->queued.len * sizeof(int));
         return 0;
     }
     return sampler_pick(p->sampler, p->logits, p->out.v, p->out.len,
@@ -345,13 +352,17 @@ static int draw_all(council *c, double start)
     pass_rules r = council_rules(c);
     int n = 0;
     for (int i = 0; i < c->count; i++) {
-        pass *p = &c->passes[i];
+        pass *p = c->passes[i];
         if (!p->active)
             continue;
         error why = {0};
         int id = 0;
-        if (next_token(c, i, &id, &why) || pass_take(p, &r, id, &why))
+        if (p->stopping) {
+            p->active = false;
+            p->answer.stop = STOP_INTERRUPTED;
+        } else if (next_token(c, i, &id, &why) || pass_take(p, &r, id, &why)) {
             fail_pass(p, &why);
+        }
         if (p->active && session_length(p->session) >= session_context(p->session)) {
             p->active = false;
             p->answer.stop = STOP_LENGTH;
@@ -372,9 +383,9 @@ static int draw_all(council *c, double start)
 static void interrupt_all(council *c, double start)
 {
     for (int i = 0; i < c->count; i++) {
-        if (!c->passes[i].active)
+        if (!c->passes[i]->active)
             continue;
-        c->passes[i].answer.stop = STOP_INTERRUPTED;
+        c->passes[i]->answer.stop = STOP_INTERRUPTED;
         finish(c, i, start);
     }
 }
@@ -391,7 +402,7 @@ int council_speak(council *c, error *err)
         }
         count_step(c);
         for (int i = 0; i < n; i++)
-            if (c->passes[c->speakers[i]].failed)
+            if (c->passes[c->speakers[i]]->failed)
                 finish(c, c->speakers[i], start);
     }
     engine_trace(c->engine, NULL, NULL);

@@ -50,38 +50,43 @@ static int add_likelihood(council *c, session *s, const int *ids, int n, int nex
     return result;
 }
 
-static int open_scorer(council *c, pass *p, error *err)
+/* One for all passes, also of the parts. */
+static session *open_scorer(council *c, pass *p, error *err)
 {
-    if (!c->scorer)
-        c->scorer = session_open(c->engine, c->options.context, c->options.kv, err);
-    return c->scorer ? session_set_program(c->scorer, p->program, err) : -1;
+    council *owner = c->whole ? c->whole : c;
+    if (!owner->scorer)
+        owner->scorer = session_open(c->engine, c->options.context, c->options.kv, err);
+    if (!owner->scorer || session_set_program(owner->scorer, p->program, err))
+        return NULL;
+    return owner->scorer;
 }
 
-static int score_prompt(council *c, pass *p, double *nll, error *err)
+static int score_prompt(council *c, session *s, const pass *p, double *nll, error *err)
 {
     double sum = 0;
     int count = 0, n = (int)p->prompt.len;
-    session_rewind(c->scorer, 0);
-    if (add_likelihood(c, c->scorer, p->prompt.v, n, -1, &sum, &count, err))
+    session_rewind(s, 0);
+    if (add_likelihood(c, s, p->prompt.v, n, -1, &sum, &count, err))
         return -1;
     *nll = count ? -sum / count : 0;
     return 0;
 }
 
 /* The scorer holds all of the prompt but its last token; that one is read with the answer. */
-static int score_answer(council *c, pass *p, const tokens *text, double *loglik, error *err)
+static int score_answer(council *c, session *s, pass *p, const tokens *text, double *loglik,
+                        error *err)
 {
     int last = (int)p->prompt.len - 1;
     size_t room = (size_t)(c->options.context - last - 1);
     size_t n = text->len < room ? text->len : room;
-    if (session_share(c->scorer, p->session, last, err))
+    if (council_hold_prompt(p, last, err) || session_share(s, p->session, last, err))
         return -1;
     tokens all = {0};
     double sum = 0;
     int count = 0;
     int result = tokens_push(&all, p->prompt.v[last], err) ||
                          tokens_append(&all, text->v, n, err) ||
-                         add_likelihood(c, c->scorer, all.v, (int)all.len, -1, &sum, &count, err)
+                         add_likelihood(c, s, all.v, (int)all.len, -1, &sum, &count, err)
                      ? -1
                      : 0;
     tokens_release(&all);
@@ -92,16 +97,16 @@ static int score_answer(council *c, pass *p, const tokens *text, double *loglik,
 int council_score(council *c, int i, const char *text, size_t len, double *loglik,
                   double *prompt_nll, error *err)
 {
-    pass *p = &c->passes[i];
+    pass *p = c->passes[i];
     tokens ids = {0};
-    if (open_scorer(c, p, err) ||
-        tokenizer_encode(engine_tokenizer(c->engine), text, len, &ids, NULL, err)) {
+    session *s = open_scorer(c, p, err);
+    if (!s || tokenizer_encode(engine_tokenizer(c->engine), text, len, &ids, NULL, err)) {
         tokens_release(&ids);
         return -1;
     }
-    int result = prompt_nll ? score_prompt(c, p, prompt_nll, err) : 0;
+    int result = prompt_nll ? score_prompt(c, s, p, prompt_nll, err) : 0;
     if (!result)
-        result = score_answer(c, p, &ids, loglik, err);
+        result = score_answer(c, s, p, &ids, loglik, err);
     tokens_release(&ids);
     return result;
 }

@@ -7,13 +7,13 @@
 struct council {
     engine *engine;
     council_options options;
-    char **stops; /* own copies */
-    pass *passes;
+    char **stops;   /* own copies */
+    council *whole; /* whose passes these are, when this is a part of another; else NULL */
+    pass **passes;
     int count, cap;
     step *steps;     /* [cap] one batch of decoding */
     int *fed;        /* [cap] the token that each step reads */
     int *speakers;   /* [cap] which pass a step belongs to */
-    tokens *queued;  /* [cap] tokens to be forced on a pass (a thought that must end) */
     session *scorer; /* for council_score(), opened with the first score */
     int *seen;       /* [layers * experts] the step that last touched an expert */
     int step_number;
@@ -24,10 +24,22 @@ struct council {
 };
 
 pass_rules council_rules(const council *c);
+/* Room for `count` passes in all arrays. */
+int council_grow(council *c, int count, error *err);
+/* Remembers a prompt in every pass, or in none. */
+int council_pose(council *c, const chat_message *prompts, error *err);
+/* Takes back the remark that stands last in every pass. */
+void council_take_back(council *c);
+/* Builds the prompts of all passes and decides how they are read. */
+int council_prepare(council *c, error *err);
+/* ERROR_CONTEXT unless each prompt leaves `least` tokens for an answer. */
+int council_check_room(const council *c, int least, error *err);
 
 /* Builds every pass's prompt tokens for its conversation as it stands. shared: the instruction
  * follows the last prompt instead of leading the conversation. */
 int council_build_prompts(council *c, bool shared, error *err);
+/* Makes the pass's session hold the first n tokens of its prompt, unless it does. */
+int council_hold_prompt(pass *p, int n, error *err);
 /* Reads all prompts; passes that cannot be read are marked failed. */
 int council_prefill(council *c, error *err);
 /* Speaks until no pass is active. */

@@ -32,11 +32,13 @@ const char *merge_name(merge_method m);
 
 typedef struct merge_options {
     merge_method method;
-    int rounds;            /* debate */
-    uint64_t seed;         /* shuffles the order in which the chair reads */
-    const char *chair;     /* the chair's instruction, or NULL for the built-in one */
-    const double *weights; /* blend: [passes], NULL = equal */
-    double contrast;       /* blend: beta >= 0; 0 = mixture */
+    int rounds;        /* debate */
+    uint64_t seed;     /* shuffles the order in which the chair reads; a blend's draws */
+    const char *chair; /* the chair's instruction, or NULL for the built-in one */
+    const char *by;    /* the chair's name, NULL = "chair" */
+    const router_program *program; /* the chair's, borrowed; NULL = the plain model */
+    const double *weights;         /* blend: [passes], NULL = equal */
+    double contrast;               /* blend: beta >= 0; 0 = mixture */
     int max_tokens;
 } merge_options;
 
@@ -66,5 +68,7 @@ typedef struct merge_result {
 int merge_run(council *c, const merge_options *options, merge_result *out,
               const council_events *events, error *err);
 void merge_release(merge_result *r);
+/* The built-in instruction of a chair. */
+const char *merge_chair(void);
 
 #endif

@@ -72,7 +72,7 @@ static double mix(blend *b)
         double *p = b->p + (size_t)i * (size_t)b->vocabulary;
         if (!speaks(b, i))
             continue;
-        softmax(b->c->passes[i].logits, b->vocabulary, p);
+        softmax(b->c->passes[i]->logits, b->vocabulary, p);
         for (int t = 0; t < b->vocabulary; t++)
             b->mixed[t] += b->weights[i] * p[t];
         inner += b->weights[i] * entropy(p, b->vocabulary);
@@ -111,7 +111,7 @@ static int open_weak(blend *b, error *err)
     b->weak = b->route ? session_open(c->engine, c->options.context, c->options.kv, err) : NULL;
     if (!b->weak || session_set_program(b->weak, b->route, err))
         return -1;
-    const tokens *prompt = &c->passes[0].prompt;
+    const tokens *prompt = &c->passes[0]->prompt;
     return session_sync(b->weak, prompt->v, (int)prompt->len, 0, b->weak_logits, NULL, NULL, err);
 }
 
@@ -152,13 +152,14 @@ static int open_blend(blend *b, error *err)
     b->steps = calloc(n + 1, sizeof *b->steps);
     if (!b->weights || !b->p || !b->mixed || !b->z || !b->weak_logits || !b->steps)
         return error_memory(err, "a blend");
-    sampling s = b->c->passes[0].sampling;
+    sampling s = b->c->passes[0]->sampling;
+    s.seed = b->options->seed;
     int ids = tokenizer_count(engine_tokenizer(b->c->engine));
     b->sampler = sampler_open(&s, "merge", ids < b->vocabulary ? ids : b->vocabulary, err);
     if (!b->sampler || open_weights(b, err) || (b->options->contrast > 0 && open_weak(b, err)))
         return -1;
     for (int i = 0; i < b->n; i++) {
-        pass *p = &b->c->passes[i];
+        pass *p = b->c->passes[i];
         if (speaks(b, i) && session_sync(p->session, p->prompt.v, (int)p->prompt.len, p->acts_from,
                                          p->logits, NULL, NULL, err))
             return -1;
@@ -191,7 +192,7 @@ static int read_token(blend *b, const int *id, error *err)
 {
     int n = 0;
     for (int i = 0; i < b->n; i++) {
-        pass *p = &b->c->passes[i];
+        pass *p = b->c->passes[i];
         if (speaks(b, i))
             b->steps[n++] = (step){p->session, id, 1, LOGITS_LAST, p->logits};
     }
@@ -203,7 +204,7 @@ static int read_token(blend *b, const int *id, error *err)
 static bool has_room(const blend *b)
 {
     for (int i = 0; i < b->n; i++)
-        if (speaks(b, i) && session_length(b->c->passes[i].session) >= b->c->options.context)
+        if (speaks(b, i) && session_length(b->c->passes[i]->session) >= b->c->options.context)
             return false;
     return !b->weak || session_length(b->weak) < b->c->options.context;
 }
@@ -267,7 +268,7 @@ int merge_blend(council *c, const merge_options *options, merge_result *out,
                .options = options,
                .n = council_passes(c),
                .vocabulary = engine_config(c->engine)->vocabulary};
-    b.written.name = c->passes[0].name;
+    b.written.name = c->passes[0]->name;
     int result = open_blend(&b, err) || write_blend(&b, out, events, err) ? -1 : 0;
     close_blend(&b);
     return result;

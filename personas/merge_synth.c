@@ -1,4 +1,4 @@
-/* merge_synth.c - an unmasked chair reads all answers and writes one.
+/* merge_synth.c - a chair, unmasked unless another is named, reads all answers and writes one.
  *
  * The answers come to it as "Answer A", "Answer B", ... in an order drawn from the seed: no names,
  * no first place for a favourite. What a persona wrote is content, so text in it that looks like a
@@ -19,6 +19,11 @@ static const char CHAIR[] =
     "Say in a sentence where the answers agree, say where they disagree and which side you take, "
     "and "
     "end with one sentence that begins with \"Dropped:\" and names what you left out.";
+
+const char *merge_chair(void)
+{
+    return CHAIR;
+}
 
 typedef struct synthesis {
     const council *from;
@@ -128,8 +133,9 @@ static council *open_chair(const council *c, const merge_options *o, error *err)
     int quarter = options.context / 4;
     options.reserve = o->max_tokens < quarter ? o->max_tokens : quarter;
     council *chair = council_open(council_engine(c), &options, err);
-    pass_options pass = {.name = "chair",
+    pass_options pass = {.name = o->by ? o->by : "chair",
                          .instruction = o->chair ? o->chair : CHAIR,
+                         .program = o->program,
                          .sampling = sampling_defaults()};
     pass.sampling.seed = o->seed;
     pass.sampling.temperature = 0;
@@ -144,7 +150,7 @@ static int take_answer(const council *chair, const synthesis *s, merge_result *o
 {
     const answer *a = council_answer(chair, 0);
     out->stop = a->stop;
-    out->by = strdup("chair");
+    out->by = strdup(a->name);
     if (!out->by)
         return error_memory(err, "a merge");
     if (merge_set_text(out, a->text + a->thought, a->len - a->thought, err) ||

@@ -36,8 +36,8 @@ static int open_figures(pass *p, const model_config *model, error *err)
     return 0;
 }
 
-int pass_open(pass *p, engine *e, const council_options *options, const pass_options *wanted,
-              error *err)
+static int fill(pass *p, engine *e, const council_options *options, const pass_options *wanted,
+                session *given, error *err)
 {
     const model_config *model = engine_config(e);
     const tokenizer *t = engine_tokenizer(e);
@@ -52,12 +52,33 @@ int pass_open(pass *p, engine *e, const council_options *options, const pass_opt
     p->sampler = sampler_open(&wanted->sampling, wanted->name, candidates, err);
     if (!p->sampler || open_figures(p, model, err))
         return -1;
-    p->session = session_open(e, options->context, options->kv, err);
+    p->session = given ? given : session_open(e, options->context, options->kv, err);
+    if (given)
+        return 0;
     return p->session ? session_set_program(p->session, wanted->program, err) : -1;
 }
 
-void pass_release(pass *p)
+pass *pass_open(engine *e, const council_options *options, const pass_options *wanted,
+                session *given, error *err)
 {
+    pass *p = calloc(1, sizeof *p);
+    if (!p) {
+        error_memory(err, "a pass");
+        return NULL;
+    }
+    if (fill(p, e, options, wanted, given, err)) {
+        if (given)
+            p->session = NULL;
+        pass_close(p);
+        return NULL;
+    }
+    return p;
+}
+
+void pass_close(pass *p)
+{
+    if (!p)
+        return;
     pass_forget(p, 0);
     free(p->remarks);
     free(p->view);
@@ -65,6 +86,7 @@ void pass_release(pass *p)
     sampler_close(p->sampler);
     tokens_release(&p->prompt);
     tokens_release(&p->out);
+    tokens_release(&p->queued);
     buf_release(&p->text);
     free(p->name);
     free(p->instruction);
@@ -72,7 +94,7 @@ void pass_release(pass *p)
     free(p->touched);
     free(p->used);
     free(p->allowed);
-    *p = (pass){0};
+    free(p);
 }
 
 /* ---- conversation ------------------------------------------------------------------------------ */
@@ -108,6 +130,22 @@ int pass_remember(pass *p, chat_role role, const char *text, size_t len, error *
     return 0;
 }
 
+int pass_reply(pass *p, const char *text, size_t len, error *err)
+{
+    static const char broken[] = "\xEF\xBF\xBD";
+    buf reply = {0};
+    int result = 0;
+    for (size_t at = 0; at < len && !result;) {
+        size_t n = utf8_character(text + at, len - at);
+        result = n ? buf_add(&reply, text + at, n, err) : buf_text(&reply, broken, err);
+        at += n ? n : 1;
+    }
+    if (!result)
+        result = pass_remember(p, CHAT_ASSISTANT, reply.v ? reply.v : "", reply.len, err);
+    buf_release(&reply);
+    return result;
+}
+
 void pass_forget(pass *p, size_t keep)
 {
     while (p->remark_count > keep)
@@ -123,7 +161,8 @@ void pass_begin(pass *p, bool open_thought)
     p->shown = p->thought = p->thought_tokens = 0;
     p->thinking = open_thought;
     p->active = true;
-    p->failed = false;
+    p->failed = p->stopping = false;
+    p->queued.len = 0;
     p->banned_sum = 0;
     p->banned_count = 0;
     p->answer = (answer){.name = p->name,
@@ -283,23 +322,6 @@ size_t pass_sure(const pass *p, const pass_rules *r, bool all)
 
 /* ---- the end ----------------------------------------------------------------------------------- */
 
-/* What is remembered is text again: a byte that is no part of a character becomes U+FFFD. */
-static int remember_reply(pass *p, const char *text, size_t len, error *err)
-{
-    static const char broken[] = "\xEF\xBF\xBD";
-    buf reply = {0};
-    int result = 0;
-    for (size_t at = 0; at < len && !result;) {
-        size_t n = utf8_character(text + at, len - at);
-        result = n ? buf_add(&reply, text + at, n, err) : buf_text(&reply, broken, err);
-        at += n ? n : 1;
-    }
-    if (!result)
-        result = pass_remember(p, CHAT_ASSISTANT, reply.v ? reply.v : "", reply.len, err);
-    buf_release(&reply);
-    return result;
-}
-
 static void count_used(pass *p, const model_config *model)
 {
     for (int i = 0; i < model->layers; i++) {
@@ -324,5 +346,17 @@ int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error
     a->tokens_per_second = seconds > 0 ? (double)p->out.len / seconds : 0;
     a->banned_mass = p->banned_count ? p->banned_sum / (double)p->banned_count : 0;
     /* Thinking never enters later turns. */
-    return remember_reply(p, a->text + a->thought, a->len - a->thought, err);
+    return pass_reply(p, a->text + a->thought, a->len - a->thought, err);
+}
+
+int pass_adopt(pass *p, const char *text, size_t len, pass_stop stop, error *err)
+{
+    pass_begin(p, false);
+    p->active = false;
+    if (buf_add(&p->text, text, len, err))
+        return -1;
+    p->answer.stop = stop;
+    p->answer.text = p->text.v ? p->text.v : "";
+    p->answer.len = len;
+    return pass_reply(p, text, len, err);
 }

@@ -36,8 +36,10 @@ typedef struct pass {
     size_t shown;   /* bytes of text already told */
     size_t thought; /* bytes of text that are thinking */
     size_t thought_tokens;
+    tokens queued; /* to be forced on it (a thought that must end) */
     bool thinking; /* inside a thought */
     bool active;   /* still speaks in this turn */
+    bool stopping; /* ends at its next token */
     bool failed;   /* could not begin: answer.stop is STOP_ERROR */
 
     uint8_t *touched;    /* [layers * experts] 1 = used while answering */
@@ -55,12 +57,16 @@ typedef struct pass_rules {
     const council_options *options;
 } pass_rules;
 
-int pass_open(pass *p, engine *e, const council_options *options, const pass_options *wanted,
-              error *err);
-void pass_release(pass *p); /* {0} ok */
+/* Caller owns. A session that is given is used as it is: its past and its program are
+ * left alone. */
+pass *pass_open(engine *e, const council_options *options, const pass_options *wanted,
+                session *given, error *err);
+void pass_close(pass *p); /* NULL ok */
 
 /* Conversation. */
 int pass_remember(pass *p, chat_role role, const char *text, size_t len, error *err);
+/* A reply: what is remembered is text again, a byte that is no part of a character becomes U+FFFD. */
+int pass_reply(pass *p, const char *text, size_t len, error *err);
 void pass_forget(pass *p, size_t keep); /* keeps the first `keep` remarks */
 
 /* Begins an answer: everything of the last turn is emptied; `open_thought` when the prompt leaves
@@ -71,6 +77,8 @@ void pass_begin(pass *p, bool open_thought);
 int pass_take(pass *p, const pass_rules *rules, int id, error *err);
 /* Bytes that are sure now and were not told yet: [*from, returned). all = the answer is over. */
 size_t pass_sure(const pass *p, const pass_rules *rules, bool all);
+/* An answer from elsewhere, as if it had just been given. */
+int pass_adopt(pass *p, const char *text, size_t len, pass_stop stop, error *err);
 /* Ends the answer: figures are made, the reply enters the conversation. */
 int pass_end(pass *p, const pass_rules *rules, pass_stop stop, double seconds, error *err);
 

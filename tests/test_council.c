@@ -40,7 +40,7 @@ typedef struct account {
 static void hash_logits(void *user, int i, const char *bytes, size_t len, bool thinking)
 {
     account *a = user;
-    const pass *p = &a->c->passes[i];
+    const pass *p = a->c->passes[i];
     const unsigned char *z = (const unsigned char *)p->logits;
     size_t n = (size_t)engine_config(a->c->engine)->vocabulary * sizeof(float);
     uint64_t hash = a->logits[i] ^ 0xcbf29ce484222325;
@@ -77,7 +77,7 @@ static void assert_equal_answers(const account *x, int i, const account *y, int 
     assert_int_equal(x->answers[i], 1);
     assert_int_equal(x->told[i].len, a->len);
     assert_memory_equal(x->told[i].v ? x->told[i].v : "", a->text, a->len);
-    const float *p = x->c->passes[i].logits, *q = y->c->passes[j].logits;
+    const float *p = x->c->passes[i]->logits, *q = y->c->passes[j]->logits;
     assert_memory_equal(p, q, (size_t)engine_config(x->c->engine)->vocabulary * sizeof(float));
 }
 
@@ -142,7 +142,7 @@ static void lockstep_equals_solo_with_a_shared_prefill(void **state)
  * tokens without the program, the rest under it. */
 static void assert_first_logits(const cast *k, const account *a, int i, int acts_from)
 {
-    const pass *p = &a->c->passes[i];
+    const pass *p = a->c->passes[i];
     error err = {0};
     int n = (int)p->prompt.len;
     size_t row = (size_t)engine_config(k->e)->vocabulary;
@@ -210,7 +210,7 @@ static void shared_programs_act_from_their_own_words(void **state)
     cast_ask(a.c, "Is it the code?", NULL);
     assert_true(council_times(a.c)->shared_prefill);
     for (int i = 0; i < CAST; i++)
-        assert_first_logits(k, &a, i, own_words(k, &a.c->passes[i], i));
+        assert_first_logits(k, &a, i, own_words(k, a.c->passes[i], i));
     release_account(&a);
 }
 
@@ -252,7 +252,7 @@ static void answers_end_as_they_say(void **state)
             assert_int_equal(a->stop == STOP_END, ended);
             assert_true(a->stop != STOP_LENGTH || a->token_count == 60);
             assert_true(a->token_count <= 60);
-            assert_int_equal(a->prompt_tokens, c->passes[i].prompt.len);
+            assert_int_equal(a->prompt_tokens, c->passes[i]->prompt.len);
             assert_int_equal(council_turns(c, i), 2);
         }
         council_close(c);
@@ -266,7 +266,7 @@ static pass_stop feed(const cast *k, const int *ids, int n, int *taken)
     council_options o = cast_options();
     council *c = cast_council(k, &o, 1, 0);
     pass_rules r = council_rules(c);
-    pass *p = &c->passes[0];
+    pass *p = c->passes[0];
     error err = {0};
     pass_begin(p, false);
     p->answer.stop = STOP_INTERRUPTED;
@@ -298,7 +298,7 @@ static void a_cycle_of_more_than_twenty_is_no_loop(void **state)
     for (int period = 20; period <= 21; period++) {
         council *c = cast_council(k, &o, 1, 0);
         pass_rules r = council_rules(c);
-        pass *p = &c->passes[0];
+        pass *p = c->passes[0];
         error err = {0};
         pass_begin(p, false);
         int taken = 0;

@@ -71,7 +71,7 @@ static void a_score_is_the_mean_log_likelihood(void **state)
     static const char text[] = "yes, and no: it is the code of the user.";
     cast_ask(c, PROMPT, NULL);
     for (int i = 0; i < CAST; i++) {
-        const pass *p = &c->passes[i];
+        const pass *p = c->passes[i];
         error err = {0};
         tokens all = {0};
         double score, nll;
@@ -99,7 +99,7 @@ static void what_does_not_fit_is_not_judged(void **state)
     char text[100];
     error err = {0};
     double whole, part;
-    size_t room = 80 - c->passes[0].prompt.len;
+    size_t room = 80 - c->passes[0]->prompt.len;
     memset(text, 'z', sizeof text);
     assert_int_equal(council_score(c, 0, text, sizeof text, &whole, NULL, &err), 0);
     assert_int_equal(council_score(c, 0, text, room, &part, NULL, &err), 0);
