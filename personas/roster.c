@@ -23,6 +23,7 @@ typedef struct member {
 typedef struct own_seat {
     seat seat;
     char name[COLUMN_BYTES];
+    const persona *instructor; /* whose instruction it is given; NULL = none */
 } own_seat;
 
 struct roster {
@@ -184,11 +185,14 @@ static const char *acts_by(const seat *s)
     return s->instruction ? "prompt" : "none";
 }
 
-static void add_seat(roster *r, const char *name, const member *m, const char *instruction,
+static void add_seat(roster *r, const char *name, const member *m, bool told,
                      const router_program *program)
 {
     const persona *p = m ? m->persona : NULL;
+    const roster_options *o = r->options;
+    const char *instruction = told ? persona_instruction(p, o->prompt, o->prompt_len) : NULL;
     own_seat *own = &r->seats[r->seat_count++];
+    own->instructor = told ? p : NULL;
     (void)snprintf(own->name, sizeof own->name, "%s", name);
     own->seat = (seat){.name = own->name,
                        .persona = p ? p->name : NULL,
@@ -204,19 +208,18 @@ static void seat_member(roster *r, const member *m)
 {
     const roster_options *o = r->options;
     if (!m->persona) {
-        add_seat(r, "model", m, NULL, m->program);
+        add_seat(r, "model", m, false, m->program);
         return;
     }
-    const char *own = persona_instruction(m->persona, o->prompt, o->prompt_len);
     bool silent = o->no_instruction || (m->keeps && m->program);
-    add_seat(r, m->persona->name, m, silent ? NULL : own, m->program);
+    add_seat(r, m->persona->name, m, !silent, m->program);
     char name[COLUMN_BYTES];
     if (o->control == CONTROL_PROMPT) {
         (void)snprintf(name, sizeof name, "%s:prompt", m->persona->name);
-        add_seat(r, name, m, own, NULL);
+        add_seat(r, name, m, true, NULL);
     } else if (o->control == CONTROL_MASK) {
         (void)snprintf(name, sizeof name, "%s:mask", m->persona->name);
-        add_seat(r, name, m, NULL, m->program);
+        add_seat(r, name, m, false, m->program);
     }
 }
 
@@ -295,7 +298,7 @@ static int fill(roster *r, error *err)
     for (int i = 0; i < r->member_count; i++)
         seat_member(r, &r->members[i]);
     if (o->control == CONTROL_NONE)
-        add_seat(r, "control", NULL, NULL, NULL);
+        add_seat(r, "control", NULL, false, NULL);
     return 0;
 }
 
@@ -345,14 +348,36 @@ const seat *roster_seat(const roster *r, int i)
     return &r->seats[i].seat;
 }
 
-int roster_join(const roster *r, council *c, error *err)
+pass_options roster_pass(const roster *r, int i)
 {
-    for (int i = 0; i < r->seat_count; i++) {
-        const seat *s = &r->seats[i].seat;
-        pass_options p = {.name = s->name,
+    const seat *s = &r->seats[i].seat;
+    return (pass_options){.name = s->name,
                           .instruction = s->instruction,
                           .program = s->program,
                           .sampling = s->sampling};
+}
+
+const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len)
+{
+    const persona *p = r->seats[i].instructor;
+    return p ? persona_instruction(p, prompt, len) : NULL;
+}
+
+int seat_least_allowed(const seat *s, const model_config *m)
+{
+    int least = s->asked_experts;
+    for (int i = 0; i < m->layers; i++) {
+        int allowed = s->program ? router_program_allowed(s->program, i) : m->experts;
+        if (m->moe_layer[i] && allowed < least)
+            least = allowed;
+    }
+    return least;
+}
+
+int roster_join(const roster *r, council *c, error *err)
+{
+    for (int i = 0; i < r->seat_count; i++) {
+        pass_options p = roster_pass(r, i);
         if (council_add(c, &p, err) < 0)
             return -1;
     }

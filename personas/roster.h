@@ -65,6 +65,9 @@ typedef struct seat {
     int asked_experts;   /* the K that was asked for, 0 = none */
 } seat;
 
+/* The most experts that a layer can call of those asked for: "4 of 8"; 0 when none were asked for. */
+int seat_least_allowed(const seat *s, const model_config *m);
+
 typedef struct roster roster;
 
 /* Called with one sentence: a persona that runs without a mask, and the like. */
@@ -78,6 +81,10 @@ void roster_close(roster *r); /* NULL ok; after the council */
 
 int roster_seats(const roster *r);
 const seat *roster_seat(const roster *r, int i);
+/* The seat as a pass of a council, which borrows from the roster. */
+pass_options roster_pass(const roster *r, int i);
+/* What a seat is told for a prompt, in the prompt's language; NULL = no instruction. */
+const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len);
 /* Adds all seats to a council, in order. */
 int roster_join(const roster *r, council *c, error *err);
 

@@ -109,7 +109,9 @@ static int heading(ask *a, int i)
     int result = buf_format(&b, a->err, "%s%s%s%s %s(%s", i ? "\n" : "", console_bold(a->con),
                             s->name, console_plain(a->con), console_dim(a->con), s->acts_by);
     if (!result && s->asked_experts)
-        result = buf_text(&b, ", ", a->err) || report_experts(&a->report, s, &b, a->err);
+        result = buf_text(&b, ", ", a->err) ||
+                 report_experts(s->asked_experts,
+                                seat_least_allowed(s, engine_config(a->report.engine)), &b, a->err);
     result = result || buf_format(&b, a->err, ")%s\n", console_plain(a->con)) ||
                      console_text(a->con, &b, a->err)
                  ? -1

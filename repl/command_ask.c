@@ -38,7 +38,8 @@ static void on_answer(void *user, int pass, const answer *done)
 {
     ask *a = user;
     if (!a->failed)
-        a->failed = report_keep(&a->report, pass, roster_seat(a->roster, pass), done, a->err) != 0;
+        a->failed = kept_answer_copy(&a->report.answers[pass], done, roster_seat(a->roster, pass),
+                                     engine_config(a->report.engine), a->err) != 0;
     if (!a->failed)
         ask_stream_answer(a, pass);
 }

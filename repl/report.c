@@ -1,4 +1,4 @@
-/* report.c - keeping answers, and the lines of figures that text and Markdown share. */
+/* report.c - the lines of figures that text and Markdown share. */
 #include "report.h"
 
 #include <stdlib.h>
@@ -6,59 +6,20 @@
 
 #include "human.h"
 
-int report_keep(report *r, int i, const seat *s, const answer *a, error *err)
-{
-    kept_answer *k = &r->answers[i];
-    size_t layers = (size_t)engine_config(r->engine)->layers;
-    *k = (kept_answer){.name = s->name,
-                       .acts_by = s->acts_by,
-                       .color = s->color,
-                       .len = a->len - a->thought,
-                       .prompt_tokens = a->prompt_tokens,
-                       .seat = s,
-                       .stop = a->stop,
-                       .failure = a->failure,
-                       .seed = a->seed,
-                       .seconds = a->seconds,
-                       .tokens_per_second = a->tokens_per_second,
-                       .banned_mass = a->banned_mass,
-                       .allowed = a->allowed};
-    k->thought = strndup(a->text, a->thought);
-    k->text = malloc(k->len + 1);
-    k->used = calloc(layers, sizeof *k->used);
-    if (!k->thought || !k->text || !k->used)
-        return error_memory(err, "an answer");
-    memcpy(k->text, a->text + a->thought, k->len);
-    k->text[k->len] = '\0';
-    memcpy(k->used, a->used, layers * sizeof *k->used);
-    return tokens_append(&k->ids, a->tokens, a->token_count, err);
-}
-
 void report_release(report *r)
 {
-    for (int i = 0; r->answers && i < r->count; i++) {
-        free(r->answers[i].text);
-        free(r->answers[i].thought);
-        free(r->answers[i].used);
-        tokens_release(&r->answers[i].ids);
-    }
+    for (int i = 0; r->answers && i < r->count; i++)
+        kept_answer_release(&r->answers[i]);
     free(r->answers);
     if (r->merged)
         merge_release(&r->merge);
     *r = (report){0};
 }
 
-int report_experts(const report *r, const seat *s, buf *out, error *err)
+int report_experts(int asked, int least, buf *out, error *err)
 {
-    const model_config *m = engine_config(r->engine);
-    int least = s->asked_experts;
-    for (int i = 0; i < m->layers; i++) {
-        int allowed = s->program ? router_program_allowed(s->program, i) : m->experts;
-        if (m->moe_layer[i] && allowed < least)
-            least = allowed;
-    }
-    if (least < s->asked_experts)
-        return buf_format(out, err, "%d of %d experts", least, s->asked_experts);
+    if (least < asked)
+        return buf_format(out, err, "%d of %d experts", least, asked);
     return buf_format(out, err, "%d expert%s", least, least == 1 ? "" : "s");
 }
 
@@ -69,8 +30,11 @@ int report_figures(const report *r, int i, buf *out, error *err)
     int result = buf_format(out, err, "%s, %zu token%s, %.1f tokens/s, %s", k->acts_by, k->ids.len,
                             k->ids.len == 1 ? "" : "s", k->tokens_per_second,
                             human_seconds(time, k->seconds));
-    if (!result && k->seat->asked_experts)
-        result = buf_text(out, ", ", err) || report_experts(r, k->seat, out, err) ? -1 : 0;
+    if (!result && k->asked_experts)
+        result =
+            buf_text(out, ", ", err) || report_experts(k->asked_experts, k->least_allowed, out, err)
+                ? -1
+                : 0;
     if (!result && k->stop != STOP_END)
         result = buf_format(out, err, ", %s", pass_stop_name(k->stop));
     return result;

@@ -8,33 +8,15 @@
 
 #include "../engine/buf.h"
 #include "../engine/emit.h"
-#include "../personas/merge.h"
-#include "../personas/roster.h"
+#include "../personas/kept.h"
 #include "console.h"
-
-/* One answer, kept. Owns text, ids and used. */
-typedef struct kept_answer {
-    const char *name, *acts_by, *color; /* the roster's */
-    char *text;                         /* without its thought */
-    size_t len;
-    char *thought; /* "" when there is none */
-    tokens ids;
-    int prompt_tokens;
-    const seat *seat; /* the roster's */
-    pass_stop stop;
-    error failure;
-    uint64_t seed;
-    double seconds, tokens_per_second, banned_mass;
-    const int *allowed; /* [layers], the council's */
-    int *used;          /* [layers] */
-} kept_answer;
 
 typedef struct report {
     engine *engine;
     const char *title; /* of the model */
     const char *prompt;
     size_t prompt_len;
-    kept_answer *answers;
+    kept_answer *answers; /* [count], zeroed until they are complete */
     int count;
     merge_result merge;
     bool merged;         /* merge holds a result */
@@ -43,8 +25,6 @@ typedef struct report {
     double load; /* seconds */
 } report;
 
-/* Copies pass i's answer, which has just finished. r->answers: [count], zeroed. */
-int report_keep(report *r, int i, const seat *s, const answer *a, error *err);
 void report_release(report *r);
 
 /* The contract's object: {"consilium":1,...}. */
@@ -59,7 +39,7 @@ void report_json_timings(const report *r, const char *key, emitter *e);
 int report_markdown(const report *r, buf *out, error *err);
 
 /* "8 experts", or "4 of 8 experts" where a mask allows fewer than were asked for. */
-int report_experts(const report *r, const seat *s, buf *out, error *err);
+int report_experts(int asked, int least_allowed, buf *out, error *err);
 /* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */
 int report_figures(const report *r, int i, buf *out, error *err);
 /* One line on how the merge came about: "vote: critic 0.41, coder 0.33 (nearly a tie), 3.2 s". */
