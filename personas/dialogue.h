@@ -5,46 +5,20 @@
  * are edits of the list of turns and nothing else; sessions find by themselves how much of it they
  * have already read. Under "own" a pass remembers the turns that it answered, with its own answer
  * (after a debate, the revised one); under "merged" and "picked" every pass remembers the joined or
- * picked answer where a turn has one, and its own where it has none. Thoughts are never remembered.
+ * picked answer where a turn has one, and its own where it has none. An answer without a word is not
+ * remembered, thoughts never are.
  *
- * When the context is full the oldest whole turns leave the memory (or the question is refused);
- * dialogue_turn.from says where memory begins. The dialogue knows no terminal and no files: the REPL
+ * When the context is full the oldest whole turns leave the memory (or the question is refused), a few
+ * at once, so that a quarter of the context is free again and the next questions need no new reading;
+ * dialogue_turn.from says where memory begins, and what has left does not come back. The dialogue knows no terminal and no files: the REPL
  * shows what it tells by events, and a transcript keeps its turns.
  */
 #ifndef PERSONAS_DIALOGUE_H
 #define PERSONAS_DIALOGUE_H
 
-#include "merge.h"
-#include "roster.h"
+#include "kept.h"
 
 typedef enum context_policy { CONTEXT_OWN, CONTEXT_MERGED, CONTEXT_PICKED } context_policy;
-
-/* An answer as it was given. Owns everything, so it outlives the roster it came from. */
-typedef struct kept_answer {
-    char *name, *acts_by, *color; /* color may be NULL */
-    char *text;                   /* without its thought */
-    size_t len;
-    char *thought; /* "" when there is none */
-    size_t thought_len;
-    tokens ids; /* thought included */
-    int prompt_tokens;
-    pass_stop stop;
-    error failure;
-    uint64_t seed, program; /* router_program_hash */
-    double seconds, tokens_per_second, banned_mass;
-    int *allowed, *used;              /* [layers] */
-    int asked_experts, least_allowed; /* "4 of 8"; 0 = not asked */
-} kept_answer;
-int kept_answer_copy(kept_answer *out, const answer *a, const seat *s, const model_config *m,
-                     error *err);
-void kept_answer_release(kept_answer *k);
-
-typedef struct kept_merge {
-    merge_result result;
-    char **of; /* [result.passes] names of the answers that were joined */
-    uint64_t seed;
-    char *failure; /* NULL unless it failed; then result is empty */
-} kept_merge;
 
 typedef struct dialogue_turn {
     int number; /* from 1, never used again */
@@ -58,7 +32,7 @@ typedef struct dialogue_turn {
     council_timings timings; /* of asking */
     kept_answer *answers;    /* versions in order of time; the last of a name is in force */
     int answer_count;
-    kept_merge *merges; /* the last is in force */
+    kept_merge *merges; /* dialogue_merged() is in force */
     int merge_count;
     char *picked; /* a pass, "merge", or NULL */
     bool undone;
@@ -73,18 +47,19 @@ typedef struct dialogue_options {
     uint64_t seed;      /* of the conversation; a turn's passes use seed + 1000003 * (turn - 1) */
 } dialogue_options;
 
-/* Events, with the pass's index in the roster. */
+/* Events, with the pass's index in the roster; -1 = a chair or a blend. */
 typedef struct dialogue_events {
     void *user;
     council_events council;                       /* of answering; its user is ignored */
-    void (*forgot)(void *user, int from, int to); /* turns that left the memory */
+    void (*forgot)(void *user, int from, int to); /* turns that left the memory, both included */
     void (*merge_token)(void *user, int pass, const char *bytes, size_t n, bool thinking);
 } dialogue_events;
 
 dialogue *dialogue_open(engine *e, const dialogue_options *options, error *err);
 void dialogue_close(dialogue *d); /* NULL ok */
 
-/* Who speaks from now on: opens a roster, and seats it. On error the old one stays. */
+/* Who speaks from now on: opens a roster, and seats it. What a pass of the same name and program has
+ * read is not read again. On error the old one stays. */
 int dialogue_seat(dialogue *d, const roster_options *options, roster_note *note, void *user,
                   error *err);
 const roster *dialogue_roster(const dialogue *d);
@@ -93,17 +68,24 @@ engine *dialogue_engine(const dialogue *d);
 /* What may change between turns: max_tokens, think, prefill, context policy, overflow, seed. */
 dialogue_options *dialogue_settings(dialogue *d);
 
-/* Asks all seats, or the one named. A new turn is added when anybody answered or was interrupted; its
- * answers hold an entry for each pass that was asked. 0, or -1 as council_ask (no turn is added). */
+/* Asks all seats, or the one named. A new turn is added when anybody answered or was interrupted, be
+ * it while the prompt was read; its answers hold an entry for each pass that was asked. 0, or -1 as
+ * council_ask (no turn is added). The cancel flag stays as it is: it is the caller's to clear. */
 int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
                  const dialogue_events *events, error *err);
-/* The last turn again: for all passes or the one named, as new versions of their answers. */
+/* The last turn again, on what was remembered then: for all passes that were asked or the one named, as
+ * new versions of their answers; merges of older versions are no longer in force. Interrupted while the
+ * prompt is read, nothing is added: ERROR_CANCELLED. */
 int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_events *events,
                    error *err);
 
-/* Joins the answers in force of the last turn. of: [count] names, or NULL for all; by: the chair's
- * seat or persona, or NULL. A failed merge is kept as such. 0 or -1. Answers may come from a
- * transcript: nothing needs to have been generated in this process. */
+/* Joins the answers in force of the last turn, as they were given (a debate's revisions are that
+ * merge's own). of: [count] names, or NULL for all who answered and sit here; by: the seat or persona
+ * whose instruction and program lead a synthesis, or NULL: then the plain model does, with the
+ * options' instruction, else the persona "chair"'s, else a built-in one. options->weights belong to
+ * `of`, in order; max_tokens 0 = the settings'. Answers may come from a transcript: nothing needs to
+ * have been generated in this process. 0: a version was added to the turn. -1: ERROR_USAGE adds
+ * nothing; a merge that fails otherwise is kept as failed. */
 int dialogue_merge(dialogue *d, const merge_options *options, const char *const *of, int count,
                    const char *by, const dialogue_events *events, error *err);
 int dialogue_pick(dialogue *d, const char *name, error *err); /* a pass or "merge" */
@@ -112,15 +94,24 @@ int dialogue_undo(dialogue *d, error *err);                   /* the last turn *
 /* Ends one pass's answer, or all with -1, at the next token; for callbacks. */
 void dialogue_stop(dialogue *d, int pass);
 
+/* The seed of the answers to turn `number`, and of its merges unless another is wanted. */
+uint64_t dialogue_seed(const dialogue *d, int number);
+
 /* The turns, undone ones too. */
 int dialogue_turns(const dialogue *d);
 dialogue_turn *dialogue_at(const dialogue *d, int i);
 dialogue_turn *dialogue_last(const dialogue *d); /* not undone; NULL when there is none */
 const kept_answer *dialogue_answer(const dialogue_turn *t,
                                    const char *name); /* in force; or NULL */
-/* Tokens that the fullest pass holds, for "context 212/8192". */
+/* The last merge that worked, unless an answer was given anew since; or NULL. */
+const kept_merge *dialogue_merged(const dialogue_turn *t);
+/* What a pass says in this turn: its answer in force, after a debate the revised one; false when that
+ * is nothing. */
+bool dialogue_words(const dialogue_turn *t, const char *name, const char **text, size_t *len);
+/* Tokens of the fullest pass after the last turn, for "context 212/8192". */
 int dialogue_context_used(const dialogue *d);
-/* A turn from a transcript; takes over what *t owns. */
+/* A turn from a transcript; takes over what *t owns, also on error. Numbers must grow. A kept_merge
+ * whose `answers` is 0 counts as joining all that the turn holds. */
 int dialogue_restore(dialogue *d, dialogue_turn *t, error *err);
 void dialogue_turn_release(dialogue_turn *t);
 

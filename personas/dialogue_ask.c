@@ -1,0 +1,271 @@
+/* dialogue_ask.c - asking a question, or the last one again.
+ *
+ * The passes that are asked form a part of the council; what they remember is written, and when it
+ * does not fit, the oldest turns leave. Nothing is added to the dialogue before the part has ended.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dialogue_state.h"
+
+typedef struct asking {
+    dialogue *d;
+    const dialogue_events *events;
+    stage stage;
+    const char *prompt;
+    size_t len;
+    kept_answer *kept; /* [stage.n] */
+    error *err;
+    bool failed; /* an answer could not be kept: *err is filled */
+} asking;
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+static void on_prefill(void *user, int done, int total)
+{
+    asking *a = user;
+    if (a->events && a->events->council.prefill)
+        a->events->council.prefill(a->events->user, done, total);
+}
+
+static void on_token(void *user, int i, const char *bytes, size_t n, bool thinking)
+{
+    asking *a = user;
+    if (a->events && a->events->council.token)
+        a->events->council.token(a->events->user, a->stage.who[i], bytes, n, thinking);
+}
+
+static void on_answer(void *user, int i, const answer *done)
+{
+    asking *a = user;
+    const seat *s = roster_seat(a->d->roster, a->stage.who[i]);
+    if (kept_answer_copy(&a->kept[i], done, s, engine_config(a->d->engine), a->err))
+        a->failed = true;
+    if (a->events && a->events->council.answer)
+        a->events->council.answer(a->events->user, a->stage.who[i], done);
+}
+
+/* ---- room -------------------------------------------------------------------------------------- */
+
+/* Room for all that may be written, but not more than a quarter of the context. */
+static int reserve_of(const council_options *o)
+{
+    int quarter = o->context / 4;
+    int least = o->max_tokens < quarter ? o->max_tokens : quarter;
+    return least > 0 ? least : 1;
+}
+
+/* Tokens of the longest prompt when memory begins at turn `from`. */
+static int measure(const asking *a, memory_span span, int from, int *longest)
+{
+    span.from = from;
+    if (dialogue_recall(a->d, a->stage.part, a->stage.who, &span, a->err))
+        return -1;
+    return council_longest(a->stage.part, a->prompt, a->len, longest, a->err);
+}
+
+/* The first turn from which on memory fits into `most` tokens: a search in the numbers of the turns,
+ * for less memory is never longer. span->before when even no memory is too long. */
+static int first_that_fits(const asking *a, const memory_span *span, int most, int *from)
+{
+    int low = span->from + 1, high = span->before;
+    while (low < high) {
+        int middle = low + (high - low) / 2, longest = 0;
+        if (measure(a, *span, middle, &longest))
+            return -1;
+        if (longest <= most)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *from = low;
+    return 0;
+}
+
+/* Turns leave until a quarter of the context is free; when the question itself is too long for that,
+ * as many as must. */
+static int forget_oldest(const asking *a, memory_span *span)
+{
+    const council_options *o = council_settings(a->stage.part);
+    int alone = 0, from = 0, room = o->context - reserve_of(o), roomy = room - o->context / 4;
+    if (measure(a, *span, span->before, &alone) ||
+        first_that_fits(a, span, alone <= roomy ? roomy : room, &from))
+        return -1;
+    if (a->events && a->events->forgot && alone <= room)
+        a->events->forgot(a->events->user, span->from, from - 1);
+    span->from = from;
+    return 0;
+}
+
+static int try_asking(asking *a, const memory_span *span, error *err)
+{
+    council_events events = {a, on_prefill, on_token, on_answer};
+    if (dialogue_recall(a->d, a->stage.part, a->stage.who, span, err))
+        return -1;
+    return council_ask(a->stage.part, a->prompt, a->len, &events, err);
+}
+
+/* Asks; forgets when it must and may. */
+static int ask_with_room(asking *a, memory_span *span, bool may_forget)
+{
+    error why = {0};
+    int result = try_asking(a, span, &why);
+    if (result && why.code == ERROR_CONTEXT && may_forget && span->from < span->before) {
+        if (forget_oldest(a, span))
+            return -1;
+        result = try_asking(a, span, &why);
+    }
+    if (result && a->err)
+        *a->err = why;
+    return result;
+}
+
+/* ---- what both ways of asking share ------------------------------------------------------------ */
+
+/* A pass that failed or was interrupted before it could speak has had no event. */
+static void keep_silent_ones(asking *a, bool interrupted)
+{
+    for (int i = 0; i < a->stage.n && !a->failed; i++) {
+        if (a->kept[i].name)
+            continue;
+        answer silent = *council_answer(a->stage.part, i);
+        silent.text = silent.text ? silent.text : "";
+        silent.used = NULL;
+        if (interrupted)
+            silent.stop = STOP_INTERRUPTED;
+        on_answer(a, i, &silent);
+    }
+}
+
+/* who: taken over. */
+static int begin(asking *a, int *who, int n, prefill_mode prefill, int reserve, uint64_t seed)
+{
+    dialogue *d = a->d;
+    if (dialogue_stage(d, who, n, &a->stage, a->err))
+        return -1;
+    council_options o = d->options.council;
+    o.prefill = prefill;
+    o.reserve = reserve;
+    council_adjust(a->stage.part, &o);
+    a->kept = calloc((size_t)n + 1, sizeof *a->kept);
+    if (!a->kept)
+        return error_memory(a->err, "the answers");
+    return dialogue_instruct(d, &a->stage, a->prompt, a->len, seed, a->err);
+}
+
+static void end(asking *a)
+{
+    for (int i = 0; a->kept && i < a->stage.n; i++)
+        kept_answer_release(&a->kept[i]);
+    free(a->kept);
+    dialogue_stage_close(&a->stage);
+}
+
+/* The seats to be asked: the one named, or all. Caller frees. */
+static int choose(const dialogue *d, const char *only, int **who, int *n, error *err)
+{
+    int seats = d->roster ? roster_seats(d->roster) : 0, one = only ? dialogue_find(d, only) : -1;
+    if (!seats)
+        return error_set(err, ERROR_USAGE, "nobody sits here yet");
+    if (only && one < 0)
+        return dialogue_stranger(d, only, err);
+    *who = calloc((size_t)seats, sizeof **who);
+    if (!*who)
+        return error_memory(err, "a question");
+    *n = only ? 1 : seats;
+    for (int i = 0; i < *n; i++)
+        (*who)[i] = only ? one : i;
+    return 0;
+}
+
+/* ---- a new turn -------------------------------------------------------------------------------- */
+
+static int fill_turn(dialogue_turn *t, asking *a, const char *only)
+{
+    const council_timings *times = council_times(a->stage.part);
+    t->prompt = malloc(a->len + 1);
+    t->only = only ? strdup(only) : NULL;
+    t->prompt_len = a->len;
+    t->timings = *times;
+    t->shared = times->shared_prefill;
+    if (!t->prompt || (only && !t->only))
+        return error_memory(a->err, "a turn");
+    memcpy(t->prompt, a->prompt, a->len);
+    t->prompt[a->len] = '\0';
+    return dialogue_add_answers(t, a->kept, a->stage.n, a->err);
+}
+
+static int add_turn(asking *a, const memory_span *span, int parent, const char *only)
+{
+    dialogue *d = a->d;
+    dialogue_turn *t = calloc(1, sizeof *t);
+    if (!t || dialogue_reserve(d, a->err)) {
+        free(t);
+        return error_memory(a->err, "a turn");
+    }
+    *t = (dialogue_turn){
+        .number = span->before, .parent = parent, .context = span->context, .from = span->from};
+    if (fill_turn(t, a, only)) {
+        dialogue_turn_release(t);
+        free(t);
+        return -1;
+    }
+    d->turns[d->count++] = t;
+    return 0;
+}
+
+int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
+                 const dialogue_events *events, error *err)
+{
+    const dialogue_turn *last = dialogue_last(d);
+    int number = d->count ? d->turns[d->count - 1]->number + 1 : 1, n = 0, *who = NULL;
+    memory_span span = {d->options.context, last ? last->from : number, number};
+    const council_options *o = &d->options.council;
+    error why = {0};
+    asking a = {.d = d, .events = events, .prompt = prompt, .len = len, .err = &why};
+    int result = choose(d, only, &who, &n, &why);
+    if (!result)
+        result = begin(&a, who, n, o->prefill, reserve_of(o), dialogue_seed(d, number));
+    if (!result)
+        result = ask_with_room(&a, &span, !d->options.overflow_stop);
+    if (!result || why.code == ERROR_CANCELLED) {
+        keep_silent_ones(&a, result != 0);
+        result = a.failed ? -1 : add_turn(&a, &span, last ? last->number : 0, only);
+    }
+    end(&a);
+    if (result && err)
+        *err = why;
+    return result;
+}
+
+/* ---- the last turn again ----------------------------------------------------------------------- */
+
+/* As it was read then, so that the same seed gives the same answer. */
+static int ask_again(asking *a, dialogue_turn *t)
+{
+    memory_span span = {t->context, t->from, t->number};
+    if (ask_with_room(a, &span, false))
+        return -1;
+    keep_silent_ones(a, false);
+    return a->failed ? -1 : dialogue_add_answers(t, a->kept, a->stage.n, a->err);
+}
+
+int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_events *events,
+                   error *err)
+{
+    dialogue_turn *t = dialogue_last(d);
+    int n = 0, *who = NULL;
+    error why = {0};
+    if (!t)
+        return error_set(err, ERROR_USAGE, "nothing was asked yet");
+    asking a = {.d = d, .events = events, .prompt = t->prompt, .len = t->prompt_len, .err = &why};
+    int result = choose(d, name ? name : t->only, &who, &n, &why);
+    if (!result)
+        result = begin(&a, who, n, t->shared ? PREFILL_SHARED : PREFILL_OWN, 1, seed);
+    if (!result)
+        result = ask_again(&a, t);
+    end(&a);
+    if (result && err)
+        *err = why;
+    return result;
+}

@@ -1,0 +1,153 @@
+/* dialogue_memory.c - what a pass remembers, made from the turns.
+ *
+ * Nothing here is kept between two questions: a conversation is written into the council's passes
+ * just before they are asked. The sessions behind them still hold the tokens of the last one, and
+ * read only what is new.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dialogue_state.h"
+
+typedef struct words {
+    const char *text;
+    size_t len;
+} words;
+
+/* What everybody remembers of a turn under this policy; nothing when each remembers its own. */
+static words common_words(const dialogue_turn *t, context_policy context)
+{
+    words w = {"", 0};
+    bool picked = context == CONTEXT_PICKED && t->picked;
+    if (context == CONTEXT_MERGED || (picked && strcmp(t->picked, "merge") == 0)) {
+        const kept_merge *m = dialogue_merged(t);
+        if (m && m->result.text)
+            w = (words){m->result.text, m->result.len};
+    } else if (picked) {
+        (void)dialogue_words(t, t->picked, &w.text, &w.len);
+    }
+    return w;
+}
+
+static words words_for(const dialogue_turn *t, context_policy context, const char *name)
+{
+    words w = common_words(t, context);
+    if (!w.len)
+        (void)dialogue_words(t, name, &w.text, &w.len);
+    return w;
+}
+
+/* Two messages for each turn that the pass has a reply to; room: for 2 * d->count. */
+static size_t collect(const dialogue *d, const memory_span *span, const char *name,
+                      chat_message *out)
+{
+    size_t n = 0;
+    for (int i = 0; i < d->count; i++) {
+        const dialogue_turn *t = d->turns[i];
+        if (t->undone || t->number < span->from || t->number >= span->before)
+            continue;
+        words w = words_for(t, span->context, name);
+        if (!w.len)
+            continue;
+        out[n++] = (chat_message){CHAT_USER, t->prompt, t->prompt_len};
+        out[n++] = (chat_message){CHAT_ASSISTANT, w.text, w.len};
+    }
+    return n;
+}
+
+int dialogue_recall(const dialogue *d, council *part, const int *who, const memory_span *span,
+                    error *err)
+{
+    chat_message *messages = calloc(2 * (size_t)d->count + 1, sizeof *messages);
+    int result = messages ? 0 : error_memory(err, "a conversation");
+    for (int i = 0; i < council_passes(part) && !result; i++) {
+        size_t n = collect(d, span, roster_seat(d->roster, who[i])->name, messages);
+        result = council_recall(part, i, messages, n, err);
+    }
+    free(messages);
+    return result;
+}
+
+/* ---- a turn as it was -------------------------------------------------------------------------- */
+
+int dialogue_stage(const dialogue *d, int *who, int n, stage *out, error *err)
+{
+    *out = (stage){.who = who, .n = n, .part = council_part(d->council, who, n, err)};
+    if (!out->part)
+        return -1;
+    council_adjust(out->part, &d->options.council);
+    return 0;
+}
+
+void dialogue_stage_close(stage *s)
+{
+    council_close(s->part);
+    free(s->who);
+    *s = (stage){0};
+}
+
+int dialogue_instruct(const dialogue *d, const stage *s, const char *prompt, size_t len,
+                      uint64_t seed, error *err)
+{
+    for (int i = 0; i < s->n; i++) {
+        const char *text = roster_instruction(d->roster, s->who[i], prompt, len);
+        if (council_instruct(s->part, i, text, seed, err))
+            return -1;
+    }
+    return 0;
+}
+
+int dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int from,
+                        uint64_t seed, error *err)
+{
+    memory_span span = {t->context, from, t->number};
+    if (dialogue_instruct(d, s, t->prompt, t->prompt_len, seed, err) ||
+        dialogue_recall(d, s->part, s->who, &span, err))
+        return -1;
+    adopted_answer *answers = calloc((size_t)s->n + 1, sizeof *answers);
+    if (!answers)
+        return error_memory(err, "the answers");
+    for (int i = 0; i < s->n; i++) {
+        const kept_answer *k = dialogue_answer(t, roster_seat(d->roster, s->who[i])->name);
+        answers[i] = (adopted_answer){k->text, k->len, k->stop};
+    }
+    int result = council_adopt(s->part, t->prompt, t->prompt_len, t->shared, answers, err);
+    free(answers);
+    return result;
+}
+
+static int add_answered(const dialogue *d, const dialogue_turn *t, const char *name, int *who,
+                        int *n, error *err)
+{
+    int found = dialogue_find(d, name);
+    if (found < 0)
+        return dialogue_stranger(d, name, err);
+    if (!dialogue_answer(t, name))
+        return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);
+    for (int i = 0; i < *n; i++)
+        if (who[i] == found)
+            return error_set(err, ERROR_USAGE, "%.64s is named twice", name);
+    who[(*n)++] = found;
+    return 0;
+}
+
+int dialogue_answered(const dialogue *d, const dialogue_turn *t, const char *const *names,
+                      int count, int **who, int *n, error *err)
+{
+    int seats = d->roster ? roster_seats(d->roster) : 0;
+    *n = 0;
+    *who = calloc((size_t)seats + 1, sizeof **who);
+    if (!*who)
+        return error_memory(err, "the answers");
+    int result = 0;
+    for (int i = 0; names && i < count && !result; i++)
+        result = add_answered(d, t, names[i], *who, n, err);
+    for (int i = 0; !names && i < seats; i++)
+        if (dialogue_answer(t, roster_seat(d->roster, i)->name))
+            (*who)[(*n)++] = i;
+    if (!result)
+        return 0;
+    free(*who);
+    *who = NULL;
+    return -1;
+}

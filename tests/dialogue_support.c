@@ -1,0 +1,263 @@
+/* dialogue_support.c - see dialogue_support.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dialogue_support.h"
+
+/* ---- the table --------------------------------------------------------------------------------- */
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static const char *const FILES[][2] = {
+    {"ann", "{\"persona\":1,\"name\":\"ann\",\"instruction\":{\"en\":\"You are Ann.\","
+            "\"ru\":\"\xd0\xa2\xd1\x8b \xd0\x90\xd0\xbd\xd0\xbd\xd0\xb0.\"}}"},
+    {"bob", "{\"persona\":1,\"name\":\"bob\",\"instruction\":\"You are the coder.\","
+            "\"router\":{\"experts_per_token\":2}}"},
+    {"cleo", "{\"persona\":1,\"name\":\"cleo\"}"},
+    {"dora", "{\"persona\":1,\"name\":\"dora\",\"instruction\":\"You are Dora.\"}"},
+};
+
+static void persona_path(const table *k, const char *name, char path[256])
+{
+    (void)snprintf(path, 256, "%s/consilium/personas/%s.json", k->folder, name);
+}
+
+int table_setup(void **state)
+{
+    table *k = calloc(1, sizeof *k);
+    assert_non_null(k);
+    strcpy(k->folder, "/tmp/consilium-dialogue-XXXXXX");
+    assert_non_null(mkdtemp(k->folder));
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/consilium", k->folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof path, "%s/consilium/personas", k->folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        persona_path(k, FILES[i][0], path);
+        write_file(path, FILES[i][1]);
+    }
+    (void)snprintf(k->mask, sizeof k->mask, "%s/cleo.mask.json", k->folder);
+    write_file(k->mask, "{\"mask\":1,\"model\":null,\"mode\":\"keep\","
+                        "\"layers\":{\"0\":\"0-3\",\"1\":\"2-6\"}}");
+    setenv("XDG_CONFIG_HOME", k->folder, 1);
+    setenv("XDG_CACHE_HOME", k->folder, 1);
+    atomic_init(&k->cancel, false);
+    k->e = support_engine(COUNCIL_MODEL, 32, &k->cancel);
+    *state = k;
+    return 0;
+}
+
+int table_teardown(void **state)
+{
+    table *k = *state;
+    char path[256];
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        persona_path(k, FILES[i][0], path);
+        (void)unlink(path);
+    }
+    (void)unlink(k->mask);
+    (void)snprintf(path, sizeof path, "%s/consilium/personas", k->folder);
+    (void)rmdir(path);
+    (void)snprintf(path, sizeof path, "%s/consilium", k->folder);
+    (void)rmdir(path);
+    (void)rmdir(k->folder);
+    engine_close(k->e);
+    free(k);
+    return 0;
+}
+
+dialogue_options table_options(void)
+{
+    return (dialogue_options){.council = {.context = TABLE_CONTEXT,
+                                          .kv = DTYPE_F32,
+                                          .prefill = PREFILL_OWN,
+                                          .max_tokens = 24},
+                              .context = CONTEXT_OWN,
+                              .seed = 7};
+}
+
+int table_seat(const table *k, dialogue *d, const char *names, error *err)
+{
+    char copy[128], *rest = copy;
+    const char *list[8];
+    int n = 0;
+    bool cleo = false;
+    (void)snprintf(copy, sizeof copy, "%s", names);
+    for (char *name; (name = strsep(&rest, ",")) != NULL; cleo = cleo || !strcmp(name, "cleo"))
+        list[n++] = name;
+    named_mask given = {"cleo", k->mask};
+    roster_options o = {.personas = list,
+                        .persona_count = n,
+                        .masks = &given,
+                        .mask_count = cleo,
+                        .given = GIVEN_TEMPERATURE | GIVEN_TOP_P,
+                        .sampling = sampling_defaults()};
+    o.sampling.temperature = 1;
+    o.sampling.top_p = 1;
+    return dialogue_seat(d, &o, NULL, NULL, err);
+}
+
+dialogue *table_dialogue(const table *k, const dialogue_options *o)
+{
+    error err = {0};
+    dialogue *d = dialogue_open(k->e, o, &err);
+    if (!d || table_seat(k, d, "ann,bob,cleo", &err))
+        fail_msg("%s", err.text);
+    return d;
+}
+
+dialogue_turn *table_ask(dialogue *d, const char *prompt, const char *only)
+{
+    error err = {0};
+    if (dialogue_ask(d, prompt, strlen(prompt), only, NULL, &err))
+        fail_msg("%s", err.text);
+    return dialogue_last(d);
+}
+
+/* ---- copies ------------------------------------------------------------------------------------ */
+
+static void *copy_bytes(const void *bytes, size_t n)
+{
+    char *copy = bytes ? malloc(n + 1) : NULL;
+    if (copy) {
+        memcpy(copy, bytes, n);
+        copy[n] = '\0';
+    }
+    return copy;
+}
+
+static char *copy_text(const char *text)
+{
+    return copy_bytes(text, text ? strlen(text) : 0);
+}
+
+static kept_answer copy_answer(const kept_answer *a, size_t layers)
+{
+    kept_answer k = *a;
+    k.name = copy_text(a->name);
+    k.acts_by = copy_text(a->acts_by);
+    k.color = copy_text(a->color);
+    k.text = copy_bytes(a->text, a->len);
+    k.thought = copy_bytes(a->thought, a->thought_len);
+    k.ids = (tokens){0};
+    assert_int_equal(tokens_append(&k.ids, a->ids.v, a->ids.len, NULL), 0);
+    k.allowed = copy_bytes(a->allowed, layers * sizeof(int));
+    k.used = copy_bytes(a->used, layers * sizeof(int));
+    return k;
+}
+
+static kept_merge copy_merge(const kept_merge *m)
+{
+    size_t n = (size_t)m->result.passes;
+    kept_merge k = *m;
+    const merge_result *r = &m->result;
+    k.of = calloc(n, sizeof *k.of);
+    k.failure = copy_text(m->failure);
+    k.result.by = copy_text(r->by);
+    k.result.note = copy_text(r->note);
+    k.result.text = copy_bytes(r->text, r->len);
+    k.result.ids = (tokens){0};
+    assert_int_equal(tokens_append(&k.result.ids, r->ids.v, r->ids.len, NULL), 0);
+    k.result.scores = copy_bytes(r->scores, n * n * sizeof(double));
+    k.result.shares = copy_bytes(r->shares, n * sizeof(double));
+    k.result.divergence = copy_bytes(r->divergence, r->ids.len * sizeof(double));
+    k.result.revised = r->revised ? calloc(n, sizeof *r->revised) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        k.of[i] = copy_text(m->of[i]);
+        if (r->revised)
+            k.result.revised[i] = copy_text(r->revised[i]);
+    }
+    return k;
+}
+
+dialogue_turn table_copy(const table *k, const dialogue_turn *t)
+{
+    size_t layers = (size_t)engine_config(k->e)->layers;
+    dialogue_turn c = *t;
+    c.prompt = copy_bytes(t->prompt, t->prompt_len);
+    c.only = copy_text(t->only);
+    c.picked = copy_text(t->picked);
+    c.answers = calloc((size_t)t->answer_count + 1, sizeof *c.answers);
+    c.merges = calloc((size_t)t->merge_count + 1, sizeof *c.merges);
+    assert_non_null(c.answers);
+    assert_non_null(c.merges);
+    for (int i = 0; i < t->answer_count; i++)
+        c.answers[i] = copy_answer(&t->answers[i], layers);
+    for (int i = 0; i < t->merge_count; i++)
+        c.merges[i] = copy_merge(&t->merges[i]);
+    return c;
+}
+
+/* ---- comparing --------------------------------------------------------------------------------- */
+
+static void assert_same_text(const char *name, const char *a, size_t n, const char *b, size_t m)
+{
+    if (n != m || memcmp(a, b, n) != 0)
+        fail_msg("%s says \"%.*s\", not \"%.*s\"", name, (int)n, a, (int)m, b);
+}
+
+void table_equal(const kept_answer *a, const kept_answer *b)
+{
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_string_equal(a->name, b->name);
+    assert_same_text(a->name, a->text, a->len, b->text, b->len);
+    assert_int_equal(a->ids.len, b->ids.len);
+    assert_memory_equal(a->ids.v, b->ids.v, a->ids.len * sizeof(int));
+    assert_int_equal(a->prompt_tokens, b->prompt_tokens);
+    assert_int_equal(a->stop, b->stop);
+    assert_true(a->seed == b->seed && a->program == b->program);
+}
+
+void table_oracle(const dialogue *d, const dialogue_turn *t, const char *name, uint64_t seed,
+                  const chat_message *messages, size_t n)
+{
+    error err = {0};
+    council_options o = dialogue_settings((dialogue *)(uintptr_t)d)->council;
+    council *c = council_open(dialogue_engine(d), &o, &err);
+    pass_options p = roster_pass(dialogue_roster(d), dialogue_find(d, name));
+    p.sampling.seed = seed;
+    assert_non_null(c);
+    assert_int_equal(council_add(c, &p, &err), 0);
+    assert_int_equal(council_recall(c, 0, messages, n, &err), 0);
+    if (council_ask(c, t->prompt, t->prompt_len, NULL, &err))
+        fail_msg("%s", err.text);
+    const answer *a = council_answer(c, 0);
+    const kept_answer *k = dialogue_answer(t, name);
+    assert_non_null(k);
+    assert_int_equal(k->prompt_tokens, a->prompt_tokens);
+    assert_same_text(name, k->text, k->len, a->text, a->len);
+    assert_int_equal(k->ids.len, a->token_count);
+    assert_memory_equal(k->ids.v, a->tokens, a->token_count * sizeof(int));
+    council_close(c);
+}
+
+void table_remembered(const dialogue_turn *t, const char *name, chat_message out[2])
+{
+    const kept_merge *m = dialogue_merged(t);
+    out[0] = (chat_message){CHAT_USER, t->prompt, t->prompt_len};
+    out[1] = (chat_message){.role = CHAT_ASSISTANT};
+    if (strcmp(name, "merge") == 0) {
+        assert_non_null(m);
+        out[1].text = m->result.text;
+        out[1].len = m->result.len;
+    } else {
+        assert_true(dialogue_words(t, name, &out[1].text, &out[1].len));
+    }
+}

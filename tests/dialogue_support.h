@@ -1,0 +1,43 @@
+/* dialogue_support.h - a dialogue of three personas on the tiny council model, and its oracle: one pass
+ * alone, told by hand what it is to remember.
+ */
+#ifndef TESTS_DIALOGUE_SUPPORT_H
+#define TESTS_DIALOGUE_SUPPORT_H
+
+#include "../personas/dialogue.h"
+#include "routing_support.h"
+
+enum { TABLE_SEATS = 3, TABLE_CONTEXT = 400 };
+
+/* The engine, and a folder with the persona files ann (an instruction), bob (an instruction and fewer
+ * experts) and cleo (a mask alone, given by an option), and dora, who comes later. */
+typedef struct table {
+    engine *e;
+    atomic_bool cancel;
+    char folder[64], mask[128];
+} table;
+
+int table_setup(void **state);
+int table_teardown(void **state);
+
+/* Own memory, 24 tokens an answer, temperature 1, seed 7. */
+dialogue_options table_options(void);
+/* Seats the personas named in "ann,bob"; returns what dialogue_seat does. */
+int table_seat(const table *k, dialogue *d, const char *names, error *err);
+/* A dialogue of ann, bob and cleo. */
+dialogue *table_dialogue(const table *k, const dialogue_options *o);
+/* Asks; fails the test when that fails. only may be NULL. Returns the new turn. */
+dialogue_turn *table_ask(dialogue *d, const char *prompt, const char *only);
+/* A deep copy of a turn, as a transcript would give it back. */
+dialogue_turn table_copy(const table *k, const dialogue_turn *t);
+
+void table_equal(const kept_answer *a, const kept_answer *b);
+
+/* The named seat alone, with a conversation [n] (user, assistant, ...), asked `prompt` with a seed:
+ * must be its answer in force in turn t, byte for byte. */
+void table_oracle(const dialogue *d, const dialogue_turn *t, const char *name, uint64_t seed,
+                  const chat_message *messages, size_t n);
+/* The two messages that a turn leaves: its prompt, and the words of `name` (or "merge") in it. */
+void table_remembered(const dialogue_turn *t, const char *name, chat_message out[2]);
+
+#endif
