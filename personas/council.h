@@ -65,6 +65,7 @@ typedef struct answer {
     size_t token_count;
     size_t thought; /* bytes at the start of text that are thinking, marks included */
     int prompt_tokens;
+    uint64_t prompt_hash; /* over the ids that were read: FNV-1a, 64 bits */
     pass_stop stop;
     error failure; /* with STOP_ERROR */
     uint64_t seed;

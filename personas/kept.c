@@ -44,6 +44,7 @@ int kept_answer_copy(kept_answer *out, const answer *a, const seat *s, const mod
     *out = (kept_answer){.len = a->len - a->thought,
                          .thought_len = a->thought,
                          .prompt_tokens = a->prompt_tokens,
+                         .prompt_hash = a->prompt_hash,
                          .stop = a->stop,
                          .failure = a->failure,
                          .seed = a->seed,

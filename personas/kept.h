@@ -16,6 +16,7 @@ typedef struct kept_answer {
     size_t thought_len;
     tokens ids; /* thought included */
     int prompt_tokens;
+    uint64_t prompt_hash; /* as answer */
     pass_stop stop;
     error failure;
     uint64_t seed, program; /* router_program_hash */

@@ -154,6 +154,16 @@ void pass_forget(pass *p, size_t keep)
 
 /* ---- tokens to text ---------------------------------------------------------------------------- */
 
+/* FNV-1a over the ids, little-endian. */
+static uint64_t hash_ids(const tokens *ids)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < ids->len; i++)
+        for (int shift = 0; shift < 32; shift += 8)
+            hash = (hash ^ ((unsigned)ids->v[i] >> shift & 255)) * 0x100000001b3u;
+    return hash;
+}
+
 void pass_begin(pass *p, bool open_thought)
 {
     p->out.len = 0;
@@ -167,6 +177,7 @@ void pass_begin(pass *p, bool open_thought)
     p->banned_count = 0;
     p->answer = (answer){.name = p->name,
                          .prompt_tokens = (int)p->prompt.len,
+                         .prompt_hash = hash_ids(&p->prompt),
                          .seed = p->sampling.seed,
                          .allowed = p->allowed,
                          .used = p->used};

@@ -23,7 +23,8 @@ typedef struct member {
 typedef struct own_seat {
     seat seat;
     char name[COLUMN_BYTES];
-    const persona *instructor; /* whose instruction it is given; NULL = none */
+    const persona *instructor;     /* whose instruction it is given; NULL = none */
+    const recorded_seat *recorded; /* or what it was given once; NULL = nothing is known */
 } own_seat;
 
 struct roster {
@@ -201,6 +202,14 @@ static void add_seat(roster *r, const char *name, const member *m, bool told,
                        .program = program,
                        .sampling = sampling_of(r, p),
                        .asked_experts = m && program ? m->asked_experts : 0};
+    for (int i = 0; i < o->recorded_count; i++)
+        if (strcmp(o->recorded[i].name, name) == 0)
+            own->recorded = &o->recorded[i];
+    if (own->recorded) {
+        own->seat.instruction = own->recorded->instruction;
+        own->seat.sampling = own->recorded->sampling;
+        own->seat.sampling.seed = o->sampling.seed;
+    }
     own->seat.acts_by = acts_by(&own->seat);
 }
 
@@ -360,6 +369,8 @@ pass_options roster_pass(const roster *r, int i)
 const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len)
 {
     const persona *p = r->seats[i].instructor;
+    if (r->seats[i].recorded)
+        return r->seats[i].recorded->instruction;
     return p ? persona_instruction(p, prompt, len) : NULL;
 }
 

@@ -36,6 +36,13 @@ typedef struct named_mask {
     const char *path;
 } named_mask;
 
+/* What a transcript says of a seat; it wins over the persona's file. Borrowed by the roster. */
+typedef struct recorded_seat {
+    const char *name;        /* of the column */
+    const char *instruction; /* for every prompt; NULL = none */
+    sampling sampling;       /* but its seed */
+} recorded_seat;
+
 typedef struct roster_options {
     const char *const *personas; /* [persona_count] */
     int persona_count;           /* 0: one seat of the plain model, with what is asked below */
@@ -48,7 +55,9 @@ typedef struct roster_options {
     const named_value *strengths;
     int strength_count;
     unsigned given; /* GIVEN_* bits of `sampling` that were asked for and win over the persona's */
-    sampling sampling;  /* asked for, or else the configuration's and the model's */
+    sampling sampling;             /* asked for, or else the configuration's and the model's */
+    const recorded_seat *recorded; /* [recorded_count] */
+    int recorded_count;
     const char *prompt; /* chooses the language of the instructions */
     size_t prompt_len;
 } roster_options;

@@ -37,6 +37,7 @@ typedef struct history_answer {
     int asked_experts, least_allowed; /* "4 of 8"; 0 = not asked */
     const int *allowed, *used;        /* [layers] of its model, or NULL */
     int layers;
+    const json *setting; /* the "setting" record it was given under, or NULL */
 } history_answer;
 
 typedef struct history_merge {

@@ -236,6 +236,7 @@ static void read_answer(reader *r)
         .tokens_per_second = number_of(v, "tokens_per_second"),
         .asked_experts = int_of(v, "asked_experts", 0),
         .least_allowed = int_of(v, "least_allowed", 0),
+        .setting = r->h->setting,
         .banned_mass = number_of(routing, "banned_mass"),
     };
     a->tokens = ints_of(r, v, "tokens", &a->token_count);

@@ -1,0 +1,477 @@
+/* test_keeper.c - a conversation goes through its transcript and comes back the same.
+ *
+ * Turns with retries, merges, picks, an undone one, one for a single persona and changes of settings
+ * are kept record by record, read back and put into a second dialogue: every field is equal, and the
+ * next question gets the same answers, byte for byte, in both.
+ */
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../repl/keeper.h"
+#include "dialogue_support.h"
+#include "transcript_support.h"
+
+static const char *const NAMES[] = {"ann", "bob", "cleo"};
+
+/* What table_dialogue() seats, as the keeper is told of it. */
+static roster_options seats_of(const table *k, named_mask *given, named_value *experts)
+{
+    *given = (named_mask){"cleo", k->mask};
+    *experts = (named_value){"bob", 3};
+    roster_options o = {.personas = NAMES,
+                        .persona_count = 3,
+                        .masks = given,
+                        .mask_count = 1,
+                        .given = GIVEN_TEMPERATURE | GIVEN_TOP_P,
+                        .sampling = sampling_defaults()};
+    o.sampling.temperature = 1;
+    o.sampling.top_p = 1;
+    return o;
+}
+
+/* A conversation and its keeper. */
+typedef struct talk {
+    const table *k;
+    char *place;
+    keeper *keeper;
+    dialogue *d;
+    named_mask mask;
+    named_value experts;
+    roster_options seats;
+    error err;
+} talk;
+
+static void begin(talk *s, const table *k, const char *id)
+{
+    *s = (talk){.k = k, .place = transcripts_folder()};
+    dialogue_options o = table_options();
+    s->d = table_dialogue(k, &o);
+    s->seats = seats_of(k, &s->mask, &s->experts);
+    s->keeper = keeper_new(s->place, id, &s->err);
+    assert_non_null(s->keeper);
+}
+
+static void finish(talk *s)
+{
+    keeper_close(s->keeper);
+    dialogue_close(s->d);
+    transcripts_remove(s->place);
+}
+
+static void saved(talk *s, int result)
+{
+    if (result)
+        fail_msg("not saved: %s", s->err.text);
+}
+
+static void ask(talk *s, const char *prompt, const char *only)
+{
+    const dialogue_turn *t = table_ask(s->d, prompt, only);
+    saved(s, keeper_turn(s->keeper, s->d, &s->seats, t, &s->err));
+}
+
+static void retry(talk *s, const char *name, uint64_t seed)
+{
+    const dialogue_turn *t = dialogue_last(s->d);
+    int before = t->answer_count;
+    assert_int_equal(dialogue_retry(s->d, name, seed, NULL, &s->err), 0);
+    for (int i = before; i < t->answer_count; i++)
+        saved(s, keeper_retry(s->keeper, s->d, &s->seats, t, &t->answers[i], &s->err));
+}
+
+static void merge(talk *s, merge_method method)
+{
+    merge_options o = {.method = method, .rounds = 1, .seed = 3, .max_tokens = 8};
+    const dialogue_turn *t = dialogue_last(s->d);
+    assert_int_equal(dialogue_merge(s->d, &o, NULL, 0, NULL, NULL, &s->err), 0);
+    saved(s, keeper_merge(s->keeper, t, &t->merges[t->merge_count - 1], &s->err));
+}
+
+static void pick(talk *s, const char *name)
+{
+    assert_int_equal(dialogue_pick(s->d, name, &s->err), 0);
+    saved(s, keeper_pick(s->keeper, dialogue_last(s->d), &s->err));
+}
+
+static void undo(talk *s)
+{
+    const dialogue_turn *t = dialogue_last(s->d);
+    assert_int_equal(dialogue_undo(s->d, &s->err), 0);
+    saved(s, keeper_undo(s->keeper, t, &s->err));
+}
+
+/* All there is to say. */
+static void converse(talk *s)
+{
+    ask(s, "First question.", NULL);
+    merge(s, MERGE_VOTE);
+    pick(s, "bob");
+    ask(s, "Second one, \xd0\xb4\xd0\xb0?", NULL);
+    retry(s, "ann", 11);
+    retry(s, NULL, 12);
+    merge(s, MERGE_BLEND);
+    ask(s, "To be taken back.", NULL);
+    undo(s);
+    dialogue_settings(s->d)->context = CONTEXT_PICKED;
+    dialogue_settings(s->d)->council.max_tokens = 9;
+    ask(s, "Fourth, for bob.", "bob");
+    dialogue_settings(s->d)->context = CONTEXT_MERGED;
+    dialogue_settings(s->d)->council.prefill = PREFILL_SHARED;
+    ask(s, "Fifth.", NULL);
+    merge(s, MERGE_DEBATE);
+    pick(s, "merge");
+}
+
+/* ---- comparing --------------------------------------------------------------------------------- */
+
+static void same_text(const char *a, const char *b)
+{
+    assert_int_equal(a == NULL, b == NULL);
+    if (a)
+        assert_string_equal(a, b);
+}
+
+static void same_numbers(const double *a, const double *b, size_t n)
+{
+    assert_int_equal(a == NULL, b == NULL);
+    for (size_t i = 0; a && i < n; i++)
+        assert_true(a[i] == b[i] || (a[i] != a[i] && b[i] != b[i]));
+}
+
+/* In JSON: bytes that are no character have become U+FFFD on the way, as they do in what is
+ * remembered. */
+static void same_words(const char *a, size_t n, const char *b, size_t m)
+{
+    buf x = {0}, y = {0};
+    assert_int_equal(json_quote(&x, a, n, NULL) || json_quote(&y, b, m, NULL), 0);
+    assert_string_equal(x.v, y.v);
+    buf_release(&x);
+    buf_release(&y);
+}
+
+static void same_merge(const kept_merge *a, const kept_merge *b)
+{
+    const merge_result *x = &a->result, *y = &b->result;
+    size_t n = (size_t)x->passes;
+    assert_int_equal(x->method, y->method);
+    assert_int_equal(x->winner, y->winner);
+    assert_int_equal(x->passes, y->passes);
+    assert_int_equal(x->tie, y->tie);
+    assert_int_equal(a->seed, b->seed);
+    assert_int_equal(a->answers, b->answers);
+    same_text(x->by, y->by);
+    same_text(x->note, y->note);
+    same_text(a->failure, b->failure);
+    same_words(x->text, x->len, y->text, y->len);
+    assert_int_equal(x->ids.len, y->ids.len);
+    same_numbers(x->scores, y->scores, n * n);
+    same_numbers(x->shares, y->shares, n);
+    same_numbers(x->divergence, y->divergence, x->ids.len);
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(a->of[i], b->of[i]);
+        assert_int_equal(x->revised == NULL, y->revised == NULL);
+        if (x->revised)
+            same_words(x->revised[i], strlen(x->revised[i]), y->revised[i], strlen(y->revised[i]));
+    }
+}
+
+static void same_answer(const kept_answer *x, const kept_answer *y)
+{
+    assert_string_equal(x->name, y->name);
+    same_words(x->text, x->len, y->text, y->len);
+    same_words(x->thought, x->thought_len, y->thought, y->thought_len);
+    assert_int_equal(x->ids.len, y->ids.len);
+    assert_memory_equal(x->ids.v, y->ids.v, x->ids.len * sizeof(int));
+    assert_int_equal(x->prompt_tokens, y->prompt_tokens);
+    assert_int_equal(x->stop, y->stop);
+    assert_true(x->seed == y->seed);
+    assert_string_equal(x->acts_by, y->acts_by);
+    assert_true(x->program == y->program && x->prompt_hash == y->prompt_hash && x->prompt_hash);
+    assert_true(x->seconds == y->seconds && x->banned_mass == y->banned_mass);
+    assert_int_equal(x->allowed[1], y->allowed[1]);
+    assert_int_equal(x->used[0], y->used[0]);
+}
+
+static void same_turn(const dialogue_turn *a, const dialogue_turn *b)
+{
+    assert_int_equal(a->number, b->number);
+    assert_int_equal(a->parent, b->parent);
+    assert_int_equal(a->prompt_len, b->prompt_len);
+    assert_string_equal(a->prompt, b->prompt);
+    assert_int_equal(a->context, b->context);
+    assert_int_equal(a->from, b->from);
+    assert_int_equal(a->shared, b->shared);
+    assert_int_equal(a->undone, b->undone);
+    assert_true(a->timings.decode == b->timings.decode);
+    same_text(a->only, b->only);
+    same_text(a->picked, b->picked);
+    assert_int_equal(a->answer_count, b->answer_count);
+    assert_int_equal(a->merge_count, b->merge_count);
+    for (int i = 0; i < a->answer_count; i++)
+        same_answer(&a->answers[i], &b->answers[i]);
+    for (int i = 0; i < a->merge_count; i++)
+        same_merge(&a->merges[i], &b->merges[i]);
+}
+
+static history *read_back(const talk *s)
+{
+    error err = {0};
+    char name[80];
+    (void)snprintf(name, sizeof name, "%s.jsonl", keeper_id(s->keeper));
+    char *path = transcripts_path(s->place, name);
+    history *h = history_load(path, &err);
+    free(path);
+    if (!h)
+        fail_msg("%s", err.text);
+    assert_int_equal(h->damaged + h->torn, 0);
+    return h;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------- */
+
+static void a_conversation_comes_back_the_same(void **state)
+{
+    talk s;
+    error err = {0};
+    begin(&s, *state, "talk");
+    converse(&s);
+    history *h = read_back(&s);
+    dialogue_options o = *dialogue_settings(s.d);
+    dialogue *again = table_dialogue(*state, &o);
+    assert_int_equal(keeper_restore(h, again, &err), 0);
+    assert_int_equal(dialogue_turns(again), dialogue_turns(s.d));
+    for (int i = 0; i < dialogue_turns(again); i++)
+        same_turn(dialogue_at(s.d, i), dialogue_at(again, i));
+    const dialogue_turn *a = table_ask(s.d, "And now?", NULL);
+    const dialogue_turn *b = table_ask(again, "And now?", NULL);
+    assert_int_equal(a->number, b->number);
+    for (int i = 0; i < a->answer_count; i++)
+        table_equal(&a->answers[i], &b->answers[i]);
+    dialogue_close(again);
+    history_close(h);
+    finish(&s);
+}
+
+/* The state of a turn at any record before the end. */
+static void a_turn_comes_back_as_it_was(void **state)
+{
+    talk s;
+    error err = {0};
+    dialogue_turn t;
+    begin(&s, *state, "talk");
+    converse(&s);
+    history *h = read_back(&s);
+    const history_turn *second = &h->turns[1];
+    int layers = engine_config(s.k->e)->layers;
+    assert_int_equal(second->answer_count, 7);
+    assert_int_equal(keeper_restore_turn(second, second->answers[3].n, layers, &t, &err), 0);
+    assert_int_equal(t.answer_count, 3);
+    assert_int_equal(t.merge_count, 0);
+    dialogue_turn_release(&t);
+    const history_turn *third = &h->turns[2];
+    assert_int_equal(keeper_restore_turn(third, third->undone_n, layers, &t, &err), 0);
+    assert_false(t.undone);
+    dialogue_turn_release(&t);
+    assert_int_equal(keeper_restore_turn(third, INT_MAX, layers, &t, &err), 0);
+    assert_true(t.undone);
+    dialogue_turn_release(&t);
+    assert_int_equal(keeper_restore_turn(&h->turns[0], h->turns[0].picks[0].n, layers, &t, &err),
+                     0);
+    assert_null(t.picked);
+    dialogue_turn_release(&t);
+    history_close(h);
+    finish(&s);
+}
+
+static int count_settings(const history *h)
+{
+    int n = 0;
+    const json *last = NULL;
+    for (int i = 0; i < h->turn_count; i++) {
+        n += h->turns[i].setting != last;
+        last = h->turns[i].setting;
+    }
+    return n;
+}
+
+static void settings_are_kept_when_they_change(void **state)
+{
+    talk s;
+    error err = {0};
+    keeper_setting set;
+    begin(&s, *state, NULL);
+    s.seats.experts = &s.experts;
+    s.seats.expert_count = 1;
+    converse(&s);
+    history *h = read_back(&s);
+    assert_int_equal(count_settings(h), 3);
+    assert_int_equal(keeper_setting_read(h->setting, &set, &err), 0);
+    assert_string_equal(set.fingerprint, engine_fingerprint(s.k->e, &err));
+    assert_string_equal(set.isa, backend_isa(engine_backend(s.k->e)));
+    assert_null(set.day);
+    assert_int_equal(set.dialogue.council.max_tokens, 9);
+    assert_int_equal(set.dialogue.council.prefill, PREFILL_SHARED);
+    assert_int_equal(set.dialogue.council.kv, DTYPE_F32);
+    assert_int_equal(set.dialogue.council.context, TABLE_CONTEXT);
+    assert_int_equal(set.dialogue.seed, 7);
+    assert_int_equal(set.roster.persona_count, 3);
+    assert_string_equal(set.roster.personas[2], "cleo");
+    assert_int_equal(set.roster.given, s.seats.given);
+    assert_true(set.roster.sampling.temperature == 1);
+    assert_int_equal(set.roster.mask_count, 1);
+    assert_string_equal(set.roster.masks[0].name, "cleo");
+    assert_string_equal(set.roster.masks[0].path, s.k->mask);
+    assert_int_equal(strlen(set.masks[0].hash), 64);
+    assert_int_equal(set.roster.expert_count, 1);
+    assert_true(set.roster.experts[0].value == 3);
+    assert_int_equal(set.seat_count, 3);
+    assert_string_equal(set.seats[0].instruction, "You are Ann.");
+    assert_null(set.seats[2].instruction);
+    assert_int_equal(strlen(set.seats[2].program), 16);
+    keeper_setting_release(&set);
+    history_close(h);
+    finish(&s);
+}
+
+/* What a file may say instead of a setting is refused, not believed. */
+static void broken_settings_are_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{}",
+        "{\"model\":{\"path\":\"m\",\"fingerprint\":\"f\"},\"isa\":\"avx2\"}",
+        "{\"model\":{\"path\":\"m\",\"fingerprint\":\"f\"},\"isa\":\"avx2\",\"kv\":\"f16\","
+        "\"prefill\":\"own\",\"context\":9,\"max_tokens\":4,\"stops\":[1]}",
+        "{\"model\":{\"path\":\"m\",\"fingerprint\":\"f\"},\"isa\":\"avx2\",\"kv\":\"f16\","
+        "\"prefill\":\"own\",\"context\":9,\"max_tokens\":4,\"stops\":[],\"personas\":[\"a\"],"
+        "\"control\":\"off\",\"sampling\":{\"temperature\":-1,\"given\":[]}}",
+        "{\"model\":{\"path\":\"m\",\"fingerprint\":\"f\"},\"isa\":\"avx2\",\"kv\":\"f16\","
+        "\"prefill\":\"own\",\"context\":9,\"max_tokens\":4,\"stops\":[],\"personas\":[\"a\"],"
+        "\"control\":\"off\",\"sampling\":{\"given\":[]},\"masks\":[{\"name\":1}]}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        error err = {0};
+        keeper_setting set;
+        json_document *d = json_parse("it", texts[i], strlen(texts[i]), &err);
+        assert_non_null(d);
+        assert_int_equal(keeper_setting_read(json_root(d), &set, &err), -1);
+        assert_int_equal(err.code, ERROR_LOAD);
+        keeper_setting_release(&set);
+        json_close(d);
+    }
+}
+
+static void an_empty_conversation_leaves_no_file(void **state)
+{
+    talk s;
+    transcript_list l;
+    char name[KEEPER_NAME];
+    begin(&s, *state, NULL);
+    assert_int_equal(keeper_note(s.keeper, "blind", "on", &s.err), 0);
+    keeper_short(s.keeper, name);
+    assert_string_equal(name, "");
+    assert_int_equal(transcript_list_all(s.place, &l, &s.err), 0);
+    assert_int_equal(l.len, 0);
+    ask(&s, "Hello?", NULL);
+    keeper_short(s.keeper, name);
+    assert_int_equal(strlen(name), 4);
+    assert_memory_equal(name, keeper_id(s.keeper), 4);
+    assert_int_equal(keeper_note(s.keeper, "blind", "off", &s.err), 0);
+    ask(&s, "Again?", NULL);
+    history *h = read_back(&s);
+    assert_true(h->turns[0].blind && !h->turns[1].blind);
+    history_close(h);
+    finish(&s);
+}
+
+static void a_session_is_continued(void **state)
+{
+    talk s;
+    history *h;
+    begin(&s, *state, "project-x");
+    char name[KEEPER_NAME];
+    ask(&s, "One.", NULL);
+    ask(&s, "Two.", NULL);
+    undo(&s);
+    keeper_short(s.keeper, name);
+    assert_string_equal(name, "project-x");
+    assert_null(keeper_resume(s.place, "proj", &h, NULL, &s.err)); /* still being written */
+    assert_int_equal(s.err.code, ERROR_RUN);
+    keeper_close(s.keeper);
+    s.keeper = keeper_resume(s.place, "proj", &h, NULL, &s.err);
+    assert_non_null(s.keeper);
+    dialogue_options o = table_options();
+    dialogue_close(s.d);
+    s.d = table_dialogue(s.k, &o);
+    assert_int_equal(keeper_restore(h, s.d, &s.err), 0);
+    history_close(h);
+    ask(&s, "Three.", NULL);
+    h = read_back(&s);
+    assert_int_equal(h->turn_count, 3);
+    assert_int_equal(h->turns[2].turn, 3);
+    assert_int_equal(h->turns[2].parent, 1);
+    history_close(h);
+    assert_null(keeper_resume(s.place, "nothing", &h, NULL, &s.err));
+    assert_int_equal(s.err.code, ERROR_USAGE);
+    finish(&s);
+}
+
+/* No place for the file in the first two turns: they wait, and the third brings them along. */
+static void what_could_not_be_saved_is_saved_later(void **state)
+{
+    talk s;
+    begin(&s, *state, "late");
+    keeper_close(s.keeper);
+    char *below = transcripts_path(s.place, "below");
+    transcripts_write(below, "in the way", 10);
+    s.keeper = keeper_new(below, "late", &s.err);
+    for (int i = 0; i < 2; i++) {
+        const dialogue_turn *t = table_ask(s.d, "Lost?", NULL);
+        assert_int_equal(keeper_turn(s.keeper, s.d, &s.seats, t, &s.err), -1);
+        assert_int_equal(s.err.code, ERROR_RUN);
+        merge_options o = {.method = MERGE_VOTE};
+        assert_int_equal(dialogue_merge(s.d, &o, NULL, 0, NULL, NULL, &s.err), 0);
+        assert_int_equal(keeper_merge(s.keeper, t, t->merges, &s.err), -1);
+    }
+    assert_int_equal(unlink(below), 0);
+    ask(&s, "Kept.", NULL);
+    char *path = transcripts_path(below, "late.jsonl");
+    history *h = history_load(path, &s.err);
+    assert_non_null(h);
+    assert_int_equal(h->turn_count, 3);
+    assert_string_equal(h->turns[0].prompt.v, "Lost?");
+    assert_int_equal(h->turns[1].merge_count, 1);
+    assert_int_equal(h->turns[2].parent, 2);
+    history_close(h);
+    assert_int_equal(unlink(path), 0);
+    keeper_close(s.keeper);
+    s.keeper = NULL;
+    assert_int_equal(rmdir(below), 0);
+    free(path);
+    free(below);
+    finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_conversation_comes_back_the_same),
+        cmocka_unit_test(a_turn_comes_back_as_it_was),
+        cmocka_unit_test(settings_are_kept_when_they_change),
+        cmocka_unit_test(broken_settings_are_refused),
+        cmocka_unit_test(an_empty_conversation_leaves_no_file),
+        cmocka_unit_test(a_session_is_continued),
+        cmocka_unit_test(what_could_not_be_saved_is_saved_later),
+    };
+    return cmocka_run_group_tests(tests, table_setup, table_teardown);
+}
