@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "council_state.h"
+#include "distribution.h"
 #include "merge_state.h"
 
 static const double PLAUSIBLE = 0.1;
@@ -36,49 +37,20 @@ typedef struct blend {
     pass written;    /* text and stop rules of what is written; has no session of its own */
 } blend;
 
-static void softmax(const float *z, int n, double *p)
-{
-    float most = z[0];
-    double sum = 0;
-    for (int i = 1; i < n; i++)
-        most = z[i] > most ? z[i] : most;
-    for (int i = 0; i < n; i++)
-        sum += p[i] = exp((double)(z[i] - most));
-    for (int i = 0; i < n; i++)
-        p[i] /= sum;
-}
-
-static double entropy(const double *p, int n)
-{
-    double h = 0;
-    for (int i = 0; i < n; i++)
-        if (p[i] > 0)
-            h -= p[i] * log(p[i]);
-    return h;
-}
-
 /* A pass of weight 0 says nothing and reads nothing: one that failed, or was given no say. */
 static bool speaks(const blend *b, int i)
 {
     return b->weights[i] > 0;
 }
 
-/* Fills mixed; returns H(sum w p) - sum w H(p). */
+/* Fills mixed; returns how far the passes lie apart. */
 static double mix(blend *b)
 {
-    double inner = 0;
-    memset(b->mixed, 0, (size_t)b->vocabulary * sizeof *b->mixed);
-    for (int i = 0; i < b->n; i++) {
-        double *p = b->p + (size_t)i * (size_t)b->vocabulary;
-        if (!speaks(b, i))
-            continue;
-        softmax(b->c->passes[i]->logits, b->vocabulary, p);
-        for (int t = 0; t < b->vocabulary; t++)
-            b->mixed[t] += b->weights[i] * p[t];
-        inner += b->weights[i] * entropy(p, b->vocabulary);
-    }
-    double outer = entropy(b->mixed, b->vocabulary);
-    return outer > inner ? outer - inner : 0;
+    for (int i = 0; i < b->n; i++)
+        if (speaks(b, i))
+            distribution_softmax(b->c->passes[i]->logits, b->vocabulary,
+                                 b->p + (size_t)i * (size_t)b->vocabulary);
+    return distribution_divergence(b->p, b->weights, b->n, b->vocabulary, b->mixed);
 }
 
 /* ln of the mixture, or its contrast with the weak route, for the sampler. */
@@ -87,7 +59,7 @@ static void fill_logits(blend *b)
     double *q = b->p; /* the passes' distributions are used up */
     double most = 0, beta = b->options->contrast;
     if (b->weak)
-        softmax(b->weak_logits, b->vocabulary, q);
+        distribution_softmax(b->weak_logits, b->vocabulary, q);
     for (int t = 0; t < b->vocabulary; t++)
         most = fmax(most, b->mixed[t]);
     for (int t = 0; t < b->vocabulary; t++) {
