@@ -18,6 +18,7 @@ WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 BASE     = -std=c11 -D_GNU_SOURCE $(WARN) -ffp-contract=off -fno-math-errno -fPIC -pthread -MMD -MP
 LIBS     = -lcjson -lpcre2-8 -lutf8proc -lcrypto -lz -lm -pthread
 AVX2     = -mavx2 -mfma -mf16c
+AVX512   = $(AVX2) -mavx512f -mavx512bw -mavx512vl -mavx512vnni
 ifdef SANITIZE
 CFLAGS  ?= -O1 -g
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -66,6 +67,9 @@ RUN      = LOCPATH=build/locale BUILD=$(BUILD) PYTHON=$(PYTHON) python3 tests/ru
 
 all: $(PROGRAM) ## build $(BUILD)/consilium (the default)
 
+$(BUILD)/%_avx512.o: %_avx512.c
+	@mkdir -p $(@D) && echo "  CC   $< (AVX-512)"
+	$(Q)$(COMPILE) $(AVX512) -c $< -o $@
 $(BUILD)/%_avx2.o: %_avx2.c
 	@mkdir -p $(@D) && echo "  CC   $< (AVX2)"
 	$(Q)$(COMPILE) $(AVX2) -c $< -o $@
@@ -181,7 +185,7 @@ format: ## lay out every C file with clang-format
 
 lint: check-layers ## clang-format check and clang-tidy
 	clang-format --dry-run -Werror $(HOUSE)
-	clang-tidy --quiet $(SOURCES) repl/main.c -- -std=c11 -D_GNU_SOURCE $(AVX2)
+	clang-tidy --quiet $(SOURCES) repl/main.c -- -std=c11 -D_GNU_SOURCE $(AVX512)
 
 # Arrows point one way: repl -> personas, transcripts -> engine -> kernels.
 UPWARD   = ! grep -nE '\#include "(\.\./)+($(1))/'

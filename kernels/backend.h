@@ -38,14 +38,14 @@ enum { KV_PAGE = 64 }; /* positions in one page of the KV cache */
 
 typedef struct backend_options {
     const char *name; /* "auto", "cpu", "cuda" */
-    const char *isa;  /* "auto", "baseline", "avx2" */
+    const char *isa;  /* "auto", "baseline", "avx2", "avx512" */
     int threads;      /* 0 = physical cores */
 } backend_options;
 
 /* Caller owns. Errors: unknown name or ISA (ERROR_USAGE), not available here (ERROR_RUN). */
 backend *backend_open(const backend_options *options, error *err);
 void backend_close(backend *b);             /* NULL ok; its tensors must be freed first */
-const char *backend_isa(const backend *b);  /* "baseline" or "avx2": the bytes depend on it */
+const char *backend_isa(const backend *b);  /* "baseline", "avx2" or "avx512" */
 const char *backend_name(const backend *b); /* "cpu" */
 int backend_threads(const backend *b);
 

@@ -271,7 +271,7 @@ static const option_info table[] = {
      "threads that compute (default: the physical cores)", 1, 1024, FIELD(threads)},
     {"backend", 0, OPTION_CHOICE, GROUP_MODEL, WITH_MODEL, "auto|cpu|cuda",
      "the device that computes (default auto)", 0, 0, FIELD(backend)},
-    {"isa", 0, OPTION_CHOICE, GROUP_MODEL, WITH_MODEL, "auto|baseline|avx2",
+    {"isa", 0, OPTION_CHOICE, GROUP_MODEL, WITH_MODEL, "auto|baseline|avx2|avx512",
      "the processor's instructions to use (default auto)", 0, 0, FIELD(isa)},
     {"chat-format", 0, OPTION_TEXT, GROUP_MODEL, WITH_MODEL, "NAME",
      "the chat format, when the model's template is not recognised", 0, 0, FIELD(chat_format)},

@@ -16,10 +16,10 @@
 
 #include "../kernels/backend.h"
 
-enum { LAB_THREADS = 4 }; /* thread counts tried: 1, 2, 3, 8 */
+enum { LAB_LEVELS = 3, LAB_THREADS = 4 }; /* ISA levels; thread counts: 1, 2, 3, 8 */
 
 typedef struct lab {
-    backend *backends[2][LAB_THREADS]; /* [ISA level][thread count]; NULL = not on this machine */
+    backend *backends[LAB_LEVELS][LAB_THREADS]; /* NULL = not on this machine */
 } lab;
 
 /* cmocka group fixtures: *state is a lab. */

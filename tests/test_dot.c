@@ -29,6 +29,21 @@ static const dot_kernels *fastest(void)
     return dot_select("auto", NULL);
 }
 
+enum { SETS = 3 };
+
+/* All sets that run here, the baseline first; returns how many. */
+static int sets_here(const dot_kernels *sets[SETS])
+{
+    const char *const names[SETS] = {"baseline", "avx2", "avx512"};
+    int count = 0;
+    for (int i = 0; i < SETS; i++) {
+        error err;
+        sets[count] = dot_select(names[i], &err);
+        count += sets[count] != NULL;
+    }
+    return count;
+}
+
 /* n quantised (or plain) rows made from x [n, cols]; aligned; caller frees. */
 typedef struct inputs {
     uint8_t *bytes;
@@ -115,25 +130,28 @@ static void test_near_double(void **state)
 static void same_bits(dtype type, const void *weight, const float *x, size_t rows, size_t cols,
                       size_t n, size_t first)
 {
-    float *out[2][DOT_COLUMNS];
-    const dot_kernels *sets[2] = {baseline(), fastest()};
-    for (int s = 0; s < 2; s++) {
+    float *out[SETS][DOT_COLUMNS];
+    const dot_kernels *sets[SETS];
+    int count = sets_here(sets);
+    for (int s = 0; s < count; s++) {
         inputs in = inputs_of(sets[s], type, x, cols, n);
         for (size_t i = 0; i < n; i++)
             out[s][i] = calloc(rows, sizeof(float));
         sets[s]->rows[type](weight, cols, first, rows, in.rows, n, out[s]);
         free(in.bytes);
     }
-    for (size_t i = 0; i < n; i++) {
-        if (memcmp(out[0][i], out[1][i], rows * sizeof(float)) != 0)
-            fail_msg("%s: %zu x %zu, column %zu of %zu: baseline %a, %s %a (row %zu first)",
-                     dtype_describe(type)->name, rows, cols, i, n, (double)out[0][i][first],
-                     sets[1]->name, (double)out[1][i][first], first);
-        for (size_t r = 0; r < first; r++)
-            assert_true(out[1][i][r] == 0);
-        free(out[0][i]);
-        free(out[1][i]);
-    }
+    for (int s = 0; s < count; s++)
+        for (size_t i = 0; i < n; i++) {
+            if (memcmp(out[0][i], out[s][i], rows * sizeof(float)) != 0)
+                fail_msg("%s: %zu x %zu, column %zu of %zu: baseline %a, %s %a (row %zu first)",
+                         dtype_describe(type)->name, rows, cols, i, n, (double)out[0][i][first],
+                         sets[s]->name, (double)out[s][i][first], first);
+            for (size_t r = 0; r < first; r++)
+                assert_true(out[s][i][r] == 0);
+        }
+    for (int s = 0; s < count; s++)
+        for (size_t i = 0; i < n; i++)
+            free(out[s][i]);
 }
 
 static void test_same_bits(void **state)
@@ -176,25 +194,23 @@ static void test_extremes(void **state)
             }
 }
 
-/* A column's results do not depend on its company: the lockstep promise, for every set. */
-static void test_company(void **state)
+static void company(const dot_kernels *set)
 {
-    (void)state;
     enum { ROWS = 7 };
     blocks_random random = {2};
     for (dtype type = 0; type < DTYPE_COUNT; type++) {
         size_t cols = dtype_describe(type)->block == 1 ? 75 : 768;
         void *weight = blocks_matrix(&random, type, ROWS, cols);
         float *x = blocks_activations(&random, DOT_COLUMNS * cols);
-        inputs in = inputs_of(fastest(), type, x, cols, DOT_COLUMNS);
+        inputs in = inputs_of(set, type, x, cols, DOT_COLUMNS);
         float together[DOT_COLUMNS][ROWS], alone[ROWS], *out[DOT_COLUMNS], *one = alone;
         for (size_t n = 1; n <= DOT_COLUMNS; n++) {
             for (size_t i = 0; i < n; i++)
                 out[i] = together[i];
-            fastest()->rows[type](weight, cols, 0, ROWS, in.rows, n, out);
+            set->rows[type](weight, cols, 0, ROWS, in.rows, n, out);
             for (size_t i = 0; i < n; i++) {
-                fastest()->rows[type](weight, cols, 0, 3, &in.rows[i], 1, &one);
-                fastest()->rows[type](weight, cols, 3, ROWS, &in.rows[i], 1, &one);
+                set->rows[type](weight, cols, 0, 3, &in.rows[i], 1, &one);
+                set->rows[type](weight, cols, 3, ROWS, &in.rows[i], 1, &one);
                 assert_memory_equal(alone, together[i], sizeof alone);
             }
         }
@@ -202,6 +218,15 @@ static void test_company(void **state)
         free(x);
         free(in.bytes);
     }
+}
+
+/* A column's results do not depend on its company: the lockstep promise, for every set. */
+static void test_company(void **state)
+{
+    (void)state;
+    const dot_kernels *sets[SETS];
+    for (int s = sets_here(sets); s-- > 0;)
+        company(sets[s]);
 }
 
 /* ---- quantised activations ---------------------------------------------------------------------------- */
@@ -262,10 +287,8 @@ static void test_quantize_is_near(void **state)
     free(x);
 }
 
-/* A number that is none must reach the result, not vanish in the integers. */
-static void test_not_a_number_stays(void **state)
+static void not_a_number_stays(const dot_kernels *set)
 {
-    (void)state;
     const float bad[] = {NAN, INFINITY, -INFINITY};
     blocks_random random = {5};
     for (dtype type = 0; type < DTYPE_COUNT; type++)
@@ -273,13 +296,22 @@ static void test_not_a_number_stays(void **state)
             void *weight = blocks_matrix(&random, type, 1, 512);
             float *x = blocks_activations(&random, 512), result[2] = {0}, *out[] = {&result[0]};
             x[300] = bad[i];
-            inputs in = inputs_of(fastest(), type, x, 512, 1);
-            fastest()->rows[type](weight, 512, 0, 1, in.rows, 1, out);
+            inputs in = inputs_of(set, type, x, 512, 1);
+            set->rows[type](weight, 512, 0, 1, in.rows, 1, out);
             assert_false(fabsf(result[0]) <= FLT_MAX);
             free(weight);
             free(x);
             free(in.bytes);
         }
+}
+
+/* A number that is none must reach the result, not vanish in the integers. */
+static void test_not_a_number_stays(void **state)
+{
+    (void)state;
+    const dot_kernels *sets[SETS];
+    for (int s = sets_here(sets); s-- > 0;)
+        not_a_number_stays(sets[s]);
 }
 
 /* ---- exp ------------------------------------------------------------------------------------------------ */
@@ -445,6 +477,11 @@ static void test_select(void **state)
     error err = {0};
     assert_string_equal(dot_select("baseline", &err)->name, "baseline");
     assert_non_null(dot_select("auto", &err));
+    const char *const names[] = {"avx2", "avx512"};
+    for (int i = 0; i < 2; i++) {
+        const dot_kernels *set = dot_select(names[i], &err);
+        assert_true(set ? strcmp(set->name, names[i]) == 0 : err.code == ERROR_RUN);
+    }
     assert_null(dot_select("sse9", &err));
     assert_int_equal(err.code, ERROR_USAGE);
     assert_non_null(strstr(err.text, "sse9"));

@@ -1,4 +1,5 @@
-/* test_pool.c - regions at any number of threads and processors: nobody runs twice, all can come. */
+/* test_pool.c - regions at any number of threads and processors: nobody runs twice, all can come,
+ * and what they share out is done once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #endif
 
 #include "../kernels/cpu/pool.h"
+#include "../kernels/cpu/share.h"
 
 enum { THREADS_MAX = 16 };
 
@@ -159,6 +161,49 @@ static void test_float_environment(void **state)
 }
 #endif
 
+enum { CELLS = 5000 };
+
+typedef struct cells {
+    atomic_size_t next;
+    size_t total, most;
+    atomic_int done[CELLS], too_long;
+} cells;
+
+static void take_all(void *arg, int index, int count)
+{
+    cells *s = arg;
+    size_t first, last;
+    (void)index;
+    while (last = share_take(&s->next, s->total, s->most, count, &first), first < s->total) {
+        if (last - first > s->most || last > s->total)
+            atomic_fetch_add(&s->too_long, 1);
+        for (size_t i = first; i < last && i < CELLS; i++)
+            atomic_fetch_add(&s->done[i], 1);
+    }
+}
+
+/* Every cell is taken once, by whoever; the last ones singly, so that nobody waits for long. */
+static void test_sharing(void **state)
+{
+    (void)state;
+    const size_t totals[] = {0, 1, 7, 64, CELLS};
+    for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
+        for (int threads = 1; threads <= 8; threads++) {
+            pool *p = pool_open(threads, NULL);
+            cells s = {.total = totals[i], .most = 1 + i * 3};
+            pool_run(p, take_all, &s);
+            for (size_t c = 0; c < CELLS; c++)
+                assert_int_equal(atomic_load(&s.done[c]), c < totals[i]);
+            assert_int_equal(atomic_load(&s.too_long), 0);
+            pool_close(p);
+        }
+    atomic_size_t next = 0;
+    size_t first, last = share_take(&next, 100, 8, 2, &first);
+    assert_true(first == 0 && last == 8);
+    atomic_store(&next, 96);
+    assert_true(share_take(&next, 100, 8, 2, &first) == 97 && first == 96);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_sleep_between),
         cmocka_unit_test(test_memory_is_seen),
         cmocka_unit_test(test_closed_unused),
+        cmocka_unit_test(test_sharing),
 #if defined(__x86_64__)
         cmocka_unit_test(test_float_environment),
 #endif

@@ -379,7 +379,7 @@ backend *cpu_open(const backend_options *options, error *err)
     cpu->base.table = &table;
     cpu->layer = -1;
     cpu->dots = dots;
-    cpu->kernels = strcmp(dots->name, "avx2") == 0 ? attention_avx2() : attention_baseline();
+    cpu->kernels = strcmp(dots->name, "baseline") == 0 ? attention_baseline() : attention_avx2();
     cpu->workers = pool_open(options->threads > 0 ? options->threads : cores_physical(), err);
     if (cpu->workers)
         return &cpu->base;

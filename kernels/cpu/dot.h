@@ -3,8 +3,8 @@
  * Everything above multiplies matrices through these functions, and the promise "the same bytes for
  * any batch, thread count and chunk" is kept here: a result depends on one weight row and one
  * activation row only, and the operations and their order are fixed by the definitions below.
- * dot_scalar.c is the plain reading of them; the AVX2 files give the same bits, which test_dot
- * checks with memcmp. So "baseline" and "avx2" differ in speed, not in bytes.
+ * dot_scalar.c is the plain reading of them; the AVX2 and AVX-512 files give the same bits, which
+ * test_dot checks with memcmp. So "baseline", "avx2" and "avx512" differ in speed, not in bytes.
  *
  * a = activation, w = weight; fma(x, y, z) rounds once; integers are exact (none can overflow:
  * the largest sum, of Q6_K, is below 2^29).
@@ -39,7 +39,10 @@
 #include "../quant.h"
 #include "activation.h"
 
-enum { DOT_COLUMNS = 8 }; /* the most activation rows that one call takes */
+enum {
+    DOT_COLUMNS = 8,  /* the most activation rows that one call takes */
+    DOT_AHEAD = 8192, /* bytes of weights that a call asks memory for before it needs them */
+};
 
 /* out[i][r] = weight row r . x[i], for first <= r < last and i < n, 1 <= n <= DOT_COLUMNS.
  * weight: the matrix from its row 0, rows of dtype_row_bytes(type, cols), no alignment needed.
@@ -52,7 +55,7 @@ typedef void dot_rows_fn(const void *weight, size_t cols, size_t first, size_t l
 typedef void dot_quantize_fn(const float *x, size_t cols, void *out);
 
 typedef struct dot_kernels {
-    const char *name; /* "baseline", "avx2" */
+    const char *name; /* "baseline", "avx2", "avx512" */
     dot_rows_fn *rows[DTYPE_COUNT];
     dot_quantize_fn *quantize[ACTIVATION_FORMS]; /* NULL for ACTIVATION_F32 */
 
@@ -62,7 +65,7 @@ typedef struct dot_kernels {
     void (*exp)(float *x, float shift, size_t n);
 } dot_kernels;
 
-/* The set named "baseline", "avx2" or "auto" (the fastest that runs here). Static, never freed.
+/* The set named "baseline", "avx2", "avx512" or "auto" (the fastest that runs here). Static.
  * NULL: ERROR_USAGE for another name, ERROR_RUN when the processor lacks it. */
 const dot_kernels *dot_select(const char *isa, error *err);
 

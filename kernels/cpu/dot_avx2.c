@@ -74,7 +74,7 @@ VECTOR_INLINE const float *group_at(const float *x, size_t left, float filled[AC
     return filled;
 }
 
-static void quantize_q32(const float *x, size_t cols, void *out)
+void dot_avx2_quantize_q32(const float *x, size_t cols, void *out)
 {
     activation_q32 *a = out;
     for (size_t at = 0; at < cols; at += ACTIVATION_GROUP, a++) {
@@ -99,7 +99,7 @@ static void quantize_q32(const float *x, size_t cols, void *out)
     }
 }
 
-static void quantize_q256(const float *x, size_t cols, void *out)
+void dot_avx2_quantize_q256(const float *x, size_t cols, void *out)
 {
     activation_q256 *a = out;
     for (size_t at = 0; at < cols; at += ACTIVATION_GROUP, a++) {
@@ -125,7 +125,7 @@ static void quantize_q256(const float *x, size_t cols, void *out)
 
 /* ---- element-wise ---------------------------------------------------------------------------------- */
 
-static void swiglu(float *out, const float *gate, const float *up, size_t n)
+void dot_avx2_swiglu(float *out, const float *gate, const float *up, size_t n)
 {
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
@@ -135,7 +135,7 @@ static void swiglu(float *out, const float *gate, const float *up, size_t n)
         out[i] = mathx_silu(gate[i]) * up[i];
 }
 
-static void exp_of_row(float *x, float shift, size_t n)
+void dot_avx2_exp(float *x, float shift, size_t n)
 {
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
@@ -163,7 +163,8 @@ const dot_kernels dot_avx2 = {
              [DTYPE_IQ4_NL] = dot_avx2_iq4_nl,
              [DTYPE_IQ4_XS] = dot_avx2_iq4_xs,
              [DTYPE_MXFP4] = dot_avx2_mxfp4},
-    .quantize = {[ACTIVATION_Q32] = quantize_q32, [ACTIVATION_Q256] = quantize_q256},
-    .swiglu = swiglu,
-    .exp = exp_of_row,
+    .quantize =
+        {[ACTIVATION_Q32] = dot_avx2_quantize_q32, [ACTIVATION_Q256] = dot_avx2_quantize_q256},
+    .swiglu = dot_avx2_swiglu,
+    .exp = dot_avx2_exp,
 };

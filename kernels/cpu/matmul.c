@@ -7,12 +7,16 @@
 #include "matmul.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
+
+#include "share.h"
 
 enum {
     BLOCK_BYTES = 48 * 1024, /* weights of one block: with the activations, within the L2 cache */
     BLOCKS_PER_THREAD = 6,   /* so that the last block is a small part of a region */
     BLOCK_ROWS_MAX = 256,
+    STRETCH = 8,                /* most blocks that a thread takes at a time */
     QUANTIZE_ALONE = 16 * 1024, /* elements that one thread quantises faster than two are woken */
 };
 
@@ -36,6 +40,12 @@ void matmul_block(const dot_kernels *kernels, dtype type, const void *weight, si
 {
     for (size_t i = 0; i < n; i += DOT_COLUMNS)
         kernels->rows[type](weight, cols, first, last, x + i, smaller(n - i, DOT_COLUMNS), out + i);
+}
+
+void matmul_begin(const void *weights)
+{
+    for (size_t i = 0; i < DOT_AHEAD; i += 64)
+        __builtin_prefetch((const void *)((uintptr_t)weights + i), 0, 2);
 }
 
 typedef struct quantizing {
@@ -139,23 +149,33 @@ static void add_bias(const void *bias, size_t first, size_t last, const columns 
     }
 }
 
+/* `begins`: the block before it was not this thread's. */
+static void run_block(const region *job, size_t block, bool begins)
+{
+    int t = 0;
+    while (block >= job->start[t + 1])
+        t++;
+    const matmul_task *task = &job->tasks[t];
+    size_t first = (block - job->start[t]) * job->block_rows[t];
+    size_t last = smaller(first + job->block_rows[t], task->rows);
+    if (begins || first == 0)
+        matmul_begin((const uint8_t *)task->weight +
+                     first * dtype_row_bytes(task->type, job->cols));
+    for (size_t i = 0; i < job->n; i += DOT_COLUMNS) {
+        columns c = columns_at(job, task, i);
+        job->kernels->rows[task->type](task->weight, job->cols, first, last, c.x, c.n, c.out);
+        add_bias(task->bias, first, last, &c);
+    }
+}
+
 static void run_blocks(void *arg, int index, int count)
 {
-    (void)index, (void)count;
+    (void)index;
     region *job = arg;
-    for (size_t b; (b = atomic_fetch_add(&job->next, 1)) < job->start[job->count];) {
-        int t = 0;
-        while (b >= job->start[t + 1])
-            t++;
-        const matmul_task *task = &job->tasks[t];
-        size_t first = (b - job->start[t]) * job->block_rows[t];
-        size_t last = smaller(first + job->block_rows[t], task->rows);
-        for (size_t i = 0; i < job->n; i += DOT_COLUMNS) {
-            columns c = columns_at(job, task, i);
-            job->kernels->rows[task->type](task->weight, job->cols, first, last, c.x, c.n, c.out);
-            add_bias(task->bias, first, last, &c);
-        }
-    }
+    size_t total = job->start[job->count], first, last;
+    while (last = share_take(&job->next, total, STRETCH, count, &first), first < total)
+        for (size_t b = first; b < last; b++)
+            run_block(job, b, b == first);
 }
 
 void matmul_run(matmul_device device, const matmul_task *tasks, int count, matmul_input input,
@@ -214,11 +234,14 @@ static void gate_columns(const gated *job, size_t first, size_t last, size_t at)
 
 static void run_gated(void *arg, int index, int count)
 {
-    (void)index, (void)count;
+    (void)index;
     gated *job = arg;
-    for (size_t first; (first = atomic_fetch_add(&job->next, job->block_rows)) < job->gate->rows;)
-        for (size_t i = 0; i < job->n; i += DOT_COLUMNS)
-            gate_columns(job, first, smaller(first + job->block_rows, job->gate->rows), i);
+    size_t total = (job->gate->rows + job->block_rows - 1) / job->block_rows, first, last;
+    while (last = share_take(&job->next, total, STRETCH, count, &first), first < total)
+        for (size_t b = first; b < last; b++)
+            for (size_t i = 0; i < job->n; i += DOT_COLUMNS)
+                gate_columns(job, b * job->block_rows,
+                             smaller((b + 1) * job->block_rows, job->gate->rows), i);
 }
 
 void matmul_swiglu(matmul_device device, const matmul_task *gate, const matmul_task *up,

@@ -75,6 +75,10 @@ matmul_rows matmul_quantize(matmul_device device, dtype type, matmul_input input
 void matmul_block(const dot_kernels *kernels, dtype type, const void *weight, size_t cols,
                   size_t first, size_t last, const void *const *x, size_t n, float *const *out);
 
+/* Asks memory for the first weights of a run of blocks. The kernels ask for what lies DOT_AHEAD ahead
+ * of them, so without this the start of a run is waited for line by line. Any address will do. */
+void matmul_begin(const void *weights);
+
 /* Rows of one block: few enough that all threads find work in `total` rows (all tasks of the region
  * together) and that a block stays in the cache, enough that taking it costs nothing. At least 1. */
 size_t matmul_block_rows(dtype type, size_t cols, size_t total, int threads);

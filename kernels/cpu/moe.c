@@ -17,10 +17,12 @@
 
 #include "cpu.h"
 #include "matmul.h"
+#include "share.h"
 
 enum {
     HIDDEN_BLOCK = 64, /* most ffn rows of one cell of region 1 */
-    OUTPUT_BLOCK = 32, /* most output columns of one cell of region 2 */
+    OUTPUT_BLOCK = 32, /* output columns of one cell of region 2 */
+    STRETCH = 8,       /* most cells that a thread takes at a time */
 };
 
 /* The pairs of one expert: [first, first + count) of the sorted order. */
@@ -45,8 +47,9 @@ typedef struct moe {
     float *hidden;                       /* [pairs, ffn] */
     uint8_t *quantised;                  /* [pairs, quantised_bytes] hidden, in the form of down */
     size_t quantised_bytes;
-    float *partial; /* [threads, pairs, OUTPUT_BLOCK] */
-    size_t partial_stride;
+    float *partial;        /* [threads, partial_floats] products of down, see `wide` */
+    size_t partial_floats; /* at least OUTPUT_BLOCK for each pair */
+    size_t wide;           /* most output columns that a thread takes at a time */
     atomic_size_t next;
 } moe;
 
@@ -107,14 +110,14 @@ static bool reserve(moe *m, int **starts)
     size_t ints = (2 * pairs + experts + 1) * sizeof(int);
     size_t threads = (size_t)pool_threads(cpu->workers);
     m->quantised_bytes = widest_form(m->ffn);
-    m->partial_stride = pairs * OUTPUT_BLOCK;
+    m->partial_floats = pairs * OUTPUT_BLOCK;
     char *index = cpu_scratch(cpu, &cpu->experts[0], ints + experts * sizeof(run), "experts");
     uint8_t *inputs =
         cpu_scratch(cpu, &cpu->activation, 2 * rows * widest_form(m->x->cols), "experts");
     m->hidden = cpu_scratch(cpu, &cpu->experts[1], pairs * m->ffn * sizeof(float), "experts");
     m->quantised = cpu_scratch(cpu, &cpu->experts[2], pairs * m->quantised_bytes, "experts");
     m->partial =
-        cpu_scratch(cpu, &cpu->experts[3], threads * m->partial_stride * sizeof(float), "experts");
+        cpu_scratch(cpu, &cpu->experts[3], threads * m->partial_floats * sizeof(float), "experts");
     if (!index || !inputs || !m->hidden || !m->quantised || !m->partial)
         return false;
     m->runs = (run *)(void *)index;
@@ -171,19 +174,29 @@ static void hidden_block(const moe *m, const run *r, size_t row, size_t rows)
     }
 }
 
+/* `begins`: the cell before it was not this thread's. */
+static void hidden_cell(const moe *m, size_t cell, bool begins)
+{
+    const run *r = &m->runs[cell / m->blocks];
+    const tensor *gate = m->bank->gate[r->expert];
+    size_t row = cell % m->blocks * m->block;
+    if (row >= gate->rows)
+        return;
+    if (begins || row == 0) {
+        matmul_begin(weight_rows(gate, row));
+        matmul_begin(weight_rows(m->bank->up[r->expert], row));
+    }
+    hidden_block(m, r, row, least(m->block, gate->rows - row));
+}
+
 static void hidden_cells(void *arg, int thread, int threads)
 {
     moe *m = arg;
-    (void)thread, (void)threads;
-    for (;;) {
-        size_t cell = atomic_fetch_add_explicit(&m->next, 1, memory_order_relaxed);
-        if (cell >= m->blocks * (size_t)m->run_count)
-            return;
-        const run *r = &m->runs[cell / m->blocks];
-        size_t row = cell % m->blocks * m->block, ffn = m->bank->gate[r->expert]->rows;
-        if (row < ffn)
-            hidden_block(m, r, row, least(m->block, ffn - row));
-    }
+    size_t total = m->blocks * (size_t)m->run_count, first, last;
+    (void)thread;
+    while (last = share_take(&m->next, total, STRETCH, threads, &first), first < total)
+        for (size_t cell = first; cell < last; cell++)
+            hidden_cell(m, cell, cell == first);
 }
 
 static void make_hidden(moe *m)
@@ -231,7 +244,7 @@ static void output_run(const moe *m, const run *r, size_t col, size_t cols, floa
         float *y[DOT_COLUMNS];
         for (size_t i = 0; i < n; i++) {
             x[i] = r->hidden.base + ((size_t)done + i) * r->hidden.stride;
-            y[i] = partial + ((size_t)(r->first + done) + i) * OUTPUT_BLOCK;
+            y[i] = partial + ((size_t)(r->first + done) + i) * m->wide;
         }
         matmul_block(m->cpu->dots, down->type, weight_rows(down, col), down->cols, 0, cols, x, n,
                      y);
@@ -247,37 +260,49 @@ static void sum_slots(const moe *m, int row, size_t col, size_t cols, const floa
     for (size_t s = 0; s < slots; s++) {
         if (m->place[at + s] < 0)
             continue;
-        const float *y = partial + (size_t)m->place[at + s] * OUTPUT_BLOCK;
+        const float *y = partial + (size_t)m->place[at + s] * m->wide;
         float gate = m->chosen->gates[at + s];
         for (size_t c = 0; c < cols; c++)
             out[c] += gate * y[c];
     }
 }
 
+/* Output columns [col, col + cols) of all rows. While one expert is multiplied, the next one's first
+ * weights are on their way. */
+static void output_columns(const moe *m, size_t col, size_t cols, float *partial)
+{
+    if (m->run_count > 0)
+        matmul_begin(weight_rows(m->bank->down[m->runs[0].expert], col));
+    for (int i = 0; i < m->run_count; i++) {
+        if (i + 1 < m->run_count)
+            matmul_begin(weight_rows(m->bank->down[m->runs[i + 1].expert], col));
+        output_run(m, &m->runs[i], col, cols, partial);
+    }
+    for (int row = 0; row < m->n; row++)
+        sum_slots(m, row, col, cols, partial);
+}
+
 static void output_cells(void *arg, int thread, int threads)
 {
     moe *m = arg;
-    float *partial = m->partial + (size_t)thread * m->partial_stride;
-    (void)threads;
-    for (;;) {
-        size_t cell = atomic_fetch_add_explicit(&m->next, 1, memory_order_relaxed);
-        if (cell >= m->blocks)
-            return;
-        size_t col = cell * m->block, cols = least(m->block, m->out->cols - col);
-        for (int i = 0; i < m->run_count; i++)
-            output_run(m, &m->runs[i], col, cols, partial);
-        for (int row = 0; row < m->n; row++)
-            sum_slots(m, row, col, cols, partial);
+    float *partial = m->partial + (size_t)thread * m->partial_floats;
+    size_t first, last;
+    while (last = share_take(&m->next, m->blocks, m->wide / m->block, threads, &first),
+           first < m->blocks) {
+        size_t col = first * m->block;
+        output_columns(m, col, least(last * m->block, m->out->cols) - col, partial);
     }
 }
 
 static void make_output(moe *m)
 {
-    size_t threads = (size_t)pool_threads(m->cpu->workers);
+    size_t threads = (size_t)pool_threads(m->cpu->workers), pairs = (size_t)m->pairs;
     m->block = OUTPUT_BLOCK;
     while (m->block > 4 && m->out->cols / m->block < 4 * threads)
         m->block /= 2;
     m->blocks = (m->out->cols - 1) / m->block + 1;
+    size_t fit = m->partial_floats / (m->block * (pairs ? pairs : 1));
+    m->wide = m->block * least(STRETCH, fit);
     atomic_store(&m->next, 0);
     pool_run(m->cpu->workers, output_cells, m);
 }
