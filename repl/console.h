@@ -17,8 +17,11 @@
 #include "../engine/emit.h"
 #include "../kernels/error.h"
 
+struct terminal_signals; /* terminal.h */
+
 typedef struct console {
-    const atomic_bool *cancel; /* set by Ctrl-C */
+    const atomic_bool *cancel;        /* set by Ctrl-C */
+    struct terminal_signals *signals; /* main.c's flags, for a conversation; may be NULL */
     bool out_color, err_color;
     bool moving; /* standard error may show a line that is written over */
     bool ascii;  /* the locale names a character set that is not UTF-8 */

@@ -15,16 +15,40 @@
 #include "input.h"
 #include "options.h"
 #include "settings.h"
+#include "terminal.h"
 
 /* A signal handler can be told nothing else than what has static storage. */
-static atomic_bool interrupted;
+static terminal_signals signals;
 
-/* The first Ctrl-C asks the engine to stop between two layers; the second does not wait. */
+/* The first Ctrl-C asks the engine to stop between two layers; the second does not wait, except in a
+ * conversation, which Ctrl-C never ends. */
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
-    if (atomic_exchange(&interrupted, true))
+    if (atomic_exchange(&signals.interrupted, true) && !atomic_load(&signals.attended))
         _exit(ERROR_CANCELLED);
+}
+
+static void handle(int signal_number, void (*handler)(int));
+
+/* Signals that mean something only to a conversation: it looks at their flags. Elsewhere they do
+ * what they always do. */
+static void on_terminal_signal(int signal_number)
+{
+    int saved = errno;
+    if (signal_number == SIGWINCH) {
+        atomic_store(&signals.resized, true);
+    } else if (atomic_load(&signals.attended)) {
+        atomic_store(signal_number == SIGTSTP ? &signals.suspend : &signals.ended, true);
+        if (signal_number != SIGTSTP)
+            atomic_store(&signals.interrupted, true); /* what runs must come to its end */
+    } else if (signal_number == SIGTSTP) {
+        (void)raise(SIGSTOP);
+    } else {
+        handle(signal_number, SIG_DFL);
+        (void)raise(signal_number);
+    }
+    errno = saved;
 }
 
 /* A mapped file that is truncated while it is read ends here, on whichever threads read it: the
@@ -49,6 +73,16 @@ static void handle(int signal_number, void (*handler)(int))
     struct sigaction action = {.sa_handler = handler}; /* no SA_RESTART: a blocked read must end */
     sigemptyset(&action.sa_mask);
     (void)sigaction(signal_number, &action, NULL);
+}
+
+static void handle_terminal_signals(void)
+{
+    static const int numbers[] = {SIGWINCH, SIGTSTP, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct sigaction now;
+        if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN) /* as by nohup */
+            handle(numbers[i], on_terminal_signal);
+    }
 }
 
 /* A file opened later must never become stream 0, 1 or 2 because that one was closed. The stand-in
@@ -152,6 +186,7 @@ int main(int argc, char **argv)
     hold_streams();
     (void)setlocale(LC_CTYPE, "");
     handle(SIGINT, on_interrupt);
+    handle_terminal_signals();
     handle(SIGBUS, on_bus_error);
     handle(SIGPIPE, SIG_IGN);
 
@@ -163,7 +198,8 @@ int main(int argc, char **argv)
     int result = parsed ? 0 : -1;
     if (parsed && opt.command && !opt.help && !opt.version)
         result = settings_apply(&defaults, &opt, &err);
-    console_open(&con, &interrupted, opt.quiet, opt.verbose, opt.no_color);
+    console_open(&con, &signals.interrupted, opt.quiet, opt.verbose, opt.no_color);
+    con.signals = &signals;
     if (!result)
         result = run(&opt, &con, &err);
     console_progress_end(&con);

@@ -15,6 +15,7 @@
 #include "console.h"
 
 typedef struct terminal_signals {
+    atomic_bool attended; /* a terminal is open: no signal ends the process, they only set flags */
     atomic_bool interrupted; /* SIGINT */
     atomic_bool resized;     /* SIGWINCH */
     atomic_bool suspend;     /* SIGTSTP: suspend at the next moment that is safe */
@@ -23,8 +24,20 @@ typedef struct terminal_signals {
 
 typedef struct terminal terminal;
 
-/* plain: --plain, TERM=dumb or no terminal on stdout: linear output. Caller owns. */
+/* plain: --plain, TERM=dumb or no terminal on stdout: linear output. While it is open signals only
+ * set flags (terminal_signals.attended). Caller owns. */
 terminal *terminal_open(console *con, terminal_signals *signals, bool plain, error *err);
+
+/* What terminal_open() finds out by looking. */
+typedef struct terminal_traits {
+    int fd; /* where frames are written */
+    int columns, rows;
+    bool linear, color, utf8;
+    double frame; /* seconds between two repaints, at least */
+} terminal_traits;
+/* A terminal of these qualities, without a keyboard. */
+terminal *terminal_of(console *con, terminal_signals *signals, const terminal_traits *traits,
+                      error *err);
 void terminal_close(terminal *t); /* NULL ok; restores everything */
 
 int terminal_columns(const terminal *t); /* at least 20; 80 when unknown */
@@ -32,10 +45,12 @@ int terminal_rows(const terminal *t);
 bool terminal_linear(const terminal *t); /* no moving cursor */
 bool terminal_color(const terminal *t);
 bool terminal_utf8(const terminal *t);
+double terminal_frame(const terminal *t); /* seconds between two repaints, at least */
 console *terminal_console(const terminal *t);
 terminal_signals *terminal_flags(const terminal *t);
 
-/* While answers stream: no echo, keys wait. Pairs nest. */
+/* While answers stream: no echo, keys wait for the next prompt; Ctrl-C and Ctrl-Z stay signals. Pairs
+ * nest. */
 void terminal_quiet(terminal *t);
 void terminal_loud(terminal *t);
 /* Asks the kernel for the size when SIGWINCH came; true when it changed. */
@@ -43,7 +58,8 @@ bool terminal_resized(terminal *t);
 /* Suspends when Ctrl-Z was typed: restores, stops, and comes back. True when it did. */
 bool terminal_suspended(terminal *t);
 
-/* Writes and empties *text, whole, as is. */
+/* Writes and empties *text, whole, as is. Ctrl-C does not cut it short: half a sequence would be left
+ * behind; a terminal that hung up does. */
 int terminal_write(terminal *t, buf *text, error *err);
 
 #endif

@@ -1,0 +1,270 @@
+/* view.c - see view.h: what the conversation tells, kept for the next frame. */
+#include "view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "view_state.h"
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static const char *color_sequence(const view *v, const char *name)
+{
+    static const char *const names[] = {"red",     "green", "yellow", "blue",
+                                        "magenta", "cyan",  "white"};
+    static const char *const codes[] = {"\033[31m", "\033[32m", "\033[33m", "\033[34m",
+                                        "\033[35m", "\033[36m", "\033[37m"};
+    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
+        if (v->style.color && strcmp(name, names[i]) == 0)
+            return codes[i];
+    return "";
+}
+
+static int harmless(const view *v, buf *out, const char *text, error *err)
+{
+    safe_text s = {.style = SAFE_LINE, .ascii = !v->style.utf8};
+    if (!text)
+        return 0;
+    return safe_text_add(&s, text, strlen(text), out, err) || safe_text_end(&s, out, err) ? -1 : 0;
+}
+
+static int column_open(view *v, column *c, const view_column *from, error *err)
+{
+    flow_open(&c->flow, v->style);
+    c->color = color_sequence(v, from->color);
+    return harmless(v, &c->name, from->name, err) || harmless(v, &c->acts_by, from->acts_by, err) ||
+                   harmless(v, &c->experts, from->experts, err)
+               ? -1
+               : 0;
+}
+
+static void column_release(column *c)
+{
+    buf_release(&c->name);
+    buf_release(&c->acts_by);
+    buf_release(&c->experts);
+    flow_release(&c->flow);
+}
+
+static int find_column(const view_column *columns, int count, const char *name)
+{
+    for (int i = 0; name && i < count; i++)
+        if (strcmp(columns[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+static int open_all(view *v, const view_column *columns, int count, error *err)
+{
+    v->columns = calloc((size_t)count + 1, sizeof *v->columns);
+    v->section.members = calloc((size_t)count + 1, sizeof *v->section.members);
+    if (!v->columns || !v->section.members)
+        return error_memory(err, "the view");
+    v->count = count;
+    for (int i = 0; i < count; i++)
+        flow_open(&v->columns[i].flow, v->style);
+    for (int i = 0; i < count; i++)
+        if (column_open(v, &v->columns[i], &columns[i], err))
+            return -1;
+    return 0;
+}
+
+view *view_open(terminal *t, view_layout layout, const char *focus, const view_column *columns,
+                int count, error *err)
+{
+    view *v = calloc(1, sizeof *v);
+    if (!v) {
+        (void)error_memory(err, "the view");
+        return NULL;
+    }
+    v->t = t;
+    v->style = (light_style){.color = terminal_color(t), .utf8 = terminal_utf8(t)};
+    v->layout = layout;
+    v->focus = layout == VIEW_FOCUS ? find_column(columns, count, focus) : -1;
+    v->opened = console_seconds();
+    flow_open(&v->merge.flow, v->style);
+    v->merge.color = "";
+    live_window_open(&v->window, t);
+    if (open_all(v, columns, count, err)) {
+        v->failed = true; /* nothing to show at the end */
+        view_close(v);
+        return NULL;
+    }
+    return v;
+}
+
+void view_close(view *v)
+{
+    if (!v)
+        return;
+    (void)view_settle(v, NULL);
+    for (int i = 0; i < v->count; i++)
+        column_release(&v->columns[i]);
+    free(v->columns);
+    free(v->section.members);
+    column_release(&v->merge);
+    buf_release(&v->merge_line);
+    buf_release(&v->section.head);
+    live_frame_release(&v->frame);
+    live_window_release(&v->window);
+    free(v);
+}
+
+/* ---- frames ------------------------------------------------------------------------------------ */
+
+bool view_failed(view *v, int result, const error *err)
+{
+    if (result && !v->failed)
+        v->fault = *err;
+    v->failed = v->failed || result != 0;
+    return v->failed;
+}
+
+static void paint(view *v)
+{
+    error err = {0};
+    if (!v->failed && !terminal_linear(v->t))
+        (void)view_failed(v, view_paint(v, &err), &err);
+}
+
+/* Repaints when something changed and the last frame was long enough ago. */
+static void paint_when_due(view *v)
+{
+    if (v->dirty && console_seconds() - v->painted >= terminal_frame(v->t))
+        paint(v);
+}
+
+static void changed(view *v)
+{
+    v->dirty = true;
+    paint_when_due(v);
+}
+
+/* What was begun at another width goes on as a new section, unless none of it is final yet. */
+static void follow_terminal(view *v)
+{
+    error err = {0};
+    if (terminal_linear(v->t)) {
+        (void)terminal_suspended(v->t);
+        return;
+    }
+    if (atomic_load(&terminal_flags(v->t)->suspend)) {
+        (void)view_failed(v, live_window_hide(&v->window, &err), &err);
+        (void)terminal_suspended(v->t);
+        v->dirty = true;
+    }
+    if (terminal_resized(v->t)) {
+        live_window_resized(&v->window);
+        view_section_end(v);
+        v->dirty = true;
+    }
+}
+
+static bool unfinished(const view *v)
+{
+    for (int i = 0; i < v->count; i++)
+        if (!v->columns[i].complete)
+            return true;
+    return v->merging && !v->merge.complete;
+}
+
+void view_tick(view *v)
+{
+    follow_terminal(v);
+    if (unfinished(v) && console_seconds() - v->painted > 0.25) /* time goes on in the figures */
+        v->dirty = true;
+    paint_when_due(v);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------- */
+
+void view_prefill(view *v, int done, int total)
+{
+    v->done = done;
+    v->total = total;
+    view_tick(v);
+    changed(v);
+}
+
+static void add_token(view *v, column *c, const char *bytes, size_t n, bool thinking)
+{
+    error err = {0};
+    if (c->complete || v->failed)
+        return;
+    if (!c->tokens++)
+        c->begun = console_seconds();
+    c->thinking = thinking;
+    int result = thinking ? flow_think(&c->flow, &err) : flow_add(&c->flow, bytes, n, &err);
+    (void)view_failed(v, result, &err);
+}
+
+void view_token(view *v, int i, const char *bytes, size_t n, bool thinking)
+{
+    add_token(v, &v->columns[i], bytes, n, thinking);
+    follow_terminal(v);
+    changed(v);
+}
+
+static int complete(column *c, const char *stop, const char *failure, error *err)
+{
+    c->complete = true;
+    c->thinking = false;
+    size_t n = strlen(stop) < sizeof c->stop ? strlen(stop) : sizeof c->stop - 1;
+    memcpy(c->stop, stop, n);
+    c->stop[n] = '\0';
+    return flow_end(&c->flow, failure, err);
+}
+
+void view_answer(view *v, int i, const char *stop, const char *failure, int tokens,
+                 double tokens_per_second, double seconds)
+{
+    error err = {0};
+    column *c = &v->columns[i];
+    if (c->complete || v->failed)
+        return;
+    c->tokens = tokens;
+    c->speed = tokens_per_second;
+    c->seconds = seconds;
+    int result = complete(c, stop, failure, &err);
+    if (!result && terminal_linear(v->t))
+        result = view_linear_answers(v, false, &err);
+    (void)view_failed(v, result, &err);
+    changed(v);
+}
+
+/* Whoever was not told to be complete was interrupted. */
+static int complete_all(view *v, error *err)
+{
+    for (int i = 0; i < v->count; i++) {
+        column *c = &v->columns[i];
+        if (c->complete)
+            continue;
+        c->seconds = c->tokens ? console_seconds() - c->begun : 0;
+        if (complete(c, "interrupted", NULL, err))
+            return -1;
+    }
+    return 0;
+}
+
+int view_settle(view *v, error *err)
+{
+    if (!v->settled && !v->failed) {
+        error fault = {0};
+        follow_terminal(v);
+        int result = complete_all(v, &fault);
+        if (!result)
+            result = terminal_linear(v->t) ? view_linear_answers(v, true, &fault)
+                                           : view_paint(v, &fault);
+        (void)view_failed(v, result, &fault);
+        view_section_end(v);
+    }
+    v->settled = true;
+    if (v->failed && err)
+        *err = v->fault;
+    return v->failed ? -1 : 0;
+}
+
+int view_focused(const view *v)
+{
+    return v->focus;
+}

@@ -1,0 +1,65 @@
+/* view_linear.c - answers one after another, whole, where nothing may move. See view_state.h.
+ *
+ * No sequence is ever written here and no row is wrapped: a pipe gets the text, a screen reader reads
+ * it as it stands.
+ */
+#include <string.h>
+
+#include "view_state.h"
+
+/* The flow's text; lines of our own lose the byte that marks them. */
+static int add_flow(const flow *f, buf *out, error *err)
+{
+    size_t before = out->len;
+    for (size_t i = 0; i < f->text.len; i++)
+        if (f->text.v[i] != LIGHT_FOLD && f->text.v[i] != LIGHT_FAULT &&
+            buf_add(out, f->text.v + i, 1, err))
+            return -1;
+    return out->len > before ? buf_text(out, "\n", err) : 0;
+}
+
+static int add_heading(const view *v, const column *c, buf *out, error *err)
+{
+    if (buf_add(out, c->name.v, c->name.len, err) || buf_text(out, " (", err))
+        return -1;
+    if (c->acts_by.len &&
+        (buf_add(out, c->acts_by.v, c->acts_by.len, err) || buf_text(out, ", ", err)))
+        return -1;
+    if (c->experts.len &&
+        (buf_add(out, c->experts.v, c->experts.len, err) || buf_text(out, ", ", err)))
+        return -1;
+    return view_figures(v, c, out, err) || buf_text(out, ")\n", err) ? -1 : 0;
+}
+
+static int write_answer(view *v, const column *c, error *err)
+{
+    buf out = {0};
+    int result = (v->told && buf_text(&out, "\n", err)) || add_heading(v, c, &out, err) ||
+                         add_flow(&c->flow, &out, err) || terminal_write(v->t, &out, err)
+                     ? -1
+                     : 0;
+    buf_release(&out);
+    return result;
+}
+
+int view_linear_answers(view *v, bool all, error *err)
+{
+    while (v->told < v->count && (all || v->columns[v->told].complete)) {
+        if (write_answer(v, &v->columns[v->told], err))
+            return -1;
+        v->told++;
+    }
+    return 0;
+}
+
+int view_linear_merge(view *v, const char *line, error *err)
+{
+    buf out = {0};
+    int result = buf_text(&out, "\n", err) || buf_text(&out, line, err) ||
+                         buf_text(&out, "\n", err) || add_flow(&v->merge.flow, &out, err) ||
+                         terminal_write(v->t, &out, err)
+                     ? -1
+                     : 0;
+    buf_release(&out);
+    return result;
+}

@@ -1,0 +1,293 @@
+/* view_section.c - sections, one after another, as frames. See view_state.h.
+ *
+ * view_paint() walks: as long as the open section is over, it is ended, all of it final, and the next
+ * one begins; the one that is not over gives the live rows.
+ */
+#include <string.h>
+
+#include "view_state.h"
+
+enum {
+    COLUMN_CELLS = 36, /* a column that is chosen for the user has so many */
+    COLUMN_LEAST = 16, /* one that the user asked for may have so few */
+    FIGURES_PER_SECOND = 4,
+};
+
+/* ---- which section ----------------------------------------------------------------------------- */
+
+/* All that it had to say was shown for good. */
+static bool is_told(const column *c)
+{
+    return c->complete && c->flow.over && flow_rows(&c->flow) == 0 &&
+           c->flow.read == c->flow.text.len;
+}
+
+/* All columns count, also those that are told: a stack stays a stack to its last answer. */
+static bool columns_fit(const view *v)
+{
+    size_t n = (size_t)v->count, room = view_width(v) + 1;
+    size_t least = v->layout == VIEW_COLS ? COLUMN_LEAST : COLUMN_CELLS;
+    return room >= n * least + n - 1;
+}
+
+/* Those that are not told; a section that was resized to nothing new has none. */
+static int untold(view *v)
+{
+    int count = 0;
+    for (int i = 0; i < v->count; i++)
+        if (!is_told(&v->columns[i]) || !v->columns[i].complete)
+            v->section.members[count++] = &v->columns[i];
+    return count;
+}
+
+static section_kind choose(const view *v)
+{
+    if (v->merging)
+        return SECTION_MERGE;
+    if (v->layout == VIEW_FOCUS && v->focus >= 0)
+        return SECTION_FOCUS;
+    return v->layout != VIEW_STACK && columns_fit(v) ? SECTION_COLUMNS : SECTION_SINGLE;
+}
+
+static int set_widths(view *v, error *err)
+{
+    for (int i = 0; i < v->section.count; i++) {
+        size_t start, width;
+        view_cells(v, i, &start, &width);
+        if (flow_set_width(&v->section.members[i]->flow, width > 3 ? width - 2 : 1, err))
+            return -1;
+    }
+    return 0;
+}
+
+static void choose_members(view *v)
+{
+    section *s = &v->section;
+    s->count = untold(v);
+    s->kind = choose(v);
+    if (s->kind == SECTION_MERGE)
+        s->members[0] = &v->merge;
+    if (s->kind == SECTION_FOCUS)
+        s->members[0] = &v->columns[v->focus];
+    if (s->kind != SECTION_COLUMNS && s->count > 1)
+        s->count = 1;
+    if (s->kind == SECTION_MERGE || s->kind == SECTION_FOCUS)
+        s->count = 1;
+}
+
+static int begin(view *v, error *err)
+{
+    section *s = &v->section;
+    choose_members(v);
+    s->open = s->count > 0;
+    s->head_final = s->frozen = false;
+    buf_clear(&s->head);
+    return set_widths(v, err);
+}
+
+void view_section_end(view *v)
+{
+    v->section.open = false;
+}
+
+/* ---- its parts --------------------------------------------------------------------------------- */
+
+static bool is_over(const view *v)
+{
+    const section *s = &v->section;
+    for (int i = 0; i < s->count; i++)
+        if (!s->members[i]->complete)
+            return false;
+    for (int i = 0; s->kind == SECTION_FOCUS && i < v->count; i++)
+        if (!v->columns[i].complete)
+            return false;
+    return true;
+}
+
+static int add_head(view *v, error *err)
+{
+    section *s = &v->section;
+    buf *row = s->kind == SECTION_COLUMNS ? live_frame_row(&v->frame, err) : NULL;
+    if (s->kind == SECTION_COLUMNS && (!row || view_names_row(v, row, err)))
+        return -1;
+    if (s->kind == SECTION_MERGE && v->merge.complete)
+        return view_words(v, v->merge_line.v ? v->merge_line.v : "", false, err);
+    row = live_frame_row(&v->frame, err);
+    if (!row || view_head_row(v, !s->frozen, row, err))
+        return -1;
+    s->head_at = v->window.passed + v->frame.count - 1; /* true when it becomes final now */
+    return 0;
+}
+
+static size_t most_rows(const view *v)
+{
+    size_t most = 0;
+    for (int i = 0; i < v->section.count; i++) {
+        size_t rows = flow_rows(&v->section.members[i]->flow);
+        most = rows > most ? rows : most;
+    }
+    return most;
+}
+
+/* Rows from the top that no member can change any more. */
+static size_t final_rows(const view *v)
+{
+    size_t final = most_rows(v);
+    for (int i = 0; i < v->section.count; i++) {
+        const flow *f = &v->section.members[i]->flow;
+        if (!f->over && f->rows.count < final)
+            final = f->rows.count;
+    }
+    return final;
+}
+
+static int add_body(view *v, size_t rows, error *err)
+{
+    for (size_t r = 0; r < rows; r++) {
+        buf *row = live_frame_row(&v->frame, err);
+        if (!row || view_body_row(v, r, row, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* A merge whose head is out of reach says below its text what it was. */
+static int add_merge_foot(view *v, error *err)
+{
+    if (!v->section.frozen)
+        return 0;
+    if (v->merge.complete)
+        return view_words(v, v->merge_line.v ? v->merge_line.v : "", false, err);
+    buf *row = live_frame_row(&v->frame, err);
+    return row ? view_head_row(v, true, row, err) : -1;
+}
+
+static int add_foot(view *v, bool over, error *err)
+{
+    section *s = &v->section;
+    if (s->kind == SECTION_MERGE)
+        return add_merge_foot(v, err);
+    if (s->kind == SECTION_COLUMNS || s->frozen) {
+        buf *row = live_frame_row(&v->frame, err);
+        if (!row || view_rule_row(v, s->frozen, -1, row, err))
+            return -1;
+    }
+    if (s->kind == SECTION_COLUMNS || (s->kind == SECTION_SINGLE && over))
+        return 0;
+    for (int i = 0; i < v->count; i++) {
+        if (&v->columns[i] == s->members[0])
+            continue;
+        if (s->kind == SECTION_SINGLE && v->columns[i].complete && &v->columns[i] < s->members[0])
+            continue; /* it stands above */
+        buf *row = live_frame_row(&v->frame, err);
+        if (!row || view_status_row(v, &v->columns[i], row, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* The head's figures are kept true while they can be reached; before they cannot, they are taken
+ * away, and the foot shows them. */
+static int follow_head(view *v, size_t window_rows, error *err)
+{
+    section *s = &v->section;
+    if (!s->head_final || s->frozen)
+        return 0;
+    s->frozen = !live_window_reaches(&v->window, s->head_at, window_rows);
+    bool too_long = s->kind == SECTION_MERGE && v->merge.complete &&
+                    safe_text_width(v->merge_line.v, v->merge_line.len) >= view_width(v);
+    s->frozen = s->frozen || too_long;
+    buf *above = &v->frame.above;
+    if (view_head_row(v, !s->frozen, above, err))
+        return -1;
+    v->frame.above_at = s->head_at;
+    if (above->len == s->head.len && memcmp(above->v, s->head.v, above->len) == 0) {
+        buf_clear(above);
+        return 0;
+    }
+    buf_clear(&s->head);
+    return buf_add(&s->head, above->v, above->len, err);
+}
+
+/* ---- one frame --------------------------------------------------------------------------------- */
+
+static int update_flows(view *v, error *err)
+{
+    for (int i = 0; i < v->section.count; i++)
+        if (flow_update(&v->section.members[i]->flow, err))
+            return -1;
+    return 0;
+}
+
+/* The rows of the open section behind those that the frame has. *over: all of them are final. */
+static int add_section(view *v, bool *over, error *err)
+{
+    section *s = &v->section;
+    live_frame *f = &v->frame;
+    if (update_flows(v, err))
+        return -1;
+    *over = is_over(v);
+    size_t rows = most_rows(v), final = final_rows(v), head = 0, before = f->count;
+    if (!s->head_final && rows + 6 > (size_t)terminal_rows(v->t))
+        s->frozen = true; /* by the end of this frame it may be gone */
+    if (!s->head_final && add_head(v, err))
+        return -1;
+    head = f->count - before;
+    if (before == 0 && follow_head(v, rows + 4, err))
+        return -1;
+    if (add_body(v, rows, err) || add_foot(v, *over, err))
+        return -1;
+    if (*over)
+        f->final = f->count;
+    else if (final || s->head_final)
+        f->final = before + head + final;
+    if (f->final > before && !s->head_final) {
+        s->head_final = true;
+        buf_clear(&s->head);
+    }
+    for (int i = 0; i < s->count; i++)
+        flow_shown(&s->members[i]->flow, final);
+    return 0;
+}
+
+static bool more_to_come(view *v)
+{
+    if (v->section.kind != SECTION_SINGLE && v->section.kind != SECTION_COLUMNS)
+        return false;
+    return untold(v) > 0;
+}
+
+/* Below the last answer of a stack stands a line, as below columns. */
+static int add_end(view *v, error *err)
+{
+    section_kind kind = v->section.kind;
+    if (kind == SECTION_COLUMNS || kind == SECTION_MERGE)
+        return 0;
+    buf *row = live_frame_row(&v->frame, err);
+    v->frame.final = v->frame.count;
+    return row ? view_rule_row(v, false, 0, row, err) : -1;
+}
+
+int view_paint(view *v, error *err)
+{
+    bool over = false;
+    v->painted = console_seconds();
+    v->dirty = false;
+    if (v->shown)
+        return 0;
+    live_frame_clear(&v->frame);
+    if (!v->section.open && begin(v, err))
+        return -1;
+    while (v->section.open) {
+        if (add_section(v, &over, err))
+            return -1;
+        if (!over || !more_to_come(v))
+            break;
+        if (begin(v, err))
+            return -1;
+    }
+    v->shown = over;
+    if (over && add_end(v, err))
+        return -1;
+    return live_window_paint(&v->window, &v->frame, err);
+}

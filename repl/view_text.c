@@ -1,0 +1,140 @@
+/* view_text.c - names and figures in words. See view_state.h. */
+#include <string.h>
+
+#include "cells.h"
+#include "view_state.h"
+
+const char *view_sgr(const view *v, const char *sequence)
+{
+    return v->style.color ? sequence : "";
+}
+
+const char *view_dash(const view *v)
+{
+    return v->style.utf8 ? "─" : "-";
+}
+
+const char *view_dot(const view *v)
+{
+    return v->style.utf8 ? " · " : ", ";
+}
+
+static int add_seconds(buf *out, double seconds, error *err)
+{
+    if (seconds < 9.95)
+        return buf_format(out, err, "%.1f s", seconds);
+    if (seconds < 100)
+        return buf_format(out, err, "%.0f s", seconds);
+    return buf_format(out, err, "%d:%02d min", (int)(seconds / 60), (int)seconds % 60);
+}
+
+static int add_speed(buf *out, double speed, error *err)
+{
+    return buf_format(out, err, speed < 9.95 ? "%.1f t/s" : "%.0f t/s", speed);
+}
+
+static int prefill(const view *v, buf *out, error *err)
+{
+    double gone = console_seconds() - v->opened;
+    double share = (double)v->done / v->total;
+    if (buf_format(out, err, "prefill %d %%", (int)(share * 100)))
+        return -1;
+    if (v->done == 0 || gone < 0.3)
+        return 0;
+    return buf_text(out, view_dot(v), err) || add_seconds(out, gone / share - gone, err) ||
+                   buf_text(out, " left", err)
+               ? -1
+               : 0;
+}
+
+int view_figures(const view *v, const column *c, buf *out, error *err)
+{
+    bool whole = c->complete && strcmp(c->stop, "end") == 0;
+    if (!c->complete && !c->tokens)
+        return v->total && v->done < v->total ? prefill(v, out, err)
+                                              : buf_text(out, "waiting", err);
+    double seconds = c->complete ? c->seconds : console_seconds() - c->begun;
+    double speed = c->complete ? c->speed : seconds > 0.2 ? (c->tokens - 1) / seconds : 0;
+    const char *state = c->complete ? c->stop : c->thinking ? "thinking" : "writing";
+    if (!whole && (buf_text(out, state, err) || buf_text(out, view_dot(v), err)))
+        return -1;
+    if (buf_format(out, err, "%d tok", c->tokens))
+        return -1;
+    if (speed > 0 && (buf_text(out, view_dot(v), err) || add_speed(out, speed, err)))
+        return -1;
+    return buf_text(out, view_dot(v), err) || add_seconds(out, seconds, err) ? -1 : 0;
+}
+
+static const char *figures_sgr(const view *v, const column *c)
+{
+    if (!c->complete)
+        return view_sgr(v, c->tokens ? "" : "\033[2m");
+    if (strcmp(c->stop, "end") == 0)
+        return view_sgr(v, "\033[2m");
+    return view_sgr(v, strcmp(c->stop, "error") == 0 ? "\033[31m" : "\033[33m");
+}
+
+int view_figures_fit(const view *v, const column *c, size_t room, buf *out, size_t *used,
+                     error *err)
+{
+    buf text = {0};
+    int result = view_figures(v, c, &text, err) || buf_text(out, figures_sgr(v, c), err) ||
+                         cells_fit(out, text.v, text.len, room, v->style.utf8, used, err) ||
+                         buf_text(out, view_sgr(v, "\033[0m"), err)
+                     ? -1
+                     : 0;
+    buf_release(&text);
+    return result;
+}
+
+static int add_part(const view *v, const buf *part, size_t room, buf *out, size_t *used, error *err)
+{
+    if (!part->len || *used + 2 + cells_width(part->v, part->len) > room)
+        return 0;
+    *used += 2 + cells_width(part->v, part->len);
+    return buf_text(out, "  ", err) || buf_text(out, view_sgr(v, "\033[2m"), err) ||
+                   buf_add(out, part->v, part->len, err) ||
+                   buf_text(out, view_sgr(v, "\033[0m"), err)
+               ? -1
+               : 0;
+}
+
+int view_title(const view *v, const column *c, size_t room, buf *out, size_t *used, error *err)
+{
+    size_t after = c->acts_by.len ? cells_width(c->acts_by.v, c->acts_by.len) + 2 : 0;
+    size_t name = room > after + 8 ? room - after : room; /* a long name leaves room for the rest */
+    return buf_text(out, view_sgr(v, "\033[1m"), err) ||
+                   buf_text(out, view_sgr(v, c->color), err) ||
+                   cells_fit(out, c->name.v, c->name.len, name, v->style.utf8, used, err) ||
+                   buf_text(out, view_sgr(v, "\033[0m"), err) ||
+                   add_part(v, &c->acts_by, room, out, used, err) ||
+                   add_part(v, &c->experts, room, out, used, err)
+               ? -1
+               : 0;
+}
+
+static int add_wrapped(view *v, const wrap_rows *rows, bool dim, error *err)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        buf *row = live_frame_row(&v->frame, err);
+        if (!row || buf_text(row, " ", err) ||
+            buf_text(row, dim ? view_sgr(v, "\033[2m") : "", err) ||
+            buf_add(row, rows->v[i].text, rows->v[i].len, err) ||
+            buf_text(row, dim ? view_sgr(v, "\033[0m") : "", err))
+            return -1;
+    }
+    return 0;
+}
+
+int view_words(view *v, const char *text, bool dim, error *err)
+{
+    flow f;
+    flow_open(&f, (light_style){.utf8 = v->style.utf8}); /* no marks in our own words */
+    int result = flow_set_width(&f, view_width(v) - 1, err) ||
+                         flow_add(&f, text, strlen(text), err) || flow_end(&f, NULL, err) ||
+                         flow_update(&f, err) || add_wrapped(v, &f.rows, dim, err)
+                     ? -1
+                     : 0;
+    flow_release(&f);
+    return result;
+}

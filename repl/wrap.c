@@ -1,0 +1,236 @@
+/* wrap.c - see wrap.h. */
+#include "wrap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cells.h"
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+static int rows_add(wrap_rows *r, wrap_place place, buf *text, size_t cells, error *err)
+{
+    if (r->count == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : 16;
+        wrap_row *v = realloc(r->v, cap * sizeof *v);
+        if (!v)
+            return error_memory(err, "rows of text");
+        r->v = v;
+        r->cap = cap;
+    }
+    char *copy = malloc(text->len + 1);
+    if (!copy)
+        return error_memory(err, "a row of text");
+    if (text->len)
+        memcpy(copy, text->v, text->len);
+    copy[text->len] = '\0';
+    r->v[r->count++] = (wrap_row){place, copy, text->len, cells};
+    return 0;
+}
+
+void wrap_rows_drop(wrap_rows *r, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(r->v[i].text);
+    r->count -= count;
+    if (count && r->count)
+        memmove(r->v, r->v + count, r->count * sizeof *r->v);
+}
+
+void wrap_rows_release(wrap_rows *r)
+{
+    wrap_rows_drop(r, r->count);
+    free(r->v);
+    *r = (wrap_rows){0};
+}
+
+/* ---- looks ------------------------------------------------------------------------------------- */
+
+int wrap_look(buf *out, unsigned look, error *err)
+{
+    static const struct {
+        unsigned bit;
+        const char *code;
+    } codes[] = {{LOOK_BOLD, ";1"},
+                 {LOOK_DIM, ";2"},
+                 {LOOK_ITALIC, ";3"},
+                 {LOOK_CODE, ";36"},
+                 {LOOK_FAULT, ";31"}};
+    if (!look)
+        return 0;
+    if (buf_text(out, "\033[0", err))
+        return -1;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (look & codes[i].bit && buf_text(out, codes[i].code, err))
+            return -1;
+    return buf_text(out, "m", err);
+}
+
+static int change_look(buf *out, unsigned *now, unsigned wanted, error *err)
+{
+    if (*now == wanted)
+        return 0;
+    *now = wanted;
+    return wanted ? wrap_look(out, wanted, err) : buf_text(out, "\033[0m", err);
+}
+
+/* ---- one row ----------------------------------------------------------------------------------- */
+
+void wrap_begin(wrap *w, size_t width, wrap_rows *out)
+{
+    buf row = w->row, word = w->word;
+    buf_clear(&row);
+    buf_clear(&word);
+    *w = (wrap){.width = width, .row = row, .word = word, .out = out};
+}
+
+void wrap_release(wrap *w)
+{
+    buf_release(&w->row);
+    buf_release(&w->word);
+}
+
+int wrap_copy(wrap *to, const wrap *from, wrap_rows *out, error *err)
+{
+    buf row = to->row, word = to->word;
+    *to = *from;
+    to->row = row;
+    to->word = word;
+    to->out = out;
+    buf_clear(&to->row);
+    buf_clear(&to->word);
+    return buf_add(&to->row, from->row.v, from->row.len, err) ||
+                   buf_add(&to->word, from->word.v, from->word.len, err)
+               ? -1
+               : 0;
+}
+
+static void open_row(wrap *w, wrap_place at)
+{
+    if (!w->row_open)
+        w->row_place = at;
+    w->row_open = true;
+}
+
+static int close_row(wrap *w, error *err)
+{
+    if (change_look(&w->row, &w->row_look, 0, err) ||
+        rows_add(w->out, w->row_place, &w->row, w->row_cells, err))
+        return -1;
+    buf_clear(&w->row);
+    w->row_cells = w->blanks = 0;
+    w->row_open = w->filled = false;
+    return 0;
+}
+
+int wrap_resume(wrap *w, wrap_place at, error *err)
+{
+    open_row(w, at);
+    size_t marked = w->mark && w->hang ? 1 : 0;
+    if (marked && (change_look(&w->row, &w->row_look, w->mark_look, err) ||
+                   buf_text(&w->row, w->mark, err) || change_look(&w->row, &w->row_look, 0, err)))
+        return -1;
+    w->row_cells = w->hang;
+    return cells_repeat(&w->row, " ", w->hang - marked, err);
+}
+
+static int put_blanks(wrap *w, error *err)
+{
+    if (cells_repeat(&w->row, " ", w->blanks, err))
+        return -1;
+    w->row_cells += w->blanks;
+    w->blanks = 0;
+    return 0;
+}
+
+/* The word moves to the row, or to a new one when it does not fit behind the blanks. */
+static int place_word(wrap *w, error *err)
+{
+    if (w->filled && w->row_cells + w->blanks + w->word_cells > w->width &&
+        (close_row(w, err) || wrap_resume(w, w->word_place, err)))
+        return -1;
+    if (put_blanks(w, err) || change_look(&w->row, &w->row_look, w->word_first, err) ||
+        buf_add(&w->row, w->word.v, w->word.len, err))
+        return -1;
+    w->row_look = w->word_look;
+    w->row_cells += w->word_cells;
+    w->filled = w->filled || w->word_cells;
+    buf_clear(&w->word);
+    w->word_cells = 0;
+    return 0;
+}
+
+int wrap_break(wrap *w, error *err)
+{
+    return w->word.len ? place_word(w, err) : 0;
+}
+
+/* A word that would not fit into any row is cut where the row ends. */
+static bool fills_row(const wrap *w, size_t cells)
+{
+    size_t start = w->filled ? w->hang : w->row_cells + w->blanks;
+    return w->word_cells && start + w->word_cells + cells > w->width;
+}
+
+static int anchor(wrap *w, error *err)
+{
+    char mark[3] = {WRAP_ANCHOR, (char)(' ' + w->row_cells / 90), (char)(' ' + w->row_cells % 90)};
+    return w->row_cells < 90 * 90 ? buf_add(&w->row, mark, sizeof mark, err) : 0;
+}
+
+size_t wrap_anchor_cells(const char *two)
+{
+    return (size_t)(two[0] - ' ') * 90 + (size_t)(two[1] - ' ');
+}
+
+int wrap_put(wrap *w, const char *cluster, size_t n, size_t cells, unsigned look, wrap_place at,
+             error *err)
+{
+    bool disputed = cells == 2 && cells_disputed(cluster, n);
+    if ((cells == 2 || fills_row(w, cells)) && wrap_break(w, err))
+        return -1;
+    if (!w->word.len) {
+        w->word_place = at;
+        w->word_first = w->word_look = look;
+        open_row(w, at);
+    }
+    if (change_look(&w->word, &w->word_look, look, err) || buf_add(&w->word, cluster, n, err))
+        return -1;
+    w->word_cells += cells;
+    if (cells == 2 && wrap_break(w, err))
+        return -1;
+    return disputed ? anchor(w, err) : 0;
+}
+
+int wrap_blank(wrap *w, wrap_place at, error *err)
+{
+    if (wrap_break(w, err))
+        return -1;
+    open_row(w, at);
+    if (!w->filled && w->row_cells + w->blanks + 1 >= w->width)
+        return 0; /* an indent as wide as the row leaves no room for words */
+    w->blanks++;
+    return 0;
+}
+
+int wrap_line(wrap *w, wrap_place at, error *err)
+{
+    if (wrap_break(w, err))
+        return -1;
+    open_row(w, at);
+    w->hang = 0;
+    w->mark = NULL;
+    return close_row(w, err);
+}
+
+int wrap_end(wrap *w, error *err)
+{
+    if (wrap_break(w, err))
+        return -1;
+    return w->row_open ? close_row(w, err) : 0;
+}
+
+wrap_place wrap_unfinished(const wrap *w, wrap_place next)
+{
+    return w->row_open ? w->row_place : w->word.len ? w->word_place : next;
+}

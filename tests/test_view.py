@@ -1,0 +1,383 @@
+#!/usr/bin/env python3
+"""The view on a real pty: screens cell by cell, the scrollback, resizing, Ctrl-Z, bytes per token."""
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+
+import pexpect
+import pyte
+
+from suite import BUILD, SANITIZED, case, finish
+from view_script import CODER, COLUMNS, CRITIC, PHILOSOPHER, Script, escape
+
+TOOL = BUILD / "tests" / "tool_view"
+scratch = Path(tempfile.mkdtemp(prefix="consilium-view-"))
+ANSWERS = [PHILOSOPHER, CODER, CRITIC]
+ENVIRONMENT = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": os.environ["PATH"]}
+SLOW = 4 if SANITIZED else 1
+
+
+class Player:
+    """tool_view on a pty whose output goes through a terminal with a scrollback."""
+
+    def __init__(self, script, columns, rows=40, **environment):
+        path = script.write(scratch / "script.txt")
+        self.screen = pyte.HistoryScreen(columns, rows, history=10000, ratio=0.5)
+        self.stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        self.child = pexpect.spawn(str(TOOL), [str(path)], dimensions=(rows, columns),
+                                   env=ENVIRONMENT | environment, echo=False)
+
+    def pump(self, seconds):
+        """Reads for so long, or to the end. True when it ended."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                data = self.child.read_nonblocking(65536, 0.02)
+            except pexpect.TIMEOUT:
+                continue
+            except pexpect.EOF:
+                return True
+            self.raw += data
+            self.stream.feed(data)
+        return False
+
+    def until(self, text, seconds=20):
+        """Reads until the text is on the screen."""
+        end = time.monotonic() + seconds * SLOW
+        while not any(text in line for line in self.screen.display):
+            assert not self.pump(0.05) or any(text in line for line in self.screen.display), \
+                f"ended before {text!r}: {self.screen.display}"
+            assert time.monotonic() < end, f"no {text!r}: {self.screen.display}"
+
+    def finish(self, seconds=30):
+        assert self.pump(seconds * SLOW), f"did not end: {self.screen.display}"
+        self.child.close()
+        assert self.child.exitstatus == 0, (self.child.exitstatus, self.child.signalstatus)
+        return self
+
+    def resize(self, columns, rows=None):
+        rows = rows or self.screen.lines
+        self.screen.resize(lines=rows, columns=columns)
+        self.child.setwinsize(rows, columns)
+
+    def lines(self):
+        """Scrollback and screen, as text without blanks at the ends of lines."""
+        top = [cells_text(line, self.screen.columns) for line in self.screen.history.top]
+        lines = top + [line.rstrip() for line in shown(self.screen)]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+
+def cells_text(line, columns):
+    return "".join(line[x].data for x in range(max(columns, max(line, default=0) + 1))).rstrip()
+
+
+def shown(screen):
+    """Rows as the cells hold them: a wide character's second cell is empty."""
+    return [cells_text(screen.buffer[y], screen.columns) for y in range(screen.lines)]
+
+
+def exchange(*settings, texts=ANSWERS, columns=COLUMNS, wait=0, marks=(), merge=True):
+    s = Script(*settings, columns=columns).lockstep(texts, wait=wait, marks=marks).add("settle")
+    if merge:
+        s.add("merge", "vote  critic 0.41 · coder 0.33 · philosopher 0.26 (nearly a tie)",
+              escape("merged by vote: " + texts[-1]))
+        s.add("footer", "saved 3f9a · /diverge /pick /debate /retry critic", "context 212/8192")
+    return s
+
+
+MARKS = re.compile(r"\*\*|(?<![\w*])\*(?=\S)|(?<=\S)\*(?![\w*])|`")
+
+
+def letters(text):
+    """What a text says, without marks, blanks and ends of lines."""
+    text = re.sub(r"(?m)^```.*$", "", text)
+    text = re.sub(r"(?m)^#+ ", "", text)
+    text = re.sub(r"(?m)^- ", "• ", text)
+    return re.sub(r"\s", "", MARKS.sub("", text))
+
+
+def column_letters(lines, start, end):
+    """The letters of one column: cells start to end of each line, without rules and cut marks."""
+    parts = []
+    for line in lines:
+        cells = split_cells(line)[start:end]
+        text = "".join(cells).rstrip()
+        if re.fullmatch(r" *─* ?\w* ?─+", text):
+            continue
+        parts.append(re.sub(r"^ ›", "", text))
+    return re.sub(r"\s", "", "".join(parts))
+
+
+def split_cells(text):
+    """One entry for each cell; a wide character is followed by an empty one."""
+    from wcwidth import wcwidth
+    cells = []
+    for c in text:
+        width = wcwidth(c)
+        if width == 0 and cells:
+            cells[-1 if cells[-1] else -2] += c
+        else:
+            cells += [c] + [""] * (width - 1)
+    return cells
+
+
+def section(lines, first, last):
+    """Lines between the first that contains one text and the next that contains another."""
+    a = next(i for i, line in enumerate(lines) if first in line)
+    b = next(i for i in range(a + 1, len(lines)) if last in lines[i])
+    return lines[a + 1:b]
+
+
+WIDE_120 = """\
+ philosopher  mask                     │ coder  prompt+mask                    │ critic  mask  4 of 8 experts
+ 95 tok · 39 t/s · 2.4 s ──────────────┼ 86 tok · 39 t/s · 2.2 s ──────────────┼ 58 tok · 39 t/s · 1.5 s ──────────────
+ What closes when a library closes: a  │ Decide with numbers:                  │ The question hides two claims. First,
+ building, or a way of meeting people  │                                       │ that "old" means useless; nothing
+ whom we did not choose? A town that   │ ── python ──────────────              │ shows that. Second, that closing
+ asks only what a thing costs has      │   visits, cost = 12_400, 310_000      │ saves money; the building must be
+ already answered.                     │   print(cost / visits)  # 25.0 for ea │ heated in any case 🙂. Ask instead:
+                                       │ › ch visit, which is more than a tick │ 図書館は誰のもの ですか? Whoever
+ There are two questions:              │ › et                                  │ answers "nobody's" should say who
+                                       │   if cost / visits < 30:              │ paid for it.
+ • What do we owe those who cannot pay │       print("keep it")                │
+   for a quiet room, a lamp and a      │ ────────────────────────              │
+   shelf of books?                     │                                       │
+ • What would we notice first when it  │ Then                                  │
+   is gone?                            │ 1. Measure visits for a whole year,   │
+                                       │    not for one month in summer.       │
+ Perhaps the honest thing is to keep   │ 2. Compare with the cost of a bus to  │
+ the door open for a year and count    │    the next town.                     │
+ who comes in.                         │                                       │
+───────────────────────────────────────┴───────────────────────────────────────┴───────────────────────────────────────
+ vote  critic 0.41 · coder 0.33 · philosopher 0.26 (nearly a tie)
+ merged by vote: The question hides two claims. First, that "old" means useless; nothing shows that. Second, that
+ closing saves money; the building must be heated in any case 🙂. Ask instead: 図書館は誰のもの ですか? Whoever
+ answers "nobody's" should say who paid for it.
+ saved 3f9a · /diverge /pick /debate /retry critic                                                     context 212/8192"""
+
+
+def figures_gone(text):
+    return re.sub(r"\d+ tok · [\d.]+ t/s · [\d.]+ s", "#", text)
+
+
+def columns():
+    with case("three columns at 120: every cell"):
+        p = Player(exchange(), 120).finish()
+        got, want = "\n".join(p.lines()), WIDE_120
+        assert re.findall(r"\d+ tok", got) == [f"{len(t)} tok" for t in map(tokens, ANSWERS)], got
+        assert figures_gone(got) .replace("─", "") == figures_gone(want).replace("─", ""), got
+        rules = [line for line in p.lines() if "┼" in line or "┴" in line]
+        assert [[i for i, c in enumerate(line) if c in "┼┴"] for line in rules] == [[39, 79]] * 2
+        assert all(len(line) == 119 for line in rules), rules
+    with case("names in their colours, the rest dim, code cyan, bold bold"):
+        cell = p.screen.buffer[0][1]
+        assert cell.data == "p" and cell.bold and cell.fg == "magenta", cell
+        assert p.screen.buffer[0][41].fg == "green" and p.screen.buffer[0][81].fg == "red"
+        row = next(y for y in range(40) if "A town" in p.screen.display[y])
+        x = p.screen.display[row].index("A town")
+        assert p.screen.buffer[row][x].bold and not p.screen.buffer[row][x + 8].bold
+        row = next(y for y in range(40) if "visits, cost" in p.screen.display[y])
+        assert p.screen.buffer[row][43].fg == "cyan"
+    for count, width in ((2, 80), (3, 200), (4, 160), (7, 260)):
+        with case(f"{count} columns at {width}: each holds its answer once"):
+            texts = (ANSWERS * 3)[:count]
+            names = [(f"{'n' * 60}{i:04}", "mask", "green", "-") for i in range(count)]
+            p = Player(exchange(texts=texts, columns=names, merge=False), width).finish()
+            starts = borders(p.lines())
+            assert len(starts) == count, p.lines()
+            body = section(p.lines(), "┼", "┴")
+            for i, text in enumerate(texts):
+                got = column_letters(body, starts[i], starts[i + 1] - 1 if i + 1 < count else None)
+                assert got == letters(text), (i, got, letters(text))
+    with case("columns that would be too narrow become a stack"):
+        p = Player(exchange(merge=False), 80).finish()
+        assert not any("│" in line for line in p.lines()), p.lines()
+        got = column_letters([line for line in p.lines() if "tok" not in line], 0, None)
+        assert got == "".join(map(letters, ANSWERS)), got
+    with case("without UTF-8: ASCII lines and no other byte"):
+        p = Player(exchange("ascii"), 120).finish()
+        assert p.raw.isascii() and any("+" in line for line in p.lines())
+        assert not any(line.strip("-+ ") == "" and "─" in line for line in p.lines())
+    with case("NO_COLOR: marks stay, no SGR"):
+        p = Player(exchange(merge=False), 120, NO_COLOR="1").finish()
+        assert not re.search(rb"\x1b\[[\d;]*m", p.raw)
+        assert any("**A town**" in line for line in p.lines()), p.lines()
+
+
+def tokens(text):
+    from view_script import tokens_of
+    return tokens_of(text)
+
+
+def borders(lines):
+    """First cells of columns, from the line below the names."""
+    line = next(line for line in lines if "┼" in line)
+    return [0] + [i + 1 for i, c in enumerate(split_cells(line)) if c == "┼"]
+
+
+def other_layouts():
+    with case("a stack: one answer below the other, figures beside the name"):
+        p = Player(exchange("layout\tstack"), 120).finish()
+        heads = [line for line in p.lines() if "39 t/s" in line]
+        assert [line.split()[0] for line in heads] == [c[0] for c in COLUMNS], heads
+        assert all(line.endswith("──") for line in heads)
+    with case("a stack while it streams: the others in a line each"):
+        go = scratch / "go-stack"
+        p = Player(exchange("layout\tstack", marks=[(20, ("await", go))]), 120)
+        p.until("coder  prompt+mask  writing")
+        status = [line for line in p.screen.display if "writing" in line]
+        assert len(status) == 3 and status[0].startswith(" philosopher"), status
+        go.touch()
+        p.finish()
+        assert not any("writing" in line for line in p.lines()), p.lines()
+    with case("focus: one answer, the others as figures"):
+        p = Player(exchange("layout\tfocus\tcoder", merge=False), 120).finish()
+        text = "\n".join(p.lines())
+        assert "Decide with numbers" in text and "What closes" not in text, text
+        assert len([line for line in p.lines() if "39 t/s" in line]) == 3, text
+    with case("linear: whole answers under headings, no sequence at all"):
+        p = Player(exchange("plain"), 120).finish()
+        text = p.raw.decode().replace("\r\n", "\n")
+        assert "\x1b" not in text
+        at = [text.index(x) for x in ("philosopher (mask", PHILOSOPHER, "coder (prompt+mask", CODER,
+                                      "critic (mask, 4 of 8 experts", CRITIC, "merged by vote")]
+        assert at == sorted(at), at
+    with case("TERM=dumb is linear"):
+        p = Player(exchange(), 120, TERM="dumb").finish()
+        assert b"\x1b" not in p.raw and PHILOSOPHER.encode() in p.raw.replace(b"\r\n", b"\n")
+
+
+LONG = "\n\n".join(f"Paragraph {i} has its own number and some **bold** words in it, so that it is "
+                   f"long enough to wrap at any width; it ends with {i}." for i in range(30))
+
+
+def scrollback():
+    texts = [LONG, LONG.replace("Paragraph", "Section"), LONG.replace("Paragraph", "Part")]
+    with case("answers taller than the screen: the scrollback holds each once"):
+        p = Player(exchange(texts=texts, merge=False), 120, rows=24).finish()
+        starts = borders(p.lines())
+        body = section(p.lines(), "┼", "┴")
+        for i, text in enumerate(texts):
+            got = column_letters(body, starts[i], starts[i + 1] - 1 if i < 2 else None)
+            assert got == letters(text), (i, got[:300], letters(text)[:300])
+    with case("their figures end up below them"):
+        assert "39 t/s" in p.lines()[-1] and not any("t/s" in x for x in p.lines()[:-1])
+    with case("few bytes for each token"):
+        each = len(p.raw) / sum(len(tokens(t)) for t in texts)
+        print(f"# {each:.1f} bytes a token at full speed, {len(p.raw)} in all", flush=True)
+        assert each < 60, each
+    with case("20 frames a second at most, in one piece each"):
+        p = Player(exchange(wait=10, merge=False), 120)
+        start = time.monotonic()
+        p.finish()
+        seconds = time.monotonic() - start
+        frames = p.raw.count(b"\x1b[?2026h")
+        assert frames == p.raw.count(b"\x1b[?2026l") and frames <= seconds * 20 + 6, (frames, seconds)
+        each = len(p.raw) / sum(len(tokens(t)) for t in ANSWERS)
+        print(f"# {each:.1f} bytes a token at 20 frames a second, {frames} frames", flush=True)
+        assert each < 250, each
+
+
+def resizing():
+    texts = [LONG[:1500], LONG[:1400].replace("Paragraph", "Section"), LONG[:1300]]
+    with case("resized from 120 to 80 to 200 in mid-stream: every word once, nothing cleared"):
+        gates = [scratch / f"go-{i}" for i in range(3)]
+        marks = [(40 + 90 * i, ("await", gate)) for i, gate in enumerate(gates)]
+        s = Script().add("token", 0, "").lockstep(texts, marks=marks).add("settle")
+        p = Player(s, 120, rows=30)
+        for gate, width in zip(gates, (80, 200, 200)):
+            p.pump(0.3)
+            p.resize(width)
+            p.pump(0.4)
+            gate.touch()
+        p.finish()
+        lines = p.lines()
+        text = "\n".join(lines)
+        for i, name in ((0, "Paragraph"), (1, "Section")):
+            for n in re.findall(name + r" (\d+)", texts[i]):
+                times = len(re.findall(rf"{name}\s+{n}\b", text))
+                want = 2 if name == "Paragraph" and f"Paragraph {n} " in texts[2] else 1
+                assert times <= want, (name, n, times, text)
+        assert text.count("critic") <= 4, text
+    with case("dragged through forty widths: no rows left behind"):
+        gate = scratch / "go-drag"
+        p = Player(exchange(texts=texts, marks=[(60, ("await", gate))], merge=False), 160, rows=30)
+        p.pump(0.5)
+        before = len(p.lines())
+        for width in list(range(159, 119, -1)) + list(range(121, 161)):
+            p.resize(width)
+            p.pump(0.01)
+        p.pump(0.3)
+        assert len(p.lines()) <= before + 4, (before, p.lines())
+        gate.touch()
+        p.finish()
+    with case("a screen of 20 x 5"):
+        Player(exchange(texts=texts), 20, rows=5).finish()
+
+
+def job_control():
+    with case("Ctrl-Z stops with the keyboard restored, fg goes on without repeating anything"):
+        go = scratch / "go-z"
+        s = exchange(marks=[(30, ("await", go))], merge=False).write(scratch / "z.txt")
+        shell = pexpect.spawn("bash", ["--norc", "--noprofile", "-i"], dimensions=(40, 120),
+                              env=ENVIRONMENT | {"PS1": "$ ", "HISTFILE": ""}, echo=True)
+        screen = pyte.HistoryScreen(120, 40, history=1000)
+        stream = pyte.ByteStream(screen)
+
+        def until(text, seconds=15):
+            end = time.monotonic() + seconds * SLOW
+            while text not in "\n".join(screen.display):
+                assert time.monotonic() < end, (text, screen.display)
+                try:
+                    stream.feed(shell.read_nonblocking(65536, 0.1))
+                except pexpect.TIMEOUT:
+                    pass
+
+        until("$ ")
+        shell.sendline(f"clear; {TOOL} {s}")
+        until("writing")
+        shell.send("\x1a")
+        until("Stopped")
+        shell.sendline("stty -a | grep -o -- '-\\?\\b\\(icanon\\|echo\\)\\b' | tr '\\n' ' '; echo .")
+        until("icanon echo .")
+        shell.sendline("clear; fg")
+        until("writing")
+        go.touch()
+        until("┴")
+        time.sleep(0.5)
+        until("39 t/s")
+        shell.sendline("echo $?")
+        until("0")
+        text = "\n".join(screen.display)
+        assert text.count("critic") <= 1, text
+        shell.close(force=True)
+    with case("keys typed meanwhile are not shown and not lost"):
+        go = scratch / "go-keys"
+        s = exchange(marks=[(30, ("await", go))], merge=False).write(scratch / "k.txt")
+        shell = pexpect.spawn("bash", ["--norc", "--noprofile", "-c",
+                                       f"{TOOL} {s}; read -r line; echo \"got:$line\""],
+                              dimensions=(40, 120), env=ENVIRONMENT, echo=True)
+        shell.expect("writing")
+        shell.send("typed ahead\n")
+        time.sleep(0.3)
+        go.touch()
+        shell.expect("got:typed ahead", timeout=15 * SLOW)
+        assert b"typed ahead" not in shell.before.replace(b"read", b""), shell.before[-300:]
+
+
+def main():
+    columns()
+    other_layouts()
+    scrollback()
+    resizing()
+    job_control()
+    finish()
+
+
+if __name__ == "__main__":
+    main()
