@@ -9,6 +9,8 @@
 
 #include "json.h"
 
+_Static_assert((int)EMIT_DEPTH >= (int)JSON_MAX_DEPTH + 16, "a value that was read can be written");
+
 static void append(emitter *e, const char *text)
 {
     if (!e->failed && buf_text(e->out, text, e->err))
@@ -137,6 +139,39 @@ void emit_null(emitter *e, const char *key)
 {
     begin(e, key);
     append(e, "null");
+}
+
+static void emit_children(emitter *e, const json *v, bool keyed)
+{
+    for (const json *c = json_first(v); c; c = json_next(c))
+        emit_value(e, keyed ? json_key(c) : NULL, c);
+    emit_end(e);
+}
+
+void emit_value(emitter *e, const char *key, const json *v)
+{
+    switch (v ? json_type(v) : JSON_NULL) {
+    case JSON_OBJECT:
+        emit_object(e, key);
+        emit_children(e, v, true);
+        break;
+    case JSON_ARRAY:
+        emit_array(e, key);
+        emit_children(e, v, false);
+        break;
+    case JSON_STRING:
+        emit_text(e, key, json_string(v));
+        break;
+    case JSON_NUMBER:
+        emit_number(e, key, json_number(v));
+        break;
+    case JSON_BOOL:
+        emit_bool(e, key, json_true(v));
+        break;
+    case JSON_NULL:
+        emit_null(e, key);
+        break;
+    }
 }
 
 int emit_finish(emitter *e)

@@ -15,7 +15,8 @@
 #include "../kernels/error.h"
 #include "buf.h"
 
-enum { EMIT_DEPTH = 16 };
+/* Room for any value of json.h, and some levels around it. */
+enum { EMIT_DEPTH = 80 };
 
 /* {.out = &buffer, .err = err} is ready to use. */
 typedef struct emitter {
@@ -40,6 +41,9 @@ void emit_number(emitter *e, const char *key, double value);
 void emit_float(emitter *e, const char *key, float value);
 void emit_bool(emitter *e, const char *key, bool value);
 void emit_null(emitter *e, const char *key);
+/* A json of json.h as it was read; NULL = null. */
+struct cJSON;
+void emit_value(emitter *e, const char *key, const struct cJSON *v);
 
 /* 0, or -1 when something could not be written. Everything that was opened must be closed. */
 int emit_finish(emitter *e);

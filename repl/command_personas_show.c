@@ -8,44 +8,6 @@
 #include "personas_model.h"
 #include "safe_text.h"
 
-/* ---- JSON from a file, written again ----------------------------------------------------------- */
-
-static void emit_value(emitter *e, const char *key, const json *v);
-
-static void emit_children(emitter *e, const json *v, bool keyed)
-{
-    for (const json *c = json_first(v); c; c = json_next(c))
-        emit_value(e, keyed ? json_key(c) : NULL, c);
-    emit_end(e);
-}
-
-/* The file was scanned and has passed persona_load(): its depth is the rules', below EMIT_DEPTH. */
-static void emit_value(emitter *e, const char *key, const json *v)
-{
-    switch (json_type(v)) {
-    case JSON_OBJECT:
-        emit_object(e, key);
-        emit_children(e, v, true);
-        break;
-    case JSON_ARRAY:
-        emit_array(e, key);
-        emit_children(e, v, false);
-        break;
-    case JSON_STRING:
-        emit_text(e, key, json_string(v));
-        break;
-    case JSON_NUMBER:
-        emit_number(e, key, json_number(v));
-        break;
-    case JSON_BOOL:
-        emit_bool(e, key, json_true(v));
-        break;
-    case JSON_NULL:
-        emit_null(e, key);
-        break;
-    }
-}
-
 static const char *mode_of(const char *path)
 {
     static const char *const names[] = {"keep", "ban", "bias"};

@@ -10,30 +10,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-typedef struct range {
-    uint32_t first, last;
-} range;
-
-/* Characters that show nothing and change how their neighbours are shown or read. */
-static const range invisible[] = {
-    {0x0000, 0x001F},   /* C0 */
-    {0x007F, 0x009F},   /* DEL and C1: U+009B begins a sequence as ESC [ does */
-    {0x061C, 0x061C},   /* Arabic letter mark */
-    {0x200E, 0x200F},   /* left-to-right and right-to-left marks */
-    {0x2028, 0x202E},   /* line and paragraph separators, embeddings and overrides */
-    {0x2060, 0x206F},   /* word joiner, invisible operators, isolates, deprecated controls */
-    {0xFEFF, 0xFEFF},   /* byte order mark */
-    {0xFFF9, 0xFFFB},   /* interlinear annotation */
-    {0xE0000, 0xE007F}, /* tags: a second, invisible ASCII */
-};
-
-static bool is_invisible(uint32_t c)
-{
-    for (size_t i = 0; i < sizeof invisible / sizeof *invisible; i++)
-        if (c >= invisible[i].first && c <= invisible[i].last)
-            return true;
-    return false;
-}
+#include "../engine/utf8.h"
 
 static bool is_between(unsigned char c, unsigned char low, unsigned char high)
 {
@@ -90,7 +67,7 @@ static bool is_kept(const safe_text *s, uint32_t c)
         return s->style != SAFE_LINE;
     if (c == '\t')
         return s->style == SAFE_PROSE;
-    return !is_invisible(c) && !(s->ascii && c > 0x7F);
+    return !utf8_invisible(c) && !(s->ascii && c > 0x7F);
 }
 
 static int write_json_escape(uint32_t c, buf *out, error *err)
