@@ -1,0 +1,384 @@
+/* export_html.c - the conversation as one HTML page. See export.h and export_html.h.
+ *
+ * Each turn is an article: the prompt as its headline, the answers as columns that stack where
+ * there is no room, the merge below them. What a reader may want but not at once (thoughts, earlier
+ * versions) is folded by <details>, which needs no script.
+ */
+#include "export.h"
+
+#include <string.h>
+
+#include "export_html.h"
+#include "export_text.h"
+
+enum { LONG_PROMPT = 280 };
+
+/* ---- who speaks -------------------------------------------------------------------------------- */
+
+static bool is_control(const char *name)
+{
+    return strncmp(name, "control", sizeof "control" - 1) == 0;
+}
+
+static int place_of(const html *p, const char *name)
+{
+    for (int i = 0; i < p->cast_count; i++)
+        if (strcmp(p->cast[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* What terminals call magenta is our violet: each name has the place of the nearest colour. */
+static int wished(const char *color)
+{
+    static const char *const names[HTML_COLORS] = {"magenta", "green",  "red",
+                                                   "blue",    "yellow", "cyan"};
+    for (int i = 0; i < HTML_COLORS && color; i++)
+        if (names[i] && strcmp(names[i], color) == 0)
+            return i;
+    return -1;
+}
+
+/* The colour a persona asks for, if nobody before has it, else the first that is free. */
+static int choose_color(const html *p, const char *color)
+{
+    bool taken[HTML_COLORS] = {false};
+    for (int i = 0; i < p->cast_count; i++)
+        taken[p->cast[i].color] = true;
+    int wish = wished(color), free = 0;
+    while (free < HTML_COLORS && taken[free])
+        free++;
+    return wish >= 0 && !taken[wish] ? wish
+           : free < HTML_COLORS      ? free
+                                     : p->cast_count % HTML_COLORS;
+}
+
+const char *html_color(const html *p, const char *persona)
+{
+    static const char *const classes[HTML_COLORS] = {"p0", "p1", "p2", "p3",
+                                                     "p4", "p5", "p6", "p7"};
+    if (is_control(persona))
+        return "pc";
+    int place = place_of(p, persona);
+    return classes[place < 0 ? HTML_COLORS - 1 : p->cast[place].color];
+}
+
+static void gather_cast(html *p)
+{
+    const history *h = p->history;
+    for (int i = 0; i < h->turn_count; i++)
+        for (int k = 0; k < h->turns[i].answer_count && p->cast_count < HTML_CAST; k++) {
+            const history_answer *a = &h->turns[i].answers[k];
+            if (h->turns[i].undone || place_of(p, a->persona) >= 0)
+                continue;
+            int color = is_control(a->persona) ? HTML_COLORS - 1 : choose_color(p, a->color);
+            p->cast[p->cast_count++] = (html_speaker){a->persona, color};
+        }
+}
+
+/* ---- small pieces ------------------------------------------------------------------------------ */
+
+/* Clean words that export_text.h put together. */
+static void put_words(html *p, buf *words)
+{
+    if (words->len)
+        html_escape(p, words->v, words->len);
+    buf_clear(words);
+}
+
+static void keep(html *p, int result)
+{
+    if (result)
+        p->failed = true;
+}
+
+static void put_note(html *p, const char *color, buf *words)
+{
+    if (!words->len)
+        return;
+    html_format(p, "<p class=\"%s\">", color);
+    put_words(p, words);
+    html_put(p, "</p>\n");
+}
+
+static void put_tag(html *p, const char *color, const char *foreign)
+{
+    html_format(p, "<span class=\"%s\">", color);
+    html_name(p, foreign);
+    html_put(p, "</span>");
+}
+
+/* ---- answers ----------------------------------------------------------------------------------- */
+
+static void put_failure(html *p, const char *failure)
+{
+    html_put(p, "<p class=\"failed\">failed: ");
+    html_name(p, failure);
+    html_put(p, "</p>\n");
+}
+
+static void put_thought(html *p, const history_answer *a)
+{
+    if (!a->thought.len)
+        return;
+    html_put(p, "<details class=\"thought\"><summary>thinking</summary>");
+    html_answer(p, a->thought);
+    html_put(p, "</details>\n");
+}
+
+static void put_figures(html *p, const history_answer *a)
+{
+    buf words = {0};
+    keep(p, export_figures(&words, a, p->err));
+    put_note(p, "figures", &words);
+    buf_release(&words);
+}
+
+static int count_earlier(const history_turn *t, const history_answer *a)
+{
+    int n = 0;
+    for (const history_answer *v = t->answers; v < a; v++)
+        n += strcmp(v->persona, a->persona) == 0;
+    return n;
+}
+
+static void put_earlier(html *p, const history_turn *t, const history_answer *a)
+{
+    int n = count_earlier(t, a);
+    if (!n)
+        return;
+    html_format(p, "<details class=\"earlier\"><summary>%d earlier version%s</summary>", n,
+                n == 1 ? "" : "s");
+    for (const history_answer *v = t->answers; v < a; v++) {
+        if (strcmp(v->persona, a->persona) != 0)
+            continue;
+        html_put(p, "<div class=\"version\">");
+        html_answer(p, v->text);
+        put_figures(p, v);
+        html_put(p, "</div>\n");
+    }
+    html_put(p, "</details>\n");
+}
+
+static void put_answer(html *p, const history_turn *t, const history_answer *a)
+{
+    bool picked = t->picked && strcmp(t->picked, a->persona) == 0;
+    html_format(p, "<section class=\"answer %s%s\"><h3>", html_color(p, a->persona),
+                picked ? " picked" : "");
+    put_tag(p, "who", a->persona);
+    if (a->acts_by)
+        put_tag(p, "acts", a->acts_by);
+    html_put(p, picked ? "<span class=\"pick\">picked</span></h3>\n" : "</h3>\n");
+    html_put(p, "<div class=\"text\">");
+    put_thought(p, a);
+    if (a->failure)
+        put_failure(p, a->failure);
+    if (a->text.len || !a->failure)
+        html_answer(p, a->text);
+    html_put(p, "</div>\n<footer>");
+    put_earlier(p, t, a);
+    put_figures(p, a);
+    html_routing(p, a);
+    html_put(p, "</footer></section>\n");
+}
+
+static void put_answers(html *p, const history_turn *t)
+{
+    html_put(p, "<div class=\"columns\">\n");
+    for (int i = 0; i < t->answer_count && !p->failed; i++)
+        if (export_in_force(t, &t->answers[i]))
+            put_answer(p, t, &t->answers[i]);
+    html_put(p, "</div>\n");
+}
+
+/* ---- the merge --------------------------------------------------------------------------------- */
+
+static void put_revised(html *p, const history_merge *m)
+{
+    if (!m->revised || !m->of)
+        return;
+    html_put(p, "<details class=\"earlier\"><summary>answers after the debate</summary>"
+                "<div class=\"columns\">\n");
+    for (int i = 0; i < m->passes; i++) {
+        html_format(p, "<section class=\"answer %s\"><h3>", html_color(p, m->of[i]));
+        put_tag(p, "who", m->of[i]);
+        html_put(p, "</h3>\n<div class=\"text\">");
+        html_answer(p, m->revised[i]);
+        html_put(p, "</div></section>\n");
+    }
+    html_put(p, "</div></details>\n");
+}
+
+static void put_result(html *p, const history_turn *t, const history_merge *m)
+{
+    const history_answer *winner = m->failure ? NULL : export_winner(t, m);
+    html_put(p, "<div class=\"text\">");
+    if (m->failure) {
+        put_failure(p, m->failure);
+    } else if (winner) {
+        html_put(p, "<p>The vote takes the answer of ");
+        html_format(p, "<b class=\"who %s\">", html_color(p, winner->persona));
+        html_name(p, winner->persona);
+        html_put(p, m->tie ? "</b>; it is nearly a tie.</p>\n" : "</b>.</p>\n");
+    } else {
+        html_answer(p, m->text);
+    }
+    html_put(p, "</div>\n");
+}
+
+static void put_merge(html *p, const history_turn *t, const history_merge *m)
+{
+    bool picked = t->picked && strcmp(t->picked, "merge") == 0;
+    buf words = {0};
+    html_format(p, "<section class=\"merge%s\"><h3><span class=\"who\">merged</span>",
+                picked ? " picked" : "");
+    if (m->method)
+        put_tag(p, "acts", m->method);
+    html_put(p, picked ? "<span class=\"pick\">picked</span></h3>\n" : "</h3>\n");
+    put_result(p, t, m);
+    html_vote(p, m);
+    put_revised(p, m);
+    html_put(p, "<footer>");
+    keep(p, m->failure ? 0 : export_merge_line(&words, m, p->err));
+    put_note(p, "figures", &words);
+    html_put(p, "</footer></section>\n");
+    buf_release(&words);
+}
+
+/* ---- turns ------------------------------------------------------------------------------------- */
+
+static void put_prompt(html *p, const history_turn *t)
+{
+    buf clean = {0};
+    if (t->prompt.v)
+        keep(p, export_clean(&clean, t->prompt.v, t->prompt.len, p->err));
+    html_format(p, "<h2 class=\"prompt%s\" dir=\"auto\">", clean.len > LONG_PROMPT ? " long" : "");
+    put_words(p, &clean);
+    html_put(p, "</h2>\n");
+    buf_release(&clean);
+}
+
+static void put_turn(html *p, int turn)
+{
+    const history_turn *t = &p->history->turns[turn];
+    const history_merge *m = export_merge(t);
+    buf words = {0};
+    html_format(p, "<article class=\"turn\" id=\"turn-%d\"><header><span class=\"n\">%d</span>\n",
+                t->turn, t->turn);
+    put_prompt(p, t);
+    html_put(p, "</header>\n");
+    keep(p, export_memory_line(&words, p->history, turn, p->err));
+    put_note(p, "note", &words);
+    if (t->answer_count)
+        put_answers(p, t);
+    if (m)
+        put_merge(p, t, m);
+    html_put(p, "</article>\n");
+    buf_release(&words);
+}
+
+/* ---- the page ---------------------------------------------------------------------------------- */
+
+static void put_title(html *p)
+{
+    buf title = {0};
+    keep(p, export_title(p->history, &title, p->err));
+    html_put(p, "<title>");
+    put_words(p, &title);
+    html_put(p, " · consilium</title>\n");
+    buf_release(&title);
+}
+
+static void put_head(html *p)
+{
+    html_put(p, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+                "style-src 'sha256-");
+    html_style_hash(p);
+    html_put(p, "'; base-uri 'none'; form-action 'none'\">\n"
+                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                "<meta name=\"color-scheme\" content=\"light dark\">\n"
+                "<meta name=\"referrer\" content=\"no-referrer\">\n"
+                "<meta name=\"robots\" content=\"noindex\">\n");
+    put_title(p);
+    html_put(p, "<style>");
+    html_style(p);
+    html_put(p, "</style>\n</head>\n<body>\n");
+}
+
+/* The last part of a path says enough to people; the JSON has all of it. */
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static void put_cast(html *p)
+{
+    html_put(p, "<ul class=\"cast\">");
+    for (int i = 0; i < p->cast_count; i++) {
+        html_format(p, "<li class=\"%s\">", html_color(p, p->cast[i].name));
+        html_name(p, p->cast[i].name);
+        html_put(p, "</li>");
+    }
+    html_put(p, "</ul>\n");
+}
+
+static void put_masthead(html *p)
+{
+    const history *h = p->history;
+    buf words = {0};
+    html_put(p, "<header class=\"top\"><p class=\"mark\">consilium</p>\n");
+    put_cast(p);
+    html_put(p, "<p class=\"meta\">");
+    if (h->model_path) {
+        html_name(p, file_name(h->model_path));
+        html_put(p, " · ");
+    }
+    if (h->experts > 0)
+        html_format(p, "%d layers, %d experts, %d a token · ", h->layers, h->experts,
+                    h->experts_per_token);
+    if (h->turn_count)
+        keep(p, export_date(&words, h->turns[0].time, p->err));
+    put_words(p, &words);
+    html_put(p, "</p></header>\n");
+    keep(p, export_damage(&words, h, p->err));
+    put_note(p, "damage", &words);
+    buf_release(&words);
+}
+
+static void put_footer(html *p)
+{
+    const history *h = p->history;
+    int undone = export_undone(h);
+    html_put(p, "<footer class=\"end\">");
+    if (undone)
+        html_format(p, "<p>%d turn%s undone and %s not shown.</p>\n", undone,
+                    undone == 1 ? " was" : "s were", undone == 1 ? "is" : "are");
+    html_put(p, "<p>transcript ");
+    html_name(p, h->id);
+    if (h->version) {
+        html_put(p, " · consilium ");
+        html_name(p, h->version);
+    }
+    if (h->fingerprint) {
+        html_put(p, " · router fingerprint ");
+        html_name(p, h->fingerprint);
+    }
+    html_put(p, "</p></footer>\n</body>\n</html>\n");
+}
+
+int export_html(const history *h, buf *out, error *err)
+{
+    html p = {.out = out, .err = err, .history = h};
+    gather_cast(&p);
+    put_head(&p);
+    put_masthead(&p);
+    html_put(&p, "<main>\n");
+    for (int i = 0; i < h->turn_count && !p.failed; i++)
+        if (!h->turns[i].undone)
+            put_turn(&p, i);
+    html_put(&p, "</main>\n");
+    put_footer(&p);
+    return p.failed ? -1 : 0;
+}

@@ -1,0 +1,188 @@
+/* export_html_figures.c - routing and votes, drawn without a script.
+ *
+ * Pictures are inline SVG whose shapes carry classes: colours come from the style sheet, so dark
+ * and light cost nothing. Every picture says in words what it shows.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "export_html.h"
+
+enum { LAYERS_MOST = 512, BAR = 10, GAP = 3, HEIGHT = 100 };
+
+/* ---- routing ----------------------------------------------------------------------------------- */
+
+/* What is drawn: layers that have experts at all. */
+typedef struct routing {
+    double allowed, used; /* means over these layers */
+    int layers;
+} routing;
+
+static routing measure(const history_answer *a)
+{
+    routing r = {0};
+    for (int i = 0; i < a->layers; i++) {
+        if (a->allowed[i] <= 0)
+            continue;
+        r.allowed += a->allowed[i];
+        r.used += a->used[i];
+        r.layers++;
+    }
+    if (r.layers) {
+        r.allowed /= r.layers;
+        r.used /= r.layers;
+    }
+    return r;
+}
+
+static double share_of(int n, int all)
+{
+    double share = all > 0 ? (double)n / all : 0;
+    return share < 0 ? 0 : share > 1 ? 1 : share;
+}
+
+static void put_bar(html *p, int x, int n, const char *color)
+{
+    double height = HEIGHT * share_of(n, p->history->experts);
+    html_format(p, "<rect class=\"%s\" x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/>", color,
+                x, HEIGHT - height, BAR - GAP, height);
+}
+
+static void put_layers(html *p, const history_answer *a)
+{
+    const history *h = p->history;
+    html_format(p,
+                "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" "
+                "aria-label=\"Experts allowed and used, layer by layer\">",
+                a->layers * BAR - GAP, HEIGHT);
+    for (int i = 0; i < a->layers; i++) {
+        html_format(p, "<g><title>layer %d: %d of %d experts allowed, %d used</title>", i,
+                    a->allowed[i], h->experts, a->used[i]);
+        html_format(p, "<rect class=\"all\" x=\"%d\" y=\"0\" width=\"%d\" height=\"%d\"/>", i * BAR,
+                    BAR - GAP, HEIGHT);
+        put_bar(p, i * BAR, a->allowed[i], "allowed");
+        put_bar(p, i * BAR, a->used[i], "used");
+        html_put(p, "</g>");
+    }
+    html_put(p, "</svg>");
+}
+
+void html_routing(html *p, const history_answer *a)
+{
+    const history *h = p->history;
+    if (!a->allowed || !a->used || a->layers <= 0 || a->layers > LAYERS_MOST || h->experts <= 0)
+        return;
+    routing r = measure(a);
+    if (!r.layers)
+        return;
+    html_put(p, "<figure class=\"route\">");
+    put_layers(p, a);
+    html_format(p,
+                "<figcaption><b>%.1f</b> experts used of <b>%.1f</b> allowed of %d, mean of %d "
+                "layers",
+                r.used, r.allowed, h->experts, r.layers);
+    if (isfinite(a->banned_mass))
+        html_format(p, " · <b>%.1f %%</b> of the routing mass banned", 100 * a->banned_mass);
+    html_put(p, "</figcaption></figure>\n");
+}
+
+/* ---- votes ------------------------------------------------------------------------------------- */
+
+/* Steps of shading: 0 the worst score that counts, 4 the best. */
+static int shade(double score, double low, double high)
+{
+    if (!(high > low))
+        return 4;
+    return (int)lrint(4 * (score - low) / (high - low));
+}
+
+static void score_range(const history_merge *m, double *low, double *high)
+{
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (int j = 0; j < m->passes; j++)
+        for (int i = 0; i < m->passes; i++) {
+            double score = m->scores[(size_t)j * (size_t)m->passes + (size_t)i];
+            if (i == j || !isfinite(score))
+                continue;
+            *low = fmin(*low, score);
+            *high = fmax(*high, score);
+        }
+}
+
+static void put_score(html *p, double score, bool own, double low, double high)
+{
+    if (own)
+        html_put(p, "<td class=\"own\" title=\"its own answer: not counted\">");
+    else if (isfinite(score))
+        html_format(p, "<td class=\"h%d\">", shade(score, low, high));
+    else
+        html_put(p, "<td>");
+    if (isfinite(score))
+        html_format(p, score < 0 ? "−%.2f" : "%.2f", fabs(score));
+    else
+        html_put(p, "–");
+    html_put(p, "</td>");
+}
+
+static void put_head(html *p, const history_merge *m)
+{
+    html_put(p, "<thead><tr><td></td>");
+    for (int i = 0; i < m->passes; i++) {
+        html_format(p, "<th scope=\"col\" class=\"%s\">", html_color(p, m->of[i]));
+        html_name(p, m->of[i]);
+        html_put(p, "</th>");
+    }
+    html_put(p, "</tr></thead>\n");
+}
+
+static void put_matrix(html *p, const history_merge *m)
+{
+    double low, high;
+    score_range(m, &low, &high);
+    html_put(p, "<div class=\"scroll\"><table class=\"vote\"><caption>Who scored whom: the mean "
+                "log-likelihood of each answer (column) to each judge (row). A judge&#39;s own "
+                "answer is shown, and not counted.</caption>");
+    put_head(p, m);
+    html_put(p, "<tbody>");
+    for (int j = 0; j < m->passes; j++) {
+        html_format(p, "<tr><th scope=\"row\" class=\"%s\">", html_color(p, m->of[j]));
+        html_name(p, m->of[j]);
+        html_put(p, "</th>");
+        for (int i = 0; i < m->passes; i++)
+            put_score(p, m->scores[(size_t)j * (size_t)m->passes + (size_t)i], i == j, low, high);
+        html_put(p, "</tr>\n");
+    }
+    html_put(p, "</tbody></table></div>\n");
+}
+
+static void put_shares(html *p, const history_merge *m)
+{
+    html_put(p, "<ul class=\"shares\">");
+    for (int i = 0; i < m->passes; i++) {
+        double share = isfinite(m->shares[i]) ? fmin(fmax(m->shares[i], 0), 1) : 0;
+        html_format(p, "<li class=\"%s\"><span class=\"who\">", html_color(p, m->of[i]));
+        html_name(p, m->of[i]);
+        html_format(p,
+                    "</span><svg viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" role=\"img\" "
+                    "aria-label=\"%.0f percent\"><rect class=\"all\" x=\"0\" y=\"0\" width=\"100\" "
+                    "height=\"8\"/><rect class=\"used\" x=\"0\" y=\"0\" width=\"%.1f\" "
+                    "height=\"8\"/></svg>",
+                    100 * share, 100 * share);
+        html_format(p, "<span class=\"num\">%.2f</span></li>\n", share);
+    }
+    html_put(p, "</ul>\n");
+}
+
+void html_vote(html *p, const history_merge *m)
+{
+    if (!m->of || m->passes < 1 || (!m->shares && !m->scores))
+        return;
+    html_put(p, "<div class=\"ballot\">");
+    if (m->shares)
+        put_shares(p, m);
+    if (m->scores)
+        put_matrix(p, m);
+    html_put(p, "</div>\n");
+}
