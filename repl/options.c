@@ -161,7 +161,7 @@ static const command_info *first_of_group(const char *word)
 /* "tokenise" -> "tokenize", "model lst" -> "model list", "modle" -> "model". */
 static const char *nearest_command(const char *first, const char *second)
 {
-    static const char *const groups[] = {"model", "personas"};
+    static const char *const groups[] = {"model", "personas", "transcripts"};
     enum { GROUPS = sizeof groups / sizeof *groups };
     const command_info *commands = options_commands();
     const char *names[COMMAND_COUNT + GROUPS];

@@ -33,6 +33,11 @@ typedef enum command_id {
     COMMAND_PERSONAS_NEW,
     COMMAND_PERSONAS_DERIVE,
     COMMAND_PERSONAS_CHECK,
+    COMMAND_TRANSCRIPTS_LIST,
+    COMMAND_TRANSCRIPTS_SHOW,
+    COMMAND_TRANSCRIPTS_STATS,
+    COMMAND_TRANSCRIPTS_SEARCH,
+    COMMAND_TRANSCRIPTS_EXPORT,
     COMMAND_MODEL_INFO,
     COMMAND_MODEL_LIST,
     COMMAND_MODEL_BUILD,
@@ -126,6 +131,8 @@ struct options {
     long long seed;              /* -1 = random */
 
     texts lesson_texts; /* personas derive --text */
+    const char *to;     /* transcripts export: NULL = by the output's ending, else md */
+    bool force;
 
     int prompt;   /* tokens to read; 0 = default */
     int generate; /* tokens to write; 0 = default */

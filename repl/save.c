@@ -1,0 +1,83 @@
+/* save.c - see save.h. */
+#include "save.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../engine/whole_file.h"
+#include "safe_text.h"
+
+bool save_format(const char *path, export_format *out)
+{
+    static const struct {
+        const char *end;
+        export_format format;
+    } ends[] = {{".md", EXPORT_MARKDOWN},
+                {".markdown", EXPORT_MARKDOWN},
+                {".html", EXPORT_HTML},
+                {".htm", EXPORT_HTML},
+                {".json", EXPORT_JSON}};
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
+        if (strcasecmp(dot, ends[i].end) == 0) {
+            *out = ends[i].format;
+            return true;
+        }
+    return false;
+}
+
+/* JSON keeps every character, so what a terminal would obey is escaped; the others are clean. */
+static int make(const history *h, export_format format, buf *out, error *err)
+{
+    if (format != EXPORT_JSON)
+        return export_as(format, h, out, err);
+    buf raw = {0};
+    int result =
+        export_as(format, h, &raw, err) || safe_text_copy(out, SAFE_JSON, raw.v, raw.len, err) ? -1
+                                                                                               : 0;
+    buf_release(&raw);
+    return result;
+}
+
+/* A pipe or a device. */
+static int write_in_place(const char *path, const buf *text, console *con, error *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
+    int result = console_write(con, fd, path, text->v, text->len, err);
+    if (close(fd) && !result)
+        result = error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
+    return result;
+}
+
+static int write_file(const char *path, bool there, const buf *text, error *err)
+{
+    char *target = there ? realpath(path, NULL) : NULL; /* behind a link */
+    int result = whole_file_put(target ? target : path, text->v, text->len, err);
+    free(target);
+    return result;
+}
+
+int save_export(const history *h, export_format format, const char *path, bool force, console *con,
+                error *err)
+{
+    struct stat st;
+    bool out = !path || strcmp(path, "-") == 0, there = !out && stat(path, &st) == 0;
+    bool file = there && S_ISREG(st.st_mode);
+    if (file && !force)
+        return error_set(err, ERROR_RUN, "%s is there already and was left alone (--force)", path);
+    buf text = {0};
+    int result = make(h, format, &text, err);
+    if (!result)
+        result = out              ? console_text(con, &text, err)
+                 : there && !file ? write_in_place(path, &text, con, err)
+                                  : write_file(path, there, &text, err);
+    buf_release(&text);
+    return result;
+}

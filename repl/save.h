@@ -1,0 +1,20 @@
+/* save.h - an export to a file or to standard output.
+ *
+ * A file that is there is left alone unless the caller was told to write over it; a new one appears
+ * whole or not at all. Pipes, devices and standard output are written in place.
+ */
+#ifndef REPL_SAVE_H
+#define REPL_SAVE_H
+
+#include "../transcripts/export.h"
+#include "console.h"
+
+/* The format that a file's ending stands for: .md, .markdown, .html, .htm, .json; false for others. */
+bool save_format(const char *path, export_format *out);
+
+/* path: NULL or "-" = standard output. ERROR_RUN when it cannot be written, or is there and force is
+ * false. */
+int save_export(const history *h, export_format format, const char *path, bool force, console *con,
+                error *err);
+
+#endif
