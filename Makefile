@@ -147,7 +147,7 @@ test-reference: $(VENV)/requirements.txt $(SMOLLM2) $(REFERENCE) $(PROGRAM) $(TO
 	@$(RUN) $(wildcard tests/reference_*.py)
 	@python3 tests/run.py --total $(RESULTS)
 
-test-long: $(VENV)/requirements.txt $(SMOLLM2) $(PROGRAM) $(TOOLS) ## fuzzers (100,000 inputs each), files above 100 MB
+test-long: $(VENV)/requirements.txt $(SMOLLM2) $(PROGRAM) $(UNITS) $(TOOLS) ## fuzzers (100,000 inputs each), 10 million streams to the screen, files above 100 MB
 	@rm -f $(RESULTS)/long_*.txt
 	@$(MAKE) $(QUIET) CC=clang SANITIZE=1 FUZZ=1 BUILD=$(BUILD)-fuzz fuzzers
 	@$(RUN) $(wildcard tests/long_*.py)

@@ -98,7 +98,7 @@ static void marks_become_looks(void **state)
     becomes(colorful, 40, "*it* _it_ `co de`", "<0;3>it it <0;36>co de<0>");
     becomes(colorful, 40, "***both*** x", "<0;1;3>both <0>x");
     becomes(colorful, 40, "**a *b* c**", "<0;1>a <0;1;3>b <0;1>c<0>");
-    becomes(colorful, 40, "``a`b`` c", "<0;36>a`b<0> c");
+    becomes(colorful, 40, "``a`b`` c", "<0;36>a`b <0>c");
     becomes(colorful, 40, "## Head\ntext", "<0;1>Head<0>\ntext");
     becomes(colorful, 40, "\\*not\\*", "*not*");
     becomes(colorful, 4, "**one two**", "<0;1>one<0>\n<0;1>two<0>");
