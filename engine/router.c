@@ -73,6 +73,8 @@ static int check_settings(const router_settings *s, const model_config *model, e
         if (check_range("adaptive min", s->adaptive_min, 1, model->experts, err) ||
             check_range("adaptive ratio", s->adaptive_ratio, 0, 1, err))
             return -1;
+    if (check_range("soften", s->soften, 0, 1e6, err))
+        return -1;
     return check_range("norm_width", s->norm_width, 0, model->experts, err) ||
                    check_range("tail_gain", s->tail_gain, 0, 1, err) ||
                    check_range("strength", s->strength, 0, 4, err)
@@ -362,12 +364,25 @@ static router_program *program_new(const model_config *model, error *err)
     return p;
 }
 
+/* What the masks ban is allowed again, with a lower score instead. */
+static void soften(router_program *p, const model_config *model, double nats)
+{
+    size_t cells = (size_t)model->layers * (size_t)model->experts;
+    for (size_t i = 0; i < cells; i++) {
+        if (!p->tables.allowed[i])
+            p->tables.bias[i] -= (float)nats;
+        p->tables.allowed[i] = 1;
+    }
+}
+
 static int compile(router_program *p, const model_config *model, const char *fingerprint,
                    const router_settings *s, error *err)
 {
     for (int i = 0; i < s->mask_count; i++)
         if (mask_apply(s->masks[i], model, fingerprint, &p->tables, err))
             return -1;
+    if (s->soften > 0)
+        soften(p, model, s->soften);
     for (int i = 0; i < model->layers; i++)
         if (model->moe_layer[i] && compile_layer(p, s, model, i, err))
             return -1;

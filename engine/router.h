@@ -38,6 +38,8 @@ typedef struct router_settings {
     double adaptive_ratio; /* (0, 1] when adaptive_min > 0 */
     const mask *const *masks;
     int mask_count;
+    double
+        soften; /* 0 = off; else what masks forbid is allowed, its score lower by so much (nats) */
     const rule_list *rules;     /* NULL = none; must outlive the program */
     const tokenizer *tokenizer; /* for rules */
     const chat_format *chat;    /* for rules by role; may be NULL */

@@ -17,6 +17,8 @@ typedef struct member {
     router_program *program; /* NULL = none of its own */
     bool keeps;              /* its own mask is a keep-mask for this model */
     bool maskless;           /* it wants a mask, and there is none for this model */
+    bool unmasked;           /* its program is switched off */
+    double softened;
     int asked_experts;
 } member;
 
@@ -25,6 +27,7 @@ typedef struct own_seat {
     char name[COLUMN_BYTES];
     const persona *instructor;     /* whose instruction it is given; NULL = none */
     const recorded_seat *recorded; /* or what it was given once; NULL = nothing is known */
+    char **told; /* [its instructions, at least 1], NULL behind: with what every pass is told */
 } own_seat;
 
 struct roster {
@@ -98,6 +101,14 @@ static int add_given_masks(roster *r, member *m, error *err)
     return 0;
 }
 
+static bool is_unmasked(const roster *r, const member *m)
+{
+    for (int i = 0; i < r->options->unmasked_count; i++)
+        if (concerns(r->options->unmasked[i], m))
+            return true;
+    return false;
+}
+
 static bool changes_routing(const router_settings *s)
 {
     return s->mask_count || s->experts_per_token || s->norm_width || s->tail_gain != 1 ||
@@ -124,6 +135,9 @@ static int compile_program(roster *r, member *m, error *err)
             s.strength = o->strengths[i].value;
             strong = true;
         }
+    for (int i = 0; i < o->softened_count; i++)
+        if (concerns(o->softened[i].name, m))
+            s.soften = m->softened = o->softened[i].value;
     /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
     bool asked = m->asked_experts || strong || has_given_mask(r, m);
     if (!changes_routing(&s) || (!r->fingerprint && !asked))
@@ -149,6 +163,9 @@ static int open_member(roster *r, const char *name, error *err)
     member *m = &r->members[r->member_count++];
     if (name && !(m->persona = persona_find(name, err)))
         return -1;
+    m->unmasked = m->persona && is_unmasked(r, m);
+    if (m->unmasked)
+        return 0;
     return add_own_mask(r, m, err) || add_given_masks(r, m, err) || compile_program(r, m, err) ? -1
                                                                                                : 0;
 }
@@ -186,50 +203,88 @@ static const char *acts_by(const seat *s)
     return s->instruction ? "prompt" : "none";
 }
 
-static void add_seat(roster *r, const char *name, const member *m, bool told,
-                     const router_program *program)
+/* What every pass is told, and behind it each of the persona's instructions. */
+static int tell_all(own_seat *own, const char *system, error *err)
+{
+    const persona *p = own->instructor;
+    int n = p ? p->instruction_count : 0;
+    own->told = calloc((size_t)n + 2, sizeof *own->told);
+    if (!own->told)
+        return error_memory(err, "an instruction");
+    for (int i = 0; i < (n ? n : 1); i++) {
+        buf text = {0};
+        if (buf_text(&text, system, err) ||
+            (n && buf_format(&text, err, "\n\n%s", p->instructions[i].text))) {
+            buf_release(&text);
+            return -1;
+        }
+        own->told[i] = buf_detach(&text);
+    }
+    return 0;
+}
+
+/* In the prompt's language. */
+static const char *instruction_of(const own_seat *own, const char *prompt, size_t len)
+{
+    const persona *p = own->instructor;
+    const char *text = p ? persona_instruction(p, prompt, len) : NULL;
+    if (own->recorded)
+        return own->recorded->instruction;
+    for (int i = 0; own->told && text && i < p->instruction_count; i++)
+        if (p->instructions[i].text == text)
+            return own->told[i];
+    return own->told ? own->told[0] : text;
+}
+
+static int add_seat(roster *r, const char *name, const member *m, bool told,
+                    const router_program *program, error *err)
 {
     const persona *p = m ? m->persona : NULL;
     const roster_options *o = r->options;
-    const char *instruction = told ? persona_instruction(p, o->prompt, o->prompt_len) : NULL;
     own_seat *own = &r->seats[r->seat_count++];
     own->instructor = told ? p : NULL;
     (void)snprintf(own->name, sizeof own->name, "%s", name);
     own->seat = (seat){.name = own->name,
                        .persona = p ? p->name : NULL,
                        .color = p ? p->color : NULL,
-                       .instruction = instruction,
                        .program = program,
                        .sampling = sampling_of(r, p),
-                       .asked_experts = m && program ? m->asked_experts : 0};
+                       .asked_experts = m && program ? m->asked_experts : 0,
+                       .mask = program && m->mask_count ? mask_path(m->masks[0]) : NULL,
+                       .masks = program ? m->mask_count : 0,
+                       .softened = program ? m->softened : 0,
+                       .unmasked = m && m->unmasked};
     for (int i = 0; i < o->recorded_count; i++)
         if (strcmp(o->recorded[i].name, name) == 0)
             own->recorded = &o->recorded[i];
     if (own->recorded) {
-        own->seat.instruction = own->recorded->instruction;
         own->seat.sampling = own->recorded->sampling;
         own->seat.sampling.seed = o->sampling.seed;
     }
+    if (o->system && *o->system && !own->recorded && tell_all(own, o->system, err))
+        return -1;
+    own->seat.instruction = instruction_of(own, o->prompt, o->prompt_len);
     own->seat.acts_by = acts_by(&own->seat);
+    return 0;
 }
 
-static void seat_member(roster *r, const member *m)
+static int seat_member(roster *r, const member *m, error *err)
 {
     const roster_options *o = r->options;
-    if (!m->persona) {
-        add_seat(r, "model", m, false, m->program);
-        return;
-    }
+    if (!m->persona)
+        return add_seat(r, "model", m, false, m->program, err);
     bool silent = o->no_instruction || (m->keeps && m->program);
-    add_seat(r, m->persona->name, m, !silent, m->program);
+    if (add_seat(r, m->persona->name, m, !silent, m->program, err))
+        return -1;
     char name[COLUMN_BYTES];
     if (o->control == CONTROL_PROMPT) {
         (void)snprintf(name, sizeof name, "%s:prompt", m->persona->name);
-        add_seat(r, name, m, true, NULL);
+        return add_seat(r, name, m, true, NULL, err);
     } else if (o->control == CONTROL_MASK) {
         (void)snprintf(name, sizeof name, "%s:mask", m->persona->name);
-        add_seat(r, name, m, false, m->program);
+        return add_seat(r, name, m, false, m->program, err);
     }
+    return 0;
 }
 
 /* ---- checks ------------------------------------------------------------------------------------ */
@@ -255,6 +310,10 @@ static int check_names(const roster_options *o, error *err)
         stranger = is_persona(o, o->experts[i].name) ? stranger : o->experts[i].name;
     for (int i = 0; i < o->strength_count; i++)
         stranger = is_persona(o, o->strengths[i].name) ? stranger : o->strengths[i].name;
+    for (int i = 0; i < o->unmasked_count; i++)
+        stranger = is_persona(o, o->unmasked[i]) ? stranger : o->unmasked[i];
+    for (int i = 0; i < o->softened_count; i++)
+        stranger = is_persona(o, o->softened[i].name) ? stranger : o->softened[i].name;
     if (stranger)
         return error_set(err, ERROR_USAGE, "an option names %.64s, which is not among the personas",
                          stranger);
@@ -305,10 +364,9 @@ static int fill(roster *r, error *err)
     if (say_maskless(r, err))
         return -1;
     for (int i = 0; i < r->member_count; i++)
-        seat_member(r, &r->members[i]);
-    if (o->control == CONTROL_NONE)
-        add_seat(r, "control", NULL, false, NULL);
-    return 0;
+        if (seat_member(r, &r->members[i], err))
+            return -1;
+    return o->control == CONTROL_NONE ? add_seat(r, "control", NULL, false, NULL, err) : 0;
 }
 
 roster *roster_open(engine *e, const roster_options *options, roster_note *note, void *user,
@@ -342,6 +400,11 @@ void roster_close(roster *r)
         free(m->masks);
         persona_close(m->persona);
     }
+    for (int i = 0; i < r->seat_count; i++) {
+        for (char **told = r->seats[i].told; told && *told; told++)
+            free(*told);
+        free(r->seats[i].told);
+    }
     free(r->members);
     free(r->seats);
     free(r);
@@ -368,10 +431,7 @@ pass_options roster_pass(const roster *r, int i)
 
 const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len)
 {
-    const persona *p = r->seats[i].instructor;
-    if (r->seats[i].recorded)
-        return r->seats[i].recorded->instruction;
-    return p ? persona_instruction(p, prompt, len) : NULL;
+    return instruction_of(&r->seats[i], prompt, len);
 }
 
 int seat_least_allowed(const seat *s, const model_config *m)

@@ -54,12 +54,18 @@ typedef struct roster_options {
     int expert_count;
     const named_value *strengths;
     int strength_count;
+    const char *const
+        *unmasked; /* personas whose router program is off: they act by prompt or none */
+    int unmasked_count;
+    const named_value *softened; /* nats by which a keep or ban mask leans instead of forbidding */
+    int softened_count;
     unsigned given; /* GIVEN_* bits of `sampling` that were asked for and win over the persona's */
     sampling sampling;             /* asked for, or else the configuration's and the model's */
     const recorded_seat *recorded; /* [recorded_count] */
     int recorded_count;
     const char *prompt; /* chooses the language of the instructions */
     size_t prompt_len;
+    const char *system; /* said to every pass, before its own instruction; NULL = nothing */
 } roster_options;
 
 /* One pass to be. Borrowed from the roster. */
@@ -72,6 +78,10 @@ typedef struct seat {
     sampling sampling;
     const char *acts_by; /* "mask", "prompt", "prompt+mask", "none" */
     int asked_experts;   /* the K that was asked for, 0 = none */
+    const char *mask;    /* file of its first mask, NULL = none */
+    int masks;           /* how many there are */
+    double softened;     /* nats; 0 = masks forbid */
+    bool unmasked;       /* its program is switched off */
 } seat;
 
 /* The most experts that a layer can call of those asked for: "4 of 8"; 0 when none were asked for. */
