@@ -330,11 +330,11 @@ VECTOR_INLINE void one_column(dtype type, const uint8_t *weight, size_t blocks, 
         const uint8_t *row[QUAD];
         for (size_t i = 0; i < QUAD; i++)
             row[i] = weight + (r + i < last ? r + i : last - 1) * stride;
-        uintptr_t next = (uintptr_t)weight + (r + QUAD) * stride;
+        uintptr_t ahead = (uintptr_t)weight + r * stride + DOT_AHEAD;
         __m256 acc = _mm256_setzero_ps();
         for (size_t b = 0; b < blocks; b++) {
             __m128i y[QUAD], halves;
-            vector_prefetch(next + b * QUAD * size, QUAD * size);
+            vector_prefetch_early(ahead + b * QUAD * size, QUAD * size);
             for (int i = 0; i < QUAD; i++)
                 y[i] = one_block(type, row[i] + b * size, x + b);
             halves = _mm_setr_epi32(

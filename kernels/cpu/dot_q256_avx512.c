@@ -262,8 +262,7 @@ VECTOR_INLINE void rows(dtype type, const uint8_t *weight, size_t blocks, size_t
         for (size_t c = 0; c < n; c++)
             acc[c] = _mm512_setzero_ps();
         for (size_t b = 0; b < blocks; b++) {
-            for (size_t i = 0; i < QUAD * size; i += 64)
-                _mm_prefetch((const char *)(ahead + b * QUAD * size + i), _MM_HINT_T1);
+            vector_prefetch_early(ahead + b * QUAD * size, QUAD * size);
             add_block(type, &q, x, b, n, acc);
             for (size_t i = 0; i < QUAD; i++)
                 q.row[i] += size;

@@ -52,6 +52,13 @@ VECTOR_INLINE void vector_prefetch(uintptr_t at, size_t bytes)
         _mm_prefetch((const char *)(at + i), _MM_HINT_T0);
 }
 
+/* The same for what is needed later: only into the second cache, so that the first keeps its own. */
+VECTOR_INLINE void vector_prefetch_early(uintptr_t at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)(at + i), _MM_HINT_T1);
+}
+
 /* ((v0 + v4) + (v2 + v6)) + ((v1 + v5) + (v3 + v7)): the tree of dot.h. */
 VECTOR_INLINE float vector_sum(__m256 v)
 {
