@@ -5,7 +5,8 @@
  * the bytes of a step: what all passes share, once, plus the distinct experts that they called
  * together, plus their keys and values. The experts are counted from a traced repetition of the
  * same steps (numbers do not depend on company or time, so the routes are the same), which keeps
- * the trace out of the timing.
+ * the trace out of the timing. What company saves is measured step by step: all passes at once,
+ * then the same tokens again, one pass after the other.
  *
  * Tokens are random but the same in every run, and differ from pass to pass, so that passes route
  * differently.
@@ -22,12 +23,14 @@
 #include "human.h"
 #include "open_model.h"
 
-enum { PROMPT = 128, GENERATE = 32, TRACED_STEPS = 16, WARM_UP = 128, SWEEPS = 5 };
+enum { PROMPT = 128, GENERATE = 32, COMPARED_STEPS = 16, WARM_UP = 128, SWEEPS = 5 };
 
 typedef struct bench_run {
     int passes;
     double prefill_tps, decode_tps; /* of all passes together */
     double experts_per_step;        /* distinct (layer, expert) pairs */
+    double union_per_layer;         /* of them in one layer, the mean; 0 for a dense model */
+    double share_of_apart;          /* time of a step over that of the same passes in turn */
     double bytes_per_step;
     double share_of_dram;
 } bench_run;
@@ -88,14 +91,19 @@ static const int *ids_of(const bench *b, int pass)
     return b->ids + (size_t)pass * (size_t)(b->prompt + b->generate);
 }
 
-/* One batch: token `from` and the n - 1 after it, in every pass. */
-static int advance(bench *b, int passes, int from, int n, error *err)
+/* One batch: token `from` and the n - 1 after it, in passes [first, first + count). */
+static int advance_some(bench *b, int first, int count, int from, int n, error *err)
 {
     size_t vocabulary = (size_t)engine_config(b->engine)->vocabulary;
-    for (int p = 0; p < passes; p++)
-        b->steps[p] = (step){b->sessions[p], ids_of(b, p) + from, n, LOGITS_LAST,
+    for (int i = 0, p = first; i < count; i++, p++)
+        b->steps[i] = (step){b->sessions[p], ids_of(b, p) + from, n, LOGITS_LAST,
                              b->logits + (size_t)p * vocabulary};
-    return engine_advance(b->engine, b->steps, passes, err);
+    return engine_advance(b->engine, b->steps, count, err);
+}
+
+static int advance(bench *b, int passes, int from, int n, error *err)
+{
+    return advance_some(b, 0, passes, from, n, err);
 }
 
 static void rewind_all(bench *b, int length)
@@ -118,11 +126,24 @@ static void count_call(void *user, const session *s, const route_trace *t)
     }
 }
 
+static int compared_steps(const bench *b)
+{
+    return b->generate < COMPARED_STEPS ? b->generate : COMPARED_STEPS;
+}
+
+static int expert_layers(const model_config *c)
+{
+    int layers = 0;
+    for (int i = 0; i < c->layers; i++)
+        layers += c->moe_layer[i];
+    return layers;
+}
+
 /* Repeats the first steps with the trace on: the mean number of distinct experts a step. */
 static int count_experts(bench *b, bench_run *r, error *err)
 {
     const model_config *c = engine_config(b->engine);
-    int steps = b->generate < TRACED_STEPS ? b->generate : TRACED_STEPS;
+    int steps = compared_steps(b);
     if (!c->experts)
         return 0;
     rewind_all(b, b->prompt);
@@ -135,16 +156,37 @@ static int count_experts(bench *b, bench_run *r, error *err)
     }
     engine_trace(b->engine, NULL, NULL);
     r->experts_per_step = (double)b->calls / steps;
+    r->union_per_layer = r->experts_per_step / expert_layers(c);
     return result;
 }
 
-/* Expert layers times experts a token: what one pass calls in a step. */
+/* Repeats the first steps twice, in company and in turn, so that a machine that slows down slows
+ * both. */
+static int compare_apart(bench *b, bench_run *r, error *err)
+{
+    double together = 0, apart = 0;
+    for (int at = b->prompt; at < b->prompt + compared_steps(b); at++) {
+        rewind_all(b, at);
+        double t0 = console_seconds();
+        if (advance(b, r->passes, at, 1, err))
+            return -1;
+        double t1 = console_seconds();
+        rewind_all(b, at);
+        double t2 = console_seconds();
+        for (int p = 0; p < r->passes; p++)
+            if (advance_some(b, p, 1, at, 1, err))
+                return -1;
+        together += t1 - t0;
+        apart += console_seconds() - t2;
+    }
+    r->share_of_apart = together / apart;
+    return 0;
+}
+
+/* What one pass calls in a step. */
 static double calls_of_one(const model_config *c)
 {
-    int layers = 0;
-    for (int i = 0; i < c->layers; i++)
-        layers += c->moe_layer[i];
-    return (double)layers * c->experts_per_token;
+    return (double)expert_layers(c) * c->experts_per_token;
 }
 
 static double bytes_per_step(const bench *b, const bench_run *r)
@@ -174,7 +216,7 @@ static int measure(bench *b, bench_run *r, error *err)
             return -1;
     }
     double t2 = console_seconds();
-    if (count_experts(b, r, err))
+    if (count_experts(b, r, err) || compare_apart(b, r, err))
         return -1;
     double steps = b->generate / (t2 - t1);
     r->prefill_tps = r->passes * b->prompt / (t1 - t0);
@@ -204,12 +246,16 @@ static int print_head(bench *b, error *err)
                            backend_threads(engine_backend(b->engine)),
                            backend_threads(engine_backend(b->engine)) == 1 ? "" : "s",
                            backend_isa(engine_backend(b->engine))) ||
-                buf_format(&out, err,
-                           "%d tokens read, %d written in each pass; memory reads %.1f GB/s\n\n",
-                           b->prompt, b->generate, b->dram * 1e-9) ||
-                buf_format(&out, err, "%s%6s  %13s  %13s  %13s  %11s  %15s%s\n", console_dim(con),
-                           "passes", "prefill tok/s", "decode tok/s", "each pass", "read a step",
-                           "of memory speed", console_plain(con)) ||
+                buf_format(
+                    &out, err,
+                    "%d tokens read, %d written in each pass; memory reads %.1f GB/s\n"
+                    "prefill, decode, each pass: tokens a second; experts: distinct ones in a "
+                    "layer;\nof apart: time of a step over that of its passes one after "
+                    "another\n\n",
+                    b->prompt, b->generate, b->dram * 1e-9) ||
+                buf_format(&out, err, "%s%6s  %8s  %8s  %9s  %7s  %11s  %9s  %8s%s\n",
+                           console_dim(con), "passes", "prefill", "decode", "each pass", "experts",
+                           "read a step", "of memory", "of apart", console_plain(con)) ||
                 console_text(b->con, &out, err)
             ? -1
             : 0;
@@ -222,9 +268,10 @@ static int print_run(bench *b, const bench_run *r, error *err)
     char bytes[HUMAN_TEXT];
     buf out = {0};
     int result =
-        buf_format(&out, err, "%6d  %13.1f  %13.1f  %13.1f  %11s  %13.0f %%\n", r->passes,
-                   r->prefill_tps, r->decode_tps, r->decode_tps / r->passes,
-                   human_bytes(bytes, (uint64_t)r->bytes_per_step), 100 * r->share_of_dram) ||
+        buf_format(&out, err, "%6d  %8.1f  %8.1f  %9.1f  %7.1f  %11s  %7.0f %%  %6.0f %%\n",
+                   r->passes, r->prefill_tps, r->decode_tps, r->decode_tps / r->passes,
+                   r->union_per_layer, human_bytes(bytes, (uint64_t)r->bytes_per_step),
+                   100 * r->share_of_dram, 100 * r->share_of_apart) ||
                 console_text(b->con, &out, err)
             ? -1
             : 0;
@@ -253,6 +300,8 @@ static int print_json(bench *b, const bench_run *runs, size_t n, error *err)
         emit_number(&e, "decode_tps", runs[i].decode_tps);
         emit_count(&e, "bytes_per_step", (uint64_t)runs[i].bytes_per_step);
         emit_number(&e, "experts_per_step", runs[i].experts_per_step);
+        emit_number(&e, "union_experts_per_step", runs[i].union_per_layer);
+        emit_number(&e, "share_of_apart", runs[i].share_of_apart);
         emit_number(&e, "share_of_dram", runs[i].share_of_dram);
         emit_end(&e);
     }

@@ -292,6 +292,7 @@ def bench(model):
         assert [r["passes"] for r in got["runs"]] == [1, 3]
         for r in got["runs"]:
             assert min(r["prefill_tps"], r["decode_tps"], r["share_of_dram"]) > 0
+            assert 0 < r["share_of_apart"] < 100
     with case("bench counts the bytes of a step: weights, distinct experts, keys and values"):
         info = json.loads(run("model", "info", "-m", model, "--format=json").stdout)
         one, three = got["runs"]
@@ -301,6 +302,9 @@ def bench(model):
         assert abs(one["bytes_per_step"] - info["bytes_per_token"] - kv) <= 1
         assert one["experts_per_step"] == info["moe_layers"] * info["experts_per_token"]
         assert one["experts_per_step"] < three["experts_per_step"] <= info["moe_layers"] * 7
+        assert one["union_experts_per_step"] == info["experts_per_token"]
+        union = three["union_experts_per_step"] * info["moe_layers"]
+        assert abs(union - three["experts_per_step"]) < 1e-6
         expert = 3 * 40 * 20 * 4
         more = (three["experts_per_step"] - one["experts_per_step"]) * expert
         assert abs(three["bytes_per_step"] - one["bytes_per_step"] - more - 2 * kv) <= 2
