@@ -139,6 +139,12 @@ static void emit_roster(emitter *e, const roster_options *o)
     emit_masks(e, o);
     emit_values(e, "experts", o->experts, o->expert_count);
     emit_values(e, "strengths", o->strengths, o->strength_count);
+    emit_values(e, "softened", o->softened, o->softened_count);
+    emit_array(e, "unmasked");
+    for (int i = 0; i < o->unmasked_count; i++)
+        emit_text(e, NULL, o->unmasked[i]);
+    emit_end(e);
+    emit_text(e, "system", o->system);
 }
 
 static void emit_seats(emitter *e, const roster *r, const dialogue_turn *t)
@@ -321,18 +327,20 @@ static int read_roster(const json *v, keeper_setting *s, error *err)
     const char *const *given = NULL;
     int control = 0, n = 0;
     const json *asked = json_member(v, "sampling");
-    int result = read_texts(v, "personas", &o->personas, &o->persona_count, err) ||
-                 word_of(v, "control", controls, 4, &control, err) ||
-                 read_sampling(asked, &o->sampling, err) ||
-                 read_texts(asked, "given", &given, &n, err) || read_masks(v, s, err) ||
-                 read_values(v, "experts", &o->experts, &o->expert_count, err) ||
-                 read_values(v, "strengths", &o->strengths, &o->strength_count, err) ||
-                 read_seats(v, s, err);
+    int result =
+        read_texts(v, "personas", &o->personas, &o->persona_count, err) ||
+        word_of(v, "control", controls, 4, &control, err) ||
+        read_sampling(asked, &o->sampling, err) || read_texts(asked, "given", &given, &n, err) ||
+        read_masks(v, s, err) || read_values(v, "experts", &o->experts, &o->expert_count, err) ||
+        read_values(v, "strengths", &o->strengths, &o->strength_count, err) ||
+        read_values(v, "softened", &o->softened, &o->softened_count, err) ||
+        read_texts(v, "unmasked", &o->unmasked, &o->unmasked_count, err) || read_seats(v, s, err);
     for (int i = 0; i < n; i++)
         for (int k = 0; k < GIVEN_COUNT; k++)
             o->given |= strcmp(given[i], given_names[k]) == 0 ? 1u << k : 0;
     free((void *)(uintptr_t)given);
     o->control = (control_kind)control;
+    o->system = text_at(v, "system");
     o->no_instruction = json_true(json_member(v, "no_instruction"));
     return result ? -1 : 0;
 }
@@ -384,6 +392,8 @@ void keeper_setting_release(keeper_setting *s)
     free_list(s->roster.masks);
     free_list(s->roster.experts);
     free_list(s->roster.strengths);
+    free_list(s->roster.softened);
+    free_list(s->roster.unmasked);
     free_list(s->dialogue.council.stops);
     free(s->seats);
     free(s->masks);

@@ -312,6 +312,12 @@ static void settings_are_kept_when_they_change(void **state)
     begin(&s, *state, NULL);
     s.seats.experts = &s.experts;
     s.seats.expert_count = 1;
+    named_value soft = {"cleo", 2};
+    static const char *const bare[] = {"bob"};
+    s.seats.softened = &soft;
+    s.seats.unmasked = bare;
+    s.seats.softened_count = s.seats.unmasked_count = 1;
+    s.seats.system = "Be brief.";
     converse(&s);
     history *h = read_back(&s);
     assert_int_equal(count_settings(h), 3);
@@ -334,6 +340,11 @@ static void settings_are_kept_when_they_change(void **state)
     assert_int_equal(strlen(set.masks[0].hash), 64);
     assert_int_equal(set.roster.expert_count, 1);
     assert_true(set.roster.experts[0].value == 3);
+    assert_int_equal(set.roster.softened_count, 1);
+    assert_true(set.roster.softened[0].value == 2);
+    assert_int_equal(set.roster.unmasked_count, 1);
+    assert_string_equal(set.roster.unmasked[0], "bob");
+    assert_string_equal(set.roster.system, "Be brief.");
     assert_int_equal(set.seat_count, 3);
     assert_string_equal(set.seats[0].instruction, "You are Ann.");
     assert_null(set.seats[2].instruction);

@@ -15,8 +15,9 @@
  *            "stops" [text], "chat_format" name or null, "day" "2026-11-22" (what a chat template that
  *            asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
  *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
- *            [{"name","path","hash"}], "experts" and "strengths" [{"name","value"}], and "seats", one
- *            a pass: {"name","persona","acts_by","color","instruction","program" (16 hex digits of the
+ *            [{"name","path","hash"}], "experts", "strengths" and "softened" [{"name","value"}],
+ *            "unmasked" [name], "system" text or null (in each seat's instruction already), and
+ *            "seats", one a pass: {"name","persona","acts_by","color","instruction","program" (16 hex digits of the
  *            router program's hash),"asked_experts","sampling" {..}}; or, without "seats", one note
  *            "KEY":"VALUE" ("blind":"on", "forgot":"1-3").
  *   prompt   parent = the prompt record of the turn that it follows. "text", "context" own, merged or
