@@ -115,6 +115,12 @@ static int ask_with_room(asking *a, memory_span *span, bool may_forget)
             return -1;
         result = try_asking(a, span, &why);
     }
+    council_options tight = *council_settings(a->stage.part);
+    tight.reserve = 1;
+    if (result && why.code == ERROR_CONTEXT) { /* a question that leaves little room is still one */
+        council_adjust(a->stage.part, &tight);
+        result = try_asking(a, span, &why);
+    }
     if (result && a->err)
         *a->err = why;
     return result;

@@ -1,6 +1,7 @@
 /* ask.h - the parts of the ask command: what goes in (ask_input.c), what comes out (ask_output.c).
  *
- * asking.c reads who answers and how; ask_prepare.c is what must be known before a model is opened.
+ * asking.c reads who answers and how; ask_prepare.c is what must be known before a model is opened;
+ * ask_session.c continues a session and saves what was said.
  *
  * One `ask` lives for one run of the command. Everything that can be refused from the words alone
  * is refused by ask_read(), before a model is opened.
@@ -9,19 +10,28 @@
 #define REPL_ASK_H
 
 #include "asking.h"
+#include "keeper.h"
 #include "open_model.h"
 #include "report.h"
 #include "safe_text.h"
 
 typedef struct ask {
-    const options *opt;
+    options own;        /* as asked; what was not said is as the session has it */
+    const options *opt; /* the same */
     console *con;
     error *err;
 
     buf prompt;
     asking how; /* who answers, and how */
 
-    roster *roster;
+    history *past;  /* of the session that is continued, or NULL */
+    char *told;     /* names that `own` borrows from the past */
+    keeper *keeper; /* NULL: nothing is saved */
+    error unsaved;  /* why not, when it should have been */
+    roster_options seats;
+    dialogue *dialogue;
+
+    const roster *roster;
     report report;
     bool failed; /* *err is filled */
     int merge_tokens;
@@ -31,6 +41,17 @@ typedef struct ask {
     buf *waiting;       /* [seats] harmless text that waits for its turn */
     safe_text *filters; /* [seats] */
 } ask;
+
+/* Opens the session that is to be continued, or prepares a new one. */
+int ask_session_open(ask *a);
+/* The earlier turns, for a dialogue that is open. */
+int ask_session_restore(ask *a);
+/* The last turn is kept; its merge, when there is one. What fails is told by ask_session_tell. */
+void ask_session_turn(ask *a);
+void ask_session_merge(ask *a);
+/* "saved 3f9a", or why not. */
+void ask_session_tell(ask *a);
+void ask_session_close(ask *a);
 
 /* Puts the prompt together and reads all that the options say. */
 int ask_read(ask *a);

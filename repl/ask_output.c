@@ -94,6 +94,7 @@ static int event_end(ask *a)
         return -1;
     event_open(a, &v, "end");
     report_json_timings(&a->report, "timings", &v.e);
+    emit_text(&v.e, "session", a->report.session);
     return event_write(a, &v);
 }
 

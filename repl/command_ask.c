@@ -1,10 +1,11 @@
 /* command_ask.c - one prompt to all personas, in batch form.
  *
  * The prompt is put together first, then the model is opened, the personas are seated, and the
- * council speaks. Text output goes out in the order of the seats: the first answer that is not
+ * council speaks; each phase is saved before its result is printed as a whole. Text output goes out in the order of the seats: the first answer that is not
  * complete streams, the others wait behind it. An answer that failed or was interrupted is marked
  * and kept; the exit status says so.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,36 +54,31 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
                      a->merge_tokens == 1 ? "" : "s");
 }
 
-/* ---- the council ------------------------------------------------------------------------------- */
-
-/* A pass that failed or was interrupted before it could speak has had no event. */
-static int keep_silent_ones(ask *a, const council *c, bool interrupted)
+static void on_forgot(void *user, int from, int to)
 {
-    for (int i = 0; i < a->report.count && !a->failed; i++) {
-        if (a->report.answers[i].name)
-            continue;
-        answer silent = *council_answer(c, i);
-        silent.text = silent.text ? silent.text : "";
-        if (interrupted)
-            silent.stop = STOP_INTERRUPTED;
-        on_answer(a, i, &silent);
-    }
-    return a->failed ? -1 : 0;
+    ask *a = user;
+    char range[64];
+    error why = {0};
+    (void)snprintf(range, sizeof range, from == to ? "%d" : "%d-%d", from, to);
+    console_note(a->con, "turn%s %s left the context, which is full", from == to ? "" : "s", range);
+    if (a->keeper && keeper_note(a->keeper, "forgot", range, &why))
+        a->unsaved = why;
 }
 
+/* ---- the council ------------------------------------------------------------------------------- */
+
 /* Ctrl-C while the prompt is read leaves answers too: empty ones, marked. */
-static int answer_prompt(ask *a, council *c)
+static int answer_prompt(ask *a)
 {
-    council_events events = {a, on_prefill, on_token, on_answer};
-    error why = {0};
-    int result = council_ask(c, a->prompt.v, a->prompt.len, &events, &why);
+    dialogue_events events = {
+        .user = a, .council = {NULL, on_prefill, on_token, on_answer}, .forgot = on_forgot};
+    int result = dialogue_ask(a->dialogue, a->prompt.v, a->prompt.len, NULL, &events, a->err);
     console_progress_end(a->con);
-    a->report.timings = *council_times(c);
-    if (result && why.code != ERROR_CANCELLED) {
-        *a->err = why;
+    if (result)
         return -1;
-    }
-    return keep_silent_ones(a, c, result != 0);
+    a->report.timings = dialogue_last(a->dialogue)->timings;
+    ask_session_turn(a);
+    return a->failed ? -1 : 0;
 }
 
 static bool any_interrupted(const report *r)
@@ -94,22 +90,25 @@ static bool any_interrupted(const report *r)
 }
 
 /* A merge needs two answers; one that fails takes nothing away from them. */
-static void merge_answers(ask *a, council *c)
+static void merge_answers(ask *a)
 {
     report *r = &a->report;
+    const dialogue_turn *t = dialogue_last(a->dialogue);
     if (a->how.merge == MERGE_NONE || r->count < 2 || any_interrupted(r))
         return;
     merge_options o = {.method = a->how.merge,
                        .rounds = a->how.rounds,
-                       .seed = a->how.seed,
+                       .seed = dialogue_seed(a->dialogue, t->number),
                        .chair = a->how.chair
                                     ? persona_instruction(a->how.chair, a->prompt.v, a->prompt.len)
-                                    : NULL,
-                       .max_tokens = council_settings(c)->max_tokens};
-    council_events events = {.user = a, .token = on_merge_token};
+                                    : NULL};
+    dialogue_events events = {.user = a, .merge_token = on_merge_token};
     console_progress(a->con, "merging");
-    r->merged = merge_run(c, &o, &r->merge, &events, &r->merge_failure) == 0;
+    r->merged = dialogue_merge(a->dialogue, &o, NULL, 0, NULL, &events, &r->merge_failure) == 0;
     console_progress_end(a->con);
+    if (r->merged)
+        r->merge = t->merges[t->merge_count - 1].result;
+    ask_session_merge(a);
 }
 
 static int status_of(const ask *a)
@@ -126,11 +125,11 @@ static int status_of(const ask *a)
     return 0;
 }
 
-static int speak(ask *a, council *c)
+static int speak(ask *a)
 {
-    if (roster_join(a->roster, c, a->err) || ask_begin(a) || answer_prompt(a, c))
+    if (ask_session_restore(a) || ask_begin(a) || answer_prompt(a))
         return -1;
-    merge_answers(a, c);
+    merge_answers(a);
     if (ask_finish(a))
         return -1;
     return status_of(a);
@@ -142,62 +141,66 @@ static void tell_memory(const ask *a, const council_options *o)
     static const uint64_t LARGE = (uint64_t)1 << 30;
     char weights[HUMAN_TEXT], kv[HUMAN_TEXT];
     engine *e = a->report.engine;
+    int passes = a->how.persona_count;
+    if (a->how.control == CONTROL_NONE)
+        passes++;
+    else if (a->how.control != CONTROL_OFF)
+        passes *= 2;
     if (engine_weight_bytes(e) < LARGE)
         return;
-    console_note(
-        a->con, "%s of weights and %s for %d passes of %d tokens",
-        human_bytes(weights, engine_weight_bytes(e)),
-        human_bytes(kv, (uint64_t)roster_seats(a->roster) * engine_kv_bytes(e, o->context, o->kv)),
-        roster_seats(a->roster), o->context);
+    console_note(a->con, "%s of weights and %s for %d passes of %d tokens",
+                 human_bytes(weights, engine_weight_bytes(e)),
+                 human_bytes(kv, (uint64_t)passes * engine_kv_bytes(e, o->context, o->kv)), passes,
+                 o->context);
 }
 
-static int with_roster(ask *a, const council_options *o)
+static int with_dialogue(ask *a)
 {
     report *r = &a->report;
-    tell_memory(a, o);
+    if (dialogue_seat(a->dialogue, &a->seats, print_note, a->con, a->err))
+        return -1;
+    a->roster = dialogue_roster(a->dialogue);
     r->count = roster_seats(a->roster);
     r->answers = calloc((size_t)r->count, sizeof *r->answers);
     if (!r->answers)
         return error_memory(a->err, "the answers");
-    council *c = council_open(r->engine, o, a->err);
-    int result = c ? speak(a, c) : -1;
+    int result = speak(a);
     ask_end(a);
-    council_close(c);
     return result;
 }
 
 static int with_engine(ask *a)
 {
-    council_options o;
-    roster_options ro;
+    dialogue_options o = {.seed = a->how.seed};
     ask_warn_of_script(a);
-    int result = asking_council(&a->how, a->opt, a->report.engine, &o, a->err) ||
-                         asking_roster(&a->how, a->opt, a->report.engine, &ro, a->err)
-                     ? -1
-                     : 0;
-    if (!result) {
-        ro.prompt = a->prompt.v;
-        ro.prompt_len = a->prompt.len;
-        a->roster = roster_open(a->report.engine, &ro, print_note, a->con, a->err);
-        result = a->roster ? with_roster(a, &o) : -1;
-    }
+    if (asking_council(&a->how, a->opt, a->report.engine, &o.council, a->err) ||
+        asking_roster(&a->how, a->opt, a->report.engine, &a->seats, a->err))
+        return -1;
+    a->seats.prompt = a->prompt.v;
+    a->seats.prompt_len = a->prompt.len;
+    tell_memory(a, &o.council);
+    a->dialogue = dialogue_open(a->report.engine, &o, a->err);
+    int result = a->dialogue ? with_dialogue(a) : -1;
+    ask_session_tell(a);
     report_release(&a->report);
-    roster_close(a->roster);
+    dialogue_close(a->dialogue);
     return result;
 }
 
 int command_ask(const options *opt, console *con, error *err)
 {
-    ask a = {.opt = opt, .con = con, .err = err};
-    int result = ask_read(&a);
+    ask a = {.own = *opt, .con = con, .err = err};
+    a.opt = &a.own;
+    int result = ask_session_open(&a) || ask_read(&a) ? -1 : 0;
     if (!result) {
         double start = console_seconds();
-        engine *e = open_model(opt, con, err);
+        engine *e = open_model(a.opt, con, err);
         a.report = (report){.engine = e, .prompt = a.prompt.v, .prompt_len = a.prompt.len};
         a.report.load = console_seconds() - start;
         result = e ? with_engine(&a) : -1;
         engine_close(e);
     }
     ask_release(&a);
+    ask_session_close(&a);
     return result;
 }

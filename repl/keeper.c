@@ -85,7 +85,13 @@ keeper *keeper_resume(const char *folder, const char *prefix, history **h,
     char *id = NULL;
     transcript_repair own = {0};
     *h = NULL;
-    if (transcript_find(folder, prefix, &id, err))
+    if (transcript_exists(folder, prefix)) {
+        if (!(id = strdup(prefix)))
+            (void)error_memory(err, "a name");
+    } else {
+        (void)transcript_find(folder, prefix, &id, err);
+    }
+    if (!id)
         return NULL;
     keeper *k = keeper_new(folder, NULL, err);
     if (k && resume(k, id, h, repair ? repair : &own, err)) {

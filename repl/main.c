@@ -189,6 +189,7 @@ int main(int argc, char **argv)
     handle_terminal_signals();
     handle(SIGBUS, on_bus_error);
     handle(SIGPIPE, SIG_IGN);
+    handle(SIGXFSZ, SIG_IGN); /* a file that may not grow is a write that fails */
 
     options opt;
     console con;

@@ -124,7 +124,8 @@ struct options {
     texts files, masks, stops;
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only;
-    bool no_instruction, raw, no_input, plain;
+    const char *session, *resume; /* which transcript */
+    bool no_instruction, raw, no_input, plain, no_save;
     int max_tokens;              /* 0 = default */
     sampling_options sampling;   /* of the command line */
     sampling_options configured; /* of the configuration */

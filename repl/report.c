@@ -11,8 +11,6 @@ void report_release(report *r)
     for (int i = 0; r->answers && i < r->count; i++)
         kept_answer_release(&r->answers[i]);
     free(r->answers);
-    if (r->merged)
-        merge_release(&r->merge);
     *r = (report){0};
 }
 

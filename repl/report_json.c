@@ -124,5 +124,6 @@ void report_json(const report *r, emitter *e)
     emit_end(e);
     report_json_merge(r, "merge", e);
     report_json_timings(r, "timings", e);
+    emit_text(e, "session", r->session);
     emit_end(e);
 }

@@ -6,6 +6,7 @@ after a failure; run.py reads these lines from it and from cmocka alike.
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,10 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 BINARY = BUILD / "consilium"
 
 SANITIZED = bool(os.environ.get("SANITIZED"))  # a slower build: keep it short
+
+# What runs here keeps its transcripts out of the user's.
+_data = tempfile.TemporaryDirectory(prefix="consilium-data-")
+os.environ["XDG_DATA_HOME"] = _data.name
 
 failures = 0
 

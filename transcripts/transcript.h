@@ -74,6 +74,8 @@ int transcript_sync(transcript *t, error *err);
 /* ---- finding them ------------------------------------------------------------------------------ */
 
 bool transcript_name_ok(const char *id); /* [A-Za-z0-9_-]{1,64} */
+/* Where its file lies. Caller frees; NULL without memory. */
+char *transcript_file(const char *place, const char *id, error *err);
 /* Whether there is a file of that name. */
 bool transcript_exists(const char *place, const char *id);
 /* How many characters of id name it alone in the folder, at least 4 (or all of it). */

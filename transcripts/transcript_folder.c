@@ -68,10 +68,15 @@ int transcript_enter(transcript *t, bool make, error *err)
     return 0;
 }
 
+char *transcript_file(const char *place, const char *id, error *err)
+{
+    return folder_path(err, "%s/%s%s", place, id, END);
+}
+
 bool transcript_exists(const char *place, const char *id)
 {
     struct stat s;
-    char *path = transcript_name_ok(id) ? folder_path(NULL, "%s/%s%s", place, id, END) : NULL;
+    char *path = transcript_name_ok(id) ? transcript_file(place, id, NULL) : NULL;
     bool there = path && lstat(path, &s) == 0;
     free(path);
     return there;
