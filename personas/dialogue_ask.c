@@ -91,7 +91,7 @@ static int forget_oldest(const asking *a, memory_span *span)
     if (measure(a, *span, span->before, &alone) ||
         first_that_fits(a, span, alone <= roomy ? roomy : room, &from))
         return -1;
-    if (a->events && a->events->forgot && alone <= room)
+    if (a->events && a->events->forgot && alone < o->context)
         a->events->forgot(a->events->user, span->from, from - 1);
     span->from = from;
     return 0;
