@@ -16,7 +16,7 @@ endif
 WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 # Bytes must not depend on the compiler's taste: no contraction, no -ffast-math, baseline x86-64.
 BASE     = -std=c11 -D_GNU_SOURCE $(WARN) -ffp-contract=off -fno-math-errno -fPIC -pthread -MMD -MP
-LIBS     = -lsqlite3 -lcjson -lpcre2-8 -lutf8proc -lcrypto -lz -lm -pthread
+LIBS     = -lreadline -lsqlite3 -lcjson -lpcre2-8 -lutf8proc -lcrypto -lz -lm -pthread
 AVX2     = -mavx2 -mfma -mf16c
 AVX512   = $(AVX2) -mavx512f -mavx512bw -mavx512vl -mavx512vnni
 ifdef SANITIZE

@@ -8,6 +8,7 @@
 
 #include "options.h"
 
+command_fn command_talk;
 command_fn command_ask;
 command_fn command_personas_list;
 command_fn command_personas_show;
@@ -26,5 +27,6 @@ command_fn command_tokenize;
 command_fn command_logits;
 command_fn command_perplexity;
 command_fn command_bench;
+command_fn command_manual;
 
 #endif

@@ -20,13 +20,16 @@
 /* A signal handler can be told nothing else than what has static storage. */
 static terminal_signals signals;
 
-/* The first Ctrl-C asks the engine to stop between two layers; the second does not wait, except in a
- * conversation, which Ctrl-C never ends. */
+/* The first Ctrl-C asks the engine to stop between two layers, unless the conversation wants to see it
+ * first; the second does not wait, except in a conversation, which Ctrl-C never ends. */
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
-    if (atomic_exchange(&signals.interrupted, true) && !atomic_load(&signals.attended))
+    bool again = atomic_exchange(&signals.interrupted, true);
+    if (again && !atomic_load(&signals.attended))
         _exit(ERROR_CANCELLED);
+    if (again || !atomic_load(&signals.gentle))
+        atomic_store(&signals.cancel, true);
 }
 
 static void handle(int signal_number, void (*handler)(int));
@@ -41,7 +44,7 @@ static void on_terminal_signal(int signal_number)
     } else if (atomic_load(&signals.attended)) {
         atomic_store(signal_number == SIGTSTP ? &signals.suspend : &signals.ended, true);
         if (signal_number != SIGTSTP)
-            atomic_store(&signals.interrupted, true); /* what runs must come to its end */
+            atomic_store(&signals.cancel, true); /* what runs must come to its end */
     } else if (signal_number == SIGTSTP) {
         (void)raise(SIGSTOP);
     } else {
@@ -160,23 +163,26 @@ static void report(const options *opt, console *con, bool parsed, const error *e
                      opt->command ? " " : "");
 }
 
-/* A pipe without a command is a prompt: the same words are read again behind `ask -`. */
+/* Without a command: in a terminal a conversation, and a pipe is a prompt. The same words are read
+ * again behind `talk`, or `ask -`. */
 static int read_command_line(options *opt, int argc, char **argv, error *err)
 {
-    static char ask[] = "ask", dash[] = "-";
+    static char talk[] = "talk", ask[] = "ask", dash[] = "-";
+    bool keyboard = isatty(STDIN_FILENO) == 1;
     if (options_parse(opt, argc, argv, err))
         return -1;
-    if (opt->command || opt->help || opt->version || !input_is_given())
+    if (opt->command || opt->help || opt->version || !(keyboard || input_is_given()))
         return 0;
     char **longer = calloc((size_t)argc + 3, sizeof *longer);
     if (!longer)
         return error_memory(err, "the command line");
+    int more = keyboard ? 1 : 2;
     longer[0] = argv[0];
-    longer[1] = ask;
+    longer[1] = keyboard ? talk : ask;
     longer[2] = dash;
-    memcpy(longer + 3, argv + 1, ((size_t)argc - 1) * sizeof *longer);
+    memcpy(longer + 1 + more, argv + 1, ((size_t)argc - 1) * sizeof *longer);
     options_release(opt);
-    int result = options_parse(opt, argc + 2, longer, err);
+    int result = options_parse(opt, argc + more, longer, err);
     free(longer); /* the texts are argv's */
     return result;
 }
@@ -199,7 +205,7 @@ int main(int argc, char **argv)
     int result = parsed ? 0 : -1;
     if (parsed && opt.command && !opt.help && !opt.version)
         result = settings_apply(&defaults, &opt, &err);
-    console_open(&con, &signals.interrupted, opt.quiet, opt.verbose, opt.no_color);
+    console_open(&con, &signals.cancel, opt.quiet, opt.verbose, opt.no_color);
     con.signals = &signals;
     if (!result)
         result = run(&opt, &con, &err);
@@ -212,5 +218,9 @@ int main(int argc, char **argv)
         report(&opt, &con, parsed, &err);
     options_release(&opt);
     settings_release(&defaults);
+    if (atomic_load(&signals.ended)) { /* all is saved: end as who sent it expects */
+        handle(SIGTERM, SIG_DFL);
+        (void)raise(SIGTERM);
+    }
     exit(result ? exit_status(err.code) : EXIT_SUCCESS);
 }

@@ -21,12 +21,14 @@
 #include "console.h"
 
 #define CONSILIUM_VERSION "0.1.0"
+#define CONSILIUM_DATE    "2026-11-22"
 
 typedef struct options options;
 
 enum { OPTIONS_MOST = 128 }; /* rows of the table, at most */
 
 typedef enum command_id {
+    COMMAND_TALK,
     COMMAND_ASK,
     COMMAND_PERSONAS_LIST,
     COMMAND_PERSONAS_SHOW,
@@ -45,6 +47,7 @@ typedef enum command_id {
     COMMAND_LOGITS,
     COMMAND_PERPLEXITY,
     COMMAND_BENCH,
+    COMMAND_MANUAL,
     COMMAND_COUNT,
 } command_id;
 
@@ -124,6 +127,7 @@ struct options {
     texts files, masks, stops;
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only;
+    const char *overflow;         /* of a conversation's context */
     const char *session, *resume; /* which transcript */
     bool no_instruction, raw, no_input, plain, no_save;
     int max_tokens;              /* 0 = default */
@@ -160,6 +164,17 @@ void options_release(options *opt);
  * ERROR_USAGE as for the command line. */
 int options_configure(options *opt, const char *name, const char *const *values, size_t n,
                       error *err);
+
+/* The option `name` of opt's command as if `value` stood on the command line: it wins over the
+ * configuration. A flag is "on" or "off"; a list gets one more. ERROR_USAGE as there. */
+int options_set(options *opt, const char *name, const char *value, error *err);
+/* Takes it back to what it is in *from (borrowed texts and all). */
+int options_reset(options *opt, const options *from, const char *name, error *err);
+/* Appends an option's value as it stands, or "default". */
+int options_value(const options *opt, const option_info *row, buf *out, error *err);
+
+/* A copy whose lists are its own; words and numbers in lists stay behind. options_release. */
+int options_copy(options *out, const options *from, error *err);
 
 bool options_want_json(const options *opt); /* --format json */
 

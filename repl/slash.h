@@ -18,7 +18,8 @@ typedef enum slash_complete {
     COMPLETE_SEAT,    /* who speaks now, and "merge" */
     COMPLETE_FILE,
     COMPLETE_SESSION, /* transcript ids */
-    COMPLETE_CHOICE,  /* the words in `choices`, "cols|stack|focus" */
+    COMPLETE_OPTION,  /* long names that /set takes */
+    COMPLETE_COMMAND, /* the commands, without their slash */
 } slash_complete;
 
 typedef struct slash_command {
@@ -27,22 +28,30 @@ typedef struct slash_command {
     const char *about;     /* one line */
     const char *details;   /* for /help NAME and the man page, or NULL */
     slash_complete complete;
-    const char *choices;
+    const char *choices; /* words that may come first, "cols|stack|focus"; NULL = `complete` does */
     /* words: [count] behind the command; rest: the same text uncut. 0 or -1 (shown, the loop goes
      * on). */
     int (*run)(talk *t, const char *rest, char *const *words, int count, error *err);
 } slash_command;
 
 const slash_command *slash_table(size_t *count);
-const slash_command *slash_find(const char *name, size_t len);
+const slash_command *slash_find(const char *name, size_t len); /* also by its other names: /exit */
 
 typedef enum slash_kind { SLASH_TEXT, SLASH_COMMAND, SLASH_ADDRESS, SLASH_UNKNOWN } slash_kind;
-/* What a line is. *rest = where its text begins (behind "@coder " or "/word "); *command for
- * SLASH_COMMAND; *word, *word_len the name for the others. */
-slash_kind slash_classify(const char *line, size_t len, const slash_command **command,
+/* What a line is. *rest = where its text begins (behind "@coder ", "/word " or the slash that escapes
+ * another); *command for SLASH_COMMAND; *word, *word_len the name for the others. */
+slash_kind slash_classify(const char *typed, size_t len, const slash_command **command,
                           const char **word, size_t *word_len, const char **rest);
 
 /* Runs a line that is a command. */
 int slash_run(talk *t, const slash_command *c, const char *rest, error *err);
+/* The sentence for a command that does not exist, with the nearest. Returns -1. */
+int slash_unknown(const char *word, size_t len, error *err);
+
+/* Appends the list of commands, or the help of one; at most 80 columns. */
+int slash_help_text(const slash_command *c, buf *out, error *err);
+
+/* line.h's completion; user: the talk. */
+void slash_offer(void *user, const char *text, size_t start, size_t end, line_offers *out);
 
 #endif

@@ -2,35 +2,128 @@
  *
  * A talk holds the loaded model, the dialogue, the transcript it is saved in, the terminal and what
  * the user has set. The loop (talk.c) reads a line, decides what it is (slash.h), and either runs a
- * command or asks; talk_ask.c shows an exchange and saves it. Nothing here ends the process.
+ * command or asks; talk_ask.c shows an exchange and saves it. What the user sets is kept as options
+ * (`set`), in the words that the command line has for it, so every way of setting is checked by the
+ * one table; talk_seats.c makes seats of them. Nothing here ends the process.
  */
 #ifndef REPL_TALK_H
 #define REPL_TALK_H
 
 #include "../personas/dialogue.h"
+#include "asking.h"
 #include "keeper.h"
+#include "line.h"
 #include "options.h"
 #include "view.h"
 
 typedef struct talk talk;
 struct talk {
-    const options *opt;
+    const options *opt; /* as the program was started */
+    options set;  /* as they stand now; its lists are the talk's, its texts opt's or `words` */
+    char **words; /* texts that came later; owned */
+    size_t word_count;
     console *con;
     terminal *term;
+    line_editor *line;
     engine *engine;
     dialogue *dialogue;
-    keeper *keeper; /* writes the transcript; NULL with --no-save */
+    asking how;         /* `set`, taken apart */
+    roster_options who; /* as they were seated; borrows from `how` and here */
+    keeper *keeper;     /* writes the transcript; NULL with --no-save */
+    char *folder;       /* of transcripts */
+    bool unsaved;       /* records wait for the disk; said already */
+    bool foreign;       /* told that the built-in model knows English only */
     view_layout layout;
     char focus[65];
-    merge_method merge;
-    int rounds;
-    bool blind;       /* columns are A, B, C until a pick */
-    int *blind_order; /* [seats] while a blind exchange waits for its pick */
-    buf pending;      /* files put into the next prompt by /file */
-    bool leave;       /* /quit, Ctrl-D */
+    bool blind; /* columns are A, B, C until a pick */
+    int *
+        blind_order; /* [blind_count] while a blind exchange waits for its pick: seat of column i */
+    int blind_count;
+    char *system;    /* /system: said to every pass; NULL = nothing */
+    char **unmasked; /* [unmasked_count] /mask off: personas that speak without their mask */
+    int unmasked_count;
+    named_value *softened; /* [softened_count] /mask soften */
+    int softened_count;
+    char *note;        /* what was said last about the seats */
+    buf pending;       /* files put into the next prompt by /file */
+    int pending_files; /* how many */
+    bool leave;        /* /quit, Ctrl-D */
 };
 
 /* The command without words: `consilium`. ERROR_* as main.c expects. */
 int command_talk(const options *opt, console *con, error *err);
+
+/* ---- saying things (talk_say.c) ----------------------------------------------------------------- */
+
+/* A line of our own words on standard output; names in it must be harmless. */
+int talk_say(talk *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes and empties text of ours, dimmed where there is colour. */
+int talk_dim(talk *t, buf *text, error *err);
+/* Writes and empties text, which is harmless already. */
+int talk_write(talk *t, buf *text, error *err);
+/* What went wrong, as a sentence; the conversation goes on. */
+void talk_problem(talk *t, const error *err);
+/* ERROR_USAGE unless something was asked; *turn = the last turn. */
+int talk_turn(talk *t, dialogue_turn **turn, error *err);
+/* The name of a pass of the last turn that a user means by `word`: itself, the only one that it
+ * begins, or what a blind column's letter stands for. NULL and ERROR_USAGE with the names. */
+const char *talk_name(talk *t, const char *word, error *err);
+/* How a pass is called now: its letter (in letter) while a blind exchange waits. Borrowed. */
+const char *talk_called(const talk *t, const char *name, char letter[2]);
+/* The blind exchange is over: tells who was who. */
+int talk_reveal(talk *t, error *err);
+
+/* ---- who speaks (talk_seats.c) ------------------------------------------------------------------ */
+
+/* A copy of text that lives as long as the talk; NULL when memory is out. */
+const char *talk_keep(talk *t, const char *text, size_t len, error *err);
+/* A path as it was typed: "~/x" is in the home folder. Lives as long as the talk. */
+const char *talk_path(talk *t, const char *path, size_t n, error *err);
+/* An option by its long name, as if it had stood on the command line; "default" takes it back.
+ * Seats anew what it concerns. On error everything is as it was. */
+int talk_set(talk *t, const char *name, const char *value, error *err);
+bool talk_may_set(const char *name); /* while the conversation runs */
+/* Takes `set` apart and seats the passes. On error the old seats stay. */
+int talk_seat(talk *t, error *err);
+/* Opens the engine (when anew says so, or there is none) and a dialogue as `set` says; the turns move
+ * there. On error all stays as it was. */
+int talk_open_dialogue(talk *t, bool anew, error *err);
+/* A persona speaks with or without its mask from now on. */
+int talk_unmask(talk *t, const char *name, bool off, error *err);
+/* Its mask leans by so many nats instead of forbidding; 0 = as it is in the file. */
+int talk_soften(talk *t, const char *name, double nats, error *err);
+
+/* ---- asking (talk_ask.c, talk_merge.c) ---------------------------------------------------------- */
+
+/* One prompt: asks, shows, saves, merges. only: one pass, or NULL. -1 when nothing was asked. */
+int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *err);
+int talk_retry(talk *t, const char *name, uint64_t seed, error *err);
+/* What /merge, /vote, /debate and /blend ask for. */
+typedef struct talk_merge_wish {
+    merge_method method;
+    int rounds;
+    const char *by;
+    const char *const *of; /* [count], NULL = all */
+    int count;
+    const double *weights; /* blend: [passes] or NULL */
+    uint64_t seed;
+} talk_merge_wish;
+int talk_merge(talk *t, const talk_merge_wish *wish, error *err);
+/* The same below answers that have just been shown. */
+int talk_merge_in(talk *t, view *v, const talk_merge_wish *wish, error *err);
+/* A line of figures of a merge: "vote  critic 0.41 · coder 0.33 (nearly a tie)  0.2 s". */
+int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err);
+
+/* ---- the file of the conversation (talk_session.c) ---------------------------------------------- */
+
+int talk_begin_session(talk *t,
+                       error *err); /* as the options say: --session, --resume, --no-save */
+int talk_resume(talk *t, const char *prefix, error *err);
+/* Writes what was said so far, but for undone turns, as a transcript of its own. */
+int talk_record(talk *t, keeper *k, error *err);
+/* From here on in a new transcript that begins with the same past. */
+int talk_fork(talk *t, error *err);
+/* Tells whether a phase was saved; a failure is told and the conversation goes on. */
+void talk_saved(talk *t, int result, const error *err);
 
 #endif

@@ -109,13 +109,17 @@ static void examples_of_the_help_are_right(void **state)
     for (int c = 0; c < COMMAND_COUNT; c++)
         for (int i = 0; i < 3 && options_commands()[c].example[i]; i++) {
             char line[128], *argv[16];
-            const char *start = strstr(options_commands()[c].example[i], "consilium ");
+            const char *start = strstr(options_commands()[c].example[i], "consilium");
             assert_non_null(start);
+            if (strcmp(start, "consilium") == 0)
+                continue; /* main.c says what it stands for */
             (void)snprintf(line, sizeof line, "%s", start);
+            line[strcspn(line, "|>")] = '\0'; /* the shell's */
             int argc = 0;
             for (char *at = line; at && *at && argc < 16;) {
                 char *end = *at == '\'' ? strchr(++at, '\'') : strchr(at, ' ');
-                argv[argc++] = at;
+                if (*at)
+                    argv[argc++] = at;
                 if (end)
                     *end++ = '\0';
                 at = end ? end + (*end == ' ') : NULL;
@@ -124,7 +128,8 @@ static void examples_of_the_help_are_right(void **state)
             error err = {0};
             if (options_parse(&opt, argc, argv, &err))
                 fail_msg("%s: %s", options_commands()[c].example[i], err.text);
-            assert_ptr_equal(opt.command, &options_commands()[c]);
+            if (c != COMMAND_TALK || opt.command) /* main.c names it when there is a terminal */
+                assert_ptr_equal(opt.command, &options_commands()[c]);
             options_release(&opt);
         }
 }

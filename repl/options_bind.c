@@ -1,0 +1,127 @@
+/* options_bind.c - the text of a value, read as its kind says. See options_bind.h. */
+#include "options_bind.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Decimal digits with an optional minus, nothing else, up to `end`. */
+static int parse_number(const option_info *row, const char *text, const char *end, int *out,
+                        error *err)
+{
+    int shown = end - text > 40 ? 40 : (int)(end - text);
+    const char *digits = text + (*text == '-');
+    if (digits == end)
+        return error_set(err, ERROR_USAGE, "--%s: \"%.*s\" is no whole number", row->name, shown,
+                         text);
+    for (const char *c = digits; c < end; c++)
+        if (*c < '0' || *c > '9')
+            return error_set(err, ERROR_USAGE, "--%s: \"%.*s\" is no whole number", row->name,
+                             shown, text);
+    errno = 0;
+    long long value = strtoll(text, NULL, 10); /* stops at `end`: a comma or the NUL */
+    if (errno || value < row->min || value > row->max)
+        return error_set(err, ERROR_USAGE, "--%s: %.*s is outside %lld..%lld", row->name, shown,
+                         text, row->min, row->max);
+    *out = (int)value;
+    return 0;
+}
+
+static int parse_numbers(const option_info *row, const char *text, tokens *out, error *err)
+{
+    out->len = 0;
+    for (;;) {
+        const char *end = text + strcspn(text, ",");
+        int value;
+        if (parse_number(row, text, end, &value, err) || tokens_push(out, value, err))
+            return -1;
+        if (!*end)
+            return 0;
+        text = end + 1;
+    }
+}
+
+static int parse_choice(const option_info *row, const char *text, const char **out, error *err)
+{
+    size_t length = strlen(text);
+    for (const char *word = row->argument; *word;) {
+        size_t n = strcspn(word, "|");
+        if (n == length && memcmp(word, text, n) == 0) {
+            *out = text;
+            return 0;
+        }
+        word += n + (word[n] == '|');
+    }
+    return error_set(err, ERROR_USAGE, "--%s: \"%s\" is none of %s", row->name, text,
+                     row->argument);
+}
+
+static int parse_real(const option_info *row, const char *text, real *out, error *err)
+{
+    char *end;
+    double value = strtod(text, &end);
+    bool decimal = *text && strspn(text, "+-.0123456789eE") == strlen(text);
+    if (!decimal || *end)
+        return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is no number", row->name, text);
+    if (!(value >= (double)row->min && value <= (double)row->max))
+        return error_set(err, ERROR_USAGE, "--%s: %.40s is outside %lld..%lld", row->name, text,
+                         row->min, row->max);
+    *out = (real){value, true};
+    return 0;
+}
+
+static int parse_seed(const option_info *row, const char *text, long long *out, error *err)
+{
+    size_t n = strlen(text);
+    errno = 0;
+    long long value =
+        n && n <= 18 && strspn(text, "0123456789") == n ? strtoll(text, NULL, 10) : -1;
+    if (value < row->min || value > row->max)
+        return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is no whole number in %lld..%lld",
+                         row->name, text, row->min, row->max);
+    *out = value;
+    return 0;
+}
+
+int options_add_text(texts *list, const char *text, error *err)
+{
+    if (list->len == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 4;
+        const char **v = realloc(list->v, cap * sizeof *v);
+        if (!v)
+            return error_memory(err, "the command line");
+        list->v = v;
+        list->cap = cap;
+    }
+    list->v[list->len++] = text;
+    return 0;
+}
+
+/* field: row's place in a struct options. */
+int options_bind(char *field, const option_info *row, const char *value, error *err)
+{
+    switch (row->kind) {
+    case OPTION_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case OPTION_TEXT:
+        *(const char **)field = value;
+        return 0;
+    case OPTION_CHOICE:
+        return parse_choice(row, value, (const char **)field, err);
+    case OPTION_NUMBER:
+        return parse_number(row, value, value + strlen(value), (int *)field, err);
+    case OPTION_NUMBERS:
+        return parse_numbers(row, value, (tokens *)field, err);
+    case OPTION_TEXTS:
+        return options_add_text((texts *)(void *)field, value, err);
+    case OPTION_REAL:
+        return parse_real(row, value, (real *)(void *)field, err);
+    case OPTION_SEED:
+        return parse_seed(row, value, (long long *)(void *)field, err);
+    case OPTION_MAYBE:
+        *(const char **)field = value;
+        return 0;
+    }
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* slash_commands.h - one function per command of the conversation; slash_table.c names them.
+ *
+ * words: [count] what stands behind the command, cut at spaces; rest: the same uncut. 0, or -1 with
+ * the sentence that is shown; the conversation goes on either way.
+ */
+#ifndef REPL_SLASH_COMMANDS_H
+#define REPL_SLASH_COMMANDS_H
+
+#include "slash.h"
+
+typedef int slash_fn(talk *t, const char *rest, char *const *words, int count, error *err);
+
+/* slash_turn.c: what happens to an exchange */
+slash_fn slash_merge, slash_debate, slash_vote, slash_blend, slash_pick, slash_retry, slash_undo,
+    slash_context, slash_diverge, slash_file;
+/* slash_seats.c: who speaks, and how */
+slash_fn slash_personas, slash_control, slash_experts, slash_strength, slash_think, slash_set,
+    slash_system, slash_model;
+/* slash_mask.c */
+slash_fn slash_mask;
+/* slash_show.c: looking at it */
+slash_fn slash_view, slash_show, slash_copy, slash_blind, slash_help, slash_quit;
+/* slash_session.c: the record */
+slash_fn slash_save, slash_sessions, slash_resume, slash_fork, slash_search, slash_stats;
+
+/* Whether a persona is among those asked. */
+bool slash_speaks(const talk *t, const char *name);
+/* slash_edit.c */
+int slash_edit_persona(talk *t, const char *name, error *err);
+/* The text of a pass's answer, or of the merge. Borrowed from the turn. */
+int slash_text(talk *t, const char *word, const char **name, const char **text, size_t *n,
+               error *err);
+
+#endif

@@ -1,0 +1,145 @@
+/* slash_save.c - /save: the conversation as a document, or a code block as a file.
+ *
+ * A document is made from the record, as `consilium transcripts export` makes it; a conversation that
+ * is not saved is recorded for the moment, in a folder that goes away again. A file that is there is
+ * not written over unless the name ends in '!'.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../engine/folder.h"
+#include "../engine/whole_file.h"
+#include "code_block.h"
+#include "human.h"
+#include "save.h"
+#include "slash_commands.h"
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+static int write_new(talk *t, const char *path, bool over, const char *text, size_t n, error *err)
+{
+    char size[HUMAN_TEXT];
+    if (!over && access(path, F_OK) == 0)
+        return error_set(err, ERROR_USAGE, "%s is there already; /save %s! writes over it", path,
+                         path);
+    if (whole_file_put(path, text, n, err))
+        return -1;
+    return talk_say(t, "wrote %s, %s", path, human_bytes(size, n));
+}
+
+/* ---- a document -------------------------------------------------------------------------------- */
+
+static int export_record(talk *t, const char *record, export_format format, const char *path,
+                         bool over, error *err)
+{
+    history *h = history_load(record, err);
+    int result = h ? save_export(h, format, path, over, t->con, err) : -1;
+    history_close(h);
+    return result ? -1 : talk_say(t, "wrote %s", path);
+}
+
+/* The record of a conversation that keeps none, in a folder of its own. */
+static int export_unsaved(talk *t, export_format format, const char *path, bool over, error *err)
+{
+    char place[] = "/tmp/consilium-XXXXXX";
+    if (!mkdtemp(place))
+        return error_set(err, ERROR_RUN, "cannot make %s: %s", place, strerror(errno));
+    char *record = folder_path(err, "%s/conversation.jsonl", place);
+    keeper *k = record ? keeper_new(place, "conversation", err) : NULL;
+    int result = k ? talk_record(t, k, err) : -1;
+    keeper_close(k);
+    if (!result)
+        result = export_record(t, record, format, path, over, err);
+    if (record)
+        (void)unlink(record);
+    (void)rmdir(place);
+    free(record);
+    return result;
+}
+
+static int save_document(talk *t, const char *path, bool over, export_format format, error *err)
+{
+    dialogue_turn *turn;
+    if (talk_turn(t, &turn, err))
+        return -1;
+    const char *id = t->keeper && !t->unsaved ? keeper_id(t->keeper) : NULL;
+    if (!id)
+        return export_unsaved(t, format, path, over, err);
+    char *record = folder_path(err, "%s/%s.jsonl", t->folder, id);
+    int result = record ? export_record(t, record, format, path, over, err) : -1;
+    free(record);
+    return result;
+}
+
+/* ---- a code block ------------------------------------------------------------------------------ */
+
+/* "NAME" or "NAME.2". */
+static int block_named(talk *t, const char *wanted, const char **code, size_t *n, error *err)
+{
+    char word[80] = "";
+    const char *name, *text;
+    int number = 1;
+    if (strlen(wanted) < sizeof word)
+        strcpy(word, wanted);
+    char *point = strrchr(word, '.');
+    if (point && point[1] && strspn(point + 1, "0123456789") == strlen(point + 1)) {
+        number = atoi(point + 1);
+        *point = '\0';
+    }
+    if (slash_text(t, word, &name, &text, n, err))
+        return -1;
+    if (code_block_find(text, *n, number, code, n))
+        return 0;
+    return error_set(err, ERROR_USAGE, "%.64s has no code block %d", word, number);
+}
+
+/* The answer that bears the file's name, else the first that holds code. */
+static int block_for_file(talk *t, const char *path, const char **code, size_t *n, error *err)
+{
+    const char *base = human_file_name(path);
+    char stem[80] = "";
+    dialogue_turn *turn;
+    if (talk_turn(t, &turn, err))
+        return -1;
+    if (strcspn(base, ".") < sizeof stem)
+        memcpy(stem, base, strcspn(base, "."));
+    if (*stem && dialogue_answer(turn, stem))
+        return block_named(t, stem, code, n, err);
+    for (int i = 0; i < turn->answer_count; i++) {
+        const kept_answer *k = &turn->answers[i];
+        if (dialogue_answer(turn, k->name) == k && code_block_find(k->text, k->len, 1, code, n))
+            return 0;
+    }
+    return error_set(err, ERROR_USAGE,
+                     "no answer holds a code block; documents end in .md, .html or .json");
+}
+
+static int save_code(talk *t, const char *path, bool over, const char *wanted, error *err)
+{
+    const char *code;
+    size_t n;
+    if (wanted ? block_named(t, wanted, &code, &n, err) : block_for_file(t, path, &code, &n, err))
+        return -1;
+    return write_new(t, path, over, code, n, err);
+}
+
+int slash_save(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    export_format format;
+    (void)rest;
+    if (!count || count > 2)
+        return error_set(err, ERROR_USAGE,
+                         "/save needs one file, and may be told whose code: "
+                         "/save fib.py coder.2");
+    size_t n = strlen(words[0]);
+    bool over = n > 1 && words[0][n - 1] == '!';
+    const char *path = talk_path(t, words[0], n - over, err);
+    if (!path)
+        return -1;
+    if (count == 1 && save_format(path, &format))
+        return save_document(t, path, over, format, err);
+    return save_code(t, path, over, count == 2 ? words[1] : NULL, err);
+}

@@ -1,0 +1,150 @@
+/* slash_show.c - commands that show: layouts, whole answers, the clipboard, help. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clipboard.h"
+#include "code_block.h"
+#include "slash_commands.h"
+
+/* ---- layouts ----------------------------------------------------------------------------------- */
+
+int slash_view(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    static const char *const names[] = {
+        [VIEW_AUTO] = "auto", [VIEW_COLS] = "cols", [VIEW_STACK] = "stack", [VIEW_FOCUS] = "focus"};
+    (void)rest;
+    if (!count)
+        return talk_say(t, "view %s%s%s", names[t->layout], *t->focus ? " " : "", t->focus);
+    int layout = 0;
+    while (layout < 4 && strcmp(words[0], names[layout]) != 0)
+        layout++;
+    if (layout == 4)
+        return error_set(err, ERROR_USAGE, "/view: \"%.40s\" is none of cols, stack, focus, auto",
+                         words[0]);
+    const char *focus = "";
+    if (layout == VIEW_FOCUS && count > 1) {
+        if (dialogue_find(t->dialogue, words[1]) < 0)
+            return error_set(err, ERROR_USAGE, "%.64s does not speak", words[1]);
+        focus = words[1];
+    } else if (layout == VIEW_FOCUS) {
+        focus = roster_seat(dialogue_roster(t->dialogue), 0)->name;
+    }
+    if (strlen(focus) >= sizeof t->focus)
+        return error_set(err, ERROR_USAGE, "\"%.64s\" is too long a name", focus);
+    strcpy(t->focus, focus);
+    t->layout = (view_layout)layout;
+    return talk_say(t, "view %s%s%s", names[layout], *focus ? " " : "", focus);
+}
+
+int slash_blind(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    error trouble = {0};
+    (void)rest;
+    bool on = count == 1 && strcmp(words[0], "on") == 0;
+    if (count && !on && strcmp(words[0], "off") != 0)
+        return error_set(err, ERROR_USAGE, "/blind needs on or off");
+    if (count && on != t->blind && t->keeper)
+        talk_saved(t, keeper_note(t->keeper, "blind", on ? "on" : "off", &trouble), &trouble);
+    if (count)
+        t->blind = on;
+    if (count && !on && t->blind_order)
+        return talk_reveal(t, err);
+    return talk_say(t, t->blind ? "columns are A, B, C from the next question on; /pick B reveals"
+                                : "columns bear their names");
+}
+
+/* ---- texts ------------------------------------------------------------------------------------- */
+
+int slash_text(talk *t, const char *word, const char **name, const char **text, size_t *n,
+               error *err)
+{
+    dialogue_turn *turn;
+    *name = talk_name(t, word, err);
+    if (!*name || talk_turn(t, &turn, err))
+        return -1;
+    if (strcmp(*name, "merge") == 0) {
+        const kept_merge *m = dialogue_merged(turn);
+        if (!m)
+            return error_set(err, ERROR_USAGE, "the answers are not merged");
+        *text = m->result.text ? m->result.text : "";
+        *n = m->result.len;
+        return 0;
+    }
+    const kept_answer *k = dialogue_answer(turn, *name);
+    if (!k)
+        return error_set(err, ERROR_USAGE, "%s did not answer", *name);
+    *text = k->text;
+    *n = k->len;
+    return 0;
+}
+
+int slash_show(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    const char *name, *text;
+    size_t n;
+    (void)rest;
+    if (count != 1)
+        return error_set(err, ERROR_USAGE, "/show needs a name, or merge");
+    if (slash_text(t, words[0], &name, &text, &n, err))
+        return -1;
+    return n ? view_plain(t->term, text, n, err) : talk_say(t, "%s said nothing", words[0]);
+}
+
+/* "critic.2": *block = 2; 0 = the whole text. Cuts the word. */
+static int split_block(char *word, int *block, error *err)
+{
+    char *point = strrchr(word, '.');
+    *block = 0;
+    if (!point)
+        return 0;
+    if (!point[1] || strspn(point + 1, "0123456789") != strlen(point + 1) ||
+        strlen(point + 1) > 4 || !(*block = atoi(point + 1)))
+        return error_set(err, ERROR_USAGE, "\"%.40s\": NAME.2 is the second code block of NAME",
+                         word);
+    *point = '\0';
+    return 0;
+}
+
+int slash_copy(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    const char *name, *text, *way;
+    char letter[2];
+    size_t n;
+    int block;
+    (void)rest;
+    if (count != 1)
+        return error_set(err, ERROR_USAGE, "/copy needs a name, or merge; NAME.2 is a code block");
+    if (split_block(words[0], &block, err) || slash_text(t, words[0], &name, &text, &n, err))
+        return -1;
+    if (block && !code_block_find(text, n, block, &text, &n))
+        return error_set(err, ERROR_USAGE, "%s has no code block %d", talk_called(t, name, letter),
+                         block);
+    if (clipboard_copy(t->term, text, n, &way, err))
+        return -1;
+    return talk_say(t, "copied %zu bytes of %s by %s", n, talk_called(t, name, letter), way);
+}
+
+/* ---- help, and the end ------------------------------------------------------------------------- */
+
+int slash_help(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    buf out = {0};
+    const slash_command *c = NULL;
+    (void)rest;
+    if (count) {
+        const char *name = words[0] + (words[0][0] == '/');
+        c = slash_find(name, strlen(name));
+        if (!c)
+            return slash_unknown(name, strlen(name), err);
+    }
+    int result = slash_help_text(c, &out, err) || talk_write(t, &out, err) ? -1 : 0;
+    buf_release(&out);
+    return result;
+}
+
+int slash_quit(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    (void)rest, (void)words, (void)count, (void)err;
+    t->leave = true;
+    return 0;
+}

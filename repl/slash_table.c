@@ -1,0 +1,118 @@
+/* slash_table.c - the commands of the conversation: names, arguments, help. See slash.h. */
+#include "slash_commands.h"
+
+static const slash_command table[] = {
+    {"help", "[COMMAND]", "what there is, or all about one command", NULL, COMPLETE_COMMAND, NULL,
+     slash_help},
+
+    {"personas", "[+NAME -NAME | edit NAME]", "who speaks; more, or fewer of them",
+     "Alone it lists who speaks, what each acts by, and who else there is. +NAME adds a persona, "
+     "-NAME takes one away, and names without a sign are the new list. `edit NAME` opens the "
+     "persona's file in your editor and seats what you saved; a persona that came with the program "
+     "is copied to your own folder first.",
+     COMPLETE_PERSONA, NULL, slash_personas},
+    {"mask", "[show|on|off|soften|diff] NAME", "a persona's mask: look, switch, weaken, compare",
+     "`show NAME` tells what the mask keeps, bans or leans, by layer. `off NAME` lets the persona "
+     "speak without its mask and `on NAME` gives it back. `soften NAME [X]` turns what the mask "
+     "keeps or bans into a leaning of X (default 2). `diff NAME OTHER` compares two masks. A mask "
+     "FILE is put on with /set mask NAME=FILE.",
+     COMPLETE_PERSONA, "show|on|off|soften|diff", slash_mask},
+    {"experts", "K | NAME=K", "experts called for each token",
+     "K for every pass but control, or for one persona. A K above what a mask allows is capped, "
+     "and "
+     "the heading says so: \"4 of 8 experts\". `default` takes it back.",
+     COMPLETE_NOTHING, NULL, slash_experts},
+    {"strength", "NAME X", "how loud a persona's experts are",
+     "1 is as trained, 0 is silent; above 1.25 answers may suffer. NAME alone tells, and X alone "
+     "is "
+     "for every persona.",
+     COMPLETE_PERSONA, NULL, slash_strength},
+    {"control", "on|off|prompt|mask", "a column with nothing added, to compare with",
+     "`on` adds the plain model; `prompt` adds each persona with its instruction alone, `mask` "
+     "with "
+     "its mask alone.",
+     COMPLETE_NOTHING, "on|off|prompt|mask", slash_control},
+    {"system", "[TEXT | off]", "an instruction for every pass",
+     "Stands before each persona's own instruction, and the control hears it too. Alone it tells "
+     "what is said now; `off` ends it.",
+     COMPLETE_NOTHING, NULL, slash_system},
+    {"think", "[N | on | off]", "let a thinking model think, at most N tokens", NULL,
+     COMPLETE_NOTHING, "on|off", slash_think},
+    {"set", "[OPTION VALUE]", "any option of the command line, by its long name",
+     "Alone it lists the options that can be set, with their values. `default` as the VALUE takes "
+     "one back to what it was at the start. `/set overflow stop` makes a full context an error "
+     "instead of forgetting the oldest turns.",
+     COMPLETE_OPTION, NULL, slash_set},
+    {"model", "[MODEL]", "which model this is, or another one",
+     "MODEL is a file, a folder or a name as `consilium model list` shows it. The conversation is "
+     "kept; the new model reads it when you next ask.",
+     COMPLETE_FILE, NULL, slash_model},
+
+    {"file", "PATH", "put a file into the next prompt",
+     "The file's text stands behind your next prompt, after a blank line. Several add up; `off` "
+     "takes them out again.",
+     COMPLETE_FILE, NULL, slash_file},
+    {"merge", "[METHOD] [by NAME] [of A,B]", "join the last answers, again or in another way",
+     "METHOD is vote, synth, debate[:N] or blend; `/merge` alone uses what is set, and `/merge "
+     "none` "
+     "and `/merge auto` set what follows every answer from now on. `by NAME` lets a persona write "
+     "a "
+     "synthesis; `of A,B` joins these answers only. The answers are kept.",
+     COMPLETE_SEAT, "auto|none|vote|synth|debate|blend", slash_merge},
+    {"vote", "", "each persona scores each answer", NULL, COMPLETE_NOTHING, NULL, slash_vote},
+    {"debate", "[N]", "each revises its answer after reading the others, N rounds", NULL,
+     COMPLETE_NOTHING, NULL, slash_debate},
+    {"blend", "[NAME=X ...]", "one answer, token by token a mixture of the personas",
+     "Weights are relative: `/blend coder=.6 critic=.4`. Who is not named takes no part; without "
+     "names all count alike.",
+     COMPLETE_SEAT, NULL, slash_blend},
+    {"pick", "NAME|merge", "say which answer was best",
+     "It is recorded for `consilium transcripts stats`, and under /context picked it is what every "
+     "persona remembers of the turn. After /blind it tells who was who.",
+     COMPLETE_SEAT, NULL, slash_pick},
+    {"context", "[own|merged|picked]", "what the next turn's passes remember",
+     "own: each its own answers. merged: all the merge, where there is one. picked: all the answer "
+     "you picked. The prompt shows which.",
+     COMPLETE_NOTHING, "own|merged|picked", slash_context},
+    {"retry", "[NAME] [seed=N]", "answer again: all, or one; the old answers are kept", NULL,
+     COMPLETE_SEAT, NULL, slash_retry},
+    {"undo", "", "forget the last turn; the transcript keeps it, marked", NULL, COMPLETE_NOTHING,
+     NULL, slash_undo},
+    {"diverge", "", "where the personas part, and by how much",
+     "Shows the first tokens at which the personas' distributions part on a shared beginning, what "
+     "each would have said there, and the Jensen-Shannon divergence.",
+     COMPLETE_NOTHING, NULL, slash_diverge},
+    {"blind", "on|off", "columns become A, B, C, shuffled; /pick B reveals", NULL, COMPLETE_NOTHING,
+     "on|off", slash_blind},
+
+    {"view", "cols|stack|focus NAME|auto", "side by side, one below the other, or one large",
+     "auto is columns while each gets about 36 cells, else stack. In focus Ctrl-C stops the one in "
+     "focus, and a second one all.",
+     COMPLETE_SEAT, "auto|cols|stack|focus", slash_view},
+    {"show", "NAME|merge", "an answer at full width, ready to select", NULL, COMPLETE_SEAT, NULL,
+     slash_show},
+    {"copy", "NAME|merge|NAME.2", "an answer, or its second code block, to the clipboard",
+     "By OSC 52 where the terminal is one that takes it, else by wl-copy or xclip; it says which.",
+     COMPLETE_SEAT, NULL, slash_copy},
+    {"save", "FILE [NAME]", "the conversation as .md, .html or .json; or coder.py: a code block",
+     "Markdown, HTML or JSON by the ending; any other ending writes a code block of the last "
+     "answers: NAME.py is NAME's first block when NAME has answered, or else the first block at "
+     "all; `/save fib.py coder.2` names it. A file that is there is written over only with `/save "
+     "FILE!`.",
+     COMPLETE_FILE, NULL, slash_save},
+
+    {"sessions", "", "conversations on this machine", NULL, COMPLETE_NOTHING, NULL, slash_sessions},
+    {"resume", "ID", "go on with another conversation", NULL, COMPLETE_SESSION, NULL, slash_resume},
+    {"fork", "", "a new session with the same past", NULL, COMPLETE_NOTHING, NULL, slash_fork},
+    {"search", "WORDS", "find words in all conversations", NULL, COMPLETE_NOTHING, NULL,
+     slash_search},
+    {"stats", "", "figures of this conversation, and who was picked so far", NULL, COMPLETE_NOTHING,
+     NULL, slash_stats},
+    {"quit", "", "leave; so does Ctrl-D", NULL, COMPLETE_NOTHING, NULL, slash_quit},
+};
+
+const slash_command *slash_table(size_t *count)
+{
+    *count = sizeof table / sizeof *table;
+    return table;
+}

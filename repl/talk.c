@@ -1,0 +1,208 @@
+/* talk.c - the loop: a line is read, and run or asked. See talk.h. */
+#include "talk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "human.h"
+#include "line_history.h"
+#include "open_model.h"
+#include "slash.h"
+
+/* ---- greeting ---------------------------------------------------------------------------------- */
+
+static const char *dot(const talk *t)
+{
+    return terminal_utf8(t->term) ? "·" : "-";
+}
+
+static int add_seats(const talk *t, buf *out)
+{
+    const roster *r = dialogue_roster(t->dialogue);
+    for (int i = 0; i < roster_seats(r); i++)
+        if (buf_format(out, NULL, "%s%s", i ? ", " : "", roster_seat(r, i)->name))
+            return -1;
+    return 0;
+}
+
+/* Two lines, and for someone who is new here something to try. */
+static void greet(talk *t, bool first_time)
+{
+    const model_config *m = engine_config(t->engine);
+    buf who = {0};
+    (void)add_seats(t, &who);
+    if (m->experts)
+        console_note(t->con,
+                     "consilium " CONSILIUM_VERSION " %s %s: %d layers, %d experts, %d a token",
+                     dot(t), open_model_title(&t->set, t->engine), m->layers, m->experts,
+                     m->experts_per_token);
+    else
+        console_note(t->con, "consilium " CONSILIUM_VERSION " %s %s: %d layers, no experts", dot(t),
+                     open_model_title(&t->set, t->engine), m->layers);
+    console_note(t->con, "%s %s ask anything %s /help", who.v ? who.v : "", dot(t), dot(t));
+    if (first_time)
+        console_note(t->con, "try: Should a town close its old library?");
+    buf_release(&who);
+}
+
+/* ---- one line ---------------------------------------------------------------------------------- */
+
+static int address(talk *t, const char *word, size_t n, const char *rest, error *err)
+{
+    char name[80] = "";
+    const roster *r = dialogue_roster(t->dialogue);
+    const char *near = NULL, *names[64];
+    size_t count = 0;
+    if (n < sizeof name)
+        memcpy(name, word, n);
+    for (int i = 0; i < roster_seats(r) && count < 64; i++)
+        names[count++] = roster_seat(r, i)->name;
+    if (dialogue_find(t->dialogue, name) < 0) {
+        near = options_nearest(name, names, count);
+        return error_set(err, ERROR_USAGE, "nobody here is called \"%.64s\"%s%s%s", name,
+                         near ? "; did you mean @" : "; /personas shows who speaks",
+                         near ? near : "", near ? "?" : "");
+    }
+    if (!*rest && !t->pending.len)
+        return error_set(err, ERROR_USAGE, "@%s needs something to answer", name);
+    return talk_ask(t, rest, strlen(rest), name, err);
+}
+
+static bool blank(const char *text)
+{
+    return text[strspn(text, " \t\n")] == '\0';
+}
+
+static int run_line(talk *t, const buf *text, error *err)
+{
+    const slash_command *command = NULL;
+    const char *word = NULL, *rest = NULL, *typed = text->v ? text->v : "";
+    size_t n = 0;
+    if (blank(typed))
+        return 0;
+    switch (slash_classify(typed, text->len, &command, &word, &n, &rest)) {
+    case SLASH_COMMAND:
+        return slash_run(t, command, rest, err);
+    case SLASH_ADDRESS:
+        return address(t, word, n, rest, err);
+    case SLASH_UNKNOWN:
+        return slash_unknown(word, n, err);
+    case SLASH_TEXT:
+        break;
+    }
+    return talk_ask(t, rest, strlen(rest), NULL, err);
+}
+
+/* "own 3 › ": what is remembered, and how many speak. */
+static int make_prompt(const talk *t, buf *out, error *err)
+{
+    static const char *const policies[] = {
+        [CONTEXT_OWN] = "own", [CONTEXT_MERGED] = "merged", [CONTEXT_PICKED] = "picked"};
+    buf_clear(out);
+    return buf_format(out, err, "%s %d%s %s ", policies[dialogue_settings(t->dialogue)->context],
+                      roster_seats(dialogue_roster(t->dialogue)), t->blind ? " blind" : "",
+                      terminal_utf8(t->term) ? "›" : ">");
+}
+
+static int loop(talk *t, error *err)
+{
+    buf text = {0}, prompt = {0};
+    line_result got = LINE_TEXT;
+    int result = 0;
+    while (!t->leave && !result && got == LINE_TEXT) {
+        error trouble = {0};
+        buf_clear(&text);
+        result = make_prompt(t, &prompt, err);
+        if (!result)
+            got = line_read(t->line, prompt.v, &text, err);
+        if (!result && got == LINE_TEXT && run_line(t, &text, &trouble))
+            talk_problem(t, &trouble);
+        t->leave = t->leave || atomic_load(&terminal_flags(t->term)->ended);
+        if (t->con->out_closed)
+            result = error_set(err, ERROR_RUN, "nobody reads standard output any more");
+    }
+    buf_release(&text);
+    buf_release(&prompt);
+    return result || got == LINE_FAILED ? -1 : 0;
+}
+
+/* ---- opening and closing ----------------------------------------------------------------------- */
+
+static int open_line(talk *t, bool *first_time, error *err)
+{
+    char *path = NULL;
+    if (line_history_path(&path, err))
+        return -1;
+    *first_time = !path || access(path, F_OK) != 0;
+    line_options o = {.history = path,
+                      .hint = "Ctrl-D or /quit leaves; Ctrl-C stops an answer",
+                      .complete = slash_offer,
+                      .user = t};
+    t->line = line_open(t->term, &o, err);
+    free(path);
+    return t->line ? 0 : -1;
+}
+
+static int open_talk(talk *t, error *err)
+{
+    t->layout = VIEW_AUTO;
+    t->term = terminal_open(t->con, t->con->signals, t->opt->plain, err);
+    return !t->term || options_copy(&t->set, t->opt, err) || talk_open_dialogue(t, false, err) ||
+                   talk_begin_session(t, err)
+               ? -1
+               : 0;
+}
+
+static void close_talk(talk *t)
+{
+    line_close(t->line);
+    keeper_close(t->keeper);
+    dialogue_close(t->dialogue);
+    engine_close(t->engine);
+    terminal_close(t->term);
+    asking_release(&t->how);
+    options_release(&t->set);
+    for (size_t i = 0; i < t->word_count; i++)
+        free(t->words[i]);
+    free(t->words);
+    for (int i = 0; i < t->unmasked_count; i++)
+        free(t->unmasked[i]);
+    free(t->unmasked);
+    free(t->softened);
+    free(t->note);
+    free(t->blind_order);
+    free(t->folder);
+    free(t->system);
+    buf_release(&t->pending);
+}
+
+/* The command that brings the conversation back. */
+static void say_goodbye(talk *t)
+{
+    char id[KEEPER_NAME] = "";
+    if (t->keeper)
+        keeper_short(t->keeper, id);
+    if (*id)
+        console_note(t->con, "consilium --resume %s", id);
+}
+
+int command_talk(const options *opt, console *con, error *err)
+{
+    talk t = {.opt = opt, .con = con};
+    bool first_time = false;
+    if (isatty(STDIN_FILENO) != 1)
+        return error_set(err, ERROR_USAGE,
+                         "a conversation needs a terminal; `consilium ask` reads "
+                         "pipes");
+    int result = open_talk(&t, err) || open_line(&t, &first_time, err) ? -1 : 0;
+    if (!result) {
+        greet(&t, first_time);
+        result = loop(&t, err);
+        say_goodbye(&t);
+    }
+    close_talk(&t);
+    return result;
+}

@@ -1,0 +1,410 @@
+/* talk_ask.c - one exchange: asked, shown as it grows, saved, merged, summed up. See talk.h.
+ *
+ * The answers are on the disk before the merge begins, and the merge before the prompt returns. A
+ * Ctrl-C ends the phase that runs: what was said is kept and marked. In focus the first one ends the
+ * column in focus alone.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../engine/utf8.h"
+#include "talk_exchange.h"
+
+/* ---- columns ----------------------------------------------------------------------------------- */
+
+/* A shuffle by the seed alone (Fisher-Yates on a 64-bit LCG, Knuth's constants): who stands where
+ * must be the same again when the session is told its seed. */
+static void shuffle(int *order, int n, uint64_t seed)
+{
+    uint64_t state = seed;
+    for (int i = n - 1; i > 0; i--) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        int j = (int)((state >> 33) % (uint64_t)(i + 1));
+        int swap = order[i];
+        order[i] = order[j];
+        order[j] = swap;
+    }
+}
+
+/* Which seats have a column, in order: all, the one asked, or all in a blind order. */
+static int choose_columns(exchange *x, const char *only, error *err)
+{
+    talk *t = x->talk;
+    int seats = roster_seats(dialogue_roster(t->dialogue));
+    x->seat_of = calloc((size_t)seats + 1, sizeof *x->seat_of);
+    x->column_of = calloc((size_t)seats + 1, sizeof *x->column_of);
+    x->complete = calloc((size_t)seats + 1, sizeof *x->complete);
+    if (!x->seat_of || !x->column_of || !x->complete)
+        return error_memory(err, "the columns");
+    int one = only ? dialogue_find(t->dialogue, only) : -1;
+    for (int i = 0; i < seats; i++) {
+        x->column_of[i] = -1;
+        if (!only || i == one)
+            x->seat_of[x->count++] = i;
+    }
+    if (x->blind)
+        shuffle(x->seat_of, x->count, t->how.seed);
+    for (int i = 0; i < x->count; i++)
+        x->column_of[x->seat_of[i]] = i;
+    return 0;
+}
+
+static int fill_columns(exchange *x, view_column *columns, error *err)
+{
+    static const char *const letters[] = {"A", "B", "C", "D", "E", "F", "G", "H", "I",
+                                          "J", "K", "L", "M", "N", "O", "P", "Q", "R",
+                                          "S", "T", "U", "V", "W", "X", "Y", "Z"};
+    enum { LETTERS = sizeof letters / sizeof *letters };
+    const roster *r = dialogue_roster(x->talk->dialogue);
+    const model_config *m = engine_config(x->talk->engine);
+    if (x->blind && x->count > LETTERS)
+        return error_set(err, ERROR_USAGE, "/blind has letters for %d columns", LETTERS);
+    for (int i = 0; i < x->count; i++) {
+        const seat *s = roster_seat(r, x->seat_of[i]);
+        columns[i] = (view_column){.name = s->name, .acts_by = s->acts_by, .color = s->color};
+        if (x->blind)
+            columns[i] = (view_column){.name = letters[i], .acts_by = "blind"};
+        else if (s->asked_experts &&
+                 report_experts(s->asked_experts, seat_least_allowed(s, m), &x->experts[i], err))
+            return -1;
+        else
+            columns[i].experts = x->experts[i].v;
+    }
+    return 0;
+}
+
+int exchange_open(exchange *x, talk *t, const char *only, bool blind, error *err)
+{
+    *x = (exchange){.talk = t, .blind = blind};
+    if (choose_columns(x, only, err))
+        return -1;
+    x->columns = calloc((size_t)x->count + 1, sizeof *x->columns);
+    x->experts = calloc((size_t)x->count + 1, sizeof *x->experts);
+    return x->columns && x->experts ? fill_columns(x, x->columns, err)
+                                    : error_memory(err, "the columns");
+}
+
+/* Opened by the first thing there is to show: a question that is refused leaves no columns. */
+view *exchange_view(exchange *x)
+{
+    talk *t = x->talk;
+    if (!x->view && !x->failed)
+        x->view = view_open(t->term, t->layout, t->focus[0] ? t->focus : NULL, x->columns, x->count,
+                            &x->fault);
+    x->failed = !x->view;
+    return x->view;
+}
+
+void exchange_close(exchange *x)
+{
+    view_close(x->view);
+    for (int i = 0; x->experts && i < x->count; i++)
+        buf_release(&x->experts[i]);
+    free(x->experts);
+    free(x->columns);
+    free(x->seat_of);
+    free(x->column_of);
+    free(x->complete);
+}
+
+/* ---- signals ----------------------------------------------------------------------------------- */
+
+void exchange_begin(exchange *x, bool gently)
+{
+    terminal_signals *s = terminal_flags(x->talk->term);
+    atomic_store(&s->interrupted, false);
+    atomic_store(&s->cancel, false);
+    atomic_store(&s->gentle, gently);
+    terminal_quiet(x->talk->term);
+}
+
+void exchange_end(exchange *x)
+{
+    terminal_signals *s = terminal_flags(x->talk->term);
+    terminal_loud(x->talk->term);
+    atomic_store(&s->gentle, false);
+    atomic_store(&s->interrupted, false);
+    atomic_store(&s->cancel, false);
+}
+
+/* The engine ends all by itself; gently, the column in focus is ended alone, and what is left by the
+ * next Ctrl-C. */
+static void look(exchange *x)
+{
+    talk *t = x->talk;
+    terminal_signals *s = terminal_flags(t->term);
+    view_tick(x->view);
+    if (!atomic_load(&s->gentle) || !atomic_exchange(&s->interrupted, false))
+        return;
+    int column = view_focused(x->view);
+    if (column >= 0 && column < x->count && !x->complete[column])
+        dialogue_stop(t->dialogue, x->seat_of[column]);
+    else
+        dialogue_stop(t->dialogue, -1);
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+static void on_prefill(void *user, int done, int total)
+{
+    exchange *x = user;
+    if (!exchange_view(x))
+        return;
+    view_prefill(x->view, done, total);
+    look(x);
+}
+
+static void on_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
+{
+    exchange *x = user;
+    if (!exchange_view(x))
+        return;
+    if (x->column_of[pass] >= 0)
+        view_token(x->view, x->column_of[pass], bytes, n, thinking);
+    look(x);
+}
+
+static void show_complete(exchange *x, int column, pass_stop stop, const error *failure,
+                          size_t count, double per_second, double seconds)
+{
+    if (x->complete[column] || !exchange_view(x))
+        return;
+    x->complete[column] = true;
+    view_answer(x->view, column, pass_stop_name(stop),
+                stop == STOP_ERROR && failure ? failure->text : NULL, (int)count, per_second,
+                seconds);
+}
+
+static void on_answer(void *user, int pass, const answer *a)
+{
+    exchange *x = user;
+    if (x->column_of[pass] >= 0)
+        show_complete(x, x->column_of[pass], a->stop, &a->failure, a->token_count,
+                      a->tokens_per_second, a->seconds);
+    if (x->view)
+        look(x);
+}
+
+static void on_forgot(void *user, int from, int to)
+{
+    exchange *x = user;
+    x->forgot_from = from;
+    x->forgot_to = to;
+}
+
+static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
+{
+    exchange *x = user;
+    if (!exchange_view(x))
+        return;
+    x->merge_tokens++;
+    view_merge_progress(x->view, merge_name(x->merging), x->merge_tokens);
+    if (pass < 0 && !thinking) {
+        view_merge_token(x->view, bytes, n);
+        x->merge_streamed = true;
+    }
+    look(x);
+}
+
+void exchange_events(exchange *x, dialogue_events *events)
+{
+    *events = (dialogue_events){
+        .user = x,
+        .council = {.prefill = on_prefill, .token = on_token, .answer = on_answer},
+        .forgot = on_forgot,
+        .merge_token = on_merge_token};
+}
+
+/* ---- after the answers ------------------------------------------------------------------------- */
+
+/* A pass that failed or was interrupted before it could speak had no event. */
+static void show_silent_ones(exchange *x, const dialogue_turn *turn)
+{
+    const roster *r = dialogue_roster(x->talk->dialogue);
+    for (int i = 0; i < x->count; i++) {
+        const kept_answer *k = dialogue_answer(turn, roster_seat(r, x->seat_of[i])->name);
+        if (k)
+            show_complete(x, i, k->stop, &k->failure, k->ids.len, k->tokens_per_second, k->seconds);
+    }
+}
+
+static int tell_forgotten(exchange *x, error *err)
+{
+    talk *t = x->talk;
+    char range[32];
+    error trouble = {0};
+    if (!x->forgot_to)
+        return 0;
+    int n = x->forgot_to - x->forgot_from + 1;
+    (void)snprintf(range, sizeof range, "%d-%d", x->forgot_from, x->forgot_to);
+    if (t->keeper)
+        talk_saved(t, keeper_note(t->keeper, "forgot", range, &trouble), &trouble);
+    buf text = {0};
+    int result = buf_format(&text, err,
+                            "the context is full: the oldest turn%s, %s, %s no longer remembered "
+                            "(/set overflow stop makes this an error)\n",
+                            n == 1 ? "" : "s", range, n == 1 ? "is" : "are") ||
+                         terminal_write(t->term, &text, err)
+                     ? -1
+                     : 0;
+    buf_release(&text);
+    return result;
+}
+
+static bool interrupted(const dialogue_turn *turn)
+{
+    for (int i = 0; i < turn->answer_count; i++)
+        if (dialogue_answer(turn, turn->answers[i].name) == &turn->answers[i] &&
+            turn->answers[i].stop == STOP_INTERRUPTED)
+            return true;
+    return false;
+}
+
+static int spoken(const dialogue_turn *turn)
+{
+    int n = 0;
+    for (int i = 0; i < turn->answer_count; i++)
+        n += dialogue_answer(turn, turn->answers[i].name) == &turn->answers[i];
+    return n;
+}
+
+/* What follows an answer by itself; nothing after Ctrl-C: /merge is there when it is wanted. */
+static int follow(exchange *x, const dialogue_turn *turn, error *err)
+{
+    talk *t = x->talk;
+    talk_merge_wish wish = {.method = t->how.merge, .rounds = t->how.rounds, .seed = t->how.seed};
+    bool ended = atomic_load(&terminal_flags(t->term)->ended);
+    if (wish.method == MERGE_NONE || spoken(turn) < 2 || interrupted(turn) || ended)
+        return 0;
+    return exchange_merge(x, &wish, err);
+}
+
+/* The blind order lasts until the pick. */
+static void remember_order(exchange *x)
+{
+    talk *t = x->talk;
+    if (!x->blind)
+        return;
+    free(t->blind_order);
+    t->blind_order = x->seat_of;
+    t->blind_count = x->count;
+    x->seat_of = NULL;
+}
+
+/* Answers are complete: the rows go to the scrollback, the records to the disk. */
+static int conclude(exchange *x, bool again, const char *only, error *err)
+{
+    talk *t = x->talk;
+    dialogue_turn *turn = dialogue_last(t->dialogue);
+    error trouble = {0};
+    show_silent_ones(x, turn);
+    int result = view_settle(x->view, err);
+    if (t->keeper && again)
+        talk_saved(t, exchange_save_retry(x, turn, only, &trouble), &trouble);
+    else if (t->keeper)
+        talk_saved(t, keeper_turn(t->keeper, t->dialogue, &t->who, turn, &trouble), &trouble);
+    remember_order(x);
+    if (!result)
+        result = tell_forgotten(x, err) || follow(x, turn, err) || exchange_footer(x, turn, err)
+                     ? -1
+                     : 0;
+    return result;
+}
+
+int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only, error *err)
+{
+    talk *t = x->talk;
+    int first = turn->answer_count - x->count;
+    int result = 0;
+    for (int i = first < 0 ? 0 : first; i < turn->answer_count && !result; i++)
+        if (!only || strcmp(turn->answers[i].name, only) == 0)
+            result = keeper_retry(t->keeper, t->dialogue, &t->who, turn, &turn->answers[i], err);
+    return result;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------ */
+
+static int join_files(talk *t, const char *prompt, size_t len, buf *out, error *err)
+{
+    if (buf_add(out, prompt, len, err))
+        return -1;
+    if (!t->pending.len)
+        return 0;
+    return (len && buf_text(out, "\n\n", err)) || buf_add(out, t->pending.v, t->pending.len, err)
+               ? -1
+               : 0;
+}
+
+static int run(exchange *x, const buf *prompt, const char *only, error *err)
+{
+    talk *t = x->talk;
+    dialogue_events events;
+    exchange_events(x, &events);
+    exchange_begin(x, t->layout == VIEW_FOCUS && !only);
+    int result =
+        dialogue_ask(t->dialogue, prompt->v ? prompt->v : "", prompt->len, only, &events, err);
+    exchange_end(x);
+    if (result)
+        return -1;
+    if (!exchange_view(x)) {
+        *err = x->fault;
+        return -1;
+    }
+    buf_clear(&t->pending);
+    t->pending_files = 0;
+    return conclude(x, false, only, err);
+}
+
+int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *err)
+{
+    exchange x;
+    buf whole = {0};
+    size_t bad;
+    int result = join_files(t, prompt, len, &whole, err);
+    if (!result && !utf8_check(whole.v ? whole.v : "", whole.len, &bad))
+        result = error_set(err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
+    if (!result && !t->set.model && !t->foreign && asking_foreign(whole.v, whole.len)) {
+        console_note(t->con,
+                     "the built-in model knows English only; /model NAME takes another one");
+        t->foreign = true;
+    }
+    if (!result && t->blind_order)
+        result = talk_reveal(t, err);
+    if (!result) {
+        result = exchange_open(&x, t, only, t->blind && !only, err);
+        if (!result)
+            result = run(&x, &whole, only, err);
+        exchange_close(&x);
+    }
+    buf_release(&whole);
+    return result;
+}
+
+int talk_retry(talk *t, const char *name, uint64_t seed, error *err)
+{
+    exchange x;
+    dialogue_events events;
+    dialogue_turn *turn;
+    if (talk_turn(t, &turn, err))
+        return -1;
+    const char *only = name ? name : turn->only;
+    if (only && dialogue_find(t->dialogue, only) < 0)
+        return error_set(err, ERROR_USAGE, "%s does not speak now; /personas +%s brings it back",
+                         only, only);
+    int result = exchange_open(&x, t, only, false, err);
+    if (!result) {
+        exchange_events(&x, &events);
+        exchange_begin(&x, t->layout == VIEW_FOCUS && !only);
+        result = dialogue_retry(t->dialogue, only, seed, &events, err);
+        exchange_end(&x);
+    }
+    if (!result && !exchange_view(&x)) {
+        *err = x.fault;
+        result = -1;
+    }
+    if (!result)
+        result = conclude(&x, true, only, err);
+    exchange_close(&x);
+    return result;
+}

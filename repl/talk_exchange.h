@@ -1,0 +1,43 @@
+/* talk_exchange.h - one exchange while it is on the screen: talk_ask.c, talk_merge.c, talk_footer.c. */
+#ifndef REPL_TALK_EXCHANGE_H
+#define REPL_TALK_EXCHANGE_H
+
+#include "report.h"
+#include "talk.h"
+
+typedef struct exchange {
+    talk *talk;
+    view *view;           /* NULL before there is anything to show */
+    view_column *columns; /* [count] */
+    bool failed;          /* the view could not be opened: fault */
+    error fault;
+    bool blind;
+    int *seat_of;   /* [count] seat of a column */
+    int *column_of; /* [seats] column of a seat, -1 = none */
+    bool *complete; /* [count] */
+    buf *experts;   /* [count] */
+    int count;
+    int forgot_from, forgot_to; /* turns that left the memory; 0 = none */
+    merge_method merging;
+    int merge_tokens;
+    bool merge_streamed;
+} exchange;
+
+/* Columns for all seats, or for one. exchange_close in any case. */
+int exchange_open(exchange *x, talk *t, const char *only, bool blind, error *err);
+void exchange_close(exchange *x);
+/* The view, opened when it is not yet; NULL with x->fault. */
+view *exchange_view(exchange *x);
+
+/* Around what generates: keys wait, Ctrl-C ends the phase; gently: first the column in focus. */
+void exchange_begin(exchange *x, bool gently);
+void exchange_end(exchange *x);
+void exchange_events(exchange *x, dialogue_events *events);
+
+int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only, error *err);
+/* Joins, shows and saves. A merge that fails is told; the answers are there. */
+int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err);
+/* Figures, where it is saved, where the answers part, what can be done now. */
+int exchange_footer(exchange *x, const dialogue_turn *turn, error *err);
+
+#endif

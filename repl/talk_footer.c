@@ -1,0 +1,142 @@
+/* talk_footer.c - the lines below an exchange: figures, the record, where the answers part. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "safe_text.h"
+#include "talk_exchange.h"
+
+enum { TOKEN_CELLS = 24 };
+
+/* ---- where the answers part -------------------------------------------------------------------- */
+
+/* The first place where answers in force differ; -1 when they do not within the shortest. */
+static int first_difference(const dialogue_turn *turn, const char *const *names, int n)
+{
+    const kept_answer *first = dialogue_answer(turn, names[0]);
+    for (size_t at = 0; at < first->ids.len; at++)
+        for (int i = 1; i < n; i++) {
+            const kept_answer *k = dialogue_answer(turn, names[i]);
+            if (at >= k->ids.len)
+                return -1;
+            if (k->ids.v[at] != first->ids.v[at])
+                return (int)at;
+        }
+    return -1;
+}
+
+static int add_token(const talk *t, int id, buf *out, error *err)
+{
+    buf text = {0};
+    size_t n = 0;
+    const char *bytes = tokenizer_piece(engine_tokenizer(t->engine), id, &n);
+    int result = safe_text_copy(&text, SAFE_LINE, bytes ? bytes : "", bytes ? n : 0, err);
+    if (!result)
+        result = buf_format(out, err, "\"%.*s\"", TOKEN_CELLS, text.v ? text.v : "");
+    buf_release(&text);
+    return result;
+}
+
+/* Names of the answers in force: [*n], freed by the caller; borrowed texts. */
+static const char **names_in_force(const dialogue_turn *turn, int *n)
+{
+    const char **names = calloc((size_t)turn->answer_count + 1, sizeof *names);
+    *n = 0;
+    for (int i = 0; names && i < turn->answer_count; i++)
+        if (dialogue_answer(turn, turn->answers[i].name) == &turn->answers[i] &&
+            turn->answers[i].stop != STOP_ERROR)
+            names[(*n)++] = turn->answers[i].name;
+    return names;
+}
+
+static int add_parting(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+{
+    int n, result = 0;
+    const char **names = names_in_force(turn, &n);
+    if (!names)
+        return error_memory(err, "the names");
+    int at = n > 1 && n <= 6 ? first_difference(turn, names, n) : -1;
+    if (at >= 0) {
+        result = buf_format(out, err, "part at token %d (", at + 1);
+        for (int i = 0; i < n && !result; i++)
+            result = (i && buf_text(out, " / ", err)) ||
+                             add_token(t, dialogue_answer(turn, names[i])->ids.v[at], out, err)
+                         ? -1
+                         : 0;
+        result = result || buf_text(out, ")", err) ? -1 : 0;
+    }
+    free(names);
+    return result;
+}
+
+/* ---- the last line ----------------------------------------------------------------------------- */
+
+static const char *dot(const talk *t)
+{
+    return terminal_utf8(t->term) ? " · " : ", ";
+}
+
+/* Whom one would most likely ask again: who ended badly, else who said least. */
+static const char *whom_to_retry(const dialogue_turn *turn)
+{
+    const kept_answer *worst = NULL;
+    for (int i = 0; i < turn->answer_count; i++) {
+        const kept_answer *k = &turn->answers[i];
+        if (dialogue_answer(turn, k->name) != k)
+            continue;
+        bool bad = k->stop != STOP_END, worse = worst && worst->stop != STOP_END;
+        if (!worst || (bad && !worse) || (bad == worse && k->ids.len < worst->ids.len))
+            worst = k;
+    }
+    return worst ? worst->name : "";
+}
+
+static int add_hints(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+{
+    char letter[2];
+    if (t->blind_order)
+        return buf_format(out, err, "%swho was best? /pick A", out->len ? dot(t) : "");
+    bool several = turn->answer_count > 1 && !turn->only;
+    return buf_format(out, err, "%s%s/retry %s", out->len ? dot(t) : "",
+                      several ? "/diverge /pick /debate " : "",
+                      talk_called(t, whom_to_retry(turn), letter));
+}
+
+static int last_line(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+{
+    char id[KEEPER_NAME] = "";
+    if (t->keeper)
+        keeper_short(t->keeper, id);
+    if (*id && !t->unsaved && buf_format(out, err, "saved %s", id))
+        return -1;
+    size_t before = out->len;
+    if (before && !t->blind_order && buf_text(out, dot(t), err))
+        return -1;
+    size_t after = out->len;
+    if (!t->blind_order && add_parting(t, turn, out, err))
+        return -1;
+    if (out->len == after) /* they do not part */
+        out->v ? (out->v[out->len = before] = '\0') : 0;
+    return add_hints(t, turn, out, err) || buf_text(out, "\n", err) ? -1 : 0;
+}
+
+int exchange_footer(exchange *x, const dialogue_turn *turn, error *err)
+{
+    talk *t = x->talk;
+    buf left = {0}, right = {0}, text = {0};
+    const council_timings *c = &turn->timings;
+    int result = 0;
+    if (c->picks_per_step > 0)
+        result = buf_format(&left, err, "union %.1f of %.0f picks", c->union_experts_per_step,
+                            c->picks_per_step);
+    result = result ||
+                     buf_format(&right, err, "context %d/%d", dialogue_context_used(t->dialogue),
+                                dialogue_settings(t->dialogue)->council.context) ||
+                     view_footer(x->view, left.v ? left.v : "", right.v, err) ||
+                     last_line(t, turn, &text, err) || talk_dim(t, &text, err)
+                 ? -1
+                 : 0;
+    buf_release(&left);
+    buf_release(&right);
+    buf_release(&text);
+    return result;
+}

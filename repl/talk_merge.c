@@ -1,0 +1,121 @@
+/* talk_merge.c - joining answers on the screen and in the record. See talk.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "human.h"
+#include "talk_exchange.h"
+
+static const char *dot(const talk *t)
+{
+    return terminal_utf8(t->term) ? " · " : ", ";
+}
+
+static int add_shares(const talk *t, const kept_merge *m, buf *out, error *err)
+{
+    const merge_result *r = &m->result;
+    bool *told = calloc((size_t)r->passes + 1, sizeof *told);
+    int result = told ? 0 : error_memory(err, "the merge");
+    for (int n = 0; n < r->passes && !result; n++) {
+        int best = -1;
+        char letter[2];
+        for (int i = 0; i < r->passes; i++)
+            if (!told[i] && (best < 0 || r->shares[i] > r->shares[best]))
+                best = i;
+        told[best] = true;
+        result = buf_format(out, err, "%s%s %.2f", n ? dot(t) : "  ",
+                            talk_called(t, m->of[best], letter), r->shares[best]);
+    }
+    free(told);
+    return result;
+}
+
+int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err)
+{
+    const merge_result *r = &m->result;
+    char time[HUMAN_TEXT], letter[2];
+    int result = buf_text(out, merge_name(r->method), err);
+    if (!result && r->shares)
+        result = add_shares(t, m, out, err);
+    if (!result && !r->shares && r->by)
+        result = buf_format(out, err, "  by %s", talk_called(t, r->by, letter));
+    if (!result && r->note && !t->blind_order)
+        result = buf_format(out, err, " (%s)", r->note);
+    else if (!result && r->tie)
+        result = buf_text(out, " (nearly a tie)", err);
+    return result || buf_format(out, err, "  %s", human_seconds(time, r->seconds)) ? -1 : 0;
+}
+
+/* The merge that dialogue_merge() added last. */
+static int show(exchange *x, const kept_merge *m, error *err)
+{
+    const merge_result *r = &m->result;
+    buf text = {0};
+    int result =
+        talk_merge_line(x->talk, m, &text, err) ||
+                view_merge(x->view, text.v, x->merge_streamed ? NULL : r->text, r->len, err)
+            ? -1
+            : 0;
+    buf_release(&text);
+    return result;
+}
+
+static int tell_failure(talk *t, const error *why, error *err)
+{
+    buf text = {0};
+    int result = buf_text(&text,
+                          why->code == ERROR_CANCELLED ? "the merge was stopped; /merge tries again"
+                                                       : "the merge failed: ",
+                          err);
+    if (!result && why->code != ERROR_CANCELLED)
+        result = console_quote(t->con, &text, why->text, err);
+    result = result || buf_text(&text, "\n", err) || terminal_write(t->term, &text, err) ? -1 : 0;
+    buf_release(&text);
+    return result;
+}
+
+int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err)
+{
+    talk *t = x->talk;
+    dialogue_turn *turn = dialogue_last(t->dialogue);
+    int before = turn->merge_count;
+    error why = {0};
+    merge_options o = {.method = wish->method,
+                       .rounds = wish->rounds,
+                       .seed = wish->seed,
+                       .weights = wish->weights,
+                       .max_tokens = dialogue_settings(t->dialogue)->council.max_tokens};
+    dialogue_events events;
+    exchange_events(x, &events);
+    x->merging = wish->method;
+    x->merge_streamed = false;
+    if (!exchange_view(x)) {
+        *err = x->fault;
+        return -1;
+    }
+    exchange_begin(x, false);
+    view_merge_progress(x->view, merge_name(wish->method), 0);
+    int failed = dialogue_merge(t->dialogue, &o, wish->of, wish->count, wish->by, &events, &why);
+    exchange_end(x);
+    if (failed && why.code == ERROR_USAGE && turn->merge_count == before) {
+        if (err)
+            *err = why;
+        return -1;
+    }
+    int result = 0;
+    if (!failed)
+        result = show(x, &turn->merges[turn->merge_count - 1], err);
+    if (t->keeper && turn->merge_count > before) {
+        error trouble = {0};
+        talk_saved(t, keeper_merge(t->keeper, turn, &turn->merges[turn->merge_count - 1], &trouble),
+                   &trouble);
+    }
+    return failed && !result ? tell_failure(t, &why, err) : result;
+}
+
+int talk_merge(talk *t, const talk_merge_wish *wish, error *err)
+{
+    exchange x = {.talk = t};
+    int result = exchange_merge(&x, wish, err);
+    exchange_close(&x);
+    return result;
+}

@@ -1,0 +1,147 @@
+/* talk_say.c - the conversation's own words, and what the user's words for passes mean. See talk.h. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "talk.h"
+
+int talk_say(talk *t, const char *format, ...)
+{
+    char text[1024];
+    buf out = {0};
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    int result =
+        buf_format(&out, NULL, "%s\n", text) || terminal_write(t->term, &out, NULL) ? -1 : 0;
+    buf_release(&out);
+    return result;
+}
+
+int talk_write(talk *t, buf *text, error *err)
+{
+    return terminal_write(t->term, text, err);
+}
+
+int talk_dim(talk *t, buf *text, error *err)
+{
+    buf out = {0};
+    bool color = terminal_color(t->term);
+    size_t body = text->len && text->v[text->len - 1] == '\n' ? text->len - 1 : text->len;
+    int result = (color && buf_text(&out, "\033[2m", err)) || buf_add(&out, text->v, body, err) ||
+                         (color && buf_text(&out, "\033[0m", err)) || buf_text(&out, "\n", err) ||
+                         terminal_write(t->term, &out, err)
+                     ? -1
+                     : 0;
+    buf_release(&out);
+    buf_clear(text);
+    return result;
+}
+
+void talk_problem(talk *t, const error *err)
+{
+    buf out = {0};
+    if (!err->text[0])
+        return;
+    console_progress_end(t->con);
+    if (buf_text(&out, t->con->err_color ? "\033[33m" : "", NULL) == 0 &&
+        console_quote(t->con, &out, err->text, NULL) == 0 &&
+        buf_text(&out, t->con->err_color ? "\033[0m\n" : "\n", NULL) == 0)
+        console_say(t->con, &out);
+    buf_release(&out);
+}
+
+int talk_turn(talk *t, dialogue_turn **turn, error *err)
+{
+    *turn = dialogue_last(t->dialogue);
+    return *turn ? 0 : error_set(err, ERROR_USAGE, "nothing was asked yet");
+}
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+/* "A" or "b" while a blind exchange waits: the seat behind it, or NULL. */
+static const char *behind_letter(const talk *t, const char *word)
+{
+    int column = (word[0] | 0x20) - 'a';
+    if (!t->blind_order || word[1] || column < 0 || column >= t->blind_count)
+        return NULL;
+    return roster_seat(dialogue_roster(t->dialogue), t->blind_order[column])->name;
+}
+
+static int no_such_answer(talk *t, const dialogue_turn *turn, const char *word, error *err)
+{
+    buf names = {0};
+    for (int i = 0; i < turn->answer_count; i++) {
+        const char *name = turn->answers[i].name;
+        char letter[2];
+        if (dialogue_answer(turn, name) == &turn->answers[i])
+            (void)buf_format(&names, NULL, "%s%s", names.len ? ", " : "",
+                             talk_called(t, name, letter));
+    }
+    (void)error_set(err, ERROR_USAGE, "\"%.40s\" did not answer; %s did", word,
+                    names.v ? names.v : "nobody");
+    buf_release(&names);
+    return -1;
+}
+
+const char *talk_name(talk *t, const char *word, error *err)
+{
+    dialogue_turn *turn;
+    const char *found = NULL;
+    if (talk_turn(t, &turn, err))
+        return NULL;
+    if (strcmp(word, "merge") == 0)
+        return "merge";
+    if ((found = behind_letter(t, word)))
+        return found;
+    size_t n = strlen(word);
+    for (int i = 0; i < turn->answer_count && n; i++) {
+        const char *name = turn->answers[i].name;
+        if (strcmp(name, word) == 0)
+            return name;
+        if (strncmp(name, word, n) != 0 || (found && strcmp(found, name) == 0))
+            continue;
+        if (found) {
+            error_set(err, ERROR_USAGE, "\"%s\" may be %s or %s", word, found, name);
+            return NULL;
+        }
+        found = name;
+    }
+    if (!found || t->blind_order) { /* a beginning would tell who is who */
+        (void)no_such_answer(t, turn, word, err);
+        return NULL;
+    }
+    return found;
+}
+
+const char *talk_called(const talk *t, const char *name, char letter[2])
+{
+    const roster *r = dialogue_roster(t->dialogue);
+    for (int i = 0; t->blind_order && i < t->blind_count; i++) {
+        if (strcmp(roster_seat(r, t->blind_order[i])->name, name) != 0)
+            continue;
+        letter[0] = (char)('A' + i);
+        letter[1] = '\0';
+        return letter;
+    }
+    return name;
+}
+
+int talk_reveal(talk *t, error *err)
+{
+    buf text = {0};
+    const roster *r = dialogue_roster(t->dialogue);
+    int result = 0;
+    for (int i = 0; t->blind_order && i < t->blind_count && !result; i++)
+        result = buf_format(&text, err, "%s%c was %s", i ? ", " : "", 'A' + i,
+                            roster_seat(r, t->blind_order[i])->name);
+    if (!result && text.len)
+        result = talk_say(t, "%s", text.v);
+    buf_release(&text);
+    free(t->blind_order);
+    t->blind_order = NULL;
+    t->blind_count = 0;
+    return result;
+}

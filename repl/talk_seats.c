@@ -1,0 +1,282 @@
+/* talk_seats.c - from what the user has set to the passes that speak. See talk.h.
+ *
+ * Every change is tried on a copy of the options: the words are read, the personas' files looked
+ * into, the seats taken; only when all of it went well does the copy take the place of what was set.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "open_model.h"
+#include "talk.h"
+
+const char *talk_keep(talk *t, const char *text, size_t len, error *err)
+{
+    char **grown = realloc(t->words, (t->word_count + 1) * sizeof *grown);
+    if (grown) {
+        t->words = grown;
+        grown[t->word_count] = strndup(text, len);
+        if (grown[t->word_count])
+            return grown[t->word_count++];
+    }
+    error_memory(err, "what was set");
+    return NULL;
+}
+
+const char *talk_path(talk *t, const char *path, size_t n, error *err)
+{
+    const char *home = getenv("HOME");
+    buf whole = {0};
+    if (n < 2 || path[0] != '~' || path[1] != '/' || !home)
+        return talk_keep(t, path, n, err);
+    const char *kept = NULL;
+    if (buf_text(&whole, home, err) == 0 && buf_add(&whole, path + 1, n - 1, err) == 0)
+        kept = talk_keep(t, whole.v, whole.len, err);
+    buf_release(&whole);
+    return kept;
+}
+
+/* What was said once about the seats is not said again at every change. */
+static void print_note(void *user, const char *sentence)
+{
+    talk *t = user;
+    if (t->note && strcmp(t->note, sentence) == 0)
+        return;
+    free(t->note);
+    t->note = strdup(sentence);
+    console_note(t->con, "%s", sentence);
+}
+
+/* What a dialogue can be told between two turns. */
+static void adjust(dialogue *d, const options *set, const asking *how, const council_options *now)
+{
+    dialogue_options *o = dialogue_settings(d);
+    o->council.max_tokens = now->max_tokens;
+    o->council.prefill = now->prefill;
+    o->council.think = now->think;
+    o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
+    o->seed = how->seed;
+}
+
+/* Seats `set` in d, on e. *how and *who are what it came to; who borrows from how. */
+static int take_seats(talk *t, options *set, engine *e, dialogue *d, asking *how,
+                      roster_options *who, error *err)
+{
+    council_options limits;
+    *how = (asking){0};
+    if (asking_read(how, set, err) || asking_prepare(how, err) ||
+        asking_council(how, set, e, &limits, err) || asking_roster(how, set, e, who, err))
+        return -1;
+    who->system = t->system;
+    who->unmasked = (const char *const *)t->unmasked;
+    who->unmasked_count = t->unmasked_count;
+    who->softened = t->softened;
+    who->softened_count = t->softened_count;
+    if (dialogue_seat(d, who, print_note, t, err))
+        return -1;
+    set->seed = (long long)how->seed; /* drawn once: /set tells it, and the next turn keeps it */
+    adjust(d, set, how, &limits);
+    return 0;
+}
+
+static int seat_options(talk *t, options *set, error *err)
+{
+    asking how;
+    roster_options who;
+    if (take_seats(t, set, t->engine, t->dialogue, &how, &who, err)) {
+        asking_release(&how);
+        return -1;
+    }
+    asking_release(&t->how);
+    t->how = how;
+    t->who = who;
+    return 0;
+}
+
+int talk_seat(talk *t, error *err)
+{
+    return seat_options(t, &t->set, err);
+}
+
+int talk_unmask(talk *t, const char *name, bool off, error *err)
+{
+    int at = 0, count = t->unmasked_count;
+    while (at < count && strcmp(t->unmasked[at], name) != 0)
+        at++;
+    if ((at < count) == off)
+        return error_set(err, ERROR_USAGE, "%s speaks %s its mask already", name,
+                         off ? "without" : "with");
+    if (!off) {
+        char *back = t->unmasked[at];
+        t->unmasked[at] = t->unmasked[--t->unmasked_count];
+        if (talk_seat(t, err)) {
+            t->unmasked[t->unmasked_count++] = back;
+            return -1;
+        }
+        free(back);
+        return 0;
+    }
+    char **grown = realloc(t->unmasked, ((size_t)count + 1) * sizeof *grown);
+    if (grown)
+        t->unmasked = grown;
+    if (!grown || !(grown[count] = strdup(name)))
+        return error_memory(err, "a mask");
+    t->unmasked_count++;
+    if (talk_seat(t, err) == 0)
+        return 0;
+    free(grown[--t->unmasked_count]);
+    return -1;
+}
+
+int talk_soften(talk *t, const char *name, double nats, error *err)
+{
+    int at = 0;
+    while (at < t->softened_count && strcmp(t->softened[at].name, name) != 0)
+        at++;
+    bool there = at < t->softened_count;
+    if (!there && nats <= 0)
+        return error_set(err, ERROR_USAGE, "the mask of %s is not softened", name);
+    if (!there) {
+        named_value *grown = realloc(t->softened, ((size_t)at + 1) * sizeof *grown);
+        const char *kept = talk_keep(t, name, strlen(name), err);
+        if (grown)
+            t->softened = grown;
+        if (!grown || !kept)
+            return error_memory(err, "a mask");
+        grown[t->softened_count++] = (named_value){kept, 0};
+    }
+    named_value before = t->softened[at];
+    t->softened[at].value = nats;
+    if (nats <= 0)
+        t->softened[at] = t->softened[--t->softened_count];
+    if (talk_seat(t, err) == 0)
+        return 0;
+    if (nats <= 0)
+        t->softened_count++;
+    t->softened[at] = before;
+    if (!there)
+        t->softened_count--;
+    return -1;
+}
+
+/* ---- the model and the dialogue ---------------------------------------------------------------- */
+
+/* Turns know nothing of the model that spoke them; the new passes read them when they are asked. */
+static int move_turns(dialogue *from, dialogue *to, error *err)
+{
+    for (int i = 0; from && i < dialogue_turns(from); i++)
+        if (dialogue_restore(to, dialogue_at(from, i), err))
+            return -1;
+    return 0;
+}
+
+static dialogue *new_dialogue(talk *t, options *set, engine *e, asking *how, roster_options *who,
+                              error *err)
+{
+    dialogue_options o = {0};
+    *how = (asking){0};
+    int result =
+        asking_read(how, set, err) || asking_council(how, set, e, &o.council, err) ? -1 : 0;
+    asking_release(how);
+    if (result)
+        return NULL;
+    if (t->dialogue)
+        o.context = dialogue_settings(t->dialogue)->context;
+    dialogue *d = dialogue_open(e, &o, err);
+    if (d && take_seats(t, set, e, d, how, who, err)) {
+        asking_release(how);
+        dialogue_close(d);
+        d = NULL;
+    }
+    return d;
+}
+
+static int reopen(talk *t, options *set, bool anew, error *err)
+{
+    asking how;
+    roster_options who;
+    engine *e = anew || !t->engine ? open_model(set, t->con, err) : t->engine;
+    dialogue *d = e ? new_dialogue(t, set, e, &how, &who, err) : NULL;
+    if (!d || move_turns(t->dialogue, d, err)) {
+        dialogue_close(d);
+        if (e != t->engine)
+            engine_close(e);
+        return -1;
+    }
+    dialogue_close(t->dialogue);
+    if (e != t->engine)
+        engine_close(t->engine);
+    asking_release(&t->how);
+    t->engine = e;
+    t->dialogue = d;
+    t->how = how;
+    t->who = who;
+    return 0;
+}
+
+int talk_open_dialogue(talk *t, bool anew, error *err)
+{
+    return reopen(t, &t->set, anew, err);
+}
+
+/* ---- /set -------------------------------------------------------------------------------------- */
+
+typedef enum reach { REACH_SEATS, REACH_DIALOGUE, REACH_ENGINE, REACH_NOTHING } reach;
+
+/* How much must be made anew for an option. */
+static reach reach_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        reach how;
+    } far[] = {
+        {"stop", REACH_DIALOGUE},    {"raw", REACH_DIALOGUE},     {"kv", REACH_DIALOGUE},
+        {"context", REACH_DIALOGUE}, {"model", REACH_ENGINE},     {"threads", REACH_ENGINE},
+        {"backend", REACH_ENGINE},   {"isa", REACH_ENGINE},       {"chat-format", REACH_ENGINE},
+        {"session", REACH_NOTHING},  {"resume", REACH_NOTHING},   {"no-save", REACH_NOTHING},
+        {"plain", REACH_NOTHING},    {"no-color", REACH_NOTHING}, {"help", REACH_NOTHING},
+        {"version", REACH_NOTHING},  {"quiet", REACH_NOTHING},    {"verbose", REACH_NOTHING}};
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++)
+        if (strcmp(name, far[i].name) == 0)
+            return far[i].how;
+    return REACH_SEATS;
+}
+
+bool talk_may_set(const char *name)
+{
+    return reach_of(name) != REACH_NOTHING;
+}
+
+static int try_value(talk *t, options *trial, const char *name, const char *value, error *err)
+{
+    bool back = strcmp(value, "default") == 0;
+    const char *kept = back ? value : talk_keep(t, value, strlen(value), err);
+    if (!kept ||
+        (back ? options_reset(trial, t->opt, name, err) : options_set(trial, name, kept, err)))
+        return -1;
+    switch (reach_of(name)) {
+    case REACH_SEATS:
+        return seat_options(t, trial, err);
+    case REACH_DIALOGUE:
+        return reopen(t, trial, false, err);
+    case REACH_ENGINE:
+        return reopen(t, trial, true, err);
+    case REACH_NOTHING:
+        break;
+    }
+    return error_set(err, ERROR_USAGE, "%s is settled when the program starts", name);
+}
+
+int talk_set(talk *t, const char *name, const char *value, error *err)
+{
+    options trial;
+    if (options_copy(&trial, &t->set, err))
+        return -1;
+    if (try_value(t, &trial, name, value, err)) {
+        options_release(&trial);
+        return -1;
+    }
+    /* what was seated borrows texts, which stay, and no list */
+    options_release(&t->set);
+    t->set = trial;
+    return 0;
+}

@@ -1,0 +1,139 @@
+/* talk_session.c - the transcript that a conversation is kept in: begun, resumed, forked. See talk.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "talk.h"
+
+void talk_saved(talk *t, int result, const error *err)
+{
+    if (!result && t->unsaved)
+        (void)talk_say(t, "everything is saved again");
+    if (result && !t->unsaved) {
+        error told = *err;
+        (void)error_prefix(&told, "not saved: ");
+        talk_problem(t, &told);
+    }
+    t->unsaved = result != 0;
+}
+
+/* ---- resuming ---------------------------------------------------------------------------------- */
+
+static void tell_repair(talk *t, const transcript_repair *r)
+{
+    if (r->torn)
+        console_note(t->con, "the last line of the transcript was torn: %zu bytes were cut off%s%s",
+                     r->torn, r->kept ? " and lie in " : "", r->kept ? r->kept : "");
+    if (r->damaged)
+        console_note(t->con,
+                     "%zu line%s of the transcript %s no records (the first is line %zu); what "
+                     "belongs to them is missing",
+                     r->damaged, r->damaged == 1 ? "" : "s", r->damaged == 1 ? "is" : "are",
+                     r->first_damaged);
+}
+
+/* The old turns leave this process; their transcript has them. */
+static int replace_turns(talk *t, const history *h, error *err)
+{
+    dialogue *old = t->dialogue;
+    t->dialogue = NULL;
+    if (talk_open_dialogue(t, false, err) == 0 && keeper_restore(h, t->dialogue, err) == 0) {
+        dialogue_settings(t->dialogue)->context = dialogue_settings(old)->context;
+        dialogue_close(old);
+        return 0;
+    }
+    dialogue_close(t->dialogue);
+    t->dialogue = old;
+    return -1;
+}
+
+static void tell_past(talk *t, const history *h)
+{
+    const dialogue_turn *last = dialogue_last(t->dialogue);
+    buf text = {0};
+    int turns = 0;
+    for (int i = 0; i < dialogue_turns(t->dialogue); i++)
+        turns += !dialogue_at(t->dialogue, i)->undone;
+    if (!last || buf_format(&text, NULL, "%s goes on after %d turn%s; the last was: ", h->id, turns,
+                            turns == 1 ? "" : "s"))
+        (void)talk_say(t, "%s goes on; nothing was asked in it", h->id);
+    else if (console_quote(t->con, &text, last->prompt, NULL) == 0)
+        (void)talk_say(t, "%.300s", text.v);
+    buf_release(&text);
+}
+
+int talk_resume(talk *t, const char *prefix, error *err)
+{
+    history *h = NULL;
+    transcript_repair repair = {0};
+    keeper *k = keeper_resume(t->folder, prefix, &h, &repair, err);
+    int result = k ? replace_turns(t, h, err) : -1;
+    if (!result) {
+        keeper_close(t->keeper);
+        t->keeper = k;
+        t->unsaved = false;
+        tell_repair(t, &repair);
+        tell_past(t, h);
+    } else {
+        keeper_close(k);
+    }
+    transcript_repair_release(&repair);
+    history_close(h);
+    return result;
+}
+
+/* ---- beginning --------------------------------------------------------------------------------- */
+
+int talk_begin_session(talk *t, error *err)
+{
+    const options *opt = t->opt;
+    if (transcript_folder(&t->folder, err))
+        return -1;
+    if (opt->resume)
+        return talk_resume(t, opt->resume, err);
+    if (opt->session && !transcript_name_ok(opt->session))
+        return error_set(err, ERROR_USAGE,
+                         "--session: a name has 1 to 64 of A-Z a-z 0-9 _ -, not \"%.64s\"",
+                         opt->session);
+    if (opt->session && transcript_exists(t->folder, opt->session))
+        return talk_resume(t, opt->session, err);
+    const char *none = getenv("CONSILIUM_NOHISTORY");
+    if (opt->no_save || (none && *none && !opt->session))
+        return 0;
+    t->keeper = keeper_new(t->folder, opt->session, err);
+    return t->keeper ? 0 : -1;
+}
+
+/* ---- forking ----------------------------------------------------------------------------------- */
+
+static int copy_turn(talk *t, keeper *k, const dialogue_turn *turn, error *err)
+{
+    if (keeper_turn(k, t->dialogue, &t->who, turn, err))
+        return -1;
+    for (int i = 0; i < turn->merge_count; i++)
+        if (keeper_merge(k, turn, &turn->merges[i], err))
+            return -1;
+    return turn->picked ? keeper_pick(k, turn, err) : 0;
+}
+
+int talk_record(talk *t, keeper *k, error *err)
+{
+    for (int i = 0; i < dialogue_turns(t->dialogue); i++) {
+        const dialogue_turn *turn = dialogue_at(t->dialogue, i);
+        if (!turn->undone && copy_turn(t, k, turn, err))
+            return -1;
+    }
+    return 0;
+}
+
+int talk_fork(talk *t, error *err)
+{
+    keeper *k = keeper_new(t->folder, NULL, err);
+    if (!k || talk_record(t, k, err)) {
+        keeper_close(k);
+        return -1;
+    }
+    keeper_close(t->keeper);
+    t->keeper = k;
+    t->unsaved = false;
+    return 0;
+}
