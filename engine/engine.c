@@ -83,6 +83,9 @@ void engine_close(engine *e)
     chat_close(e->chat);
     tokenizer_close(e->tokenizer);
     weights_release(&e->weights);
+    for (int i = 0; i < e->added_count; i++)
+        own_experts_close(e->added[i].file);
+    free(e->added);
     backend_close(e->backend);
     checkpoint_close(e->checkpoint);
     free(e);
@@ -127,6 +130,51 @@ void engine_trace(engine *e, trace_fn *fn, void *user)
 {
     e->trace = fn;
     e->trace_user = user;
+}
+
+/* ---- experts that personas bring --------------------------------------------------------------- */
+
+/* Takes the file: a part of it may be in the bank even when this fails. */
+static int append(engine *e, own_experts *file, error *err)
+{
+    size_t n = (size_t)e->added_count + 1;
+    added_experts *grown = realloc(e->added, n * sizeof *grown);
+    if (!grown) {
+        own_experts_close(file);
+        return error_memory(err, "a persona's experts");
+    }
+    e->added = grown;
+    added_experts *added = &grown[e->added_count++];
+    *added = (added_experts){.file = file};
+    added->whole = weights_append(&e->weights, e->backend, file, err) == 0;
+    return added->whole ? 0 : -1;
+}
+
+static const own_experts *find_added(const engine *e, const own_experts *file)
+{
+    for (int i = 0; i < e->added_count; i++)
+        if (e->added[i].whole && own_experts_same(e->added[i].file, file))
+            return e->added[i].file;
+    return NULL;
+}
+
+int engine_add_experts(engine *e, const char *path, const own_experts **out, error *err)
+{
+    own_experts *file = own_experts_open(path, err);
+    if (!file)
+        return -1;
+    *out = find_added(e, file);
+    if (*out || own_experts_fit(file, engine_config(e), err)) {
+        own_experts_close(file);
+        return *out ? 0 : -1;
+    }
+    *out = file;
+    return append(e, file, err);
+}
+
+int engine_bank(const engine *e)
+{
+    return e->weights.widest_bank;
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */

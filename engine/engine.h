@@ -71,6 +71,13 @@ uint64_t engine_weight_bytes(const engine *e);
 /* KV bytes of one session of `context` positions in `type`. */
 uint64_t engine_kv_bytes(const engine *e, int context, dtype type);
 
+/* Appends the experts of a persona's own file (own_experts.h) behind the model's. *out is what
+ * router_settings.own asks for; it lives as long as the engine, and a file whose bytes are there
+ * already is not added again. Sessions may be open. ERROR_LOAD with file, tensor and offset. */
+int engine_add_experts(engine *e, const char *path, const own_experts **out, error *err);
+/* Experts of the largest layer with appended ones: the ids of a trace are below it. */
+int engine_bank(const engine *e);
+
 /* ---- timelines ----------------------------------------------------------------------------- */
 
 /* Reserves pages for `context` positions, so that decoding allocates nothing. kv: DTYPE_F32,

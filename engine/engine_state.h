@@ -10,6 +10,11 @@
 
 enum { KV_KINDS = 3 }; /* F32, F16, Q8_0: sessions of different types may live together */
 
+typedef struct added_experts {
+    own_experts *file;
+    bool whole; /* false: memory ran out, and some layers lack it */
+} added_experts;
+
 struct engine {
     checkpoint *checkpoint;
     backend *backend;
@@ -17,6 +22,8 @@ struct engine {
     chat_format *chat;    /* NULL when there is none */
     error chat_problem;   /* why not, when the model brings a template */
     weights weights;
+    added_experts *added; /* [added_count] files that personas brought */
+    int added_count;
     router_program *plain; /* the rules of sessions without a program */
     const atomic_bool *cancel;
     int max_rows, max_slots;

@@ -26,6 +26,7 @@ struct forward {
     tensor *shared_hidden; /* ffn of the shared expert, or NULL */
     tensor *shared;        /* d: the shared expert's output, or NULL */
     tensor *scores;        /* experts: router logits, or NULL */
+    tensor *appended;      /* those of experts that personas bring: prepare_appended() */
     tensor *last;          /* [OUTPUT_ROWS, d] rows that want logits */
     tensor *logits;        /* [OUTPUT_ROWS, vocabulary] */
     routes *chosen;        /* NULL for a dense model */
@@ -124,7 +125,7 @@ void forward_close(forward *f)
         return;
     tensor *all[] = {
         f->x,      f->normed,        f->q,      f->k,      f->v,    f->attended, f->delta,
-        f->hidden, f->shared_hidden, f->shared, f->scores, f->last, f->logits};
+        f->hidden, f->shared_hidden, f->shared, f->scores, f->last, f->logits,   f->appended};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tensor_free(all[i]);
     routes_free(f->backend, f->chosen);
@@ -165,6 +166,20 @@ static int prepare_trace(forward *f, error *err)
     return 0;
 }
 
+/* Room for the logits of experts that were appended since the last batch. */
+static int prepare_appended(forward *f, error *err)
+{
+    int own = f->weights->widest_bank - f->config->experts;
+    if (own <= 0 || (f->appended && tensor_cols(f->appended) >= (size_t)own))
+        return 0;
+    tensor *wider = activation(f, own, err);
+    if (!wider)
+        return -1;
+    tensor_free(f->appended);
+    f->appended = wider;
+    return 0;
+}
+
 /* ---- the layer loop -------------------------------------------------------------------------- */
 
 static void enqueue_attention(forward *f, const layer_weights *w, int layer, int n)
@@ -202,9 +217,10 @@ static void enqueue_ffn(forward *f, tensor *out, tensor *hidden, const tensor *g
 static void enqueue_experts(forward *f, const layer_weights *w, int layer, int n, bool trace)
 {
     backend *b = f->backend;
-    product p = {f->scores, w->router, NULL};
-    op_matmul(b, &p, 1, f->normed, n);
-    op_route(b, f->chosen, f->scores, layer, f->config->renormalise, n);
+    product p[2] = {{f->scores, w->router, NULL}, {f->appended, w->appended_router, NULL}};
+    op_matmul(b, p, w->appended_router ? 2 : 1, f->normed, n);
+    op_route(b, f->chosen, f->scores, w->appended_router ? f->appended : NULL, layer,
+             f->config->renormalise, n);
     if (trace)
         routes_read(b, f->chosen, n, &f->traced[layer]);
     op_experts(b, f->delta, &w->bank, f->chosen, f->normed, n);
@@ -283,7 +299,7 @@ static int check_logits(const forward *f, const forward_row *rows, int n, error 
 int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
                 forward_trace_fn *trace, void *trace_user, error *err)
 {
-    if (trace && prepare_trace(f, err))
+    if (prepare_appended(f, err) || (trace && prepare_trace(f, err)))
         return -1;
     begin_batch(f, rows, n);
     for (int layer = 0; layer < f->config->layers; layer++) {

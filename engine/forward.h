@@ -2,7 +2,8 @@
  *
  * A batch is a list of rows; a row is one token at one position of one timeline under one router
  * program. Rows of a timeline stand in ascending position, so that a row's keys are stored before a
- * later row looks at them. Everything is allocated at open; running allocates nothing.
+ * later row looks at them. Everything is allocated at open; running allocates nothing, but for what
+ * a first trace and newly appended experts need.
  *
  * The recipe of a layer, in the order of the code:
  *   norm -> q, k, v (+ bias) -> q/k norm -> RoPE -> store k, v -> attention -> o -> residual

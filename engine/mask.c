@@ -165,6 +165,7 @@ typedef struct application {
     const mask *mask;
     const model_config *model;
     mask_tables *tables;
+    int row;                            /* experts in a row of the tables */
     uint8_t layers[MODEL_MAX_LAYERS];   /* of the member at hand */
     uint8_t seen[MODEL_MAX_LAYERS];     /* named by an earlier member */
     uint8_t experts[MODEL_MAX_EXPERTS]; /* scratch */
@@ -172,15 +173,25 @@ typedef struct application {
 
 static int read_experts(application *a, const char *list, error *err)
 {
-    memset(a->experts, 0, (size_t)a->model->experts);
-    return ranges_read(list, "expert", a->model->experts, a->experts, err);
+    memset(a->experts, 0, (size_t)a->row);
+    return ranges_read(list, "expert", a->row, a->experts, err);
+}
+
+/* The first own expert that the list at hand names, or -1. */
+static int named_own(const application *a)
+{
+    for (int e = a->model->experts; e < a->row; e++)
+        if (a->experts[e])
+            return e;
+    return -1;
 }
 
 static void apply_list(application *a, int layer)
 {
-    size_t at = (size_t)layer * (size_t)a->model->experts;
+    size_t at = (size_t)layer * (size_t)a->row;
     bool keep = a->mask->mode == MASK_KEEP;
-    for (int e = 0; e < a->model->experts; e++) {
+    int end = keep && named_own(a) < 0 ? a->model->experts : a->row;
+    for (int e = 0; e < end; e++) {
         if (keep && a->experts[e])
             a->tables->named[at + (size_t)e] = 1;
         if ((bool)a->experts[e] != keep)
@@ -190,8 +201,8 @@ static void apply_list(application *a, int layer)
 
 static void apply_bias(application *a, int layer, float bias)
 {
-    size_t at = (size_t)layer * (size_t)a->model->experts;
-    for (int e = 0; e < a->model->experts; e++) {
+    size_t at = (size_t)layer * (size_t)a->row;
+    for (int e = 0; e < a->row; e++) {
         if (a->experts[e]) {
             a->tables->named[at + (size_t)e] = 1;
             a->tables->bias[at + (size_t)e] += bias;
@@ -200,16 +211,20 @@ static void apply_bias(application *a, int layer, float bias)
 }
 
 /* Does one thing to every routed layer that the member at hand names. */
-static void apply_to_layers(application *a, bool listed, float bias)
+static int apply_to_layers(application *a, bool listed, float bias, error *err)
 {
+    int own = named_own(a);
     for (int i = 0; i < a->model->layers; i++) {
         if (!a->layers[i] || !a->model->moe_layer[i])
             continue;
+        if (own >= 0 && !own_experts_in(a->tables->own, i))
+            return error_set(err, ERROR_LOAD, "layer %d has no expert %d", i, own);
         if (listed)
             apply_list(a, i);
         else
             apply_bias(a, i, bias);
     }
+    return 0;
 }
 
 static int apply_member(application *a, const json *member, error *err)
@@ -225,13 +240,12 @@ static int apply_member(application *a, const json *member, error *err)
     if (a->mask->mode != MASK_BIAS) {
         if (read_experts(a, json_string(member), err))
             return -1;
-        apply_to_layers(a, true, 0);
-        return 0;
+        return apply_to_layers(a, true, 0, err);
     }
     for (const json *e = json_first(member); e; e = json_next(e)) {
-        if (read_experts(a, json_key(e), err))
+        if (read_experts(a, json_key(e), err) ||
+            apply_to_layers(a, false, (float)json_number(e), err))
             return -1;
-        apply_to_layers(a, false, (float)json_number(e));
     }
     return 0;
 }
@@ -242,7 +256,8 @@ int mask_apply(const mask *m, const model_config *model, const char *fingerprint
     if (fingerprint && m->model && strcmp(fingerprint, m->model) != 0)
         return error_set(err, ERROR_LOAD, "%s: made for model %.16s, this model is %.16s", m->path,
                          m->model, fingerprint);
-    application a = {.mask = m, .model = model, .tables = tables};
+    application a = {.mask = m, .model = model, .tables = tables, .row = model->experts};
+    a.row += tables->own ? own_experts_count(tables->own) : 0;
     for (const json *member = json_first(m->layers); member; member = json_next(member)) {
         if (apply_member(&a, member, err)) {
             error_prefix(err, "%s: layers \"%.40s\": ", m->path, json_key(member));

@@ -18,6 +18,7 @@
 
 #include "../kernels/error.h"
 #include "model_config.h"
+#include "own_experts.h"
 
 typedef enum mask_mode { MASK_KEEP, MASK_BAN, MASK_BIAS } mask_mode;
 
@@ -34,11 +35,14 @@ const char *mask_path(const mask *m);
 const char *mask_model(const mask *m); /* fingerprint it was made for, or NULL */
 
 /* What several masks together say about a model; all arrays are [layers * experts], the caller's.
- * Bans unite, biases add. */
+ * Bans unite, biases add. With own experts of a persona a layer's row is longer by their count: masks
+ * may name them by the numbers behind the model's, and a keep mask that names none of them in a layer
+ * leaves them as they are. */
 typedef struct mask_tables {
-    uint8_t *allowed; /* starts as all 1 */
-    uint8_t *named;   /* starts as all 0: experts a keep or bias mask lists */
-    float *bias;      /* starts as all 0 */
+    uint8_t *allowed;       /* starts as all 1 */
+    uint8_t *named;         /* starts as all 0: experts a keep or bias mask lists */
+    float *bias;            /* starts as all 0 */
+    const own_experts *own; /* NULL = none; where a layer lacks them, they are not allowed */
 } mask_tables;
 
 /* Adds m to the tables. Layers without experts inside a range are skipped. ERROR_LOAD by name for a

@@ -30,6 +30,7 @@ struct router_program {
     int *allowed;      /* [layers] experts that may be called */
     mask_tables tables;
     const model_config *model;
+    int row; /* experts in a row of the tables: the model's and own ones */
     uint64_t hash;
     int slots;
 
@@ -48,7 +49,7 @@ router_settings router_settings_plain(void)
 static bool settings_route(const router_settings *s)
 {
     return s->experts_per_token || s->norm_width || s->tail_gain != 1 || s->strength != 1 ||
-           s->adaptive_min || s->mask_count || (s->rules && rules_count(s->rules));
+           s->adaptive_min || s->mask_count || s->own || (s->rules && rules_count(s->rules));
 }
 
 static int check_range(const char *name, double value, double min, double max, error *err)
@@ -80,6 +81,31 @@ static int check_settings(const router_settings *s, const model_config *model, e
                    check_range("strength", s->strength, 0, 4, err)
                ? -1
                : 0;
+}
+
+/* ---- own experts ----------------------------------------------------------------------------- */
+
+/* Own experts of a layer: 0 where the persona brings none. */
+static int own_count(const router_program *p, int layer)
+{
+    const own_experts *own = p->tables.own;
+    return own && own_experts_in(own, layer) ? own_experts_count(own) : 0;
+}
+
+int router_program_experts(const router_program *p, int layer)
+{
+    return p->model->experts + own_count(p, layer);
+}
+
+/* They are named, and allowed where they are, before any mask speaks. */
+static void admit_own(router_program *p)
+{
+    for (int i = 0; i < p->model->layers; i++) {
+        size_t at = (size_t)i * (size_t)p->row + (size_t)p->model->experts;
+        size_t n = (size_t)(p->row - p->model->experts);
+        memset(p->tables.allowed + at, own_count(p, i) != 0, n);
+        memset(p->tables.named + at, own_count(p, i) != 0, n);
+    }
 }
 
 /* ---- compiling --------------------------------------------------------------------------------- */
@@ -127,10 +153,11 @@ static int layer_norm_width(const router_settings *s, const model_config *model,
 static int compile_layer(router_program *p, const router_settings *s, const model_config *model,
                          int layer, error *err)
 {
-    size_t at = (size_t)layer * (size_t)model->experts;
+    size_t at = (size_t)layer * (size_t)p->row;
     const uint8_t *allowed = p->tables.allowed + at, *named = p->tables.named + at;
     const float *bias = p->tables.bias + at;
-    p->allowed[layer] = count_allowed(allowed, model->experts);
+    int experts = router_program_experts(p, layer);
+    p->allowed[layer] = count_allowed(allowed, experts);
     int k = layer_experts(s, model, layer, p->allowed[layer], err);
     int width = k < 0 ? -1 : layer_norm_width(s, model, k, err);
     if (width < 0)
@@ -142,9 +169,11 @@ static int compile_layer(router_program *p, const router_settings *s, const mode
                                    .strength = (float)s->strength,
                                    .adaptive_min = s->adaptive_min,
                                    .adaptive_ratio = (float)s->adaptive_ratio,
-                                   .allowed = p->allowed[layer] < model->experts ? allowed : NULL,
-                                   .bias = any_bias(bias, model->experts) ? bias : NULL,
-                                   .named = s->strength != 1 ? named : NULL};
+                                   .allowed = p->allowed[layer] < experts ? allowed : NULL,
+                                   .bias = any_bias(bias, experts) ? bias : NULL,
+                                   .named = s->strength != 1 ? named : NULL,
+                                   .own_count = own_count(p, layer),
+                                   .own_first = s->own ? own_experts_place(s->own, layer) : 0};
     if (k > p->slots)
         p->slots = k;
     return 0;
@@ -163,19 +192,21 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
 static bool rule_is_plain(const route_rule *r)
 {
     return r->k == r->trained_k && r->norm_width == r->k && r->strength == 1.0f &&
-           !r->adaptive_min && !r->bias && !r->allowed;
+           !r->adaptive_min && !r->bias && !r->allowed && !r->own_count;
 }
 
-/* Only what can change numbers enters, so that a program that changes nothing hashes to 0. */
+/* Only what can change numbers enters, so that a program that changes nothing hashes to 0. Own
+ * experts enter by their bytes: where in the bank they lie changes nothing. */
 static uint64_t hash_rules(const router_program *p, const model_config *model)
 {
     uint64_t hash = 0xcbf29ce484222325;
-    size_t experts = (size_t)model->experts;
+    uint64_t own = p->tables.own ? own_experts_hash(p->tables.own) : 0;
     bool plain = true;
     for (int i = 0; i < model->layers; i++) {
         if (!model->moe_layer[i])
             continue;
         const route_rule *r = &p->rules[i];
+        size_t experts = (size_t)router_program_experts(p, i);
         plain = plain && rule_is_plain(r);
         int32_t whole[4] = {i, r->k, r->norm_width, r->adaptive_min};
         float real[3] = {r->tail_gain, r->adaptive_ratio, r->strength};
@@ -187,6 +218,8 @@ static uint64_t hash_rules(const router_program *p, const model_config *model)
             hash = hash_bytes(hash, r->bias, experts * sizeof(float));
         if (r->named)
             hash = hash_bytes(hash, r->named, experts);
+        if (r->own_count)
+            hash = hash_bytes(hash, &own, sizeof own);
     }
     return plain ? 0 : hash | 1;
 }
@@ -223,18 +256,19 @@ static int check_variant(const route_rule *r, int experts, int layer, int least,
 
 static int fill_layer(const router_program *p, variant *v, int layer, error *err)
 {
-    size_t experts = (size_t)p->model->experts, at = (size_t)layer * experts;
+    size_t experts = (size_t)p->row, at = (size_t)layer * experts;
     size_t cells = (size_t)p->model->layers * experts;
     const route_rule *base = &p->rules[layer];
     rule_effect e = {.allowed = v->bytes + at,
                      .named = v->bytes + cells + at,
                      .forced = v->bytes + 2 * cells + at,
                      .bias = v->bias + at,
-                     .k = base->k};
+                     .k = base->k,
+                     .own = p->row - p->model->experts};
     memcpy(e.allowed, p->tables.allowed + at, experts);
     memcpy(e.named, p->tables.named + at, experts);
     memcpy(e.bias, p->tables.bias + at, experts * sizeof(float));
-    rules_apply(p->list, v->active, layer, p->model->experts, &e);
+    rules_apply(p->list, v->active, layer, p->row, &e);
     route_rule *r = &v->rules[layer];
     *r = *base;
     r->k = e.k;
@@ -245,12 +279,12 @@ static int fill_layer(const router_program *p, variant *v, int layer, error *err
     r->forced = e.forced;
     r->bias = e.bias;
     r->named = base->strength != 1.0f ? e.named : NULL;
-    return check_variant(r, p->model->experts, layer, e.k, e.k, err);
+    return check_variant(r, p->row, layer, e.k, e.k, err);
 }
 
 static int variant_make(const router_program *p, uint32_t active, variant *v, error *err)
 {
-    size_t layers = (size_t)p->model->layers, cells = layers * (size_t)p->model->experts;
+    size_t layers = (size_t)p->model->layers, cells = layers * (size_t)p->row;
     *v = (variant){.active = active};
     v->rules = calloc(layers, sizeof *v->rules);
     v->bytes = calloc(3, cells);
@@ -290,7 +324,7 @@ static int check_together(const router_program *p, const route_rule *all, error 
         if (!p->model->moe_layer[i])
             continue;
         rules_k_range(p->list, i, &least, &most);
-        if (check_variant(&all[i], p->model->experts, i, least, most, err))
+        if (check_variant(&all[i], p->row, i, least, most, err))
             return -1;
     }
     return 0;
@@ -302,7 +336,7 @@ static int compile_rules(router_program *p, const router_settings *s, error *err
         return error_set(err, ERROR_LOAD, "rules: this model is dense, it has no experts to route");
     if (!s->tokenizer)
         return error_set(err, ERROR_LOAD, "rules: the model brings no tokenizer");
-    if (rules_check(s->rules, p->model, err))
+    if (rules_check(s->rules, p->model, p->row - p->model->experts, err))
         return -1;
     p->list = s->rules;
     p->marks = rule_marks_open(s->rules, s->tokenizer, s->chat, err);
@@ -340,13 +374,15 @@ const route_rule *router_program_step(const router_program *p, rule_state *state
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-static router_program *program_new(const model_config *model, error *err)
+static router_program *program_new(const model_config *model, const own_experts *own, error *err)
 {
-    size_t layers = (size_t)model->layers;
-    size_t cells = layers * (size_t)(model->experts ? model->experts : 1);
+    int row = model->experts + (own ? own_experts_count(own) : 0);
+    size_t layers = (size_t)model->layers, cells = layers * (size_t)(row ? row : 1);
     router_program *p = calloc(1, sizeof *p);
     if (p) {
         p->model = model;
+        p->row = row;
+        p->tables.own = own;
         p->rules = calloc(layers, sizeof *p->rules);
         p->allowed = calloc(layers, sizeof *p->allowed);
         p->tables.allowed = malloc(cells);
@@ -361,17 +397,21 @@ static router_program *program_new(const model_config *model, error *err)
         return NULL;
     }
     memset(p->tables.allowed, 1, cells);
+    admit_own(p);
     return p;
 }
 
 /* What the masks ban is allowed again, with a lower score instead. */
 static void soften(router_program *p, const model_config *model, double nats)
 {
-    size_t cells = (size_t)model->layers * (size_t)model->experts;
-    for (size_t i = 0; i < cells; i++) {
-        if (!p->tables.allowed[i])
-            p->tables.bias[i] -= (float)nats;
-        p->tables.allowed[i] = 1;
+    for (int layer = 0; layer < model->layers; layer++) {
+        size_t first = (size_t)layer * (size_t)p->row;
+        size_t end = first + (size_t)router_program_experts(p, layer);
+        for (size_t i = first; i < end; i++) {
+            if (!p->tables.allowed[i])
+                p->tables.bias[i] -= (float)nats;
+            p->tables.allowed[i] = 1;
+        }
     }
 }
 
@@ -395,7 +435,7 @@ router_program *router_program_compile(const model_config *model, const char *fi
 {
     if (check_settings(settings, model, err))
         return NULL;
-    router_program *p = program_new(model, err);
+    router_program *p = program_new(model, settings->own, err);
     if (p && compile(p, model, fingerprint, settings, err)) {
         router_program_close(p);
         return NULL;

@@ -9,6 +9,9 @@
  *   4. c = z + bias; banned = -inf           9. renormalise over the gates left (norm_width wide)
  *   5. top-k of c, ties to the lowest id    10. gates of named experts *= strength
  *
+ * Experts of the persona's own (own_experts.h) count as the model's next ones: allowed unless a mask
+ * says otherwise, and named by the program, so that its strength reaches them.
+ *
  * A gate of 0 means the expert is not run. A program is compiled once against a model into one
  * route_rule (kernels/backend.h) a layer; without a program the plain rules apply, and an empty
  * program compiles to exactly those, bit for bit.
@@ -22,6 +25,7 @@
 #include "../kernels/error.h"
 #include "mask.h"
 #include "model_config.h"
+#include "own_experts.h"
 #include "rules.h"
 
 typedef struct router_program router_program;
@@ -40,6 +44,7 @@ typedef struct router_settings {
     int mask_count;
     double
         soften; /* 0 = off; else what masks forbid is allowed, its score lower by so much (nats) */
+    const own_experts *own;     /* appended by engine_add_experts(), or NULL */
     const rule_list *rules;     /* NULL = none; must outlive the program */
     const tokenizer *tokenizer; /* for rules */
     const chat_format *chat;    /* for rules by role; may be NULL */
@@ -72,5 +77,7 @@ const route_rule *router_program_step(const router_program *p, rule_state *state
 
 /* Experts that layer may call; 0 for a layer without experts. */
 int router_program_allowed(const router_program *p, int layer);
+/* Experts that the tables of a layer speak of: the model's, then the program's own ones. */
+int router_program_experts(const router_program *p, int layer);
 
 #endif

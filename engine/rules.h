@@ -62,14 +62,16 @@ int rules_step(const rule_list *r, const rule_marks *m, rule_state *s, int token
 typedef struct rule_effect {
     uint8_t *allowed, *forced, *named;
     float *bias;
-    int k; /* in: the program's; out: the last active rule's, when one sets it */
+    int k;   /* in: the program's; out: the last active rule's, when one sets it */
+    int own; /* so many at the end are the persona's own: a keep that names none leaves them */
 } rule_effect;
 
 /* Adds what the active rules do to `layer`. */
 void rules_apply(const rule_list *r, uint32_t active, int layer, int experts, rule_effect *effect);
 /* Widens *least and *most (in: the program's k) to the k that rules may give `layer`. */
 void rules_k_range(const rule_list *r, int layer, int *least, int *most);
-/* Tokens, layers and experts named must exist: ERROR_LOAD by rule. */
-int rules_check(const rule_list *r, const model_config *model, error *err);
+/* Tokens, layers and experts named must exist, own: experts of the persona's own behind the model's.
+ * ERROR_LOAD by rule. */
+int rules_check(const rule_list *r, const model_config *model, int own, error *err);
 
 #endif

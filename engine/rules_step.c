@@ -183,10 +183,20 @@ int rules_step(const rule_list *list, const rule_marks *m, rule_state *s, int to
 
 /* ---- effects ----------------------------------------------------------------------------------- */
 
+/* How many of the experts a keep is about. */
+static int keep_reaches(const rule *r, int experts, int own)
+{
+    for (int i = experts - own; r->keep && i < experts; i++)
+        if (r->keep[i])
+            return experts;
+    return experts - own;
+}
+
 static void apply_rule(const rule *r, int experts, rule_effect *e)
 {
+    int kept = keep_reaches(r, experts, e->own);
     for (int i = 0; i < experts; i++) {
-        if ((r->ban && r->ban[i]) || (r->keep && !r->keep[i]))
+        if ((r->ban && r->ban[i]) || (r->keep && i < kept && !r->keep[i]))
             e->allowed[i] = 0;
         if (r->force && r->force[i])
             e->forced[i] = 1;
@@ -228,23 +238,22 @@ static int last_named(const uint8_t *set)
     return -1;
 }
 
-static int check_rule(const rule *r, const model_config *model, error *err)
+static int check_rule(const rule *r, const model_config *model, int experts, error *err)
 {
     int most = last_named(r->force), keep = last_named(r->keep), ban = last_named(r->ban);
     most = keep > most ? keep : most;
     most = ban > most ? ban : most;
     for (int i = 0; i < r->bias_count; i++)
         most = r->bias[i].expert > most ? r->bias[i].expert : most;
-    if (most >= model->experts)
+    if (most >= experts)
         return error_set(err, ERROR_LOAD, "expert %d: the model has experts 0 to %d", most,
-                         model->experts - 1);
+                         experts - 1);
     for (size_t i = 0; i < r->ids.len; i++)
         if (r->ids.v[i] >= model->vocabulary)
             return error_set(err, ERROR_LOAD, "when.token: %d: the vocabulary has ids 0 to %d",
                              r->ids.v[i], model->vocabulary - 1);
-    if (r->k > model->experts)
-        return error_set(err, ERROR_LOAD, "do.k: %d, the model has %d experts", r->k,
-                         model->experts);
+    if (r->k > experts)
+        return error_set(err, ERROR_LOAD, "do.k: %d, the model has %d experts", r->k, experts);
     for (int i = model->layers; i < MODEL_MAX_LAYERS; i++)
         if (r->layers[i])
             return error_set(err, ERROR_LOAD, "layers: %d: the model has layers 0 to %d", i,
@@ -252,10 +261,10 @@ static int check_rule(const rule *r, const model_config *model, error *err)
     return 0;
 }
 
-int rules_check(const rule_list *list, const model_config *model, error *err)
+int rules_check(const rule_list *list, const model_config *model, int own, error *err)
 {
     for (int i = 0; i < list->n; i++)
-        if (check_rule(&list->v[i], model, err))
+        if (check_rule(&list->v[i], model, model->experts + own, err))
             return error_prefix(err, "rules[%d]: ", i);
     return 0;
 }

@@ -265,6 +265,7 @@ static int load_layer(loader *l, int layer)
     uint64_t before = l->w->bytes;
     if (load_experts(l, w, layer))
         return -1;
+    l->w->widest_bank = c->experts;
     l->w->expert_bytes += l->w->bytes - before; /* all experts; made a mean at the end */
     return load_shared_expert(l, w, layer);
 }
@@ -307,6 +308,97 @@ int weights_load(weights *w, const checkpoint *c, backend *b, error *err)
     return 0;
 }
 
+/* ---- experts that personas bring --------------------------------------------------------------- */
+
+/* One of a layer's three lists of experts, longer by n of o's matrices. 0 or -1. */
+static int append_matrices(backend *b, tensor ***list, int count, const own_experts *o,
+                           own_part part, int layer, error *err)
+{
+    int n = own_experts_count(o), made = 0;
+    tensor **grown = realloc(*list, (size_t)(count + n) * sizeof(tensor *));
+    if (!grown)
+        return error_memory(err, "the experts");
+    *list = grown;
+    for (; made < n; made++) {
+        checkpoint_tensor t = own_experts_tensor(o, part, layer, made);
+        grown[count + made] =
+            tensor_map(b, t.type, (size_t)t.shape[0], (size_t)t.shape[1], t.data, err);
+        if (!grown[count + made])
+            break;
+    }
+    for (int i = 0; made < n && i < made; i++)
+        tensor_free(grown[count + i]);
+    return made == n ? 0 : -1;
+}
+
+/* The rows of the router of all appended experts, o's the last of them; NULL on failure. */
+static tensor *longer_router(backend *b, const tensor *old, const own_experts *o, int layer,
+                             error *err)
+{
+    checkpoint_tensor t = own_experts_tensor(o, OWN_ROUTER, layer, 0);
+    size_t before = old ? tensor_rows(old) : 0, n = (size_t)t.shape[0], d = (size_t)t.shape[1];
+    float *rows = calloc((before + n) * d, sizeof *rows);
+    tensor *router = rows ? tensor_new(b, DTYPE_F32, before + n, d, err) : NULL;
+    if (!rows)
+        error_memory(err, "the experts");
+    if (router && before)
+        tensor_read(b, old, 0, before, rows);
+    if (router && backend_sync(b, err) == 0) {
+        dequantize_row(t.type, t.data, rows + before * d, n * d);
+        tensor_write(b, router, 0, before + n, rows);
+    }
+    free(rows);
+    return router;
+}
+
+static void drop_matrices(tensor **list, int from, int n)
+{
+    for (int i = from; i < from + n; i++)
+        tensor_free(list[i]);
+}
+
+static int append_layer(backend *b, layer_weights *w, own_experts *o, int layer, error *err)
+{
+    tensor ***const lists[] = {&w->expert_gate, &w->expert_up, &w->expert_down};
+    int count = w->bank.count, n = own_experts_count(o), done = 0;
+    tensor *router = longer_router(b, w->appended_router, o, layer, err);
+    while (router && done < 3 &&
+           append_matrices(b, lists[done], count, o, (own_part)(OWN_GATE + done), layer, err) == 0)
+        done++;
+    w->bank =
+        (expert_bank){count, (const tensor *const *)w->expert_gate,
+                      (const tensor *const *)w->expert_up, (const tensor *const *)w->expert_down};
+    if (done < 3) {
+        for (int i = 0; i < done; i++)
+            drop_matrices(*lists[i], count, n);
+        tensor_free(router);
+        return -1;
+    }
+    own_experts_set_place(o, layer, w->appended_router ? (int)tensor_rows(w->appended_router) : 0);
+    tensor_free(w->appended_router);
+    w->appended_router = router;
+    w->bank.count += n;
+    return 0;
+}
+
+/* Layers done before a failure keep experts that no program can name: harmless, and freed with the
+ * rest. */
+int weights_append(weights *w, backend *b, own_experts *own, error *err)
+{
+    for (int i = 0; i < w->layer_count; i++) {
+        if (!own_experts_in(own, i))
+            continue;
+        if (append_layer(b, &w->layers[i], own, i, err))
+            return -1;
+        if (w->layers[i].bank.count > w->widest_bank)
+            w->widest_bank = w->layers[i].bank.count;
+    }
+    w->bytes += own_experts_size(own);
+    return 0;
+}
+
+/* ---- freeing ----------------------------------------------------------------------------------- */
+
 static void release_experts(tensor **experts, int n)
 {
     for (int e = 0; experts && e < n; e++)
@@ -322,7 +414,8 @@ void weights_release(weights *w)
             l->attention_norm, l->q,           l->k,         l->v,           l->o,
             l->q_bias,         l->k_bias,      l->v_bias,    l->o_bias,      l->q_norm,
             l->k_norm,         l->ffn_norm,    l->gate,      l->up,          l->down,
-            l->router,         l->shared_gate, l->shared_up, l->shared_down, l->shared_router};
+            l->router,         l->shared_gate, l->shared_up, l->shared_down, l->shared_router,
+            l->appended_router};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
             tensor_free(all[j]);
         release_experts(l->expert_gate, l->bank.count);

@@ -229,9 +229,10 @@ void routes_free(backend *b, routes *r)
         b->table->routes_free(b, r);
 }
 
-void op_route(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n)
+void op_route(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+              bool renormalise, int n)
 {
-    b->table->route(b, r, z, layer, renormalise, n);
+    b->table->route(b, r, z, appended, layer, renormalise, n);
 }
 
 void routes_read(backend *b, const routes *r, int n, routes *host)

@@ -92,6 +92,9 @@ typedef struct route_rule {
     const uint8_t *allowed; /* [experts] 1 = may run, or NULL = all; at least k are 1 */
     const uint8_t *named;   /* [experts] 1 = named by the program, or NULL */
     const uint8_t *forced;  /* [experts] 1 = chosen first, or NULL; allowed ones, at most k - 1 */
+    /* Experts that only this program sees, of those appended to the layer's bank: so many from the
+     * place `own_first` behind the model's. In the tables they follow the model's. */
+    int own_count, own_first;
 } route_rule;
 
 /* One batch row. Pointers are borrowed until backend_sync(). */
@@ -135,7 +138,8 @@ void op_rmsnorm(backend *b, tensor *out, const tensor *x, const tensor *weight, 
 void op_head_rmsnorm(backend *b, tensor *x, const tensor *weight, int heads, int head_dim,
                      float eps, int n);
 
-/* out[i,:] = weight [out_cols, x_cols] * x[i,:] (+ bias). Several products may share one input:
+/* out[i,:] = weight [out_cols, x_cols] * x[i,:] (+ bias); columns of out beyond the weight's rows
+ * are left alone. Several products may share one input:
  * x is quantised once and the products run as one parallel region. bias: f32 [1, out_cols]/NULL. */
 typedef struct product {
     tensor *out;
@@ -194,9 +198,11 @@ typedef struct routes {
 routes *routes_new(backend *b, int max_rows, int slots, error *err);
 void routes_free(backend *b, routes *r); /* NULL ok */
 
-/* Chooses experts from router logits z [n, experts] with rules[layer] of each row.
- * renormalise: the model divides the gates by their sum (norm_topk_prob). */
-void op_route(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n);
+/* Chooses experts from router logits z [n, experts] with rules[layer] of each row; appended
+ * [n, .]: those of the experts behind the model's, or NULL when no rule has own ones. ids are places
+ * in the bank. renormalise: the model divides the gates by their sum (norm_topk_prob). */
+void op_route(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+              bool renormalise, int n);
 /* Enqueued copy of the n rows of a layer's routes to host memory (arrays as in routes). */
 void routes_read(backend *b, const routes *r, int n, routes *host);
 

@@ -68,7 +68,8 @@ typedef struct backend_table {
 
     routes *(*routes_new)(backend *b, int max_rows, int slots, error *err);
     void (*routes_free)(backend *b, routes *r);
-    void (*route)(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n);
+    void (*route)(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+                  bool renormalise, int n);
     void (*routes_read)(backend *b, const routes *r, int n, routes *host);
     void (*experts)(backend *b, tensor *out, const expert_bank *bank, const routes *r,
                     const tensor *x, int n);

@@ -55,7 +55,6 @@ council *council_open(engine *e, const council_options *options, error *err)
 {
     if (check_text(e, options, err))
         return NULL;
-    const model_config *m = engine_config(e);
     council *c = calloc(1, sizeof *c);
     if (!c) {
         error_memory(err, "a council");
@@ -63,12 +62,7 @@ council *council_open(engine *e, const council_options *options, error *err)
     }
     c->engine = e;
     c->options = *options;
-    c->step_number = 1; /* 0 in `seen` means never */
-    size_t cells = (size_t)m->layers * (size_t)(m->experts ? m->experts : 1);
-    c->seen = calloc(cells, sizeof *c->seen);
-    if (!c->seen)
-        error_memory(err, "a council");
-    if (!c->seen || copy_stops(c, options, err)) {
+    if (copy_stops(c, options, err)) {
         council_close(c);
         return NULL;
     }

@@ -222,6 +222,29 @@ int council_hold_prompt(pass *p, int n, error *err)
     return session_sync(p->session, p->prompt.v, n, p->acts_from, NULL, NULL, NULL, err);
 }
 
+/* Sized anew each time: personas may have brought experts since. */
+static int begin_figures(council *c, error *err)
+{
+    size_t bank = (size_t)engine_bank(c->engine);
+    size_t cells = (size_t)engine_config(c->engine)->layers * (bank ? bank : 1);
+    free(c->seen);
+    c->bank = (int)bank;
+    c->seen = calloc(cells, sizeof *c->seen);
+    c->step_number = 1; /* 0 in `seen` means never */
+    c->union_sum = c->pick_sum = 0;
+    c->union_count = 0;
+    if (!c->seen)
+        return error_memory(err, "a council");
+    for (int i = 0; i < c->count; i++) {
+        free(c->passes[i]->touched);
+        c->passes[i]->touched = calloc(cells, 1);
+        c->passes[i]->bank = (int)bank;
+        if (!c->passes[i]->touched)
+            return error_memory(err, "a council");
+    }
+    return 0;
+}
+
 int council_prefill(council *c, error *err)
 {
     bool thought =
@@ -229,7 +252,7 @@ int council_prefill(council *c, error *err)
     for (int i = 0; i < c->count; i++)
         pass_begin(c->passes[i], thought);
     tell_prefill(c);
-    if (c->timings.shared_prefill && read_common(c, err))
+    if (begin_figures(c, err) || (c->timings.shared_prefill && read_common(c, err)))
         return -1;
     for (int i = 0; i < c->count && !c->timings.shared_prefill; i++) {
         const tokens *t = &c->passes[i]->prompt;
@@ -257,7 +280,7 @@ static void watch(void *user, const session *s, const route_trace *t)
 {
     council *c = user;
     pass *p = pass_of(c, s);
-    size_t base = (size_t)t->layer * (size_t)engine_config(c->engine)->experts;
+    size_t base = (size_t)t->layer * (size_t)c->bank;
     if (!p)
         return;
     for (int i = 0; i < t->slots; i++) {
@@ -272,16 +295,6 @@ static void watch(void *user, const session *s, const route_trace *t)
     }
     p->banned_sum += (double)t->banned;
     p->banned_count++;
-}
-
-static void begin_figures(council *c)
-{
-    const model_config *m = engine_config(c->engine);
-    size_t cells = (size_t)m->layers * (size_t)(m->experts ? m->experts : 1);
-    for (int i = 0; i < c->count; i++)
-        memset(c->passes[i]->touched, 0, cells);
-    c->union_sum = c->pick_sum = 0;
-    c->union_count = 0;
 }
 
 static void count_step(council *c)
@@ -393,7 +406,6 @@ static void interrupt_all(council *c, double start)
 int council_speak(council *c, error *err)
 {
     double start = council_clock();
-    begin_figures(c);
     engine_trace(c->engine, watch, c);
     for (int n; (n = draw_all(c, start)) > 0;) {
         if (advance(c, n, err)) {

@@ -8,7 +8,6 @@
 
 council *council_part(council *c, const int *who, int n, error *err)
 {
-    const model_config *m = engine_config(c->engine);
     council *part = calloc(1, sizeof *part);
     if (!part) {
         error_memory(err, "a part of the council");
@@ -17,11 +16,7 @@ council *council_part(council *c, const int *who, int n, error *err)
     part->engine = c->engine;
     part->options = c->options; /* the stop strings stay the whole's */
     part->whole = c->whole ? c->whole : c;
-    part->step_number = 1;
-    part->seen = calloc((size_t)m->layers * (size_t)(m->experts ? m->experts : 1), sizeof(int));
-    if (!part->seen)
-        error_memory(err, "a part of the council");
-    if (!part->seen || council_grow(part, n, err)) {
+    if (council_grow(part, n, err)) {
         council_close(part);
         return NULL;
     }

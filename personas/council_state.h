@@ -15,7 +15,8 @@ struct council {
     int *fed;        /* [cap] the token that each step reads */
     int *speakers;   /* [cap] which pass a step belongs to */
     session *scorer; /* for council_score(), opened with the first score */
-    int *seen;       /* [layers * experts] the step that last touched an expert */
+    int *seen;       /* [layers * bank] the step that last touched an expert */
+    int bank;        /* places in the largest layer's bank, when the figures were begun */
     int step_number;
     double union_sum, pick_sum; /* over (step, layer) */
     size_t union_count;

@@ -1,6 +1,6 @@
 /* mask_view.h - what a router program lets through, layer by layer, in figures: for showing a mask and
  * for comparing two. The plain model is NULL: all experts, no leaning. Rules are not looked at: they
- * act on some tokens only.
+ * act on some tokens only. Nor are experts of a persona's own: the figures are of the model's.
  */
 #ifndef PERSONAS_MASK_VIEW_H
 #define PERSONAS_MASK_VIEW_H

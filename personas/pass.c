@@ -24,11 +24,9 @@ static char *copy_text(const char *text)
 static int open_figures(pass *p, const model_config *model, error *err)
 {
     size_t layers = (size_t)model->layers;
-    size_t experts = (size_t)(model->experts ? model->experts : 1);
-    p->touched = calloc(layers * experts, 1);
     p->used = calloc(layers, sizeof(int));
     p->allowed = calloc(layers, sizeof(int));
-    if (!p->touched || !p->used || !p->allowed)
+    if (!p->used || !p->allowed)
         return error_memory(err, "a pass");
     for (int i = 0; i < model->layers; i++)
         if (model->moe_layer[i])
@@ -337,8 +335,8 @@ static void count_used(pass *p, const model_config *model)
 {
     for (int i = 0; i < model->layers; i++) {
         p->used[i] = 0;
-        for (int e = 0; model->moe_layer[i] && e < model->experts; e++)
-            p->used[i] += p->touched[(size_t)i * (size_t)model->experts + (size_t)e];
+        for (int e = 0; p->touched && model->moe_layer[i] && e < p->bank; e++)
+            p->used[i] += p->touched[(size_t)i * (size_t)p->bank + (size_t)e];
     }
 }
 

@@ -42,7 +42,8 @@ typedef struct pass {
     bool stopping; /* ends at its next token */
     bool failed;   /* could not begin: answer.stop is STOP_ERROR */
 
-    uint8_t *touched;    /* [layers * experts] 1 = used while answering */
+    uint8_t *touched;    /* [layers * bank] 1 = used while answering; NULL before it first speaks */
+    int bank;            /* places in the largest layer's bank */
     int *used, *allowed; /* [layers] */
     double banned_sum;
     size_t banned_count;

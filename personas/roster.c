@@ -14,6 +14,7 @@ typedef struct member {
     persona *persona; /* NULL: the plain model, with what the options ask */
     mask **masks;     /* its own and those of the options */
     int mask_count;
+    const own_experts *own;  /* experts that its file brings, or NULL */
     router_program *program; /* NULL = none of its own */
     bool keeps;              /* its own mask is a keep-mask for this model */
     bool maskless;           /* it wants a mask, and there is none for this model */
@@ -111,8 +112,19 @@ static bool is_unmasked(const roster *r, const member *m)
 
 static bool changes_routing(const router_settings *s)
 {
-    return s->mask_count || s->experts_per_token || s->norm_width || s->tail_gain != 1 ||
+    return s->mask_count || s->own || s->experts_per_token || s->norm_width || s->tail_gain != 1 ||
            s->strength != 1 || s->adaptive_min || s->rules;
+}
+
+/* Its own experts join the model's, whose layers must have some. */
+static int add_own_experts(roster *r, member *m, error *err)
+{
+    if (!m->persona || !m->persona->experts)
+        return 0;
+    if (r->fingerprint)
+        return engine_add_experts(r->engine, m->persona->experts, &m->own, err);
+    say(r, "this model is dense: a persona's own experts have no place in it");
+    return 0;
 }
 
 static int compile_program(roster *r, member *m, error *err)
@@ -122,6 +134,7 @@ static int compile_program(roster *r, member *m, error *err)
     bool strong = false;
     s.masks = (const mask *const *)m->masks;
     s.mask_count = m->mask_count;
+    s.own = m->own;
     s.rules = m->persona ? m->persona->rules : NULL;
     s.tokenizer = engine_tokenizer(r->engine);
     s.chat = engine_chat(r->engine);
@@ -166,8 +179,10 @@ static int open_member(roster *r, const char *name, error *err)
     m->unmasked = m->persona && is_unmasked(r, m);
     if (m->unmasked)
         return 0;
-    return add_own_mask(r, m, err) || add_given_masks(r, m, err) || compile_program(r, m, err) ? -1
-                                                                                               : 0;
+    return add_own_mask(r, m, err) || add_given_masks(r, m, err) || add_own_experts(r, m, err) ||
+                   compile_program(r, m, err)
+               ? -1
+               : 0;
 }
 
 /* ---- seats ------------------------------------------------------------------------------------- */

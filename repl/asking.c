@@ -99,9 +99,12 @@ static int look_into_personas(asking *k, error *err)
 {
     for (int i = 0; i < k->persona_count; i++) {
         persona *p = persona_find(k->personas[i], err);
-        if (!p)
-            return -1;
+        own_experts *own = p && p->experts ? own_experts_open(p->experts, err) : NULL;
+        bool good = p && (!p->experts || own);
+        own_experts_close(own);
         persona_close(p);
+        if (!good)
+            return -1;
     }
     return 0;
 }

@@ -12,10 +12,13 @@
 #include "personas_model.h"
 #include "safe_text.h"
 
+enum { LAYERS_TEXT = 4 * MODEL_MAX_LAYERS };
+
 typedef struct check {
     persona *persona;
-    size_t *lessons; /* [persona->lesson_count] how many each file holds */
-    engine *engine;  /* NULL when there is no model at hand */
+    size_t *lessons;  /* [persona->lesson_count] how many each file holds */
+    own_experts *own; /* what its experts file holds, or NULL */
+    engine *engine;   /* NULL when there is no model at hand */
     roster *roster;
     const char *title;
     char *mask; /* path, or NULL */
@@ -45,6 +48,13 @@ static int read_lessons(check *c, error *err)
     return 0;
 }
 
+static int read_own(check *c, error *err)
+{
+    if (c->persona->experts)
+        c->own = own_experts_open(c->persona->experts, err);
+    return c->persona->experts && !c->own ? -1 : 0;
+}
+
 static int seat_on_model(check *c, const options *opt, console *con, error *err)
 {
     if (personas_model(opt, con, &c->engine, err))
@@ -63,10 +73,22 @@ static int seat_on_model(check *c, const options *opt, console *con, error *err)
 
 /* ---- experts by layer -------------------------------------------------------------------------- */
 
-static bool same_experts(const route_rule *a, const route_rule *b, size_t experts)
+/* The layers that the persona's own experts stand in, "10-29". */
+static void own_layers(const own_experts *own, char *out, int size)
 {
-    return a->allowed == b->allowed ||
-           (a->allowed && b->allowed && memcmp(a->allowed, b->allowed, experts) == 0);
+    uint8_t layers[MODEL_MAX_LAYERS];
+    for (int i = 0; i < MODEL_MAX_LAYERS; i++)
+        layers[i] = own_experts_in(own, i);
+    (void)ranges_write(layers, MODEL_MAX_LAYERS, out, size);
+}
+
+static bool same_experts(const router_program *p, int a, int b)
+{
+    const route_rule *x = &router_program_rules(p)[a], *y = &router_program_rules(p)[b];
+    int experts = router_program_experts(p, a);
+    if (experts != router_program_experts(p, b) || !x->allowed != !y->allowed)
+        return false;
+    return !x->allowed || memcmp(x->allowed, y->allowed, (size_t)experts) == 0;
 }
 
 /* "0-7, 24-31" or "all 32". Caller frees. */
@@ -88,17 +110,16 @@ static int each_run(const check *c, layers_fn *fn, void *user, error *err)
 {
     const model_config *m = engine_config(c->engine);
     const router_program *p = roster_seat(c->roster, 0)->program;
-    const route_rule *rules = p ? router_program_rules(p) : NULL;
     for (int i = 0, next; i < m->layers; i = next) {
         next = i + 1;
         if (!m->moe_layer[i])
             continue;
-        while (next < m->layers && m->moe_layer[next] &&
-               (!rules || same_experts(&rules[i], &rules[next], (size_t)m->experts)))
+        while (next < m->layers && m->moe_layer[next] && (!p || same_experts(p, i, next)))
             next++;
         char layers[32];
         (void)snprintf(layers, sizeof layers, i + 1 == next ? "%d" : "%d-%d", i, next - 1);
-        char *text = experts_text(rules ? &rules[i] : NULL, m->experts);
+        char *text = p ? experts_text(&router_program_rules(p)[i], router_program_experts(p, i))
+                       : experts_text(NULL, m->experts);
         int result =
             text ? fn(user, layers, p ? router_program_allowed(p, i) : m->experts, text, err)
                  : error_memory(err, "the experts");
@@ -123,6 +144,21 @@ static int json_run(void *user, const char *layers, int allowed, const char *exp
     return 0;
 }
 
+static void emit_own(const check *c, emitter *e)
+{
+    char layers[LAYERS_TEXT];
+    if (!c->own) {
+        emit_null(e, "own_experts");
+        return;
+    }
+    own_layers(c->own, layers, sizeof layers);
+    emit_object(e, "own_experts");
+    emit_int(e, "experts", own_experts_count(c->own));
+    emit_text(e, "layers", layers);
+    emit_text(e, "path", c->persona->experts);
+    emit_end(e);
+}
+
 static int print_json(const check *c, console *con, error *err)
 {
     buf b = {0};
@@ -134,6 +170,7 @@ static int print_json(const check *c, console *con, error *err)
     for (int i = 0; i < c->persona->lesson_count; i++)
         emit_count(&e, NULL, c->lessons[i]);
     emit_end(&e);
+    emit_own(c, &e);
     emit_text(&e, "mask", c->mask);
     emit_text(&e, "acts_by", c->roster ? roster_seat(c->roster, 0)->acts_by : NULL);
     emit_array(&e, "allowed");
@@ -168,6 +205,21 @@ static int add_model(const check *c, const console *con, buf *b, error *err)
     return each_run(c, text_run, b, err);
 }
 
+/* "8 own experts in layers 10-29: FILE" */
+static int add_own(const check *c, const console *con, buf *b, error *err)
+{
+    char layers[LAYERS_TEXT];
+    int n = c->own ? own_experts_count(c->own) : 0;
+    if (!c->own)
+        return 0;
+    own_layers(c->own, layers, sizeof layers);
+    return buf_format(b, err, "  %d own expert%s in layer%s %s: ", n, n == 1 ? "" : "s",
+                      strpbrk(layers, ",-") ? "s" : "", layers) ||
+                   console_quote(con, b, c->persona->experts, err) || buf_text(b, "\n", err)
+               ? -1
+               : 0;
+}
+
 static int print_text(const check *c, console *con, error *err)
 {
     buf b = {0};
@@ -181,6 +233,8 @@ static int print_text(const check *c, console *con, error *err)
     int rules = p->rules ? rules_count(p->rules) : 0;
     if (!result && rules)
         result = buf_format(&b, err, "  %d rule%s\n", rules, rules == 1 ? "" : "s");
+    if (!result)
+        result = add_own(c, con, &b, err);
     if (!result && c->roster)
         result = add_model(c, con, &b, err);
     if (!result)
@@ -196,11 +250,13 @@ int command_personas_check(const options *opt, console *con, error *err)
     check c = {.persona = persona_find(opt->words[0], err)};
     int result = c.persona ? 0 : -1;
     if (!result)
-        result = read_lessons(&c, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;
+        result =
+            read_lessons(&c, err) || read_own(&c, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;
     if (!result)
         result = options_want_json(opt) ? print_json(&c, con, err) : print_text(&c, con, err);
     roster_close(c.roster);
     engine_close(c.engine);
+    own_experts_close(c.own);
     free(c.mask);
     free(c.lessons);
     persona_close(c.persona);

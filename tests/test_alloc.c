@@ -15,10 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "../engine/engine.h"
+#include "own_support.h"
+#include "routing_support.h"
 
 /* ---- the wrappers ------------------------------------------------------------------------------ */
 
@@ -274,11 +276,67 @@ static void test_decoding_allocates_nothing(void **state)
     engine_close(e);
 }
 
+/* A reading of one token under a program that has the file's experts; false when memory ran out. */
+static bool read_with_own(engine *e, const char *file, float *logits, error *err)
+{
+    const own_experts *own = NULL;
+    router_settings s = router_settings_plain();
+    int token = 3;
+    if (engine_add_experts(e, file, &own, err))
+        return false;
+    s.own = own;
+    router_program *p = router_program_compile(engine_config(e), NULL, &s, err);
+    session *one = p ? session_open(e, 64, DTYPE_F32, err) : NULL;
+    step st = {one, &token, 1, LOGITS_LAST, logits};
+    bool done = one && session_set_program(one, p, err) == 0 && engine_advance(e, &st, 1, err) == 0;
+    session_close(one);
+    router_program_close(p);
+    return done;
+}
+
+/* Own experts that could not be added whole are added by the next attempt, as if nothing had been. */
+static void test_own_experts_survive_every_failure(void **state)
+{
+    (void)state;
+    static const char file[] = "/tmp/alloc-own.safetensors";
+    engine_options options = options_of(COUNCIL_MODEL);
+    float *expected = NULL;
+    own_support_write(&(own_plan){file, 3, 2, 8}, 1);
+    bool done = false;
+    for (long n = 0; !done; n++) {
+        error err = {0};
+        size_t before = heap.live_count;
+        engine *e = engine_open(&options, &err);
+        size_t bytes = (size_t)engine_config(e)->vocabulary * sizeof(float);
+        float *logits = malloc(bytes);
+        heap.fail_at = n; /* 0: no failure, for what is expected */
+        bool read = read_with_own(e, file, logits, &err);
+        done = n > 0 && heap.fail_at > 0;
+        heap.fail_at = 0;
+        if (!read)
+            must_explain(&err, file, n);
+        if (!read && !read_with_own(e, file, logits, &err))
+            fail_msg("after allocation %ld failed: %s", n, err.text);
+        if (expected)
+            assert_memory_equal(logits, expected, bytes);
+        engine_close(e);
+        if (expected)
+            free(logits);
+        else
+            expected = logits;
+        must_be_empty(before + (n == 0), file, n);
+        assert_true(n < 1000);
+    }
+    free(expected);
+    assert_int_equal(unlink(file), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_survives_every_failure),
         cmocka_unit_test(test_session_survives_every_failure),
+        cmocka_unit_test(test_own_experts_survive_every_failure),
         cmocka_unit_test(test_decoding_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static int route_rows(backend *b, const route_rule *rules, const float *z, int e
                    .entropy = malloc((size_t)n * sizeof(float))};
     op_layer(b, 0);
     op_batch(b, &layout, rows, n, NULL, NULL);
-    op_route(b, r, t, 0, renormalise, n);
+    op_route(b, r, t, NULL, 0, renormalise, n);
     routes_read(b, r, n, &host);
     int result = backend_sync(b, err);
     memset(out, 0, (size_t)n * sizeof *out);

@@ -103,7 +103,8 @@ void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int head
 routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err);
 void cpu_routes_free(backend *b, routes *r);
 int cpu_routes_rows(const routes *r); /* the most rows it can hold */
-void cpu_route(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n);
+void cpu_route(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+               bool renormalise, int n);
 void cpu_routes_read(backend *b, const routes *r, int n, routes *host);
 void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
                  int n);

@@ -8,6 +8,9 @@
  *   of the gates left, in rank order, plus the p of the next ranks up to norm_width; experts the
  *   program names are multiplied by its strength.
  *
+ * A program with experts of its own sees their logits behind the model's, as if the layer had just
+ * these; others do not see them at all.
+ *
  * Every knob has an exact off state. A gate that ends as 0 is an expert that is not run (id -1),
  * and since adding +0 changes no sum, tail_gain 0 gives the very bytes of the trained k. Sums run
  * in ascending expert order or in rank order, never in the order that threads arrive.
@@ -212,12 +215,28 @@ static void weigh(const row_view *v, int k, bool renormalise, float *gates)
 
 typedef struct route_work {
     routes *to;
-    const tensor *z;
+    const tensor *z, *appended;
     cpu_backend *cpu;
-    char *memory; /* [threads] of: experts floats, experts ints */
+    char *memory; /* [threads][3 * room] floats and ints, which are as wide */
+    size_t room;  /* experts that a program sees at most */
     int layer;
     bool renormalise;
 } route_work;
+
+/* joined = the model's logits, then those of the program's own experts. */
+static void join_own(const route_work *w, int i, row_view *v, float *joined)
+{
+    size_t experts = w->z->cols, own = (size_t)v->rule->own_count;
+    memcpy(joined, v->z, experts * sizeof *joined);
+    memcpy(joined + experts, cpu_row(w->appended, i) + v->rule->own_first, own * sizeof *joined);
+    v->z = joined;
+    v->experts += (int)own;
+}
+
+static int bank_place(const route_work *w, const route_rule *rule, int e)
+{
+    return e < (int)w->z->cols ? e : e + rule->own_first;
+}
 
 static void route_row(const route_work *w, int i, row_view *v)
 {
@@ -237,7 +256,7 @@ static void route_row(const route_work *w, int i, row_view *v)
                            : INFINITY;
     weigh(v, k, w->renormalise, gates);
     for (int s = 0; s < k; s++)
-        ids[s] = gates[s] != 0 ? v->order[s] : -1;
+        ids[s] = gates[s] != 0 ? bank_place(w, v->rule, v->order[s]) : -1;
     for (size_t s = (size_t)k; s < slots; s++) {
         ids[s] = -1;
         gates[s] = 0;
@@ -264,15 +283,16 @@ static void choose_nothing(routes *r, int i)
 static void route_rows(void *user, int from, int to, int thread)
 {
     const route_work *w = user;
-    size_t experts = w->z->cols;
-    char *mine = w->memory + (size_t)thread * experts * (sizeof(float) + sizeof(int));
+    float *mine = (float *)(void *)w->memory + 3 * (size_t)thread * w->room;
     for (int i = from; i < to; i++) {
         row_view v = {.rule = &w->cpu->rows[i].rules[w->layer],
                       .z = cpu_row(w->z, i),
                       .dots = w->cpu->dots,
-                      .p = (float *)(void *)mine,
-                      .order = (int *)(void *)(mine + experts * sizeof(float)),
-                      .experts = (int)experts};
+                      .p = mine,
+                      .order = (int *)(void *)(mine + w->room),
+                      .experts = (int)w->z->cols};
+        if (v.rule->own_count)
+            join_own(w, i, &v, mine + 2 * w->room);
         if (all_finite(v.z, v.experts)) {
             route_row(w, i, &v);
         } else {
@@ -282,19 +302,20 @@ static void route_rows(void *user, int from, int to, int thread)
     }
 }
 
-void cpu_route(backend *b, routes *r, const tensor *z, int layer, bool renormalise, int n)
+void cpu_route(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+               bool renormalise, int n)
 {
     cpu_backend *cpu = cpu_of(b);
     assert(n <= cpu->batch);
     size_t threads = (size_t)pool_threads(cpu->workers);
-    char *memory = cpu_scratch(cpu, &cpu->routing,
-                               threads * z->cols * (sizeof(float) + sizeof(int)), "routing");
+    size_t room = z->cols + (appended ? appended->cols : 0);
+    char *memory = cpu_scratch(cpu, &cpu->routing, 3 * threads * room * sizeof(float), "routing");
     if (!memory) {
         for (int i = 0; i < n; i++)
             choose_nothing(r, i);
         return;
     }
-    route_work w = {r, z, cpu, memory, layer, renormalise};
+    route_work w = {r, z, appended, cpu, memory, room, layer, renormalise};
     cpu_rows(cpu, n, z->cols * 16, route_rows, &w);
     cpu_report_faults(cpu);
 }
