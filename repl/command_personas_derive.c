@@ -1,6 +1,6 @@
 /* command_personas_derive.c - a persona's mask, made from its lessons or from texts in its voice.
  *
- * The others are all personas that have lessons, or those that --personas names. Lessons are taken
+ * The others are all personas that have lessons, or those that --against names. Lessons are taken
  * in every language that both sides have; a persona that is compared gives as many tokens as one.
  */
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static int add_other(task *t, const char *name, bool asked)
 {
     if (strcmp(name, t->persona->name) == 0)
         return asked ? error_set(t->err, ERROR_USAGE,
-                                 "--personas: %s cannot be compared with itself", name)
+                                 "--against: %s cannot be compared with itself", name)
                      : 0;
     error why = {0};
     persona *p = persona_find(name, &why);
@@ -94,7 +94,7 @@ static int add_other(task *t, const char *name, bool asked)
 
 static int add_named_others(task *t)
 {
-    char *names = strdup(t->opt->personas);
+    char *names = strdup(t->opt->against);
     int result = names ? 0 : error_memory(t->err, "the personas");
     for (char *name = names, *comma; name && !result; name = comma ? comma + 1 : NULL) {
         comma = strchr(name, ',');
@@ -109,7 +109,7 @@ static int add_named_others(task *t)
 static int add_others(task *t)
 {
     persona_list all;
-    if (t->opt->personas)
+    if (t->opt->against)
         return add_named_others(t);
     if (persona_list_all(&all, t->err))
         return -1;

@@ -321,6 +321,18 @@ static int try_values(const option_info *row, const char *const *values, size_t 
     return result;
 }
 
+/* Commands that measure the model measure it plain: there, what routes a pass must be asked for. */
+static bool must_be_asked(const option_info *row, command_id id)
+{
+    static const size_t routing[] = {offsetof(options, personas), offsetof(options, masks),
+                                     offsetof(options, named_experts),
+                                     offsetof(options, named_strengths)};
+    bool routes = false;
+    for (size_t i = 0; i < sizeof routing / sizeof *routing; i++)
+        routes = routes || row->field == routing[i];
+    return routes && (id == COMMAND_LOGITS || id == COMMAND_PERPLEXITY);
+}
+
 int options_configure(options *opt, const char *name, const char *const *values, size_t n,
                       error *err)
 {
@@ -338,6 +350,8 @@ int options_configure(options *opt, const char *name, const char *const *values,
         else if (own == &rows[i])
             own = NULL;
     }
+    if (own && must_be_asked(own, id))
+        own = NULL;
     if (!valid) {
         *err = why;
         return -1;

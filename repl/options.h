@@ -135,8 +135,9 @@ struct options {
     sampling_options configured; /* of the configuration */
     long long seed;              /* -1 = random */
 
-    texts lesson_texts; /* personas derive --text */
-    const char *to;     /* transcripts export: NULL = by the output's ending, else md */
+    texts lesson_texts;  /* personas derive --text */
+    const char *against; /* personas derive: whom to compare with; NULL = all others */
+    const char *to;      /* transcripts export: NULL = by the output's ending, else md */
     bool force;
 
     int prompt;   /* tokens to read; 0 = default */
@@ -160,7 +161,8 @@ void options_release(options *opt);
 
 /* The option `name` as the configuration has it, with n texts (one unless it may stand several
  * times; for a flag the text is not looked at). Checked against every row of that name; taken when
- * the command has one that allows it and the command line did not give it. The texts are borrowed.
+ * the command has one that allows it and the command line did not give it (and, for what
+ * routes a pass, the command is not one that measures the plain model). The texts are borrowed.
  * ERROR_USAGE as for the command line. */
 int options_configure(options *opt, const char *name, const char *const *values, size_t n,
                       error *err);

@@ -267,8 +267,8 @@ static const command_info commands[COMMAND_COUNT] = {
 static const option_info table[] = {
     {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "A,B,...",
      "who answers (default philosopher,coder,critic)", 0, 0, FIELD(personas)},
-    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "A,B,...",
-     "who to compare with (default: all that have lessons)", 0, 0, FIELD(personas)},
+    {"against", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "A,B,...",
+     "the personas to compare with (default: all that have lessons)", 0, 0, FIELD(against)},
     {"text", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "FILE",
      "a text in the persona's voice, instead of its lessons (repeatable)", 0, 0,
      FIELD(lesson_texts)},

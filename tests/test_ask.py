@@ -354,6 +354,26 @@ def configuration():
         assert greedy == tokens({}, "--temperature=0") and greedy[1] == cold[1]
     with case("keys of other commands are checked and left to them"):
         assert names({"passes": "1,2", "backend": "cpu", "prompt": 64}) == NAMES
+    with case("what config.json routes is for those who answer: logits and perplexity stay plain"):
+        mask = scratch / "half.mask.json"
+        mask.write_text(json.dumps({"mask": 1, "model": None, "mode": "keep",
+                                    "layers": {f"0-{LAYERS - 1}": "0-3"}}))
+        text = scratch / "plain.txt"
+        text.write_text("A town is a way of living together. " * 40)
+
+        def measured(*words):
+            run("logits", "-m", MODEL, "--tokens=1,2,3,4", "--output", scratch / "z", *words,
+                env=ENVIRONMENT)
+            ppl = run("perplexity", text, "-m", MODEL, *words, env=ENVIRONMENT).stdout
+            return (scratch / "z").read_bytes(), ppl
+        plain, masked = measured(), measured("--mask", mask)
+        assert plain[0] != masked[0] and plain[1] != masked[1]
+        place.write_text(json.dumps({"personas": "critic", "experts": 1, "strength": 0.5,
+                                     "mask": [str(mask)], "quiet": True}))
+        assert measured() == plain and measured("--mask", mask) == masked
+        place.write_text(json.dumps({"personas": "critic,coder", "experts": "coder=1"}))
+        assert measured() == plain
+        place.unlink()
     with case("an unknown key, a bad value, bad JSON: status 2 naming file and key"):
         bad = [({"temprature": 1}, ["temprature", "temperature?"]), ({"seed": -1}, ["seed"]),
                ({"temperature": "warm"}, ["temperature", "number"]), ({"quiet": 1}, ["quiet"]),

@@ -227,8 +227,8 @@ def deriving():
         assert with_mask["acts_by"] == "prompt+mask" and without["acts_by"] == "prompt"
         assert with_mask["tokens"] != without["tokens"]
     with case("the other persona's mask leans the other way"):
-        personas("derive", "critic", "-m", MODEL, "--personas=coder")
-        personas("derive", "coder", "-m", MODEL, "--personas=critic")
+        personas("derive", "critic", "-m", MODEL, "--against=coder")
+        personas("derive", "coder", "-m", MODEL, "--against=critic")
         mine = json.loads(mask.read_text())["layers"]
         other = json.loads((MASKS / f"critic.{own[:16]}.mask.json").read_text())["layers"]
         pairs = [(b, other[i][e]) for i in mine for e, b in mine[i].items()
@@ -250,9 +250,9 @@ def deriving():
                scratch / "bad.txt")
     with case("derive refuses what cannot be: a dense model, itself, nobody, two names"):
         refuse(3, ["dense"], "derive", "coder", "-m", MODELS / "qwen3.gguf")
-        refuse(2, ["itself"], "derive", "coder", "-m", MODEL, "-p", "coder")
+        refuse(2, ["--against", "itself"], "derive", "coder", "-m", MODEL, "--against", "coder")
         refuse(3, ["nobody"], "derive", "nobody", "-m", MODEL)
-        refuse(3, ["nobody"], "derive", "coder", "-m", MODEL, "-p", "nobody")
+        refuse(3, ["nobody"], "derive", "coder", "-m", MODEL, "--against", "nobody")
         refuse(2, ["--text"], "derive", "coder", "critic", "-m", MODEL)
         refuse(3, ["chair.json", "mode"], "derive", "chair", "-m", MODEL)
         mute = make_model(scratch / "mute", chat=False)
