@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Decode speed against llama.cpp on this machine: one pass, the same threads, turns interleaved.
 
-usage: bench.py [--threads 2] [--rounds 3] [MODEL...]      (needs llama-cpp-python)
+usage: bench.py [--threads 2] [--rounds 5] [MODEL...]      (needs llama-cpp-python)
 
 Default models: SmolLM2-135M-Instruct (Q4_1) and a random file of the shape of Qwen3-30B-A3B with 12
 layers (Q4_K, 4.6 GB, made on first use). Each round reads 128 tokens, then writes 32, first with
@@ -91,7 +91,7 @@ def compare(path, threads, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("models", nargs="*")
     args = parser.parse_args()
     load = os.getloadavg()[0]
