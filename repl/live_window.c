@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SYNC_BEGIN "\033[?2026h"
-#define SYNC_END   "\033[?2026l"
+/* Without autowrap for as long: in a terminal that was made narrower a moment ago and has not said so
+ * yet, a row that became too long must still be one row. */
+#define FRAME_BEGIN "\033[?2026h\033[?7l"
+#define FRAME_END   "\033[?7h\033[?2026l"
 
 /* ---- frames ------------------------------------------------------------------------------------ */
 
@@ -57,7 +59,7 @@ void live_frame_release(live_frame *f)
 
 void live_window_open(live_window *w, terminal *t)
 {
-    *w = (live_window){.t = t};
+    *w = (live_window){.t = t, .resized = console_seconds() - 60};
 }
 
 void live_window_release(live_window *w)
@@ -81,6 +83,7 @@ void live_window_resized(live_window *w)
     w->count = 0;
     w->erase = true;
     w->floor = w->passed;
+    w->resized = console_seconds();
 }
 
 int live_window_hide(live_window *w, error *err)
@@ -140,10 +143,15 @@ static int write_above(pen *p, const live_frame *f)
                : 0;
 }
 
-/* Live rows that do not fit on the screen are left out, the upper ones first. */
+/* Live rows that do not fit on the screen are left out, the upper ones first. While somebody changes
+ * its size the window keeps to half of it: a terminal that folds long rows when it becomes narrower
+ * then still has the cursor's row on the screen, and not in its scrollback. */
 static size_t hidden_rows(const live_window *w, const live_frame *f)
 {
-    size_t live = f->count - f->final, most = screen_rows(w) > 2 ? screen_rows(w) - 1 : 1;
+    bool restless = console_seconds() - w->resized < 10;
+    size_t live = f->count - f->final, screen = screen_rows(w);
+    size_t most = restless ? screen / 2 : screen - 1;
+    most = most ? most : 1;
     return live > most ? live - most : 0;
 }
 
@@ -183,7 +191,7 @@ int live_window_paint(live_window *w, const live_frame *f, error *err)
     buf *out = &w->out;
     pen p = {w, out, err, 0, w->count ? w->count : 1};
     buf_clear(out);
-    if (buf_text(out, SYNC_BEGIN, err) || (w->erase && buf_text(out, "\r\033[J", err)))
+    if (buf_text(out, FRAME_BEGIN, err) || (w->erase && buf_text(out, "\r\033[J", err)))
         return -1;
     w->erase = false;
     size_t begun = out->len;
@@ -198,5 +206,5 @@ int live_window_paint(live_window *w, const live_frame *f, error *err)
         buf_clear(out);
         return 0;
     }
-    return buf_text(out, SYNC_END, err) || terminal_write(w->t, out, err) ? -1 : 0;
+    return buf_text(out, FRAME_END, err) || terminal_write(w->t, out, err) ? -1 : 0;
 }

@@ -35,8 +35,9 @@ typedef struct live_window {
     terminal *t; /* borrowed */
     buf *shown;  /* the live rows on the screen */
     size_t count, cap;
-    size_t passed; /* final rows so far: the absolute number of the window's first row */
-    size_t floor;  /* rows before this one are out of reach */
+    size_t passed;  /* final rows so far: the absolute number of the window's first row */
+    size_t floor;   /* rows before this one are out of reach */
+    double resized; /* when */
     buf out;
     bool erase; /* what is below the cursor is not what `shown` says */
 } live_window;

@@ -124,8 +124,7 @@ terminal_signals *terminal_flags(const terminal *t)
 
 bool terminal_resized(terminal *t)
 {
-    if (!atomic_exchange(&t->signals->resized, false))
-        return false;
+    atomic_store(&t->signals->resized, false);
     int columns = t->is.columns, rows = t->is.rows;
     measure(t);
     return t->is.columns != columns || t->is.rows != rows;
@@ -186,7 +185,6 @@ bool terminal_suspended(terminal *t)
     (void)sigaction(SIGTSTP, &ours, NULL); /* here again: somebody said "fg" */
     if (t->quiet)
         set_keyboard(t, true);
-    atomic_store(&t->signals->resized, true);
     return true;
 }
 

@@ -55,7 +55,7 @@ terminal_signals *terminal_flags(const terminal *t);
  * nest. */
 void terminal_quiet(terminal *t);
 void terminal_loud(terminal *t);
-/* Asks the kernel for the size when SIGWINCH came; true when it changed. */
+/* Asks the kernel for the size; true when it changed. (SIGWINCH only ends a wait.) */
 bool terminal_resized(terminal *t);
 /* Suspends when Ctrl-Z was typed: restores, stops, and comes back. True when it did. */
 bool terminal_suspended(terminal *t);

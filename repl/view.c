@@ -82,6 +82,7 @@ view *view_open(terminal *t, view_layout layout, const char *focus, const view_c
     v->layout = layout;
     v->focus = layout == VIEW_FOCUS ? find_column(columns, count, focus) : -1;
     v->opened = console_seconds();
+    v->resized = v->opened - 60;
     flow_open(&v->merge.flow, v->style);
     v->merge.color = "";
     live_window_open(&v->window, t);
@@ -155,23 +156,25 @@ static void follow_terminal(view *v)
     }
     if (terminal_resized(v->t)) {
         live_window_resized(&v->window);
+        v->resized = console_seconds();
         view_section_end(v);
         v->dirty = true;
     }
 }
 
-static bool unfinished(const view *v)
+bool view_complete(const view *v)
 {
     for (int i = 0; i < v->count; i++)
         if (!v->columns[i].complete)
-            return true;
-    return v->merging && !v->merge.complete;
+            return false;
+    return !v->merging || v->merge.complete;
 }
 
 void view_tick(view *v)
 {
     follow_terminal(v);
-    if (unfinished(v) && console_seconds() - v->painted > 0.25) /* time goes on in the figures */
+    if (!view_complete(v) &&
+        console_seconds() - v->painted > 0.25) /* time goes on in the figures */
         v->dirty = true;
     paint_when_due(v);
 }

@@ -3,6 +3,7 @@
  * No sequence is ever written here and no row is wrapped: a pipe gets the text, a screen reader reads
  * it as it stands.
  */
+#include <stdint.h>
 #include <string.h>
 
 #include "view_state.h"
@@ -28,7 +29,7 @@ static int add_heading(const view *v, const column *c, buf *out, error *err)
     if (c->experts.len &&
         (buf_add(out, c->experts.v, c->experts.len, err) || buf_text(out, ", ", err)))
         return -1;
-    return view_figures(v, c, out, err) || buf_text(out, ")\n", err) ? -1 : 0;
+    return view_figures(v, c, SIZE_MAX, out, err) || buf_text(out, ")\n", err) ? -1 : 0;
 }
 
 static int write_answer(view *v, const column *c, error *err)

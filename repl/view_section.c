@@ -10,8 +10,14 @@
 enum {
     COLUMN_CELLS = 36, /* a column that is chosen for the user has so many */
     COLUMN_LEAST = 16, /* one that the user asked for may have so few */
-    FIGURES_PER_SECOND = 4,
 };
+
+/* While a window is dragged to another size nothing is drawn but a mark. Terminals fold long rows at
+ * each step, count the folds as content and move everything up; what is not there cannot be folded. */
+static const double drag_seconds = 0.4;
+/* So long rows stay in the window although nothing changes them: a terminal may have another width
+ * already and not have said so, and then they must be wrapped again. */
+static const double ripening_seconds = 0.3;
 
 /* ---- which section ----------------------------------------------------------------------------- */
 
@@ -75,12 +81,22 @@ static void choose_members(view *v)
         s->count = 1;
 }
 
+/* Text that had the whole width has it still: it needs no second head. */
+static bool goes_on(const section *s, section_kind kind, const column *member)
+{
+    return s->head_final && s->count == 1 && s->kind == kind && kind != SECTION_COLUMNS &&
+           s->members[0] == member;
+}
+
 static int begin(view *v, error *err)
 {
-    section *s = &v->section;
+    section *s = &v->section, before = *s;
+    column *member = s->count ? s->members[0] : NULL;
     choose_members(v);
     s->open = s->count > 0;
-    s->head_final = s->frozen = false;
+    before.members = &member;
+    s->head_final = s->frozen = s->open && goes_on(&before, s->kind, s->members[0]);
+    s->ripe = s->green = 0;
     buf_clear(&s->head);
     return set_widths(v, err);
 }
@@ -139,6 +155,21 @@ static size_t final_rows(const view *v)
             final = f->rows.count;
     }
     return final;
+}
+
+/* Of rows that nothing changes any more, those that were so for a while. */
+static size_t ripe_rows(view *v, size_t final)
+{
+    section *s = &v->section;
+    double now = console_seconds();
+    if (terminal_frame(v->t) <= 0) /* frames at once: nobody looks */
+        return final;
+    if (now - s->looked >= ripening_seconds) {
+        s->ripe = s->green < final ? s->green : final;
+        s->green = final;
+        s->looked = now;
+    }
+    return s->ripe;
 }
 
 static int add_body(view *v, size_t rows, error *err)
@@ -228,6 +259,8 @@ static int add_section(view *v, bool *over, error *err)
         return -1;
     *over = is_over(v);
     size_t rows = most_rows(v), final = final_rows(v), head = 0, before = f->count;
+    if (!*over)
+        final = ripe_rows(v, final);
     if (!s->head_final && rows + 6 > (size_t)terminal_rows(v->t))
         s->frozen = true; /* by the end of this frame it may be gone */
     if (!s->head_final && add_head(v, err))
@@ -247,6 +280,8 @@ static int add_section(view *v, bool *over, error *err)
     }
     for (int i = 0; i < s->count; i++)
         flow_shown(&s->members[i]->flow, final);
+    s->ripe -= s->ripe < final ? s->ripe : final;
+    s->green -= s->green < final ? s->green : final;
     return 0;
 }
 
@@ -268,6 +303,16 @@ static int add_end(view *v, error *err)
     return row ? view_rule_row(v, false, 0, row, err) : -1;
 }
 
+static int paint_mark(view *v, error *err)
+{
+    buf *row = live_frame_row(&v->frame, err);
+    v->dirty = true;
+    return !row || buf_text(row, v->style.utf8 ? " …" : " ...", err) ||
+                   live_window_paint(&v->window, &v->frame, err)
+               ? -1
+               : 0;
+}
+
 int view_paint(view *v, error *err)
 {
     bool over = false;
@@ -276,6 +321,8 @@ int view_paint(view *v, error *err)
     if (v->shown)
         return 0;
     live_frame_clear(&v->frame);
+    if (!view_complete(v) && v->painted - v->resized < drag_seconds)
+        return paint_mark(v, err);
     if (!v->section.open && begin(v, err))
         return -1;
     while (v->section.open) {

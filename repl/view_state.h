@@ -40,6 +40,8 @@ typedef struct section {
     column **members; /* [count], storage for all columns */
     int count;
     bool head_final, frozen; /* frozen: the head shows no figures any more */
+    size_t ripe, green;      /* rows that may become final now, and at the next look */
+    double looked;           /* when that was counted */
     size_t head_at;          /* absolute number of its row of figures */
     buf head;                /* as it stands there */
 } section;
@@ -61,7 +63,7 @@ struct view {
     section section;
     live_window window;
     live_frame frame;
-    double painted, figured; /* times of the last frame and of the last new figures */
+    double painted, resized; /* times of the last frame and of the last new size */
     bool dirty;
     int told; /* linear: answers that were written */
     bool failed;
@@ -71,11 +73,14 @@ struct view {
 /* Remembers a failure; true when *err was one. */
 bool view_failed(view *v, int result, const error *err);
 
+/* All answers, and the merge if there is one. */
+bool view_complete(const view *v);
+
 /* ---- view_text.c: words and figures ------------------------------------------------------------ */
 
-/* "writing · 12 tok · 39 t/s · 0.3 s": what a column does, or did. */
-int view_figures(const view *v, const column *c, buf *out, error *err);
-/* The same with the SGR of its meaning, cut to `room` cells; *used as in cells_fit(). */
+/* "writing 12 tok · 39 t/s · 0.3 s": what a column does, or did, as far as `room` cells reach. */
+int view_figures(const view *v, const column *c, size_t room, buf *out, error *err);
+/* The same with the SGR of its meaning; *used: its cells. */
 int view_figures_fit(const view *v, const column *c, size_t room, buf *out, size_t *used,
                      error *err);
 /* "coder  mask  4 of 8 experts", cut to `room` cells. */

@@ -47,22 +47,44 @@ static int prefill(const view *v, buf *out, error *err)
                : 0;
 }
 
-int view_figures(const view *v, const column *c, buf *out, error *err)
+enum { PARTS = 4 };
+
+/* What there is to say, most important first. Returns how many parts; texts are short. */
+static int figure_parts(const view *v, const column *c, buf parts[PARTS], error *err)
 {
     bool whole = c->complete && strcmp(c->stop, "end") == 0;
-    if (!c->complete && !c->tokens)
-        return v->total && v->done < v->total ? prefill(v, out, err)
-                                              : buf_text(out, "waiting", err);
     double seconds = c->complete ? c->seconds : console_seconds() - c->begun;
     double speed = c->complete ? c->speed : seconds > 0.2 ? (c->tokens - 1) / seconds : 0;
-    const char *state = c->complete ? c->stop : c->thinking ? "thinking" : "writing";
-    if (!whole && (buf_text(out, state, err) || buf_text(out, view_dot(v), err)))
+    int n = 0;
+    if (!c->complete && !c->tokens) {
+        bool reads = v->total && v->done < v->total;
+        return (reads ? prefill(v, &parts[0], err) : buf_text(&parts[0], "waiting", err)) ? -1 : 1;
+    }
+    if (c->complete && !whole && buf_text(&parts[n++], c->stop, err))
         return -1;
-    if (buf_format(out, err, "%d tok", c->tokens))
+    const char *state = c->complete ? "" : c->thinking ? "thinking " : "writing ";
+    if (buf_format(&parts[n++], err, "%s%d tok", state, c->tokens) ||
+        (speed > 0 && add_speed(&parts[n++], speed, err)) || add_seconds(&parts[n++], seconds, err))
         return -1;
-    if (speed > 0 && (buf_text(out, view_dot(v), err) || add_speed(out, speed, err)))
-        return -1;
-    return buf_text(out, view_dot(v), err) || add_seconds(out, seconds, err) ? -1 : 0;
+    return n;
+}
+
+int view_figures(const view *v, const column *c, size_t room, buf *out, error *err)
+{
+    buf parts[PARTS] = {{0}};
+    int count = figure_parts(v, c, parts, err), result = count < 0 ? -1 : 0;
+    size_t used = 0;
+    for (int i = 0; i < count && !result; i++) {
+        const char *before = i ? view_dot(v) : "";
+        size_t more = cells_width(before, strlen(before)) + cells_width(parts[i].v, parts[i].len);
+        if (i && used + more > room)
+            break; /* figures are left out, never cut */
+        used += more;
+        result = buf_text(out, before, err) || buf_add(out, parts[i].v, parts[i].len, err) ? -1 : 0;
+    }
+    for (int i = 0; i < PARTS; i++)
+        buf_release(&parts[i]);
+    return result;
 }
 
 static const char *figures_sgr(const view *v, const column *c)
@@ -78,7 +100,7 @@ int view_figures_fit(const view *v, const column *c, size_t room, buf *out, size
                      error *err)
 {
     buf text = {0};
-    int result = view_figures(v, c, &text, err) || buf_text(out, figures_sgr(v, c), err) ||
+    int result = view_figures(v, c, room, &text, err) || buf_text(out, figures_sgr(v, c), err) ||
                          cells_fit(out, text.v, text.len, room, v->style.utf8, used, err) ||
                          buf_text(out, view_sgr(v, "\033[0m"), err)
                      ? -1

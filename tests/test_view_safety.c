@@ -37,7 +37,7 @@ static unsigned roll(dice *d, unsigned sides)
 /* Length of one of our sequences at text[0..n), 0 when it is none. */
 static size_t own_sequence(const char *text, size_t n)
 {
-    static const char *const fixed[] = {"\033[?2026h", "\033[?2026l"};
+    static const char *const fixed[] = {"\033[?2026h", "\033[?2026l", "\033[?7l", "\033[?7h"};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (n >= strlen(fixed[i]) && memcmp(text, fixed[i], strlen(fixed[i])) == 0)
             return strlen(fixed[i]);
