@@ -36,13 +36,17 @@ static bool columns_fit(const view *v)
     return room >= n * least + n - 1;
 }
 
-/* Those that are not told; a section that was resized to nothing new has none. */
-static int untold(view *v)
+/* Those that are not told, into members unless that is NULL. */
+static int untold(const view *v, column **members)
 {
     int count = 0;
-    for (int i = 0; i < v->count; i++)
-        if (!is_told(&v->columns[i]) || !v->columns[i].complete)
-            v->section.members[count++] = &v->columns[i];
+    for (int i = 0; i < v->count; i++) {
+        if (is_told(&v->columns[i]))
+            continue;
+        if (members)
+            members[count] = &v->columns[i];
+        count++;
+    }
     return count;
 }
 
@@ -69,7 +73,7 @@ static int set_widths(view *v, error *err)
 static void choose_members(view *v)
 {
     section *s = &v->section;
-    s->count = untold(v);
+    s->count = untold(v, s->members);
     s->kind = choose(v);
     if (s->kind == SECTION_MERGE)
         s->members[0] = &v->merge;
@@ -285,11 +289,11 @@ static int add_section(view *v, bool *over, error *err)
     return 0;
 }
 
-static bool more_to_come(view *v)
+static bool more_to_come(const view *v)
 {
     if (v->section.kind != SECTION_SINGLE && v->section.kind != SECTION_COLUMNS)
         return false;
-    return untold(v) > 0;
+    return untold(v, NULL) > 0;
 }
 
 /* Below the last answer of a stack stands a line, as below columns. */
