@@ -115,9 +115,10 @@ static int ask_with_room(asking *a, memory_span *span, bool may_forget)
             return -1;
         result = try_asking(a, span, &why);
     }
-    council_options tight = *council_settings(a->stage.part);
-    tight.reserve = 1;
-    if (result && why.code == ERROR_CONTEXT) { /* a question that leaves little room is still one */
+    if (result && why.code == ERROR_CONTEXT && span->from == span->before) {
+        /* Alone it may leave less room than is usually kept free. */
+        council_options tight = *council_settings(a->stage.part);
+        tight.reserve = 1;
         council_adjust(a->stage.part, &tight);
         result = try_asking(a, span, &why);
     }

@@ -33,6 +33,7 @@ static mask_view_layer describe_layer(const route_rule *r, const model_config *m
 {
     mask_view_layer v = {.layer = layer,
                          .k = r ? r->k : m->experts_per_token,
+                         .own = r ? r->own_count : 0,
                          .least_bias = INFINITY,
                          .most_bias = -INFINITY,
                          .may = r ? r->allowed : NULL,

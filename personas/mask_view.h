@@ -1,6 +1,7 @@
 /* mask_view.h - what a router program lets through, layer by layer, in figures: for showing a mask and
  * for comparing two. The plain model is NULL: all experts, no leaning. Rules are not looked at: they
- * act on some tokens only. Nor are experts of a persona's own: the figures are of the model's.
+ * act on some tokens only. Experts of a persona's own are counted apart: the figures are of the
+ * model's.
  */
 #ifndef PERSONAS_MASK_VIEW_H
 #define PERSONAS_MASK_VIEW_H
@@ -12,6 +13,7 @@ typedef struct mask_view_layer {
     int layer;
     int k;                       /* experts called for each token */
     int allowed;                 /* experts that may be called */
+    int own;                     /* experts of the persona's own, besides */
     int leaning;                 /* of those, experts that the program prefers or avoids */
     float least_bias, most_bias; /* nats, over the allowed ones */
     const uint8_t *may;          /* [experts] 1 = may be called; NULL = all may */

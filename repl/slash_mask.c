@@ -10,7 +10,7 @@
 
 static bool same_figures(const mask_view_layer *a, const mask_view_layer *b)
 {
-    return a->allowed == b->allowed && a->leaning == b->leaning && a->k == b->k;
+    return a->allowed == b->allowed && a->leaning == b->leaning && a->k == b->k && a->own == b->own;
 }
 
 /* Layers with the same figures stand on one line. */
@@ -27,6 +27,7 @@ static int add_layers(const mask_view *v, buf *out, error *err)
         if (buf_format(out, err, last > l->layer ? "  layers %d-%d: " : "  layer %d: ", l->layer,
                        last) ||
             buf_format(out, err, "%d of %d experts, %d a token", l->allowed, v->experts, l->k) ||
+            (l->own && buf_format(out, err, ", %d of its own", l->own)) ||
             (l->leaning && buf_format(out, err, "; %d lean by %+.2f to %+.2f nats", l->leaning,
                                       (double)least, (double)most)) ||
             buf_text(out, "\n", err))

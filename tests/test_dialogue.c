@@ -618,6 +618,9 @@ static void a_full_context_may_be_an_error(void **state)
     assert_int_equal(f.times, 0);
     int turns = dialogue_turns(d);
     assert_true(turns > 3);
+    for (int i = 0; i < TABLE_SEATS; i++) /* never without room for the answer */
+        assert_true(dialogue_answer(dialogue_last(d), NAMES[i])->prompt_tokens + 24 <=
+                    TABLE_CONTEXT);
     dialogue_settings(d)->overflow_stop = false;
     ask_forgetting(d, prompt, &f);
     assert_int_equal(f.times, 1);

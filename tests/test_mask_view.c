@@ -6,13 +6,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../personas/mask_view.h"
 #include "dialogue_support.h"
+#include "own_support.h"
 
 static const char KEEP[] =
     "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"0\":\"0-3\",\"1\":\"2-6\"}}";
@@ -192,6 +195,26 @@ static void a_mask_is_described(void **state)
     router_program_close(lean);
 }
 
+/* They stand apart: nothing of the model's own figures changes. */
+static void own_experts_are_counted_apart(void **state)
+{
+    const table *k = *state;
+    char path[128];
+    error err = {0};
+    mask_view v;
+    router_settings s = router_settings_plain();
+    (void)snprintf(path, sizeof path, "%s/own.safetensors", k->folder);
+    own_support_write(&(own_plan){path, 2, 3, 12}, 1);
+    assert_int_equal(engine_add_experts(k->e, path, &s.own, &err), 0);
+    router_program *p = support_program(k->e, s, KEEP, NULL);
+    assert_int_equal(mask_view_describe(p, engine_config(k->e), &v, &err), 0);
+    assert_true(v.layers[0].own == 0 && v.layers[0].allowed == 4);
+    assert_true(v.layers[1].own == 3 && v.layers[1].allowed == 5);
+    mask_view_release(&v);
+    router_program_close(p);
+    (void)unlink(path);
+}
+
 static void two_masks_are_compared(void **state)
 {
     const table *k = *state;
@@ -228,6 +251,7 @@ int main(void)
         cmocka_unit_test(every_pass_is_told),
         cmocka_unit_test(a_mask_is_described),
         cmocka_unit_test(two_masks_are_compared),
+        cmocka_unit_test(own_experts_are_counted_apart),
     };
     return cmocka_run_group_tests(tests, table_setup, table_teardown);
 }
