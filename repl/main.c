@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "input.h"
@@ -54,6 +55,16 @@ static void on_terminal_signal(int signal_number)
     errno = saved;
 }
 
+/* As terminal_close() would leave it, as far as a signal handler can. */
+static void restore_keyboard(void)
+{
+    struct termios now;
+    if (!atomic_load(&signals.attended) || tcgetattr(STDIN_FILENO, &now) != 0)
+        return;
+    now.c_lflag |= ICANON | ECHO;
+    (void)tcsetattr(STDIN_FILENO, TCSANOW, &now);
+}
+
 /* A mapped file that is truncated while it is read ends here, on whichever threads read it: the
  * first says so, below a moving line if there is one. */
 static void on_bus_error(int signal_number)
@@ -68,6 +79,7 @@ static void on_bus_error(int signal_number)
     size_t skip = isatty(STDERR_FILENO) ? 0 : 1;
     ssize_t ignored = write(STDERR_FILENO, sentence + skip, sizeof sentence - 1 - skip);
     (void)ignored;
+    restore_keyboard();
     _exit(ERROR_RUN);
 }
 

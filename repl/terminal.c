@@ -132,6 +132,13 @@ bool terminal_resized(terminal *t)
 
 /* ---- the keyboard ------------------------------------------------------------------------------ */
 
+/* What is pasted while answers stream must not look like typed lines to the next prompt. */
+static void bracket_pastes(const terminal *t, bool on)
+{
+    ssize_t ignored = write(t->is.fd, on ? "\033[?2004h" : "\033[?2004l", 8);
+    (void)ignored;
+}
+
 static void set_keyboard(const terminal *t, bool quiet)
 {
     if (!t->keyboard)
@@ -146,6 +153,8 @@ static void set_keyboard(const terminal *t, bool quiet)
     while (tcsetattr(STDIN_FILENO, TCSADRAIN, &wanted) != 0 && errno == EINTR)
         if (atomic_load(&t->signals->ended))
             return;
+    if (!t->is.linear)
+        bracket_pastes(t, quiet);
 }
 
 void terminal_quiet(terminal *t)
