@@ -108,14 +108,21 @@ run: ## install what is missing, build, fetch a small model, show it at work
 	$(PROGRAM) model info
 	$(PROGRAM) perplexity -m $(SMOLLM2) tests/fixtures/text/short.txt
 
-SHARE    = $(DESTDIR)$(PREFIX)/share/consilium
-install: $(PROGRAM) ## copy the program and its personas to $(DESTDIR)$(PREFIX)
+SHARE    = $(DESTDIR)$(PREFIX)/share
+# What a shell or man finds by the program's name, and what makes it.
+PAGES    = man:man/man1/consilium.1 bash:bash-completion/completions/consilium \
+           zsh:zsh/site-functions/_consilium fish:fish/vendor_completions.d/consilium.fish
+install: $(PROGRAM) ## copy program, personas, manual page and completions to $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/consilium
-	install -d $(SHARE)/personas
-	install -m 644 $(wildcard personas/*.json personas/*.jsonl personas/*.gguf) $(SHARE)/personas
+	install -d $(SHARE)/consilium/personas
+	install -m 644 $(wildcard personas/*.json personas/*.jsonl personas/*.gguf) $(SHARE)/consilium/personas
+	@for page in $(PAGES); do \
+	    echo "  MAKE $(SHARE)/$${page#*:}"; install -d "$$(dirname $(SHARE)/$${page#*:})" && \
+	    $(PROGRAM) manual $${page%%:*} > $(SHARE)/$${page#*:} && chmod 644 $(SHARE)/$${page#*:} || exit 1; \
+	done
 
 uninstall: ## remove them again
-	rm -rf $(DESTDIR)$(PREFIX)/bin/consilium $(SHARE)
+	rm -rf $(DESTDIR)$(PREFIX)/bin/consilium $(SHARE)/consilium $(foreach p,$(PAGES),$(SHARE)/$(lastword $(subst :, ,$(p))))
 
 # ---- proving it -------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@
 #include "manual.h"
 #include "slash.h"
 
+enum { LINE = 78 };
+
 /* Text for troff: its escape and its hyphen, and no line that looks like a request. */
 static int add(buf *out, const char *text, error *err)
 {
@@ -25,20 +27,35 @@ static int add(buf *out, const char *text, error *err)
     return 0;
 }
 
-/* A paragraph: a line for each sentence, as mandoc likes it, and no blanks at the ends of lines. */
+/* A paragraph: a line for each sentence, as troff wants it, none longer than LINE, and no blanks at the
+ * ends of lines. */
 static int prose(buf *out, const char *text, error *err)
 {
-    while (*text) {
-        const char *stop = strstr(text, ". ");
-        size_t n = stop ? (size_t)(stop - text) + 1 : strlen(text);
-        buf line = {0};
-        int result =
-            buf_add(&line, text, n, err) || add(out, line.v, err) || buf_text(out, "\n", err) ? -1
-                                                                                              : 0;
-        buf_release(&line);
+    size_t line = out->len;
+    for (bool fresh = true; *text;) {
+        size_t n = strcspn(text, " ");
+        buf word = {0}, safe = {0};
+        int result = buf_add(&word, text, n, err) || add(&safe, word.v, err) ? -1 : 0;
+        bool ends = n && text[n - 1] == '.' && text[n];
+        if (!result && !fresh && out->len - line + 1 + safe.len > LINE) {
+            result = buf_text(out, "\n", err);
+            line = out->len;
+            fresh = true;
+        }
+        result = result || (!fresh && buf_text(out, " ", err)) ||
+                         (safe.len && buf_add(out, safe.v, safe.len, err))
+                     ? -1
+                     : 0;
+        text += n + strspn(text + n, " ");
+        fresh = ends || !*text;
+        if (!result && fresh) {
+            result = buf_text(out, "\n", err);
+            line = out->len;
+        }
+        buf_release(&word);
+        buf_release(&safe);
         if (result)
             return -1;
-        text += n + strspn(text + n, " ");
     }
     return 0;
 }
@@ -78,20 +95,19 @@ static int commands_section(buf *out, error *err)
 }
 
 /* "For ask, talk." unless every command takes it. */
-static int takers(buf *out, uint32_t commands, error *err)
+static int takers(buf *out, uint32_t wanted, error *err)
 {
     const command_info *all = options_commands();
-    bool begun = false;
-    if (commands == (1u << COMMAND_COUNT) - 1)
+    buf text = {0};
+    int result = 0;
+    if (wanted == (1u << COMMAND_COUNT) - 1)
         return 0;
-    for (int i = 0; i < COMMAND_COUNT; i++) {
-        if (!(commands & (1u << i)))
-            continue;
-        if (buf_text(out, begun ? ", " : "For ", err) || add(out, all[i].name, err))
-            return -1;
-        begun = true;
-    }
-    return buf_text(out, ".\n", err);
+    for (int i = 0; i < COMMAND_COUNT && !result; i++)
+        if (wanted & (1u << i))
+            result = buf_format(&text, err, "%s%s", text.len ? ", " : "For ", all[i].name);
+    result = result || buf_text(&text, ".", err) || prose(out, text.v, err) ? -1 : 0;
+    buf_release(&text);
+    return result;
 }
 
 static int option_entry(buf *out, const option_info *row, error *err)
