@@ -100,13 +100,14 @@ $(BUILD)/tests/test_faults: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(DISK))
 
 # ---- using it ---------------------------------------------------------------------------------
 
-run: ## install what is missing, build, fetch a small model, show it at work
+# With the base model at hand (tests fetch it too) nothing is downloaded again. In a terminal the
+# conversation begins; without one, as in CI, a question is answered.
+run: ## install what is missing, build, make the built-in model, start
 	@.ci/install.sh build
 	@$(MAKE) $(QUIET) $(PROGRAM)
-	@.ci/fetch.sh python3 $(MODELS)
-	$(PROGRAM) model build-default --from $(SMOLLM2)
-	$(PROGRAM) model info
-	$(PROGRAM) perplexity -m $(SMOLLM2) tests/fixtures/text/short.txt
+	@$(PROGRAM) model build-default $(addprefix --from ,$(wildcard $(SMOLLM2)))
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(PROGRAM); fi; \
+	exec $(PROGRAM) ask 'Should a town close its old library?' --max-tokens 48
 
 SHARE    = $(DESTDIR)$(PREFIX)/share
 # What a shell or man finds by the program's name, and what makes it.
