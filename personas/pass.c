@@ -247,6 +247,9 @@ static int add_piece(pass *p, const pass_rules *r, int id, error *err)
         p->thinking = id != chat_think_end(r->chat);
         return 0;
     }
+    /* The blank lines behind a thought are its own: no template keeps them either. */
+    while (p->thought && p->thought < p->text.len && p->text.v[p->thought] == '\n')
+        p->thought++;
     size_t from = p->shown > p->thought ? p->shown : p->thought;
     size_t stop = find_stop(p, r->options, from);
     if (stop < p->text.len) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Make tests/fixtures/council: a tiny random mixture of experts that can be talked to.
+"""Make tests/fixtures/council: a tiny random mixture of experts that can be talked to; and
+tests/fixtures/thinker: the same weights with a vocabulary and a template that open a thought.
 
-usage: make_council_model.py [--check] [OUT]
+usage: make_council_model.py [--check] [FOLDER]     both models in FOLDER, default tests/fixtures
   --check   remake into a temporary folder and compare with the committed files, byte for byte.
 
 qwen3_moe, 2 layers, 8 experts of which 3 a token, ChatML, and a byte-level BPE tokenizer with every
@@ -18,13 +19,16 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-OUT = Path(__file__).resolve().parent / "fixtures" / "council"
+OUT = Path(__file__).resolve().parent / "fixtures"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MERGES = ["t h", "th e", "Ġ the", "Ġ a", "i n", "o n", "e r", "a n", "Ġa n", "Ġan d", "o r", "e n",
           "i s", "Ġ is", "y e", "ye s", "n o", "c o", "co d", "cod e", ". Ċ", "s e", "u s", "us er"]
 TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
             "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+# The thinker's marks take the places of the last two merges, so that all other ids stay.
+MARKS = ["<think>", "</think>"]
+OPENING = TEMPLATE.replace("assistant\n'", "assistant\n<think>\n'")
 WIDTH, LAYERS, HEADS, KV_HEADS, HEAD_DIM, EXPERTS, FFN = 32, 2, 4, 2, 8, 8, 12
 
 
@@ -35,23 +39,23 @@ def alphabet():
     return [chr(b) if b in plain else chr(next(extra)) for b in range(256)]
 
 
-def vocabulary():
-    words = alphabet() + [m.replace(" ", "") for m in MERGES]
+def vocabulary(merges):
+    words = alphabet() + [m.replace(" ", "") for m in merges]
     return {word: i for i, word in enumerate(words)}
 
 
-def tokenizer(vocab):
+def tokenizer(vocab, merges, special):
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
              "use_regex": True}
     added = [{"id": len(vocab) + i, "content": text, "single_word": False, "lstrip": False,
               "rstrip": False, "normalized": False, "special": True}
-             for i, text in enumerate(SPECIAL)]
+             for i, text in enumerate(special)]
     return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
             "normalizer": None, "pre_tokenizer": level, "post_processor": None, "decoder": level,
             "model": {"type": "BPE", "dropout": None, "unk_token": None,
                       "continuing_subword_prefix": None, "end_of_word_suffix": None,
                       "fuse_unk": False, "byte_fallback": False, "vocab": vocab,
-                      "merges": MERGES}}
+                      "merges": merges}}
 
 
 def config(size):
@@ -98,16 +102,26 @@ def weights(size):
     return out
 
 
-def make(out):
-    out.mkdir(parents=True, exist_ok=True)
-    vocab = vocabulary()
-    size = len(vocab) + len(SPECIAL)
-    for name, value in (("config.json", config(size)), ("tokenizer.json", tokenizer(vocab)),
-                        ("tokenizer_config.json",
-                         {"add_bos_token": False, "bos_token": None, "eos_token": SPECIAL[2],
-                          "chat_template": TEMPLATE, "tokenizer_class": "Qwen2Tokenizer"})):
+def write_words(out, merges, special, template):
+    words = tokenizer(vocabulary(merges), merges, special)
+    settings = {"add_bos_token": False, "bos_token": None, "eos_token": SPECIAL[2],
+                "chat_template": template, "tokenizer_class": "Qwen2Tokenizer"}
+    for name, value in (("tokenizer.json", words), ("tokenizer_config.json", settings)):
         (out / name).write_text(json.dumps(value, ensure_ascii=False) + "\n")
-    save_file(weights(size), out / "model.safetensors", metadata={"format": "pt"})
+
+
+def make(out):
+    council, thinker = out / "council", out / "thinker"
+    size = len(vocabulary(MERGES)) + len(SPECIAL)
+    for folder in (council, thinker):
+        folder.mkdir(parents=True, exist_ok=True)
+    (council / "config.json").write_text(json.dumps(config(size)) + "\n")
+    save_file(weights(size), council / "model.safetensors", metadata={"format": "pt"})
+    write_words(council, MERGES, SPECIAL, TEMPLATE)
+    write_words(thinker, MERGES[:-2], MARKS + SPECIAL, OPENING)
+    for name in ("config.json", "model.safetensors"):
+        (thinker / name).unlink(missing_ok=True)
+        (thinker / name).symlink_to(Path("..") / "council" / name)
 
 
 def main():
@@ -116,8 +130,8 @@ def main():
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         make(Path(scratch))
-        different = [p.name for p in Path(scratch).iterdir()
-                     if p.read_bytes() != (OUT / p.name).read_bytes()]
+        different = [str(p.relative_to(scratch)) for p in Path(scratch).glob("*/*")
+                     if p.read_bytes() != (OUT / p.relative_to(scratch)).read_bytes()]
     print("differ: " + ", ".join(different) if different else "equal to the committed one")
     return 1 if different else 0
 
