@@ -265,7 +265,8 @@ static int add_section(view *v, bool *over, error *err)
     size_t rows = most_rows(v), final = final_rows(v), head = 0, before = f->count;
     if (!*over)
         final = ripe_rows(v, final);
-    if (!s->head_final && rows + 6 > (size_t)terminal_rows(v->t))
+    bool told = s->kind == SECTION_MERGE && v->merge.complete; /* its head says it all */
+    if (!s->head_final && !told && rows + 6 > (size_t)terminal_rows(v->t))
         s->frozen = true; /* by the end of this frame it may be gone */
     if (!s->head_final && add_head(v, err))
         return -1;

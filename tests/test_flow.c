@@ -257,7 +257,7 @@ static void the_cost_is_linear(void **state)
     flow_set_width(&f, 38, NULL);
     size_t rows = 0;
     for (int i = 0; i < 200000; i++) {
-        flow_add(&f, i % 50 ? "word *" : "\n", i % 50 ? 5 + (i % 7 == 0) : 1, NULL);
+        flow_add(&f, i % 50 ? "word *" : "\n", i % 50 == 0 ? 1u : i % 7 ? 5u : 6u, NULL);
         flow_update(&f, NULL);
         rows += f.rows.count;
         flow_shown(&f, f.rows.count);
