@@ -104,8 +104,8 @@ int council_passes(const council *c);
  * first. */
 council *council_part(council *c, const int *who, int n, error *err);
 /* Other passes in place of all there are. One that keeps its name keeps its session, so that nothing
- * is read again that was read under an equal program; conversations are forgotten. On error nothing
- * has changed. */
+ * is read again that was read under an equal program; newcomers take the sessions of those who leave;
+ * conversations are forgotten. On error nothing has changed. */
 int council_reseat(council *c, const pass_options *passes, int n, error *err);
 /* What may change between two asks: prefill, max_tokens, reserve, think. */
 void council_adjust(council *c, const council_options *options);

@@ -28,24 +28,77 @@ council *council_part(council *c, const int *who, int n, error *err)
 
 /* ---- other passes ------------------------------------------------------------------------------ */
 
-static pass *find(const council *c, const char *name)
+/* Passes that are to come, and whose session each takes over. */
+typedef struct reseating {
+    council *c;
+    pass **fresh; /* [n] */
+    int *from;    /* [n] an old pass, or -1: a session of its own */
+    int n;
+} reseating;
+
+static int find(const council *c, const char *name)
 {
     for (int i = 0; i < c->count; i++)
         if (strcmp(c->passes[i]->name, name) == 0)
-            return c->passes[i];
-    return NULL;
+            return i;
+    return -1;
 }
 
-/* The sessions that stay go over to their new programs, or none does: the old programs found room
- * before, so going back cannot fail. */
-static int change_programs(const council *c, pass *const *fresh, int n, error *err)
+static bool is_taken(const reseating *r, int old)
 {
-    for (int i = 0; i < n; i++) {
-        if (!find(c, fresh[i]->name) ||
-            session_set_program(fresh[i]->session, fresh[i]->program, err) == 0)
+    for (int i = 0; i < r->n; i++)
+        if (r->from[i] == old)
+            return true;
+    return false;
+}
+
+/* Who stays keeps what it has read; a newcomer gets the session of one who leaves, so that changing
+ * seats needs no more memory than sitting. */
+static void hand_over(reseating *r, const pass_options *wanted)
+{
+    for (int i = 0; i < r->n; i++)
+        r->from[i] = find(r->c, wanted[i].name);
+    for (int i = 0, old = 0; i < r->n; i++) {
+        while (old < r->c->count && is_taken(r, old))
+            old++;
+        if (r->from[i] < 0 && old < r->c->count)
+            r->from[i] = old;
+    }
+}
+
+static pass *old_of(const reseating *r, int i)
+{
+    return r->from[i] < 0 ? NULL : r->c->passes[r->from[i]];
+}
+
+static int open_fresh(reseating *r, const pass_options *wanted, error *err)
+{
+    for (int i = 0; i < r->n; i++) {
+        for (int j = 0; j < i; j++)
+            if (strcmp(wanted[i].name, wanted[j].name) == 0)
+                return error_set(err, ERROR_USAGE, "two passes are named %s", wanted[i].name);
+    }
+    hand_over(r, wanted);
+    for (int i = 0; i < r->n; i++) {
+        const pass *old = old_of(r, i);
+        r->fresh[i] =
+            pass_open(r->c->engine, &r->c->options, &wanted[i], old ? old->session : NULL, err);
+        if (!r->fresh[i])
+            return -1;
+    }
+    return 0;
+}
+
+/* The sessions that are handed over get their new programs, or none does: the old programs found room
+ * before, so going back cannot fail. */
+static int change_programs(const reseating *r, error *err)
+{
+    for (int i = 0; i < r->n; i++) {
+        if (!old_of(r, i) ||
+            session_set_program(r->fresh[i]->session, r->fresh[i]->program, err) == 0)
             continue;
         for (int j = 0; j <= i; j++) {
-            const pass *old = find(c, fresh[j]->name);
+            const pass *old = old_of(r, j);
             if (old)
                 (void)session_set_program(old->session, old->program, NULL);
         }
@@ -54,51 +107,42 @@ static int change_programs(const council *c, pass *const *fresh, int n, error *e
     return 0;
 }
 
-static void close_fresh(const council *c, pass **fresh, int n)
+/* The sessions stay with the old passes. */
+static void give_up(reseating *r)
 {
-    for (int i = 0; fresh && i < n; i++) {
-        if (fresh[i] && find(c, fresh[i]->name))
-            fresh[i]->session = NULL; /* it stays the old one's */
-        pass_close(fresh[i]);
+    for (int i = 0; i < r->n; i++) {
+        if (r->fresh[i] && old_of(r, i))
+            r->fresh[i]->session = NULL;
+        pass_close(r->fresh[i]);
     }
-    free(fresh);
 }
 
-static int open_fresh(council *c, const pass_options *wanted, int n, pass **fresh, error *err)
+static void settle(reseating *r)
 {
-    for (int i = 0; i < n; i++) {
-        for (int j = 0; j < i; j++)
-            if (strcmp(wanted[i].name, wanted[j].name) == 0)
-                return error_set(err, ERROR_USAGE, "two passes are named %s", wanted[i].name);
-        const pass *old = find(c, wanted[i].name);
-        fresh[i] = pass_open(c->engine, &c->options, &wanted[i], old ? old->session : NULL, err);
-        if (!fresh[i])
-            return -1;
-    }
-    return 0;
+    council *c = r->c;
+    for (int i = 0; i < r->n; i++)
+        if (old_of(r, i))
+            old_of(r, i)->session = NULL;
+    for (int i = 0; i < c->count; i++)
+        pass_close(c->passes[i]);
+    memcpy(c->passes, r->fresh, (size_t)r->n * sizeof *r->fresh);
+    c->count = r->n;
 }
 
 int council_reseat(council *c, const pass_options *wanted, int n, error *err)
 {
-    pass **fresh = calloc((size_t)n + 1, sizeof(pass *));
-    if (!fresh)
-        return error_memory(err, "a council");
-    if (council_grow(c, n, err) || open_fresh(c, wanted, n, fresh, err) ||
-        change_programs(c, fresh, n, err)) {
-        close_fresh(c, fresh, n);
-        return -1;
+    size_t room = (size_t)n + 1;
+    reseating r = {c, calloc(room, sizeof(pass *)), calloc(room, sizeof(int)), n};
+    int result = r.fresh && r.from ? council_grow(c, n, err) : error_memory(err, "a council");
+    if (!result && (open_fresh(&r, wanted, err) || change_programs(&r, err))) {
+        give_up(&r);
+        result = -1;
     }
-    for (int i = 0; i < n; i++) {
-        pass *old = find(c, fresh[i]->name);
-        if (old)
-            old->session = NULL;
-    }
-    for (int i = 0; i < c->count; i++)
-        pass_close(c->passes[i]);
-    memcpy(c->passes, fresh, (size_t)n * sizeof *fresh);
-    c->count = n;
-    free(fresh);
-    return 0;
+    if (!result)
+        settle(&r);
+    free(r.fresh);
+    free(r.from);
+    return result;
 }
 
 /* ---- other settings ---------------------------------------------------------------------------- */

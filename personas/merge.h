@@ -4,7 +4,7 @@
  *             judges weigh by how well they predict the prompt; nobody's own answer counts for it;
  *             a looping answer cannot win; extractable answers (a choice, a number, yes or no) are
  *             counted. The whole matrix is reported, and a tie is said.
- *   synth     an unmasked chair reads the answers, anonymised and shuffled by the seed, and says
+ *   synth     a chair, the plain model unless one is named, reads the answers, anonymised and shuffled by the seed, and says
  *             where they agree, where they differ and what it dropped. The prompt fits the context
  *             by a rule that is told, never by silent cutting.
  *   debate:N  each pass revises its answer after reading the others, N rounds in lockstep; a vote

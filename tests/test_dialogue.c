@@ -217,6 +217,40 @@ static void newcomers_and_those_who_stay(void **state)
     }
 }
 
+/* Bytes that are allocated now. */
+static size_t allocated(void)
+{
+    if (__sanitizer_get_current_allocated_bytes)
+        return __sanitizer_get_current_allocated_bytes();
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
+/* Newcomers sit down on what those who leave had: nothing grows, and they say what they would. */
+static void seats_change_without_more_memory(void **state)
+{
+    const table *k = *state;
+    static const char *const tables[] = {"ann,bob,cleo", "dora,ann", "cleo,dora,bob"};
+    dialogue_options o = table_options();
+    dialogue *d = table_dialogue(k, &o);
+    error err = {0};
+    size_t before = 0;
+    for (int i = 0; i < 12; i++) {
+        assert_int_equal(table_seat(k, d, tables[i % 3], &err), 0);
+        if (i == 2)
+            before = allocated();
+        if (i >= 2)
+            assert_true(allocated() < before + 16384); /* a session of this model is 140,000 */
+    }
+    dialogue_turn *t = table_ask(d, "yes?", NULL);
+    for (int i = 0; i < 3; i++)
+        table_oracle(d, t, roster_seat(dialogue_roster(d), i)->name, 7, NULL, 0);
+    assert_int_equal(table_seat(k, d, "bob,dora,ann", &err), 0);
+    t = table_ask(d, "why?", NULL);
+    table_oracle(d, t, "ann", SECOND, NULL, 0);
+    dialogue_close(d);
+}
+
 /* An instruction in several languages follows the question's. */
 static void the_question_chooses_the_language(void **state)
 {
@@ -664,15 +698,6 @@ static void a_question_too_long_changes_nothing(void **state)
 
 /* ---- 200 turns --------------------------------------------------------------------------------- */
 
-/* Bytes that are allocated now. */
-static size_t allocated(void)
-{
-    if (__sanitizer_get_current_allocated_bytes)
-        return __sanitizer_get_current_allocated_bytes();
-    struct mallinfo2 m = mallinfo2();
-    return m.uordblks + m.hblkhd;
-}
-
 /* What the turns of a dialogue hold, with room for the allocator's own words. */
 static size_t turn_bytes(const dialogue *d, int from)
 {
@@ -724,6 +749,7 @@ int main(void)
         cmocka_unit_test(a_debate_is_remembered_revised),
         cmocka_unit_test(one_persona_is_asked_alone),
         cmocka_unit_test(newcomers_and_those_who_stay),
+        cmocka_unit_test(seats_change_without_more_memory),
         cmocka_unit_test(the_question_chooses_the_language),
         cmocka_unit_test(versions_of_an_answer),
         cmocka_unit_test(an_undone_turn_is_not_remembered),
