@@ -20,6 +20,7 @@ command_fn command_transcripts_show;
 command_fn command_transcripts_stats;
 command_fn command_transcripts_search;
 command_fn command_transcripts_export;
+command_fn command_transcripts_replay;
 command_fn command_model_info;
 command_fn command_model_list;
 command_fn command_build;

@@ -54,6 +54,11 @@ int open_model_path(const options *opt, char **path, error *err)
 
 engine *open_model(const options *opt, console *con, error *err)
 {
+    return open_model_on(opt, NULL, con, err);
+}
+
+engine *open_model_on(const options *opt, const char *day, console *con, error *err)
+{
     char *path;
     if (open_model_path(opt, &path, err))
         return NULL;
@@ -64,6 +69,7 @@ engine *open_model(const options *opt, console *con, error *err)
                     .isa = opt->isa ? opt->isa : "auto",
                     .threads = opt->threads},
         .chat_format = opt->chat_format,
+        .day = day,
         .cancel = con->cancel,
         .warn = console_warn,
         .warn_user = con,

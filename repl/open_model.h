@@ -16,6 +16,8 @@ int open_model_path(const options *opt, char **path, error *err);
 
 /* The loaded model. Caller owns; con must outlive it. */
 engine *open_model(const options *opt, console *con, error *err);
+/* The same, for a conversation of another day: "2026-11-22"; NULL = today. */
+engine *open_model_on(const options *opt, const char *day, console *con, error *err);
 
 /* What to call the model in a heading: the name it was asked for by, or its file's. Borrowed. */
 const char *open_model_title(const options *opt, const engine *e);

@@ -18,7 +18,7 @@ enum {
     ROUTED = ASKING | EXACT,
     WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
                   BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) |
-                  (ARCHIVE & ~BIT(TRANSCRIPTS_EXPORT)),
+                  BIT(TRANSCRIPTS_REPLAY) | (ARCHIVE & ~BIT(TRANSCRIPTS_EXPORT)),
 };
 
 static const command_info commands[COMMAND_COUNT] = {
@@ -167,6 +167,21 @@ static const command_info commands[COMMAND_COUNT] = {
           "consilium transcripts export 3f9a -o library.md",
           "consilium transcripts export 3f9a --to json --force -o all.json"},
          command_transcripts_export},
+    [COMMAND_TRANSCRIPTS_REPLAY] =
+        {"transcripts replay",
+         "ID",
+         1,
+         1,
+         "answer a conversation again and compare",
+         "Every answer is made again with the recorded settings and seeds, up to its recorded "
+         "length, after the recorded answers before it. Status 0 when all are equal, token for "
+         "token; 1 with the first that is not: turn, persona, token, and both texts around it. The "
+         "number of threads does not matter. With -m, or when the model or a mask is another one "
+         "today, both answers are shown one below the other.",
+         {"consilium transcripts replay 3f9a",
+          "consilium transcripts replay 3f9a --threads 1 --format json",
+          "consilium transcripts replay 3f9a -m other.gguf"},
+         command_transcripts_replay},
     [COMMAND_MODEL_INFO] =
         {"model info",
          "",

@@ -17,120 +17,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/keeper.h"
-#include "dialogue_support.h"
-#include "transcript_support.h"
-
-static const char *const NAMES[] = {"ann", "bob", "cleo"};
-
-/* What table_dialogue() seats, as the keeper is told of it. */
-static roster_options seats_of(const table *k, named_mask *given, named_value *experts)
-{
-    *given = (named_mask){"cleo", k->mask};
-    *experts = (named_value){"bob", 3};
-    roster_options o = {.personas = NAMES,
-                        .persona_count = 3,
-                        .masks = given,
-                        .mask_count = 1,
-                        .given = GIVEN_TEMPERATURE | GIVEN_TOP_P,
-                        .sampling = sampling_defaults()};
-    o.sampling.temperature = 1;
-    o.sampling.top_p = 1;
-    return o;
-}
-
-/* A conversation and its keeper. */
-typedef struct talk {
-    const table *k;
-    char *place;
-    keeper *keeper;
-    dialogue *d;
-    named_mask mask;
-    named_value experts;
-    roster_options seats;
-    error err;
-} talk;
-
-static void begin(talk *s, const table *k, const char *id)
-{
-    *s = (talk){.k = k, .place = transcripts_folder()};
-    dialogue_options o = table_options();
-    s->d = table_dialogue(k, &o);
-    s->seats = seats_of(k, &s->mask, &s->experts);
-    s->keeper = keeper_new(s->place, id, &s->err);
-    assert_non_null(s->keeper);
-}
-
-static void finish(talk *s)
-{
-    keeper_close(s->keeper);
-    dialogue_close(s->d);
-    transcripts_remove(s->place);
-}
-
-static void saved(talk *s, int result)
-{
-    if (result)
-        fail_msg("not saved: %s", s->err.text);
-}
-
-static void ask(talk *s, const char *prompt, const char *only)
-{
-    const dialogue_turn *t = table_ask(s->d, prompt, only);
-    saved(s, keeper_turn(s->keeper, s->d, &s->seats, t, &s->err));
-}
-
-static void retry(talk *s, const char *name, uint64_t seed)
-{
-    const dialogue_turn *t = dialogue_last(s->d);
-    int before = t->answer_count;
-    assert_int_equal(dialogue_retry(s->d, name, seed, NULL, &s->err), 0);
-    for (int i = before; i < t->answer_count; i++)
-        saved(s, keeper_retry(s->keeper, s->d, &s->seats, t, &t->answers[i], &s->err));
-}
-
-static void merge(talk *s, merge_method method)
-{
-    merge_options o = {.method = method, .rounds = 1, .seed = 3, .max_tokens = 8};
-    const dialogue_turn *t = dialogue_last(s->d);
-    assert_int_equal(dialogue_merge(s->d, &o, NULL, 0, NULL, NULL, &s->err), 0);
-    saved(s, keeper_merge(s->keeper, t, &t->merges[t->merge_count - 1], &s->err));
-}
-
-static void pick(talk *s, const char *name)
-{
-    assert_int_equal(dialogue_pick(s->d, name, &s->err), 0);
-    saved(s, keeper_pick(s->keeper, dialogue_last(s->d), &s->err));
-}
-
-static void undo(talk *s)
-{
-    const dialogue_turn *t = dialogue_last(s->d);
-    assert_int_equal(dialogue_undo(s->d, &s->err), 0);
-    saved(s, keeper_undo(s->keeper, t, &s->err));
-}
-
-/* All there is to say. */
-static void converse(talk *s)
-{
-    ask(s, "First question.", NULL);
-    merge(s, MERGE_VOTE);
-    pick(s, "bob");
-    ask(s, "Second one, \xd0\xb4\xd0\xb0?", NULL);
-    retry(s, "ann", 11);
-    retry(s, NULL, 12);
-    merge(s, MERGE_BLEND);
-    ask(s, "To be taken back.", NULL);
-    undo(s);
-    dialogue_settings(s->d)->context = CONTEXT_PICKED;
-    dialogue_settings(s->d)->council.max_tokens = 9;
-    ask(s, "Fourth, for bob.", "bob");
-    dialogue_settings(s->d)->context = CONTEXT_MERGED;
-    dialogue_settings(s->d)->council.prefill = PREFILL_SHARED;
-    ask(s, "Fifth.", NULL);
-    merge(s, MERGE_DEBATE);
-    pick(s, "merge");
-}
+#include "story_support.h"
 
 /* ---- comparing --------------------------------------------------------------------------------- */
 
@@ -223,29 +110,15 @@ static void same_turn(const dialogue_turn *a, const dialogue_turn *b)
         same_merge(&a->merges[i], &b->merges[i]);
 }
 
-static history *read_back(const talk *s)
-{
-    error err = {0};
-    char name[80];
-    (void)snprintf(name, sizeof name, "%s.jsonl", keeper_id(s->keeper));
-    char *path = transcripts_path(s->place, name);
-    history *h = history_load(path, &err);
-    free(path);
-    if (!h)
-        fail_msg("%s", err.text);
-    assert_int_equal(h->damaged + h->torn, 0);
-    return h;
-}
-
 /* ---- tests ------------------------------------------------------------------------------------- */
 
 static void a_conversation_comes_back_the_same(void **state)
 {
-    talk s;
+    story s;
     error err = {0};
-    begin(&s, *state, "talk");
-    converse(&s);
-    history *h = read_back(&s);
+    story_begin(&s, *state, "talk");
+    story_tell(&s);
+    history *h = story_read_back(&s);
     dialogue_options o = *dialogue_settings(s.d);
     dialogue *again = table_dialogue(*state, &o);
     assert_int_equal(keeper_restore(h, again, &err), 0);
@@ -259,18 +132,18 @@ static void a_conversation_comes_back_the_same(void **state)
         table_equal(&a->answers[i], &b->answers[i]);
     dialogue_close(again);
     history_close(h);
-    finish(&s);
+    story_finish(&s);
 }
 
 /* The state of a turn at any record before the end. */
 static void a_turn_comes_back_as_it_was(void **state)
 {
-    talk s;
+    story s;
     error err = {0};
     dialogue_turn t;
-    begin(&s, *state, "talk");
-    converse(&s);
-    history *h = read_back(&s);
+    story_begin(&s, *state, "talk");
+    story_tell(&s);
+    history *h = story_read_back(&s);
     const history_turn *second = &h->turns[1];
     int layers = engine_config(s.k->e)->layers;
     assert_int_equal(second->answer_count, 7);
@@ -290,7 +163,7 @@ static void a_turn_comes_back_as_it_was(void **state)
     assert_null(t.picked);
     dialogue_turn_release(&t);
     history_close(h);
-    finish(&s);
+    story_finish(&s);
 }
 
 static int count_settings(const history *h)
@@ -306,10 +179,10 @@ static int count_settings(const history *h)
 
 static void settings_are_kept_when_they_change(void **state)
 {
-    talk s;
+    story s;
     error err = {0};
     keeper_setting set;
-    begin(&s, *state, NULL);
+    story_begin(&s, *state, NULL);
     s.seats.experts = &s.experts;
     s.seats.expert_count = 1;
     named_value soft = {"cleo", 2};
@@ -318,8 +191,8 @@ static void settings_are_kept_when_they_change(void **state)
     s.seats.unmasked = bare;
     s.seats.softened_count = s.seats.unmasked_count = 1;
     s.seats.system = "Be brief.";
-    converse(&s);
-    history *h = read_back(&s);
+    story_tell(&s);
+    history *h = story_read_back(&s);
     assert_int_equal(count_settings(h), 3);
     assert_int_equal(keeper_setting_read(h->setting, &set, &err), 0);
     assert_string_equal(set.fingerprint, engine_fingerprint(s.k->e, &err));
@@ -351,7 +224,7 @@ static void settings_are_kept_when_they_change(void **state)
     assert_int_equal(strlen(set.seats[2].program), 16);
     keeper_setting_release(&set);
     history_close(h);
-    finish(&s);
+    story_finish(&s);
 }
 
 /* What a file may say instead of a setting is refused, not believed. */
@@ -384,36 +257,36 @@ static void broken_settings_are_refused(void **state)
 
 static void an_empty_conversation_leaves_no_file(void **state)
 {
-    talk s;
+    story s;
     transcript_list l;
     char name[KEEPER_NAME];
-    begin(&s, *state, NULL);
+    story_begin(&s, *state, NULL);
     assert_int_equal(keeper_note(s.keeper, "blind", "on", &s.err), 0);
     keeper_short(s.keeper, name);
     assert_string_equal(name, "");
     assert_int_equal(transcript_list_all(s.place, &l, &s.err), 0);
     assert_int_equal(l.len, 0);
-    ask(&s, "Hello?", NULL);
+    story_ask(&s, "Hello?", NULL);
     keeper_short(s.keeper, name);
     assert_int_equal(strlen(name), 4);
     assert_memory_equal(name, keeper_id(s.keeper), 4);
     assert_int_equal(keeper_note(s.keeper, "blind", "off", &s.err), 0);
-    ask(&s, "Again?", NULL);
-    history *h = read_back(&s);
+    story_ask(&s, "Again?", NULL);
+    history *h = story_read_back(&s);
     assert_true(h->turns[0].blind && !h->turns[1].blind);
     history_close(h);
-    finish(&s);
+    story_finish(&s);
 }
 
 static void a_session_is_continued(void **state)
 {
-    talk s;
+    story s;
     history *h;
-    begin(&s, *state, "project-x");
+    story_begin(&s, *state, "project-x");
     char name[KEEPER_NAME];
-    ask(&s, "One.", NULL);
-    ask(&s, "Two.", NULL);
-    undo(&s);
+    story_ask(&s, "One.", NULL);
+    story_ask(&s, "Two.", NULL);
+    story_undo(&s);
     keeper_short(s.keeper, name);
     assert_string_equal(name, "project-x");
     assert_null(keeper_resume(s.place, "proj", &h, NULL, &s.err)); /* still being written */
@@ -426,22 +299,22 @@ static void a_session_is_continued(void **state)
     s.d = table_dialogue(s.k, &o);
     assert_int_equal(keeper_restore(h, s.d, &s.err), 0);
     history_close(h);
-    ask(&s, "Three.", NULL);
-    h = read_back(&s);
+    story_ask(&s, "Three.", NULL);
+    h = story_read_back(&s);
     assert_int_equal(h->turn_count, 3);
     assert_int_equal(h->turns[2].turn, 3);
     assert_int_equal(h->turns[2].parent, 1);
     history_close(h);
     assert_null(keeper_resume(s.place, "nothing", &h, NULL, &s.err));
     assert_int_equal(s.err.code, ERROR_USAGE);
-    finish(&s);
+    story_finish(&s);
 }
 
 /* No place for the file in the first two turns: they wait, and the third brings them along. */
 static void what_could_not_be_saved_is_saved_later(void **state)
 {
-    talk s;
-    begin(&s, *state, "late");
+    story s;
+    story_begin(&s, *state, "late");
     keeper_close(s.keeper);
     char *below = transcripts_path(s.place, "below");
     transcripts_write(below, "in the way", 10);
@@ -455,7 +328,7 @@ static void what_could_not_be_saved_is_saved_later(void **state)
         assert_int_equal(keeper_merge(s.keeper, t, t->merges, &s.err), -1);
     }
     assert_int_equal(unlink(below), 0);
-    ask(&s, "Kept.", NULL);
+    story_ask(&s, "Kept.", NULL);
     char *path = transcripts_path(below, "late.jsonl");
     history *h = history_load(path, &s.err);
     assert_non_null(h);
@@ -470,7 +343,7 @@ static void what_could_not_be_saved_is_saved_later(void **state)
     assert_int_equal(rmdir(below), 0);
     free(path);
     free(below);
-    finish(&s);
+    story_finish(&s);
 }
 
 int main(void)

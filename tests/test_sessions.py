@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""`ask` keeps transcripts: named sessions that go on, --resume, --no-save, damage, a full disk. The
-model is a tiny random one (council_model.py), so a conversation takes milliseconds.
+"""`ask` keeps transcripts: named sessions that go on, --resume, --no-save, damage, a full disk;
+and `transcripts replay`. The model is a tiny random one (council_model.py), so a conversation takes
+milliseconds; ten turns are the built-in model's.
 """
 import fcntl
 import json
@@ -10,8 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from council_model import make_model
-from suite import BINARY, case, finish, run, skip
+from council_model import TEMPLATE, make_model
+from suite import BINARY, ROOT, SANITIZED, case, finish, run, skip
 
 scratch = Path(tempfile.mkdtemp(prefix="sessions-"))
 DATA = scratch / "data"
@@ -20,6 +21,7 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")} 
     "HOME": str(scratch / "home"), "XDG_CONFIG_HOME": str(scratch / "config"),
     "XDG_CACHE_HOME": str(scratch / "cache"), "XDG_DATA_HOME": str(DATA)}
 MODEL = make_model(scratch / "moe")
+BASE = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHORT = ["--max-tokens=6", "--seed=4", "--temperature=0", "--merge=vote"]
 
 
@@ -217,11 +219,118 @@ def cut_short():
         assert kept.startswith(before) and kept.endswith(b"}\n")
 
 
+# ---- replay ------------------------------------------------------------------------------------
+
+
+def replay(name, *words, status=0, **environment):
+    done = run("transcripts", "replay", name, *words, check_status=False, timeout=300,
+               env=ENVIRONMENT | environment)
+    assert done.returncode == status, f"exit {done.returncode}: {done.stderr[-300:]}"
+    return done.stdout, done.stderr
+
+
+def edit(name, change, to):
+    """A copy of a session in which `change` has had its way with each record."""
+    lines = [json.loads(line) for line in (PLACE / f"{name}.jsonl").read_text().splitlines()]
+    lines[0]["id"] = to
+    for record in lines[1:]:
+        change(record)
+    (PLACE / f"{to}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in lines))
+
+
+def replays():
+    words = ["--temperature=0.9", "--max-tokens=12"]
+    with case("replay: three turns with all options are equal, at any number of threads"):
+        mask = scratch / "mask.json"
+        mask.write_text('{"mask":1,"model":null,"mode":"keep","layers":{"0-5":"0-4"}}')
+        more = ["--control", f"--mask=coder={mask}", "--experts=critic=2", "--stop=zz",
+                "--min-p=0.01", "--repeat-penalty=1.1", "--prefill=shared", "--kv=f32"]
+        for turn in range(3):
+            ask(f"question {turn}", "--session=again", *words, *more)
+        out, err = replay("again")
+        assert out.startswith("12 answers of 3 turns, ") and out.endswith("all equal\n"), out
+        told = json.loads(replay("again", "--threads=1", "--format=json")[0])
+        assert told["equal"] and told["first"] is None and not told["other"], told
+        assert told["tokens"] > 40
+    with case("replay: one changed token is named with what stands around it: status 1"):
+        def change(record):
+            if record["type"] == "answer" and record["turn"] == 2 and record["persona"] == "critic":
+                record["tokens"][5] = 65 + record["tokens"][5] % 2
+        edit("again", change, "bent")
+        out, err = replay("bent", status=1)
+        assert "turn 2, critic: token 6 of " in out and "\n  recorded  " in out, out
+        assert out.count("|") == 2 and "turn 2, critic, token 6" in err, (out, err)
+        first = json.loads(replay("bent", "--format=json", status=1)[0])["first"]
+        assert first == {"turn": 2, "persona": "critic", "token": 6}, first
+    with case("replay: an instruction that changed since does not matter, it was recorded"):
+        place = scratch / "config" / "consilium" / "personas"
+        place.mkdir(parents=True)
+        mine = place / "mine.json"
+        mine.write_text('{"persona":1,"name":"mine","instruction":"Say yes."}')
+        ask("well?", "--session=mine", "-p", "mine,coder", *words)
+        mine.write_text('{"persona":1,"name":"mine","instruction":"Say no.",'
+                        '"sampling":{"temperature":0}}')
+        assert "all equal" in replay("mine")[0]
+        mine.write_text('{"persona":1,"name":"mine","router":{"experts_per_token":2}}')
+        out, err = replay("mine", status=1)
+        assert "mine: recorded under router program 0000000000000000, which is" in err, err
+        assert "\n  recorded\n" in out and "\n  now\n" in out and "coder (equal)" in out, out
+        mine.unlink()
+        assert "mine" in replay("mine", status=3)[1]
+    with case("replay: another model shows both answers, one below the other"):
+        other = make_model(scratch / "other", seed=5)
+        out, err = replay("again", "-m", other, status=1)
+        assert "recorded with model" in err and "turn 1 question 0" in out, (out, err)
+        assert out.count("\n  now\n") > 6 and "of 12 answers are equal" in out, out
+        assert "no such" in (err := replay("mine", "-m", scratch / "no such", status=3)[1]), err
+    with case("replay: a template that asks for the date is told the recorded day"):
+        dated = make_model(scratch / "dated")
+        (dated / "chat_template.jinja").write_text(
+            "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nToday is ' + "
+            "strftime_now('%d %B %Y') + '.<|im_end|>\\n' }}{% endif %}" + TEMPLATE)
+        ask("what day is it?", "--session=dated", "-p", "coder", "--no-instruction", *words,
+            model=dated)
+        today = records("dated")[1]["day"]
+        assert len(today) == 10 and "all equal" in replay("dated")[0]
+
+        def age(record):
+            if record["type"] == "setting":
+                record["day"] = "2024-02-09"
+        edit("dated", age, "older")
+        assert "what was read before it differs" in replay("older", status=1)[0]
+    with case("replay: nothing to replay, nothing there: said so"):
+        (PLACE / "blank.jsonl").write_text((PLACE / "again.jsonl").read_text().splitlines()[0]
+                                           + "\n")
+        assert "no answer that can be replayed" in replay("blank", status=1)[1]
+        assert replay("nowhere", status=2)[1]
+
+
+def built_in():
+    """Ten turns with the model that everybody has."""
+    if SANITIZED or not BASE.exists():
+        skip("replay: ten turns of the built-in model", "too slow sanitized, or no model to build it of")
+        return
+    with case("replay: ten turns of the built-in model are equal, with one thread and with three"):
+        run("model", "build-default", "--from", BASE, env=ENVIRONMENT)
+        for turn in range(10):
+            done = run("ask", f"Give me a word that begins with {chr(97 + turn)}.", "--session=ten",
+                       "-p", "philosopher,coder", "--max-tokens=12", f"--seed={turn}", "--merge=none", env=ENVIRONMENT)
+            assert "saved ten" in done.stderr
+        answers = [r for r in records("ten")[1:] if r["type"] == "answer"]
+        assert len(answers) == 20 and len({r["text"] for r in answers}) > 10
+        assert answers[-1]["prompt_tokens"] > 200
+        for threads in (1, 3):
+            out, _ = replay("ten", f"--threads={threads}")
+            assert out.startswith("20 answers of 10 turns, ") and "all equal" in out, out
+
+
 saving()
 going_on()
 nearly_full()
 damage()
 no_room()
 cut_short()
+replays()
+built_in()
 shutil.rmtree(scratch)
 finish()
