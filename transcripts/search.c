@@ -199,9 +199,6 @@ static int add_hit(search_hits *out, sqlite3_stmt *q, error *err)
         release_hit(&h);
         return error_memory(err, "what the index found");
     }
-    for (char *c = h.snippet; *c; c++)
-        if (*c == '\n' || *c == '\t')
-            *c = ' ';
     out->v[out->len++] = h;
     return 0;
 }

@@ -12,10 +12,11 @@
 
 #include "../engine/folder.h"
 
-enum { INDEX_WAIT = 10, POLLS = 50, BUSY_MS = 5000, SCHEMA = 1 };
+enum { INDEX_WAIT = 10, POLLS = 50, BUSY_MS = 5000, SCHEMA = 2 };
 
 static const char schema[] =
-    "CREATE TABLE files(id INTEGER PRIMARY KEY, folder TEXT NOT NULL, session TEXT NOT NULL, "
+    "BEGIN; CREATE TABLE files(id INTEGER PRIMARY KEY, folder TEXT NOT NULL, session TEXT NOT "
+    "NULL, "
     "size INTEGER, time INTEGER, inode INTEGER, created REAL DEFAULT 0, title TEXT DEFAULT '', "
     "model TEXT, turns INTEGER DEFAULT 0, answers INTEGER DEFAULT 0, damaged INTEGER DEFAULT 0, "
     "torn INTEGER DEFAULT 0, problem TEXT, UNIQUE(folder, session));"
@@ -23,7 +24,7 @@ static const char schema[] =
     "time REAL, undone INTEGER);"
     "CREATE INDEX passages_of ON passages(file);"
     "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'unicode61 remove_diacritics 2');"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 2; COMMIT;";
 
 /* ---- statements -------------------------------------------------------------------------------- */
 
@@ -120,6 +121,7 @@ static int open_database(search *s, bool *anew, error *err)
     (void)sqlite3_extended_result_codes(s->db, 0);
     (void)sqlite3_busy_timeout(s->db, BUSY_MS);
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
     int version = number_of(s, "PRAGMA user_version", err);
     int tables = number_of(s, "SELECT count(*) FROM sqlite_schema", err);
     if (version < 0 || tables < 0)

@@ -101,8 +101,11 @@ static int put_text(passages *p, const history_turn *t, const char *who, history
     if (!text.len)
         return 0;
     buf_clear(&p->clean);
-    if (export_clean(&p->clean, text.v, text.len, err))
+    if (buf_add(&p->clean, text.v, text.len, err))
         return -1;
+    for (size_t i = 0; i < text.len; i++) /* also the marks of snippets */
+        if ((unsigned char)p->clean.v[i] < ' ' || p->clean.v[i] == 0x7F)
+            p->clean.v[i] = ' ';
     (void)sqlite3_bind_int64(p->passage, 1, p->file);
     (void)sqlite3_bind_int(p->passage, 2, t->turn);
     (void)sqlite3_bind_text(p->passage, 3, who, -1, SQLITE_TRANSIENT);
