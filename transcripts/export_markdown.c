@@ -252,7 +252,26 @@ static int add_answer_text(buf *out, history_text text, error *err)
     return result ? -1 : 0;
 }
 
+/* Where a line has a mark that would begin a block: "-", "=", "+", or the dot of "1."; n if nowhere. */
+static size_t block_mark(const char *line, size_t n)
+{
+    size_t front = strspn(line, " \t"), digits = strspn(line + front, "0123456789");
+    size_t at = front + digits;
+    return at < n && strchr(digits ? ".)" : "-=+", line[at]) ? at : n;
+}
+
 /* Prompts are not Markdown: they are quoted line by line, each mark escaped. */
+static int add_prompt_line(buf *out, const char *line, size_t n, error *err)
+{
+    size_t block = block_mark(line, n);
+    for (size_t i = 0; i < n; i++) {
+        bool mark = i == block || strchr("\\`*_[]<>#&!|~", line[i]);
+        if ((mark && buf_text(out, "\\", err)) || buf_add(out, line + i, 1, err))
+            return -1;
+    }
+    return 0;
+}
+
 static int add_prompt(buf *out, history_text prompt, error *err)
 {
     buf clean = {0};
@@ -260,13 +279,10 @@ static int add_prompt(buf *out, history_text prompt, error *err)
     for (size_t at = 0; !result && at <= clean.len;) {
         const char *line = clean.v ? clean.v + at : "";
         size_t n = strcspn(line, "\n");
-        result = buf_text(out, "> ", err);
-        for (size_t i = 0; i < n && !result; i++)
-            result = (strchr("\\`*_[]<>#&!|~=", line[i]) && buf_text(out, "\\", err)) ||
-                     buf_add(out, line + i, 1, err);
         at += n + 1;
-        if (!result) /* two blanks keep the line's end */
-            result = buf_text(out, at <= clean.len && n ? "  \n" : "\n", err);
+        /* two blanks keep the line's end */
+        result = buf_text(out, "> ", err) || add_prompt_line(out, line, n, err) ||
+                 buf_text(out, at <= clean.len && n ? "  \n" : "\n", err);
     }
     buf_release(&clean);
     return result ? -1 : 0;
