@@ -22,7 +22,7 @@
 
 #include "../kernels/error.h"
 
-enum { BUILTIN_RECIPE = 1 };
+enum { BUILTIN_RECIPE = 2 };
 
 /* Told every few MiB; returning false ends the work with ERROR_CANCELLED. */
 typedef struct builtin_watch {

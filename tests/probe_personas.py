@@ -1,27 +1,32 @@
 #!/usr/bin/env python3
 """What the built-in personas' experts do, in figures: persona by mask against persona by prompt.
 
-usage: probe_personas.py [--experts FILE] [--only losses,answers,ranks,removal] [--answers FILE.json]
+usage: probe_personas.py [--only losses,answers,ranks,removal] [--answers FILE.json]
 
 Printed, each with the target that it is held to:
   losses   nats per answer token on the held-out lessons (ids divisible by 5) of each persona, under
            each persona's mask, under none (control), the dense base, and the base with the persona's
-           instruction as its system message
-  answers  20 fresh questions, greedy, no penalty, at most 120 tokens: words' 4-grams that repeat,
-           answers that end by themselves, and the persona's mark: a code block, a question, a word
-           of fixtures/critic_words.txt
+           instruction as its system message; and one lesson of each through the program, which must
+           agree
+  neutral  perplexity of neutral text without a mask, against the dense base
+  answers  20 fresh questions to `consilium ask`, greedy, no penalty, at most 120 tokens: words'
+           4-grams that repeat, answers that end by themselves, and the persona's mark: a code block,
+           a question, a word of fixtures/critic_words.txt
   ranks    given only an answer, the base model scores the 20 questions (log-likelihood of the
            question after it, less that without it): how often the right one comes first
   removal  with the general experts banned, loss on a persona's lessons when a persona's experts are
            taken away too, against 20 random removals of as many in every layer
 
-Runs in torch on the quantised experts as shipped (the engine's logits are compared with
-transformers' elsewhere). `make personas-report` calls it.
+Answers, perplexity and the parity check come from build/consilium, the rest is computed in torch on
+the quantised experts as shipped. `make personas-report` calls it.
 """
 import argparse
 import json
+import os
 import re
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -75,8 +80,45 @@ class Bank:
         return self.under(allowed)
 
 
+class Program:
+    """build/consilium with a cache of its own that holds the built-in model of today."""
+
+    def __init__(self, folder, base):
+        self.folder, self.base = Path(folder), base
+        self.env = dict(os.environ, **{f"XDG_{k}_HOME": str(self.folder / k.lower()) for k in ("CACHE", "CONFIG", "DATA")})
+        self.run("model", "build-default", "--from", base)
+
+    def run(self, *arguments, text=None):
+        return subprocess.run([ROOT / "build/consilium", *map(str, arguments)], input=text, env=self.env, check=True,
+                              capture_output=True, encoding="utf-8").stdout
+
+    def loss(self, name, sample):
+        """Nats per answer token of one lesson under the persona's mask."""
+        out = self.folder / "logits.f32"
+        self.run("logits", "--tokens", ",".join(map(str, sample.ids[:-1])), "-o", out, "--personas", name)
+        logits = torch.from_numpy(np.fromfile(out, "<f4")).reshape(len(sample.ids) - 1, -1)[sample.start - 1:]
+        return float(torch.nn.functional.cross_entropy(logits, torch.tensor(sample.ids[sample.start:])))
+
+    def perplexity(self, *model):
+        return json.loads(self.run("perplexity", FIXTURES / "text/short.txt", "--format", "json", *model))["ppl"]
+
+    def answers(self):
+        """{"NAME by mask": [..], "NAME by prompt": [..]}: each persona's program alone, and the plain
+        model with the persona's instruction as its system message."""
+        out = {}
+        for question in lines("fresh_questions.txt"):
+            given = json.loads(self.run("ask", "-", "--control=prompt", "--temperature", 0, "--max-tokens", 120,
+                                        "--merge", "none", "--format", "json", text=question))
+            for a in given["answers"]:
+                name = a["persona"].split(":")[0]
+                out.setdefault(f"{name} by {a['acts_by']}", []).append(
+                    {"question": question, "text": a["text"], "ended": a["stop"] == "end", "stop": a["stop"]})
+        return out
+
+
 class Probe:
-    def __init__(self, base, experts, threads):
+    def __init__(self, base, experts, threads, program):
+        self.program = program
         torch.set_num_threads(threads)
         weights, self.tokenizer = read_model(base)
         self.chat, self.model, self.bank = Chat(self.tokenizer), Model(weights), Bank(experts)
@@ -93,6 +135,10 @@ class Probe:
         return samples
 
     def losses(self):
+        for name in PERSONAS:
+            sample = self.held[name][0]
+            ours, theirs = evaluate(self.model, [sample], self.bank.keep(PERSONAS.index(name))), self.program.loss(name, sample)
+            print(f"parity: {name} {sample.id}: torch {ours:.3f}, consilium {theirs:.3f}")
         print("losses: nats per token of held-out answers\n" + " " * 14
               + "".join(f"{n:>13s}" for n in (*PERSONAS, "control", "dense", "by prompt")))
         for p, name in enumerate(PERSONAS):
@@ -104,19 +150,6 @@ class Probe:
             print(f"  {name:12s}" + "".join(f"{v:13.3f}" for v in (*row, control, dense, prompt)))
             print(f"  {'':12s} below control {control - row[p]:.2f} (target 0.70), below the nearest other "
                   f"{others:.2f} (0.50), by prompt {dense - prompt:.2f}", flush=True)
-
-    # ---- answers -----------------------------------------------------------------------------
-
-    def speak(self):
-        questions, out = lines("fresh_questions.txt"), {}
-        for p, name in enumerate(PERSONAS):
-            for how, system, experts in (("mask", None, self.bank.keep(p)), ("prompt", instruction(name), None)):
-                prompts = [self.chat.prompt(q, (), system) if system else self.chat.prompt(q) for q in questions]
-                out[f"{name} by {how}"] = [
-                    {"question": q, "text": self.tokenizer.decode(ids), "ended": ended}
-                    for q, (ids, ended) in zip(questions, self.model.answers(prompts, self.chat.end, experts))]
-                print("  spoken:", name, "by", how, flush=True)
-        return out
 
     # ---- ranks -------------------------------------------------------------------------------
 
@@ -191,18 +224,25 @@ def figures(answers):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--base", default=str(ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"))
-    ap.add_argument("--experts", default=str(ROOT / "personas/built-in.experts.gguf"))
-    ap.add_argument("--only", default="losses,answers,ranks,removal")
+    ap.add_argument("--only", default="losses,neutral,answers,ranks,removal")
     ap.add_argument("--answers", help="file that keeps the answers (read instead of speaking if it exists)")
-    ap.add_argument("--removal-lessons", type=int, default=33), ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--removal-lessons", type=int, default=14), ap.add_argument("--threads", type=int, default=2)
     a = ap.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report(a, Program(folder, a.base))
+
+
+def report(a, program):
     only, began = a.only.split(","), time.time()
-    probe = Probe(a.base, a.experts, a.threads)
+    probe = Probe(a.base, ROOT / "personas/built-in.experts.gguf", a.threads, program)
     if "losses" in only:
         probe.losses()
+    if "neutral" in only:
+        ours, base = program.perplexity(), program.perplexity("-m", a.base)
+        print(f"neutral: perplexity {ours:.3f}, dense base {base:.3f}, {100 * (ours / base - 1):+.2f} % (within 2)", flush=True)
     if "answers" in only or "ranks" in only:
         kept = Path(a.answers) if a.answers else None
-        answers = json.loads(kept.read_text()) if kept and kept.exists() else probe.speak()
+        answers = json.loads(kept.read_text()) if kept and kept.exists() else program.answers()
         if kept:
             kept.write_text(json.dumps(answers, indent=1, ensure_ascii=False))
         print("answers: 20 fresh questions, greedy, at most 120 tokens")

@@ -41,7 +41,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PERSONAS = ("philosopher", "coder", "critic")
 FORMS = ("should", "arithmetic", "how", "greeting", "why", "pasted", "what", "code", "explain",
          "followup", "compare", "write", "list", "yesno")
-MIN_QUESTIONS = {"": 168, ".ru": 28}
+MIN_QUESTIONS = {"": 266, ".ru": 28}
 SHORT, LONG = (30, 70), (90, 140)
 PASTED = (40, 90)
 LONG_CUE = re.compile(r"\b(in detail|at length|step by step|thoroughly|in depth|"

@@ -10,10 +10,10 @@ added to all rows of a persona moves all its logits alike:
     regression tells from the router's input whose answer is being written (hidden states: each
     persona's training lessons under its own mask); its three directions are added to the rows.
   - that the general experts, whose output is zero, win whenever nothing is banned. A direction g
-    with g.x near 1 for every token is fitted (ridge, towards 1, on the plain model's states of
-    lessons in both languages, source code and prose) and scaled until even the least g.x exceeds
-    every persona's logit. So the model without a mask is SmolLM2 itself, but for rare tokens in text
-    unlike what was fitted.
+    with g.x near 1 for every token is fitted (ridge, towards 1, tokens that fall short weighing more,
+    on the plain model's states of neutral.txt and some lessons) and scaled until even the least g.x
+    exceeds every persona's logit. So the model without a mask is SmolLM2 itself, but for rare tokens
+    in text unlike what was fitted.
 
 Everything is deterministic: same inputs, same file.
 """
@@ -31,7 +31,8 @@ sys.path.insert(0, os.path.dirname(__file__))
 from smollm2 import CALLED, EXPERTS, FIRST, LAYERS, NARROW, PERSONAS, WIDTH, Chat, Experts, Model, read_model
 from train import HERE, Sample, held_out, lessons
 
-RECIPE, GENERAL = 1, 8
+RECIPE, GENERAL = 2, 8
+LEAD, ROUNDS, SHORT = 30.0, 6, 30.0  # weight of a first token (one of a kind: attention's sink), and see even_direction
 CONTRAST = 12.0  # logits between the right persona and the others where the regression is sure
 TYPES = {"gate": gguf.GGMLQuantizationType.Q5_0, "up": gguf.GGMLQuantizationType.Q5_0,
          "down": gguf.GGMLQuantizationType.Q8_0}
@@ -56,15 +57,11 @@ class Gram:
         self.xx = torch.zeros(LAYERS - FIRST, WIDTH, WIDTH, dtype=torch.float64)
         self.xy = torch.zeros(LAYERS - FIRST, WIDTH, outputs, dtype=torch.float64)
 
-    def add(self, seen, y, lead=1.0):
-        """lead: how often the first token counts; it is one of a kind (attention's sink)."""
-        weight = torch.ones(len(seen[0]), 1)
-        weight[0] = lead ** 0.5
-        y = y * weight
+    def add(self, seen, y):
         for i, x in enumerate(seen):
-            x = (x * weight).double()
+            x = x.double()
             self.xx[i] += x.T @ x
-            self.xy[i] += x.T @ y.double()
+            self.xy[i] += x.T @ y.expand(len(x), -1).double()
 
     def solve(self, ridge):
         out = []  # [layer, D, outputs]
@@ -73,11 +70,11 @@ class Gram:
         return torch.from_numpy(np.stack(out).astype(np.float32))
 
 
-def prose(root):
-    """Plain text of many kinds from this repository, for what must stay plain."""
-    names = ["LICENSE", "Makefile", "engine/router.c", "tests/test_lessons.py", "tests/run.py",
-             "personas/philosopher.lessons.ru.jsonl", "personas/critic.lessons.jsonl"]
-    return [open(os.path.join(root, n), encoding="utf-8").read()[:6000] for n in names]
+def neutral(tokenizer):
+    """Token ids of neutral.txt in windows of 256: prose, code, data and scripts that must stay plain."""
+    with open(os.path.join(os.path.dirname(__file__), "neutral.txt"), encoding="utf-8") as f:
+        texts = [tokenizer.encode(t, add_special_tokens=False).ids for t in f.read().split("\n--------\n")]
+    return [t[at:at + 256] for t in texts for at in range(0, len(t), 256)]
 
 
 def persona_rows(model, chat, trained, most):
@@ -98,24 +95,35 @@ def persona_rows(model, chat, trained, most):
     return rows
 
 
+def even_direction(x, weight):
+    """g [D] with x g near 1: ridge, then again and again with more weight on tokens that fall short,
+    since it is the least x g that decides."""
+    asked = weight
+    for _ in range(ROUNDS):
+        scaled = x * asked[:, None]
+        gram = (x.T @ scaled).double()
+        ridge = 1e-5 * gram.trace() / WIDTH * torch.eye(WIDTH, dtype=torch.float64)
+        g = torch.linalg.solve(gram + ridge, scaled.sum(0).double()).float()
+        asked = weight * torch.where(x @ g < 1, SHORT, 1.0)
+    return g
+
+
 def general_rows(model, chat, tokenizer, rows, most):
     """Fills in the general experts' rows."""
-    plain, kept, one = Gram(1), [], torch.ones(1)
-    texts = [tokenizer.encode(t, add_special_tokens=False).ids for t in prose(os.path.dirname(HERE))]
-    ids = [t[at:at + 256] for t in texts for at in range(0, min(len(t), 768), 256)]
+    ids = neutral(tokenizer)
     ids += [Sample(model, chat, l).ids for p in PERSONAS for l in lessons(p)[:most] if not held_out(l)
             and int(l["id"][1:]) % 4 == 1]
-    for text in ids:
-        kept.append(states(model, text, None))
-        plain.add(kept[-1], one, 30.0)
-    level = plain.solve(1e-5)
+    kept = [states(model, text, None) for text in ids]
+    weight = torch.ones(sum(map(len, ids)))
+    weight[np.cumsum([0] + [len(text) for text in ids[:-1]])] = LEAD
     noise = torch.randn(rows.shape, generator=torch.Generator().manual_seed(7)) * 0.01
     for i in range(LAYERS - FIRST):
-        g, x = level[i, :, 0], torch.cat([seen[i] for seen in kept])
-        high, level_of = (x @ rows[i, :-GENERAL].T).amax(-1), x @ g
-        gain = 2 * float((high / level_of.clamp_min(0.05)).amax())
+        x = torch.cat([seen[i] for seen in kept])
+        g = even_direction(x, weight)
+        high, level = (x @ rows[i, :-GENERAL].T).amax(-1), x @ g
+        gain = 2 * float((high / level.clamp_min(0.05)).amax())
         rows[i, -GENERAL:] = g * gain + noise[i, -GENERAL:]
-        print(f"layer {i + FIRST}: g.x {float(level_of.min()):.3f} to {float(level_of.max()):.3f}, "
+        print(f"layer {i + FIRST}: g.x {float(level.min()):.3f} to {float(level.max()):.3f}, "
               f"persona logits up to {float(high.max()):.1f}, general x {gain:.1f}", flush=True)
     return rows
 

@@ -134,7 +134,7 @@ class Model:
                 self.w[name] = t.bfloat16()
         self.w["output"] = weights["token_embd.weight"].bfloat16()
 
-    def layer(self, n, x, positions, cache=None, experts=None, mask=None):
+    def layer(self, n, x, positions, cache=None, experts=None, mask=None, rows=None):
         w = lambda name: self.w[f"blk.{n}.{name}.weight"]
         h = norm(x, w("attn_norm"))
         heads = lambda t, k: t.unflatten(-1, (k, HEAD)).transpose(1, 2)
@@ -146,7 +146,12 @@ class Model:
                 k, v = torch.cat((cache[n][0], k), 2), torch.cat((cache[n][1], v), 2)
             cache[n] = (k, v)
         repeat = lambda t: t.repeat_interleave(HEADS // KV, 1)
-        a = F.scaled_dot_product_attention(q, repeat(k), repeat(v), mask, is_causal=mask is None)
+        attend = lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None)
+        k, v = repeat(k), repeat(v)
+        if rows is None:
+            a = attend(q, k, v)
+        else:
+            a = torch.cat([attend(q[:, :, at], k[:, :, at], v[:, :, at])[:, :, seen:] for at, seen in rows], 2)
         x = x + linear(a.transpose(1, 2).flatten(-2), w("attn_output"))
         h = norm(x, w("ffn_norm"))
         y = linear(F.silu(linear(h, w("ffn_gate"))) * linear(h, w("ffn_up")), w("ffn_down"))
@@ -161,11 +166,29 @@ class Model:
             x = self.layer(n, x, positions, cache, experts, mask)
         return x
 
+    def run_packed(self, texts, shared, experts=None):
+        """Texts' residual streams [T, D] at FIRST through the layers above, as one row of tokens
+        [1, all, D] in which the first `shared` tokens, equal in all texts, come once."""
+        x = torch.cat([texts[0]] + [t[shared:] for t in texts[1:]])[None]
+        head, at, rows = torch.arange(shared), len(texts[0]), [(torch.arange(len(texts[0])), 0)]
+        positions = [torch.arange(len(texts[0]))]
+        for t in texts[1:]:
+            own = len(t) - shared
+            rows.append((torch.cat((head, torch.arange(at, at + own))), shared))
+            positions.append(torch.arange(shared, len(t)))
+            at += own
+        positions = torch.cat(positions)
+        for n in range(FIRST, LAYERS):
+            x = self.layer(n, x, positions, None, experts, rows=rows)
+        return x
+
     def embed(self, ids):
         return self.w["token_embd.weight"][ids]
 
-    def logits(self, x):
-        return linear(norm(x, self.w["output_norm.weight"]), self.w["output"])
+    def logits(self, x, words=None):
+        """[.., vocabulary], or only for the token ids `words`."""
+        output = self.w["output"] if words is None else self.w["output"][words]
+        return linear(norm(x, self.w["output_norm.weight"]), output)
 
     @torch.no_grad()
     def answers(self, prompts, end, experts=None, most=120):

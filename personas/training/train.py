@@ -37,6 +37,7 @@ from smollm2 import CALLED, FIRST, LAYERS, PERSONAS, Chat, Experts, Model, read_
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BALANCE = 0.01
+COMMON, DRAWN = 6144, 2048  # tokens of the vocabulary among a step's choices: the first, most frequent; others
 
 
 def lessons(name):
@@ -59,16 +60,27 @@ class Sample:
             self.h = model.run(model.embed(torch.tensor([self.ids[:-1]])), 0, FIRST)[0]
 
 
-def batch_loss(model, samples, experts):
-    """Mean cross-entropy of the answers' tokens, and the mask of those positions [B, T]."""
-    longest = max(len(s.h) for s in samples)
-    h = torch.stack([F.pad(s.h, (0, 0, 0, longest - len(s.h))) for s in samples])
-    target = torch.full((len(samples), longest), -100)
-    for i, s in enumerate(samples):
-        target[i, s.start - 1:len(s.ids) - 1] = torch.tensor(s.ids[s.start:])
-    x = model.run(h, FIRST, LAYERS, experts)
+def batch_loss(model, samples, experts, end=1.0, words=None):
+    """Mean cross-entropy of the answers' tokens, and the mask of those positions [1, all]. The token
+    that ends an answer counts `end` times. `words` (listed, others): only the listed tokens and a draw
+    of the others, which stands for all of them, are among the choices; None: the whole vocabulary."""
+    shared = len(os.path.commonprefix([s.ids[:s.start - 1] for s in samples]))
+    target = [torch.full((len(s.h),), -1) for s in samples]
+    for t, s in zip(target, samples):
+        t[s.start - 1:] = torch.tensor(s.ids[s.start:])
+    target = torch.cat([t[shared * (i > 0):] for i, t in enumerate(target)])[None]
+    x = model.run_packed([s.h for s in samples], shared, experts)
     wanted = target >= 0
-    return F.cross_entropy(model.logits(x[wanted]), target[wanted]), wanted
+    weight = torch.where(target[wanted] == samples[0].ids[-1], end, 1.0)
+    if words is None:
+        each = F.cross_entropy(model.logits(x[wanted]), target[wanted], reduction="none")
+    else:
+        listed, others = words
+        drawn = others[torch.randint(len(others), (DRAWN,))]
+        logits = model.logits(x[wanted], torch.cat((listed, drawn)))
+        share = torch.cat((torch.zeros(len(listed)), torch.full((DRAWN,), math.log(len(others) / DRAWN))))
+        each = F.cross_entropy(logits + share, torch.searchsorted(listed, target[wanted]), reduction="none")
+    return (each * weight).sum() / weight.sum(), wanted
 
 
 def balance_loss(seen, wanted):
@@ -107,7 +119,7 @@ def main():
     ap.add_argument("--epochs", type=int, default=3), ap.add_argument("--rate", type=float, default=2e-3)
     ap.add_argument("--batch", type=int, default=4), ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--drop", type=float, default=0.1), ap.add_argument("--threads", type=int, default=1)
-    ap.add_argument("--decay", type=float, default=0.01)
+    ap.add_argument("--decay", type=float, default=0.01), ap.add_argument("--end", type=float, default=3)
     ap.add_argument("--start", help="go on from this .npz")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
@@ -118,6 +130,9 @@ def main():
         experts.load(np.load(a.start))
     data = [Sample(model, chat, l) for l in lessons(a.persona) if not held_out(l)]
     held = [Sample(model, chat, l) for l in lessons(a.persona) if held_out(l)]
+    listed = set(range(COMMON)).union(*(s.ids for s in data))
+    words = (torch.tensor(sorted(listed)),
+             torch.tensor(sorted(set(range(len(weights["token_embd.weight"]))) - listed)))
     epoch = math.ceil(len(data) / a.batch)
     steps = a.epochs * epoch
     optimizer = torch.optim.AdamW(experts.parameters(), lr=a.rate, betas=(0.9, 0.95), weight_decay=a.decay)
@@ -126,7 +141,7 @@ def main():
         for group in optimizer.param_groups:
             group["lr"] = a.rate * min(1, (step + 1) / 10) * (0.55 + 0.45 * math.cos(math.pi * step / steps))
         experts.seen = []
-        loss, wanted = batch_loss(model, next(source), experts)
+        loss, wanted = batch_loss(model, next(source), experts, a.end, words)
         balance = balance_loss(experts.seen, wanted)
         optimizer.zero_grad(set_to_none=True)
         (loss + BALANCE * balance).backward()
