@@ -166,7 +166,7 @@ fuzzers: $(FUZZERS)
 bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, interleaved, two models
 	@$(PYTHON_REFERENCE) tests/bench.py
 
-personas-report: $(SMOLLM2) $(REFERENCE) ## what the built-in personas' experts do, in figures (10 min)
+personas-report: $(SMOLLM2) $(REFERENCE) $(PROGRAM) ## what the built-in personas do, by mask and by prompt, in figures (15 min)
 	@$(PYTHON_REFERENCE) tests/probe_personas.py
 
 # ---- what tests need --------------------------------------------------------------------------

@@ -25,6 +25,7 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
 import time
 
@@ -49,13 +50,29 @@ def held_out(lesson):
     return int(lesson["id"][1:]) % 5 == 0
 
 
-class Sample:
-    """One lesson as ids; h: the residual stream below the first expert layer."""
+def repeat_sentence(answer, rng):
+    """The answer with one of its sentences or clauses, or lines where it holds code, said twice in a
+    row, and the span of the repetition."""
+    sentence, clause, line = r"[^\s][^.?!\n]+[.?!]*", r"[^\s][^,;:.?!\n]+[,;:.?!]*", r"(?m)^[^`\n]+$"
+    unit = line if "```" in answer else clause if rng.random() < 0.5 else sentence
+    spans = [m.span() for m in re.finditer(unit, answer) if m.group().count(" ") > 2]
+    if not spans:
+        return answer, None
+    start, end = spans[rng.integers(len(spans))]
+    again = ("\n" if "```" in answer else " ") + answer[start:end]
+    return answer[:end] + again + answer[end:], (end, end + len(again))
 
-    def __init__(self, model, chat, lesson):
+
+class Sample:
+    """One lesson as ids; h: the residual stream below the first expert layer; again: the positions in
+    ids of a sentence that is repeated (rng given), else empty."""
+
+    def __init__(self, model, chat, lesson, rng=None):
         prompt = chat.prompt(lesson["question"], lesson.get("before", ()))
-        answer = chat.text(lesson["answer"]) + [chat.end]
-        self.ids, self.start, self.id = prompt + answer, len(prompt), lesson["id"]
+        text, span = repeat_sentence(lesson["answer"], rng) if rng else (lesson["answer"], None)
+        coded = chat.tokenizer.encode(text, add_special_tokens=False)
+        self.ids, self.start, self.id = prompt + coded.ids + [chat.end], len(prompt), lesson["id"]
+        self.again = [len(prompt) + i for i, (at, _) in enumerate(coded.offsets) if span and span[0] <= at < span[1]]
         with torch.no_grad():
             self.h = model.run(model.embed(torch.tensor([self.ids[:-1]])), 0, FIRST)[0]
 
@@ -63,24 +80,33 @@ class Sample:
 def batch_loss(model, samples, experts, end=1.0, words=None):
     """Mean cross-entropy of the answers' tokens, and the mask of those positions [1, all]. The token
     that ends an answer counts `end` times. `words` (listed, others): only the listed tokens and a draw
-    of the others, which stands for all of them, are among the choices; None: the whole vocabulary."""
+    of the others, which stands for all of them, are among the choices; None: the whole vocabulary.
+    Repeated sentences are not to be learned but to be left: from their third token on they count by
+    -log(1 - p), and what follows them by its cross-entropy."""
     shared = len(os.path.commonprefix([s.ids[:s.start - 1] for s in samples]))
     target = [torch.full((len(s.h),), -1) for s in samples]
-    for t, s in zip(target, samples):
+    kind = [torch.zeros(len(s.h)) for s in samples]  # weight; below 0: a repetition's
+    for t, k, s in zip(target, kind, samples):
         t[s.start - 1:] = torch.tensor(s.ids[s.start:])
-    target = torch.cat([t[shared * (i > 0):] for i, t in enumerate(target)])[None]
+        k[s.start - 1:] = 1
+        k[-1] = end
+        k[[at - 1 for at in s.again[:2]]] = 0
+        k[[at - 1 for at in s.again[2:]]] = -1
+    pack = lambda rows: torch.cat([r[shared * (i > 0):] for i, r in enumerate(rows)])[None]
+    target, kind = pack(target), pack(kind)
     x = model.run_packed([s.h for s in samples], shared, experts)
     wanted = target >= 0
-    weight = torch.where(target[wanted] == samples[0].ids[-1], end, 1.0)
+    target, kind = target[wanted], kind[wanted]
     if words is None:
-        each = F.cross_entropy(model.logits(x[wanted]), target[wanted], reduction="none")
+        each = F.cross_entropy(model.logits(x[wanted]), target, reduction="none")
     else:
         listed, others = words
         drawn = others[torch.randint(len(others), (DRAWN,))]
         logits = model.logits(x[wanted], torch.cat((listed, drawn)))
         share = torch.cat((torch.zeros(len(listed)), torch.full((DRAWN,), math.log(len(others) / DRAWN))))
-        each = F.cross_entropy(logits + share, torch.searchsorted(listed, target[wanted]), reduction="none")
-    return (each * weight).sum() / weight.sum(), wanted
+        each = F.cross_entropy(logits + share, torch.searchsorted(listed, target), reduction="none")
+    leave = -torch.log1p(-torch.exp(-each).clamp_max(0.9999))
+    return (torch.where(kind < 0, leave, each * kind)).sum() / kind.clamp_min(0).sum(), wanted
 
 
 def balance_loss(seen, wanted):
@@ -104,9 +130,10 @@ def evaluate(model, held, experts):
     return total / count
 
 
-def batches(data, size, rng):
-    """Endless batches; neighbours in length share one, for less padding."""
+def batches(data, size, rng, repeated=None, share=0.0):
+    """Endless batches of lessons of like length; a `share` of them with a sentence repeated."""
     while True:
+        data = [s if rng.random() >= share else repeated(s) for s in data]
         shuffled = sorted(data, key=lambda s: len(s.ids) + rng.normal() * 25)
         groups = [shuffled[i:i + size] for i in range(0, len(shuffled), size)]
         rng.shuffle(groups)
@@ -120,7 +147,8 @@ def main():
     ap.add_argument("--batch", type=int, default=4), ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--drop", type=float, default=0.1), ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--decay", type=float, default=0.01), ap.add_argument("--end", type=float, default=3)
-    ap.add_argument("--start", help="go on from this .npz")
+    ap.add_argument("--repeat", type=float, default=0, help="share of the lessons that say a sentence twice")
+    ap.add_argument("--start", help="go on from this .npz"), ap.add_argument("--stop", type=int, help="after this epoch")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
@@ -128,7 +156,8 @@ def main():
     chat, experts, model = Chat(tokenizer), Experts(seed=a.seed, drop=a.drop), Model(weights)
     if a.start:
         experts.load(np.load(a.start))
-    data = [Sample(model, chat, l) for l in lessons(a.persona) if not held_out(l)]
+    learned = {l["id"]: l for l in lessons(a.persona) if not held_out(l)}
+    data = [Sample(model, chat, l) for l in learned.values()]
     held = [Sample(model, chat, l) for l in lessons(a.persona) if held_out(l)]
     listed = set(range(COMMON)).union(*(s.ids for s in data))
     words = (torch.tensor(sorted(listed)),
@@ -136,7 +165,9 @@ def main():
     epoch = math.ceil(len(data) / a.batch)
     steps = a.epochs * epoch
     optimizer = torch.optim.AdamW(experts.parameters(), lr=a.rate, betas=(0.9, 0.95), weight_decay=a.decay)
-    began, source = time.time(), batches(data, a.batch, np.random.default_rng(a.seed))
+    rng = np.random.default_rng(a.seed)
+    repeated = lambda s: Sample(model, chat, learned[s.id], rng)
+    began, source = time.time(), batches(data, a.batch, rng, repeated, a.repeat)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = a.rate * min(1, (step + 1) / 10) * (0.55 + 0.45 * math.cos(math.pi * step / steps))
@@ -158,6 +189,8 @@ def main():
             experts.train()
             np.savez(f"{a.out}", **experts.arrays())
             np.savez(f"{a.out}.{(step + 1) // epoch}.npz", **experts.arrays())
+            if (step + 1) // epoch == a.stop:
+                break
 
 
 if __name__ == "__main__":
