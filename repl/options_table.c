@@ -280,7 +280,7 @@ static const command_info commands[COMMAND_COUNT] = {
 #define FIELD(name) offsetof(options, name)
 
 static const option_info table[] = {
-    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "A,B,...",
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING, "A,B,...",
      "who answers (default philosopher,coder,critic)", 0, 0, FIELD(personas)},
     {"against", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "A,B,...",
      "the personas to compare with (default: all that have lessons)", 0, 0, FIELD(against)},

@@ -1,0 +1,464 @@
+#!/usr/bin/env python3
+"""The conversation on a real pty: asking, each command once, Ctrl-C, signals, options, the manual page.
+
+The full scripted session, the many moments of Ctrl-C and the screens cell by cell have suites of their
+own; the prompt is in test_line.py.
+"""
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from suite import BINARY, ROOT, case, finish, run, skip
+from talk_screen import ARGUMENTS, MODEL, Talk, environment, scratch
+
+STREAMING = re.compile(r"\d+ tok\b(?!.*own \d \u203a)", re.S)
+CODE = "Here:\n\n```python\nprint(1)\n```\n\nand\n\n```\nsecond\n```\n"
+
+
+def records(talk, kind=None):
+    found = []
+    for path in sorted(talk.transcripts(), key=os.path.getmtime):
+        for line in path.read_text().splitlines()[1:]:
+            record = json.loads(line)
+            if kind in (None, record["type"]):
+                found.append(record)
+    return found
+
+
+def asking():
+    t = Talk("asking")
+    with case("the greeting: version, model, figures, who speaks, /help, and an example to try"):
+        text = t.text()
+        assert re.search(r"consilium \d.*6 layers, 8 experts, 3 a token", text), text
+        assert "philosopher, coder, critic" in text and "/help" in text and "try: " in text
+        assert t.rows()[t.screen.cursor.y] == "own 3 \u203a"
+    with case("an empty conversation leaves no file"):
+        assert not t.transcripts()
+    with case("a question: columns, a merge, figures; it is saved when the prompt returns"):
+        said = t.say("Should a town close its library?")
+        for part in ("philosopher", "coder", "critic", "vote", "union ", "context ", "saved ", "/pick"):
+            assert part in said, (part, said)
+        assert [r["type"] for r in records(t) if r["type"] != "setting"] == [
+            "prompt", "answer", "answer", "answer", "merge"]
+        (path,) = t.transcripts()
+        assert f"saved {path.stem[:4]}" in said
+    with case("@coder asks one, @cod tells whom there is"):
+        said = t.say("@coder And you?")
+        assert "coder" in said and "critic  " not in said
+        assert records(t, "prompt")[-1]["only"] == "coder"
+        assert "did you mean @coder" in t.say("@codr hello")
+        assert "needs something" in t.say("@coder")
+    with case("/usr/bin is text, //help too; a typo gets its neighbour and asks nothing"):
+        n = len(records(t, "prompt"))
+        t.say("/usr/bin is a folder")
+        t.say("//help")
+        asked = [r["text"] for r in records(t, "prompt")[n:]]
+        assert asked == ["/usr/bin is a folder", "/help"], asked
+        assert "did you mean /vote?" in t.say("/vot")
+        assert "there is no command /xyzzy" in t.say("/xyzzy")
+        assert len(records(t, "prompt")) == n + 2
+    status, last = t.leave()
+    with case("Ctrl-D: status 0, and the command that resumes"):
+        assert status == 0
+        (path,) = t.transcripts()
+        assert last.rstrip().endswith(f"consilium --resume {path.stem[:4]}"), last[-100:]
+    with case("--resume goes on, with the past"):
+        t = Talk("asking", "--resume", path.stem[:4])
+        assert "goes on after 4 turns" in t.text(), t.text()
+        assert "try: " not in t.text()
+        t.say("and now?")
+        assert len(t.transcripts()) == 1 and records(t, "prompt")[-1]["turn"] == 5
+        t.leave()
+    with case("--session NAME is the id"):
+        t = Talk("asking", "--session", "mine")
+        t.say("hello")
+        assert (t.home / ".local/share/consilium/transcripts/mine.jsonl").exists()
+        assert "consilium --resume mine" in t.leave()[1]
+    with case("--no-save leaves no file"):
+        t = Talk("unsaved", "--no-save")
+        assert "saved" not in t.say("hello")
+        t.say(f"/save {t.home}/all.md")
+        assert "hello" in (t.home / "all.md").read_text()
+        assert "--resume" not in t.leave()[1] and not t.transcripts()
+
+
+def turns():
+    t = Talk("turns", "--merge", "none")
+    with case("commands that need an exchange say so, and ask nothing"):
+        for command in ("/merge", "/vote", "/debate", "/blend", "/pick coder", "/retry", "/undo",
+                        "/diverge", "/show coder", "/copy coder", "/save x.md", "/fork"):
+            assert "nothing was asked yet" in t.say(command), command
+        assert not t.transcripts()
+    t.say("First question")
+    with case("/merge, /vote, /debate, /blend, /merge by NAME of A,B"):
+        assert "vote" in t.say("/vote")
+        assert "debate" in t.say("/debate 1")
+        assert "blend" in t.say("/blend coder=.6 critic=.4")
+        assert "synth" in t.say("/merge synth by coder of philosopher,critic")
+        merges = records(t, "merge")
+        assert [m["method"] for m in merges] == ["vote", "debate", "blend", "synth"]
+        assert merges[2]["of"] == ["coder", "critic"] and merges[3]["by"] == "coder"
+        assert merges[3]["of"] == ["philosopher", "critic"]
+        assert "neither by nor of" in t.say("/merge vote with coder")
+    with case("/pick records who was best"):
+        assert "picked critic" in t.say("/pick crit")
+        assert records(t, "pick")[-1]["name"] == "critic"
+        assert "did not answer" in t.say("/pick nobody")
+    with case("/context is in the prompt and in the record"):
+        t.send("/context picked\r")
+        t.wait_text("picked 3 \u203a")
+        t.say("Second")
+        assert records(t, "prompt")[-1]["context"] == "picked"
+        t.send("/context own\r")
+        t.wait_prompt()
+    with case("/retry NAME seed=N answers again and keeps the old one"):
+        t.say("/retry coder seed=99")
+        again = records(t, "answer")[-1]
+        assert (again["persona"], again["turn"], again["seed"]) == ("coder", 2, 99), again
+        assert len([a for a in records(t, "answer") if a["turn"] == 2]) == 4
+        t.say("/retry")
+        assert len([a for a in records(t, "answer") if a["turn"] == 2]) == 7
+    with case("/undo forgets the turn, /diverge compares what is left"):
+        assert "forgotten: Second" in t.say("/undo")
+        assert records(t)[-1]["type"] == "undo"
+        assert "nats" in t.say("/diverge")
+    with case("/file puts a file behind the next prompt"):
+        (t.home / "a note.txt").write_text("from the file\n")
+        assert "1 file" in t.say(f"/file {t.home}/a note.txt")
+        t.say("Read this")
+        assert records(t, "prompt")[-1]["text"] == "Read this\n\nfrom the file"
+        assert "cannot read" in t.say("/file /nowhere/at/all")
+    with case("/fork goes on in a new session with the same past"):
+        before = len(t.transcripts())
+        assert "from here on in" in t.say("/fork")
+        t.say("in the fork")
+        assert len(t.transcripts()) == before + 1
+        newest = max(t.transcripts(), key=os.path.getmtime)
+        texts = [json.loads(line).get("text") for line in newest.read_text().splitlines()
+                 if '"type":"prompt"' in line]
+        assert texts == ["First question", "Read this\n\nfrom the file", "in the fork"], texts
+    with case("/sessions, /search, /stats, /resume"):
+        assert "First question" in t.say("/sessions")
+        assert "fork" in t.say("/search fork")
+        assert "here: " in t.say("/stats")
+        other = min(t.transcripts(), key=os.path.getmtime)
+        assert "goes on after" in t.say(f"/resume {other.stem[:6]}")
+        assert "no transcript" in t.say("/resume zzz").lower() or "zzz" in t.text()
+    t.leave()
+
+
+def seats():
+    t = Talk("seats", EDITOR="true")
+    with case("/personas: who speaks; + and -"):
+        assert "these speak" in t.say("/personas")
+        t.send("/personas +chair -coder\r")
+        t.wait_text("own 3 \u203a")
+        t.wait_prompt()
+        t.send("/personas coder\r")
+        t.wait_text("own 1 \u203a")
+        t.send("/personas philosopher coder critic\r")
+        t.wait_prompt()
+        assert "no persona" in t.say("/personas +nobody") or "nobody" in t.text()
+    with case("/personas edit NAME opens the editor on a copy of one's own, and seats it"):
+        editor = scratch / "shout.sh"
+        editor.write_text("#!/bin/sh\nsed -i 's/\"about\": *\"[^\"]*\"/\"about\": \"changed\"/' \"$1\"\n")
+        editor.chmod(0o755)
+        t.leave()
+        t = Talk("seats", EDITOR=str(editor))
+        assert "coder speaks as" in t.say("/personas edit coder")
+        own = t.home / ".config/consilium/personas/coder.json"
+        assert json.loads(own.read_text())["about"] == "changed"
+    with case("a persona that the editor broke is refused, and the old one goes on"):
+        editor.write_text("#!/bin/sh\necho '{' > \"$1\"\n")
+        assert "the old coder goes on" in t.say("/personas edit coder")
+        own.unlink()
+        t.say("still here?")
+    with case("/control, /experts, /strength, /think, /system"):
+        assert "control" in t.say("/control on")
+        assert records(t, "answer") and "4 experts" in t.say("/experts 4")
+        assert "2 experts" in t.say("/experts coder=2")
+        t.say("/strength coder 1.1")
+        assert "coder=1.1" in t.say("/strength")
+        assert "16 tokens" in t.say("/think 16")
+        assert "no thinking" in t.say("/think off")
+        t.say("/system Answer in verse.")
+        assert "Answer in verse." in t.say("/system")
+        t.say("Now?")
+        setting = [r for r in records(t, "setting") if "seats" in r][-1]
+        told = [s["instruction"] for s in setting["seats"]]
+        assert len(told) == 4 and all(s.startswith("Answer in verse.") for s in told), told
+        assert "/control needs" in t.say("/control")
+        t.say("/control off")
+    with case("/set: a list, a value, back to the default, and what is wrong"):
+        assert "max-tokens" in t.say("/set")
+        t.say("/set temperature 0.3")
+        assert "0.3" in t.say("/set temperature")
+        t.say("/set temperature default")
+        assert "default" in t.say("/set temperature")
+        assert "outside" in t.say("/set temperature 1000")
+        assert "did you mean --top-k" in t.say("/set topk 3")
+        t.say("/set max-tokens 3")
+        t.say("Short?")
+        assert len(records(t, "answer")[-1]["tokens"]) <= 3
+        assert "settled" in t.say("/set resume abc")
+        t.say("/set stop END")
+        assert "END" in t.say("/set stop")
+    with case("/mask show, off, on, soften, diff"):
+        ban = t.home / "ban.json"
+        ban.write_text('{"mask":1,"model":null,"mode":"ban","layers":{"1-4":"0-1"}}')
+        t.say(f"/set mask coder={ban}")
+        assert "6 of 8 experts" in t.say("/mask show coder")
+        assert "of the experts in common" in t.say("/mask diff coder critic")
+        assert "lean" in t.say("/mask soften coder 1")
+        t.say("/mask soften coder off")
+        assert "coder acts by prompt now" in t.say("/mask off coder")
+        assert "coder acts by prompt+mask now" in t.say("/mask on coder")
+        assert "already" in t.say("/mask on coder")
+        assert "show, on, off" in t.say("/mask what")
+    with case("/model tells, switches and keeps the conversation"):
+        assert "6 layers" in t.say("/model")
+        assert "6 layers" in t.say(f"/model {MODEL}")
+        assert "cannot" in t.say("/model /nowhere") or "nowhere" in t.text()
+        t.say("/context")
+        t.say("still the same past?")
+        assert records(t, "prompt")[-1]["parent"] > 0
+    t.leave()
+
+
+def showing():
+    fake = scratch / "showing" / "bin"
+    fake.mkdir(parents=True)
+    xclip = fake / "xclip"
+    xclip.write_text(f"#!/bin/sh\ncat > {scratch}/clipboard\n")
+    xclip.chmod(0o755)
+    t = Talk("showing", DISPLAY=":0")
+    with case("/view cols, stack, focus NAME, auto"):
+        t.say("one")
+        for view in ("stack", "focus coder", "cols", "auto"):
+            assert f"view {view}" in t.say(f"/view {view}")
+            t.say("again")
+        assert "none of cols" in t.say("/view sideways")
+        assert "does not speak" in t.say("/view focus nobody")
+    with case("/show gives the answer whole"):
+        t.say("/show coder")
+        t.say("/show merge")
+        assert "did not answer" in t.say("/show nobody")
+    with case("/copy by xclip, and says so"):
+        assert "by xclip" in t.say("/copy coder")
+        (answer,) = [a for a in records(t, "answer") if a["persona"] == "coder"][-1:]
+        assert (scratch / "clipboard").read_bytes().decode(errors="replace") == answer["text"] or \
+            "\ufffd" in answer["text"]
+        assert "no code block 2" in t.say("/copy coder.2")
+    with case("/save writes Markdown, HTML and JSON, and never over a file by itself"):
+        for ending in ("md", "html", "json"):
+            path = t.home / f"talk.{ending}"
+            assert "wrote" in t.say(f"/save {path}")
+            assert path.stat().st_size > 200
+        json.loads((t.home / "talk.json").read_text())
+        again = t.say(f"/save {t.home}/talk.md")
+        assert "wrote" not in again and "talk.md" in again, again
+        assert "wrote" in t.say(f"/save {t.home}/talk.md!")
+        assert "no answer holds a code block" in t.say("/save x.py")
+    with case("/blind shuffles, hides names until the pick, and then tells"):
+        assert "A, B, C" in t.say("/blind on")
+        said = t.say("Who is who?")
+        assert "who was best?" in said and "philosopher" not in said, said
+        assert "philosopher" not in t.say("/show A")
+        told = t.say("/pick B")
+        assert re.search(r"A was \w+, B was (\w+), C was \w+", told), told
+        assert records(t, "pick")[-1]["name"] == re.search(r"B was (\w+)", told)[1]
+        t.say("/blind off")
+    with case("/help lists every command, /help NAME tells all"):
+        listed = t.say("/help")
+        for name in re.findall(r"^  /(\w+)", listed, re.M):
+            assert f"/{name}" in t.say(f"/help {name}")
+        assert len(set(re.findall(r"^  /(\w+)", listed, re.M))) >= 30
+    with case("/quit leaves"):
+        t.send("/quit\r")
+        while t.read(0.2):
+            pass
+        t.child.close()
+        assert t.child.exitstatus == 0
+    with case("OSC 52 where the terminal takes it"):
+        t = Talk("osc", TERM_PROGRAM="WezTerm", model=True)
+        t.say("one")
+        assert "by OSC 52" in t.say("/copy coder")
+        found = re.search(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", t.raw)
+        assert found and base64.b64decode(found[1])
+        t.leave()
+
+
+def code():
+    """Answers with code, from a transcript: /copy NAME.2 and /save coder.py."""
+    t = Talk("code", "--merge", "none")
+    t.say("Write")
+    (path,) = t.transcripts()
+    t.leave()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        if line.get("persona") == "coder":
+            line["text"] = CODE
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with case("/save coder.py writes the first code block, NAME.2 is the second"):
+        t = Talk("code", "--resume", path.stem)
+        assert "wrote" in t.say(f"/save {t.home}/coder.py")
+        assert (t.home / "coder.py").read_text() == "print(1)\n"
+        assert "wrote" in t.say(f"/save {t.home}/b.txt coder.2")
+        assert (t.home / "b.txt").read_text() == "second\n"
+        assert "is there already" in t.say(f"/save {t.home}/b.txt coder.1")
+        t.leave()
+
+
+def stopping():
+    slow = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"  # the tiny model is done at once
+    if not slow.exists():
+        skip("Ctrl-C and SIGTERM while answers stream", f"{slow} is not here")
+        return
+    t = Talk("stopping", "-m", slow, "--max-tokens=300", "--seed=4", "--merge=none", model=False)
+    with case("Ctrl-C stops the answers, keeps what was said, and the prompt stands again"):
+        t.send("Tell me much\r")
+        t.wait(lambda: STREAMING.search(t.text()), "streaming")
+        t.send("\x03")
+        t.wait_prompt()
+        stops = [a["stop"] for a in records(t, "answer")]
+        assert "interrupted" in stops and len(stops) == 3, stops
+    with case("/merge works on what was said"):
+        t.say("/vote")
+        assert records(t, "merge")[-1]["method"] == "vote"
+    with case("in focus the first Ctrl-C stops that column only, the second all"):
+        t.say("/view focus coder")
+        t.send("Once more\r")
+        t.wait_text("Once more")
+        t.wait(lambda: STREAMING.search(t.text()), "streaming")
+        t.send("\x03")
+        time.sleep(0.1)
+        t.read(0.05)
+        t.send("\x03")
+        t.wait_prompt()
+        last = {a["persona"]: a for a in records(t, "answer") if a["turn"] == 2}
+        assert last["coder"]["stop"] == "interrupted"
+        assert len(last["coder"]["tokens"]) <= len(last["critic"]["tokens"]), \
+            {k: (v["stop"], len(v["tokens"])) for k, v in last.items()}
+    with case("what is typed while answers stream is the next prompt"):
+        t.say("/view auto")
+        t.say("/set max-tokens 8")
+        t.send("First\r")
+        t.wait(lambda: STREAMING.search(t.text()), "streaming")
+        t.send("/pick coder\r")
+        t.wait_text("picked coder")
+        t.wait_prompt()
+    with case("SIGTERM: saved, the terminal restored, status 143"):
+        t.say("/set max-tokens 300")
+        t.send("Last words\r")
+        t.wait_text("Last words")
+        time.sleep(0.2)
+        t.child.kill(signal.SIGTERM)
+        while t.read(0.2):
+            pass
+        t.child.close()
+        assert t.child.signalstatus == signal.SIGTERM or t.child.exitstatus == 143
+        assert records(t, "prompt")[-1]["text"] == "Last words"
+    with case("SIGHUP at the prompt ends quietly"):
+        t = Talk("hangup")
+        t.child.kill(signal.SIGHUP)
+        while t.read(0.2):
+            pass
+        t.child.close()
+        assert not t.child.isalive()
+
+
+def elsewhere():
+    with case("--plain and TERM=dumb move nothing"):
+        for name, words, more in (("plain", ["--plain"], {}), ("dumb", [], {"TERM": "dumb"})):
+            t = Talk(name, *words, **more)
+            t.say("hello")
+            assert b"\x1b[?2026" not in t.raw and b"\x1b[2K" not in t.raw
+            t.leave()
+    with case("NO_COLOR: no colours at all"):
+        t = Talk("nocolor", NO_COLOR="1")
+        t.say("hello")
+        assert not re.search(rb"\x1b\[[0-9;]*[1-9][0-9;]*m", t.raw)
+        t.leave()
+    with case("without a terminal there is no conversation: a usage error, or ask"):
+        done = run("talk", check_status=False, env=environment("none"))
+        assert done.returncode == 2 and "terminal" in done.stderr
+        done = run(*ARGUMENTS, "--format=json", "--only=coder", input="hi", stdin=None,
+                   env=environment("none"))
+        assert json.loads(done.stdout)["prompt"] == "hi"
+    with case("an unknown option, a missing model: status 2 and 3"):
+        t = Talk("wrong", "--tokens=1", wait=False)
+        while t.read(0.2):
+            pass
+        t.child.close()
+        assert t.child.exitstatus == 2 and "talk takes no --tokens" in t.text(), t.text()
+        t = Talk("wrong", "-m", "/nowhere", model=False, wait=False)
+        while t.read(0.2):
+            pass
+        t.child.close()
+        assert t.child.exitstatus == 3, t.text()
+
+
+def manual():
+    page = run("manual").stdout
+    with case("the manual page names every command and option, and every command of a talk"):
+        plain = page.replace("\\-", "-")
+        for name in re.findall(r"^  ([a-z][a-z -]*[a-z]) {2,}", run("--help").stdout, re.M):
+            assert f"\\fB{name}\\fR" in plain, name
+        assert "\\fB/merge\\fR" in plain and "\\fB-m, --model\\fR" in plain
+        assert "EXIT STATUS" in page
+    with case("`manual` refuses other words"):
+        assert run("manual", "tcsh", check_status=False).returncode == 2
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "consilium.1").write_text(page)
+        for checker, words in (("mandoc", ["-Tlint", "-Wstyle"]), ("groff", ["-man", "-Tutf8", "-wall", "-z"])):
+            if not shutil.which(checker):
+                skip(f"{checker} finds nothing in the manual page", f"{checker} is not installed")
+                continue
+            with case(f"{checker} finds nothing in the manual page"):
+                done = subprocess.run([checker, *words, "consilium.1"], cwd=folder, text=True,
+                                      capture_output=True)
+                assert not done.stdout + done.stderr, (done.stdout + done.stderr)[:400]
+    for shell in ("bash", "zsh", "fish"):
+        script = run("manual", shell).stdout
+        if not shutil.which(shell):
+            skip(f"{shell} reads its completions", f"{shell} is not installed")
+            continue
+        with case(f"{shell} reads its completions"):
+            path = scratch / f"completion.{shell}"
+            path.write_text(script)
+            subprocess.run([shell, "-n", str(path)], check=True, capture_output=True)
+    with case("bash completes commands, options and choices"):
+        path = scratch / "completion.bash"
+        for words, wanted in ((["mo"], "model"), (["model", ""], "build-default"),
+                              (["ask", "--prefi"], "--prefill"), (["ask", "--prefill", ""], "shared"),
+                              (["--res"], "--resume")):
+            script = (f"source {path}; COMP_WORDS=(consilium {' '.join(repr(w) for w in words)}); "
+                      f"COMP_CWORD={len(words)}; _consilium; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+            done = subprocess.run(["bash", "-c", script], text=True, capture_output=True, check=True)
+            assert wanted in done.stdout.split(), (words, done.stdout)
+    with case("make install puts page and completions where they are looked for"):
+        target = scratch / "root"
+        subprocess.run(["make", "-s", f"BUILD={os.environ.get('BUILD', 'build')}", "install",
+                        f"DESTDIR={target}", "PREFIX=/usr"], cwd=ROOT, check=True,
+                       capture_output=True)
+        for path in ("bin/consilium", "share/man/man1/consilium.1",
+                     "share/bash-completion/completions/consilium",
+                     "share/zsh/site-functions/_consilium",
+                     "share/fish/vendor_completions.d/consilium.fish",
+                     "share/consilium/personas/coder.json"):
+            assert (target / "usr" / path).stat().st_size > 0, path
+
+
+PARTS = [asking, turns, seats, showing, code, stopping, elsewhere, manual]
+for part in PARTS:
+    if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
+        part()
+finish()
