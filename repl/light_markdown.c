@@ -199,7 +199,7 @@ static bool is_fence(const reader *r, size_t mark, size_t *length, size_t *end, 
 {
     const light_markdown *m = r->m;
     char c = mark < r->n ? r->text[mark] : 0;
-    if (m->fence ? c != m->fence : c != '`' && c != '~')
+    if (m->fence ? (uint8_t)c != m->fence : c != '`' && c != '~')
         return false;
     *length = run_of(r, mark, c);
     size_t least = m->fence ? m->fence_length : 3;

@@ -57,7 +57,7 @@ static int find_column(const view_column *columns, int count, const char *name)
 static int open_all(view *v, const view_column *columns, int count, error *err)
 {
     v->columns = calloc((size_t)count + 1, sizeof *v->columns);
-    v->section.members = calloc((size_t)count + 1, sizeof *v->section.members);
+    v->section.members = calloc((size_t)count + 1, sizeof(column *));
     if (!v->columns || !v->section.members)
         return error_memory(err, "the view");
     v->count = count;

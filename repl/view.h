@@ -28,18 +28,22 @@ typedef struct view_column {
 
 typedef struct view view;
 
-/* One exchange: columns [count]. terminal: see terminal.h; borrowed. Caller owns. */
+/* One exchange: columns [count]; none when only a merge or a footer will be shown. focus: a column's
+ * name, for VIEW_FOCUS. terminal: see terminal.h; borrowed. Caller owns. A frame that fails makes all
+ * that follows do nothing; view_settle() tells why. */
 view *view_open(terminal *t, view_layout layout, const char *focus, const view_column *columns,
                 int count, error *err);
 void view_close(view *v); /* NULL ok; whatever is still in the window goes to the scrollback */
 
+/* How much of the prompt is read, in tokens. */
 void view_prefill(view *v, int done, int total);
 /* Bytes that answer i gains; any cut, also inside a character. */
 void view_token(view *v, int i, const char *bytes, size_t n, bool thinking);
 /* Answer i is complete: how it ended ("end", "length", "loop", "interrupted", "error"), and why. */
 void view_answer(view *v, int i, const char *stop, const char *failure, int tokens,
                  double tokens_per_second, double seconds);
-/* All answers are complete: they go to the scrollback; what follows is written below them. */
+/* All answers are complete: they go to the scrollback; what follows is written below them. One that
+ * was not told to be complete was interrupted. Merge and footer settle by themselves. */
 int view_settle(view *v, error *err);
 
 /* The merge: its line of figures, then its text at full width (streams for a synthesis). */
@@ -49,7 +53,8 @@ void view_merge_token(view *v, const char *bytes, size_t n);
 int view_merge(view *v, const char *line, const char *text, size_t n, error *err);
 int view_footer(view *v, const char *left, const char *right, error *err);
 
-/* Between tokens: repaints when the clock or the terminal's size asks for it. */
+/* Between tokens, as often as possible: repaints when the clock or the terminal's size asks for it,
+ * and suspends when Ctrl-Z was typed. */
 void view_tick(view *v);
 /* The pass in focus, or -1: who Ctrl-C stops. */
 int view_focused(const view *v);

@@ -169,7 +169,9 @@ static int put_cursor(const view *v, const column *c, size_t r, size_t cells, si
 {
     const flow *f = &c->flow;
     bool here = !f->over && c->tokens && !c->thinking && r + 1 == flow_rows(f) && cells < width;
-    return here && v->style.color && v->style.utf8 ? dim(v, row, "▌", 1, err) : 0;
+    if (!here || !v->style.color || !v->style.utf8)
+        return 0;
+    return buf_text(row, c->color, err) || buf_text(row, "▌\033[0m", err) ? -1 : 0;
 }
 
 int view_body_row(const view *v, size_t r, buf *row, error *err)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
+import view_screens
 from suite import BUILD, SANITIZED, case, finish
 from view_script import CODER, COLUMNS, CRITIC, PHILOSOPHER, Script, escape
 
@@ -144,55 +145,24 @@ def section(lines, first, last):
     return lines[a + 1:b]
 
 
-WIDE_120 = """\
- philosopher  mask                     │ coder  prompt+mask                    │ critic  mask  4 of 8 experts
- 95 tok · 39 t/s · 2.4 s ──────────────┼ 86 tok · 39 t/s · 2.2 s ──────────────┼ 58 tok · 39 t/s · 1.5 s ──────────────
- What closes when a library closes: a  │ Decide with numbers:                  │ The question hides two claims. First,
- building, or a way of meeting people  │                                       │ that "old" means useless; nothing
- whom we did not choose? A town that   │ ── python ──────────────              │ shows that. Second, that closing
- asks only what a thing costs has      │   visits, cost = 12_400, 310_000      │ saves money; the building must be
- already answered.                     │   print(cost / visits)  # 25.0 for ea │ heated in any case 🙂. Ask instead:
-                                       │ › ch visit, which is more than a tick │ 図書館は誰のもの ですか? Whoever
- There are two questions:              │ › et                                  │ answers "nobody's" should say who
-                                       │   if cost / visits < 30:              │ paid for it.
- • What do we owe those who cannot pay │       print("keep it")                │
-   for a quiet room, a lamp and a      │ ────────────────────────              │
-   shelf of books?                     │                                       │
- • What would we notice first when it  │ Then                                  │
-   is gone?                            │ 1. Measure visits for a whole year,   │
-                                       │    not for one month in summer.       │
- Perhaps the honest thing is to keep   │ 2. Compare with the cost of a bus to  │
- the door open for a year and count    │    the next town.                     │
- who comes in.                         │                                       │
-───────────────────────────────────────┴───────────────────────────────────────┴───────────────────────────────────────
- vote  critic 0.41 · coder 0.33 · philosopher 0.26 (nearly a tie)
- merged by vote: The question hides two claims. First, that "old" means useless; nothing shows that. Second, that
- closing saves money; the building must be heated in any case 🙂. Ask instead: 図書館は誰のもの ですか? Whoever
- answers "nobody's" should say who paid for it.
- saved 3f9a · /diverge /pick /debate /retry critic                                                     context 212/8192"""
-
-
-def figures_gone(text):
-    return re.sub(r"\d+ tok · [\d.]+ t/s · [\d.]+ s", "#", text)
-
-
 def columns():
-    with case("three columns at 120: every cell"):
-        p = Player(exchange(), 120).finish()
-        got, want = "\n".join(p.lines()), WIDE_120
-        assert re.findall(r"\d+ tok", got) == [f"{len(t)} tok" for t in map(tokens, ANSWERS)], got
-        assert figures_gone(got) .replace("─", "") == figures_gone(want).replace("─", ""), got
-        rules = [line for line in p.lines() if "┼" in line or "┴" in line]
-        assert [[i for i, c in enumerate(line) if c in "┼┴"] for line in rules] == [[39, 79]] * 2
-        assert all(len(line) == 119 for line in rules), rules
+    for name, settings, width in (("COLUMNS_200", [], 200), ("STACK_80", [], 80),
+                                  ("FOCUS_100", ["layout\tfocus\tcoder"], 100),
+                                  ("ASCII_120", ["ascii"], 120), ("COLUMNS_120", [], 120)):
+        with case(f"{name}: every cell"):
+            p = Player(exchange(*settings), width, rows=60).finish()
+            got, want = p.lines(), getattr(view_screens, name).splitlines()
+            for i, (one, other) in enumerate(zip(got, want)):
+                assert one == other, (i, one, other)
+            assert len(got) == len(want), got
     with case("names in their colours, the rest dim, code cyan, bold bold"):
         cell = p.screen.buffer[0][1]
         assert cell.data == "p" and cell.bold and cell.fg == "magenta", cell
         assert p.screen.buffer[0][41].fg == "green" and p.screen.buffer[0][81].fg == "red"
-        row = next(y for y in range(40) if "A town" in p.screen.display[y])
+        row = next(y for y in range(60) if "A town" in p.screen.display[y])
         x = p.screen.display[row].index("A town")
         assert p.screen.buffer[row][x].bold and not p.screen.buffer[row][x + 8].bold
-        row = next(y for y in range(40) if "visits, cost" in p.screen.display[y])
+        row = next(y for y in range(60) if "visits, cost" in p.screen.display[y])
         assert p.screen.buffer[row][43].fg == "cyan"
     for count, width in ((2, 80), (3, 200), (4, 160), (7, 260)):
         with case(f"{count} columns at {width}: each holds its answer once"):
@@ -205,6 +175,36 @@ def columns():
             for i, text in enumerate(texts):
                 got = column_letters(body, starts[i], starts[i + 1] - 1 if i + 1 < count else None)
                 assert got == letters(text), (i, got, letters(text))
+    with case("while they grow: waiting, thinking, writing, a block where the next word comes"):
+        go = scratch / "go-live"
+        s = Script()
+        for i in range(12):
+            s.add("think", 0)
+        for piece in ("Half a ", "se", "ntence with **bo"):
+            s.add("token", 1, piece)
+        p = Player(s.add("await", go).add("settle"), 120)
+        p.until("sentence")
+        got = [re.sub(r"\d\.\d s", "#.# s", line) for line in p.lines()]
+        assert got == [
+            " philosopher  mask                     │ coder  prompt+mask                    │ critic  "
+            "mask  4 of 8 experts",
+            " thinking 12 tok · #.# s ──────────────┼ writing 3 tok · #.# s ────────────────┼ waiting "
+            "──────────────────────────────",
+            " thinking, 12 tokens                   │ Half a sentence with bo▌              │",
+            "───────────────────────────────────────┴───────────────────────────────────────┴"
+            "───────────────────────────────────────"], got
+        assert p.screen.buffer[2][63].data == "▌" and p.screen.buffer[2][62].bold
+        assert (p.screen.cursor.x, p.screen.cursor.y) == (0, 0), p.screen.cursor
+        go.touch()
+        p.finish()
+        assert "with **bo" in "".join(p.lines()) and "interrupted" in p.lines()[1], p.lines()
+    with case("a terminal that thinks an emoji wider breaks no column"):
+        emoji = "👩‍🚀 and 👨‍👩‍👧‍👦 and 🇩🇪🇫🇷 and ❤️ and 1️⃣ go on " * 8
+        p = Player(exchange(texts=[emoji] * 3, merge=False), 120).finish()
+        rows = section(p.lines(), "┼", "┴")
+        for y in range(2, 2 + len(rows)):
+            assert p.screen.buffer[y][39].data == p.screen.buffer[y][79].data == "│", p.lines()
+        assert all(line.count("go") % 3 == 0 for line in rows), rows
     with case("columns that would be too narrow become a stack"):
         p = Player(exchange(merge=False), 80).finish()
         assert not any("│" in line for line in p.lines()), p.lines()

@@ -184,7 +184,7 @@ static terminal *random_terminal(stage *s, dice *d, terminal_traits *traits)
     *traits = (terminal_traits){
         .fd = s->fd,
         .columns = 20 + (int)roll(d, 180),
-        .rows = 3 + (int)roll(d, 40),
+        .rows = 1 + (int)roll(d, 40),
         .linear = roll(d, 6) == 0,
         .color = roll(d, 3) != 0,
         .utf8 = roll(d, 4) != 0,
