@@ -193,7 +193,7 @@ def columns():
             " thinking, 12 tokens                   │ Half a sentence with bo▌              │",
             "───────────────────────────────────────┴───────────────────────────────────────┴"
             "───────────────────────────────────────"], got
-        assert p.screen.buffer[2][63].data == "▌" and p.screen.buffer[2][62].bold
+        assert p.screen.buffer[2][64].data == "▌" and p.screen.buffer[2][63].bold
         assert (p.screen.cursor.x, p.screen.cursor.y) == (0, 0), p.screen.cursor
         go.touch()
         p.finish()
