@@ -160,7 +160,7 @@ void council_forget(council *c);
 /* Mean log-likelihood per token (nats) of `text` as pass's answer to the last prompt, under its own
  * program and instruction, teacher-forced; the session is left as it was. Of a text that does not
  * fit behind the pass's own prompt, what fits is judged. *prompt_nll (may be NULL)
- * is the mean negative log-likelihood of the prompt's own tokens. */
+ * is the mean negative log-likelihood of the last question's tokens, whatever came before them. */
 int council_score(council *c, int pass, const char *text, size_t len, double *loglik,
                   double *prompt_nll, error *err);
 

@@ -6,15 +6,21 @@
 
 /* ---- prompts ----------------------------------------------------------------------------------- */
 
-static int build_raw(const council *c, pass *p, error *err)
+static int join_raw(const council *c, const pass *p, size_t n, tokens *out, error *err)
 {
     const tokenizer *t = engine_tokenizer(c->engine);
-    if (tokenizer_adds_bos(t) && tokenizer_bos(t) >= 0 &&
-        tokens_push(&p->prompt, tokenizer_bos(t), err))
+    if (tokenizer_adds_bos(t) && tokenizer_bos(t) >= 0 && tokens_push(out, tokenizer_bos(t), err))
         return -1;
-    for (size_t i = 0; i < p->remark_count; i++)
-        if (tokenizer_encode(t, p->remarks[i].text, p->remarks[i].len, &p->prompt, NULL, err))
+    for (size_t i = 0; i < n; i++)
+        if (tokenizer_encode(t, p->remarks[i].text, p->remarks[i].len, out, NULL, err))
             return -1;
+    return 0;
+}
+
+static int build_raw(const council *c, pass *p, error *err)
+{
+    if (join_raw(c, p, p->remark_count, &p->prompt, err))
+        return -1;
     return p->prompt.len ? 0 : error_set(err, ERROR_USAGE, "the prompt is empty");
 }
 
@@ -30,11 +36,13 @@ static int with_instruction(const pass *p, buf *joined, chat_message *last, erro
     return 0;
 }
 
-static int render(const council *c, const chat_message *messages, size_t n, tokens *out, error *err)
+/* With the head of an answer behind it when one is to come. */
+static int render(const council *c, const chat_message *messages, size_t n, bool answer_next,
+                  tokens *out, error *err)
 {
     const chat_format *f = engine_chat(c->engine);
     bool think = c->options.think != 0 && chat_can_think(f);
-    return chat_render(f, messages, n, true, think, out, err);
+    return chat_render(f, messages, n, answer_next, think, out, err);
 }
 
 static size_t same_tokens(const tokens *a, const tokens *b, size_t most)
@@ -53,30 +61,61 @@ static int find_own_words(const council *c, pass *p, error *err)
     p->acts_from = (int)p->prompt.len;
     if (!p->instruction)
         return 0;
-    int result = render(c, p->view, p->remark_count, &bare, err);
+    int result = render(c, p->view, p->remark_count, true, &bare, err);
     p->acts_from = (int)same_tokens(&bare, &p->prompt, bare.len);
     tokens_release(&bare);
     return result;
 }
 
-static int build_chat(const council *c, pass *p, bool shared, error *err)
+/* The first `count` remarks, behind the instruction when that leads; caller frees. */
+static chat_message *list_remarks(const pass *p, size_t count, bool shared, size_t *n, error *err)
 {
-    size_t lead = p->instruction && !shared ? 1 : 0, n = p->remark_count + lead;
-    chat_message *list = calloc(n, sizeof *list);
-    if (!list)
-        return error_memory(err, "a prompt");
+    size_t lead = p->instruction && !shared ? 1 : 0;
+    chat_message *list = calloc(count + lead + 1, sizeof *list);
+    *n = count + lead;
+    if (!list) {
+        error_memory(err, "a prompt");
+        return NULL;
+    }
     if (lead)
         list[0] = (chat_message){CHAT_SYSTEM, p->instruction, strlen(p->instruction)};
-    memcpy(list + lead, p->view, p->remark_count * sizeof *list);
+    if (count)
+        memcpy(list + lead, p->view, count * sizeof *list);
+    return list;
+}
+
+static int build_chat(const council *c, pass *p, bool shared, error *err)
+{
+    size_t n;
+    chat_message *list = list_remarks(p, p->remark_count, shared, &n, err);
+    if (!list)
+        return -1;
     buf joined = {0};
     int result = 0;
     if (p->instruction && shared)
         result = with_instruction(p, &joined, &list[n - 1], err);
     if (!result)
-        result = render(c, list, n, &p->prompt, err);
+        result = render(c, list, n, true, &p->prompt, err);
     if (!result && shared)
         result = find_own_words(c, p, err);
     buf_release(&joined);
+    free(list);
+    return result;
+}
+
+int council_question_start(const council *c, const pass *p, int *start, error *err)
+{
+    size_t before = p->remark_count, n = 0;
+    tokens past = {0};
+    while (before > 0 && p->remarks[before - 1].role != CHAT_USER)
+        before--;
+    before -= before > 0;
+    chat_message *list = list_remarks(p, before, c->timings.shared_prefill, &n, err);
+    int result = !list            ? -1
+                 : c->options.raw ? join_raw(c, p, before, &past, err)
+                                  : render(c, list, n, false, &past, err);
+    *start = (int)same_tokens(&past, &p->prompt, past.len);
+    tokens_release(&past);
     free(list);
     return result;
 }

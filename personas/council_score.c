@@ -10,7 +10,7 @@
 
 #include "council_state.h"
 
-enum { SCORE_ROWS = 16 };
+enum { SCORE_ROWS = 64 };
 
 /* ln softmax(z)[id], in double. */
 static double log_probability(const float *z, int n, int id)
@@ -61,12 +61,16 @@ static session *open_scorer(council *c, pass *p, error *err)
     return owner->scorer;
 }
 
-static int score_prompt(council *c, session *s, const pass *p, double *nll, error *err)
+/* The question alone: what came before it is read already, and is not the same for all judges. */
+static int score_prompt(council *c, session *s, pass *p, double *nll, error *err)
 {
     double sum = 0;
-    int count = 0, n = (int)p->prompt.len;
-    session_rewind(s, 0);
-    if (add_likelihood(c, s, p->prompt.v, n, -1, &sum, &count, err))
+    int count = 0, n = (int)p->prompt.len, start = 0;
+    if (council_question_start(c, p, &start, err))
+        return -1;
+    start = start > 0 ? start - 1 : 0; /* the token that the first one of the question follows */
+    if (council_hold_prompt(p, start, err) || session_share(s, p->session, start, err) ||
+        add_likelihood(c, s, p->prompt.v + start, n - start, -1, &sum, &count, err))
         return -1;
     *nll = count ? -sum / count : 0;
     return 0;

@@ -39,6 +39,8 @@ int council_check_room(const council *c, int least, error *err);
 /* Builds every pass's prompt tokens for its conversation as it stands. shared: the instruction
  * follows the last prompt instead of leading the conversation. */
 int council_build_prompts(council *c, bool shared, error *err);
+/* Tokens of the pass's prompt that stand before its last question. */
+int council_question_start(const council *c, const pass *p, int *start, error *err);
 /* Makes the pass's session hold the first n tokens of its prompt, unless it does. */
 int council_hold_prompt(pass *p, int n, error *err);
 /* Reads all prompts; passes that cannot be read are marked failed. */

@@ -1,7 +1,7 @@
 /* merge.h - joining the answers, the originals kept.
  *
  *   vote      each pass scores each answer by its mean token log-likelihood under its own program;
- *             judges weigh by how well they predict the prompt; nobody's own answer counts for it;
+ *             judges weigh by how well they predict the question; nobody's own answer counts for it;
  *             a looping answer cannot win; extractable answers (a choice, a number, yes or no) are
  *             counted. The whole matrix is reported, and a tie is said.
  *   synth     a chair, the plain model unless one is named, reads the answers, anonymised and shuffled by the seed, and says

@@ -28,7 +28,7 @@ ballot *merge_ballots(const council *c, error *err);
 int merge_set_text(merge_result *out, const char *text, size_t len, error *err);
 int merge_set_note(merge_result *out, error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* softmax(-nll) in place: how much each pass is worth by how well it predicts the prompt. */
+/* softmax(-nll) in place: how much each pass is worth by how well it predicts the question. */
 void merge_weights(double *nll, int n);
 
 #endif

@@ -2,7 +2,7 @@
  *
  *   score[j][a] = mean ln p_j(token of a), length-normalised by construction
  *   S(a)        = sum over j != a of w_j score[j][a] / sum of those w_j
- *   w           = softmax(-mean nll of the prompt under judge j)
+ *   w           = softmax(-mean nll of the question under judge j)
  *
  * The diagonal is computed and shown but never counted: every pass finds itself likely. When at
  * least two answers hold the same short answer (extract.h) and no other value is as frequent, only
