@@ -31,6 +31,52 @@ static void tell_repair(talk *t, const transcript_repair *r)
                      r->first_damaged);
 }
 
+/* Who spoke at the end of the transcript speaks again: personas, control, what all are told. */
+static int take_setting(talk *t, options *set, const keeper_setting *then, error *err)
+{
+    static const char *const controls[] = {[CONTROL_OFF] = NULL,
+                                           [CONTROL_NONE] = "",
+                                           [CONTROL_PROMPT] = "prompt",
+                                           [CONTROL_MASK] = "mask"};
+    buf names = {0};
+    for (int i = 0; i < then->roster.persona_count; i++)
+        if (buf_format(&names, err, "%s%s", i ? "," : "", then->roster.personas[i]))
+            return -1;
+    const char *kept = names.len ? talk_keep(t, names.v, names.len, err) : set->personas;
+    bool failed = names.len && !kept;
+    set->personas = kept;
+    buf_release(&names);
+    set->control = controls[then->roster.control];
+    free(t->system);
+    t->system = then->roster.system ? strdup(then->roster.system) : NULL;
+    return failed ? -1 : 0;
+}
+
+/* What cannot be seated any more is told, and who speaks now goes on. */
+static void seat_as_then(talk *t, const history *h)
+{
+    keeper_setting then = {0};
+    options set;
+    error why = {0};
+    if (!h->setting || options_copy(&set, &t->set, NULL))
+        return;
+    options before = t->set;
+    int result =
+        keeper_setting_read(h->setting, &then, &why) || take_setting(t, &set, &then, &why) ? -1 : 0;
+    if (!result) {
+        t->set = set;
+        result = talk_seat(t, &why);
+        t->set = result ? before : t->set;
+    }
+    if (result) {
+        options_release(&set);
+        console_note(t->con, "%s; who speaks now goes on", why.text);
+    } else {
+        options_release(&before);
+    }
+    keeper_setting_release(&then);
+}
+
 /* The old turns leave this process; their transcript has them. */
 static int replace_turns(talk *t, const history *h, error *err)
 {
@@ -61,11 +107,14 @@ static void tell_past(talk *t, const history *h)
     buf_release(&text);
 }
 
-int talk_resume(talk *t, const char *prefix, error *err)
+/* as_then: unless the command line says who speaks. */
+static int resume(talk *t, const char *prefix, bool as_then, error *err)
 {
     history *h = NULL;
     transcript_repair repair = {0};
     keeper *k = keeper_resume(t->folder, prefix, &h, &repair, err);
+    if (k && as_then)
+        seat_as_then(t, h);
     int result = k ? replace_turns(t, h, err) : -1;
     if (!result) {
         keeper_close(t->keeper);
@@ -81,6 +130,11 @@ int talk_resume(talk *t, const char *prefix, error *err)
     return result;
 }
 
+int talk_resume(talk *t, const char *prefix, error *err)
+{
+    return resume(t, prefix, true, err);
+}
+
 /* ---- beginning --------------------------------------------------------------------------------- */
 
 int talk_begin_session(talk *t, error *err)
@@ -89,13 +143,13 @@ int talk_begin_session(talk *t, error *err)
     if (transcript_folder(&t->folder, err))
         return -1;
     if (opt->resume)
-        return talk_resume(t, opt->resume, err);
+        return resume(t, opt->resume, !opt->personas && !opt->control, err);
     if (opt->session && !transcript_name_ok(opt->session))
         return error_set(err, ERROR_USAGE,
                          "--session: a name has 1 to 64 of A-Z a-z 0-9 _ -, not \"%.64s\"",
                          opt->session);
     if (opt->session && transcript_exists(t->folder, opt->session))
-        return talk_resume(t, opt->session, err);
+        return resume(t, opt->session, !opt->personas && !opt->control, err);
     const char *none = getenv("CONSILIUM_NOHISTORY");
     if (opt->no_save || (none && *none && !opt->session))
         return 0;

@@ -82,6 +82,18 @@ def asking():
         t.say("hello")
         assert (t.home / ".local/share/consilium/transcripts/mine.jsonl").exists()
         assert "consilium --resume mine" in t.leave()[1]
+    with case("who spoke last speaks again after --resume, unless the command line says who"):
+        t = Talk("asking", "--session", "two", "-p", "coder", "--control")
+        t.say("/system Be kind.")
+        t.say("hello")
+        t.leave()
+        t = Talk("asking", "--resume", "two")
+        assert t.rows()[t.screen.cursor.y].startswith("own 2"), t.text()
+        assert "Be kind." in t.say("/system") and "control" in t.say("/personas")
+        t.leave()
+        t = Talk("asking", "--resume", "two", "-p", "critic")
+        assert t.rows()[t.screen.cursor.y].startswith("own 1"), t.text()
+        t.leave()
     with case("--no-save leaves no file"):
         t = Talk("unsaved", "--no-save")
         assert "saved" not in t.say("hello")

@@ -1,0 +1,218 @@
+/* test_slash.c - what a line of the conversation is, the table of commands and its help, code blocks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../repl/code_block.h"
+#include "../repl/line_history.h"
+#include "../repl/line_state.h"
+#include "../repl/slash.h"
+
+/* ---- lines ------------------------------------------------------------------------------------- */
+
+typedef struct line_case {
+    const char *typed;
+    slash_kind kind;
+    const char *name; /* of the command, or the word */
+    const char *rest;
+} line_case;
+
+static void a_line_is_text_unless_it_is_a_command(void **state)
+{
+    (void)state;
+    static const line_case cases[] = {
+        {"hello", SLASH_TEXT, NULL, "hello"},
+        {"", SLASH_TEXT, NULL, ""},
+        {" /help", SLASH_TEXT, NULL, " /help"},
+        {"//help", SLASH_TEXT, NULL, "/help"},
+        {"/usr/bin", SLASH_TEXT, NULL, "/usr/bin"},
+        {"/usr/bin is a folder", SLASH_TEXT, NULL, "/usr/bin is a folder"},
+        {"/help/me", SLASH_TEXT, NULL, "/help/me"},
+        {"/help", SLASH_COMMAND, "help", ""},
+        {"/help  pick ", SLASH_COMMAND, "help", "pick "},
+        {"/file /usr/bin/x", SLASH_COMMAND, "file", "/usr/bin/x"},
+        {"/system one\ntwo", SLASH_COMMAND, "system", "one\ntwo"},
+        {"/exit", SLASH_COMMAND, "quit", ""},
+        {"/?", SLASH_COMMAND, "help", ""},
+        {"/hel", SLASH_UNKNOWN, "hel", ""},
+        {"/", SLASH_UNKNOWN, "", ""},
+        {"/HELP", SLASH_UNKNOWN, "HELP", ""},
+        {"@coder why?", SLASH_ADDRESS, "coder", "why?"},
+        {"@coder:mask\tx", SLASH_ADDRESS, "coder:mask", "x"},
+        {"@coder", SLASH_ADDRESS, "coder", ""},
+        {"@", SLASH_TEXT, NULL, "@"},
+        {"@ home", SLASH_TEXT, NULL, "@ home"},
+        {"@a.b@c", SLASH_TEXT, NULL, "@a.b@c"},
+        {"mail a@b", SLASH_TEXT, NULL, "mail a@b"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const slash_command *command = NULL;
+        const char *word = NULL, *rest = NULL;
+        size_t n = 0;
+        slash_kind kind =
+            slash_classify(cases[i].typed, strlen(cases[i].typed), &command, &word, &n, &rest);
+        if (kind != cases[i].kind)
+            fail_msg("\"%s\" is %d, not %d", cases[i].typed, (int)kind, (int)cases[i].kind);
+        assert_string_equal(rest, cases[i].rest);
+        if (kind == SLASH_COMMAND)
+            assert_string_equal(command->name, cases[i].name);
+        else if (cases[i].name) {
+            assert_int_equal(n, strlen(cases[i].name));
+            assert_memory_equal(word, cases[i].name, n);
+        }
+    }
+}
+
+static void a_typo_gets_its_neighbour(void **state)
+{
+    (void)state;
+    error err = {0};
+    assert_int_equal(slash_unknown("retyr", 5, &err), -1);
+    assert_non_null(strstr(err.text, "did you mean /retry?"));
+    assert_non_null(strstr(err.text, "//retyr"));
+    assert_int_equal(slash_unknown("xyzzyx", 6, &err), -1);
+    assert_null(strstr(err.text, "did you mean"));
+}
+
+/* ---- the table --------------------------------------------------------------------------------- */
+
+static void every_command_is_complete_and_its_help_fits(void **state)
+{
+    (void)state;
+    size_t count;
+    buf out = {0};
+    const slash_command *table = slash_table(&count);
+    assert_true(count >= 30);
+    assert_int_equal(slash_help_text(NULL, &out, NULL), 0);
+    for (size_t i = 0; i < count; i++) {
+        assert_non_null(table[i].run);
+        assert_ptr_equal(slash_find(table[i].name, strlen(table[i].name)), &table[i]);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(table[i].name, table[k].name);
+        char head[64] = "  /";
+        strcat(head, table[i].name);
+        assert_non_null(strstr(out.v, head));
+        assert_int_equal(slash_help_text(&table[i], &out, NULL), 0);
+    }
+    for (const char *row = out.v; *row;) {
+        size_t n = strcspn(row, "\n");
+        if (n > 80)
+            fail_msg("wider than 80 columns: %.*s", (int)n, row);
+        assert_true(n == 0 || row[n - 1] != ' ');
+        row += n + (row[n] == '\n');
+    }
+    buf_release(&out);
+}
+
+/* ---- code blocks ------------------------------------------------------------------------------- */
+
+static void assert_block(const char *text, int number, const char *wanted)
+{
+    const char *code = NULL;
+    size_t n = 0;
+    bool found = code_block_find(text, strlen(text), number, &code, &n);
+    assert_int_equal(found, wanted != NULL);
+    if (wanted) {
+        assert_int_equal(n, strlen(wanted));
+        assert_memory_equal(code, wanted, n);
+    }
+}
+
+static void code_blocks_are_found(void **state)
+{
+    (void)state;
+    const char *two = "a\n```py\nx = 1\n```\nb\n~~~\ny\n```\n~~~\n";
+    assert_block(two, 1, "x = 1\n");
+    assert_block(two, 2, "y\n```\n");
+    assert_block(two, 3, NULL);
+    assert_block("", 1, NULL);
+    assert_block("```", 1, "");
+    assert_block("```\nnot closed", 1, "not closed");
+    assert_block("````\n```\n````\n", 1, "```\n");
+    assert_block("   ```\n  x\n   ```\n", 1, "  x\n");
+    assert_block("    ```\nindented\n", 1, NULL);
+    assert_block("```\nx\n``` y\n```\n", 1, "x\n``` y\n");
+}
+
+/* ---- history and pastes ------------------------------------------------------------------------ */
+
+static char *loaded[8];
+static size_t loaded_count;
+
+static void take(const char *text)
+{
+    loaded[loaded_count++] = strdup(text);
+}
+
+static void history_brings_back_what_it_was_given(void **state)
+{
+    (void)state;
+    static const char *const entries[] = {"one", "two\nlines", "a\\nb\\", "\\\\",
+                                          "tab\tand \xe2\x80\xba"};
+    enum { COUNT = sizeof entries / sizeof *entries };
+    char path[] = "/tmp/consilium-history-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(line_history_append(path, entries[i], NULL), 0);
+    assert_int_equal(line_history_load(path, take, NULL), 0);
+    assert_int_equal(loaded_count, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_string_equal(loaded[i], entries[i]);
+        free(loaded[i]);
+    }
+    assert_int_equal(unlink(path), 0);
+    (void)close(fd);
+    assert_int_equal(line_history_load(path, take, NULL), 0);
+    assert_false(line_history_wants(" secret", NULL));
+    assert_false(line_history_wants("same", "same"));
+    assert_false(line_history_wants("", NULL));
+    assert_true(line_history_wants("x", "y"));
+}
+
+/* A note stands for its text wherever it was moved, and as often as it stands there. */
+static void notes_become_their_texts(void **state)
+{
+    (void)state;
+    line_editor *l = calloc(1, sizeof *l);
+    buf text = {0}, out = {0};
+    assert_int_equal(buf_text(&text, "short\npaste", NULL), 0);
+    assert_string_equal(line_paste_note(l, &text, NULL), "short\npaste");
+    buf_clear(&text);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(buf_text(&text, "x", NULL), 0);
+    const char *note = line_paste_note(l, &text, NULL);
+    assert_string_equal(note, "[pasted text 1: 2.93 KiB, 1 line]");
+    assert_null(text.v);
+    assert_int_equal(buf_format(&text, NULL, "a %s b %s", note, note), 0);
+    assert_int_equal(line_paste_expand(l, text.v, &out, NULL), 0);
+    assert_int_equal(out.len, 2 + 3000 + 3 + 3000);
+    assert_memory_equal(out.v, "a xx", 4);
+    line_paste_forget(l);
+    buf_clear(&out);
+    assert_int_equal(line_paste_expand(l, text.v, &out, NULL), 0);
+    assert_string_equal(out.v, text.v);
+    free(l->pastes);
+    free(l);
+    buf_release(&text);
+    buf_release(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_is_text_unless_it_is_a_command),
+        cmocka_unit_test(a_typo_gets_its_neighbour),
+        cmocka_unit_test(every_command_is_complete_and_its_help_fits),
+        cmocka_unit_test(code_blocks_are_found),
+        cmocka_unit_test(history_brings_back_what_it_was_given),
+        cmocka_unit_test(notes_become_their_texts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
