@@ -307,7 +307,7 @@ static size_t line_begins(reader *r, bool *wait)
         *wait = true;
         return 0;
     }
-    if ((from - r->at < 4 || !r->m->fence) && is_fence(r, from, &length, &end, wait))
+    if (is_fence(r, from, &length, &end, wait))
         return fence_line(r, from, length, end);
     if (*wait)
         return 0;
@@ -392,7 +392,8 @@ static size_t stars(reader *r, bool *wait)
                        (m->bold == (uint8_t)c || m->italic == (uint8_t)c);
     if (closes(r, c, length) || half_closed)
         return length;
-    bool opens = length <= 3 && (behind == r->n || !is_space(r->text[behind])) &&
+    size_t longest = c == '_' ? 1 : 3; /* "__init__" is a name */
+    bool opens = length <= longest && (behind == r->n || !is_space(r->text[behind])) &&
                  (r->at == 0 || !is_word(r->text[r->at - 1])) && !((length & 2) && m->bold) &&
                  !((length & 1) && m->italic);
     int found = opens ? find_counterpart(r, behind, c, length) : 0;

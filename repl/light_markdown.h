@@ -4,8 +4,8 @@
  * lists, quotes and indented lines hang; a fenced block stands between two dim lines, indented, each
  * line kept exactly, cut (not wrapped) where the column ends and marked there. Everything else is
  * text. A mark is one only when its counterpart follows on the same line not too far away, so
- * "2 * 3", "snake_case" and "**kwargs" stay what they are. Without colour, marks are left in place:
- * nothing else would show them.
+ * "2 * 3", "snake_case", "__init__" and "**kwargs" stay what they are. Without colour, marks are
+ * left in place: nothing else would show them.
  *
  * The reader takes text as it comes and stops before anything that text still to come may decide: an
  * open mark, the beginning of a line, a cluster that may grow. Its whole state is eight bytes, so each
