@@ -103,6 +103,22 @@ keeper *keeper_resume(const char *folder, const char *prefix, history **h,
     return k;
 }
 
+keeper *keeper_fork(keeper *k, error *err)
+{
+    keeper *f = keeper_new(k->folder, NULL, err);
+    int result = f ? 0 : -1;
+    for (size_t i = 0; i < k->place_count && !result; i++)
+        result = remember(f, k->places[i].turn, k->places[i].n, err);
+    if (!result && k->setting.v)
+        result = buf_add(&f->setting, k->setting.v, k->setting.len, err);
+    if (!result && k->t)
+        result = (f->t = transcript_fork(k->t, NULL, err)) ? 0 : -1;
+    if (!result)
+        return f;
+    keeper_close(f);
+    return NULL;
+}
+
 void keeper_close(keeper *k)
 {
     if (!k)

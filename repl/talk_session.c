@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive.h"
 #include "talk.h"
 
 void talk_saved(talk *t, int result, const error *err)
@@ -112,10 +113,14 @@ static int resume(talk *t, const char *prefix, bool as_then, error *err)
 {
     history *h = NULL;
     transcript_repair repair = {0};
-    keeper *k = keeper_resume(t->folder, prefix, &h, &repair, err);
-    if (k && as_then)
+    keeper *k = NULL;
+    if (t->opt->no_save)
+        h = archive_load(prefix, t->con, err);
+    else
+        k = keeper_resume(t->folder, prefix, &h, &repair, err);
+    if (h && as_then)
         seat_as_then(t, h);
-    int result = k ? replace_turns(t, h, err) : -1;
+    int result = h ? replace_turns(t, h, err) : -1;
     if (!result) {
         keeper_close(t->keeper);
         t->keeper = k;
@@ -150,8 +155,7 @@ int talk_begin_session(talk *t, error *err)
                          opt->session);
     if (opt->session && transcript_exists(t->folder, opt->session))
         return resume(t, opt->session, !opt->personas && !opt->control, err);
-    const char *none = getenv("CONSILIUM_NOHISTORY");
-    if (opt->no_save || (none && *none && !opt->session))
+    if (!asking_saves(opt))
         return 0;
     t->keeper = keeper_new(t->folder, opt->session, err);
     return t->keeper ? 0 : -1;
@@ -181,11 +185,9 @@ int talk_record(talk *t, keeper *k, error *err)
 
 int talk_fork(talk *t, error *err)
 {
-    keeper *k = keeper_new(t->folder, NULL, err);
-    if (!k || talk_record(t, k, err)) {
-        keeper_close(k);
+    keeper *k = keeper_fork(t->keeper, err);
+    if (!k)
         return -1;
-    }
     keeper_close(t->keeper);
     t->keeper = k;
     t->unsaved = false;

@@ -310,6 +310,39 @@ static void a_session_is_continued(void **state)
     story_finish(&s);
 }
 
+/* A fork has the records as they are, settings of their time included, and goes its own way. */
+static void a_fork_has_the_same_past(void **state)
+{
+    story s;
+    story_begin(&s, *state, "talk");
+    story_tell(&s);
+    keeper *other = keeper_fork(s.keeper, &s.err);
+    assert_non_null(other);
+    history *before = story_read_back(&s);
+    keeper *first = s.keeper;
+    s.keeper = other;
+    assert_string_not_equal(keeper_id(other), before->id);
+    history *h = story_read_back(&s);
+    assert_int_equal(h->records, before->records);
+    assert_int_equal(h->turn_count, before->turn_count);
+    assert_string_equal(h->fingerprint, before->fingerprint);
+    for (int i = 0; i < h->turn_count; i++) {
+        assert_int_equal(h->turns[i].n, before->turns[i].n);
+        assert_int_equal(h->turns[i].answer_count, before->turns[i].answer_count);
+    }
+    assert_int_equal(count_settings(h), 3);
+    history_close(h);
+    story_ask(&s, "Only here.", NULL);
+    h = story_read_back(&s);
+    assert_int_equal(h->turn_count, before->turn_count + 1);
+    assert_int_equal(h->turns[h->turn_count - 1].parent, 5);
+    assert_int_equal(count_settings(h), 3);
+    history_close(h);
+    history_close(before);
+    keeper_close(first);
+    story_finish(&s);
+}
+
 /* No place for the file in the first two turns: they wait, and the third brings them along. */
 static void what_could_not_be_saved_is_saved_later(void **state)
 {
@@ -355,6 +388,7 @@ int main(void)
         cmocka_unit_test(broken_settings_are_refused),
         cmocka_unit_test(an_empty_conversation_leaves_no_file),
         cmocka_unit_test(a_session_is_continued),
+        cmocka_unit_test(a_fork_has_the_same_past),
         cmocka_unit_test(what_could_not_be_saved_is_saved_later),
     };
     return cmocka_run_group_tests(tests, table_setup, table_teardown);

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -71,7 +72,7 @@ def saving():
     with case("--no-save, CONSILIUM_NOHISTORY and no-save in config.json keep nothing"):
         before = sessions()
         for words, more in ((["--no-save"], {}), ([], {"CONSILIUM_NOHISTORY": "1"}),
-                            ([], {"CONSILIUM_NOHISTORY": ""})):
+                            (["--no-save", "--session=x"], {})):
             out, err = ask("hello", "--format=json", *words, **more)
             assert json.loads(out)["session"] is None and "saved" not in err, err
         config = scratch / "quiet" / "consilium"
@@ -79,6 +80,8 @@ def saving():
         (config / "config.json").write_text('{"no-save": true}')
         ask("hello", XDG_CONFIG_HOME=str(config.parent))
         assert sessions() == before
+    with case("a session that is named is kept in spite of CONSILIUM_NOHISTORY"):
+        assert "saved in-spite" in ask("hello", "--session=in-spite", CONSILIUM_NOHISTORY="1")[1]
     with case("the stream of events ends with the session"):
         out, _ = ask("hello", "--format=ndjson", "--session=stream")
         assert json.loads(out.splitlines()[-1])["session"] == "stream"
@@ -322,6 +325,17 @@ def built_in():
         for threads in (1, 3):
             out, _ = replay("ten", f"--threads={threads}")
             assert out.startswith("20 answers of 10 turns, ") and "all equal" in out, out
+    with case("Ctrl-C keeps what was said, saved; a replay ends where it was interrupted"):
+        child = subprocess.Popen([BINARY, "ask", "Tell me a long story about a mill.", "--seed=1",
+                                  "-p", "coder,critic", "--session=cut", "--max-tokens=500"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+        os.read(child.stdout.fileno(), 1)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=120)
+        assert child.returncode == 130 and b"saved cut" in err, (child.returncode, err)
+        answers = [r for r in records("cut")[1:] if r["type"] == "answer"]
+        assert [r["stop"] for r in answers] == ["interrupted"] * 2 and answers[0]["tokens"]
+        assert "2 answers of 1 turn" in replay("cut")[0]
 
 
 saving()

@@ -156,7 +156,9 @@ def turns():
         newest = max(t.transcripts(), key=os.path.getmtime)
         texts = [json.loads(line).get("text") for line in newest.read_text().splitlines()
                  if '"type":"prompt"' in line]
-        assert texts == ["First question", "Read this\n\nfrom the file", "in the fork"], texts
+        assert texts == ["First question", "Second", "Read this\n\nfrom the file",
+                         "in the fork"], texts  # the second is undone in both
+        assert newest.read_text().count('"type":"undo"') == 1
     with case("/sessions, /search, /stats, /resume"):
         assert "First question" in t.say("/sessions")
         assert "fork" in t.say("/search fork")

@@ -94,6 +94,16 @@ static int header_line(const transcript *t, const char *id, buf *out, error *err
     return buf_format(out, err, "{\"transcript\":1,\"id\":\"%s\",%s", id, t->header.v);
 }
 
+/* Never over a file that is there. Where a file system has no hard links, by renaming. */
+static int give_name(int directory, const char *part, const char *name)
+{
+    if (linkat(directory, part, directory, name, 0) == 0)
+        return 0;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
+        return -1;
+    return renameat2(directory, part, directory, name, RENAME_NOREPLACE);
+}
+
 /* Writes the header to a file of its own, flushed, and links it to its name. 1 = the name is taken. */
 static int make_named(transcript *t, const char *id, error *err)
 {
@@ -110,7 +120,7 @@ static int make_named(transcript *t, const char *id, error *err)
     int result = t->fd < 0 || transcript_put(t->fd, line.v, line.len, 0) || transcript_flush(t->fd)
                      ? failed(t, "make", err)
                      : transcript_lock(t, err);
-    if (!result && linkat(t->directory, part, t->directory, name, 0)) {
+    if (!result && give_name(t->directory, part, name)) {
         result = errno == EEXIST ? 1 : -1;
         (void)failed(t, "make", err);
     }

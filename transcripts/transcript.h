@@ -53,6 +53,9 @@ transcript *transcript_create(const char *place, const char *id, const transcrip
  * ERROR_LOAD when the header is no header. *repair is filled (may be NULL). */
 transcript *transcript_open(const char *place, const char *id, transcript_repair *repair,
                             error *err);
+/* A new transcript with the records of another, line by line as they stand in its file (all of them
+ * must be saved). id: as transcript_prepare. Caller owns. */
+transcript *transcript_fork(transcript *from, const char *id, error *err);
 /* Tries to write what waits, flushes, unlocks. NULL ok. */
 void transcript_close(transcript *t);
 

@@ -181,6 +181,70 @@ static int read_through(transcript *t, lines *l, transcript_repair *r, error *er
     return got;
 }
 
+/* ---- forking ----------------------------------------------------------------------------------- */
+
+static const char *text_of(const json *object, const char *key)
+{
+    const json *v = json_member(object, key);
+    return v && json_type(v) == JSON_STRING ? json_string(v) : "";
+}
+
+static int int_of(const json *object, const char *key)
+{
+    int64_t v = 0;
+    (void)json_get_int(object, key, 0, INT_MAX, &v, NULL);
+    return (int)v;
+}
+
+/* A transcript to be, with the other's header but for id and time. */
+static transcript *like(const transcript *from, lines *l, const char *id, error *err)
+{
+    line first;
+    int got = lines_next(l, &first, err);
+    if (got < 0)
+        return NULL;
+    json_document *d = records_header(from->path, got && first.v ? first.v : "",
+                                      got && first.v ? first.len : 0, err);
+    if (!d)
+        return NULL;
+    const json *root = json_root(d), *m = json_member(root, "model");
+    transcript_model model = {text_of(m, "path"),        text_of(m, "architecture"),
+                              text_of(m, "fingerprint"), int_of(m, "layers"),
+                              int_of(m, "experts"),      int_of(m, "experts_per_token")};
+    transcript *t = transcript_prepare(from->folder, id, &model, text_of(root, "version"),
+                                       text_of(root, "isa"), err);
+    json_close(d);
+    return t;
+}
+
+static int copy_lines(transcript *t, lines *l, error *err)
+{
+    line at;
+    int got;
+    while ((got = lines_next(l, &at, err)) == 1)
+        if (at.v && at.whole &&
+            (buf_add(&t->pending, at.v, at.len, err) || buf_text(&t->pending, "\n", err)))
+            return -1;
+    return got;
+}
+
+transcript *transcript_fork(transcript *from, const char *id, error *err)
+{
+    if (transcript_sync(from, err))
+        return NULL;
+    lines l = {.fd = from->fd};
+    transcript *t = like(from, &l, id, err);
+    if (t && (copy_lines(t, &l, err) || transcript_sync(t, err))) {
+        buf_clear(&t->pending); /* all or nothing: closing shall not try again */
+        transcript_close(t);
+        t = NULL;
+    }
+    if (t)
+        t->n = from->n;
+    lines_release(&l);
+    return t;
+}
+
 /* ---- public ------------------------------------------------------------------------------------ */
 
 void transcript_repair_release(transcript_repair *r)
