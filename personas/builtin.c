@@ -301,23 +301,25 @@ int builtin_make(const char *base, const char *experts, const char *out, const b
     return result;
 }
 
-bool builtin_is_current(const char *path, const char *experts)
+bool builtin_is_from(const gguf *model, const char *experts)
 {
-    builtin_bank bank = {0};
-    tensor_list tensors = {0};
+    char wanted[65];
     int64_t recipe = 0;
     const char *hash = "";
     size_t len = 0;
-    gguf *g = access(path, R_OK) == 0 && builtin_bank_open(&bank, experts, NULL) == 0
-                  ? gguf_open(path, &tensors, NULL)
-                  : NULL;
-    bool current = g && gguf_get_integer(g, "consilium.recipe", 0, INT_MAX, &recipe, NULL) == 1 &&
-                   gguf_get_string(g, "consilium.experts", &hash, &len, NULL) == 1 &&
-                   recipe == BUILTIN_RECIPE && len == strlen(bank.hash) &&
-                   memcmp(hash, bank.hash, len) == 0;
+    return builtin_bank_hash(experts, wanted, NULL) == 0 &&
+           gguf_get_integer(model, "consilium.recipe", 0, INT_MAX, &recipe, NULL) == 1 &&
+           gguf_get_string(model, "consilium.experts", &hash, &len, NULL) == 1 &&
+           recipe == BUILTIN_RECIPE && len == strlen(wanted) && memcmp(hash, wanted, len) == 0;
+}
+
+bool builtin_is_current(const char *path, const char *experts)
+{
+    tensor_list tensors = {0};
+    gguf *g = access(path, R_OK) == 0 ? gguf_open(path, &tensors, NULL) : NULL;
+    bool current = g && builtin_is_from(g, experts);
     tensor_list_release(&tensors);
     gguf_close(g);
-    builtin_bank_close(&bank);
     return current;
 }
 

@@ -38,6 +38,10 @@ int builtin_experts(char **path, error *err);
 /* True when `path` holds a model that this recipe made from these experts. */
 bool builtin_is_current(const char *path, const char *experts);
 
+/* The same of a model that is open already. */
+struct gguf;
+bool builtin_is_from(const struct gguf *model, const char *experts);
+
 /* Makes the model `out` (whole or not at all) from `base`, a GGUF of SmolLM2-135M-Instruct.
  * ERROR_LOAD when base or experts are not what the recipe needs. */
 int builtin_make(const char *base, const char *experts, const char *out, const builtin_watch *watch,

@@ -74,7 +74,7 @@ static int check_tensors(const builtin_bank *b, error *err)
     return 0;
 }
 
-static int hash_file(const char *path, char hex[65], error *err)
+int builtin_bank_hash(const char *path, char hex[65], error *err)
 {
     mapped m = {0};
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -97,7 +97,7 @@ int builtin_bank_open(builtin_bank *b, const char *path, error *err)
         return error_memory(err, "a path");
     b->file = gguf_open(path, &b->tensors, err);
     if (b->file && take_counts(b, err) == 0 && check_tensors(b, err) == 0 &&
-        hash_file(path, b->hash, err) == 0)
+        builtin_bank_hash(path, b->hash, err) == 0)
         return 0;
     builtin_bank_close(b);
     return -1;

@@ -19,6 +19,8 @@ typedef struct builtin_bank {
     char hash[65]; /* SHA-256 of the file */
 } builtin_bank;
 
+/* The SHA-256 of an experts file alone. */
+int builtin_bank_hash(const char *path, char hex[65], error *err);
 int builtin_bank_open(builtin_bank *b, const char *path, error *err);
 void builtin_bank_close(builtin_bank *b); /* {0} ok */
 /* The tensor "blk.LAYER.NAME.weight"; there, once the bank is open. */

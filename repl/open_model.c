@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../engine/sources.h"
+#include "../personas/builtin.h"
 #include "human.h"
 
 enum { DEFAULT_CONTEXT = 8192, CHUNK_BYTES = 64 << 20 };
@@ -52,6 +53,17 @@ int open_model_path(const options *opt, char **path, error *err)
                      "what is on this machine)");
 }
 
+/* A built-in model that an older program made still runs; whoever runs it shall know. */
+static void tell_stale(const engine *e, console *con)
+{
+    char *experts = NULL;
+    const struct gguf *model = checkpoint_gguf(engine_checkpoint(e));
+    if (builtin_experts(&experts, NULL) == 0 && !(model && builtin_is_from(model, experts)))
+        console_note(con, "the built-in model was made by another version of this program; "
+                          "`consilium model build-default` makes it anew");
+    free(experts);
+}
+
 engine *open_model(const options *opt, console *con, error *err)
 {
     return open_model_on(opt, NULL, con, err);
@@ -77,6 +89,8 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
     engine *e = engine_open(&o, err);
     console_progress_end(con);
     free(path);
+    if (e && !opt->model)
+        tell_stale(e, con);
     return e;
 }
 

@@ -86,7 +86,15 @@ def same_again(scratch, env, model):
         at = first.index(b"consilium.experts") + len(b"consilium.experts") + 12
         model.write_bytes(first[:at] + b"0" * 64 + first[at + 64:])
         refused(dict(env, PATH=str(scratch)), 1, "python3 is not installed.*--from")
-    model.write_bytes(first)
+    with case("a model of other experts or another recipe runs, and is told in one line"):
+        recipe = first.index(b"consilium.recipe") + len(b"consilium.recipe") + 4
+        for stale in (model.read_bytes(), first[:recipe] + b"\x63" + first[recipe + 1:]):
+            model.write_bytes(stale)
+            said = run("model", "info", env=env).stderr
+            assert said.count("\n") == 1 and "consilium model build-default" in said, said
+            assert not run("model", "info", "-m", model, env=env).stderr
+        model.write_bytes(first)
+        assert not run("model", "info", env=env).stderr
 
 
 def masks(env):
