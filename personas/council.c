@@ -209,31 +209,90 @@ static bool all_failed(const council *c)
     return true;
 }
 
+/* The prompts that were answered last. A question that comes to nothing must leave them: a vote
+ * judges answers behind them. */
+typedef struct former_prompt {
+    tokens ids;
+    int acts_from;
+} former_prompt;
+
+typedef struct former {
+    council_timings timings;
+    former_prompt prompts[]; /* [count], moved out of the passes */
+} former;
+
+static former *set_aside(council *c, error *err)
+{
+    former *f = calloc(1, sizeof *f + (size_t)c->count * sizeof(former_prompt));
+    if (!f) {
+        error_memory(err, "a prompt");
+        return NULL;
+    }
+    f->timings = c->timings;
+    for (int i = 0; i < c->count; i++) {
+        pass *p = c->passes[i];
+        f->prompts[i] = (former_prompt){p->prompt, p->acts_from};
+        p->prompt = (tokens){0};
+    }
+    return f;
+}
+
+static void put_back(council *c, former *f)
+{
+    c->timings = f->timings;
+    for (int i = 0; i < c->count; i++) {
+        pass *p = c->passes[i];
+        tokens_release(&p->prompt);
+        p->prompt = f->prompts[i].ids;
+        p->acts_from = f->prompts[i].acts_from;
+    }
+    free(f);
+}
+
+static void let_go(const council *c, former *f)
+{
+    for (int i = 0; i < c->count; i++)
+        tokens_release(&f->prompts[i].ids);
+    free(f);
+}
+
+/* The prompts are in the conversations: reads them. */
+static int read_posed(council *c, error *err)
+{
+    int least = c->options.reserve > 0 ? c->options.reserve : 1;
+    if (council_prepare(c, err) || council_check_room(c, least, err))
+        return -1;
+    double start = council_clock();
+    if (council_prefill(c, err))
+        return -1;
+    c->timings.prefill = council_clock() - start;
+    if (all_failed(c)) {
+        *err = c->passes[0]->answer.failure;
+        return -1;
+    }
+    return 0;
+}
+
 int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
                      error *err)
 {
     if (c->count == 0)
         return error_set(err, ERROR_USAGE, "a council without passes");
-    if (council_pose(c, prompts, err))
+    former *f = set_aside(c, err);
+    if (!f)
         return -1;
+    if (council_pose(c, prompts, err)) {
+        put_back(c, f);
+        return -1;
+    }
     c->events = events;
-    int least = c->options.reserve > 0 ? c->options.reserve : 1;
-    if (council_prepare(c, err) || council_check_room(c, least, err)) {
+    if (read_posed(c, err)) {
         council_take_back(c);
+        put_back(c, f);
         return -1;
     }
+    let_go(c, f);
     double start = council_clock();
-    if (council_prefill(c, err)) {
-        council_take_back(c);
-        return -1;
-    }
-    c->timings.prefill = council_clock() - start;
-    if (all_failed(c)) {
-        *err = c->passes[0]->answer.failure;
-        council_take_back(c);
-        return -1;
-    }
-    start = council_clock();
     int result = council_speak(c, err);
     c->timings.decode = council_clock() - start;
     end_failed(c);
@@ -266,16 +325,19 @@ int council_ask(council *c, const char *prompt, size_t len, const council_events
 int council_longest(council *c, const char *prompt, size_t len, int *longest, error *err)
 {
     chat_message *prompts = for_all(c, prompt, len, err);
-    int result = prompts ? council_pose(c, prompts, err) : -1;
+    former *f = prompts ? set_aside(c, err) : NULL;
+    int result = f ? council_pose(c, prompts, err) : -1;
     free(prompts);
-    if (result)
-        return -1;
-    result = council_prepare(c, err);
-    council_take_back(c);
     *longest = 0;
+    if (!result) {
+        result = council_prepare(c, err);
+        council_take_back(c);
+    }
     for (int i = 0; i < c->count; i++)
         if ((int)c->passes[i]->prompt.len > *longest)
             *longest = (int)c->passes[i]->prompt.len;
+    if (f)
+        put_back(c, f);
     return result;
 }
 

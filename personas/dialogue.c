@@ -265,7 +265,7 @@ const kept_merge *dialogue_merged(const dialogue_turn *t)
 }
 
 /* What the last debate in force made of the answer, or NULL. */
-static const char *revised(const dialogue_turn *t, const char *name)
+static const buf *revised(const dialogue_turn *t, const char *name)
 {
     for (int i = t->merge_count; i > 0; i--) {
         const kept_merge *m = &t->merges[i - 1];
@@ -273,7 +273,7 @@ static const char *revised(const dialogue_turn *t, const char *name)
             continue;
         for (int k = 0; k < m->result.passes; k++)
             if (strcmp(m->of[k], name) == 0)
-                return m->result.revised[k];
+                return &m->result.revised[k];
     }
     return NULL;
 }
@@ -281,9 +281,9 @@ static const char *revised(const dialogue_turn *t, const char *name)
 bool dialogue_words(const dialogue_turn *t, const char *name, const char **text, size_t *len)
 {
     const kept_answer *k = dialogue_answer(t, name);
-    const char *better = revised(t, name);
-    *text = better && *better ? better : k ? k->text : "";
-    *len = better && *better ? strlen(better) : k ? k->len : 0;
+    const buf *better = revised(t, name);
+    *text = better && better->len ? better->v : k ? k->text : "";
+    *len = better && better->len ? better->len : k ? k->len : 0;
     return *len > 0;
 }
 

@@ -121,9 +121,11 @@ static int run(merging *m, const dialogue_turn *t, merge_result *out, error *err
     o.max_tokens = m->options.max_tokens;
     council_adjust(m->stage.part, &o);
     m->round = m->options.method == MERGE_DEBATE;
+    m->options.whole = t->from != t->number;
     int result = run_from(m, t, t->from, out, err);
     if (!result || !m->round || err->code != ERROR_CONTEXT || t->from == t->number)
         return result;
+    m->options.whole = false;
     if (run_from(m, t, t->number, out, err))
         return -1;
     if (add_note(out, t, err) == 0)

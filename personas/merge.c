@@ -90,6 +90,35 @@ int merge_set_note(merge_result *out, error *err, const char *format, ...)
     return out->note ? 0 : error_memory(err, "a merge");
 }
 
+/* Behind the last sentence that fits, else behind the last word. */
+size_t merge_cut(const char *text, size_t len, size_t most)
+{
+    if (len <= most)
+        return len;
+    size_t sentence = 0, word = 0;
+    for (size_t i = 0; i < most; i++) {
+        if (text[i] == ' ' || text[i] == '\n') {
+            word = i;
+            if (i > 0 && memchr(".!?:\n", text[i - 1], 5))
+                sentence = i;
+        }
+    }
+    return sentence > most / 2 ? sentence : word;
+}
+
+int merge_quote(buf *out, const char *text, size_t len, size_t most, int *cut, error *err)
+{
+    size_t n = merge_cut(text, len, most);
+    *cut += n < len;
+    return buf_add(out, text, n, err) || (n < len && buf_text(out, " [cut]", err)) ? -1 : 0;
+}
+
+int merge_reserve(const council *c, int max_tokens)
+{
+    int quarter = council_settings(c)->context / 4;
+    return max_tokens < quarter ? max_tokens : quarter;
+}
+
 void merge_weights(double *nll, int n)
 {
     double least = nll[0], sum = 0;
@@ -162,7 +191,7 @@ int merge_run(council *c, const merge_options *options, merge_result *out,
 void merge_release(merge_result *r)
 {
     for (int i = 0; r->revised && i < r->passes; i++)
-        free(r->revised[i]);
+        buf_release(&r->revised[i]);
     free(r->revised);
     free(r->by);
     free(r->text);

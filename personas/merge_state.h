@@ -28,6 +28,15 @@ ballot *merge_ballots(const council *c, error *err);
 int merge_set_text(merge_result *out, const char *text, size_t len, error *err);
 int merge_set_note(merge_result *out, error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Answers that are quoted fit the context by one rule: each gets the same `most` bytes, is cut at the
+ * end of a sentence (else of a word) and then says "[cut]"; while the prompt does not fit, most
+ * becomes four fifths of itself, down to MERGE_SHORTEST. */
+enum { MERGE_SHORTEST = 80 };
+size_t merge_cut(const char *text, size_t len, size_t most);
+/* Appends what stays of text; *cut counts those that were shortened. */
+int merge_quote(buf *out, const char *text, size_t len, size_t most, int *cut, error *err);
+/* Room that a prompt leaves: for all that may be written, but at most a quarter of the context. */
+int merge_reserve(const council *c, int max_tokens);
 /* softmax(-nll) in place: how much each pass is worth by how well it predicts the question. */
 void merge_weights(double *nll, int n);
 

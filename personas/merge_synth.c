@@ -47,23 +47,6 @@ static void shuffle(synthesis *s)
     }
 }
 
-/* Where to cut text so that at most `most` bytes stay: behind the last sentence that fits, else
- * behind the last word. */
-static size_t cut_at(const char *text, size_t len, size_t most)
-{
-    if (len <= most)
-        return len;
-    size_t sentence = 0, word = 0;
-    for (size_t i = 0; i < most; i++) {
-        if (text[i] == ' ' || text[i] == '\n') {
-            word = i;
-            if (i > 0 && strchr(".!?:\n", text[i - 1]))
-                sentence = i;
-        }
-    }
-    return sentence > most / 2 ? sentence : word;
-}
-
 static const chat_message *question_of(const council *c)
 {
     size_t n = council_turns(c, 0);
@@ -87,10 +70,8 @@ static int write_prompt(synthesis *s, size_t most, buf *out, error *err)
         const ballot *b = &s->ballots[s->order[i]];
         if (b->len == 0)
             continue;
-        size_t n = cut_at(b->text, b->len, most);
-        s->cut += n < b->len;
-        if (buf_format(out, err, "\n\nAnswer %c:\n", label++) || buf_add(out, b->text, n, err) ||
-            (n < b->len && buf_text(out, " [cut]", err)))
+        if (buf_format(out, err, "\n\nAnswer %c:\n", label++) ||
+            merge_quote(out, b->text, b->len, most, &s->cut, err))
             return -1;
     }
     return buf_text(out, "\n\nWrite the council's answer.", err);
@@ -109,7 +90,6 @@ static size_t longest_answer(const synthesis *s)
 static int ask_chair(council *chair, synthesis *s, buf *prompt, const council_events *events,
                      error *err)
 {
-    enum { SHORTEST = 80 };
     size_t most = longest_answer(s);
     for (;;) {
         if (write_prompt(s, most, prompt, err))
@@ -118,7 +98,7 @@ static int ask_chair(council *chair, synthesis *s, buf *prompt, const council_ev
         if (council_ask(chair, prompt->v, prompt->len, events, &why) == 0)
             return 0;
         *err = why;
-        if (why.code != ERROR_CONTEXT || most <= SHORTEST)
+        if (why.code != ERROR_CONTEXT || most <= MERGE_SHORTEST)
             return -1;
         most = most * 4 / 5;
     }
@@ -129,9 +109,7 @@ static council *open_chair(const council *c, const merge_options *o, error *err)
     council_options options = *council_settings(c);
     options.max_tokens = o->max_tokens;
     options.prefill = PREFILL_OWN;
-    /* Room for all that it may write, but not more than a quarter of the context. */
-    int quarter = options.context / 4;
-    options.reserve = o->max_tokens < quarter ? o->max_tokens : quarter;
+    options.reserve = merge_reserve(c, o->max_tokens);
     council *chair = council_open(council_engine(c), &options, err);
     pass_options pass = {.name = o->by ? o->by : "chair",
                          .instruction = o->chair ? o->chair : CHAIR,

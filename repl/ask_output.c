@@ -93,6 +93,7 @@ static int event_end(ask *a)
     if (event_write(a, &v))
         return -1;
     event_open(a, &v, "end");
+    report_json_merge_error(&a->report, &v.e);
     report_json_timings(&a->report, "timings", &v.e);
     emit_text(&v.e, "session", a->report.session);
     return event_write(a, &v);

@@ -371,8 +371,7 @@ static void emit_vote(emitter *e, const merge_result *r)
     emit_array(e, "revised");
     for (size_t i = 0; i < n; i++) {
         emit_object(e, NULL);
-        records_text(e, "text", r->revised[i] ? r->revised[i] : "",
-                     r->revised[i] ? strlen(r->revised[i]) : 0);
+        records_text(e, "text", r->revised[i].v ? r->revised[i].v : "", r->revised[i].len);
         emit_end(e);
     }
     emit_end(e);

@@ -99,7 +99,7 @@ static int restore_result(const history_merge *m, merge_result *r, error *err)
                  (!m->scores || r->scores) && (!m->shares || r->shares) &&
                  (!m->divergence || r->divergence) && (!m->revised || r->revised);
     for (size_t i = 0; whole && m->revised && i < n; i++)
-        whole = (r->revised[i] = copy(m->revised[i].v, m->revised[i].len)) != NULL;
+        whole = buf_add(&r->revised[i], m->revised[i].v, m->revised[i].len, err) == 0;
     if (!whole)
         return error_memory(err, "a merge");
     return tokens_append(&r->ids, m->tokens, m->token_count, err);

@@ -33,6 +33,8 @@ void report_json(const report *r, emitter *e);
 /* Its members, also used one by one for a stream of events. */
 void report_json_answer(const report *r, int i, const char *key, emitter *e);
 void report_json_merge(const report *r, const char *key, emitter *e);
+/* "merge_error": why there is no merge; nothing when none failed. */
+void report_json_merge_error(const report *r, emitter *e);
 void report_json_model(const report *r, const char *key, emitter *e);
 void report_json_timings(const report *r, const char *key, emitter *e);
 

@@ -89,7 +89,7 @@ void report_json_merge(const report *r, const char *key, emitter *e)
     if (m->revised) {
         emit_array(e, "revised");
         for (int i = 0; i < m->passes; i++)
-            emit_text(e, NULL, m->revised[i]);
+            emit_bytes(e, NULL, m->revised[i].v, m->revised[i].len);
         emit_end(e);
     }
     if (m->divergence)
@@ -97,6 +97,12 @@ void report_json_merge(const report *r, const char *key, emitter *e)
     if (m->note)
         emit_text(e, "note", m->note);
     emit_end(e);
+}
+
+void report_json_merge_error(const report *r, emitter *e)
+{
+    if (r->merge_failure.code != ERROR_NONE)
+        emit_text(e, "merge_error", r->merge_failure.text);
 }
 
 void report_json_timings(const report *r, const char *key, emitter *e)
@@ -123,6 +129,7 @@ void report_json(const report *r, emitter *e)
         report_json_answer(r, i, NULL, e);
     emit_end(e);
     report_json_merge(r, "merge", e);
+    report_json_merge_error(r, e);
     report_json_timings(r, "timings", e);
     emit_text(e, "session", r->session);
     emit_end(e);

@@ -181,7 +181,8 @@ static kept_merge copy_merge(const kept_merge *m)
     for (size_t i = 0; i < n; i++) {
         k.of[i] = copy_text(m->of[i]);
         if (r->revised)
-            k.result.revised[i] = copy_text(r->revised[i]);
+            assert_int_equal(
+                buf_add(&k.result.revised[i], r->revised[i].v, r->revised[i].len, NULL), 0);
     }
     return k;
 }

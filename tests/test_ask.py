@@ -238,6 +238,13 @@ def options():
         assert ask_json("hello", "--raw")["answers"][0]["prompt_tokens"] == 5
         out, err = ask("hello", "--raw", "--merge=synth", "--max-tokens=2", status=4)
         assert "the merge failed" in err and "critic" in out
+        failed = json.loads(ask("hello", "--raw", "--merge=synth", "--max-tokens=2",
+                                "--format=json", status=4)[0])
+        assert failed["merge"] is None and "--raw has none" in failed["merge_error"]
+        *_, last = ask("hello", "--raw", "--merge=synth", "--max-tokens=2", "--format=ndjson",
+                       status=4)[0].splitlines()
+        assert json.loads(last)["merge_error"] == failed["merge_error"]
+        assert "merge_error" not in ask_json("hello", "--merge=vote")
     with case("a model without a chat template: status 3, but --raw works"):
         mute = make_model(scratch / "mute", chat=False)
         done = run("ask", "x", "-m", mute, env=ENVIRONMENT, check_status=False)

@@ -128,7 +128,7 @@ static void a_debate_is_remembered_revised(void **state)
     int changed = 0;
     for (int i = 0; i < TABLE_SEATS; i++) {
         table_remembered(t1, NAMES[i], memory);
-        assert_string_equal(memory[1].text, debate->result.revised[i]);
+        assert_string_equal(memory[1].text, debate->result.revised[i].v);
         assert_string_equal(debate->of[i], NAMES[i]);
         changed += strcmp(dialogue_answer(t1, NAMES[i])->text, memory[1].text) != 0;
         table_oracle(d, t2, NAMES[i], SECOND, memory, 2);
@@ -374,7 +374,7 @@ static void assert_same_merge(const kept_merge *a, const kept_merge *b)
     }
     assert_int_equal(!x->revised, !y->revised);
     for (size_t i = 0; x->revised && i < n; i++)
-        assert_string_equal(x->revised[i], y->revised[i]);
+        assert_string_equal(x->revised[i].v, y->revised[i].v);
     if (x->divergence)
         assert_memory_equal(x->divergence, y->divergence, x->ids.len * sizeof(double));
 }

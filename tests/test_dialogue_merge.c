@@ -71,7 +71,7 @@ static void assert_merge(const kept_merge *kept, council *c, const merge_options
     if (y.scores)
         assert_memory_equal(x->scores, y.scores, n * n * sizeof(double));
     for (size_t i = 0; y.revised && i < n; i++)
-        assert_string_equal(x->revised[i], y.revised[i]);
+        assert_string_equal(x->revised[i].v, y.revised[i].v);
     assert_true(!x->by == !y.by && (!x->by || strcmp(x->by, y.by) == 0));
     merge_release(&y);
 }

@@ -68,7 +68,7 @@ static void same_merge(const kept_merge *a, const kept_merge *b)
         assert_string_equal(a->of[i], b->of[i]);
         assert_int_equal(x->revised == NULL, y->revised == NULL);
         if (x->revised)
-            same_words(x->revised[i], strlen(x->revised[i]), y->revised[i], strlen(y->revised[i]));
+            same_words(x->revised[i].v, x->revised[i].len, y->revised[i].v, y->revised[i].len);
     }
 }
 

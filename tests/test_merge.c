@@ -1,5 +1,5 @@
 /* test_merge.c - how answers are joined: likelihoods by hand, votes whose outcome is known, a chair
- * whose prompt fits, debates that are remembered as one answer, blends that equal what they mix.
+ * whose prompt fits, blends that equal what they mix. Debates: test_debate.c.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -424,38 +424,6 @@ static void a_question_that_never_fits_is_told(void **state)
     council_close(c);
 }
 
-/* ---- debate ------------------------------------------------------------------------------------ */
-
-static void a_debate_is_remembered_as_one_answer(void **state)
-{
-    const cast *k = *state;
-    council_options o = cast_options();
-    o.context = 1200;
-    o.max_tokens = 20;
-    for (int rounds = 1; rounds <= 2; rounds++) {
-        council *c = cast_council(k, &o, EVERYONE, 1);
-        char before[CAST][200];
-        cast_ask(c, PROMPT, NULL);
-        for (int i = 0; i < CAST; i++)
-            (void)snprintf(before[i], sizeof before[i], "%s", council_turn(c, i, 1)->text);
-        merge_options debate = options_of(MERGE_DEBATE);
-        debate.rounds = rounds;
-        merge_result r;
-        merge(c, &debate, &r);
-        int changed = 0;
-        for (int i = 0; i < CAST; i++) {
-            assert_int_equal(council_turns(c, i), 2);
-            assert_string_equal(council_turn(c, i, 0)->text, PROMPT);
-            assert_string_equal(council_turn(c, i, 1)->text, r.revised[i]);
-            changed += strcmp(before[i], r.revised[i]) != 0;
-        }
-        assert_true(changed >= 2);
-        assert_true(r.winner >= 0 && r.scores && strcmp(r.text, r.revised[r.winner]) == 0);
-        merge_release(&r);
-        council_close(c);
-    }
-}
-
 /* ---- blend ------------------------------------------------------------------------------------- */
 
 static void a_blend_of_one_is_that_one(void **state)
@@ -598,7 +566,6 @@ int main(void)
         cmocka_unit_test(a_failed_pass_judges_nothing_and_the_vote_goes_on),
         cmocka_unit_test(the_chair_reads_what_fits),
         cmocka_unit_test(a_question_that_never_fits_is_told),
-        cmocka_unit_test(a_debate_is_remembered_as_one_answer),
         cmocka_unit_test(a_blend_of_one_is_that_one),
         cmocka_unit_test(divergence_says_where_passes_part),
         cmocka_unit_test(a_contrast_chooses_among_the_plausible),

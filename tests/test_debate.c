@@ -1,0 +1,213 @@
+/* test_debate.c - a debate is remembered as one answer, quotes what fits, and whole where it fits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../personas/merge.h"
+#include "council_support.h"
+
+enum { EVERYONE = 15 };
+static const char PROMPT[] = "Is it ever right to lie?";
+
+static int open_cast(void **state)
+{
+    *state = cast_open();
+    return 0;
+}
+
+static int close_cast(void **state)
+{
+    cast_close(*state);
+    return 0;
+}
+
+static merge_options debate_of(int rounds)
+{
+    return (merge_options){.method = MERGE_DEBATE, .rounds = rounds, .seed = 3, .max_tokens = 20};
+}
+
+static void debate(council *c, int rounds, const council_events *events, merge_result *out)
+{
+    error err = {0};
+    merge_options o = debate_of(rounds);
+    if (merge_run(c, &o, out, events, &err))
+        fail_msg("%s", err.text);
+}
+
+static council *small_council(const cast *k, int context)
+{
+    council_options o = cast_options();
+    o.context = context;
+    o.max_tokens = 20;
+    return cast_council(k, &o, EVERYONE, 1);
+}
+
+/* The same answer by all, of `len` bytes. */
+static void adopt(council *c, const char *text, size_t len)
+{
+    adopted_answer all[CAST];
+    error err = {0};
+    for (int i = 0; i < CAST; i++)
+        all[i] = (adopted_answer){text, len, STOP_END};
+    if (council_adopt(c, PROMPT, strlen(PROMPT), false, all, &err))
+        fail_msg("%s", err.text);
+}
+
+/* ---- what is remembered -------------------------------------------------------------------------- */
+
+static void a_debate_is_remembered_as_one_answer(void **state)
+{
+    const cast *k = *state;
+    for (int rounds = 1; rounds <= 2; rounds++) {
+        council *c = small_council(k, 1200);
+        char before[CAST][200];
+        cast_ask(c, PROMPT, NULL);
+        for (int i = 0; i < CAST; i++)
+            (void)snprintf(before[i], sizeof before[i], "%s", council_turn(c, i, 1)->text);
+        merge_result r;
+        debate(c, rounds, NULL, &r);
+        int changed = 0;
+        for (int i = 0; i < CAST; i++) {
+            assert_int_equal(council_turns(c, i), 2);
+            assert_string_equal(council_turn(c, i, 0)->text, PROMPT);
+            assert_int_equal(council_turn(c, i, 1)->len, r.revised[i].len);
+            assert_memory_equal(council_turn(c, i, 1)->text, r.revised[i].v, r.revised[i].len);
+            changed += strcmp(before[i], r.revised[i].v) != 0;
+        }
+        assert_true(changed >= 2);
+        assert_true(r.winner >= 0 && r.scores && r.len == r.revised[r.winner].len);
+        assert_memory_equal(r.text, r.revised[r.winner].v, r.len);
+        merge_release(&r);
+        council_close(c);
+    }
+}
+
+/* ---- what is read -------------------------------------------------------------------------------- */
+
+static void note_total(void *user, int done, int total)
+{
+    int *most = user;
+    (void)done;
+    *most = total > *most ? total : *most;
+}
+
+/* Prompt tokens of the debate's first round over answers of this text, all passes together. */
+static int tokens_read(const cast *k, const char *text, size_t len)
+{
+    int total = 0;
+    council_events events = {.user = &total, .prefill = note_total};
+    council *c = small_council(k, 1200);
+    merge_result r;
+    adopt(c, text, len);
+    debate(c, 1, &events, &r);
+    merge_release(&r);
+    council_close(c);
+    return total;
+}
+
+static void a_nul_does_not_end_an_answer(void **state)
+{
+    static const char text[] = "No.\0 But it is said that it is, and that it was.";
+    const cast *k = *state;
+    /* Each of four answers is remembered once and quoted three times. */
+    assert_true(tokens_read(k, text, sizeof text - 1) >= tokens_read(k, text, 3) + 16 * 25);
+}
+
+static void answers_that_are_too_long_are_cut_and_told(void **state)
+{
+    const cast *k = *state;
+    char text[301] = "";
+    for (int i = 0; i < 20; i++)
+        strcat(text, "It is no code. ");
+    int cut = 0, whole = 0;
+    for (int context = 600; context <= 1800; context += 600) {
+        council *c = small_council(k, context);
+        merge_result r;
+        int total = 0;
+        council_events events = {.user = &total, .prefill = note_total};
+        adopt(c, text, strlen(text));
+        debate(c, 1, &events, &r);
+        bool told = r.note && strstr(r.note, "were cut to fit the context");
+        assert_true(total > 0 && total <= CAST * (context - 20));
+        cut += told;
+        whole += !told;
+        assert_int_equal(council_turns(c, 0), 2);
+        merge_release(&r);
+        council_close(c);
+    }
+    assert_true(cut > 0 && whole > 0);
+}
+
+/* Where no round fits the answers stand as they are, and are voted on. */
+static void without_room_there_is_a_vote(void **state)
+{
+    static const char text[] = "Yes. \0 It is the code of the user, and the user is the code.";
+    const cast *k = *state;
+    council *c = small_council(k, 190);
+    merge_result r;
+    adopt(c, text, sizeof text - 1);
+    debate(c, 2, NULL, &r);
+    assert_non_null(r.note);
+    assert_non_null(strstr(r.note, "0 of 2 rounds"));
+    assert_true(r.method == MERGE_DEBATE && r.winner >= 0 && r.scores);
+    for (int i = 0; i < CAST; i++) {
+        assert_int_equal(r.revised[i].len, sizeof text - 1);
+        assert_memory_equal(r.revised[i].v, text, sizeof text - 1);
+        assert_int_equal(council_turn(c, i, 1)->len, sizeof text - 1);
+    }
+    merge_release(&r);
+    /* A first round fits, a second does not. */
+    council *d = small_council(k, 420);
+    adopt(d, "Yes.", 4);
+    debate(d, 9, NULL, &r);
+    assert_non_null(strstr(r.note, " of 9 rounds"));
+    assert_null(strstr(r.note, "0 of 9 rounds"));
+    merge_release(&r);
+    council_close(c);
+    council_close(d);
+}
+
+/* A question that is too long leaves nothing behind: the vote is the one that was due. */
+static void a_refused_question_changes_no_vote(void **state)
+{
+    const cast *k = *state;
+    char text[1200];
+    memset(text, 'x', sizeof text);
+    merge_options vote = {.method = MERGE_VOTE};
+    merge_result r[3];
+    for (int i = 0; i < 3; i++) {
+        council *c = small_council(k, 600);
+        error err = {0};
+        int longest = 0;
+        cast_ask(c, PROMPT, NULL);
+        if (i == 1)
+            assert_int_equal(council_ask(c, text, sizeof text, NULL, &err), -1);
+        if (i == 2)
+            assert_int_equal(council_longest(c, text, sizeof text, &longest, &err), 0);
+        assert_true(i != 1 || err.code == ERROR_CONTEXT);
+        assert_true(i != 2 || longest > 1200);
+        assert_int_equal(merge_run(c, &vote, &r[i], NULL, &err), 0);
+        council_close(c);
+    }
+    for (int i = 1; i < 3; i++)
+        assert_memory_equal(r[0].scores, r[i].scores, CAST * CAST * sizeof(double));
+    for (int i = 0; i < 3; i++)
+        merge_release(&r[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_debate_is_remembered_as_one_answer),
+        cmocka_unit_test(a_nul_does_not_end_an_answer),
+        cmocka_unit_test(answers_that_are_too_long_are_cut_and_told),
+        cmocka_unit_test(without_room_there_is_a_vote),
+        cmocka_unit_test(a_refused_question_changes_no_vote),
+    };
+    return cmocka_run_group_tests(tests, open_cast, close_cast);
+}
