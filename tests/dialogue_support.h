@@ -40,4 +40,7 @@ void table_oracle(const dialogue *d, const dialogue_turn *t, const char *name, u
 /* The two messages that a turn leaves: its prompt, and the words of `name` (or "merge") in it. */
 void table_remembered(const dialogue_turn *t, const char *name, chat_message out[2]);
 
+/* Bytes that are allocated now, by whichever allocator there is. */
+size_t table_allocated(void);
+
 #endif
