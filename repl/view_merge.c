@@ -24,6 +24,8 @@ static int begin_merge(view *v, const char *method, error *err)
     if (view_settle(v, err))
         return -1;
     v->merging = true;
+    v->painted = 0; /* at once: a vote says nothing more until it is over */
+    v->merge.begun = console_seconds();
     v->shown = false;
     view_section_end(v);
     return buf_text(&v->merge.name, method, err);
@@ -40,11 +42,9 @@ void view_merge_progress(view *v, const char *method, int tokens)
     error err = {0};
     if (v->failed || v->merge.complete || view_failed(v, begin_merge(v, method, &err), &err))
         return;
-    if (tokens > v->merge.tokens) {
-        if (!v->merge.tokens)
-            v->merge.begun = console_seconds();
-        v->merge.tokens = tokens;
-    }
+    if (tokens && !v->merge.tokens)
+        v->merge.begun = console_seconds();
+    v->merge.tokens = tokens > v->merge.tokens ? tokens : v->merge.tokens;
     show(v);
 }
 
@@ -53,8 +53,6 @@ void view_merge_token(view *v, const char *bytes, size_t n)
     error err = {0};
     if (v->failed || v->merge.complete || view_failed(v, begin_merge(v, "merge", &err), &err))
         return;
-    if (!v->merge.flow.begun)
-        v->merge.begun = console_seconds();
     (void)view_failed(v, flow_add(&v->merge.flow, bytes, n, &err), &err);
     show(v);
 }

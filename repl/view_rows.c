@@ -116,8 +116,6 @@ static int merge_row(const view *v, buf *row, error *err)
                    : 0;
     if (buf_text(row, " ", err) || view_title(v, c, view_width(v) / 2, row, &used, err))
         return -1;
-    if (!c->tokens)
-        return 0;
     return buf_text(row, "  ", err) ||
                    view_figures_fit(v, c, view_width(v) - used - 3, row, &used, err)
                ? -1

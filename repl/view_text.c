@@ -57,8 +57,9 @@ static int figure_parts(const view *v, const column *c, buf parts[PARTS], error 
     double speed = c->complete ? c->speed : seconds > 0.2 ? (c->tokens - 1) / seconds : 0;
     int n = 0;
     if (!c->complete && !c->tokens) {
-        bool reads = v->total && v->done < v->total;
-        return (reads ? prefill(v, &parts[0], err) : buf_text(&parts[0], "waiting", err)) ? -1 : 1;
+        bool reads = c != &v->merge && v->total && v->done < v->total;
+        const char *state = c == &v->merge ? "at work" : "waiting";
+        return (reads ? prefill(v, &parts[0], err) : buf_text(&parts[0], state, err)) ? -1 : 1;
     }
     if (c->complete && !whole && buf_text(&parts[n++], c->stop, err))
         return -1;

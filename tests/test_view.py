@@ -198,6 +198,17 @@ def columns():
         go.touch()
         p.finish()
         assert "with **bo" in "".join(p.lines()) and "interrupted" in p.lines()[1], p.lines()
+    with case("a merge is seen to be at work, and its words as they come"):
+        go, further = scratch / "go-vote", scratch / "go-synth"
+        s = exchange(merge=False).add("progress", "synth", 0).add("await", go)
+        s.add("progress", "synth", 1).add("merge_token", "All agree").add("await", further)
+        p = Player(s.add("merge", "synth  by chair", ""), 120)
+        p.until(" synth  at work")
+        go.touch()
+        p.until("All agree▌")
+        further.touch()
+        p.finish()
+        assert p.lines()[-2:] == [" synth  by chair", " All agree"], p.lines()
     with case("a terminal that thinks an emoji wider breaks no column"):
         emoji = "👩‍🚀 and 👨‍👩‍👧‍👦 and 🇩🇪🇫🇷 and ❤️ and 1️⃣ go on " * 8
         p = Player(exchange(texts=[emoji] * 3, merge=False), 120).finish()
