@@ -86,6 +86,12 @@ static int list_masks(talk *t, error *err)
     return result;
 }
 
+static bool same_overlap(const mask_view_overlap *a, const mask_view_overlap *b)
+{
+    return a->a == b->a && a->b == b->b && a->both == b->both && a->apart - b->apart < 0.005 &&
+           b->apart - a->apart < 0.005;
+}
+
 static int compare(talk *t, const seat *a, const seat *b, error *err)
 {
     mask_view_difference d = {0};
@@ -95,12 +101,19 @@ static int compare(talk *t, const seat *a, const seat *b, error *err)
         result =
             buf_format(&out, err, "%s and %s: %.0f %% of the experts in common, %.2f nats apart\n",
                        a->name, b->name, 100 * d.jaccard, d.apart);
-    for (int i = 0; i < d.count && !result; i++) {
+    for (int i = 0, end; i < d.count && !result; i = end) {
         const mask_view_overlap *o = &d.layers[i];
+        for (end = i + 1; end < d.count && same_overlap(o, &d.layers[end]); end++)
+            ;
+        int last = d.layers[end - 1].layer;
         if (o->jaccard < 1 || o->apart > 0)
             result =
-                buf_format(&out, err, "  layer %d: %d and %d experts, %d in common; %.2f nats\n",
-                           o->layer, o->a, o->b, o->both, o->apart);
+                buf_format(&out, err,
+                           last > o->layer ? "  layers %d-%d: " : "  layer %d: ", o->layer, last) ||
+                        buf_format(&out, err, "%d and %d experts, %d in common; %.2f nats\n", o->a,
+                                   o->b, o->both, o->apart)
+                    ? -1
+                    : 0;
     }
     if (!result)
         result = talk_write(t, &out, err);

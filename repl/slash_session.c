@@ -14,7 +14,7 @@ int slash_resume(talk *t, const char *rest, char *const *words, int count, error
     (void)rest;
     if (count != 1)
         return error_set(err, ERROR_USAGE, "/resume needs an id; /sessions lists them");
-    if (t->blind_order && talk_reveal(t, err))
+    if (t->blind_names && talk_reveal(t, err))
         return -1;
     return talk_resume(t, words[0], err);
 }

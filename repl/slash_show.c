@@ -47,7 +47,7 @@ int slash_blind(talk *t, const char *rest, char *const *words, int count, error 
         talk_saved(t, keeper_note(t->keeper, "blind", on ? "on" : "off", &trouble), &trouble);
     if (count)
         t->blind = on;
-    if (count && !on && t->blind_order)
+    if (count && !on && t->blind_names)
         return talk_reveal(t, err);
     return talk_say(t, t->blind ? "columns are A, B, C from the next question on; /pick B reveals"
                                 : "columns bear their names");

@@ -153,7 +153,7 @@ int slash_pick(talk *t, const char *rest, char *const *words, int count, error *
     if (t->keeper)
         talk_saved(t, keeper_pick(t->keeper, turn, &trouble), &trouble);
     int result = talk_say(t, "picked %s", turn->picked);
-    return t->blind_order ? talk_reveal(t, err) : result;
+    return t->blind_names ? talk_reveal(t, err) : result;
 }
 
 int slash_context(talk *t, const char *rest, char *const *words, int count, error *err)
@@ -223,8 +223,7 @@ int slash_undo(talk *t, const char *rest, char *const *words, int count, error *
         return -1;
     if (t->keeper)
         talk_saved(t, keeper_undo(t->keeper, turn, &trouble), &trouble);
-    free(t->blind_order);
-    t->blind_order = NULL;
+    talk_forget_blind(t);
     int result = console_quote(t->con, &text, turn->prompt, err);
     if (!result)
         result = talk_say(t, "forgotten: %.200s", text.v ? text.v : "");

@@ -173,7 +173,7 @@ static void close_talk(talk *t)
     free(t->unmasked);
     free(t->softened);
     free(t->note);
-    free(t->blind_order);
+    talk_forget_blind(t);
     free(t->folder);
     free(t->system);
     buf_release(&t->pending);

@@ -36,8 +36,8 @@ struct talk {
     view_layout layout;
     char focus[65];
     bool blind; /* columns are A, B, C until a pick */
-    int *
-        blind_order; /* [blind_count] while a blind exchange waits for its pick: seat of column i */
+    char **
+        blind_names; /* [blind_count] while a blind exchange waits for its pick: who is A, B, ... */
     int blind_count;
     char *system;    /* /system: said to every pass; NULL = nothing */
     char **unmasked; /* [unmasked_count] /mask off: personas that speak without their mask */
@@ -72,6 +72,7 @@ const char *talk_name(talk *t, const char *word, error *err);
 const char *talk_called(const talk *t, const char *name, char letter[2]);
 /* The blind exchange is over: tells who was who. */
 int talk_reveal(talk *t, error *err);
+void talk_forget_blind(talk *t); /* the same without a word */
 
 /* ---- who speaks (talk_seats.c) ------------------------------------------------------------------ */
 

@@ -27,6 +27,18 @@ static void shuffle(int *order, int n, uint64_t seed)
     }
 }
 
+/* A blind exchange again: everybody stands where they stood. */
+static void order_as_before(exchange *x)
+{
+    const talk *t = x->talk;
+    x->count = 0;
+    for (int i = 0; i < t->blind_count; i++) {
+        int at = dialogue_find(t->dialogue, t->blind_names[i]);
+        if (at >= 0)
+            x->seat_of[x->count++] = at;
+    }
+}
+
 /* Which seats have a column, in order: all, the one asked, or all in a blind order. */
 static int choose_columns(exchange *x, const char *only, error *err)
 {
@@ -43,8 +55,10 @@ static int choose_columns(exchange *x, const char *only, error *err)
         if (!only || i == one)
             x->seat_of[x->count++] = i;
     }
-    if (x->blind)
-        shuffle(x->seat_of, x->count, t->how.seed);
+    if (x->blind && !t->blind_names)
+        shuffle(x->seat_of, x->count, t->how.seed + (uint64_t)dialogue_turns(t->dialogue));
+    else if (x->blind && !only)
+        order_as_before(x);
     for (int i = 0; i < x->count; i++)
         x->column_of[x->seat_of[i]] = i;
     return 0;
@@ -52,10 +66,6 @@ static int choose_columns(exchange *x, const char *only, error *err)
 
 static int fill_columns(exchange *x, view_column *columns, error *err)
 {
-    static const char *const letters[] = {"A", "B", "C", "D", "E", "F", "G", "H", "I",
-                                          "J", "K", "L", "M", "N", "O", "P", "Q", "R",
-                                          "S", "T", "U", "V", "W", "X", "Y", "Z"};
-    enum { LETTERS = sizeof letters / sizeof *letters };
     const roster *r = dialogue_roster(x->talk->dialogue);
     const model_config *m = engine_config(x->talk->engine);
     if (x->blind && x->count > LETTERS)
@@ -63,13 +73,16 @@ static int fill_columns(exchange *x, view_column *columns, error *err)
     for (int i = 0; i < x->count; i++) {
         const seat *s = roster_seat(r, x->seat_of[i]);
         columns[i] = (view_column){.name = s->name, .acts_by = s->acts_by, .color = s->color};
-        if (x->blind)
-            columns[i] = (view_column){.name = letters[i], .acts_by = "blind"};
-        else if (s->asked_experts &&
-                 report_experts(s->asked_experts, seat_least_allowed(s, m), &x->experts[i], err))
-            return -1;
-        else
+        if (x->blind) {
+            x->letters[i][0] = (char)('A' + i);
+            const char *letter = talk_called(x->talk, s->name, x->letters[i]);
+            columns[i] = (view_column){.name = letter == s->name ? x->letters[i] : letter,
+                                       .acts_by = "blind"};
+        } else if (s->asked_experts) {
+            if (report_experts(s->asked_experts, seat_least_allowed(s, m), &x->experts[i], err))
+                return -1;
             columns[i].experts = x->experts[i].v;
+        }
     }
     return 0;
 }
@@ -281,15 +294,19 @@ static int follow(exchange *x, const dialogue_turn *turn, error *err)
 }
 
 /* The blind order lasts until the pick. */
-static void remember_order(exchange *x)
+static int remember_order(exchange *x, error *err)
 {
     talk *t = x->talk;
-    if (!x->blind)
-        return;
-    free(t->blind_order);
-    t->blind_order = x->seat_of;
-    t->blind_count = x->count;
-    x->seat_of = NULL;
+    const roster *r = dialogue_roster(t->dialogue);
+    if (!x->blind || t->blind_names)
+        return 0;
+    t->blind_names = calloc((size_t)x->count + 1, sizeof *t->blind_names);
+    for (int i = 0; t->blind_names && i < x->count; i++) {
+        if (!(t->blind_names[i] = strdup(roster_seat(r, x->seat_of[i])->name)))
+            break;
+        t->blind_count++;
+    }
+    return t->blind_count == x->count ? 0 : error_memory(err, "the names");
 }
 
 /* Answers are complete: the rows go to the scrollback, the records to the disk. */
@@ -304,9 +321,9 @@ static int conclude(exchange *x, bool again, const char *only, error *err)
         talk_saved(t, exchange_save_retry(x, turn, only, &trouble), &trouble);
     else if (t->keeper)
         talk_saved(t, keeper_turn(t->keeper, t->dialogue, &t->who, turn, &trouble), &trouble);
-    remember_order(x);
     if (!result)
-        result = tell_forgotten(x, err) || follow(x, turn, err) || exchange_footer(x, turn, err)
+        result = remember_order(x, err) || tell_forgotten(x, err) || follow(x, turn, err) ||
+                         exchange_footer(x, turn, err)
                      ? -1
                      : 0;
     return result;
@@ -369,7 +386,7 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
                      "the built-in model knows English only; /model NAME takes another one");
         t->foreign = true;
     }
-    if (!result && t->blind_order)
+    if (!result && t->blind_names)
         result = talk_reveal(t, err);
     if (!result) {
         result = exchange_open(&x, t, only, t->blind && !only, err);
@@ -392,7 +409,7 @@ int talk_retry(talk *t, const char *name, uint64_t seed, error *err)
     if (only && dialogue_find(t->dialogue, only) < 0)
         return error_set(err, ERROR_USAGE, "%s does not speak now; /personas +%s brings it back",
                          only, only);
-    int result = exchange_open(&x, t, only, false, err);
+    int result = exchange_open(&x, t, only, t->blind_names != NULL, err);
     if (!result) {
         exchange_events(&x, &events);
         exchange_begin(&x, t->layout == VIEW_FOCUS && !only);

@@ -5,6 +5,8 @@
 #include "report.h"
 #include "talk.h"
 
+enum { LETTERS = 26 };
+
 typedef struct exchange {
     talk *talk;
     view *view;           /* NULL before there is anything to show */
@@ -12,10 +14,11 @@ typedef struct exchange {
     bool failed;          /* the view could not be opened: fault */
     error fault;
     bool blind;
-    int *seat_of;   /* [count] seat of a column */
-    int *column_of; /* [seats] column of a seat, -1 = none */
-    bool *complete; /* [count] */
-    buf *experts;   /* [count] */
+    char letters[LETTERS][2]; /* names of blind columns */
+    int *seat_of;             /* [count] seat of a column */
+    int *column_of;           /* [seats] column of a seat, -1 = none */
+    bool *complete;           /* [count] */
+    buf *experts;             /* [count] */
     int count;
     int forgot_from, forgot_to; /* turns that left the memory; 0 = none */
     merge_method merging;

@@ -93,7 +93,7 @@ static const char *whom_to_retry(const dialogue_turn *turn)
 static int add_hints(const talk *t, const dialogue_turn *turn, buf *out, error *err)
 {
     char letter[2];
-    if (t->blind_order)
+    if (t->blind_names)
         return buf_format(out, err, "%swho was best? /pick A", out->len ? dot(t) : "");
     bool several = turn->answer_count > 1 && !turn->only;
     return buf_format(out, err, "%s%s/retry %s", out->len ? dot(t) : "",
@@ -109,10 +109,10 @@ static int last_line(const talk *t, const dialogue_turn *turn, buf *out, error *
     if (*id && !t->unsaved && buf_format(out, err, "saved %s", id))
         return -1;
     size_t before = out->len;
-    if (before && !t->blind_order && buf_text(out, dot(t), err))
+    if (before && !t->blind_names && buf_text(out, dot(t), err))
         return -1;
     size_t after = out->len;
-    if (!t->blind_order && add_parting(t, turn, out, err))
+    if (!t->blind_names && add_parting(t, turn, out, err))
         return -1;
     if (out->len == after) /* they do not part */
         out->v ? (out->v[out->len = before] = '\0') : 0;

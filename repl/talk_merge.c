@@ -38,7 +38,7 @@ int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err)
         result = add_shares(t, m, out, err);
     if (!result && !r->shares && r->by)
         result = buf_format(out, err, "  by %s", talk_called(t, r->by, letter));
-    if (!result && r->note && !t->blind_order)
+    if (!result && r->note && !t->blind_names)
         result = buf_format(out, err, " (%s)", r->note);
     else if (!result && r->tie)
         result = buf_text(out, " (nearly a tie)", err);

@@ -65,9 +65,9 @@ int talk_turn(talk *t, dialogue_turn **turn, error *err)
 static const char *behind_letter(const talk *t, const char *word)
 {
     int column = (word[0] | 0x20) - 'a';
-    if (!t->blind_order || word[1] || column < 0 || column >= t->blind_count)
+    if (!t->blind_names || word[1] || column < 0 || column >= t->blind_count)
         return NULL;
-    return roster_seat(dialogue_roster(t->dialogue), t->blind_order[column])->name;
+    return t->blind_names[column];
 }
 
 static int no_such_answer(talk *t, const dialogue_turn *turn, const char *word, error *err)
@@ -109,7 +109,7 @@ const char *talk_name(talk *t, const char *word, error *err)
         }
         found = name;
     }
-    if (!found || t->blind_order) { /* a beginning would tell who is who */
+    if (!found || t->blind_names) { /* a beginning would tell who is who */
         (void)no_such_answer(t, turn, word, err);
         return NULL;
     }
@@ -118,9 +118,8 @@ const char *talk_name(talk *t, const char *word, error *err)
 
 const char *talk_called(const talk *t, const char *name, char letter[2])
 {
-    const roster *r = dialogue_roster(t->dialogue);
-    for (int i = 0; t->blind_order && i < t->blind_count; i++) {
-        if (strcmp(roster_seat(r, t->blind_order[i])->name, name) != 0)
+    for (int i = 0; t->blind_names && i < t->blind_count; i++) {
+        if (strcmp(t->blind_names[i], name) != 0)
             continue;
         letter[0] = (char)('A' + i);
         letter[1] = '\0';
@@ -132,16 +131,21 @@ const char *talk_called(const talk *t, const char *name, char letter[2])
 int talk_reveal(talk *t, error *err)
 {
     buf text = {0};
-    const roster *r = dialogue_roster(t->dialogue);
     int result = 0;
-    for (int i = 0; t->blind_order && i < t->blind_count && !result; i++)
-        result = buf_format(&text, err, "%s%c was %s", i ? ", " : "", 'A' + i,
-                            roster_seat(r, t->blind_order[i])->name);
+    for (int i = 0; t->blind_names && i < t->blind_count && !result; i++)
+        result = buf_format(&text, err, "%s%c was %s", i ? ", " : "", 'A' + i, t->blind_names[i]);
     if (!result && text.len)
         result = talk_say(t, "%s", text.v);
     buf_release(&text);
-    free(t->blind_order);
-    t->blind_order = NULL;
-    t->blind_count = 0;
+    talk_forget_blind(t);
     return result;
+}
+
+void talk_forget_blind(talk *t)
+{
+    for (int i = 0; t->blind_names && i < t->blind_count; i++)
+        free(t->blind_names[i]);
+    free(t->blind_names);
+    t->blind_names = NULL;
+    t->blind_count = 0;
 }

@@ -94,6 +94,11 @@ def asking():
         t = Talk("asking", "--resume", "two", "-p", "critic")
         assert t.rows()[t.screen.cursor.y].startswith("own 1"), t.text()
         t.leave()
+    with case("a disk that takes nothing: said once, and the conversation goes on"):
+        t = Talk("full", XDG_DATA_HOME="/proc")
+        assert "not saved" in t.say("hello")
+        assert "not saved" not in t.say("again") and "philosopher" in t.text()
+        t.leave()
     with case("--no-save leaves no file"):
         t = Talk("unsaved", "--no-save")
         assert "saved" not in t.say("hello")
@@ -286,6 +291,8 @@ def showing():
         said = t.say("Who is who?")
         assert "who was best?" in said and "philosopher" not in said, said
         assert "philosopher" not in t.say("/show A")
+        again = t.say("/retry B")
+        assert not any(n in again for n in ("philosopher", "coder", "critic")), again
         told = t.say("/pick B")
         assert re.search(r"A was \w+, B was (\w+), C was \w+", told), told
         assert records(t, "pick")[-1]["name"] == re.search(r"B was (\w+)", told)[1]
@@ -369,6 +376,13 @@ def stopping():
         t.send("/pick coder\r")
         t.wait_text("picked coder")
         t.wait_prompt()
+    with case("Ctrl-C stops a merge; the answers are there, and it can be tried again"):
+        t.send("/debate 3\r")
+        t.wait(lambda: "debate  writing" in t.text(), "a debate")
+        t.send("\x03")
+        t.wait_text("the merge was stopped")
+        t.wait_prompt()
+        t.say("/show coder")
     with case("SIGTERM: saved, the terminal restored, status 143"):
         t.say("/set max-tokens 300")
         t.send("Last words\r")
