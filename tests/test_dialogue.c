@@ -273,22 +273,26 @@ static void versions_of_an_answer(void **state)
     chat_message memory[4];
     error err = {0};
     assert_int_equal(dialogue_retry(d, NULL, 1, NULL, &err), -1);
-    dialogue_turn *t1 = table_ask(d, "yes?", NULL), *t2 = table_ask(d, "Is it ever right?", NULL);
+    dialogue_turn *t1 = table_ask(d, "yes?", NULL);
+    merge(d, MERGE_SYNTH);
+    dialogue_turn *t2 = table_ask(d, "Is it ever right?", NULL);
     merge(d, MERGE_VOTE);
     assert_non_null(dialogue_merged(t2));
+    dialogue_settings(d)->context = CONTEXT_OWN; /* of turns to come: this one stays as it was */
     assert_int_equal(dialogue_retry(d, "bob", SECOND, NULL, &err), 0);
     assert_int_equal(t2->answer_count, 4);
     table_equal(&t2->answers[3], &t2->answers[1]); /* the same seed, the same answer */
     assert_null(dialogue_merged(t2));              /* it joined an older version */
     assert_int_equal(dialogue_retry(d, "bob", 99, NULL, &err), 0);
-    table_remembered(t1, "bob", memory);
+    table_remembered(t1, "merge", memory);
     table_oracle(d, t2, "bob", 99, memory, 2);
     assert_int_equal(dialogue_answer(t2, "bob")->seed, 99);
     assert_int_equal(dialogue_retry(d, NULL, 5, NULL, &err), 0);
     assert_int_equal(t2->answer_count, 8);
+    dialogue_settings(d)->context = CONTEXT_MERGED;
     dialogue_turn *t3 = table_ask(d, "why?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++) {
-        table_remembered(t1, NAMES[i], memory);
+        table_remembered(t1, "merge", memory);
         table_oracle(d, t2, NAMES[i], 5, memory, 2);
         table_remembered(t2, NAMES[i], memory + 2);
         table_oracle(d, t3, NAMES[i], THIRD, memory, 4);

@@ -273,6 +273,14 @@ static void a_question_too_long_changes_nothing(void **state)
     dialogue_turn *t3 = ask_forgetting(d, prompt, &f);
     assert_int_equal(t3->from, 3);
     assert_int_equal(f.to, 2);
+    /* Alone a question may leave even less room than is usually kept. */
+    int longest = dialogue_answer(t3, "bob")->prompt_tokens;
+    memset(prompt, 'x', TABLE_CONTEXT);
+    prompt[300 + TABLE_CONTEXT - longest - 5] = '\0';
+    dialogue_turn *t4 = ask_forgetting(d, prompt, &f);
+    assert_int_equal(t4->from, 4);
+    assert_int_equal(dialogue_answer(t4, "bob")->prompt_tokens, TABLE_CONTEXT - 5);
+    assert_true(dialogue_answer(t4, "bob")->ids.len <= 6);
     dialogue_close(d);
 }
 
