@@ -13,7 +13,6 @@ enum { ALIGNMENT = 32 };
 
 struct gguf_writer {
     whole_file *file;
-    char *path;
     buf meta, table;     /* the encoded metadata and tensor table */
     uint64_t keys, next; /* next: offset of the next tensor to be declared */
     uint64_t *sizes;     /* [count] bytes of each tensor */
@@ -25,18 +24,11 @@ struct gguf_writer {
 gguf_writer *gguf_writer_open(const char *path, error *err)
 {
     gguf_writer *w = calloc(1, sizeof *w);
-    if (!w) {
+    if (!w)
         (void)error_memory(err, "a file to write");
-        return NULL;
-    }
-    w->path = strdup(path);
-    if (!w->path)
-        (void)error_memory(err, "a file to write");
-    else
-        w->file = whole_file_open(path, err);
-    if (w->file)
+    else if ((w->file = whole_file_open(path, err)))
         return w;
-    gguf_writer_close(w);
+    free(w);
     return NULL;
 }
 
@@ -48,7 +40,6 @@ void gguf_writer_close(gguf_writer *w)
     buf_release(&w->meta);
     buf_release(&w->table);
     free(w->sizes);
-    free(w->path);
     free(w);
 }
 
@@ -150,8 +141,8 @@ int gguf_writer_tensor(gguf_writer *w, const char *name, dtype type, int dims,
         shape[dims - 1] % (uint64_t)info->block || !checked_product(shape, dims, &elements) ||
         !checked_mul(elements / (uint64_t)info->block, (uint64_t)info->bytes, &bytes) ||
         !checked_add(w->next, bytes, &end) || !checked_align(end, ALIGNMENT, &end))
-        return error_set(err, ERROR_RUN, "%s: tensor %s cannot be written as %s", w->path, name,
-                         info->name);
+        return error_set(err, ERROR_RUN, "%s: tensor %s cannot be written as %s",
+                         whole_file_path(w->file), name, info->name);
     if (put_string(&w->table, name, err) || put_u32(&w->table, (uint32_t)dims, err))
         return -1;
     for (int i = dims; i-- > 0;)
@@ -201,8 +192,8 @@ int gguf_writer_begin(gguf_writer *w, error *err)
 int gguf_writer_data(gguf_writer *w, const void *bytes, size_t n, error *err)
 {
     if (n > w->left)
-        return error_set(err, ERROR_RUN, "%s: tensor %zu was given more bytes than it has", w->path,
-                         w->at);
+        return error_set(err, ERROR_RUN, "%s: tensor %zu was given more bytes than it has",
+                         whole_file_path(w->file), w->at);
     if (whole_file_write(w->file, bytes, n, err))
         return -1;
     w->left -= n;
@@ -212,7 +203,7 @@ int gguf_writer_data(gguf_writer *w, const void *bytes, size_t n, error *err)
 int gguf_writer_finish(gguf_writer *w, error *err)
 {
     if (w->at < w->count)
-        return error_set(err, ERROR_RUN, "%s: %llu bytes of tensor %zu are missing", w->path,
-                         (unsigned long long)w->left, w->at);
+        return error_set(err, ERROR_RUN, "%s: %llu bytes of tensor %zu are missing",
+                         whole_file_path(w->file), (unsigned long long)w->left, w->at);
     return whole_file_commit(w->file, err);
 }

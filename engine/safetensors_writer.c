@@ -10,7 +10,6 @@
 
 struct safetensors_writer {
     whole_file *file;
-    char *path;
     buf header;
     emitter e;
     error emitted;         /* the emitter's own: its failure is kept until begin */
@@ -20,17 +19,10 @@ struct safetensors_writer {
 safetensors_writer *safetensors_writer_open(const char *path, error *err)
 {
     safetensors_writer *w = calloc(1, sizeof *w);
-    if (!w) {
+    if (!w)
         (void)error_memory(err, "a file to write");
-        return NULL;
-    }
-    w->path = strdup(path);
-    if (!w->path)
-        (void)error_memory(err, "a file to write");
-    else
-        w->file = whole_file_open(path, err);
-    if (!w->file) {
-        safetensors_writer_close(w);
+    if (!w || !(w->file = whole_file_open(path, err))) {
+        free(w);
         return NULL;
     }
     w->e = (emitter){.out = &w->header, .err = &w->emitted};
@@ -47,7 +39,6 @@ void safetensors_writer_close(safetensors_writer *w)
         return;
     whole_file_close(w->file);
     buf_release(&w->header);
-    free(w->path);
     free(w);
 }
 
@@ -57,7 +48,8 @@ int safetensors_writer_tensor(safetensors_writer *w, const char *name, int dims,
     uint64_t elements, bytes, end;
     if (!checked_product(shape, dims, &elements) || !checked_mul(elements, 4, &bytes) ||
         !checked_add(w->end, bytes, &end))
-        return error_set(err, ERROR_RUN, "%s: tensor %s is too large", w->path, name);
+        return error_set(err, ERROR_RUN, "%s: tensor %s is too large", whole_file_path(w->file),
+                         name);
     emit_object(&w->e, name);
     emit_text(&w->e, "dtype", "F32");
     emit_array(&w->e, "shape");
@@ -94,7 +86,8 @@ int safetensors_writer_begin(safetensors_writer *w, error *err)
 int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n, error *err)
 {
     if (n > (w->end - w->written) / 4)
-        return error_set(err, ERROR_RUN, "%s: more values than were declared", w->path);
+        return error_set(err, ERROR_RUN, "%s: more values than were declared",
+                         whole_file_path(w->file));
     w->written += (uint64_t)n * 4;
     return whole_file_write(w->file, values, n * sizeof *values, err);
 }
@@ -102,7 +95,7 @@ int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n
 int safetensors_writer_finish(safetensors_writer *w, error *err)
 {
     if (w->written != w->end)
-        return error_set(err, ERROR_RUN, "%s: %llu bytes of tensors are missing", w->path,
-                         (unsigned long long)(w->end - w->written));
+        return error_set(err, ERROR_RUN, "%s: %llu bytes of tensors are missing",
+                         whole_file_path(w->file), (unsigned long long)(w->end - w->written));
     return whole_file_commit(w->file, err);
 }

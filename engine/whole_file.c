@@ -105,6 +105,11 @@ static int flush(whole_file *f, error *err)
     return write_all(f, f->chunk, n, err);
 }
 
+const char *whole_file_path(const whole_file *f)
+{
+    return f->path;
+}
+
 int whole_file_write(whole_file *f, const void *bytes, size_t n, error *err)
 {
     if (n >= CHUNK)

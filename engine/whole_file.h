@@ -19,6 +19,7 @@ typedef struct whole_file whole_file;
 
 /* Caller owns. ERROR_RUN when the part cannot be made, or when another process writes it now. */
 whole_file *whole_file_open(const char *path, error *err);
+const char *whole_file_path(const whole_file *f); /* as given, for sentences */
 int whole_file_write(whole_file *f, const void *bytes, size_t n, error *err);
 /* After 0 the file is at its path and on the disk; only close may follow. */
 int whole_file_commit(whole_file *f, error *err);

@@ -26,19 +26,25 @@ def byte_alphabet():
     return table
 
 
-def write_tokenizer(folder, chat):
-    vocabulary = {letter: i for i, letter in enumerate(byte_alphabet())}
-    added = [{"id": 256 + i, "content": text, "single_word": False, "lstrip": False,
+def tokenizer(vocabulary, merges, specials):
+    """tokenizer.json of a byte-level BPE; the specials' ids follow the vocabulary's."""
+    added = [{"id": len(vocabulary) + i, "content": text, "single_word": False, "lstrip": False,
               "rstrip": False, "normalized": False, "special": True}
-             for i, text in enumerate(SPECIALS)]
+             for i, text in enumerate(specials)]
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
              "use_regex": True}
-    (folder / "tokenizer.json").write_text(json.dumps({
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
-        "normalizer": None, "pre_tokenizer": level, "post_processor": None, "decoder": level,
-        "model": {"type": "BPE", "dropout": None, "unk_token": None,
-                  "continuing_subword_prefix": None, "end_of_word_suffix": None,
-                  "fuse_unk": False, "byte_fallback": False, "vocab": vocabulary, "merges": []}}))
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
+            "normalizer": None, "pre_tokenizer": level, "post_processor": None, "decoder": level,
+            "model": {"type": "BPE", "dropout": None, "unk_token": None,
+                      "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                      "fuse_unk": False, "byte_fallback": False, "vocab": vocabulary,
+                      "merges": merges}}
+
+
+def write_tokenizer(folder, chat):
+    file = tokenizer({letter: i for i, letter in enumerate(byte_alphabet())}, [], SPECIALS)
+    added = file["added_tokens"]
+    (folder / "tokenizer.json").write_text(json.dumps(file))
     config = {"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|im_end|>",
               "bos_token": None, "added_tokens_decoder": {
                   str(a["id"]): {k: a[k] for k in a if k != "id"} for a in added}}

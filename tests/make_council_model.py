@@ -19,43 +19,22 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from council_model import SPECIALS, byte_alphabet, tokenizer
+from council_model import TEMPLATE as CHATML
+
 OUT = Path(__file__).resolve().parent / "fixtures"
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MERGES = ["t h", "th e", "Ġ the", "Ġ a", "i n", "o n", "e r", "a n", "Ġa n", "Ġan d", "o r", "e n",
           "i s", "Ġ is", "y e", "ye s", "n o", "c o", "co d", "cod e", ". Ċ", "s e", "u s", "us er"]
-TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
-            "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
-            "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+TEMPLATE = CHATML.replace("\\n", "\n")
 # The thinker's marks take the places of the last two merges, so that all other ids stay.
 MARKS = ["<think>", "</think>"]
 OPENING = TEMPLATE.replace("assistant\n'", "assistant\n<think>\n'")
 WIDTH, LAYERS, HEADS, KV_HEADS, HEAD_DIM, EXPERTS, FFN = 32, 2, 4, 2, 8, 8, 12
 
 
-def alphabet():
-    """GPT-2's printable stand-ins, in the order of the bytes."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    extra = iter(range(256, 512))
-    return [chr(b) if b in plain else chr(next(extra)) for b in range(256)]
-
-
 def vocabulary(merges):
-    words = alphabet() + [m.replace(" ", "") for m in merges]
+    words = byte_alphabet() + [m.replace(" ", "") for m in merges]
     return {word: i for i, word in enumerate(words)}
-
-
-def tokenizer(vocab, merges, special):
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
-             "use_regex": True}
-    added = [{"id": len(vocab) + i, "content": text, "single_word": False, "lstrip": False,
-              "rstrip": False, "normalized": False, "special": True}
-             for i, text in enumerate(special)]
-    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
-            "normalizer": None, "pre_tokenizer": level, "post_processor": None, "decoder": level,
-            "model": {"type": "BPE", "dropout": None, "unk_token": None,
-                      "continuing_subword_prefix": None, "end_of_word_suffix": None,
-                      "fuse_unk": False, "byte_fallback": False, "vocab": vocab,
-                      "merges": merges}}
 
 
 def config(size):
@@ -104,7 +83,7 @@ def weights(size):
 
 def write_words(out, merges, special, template):
     words = tokenizer(vocabulary(merges), merges, special)
-    settings = {"add_bos_token": False, "bos_token": None, "eos_token": SPECIAL[2],
+    settings = {"add_bos_token": False, "bos_token": None, "eos_token": SPECIALS[2],
                 "chat_template": template, "tokenizer_class": "Qwen2Tokenizer"}
     for name, value in (("tokenizer.json", words), ("tokenizer_config.json", settings)):
         (out / name).write_text(json.dumps(value, ensure_ascii=False) + "\n")
@@ -112,13 +91,13 @@ def write_words(out, merges, special, template):
 
 def make(out):
     council, thinker = out / "council", out / "thinker"
-    size = len(vocabulary(MERGES)) + len(SPECIAL)
+    size = len(vocabulary(MERGES)) + len(SPECIALS)
     for folder in (council, thinker):
         folder.mkdir(parents=True, exist_ok=True)
     (council / "config.json").write_text(json.dumps(config(size)) + "\n")
     save_file(weights(size), council / "model.safetensors", metadata={"format": "pt"})
-    write_words(council, MERGES, SPECIAL, TEMPLATE)
-    write_words(thinker, MERGES[:-2], MARKS + SPECIAL, OPENING)
+    write_words(council, MERGES, SPECIALS, TEMPLATE)
+    write_words(thinker, MERGES[:-2], MARKS + SPECIALS, OPENING)
     for name in ("config.json", "model.safetensors"):
         (thinker / name).unlink(missing_ok=True)
         (thinker / name).symlink_to(Path("..") / "council" / name)

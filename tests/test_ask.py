@@ -9,16 +9,18 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pexpect
 
 from council_model import EXPERTS, LAYERS, make_model
-from suite import BINARY, SANITIZED, case, finish, run
+from suite import BINARY, FIXTURES, SANITIZED, case, finish, run
 
 NAMES = ["philosopher", "coder", "critic"]
 STOPS = {"end", "length", "loop", "interrupted", "error"}
 ACTS = {"mask", "prompt", "prompt+mask", "none"}
+PATIENCE = 600 if SANITIZED else 60  # seconds
 scratch = Path(tempfile.mkdtemp(prefix="ask-"))
 HOME = {"HOME": str(scratch / "home"), "XDG_CONFIG_HOME": str(scratch / "config"),
         "XDG_CACHE_HOME": str(scratch / "cache")}
@@ -257,6 +259,25 @@ def options():
         assert "nobody" in ask("hello", "-p", "nobody", status=3)[1]
 
 
+def thinking():
+    def thinker(*words):
+        done = run("ask", "Is it ever right to lie?", "-m", FIXTURES / "thinker", "--format=json",
+                   "--max-tokens=24", "--seed=4", *words, env=ENVIRONMENT)
+        return json.loads(done.stdout)
+    with case("--think: a thought is told apart, at most N tokens long, and no merge repeats it"):
+        for merge in ("vote", "debate:1", "synth"):
+            o = thinker("--think=6", "--merge", merge)
+            for a in o["answers"]:
+                assert a["thought"] and "think>" not in a["text"], a
+                assert not a["text"].startswith(a["thought"]) and len(a["tokens"]) <= 24
+            said = [o["merge"]["text"], *o["merge"].get("revised", [])]
+            assert not any("think>" in text for text in said), said
+            if merge == "vote":
+                assert o["merge"]["text"] in [a["text"] for a in o["answers"]]
+    with case("without --think nobody thinks"):
+        assert all("thought" not in a for a in thinker("--merge=none")["answers"])
+
+
 # ---- Ctrl-C -----------------------------------------------------------------------------------
 
 
@@ -271,7 +292,7 @@ def interrupted(*words, after):
         assert chunk, "it ended by itself"
         seen += chunk
     child.send_signal(signal.SIGINT)
-    rest, _ = child.communicate(timeout=60)
+    rest, _ = child.communicate(timeout=PATIENCE)
     return child.returncode, (seen + rest).decode()
 
 
@@ -295,10 +316,10 @@ def control_c():
         # The handler is in place and the model is mapped: now it reads.
         maps = Path(f"/proc/{child.pid}/maps")
         while child.poll() is None and b"model.safetensors" not in maps.read_bytes():
-            pass
+            time.sleep(0.002)
         child.send_signal(signal.SIGINT)
         out, err = child.stdout.read(), child.stderr.read()
-        assert child.wait(60) == 130, err
+        assert child.wait(PATIENCE) == 130, err
         if out:  # what was not begun prints nothing
             o = json.loads(out)
             check_object(o)
@@ -404,8 +425,8 @@ def main():
     prompts()
     formats()
     options()
-    if not SANITIZED:
-        control_c()
+    thinking()
+    control_c()
     terminal()
     configuration()
     finish()

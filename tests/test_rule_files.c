@@ -43,65 +43,66 @@ static rule_list *read_rules(const char *text, error *err)
 #define DO(actions) "[{\"when\":{\"token\":[1]},\"do\":{" actions "}}]"
 #define OK_RULE     "{\"when\":{\"token\":[1]},\"do\":{\"ban\":\"0\"}}"
 
+static const refusal MALFORMED[] = {
+    {"[1]", "rule"},
+    {"[{}]", "when"},
+    {"[{\"when\":1,\"do\":{\"k\":2}}]", "when"},
+    {"[{\"when\":{},\"do\":{\"k\":2}}]", "when"},
+    {"[{\"when\":{\"token\":[1],\"tag\":\"x\"},\"do\":{\"k\":2}}]", "when"},
+    {"[{\"when\":{\"time\":\"x\"},\"do\":{\"k\":2}}]", "when"},
+    {RULE("\"token\":5", ""), "when"},
+    {RULE("\"token\":[]", ""), "when.token"},
+    {RULE("\"token\":[-1]", ""), "when.token"},
+    {RULE("\"token\":[1.5]", ""), "when.token"},
+    {RULE("\"token\":[1e300]", ""), "when.token"},
+    {RULE("\"token\":[\"1\"]", ""), "when.token"},
+    {RULE("\"tag\":[\"x\"]", ""), "when"},
+    {RULE("\"tag\":\"\"", ""), "when"},
+    {RULE("\"pattern\":\"\"", ""), "when"},
+    {RULE("\"role\":\"tool\"", ""), "when.role"},
+    {RULE("\"pattern\":\"(\"", ""), "when.pattern"},
+    {RULE("\"pattern\":\"[\"", ""), "when.pattern"},
+    {RULE("\"pattern\":\"a{99999}\"", ""), "when.pattern"},
+    {RULE("\"pattern\":\"\\\\C\"", ""), "when.pattern"},
+    {RULE("\"pattern\":\"\\\\p{Xyz}\"", ""), "when.pattern"},
+    {RULE("\"pattern\":\"(?<=a*)b\"", ""), "when.pattern"},
+    {RULE("\"token\":[1]", ",\"for\":\"ever\""), "for"},
+    {RULE("\"token\":[1]", ",\"for\":0"), "for"},
+    {RULE("\"token\":[1]", ",\"for\":1.5"), "for"},
+    {RULE("\"token\":[1]", ",\"for\":1e99"), "for"},
+    {RULE("\"token\":[1]", ",\"layers\":\"x\""), "layers"},
+    {RULE("\"token\":[1]", ",\"layers\":3"), "layers"},
+    {RULE("\"token\":[1]", ",\"layers\":\"99999\""), "layers"},
+    {RULE("\"token\":[1]", ",\"until\":3"), "until"},
+    {"[{\"when\":{\"token\":[1]}}]", "do"},
+    {DO(""), "do"},
+    {DO("\"kill\":\"1\""), "kill"},
+    {DO("\"ban\":1"), "do.ban"},
+    {DO("\"ban\":\"1-\""), "do.ban"},
+    {DO("\"keep\":\"\""), "do.keep"},
+    {DO("\"force\":\"-1\""), "do.force"},
+    {DO("\"bias\":\"1\""), "do.bias"},
+    {DO("\"bias\":{}"), "do.bias"},
+    {DO("\"bias\":{\"x\":1}"), "do.bias"},
+    {DO("\"bias\":{\"1\":1e7}"), "do.bias"},
+    {DO("\"bias\":{\"1\":null}"), "do.bias"},
+    {DO("\"k\":0"), "do.k"},
+    {DO("\"k\":1.5"), "do.k"},
+    {DO("\"k\":\"2\""), "do.k"},
+};
+
 static void malformed_rules_are_refused_by_rule_and_field(void **state)
 {
     (void)state;
-    static const refusal bad[] = {
-        {"[1]", "rule"},
-        {"[{}]", "when"},
-        {"[{\"when\":1,\"do\":{\"k\":2}}]", "when"},
-        {"[{\"when\":{},\"do\":{\"k\":2}}]", "when"},
-        {"[{\"when\":{\"token\":[1],\"tag\":\"x\"},\"do\":{\"k\":2}}]", "when"},
-        {"[{\"when\":{\"time\":\"x\"},\"do\":{\"k\":2}}]", "when"},
-        {RULE("\"token\":5", ""), "when"},
-        {RULE("\"token\":[]", ""), "when.token"},
-        {RULE("\"token\":[-1]", ""), "when.token"},
-        {RULE("\"token\":[1.5]", ""), "when.token"},
-        {RULE("\"token\":[1e300]", ""), "when.token"},
-        {RULE("\"token\":[\"1\"]", ""), "when.token"},
-        {RULE("\"tag\":[\"x\"]", ""), "when"},
-        {RULE("\"tag\":\"\"", ""), "when"},
-        {RULE("\"pattern\":\"\"", ""), "when"},
-        {RULE("\"role\":\"tool\"", ""), "when.role"},
-        {RULE("\"pattern\":\"(\"", ""), "when.pattern"},
-        {RULE("\"pattern\":\"[\"", ""), "when.pattern"},
-        {RULE("\"pattern\":\"a{99999}\"", ""), "when.pattern"},
-        {RULE("\"pattern\":\"\\\\C\"", ""), "when.pattern"},
-        {RULE("\"pattern\":\"\\\\p{Xyz}\"", ""), "when.pattern"},
-        {RULE("\"pattern\":\"(?<=a*)b\"", ""), "when.pattern"},
-        {RULE("\"token\":[1]", ",\"for\":\"ever\""), "for"},
-        {RULE("\"token\":[1]", ",\"for\":0"), "for"},
-        {RULE("\"token\":[1]", ",\"for\":1.5"), "for"},
-        {RULE("\"token\":[1]", ",\"for\":1e99"), "for"},
-        {RULE("\"token\":[1]", ",\"layers\":\"x\""), "layers"},
-        {RULE("\"token\":[1]", ",\"layers\":3"), "layers"},
-        {RULE("\"token\":[1]", ",\"layers\":\"99999\""), "layers"},
-        {RULE("\"token\":[1]", ",\"until\":3"), "until"},
-        {"[{\"when\":{\"token\":[1]}}]", "do"},
-        {DO(""), "do"},
-        {DO("\"kill\":\"1\""), "kill"},
-        {DO("\"ban\":1"), "do.ban"},
-        {DO("\"ban\":\"1-\""), "do.ban"},
-        {DO("\"keep\":\"\""), "do.keep"},
-        {DO("\"force\":\"-1\""), "do.force"},
-        {DO("\"bias\":\"1\""), "do.bias"},
-        {DO("\"bias\":{}"), "do.bias"},
-        {DO("\"bias\":{\"x\":1}"), "do.bias"},
-        {DO("\"bias\":{\"1\":1e7}"), "do.bias"},
-        {DO("\"bias\":{\"1\":null}"), "do.bias"},
-        {DO("\"k\":0"), "do.k"},
-        {DO("\"k\":1.5"), "do.k"},
-        {DO("\"k\":\"2\""), "do.k"},
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof MALFORMED / sizeof *MALFORMED; i++) {
         error err = {0};
         char second[512];
-        assert_null(read_rules(bad[i].rules, &err));
+        assert_null(read_rules(MALFORMED[i].rules, &err));
         assert_int_equal(err.code, ERROR_LOAD);
         assert_non_null(strstr(err.text, "rules[0]"));
-        if (!strstr(err.text, bad[i].says))
-            fail_msg("%s: \"%s\" does not say %s", bad[i].rules, err.text, bad[i].says);
-        (void)snprintf(second, sizeof second, "[" OK_RULE ",%s", bad[i].rules + 1);
+        if (!strstr(err.text, MALFORMED[i].says))
+            fail_msg("%s: \"%s\" does not say %s", MALFORMED[i].rules, err.text, MALFORMED[i].says);
+        (void)snprintf(second, sizeof second, "[" OK_RULE ",%s", MALFORMED[i].rules + 1);
         assert_null(read_rules(second, &err));
         assert_non_null(strstr(err.text, "rules[1]"));
     }

@@ -146,66 +146,67 @@ static void hits_say_where(void **state)
     search_hits_release(&hits);
 }
 
+static const char *const HOSTILE[] = {"near",
+                                      "NEAR(",
+                                      "NEAR(near text, 3)",
+                                      "a OR b",
+                                      "AND",
+                                      "NOT near",
+                                      "near NOT text",
+                                      "text:near",
+                                      "{text}:near",
+                                      "-text : near",
+                                      "^near",
+                                      "near^",
+                                      "\"",
+                                      "\"\"",
+                                      "\"near",
+                                      "near\"",
+                                      "near + text",
+                                      "near*text",
+                                      "**",
+                                      "*near",
+                                      "near**",
+                                      "(",
+                                      ")",
+                                      "((near",
+                                      "'",
+                                      "';--",
+                                      "'); DROP TABLE files; --",
+                                      "a\" OR \"b",
+                                      "\\",
+                                      "\\\"",
+                                      "%",
+                                      "_",
+                                      "\x01 near",
+                                      "\xff\xfe near",
+                                      "near\xC3",
+                                      "rank",
+                                      "texts MATCH",
+                                      "\xE2\x80\x9Cnear\xE2\x80\x9D",
+                                      "[near]",
+                                      "near,text",
+                                      "a:b:c",
+                                      "column:*",
+                                      "?1",
+                                      "?2 ?3",
+                                      "near\nnear",
+                                      "\t",
+                                      "0",
+                                      "near/2"};
+
 /* Whatever is typed is words: nothing is an operator, nothing is an error of SQL or FTS5. */
 static void hostile_words(void **state)
 {
     const place *p = *state;
     add_turn(p, "one", "w", 1, "near and or not text", "a; DROP TABLE files; --");
-    static const char *const queries[] = {"near",
-                                          "NEAR(",
-                                          "NEAR(near text, 3)",
-                                          "a OR b",
-                                          "AND",
-                                          "NOT near",
-                                          "near NOT text",
-                                          "text:near",
-                                          "{text}:near",
-                                          "-text : near",
-                                          "^near",
-                                          "near^",
-                                          "\"",
-                                          "\"\"",
-                                          "\"near",
-                                          "near\"",
-                                          "near + text",
-                                          "near*text",
-                                          "**",
-                                          "*near",
-                                          "near**",
-                                          "(",
-                                          ")",
-                                          "((near",
-                                          "'",
-                                          "';--",
-                                          "'); DROP TABLE files; --",
-                                          "a\" OR \"b",
-                                          "\\",
-                                          "\\\"",
-                                          "%",
-                                          "_",
-                                          "\x01 near",
-                                          "\xff\xfe near",
-                                          "near\xC3",
-                                          "rank",
-                                          "texts MATCH",
-                                          "\xE2\x80\x9Cnear\xE2\x80\x9D",
-                                          "[near]",
-                                          "near,text",
-                                          "a:b:c",
-                                          "column:*",
-                                          "?1",
-                                          "?2 ?3",
-                                          "near\nnear",
-                                          "\t",
-                                          "0",
-                                          "near/2"};
-    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+    for (size_t i = 0; i < sizeof HOSTILE / sizeof *HOSTILE; i++) {
         search_hits hits;
         error err = {0};
         search *s = open_index(p, NULL);
-        int result = search_find(s, &queries[i], 1, 10, &hits, &err);
+        int result = search_find(s, &HOSTILE[i], 1, 10, &hits, &err);
         if (result && err.code != ERROR_USAGE)
-            fail_msg("%s: %s", queries[i], err.text);
+            fail_msg("%s: %s", HOSTILE[i], err.text);
         search_hits_release(&hits);
         search_close(s);
     }
