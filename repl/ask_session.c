@@ -42,6 +42,7 @@ static int inherit(ask *a)
     if (!result && !own->personas && s.roster.persona_count) {
         a->told = join(s.roster.personas, s.roster.persona_count, a->err);
         own->personas = a->told;
+        a->system = s.roster.system;
         result = a->told ? 0 : -1;
         own->control = own->control ? own->control : controls[s.roster.control];
         own->no_instruction = own->no_instruction || s.roster.no_instruction;

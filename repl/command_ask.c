@@ -176,6 +176,7 @@ static int with_engine(ask *a)
     if (asking_council(&a->how, a->opt, a->report.engine, &o.council, a->err) ||
         asking_roster(&a->how, a->opt, a->report.engine, &a->seats, a->err))
         return -1;
+    a->seats.system = a->system;
     a->seats.prompt = a->prompt.v;
     a->seats.prompt_len = a->prompt.len;
     tell_memory(a, &o.council);

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from council_model import TEMPLATE, make_model
 from suite import BINARY, ROOT, SANITIZED, case, finish, run, skip
+from talk_screen import Talk
 
 scratch = Path(tempfile.mkdtemp(prefix="sessions-"))
 DATA = scratch / "data"
@@ -308,6 +309,26 @@ def replays():
         assert replay("nowhere", status=2)[1]
 
 
+def conversations():
+    """Everything that changes what is remembered or how it is answered, said on a terminal."""
+    with case("replay: a conversation with all commands, and its fork, are equal"):
+        t = Talk("replay", "--max-tokens=10", "--temperature=0.9")
+        for line in ("One", "/vote", "/pick coder", "/context picked", "Two", "/retry coder seed=5",
+                     "/retry", "/debate", "/pick merge", "/system Be kind.", "Three", "/undo",
+                     "/experts 2", "@critic Four", "/experts coder=1", "/context merged",
+                     "/set temperature 0.5", "Five", "/merge synth", "/control on", "/strength 0.5",
+                     "Six", "/fork", "/personas -critic", "Seven", "/mask off",
+                     "/set max-tokens 7", "/blend", "/pick merge", "/context own", "Eight"):
+            t.say(line)
+        t.leave()
+        kept = t.transcripts()
+        assert len(kept) == 2
+        for path in kept:
+            done = run("transcripts", "replay", path.stem, env=t.environment)
+            assert "all equal" in done.stdout and not done.stderr, done
+            assert int(done.stdout.split()[0]) >= 20, done.stdout
+
+
 def built_in():
     """Ten turns with the model that everybody has."""
     if SANITIZED or not BASE.exists():
@@ -345,6 +366,7 @@ damage()
 no_room()
 cut_short()
 replays()
+conversations()
 built_in()
 shutil.rmtree(scratch)
 finish()

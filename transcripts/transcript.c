@@ -330,6 +330,7 @@ int transcript_end(transcript *t, error *err)
     emit_end(&t->e);
     if (emit_finish(&t->e) || buf_text(&t->line, "\n", &t->building) ||
         buf_add(&t->pending, t->line.v, t->line.len, &t->building)) {
+        t->lost = t->building;
         if (err)
             *err = t->building;
         return -1;
@@ -346,6 +347,12 @@ int transcript_sync(transcript *t, error *err)
 {
     if (write_pending(t, err))
         return -1;
+    if (t->lost.code) { /* told once: it will not come again */
+        if (err)
+            *err = t->lost;
+        t->lost = (error){0};
+        return -1;
+    }
     if (t->written > 0) {
         if (check_untouched(t, err))
             return -1;

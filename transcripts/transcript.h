@@ -71,7 +71,8 @@ emitter *transcript_begin(transcript *t, const char *type, int turn, int parent)
 int transcript_end(transcript *t, error *err);
 /* n of the record that transcript_end wrote last, also when that failed. */
 int transcript_last(const transcript *t);
-/* Flushes to the disk. 0 = everything that was ended is saved. */
+/* Flushes to the disk. 0 = everything that was ended is saved. A record for which there was no memory
+ * is lost: told by the next sync. */
 int transcript_sync(transcript *t, error *err);
 
 /* ---- finding them ------------------------------------------------------------------------------ */

@@ -22,7 +22,8 @@ struct transcript {
     buf line;            /* the record that is being put together */
     emitter e;
     error building;
-    int n; /* of the last record */
+    error lost; /* why a record could not even be put together */
+    int n;      /* of the last record */
 };
 
 /* {0} with nothing open, for the folder `place`. NULL without memory. */
