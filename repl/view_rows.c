@@ -105,7 +105,7 @@ static int titled_rule(const view *v, bool figures, buf *row, error *err)
 }
 
 /* What a merge is, or is about to be. */
-static int merge_row(const view *v, buf *row, error *err)
+static int merge_row(const view *v, bool figures, buf *row, error *err)
 {
     const column *c = &v->merge;
     size_t used;
@@ -116,6 +116,8 @@ static int merge_row(const view *v, buf *row, error *err)
                    : 0;
     if (buf_text(row, " ", err) || view_title(v, c, view_width(v) / 2, row, &used, err))
         return -1;
+    if (!figures)
+        return 0;
     return buf_text(row, "  ", err) ||
                    view_figures_fit(v, c, view_width(v) - used - 3, row, &used, err)
                ? -1
@@ -128,7 +130,7 @@ int view_head_row(const view *v, bool figures, buf *row, error *err)
     case SECTION_COLUMNS:
         return view_rule_row(v, figures, 1, row, err);
     case SECTION_MERGE:
-        return merge_row(v, row, err);
+        return merge_row(v, figures, row, err);
     default:
         return titled_rule(v, figures, row, err);
     }

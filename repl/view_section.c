@@ -15,9 +15,9 @@ enum {
 /* While a window is dragged to another size nothing is drawn but a mark. Terminals fold long rows at
  * each step, count the folds as content and move everything up; what is not there cannot be folded. */
 static const double drag_seconds = 0.4;
-/* So long rows stay in the window although nothing changes them: a terminal may have another width
- * already and not have said so, and then they must be wrapped again. */
-static const double ripening_seconds = 0.3;
+/* So many frames (0.3 s) rows stay in the window although nothing changes them: a terminal may have
+ * another width already and not have said so, and then they must be wrapped again. */
+enum { RIPENING_FRAMES = 6 };
 
 /* ---- which section ----------------------------------------------------------------------------- */
 
@@ -59,6 +59,7 @@ static section_kind choose(const view *v)
     return v->layout != VIEW_STACK && columns_fit(v) ? SECTION_COLUMNS : SECTION_SINGLE;
 }
 
+/* Text keeps a blank on either side. */
 static int set_widths(view *v, error *err)
 {
     for (int i = 0; i < v->section.count; i++) {
@@ -92,6 +93,7 @@ static bool goes_on(const section *s, section_kind kind, const column *member)
            s->members[0] == member;
 }
 
+/* Opens the section that shows what is untold, in the layout that fits now. */
 static int begin(view *v, error *err)
 {
     section *s = &v->section, before = *s;
@@ -112,6 +114,7 @@ void view_section_end(view *v)
 
 /* ---- its parts --------------------------------------------------------------------------------- */
 
+/* Nothing in it will change any more. Under focus the others' figures are part of it. */
 static bool is_over(const view *v)
 {
     const section *s = &v->section;
@@ -124,6 +127,7 @@ static bool is_over(const view *v)
     return true;
 }
 
+/* Names and a row of figures, or one row of both. */
 static int add_head(view *v, error *err)
 {
     section *s = &v->section;
@@ -166,9 +170,7 @@ static size_t ripe_rows(view *v, size_t final)
 {
     section *s = &v->section;
     double now = console_seconds();
-    if (terminal_frame(v->t) <= 0) /* frames at once: nobody looks */
-        return final;
-    if (now - s->looked >= ripening_seconds) {
+    if (now - s->looked >= RIPENING_FRAMES * terminal_frame(v->t)) {
         s->ripe = s->green < final ? s->green : final;
         s->green = final;
         s->looked = now;
@@ -197,6 +199,8 @@ static int add_merge_foot(view *v, error *err)
     return row ? view_head_row(v, true, row, err) : -1;
 }
 
+/* The line below, and where one answer is shown a row for each of the others: under focus they stay,
+ * in a stack they are there only while their answers wait above the next head. */
 static int add_foot(view *v, bool over, error *err)
 {
     section *s = &v->section;
@@ -290,6 +294,7 @@ static int add_section(view *v, bool *over, error *err)
     return 0;
 }
 
+/* Another answer of a stack; columns that a wide window left untold. */
 static bool more_to_come(const view *v)
 {
     if (v->section.kind != SECTION_SINGLE && v->section.kind != SECTION_COLUMNS)
@@ -308,6 +313,7 @@ static int add_end(view *v, error *err)
     return row ? view_rule_row(v, false, 0, row, err) : -1;
 }
 
+/* The whole window while the user drags. */
 static int paint_mark(view *v, error *err)
 {
     buf *row = live_frame_row(&v->frame, err);
