@@ -105,7 +105,7 @@ static int overview(buf *out, error *err)
     const command_info *commands = options_commands();
     if (buf_text(out,
                  "consilium - one mixture-of-experts model, a council of personas\n\n"
-                 "Usage: consilium COMMAND [OPTION...]\n\nExamples:\n",
+                 "Usage: consilium [COMMAND] [OPTION...]\n\nExamples:\n",
                  err))
         return -1;
     for (int i = 0; i < COMMAND_COUNT; i++)

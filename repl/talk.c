@@ -118,6 +118,7 @@ static int loop(talk *t, error *err)
         result = make_prompt(t, &prompt, err);
         if (!result)
             got = line_read(t->line, prompt.v, &text, err);
+        atomic_store(&terminal_flags(t->term)->cancel, false); /* of the prompt */
         if (!result && got == LINE_TEXT && run_line(t, &text, &trouble))
             talk_problem(t, &trouble);
         t->leave = t->leave || atomic_load(&terminal_flags(t->term)->ended);

@@ -111,6 +111,7 @@ view *exchange_view(exchange *x)
 
 void exchange_close(exchange *x)
 {
+    atomic_store(&terminal_flags(x->talk->term)->interrupted, false);
     view_close(x->view);
     for (int i = 0; x->experts && i < x->count; i++)
         buf_release(&x->experts[i]);
@@ -132,12 +133,12 @@ void exchange_begin(exchange *x, bool gently)
     terminal_quiet(x->talk->term);
 }
 
+/* `interrupted` stays: what would follow by itself looks at it. */
 void exchange_end(exchange *x)
 {
     terminal_signals *s = terminal_flags(x->talk->term);
     terminal_loud(x->talk->term);
     atomic_store(&s->gentle, false);
-    atomic_store(&s->interrupted, false);
     atomic_store(&s->cancel, false);
 }
 
@@ -287,8 +288,9 @@ static int follow(exchange *x, const dialogue_turn *turn, error *err)
 {
     talk *t = x->talk;
     talk_merge_wish wish = {.method = t->how.merge, .rounds = t->how.rounds, .seed = t->how.seed};
-    bool ended = atomic_load(&terminal_flags(t->term)->ended);
-    if (wish.method == MERGE_NONE || spoken(turn) < 2 || interrupted(turn) || ended)
+    const terminal_signals *s = terminal_flags(t->term);
+    bool stopped = interrupted(turn) || atomic_load(&s->interrupted) || atomic_load(&s->ended);
+    if (wish.method == MERGE_NONE || spoken(turn) < 2 || stopped)
         return 0;
     return exchange_merge(x, &wish, err);
 }

@@ -158,6 +158,7 @@ def keys():
         t.wait_text("Ctrl-D")
         t.wait_prompt()
         assert len(prompts_of(t)) == 1
+        assert "1 file" in t.say(f"/file {t.home}/notes.txt") and "no files" in t.say("/file off")
     with case("a resize is followed"):
         t.screen.resize(30, 60)
         t.child.setwinsize(30, 60)
