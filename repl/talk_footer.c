@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cells.h"
 #include "safe_text.h"
 #include "talk_exchange.h"
 
@@ -94,29 +95,55 @@ static int add_hints(const talk *t, const dialogue_turn *turn, buf *out, error *
 {
     char letter[2];
     if (t->blind_names)
-        return buf_format(out, err, "%swho was best? /pick A", out->len ? dot(t) : "");
+        return buf_text(out, "who was best? /pick A", err);
     bool several = turn->answer_count > 1 && !turn->only;
-    return buf_format(out, err, "%s%s/retry %s", out->len ? dot(t) : "",
-                      several ? "/diverge /pick /debate " : "",
-                      talk_called(t, whom_to_retry(turn), letter));
+    const char *more = !several                ? ""
+                       : dialogue_merged(turn) ? "/diverge /pick /debate "
+                                               : "/merge /pick /diverge ";
+    return buf_format(out, err, "%s/retry %s", more, talk_called(t, whom_to_retry(turn), letter));
 }
 
-static int last_line(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+static int add_saved(const talk *t, buf *out, error *err)
 {
     char id[KEEPER_NAME] = "";
-    if (t->keeper)
+    if (t->keeper && !t->unsaved)
         keeper_short(t->keeper, id);
-    if (*id && !t->unsaved && buf_format(out, err, "saved %s", id))
-        return -1;
-    size_t before = out->len;
-    if (before && !t->blind_names && buf_text(out, dot(t), err))
-        return -1;
-    size_t after = out->len;
-    if (!t->blind_names && add_parting(t, turn, out, err))
-        return -1;
-    if (out->len == after) /* they do not part */
-        out->v ? (out->v[out->len = before] = '\0') : 0;
-    return add_hints(t, turn, out, err) || buf_text(out, "\n", err) ? -1 : 0;
+    return *id ? buf_format(out, err, "saved %s", id) : 0;
+}
+
+/* Behind what stands on the last row when it fits there, else on a row of its own. */
+static int join(const talk *t, buf *out, const buf *part, error *err)
+{
+    if (!part->len)
+        return 0;
+    const char *end = out->len ? memrchr(out->v, '\n', out->len) : NULL;
+    const char *row = end ? end + 1 : out->v;
+    size_t used = out->len ? cells_width(row, out->len - (size_t)(row - out->v)) : 0;
+    bool fits = used + 3 + cells_width(part->v, part->len) < (size_t)terminal_columns(t->term);
+    return buf_text(out,
+                    !out->len ? " "
+                    : fits    ? dot(t)
+                              : "\n ",
+                    err) ||
+                   buf_add(out, part->v, part->len, err)
+               ? -1
+               : 0;
+}
+
+/* What is known of the exchange, and what can be done with it. */
+static int last_line(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+{
+    buf saved = {0}, parting = {0}, hints = {0};
+    int result =
+        add_saved(t, &saved, err) || (!t->blind_names && add_parting(t, turn, &parting, err)) ||
+                add_hints(t, turn, &hints, err) || join(t, out, &saved, err) ||
+                join(t, out, &parting, err) || join(t, out, &hints, err) || buf_text(out, "\n", err)
+            ? -1
+            : 0;
+    buf_release(&saved);
+    buf_release(&parting);
+    buf_release(&hints);
+    return result;
 }
 
 int exchange_footer(exchange *x, const dialogue_turn *turn, error *err)

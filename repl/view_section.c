@@ -24,7 +24,7 @@ enum { RIPENING_FRAMES = 6 };
 /* All that it had to say was shown for good. */
 static bool is_told(const column *c)
 {
-    return c->complete && c->flow.over && flow_rows(&c->flow) == 0 &&
+    return c->complete && c->headed && c->flow.over && flow_rows(&c->flow) == 0 &&
            c->flow.read == c->flow.text.len;
 }
 
@@ -287,8 +287,10 @@ static int add_section(view *v, bool *over, error *err)
         s->head_final = true;
         buf_clear(&s->head);
     }
-    for (int i = 0; i < s->count; i++)
+    for (int i = 0; i < s->count; i++) {
         flow_shown(&s->members[i]->flow, final);
+        s->members[i]->headed = s->members[i]->headed || s->head_final;
+    }
     s->ripe -= s->ripe < final ? s->ripe : final;
     s->green -= s->green < final ? s->green : final;
     return 0;

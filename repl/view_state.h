@@ -21,6 +21,7 @@ typedef struct column {
     const char *color;          /* SGR, "" for none */
     flow flow;
     bool complete, thinking;
+    bool headed; /* its head was shown for good */
     char stop[16];
     int tokens;            /* so far, as they came; the true number when complete */
     double begun, seconds; /* the first token's time; from then on */

@@ -351,6 +351,16 @@ def stopping():
         t.wait_prompt()
         stops = [a["stop"] for a in records(t, "answer")]
         assert "interrupted" in stops and len(stops) == 3, stops
+    with case("Ctrl-C before anything was said: every answer is there, marked"):
+        t.screen.resize(40, 80)
+        t.child.setwinsize(40, 80)
+        t.send("Nothing at all\r")
+        t.wait_text("Nothing at all")
+        t.send("\x03")
+        t.wait_prompt()
+        said = t.text()[t.text().index("Nothing at all"):]
+        assert len(re.findall(r"interrupted", said)) == 3, said
+        t.say("/undo")
     with case("/merge works on what was said"):
         t.say("/vote")
         assert records(t, "merge")[-1]["method"] == "vote"
