@@ -21,17 +21,18 @@ static tokens prompt_of(const dialogue *d, const dialogue_turn *t, const dialogu
 {
     error err = {0};
     council_options o = dialogue_settings((dialogue *)(uintptr_t)d)->council;
+    o.max_tokens = 1;
     council *c = council_open(dialogue_engine(d), &o, &err);
     pass_options p = roster_pass(dialogue_roster(d), i);
     chat_message memory[2];
     tokens prompt = {0};
-    int n;
     assert_int_equal(council_add(c, &p, &err), 0);
     if (before)
         table_remembered(before, NAMES[i], memory);
     assert_int_equal(council_recall(c, 0, memory, before ? 2 : 0, &err), 0);
-    assert_int_equal(council_longest(c, t->prompt, t->prompt_len, &n, &err), 0);
-    assert_int_equal(tokens_append(&prompt, c->passes[0]->prompt.v, (size_t)n, &err), 0);
+    assert_int_equal(council_ask(c, t->prompt, t->prompt_len, NULL, &err), 0);
+    const tokens *read = &c->passes[0]->prompt;
+    assert_int_equal(tokens_append(&prompt, read->v, read->len, &err), 0);
     council_close(c);
     return prompt;
 }
