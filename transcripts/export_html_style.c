@@ -52,6 +52,8 @@ static const char *const sheet[] = {
 ".note{margin:.6rem 0 0}\n",
 ".columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr));",
 "gap:1.1rem;margin-top:1.6rem}\n",
+".columns:has(>:nth-child(4):last-child){", /* four stand two by two, not three and one */
+"grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}\n",
 ".answer,.merge{display:flex;flex-direction:column;min-width:0;background:var(--card);",
 "border:1px solid var(--line);border-radius:.7rem;padding:1.05rem 1.25rem .95rem}\n",
 ".answer{border-top:3px solid var(--c)}\n",
