@@ -141,6 +141,15 @@ static void changed(view *v)
     paint_when_due(v);
 }
 
+/* Time while we were stopped is nobody's: figures do not count it. */
+static void forget_seconds(view *v, double away)
+{
+    v->opened += away;
+    v->merge.begun += away;
+    for (int i = 0; i < v->count; i++)
+        v->columns[i].begun += away;
+}
+
 /* What was begun at another width goes on as a new section, unless none of it is final yet. */
 static void follow_terminal(view *v)
 {
@@ -150,8 +159,10 @@ static void follow_terminal(view *v)
         return;
     }
     if (atomic_load(&terminal_flags(v->t)->suspend)) {
+        double since = console_seconds();
         (void)view_failed(v, live_window_hide(&v->window, &err), &err);
         (void)terminal_suspended(v->t);
+        forget_seconds(v, console_seconds() - since);
         v->dirty = true;
     }
     if (terminal_resized(v->t)) {

@@ -64,6 +64,14 @@ class Player:
                 f"ended before {text!r}: {self.screen.display}"
             assert time.monotonic() < end, f"no {text!r}: {self.screen.display}"
 
+    def arrive(self, gate, seconds=20):
+        """Reads until the script waits at a gate, and long enough for all to be drawn and final."""
+        end = time.monotonic() + seconds * SLOW
+        while not gate.with_name(gate.name + ".here").exists():
+            assert not self.pump(0.05), f"ended before {gate.name}"
+            assert time.monotonic() < end, f"never came to {gate.name}: {self.screen.display}"
+        self.pump(1.2 * SLOW)
+
     def finish(self, seconds=30):
         assert self.pump(seconds * SLOW), f"did not end: {self.screen.display}"
         self.child.close()
@@ -332,9 +340,9 @@ def resizing():
         marks = [(100 + 150 * i, ("await", gate)) for i, gate in enumerate(gates)]
         p = Player(exchange(texts=texts, marks=marks, merge=False), 120, rows=30)
         for gate, width in zip(gates, (80, 200, 200)):
-            p.pump(1.2)
+            p.arrive(gate)
             p.resize(width)
-            p.pump(1.2)
+            p.pump(1.2 * SLOW)
             gate.touch()
         p.finish()
         assert_once(p)
@@ -345,22 +353,22 @@ def resizing():
     with case("higher and lower in mid-stream"):
         gate = scratch / "go-high"
         p = Player(exchange(texts=texts, marks=[(200, ("await", gate))], merge=False), 120, rows=30)
+        p.arrive(gate)
         for rows in (40, 20, 30):
-            p.pump(0.6)
             p.resize(120, rows)
-        p.pump(0.6)
+            p.pump(0.6 * SLOW)
         gate.touch()
         p.finish()
         assert_once(p)
     with case("dragged through eighty widths: no rows left behind, one head"):
         gate = scratch / "go-drag"
         p = Player(exchange(texts=texts, marks=[(200, ("await", gate))], merge=False), 160, rows=30)
-        p.pump(1.2)
+        p.arrive(gate)
         before = len(p.lines())
         for width in list(range(159, 119, -1)) + list(range(121, 161)):
             p.resize(width)
             p.pump(0.01)
-        p.pump(0.8)
+        p.pump(0.8 * SLOW)
         assert len(p.lines()) <= before + 4, (before, p.lines())
         gate.touch()
         p.finish()

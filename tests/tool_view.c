@@ -6,7 +6,7 @@
  *   prefill DONE TOTAL | token I TEXT | think I | wait MS | await FILE
  *   answer I STOP TOKENS SPEED SECONDS FAILURE | settle
  *   progress METHOD TOKENS | merge_token TEXT | merge LINE TEXT | footer LEFT RIGHT
- * `await` ticks until the file exists. The bytes written are not counted here: a test sees them all.
+ * `await` makes FILE.here and ticks until FILE exists. The bytes written are not counted here: a test sees them all.
  */
 #include <locale.h>
 #include <signal.h>
@@ -105,6 +105,11 @@ static void setting(player *p, char **w)
 
 static void wait_for(player *p, char **w)
 {
+    char here[256];
+    snprintf(here, sizeof here, "%s.here", w[1]);
+    FILE *sign = w[0][0] == 'a' ? fopen(here, "w") : NULL;
+    if (sign)
+        fclose(sign);
     int left = strcmp(w[0], "await") == 0 ? 60000 : atoi(w[1]);
     for (; left > 0 && !(w[0][0] == 'a' && access(w[1], F_OK) == 0); left -= 10) {
         nap(left < 10 ? left : 10);
