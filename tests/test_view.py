@@ -22,13 +22,26 @@ SLOW = 4 if SANITIZED else 1
 
 
 class Screen(pyte.HistoryScreen):
-    """Made narrower it forgets only what is below the cursor: what others keep by folding long rows."""
+    """Resized as terminals are: made narrower it forgets only what is below the cursor (others fold
+    long rows); made lower it gives up rows below the cursor, then moves those at the top to the
+    scrollback."""
 
     def resize(self, lines, columns):
         kept = {y: dict(self.buffer[y]) for y in range(self.cursor.y)}
-        super().resize(lines=lines, columns=columns)
+        super().resize(lines=max(lines, self.lines), columns=columns)
         for y, cells in kept.items():
             self.buffer[y].update(cells)
+        above = max(0, self.cursor.y + 1 - lines)
+        for _ in range(above):
+            self.history.top.append(self.buffer[0])
+            for y in range(self.lines):
+                self.buffer[y] = self.buffer[y + 1]
+            self.buffer.pop(self.lines, None)
+        for y in range(lines, self.lines):
+            self.buffer.pop(y, None)
+        self.cursor.y -= above
+        self.lines = lines
+        self.set_margins()
 
 
 class Player:
