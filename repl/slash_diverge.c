@@ -3,34 +3,16 @@
 #include <string.h>
 
 #include "../personas/diverge.h"
-#include "safe_text.h"
 #include "slash_commands.h"
 
 enum { POSITIONS = 64, SHOWN = 6, TOKEN_CELLS = 16 };
-
-static int add_token(const talk *t, int id, buf *out, error *err)
-{
-    buf text = {0};
-    size_t n = 0;
-    const char *bytes = tokenizer_piece(engine_tokenizer(t->engine), id, &n);
-    int result = safe_text_copy(&text, SAFE_LINE, bytes ? bytes : "", bytes ? n : 0, err);
-    size_t keep = text.len;
-    while (keep && safe_text_width(text.v, keep) > TOKEN_CELLS)
-        do
-            keep--;
-        while (keep && ((unsigned char)text.v[keep] & 0xC0) == 0x80);
-    if (!result)
-        result = buf_format(out, err, "\"%.*s\"%s", (int)keep, text.v ? text.v : "",
-                            keep < text.len ? "..." : "");
-    buf_release(&text);
-    return result;
-}
 
 /* "  at 2, behind "What": 0.41 nats · philosopher "is" 0.62 · coder "Decide" 0.30". */
 static int add_position(const talk *t, const diverge_report *r, int at, buf *out, error *err)
 {
     if (buf_format(out, err, "  token %d", at + 1) ||
-        (at && (buf_text(out, " behind ", err) || add_token(t, r->tokens[at - 1], out, err))) ||
+        (at && (buf_text(out, " behind ", err) ||
+                talk_token(t, r->tokens[at - 1], TOKEN_CELLS, out, err))) ||
         buf_format(out, err, ": %.2f nats\n", r->divergence[at]))
         return -1;
     for (int i = 0; i < r->passes; i++) {
@@ -39,7 +21,7 @@ static int add_position(const talk *t, const diverge_report *r, int at, buf *out
         if (buf_format(out, err, "    %-14s", talk_called(t, r->names[i], letter)))
             return -1;
         for (int k = 0; k < DIVERGE_TOP && c->id[k] >= 0; k++)
-            if (buf_text(out, " ", err) || add_token(t, c->id[k], out, err) ||
+            if (buf_text(out, " ", err) || talk_token(t, c->id[k], TOKEN_CELLS, out, err) ||
                 buf_format(out, err, " %.2f", c->p[k]))
                 return -1;
         if (buf_text(out, "\n", err))

@@ -164,7 +164,7 @@ static void close_talk(talk *t)
     dialogue_close(t->dialogue);
     engine_close(t->engine);
     terminal_close(t->term);
-    asking_release(&t->how);
+    talk_release_seats(&t->how, &t->who);
     options_release(&t->set);
     for (size_t i = 0; i < t->word_count; i++)
         free(t->words[i]);

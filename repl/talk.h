@@ -28,7 +28,7 @@ struct talk {
     engine *engine;
     dialogue *dialogue;
     asking how;         /* `set`, taken apart */
-    roster_options who; /* as they were seated; borrows from `how` and here */
+    roster_options who; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
     keeper *keeper;     /* writes the transcript; NULL with --no-save */
     char *folder;       /* of transcripts */
     bool unsaved;       /* records wait for the disk; said already */
@@ -73,6 +73,8 @@ const char *talk_called(const talk *t, const char *name, char letter[2]);
 /* The blind exchange is over: tells who was who. */
 int talk_reveal(talk *t, error *err);
 void talk_forget_blind(talk *t); /* the same without a word */
+/* A token in quotes, harmless and at most `cells` wide. */
+int talk_token(const talk *t, int id, int cells, buf *out, error *err);
 
 /* ---- who speaks (talk_seats.c) ------------------------------------------------------------------ */
 
@@ -86,6 +88,7 @@ int talk_set(talk *t, const char *name, const char *value, error *err);
 bool talk_may_set(const char *name); /* while the conversation runs */
 /* Takes `set` apart and seats the passes. On error the old seats stay. */
 int talk_seat(talk *t, error *err);
+void talk_release_seats(asking *how, roster_options *who); /* {0} ok */
 /* Opens the engine (when anew says so, or there is none) and a dialogue as `set` says; the turns move
  * there. On error all stays as it was. */
 int talk_open_dialogue(talk *t, bool anew, error *err);

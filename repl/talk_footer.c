@@ -25,18 +25,6 @@ static int first_difference(const dialogue_turn *turn, const char *const *names,
     return -1;
 }
 
-static int add_token(const talk *t, int id, buf *out, error *err)
-{
-    buf text = {0};
-    size_t n = 0;
-    const char *bytes = tokenizer_piece(engine_tokenizer(t->engine), id, &n);
-    int result = safe_text_copy(&text, SAFE_LINE, bytes ? bytes : "", bytes ? n : 0, err);
-    if (!result)
-        result = buf_format(out, err, "\"%.*s\"", TOKEN_CELLS, text.v ? text.v : "");
-    buf_release(&text);
-    return result;
-}
-
 /* Names of the answers in force: [*n], freed by the caller; borrowed texts. */
 static const char **names_in_force(const dialogue_turn *turn, int *n)
 {
@@ -60,7 +48,8 @@ static int add_parting(const talk *t, const dialogue_turn *turn, buf *out, error
         result = buf_format(out, err, "part at token %d (", at + 1);
         for (int i = 0; i < n && !result; i++)
             result = (i && buf_text(out, " / ", err)) ||
-                             add_token(t, dialogue_answer(turn, names[i])->ids.v[at], out, err)
+                             talk_token(t, dialogue_answer(turn, names[i])->ids.v[at], TOKEN_CELLS,
+                                        out, err)
                          ? -1
                          : 0;
         result = result || buf_text(out, ")", err) ? -1 : 0;

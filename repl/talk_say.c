@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "safe_text.h"
 #include "talk.h"
 
 int talk_say(talk *t, const char *format, ...)
@@ -148,4 +149,24 @@ void talk_forget_blind(talk *t)
     free(t->blind_names);
     t->blind_names = NULL;
     t->blind_count = 0;
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------ */
+
+int talk_token(const talk *t, int id, int cells, buf *out, error *err)
+{
+    buf text = {0};
+    size_t n = 0;
+    const char *bytes = tokenizer_piece(engine_tokenizer(t->engine), id, &n);
+    int result = safe_text_copy(&text, SAFE_LINE, bytes ? bytes : "", bytes ? n : 0, err);
+    size_t keep = text.len;
+    while (keep && safe_text_width(text.v, keep) > (size_t)cells)
+        do
+            keep--;
+        while (keep && ((unsigned char)text.v[keep] & 0xC0) == 0x80);
+    if (!result)
+        result = buf_format(out, err, "\"%.*s\"%s", (int)keep, text.v ? text.v : "",
+                            keep < text.len ? "..." : "");
+    buf_release(&text);
+    return result;
 }

@@ -57,21 +57,75 @@ static void adjust(dialogue *d, const options *set, const asking *how, const cou
     o->seed = how->seed;
 }
 
+/* What was set for a persona waits while it does not speak; a name that is no persona's is refused
+ * by the roster. */
+static bool waits(const asking *how, const char *name)
+{
+    bool there = false;
+    for (int i = 0; i < how->persona_count; i++)
+        if (!name || strcmp(how->personas[i], name) == 0)
+            return false;
+    return name && persona_exists(name, &there, NULL) == 0 && there;
+}
+
+static const char *first_waiting(const asking *how)
+{
+    const routing_options *r = &how->routing;
+    for (int i = 0; i < r->mask_count; i++)
+        if (waits(how, r->masks[i].name))
+            return r->masks[i].name;
+    for (int i = 0; i < r->expert_count; i++)
+        if (waits(how, r->experts[i].name))
+            return r->experts[i].name;
+    for (int i = 0; i < r->strength_count; i++)
+        if (waits(how, r->strengths[i].name))
+            return r->strengths[i].name;
+    return NULL;
+}
+
+/* What /mask says of those who speak: lists of who's own, so that a change that fails leaves those of
+ * the seats that stay. */
+static int take_masks(const talk *t, const asking *how, roster_options *who, error *err)
+{
+    const char **unmasked = calloc((size_t)t->unmasked_count + 1, sizeof *unmasked);
+    named_value *softened = calloc((size_t)t->softened_count + 1, sizeof *softened);
+    who->unmasked = unmasked;
+    who->softened = softened;
+    if (!unmasked || !softened)
+        return error_memory(err, "the masks");
+    for (int i = 0; i < t->unmasked_count; i++)
+        if (!waits(how, t->unmasked[i]))
+            unmasked[who->unmasked_count++] = t->unmasked[i];
+    for (int i = 0; i < t->softened_count; i++)
+        if (!waits(how, t->softened[i].name))
+            softened[who->softened_count++] = t->softened[i];
+    return 0;
+}
+
+void talk_release_seats(asking *how, roster_options *who)
+{
+    free((void *)(uintptr_t)who->unmasked);
+    free((void *)(uintptr_t)who->softened);
+    *who = (roster_options){0};
+    asking_release(how);
+}
+
 /* Seats `set` in d, on e. *how and *who are what it came to; who borrows from how. */
 static int take_seats(talk *t, options *set, engine *e, dialogue *d, asking *how,
                       roster_options *who, error *err)
 {
     council_options limits;
     *how = (asking){0};
+    *who = (roster_options){0};
     if (asking_read(how, set, err) || asking_prepare(how, err) ||
-        asking_council(how, set, e, &limits, err) || asking_roster(how, set, e, who, err))
+        asking_council(how, set, e, &limits, err))
+        return -1;
+    for (const char *name; (name = first_waiting(how));)
+        routing_options_forget(&how->routing, name);
+    if (asking_roster(how, set, e, who, err))
         return -1;
     who->system = t->system;
-    who->unmasked = (const char *const *)t->unmasked;
-    who->unmasked_count = t->unmasked_count;
-    who->softened = t->softened;
-    who->softened_count = t->softened_count;
-    if (dialogue_seat(d, who, print_note, t, err))
+    if (take_masks(t, how, who, err) || dialogue_seat(d, who, print_note, t, err))
         return -1;
     set->seed = (long long)how->seed; /* drawn once: /set tells it, and the next turn keeps it */
     adjust(d, set, how, &limits);
@@ -83,10 +137,10 @@ static int seat_options(talk *t, options *set, error *err)
     asking how;
     roster_options who;
     if (take_seats(t, set, t->engine, t->dialogue, &how, &who, err)) {
-        asking_release(&how);
+        talk_release_seats(&how, &who);
         return -1;
     }
-    asking_release(&t->how);
+    talk_release_seats(&t->how, &t->who);
     t->how = how;
     t->who = who;
     return 0;
@@ -183,7 +237,7 @@ static dialogue *new_dialogue(talk *t, options *set, engine *e, asking *how, ros
         o.context = dialogue_settings(t->dialogue)->context;
     dialogue *d = dialogue_open(e, &o, err);
     if (d && take_seats(t, set, e, d, how, who, err)) {
-        asking_release(how);
+        talk_release_seats(how, who);
         dialogue_close(d);
         d = NULL;
     }
@@ -192,12 +246,13 @@ static dialogue *new_dialogue(talk *t, options *set, engine *e, asking *how, ros
 
 static int reopen(talk *t, options *set, bool anew, error *err)
 {
-    asking how;
-    roster_options who;
+    asking how = {0};
+    roster_options who = {0};
     engine *e = anew || !t->engine ? open_model(set, t->con, err) : t->engine;
     dialogue *d = e ? new_dialogue(t, set, e, &how, &who, err) : NULL;
     if (!d || move_turns(t->dialogue, d, err)) {
         dialogue_close(d);
+        talk_release_seats(&how, &who);
         if (e != t->engine)
             engine_close(e);
         return -1;
@@ -205,7 +260,7 @@ static int reopen(talk *t, options *set, bool anew, error *err)
     dialogue_close(t->dialogue);
     if (e != t->engine)
         engine_close(t->engine);
-    asking_release(&t->how);
+    talk_release_seats(&t->how, &t->who);
     t->engine = e;
     t->dialogue = d;
     t->how = how;
