@@ -91,9 +91,10 @@ $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIBRARY)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
-# test_alloc.c stands between the program and these functions.
+# These tests stand between the program and such functions.
 ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap munmap free
 $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))
+$(BUILD)/tests/test_view_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc)
 # test_faults.c between it and the disk.
 DISK     = pwrite fsync ftruncate openat linkat unlinkat flock mkdir
 $(BUILD)/tests/test_faults: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(DISK))
