@@ -286,9 +286,17 @@ static int write_prompt(keeper *k, const dialogue *d, const dialogue_turn *t, er
     return remember(k, t->number, transcript_last(k->t), err);
 }
 
+static void emit_routing(emitter *e, const kept_answer *a, size_t layers)
+{
+    emit_object(e, "routing");
+    emit_ids(e, "allowed", a->allowed, layers);
+    emit_ids(e, "used", a->used, layers);
+    emit_number(e, "banned_mass", a->banned_mass);
+    emit_end(e);
+}
+
 static void write_answer(keeper *k, const dialogue *d, const dialogue_turn *t, const kept_answer *a)
 {
-    size_t layers = (size_t)engine_config(dialogue_engine(d))->layers;
     emitter *e = transcript_begin(k->t, "answer", t->number, place_of(k, t->number));
     emit_text(e, "persona", a->name);
     emit_text(e, "acts_by", a->acts_by);
@@ -311,11 +319,7 @@ static void write_answer(keeper *k, const dialogue *d, const dialogue_turn *t, c
         emit_int(e, "asked_experts", a->asked_experts);
         emit_int(e, "least_allowed", a->least_allowed);
     }
-    emit_object(e, "routing");
-    emit_ids(e, "allowed", a->allowed, layers);
-    emit_ids(e, "used", a->used, layers);
-    emit_number(e, "banned_mass", a->banned_mass);
-    emit_end(e);
+    emit_routing(e, a, (size_t)engine_config(dialogue_engine(d))->layers);
     end_record(k);
 }
 

@@ -239,23 +239,26 @@ static int read_sampling(const json *v, sampling *s, error *err)
     return 0;
 }
 
-/* The elements of a list that must be there, and room for one of `size` bytes each. */
-static int begin_list(const json *v, const char *key, size_t size, const json **list, void *out,
-                      error *err)
+/* The list that must be there, and zeroed room for one of `size` bytes for each of its elements and one
+ * more; NULL with the error. */
+static void *room_for(const json *v, const char *key, size_t size, const json **list, error *err)
 {
     *list = json_member(v, key);
-    if (!*list || json_type(*list) != JSON_ARRAY)
-        return error_set(err, ERROR_LOAD, "the setting's \"%s\" is no list", key);
+    if (!*list || json_type(*list) != JSON_ARRAY) {
+        (void)error_set(err, ERROR_LOAD, "the setting's \"%s\" is no list", key);
+        return NULL;
+    }
     void *items = calloc(json_count(*list) + 1, size);
-    memcpy(out, &items, sizeof items);
-    return items ? 0 : error_memory(err, "a setting");
+    if (!items)
+        (void)error_memory(err, "a setting");
+    return items;
 }
 
 static int read_texts(const json *v, const char *key, const char *const **out, int *n, error *err)
 {
     const json *list;
-    const char **texts = NULL;
-    if (begin_list(v, key, sizeof *texts, &list, &texts, err))
+    const char **texts = room_for(v, key, sizeof *texts, &list, err);
+    if (!texts)
         return -1;
     *out = texts;
     for (const json *i = json_first(list); i; i = json_next(i)) {
@@ -269,8 +272,8 @@ static int read_texts(const json *v, const char *key, const char *const **out, i
 static int read_values(const json *v, const char *key, const named_value **out, int *n, error *err)
 {
     const json *list;
-    named_value *values = NULL;
-    if (begin_list(v, key, sizeof *values, &list, &values, err))
+    named_value *values = room_for(v, key, sizeof *values, &list, err);
+    if (!values)
         return -1;
     *out = values;
     for (const json *i = json_first(list); i; i = json_next(i)) {
@@ -285,8 +288,8 @@ static int read_values(const json *v, const char *key, const named_value **out, 
 static int read_masks(const json *v, keeper_setting *s, error *err)
 {
     const json *list;
-    named_mask *masks = NULL;
-    if (begin_list(v, "masks", sizeof *masks, &list, &masks, err))
+    named_mask *masks = room_for(v, "masks", sizeof *masks, &list, err);
+    if (!masks)
         return -1;
     s->roster.masks = masks;
     s->masks = calloc(json_count(list) + 1, sizeof *s->masks);
@@ -305,7 +308,8 @@ static int read_masks(const json *v, keeper_setting *s, error *err)
 static int read_seats(const json *v, keeper_setting *s, error *err)
 {
     const json *list;
-    if (begin_list(v, "seats", sizeof *s->seats, &list, &s->seats, err))
+    s->seats = room_for(v, "seats", sizeof *s->seats, &list, err);
+    if (!s->seats)
         return -1;
     for (const json *i = json_first(list); i; i = json_next(i)) {
         keeper_seat *at = &s->seats[s->seat_count++];

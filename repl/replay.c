@@ -2,7 +2,6 @@
 #include "replay.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,15 +29,9 @@ typedef struct replay {
     bool enough;
 } replay;
 
-static void tell(const replay *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void tell(const replay *r, const char *format, ...)
+static void tell(const replay *r, const error *sentence)
 {
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    r->tell(r->user, text);
+    r->tell(r->user, sentence->text);
 }
 
 /* ---- the model --------------------------------------------------------------------------------- */
@@ -98,9 +91,13 @@ static int open_model_of(replay *r)
     r->opened_for = key;
     if (!(r->engine = open_engine(r)))
         return -1;
-    if (strcmp(backend_isa(engine_backend(r->engine)), r->s.isa) != 0)
-        tell(r, "recorded with %s instructions, replayed with %s: bytes may differ", r->s.isa,
-             backend_isa(engine_backend(r->engine)));
+    if (strcmp(backend_isa(engine_backend(r->engine)), r->s.isa) != 0) {
+        error told;
+        (void)error_set(&told, ERROR_NONE,
+                        "recorded with %s instructions, replayed with %s: bytes may differ",
+                        r->s.isa, backend_isa(engine_backend(r->engine)));
+        tell(r, &told);
+    }
     return 0;
 }
 
@@ -129,6 +126,7 @@ static void compare_programs(replay *r)
         int at = dialogue_find(r->d, r->s.seats[i].name);
         const seat *s = at < 0 ? NULL : roster_seat(dialogue_roster(r->d), at);
         char now[17] = "";
+        error told;
         if (s)
             (void)snprintf(now, sizeof now, "%016llx",
                            (unsigned long long)(s->program ? router_program_hash(s->program) : 0));
@@ -136,10 +134,12 @@ static void compare_programs(replay *r)
             continue;
         r->other = true;
         if (s)
-            tell(r, "%s: recorded under router program %s, which is %s today", s->name,
-                 r->s.seats[i].program, now);
+            (void)error_set(&told, ERROR_NONE,
+                            "%s: recorded under router program %s, which is %s today", s->name,
+                            r->s.seats[i].program, now);
         else
-            tell(r, "%s does not sit here today", r->s.seats[i].name);
+            (void)error_set(&told, ERROR_NONE, "%s does not sit here today", r->s.seats[i].name);
+        tell(r, &told);
     }
 }
 
@@ -174,9 +174,13 @@ static int use_setting(replay *r, const json *record)
         return -1;
     bool same = strcmp(now, r->s.fingerprint) == 0;
     r->other = !same || r->opt->model;
-    if (!same)
-        tell(r, "recorded with model %.16s (%s), replayed with %.16s (%s)", r->s.fingerprint,
-             r->s.model, now, checkpoint_path(engine_checkpoint(r->engine)));
+    if (!same) {
+        error told;
+        (void)error_set(
+            &told, ERROR_NONE, "recorded with model %.16s (%s), replayed with %.16s (%s)",
+            r->s.fingerprint, r->s.model, now, checkpoint_path(engine_checkpoint(r->engine)));
+        tell(r, &told);
+    }
     if (open_dialogue_of(r, same))
         return -1;
     r->record = record;

@@ -83,7 +83,7 @@ static int keep_document(history_memory *m, json_document *d, error *err)
 {
     if (m->document_count == m->document_cap) {
         size_t cap = m->document_cap ? 2 * m->document_cap : 16;
-        json_document **grown = realloc(m->documents, cap * sizeof *grown);
+        json_document **grown = realloc(m->documents, cap * sizeof(json_document *));
         if (!grown)
             return error_memory(err, "a transcript");
         m->documents = grown;
@@ -228,7 +228,7 @@ static const history_turn *before(const history *h, int i, int number)
 int history_path(const history *h, const history_turn ***path, size_t *count, error *err)
 {
     size_t n = 0, cap = (size_t)h->turn_count + 1;
-    const history_turn **way = calloc(cap, sizeof *way);
+    const history_turn **way = calloc(cap, sizeof(history_turn *));
     *path = NULL;
     *count = 0;
     if (!way)

@@ -291,6 +291,7 @@ emitter *transcript_begin(transcript *t, const char *type, int turn, int parent)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
+    long milliseconds = now.tv_nsec / 1000000;
     buf_clear(&t->line);
     t->building = (error){0};
     t->e = (emitter){.out = &t->line, .err = &t->building};
@@ -300,7 +301,7 @@ emitter *transcript_begin(transcript *t, const char *type, int turn, int parent)
     emit_int(&t->e, "n", t->n);
     emit_int(&t->e, "turn", turn);
     emit_int(&t->e, "parent", parent);
-    emit_number(&t->e, "time", (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1000);
+    emit_number(&t->e, "time", (double)now.tv_sec + (double)milliseconds / 1000);
     return &t->e;
 }
 
