@@ -161,8 +161,10 @@ int line_offer(line_offers *o, const char *word)
         o->v = grown;
         o->cap = cap;
     }
-    o->v[o->len] = strdup(word);
-    return o->v[o->len] ? (int)(o->len++ & 0) : -1;
+    if (!(o->v[o->len] = strdup(word)))
+        return -1;
+    o->len++;
+    return 0;
 }
 
 static void release_offers(line_offers *o)

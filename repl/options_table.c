@@ -345,7 +345,7 @@ static const option_info table[] = {
     {"overflow", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TALK), "forget|stop",
      "a full context: forget the oldest turns (the default), or refuse the question", 0, 0,
      FIELD(overflow)},
-    {"plain", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TALK), NULL,
+    {"plain", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL,
      "nothing that moves: each answer whole, one below the other (for screen readers)", 0, 0,
      FIELD(plain)},
     {"no-input", 0, OPTION_FLAG, GROUP_COMMAND, BIT(ASK), NULL,

@@ -420,6 +420,12 @@ def elsewhere():
             t.say("hello")
             assert b"\x1b[?2026" not in t.raw and b"\x1b[2K" not in t.raw
             t.leave()
+    with case("ask --plain has no moving line"):
+        t = Talk("plain", "ask", "hello", "--plain", "--merge=none", wait=False)
+        while t.read(0.2):
+            pass
+        t.child.close()
+        assert t.child.exitstatus == 0 and b"\x1b[K" not in t.raw, t.raw
     with case("NO_COLOR: no colours at all"):
         t = Talk("nocolor", NO_COLOR="1")
         t.say("hello")
