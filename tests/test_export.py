@@ -222,7 +222,8 @@ def check_vectors(place):
         got = json.loads(place.export("v", "json"))
         if got["turns"][0]["answers"][0]["text"].replace("\0", "\ufffd") != vector.replace("\0", "\ufffd"):
             bad["json"].append(vector[:60])
-        add_turns(everything, transcript)
+        if len(vector) < 10000:
+            add_turns(everything, transcript)
     place.put("everything", everything.text())
     for name, found in bad.items():
         check(f"{len(vectors)} texts in every field break nothing: {name}", not found,
@@ -344,33 +345,32 @@ def pixels(path):
         if data[at + 4:at + 8] == b"IDAT":
             packed += data[at + 8:at + 8 + size]
         at += 12 + size
-    raw = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + width * channels)
-    out = np.zeros((height, width, channels), np.uint8)
-    for y in range(height):
-        out[y] = unfilter(raw[y, 0], raw[y, 1:].reshape(width, channels), out[y - 1] if y else None)
-    return out[:, :, :3]
+    raw, stride = zlib.decompress(packed), 1 + width * channels
+    rows = [bytes(stride - 1)]
+    for y in range(0, height * stride, stride):
+        rows.append(unfilter(raw[y], raw[y + 1:y + stride], rows[-1], channels))
+    return np.frombuffer(b"".join(rows[1:]), np.uint8).reshape(height, width, channels)[:, :, :3]
 
 
-def unfilter(kind, line, above):
-    above = np.zeros_like(line) if above is None else above
+def unfilter(kind, line, above, channels):
+    """One row of a PNG (RFC 2083, section 6), bytes in and out."""
     if kind == 0:
         return line
-    if kind == 2:
-        return line + above
-    if kind == 1:
-        return np.cumsum(line, axis=0, dtype=np.uint8)
-    out, left, corner = np.zeros(line.shape, int), np.zeros(line.shape[1], int), np.zeros(line.shape[1], int)
-    for x, (value, up) in enumerate(zip(line.astype(int), above.astype(int))):
-        if kind == 3:
+    out = bytearray(line)
+    for i, value in enumerate(line):
+        left, up = (out[i - channels], above[i]) if i >= channels else (0, above[i])
+        if kind == 1:
+            guess = left
+        elif kind == 2:
+            guess = up
+        elif kind == 3:
             guess = (left + up) // 2
         else:
-            p = left + up - corner
-            near = np.abs([p - left, p - up, p - corner])
-            guess = np.where((near[0] <= near[1]) & (near[0] <= near[2]), left,
-                             np.where(near[1] <= near[2], up, corner))
-        out[x] = left = (value + guess) & 255
-        corner = up
-    return out.astype(np.uint8)
+            corner = above[i - channels] if i >= channels else 0
+            p, q, r = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+            guess = left if p <= q and p <= r else up if q <= r else corner
+        out[i] = (value + guess) & 255
+    return bytes(out)
 
 
 def cards_side_by_side(image, colors):
@@ -385,7 +385,7 @@ def check_pictures(place):
     for theme in ("light", "dark"):
         for width, columns in ((1280, 3), (400, 1)):
             shot = place.root / f"{theme}-{width}.png"
-            browse(place, "library.html", f"--window-size={width},1400", f"--screenshot={shot}",
+            browse(place, "library.html", f"--window-size={width},420", f"--screenshot={shot}",
                    f"--blink-settings=preferredColorScheme={0 if theme == 'dark' else 1}")
             with case(f"{theme}, {width} pixels: {columns} column(s) on the right ground"):
                 image = pixels(shot)

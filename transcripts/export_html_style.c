@@ -119,8 +119,9 @@ static const char *const sheet[] = {
 "@media (max-width:52rem){.ballot{grid-template-columns:minmax(0,1fr)}.meta{margin-left:0!important}",
 ".turn{padding-top:1.9rem}.answer,.merge{padding:.95rem 1rem .85rem}}\n",
 "@media print{:root{--page:#fff;--card:#fff;--ink:#000;--soft:#555;--line:#ccc;--code:#f4f4f4}",
-"body{max-width:none;padding:0;font-size:10pt}.answer,.merge,.turn>header{break-inside:avoid-page}",
-".columns{grid-template-columns:repeat(auto-fit,minmax(13rem,1fr))}pre code{white-space:pre-wrap}",
+"html{font-size:11px}body{max-width:none;padding:0}.turn{padding-top:1.4rem}",
+".merge,figure,pre{break-inside:avoid}h2,h3{break-after:avoid}pre code{white-space:pre-wrap}",
+".columns{grid-template-columns:repeat(auto-fit,minmax(13rem,1fr))}",
 "a[href]::after{content:' <' attr(href) '>';font-size:.85em}details:not([open]){display:none}",
 "@page{margin:15mm}}\n",
 };
