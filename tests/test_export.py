@@ -176,7 +176,8 @@ def check_page(place):
     check("prompts, names and answers are there", all(w in words for w in (
         "Should a town close its old library?", *PERSONAS, "nothing breaks that day", "print(cost / visits)",
         "All three agree", "not counted", "1 earlier version", "picked")))
-    check("bars for each layer of each answer", page.tags["g"] == 3 * 30 * 2, page.tags)
+    check("bars for each layer of each answer, a line where there are no experts",
+          page.tags["g"] == 3 * 30 * 2 and text.count("no experts<") == 3 * 10 * 2, page.tags)
     check("one matrix, its diagonal marked", page.tags["table"] == 1 and text.count('class="own"') == 3)
     check("the link is a link", '<a rel="noopener noreferrer nofollow" href="https://www.ifla.org' in text)
     return text

@@ -9,7 +9,7 @@
 
 #include "export_html.h"
 
-enum { LAYERS_MOST = 512, BAR = 10, GAP = 3, HEIGHT = 100 };
+enum { LAYERS_MOST = 512, BAR = 10, GAP = 3, HEIGHT = 100, LINE = 5 };
 
 /* ---- routing ----------------------------------------------------------------------------------- */
 
@@ -49,22 +49,34 @@ static void put_bar(html *p, int x, int n, const char *color)
                 x, HEIGHT - height, BAR - GAP, height);
 }
 
+/* A layer without experts is a line at the foot. */
+static void put_layer(html *p, int i, int allowed, int used)
+{
+    bool experts = allowed > 0;
+    html_format(p, "<g><title>layer %d: ", i);
+    if (experts)
+        html_format(p, "%d of %d experts allowed, %d used</title>", allowed, p->history->experts,
+                    used);
+    else
+        html_put(p, "no experts</title>");
+    int height = experts ? HEIGHT : LINE;
+    html_format(p, "<rect class=\"all\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>", i * BAR,
+                HEIGHT - height, BAR - GAP, height);
+    if (experts) {
+        put_bar(p, i * BAR, allowed, "allowed");
+        put_bar(p, i * BAR, used, "used");
+    }
+    html_put(p, "</g>");
+}
+
 static void put_layers(html *p, const history_answer *a)
 {
-    const history *h = p->history;
     html_format(p,
                 "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" "
                 "aria-label=\"Experts allowed and used, layer by layer\">",
                 a->layers * BAR - GAP, HEIGHT);
-    for (int i = 0; i < a->layers; i++) {
-        html_format(p, "<g><title>layer %d: %d of %d experts allowed, %d used</title>", i,
-                    a->allowed[i], h->experts, a->used[i]);
-        html_format(p, "<rect class=\"all\" x=\"%d\" y=\"0\" width=\"%d\" height=\"%d\"/>", i * BAR,
-                    BAR - GAP, HEIGHT);
-        put_bar(p, i * BAR, a->allowed[i], "allowed");
-        put_bar(p, i * BAR, a->used[i], "used");
-        html_put(p, "</g>");
-    }
+    for (int i = 0; i < a->layers; i++)
+        put_layer(p, i, a->allowed[i], a->used[i]);
     html_put(p, "</svg>");
 }
 
