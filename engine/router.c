@@ -184,8 +184,9 @@ static int compile_layer(router_program *p, const router_settings *s, const mode
 /* FNV-1a over the bytes of one knob or table. */
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
 {
+    const unsigned char *b = bytes;
     for (size_t i = 0; i < n; i++)
-        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;
+        hash = (hash ^ b[i]) * 0x100000001b3; /* NOLINT: wider types are read as bytes */
     return hash;
 }
 
@@ -289,13 +290,17 @@ static int variant_make(const router_program *p, uint32_t active, variant *v, er
     v->rules = calloc(layers, sizeof *v->rules);
     v->bytes = calloc(3, cells);
     v->bias = calloc(cells, sizeof(float));
-    int result = v->rules && v->bytes && v->bias ? 0 : error_memory(err, "the rules");
-    for (int i = 0; i < p->model->layers && !result; i++)
-        if (p->model->moe_layer[i])
-            result = fill_layer(p, v, i, err);
-    if (result)
+    if (!v->rules || !v->bytes || !v->bias) {
         variant_release(v);
-    return result;
+        return error_memory(err, "the rules");
+    }
+    for (int i = 0; i < p->model->layers; i++) {
+        if (p->model->moe_layer[i] && fill_layer(p, v, i, err)) {
+            variant_release(v);
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static const route_rule *find_variant(const router_program *p, uint32_t active, error *err)

@@ -327,6 +327,25 @@ static void strength_reaches_them(void **state)
     engine_close(e);
 }
 
+/* A ban that is softened leans away from them instead; where they are not, nothing appears. */
+static void a_softened_ban_leans_away_from_them(void **state)
+{
+    const scratch *at = *state;
+    engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
+    router_settings s = router_settings_plain();
+    s.own = add(e, at->second);
+    s.soften = 3;
+    router_program *p =
+        support_program(e, s, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0,8\"}}", NULL);
+    const route_rule *r = router_program_rules(p);
+    assert_true(!r[0].allowed && !r[0].bias && r[0].own_count == 0);
+    assert_true(!r[1].allowed && r[1].bias && r[1].own_count == 2);
+    assert_true(r[1].bias[0] == -3 && r[1].bias[8] == -3 && r[1].bias[9] == 0);
+    assert_true(calls_of(e, p).own > 0);
+    router_program_close(p);
+    engine_close(e);
+}
+
 static void rules_force_and_ban_them(void **state)
 {
     const scratch *at = *state;
@@ -380,6 +399,7 @@ int main(void)
         cmocka_unit_test(masks_speak_of_them_by_number),
         cmocka_unit_test(masks_name_only_what_is_there),
         cmocka_unit_test(strength_reaches_them),
+        cmocka_unit_test(a_softened_ban_leans_away_from_them),
         cmocka_unit_test(rules_force_and_ban_them),
         cmocka_unit_test(the_fingerprint_is_the_models),
     };

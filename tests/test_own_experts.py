@@ -247,6 +247,19 @@ with case("a dense model says that they have no place in it"):
                "-p", "guest", env=ENVIRONMENT)
     assert "have no place in it" in done.stderr
 
+with case("whatever is done to its header or its length, a file is taken or refused, within 2 s"):
+    write_safetensors(FILE, own_tensors([1], count=1, ffn=4).items())
+    good, random = FILE.read_bytes(), np.random.default_rng(8)
+    end = 8 + struct.unpack("<Q", good[:8])[0]
+    for _ in range(40):
+        bad = bytearray(good)
+        for at in random.integers(0, end, 1 + random.integers(3)):
+            bad[at] = random.choice([*b'09{}[]",:-', 0, 255, random.integers(256)])
+        FILE.write_bytes(bad[:random.integers(1, len(bad))] if random.random() < 0.2 else bad)
+        done = run("personas", "check", "guest", env=ENVIRONMENT, check_status=False, timeout=2)
+        assert done.returncode in (0, 3), (done.returncode, done.stderr[-300:])
+        assert done.returncode == 0 or str(FILE) in done.stderr, done.stderr
+
 with case("refused: a file that is not there"):
     FILE.unlink()
     done = run("ask", "x", "-p", "guest", "-m", MODEL, env=ENVIRONMENT, check_status=False)
