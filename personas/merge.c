@@ -95,11 +95,12 @@ size_t merge_cut(const char *text, size_t len, size_t most)
 {
     if (len <= most)
         return len;
+    static const char ends[] = {'.', '!', '?', ':', '\n'};
     size_t sentence = 0, word = 0;
     for (size_t i = 0; i < most; i++) {
         if (text[i] == ' ' || text[i] == '\n') {
             word = i;
-            if (i > 0 && memchr(".!?:\n", text[i - 1], 5))
+            if (i > 0 && memchr(ends, text[i - 1], sizeof ends))
                 sentence = i;
         }
     }
