@@ -5,9 +5,8 @@ usage: probe_personas.py [--only losses,answers,ranks,removal] [--answers FILE.j
 
 Printed, each with the target that it is held to:
   losses   nats per answer token on the held-out lessons (ids divisible by 5) of each persona, under
-           each persona's mask, under none (control), the dense base, and the base with the persona's
-           instruction as its system message; and one lesson of each through the program, which must
-           agree
+           each persona's mask, under none (control), and under none with the persona's instruction as
+           the system message; and one lesson of each through the program, which must agree
   neutral  perplexity of neutral text without a mask, against the dense base
   answers  20 fresh questions to `consilium ask`, greedy, no penalty, at most 120 tokens: words'
            4-grams that repeat, answers that end by themselves, and the persona's mark: a code block,
@@ -85,7 +84,8 @@ class Program:
 
     def __init__(self, folder, base):
         self.folder, self.base = Path(folder), base
-        self.env = dict(os.environ, **{f"XDG_{k}_HOME": str(self.folder / k.lower()) for k in ("CACHE", "CONFIG", "DATA")})
+        self.env = dict(os.environ, **{f"XDG_{k}_HOME": str(self.folder / k.lower())
+                                       for k in ("CACHE", "CONFIG", "DATA")})
         self.run("model", "build-default", "--from", base)
 
     def run(self, *arguments, text=None):
@@ -137,19 +137,18 @@ class Probe:
     def losses(self):
         for name in PERSONAS:
             sample = self.held[name][0]
-            ours, theirs = evaluate(self.model, [sample], self.bank.keep(PERSONAS.index(name))), self.program.loss(name, sample)
-            print(f"parity: {name} {sample.id}: torch {ours:.3f}, consilium {theirs:.3f}")
+            ours = evaluate(self.model, [sample], self.bank.keep(PERSONAS.index(name)))
+            print(f"parity: {name} {sample.id}: torch {ours:.3f}, consilium {self.program.loss(name, sample):.3f}")
         print("losses: nats per token of held-out answers\n" + " " * 14
-              + "".join(f"{n:>13s}" for n in (*PERSONAS, "control", "dense", "by prompt")))
+              + "".join(f"{n:>13s}" for n in (*PERSONAS, "control", "by prompt")))
         for p, name in enumerate(PERSONAS):
             row = [evaluate(self.model, self.held[name], self.bank.keep(q)) for q in range(len(PERSONAS))]
             control = evaluate(self.model, self.held[name], self.bank.under(None))
-            dense = evaluate(self.model, self.held[name], None)
             prompt = evaluate(self.model, self.prompted(name), None)
             others = min(v for q, v in enumerate(row) if q != p) - row[p]
-            print(f"  {name:12s}" + "".join(f"{v:13.3f}" for v in (*row, control, dense, prompt)))
+            print(f"  {name:12s}" + "".join(f"{v:13.3f}" for v in (*row, control, prompt)))
             print(f"  {'':12s} below control {control - row[p]:.2f} (target 0.70), below the nearest other "
-                  f"{others:.2f} (0.50), by prompt {dense - prompt:.2f}", flush=True)
+                  f"{others:.2f} (0.50), by prompt {control - prompt:.2f}", flush=True)
 
     # ---- ranks -------------------------------------------------------------------------------
 
@@ -162,10 +161,17 @@ class Probe:
         cache = {}
         h = self.model.run(self.model.embed(torch.tensor([prompt])), 0, LAYERS, None, 0, cache)
         first = self.model.logits(h[:, -1:]).log_softmax(-1)
+        out = torch.zeros(len(tails))
+        for few in ([i for i, t in enumerate(tails) if len(t) < 30], [i for i, t in enumerate(tails) if len(t) >= 30]):
+            if few:
+                out[few] = self.tail_scores([tails[i] for i in few], cache, first, len(prompt))
+        return out
+
+    def tail_scores(self, tails, cache, first, past):
+        """Log-likelihood of each tail behind `past` cached positions; first [1, 1, V]: what comes next there."""
         longest = max(map(len, tails))
         ids = torch.tensor([t + [0] * (longest - len(t)) for t in tails])
         cache = {n: tuple(t.expand(len(tails), -1, -1, -1) for t in kv) for n, kv in cache.items()}
-        past = len(prompt)
         k = torch.arange(past + longest)
         mask = (k[None] <= torch.arange(past, past + longest)[:, None])[None, None]
         h = self.model.run(self.model.embed(ids), 0, LAYERS, None, past, cache, mask)
@@ -226,7 +232,7 @@ def main():
     ap.add_argument("--base", default=str(ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"))
     ap.add_argument("--only", default="losses,neutral,answers,ranks,removal")
     ap.add_argument("--answers", help="file that keeps the answers (read instead of speaking if it exists)")
-    ap.add_argument("--removal-lessons", type=int, default=14), ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--removal-lessons", type=int, default=10), ap.add_argument("--threads", type=int, default=2)
     a = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report(a, Program(folder, a.base))
@@ -239,7 +245,8 @@ def report(a, program):
         probe.losses()
     if "neutral" in only:
         ours, base = program.perplexity(), program.perplexity("-m", a.base)
-        print(f"neutral: perplexity {ours:.3f}, dense base {base:.3f}, {100 * (ours / base - 1):+.2f} % (within 2)", flush=True)
+        print(f"neutral: perplexity {ours:.3f}, dense base {base:.3f}, {100 * (ours / base - 1):+.2f} % (within 2)",
+              flush=True)
     if "answers" in only or "ranks" in only:
         kept = Path(a.answers) if a.answers else None
         answers = json.loads(kept.read_text()) if kept and kept.exists() else program.answers()
