@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/utf8.h"
 #include "ask.h"
 #include "input.h"
 
@@ -22,7 +23,12 @@ static int add_part(ask *a, buf *part)
 static int add_file(ask *a, const char *name)
 {
     buf part = {0};
-    int result = input_read(name, &part, a->con, a->err) || add_part(a, &part) ? -1 : 0;
+    size_t bad;
+    int result = input_read(name, &part, a->con, a->err);
+    if (!result && !utf8_check(part.v ? part.v : "", part.len, &bad))
+        result = error_set(a->err, ERROR_USAGE, "%s is no UTF-8 at byte %zu",
+                           strcmp(name, "-") == 0 ? "standard input" : name, bad);
+    result = result || add_part(a, &part) ? -1 : 0;
     buf_release(&part);
     return result;
 }
@@ -61,13 +67,27 @@ static int persona_of_seat(const ask *a, const char *column)
     return -1;
 }
 
+/* An empty output with status 0 would look like an empty merge. */
+static int check_only_merge(const ask *a)
+{
+    const asking *how = &a->how;
+    bool alone = how->persona_count < 2 && how->control == CONTROL_OFF;
+    if (how->merge == MERGE_NONE)
+        return error_set(a->err, ERROR_USAGE, "--only merge: there is none with --merge none");
+    if (alone)
+        return error_set(a->err, ERROR_USAGE, "--only merge: one answer alone is not merged");
+    return 0;
+}
+
 /* --only a column and no merge asked for: the others need not speak at all. A pass gives the same
  * bytes alone. */
 static int read_only(ask *a)
 {
     const char *only = a->opt->only;
-    if (!only || strcmp(only, "merge") == 0)
+    if (!only)
         return 0;
+    if (strcmp(only, "merge") == 0)
+        return check_only_merge(a);
     bool control = a->how.control == CONTROL_NONE && strcmp(only, "control") == 0;
     int kept = control ? -1 : persona_of_seat(a, only);
     if (kept < 0 && !control)

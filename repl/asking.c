@@ -75,10 +75,19 @@ static int read_seed(asking *k, const options *opt, error *err)
     return 0;
 }
 
+static int check_stops(const options *opt, error *err)
+{
+    for (size_t i = 0; i < opt->stops.len; i++)
+        if (!*opt->stops.v[i])
+            return error_set(err, ERROR_USAGE, "--stop: an empty text would stop nothing");
+    return 0;
+}
+
 int asking_read(asking *k, const options *opt, error *err)
 {
     return read_personas(k, opt, err) || read_control(k, opt, err) || read_think(k, opt, err) ||
-                   read_seed(k, opt, err) || routing_options_read(&k->routing, opt, err) ||
+                   read_seed(k, opt, err) || check_stops(opt, err) ||
+                   routing_options_read(&k->routing, opt, err) ||
                    merge_parse(opt->merge ? opt->merge : "auto", &k->merge, &k->rounds, err)
                ? -1
                : 0;

@@ -117,6 +117,9 @@ def prompts():
         done = subprocess.run([BINARY, "ask", "-m", MODEL], input=b"ab\xff", capture_output=True,
                               env=ENVIRONMENT)
         assert done.returncode == 2 and b"byte 2" in done.stderr, done.stderr
+        (scratch / "broken").write_bytes(b"abc\xff")
+        err = ask("word", "-f", scratch / "one", "-f", scratch / "broken", status=2)[1]
+        assert "broken is no UTF-8 at byte 3" in err, err
     with case("too long for the context: status 2, both counts, nothing printed"):
         for style in ("text", "json", "ndjson"):
             out, err = ask("x" * 500, "--context=100", "--format", style, status=2)
@@ -236,6 +239,12 @@ def options():
         letter = whole[2]
         cut = ask_json("hello", "--temperature=0", "--stop", letter)["answers"][1]
         assert cut["stop"] == "end" and cut["text"] == whole[:whole.index(letter)]
+        assert "--stop" in ask("hello", "--stop", "", status=2)[1]
+    with case("--only merge where nothing is merged: status 2, not an empty output"):
+        assert "--merge none" in ask("hello", "--only=merge", "--merge=none", status=2)[1]
+        assert "one answer" in ask("hello", "--only=merge", "-p", "coder", status=2)[1]
+        out, _ = ask("hello", "--only=merge", "-p", "coder", "--control", "--max-tokens=3")
+        assert out.strip()
     with case("--raw continues text without turns; synth needs a chair"):
         assert ask_json("hello", "--raw")["answers"][0]["prompt_tokens"] == 5
         out, err = ask("hello", "--raw", "--merge=synth", "--max-tokens=2", status=4)
