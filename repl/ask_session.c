@@ -55,11 +55,11 @@ static int inherit(ask *a)
 static void tell_repair(ask *a, const transcript_repair *r)
 {
     if (r->torn)
-        console_note(a->con,
+        console_loss(a->con,
                      "the session ended in a torn record: its %zu bytes were cut off and lie in %s",
                      r->torn, r->kept);
     if (r->damaged)
-        console_note(a->con,
+        console_loss(a->con,
                      "the session's file has %zu damaged line%s, the first is line %zu; they stay "
                      "where they are and are passed over",
                      r->damaged, r->damaged == 1 ? "" : "s", r->first_damaged);

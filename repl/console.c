@@ -129,17 +129,30 @@ void console_say(console *c, const buf *text)
     write_err(text->v, text->len);
 }
 
+static void tell(console *c, const char *format, va_list args)
+{
+    char text[1024];
+    (void)vsnprintf(text, sizeof text, format, args);
+    console_progress_end(c);
+    write_line(c, "", text, "\n");
+}
+
 void console_note(console *c, const char *format, ...)
 {
     if (c->quiet)
         return;
-    char text[1024];
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    tell(c, format, args);
     va_end(args);
-    console_progress_end(c);
-    write_line(c, "", text, "\n");
+}
+
+void console_loss(console *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell(c, format, args);
+    va_end(args);
 }
 
 void console_error(console *c, const char *sentence)

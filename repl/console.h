@@ -47,6 +47,8 @@ int console_quote(const console *c, buf *out, const char *text, error *err);
 
 /* A line on standard error; not with -q. */
 void console_note(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What a file of the user's lost: a line on standard error, also with -q. */
+void console_loss(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Text of our own on standard error, as it is. */
 void console_say(console *c, const buf *text);
 /* The error sentence: "consilium: ..."; also with -q. */

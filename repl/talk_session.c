@@ -22,10 +22,10 @@ void talk_saved(talk *t, int result, const error *err)
 static void tell_repair(talk *t, const transcript_repair *r)
 {
     if (r->torn)
-        console_note(t->con, "the last line of the transcript was torn: %zu bytes were cut off%s%s",
+        console_loss(t->con, "the last line of the transcript was torn: %zu bytes were cut off%s%s",
                      r->torn, r->kept ? " and lie in " : "", r->kept ? r->kept : "");
     if (r->damaged)
-        console_note(t->con,
+        console_loss(t->con,
                      "%zu line%s of the transcript %s no records (the first is line %zu); what "
                      "belongs to them is missing",
                      r->damaged, r->damaged == 1 ? "" : "s", r->damaged == 1 ? "is" : "are",

@@ -144,7 +144,7 @@ def damage():
         ask("one", "--session=torn")
         whole = path.read_bytes()
         path.write_bytes(whole + b'{"type":"prompt","n":7,"te')
-        _, err = ask("two", "--session=torn")
+        _, err = ask("two", "--session=torn", "-q")
         assert "torn record: its 26 bytes were cut off and lie in" in err, err
         assert (PLACE / "torn.jsonl.torn-1").read_bytes() == b'{"type":"prompt","n":7,"te'
         assert path.read_bytes().startswith(whole)
