@@ -61,6 +61,18 @@ terminal *terminal_of(console *con, terminal_signals *signals, const terminal_tr
     return t;
 }
 
+/* No locale at all tells nothing: terminals read UTF-8 today. LC_ALL=C was said by somebody. */
+static bool asks_for_ascii(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return strcmp(value, "C") == 0 || strcmp(value, "POSIX") == 0;
+    }
+    return false;
+}
+
 terminal *terminal_open(console *con, terminal_signals *signals, bool plain, error *err)
 {
     bool linear = plain || !moves();
@@ -70,7 +82,7 @@ terminal *terminal_open(console *con, terminal_signals *signals, bool plain, err
         .rows = USUAL_ROWS,
         .linear = linear,
         .color = con->out_color && !linear,
-        .utf8 = !con->ascii,
+        .utf8 = !con->ascii && !asks_for_ascii(),
         .frame = usual_frame,
     };
     terminal *t = terminal_of(con, signals, &traits, err);
