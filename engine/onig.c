@@ -269,11 +269,12 @@ static bool is_long(const scanner *s, size_t n)
 /* Puts (?: ) around what was repeated so far, from s->atom to the end of the output. */
 static int wrap(scanner *s)
 {
+    static const char open[] = {'(', '?', ':'};
     if (put(s, "(?:)"))
         return -1;
     char *atom = s->out->v + s->atom;
     memmove(atom + 3, atom, s->out->len - 4 - s->atom);
-    memcpy(atom, "(?:", 3);
+    memcpy(atom, open, sizeof open);
     s->out->v[s->out->len - 1] = ')';
     return 0;
 }

@@ -14,6 +14,7 @@
 #include "pretoken.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <assert.h>
 #include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,6 +346,7 @@ static int rewrite(run *r, size_t step_index, const char *text, size_t len, bool
     const step *s = &r->p->step[step_index];
     buf out = {0};
     int result = 0;
+    assert(text || len == 0);
     for (size_t i = 0; i < len && result == 0;) {
         const char *space = memchr(text + i, ' ', len - i);
         size_t n = space ? (size_t)(space - text) - i : len - i;
