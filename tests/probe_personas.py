@@ -35,7 +35,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "personas" / "training"))
 from export import load_joined  # noqa: E402
-from smollm2 import EXPERTS, FIRST, LAYERS, PERSONAS, Chat, Model, read_model  # noqa: E402
+from smollm2 import EXPERTS, FIRST, LAYERS, PERSONAS, Chat, Experts, Model, read_model  # noqa: E402
 from train import Sample, evaluate, held_out, lessons  # noqa: E402
 
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -66,9 +66,8 @@ class Bank:
         return run
 
     def keep(self, p):
-        allowed = torch.zeros(LAYERS - FIRST, self.count, dtype=torch.bool)
-        allowed[:, p * EXPERTS:(p + 1) * EXPERTS] = True
-        return self.under(allowed)
+        """Under the persona's mask its eight experts are all there is, so the others are not computed."""
+        return Experts().load({k: a[:, p * EXPERTS:(p + 1) * EXPERTS] for k, a in self.experts.arrays().items()}).eval()
 
     def compete(self, without=None):
         """General experts banned, and those that `without` [layers, 8] names."""
@@ -117,20 +116,20 @@ class Program:
 
 
 class Probe:
-    def __init__(self, base, experts, threads, program):
+    def __init__(self, base, experts, threads, program, most=None):
         self.program = program
         torch.set_num_threads(threads)
         weights, self.tokenizer = read_model(base)
         self.chat, self.model, self.bank = Chat(self.tokenizer), Model(weights), Bank(experts)
-        self.held = {p: [Sample(self.model, self.chat, l) for l in lessons(p) if held_out(l)]
-                     for p in PERSONAS}
+        self.tests = {p: [l for l in lessons(p) if held_out(l)][:most] for p in PERSONAS}
+        self.held = {p: [Sample(self.model, self.chat, l) for l in self.tests[p]] for p in PERSONAS}
 
     # ---- losses ------------------------------------------------------------------------------
 
     def prompted(self, name):
         chat, before = self.chat, self.chat.prompt
         chat.prompt = lambda q, b=(): before(q, b, instruction(name))
-        samples = [Sample(self.model, chat, l) for l in lessons(name) if held_out(l)]
+        samples = [Sample(self.model, chat, l) for l in self.tests[name]]
         chat.prompt = before
         return samples
 
@@ -139,7 +138,7 @@ class Probe:
             sample = self.held[name][0]
             ours = evaluate(self.model, [sample], self.bank.keep(PERSONAS.index(name)))
             print(f"parity: {name} {sample.id}: torch {ours:.3f}, consilium {self.program.loss(name, sample):.3f}")
-        print("losses: nats per token of held-out answers\n" + " " * 14
+        print(f"losses: nats per token of {len(self.held[name])} held-out answers\n" + " " * 14
               + "".join(f"{n:>13s}" for n in (*PERSONAS, "control", "by prompt")))
         for p, name in enumerate(PERSONAS):
             row = [evaluate(self.model, self.held[name], self.bank.keep(q)) for q in range(len(PERSONAS))]
@@ -231,6 +230,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--base", default=str(ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"))
     ap.add_argument("--only", default="losses,neutral,answers,ranks,removal")
+    ap.add_argument("--lessons", type=int, help="held-out lessons of each persona (all)")
     ap.add_argument("--answers", help="file that keeps the answers (read instead of speaking if it exists)")
     ap.add_argument("--removal-lessons", type=int, default=10), ap.add_argument("--threads", type=int, default=2)
     a = ap.parse_args()
@@ -240,7 +240,7 @@ def main():
 
 def report(a, program):
     only, began = a.only.split(","), time.time()
-    probe = Probe(a.base, ROOT / "personas/built-in.experts.gguf", a.threads, program)
+    probe = Probe(a.base, ROOT / "personas/built-in.experts.gguf", a.threads, program, a.lessons)
     if "losses" in only:
         probe.losses()
     if "neutral" in only:
