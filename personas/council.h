@@ -31,7 +31,8 @@ typedef enum prefill_mode {
 typedef enum pass_stop {
     STOP_END,         /* it ended itself, or a stop string was met */
     STOP_LENGTH,      /* max_tokens, or the context is full */
-    STOP_LOOP,        /* a cycle of at most 20 tokens, four times */
+    STOP_LOOP,        /* a cycle of at most 20 tokens, four times; without a letter (zeros of a
+                         number, a ruler) only when it has filled 20 tokens */
     STOP_INTERRUPTED, /* cancelled */
     STOP_ERROR,
 } pass_stop;

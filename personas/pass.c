@@ -181,22 +181,40 @@ void pass_begin(pass *p, bool open_thought)
                          .used = p->used};
 }
 
-/* True when the last `period` tokens stand there LOOP_TIMES times in a row. */
-static bool repeats(const int *end, size_t n, size_t period)
+/* True when the last `period` tokens stand there `times` times in a row. */
+static bool repeats(const tokens *out, size_t period, size_t times)
 {
-    if (n < period * LOOP_TIMES)
+    if (out->len < period * times)
         return false;
-    const int *last = end - period;
-    for (size_t k = 2; k <= LOOP_TIMES; k++)
+    const int *end = out->v + out->len, *last = end - period;
+    for (size_t k = 2; k <= times; k++)
         if (memcmp(end - k * period, last, period * sizeof(int)) != 0)
             return false;
     return true;
 }
 
-static bool loops(const tokens *out)
+/* None of the last n tokens writes a letter: zeros of a number, the ruler of a table. */
+static bool wordless(const pass *p, const pass_rules *r, size_t n)
+{
+    for (size_t i = p->out.len - n; i < p->out.len; i++) {
+        size_t len = 0;
+        const char *piece = tokenizer_piece(r->tokenizer, p->out.v[i], &len);
+        for (size_t at = 0; at < len; at++) {
+            unsigned char c = (unsigned char)piece[at];
+            if (c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* What is said again and again is a loop; 10000 is not, until it has gone on for LOOP_LONGEST. */
+static bool loops(const pass *p, const pass_rules *r)
 {
     for (size_t period = 1; period <= LOOP_LONGEST; period++)
-        if (repeats(out->v + out->len, out->len, period))
+        if (repeats(&p->out, period, LOOP_TIMES) &&
+            (!wordless(p, r, period) ||
+             repeats(&p->out, period, (LOOP_LONGEST + period - 1) / period)))
             return true;
     return false;
 }
@@ -286,7 +304,7 @@ int pass_take(pass *p, const pass_rules *r, int id, error *err)
         return -1;
     if (!p->active)
         return 0;
-    if (loops(&p->out))
+    if (loops(p, r))
         stop_with(p, STOP_LOOP);
     else if (p->out.len >= (size_t)r->options->max_tokens)
         stop_with(p, STOP_LENGTH);

@@ -290,6 +290,22 @@ static void a_cycle_four_times_is_a_loop(void **state)
     }
 }
 
+/* 10000 is a number, and a ruler belongs to a table; twenty tokens of it are neither. */
+static void zeros_are_no_loop_at_once(void **state)
+{
+    const cast *k = *state;
+    int ids[60], taken;
+    for (int at = 0; at < 60; at++)
+        ids[at] = '0';
+    assert_int_equal(feed(k, ids, 19, &taken), STOP_INTERRUPTED);
+    assert_int_equal(feed(k, ids, 60, &taken), STOP_LOOP);
+    assert_int_equal(taken, 20);
+    for (int at = 0; at < 60; at++)
+        ids[at] = "|-+"[at % 3];
+    assert_int_equal(feed(k, ids, 60, &taken), STOP_LOOP);
+    assert_int_equal(taken, 21);
+}
+
 static void a_cycle_of_more_than_twenty_is_no_loop(void **state)
 {
     const cast *k = *state;
@@ -508,6 +524,7 @@ int main(void)
         cmocka_unit_test(a_long_prompt_is_shared_by_itself),
         cmocka_unit_test(answers_end_as_they_say),
         cmocka_unit_test(a_cycle_four_times_is_a_loop),
+        cmocka_unit_test(zeros_are_no_loop_at_once),
         cmocka_unit_test(a_cycle_of_more_than_twenty_is_no_loop),
         cmocka_unit_test(stop_strings_end_an_answer_across_tokens),
         cmocka_unit_test(an_interrupt_keeps_what_was_written),
