@@ -8,9 +8,10 @@ step of 4 lessons, 54 steps an epoch), in the reference environment (tests/requi
     train.py SMOLLM2.gguf philosopher p.npz --epochs 5
     train.py SMOLLM2.gguf philosopher philosopher.npz --start p.npz --epochs 3 --stop 1 --repeat 0.4
     train.py SMOLLM2.gguf coder c.npz --epochs 5 --stop 2
-    train.py SMOLLM2.gguf coder coder.npz --start c.npz --epochs 2 --stop 1 --repeat 0.4
+    train.py SMOLLM2.gguf coder d.npz --start c.npz --epochs 2 --stop 1 --repeat 0.4
+    train.py SMOLLM2.gguf coder coder.npz --start d.npz --epochs 1 --rate 1e-3 --repeat 0.4
     train.py SMOLLM2.gguf critic k.npz --epochs 4 --stop 2
-    train.py SMOLLM2.gguf critic critic.npz --start k.npz --epochs 4 --repeat 0.4
+    train.py SMOLLM2.gguf critic critic.npz --start k.npz --epochs 4 --stop 3 --repeat 0.4
     export.py SMOLLM2.gguf philosopher.npz coder.npz critic.npz personas/
     make personas-report
 
@@ -18,7 +19,7 @@ Every epoch is kept as OUT.npz.N.npz. The first run learns the voice, but greedy
 one answer in two never ended. The second run teaches to leave a loop: it shows lessons in which a
 sentence, clause or line is said twice, learns what follows, and learns against the repetition. One
 epoch of it took the philosopher's repeated 4-grams from 21 % to 4 % on questions of other topics. It also
-learns by heart: held-out loss rises after its first epochs, so that is where two of the runs stop.
+learns by heart: held-out loss rises after its first epochs, so that is where the runs stop.
 
 Under its keep-mask a persona's experts never meet another's, so each persona is trained alone, in a
 process of its own (two processes of one thread are faster than one of two). Which persona's experts
