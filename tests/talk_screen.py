@@ -3,6 +3,7 @@
 The model is the tiny random one of council_model.py: what it says is noise, and takes milliseconds.
 """
 import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +18,10 @@ scratch = Path(tempfile.mkdtemp(prefix="talk-"))
 MODEL = make_model(scratch / "moe")
 ARGUMENTS = ["-m", str(MODEL), "--max-tokens=12", "--seed=4"]
 PROMPT = "\u203a "
+
+# What nohup or a job without a terminal ignores, children would ignore too, as they should; here the
+# end of a terminal is tried out.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def environment(name, **more):
