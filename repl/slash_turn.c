@@ -197,8 +197,7 @@ int slash_retry(talk *t, const char *rest, char *const *words, int count, error 
     if (talk_turn(t, &turn, err))
         return -1;
     /* another draw than any before of this turn, and the same one in a session told its seed */
-    uint64_t seed =
-        (t->how.seed + 7919 * (uint64_t)turn->answer_count) & (((uint64_t)1 << 53) - 1);
+    uint64_t seed = (t->how.seed + 7919 * (uint64_t)turn->answer_count) & (((uint64_t)1 << 53) - 1);
     for (int i = 0; i < count; i++) {
         if (strncmp(words[i], "seed=", 5) == 0) {
             if (read_seed(words[i] + 5, &seed, err))
