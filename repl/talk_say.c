@@ -7,6 +7,7 @@
 #include "safe_text.h"
 #include "talk.h"
 
+/* Sentences quote paths, names and what a resumed session says: harmless here, once for all. */
 int talk_say(talk *t, const char *format, ...)
 {
     char text[1024];
@@ -15,8 +16,10 @@ int talk_say(talk *t, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    int result =
-        buf_format(&out, NULL, "%s\n", text) || terminal_write(t->term, &out, NULL) ? -1 : 0;
+    int result = safe_text_copy(&out, SAFE_PROSE, text, strlen(text), NULL) ||
+                         buf_text(&out, "\n", NULL) || terminal_write(t->term, &out, NULL)
+                     ? -1
+                     : 0;
     buf_release(&out);
     return result;
 }

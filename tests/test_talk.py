@@ -94,6 +94,13 @@ def asking():
         t = Talk("asking", "--resume", "two", "-p", "critic")
         assert t.rows()[t.screen.cursor.y].startswith("own 1"), t.text()
         t.leave()
+    with case("an instruction from a foreign transcript sends no control bytes"):
+        path = t.home / ".local/share/consilium/transcripts/two.jsonl"
+        hostile = path.read_text().replace("Be kind.", "Be \\u001b]0;stolen\\u0007kind.")
+        path.with_name("three.jsonl").write_text(hostile.replace('"id":"two"', '"id":"three"'))
+        t = Talk("asking", "--resume", "three")
+        assert "stolen" in t.say("/system") and b"\x1b]0;" not in t.raw, t.raw[-300:]
+        t.leave()
     with case("a disk that takes nothing: said once, and the conversation goes on"):
         t = Talk("full", XDG_DATA_HOME="/proc")
         assert "not saved" in t.say("hello")
