@@ -113,8 +113,9 @@ int slash_search(talk *t, const char *rest, char *const *words, int count, error
         s ? search_find(s, (const char *const *)words, (size_t)count, HITS_MOST, &hits, err) : -1;
     search_close(s);
     for (size_t i = 0; i < hits.len && !result; i++)
-        result = buf_format(&out, err, "  %s turn %d, %s%s: ", hits.v[i].id, hits.v[i].turn,
-                            hits.v[i].who, hits.v[i].undone ? " (undone)" : "") ||
+        result = buf_format(&out, err, "  %s turn %d, ", hits.v[i].id, hits.v[i].turn) ||
+                         console_quote(t->con, &out, hits.v[i].who, err) ||
+                         buf_text(&out, hits.v[i].undone ? " (undone): " : ": ", err) ||
                          add_snippet(t, hits.v[i].snippet, &out, err)
                      ? -1
                      : 0;
@@ -122,8 +123,8 @@ int slash_search(talk *t, const char *rest, char *const *words, int count, error
         result = buf_format(&out, err, "  and %zu more: consilium transcripts search\n",
                             hits.total - hits.len);
     if (!result)
-        result =
-            hits.len ? talk_write(t, &out, err) : talk_say(t, "no conversation has these words");
+        result = hits.len ? terminal_write(t->term, &out, err)
+                          : talk_say(t, "no conversation has these words");
     search_hits_release(&hits);
     buf_release(&out);
     return result;

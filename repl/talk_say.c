@@ -26,7 +26,14 @@ int talk_say(talk *t, const char *format, ...)
 
 int talk_write(talk *t, buf *text, error *err)
 {
-    return terminal_write(t->term, text, err);
+    buf out = {0};
+    int result = safe_text_copy(&out, SAFE_PROSE, text->v ? text->v : "", text->len, err) ||
+                         terminal_write(t->term, &out, err)
+                     ? -1
+                     : 0;
+    buf_release(&out);
+    buf_clear(text);
+    return result;
 }
 
 int talk_dim(talk *t, buf *text, error *err)
