@@ -55,11 +55,11 @@ int command_talk(const options *opt, console *con, error *err);
 
 /* ---- saying things (talk_say.c) ----------------------------------------------------------------- */
 
-/* A line of our own words on standard output; names in it must be harmless. */
+/* A line of our own words on standard output; what it quotes is made harmless. */
 int talk_say(talk *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Writes and empties text of ours, dimmed where there is colour. */
 int talk_dim(talk *t, buf *text, error *err);
-/* Writes and empties text, which is harmless already. */
+/* Writes and empties text, made harmless; it holds no sequences of ours. */
 int talk_write(talk *t, buf *text, error *err);
 /* What went wrong, as a sentence; the conversation goes on. */
 void talk_problem(talk *t, const error *err);
