@@ -162,6 +162,22 @@ static int switch_mask(talk *t, const seat *s, bool off, error *err)
     return s ? talk_say(t, "%s acts by %s now", name, s->acts_by) : -1;
 }
 
+/* With everybody else at the table, or with the one named. */
+static int differ(talk *t, const seat *s, const char *name, error *err)
+{
+    const seat *other = name ? seat_named(t, name, err) : NULL;
+    if (name)
+        return other ? compare(t, s, other, err) : -1;
+    const roster *seats = dialogue_roster(t->dialogue);
+    if (roster_seats(seats) < 2)
+        return error_set(err, ERROR_USAGE, "there is nobody to compare %s with", s->name);
+    int result = 0;
+    for (int i = 0; i < roster_seats(seats) && !result; i++)
+        if (roster_seat(seats, i) != s)
+            result = compare(t, s, roster_seat(seats, i), err);
+    return result;
+}
+
 int slash_mask(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     (void)rest;
@@ -181,10 +197,7 @@ int slash_mask(talk *t, const char *rest, char *const *words, int count, error *
         return show_mask(t, s, err);
     if (strcmp(what, "soften") == 0)
         return soften(t, s, count > 2 ? words[2] : NULL, err);
-    if (strcmp(what, "diff") != 0)
-        return switch_mask(t, s, strcmp(what, "off") == 0, err);
-    if (count < 3)
-        return error_set(err, ERROR_USAGE, "/mask diff needs two names");
-    const seat *other = seat_named(t, words[2], err);
-    return other ? compare(t, s, other, err) : -1;
+    if (strcmp(what, "diff") == 0)
+        return differ(t, s, count > 2 ? words[2] : NULL, err);
+    return switch_mask(t, s, strcmp(what, "off") == 0, err);
 }

@@ -14,8 +14,9 @@ static const slash_command table[] = {
     {"mask", "[show|on|off|soften|diff] NAME", "a persona's mask: look, switch, weaken, compare",
      "`show NAME` tells what the mask keeps, bans or leans, by layer. `off NAME` lets the persona "
      "speak without its mask and `on NAME` gives it back. `soften NAME [X]` turns what the mask "
-     "keeps or bans into a leaning of X (default 2). `diff NAME OTHER` compares two masks. A mask "
-     "FILE is put on with /set mask NAME=FILE.",
+     "keeps or bans into a leaning of X (default 2). `diff NAME [OTHER]` compares two masks, or "
+     "one "
+     "with all others. A mask FILE is put on with /set mask NAME=FILE.",
      COMPLETE_PERSONA, "show|on|off|soften|diff", slash_mask},
     {"experts", "K | NAME=K", "experts called for each token",
      "K for every pass but control, or for one persona. A K above what a mask allows is capped, "

@@ -243,6 +243,7 @@ def seats():
         t.say(f"/set mask coder={ban}")
         assert "6 of 8 experts" in t.say("/mask show coder")
         assert "of the experts in common" in t.say("/mask diff coder critic")
+        assert t.say("/mask diff coder").count("of the experts in common") == 2
         assert "lean" in t.say("/mask soften coder 1")
         t.say("/mask soften coder off")
         assert "coder acts by prompt now" in t.say("/mask off coder")
