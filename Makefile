@@ -37,7 +37,7 @@ comma    = ,
 
 # ---- what there is ----------------------------------------------------------------------------
 
-FOLDERS  = kernels kernels/cpu engine personas transcripts repl
+FOLDERS  = kernels kernels/cpu engine engine/jinja personas transcripts repl
 SOURCES  = $(filter-out repl/main.c,$(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  = $(BUILD)/libconsilium.a
@@ -200,7 +200,7 @@ lint: check-layers ## clang-format check and clang-tidy
 UPWARD   = ! grep -nE '\#include "(\.\./)+($(1))/'
 check-layers: ## refuse an include that points upward
 	@$(call UPWARD,engine|personas|transcripts|repl|tests) $(wildcard kernels/*.[ch] kernels/*/*.[ch])
-	@$(call UPWARD,personas|transcripts|repl|tests) $(wildcard engine/*.[ch]) /dev/null
+	@$(call UPWARD,personas|transcripts|repl|tests) $(wildcard engine/*.[ch] engine/*/*.[ch]) /dev/null
 	@$(call UPWARD,transcripts|repl|tests) $(wildcard personas/*.[ch]) /dev/null
 	@$(call UPWARD,personas|repl|tests) $(wildcard transcripts/*.[ch]) /dev/null
 	@$(call UPWARD,tests) $(wildcard repl/*.[ch]) /dev/null
