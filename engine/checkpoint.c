@@ -107,8 +107,9 @@ static void check_tied(checkpoint *c, checkpoint_warn *warn, void *user)
         return;
     c->config.tied = false;
     if (warn)
-        warn(user, "config.json: tie_word_embeddings is true, but lm_head.weight differs from the "
-                   "embedding; it is used");
+        warn(user, CHECKPOINT_DETAIL,
+             "config.json: tie_word_embeddings is true, but lm_head.weight differs from the "
+             "embedding; it is used");
 }
 
 /* The configuration first: it is small, and a model that cannot run should not map gigabytes. */
@@ -198,6 +199,12 @@ int checkpoint_find(const checkpoint *c, const char *name, checkpoint_tensor *ou
     if (t)
         *out = *t;
     return t != NULL;
+}
+
+int checkpoint_index(const checkpoint *c, const char *name)
+{
+    const checkpoint_tensor *t = tensor_list_find(&c->tensors, name, strlen(name));
+    return t ? (int)(t - c->tensors.v) : -1;
 }
 
 int checkpoint_count(const checkpoint *c)

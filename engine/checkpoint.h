@@ -28,8 +28,10 @@ typedef struct checkpoint_tensor {
     const char *type_name; /* static; as the format calls it: "Q4_K", "F8_E4M3" */
 } checkpoint_tensor;
 
-/* Called with one sentence per unknown configuration key and the like; shown under -v. */
-typedef void checkpoint_warn(void *user, const char *sentence);
+/* What is told while a model is opened: details (an unknown key, a tensor that changes nothing) are
+ * for those who ask, a warning is for everybody: the answers may not be what its maker meant. */
+typedef enum checkpoint_note { CHECKPOINT_DETAIL, CHECKPOINT_WARNING } checkpoint_note;
+typedef void checkpoint_warn(void *user, checkpoint_note note, const char *sentence);
 
 /* path: a .gguf file (the first of a split model) or a directory with config.json. Caller owns.
  * Errors: ERROR_LOAD naming file, field and offset. */
@@ -40,6 +42,8 @@ const char *checkpoint_path(const checkpoint *c);
 const model_config *checkpoint_config(const checkpoint *c); /* borrowed */
 /* 1 and *out filled when the tensor exists, else 0. */
 int checkpoint_find(const checkpoint *c, const char *name, checkpoint_tensor *out);
+/* Its place in file order, or -1. */
+int checkpoint_index(const checkpoint *c, const char *name);
 /* The i-th tensor in file order, for listings; i < checkpoint_count(). */
 int checkpoint_count(const checkpoint *c);
 void checkpoint_at(const checkpoint *c, int i, checkpoint_tensor *out);

@@ -67,6 +67,7 @@ static int build_attention(const char *where, const config_fields *f, model_conf
                                                               : 1 / sqrt((double)head_dim));
     c->qkv_bias = f->qkv_bias;
     c->output_bias = f->output_bias;
+    c->ffn_bias = f->ffn_bias;
     c->norm_qk = f->arch == ARCH_QWEN3 || f->arch == ARCH_QWEN3_MOE ? QK_NORM_HEAD
                  : f->arch == ARCH_OLMOE                            ? QK_NORM_FULL
                                                                     : QK_NORM_NONE;

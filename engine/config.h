@@ -5,7 +5,7 @@
  * and makes the model_config. Every key that a reader knows is one of
  *
  *     used     - it lands in a field, within a range
- *     fixed    - only the value that changes nothing is accepted ("mlp_bias": false)
+ *     fixed    - only the value that changes nothing is accepted ("clip_qkv": null)
  *     dormant  - it cannot change a forward pass and is passed over in silence
  *
  * and what a reader does not know becomes one warning. A number out of range, of the wrong type or
@@ -28,7 +28,7 @@ typedef struct config_fields {
     int64_t vocabulary, width, ffn, layers, heads, kv_heads, head_dim, context;
     int64_t experts, experts_per_token, expert_width, shared_width;
     double eps, embedding_scale, residual_scale, logits_scaling, attention_multiplier;
-    bool tied, qkv_bias, output_bias, renormalise;
+    bool tied, qkv_bias, output_bias, ffn_bias, renormalise;
     uint8_t moe_layer[MODEL_MAX_LAYERS];
     rope_config rope; /* dim 0 = head_dim; context_factor below goes with it */
     double context_factor, trained_context; /* positions = max(context, factor * trained) */

@@ -38,7 +38,7 @@ static const gguf_architecture architectures[] = {
 /* Values that only help to work out others. */
 typedef struct gguf_fields {
     config_fields f;
-    int64_t value_length, window, rope_dim, original_context, gating, file_vocabulary;
+    int64_t value_length, window, rope_dim, original_context, gating, file_vocabulary, predictors;
     double weights_scale, linear_scale, attn_factor, log_multiplier, ext_factor, yarn_attn_factor;
     bool causal, finetuned;
 } gguf_fields;
@@ -85,7 +85,7 @@ static const config_row rows[] = {
     OFF("router_logit_softcapping"),
     OFF("attention.max_alibi_bias"),
     OFF("use_parallel_residual"),
-    OFF("nextn_predict_layers"),
+    INT("nextn_predict_layers", predictors, 0, 64),
     OFF("expert_group_count"),
     INT("expert_count", f.experts, 0, MODEL_MAX_EXPERTS),
     INT("expert_used_count", f.experts_per_token, 0, MODEL_MAX_EXPERTS),
@@ -183,7 +183,7 @@ static void warn_unknown(const gguf *g, const char *prefix, checkpoint_warn *war
                            "%s: the key \"%s\" is not known and was "
                            "passed over",
                            gguf_path(g), printable_text(key).text);
-            warn(user, sentence);
+            warn(user, CHECKPOINT_DETAIL, sentence);
         }
     }
 }
@@ -221,12 +221,27 @@ static int take_vocabulary(const gguf *g, const tensor_list *t, gguf_fields *h, 
     return 0;
 }
 
+/* block_count may count layers that only predict further tokens: they come last, and their own
+ * tensors tell them. */
+static void drop_predictors(const tensor_list *t, gguf_fields *h)
+{
+    int64_t left = h->f.layers - h->predictors;
+    if (h->predictors && left > 0 && layer_tensor(t, left, "nextn.eh_proj.weight"))
+        h->f.layers = left;
+}
+
+/* Which layers route, and which parts have biases: what is there is used. */
 static void take_layers(const tensor_list *t, config_fields *f)
 {
-    for (int64_t i = 0; i < f->layers; i++)
+    for (int64_t i = 0; i < f->layers; i++) {
         f->moe_layer[i] = f->experts > 0 && layer_tensor(t, i, "ffn_gate_inp.weight");
-    f->qkv_bias = layer_tensor(t, 0, "attn_q.bias") != NULL;
-    f->output_bias = layer_tensor(t, 0, "attn_output.bias") != NULL;
+        f->qkv_bias |= layer_tensor(t, i, "attn_q.bias") || layer_tensor(t, i, "attn_k.bias") ||
+                       layer_tensor(t, i, "attn_v.bias");
+        f->output_bias |= layer_tensor(t, i, "attn_output.bias") != NULL;
+        f->ffn_bias |= f->arch == ARCH_LLAMA &&
+                       (layer_tensor(t, i, "ffn_gate.bias") || layer_tensor(t, i, "ffn_up.bias") ||
+                        layer_tensor(t, i, "ffn_down.bias"));
+    }
 }
 
 /* llama.cpp divides the frequencies by these. */
@@ -411,6 +426,7 @@ int config_from_gguf(const gguf *g, const tensor_list *tensors, checkpoint_warn 
         take_eos(g, &h.f, err))
         return -1;
     derive_experts(&h.f);
+    drop_predictors(tensors, &h);
     take_layers(tensors, &h.f);
     warn_unknown(g, a->name, warn, user);
     return config_build(gguf_path(g), &h.f, out, err);

@@ -91,6 +91,7 @@ static const config_row rows[] = {
     REAL("rms_norm_eps", ALL, f.eps, 1e-20, 1),
     FLAG("tie_word_embeddings", ALL, f.tied),
     FLAG("attention_bias", BIASED, attention_bias),
+    FLAG("mlp_bias", BIT(ARCH_LLAMA), f.ffn_bias),
     FLAG("qkv_bias", BIT(ARCH_QWEN2_MOE), f.qkv_bias),
     FLAG("norm_topk_prob", QWEN_MOE | BIT(ARCH_OLMOE), f.renormalise),
     INT("num_experts", MOE, f.experts, 1, MODEL_MAX_EXPERTS),
@@ -118,7 +119,6 @@ static const config_row rows[] = {
     OTHER("model_type", ALL),
     OTHER("eos_token_id", ALL),
     {"bos_token_id", CONFIG_INT, ALL, CONFIG_NULL_NONE, AT(f.bos), 0, 1 << 24},
-    OFF("mlp_bias", BIT(ARCH_LLAMA)),
     OFF("clip_qkv", BIT(ARCH_OLMOE)),
     OFF("quantization_config", ALL),
     OFF("compression_config", ALL),
@@ -154,6 +154,7 @@ static const config_row rows[] = {
     QUIET("no_repeat_ngram_size"),
     QUIET("num_beam_groups"),
     QUIET("num_beams"),
+    QUIET("num_nextn_predict_layers"),
     QUIET("num_return_sequences"),
     QUIET("output_attentions"),
     QUIET("output_hidden_states"),
@@ -264,7 +265,7 @@ static int take_rows(const json *config, hf_config *h, checkpoint_warn *warn, vo
                            "%s: the key \"%s\" is not known for %s and "
                            "was passed over",
                            where, printable_text(key).text, architecture_name(h->f.arch));
-            warn(user, sentence);
+            warn(user, CHECKPOINT_DETAIL, sentence);
         }
     }
     return 0;

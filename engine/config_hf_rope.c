@@ -138,7 +138,7 @@ static int check_unknown(const json *o, checkpoint_warn *warn, void *user, const
                        "%s: the RoPE parameter \"%s\" is not known and was passed over", where,
                        printable_text(json_key(v)).text);
         if (warn)
-            warn(user, sentence);
+            warn(user, CHECKPOINT_DETAIL, sentence);
     }
     return 0;
 }

@@ -40,7 +40,8 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     e->max_rows = opt->max_rows > 0 ? opt->max_rows : DEFAULT_ROWS;
     e->cancel = opt->cancel;
     e->backend = backend_open(&opt->backend, err);
-    if (!e->backend || weights_load(&e->weights, e->checkpoint, e->backend, err))
+    if (!e->backend ||
+        weights_load(&e->weights, e->checkpoint, e->backend, opt->warn, opt->warn_user, err))
         return -1;
     e->plain = router_program_plain(c, 0, err);
     if (!e->plain || open_text(e, opt->chat_format, opt->day, err))

@@ -205,13 +205,11 @@ static void enqueue_attention(forward *f, const layer_weights *w, int layer, int
     op_add(b, f->x, f->delta, c->residual_scale, n);
 }
 
-/* out = down (silu(gate x) * up x): a dense layer's ffn, or the shared expert. */
-static void enqueue_ffn(forward *f, tensor *out, tensor *hidden, const tensor *gate,
-                        const tensor *up, const tensor *down, int n)
+/* down.out = down (silu(gate x) * up x), biases added: a dense layer's ffn, or the shared expert. */
+static void enqueue_ffn(forward *f, tensor *hidden, gated_weights w, product down, int n)
 {
-    op_matmul_swiglu(f->backend, hidden, gate, up, f->normed, n);
-    product p = {out, down, NULL};
-    op_matmul(f->backend, &p, 1, hidden, n);
+    op_matmul_swiglu(f->backend, hidden, &w, f->normed, n);
+    op_matmul(f->backend, &down, 1, hidden, n);
 }
 
 static void enqueue_experts(forward *f, const layer_weights *w, int layer, int n, bool trace)
@@ -226,7 +224,8 @@ static void enqueue_experts(forward *f, const layer_weights *w, int layer, int n
     op_experts(b, f->delta, &w->bank, f->chosen, f->normed, n);
     if (!w->shared_gate)
         return;
-    enqueue_ffn(f, f->shared, f->shared_hidden, w->shared_gate, w->shared_up, w->shared_down, n);
+    enqueue_ffn(f, f->shared_hidden, (gated_weights){w->shared_gate, w->shared_up, NULL, NULL},
+                (product){f->shared, w->shared_down, NULL}, n);
     if (w->shared_router)
         op_sigmoid_gate(b, f->shared, w->shared_router, f->normed, n);
     op_add(b, f->delta, f->shared, 1, n);
@@ -241,7 +240,8 @@ static void enqueue_layer(forward *f, int layer, int n, bool trace)
     if (f->config->moe_layer[layer])
         enqueue_experts(f, w, layer, n, trace);
     else
-        enqueue_ffn(f, f->delta, f->hidden, w->gate, w->up, w->down, n);
+        enqueue_ffn(f, f->hidden, (gated_weights){w->gate, w->up, w->gate_bias, w->up_bias},
+                    (product){f->delta, w->down, w->down_bias}, n);
     op_add(f->backend, f->x, f->delta, f->config->residual_scale, n);
 }
 

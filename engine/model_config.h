@@ -55,6 +55,7 @@ typedef struct model_config {
     float norm_eps;
     bool tied; /* the output matrix is the embedding */
     bool qkv_bias, output_bias;
+    bool ffn_bias; /* of the dense layers: gate, up and down */
     qk_norm norm_qk;
 
     int experts;                         /* 0 = dense model */

@@ -28,6 +28,9 @@ typedef enum weight_part {
     PART_GATE,
     PART_UP,
     PART_DOWN,
+    PART_GATE_BIAS,
+    PART_UP_BIAS,
+    PART_DOWN_BIAS,
     PART_ROUTER,
     PART_EXPERT_GATE, /* one tensor per expert */
     PART_EXPERT_UP,

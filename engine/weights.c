@@ -9,13 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tensor_claims.h"
 #include "weight_names.h"
 
 typedef struct loader {
     weights *w;
     const checkpoint *c;
     const model_config *config;
-    backend *b;
+    tensor_claims *claims; /* of the tensors found so far */
+    backend *b;            /* NULL: everything is checked and nothing is loaded */
     error *err;
     bool gguf;
 } loader;
@@ -34,7 +36,7 @@ static int find_part(const loader *l, weight_part part, int layer, int expert,
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         (void)snprintf(name, sizeof name, format, layer, expert);
 #pragma GCC diagnostic pop
-        if (checkpoint_find(l->c, name, found))
+        if (tensor_claims_take(l->claims, name, found))
             return 1;
     }
     return 0;
@@ -47,6 +49,8 @@ static int missing(const loader *l, weight_part part, int layer, int expert)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     (void)snprintf(name, sizeof name, weight_name(part, l->gguf, 0), layer, expert);
 #pragma GCC diagnostic pop
+    if (tensor_claims_quantised(l->claims, name, l->err))
+        return -1;
     return error_set(l->err, ERROR_LOAD, "%s: tensor %s is missing", checkpoint_path(l->c), name);
 }
 
@@ -95,12 +99,16 @@ static int check_shape(const loader *l, const checkpoint_tensor *t, const uint64
 
 /* ---- handing to the backend ---------------------------------------------------------------- */
 
-static tensor *map_rows(const loader *l, const checkpoint_tensor *t, uint64_t first, uint64_t rows,
-                        uint64_t cols)
+/* Rows of a tensor, borrowed in place. 0 or -1. */
+static int map_rows(const loader *l, const checkpoint_tensor *t, uint64_t first, uint64_t rows,
+                    uint64_t cols, tensor **out)
 {
     size_t skip = dtype_row_bytes(t->type, (size_t)cols) * (size_t)first;
-    return tensor_map(l->b, t->type, (size_t)rows, (size_t)cols, (const char *)t->data + skip,
-                      l->err);
+    if (!l->b)
+        return 0;
+    *out =
+        tensor_map(l->b, t->type, (size_t)rows, (size_t)cols, (const char *)t->data + skip, l->err);
+    return *out ? 0 : -1;
 }
 
 /* A matrix of the file, borrowed in place. */
@@ -113,8 +121,23 @@ static int load_matrix(loader *l, weight_part part, int layer, int expert, int r
     uint64_t shape[2] = {(uint64_t)rows, (uint64_t)cols};
     if (check_shape(l, &t, shape, 2))
         return -1;
-    *out = map_rows(l, &t, 0, shape[0], shape[1]);
     l->w->bytes += t.bytes;
+    return map_rows(l, &t, 0, shape[0], shape[1], out);
+}
+
+/* The backend's own f32 copy of a tensor that fits. */
+static int copy_f32(const loader *l, const checkpoint_tensor *t, int rows, int cols, tensor **out)
+{
+    float *row = malloc((size_t)cols * sizeof *row);
+    if (!row)
+        return error_memory(l->err, "a tensor");
+    *out = tensor_new(l->b, DTYPE_F32, (size_t)rows, (size_t)cols, l->err);
+    size_t stride = dtype_row_bytes(t->type, (size_t)cols);
+    for (int r = 0; *out && r < rows; r++) {
+        dequantize_row(t->type, (const char *)t->data + stride * (size_t)r, row, (size_t)cols);
+        tensor_write(l->b, *out, (size_t)r, 1, row);
+    }
+    free(row);
     return *out ? 0 : -1;
 }
 
@@ -128,24 +151,25 @@ static int load_f32(loader *l, weight_part part, int layer, int rows, int cols, 
     bool vector = rows == 1;
     if (check_shape(l, &t, shape + (vector ? 1 : 0), vector ? 1 : 2))
         return -1;
-    float *row = malloc((size_t)cols * sizeof *row);
-    if (!row)
-        return error_memory(l->err, "a tensor");
-    *out = tensor_new(l->b, DTYPE_F32, (size_t)rows, (size_t)cols, l->err);
-    size_t stride = dtype_row_bytes(t.type, (size_t)cols);
-    for (int r = 0; *out && r < rows; r++) {
-        dequantize_row(t.type, (const char *)t.data + stride * (size_t)r, row, (size_t)cols);
-        tensor_write(l->b, *out, (size_t)r, 1, row);
-    }
-    free(row);
     l->w->bytes += t.bytes;
-    return *out ? 0 : -1;
+    return l->b ? copy_f32(l, &t, rows, cols, out) : 0;
 }
 
 static int load_optional(loader *l, bool wanted, weight_part part, int layer, int cols,
                          tensor **out)
 {
     return wanted ? load_f32(l, part, layer, 1, cols, out) : 0;
+}
+
+/* A bias that the configuration wants. In GGUF the configuration says what the tensors say, and any
+ * layer may lack one of them, as in llama.cpp; but Qwen2's query, key and value always have theirs. */
+static int load_bias(loader *l, bool wanted, weight_part part, int layer, int cols, tensor **out)
+{
+    checkpoint_tensor t;
+    bool always = l->config->arch == ARCH_QWEN2 || l->config->arch == ARCH_QWEN2_MOE;
+    if (wanted && l->gguf && !(always && part != PART_O_BIAS) && !find_part(l, part, layer, 0, &t))
+        return 0;
+    return load_optional(l, wanted, part, layer, cols, out);
 }
 
 /* ---- experts --------------------------------------------------------------------------------- */
@@ -160,8 +184,7 @@ static int slice_experts(loader *l, const checkpoint_tensor *t, int rows_in_file
         return -1;
     for (int e = 0; e < l->config->experts; e++) {
         uint64_t row = (uint64_t)e * shape[1] + (uint64_t)first;
-        out[e] = map_rows(l, t, row, (uint64_t)rows, shape[2]);
-        if (!out[e])
+        if (map_rows(l, t, row, (uint64_t)rows, shape[2], &out[e]))
             return -1;
     }
     return 0;
@@ -236,15 +259,30 @@ static int load_attention(loader *l, layer_weights *w, int layer)
         load_matrix(l, PART_V, layer, 0, g, d, &w->v) ||
         load_matrix(l, PART_O, layer, 0, d, h, &w->o))
         return -1;
-    if (load_optional(l, c->qkv_bias, PART_Q_BIAS, layer, h, &w->q_bias) ||
-        load_optional(l, c->qkv_bias, PART_K_BIAS, layer, g, &w->k_bias) ||
-        load_optional(l, c->qkv_bias, PART_V_BIAS, layer, g, &w->v_bias) ||
-        load_optional(l, c->output_bias, PART_O_BIAS, layer, d, &w->o_bias))
+    if (load_bias(l, c->qkv_bias, PART_Q_BIAS, layer, h, &w->q_bias) ||
+        load_bias(l, c->qkv_bias, PART_K_BIAS, layer, g, &w->k_bias) ||
+        load_bias(l, c->qkv_bias, PART_V_BIAS, layer, g, &w->v_bias) ||
+        load_bias(l, c->output_bias, PART_O_BIAS, layer, d, &w->o_bias))
         return -1;
     if (load_optional(l, normed, PART_Q_NORM, layer, full ? h : c->head_dim, &w->q_norm) ||
         load_optional(l, normed, PART_K_NORM, layer, full ? g : c->head_dim, &w->k_norm))
         return -1;
     return load_f32(l, PART_FFN_NORM, layer, 1, d, &w->ffn_norm);
+}
+
+static int load_dense(loader *l, layer_weights *w, int layer)
+{
+    const model_config *c = l->config;
+    int d = c->width, f = c->ffn_width;
+    if (load_matrix(l, PART_GATE, layer, 0, f, d, &w->gate) ||
+        load_matrix(l, PART_UP, layer, 0, f, d, &w->up) ||
+        load_matrix(l, PART_DOWN, layer, 0, d, f, &w->down))
+        return -1;
+    return load_bias(l, c->ffn_bias, PART_GATE_BIAS, layer, f, &w->gate_bias) ||
+                   load_bias(l, c->ffn_bias, PART_UP_BIAS, layer, f, &w->up_bias) ||
+                   load_bias(l, c->ffn_bias, PART_DOWN_BIAS, layer, d, &w->down_bias)
+               ? -1
+               : 0;
 }
 
 static int load_layer(loader *l, int layer)
@@ -254,11 +292,7 @@ static int load_layer(loader *l, int layer)
     if (load_attention(l, w, layer))
         return -1;
     if (!c->moe_layer[layer])
-        return load_matrix(l, PART_GATE, layer, 0, c->ffn_width, c->width, &w->gate) ||
-                       load_matrix(l, PART_UP, layer, 0, c->ffn_width, c->width, &w->up) ||
-                       load_matrix(l, PART_DOWN, layer, 0, c->width, c->ffn_width, &w->down)
-                   ? -1
-                   : 0;
+        return load_dense(l, w, layer);
     l->w->moe_layers++;
     if (load_f32(l, PART_ROUTER, layer, c->experts, c->width, &w->router))
         return -1;
@@ -293,19 +327,41 @@ static int load_all(loader *l)
     return 0;
 }
 
-int weights_load(weights *w, const checkpoint *c, backend *b, error *err)
+static int walk(weights *w, const checkpoint *c, backend *b, checkpoint_warn *warn, void *user,
+                error *err)
 {
     const model_config *config = checkpoint_config(c);
+    tensor_claims claims = {0};
     *w = (weights){.layer_count = config->layers};
     w->layers = calloc((size_t)config->layers, sizeof *w->layers);
     if (!w->layers)
         return error_memory(err, "the layers");
-    loader l = {w, c, config, b, err, checkpoint_gguf(c) != NULL};
-    if (load_all(&l)) {
+    loader l = {w, c, config, &claims, b, err, checkpoint_gguf(c) != NULL};
+    checkpoint_tensor t;
+    int result = tensor_claims_open(&claims, c, err);
+    if (!result && config->rope.factors) /* the configuration has looked at these */
+        (void)tensor_claims_take(&claims, "rope_freqs.weight", &t);
+    if (!result)
+        result = load_all(&l) || tensor_claims_settle(&claims, warn, user, err) ? -1 : 0;
+    tensor_claims_release(&claims);
+    return result;
+}
+
+int weights_load(weights *w, const checkpoint *c, backend *b, checkpoint_warn *warn, void *user,
+                 error *err)
+{
+    int result = walk(w, c, b, warn, user, err);
+    if (result)
         weights_release(w);
-        return -1;
-    }
-    return 0;
+    return result;
+}
+
+int weights_check(const checkpoint *c, checkpoint_warn *warn, void *user, error *err)
+{
+    weights w;
+    int result = walk(&w, c, NULL, warn, user, err);
+    weights_release(&w);
+    return result;
 }
 
 /* ---- experts that personas bring --------------------------------------------------------------- */
@@ -410,12 +466,30 @@ void weights_release(weights *w)
 {
     for (int i = 0; w->layers && i < w->layer_count; i++) {
         layer_weights *l = &w->layers[i];
-        tensor *all[] = {
-            l->attention_norm, l->q,           l->k,         l->v,           l->o,
-            l->q_bias,         l->k_bias,      l->v_bias,    l->o_bias,      l->q_norm,
-            l->k_norm,         l->ffn_norm,    l->gate,      l->up,          l->down,
-            l->router,         l->shared_gate, l->shared_up, l->shared_down, l->shared_router,
-            l->appended_router};
+        tensor *all[] = {l->attention_norm,
+                         l->q,
+                         l->k,
+                         l->v,
+                         l->o,
+                         l->q_bias,
+                         l->k_bias,
+                         l->v_bias,
+                         l->o_bias,
+                         l->q_norm,
+                         l->k_norm,
+                         l->ffn_norm,
+                         l->gate,
+                         l->up,
+                         l->down,
+                         l->gate_bias,
+                         l->up_bias,
+                         l->down_bias,
+                         l->router,
+                         l->shared_gate,
+                         l->shared_up,
+                         l->shared_down,
+                         l->shared_router,
+                         l->appended_router};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
             tensor_free(all[j]);
         release_experts(l->expert_gate, l->bank.count);

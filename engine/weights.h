@@ -24,6 +24,7 @@ typedef struct layer_weights {
     tensor *q_norm, *k_norm;                   /* [1, head_dim] per head, or [1, h] and [1, g] */
     tensor *ffn_norm;                          /* [1, d] */
     tensor *gate, *up, *down;                  /* dense ffn: [f, d] [f, d] [d, f] */
+    tensor *gate_bias, *up_bias, *down_bias;   /* [1, f] [1, f] [1, d] */
     tensor *router;                            /* [experts, d] f32 */
     tensor **expert_gate, **expert_up, **expert_down; /* [experts] of the same shapes */
     expert_bank bank;                                 /* the same, as an op takes it */
@@ -47,9 +48,13 @@ typedef struct weights {
     int widest_bank; /* experts of the layer with the most, appended ones too */
 } weights;
 
-/* Caller releases with weights_release. ERROR_LOAD names the tensor that is missing or has another
- * shape or type than the configuration says. */
-int weights_load(weights *w, const checkpoint *c, backend *b, error *err);
+/* Caller releases with weights_release. ERROR_LOAD names the tensor that is missing, has another
+ * shape or type than the configuration says, or would be left out although it changes numbers
+ * (tensor_claims.h). */
+int weights_load(weights *w, const checkpoint *c, backend *b, checkpoint_warn *warn, void *user,
+                 error *err);
+/* The same checks by the same walk, and nothing is loaded. */
+int weights_check(const checkpoint *c, checkpoint_warn *warn, void *user, error *err);
 void weights_release(weights *w); /* {0} ok */
 
 /* Appends the experts of a file that fits to the banks of its layers, and sets their places. The file

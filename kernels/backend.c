@@ -174,10 +174,9 @@ void op_matmul(backend *b, const product *products, int count, const tensor *x, 
     b->table->matmul(b, products, count, x, n);
 }
 
-void op_matmul_swiglu(backend *b, tensor *out, const tensor *gate, const tensor *up,
-                      const tensor *x, int n)
+void op_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n)
 {
-    b->table->matmul_swiglu(b, out, gate, up, x, n);
+    b->table->matmul_swiglu(b, out, w, x, n);
 }
 
 void op_rope(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, bool pairs, int n)

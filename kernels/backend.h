@@ -148,9 +148,12 @@ typedef struct product {
 } product;
 void op_matmul(backend *b, const product *products, int count, const tensor *x, int n);
 
-/* out[i,:] = silu(gate * x[i,:]) * (up * x[i,:]); gate, up: weights [ffn, x_cols]. */
-void op_matmul_swiglu(backend *b, tensor *out, const tensor *gate, const tensor *up,
-                      const tensor *x, int n);
+/* out[i,:] = silu(gate * x[i,:] + gate_bias) * (up * x[i,:] + up_bias), in one parallel region. */
+typedef struct gated_weights {
+    const tensor *gate, *up;           /* [ffn, x_cols] */
+    const tensor *gate_bias, *up_bias; /* f32 [1, ffn], or NULL */
+} gated_weights;
+void op_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n);
 
 /* Rotates the first rotary_dim elements of each head, in place. pairs = false: element j with j +
  * rotary_dim/2 (Hugging Face order); true: 2j with 2j+1 (llama-architecture GGUF order). */

@@ -55,8 +55,7 @@ typedef struct backend_table {
     void (*head_rmsnorm)(backend *b, tensor *x, const tensor *weight, int heads, int head_dim,
                          float eps, int n);
     void (*matmul)(backend *b, const product *products, int count, const tensor *x, int n);
-    void (*matmul_swiglu)(backend *b, tensor *out, const tensor *gate, const tensor *up,
-                          const tensor *x, int n);
+    void (*matmul_swiglu)(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n);
     void (*rope)(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, bool pairs, int n);
     void (*kv_store)(backend *b, int layer, const tensor *k, const tensor *v, int n);
     void (*attention)(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,

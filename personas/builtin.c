@@ -258,7 +258,8 @@ static int check_base(const checkpoint *base, const builtin_bank *b, error *err)
 {
     const model_config *c = checkpoint_config(base);
     if (!checkpoint_gguf(base) || c->arch != ARCH_LLAMA || !c->tied || c->qkv_bias ||
-        c->output_bias || !c->rope.pairs || c->rope.kind != ROPE_PLAIN || c->rope.factors)
+        c->output_bias || c->ffn_bias || !c->rope.pairs || c->rope.kind != ROPE_PLAIN ||
+        c->rope.factors)
         return error_set(err, ERROR_LOAD, "%s: is not a GGUF file of SmolLM2-135M-Instruct",
                          checkpoint_path(base));
     if (c->width != b->width || c->layers != b->first + b->layers || c->head_dim % 2)

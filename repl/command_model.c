@@ -128,6 +128,7 @@ static void emit_dimensions(emitter *e, const model_config *c)
     emit_bool(e, "tied", c->tied);
     emit_bool(e, "qkv_bias", c->qkv_bias);
     emit_bool(e, "output_bias", c->output_bias);
+    emit_bool(e, "ffn_bias", c->ffn_bias);
     emit_text(e, "qk_norm", qk_norm_name(c->norm_qk));
     emit_float(e, "embedding_scale", c->embedding_scale);
     emit_float(e, "residual_scale", c->residual_scale);
@@ -264,7 +265,7 @@ static void show_shape(sheet *s, const model_config *c)
         c->experts ? "mixture of experts" : "dense");
     row(s, "layers", "%d, width %d", c->layers, c->width);
     row(s, "attention", "%d heads of %d; %d for keys and values%s%s", c->heads, c->head_dim,
-        c->kv_heads, c->qkv_bias ? "; biased" : "",
+        c->kv_heads, c->qkv_bias || c->output_bias ? "; biased" : "",
         c->norm_qk == QK_NORM_HEAD   ? "; queries and keys normed per head"
         : c->norm_qk == QK_NORM_FULL ? "; queries and keys normed in full"
                                      : "");
@@ -277,7 +278,7 @@ static void show_shape(sheet *s, const model_config *c)
                 c->shared_gate ? ", with a sigmoid gate" : "");
     }
     if (c->ffn_width && moe_layers(c) < c->layers)
-        row(s, "feed-forward", "%d wide%s", c->ffn_width,
+        row(s, "feed-forward", "%d wide%s%s", c->ffn_width, c->ffn_bias ? ", biased" : "",
             c->experts ? ", in the layers without experts" : "");
     row(s, "vocabulary", "%d rows%s", c->vocabulary,
         c->tied ? "; the output matrix is the embedding" : "");

@@ -1,7 +1,7 @@
 /* command_model_list.c - the models found on this machine, and whether each can be run.
  *
- * A model counts as runnable when its checkpoint opens: every header is checked then, its weights
- * are only mapped, so a shelf of large models is listed at once.
+ * A model counts as runnable when its checkpoint opens and holds what its configuration asks for, no
+ * less and no more: its weights are only mapped, so a shelf of large models is listed at once.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 
 #include "../engine/emit.h"
 #include "../engine/sources.h"
+#include "../engine/weights.h"
 #include "commands.h"
 #include "human.h"
 #include "open_model.h"
@@ -26,9 +27,9 @@ typedef int visit_fn(void *user, const source *found, const verdict *v, error *e
 static void judge(const source *found, console *con, verdict *v)
 {
     *v = (verdict){0};
-    checkpoint *c = checkpoint_open(found->path, console_warn, con, &v->problem);
-    v->runnable = c != NULL;
-    if (c)
+    checkpoint *c = checkpoint_open(found->path, console_detail, con, &v->problem);
+    v->runnable = c && weights_check(c, console_detail, con, &v->problem) == 0;
+    if (v->runnable)
         v->config = *checkpoint_config(c);
     checkpoint_close(c);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "../engine/buf.h"
+#include "../engine/checkpoint.h"
 #include "../engine/emit.h"
 #include "../kernels/error.h"
 
@@ -53,8 +54,10 @@ void console_loss(console *c, const char *format, ...) __attribute__((format(pri
 void console_say(console *c, const buf *text);
 /* The error sentence: "consilium: ..."; also with -q. */
 void console_error(console *c, const char *sentence);
-/* checkpoint_warn: shown under -v. user: the console. */
-void console_warn(void *user, const char *sentence);
+/* checkpoint_warn: warnings are shown, details under -v. user: the console. */
+void console_warn(void *user, checkpoint_note note, const char *sentence);
+/* checkpoint_warn for many models at once: all of it under -v. */
+void console_detail(void *user, checkpoint_note note, const char *sentence);
 
 /* A moving line on standard error, at most ten times a second; does nothing where it may not. */
 void console_progress(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));

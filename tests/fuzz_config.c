@@ -13,9 +13,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void warn(void *user, const char *sentence)
+static void warn(void *user, checkpoint_note note, const char *sentence)
 {
-    *(size_t *)user += strlen(sentence);
+    *(size_t *)user += strlen(sentence) + (size_t)note;
 }
 
 static void check(const model_config *c)

@@ -129,8 +129,8 @@ def names(cases):
             g.tensors.append(type(g.tensors[0])(name, [1], 0, b"\0" * 4))
         return change
 
-    changed(cases, "G22-name-63", "loads", named("n" * 63))
-    changed(cases, "G22-name-64", "loads", named("n" * 64))
+    changed(cases, "G22-name-63", "refused", named("n" * 63), "would be left out")
+    changed(cases, "G22-name-64", "refused", named("n" * 64), "would be left out")
     changed(cases, "G22-name-65", "refused", named("n" * 65), "65")
     changed(cases, "G22-name-empty", "refused", named(""), "empty")
     changed(cases, "G22-name-duplicate", "refused", named("token_embd.weight"), "appears twice")

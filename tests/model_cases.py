@@ -93,6 +93,8 @@ def _cases():
     yield Case("qwen3_moe-bias", "qwen3_moe", dict(attention_bias=True) | one, dtype="bfloat16")
     yield Case("qwen3-bias", "qwen3", dict(attention_bias=True) | one, dtype="bfloat16")
     yield Case("llama-bias", "llama", dict(attention_bias=True) | one, gguf="F32")
+    yield Case("llama-mlp-bias", "llama", dict(mlp_bias=True) | one, dtype="bfloat16", gguf="F32")
+    yield Case("llama-all-biases", "llama", dict(attention_bias=True, mlp_bias=True), gguf="F32")
     yield Case("olmoe-gqa", "olmoe", dict(num_attention_heads=6, num_key_value_heads=2) | one,
                dtype="bfloat16")
     yield Case("olmoe-bias", "olmoe", dict(attention_bias=True) | one, dtype="bfloat16")

@@ -19,16 +19,17 @@
 
 /* What a reading gave: the configuration, or the error; and the last warning. */
 typedef struct reading {
-    int result, warnings;
+    int result, warnings, loud; /* loud: of the warnings, those for everybody */
     model_config c;
     error err;
     char warning[512];
 } reading;
 
-static void keep_warning(void *user, const char *sentence)
+static void keep_warning(void *user, checkpoint_note note, const char *sentence)
 {
     reading *r = user;
     r->warnings++;
+    r->loud += note == CHECKPOINT_WARNING;
     (void)snprintf(r->warning, sizeof r->warning, "%s", sentence);
 }
 
@@ -166,6 +167,8 @@ static void reads_switches(void **state)
                                              "\"tie_word_embeddings\":true,\"head_dim\":10"));
     assert_true(c.qkv_bias && c.output_bias && c.tied);
     assert_int_equal(c.head_dim, 10);
+    assert_false(c.ffn_bias);
+    assert_true(accepted(SMALL("llama", ",\"mlp_bias\":true")).ffn_bias);
     c = accepted(SMALL("qwen2_moe", ",\"qkv_bias\":false,\"norm_topk_prob\":true"));
     assert_false(c.qkv_bias);
     assert_true(c.renormalise);
@@ -278,7 +281,6 @@ static void refuses_what_changes_numbers(void **state)
         {"[]", "is not a JSON object"},
         {"{\"model_type\":\"granite\"}", "model_type is \"granite\"; known are"},
         {SMALL("llama", ",\"hidden_act\":\"gelu\""), "hidden_act is \"gelu\""},
-        {SMALL("llama", ",\"mlp_bias\":true"), "mlp_bias is set"},
         {SMALL("olmoe", ",\"clip_qkv\":8.0"), "clip_qkv is 8"},
         {SMALL("llama", ",\"quantization_config\":{\"quant_method\":\"awq\"}"),
          "quantization_config is set"},

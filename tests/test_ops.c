@@ -402,14 +402,17 @@ static void run_swiglu(backend *b, int first, int n, float *out, const void *use
     tensor *gate = map(b, p->type, p->outs, p->cols, p->weight);
     tensor *up = map(b, DTYPE_F32, p->outs, p->cols, p->second);
     tensor *y = tensor_of(b, NULL, (size_t)n, p->outs);
-    op_matmul_swiglu(b, y, gate, up, x, n);
+    tensor *gate_bias = tensor_of(b, p->bias_values, 1, p->outs);
+    tensor *up_bias = tensor_of(b, p->second_values, 1, p->outs);
+    op_matmul_swiglu(b, y, &(gated_weights){gate, up, gate_bias, up_bias}, x, n);
     read_rows(b, y, n, out);
-    tensor *all[] = {x, gate, up, y};
+    tensor *all[] = {x, gate, up, y, gate_bias, up_bias};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tensor_free(all[i]);
 }
 
-/* a = weight x + bias, c = second x, as [rows, 2, outs]; and silu(weight x) * (second x). */
+/* a = weight x + bias, c = second x, as [rows, 2, outs]; and silu(weight x + bias) * (second x +
+ * the first values of second). */
 static void multiply_naive(const problem *p, double *both, double *gated)
 {
     for (size_t i = 0; i < (size_t)p->rows; i++)
@@ -421,7 +424,8 @@ static void multiply_naive(const problem *p, double *both, double *gated)
             }
             both[2 * i * p->outs + r] = a + (double)p->bias_values[r];
             both[(2 * i + 1) * p->outs + r] = c;
-            gated[i * p->outs + r] = silu(a) * c;
+            gated[i * p->outs + r] =
+                silu(a + (double)p->bias_values[r]) * (c + (double)p->second_values[r]);
         }
 }
 

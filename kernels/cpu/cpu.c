@@ -274,15 +274,14 @@ void cpu_matmul(backend *b, const product *products, int count, const tensor *x,
         matmul_run(device_of(cpu), tasks, count, input_of(x, n), memory);
 }
 
-void cpu_matmul_swiglu(backend *b, tensor *out, const tensor *gate, const tensor *up,
-                       const tensor *x, int n)
+void cpu_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n)
 {
     cpu_backend *cpu = cpu_of(b);
     void *memory = product_scratch(cpu, x);
-    assert(gate->cols == x->cols && up->cols == x->cols && gate->rows == up->rows);
-    matmul_task gate_task = task_of(gate, NULL, out), up_task = task_of(up, NULL, out);
+    assert(w->gate->cols == x->cols && w->up->cols == x->cols && w->gate->rows == w->up->rows);
+    matmul_task gate = task_of(w->gate, w->gate_bias, out), up = task_of(w->up, w->up_bias, out);
     if (memory)
-        matmul_swiglu(device_of(cpu), &gate_task, &up_task, input_of(x, n), memory);
+        matmul_swiglu(device_of(cpu), &gate, &up, input_of(x, n), memory);
 }
 
 /* ---- the bandwidth sweep -------------------------------------------------------------------- */

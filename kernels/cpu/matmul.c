@@ -139,13 +139,15 @@ static columns columns_at(const region *job, const matmul_task *task, size_t fir
     return c;
 }
 
-static void add_bias(const void *bias, size_t first, size_t last, const columns *c)
+/* out[i][r - base] += bias[r] for first <= r < last and i < n. */
+static void add_bias(const void *bias, size_t first, size_t last, float *const *out, size_t n,
+                     size_t base)
 {
     float value;
     for (size_t r = first; bias && r < last; r++) {
         memcpy(&value, (const uint8_t *)bias + r * sizeof value, sizeof value);
-        for (size_t i = 0; i < c->n; i++)
-            c->out[i][r] += value;
+        for (size_t i = 0; i < n; i++)
+            out[i][r - base] += value;
     }
 }
 
@@ -164,7 +166,7 @@ static void run_block(const region *job, size_t block, bool begins)
     for (size_t i = 0; i < job->n; i += DOT_COLUMNS) {
         columns c = columns_at(job, task, i);
         job->kernels->rows[task->type](task->weight, job->cols, first, last, c.x, c.n, c.out);
-        add_bias(task->bias, first, last, &c);
+        add_bias(task->bias, first, last, c.out, c.n, 0);
     }
 }
 
@@ -228,6 +230,8 @@ static void gate_columns(const gated *job, size_t first, size_t last, size_t at)
     job->kernels->rows[job->gate->type](job->gate->weight, job->cols, first, last, gate_x, n,
                                         gate_out);
     job->kernels->rows[job->up->type](up_weight, job->cols, 0, last - first, up_x, n, up_out);
+    add_bias(job->gate->bias, first, last, gate_out, n, 0);
+    add_bias(job->up->bias, first, last, up_out, n, first);
     for (size_t i = 0; i < n; i++)
         job->kernels->swiglu(gate_out[i] + first, gate_out[i] + first, up[i], last - first);
 }

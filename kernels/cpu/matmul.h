@@ -52,8 +52,8 @@ size_t matmul_scratch_bytes(size_t cols, size_t n);
 void matmul_run(matmul_device device, const matmul_task *tasks, int count, matmul_input input,
                 void *scratch);
 
-/* gate->out[i, r] = silu(gate row r . x_i) * (up row r . x_i). gate and up have the same rows and
- * no bias; up->out is not used. */
+/* gate->out[i, r] = silu(gate row r . x_i) * (up row r . x_i), each with its bias. gate and up have
+ * the same rows; up->out is not used. */
 void matmul_swiglu(matmul_device device, const matmul_task *gate, const matmul_task *up,
                    matmul_input input, void *scratch);
 
