@@ -31,8 +31,7 @@ typedef enum prefill_mode {
 typedef enum pass_stop {
     STOP_END,         /* it ended itself, or a stop string was met */
     STOP_LENGTH,      /* max_tokens, or the context is full */
-    STOP_LOOP,        /* a cycle of at most 20 tokens, four times; without a letter (zeros of a
-                         number, a ruler) only when it has filled 20 tokens */
+    STOP_LOOP,        /* it went round in circles: loop.h */
     STOP_INTERRUPTED, /* cancelled */
     STOP_ERROR,
 } pass_stop;
@@ -46,6 +45,7 @@ typedef struct council_options {
     int reserve;              /* tokens that a prompt must leave for its answer; 0 = 1 */
     const char *const *stops; /* stop strings: an answer ends before the first of them */
     int stop_count;
+    int loop;  /* tokens that a cycle must cover to be a loop (loop.h); 0 = never one */
     int think; /* 0 = no thinking; N = at most N tokens of thought; -1 = unlimited */
     bool raw;  /* no chat format: the prompt is continued */
 } council_options;
@@ -108,7 +108,7 @@ council *council_part(council *c, const int *who, int n, error *err);
  * is read again that was read under an equal program; newcomers take the sessions of those who leave;
  * conversations are forgotten. On error nothing has changed. */
 int council_reseat(council *c, const pass_options *passes, int n, error *err);
-/* What may change between two asks: prefill, max_tokens, reserve, think. */
+/* What may change between two asks: prefill, max_tokens, reserve, loop, think. */
 void council_adjust(council *c, const council_options *options);
 /* A pass's seed, and its instruction (copied; NULL = none), from the next ask on. */
 int council_instruct(council *c, int pass, const char *instruction, uint64_t seed, error *err);

@@ -152,6 +152,7 @@ void council_adjust(council *c, const council_options *options)
     c->options.prefill = options->prefill;
     c->options.max_tokens = options->max_tokens;
     c->options.reserve = options->reserve;
+    c->options.loop = options->loop;
     c->options.think = options->think;
 }
 

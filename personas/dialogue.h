@@ -65,7 +65,7 @@ int dialogue_seat(dialogue *d, const roster_options *options, roster_note *note,
 const roster *dialogue_roster(const dialogue *d);
 int dialogue_find(const dialogue *d, const char *name); /* index of a seat, or -1 */
 engine *dialogue_engine(const dialogue *d);
-/* What may change between turns: max_tokens, think, prefill, context policy, overflow, seed. */
+/* What may change between turns: max_tokens, loop, think, prefill, context policy, overflow, seed. */
 dialogue_options *dialogue_settings(dialogue *d);
 
 /* Asks all seats, or the one named. A new turn is added when anybody answered or was interrupted, be
@@ -80,7 +80,8 @@ int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_
                    error *err);
 
 /* Joins the answers in force of the last turn, as they were given (a debate's revisions are that
- * merge's own). of: [count] names, or NULL for all who answered and sit here; by: the seat or persona
+ * merge's own). of: [count] names, or NULL for all who answered and sit here but
+ * controls, which never take part in a vote (so not in a debate either: ERROR_USAGE); by: the seat or persona
  * whose instruction and program lead a synthesis, or NULL: then the plain model does, with the
  * options' instruction, else the persona "chair"'s, else a built-in one. options->weights belong to
  * `of`, in order; max_tokens 0 = the settings'. Answers may come from a transcript: nothing needs to
@@ -88,6 +89,8 @@ int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_
  * nothing; a merge that fails otherwise is kept as failed. */
 int dialogue_merge(dialogue *d, const merge_options *options, const char *const *of, int count,
                    const char *by, const dialogue_events *events, error *err);
+/* How many answers of the turn a merge of all would join. */
+int dialogue_joined(const dialogue *d, const dialogue_turn *t);
 int dialogue_pick(dialogue *d, const char *name, error *err); /* a pass or "merge" */
 int dialogue_undo(dialogue *d, error *err);                   /* the last turn */
 

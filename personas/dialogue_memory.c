@@ -143,7 +143,8 @@ int dialogue_answered(const dialogue *d, const dialogue_turn *t, const char *con
     for (int i = 0; names && i < count && !result; i++)
         result = add_answered(d, t, names[i], *who, n, err);
     for (int i = 0; !names && i < seats; i++)
-        if (dialogue_answer(t, roster_seat(d->roster, i)->name))
+        if (dialogue_answer(t, roster_seat(d->roster, i)->name) &&
+            !seat_is_control(roster_seat(d->roster, i)))
             (*who)[(*n)++] = i;
     if (!result)
         return 0;

@@ -80,6 +80,21 @@ static int find_chair(merging *m, const dialogue_turn *t, const char *by, error 
     return by && strcmp(by, CHAIR) != 0 ? seat_chair(m, t, by, err) : 0;
 }
 
+/* A control is there to compare with: it neither judges nor wins. */
+static int check_voters(const merging *m, error *err)
+{
+    const roster *r = m->d->roster;
+    merge_method method = m->options.method;
+    if (method == MERGE_AUTO)
+        method = merge_chosen(m->stage.part);
+    for (int i = 0; i < m->stage.n && (method == MERGE_VOTE || method == MERGE_DEBATE); i++)
+        if (seat_is_control(roster_seat(r, m->stage.who[i])))
+            return error_set(err, ERROR_USAGE,
+                             "%s is there to compare with: it takes no part in a %s",
+                             roster_seat(r, m->stage.who[i])->name, merge_name(method));
+    return 0;
+}
+
 /* ---- running ----------------------------------------------------------------------------------- */
 
 static int name_answers(const merging *m, kept_merge *out, error *err)
@@ -171,6 +186,15 @@ static void end(merging *m)
     buf_release(&m->words);
 }
 
+int dialogue_joined(const dialogue *d, const dialogue_turn *t)
+{
+    int n = 0;
+    for (int i = 0; i < roster_seats(d->roster); i++)
+        n += !seat_is_control(roster_seat(d->roster, i)) &&
+             dialogue_answer(t, roster_seat(d->roster, i)->name);
+    return n;
+}
+
 int dialogue_merge(dialogue *d, const merge_options *options, const char *const *of, int count,
                    const char *by, const dialogue_events *events, error *err)
 {
@@ -183,12 +207,14 @@ int dialogue_merge(dialogue *d, const merge_options *options, const char *const 
     if (n < 2) {
         free(who);
         return error_set(err, ERROR_USAGE,
-                         "a merge needs two answers; turn %d has %d of those here", t->number, n);
+                         "a merge needs two answers; turn %d has %d of those here%s", t->number, n,
+                         of ? "" : " (a control takes no part)");
     }
     merging m = {.d = d, .events = events, .options = *options};
     if (m.options.max_tokens < 1)
         m.options.max_tokens = d->options.council.max_tokens;
-    int result = dialogue_stage(d, who, n, &m.stage, err) || find_chair(&m, t, by, err)
+    int result = dialogue_stage(d, who, n, &m.stage, err) || check_voters(&m, err) ||
+                         find_chair(&m, t, by, err)
                      ? -1
                      : merge_turn(&m, t, err);
     end(&m);

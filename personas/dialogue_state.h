@@ -38,7 +38,7 @@ int dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int
                         uint64_t seed, error *err);
 void dialogue_stage_close(stage *s);
 
-/* The seats of names[count], or of all answers of the turn that sit here; each must have answered.
+/* The seats of names[count], or of all but controls whose answers the turn has; each must have answered.
  * Caller frees *who. */
 int dialogue_answered(const dialogue *d, const dialogue_turn *t, const char *const *names,
                       int count, int **who, int *n, error *err);

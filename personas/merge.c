@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../engine/buf.h"
+#include "loop.h"
 #include "merge_state.h"
 
 static const char *const NAMES[] = {"auto", "none", "vote", "synth", "debate", "blend"};
@@ -50,7 +51,8 @@ chat_message merge_reply(const council *c, int i)
 
 ballot *merge_ballots(const council *c, error *err)
 {
-    int n = council_passes(c);
+    const tokenizer *t = engine_tokenizer(council_engine(c));
+    int n = council_passes(c), need = council_settings(c)->loop;
     ballot *b = calloc((size_t)n, sizeof *b);
     if (!b) {
         error_memory(err, "a merge");
@@ -60,7 +62,13 @@ ballot *merge_ballots(const council *c, error *err)
         pass_stop stop = council_answer(c, i)->stop;
         chat_message reply = merge_reply(c, i);
         b[i] = (ballot){.text = reply.text, .len = reply.len};
-        b[i].barred = stop == STOP_LOOP || stop == STOP_ERROR || b[i].len == 0;
+        /* One that was let go on, or stopped by somebody else, may loop all the same. */
+        int loops = loop_ends(t, reply.text, reply.len, need > 0 ? need : LOOP_TOKENS, err);
+        if (loops < 0) {
+            free(b);
+            return NULL;
+        }
+        b[i].barred = loops || stop == STOP_LOOP || stop == STOP_ERROR || b[i].len == 0;
     }
     return b;
 }
@@ -150,7 +158,7 @@ static double parameters(const engine *e)
 }
 
 /* A small model writes no good synthesis, and likelihoods cost one reading; raw text has no chair. */
-static merge_method choose(const council *c)
+merge_method merge_chosen(const council *c)
 {
     static const double SMALL = 1e9;
     if (council_settings(c)->raw || parameters(council_engine(c)) < SMALL)
@@ -171,7 +179,7 @@ static int run_vote(council *c, merge_result *out, error *err)
 int merge_run(council *c, const merge_options *options, merge_result *out,
               const council_events *events, error *err)
 {
-    merge_method m = options->method == MERGE_AUTO ? choose(c) : options->method;
+    merge_method m = options->method == MERGE_AUTO ? merge_chosen(c) : options->method;
     *out = (merge_result){.method = m, .winner = -1, .passes = council_passes(c)};
     double start = council_clock();
     int result = 0;

@@ -28,6 +28,8 @@ typedef enum merge_method {
     MERGE_BLEND,
 } merge_method;
 
+/* What MERGE_AUTO comes to. */
+merge_method merge_chosen(const council *c);
 /* "vote", "debate:2", ... ERROR_USAGE with the list. *rounds is 1 unless given. */
 int merge_parse(const char *text, merge_method *method, int *rounds, error *err);
 const char *merge_name(merge_method m);

@@ -6,8 +6,6 @@
 
 #include "../engine/utf8.h"
 
-enum { LOOP_LONGEST = 20, LOOP_TIMES = 4 };
-
 const char *pass_stop_name(pass_stop s)
 {
     static const char *const names[] = {"end", "length", "loop", "interrupted", "error"};
@@ -165,6 +163,7 @@ static uint64_t hash_ids(const tokens *ids)
 void pass_begin(pass *p, bool open_thought)
 {
     p->out.len = 0;
+    loop_begin(&p->cycles);
     buf_clear(&p->text);
     p->shown = p->thought = p->thought_tokens = 0;
     p->thinking = open_thought;
@@ -181,42 +180,12 @@ void pass_begin(pass *p, bool open_thought)
                          .used = p->used};
 }
 
-/* True when the last `period` tokens stand there `times` times in a row. */
-static bool repeats(const tokens *out, size_t period, size_t times)
+/* A thought that goes round in circles is a loop too. */
+static bool loops(pass *p, const pass_rules *r)
 {
-    if (out->len < period * times)
-        return false;
-    const int *end = out->v + out->len, *last = end - period;
-    for (size_t k = 2; k <= times; k++)
-        if (memcmp(end - k * period, last, period * sizeof(int)) != 0)
-            return false;
-    return true;
-}
-
-/* None of the last n tokens writes a letter: zeros of a number, the ruler of a table. */
-static bool wordless(const pass *p, const pass_rules *r, size_t n)
-{
-    for (size_t i = p->out.len - n; i < p->out.len; i++) {
-        size_t len = 0;
-        const char *piece = tokenizer_piece(r->tokenizer, p->out.v[i], &len);
-        for (size_t at = 0; at < len; at++) {
-            unsigned char c = (unsigned char)piece[at];
-            if (c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-                return false;
-        }
-    }
-    return true;
-}
-
-/* What is said again and again is a loop; 10000 is not, until it has gone on for LOOP_LONGEST. */
-static bool loops(const pass *p, const pass_rules *r)
-{
-    for (size_t period = 1; period <= LOOP_LONGEST; period++)
-        if (repeats(&p->out, period, LOOP_TIMES) &&
-            (!wordless(p, r, period) ||
-             repeats(&p->out, period, (LOOP_LONGEST + period - 1) / period)))
-            return true;
-    return false;
+    loop_token(&p->cycles, p->out.v, p->out.len);
+    return loop_found(&p->cycles, r->tokenizer, p->out.v, p->out.len, p->text.v, p->text.len,
+                      r->options->loop);
 }
 
 static bool ends_answer(const pass_rules *r, int id)

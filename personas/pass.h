@@ -9,6 +9,7 @@
 
 #include "../engine/buf.h"
 #include "council.h"
+#include "loop.h"
 
 /* An entry of a conversation; owns its text. */
 typedef struct remark {
@@ -32,6 +33,7 @@ typedef struct pass {
     tokens prompt; /* of this turn */
     int acts_from; /* tokens of it that are read without the program */
     tokens out;    /* generated in this turn */
+    loop_watch cycles;
     buf text;
     size_t shown;   /* bytes of text already told */
     size_t thought; /* bytes of text that are thinking */

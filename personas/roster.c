@@ -449,6 +449,11 @@ const char *roster_instruction(const roster *r, int i, const char *prompt, size_
     return instruction_of(&r->seats[i], prompt, len);
 }
 
+bool seat_is_control(const seat *s)
+{
+    return !s->persona || strcmp(s->name, s->persona) != 0;
+}
+
 int seat_least_allowed(const seat *s, const model_config *m)
 {
     int least = s->asked_experts;

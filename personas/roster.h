@@ -84,6 +84,8 @@ typedef struct seat {
     bool unmasked;       /* its program is switched off */
 } seat;
 
+/* It is there to compare with: the plain model, or a persona with one half of itself. */
+bool seat_is_control(const seat *s);
 /* The most experts that a layer can call of those asked for: "4 of 8"; 0 when none were asked for. */
 int seat_least_allowed(const seat *s, const model_config *m);
 

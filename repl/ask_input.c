@@ -71,7 +71,7 @@ static int persona_of_seat(const ask *a, const char *column)
 static int check_only_merge(const ask *a)
 {
     const asking *how = &a->how;
-    bool alone = how->persona_count < 2 && how->control == CONTROL_OFF;
+    bool alone = how->persona_count < 2; /* a control takes no part */
     if (how->merge == MERGE_NONE)
         return error_set(a->err, ERROR_USAGE, "--only merge: there is none with --merge none");
     if (alone)

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "../engine/utf8.h"
+#include "../personas/loop.h"
 #include "open_model.h"
 
 static const char DEFAULT_PERSONAS[] = "philosopher,coder,critic";
@@ -62,6 +63,23 @@ static int read_think(asking *k, const options *opt, error *err)
     return 0;
 }
 
+static int read_loop(asking *k, const options *opt, error *err)
+{
+    enum { LEAST = 2, MOST = 1 << 20 };
+    const char *text = opt->loop;
+    k->loop = LOOP_TOKENS;
+    if (!text)
+        return 0;
+    size_t digits = strspn(text, "0123456789");
+    long n = digits && !text[digits] && digits < 9 ? strtol(text, NULL, 10) : 0;
+    if (strcmp(text, "off") != 0 && (n < LEAST || n > MOST))
+        return error_set(err, ERROR_USAGE,
+                         "--loop: \"%.40s\" is neither \"off\" nor a whole number in %d..%d", text,
+                         LEAST, MOST);
+    k->loop = (int)n;
+    return 0;
+}
+
 static int read_seed(asking *k, const options *opt, error *err)
 {
     static const uint64_t MASK = ((uint64_t)1 << 53) - 1;
@@ -86,7 +104,7 @@ static int check_stops(const options *opt, error *err)
 int asking_read(asking *k, const options *opt, error *err)
 {
     return read_personas(k, opt, err) || read_control(k, opt, err) || read_think(k, opt, err) ||
-                   read_seed(k, opt, err) || check_stops(opt, err) ||
+                   read_loop(k, opt, err) || read_seed(k, opt, err) || check_stops(opt, err) ||
                    routing_options_read(&k->routing, opt, err) ||
                    merge_parse(opt->merge ? opt->merge : "auto", &k->merge, &k->rounds, err)
                ? -1
@@ -167,6 +185,7 @@ int asking_council(const asking *k, const options *opt, const engine *e, council
                            .max_tokens = opt->max_tokens ? opt->max_tokens : DEFAULT_TOKENS,
                            .stops = opt->stops.v,
                            .stop_count = (int)opt->stops.len,
+                           .loop = k->loop,
                            .think = k->think,
                            .raw = opt->raw};
     if (opt->prefill && strcmp(opt->prefill, "auto") != 0)

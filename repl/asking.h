@@ -19,6 +19,7 @@ typedef struct asking {
     merge_method merge;
     int rounds;
     int think;
+    int loop;       /* tokens, 0 = off */
     persona *chair; /* whose instruction leads a synthesis; NULL = none is found or needed */
     uint64_t seed;  /* --seed, else drawn */
 } asking;

@@ -94,7 +94,7 @@ static void merge_answers(ask *a)
 {
     report *r = &a->report;
     const dialogue_turn *t = dialogue_last(a->dialogue);
-    if (a->how.merge == MERGE_NONE || r->count < 2 || any_interrupted(r))
+    if (a->how.merge == MERGE_NONE || dialogue_joined(a->dialogue, t) < 2 || any_interrupted(r))
         return;
     merge_options o = {.method = a->how.merge,
                        .rounds = a->how.rounds,
@@ -106,8 +106,10 @@ static void merge_answers(ask *a)
     console_progress(a->con, "merging");
     r->merged = dialogue_merge(a->dialogue, &o, NULL, 0, NULL, &events, &r->merge_failure) == 0;
     console_progress_end(a->con);
-    if (r->merged)
+    if (r->merged) {
         r->merge = t->merges[t->merge_count - 1].result;
+        r->merge_of = t->merges[t->merge_count - 1].of;
+    }
     ask_session_merge(a);
 }
 

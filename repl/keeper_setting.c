@@ -61,6 +61,7 @@ static void emit_council(emitter *e, const dialogue_options *o)
     emit_text(e, "kv", kv);
     emit_int(e, "context", c->context);
     emit_int(e, "max_tokens", c->max_tokens);
+    emit_int(e, "loop", c->loop);
     emit_int(e, "think", c->think);
     emit_text(e, "prefill", prefills[c->prefill]);
     emit_bool(e, "raw", c->raw);
@@ -358,6 +359,7 @@ static int read_council(const json *v, dialogue_options *o, error *err)
         word_of(v, "prefill", prefills, 3, &prefill, err) ||
         int_of(v, "context", 1, 1 << 24, &c->context, err) ||
         int_of(v, "max_tokens", 1, 1 << 24, &c->max_tokens, err) ||
+        int_of(v, "loop", 0, 1 << 24, &c->loop, err) ||
         int_of(v, "think", -1, 1 << 24, &c->think, err) ||
         json_get_int(v, "seed", 0, (int64_t)1 << 53, &seed, err) < 0 ||
         read_texts(v, "stops", &c->stops, &c->stop_count, err))

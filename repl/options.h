@@ -127,7 +127,7 @@ struct options {
     /* ask, and what is routed by a program */
     texts files, masks, stops;
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
-        *only;
+        *only, *loop;
     const char *overflow;         /* of a conversation's context */
     const char *session, *resume; /* which transcript */
     bool no_instruction, raw, no_input, plain, no_save;

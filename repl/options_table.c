@@ -315,6 +315,10 @@ static const option_info table[] = {
      0, 0, FIELD(raw)},
     {"max-tokens", 0, OPTION_NUMBER, GROUP_COMMAND, ASKING, "N",
      "most tokens of an answer (default 512)", 1, 1 << 20, FIELD(max_tokens)},
+    {"loop", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, "off|N",
+     "end an answer when the same words stand there three times or more and cover N tokens "
+     "(default 64; four times that in code and figures)",
+     0, 0, FIELD(loop)},
     {"stop", 0, OPTION_TEXTS, GROUP_COMMAND, ASKING, "STRING",
      "end an answer before STRING (repeatable)", 0, 0, FIELD(stops)},
     {"temperature", 0, OPTION_REAL, GROUP_COMMAND, ASKING, "X",

@@ -51,8 +51,8 @@ static int add_shares(const report *r, buf *out, error *err)
             if (!told[i] && (best < 0 || m->shares[i] > m->shares[best]))
                 best = i;
         told[best] = true;
-        result = buf_format(out, err, "%s%s %.2f", n ? ", " : ": ", r->answers[best].name,
-                            m->shares[best]);
+        result =
+            buf_format(out, err, "%s%s %.2f", n ? ", " : ": ", r->merge_of[best], m->shares[best]);
     }
     free(told);
     return result;

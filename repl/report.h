@@ -18,9 +18,10 @@ typedef struct report {
     size_t prompt_len;
     kept_answer *answers; /* [count], zeroed until they are complete */
     int count;
-    merge_result merge;  /* borrowed */
-    bool merged;         /* merge holds a result */
-    error merge_failure; /* code is not ERROR_NONE when the merge failed */
+    merge_result merge;    /* borrowed */
+    char *const *merge_of; /* [merge.passes] whose answers it joined; borrowed */
+    bool merged;           /* merge holds a result */
+    error merge_failure;   /* code is not ERROR_NONE when the merge failed */
     council_timings timings;
     double load;         /* seconds */
     const char *session; /* where it is saved, or NULL */

@@ -1,4 +1,6 @@
 /* report_json.c - the answers as JSON, field for field what scripts rely on. */
+#include <string.h>
+
 #include "report.h"
 
 static void emit_ints(emitter *e, const char *key, const int *v, size_t n)
@@ -61,12 +63,52 @@ void report_json_answer(const report *r, int i, const char *key, emitter *e)
     emit_end(e);
 }
 
-/* [judge][answer]; an empty array where nobody voted. */
-static void emit_scores(const merge_result *m, emitter *e)
+/* Where the answer at `place` stands among those that were joined, or -1: a control stands aside. */
+static int joined_as(const report *r, int place)
 {
+    for (int i = 0; i < r->merge.passes; i++)
+        if (strcmp(r->merge_of[i], r->answers[place].name) == 0)
+            return i;
+    return -1;
+}
+
+/* One number for each answer, null for those that stand aside; v NULL: null for all. */
+static void emit_by_answer(const report *r, const char *key, const double *v, emitter *e)
+{
+    emit_array(e, key);
+    for (int i = 0; i < r->count; i++) {
+        int at = joined_as(r, i);
+        if (v && at >= 0)
+            emit_number(e, NULL, v[at]);
+        else
+            emit_null(e, NULL);
+    }
+    emit_end(e);
+}
+
+/* [judge][answer], both as the answers stand; an empty array where nobody voted. */
+static void emit_scores(const report *r, emitter *e)
+{
+    const merge_result *m = &r->merge;
     emit_array(e, "scores");
-    for (int j = 0; m->scores && j < m->passes; j++)
-        emit_numbers(e, NULL, m->scores + (size_t)j * (size_t)m->passes, (size_t)m->passes);
+    for (int i = 0; m->scores && i < r->count; i++) {
+        int judge = joined_as(r, i);
+        emit_by_answer(r, NULL, judge < 0 ? NULL : m->scores + (size_t)judge * (size_t)m->passes,
+                       e);
+    }
+    emit_end(e);
+}
+
+static void emit_revised(const report *r, emitter *e)
+{
+    emit_array(e, "revised");
+    for (int i = 0; i < r->count; i++) {
+        int at = joined_as(r, i);
+        if (at >= 0)
+            emit_bytes(e, NULL, r->merge.revised[at].v, r->merge.revised[at].len);
+        else
+            emit_null(e, NULL);
+    }
     emit_end(e);
 }
 
@@ -81,17 +123,13 @@ void report_json_merge(const report *r, const char *key, emitter *e)
     emit_text(e, "method", merge_name(m->method));
     emit_text(e, "by", m->by);
     emit_bytes(e, "text", m->text, m->len);
-    emit_scores(m, e);
+    emit_scores(r, e);
     if (m->shares) {
-        emit_numbers(e, "shares", m->shares, (size_t)m->passes);
+        emit_by_answer(r, "shares", m->shares, e);
         emit_bool(e, "tie", m->tie);
     }
-    if (m->revised) {
-        emit_array(e, "revised");
-        for (int i = 0; i < m->passes; i++)
-            emit_bytes(e, NULL, m->revised[i].v, m->revised[i].len);
-        emit_end(e);
-    }
+    if (m->revised)
+        emit_revised(r, e);
     if (m->divergence)
         emit_numbers(e, "divergence", m->divergence, m->ids.len);
     if (m->note)

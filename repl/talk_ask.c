@@ -275,14 +275,6 @@ static bool interrupted(const dialogue_turn *turn)
     return false;
 }
 
-static int spoken(const dialogue_turn *turn)
-{
-    int n = 0;
-    for (int i = 0; i < turn->answer_count; i++)
-        n += dialogue_answer(turn, turn->answers[i].name) == &turn->answers[i];
-    return n;
-}
-
 /* What follows an answer by itself; nothing after Ctrl-C: /merge is there when it is wanted. */
 static int follow(exchange *x, const dialogue_turn *turn, error *err)
 {
@@ -290,7 +282,7 @@ static int follow(exchange *x, const dialogue_turn *turn, error *err)
     talk_merge_wish wish = {.method = t->how.merge, .rounds = t->how.rounds, .seed = t->how.seed};
     const terminal_signals *s = terminal_flags(t->term);
     bool stopped = interrupted(turn) || atomic_load(&s->interrupted) || atomic_load(&s->ended);
-    if (wish.method == MERGE_NONE || spoken(turn) < 2 || stopped)
+    if (wish.method == MERGE_NONE || dialogue_joined(t->dialogue, turn) < 2 || stopped)
         return 0;
     return exchange_merge(x, &wish, err);
 }

@@ -52,6 +52,7 @@ static void adjust(dialogue *d, const options *set, const asking *how, const cou
     dialogue_options *o = dialogue_settings(d);
     o->council.max_tokens = now->max_tokens;
     o->council.prefill = now->prefill;
+    o->council.loop = now->loop;
     o->council.think = now->think;
     o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
     o->seed = how->seed;

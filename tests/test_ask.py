@@ -243,8 +243,45 @@ def options():
     with case("--only merge where nothing is merged: status 2, not an empty output"):
         assert "--merge none" in ask("hello", "--only=merge", "--merge=none", status=2)[1]
         assert "one answer" in ask("hello", "--only=merge", "-p", "coder", status=2)[1]
-        out, _ = ask("hello", "--only=merge", "-p", "coder", "--control", "--max-tokens=3")
-        assert out.strip()
+        assert "one answer" in ask("hello", "--only=merge", "-p", "coder", "--control", status=2)[1]
+    with case("a control, plain or one-halved, neither judges nor wins nor speaks in a merge"):
+        for words in (["--control"], ["--control=prompt"], ["--control=mask"]):
+            for method in ("vote", "debate:1", "blend", "auto"):
+                o = ask_json("hello", f"--merge={method}", "-p", "coder,critic", *words)
+                m, names = o["merge"], [a["persona"] for a in o["answers"]]
+                check_merge(m, len(names))
+                members = [i for i, name in enumerate(names) if name in ("coder", "critic")]
+                assert len(names) > 2 and m["by"] in ("coder", "critic", None)
+                for j, row in enumerate(m["scores"]):
+                    assert [v is not None for v in row] == [
+                        j in members and i in members for i in range(len(names))], m["scores"]
+                for key in ("shares", "revised"):
+                    if key in m:
+                        assert [v is not None for v in m[key]] == [
+                            i in members for i in range(len(names))], m
+        alone = ask_json("hello", "-p", "coder", "--control", "--merge=vote")
+        assert alone["merge"] is None and "merge_error" not in alone
+    with case("--loop: by how much text a cycle covers, and off"):
+        words = ["why", "--merge=none", "--temperature=0", "--repeat-penalty=0.5", "-p", "coder",
+                 "--max-tokens=200", "--format=json"]
+        loops = {n: json.loads(ask(*words, f"--loop={n}", f"--session=loop-{n}")[0])["answers"][0]
+                 for n in (12, 24, "off")}
+        assert [loops[n]["stop"] for n in loops] == ["loop", "loop", "length"], loops
+        counts = [len(loops[n]["tokens"]) for n in loops]
+        assert 12 <= counts[0] < counts[1] < counts[2] == 200 and counts[1] >= 24, counts
+        for wrong in ("0", "1", "-3", "x", "12x", "", "99999999999"):
+            assert "--loop" in ask("hello", f"--loop={wrong}", status=2)[1]
+        kept = next((scratch / "home").rglob("loop-24.jsonl"))
+        setting = next(r for r in map(json.loads, kept.read_text().splitlines()) if "seats" in r)
+        assert setting["loop"] == 24
+        # Written before there was such a setting: what was said then is said again.
+        old = kept.with_name("old.jsonl")
+        long = kept.with_name("loop-off.jsonl").read_text().replace('"loop-off"', '"old"')
+        old.write_text(re.sub(r'"loop":\d+,', "", long))
+        assert '"loop":' not in old.read_text()
+        for name in ("loop-12", "loop-24", "loop-off", "old"):
+            done = run("transcripts", "replay", name, env=ENVIRONMENT)
+            assert not done.returncode and "equal" in done.stdout + done.stderr, done
     with case("--raw continues text without turns; synth needs a chair"):
         assert ask_json("hello", "--raw")["answers"][0]["prompt_tokens"] == 5
         out, err = ask("hello", "--raw", "--merge=synth", "--max-tokens=2", status=4)
@@ -370,7 +407,7 @@ def configuration():
         return [a["persona"] for a in json.loads(with_config(config, *words)[0])["answers"]]
 
     with case("config.json gives defaults by option name; flags win"):
-        config = {"personas": "critic,coder", "max-tokens": 3, "seed": 9, "control": True,
+        config = {"personas": "critic,coder", "max-tokens": 3, "seed": 9, "control": True, "loop": 32,
                   "merge": "none", "quiet": True, "experts": 2, "stop": ["zzz", "yyy"]}
         out, err = with_config(config)
         o = json.loads(out)

@@ -210,6 +210,37 @@ static int best_by_hand(council *c, const merge_result *r, unsigned barred)
     return best;
 }
 
+/* Also where nothing ended it: --loop off, Ctrl-C, an answer from an old transcript. */
+static void who_goes_round_in_circles_cannot_win(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    char circle[201] = "";
+    for (size_t i = 0; i < 200; i++)
+        circle[i] = "the end is near. "[i % 17];
+    for (int round = 0; round < 3; round++) {
+        council *c = cast_council(k, &o, EVERYONE, 0);
+        adopted_answer answers[CAST];
+        merge_options vote = {.method = MERGE_VOTE};
+        merge_result r;
+        error err = {0};
+        for (int i = 0; i < CAST; i++) {
+            bool loops = round == 2 || (round ? i != 2 : i == 1);
+            const char *text = loops ? circle : "qq zz \x02 it is not";
+            answers[i] = (adopted_answer){text, strlen(text), i % 2 ? STOP_LENGTH : STOP_END};
+        }
+        assert_int_equal(council_adopt(c, PROMPT, strlen(PROMPT), false, answers, &err), 0);
+        int result = merge_run(c, &vote, &r, NULL, &err);
+        assert_int_equal(result, round == 2 ? -1 : 0);
+        if (round == 2)
+            assert_non_null(strstr(err.text, "no answer can win"));
+        else
+            assert_true(round ? r.winner == 2 : r.winner != 1);
+        merge_release(&r);
+        council_close(c);
+    }
+}
+
 static void the_peers_choose_and_nobody_for_himself(void **state)
 {
     const cast *k = *state;
@@ -560,6 +591,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_not_judged),
         cmocka_unit_test(short_answers_are_found),
         cmocka_unit_test(the_peers_choose_and_nobody_for_himself),
+        cmocka_unit_test(who_goes_round_in_circles_cannot_win),
         cmocka_unit_test(the_diagonal_does_not_count),
         cmocka_unit_test(equal_short_answers_are_counted_first),
         cmocka_unit_test(a_tie_is_said),

@@ -231,6 +231,8 @@ def seats():
         assert "default" in t.say("/set temperature")
         assert "outside" in t.say("/set temperature 1000")
         assert "did you mean --top-k" in t.say("/set topk 3")
+        t.say("/set loop off")
+        assert "off" in t.say("/set loop") and "whole number" in t.say("/set loop 0")
         t.say("/set max-tokens 3")
         t.say("Short?")
         assert len(records(t, "answer")[-1]["tokens"]) <= 3

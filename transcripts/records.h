@@ -11,7 +11,8 @@
  * in seconds since 1970 with milliseconds. Numbers are never used again. By type:
  *
  *   setting  either all that later turns run under: "model" (as in the header, without its path, and
- *            "path"), "isa", "kv" "f16", "context", "max_tokens", "reserve", "think", "prefill", "raw",
+ *            "path"), "isa", "kv" "f16", "context", "max_tokens", "loop" (tokens
+ *            that a cycle covers, 0 or absent = off), "reserve", "think", "prefill", "raw",
  *            "stops" [text], "chat_format" name or null, "day" "2026-11-22" (what a chat template that
  *            asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
  *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
