@@ -166,7 +166,7 @@ void dialogue_turn_release(dialogue_turn *t)
 static int check_restored(const dialogue *d, const dialogue_turn *t, error *err)
 {
     int least = d->count ? d->turns[d->count - 1]->number + 1 : 1;
-    if (t->number < least)
+    if (t->number < least || t->number > DIALOGUE_TURNS_MOST)
         return error_set(err, ERROR_LOAD, "turn %d follows turn %d", t->number, least - 1);
     if (t->from < 1 || t->from > t->number || !t->prompt)
         return error_set(err, ERROR_LOAD, "turn %d remembers from turn %d on", t->number, t->from);

@@ -68,6 +68,9 @@ engine *dialogue_engine(const dialogue *d);
 /* What may change between turns: max_tokens, loop, think, prefill, context policy, overflow, seed. */
 dialogue_options *dialogue_settings(dialogue *d);
 
+/* A conversation has no more turns than this. */
+enum { DIALOGUE_TURNS_MOST = 1 << 24 };
+
 /* Asks all seats, or the one named. A new turn is added when anybody answered or was interrupted, be
  * it while the prompt was read; its answers hold an entry for each pass that was asked. 0, or -1 as
  * council_ask (no turn is added). The cancel flag stays as it is: it is the caller's to clear. */

@@ -230,6 +230,11 @@ int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
     const council_options *o = &d->options.council;
     error why = {0};
     asking a = {.d = d, .events = events, .prompt = prompt, .len = len, .err = &why};
+    if (number > DIALOGUE_TURNS_MOST)
+        return error_set(
+            err, ERROR_USAGE,
+            "this conversation is at turn %d, the last that there can be: begin a new one",
+            number - 1);
     int result = choose(d, only, &who, &n, &why);
     if (!result)
         result = begin(&a, who, n, o->prefill, reserve_of(o), dialogue_seed(d, number));

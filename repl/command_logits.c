@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../transcripts/transcript.h"
 #include "commands.h"
 #include "open_model.h"
 #include "routing_options.h"
@@ -66,6 +67,8 @@ static int compute(engine *e, session *s, const tokens *ids, int fd, const char 
 static int write_output(engine *e, session *s, const options *opt, console *con, error *err)
 {
     bool standard = strcmp(opt->output, "-") == 0;
+    if (!standard && transcript_spare(opt->output, err))
+        return -1;
     int fd = standard ? STDOUT_FILENO
                       : open(opt->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0 && errno == EINTR && console_cancelled(con))

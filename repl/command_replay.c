@@ -139,7 +139,7 @@ static int write_json(told *t, const history *h, const replay_result *r, error *
     emit_object(&e, NULL);
     emit_int(&e, "replay", 1);
     emit_text(&e, "id", h->id);
-    emit_bool(&e, "equal", r->equal == r->answers);
+    emit_bool(&e, "equal", r->answers && r->equal == r->answers);
     emit_bool(&e, "other", r->other);
     emit_int(&e, "answers", r->answers);
     emit_count(&e, "tokens", r->tokens);
@@ -176,12 +176,17 @@ static int write_text(told *t, const history *h, const replay_result *r, error *
 static int conclude(told *t, const history *h, const replay_result *r, error *err)
 {
     if (r->lost)
-        console_note(t->con, "%d answer%s cannot be replayed: their prompt or setting is lost",
-                     r->lost, r->lost == 1 ? "" : "s");
-    if (options_want_json(t->opt) ? write_json(t, h, r, err) : write_text(t, h, r, err))
+        console_note(
+            t->con,
+            "%d answer%s cannot be replayed: their prompt or setting is lost, or it has no "
+            "seat of their name",
+            r->lost, r->lost == 1 ? "" : "s");
+    if (options_want_json(t->opt) ? write_json(t, h, r, err)
+        : r->answers              ? write_text(t, h, r, err)
+                                  : 0)
         return -1;
     if (!r->answers)
-        return error_set(err, ERROR_RUN, "%s holds no answer that can be replayed", h->id);
+        return error_set(err, ERROR_RUN, "%.64s holds no answer that can be replayed", h->id);
     if (r->equal == r->answers)
         return 0;
     if (t->first_read)

@@ -49,26 +49,17 @@ static int add_failure(const console *con, buf *b, const char *failure, error *e
                : 0;
 }
 
-static int versions_of(const history_turn *t, const char *persona)
-{
-    int n = 0;
-    for (int i = 0; i < t->answer_count; i++)
-        n += strcmp(t->answers[i].persona, persona) == 0;
-    return n;
-}
-
 static int add_answer(const console *con, buf *b, const history_turn *t, const history_answer *a,
                       error *err)
 {
     buf words = {0};
-    int versions = versions_of(t, a->persona);
     int result = add_name(con, b, a->persona, t->picked && strcmp(t->picked, a->persona) == 0, err);
     if (!result)
         result = a->failure ? add_failure(con, b, a->failure, err) : add_text(con, b, a->text, err);
     if (!result)
         result = buf_format(&words, err, "%s, ", a->acts_by) || export_figures(&words, a, err);
-    if (!result && versions > 1)
-        result = buf_format(&words, err, ", version %d", versions);
+    if (!result && a->earlier)
+        result = buf_format(&words, err, ", version %d", a->earlier + 1);
     if (!result)
         result = add_dim(con, b, &words, err);
     buf_release(&words);
@@ -105,7 +96,7 @@ static int add_turn(const console *con, buf *b, const history *h, int turn, erro
                  add_text(con, b, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
                  add_dim(con, b, &words, err);
     for (int i = 0; i < t->answer_count && !result; i++)
-        if (export_in_force(t, &t->answers[i]))
+        if (export_in_force(&t->answers[i]))
             result = add_answer(con, b, t, &t->answers[i], err);
     if (!result && m)
         result = add_merge(con, b, t, m, err);

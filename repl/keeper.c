@@ -71,6 +71,10 @@ static int resume(keeper *k, const char *id, history **h, transcript_repair *rep
 {
     k->t = transcript_open(k->folder, id, repair, err);
     *h = k->t ? history_load(transcript_path(k->t), err) : NULL;
+    if (*h) { /* it looks at every field */
+        repair->damaged = (*h)->damaged;
+        repair->first_damaged = (*h)->first_damaged;
+    }
     for (int i = 0; *h && i < (*h)->turn_count; i++)
         if (remember(k, (*h)->turns[i].turn, (*h)->turns[i].n, err)) {
             history_close(*h);

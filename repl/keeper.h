@@ -74,8 +74,9 @@ int keeper_note(keeper *k, const char *key, const char *value, error *err);
 /* Puts the turns of a history into a dialogue that has none: those that lead to its end, the others
  * as undone. */
 int keeper_restore(const history *h, dialogue *d, error *err);
-/* A turn as it was when record n was about to be written (INT_MAX: at the end). layers: of the model.
- * Caller owns *out (dialogue_turn_release). */
-int keeper_restore_turn(const history_turn *t, int n, int layers, dialogue_turn *out, error *err);
+/* A turn as it was when record n was about to be written (INT_MAX: at the end), for the model of `e`:
+ * token ids that are not in its vocabulary and counts of other layers are left out. Caller owns *out
+ * (dialogue_turn_release). */
+int keeper_restore_turn(const history_turn *t, int n, engine *e, dialogue_turn *out, error *err);
 
 #endif

@@ -38,8 +38,22 @@ static int *copy_counts(const int *from, int have, int layers)
     return out;
 }
 
-static int restore_answer(const history_answer *a, int layers, kept_answer *out, error *err)
+/* Ids that the model does not know are no ids at all. */
+static int copy_ids(const int *ids, size_t n, engine *e, tokens *out, error *err)
 {
+    const tokenizer *words = engine_tokenizer(e);
+    int known = words ? tokenizer_count(words) : 0;
+    if (known > engine_config(e)->vocabulary)
+        known = engine_config(e)->vocabulary;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= known)
+            return 0;
+    return tokens_append(out, ids, n, err);
+}
+
+static int restore_answer(const history_answer *a, engine *e, kept_answer *out, error *err)
+{
+    int layers = engine_config(e)->layers;
     *out = (kept_answer){
         .name = copy_text(a->persona),
         .acts_by = copy_text(a->acts_by),
@@ -65,7 +79,7 @@ static int restore_answer(const history_answer *a, int layers, kept_answer *out,
         (void)error_set(&out->failure, ERROR_RUN, "%s", a->failure);
     if (!out->name || !out->acts_by || !out->text || !out->thought || !out->allowed || !out->used)
         return error_memory(err, "an answer");
-    return tokens_append(&out->ids, a->tokens, a->token_count, err);
+    return copy_ids(a->tokens, a->token_count, e, &out->ids, err);
 }
 
 static double *copy_numbers(const double *from, size_t n)
@@ -76,16 +90,16 @@ static double *copy_numbers(const double *from, size_t n)
     return out;
 }
 
-static int restore_result(const history_merge *m, merge_result *r, error *err)
+static int restore_result(const history_merge *m, engine *e, merge_result *r, error *err)
 {
     size_t n = (size_t)m->passes;
     int rounds;
     *r = (merge_result){.winner = m->winner, .passes = m->passes, .tie = m->tie};
     r->seconds = m->seconds;
     r->stop = stop_of(m->stop);
-    if (merge_parse(m->method, &r->method, &rounds, err) || m->failure) {
+    if (merge_parse(m->method, &r->method, &rounds, NULL) || m->failure) {
         r->winner = -1;
-        return m->failure ? 0 : -1;
+        return 0;
     }
     r->by = copy_text(m->by);
     r->note = copy_text(m->note);
@@ -102,18 +116,24 @@ static int restore_result(const history_merge *m, merge_result *r, error *err)
         whole = buf_add(&r->revised[i], m->revised[i].v, m->revised[i].len, err) == 0;
     if (!whole)
         return error_memory(err, "a merge");
-    return tokens_append(&r->ids, m->tokens, m->token_count, err);
+    return copy_ids(m->tokens, m->token_count, e, &r->ids, err);
 }
 
-static int restore_merge(const history_turn *t, const history_merge *m, kept_merge *out, error *err)
+static int restore_merge(const history_turn *t, const history_merge *m, engine *e, kept_merge *out,
+                         error *err)
 {
-    *out = (kept_merge){.seed = m->seed, .failure = copy_text(m->failure)};
-    if (restore_result(m, &out->result, err))
+    merge_method method;
+    int rounds;
+    const char *failure = m->failure                                       ? m->failure
+                          : merge_parse(m->method, &method, &rounds, NULL) ? "its method is unknown"
+                                                                           : NULL;
+    *out = (kept_merge){.seed = m->seed, .failure = copy_text(failure)};
+    if (restore_result(m, e, &out->result, err))
         return -1;
     for (int i = 0; i < t->answer_count; i++)
         out->answers += t->answers[i].n < m->n;
     out->of = calloc((size_t)m->passes + 1, sizeof *out->of);
-    bool whole = out->of && (!m->failure || out->failure);
+    bool whole = out->of && (!failure || out->failure);
     for (int i = 0; whole && i < m->passes; i++)
         whole = (out->of[i] = copy_text(m->of[i])) != NULL;
     return whole ? 0 : error_memory(err, "a merge");
@@ -126,7 +146,7 @@ static context_policy policy_of(const char *name)
                                          : CONTEXT_OWN;
 }
 
-static int restore_parts(const history_turn *t, int n, int layers, dialogue_turn *out, error *err)
+static int restore_parts(const history_turn *t, int n, engine *e, dialogue_turn *out, error *err)
 {
     out->answers = calloc((size_t)t->answer_count + 1, sizeof *out->answers);
     out->merges = calloc((size_t)t->merge_count + 1, sizeof *out->merges);
@@ -134,11 +154,11 @@ static int restore_parts(const history_turn *t, int n, int layers, dialogue_turn
         return error_memory(err, "a turn");
     for (int i = 0; i < t->answer_count; i++)
         if (t->answers[i].n < n &&
-            restore_answer(&t->answers[i], layers, &out->answers[out->answer_count++], err))
+            restore_answer(&t->answers[i], e, &out->answers[out->answer_count++], err))
             return -1;
     for (int i = 0; i < t->merge_count; i++)
         if (t->merges[i].n < n &&
-            restore_merge(t, &t->merges[i], &out->merges[out->merge_count++], err))
+            restore_merge(t, &t->merges[i], e, &out->merges[out->merge_count++], err))
             return -1;
     const char *picked = NULL;
     for (int i = 0; i < t->pick_count; i++)
@@ -147,7 +167,7 @@ static int restore_parts(const history_turn *t, int n, int layers, dialogue_turn
     return picked && !out->picked ? error_memory(err, "a turn") : 0;
 }
 
-int keeper_restore_turn(const history_turn *t, int n, int layers, dialogue_turn *out, error *err)
+int keeper_restore_turn(const history_turn *t, int n, engine *e, dialogue_turn *out, error *err)
 {
     *out = (dialogue_turn){
         .number = t->turn,
@@ -162,7 +182,7 @@ int keeper_restore_turn(const history_turn *t, int n, int layers, dialogue_turn 
                     t->timings.picks_per_step, t->shared},
         .undone = t->undone && t->undone_n < n,
     };
-    if (restore_parts(t, n, layers, out, err) == 0)
+    if (restore_parts(t, n, e, out, err) == 0)
         return 0;
     dialogue_turn_release(out);
     return -1;
@@ -172,7 +192,7 @@ int keeper_restore(const history *h, dialogue *d, error *err)
 {
     const history_turn **path;
     size_t count, at = 0;
-    int layers = engine_config(dialogue_engine(d))->layers, number = 0;
+    int number = 0;
     if (history_path(h, &path, &count, err))
         return -1;
     int result = 0;
@@ -183,7 +203,7 @@ int keeper_restore(const history *h, dialogue *d, error *err)
         if (h->turns[i].turn <= number)
             continue; /* a number that was used twice: damage */
         number = h->turns[i].turn;
-        result = keeper_restore_turn(&h->turns[i], INT_MAX, layers, &t, err);
+        result = keeper_restore_turn(&h->turns[i], INT_MAX, dialogue_engine(d), &t, err);
         if (!result) {
             t.undone = !leads;
             result = dialogue_restore(d, &t, err);

@@ -12,7 +12,7 @@
 #include "../transcripts/records.h"
 #include "keeper_state.h"
 
-enum { HASH_BYTES = 32, DIGITS = 2 * HASH_BYTES };
+enum { HASH_BYTES = 32, DIGITS = 2 * HASH_BYTES, LIST_MOST = 1024 };
 
 static const char *const kv_names[] = {"f16", "f32", "q8_0"};
 static const dtype kv_types[] = {DTYPE_F16, DTYPE_F32, DTYPE_Q8_0};
@@ -247,6 +247,11 @@ static void *room_for(const json *v, const char *key, size_t size, const json **
     *list = json_member(v, key);
     if (!*list || json_type(*list) != JSON_ARRAY) {
         (void)error_set(err, ERROR_LOAD, "the setting's \"%s\" is no list", key);
+        return NULL;
+    }
+    if (json_count(*list) > LIST_MOST) {
+        (void)error_set(err, ERROR_LOAD, "the setting's \"%s\" has %zu entries, at most %d can be",
+                        key, json_count(*list), LIST_MOST);
         return NULL;
     }
     void *items = calloc(json_count(*list) + 1, size);

@@ -25,7 +25,11 @@ typedef struct replay {
     char *opened_for; /* what of the setting the engine was opened for */
     dialogue *d;
     int turns;  /* of the history that the dialogue holds */
-    bool other; /* this setting cannot be had again as it was */
+    int *as_of; /* [turns of the history] the record before which it holds them; 0 = anew, please */
+    int *until; /* [the same] its first record from there on: until then nothing changes */
+    bool *leads; /* [the same] whether it leads to `tip`, or is it */
+    int tip;     /* -1 at first */
+    bool other;  /* this setting cannot be had again as it was */
     bool enough;
 } replay;
 
@@ -190,39 +194,92 @@ static int use_setting(replay *r, const json *record)
 
 /* ---- turns ------------------------------------------------------------------------------------- */
 
-/* Whether turn i leads to turn `last`. */
-static bool leads(const history *h, int i, int last)
+static void note_record(int record, int n, int *next)
 {
-    int number = h->turns[last].turn;
-    for (int k = last; k >= i && number; k--) {
-        if (h->turns[k].turn != number)
-            continue;
-        if (k == i)
-            return true;
-        number = h->turns[k].parent;
-    }
-    return false;
+    if (record >= n && record < *next)
+        *next = record;
 }
 
-/* The dialogue holds turns 0..last as they were before record n. */
+/* The turn's first record that is not before n, or INT_MAX. */
+static int next_record(const history_turn *t, int n)
+{
+    int next = INT_MAX;
+    note_record(t->undone_n, n, &next);
+    for (int i = 0; i < t->answer_count; i++)
+        note_record(t->answers[i].n, n, &next);
+    for (int i = 0; i < t->merge_count; i++)
+        note_record(t->merges[i].n, n, &next);
+    for (int i = 0; i < t->pick_count; i++)
+        note_record(t->picks[i].n, n, &next);
+    return next;
+}
+
+static int plan(replay *r)
+{
+    size_t n = (size_t)r->h->turn_count + 1;
+    r->as_of = calloc(n, sizeof *r->as_of);
+    r->until = calloc(n, sizeof *r->until);
+    r->leads = calloc(n, sizeof *r->leads);
+    r->tip = -1;
+    return r->as_of && r->until && r->leads ? 0 : error_memory(r->err, "the turns");
+}
+
+static void set_leading(replay *r, int i, bool leads)
+{
+    r->leads[i] = leads;
+    if (i < r->turns)
+        dialogue_at(r->d, i)->undone = !leads;
+}
+
+/* Marks the turns that lead to turn `last`: only the ways from the old tip and to the new one are
+ * walked, up to where they meet. */
+static void lead_to(replay *r, int last)
+{
+    const history_turn *turns = r->h->turns;
+    int fork = last;
+    while (fork >= 0 && !r->leads[fork])
+        fork = turns[fork].follows;
+    for (int i = r->tip; i != fork; i = turns[i].follows)
+        set_leading(r, i, false);
+    for (int i = last; i != fork; i = turns[i].follows)
+        set_leading(r, i, true);
+    r->tip = last;
+}
+
+/* Whether the dialogue holds turn i as it was before record n: none of its records came between. */
+static bool holds(const replay *r, int i, int n)
+{
+    return i < r->turns && r->as_of[i] && r->as_of[i] <= n && n <= r->until[i];
+}
+
+static int put_turn(replay *r, int i, int n)
+{
+    dialogue_turn t;
+    if (keeper_restore_turn(&r->h->turns[i], n, r->engine, &t, r->err))
+        return -1;
+    t.undone = !r->leads[i];
+    if (i < r->turns) {
+        dialogue_turn *there = dialogue_at(r->d, i);
+        dialogue_turn_release(there);
+        *there = t;
+    } else if (dialogue_restore(r->d, &t, r->err)) {
+        return -1;
+    } else {
+        r->turns++;
+    }
+    r->as_of[i] = n;
+    r->until[i] = next_record(&r->h->turns[i], n);
+    return 0;
+}
+
+/* The dialogue holds turns 0..last as they were before record n; those that it held already are left. */
 static int put_turns(replay *r, int last, int n)
 {
-    int layers = engine_config(r->engine)->layers;
-    for (int i = 0; i <= last; i++) {
-        dialogue_turn t;
-        if (keeper_restore_turn(&r->h->turns[i], n, layers, &t, r->err))
+    lead_to(r, last);
+    for (int i = 0; i <= last; i++)
+        if (!holds(r, i, n) && put_turn(r, i, n))
             return -1;
-        t.undone = !leads(r->h, i, last);
-        if (i < r->turns) {
-            dialogue_turn *there = dialogue_at(r->d, i);
-            dialogue_turn_release(there);
-            *there = t;
-        } else if (dialogue_restore(r->d, &t, r->err)) {
-            return -1;
-        } else {
-            r->turns++;
-        }
-    }
+    r->as_of[last] = 0; /* it gets new answers now */
     return 0;
 }
 
@@ -230,6 +287,10 @@ static int compare(replay *r, const history_turn *t, const history_answer *was)
 {
     const kept_answer *now = dialogue_answer(dialogue_last(r->d), was->persona);
     char hash[17];
+    if (!now) { /* no seat of the setting bears that name */
+        r->out->lost++;
+        return 0;
+    }
     (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)now->prompt_hash);
     replay_answer a = {.turn = t,
                        .was = was,
@@ -256,7 +317,14 @@ static int replay_answers(replay *r, int turn, const history_answer *v, int n, b
     size_t longest = 1;
     for (int i = 0; i < n; i++)
         longest = v[i].token_count > longest ? v[i].token_count : longest;
-    if (use_setting(r, v->setting) || put_turns(r, turn, v->n))
+    if (use_setting(r, v->setting))
+        return -1;
+    const char *asked = all ? t->only : v->persona;
+    if (asked && dialogue_find(r->d, asked) < 0) {
+        r->out->lost += n;
+        return 0;
+    }
+    if (put_turns(r, turn, v->n))
         return -1;
     council_options *o = &dialogue_settings(r->d)->council;
     o->max_tokens = r->other || longest > INT_MAX ? r->s.dialogue.council.max_tokens : (int)longest;
@@ -277,7 +345,8 @@ static int asked_together(const history_turn *t, const history_answer *v)
 {
     const history_answer *end = t->answers + t->answer_count;
     const json *seats = json_member(v->setting, "seats");
-    int wanted = t->only ? 1 : (int)json_count(seats), n = 1;
+    size_t seated = t->only ? 1 : json_count(seats);
+    int wanted = seated <= HISTORY_PASSES_MOST ? (int)seated : 1, n = 1;
     while (v + n < end && n < wanted && v[n].seed == v->seed && v[n].setting == v->setting)
         n++;
     for (int i = 0; i < n; i++)
@@ -319,11 +388,14 @@ int replay_run(const history *h, const options *opt, console *con, roster_note *
                 .out = out,
                 .err = err ? err : &own};
     *out = (replay_result){0};
-    int result = 0;
+    int result = plan(&r);
     for (int i = 0; i < h->turn_count && !result && !r.enough; i++)
         result = replay_turn(&r, i);
     close_model(&r);
     keeper_setting_release(&r.s);
     free(r.seats);
+    free(r.as_of);
+    free(r.until);
+    free(r.leads);
     return result;
 }

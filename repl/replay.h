@@ -31,7 +31,7 @@ typedef int replay_fn(void *user, const replay_answer *a, error *err);
 typedef struct replay_result {
     int answers, equal; /* replayed; equal */
     size_t tokens;      /* recorded ones that were compared */
-    int lost;           /* answers whose prompt or setting is lost */
+    int lost;           /* answers whose prompt or setting is lost, or that no seat gave */
     bool other;         /* any was given by another model or program */
 } replay_result;
 

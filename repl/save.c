@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../engine/whole_file.h"
+#include "../transcripts/transcript.h"
 #include "safe_text.h"
 
 bool save_format(const char *path, export_format *out)
@@ -72,6 +73,8 @@ int save_export(const history *h, export_format format, const char *path, bool f
     bool file = there && S_ISREG(st.st_mode);
     if (file && !force)
         return error_set(err, ERROR_RUN, "%s is there already and was left alone (--force)", path);
+    if (!out && transcript_spare(path, err))
+        return -1;
     buf text = {0};
     int result = make(h, format, &text, err);
     if (!result)

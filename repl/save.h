@@ -1,7 +1,7 @@
 /* save.h - an export to a file or to standard output.
  *
  * A file that is there is left alone unless the caller was told to write over it; a new one appears
- * whole or not at all. Pipes, devices and standard output are written in place.
+ * whole or not at all. A transcript is never written over, also not with force. Pipes, devices and standard output are written in place.
  */
 #ifndef REPL_SAVE_H
 #define REPL_SAVE_H

@@ -25,7 +25,7 @@ static int write_new(talk *t, const char *path, bool over, const char *text, siz
     if (!over && access(path, F_OK) == 0)
         return error_set(err, ERROR_USAGE, "%s is there already; /save %s! writes over it", path,
                          path);
-    if (whole_file_put(path, text, n, err))
+    if (transcript_spare(path, err) || whole_file_put(path, text, n, err))
         return -1;
     return talk_say(t, "wrote %s, %s", path, human_bytes(size, n));
 }

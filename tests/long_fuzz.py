@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Run every fuzzer of the parsers on 100,000 inputs, seeded with the tiny models.
+"""Run every fuzzer of the parsers on 100,000 inputs, seeded with the tiny models, the personas that
+ship and a transcript.
 
-usage: long_fuzz.py [RUNS]
+usage: long_fuzz.py [RUNS] [PARSER...]
 
 Expects the fuzzers in $BUILD-fuzz/tests (make fuzzers with FUZZ=1 SANITIZE=1 CC=clang). A crash, a
 sanitizer's finding, an input above 5 s or above 2 GiB of memory fails; the input is left in
@@ -13,12 +14,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-from suite import BUILD, MODELS, case, finish, skip
+from suite import BUILD, MODELS, ROOT, case, finish, skip
 from tokenizer_reference import QWEN2
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+PERSONAS = ROOT / "personas"
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD.with_name(BUILD.name + "-fuzz")
-PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer"]
+PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer", "transcript", "persona",
+           "mask", "rules", "lessons"]
+
+
+RULES = (b'[{"when":{"token":[1,5]},"layers":"0-1","do":{"force":"3"},"for":"token"},'
+         b'{"when":{"tag":"<code>"},"do":{"keep":"0-6"},"for":"turn"},'
+         b'{"when":{"pattern":"[a-m]+ (x|y)"},"do":{"ban":"1","bias":{"2":1.5}},"for":"7"},'
+         b'{"when":{"role":"assistant"},"layers":"1","do":{"force":"6","k":4}}]')
+PERSONA = (b'{"persona":1,"name":"judge","about":"x","instruction":{"en":"Judge.","ru":"."},'
+           b'"sampling":{"temperature":0.2,"top_p":0.95,"top_k":40,"min_p":0.1,"repeat_penalty":1.1,'
+           b'"presence_penalty":0.5,"frequency_penalty":-0.5},"router":{"mode":"bias",'
+           b'"experts_per_token":8,"norm_width":8,"tail_gain":0.5,"strength":1.0,'
+           b'"adaptive":{"min":4,"ratio":0.2},"rules":' + RULES + b'},'
+           b'"lessons":"judge.lessons.jsonl","experts":"judge.experts.safetensors","color":"green"}')
 
 
 def header_of(file):
@@ -51,6 +66,24 @@ def seeds(parser):
             elif file.suffix == ".gguf":
                 yield file.name, b"\x00" + file.read_bytes()
         yield "pattern", b"\x01" + QWEN2.encode() + b"\0Hello  world 123\r\n\t don't"
+    if parser == "transcript":
+        lines = (MODELS.parent / "transcripts" / "library.jsonl").read_bytes().splitlines(True)
+        yield "whole", b"".join(lines)
+        yield "first turn", b"".join(lines[:7])
+        yield "torn", b"".join(lines)[:-30]
+    if parser in ("persona", "rules"):
+        for file in sorted(PERSONAS.glob("*.json")):
+            if ".mask." not in file.name:
+                yield file.stem, file.read_bytes() if parser == "persona" else RULES
+        yield "all fields", PERSONA
+    if parser == "mask":
+        for file in sorted(PERSONAS.glob("*.mask.json")):
+            yield file.stem, file.read_bytes()
+        yield "bias", b'{"mask":1,"model":null,"mode":"bias","layers":{"12":{"7":1.5,"3":-2}}}'
+        yield "ban", b'{"mask":1,"mode":"ban","layers":{"0-3":"0-12","4":"1,5,50-59"}}'
+    if parser == "lessons":
+        for file in sorted(PERSONAS.glob("*.lessons*.jsonl")):
+            yield file.stem, b"".join(file.read_bytes().splitlines(True)[:20])
     for model in sorted(MODELS.iterdir()):
         if parser == "gguf" and model.suffix == ".gguf":
             yield model.stem, model.read_bytes()
@@ -65,16 +98,16 @@ def seeds(parser):
 
 
 def fuzz(parser):
-    corpus, findings = FUZZ / "corpus" / parser, FUZZ / "findings"
+    corpus, findings = (FUZZ / "corpus" / parser).resolve(), (FUZZ / "findings").resolve()
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(parents=True, exist_ok=True)
     for name, data in seeds(parser):
         (corpus / name).write_bytes(data)
     done = subprocess.run(
-        [FUZZ / "tests" / f"fuzz_{parser}", f"-runs={RUNS}", "-seed=1", "-timeout=5",
+        [(FUZZ / "tests" / f"fuzz_{parser}").resolve(), f"-runs={RUNS}", "-seed=1", "-timeout=5",
          "-rss_limit_mb=2048", "-max_len=262144", "-print_final_stats=1",
          f"-artifact_prefix={findings}/{parser}-", corpus],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
     text = done.stdout.decode(errors="replace")
     if done.returncode:
         raise AssertionError(text[-2000:])
@@ -82,7 +115,7 @@ def fuzz(parser):
     print(f"# {parser}: {executed[0]} inputs, 0 findings")
 
 
-for parser in PARSERS:
+for parser in sys.argv[2:] or PARSERS:
     if not (FUZZ / "tests" / f"fuzz_{parser}").exists():
         skip(f"fuzz {parser}", "the fuzzer is not built")
         continue

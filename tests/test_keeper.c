@@ -145,20 +145,19 @@ static void a_turn_comes_back_as_it_was(void **state)
     story_tell(&s);
     history *h = story_read_back(&s);
     const history_turn *second = &h->turns[1];
-    int layers = engine_config(s.k->e)->layers;
     assert_int_equal(second->answer_count, 7);
-    assert_int_equal(keeper_restore_turn(second, second->answers[3].n, layers, &t, &err), 0);
+    assert_int_equal(keeper_restore_turn(second, second->answers[3].n, s.k->e, &t, &err), 0);
     assert_int_equal(t.answer_count, 3);
     assert_int_equal(t.merge_count, 0);
     dialogue_turn_release(&t);
     const history_turn *third = &h->turns[2];
-    assert_int_equal(keeper_restore_turn(third, third->undone_n, layers, &t, &err), 0);
+    assert_int_equal(keeper_restore_turn(third, third->undone_n, s.k->e, &t, &err), 0);
     assert_false(t.undone);
     dialogue_turn_release(&t);
-    assert_int_equal(keeper_restore_turn(third, INT_MAX, layers, &t, &err), 0);
+    assert_int_equal(keeper_restore_turn(third, INT_MAX, s.k->e, &t, &err), 0);
     assert_true(t.undone);
     dialogue_turn_release(&t);
-    assert_int_equal(keeper_restore_turn(&h->turns[0], h->turns[0].picks[0].n, layers, &t, &err),
+    assert_int_equal(keeper_restore_turn(&h->turns[0], h->turns[0].picks[0].n, s.k->e, &t, &err),
                      0);
     assert_null(t.picked);
     dialogue_turn_release(&t);

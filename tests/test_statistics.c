@@ -192,6 +192,7 @@ static void versions_count_once(void **state)
     (void)state;
     history_answer three[] = {said("coder", "loop", 10, 20), said("critic", "end", 10, 20),
                               said("coder", "end", 10, 20)};
+    three[0].next = 2;
     history_turn turn = {.turn = 1, .answers = three, .answer_count = 3, .picked = "coder"};
     history h = {.turns = &turn, .turn_count = 1};
     statistics s = {0};

@@ -134,24 +134,13 @@ static void put_figures(html *p, const history_answer *a)
     buf_release(&words);
 }
 
-static int count_earlier(const history_turn *t, const history_answer *a)
-{
-    int n = 0;
-    for (const history_answer *v = t->answers; v < a; v++)
-        n += strcmp(v->persona, a->persona) == 0;
-    return n;
-}
-
 static void put_earlier(html *p, const history_turn *t, const history_answer *a)
 {
-    int n = count_earlier(t, a);
-    if (!n)
+    if (!a->earlier)
         return;
-    html_format(p, "<details class=\"earlier\"><summary>%d earlier version%s</summary>", n,
-                n == 1 ? "" : "s");
-    for (const history_answer *v = t->answers; v < a; v++) {
-        if (strcmp(v->persona, a->persona) != 0)
-            continue;
+    html_format(p, "<details class=\"earlier\"><summary>%d earlier version%s</summary>", a->earlier,
+                a->earlier == 1 ? "" : "s");
+    for (const history_answer *v = t->answers + a->first; v != a; v = t->answers + v->next) {
         html_put(p, "<div class=\"version\">");
         html_answer(p, v->text);
         put_figures(p, v);
@@ -186,7 +175,7 @@ static void put_answers(html *p, const history_turn *t)
 {
     html_put(p, "<div class=\"columns\">\n");
     for (int i = 0; i < t->answer_count && !p->failed; i++)
-        if (export_in_force(t, &t->answers[i]))
+        if (export_in_force(&t->answers[i]))
             put_answer(p, t, &t->answers[i]);
     html_put(p, "</div>\n");
 }

@@ -401,7 +401,7 @@ void html_answer(html *p, history_text text)
     buf clean = {0};
     if (!p->failed && text.v && export_clean(&clean, text.v, text.len, p->err))
         p->failed = true;
-    light_reader r = {.at = clean.v, .end = clean.v + clean.len};
+    light_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
     light_block b;
     lists l = {.depth = 0};
     bool any = false;

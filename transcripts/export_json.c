@@ -62,11 +62,11 @@ static void emit_routing(emitter *e, const history_answer *a)
     emit_end(e);
 }
 
-static void emit_answer(emitter *e, const history_turn *t, const history_answer *a)
+static void emit_answer(emitter *e, const history_answer *a)
 {
     emit_object(e, NULL);
     emit_text(e, "persona", a->persona);
-    emit_bool(e, "in_force", export_in_force(t, a));
+    emit_bool(e, "in_force", export_in_force(a));
     emit_words(e, "text", a->text);
     if (a->thought.len)
         emit_words(e, "thought", a->thought);
@@ -164,7 +164,7 @@ static void emit_turn(emitter *e, const history_turn *t)
     emit_value(e, "setting", t->setting);
     emit_array(e, "answers");
     for (int i = 0; i < t->answer_count; i++)
-        emit_answer(e, t, &t->answers[i]);
+        emit_answer(e, &t->answers[i]);
     emit_end(e);
     emit_array(e, "merges");
     for (int i = 0; i < t->merge_count; i++)

@@ -234,7 +234,7 @@ static int add_answer_text(buf *out, history_text text, error *err)
 {
     buf clean = {0};
     int result = export_clean(&clean, text.v, text.len, err);
-    light_reader r = {.at = clean.v, .end = clean.v + clean.len};
+    light_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
     light_block b;
     light_kind before = LIGHT_PARAGRAPH;
     bool first = true;
@@ -354,7 +354,7 @@ static int add_turn(buf *out, const history *h, int turn, error *err)
                  add_prompt(out, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
                  add_note(out, &words, err);
     for (int i = 0; i < t->answer_count && !result; i++)
-        if (export_in_force(t, &t->answers[i]))
+        if (export_in_force(&t->answers[i]))
             result = add_answer(out, t, &t->answers[i], err);
     const history_merge *m = export_merge(t);
     if (!result && m)

@@ -159,26 +159,6 @@ int export_merge_line(buf *out, const history_merge *m, error *err)
     return result ? -1 : 0;
 }
 
-static const history_turn *turn_numbered(const history *h, int number)
-{
-    for (int i = 0; i < h->turn_count; i++)
-        if (h->turns[i].turn == number)
-            return &h->turns[i];
-    return NULL;
-}
-
-/* The first turn of those that lead to t. */
-static int root_of(const history *h, const history_turn *t)
-{
-    for (int steps = 0; t->parent && steps < h->turn_count; steps++) {
-        const history_turn *before = turn_numbered(h, t->parent);
-        if (!before)
-            break;
-        t = before;
-    }
-    return t->turn;
-}
-
 int export_memory_line(buf *out, const history *h, int turn, error *err)
 {
     const history_turn *t = &h->turns[turn];
@@ -193,7 +173,7 @@ int export_memory_line(buf *out, const history *h, int turn, error *err)
         result = buf_format(out, err, "This turn goes on from turn %d. ", t->parent);
     if (!result && t->from >= t->turn && t->parent)
         result = buf_text(out, "Earlier turns were not remembered. ", err);
-    else if (!result && t->from < t->turn && t->from > root_of(h, t))
+    else if (!result && t->from < t->turn && t->from > t->root)
         result = buf_format(out, err, "Turns before %d were not remembered. ", t->from);
     if (!result && t->blind)
         result = buf_text(out, "The columns were shown without names. ", err);
@@ -202,9 +182,9 @@ int export_memory_line(buf *out, const history *h, int turn, error *err)
 
 /* ---- what counts ------------------------------------------------------------------------------- */
 
-bool export_in_force(const history_turn *t, const history_answer *a)
+bool export_in_force(const history_answer *a)
 {
-    return history_answer_of(t, a->persona) == a;
+    return a->next == 0;
 }
 
 const history_merge *export_merge(const history_turn *t)

@@ -30,7 +30,7 @@ int export_merge_line(buf *out, const history_merge *m, error *err);
 int export_memory_line(buf *out, const history *h, int turn, error *err);
 
 /* True for the version of its persona's answer that is in force. */
-bool export_in_force(const history_turn *t, const history_answer *a);
+bool export_in_force(const history_answer *a);
 /* The merge in force, or NULL. */
 const history_merge *export_merge(const history_turn *t);
 /* The answer that a vote took as it stands, so that nobody has to read it twice; else NULL. */

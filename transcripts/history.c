@@ -77,6 +77,8 @@ void history_memory_release(history_memory *m)
     for (size_t i = 0; i < m->document_count; i++)
         json_close(m->documents[i]);
     free(m->documents);
+    history_index_release(&m->by_record);
+    history_index_release(&m->by_number);
 }
 
 static int keep_document(history_memory *m, json_document *d, error *err)
@@ -136,22 +138,29 @@ static int read_header(history *h, lines *l, const char *path, error *err)
     return 0;
 }
 
+static void note_damage(history *h, const line *l, bool damaged)
+{
+    if (damaged && h->damaged++ == 0)
+        h->first_damaged = l->number;
+}
+
 static int read_line(history *h, const line *l, error *err)
 {
     json_document *d = NULL;
-    bool damaged = !l->v, keep = false;
+    bool damaged = !l->v, keep = false, odd = false;
     if (l->v && records_parse(l->v, l->len, &d, &damaged, err))
         return -1;
     if (!l->whole && !d) {
         h->torn = l->len;
         return 0;
     }
-    if (damaged && h->damaged++ == 0)
-        h->first_damaged = l->number;
-    if (!d)
+    if (!d) {
+        note_damage(h, l, damaged);
         return 0;
+    }
     h->records++;
-    int result = history_record(h, json_root(d), &keep, err);
+    int result = history_record(h, json_root(d), &keep, &odd, err);
+    note_damage(h, l, damaged || odd);
     if (!result && keep && keep_document(h->memory, d, err) == 0)
         return 0;
     json_close(d);
@@ -166,7 +175,7 @@ static int read_file(history *h, int fd, const char *path, error *err)
     while (!got && (got = lines_next(&l, &at, err)) == 1)
         got = read_line(h, &at, err);
     lines_release(&l);
-    return got;
+    return got ? got : history_link_versions(h, err);
 }
 
 history *history_load(const char *path, error *err)
@@ -216,15 +225,6 @@ const history_answer *history_answer_of(const history_turn *t, const char *perso
     return NULL;
 }
 
-/* The last turn before index i of that number, or NULL. */
-static const history_turn *before(const history *h, int i, int number)
-{
-    while (i-- > 0)
-        if (h->turns[i].turn == number)
-            return &h->turns[i];
-    return NULL;
-}
-
 int history_path(const history *h, const history_turn ***path, size_t *count, error *err)
 {
     size_t n = 0, cap = (size_t)h->turn_count + 1;
@@ -237,7 +237,7 @@ int history_path(const history *h, const history_turn ***path, size_t *count, er
     while (last >= 0 && h->turns[last].undone)
         last--;
     for (const history_turn *t = last >= 0 ? &h->turns[last] : NULL; t;
-         t = t->parent ? before(h, (int)(t - h->turns), t->parent) : NULL)
+         t = t->follows >= 0 ? &h->turns[t->follows] : NULL)
         way[n++] = t;
     for (size_t i = 0; i < n / 2; i++) {
         const history_turn *swap = way[i];

@@ -1,7 +1,9 @@
 /* history.h - what a transcript says, read back: turns with prompts, answers, merges and picks.
  *
  * Reading never fails because of one bad line: a line that is no record is counted and skipped, and
- * what belongs to it is shown as missing. Everything that a reader needs (exports, statistics,
+ * what belongs to it is shown as missing. The same holds for one field: a number outside of its range,
+ * or of another type, counts as damage and is read as if it were absent, so that whoever goes on from
+ * a history need not look again. Everything that a reader needs (exports, statistics,
  * search, resuming, replay) is here as plain C; fields this version does not know are kept out of
  * the way. Memory belongs to the history; texts are UTF-8 and NUL-terminated. A text that held
  * U+0000, which JSON readers refuse, was written with U+FFFD in its place and its bytes in "exact"
@@ -12,6 +14,15 @@
 
 #include "../engine/json.h"
 #include "../engine/tokenizer.h"
+
+/* Ranges of what is read; turn and record numbers leave room to count on from them. A merge joins no
+ * more passes than a council seats. */
+enum {
+    HISTORY_TURNS_MOST = 1 << 24,
+    HISTORY_PASSES_MOST = 256,
+    HISTORY_TOKENS_MOST = 1 << 24, /* counts, and token ids, of any model */
+    HISTORY_EXPERTS_MOST = 1 << 16
+};
 
 typedef struct history_text {
     const char *v;
@@ -38,6 +49,9 @@ typedef struct history_answer {
     const int *allowed, *used;        /* [layers] of its model, or NULL */
     int layers;
     const json *setting; /* the "setting" record it was given under, or NULL */
+    /* Versions of one persona's answer: how many were there before, the index in the turn of the first,
+     * and of the one that took this one's place; 0 = it is in force. */
+    int earlier, first, next;
 } history_answer;
 
 typedef struct history_merge {
@@ -72,6 +86,8 @@ typedef struct history_timings {
 typedef struct history_turn {
     int turn, n; /* its number, its prompt's record */
     int parent;  /* turn that it follows; 0 = the first */
+    int follows; /* its index, or -1 */
+    int root;    /* number of the first turn of those that lead here */
     double time; /* seconds since 1970 */
     history_text prompt;
     const char *context;     /* "own", "merged" or "picked" */
@@ -102,7 +118,7 @@ typedef struct history {
     int turn_count;
     const json *setting;                    /* the "setting" record in force at the end, or NULL */
     int last_turn;                          /* the highest number that was used */
-    size_t records, damaged, first_damaged; /* lines */
+    size_t records, damaged, first_damaged; /* lines, also those with a field that cannot be */
     size_t torn;                            /* bytes of an unfinished last line */
     struct history_memory *memory;
 } history;

@@ -7,12 +7,14 @@
 #define TRANSCRIPTS_HISTORY_MEMORY_H
 
 #include "history.h"
+#include "history_index.h"
 
 typedef struct history_memory {
     struct history_chunk *chunks;
     json_document **documents;
     size_t document_count, document_cap;
-    bool blind; /* as the notes say */
+    history_index by_record, by_number; /* turns, by their prompt's n and by their number */
+    bool blind;                         /* as the notes say */
 } history_memory;
 
 /* size bytes, zeroed; NULL without memory. */
@@ -23,8 +25,10 @@ const char *history_copy(history_memory *m, const char *bytes, size_t n, error *
 void *history_add(history_memory *m, void *list, int *count, size_t size, error *err);
 void history_memory_release(history_memory *m);
 
-/* One record joins the history; fields of a wrong type are passed over. *keep: the document must
- * live as long as the history. -1 only without memory. */
-int history_record(history *h, const json *record, bool *keep, error *err);
+/* One record joins the history. *keep: the document must live as long as the history. *odd: a field was
+ * passed over because its value cannot be. -1 only without memory. */
+int history_record(history *h, const json *record, bool *keep, bool *odd, error *err);
+/* When all are in: which versions of an answer belong together. */
+int history_link_versions(history *h, error *err);
 
 #endif

@@ -72,7 +72,7 @@ int lines_next(lines *l, line *out, error *err)
     *out = (line){.number = l->number + 1, .offset = l->offset};
     for (;;) {
         size_t have = l->len - l->start;
-        const char *at = l->v + l->start;
+        const char *at = l->v ? l->v + l->start : NULL;
         const char *newline = have > searched ? memchr(at + searched, '\n', have - searched) : NULL;
         if (newline || (l->end && have > 0)) {
             out->v = at;

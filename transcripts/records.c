@@ -115,7 +115,7 @@ static bool is_record(const json *v)
 {
     int64_t n;
     error unread;
-    return text_of(v, "type") && json_get_int(v, "n", 1, INT_MAX, &n, &unread) == 1;
+    return text_of(v, "type") && json_get_int(v, "n", 1, RECORDS_MOST, &n, &unread) == 1;
 }
 
 int records_parse(const char *line, size_t n, json_document **out, bool *damaged, error *err)

@@ -48,6 +48,9 @@
 #include "../engine/emit.h"
 #include "../engine/json.h"
 
+/* The highest n that a record may have, and how many less a file may end with to be gone on from. */
+enum { RECORDS_MOST = 1 << 30, RECORDS_SPARE = 1 << 24 };
+
 /* "KEY": text, and its exact bytes where it holds U+0000. */
 void records_text(emitter *e, const char *key, const char *bytes, size_t n);
 

@@ -82,6 +82,9 @@ bool transcript_name_ok(const char *id); /* [A-Za-z0-9_-]{1,64} */
 char *transcript_file(const char *place, const char *id, error *err);
 /* Whether there is a file of that name. */
 bool transcript_exists(const char *place, const char *id);
+/* Whether a document may be written to `path`: 0, or -1 (ERROR_RUN) when that is a transcript by its
+ * content, through whatever link, or lies in the folder of transcripts. */
+int transcript_spare(const char *path, error *err);
 /* How many characters of id name it alone in the folder, at least 4 (or all of it). */
 size_t transcript_unique(const char *place, const char *id);
 

@@ -127,7 +127,7 @@ static void note_number(transcript *t, const json_document *d)
 {
     int64_t n;
     error unread;
-    if (json_get_int(json_root(d), "n", 1, INT_MAX - 1, &n, &unread) == 1 && n > t->n)
+    if (json_get_int(json_root(d), "n", 1, RECORDS_MOST, &n, &unread) == 1 && n > t->n)
         t->n = (int)n;
 }
 
@@ -144,7 +144,7 @@ static int look_at(transcript *t, const line *l, transcript_repair *r, bool *rec
     json_close(d);
     if (damaged && l->whole && r->damaged++ == 0)
         r->first_damaged = l->number;
-    if (damaged && t->n < INT_MAX - 1 && !*record)
+    if (damaged && t->n < RECORDS_MOST && !*record)
         t->n++; /* its number may have been taken */
     return 0;
 }
@@ -178,6 +178,10 @@ static int read_through(transcript *t, lines *l, transcript_repair *r, error *er
         }
     }
     t->base = l->offset;
+    if (!got && t->n > RECORDS_MOST - RECORDS_SPARE)
+        return error_set(err, ERROR_LOAD,
+                         "%s: a record has the number %d; there is none left to go on with",
+                         t->path, t->n);
     return got;
 }
 
