@@ -2,7 +2,6 @@
 #include "console.h"
 
 #include <errno.h>
-#include <langinfo.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,13 +27,6 @@ static bool may_move(bool quiet)
     return !quiet && term && strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO) == 1;
 }
 
-/* A locale without a character set of its own ("C") tells nothing: terminals read UTF-8 today. */
-static bool reads_no_utf8(void)
-{
-    const char *set = nl_langinfo(CODESET);
-    return strcmp(set, "UTF-8") != 0 && strcmp(set, "ANSI_X3.4-1968") != 0 && *set;
-}
-
 void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbose, bool no_color)
 {
     *c = (console){
@@ -42,7 +34,6 @@ void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbos
         .out_color = may_color(STDOUT_FILENO, no_color),
         .err_color = may_color(STDERR_FILENO, no_color),
         .moving = may_move(quiet),
-        .ascii = reads_no_utf8(),
         .quiet = quiet,
         .verbose = verbose,
     };

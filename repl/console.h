@@ -25,7 +25,7 @@ typedef struct console {
     struct terminal_signals *signals; /* main.c's flags, for a conversation; may be NULL */
     bool out_color, err_color;
     bool moving; /* standard error may show a line that is written over */
-    bool ascii;  /* the locale names a character set that is not UTF-8 */
+    bool ascii;  /* the locale names a character set that is not UTF-8: main.c, by charset.h */
     bool quiet, verbose;
     bool out_closed;  /* nobody reads standard output any more: end without a word */
     bool line_shown;  /* a moving line is on the screen */

@@ -5,7 +5,7 @@
 
 void flow_open(flow *f, light_style style)
 {
-    *f = (flow){.style = style, .safe = {.style = SAFE_PROSE, .ascii = !style.utf8}, .width = 80};
+    *f = (flow){.style = style, .safe = {.style = SAFE_PROSE, .ascii = style.ascii}, .width = 80};
     wrap_begin(&f->wrap, f->width, &f->rows);
 }
 

@@ -40,7 +40,9 @@ typedef enum light_ending {
 } light_ending;
 
 typedef struct light_style {
-    bool color, utf8;
+    bool color;
+    bool utf8;  /* our own marks and lines may be more than ASCII */
+    bool ascii; /* so may no text: the terminal reads another character set */
 } light_style;
 
 /* Reads text[*used..n) and moves *used behind what was decided. Rows' places count offsets in text. */

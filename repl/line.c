@@ -9,6 +9,7 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
+#include "charset.h"
 #include "editor.h"
 #include "line_history.h"
 #include "line_state.h"
@@ -43,6 +44,19 @@ bool line_fill(line_editor *l, int wait_ms)
     return l->at < l->end;
 }
 
+/* Readline drops a byte that begins no character without a word; the line it was typed in is not the
+ * line that was meant. */
+static int watch(line_editor *l, unsigned char c)
+{
+    bool tail = (c & 0xC0) == 0x80;
+    bool fits = l->more ? tail : c < 0x80 || (c >= 0xC2 && c <= 0xF4);
+    l->foreign = l->foreign || !fits;
+    l->more = l->more && tail        ? l->more - 1
+              : c < 0xC2 || c > 0xF4 ? 0
+                                     : 1 + (c >= 0xE0) + (c >= 0xF0);
+    return c;
+}
+
 /* In the middle of a key: wait for its rest, whatever signal comes. */
 static int next_byte(FILE *stream)
 {
@@ -51,7 +65,7 @@ static int next_byte(FILE *stream)
     while (!line_fill(l, -1))
         if (l->gone || atomic_load(&terminal_flags(l->term)->ended))
             return EOF;
-    return (unsigned char)l->bytes[l->at++];
+    return watch(l, (unsigned char)l->bytes[l->at++]);
 }
 
 /* Whether an ESC is the beginning of a key: readline tells how long to wait in a setting only. */
@@ -190,6 +204,8 @@ static char **as_matches(line_offers *o)
         common = same;
         matches[i + 1] = o->v[i];
     }
+    while (common && ((unsigned char)o->v[0][common] & 0xC0) == 0x80)
+        common--; /* no half of a character */
     matches[0] = strndup(o->v[0], common);
     if (o->len == 1) {
         free(matches[1]);
@@ -223,6 +239,14 @@ static void remember(const char *text)
     add_history(text);
 }
 
+/* A byte above 7F is part of a character and no Meta key, whatever an inputrc of other days says. */
+static void read_utf8(void)
+{
+    (void)rl_variable_bind("input-meta", "on");
+    (void)rl_variable_bind("output-meta", "on");
+    (void)rl_variable_bind("convert-meta", "off");
+}
+
 /* What a run of readline needs once. Signals are main.c's. */
 static void set_up_readline(const line_editor *l)
 {
@@ -236,7 +260,9 @@ static void set_up_readline(const line_editor *l)
     rl_input_available_hook = byte_ready;
     rl_attempted_completion_function = complete;
     rl_completer_word_break_characters = words;
+    charset_loan loan = charset_lend();
     (void)rl_initialize();
+    charset_take_back(&loan);
     const char *type = getenv("TERM");
     if (type && strcmp(type, "dumb") != 0)
         (void)rl_variable_bind("enable-bracketed-paste", "on");
@@ -288,7 +314,10 @@ static void finished(char *typed)
 
 static void begin(line_editor *l)
 {
+    charset_loan loan = charset_lend();
     rl_callback_handler_install(l->prompt, finished);
+    charset_take_back(&loan);
+    read_utf8();
 }
 
 /* Ctrl-C: what was typed stays on the screen, and a new prompt stands below it. */
@@ -303,6 +332,7 @@ static void clear_line(line_editor *l)
     rl_replace_line("", 1);
     line_paste_forget(l);
     l->at = l->end;
+    l->foreign = false;
     fprintf(rl_outstream, empty && l->hint ? "^C\n%s\n" : "^C\n", l->hint);
     (void)fflush(rl_outstream);
     begin(l);
@@ -334,6 +364,16 @@ static int keep(line_editor *l, const buf *text, error *err)
     return l->history ? line_history_append(l->history, text->v, err) : 0;
 }
 
+/* The line stays in the history of this run, to be corrected. */
+static void refuse_foreign(line_editor *l, buf *out)
+{
+    if (out->len)
+        add_history(out->v);
+    buf_clear(out);
+    console_error(terminal_console(l->term), "the terminal sent bytes that are no UTF-8: the line "
+                                             "was not sent; set the terminal to UTF-8");
+}
+
 /* A history that cannot be written takes nothing from the line. */
 static line_result finish(line_editor *l, buf *out, error *err)
 {
@@ -344,6 +384,10 @@ static line_result finish(line_editor *l, buf *out, error *err)
     line_paste_forget(l);
     if (result)
         return LINE_FAILED;
+    if (l->foreign) {
+        refuse_foreign(l, out);
+        return LINE_TEXT;
+    }
     if (keep(l, out, &trouble)) {
         console_note(terminal_console(l->term), "%s", trouble.text);
         free(l->history);
@@ -356,6 +400,8 @@ line_result line_read(line_editor *l, const char *prompt, buf *out, error *err)
 {
     l->prompt = prompt;
     l->done = false;
+    l->more = 0;
+    l->foreign = false;
     begin(l);
     while (!l->done) {
         look_at_signals(l);

@@ -19,8 +19,10 @@ struct line_editor {
 
     char bytes[1 << 16]; /* read from the terminal, not yet taken: [at, end) */
     size_t at, end;
-    bool lone; /* the last read brought a single byte */
-    bool gone; /* nothing more will come */
+    bool lone;    /* the last read brought a single byte */
+    bool gone;    /* nothing more will come */
+    int more;     /* bytes that the character being typed still lacks */
+    bool foreign; /* something was typed that is no UTF-8 */
 
     paste *pastes; /* of the line that is being edited */
     size_t paste_count, paste_cap;

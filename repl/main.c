@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "charset.h"
 #include "input.h"
 #include "options.h"
 #include "settings.h"
@@ -202,7 +202,7 @@ static int read_command_line(options *opt, int argc, char **argv, error *err)
 int main(int argc, char **argv)
 {
     hold_streams();
-    (void)setlocale(LC_CTYPE, "");
+    bool ascii = charset_open();
     handle(SIGINT, on_interrupt);
     handle_terminal_signals();
     handle(SIGBUS, on_bus_error);
@@ -218,6 +218,7 @@ int main(int argc, char **argv)
     if (parsed && opt.command && !opt.help && !opt.version)
         result = settings_apply(&defaults, &opt, &err);
     console_open(&con, &signals.cancel, opt.quiet, opt.verbose, opt.no_color);
+    con.ascii = ascii;
     con.signals = &signals;
     con.moving = con.moving && !opt.plain;
     if (!result)

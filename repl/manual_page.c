@@ -171,6 +171,10 @@ static const char *const LAST[] = {
     ".SH ENVIRONMENT\n",
     ".TP\n\\fBXDG_CONFIG_HOME\\fR, \\fBXDG_DATA_HOME\\fR, \\fBXDG_STATE_HOME\\fR, "
     "\\fBXDG_CACHE_HOME\\fR\nWhere files are kept; see FILES.\n",
+    ".TP\n\\fBLC_ALL\\fR, \\fBLC_CTYPE\\fR, \\fBLANG\\fR\nText is read as UTF\\-8 whatever they "
+    "say. "
+    "In C and POSIX marks and lines are drawn in ASCII; with another character set all is shown in "
+    "ASCII.\n",
     ".TP\n\\fBVISUAL\\fR, \\fBEDITOR\\fR\nThe editor that Ctrl\\-X Ctrl\\-E and /personas edit "
     "open.\n",
     ".TP\n\\fBNO_COLOR\\fR\nNo colours when it is set and not empty.\n",

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../engine/utf8.h"
 #include "commands.h"
 #include "human.h"
 #include "line_history.h"
@@ -83,6 +84,9 @@ static int run_line(talk *t, const buf *text, error *err)
     size_t n = 0;
     if (blank(typed))
         return 0;
+    if (!utf8_check(typed, text->len, &n))
+        return error_set(err, ERROR_USAGE,
+                         "this line is no UTF-8 at byte %zu; set the terminal to UTF-8", n);
     switch (slash_classify(typed, text->len, &command, &word, &n, &rest)) {
     case SLASH_COMMAND:
         return slash_run(t, command, rest, err);

@@ -22,7 +22,7 @@ static const char *color_sequence(const view *v, const char *name)
 
 static int harmless(const view *v, buf *out, const char *text, error *err)
 {
-    safe_text s = {.style = SAFE_LINE, .ascii = !v->style.utf8};
+    safe_text s = {.style = SAFE_LINE, .ascii = v->style.ascii};
     if (!text)
         return 0;
     return safe_text_add(&s, text, strlen(text), out, err) || safe_text_end(&s, out, err) ? -1 : 0;
@@ -78,7 +78,8 @@ view *view_open(terminal *t, view_layout layout, const char *focus, const view_c
         return NULL;
     }
     v->t = t;
-    v->style = (light_style){.color = terminal_color(t), .utf8 = terminal_utf8(t)};
+    v->style = (light_style){
+        .color = terminal_color(t), .utf8 = terminal_utf8(t), .ascii = terminal_console(t)->ascii};
     v->layout = layout;
     v->focus = layout == VIEW_FOCUS ? find_column(columns, count, focus) : -1;
     v->opened = console_seconds();

@@ -152,7 +152,8 @@ static int add_wrapped(view *v, const wrap_rows *rows, bool dim, error *err)
 int view_words(view *v, const char *text, bool dim, error *err)
 {
     flow f;
-    flow_open(&f, (light_style){.utf8 = v->style.utf8}); /* no marks in our own words */
+    flow_open(&f, (light_style){.utf8 = v->style.utf8,
+                                .ascii = v->style.ascii}); /* no marks in our own words */
     int result = flow_set_width(&f, view_width(v) - 1, err) ||
                          flow_add(&f, text, strlen(text), err) || flow_end(&f, NULL, err) ||
                          flow_update(&f, err) || add_wrapped(v, &f.rows, dim, err)

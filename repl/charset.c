@@ -1,0 +1,83 @@
+/* charset.c - see charset.h. */
+#include "charset.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_utf8(const char *set)
+{
+    return strcasecmp(set, "UTF-8") == 0 || strcasecmp(set, "utf8") == 0;
+}
+
+/* The variable that decides, as setlocale(3) chooses it. */
+static const char *variable(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return names[i];
+    }
+    return NULL;
+}
+
+/* "ru_RU.KOI8-R@x" -> whether KOI8-R is another set. A name without one tells nothing. */
+static bool names_another(const char *locale)
+{
+    char set[32] = "";
+    const char *point = strchr(locale, '.');
+    size_t n = point ? strcspn(point + 1, "@") : 0;
+    if (n < sizeof set && n)
+        memcpy(set, point + 1, n);
+    return *set && !is_utf8(set);
+}
+
+/* LOCPATH, where programs bring locales of their own, may lack even this one. */
+static void use_utf8(void)
+{
+    if (setlocale(LC_CTYPE, "C.UTF-8"))
+        return;
+    const char *path = getenv("LOCPATH");
+    char *kept = path ? strdup(path) : NULL;
+    (void)unsetenv("LOCPATH");
+    if (!setlocale(LC_CTYPE, "C.UTF-8"))
+        (void)setlocale(LC_CTYPE, "en_US.UTF-8");
+    if (kept)
+        (void)setenv("LOCPATH", kept, 1);
+    free(kept);
+}
+
+bool charset_open(void)
+{
+    const char *decides = variable();
+    bool installed = setlocale(LC_CTYPE, "") != NULL;
+    const char *set = nl_langinfo(CODESET);
+    bool ascii = strcmp(set, "ANSI_X3.4-1968") == 0; /* "C" names no set of its own */
+    if (installed && is_utf8(set))
+        return false;
+    bool other = installed && !ascii ? *set != '\0' : decides && names_another(getenv(decides));
+    use_utf8();
+    return other;
+}
+
+charset_loan charset_lend(void)
+{
+    const char *found = getenv("LC_ALL"), *now = setlocale(LC_CTYPE, NULL);
+    charset_loan loan = {found ? strdup(found) : NULL};
+    if (now)
+        (void)setenv("LC_ALL", now, 1);
+    return loan;
+}
+
+void charset_take_back(charset_loan *loan)
+{
+    if (loan->found)
+        (void)setenv("LC_ALL", loan->found, 1);
+    else
+        (void)unsetenv("LC_ALL");
+    free(loan->found);
+    loan->found = NULL;
+}

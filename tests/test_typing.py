@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""What is typed arrives unchanged, whatever the locale: characters, several lines, words that are
+commands; and Ctrl-C at the prompt."""
+import json
+import os
+import subprocess
+import time
+
+from suite import ROOT, case, finish, not_ok
+from talk_screen import Talk, scratch
+
+BEGIN, END = "\x1b[200~", "\x1b[201~"
+QUICK = ("-p", "coder", "--merge", "none", "--max-tokens", "1")
+
+
+def records(talk, kind):
+    found = []
+    for path in sorted(talk.transcripts(), key=os.path.getmtime):
+        for line in path.read_bytes().decode(errors="replace").splitlines():
+            record = json.loads(line)
+            if record.get("type") == kind:
+                found.append(record["text"])
+    return found
+
+
+def prompts_of(talk):
+    return records(talk, "prompt")
+
+
+def screen_end(talk):
+    """The row of the cursor, up to it."""
+    return talk.rows()[talk.screen.cursor.y]
+
+
+def at_prompt(talk):
+    return screen_end(talk) in ("own 1 \u203a", "own 1 >")
+
+
+def enter(talk, text, keys=None):
+    """Types it, sends it; what the transcripts hold of it."""
+    before = len(prompts_of(talk))
+    talk.wait(lambda: at_prompt(talk), "prompt")
+    talk.send((keys or text) + "\r" if isinstance(keys or text, str) else keys + b"\r")
+    talk.wait(lambda: len(prompts_of(talk)) > before, f"record of {text!r}", 20)
+    return prompts_of(talk)[-1]
+
+
+# ---- 11 locales, 12 texts ------------------------------------------------------------------------
+
+TEXTS = ("привет", "漢字かな交じり", "déjà vu", "Ünïcödé — “quoted”", "😀 👩\u200d🚀 ⚠\ufe0f", "e\u0301 und a\u0308",
+         "שלום עולם", "नमस्ते", "3,5 µm ≤ 4\u00a0mm", "Ûżýăβ", "ﬁ½①", "한국어")
+
+
+def latin_locale():
+    folder = scratch / "locales"
+    folder.mkdir()
+    subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(folder / "de_DE")],
+                   check=True, capture_output=True)
+    return folder
+
+
+LOCALES = {
+    "LC_ALL=C": {"LC_ALL": "C"},
+    "LC_ALL=POSIX": {"LC_ALL": "POSIX"},
+    "LANG=C": {"LANG": "C"},
+    "LC_CTYPE=C": {"LC_CTYPE": "C", "LANG": "en_US.UTF-8"},
+    "no locale at all": {},
+    "empty names": {"LC_ALL": "", "LC_CTYPE": "", "LANG": ""},
+    "LANG=en_US.UTF-8, not installed": {"LANG": "en_US.UTF-8"},
+    "LC_ALL=xx_YY, not there": {"LC_ALL": "xx_YY"},
+    "LC_ALL=C.UTF-8": {"LC_ALL": "C.UTF-8"},
+    "LC_ALL=de_DE.UTF-8": {"LC_ALL": "de_DE.UTF-8", "LOCPATH": str(ROOT / "build/locale")},
+    "LC_ALL=de_DE (ISO-8859-1)": {"LC_ALL": "de_DE", "LOCPATH": None},
+}
+
+
+def open_in(name, locale, *arguments, **more):
+    t = Talk.__new__(Talk)
+    kept = {k: os.environ.pop(k) for k in list(os.environ)
+            if k.startswith("LC_") or k in ("LANG", "LANGUAGE", "LOCPATH")}
+    try:
+        t.__init__(name, *QUICK, *arguments, wait=False, **({"LC_ALL": ""} | locale | more))
+    finally:
+        os.environ.update(kept)
+    t.wait(lambda: at_prompt(t), "prompt")
+    return t
+
+
+def every_locale():
+    LOCALES["LC_ALL=de_DE (ISO-8859-1)"]["LOCPATH"] = str(latin_locale())
+    for number, (title, locale) in enumerate(LOCALES.items()):
+        try:
+            t = open_in(f"locale{number}", locale)
+        except Exception as fault:
+            not_ok(title, fault)
+            continue
+        for text in TEXTS:
+            with case(f"{title}: {text} arrives"):
+                got = enter(t, text)
+                assert got == text, f"{got!r}"
+        with case(f"{title}: the history keeps them"):
+            assert t.history() == list(TEXTS), t.history()
+        t.leave()
+
+
+# ---- the ways that a text comes in ---------------------------------------------------------------
+
+def editor(folder):
+    script = folder / "editor.sh"
+    script.write_text("#!/bin/sh\nprintf 'правка ' > \"$1.new\"; cat \"$1\" >> \"$1.new\"; "
+                      "mv \"$1.new\" \"$1\"\n")
+    script.chmod(0o755)
+    return script
+
+
+def every_way(title, locale):
+    t = open_in("ways" + title, locale, EDITOR=str(editor(scratch)), INPUTRC=str(scratch / "inputrc"))
+    (scratch / "inputrc").write_text("set convert-meta on\nset input-meta off\n")
+    ways = {
+        "Backspace takes a whole character": ("при漢\x7f\x7fx", "прx"),
+        "the cursor moves by characters": ("бв\x1b[D\x1b[Dа", "абв"),
+        "transposed characters stay whole": ("аб\x14", "ба"),
+        "a paste": (f"{BEGIN}вставка\rдва{END}", "вставка\nдва"),
+        "@NAME and a text": ("@coder почему?", "почему?"),
+        "the editor": ("текст\x18\x05", "правка текст"),
+        "Ctrl-R finds what was typed": ("\x12встав", "вставка\nдва"),
+        "Arrow up brings it back": ("\x1b[A", "вставка\nдва"),
+    }
+    for way, (keys, wanted) in ways.items():
+        with case(f"{title}: {way}"):
+            got = enter(t, way, keys)
+            assert got == wanted, f"{got!r}"
+    with case(f"{title}: what is typed stands on the screen"):
+        t.wait(lambda: at_prompt(t), "prompt")
+        t.send("эхо déjà")
+        t.wait(lambda: screen_end(t).endswith("эхо déjà"), "echo", 10)
+        t.send("\x15")
+    with case(f"{title}: Tab completes names of files, no half of a character"):
+        for name in ("é1", "è2"):
+            (t.home / f"файл {name}.txt").write_text("x")
+        t.wait(lambda: at_prompt(t), "prompt")
+        t.send(f"/file {t.home}/фай\t")
+        t.wait(lambda: "файл" in screen_end(t), "the name", 10)
+        t.send("\x15")
+    with case(f"{title}: bytes of another character set are told, and nothing is asked"):
+        before = prompts_of(t)
+        t.wait(lambda: at_prompt(t), "prompt")
+        t.send(b"caf\xe9 au lait\r")
+        t.wait_text("the line was not sent", 20)
+        t.wait(lambda: at_prompt(t), "prompt")
+        assert prompts_of(t) == before, prompts_of(t)
+        t.send(f"{BEGIN}/system ".encode() + b"caf\xe9" + END.encode() + b"\r")
+        t.wait_text("no UTF-8 at byte 11", 20)
+    t.leave()
+
+
+every_locale()
+every_way("C", {"LC_ALL": "C"})
+every_way("ISO-8859-1", LOCALES["LC_ALL=de_DE (ISO-8859-1)"])
+finish()
