@@ -17,6 +17,7 @@
 
 #include "config.h"
 #include "printable.h"
+#include "special_ids.h"
 
 /* general.architecture, and what follows from it. */
 typedef struct gguf_architecture {
@@ -115,7 +116,6 @@ static const config_row rows[] = {
 
 /* Keys whose prefix is not the architecture. */
 static const config_row plain_rows[] = {
-    INT("tokenizer.ggml.bos_token_id", f.bos, 0, 1 << 24),
     REAL("general.sampling.temp", f.temperature, 0, 1e6),
     REAL("general.sampling.top_p", f.top_p, 1e-9, 1),
     REAL("general.sampling.min_p", f.min_p, 0, 1),
@@ -385,18 +385,50 @@ static void derive_experts(config_fields *f)
         f->shared_width = f->ffn;
 }
 
-/* End-of-answer ids: the end of the text, of a turn, of a message. */
-static int take_eos(const gguf *g, config_fields *f, error *err)
+/* Ids of the tokenizer. The first three end an answer: the end of the text, of a turn, of a message;
+ * of the others only bos and the unknown token are used. */
+static int take_ids(const gguf *g, gguf_fields *h, checkpoint_warn *warn, void *user, error *err)
 {
-    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
-                                       "tokenizer.ggml.eom_token_id"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        int found = gguf_get_integer(g, keys[i], 0, f->vocabulary - 1, &f->eos[f->eos_count], err);
-        if (found < 0)
+    static const char *const fields[] = {"eos",       "eot",       "eom",     "bos",     "unknown",
+                                         "seperator", "separator", "padding", "cls",     "mask",
+                                         "prefix",    "suffix",    "middle",  "fim_pre", "fim_suf",
+                                         "fim_mid",   "fim_pad",   "fim_rep", "fim_sep"};
+    enum { ENDS = 3, BOS = 3, USED = 5 };
+    const gguf_value *words = gguf_find(g, "tokenizer.ggml.tokens");
+    special_ids ids = {gguf_path(g), words ? (int64_t)gguf_elements(words) : h->f.vocabulary, warn,
+                       user};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char key[64];
+        int64_t id = -1;
+        (void)snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", fields[i]);
+        bool used = i < USED;
+        if (gguf_get_integer(g, key, INT64_MIN, INT64_MAX, &id, used ? err : NULL) < 0 && used)
             return -1;
-        f->eos_count += found;
+        id = special_id(&ids, key, id, used);
+        if (i < ENDS && id >= 0)
+            h->f.eos[h->f.eos_count++] = id;
+        if (i == BOS)
+            h->f.bos = id;
     }
     return 0;
+}
+
+/* A byte-level vocabulary from before the key that names its split rule. */
+static void warn_unnamed_rule(const gguf *g, checkpoint_warn *warn, void *user)
+{
+    const char *model = "";
+    size_t len = 0;
+    if (!warn || gguf_find(g, "tokenizer.ggml.pre") ||
+        gguf_get_string(g, "tokenizer.ggml.model", &model, &len, NULL) <= 0 || len != 4 ||
+        memcmp(model, "gpt2", 4) != 0)
+        return;
+    char sentence[512];
+    (void)snprintf(sentence, sizeof sentence,
+                   "%s: tokenizer.ggml.pre is missing: text is split by the rule \"default\", and "
+                   "its token ids may not be those that the model was trained with; a newer "
+                   "conversion of this model names its rule",
+                   gguf_path(g));
+    warn(user, CHECKPOINT_WARNING, sentence);
 }
 
 int config_from_gguf(const gguf *g, const tensor_list *tensors, checkpoint_warn *warn, void *user,
@@ -423,11 +455,12 @@ int config_from_gguf(const gguf *g, const tensor_list *tensors, checkpoint_warn 
         return missing(g, a->name, "expert_count", err);
     if (check_switches(g, &h, err) || take_vocabulary(g, tensors, &h, err) ||
         take_rope(g, a->name, &h, err) || take_factors(g, tensors, &h.f, err) ||
-        take_eos(g, &h.f, err))
+        take_ids(g, &h, warn, user, err))
         return -1;
     derive_experts(&h.f);
     drop_predictors(tensors, &h);
     take_layers(tensors, &h.f);
     warn_unknown(g, a->name, warn, user);
+    warn_unnamed_rule(g, warn, user);
     return config_build(gguf_path(g), &h.f, out, err);
 }

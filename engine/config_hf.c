@@ -6,6 +6,7 @@
  * and rope_scaling into rope_parameters and torch_dtype to dtype; Mixtral and Granite say
  * num_local_experts where others say num_experts.
  */
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "buf.h"
 #include "config_hf.h"
 #include "printable.h"
+#include "special_ids.h"
 
 enum { MAX_FILE = 4 << 20 };
 
@@ -118,7 +120,8 @@ static const config_row rows[] = {
     OTHER("hidden_act", ALL),
     OTHER("model_type", ALL),
     OTHER("eos_token_id", ALL),
-    {"bos_token_id", CONFIG_INT, ALL, CONFIG_NULL_NONE, AT(f.bos), 0, 1 << 24},
+    OTHER("bos_token_id", ALL),
+    OTHER("pad_token_id", ALL),
     OFF("clip_qkv", BIT(ARCH_OLMOE)),
     OFF("quantization_config", ALL),
     OFF("compression_config", ALL),
@@ -160,7 +163,6 @@ static const config_row rows[] = {
     QUIET("output_hidden_states"),
     QUIET("output_router_logits"),
     QUIET("output_scores"),
-    QUIET("pad_token_id"),
     QUIET("prefix"),
     QUIET("pretraining_tp"),
     QUIET("problem_type"),
@@ -190,7 +192,6 @@ static const config_row rows[] = {
 
 /* generation_config.json: only what a pass can use; the rest is about generation, not the model. */
 static const config_row generation_rows[] = {
-    {"bos_token_id", CONFIG_INT, ALL, CONFIG_NULL_ABSENT, AT(f.bos), 0, 1 << 24},
     {"temperature", CONFIG_NUMBER, ALL, CONFIG_NULL_ABSENT, AT(f.temperature), 0, 1e6},
     {"top_p", CONFIG_NUMBER, ALL, CONFIG_NULL_ABSENT, AT(f.top_p), 0, 1},
     {"min_p", CONFIG_NUMBER, ALL, CONFIG_NULL_ABSENT, AT(f.min_p), 0, 1},
@@ -399,43 +400,67 @@ static int check_window(const json *config, const hf_config *h, error *err)
     return 0;
 }
 
+/* The integer of an id's field, which may be any that a file can hold. */
+static int id_of(const json *v, const char *key, int64_t *out, error *err)
+{
+    double id = json_type(v) == JSON_NUMBER ? json_number(v) : 0.5;
+    if (!isfinite(id) || id != floor(id))
+        return error_set(err, ERROR_LOAD, "%s is not the number of a token%s", key,
+                         strcmp(key, "eos_token_id") == 0 ? ", nor a list of such" : "");
+    *out = fabs(id) < 0x1p62 ? (int64_t)id : INT64_MAX;
+    return 0;
+}
+
 /* eos_token_id: an integer or a list of them. Replaces what an earlier file said. */
-static int take_eos(const json *object, config_fields *f, error *err)
+static int take_eos(const json *object, const special_ids *ids, config_fields *f, error *err)
 {
     const json *v = json_member(object, "eos_token_id");
+    int64_t id = -1;
     if (!v || json_type(v) == JSON_NULL)
         return 0;
     const json *list = json_type(v) == JSON_ARRAY ? json_first(v) : v;
     f->eos_count = 0;
     for (const json *at = list; at; at = at == v ? NULL : json_next(at)) {
-        double id = json_type(at) == JSON_NUMBER ? json_number(at) : -1;
-        if (!(id >= 0 && id < (double)f->vocabulary) || id != (double)(int64_t)id)
-            return error_set(err, ERROR_LOAD,
-                             "eos_token_id is not a token below %lld, nor a list of such",
-                             (long long)f->vocabulary);
-        if (f->eos_count == MODEL_MAX_EOS)
+        if (id_of(at, "eos_token_id", &id, err))
+            return -1;
+        id = special_id(ids, "eos_token_id", id, true);
+        if (id >= 0 && f->eos_count == MODEL_MAX_EOS)
             return error_set(err, ERROR_LOAD, "eos_token_id lists more than %d tokens",
                              MODEL_MAX_EOS);
-        f->eos[f->eos_count++] = (int64_t)id;
+        if (id >= 0)
+            f->eos[f->eos_count++] = id;
     }
     return 0;
 }
 
+/* bos_token_id and the like: null is none. Left alone when absent. */
+static int take_id(const json *object, const char *key, const special_ids *ids, bool used,
+                   int64_t *out, error *err)
+{
+    const json *v = json_member(object, key);
+    int64_t id = -1;
+    if (!v || (json_type(v) != JSON_NULL && id_of(v, key, &id, err)))
+        return v ? -1 : 0;
+    *out = special_id(ids, key, id, used);
+    return 0;
+}
+
 /* The class' own ids hold only while nothing is said and the vocabulary has them. */
-static int take_tokens(const json *config, config_fields *f, error *err)
+static int take_tokens(const json *config, const special_ids *ids, config_fields *f, error *err)
 {
     int32_t eos = defaults[f->arch].eos;
-    if (f->bos >= f->vocabulary && json_member(config, "bos_token_id"))
-        return error_set(err, ERROR_LOAD, "bos_token_id is %lld, the vocabulary has %lld tokens",
-                         (long long)f->bos, (long long)f->vocabulary);
+    int64_t padding;
     f->bos = f->bos < f->vocabulary ? f->bos : -1;
     if (eos >= 0 && eos < f->vocabulary && !json_member(config, "eos_token_id"))
         f->eos[f->eos_count++] = eos;
-    return take_eos(config, f, err);
+    if (take_id(config, "bos_token_id", ids, true, &f->bos, err))
+        return -1;
+    (void)take_id(config, "pad_token_id", ids, false, &padding, NULL); /* only to tell of it */
+    return take_eos(config, ids, f, err);
 }
 
 /* generation_config.json: its ids take the place of config.json's. */
-static int take_generation(const json *generation, hf_config *h, error *err)
+static int take_generation(const json *generation, const special_ids *ids, hf_config *h, error *err)
 {
     for (const json *v = json_first(generation); v; v = json_next(v)) {
         const config_row *row = find_row(
@@ -445,7 +470,11 @@ static int take_generation(const json *generation, hf_config *h, error *err)
     }
     if (h->f.top_p == 0)
         return error_set(err, ERROR_LOAD, "top_p is 0, expected more");
-    return take_eos(generation, &h->f, err);
+    const json *bos = json_member(generation, "bos_token_id");
+    if (bos && json_type(bos) != JSON_NULL &&
+        take_id(generation, "bos_token_id", ids, true, &h->f.bos, err))
+        return -1;
+    return take_eos(generation, ids, &h->f, err);
 }
 
 /* ---- files ---------------------------------------------------------------------------------- */
@@ -462,7 +491,10 @@ static int read_config(const char *where, const json *config, hf_config *h, chec
     *h = class_of(arch);
     if (take_rows(config, h, warn, user, where, err) || check_activation(config, err) ||
         take_moe_layers(config, h, err) || check_window(config, h, err) ||
-        hf_rope(config, h, warn, user, where, err) || take_tokens(config, &h->f, err))
+        hf_rope(config, h, warn, user, where, err))
+        return -1;
+    special_ids ids = {where, h->f.vocabulary, warn, user};
+    if (take_tokens(config, &ids, &h->f, err))
         return -1;
     if (h->attention_bias)
         h->f.qkv_bias = h->f.output_bias = true;
@@ -476,7 +508,9 @@ int config_from_json(const char *where, const json *config, const char *generati
     hf_config h = {0};
     if (read_config(where, config, &h, warn, user, err))
         return error_prefix(err, "%s: ", where);
-    if (generation && json_type(generation) == JSON_OBJECT && take_generation(generation, &h, err))
+    special_ids ids = {generation_where, h.f.vocabulary, warn, user};
+    if (generation && json_type(generation) == JSON_OBJECT &&
+        take_generation(generation, &ids, &h, err))
         return error_prefix(err, "%s: ", generation_where);
     return config_build(where, &h.f, out, err);
 }

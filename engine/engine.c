@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stop_tokens.h"
+
 enum { DEFAULT_ROWS = 512 };
 
 /* A tokenizer and a chat format are optional: a model without them still computes. A template that
@@ -11,6 +13,8 @@ enum { DEFAULT_ROWS = 512 };
 static int open_text(engine *e, const char *chat_name, const char *day, error *err)
 {
     if (tokenizer_open(e->checkpoint, &e->tokenizer, err))
+        return -1;
+    if (stop_tokens_collect(engine_config(e), e->tokenizer, &e->stops, err))
         return -1;
     if (!e->tokenizer)
         return 0;
@@ -82,6 +86,7 @@ void engine_close(engine *e)
     free(e->row_sessions);
     router_program_close(e->plain);
     chat_close(e->chat);
+    tokens_release(&e->stops);
     tokenizer_close(e->tokenizer);
     weights_release(&e->weights);
     for (int i = 0; i < e->added_count; i++)
@@ -115,6 +120,11 @@ const chat_format *engine_chat(const engine *e)
 const char *engine_chat_problem(const engine *e)
 {
     return e->chat_problem.text;
+}
+
+const tokens *engine_stops(const engine *e)
+{
+    return &e->stops;
 }
 
 backend *engine_backend(const engine *e)

@@ -55,6 +55,8 @@ const tokenizer *engine_tokenizer(const engine *e); /* NULL when the model bring
 const chat_format *engine_chat(const engine *e);    /* NULL when there is none */
 /* Why engine_chat() is NULL although the model brings a template; "" otherwise. */
 const char *engine_chat_problem(const engine *e);
+/* The tokens that end an answer, in a chat or in plain text (stop_tokens.h). Borrowed. */
+const tokens *engine_stops(const engine *e);
 backend *engine_backend(const engine *e);
 int engine_max_rows(const engine *e);
 

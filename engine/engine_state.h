@@ -20,6 +20,7 @@ struct engine {
     backend *backend;
     tokenizer *tokenizer; /* NULL when the model brings none */
     chat_format *chat;    /* NULL when there is none */
+    tokens stops;         /* what ends an answer: stop_tokens.h */
     error chat_problem;   /* why not, when the model brings a template */
     weights weights;
     added_experts *added; /* [added_count] files that personas brought */

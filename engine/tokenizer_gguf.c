@@ -11,6 +11,7 @@
 
 #include "gguf.h"
 #include "printable.h"
+#include "special_ids.h"
 #include "spm.h"
 #include "tokenizer_parts.h"
 #include "tokenizer_rules.h"
@@ -98,16 +99,14 @@ static int add_words(loader *l)
     return 0;
 }
 
-/* A token id under `key`: -1 when absent or written as 2^32 - 1. */
+/* A token id under `key`: -1 when absent, or when it is no token: config_gguf.c has told that. */
 static int named_id(loader *l, const char *key, int *out)
 {
-    int64_t id = UINT32_MAX;
-    if (gguf_get_integer(l->g, key, 0, UINT32_MAX, &id, l->err) < 0)
+    int64_t id = -1;
+    if (gguf_get_integer(l->g, key, INT64_MIN, INT64_MAX, &id, l->err) < 0)
         return -1;
-    if (id != UINT32_MAX && id >= l->t->words.count)
-        return error_set(l->err, ERROR_LOAD, "%s: %s is %lld, but there are %d tokens",
-                         gguf_path(l->g), key, (long long)id, l->t->words.count);
-    *out = id == UINT32_MAX ? -1 : (int)id;
+    special_ids ids = {.tokens = l->t->words.count};
+    *out = (int)special_id(&ids, key, id, false);
     return 0;
 }
 

@@ -17,6 +17,7 @@ double council_clock(void)
 pass_rules council_rules(const council *c)
 {
     return (pass_rules){.tokenizer = engine_tokenizer(c->engine),
+                        .stops = engine_stops(c->engine),
                         .chat = c->options.raw ? NULL : engine_chat(c->engine),
                         .model = engine_config(c->engine),
                         .options = &c->options};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/stop_tokens.h"
 #include "../engine/utf8.h"
 
 const char *pass_stop_name(pass_stop s)
@@ -190,12 +191,7 @@ static bool loops(pass *p, const pass_rules *r)
 
 static bool ends_answer(const pass_rules *r, int id)
 {
-    if (r->chat && chat_is_end(r->chat, id))
-        return true;
-    for (int i = 0; i < r->model->eos_count; i++)
-        if (r->model->eos[i] == id)
-            return true;
-    return id == tokenizer_eos(r->tokenizer);
+    return stop_tokens_have(r->stops, id) || (r->chat && chat_is_end(r->chat, id));
 }
 
 /* Offset of the first stop string that begins at or after `from`, or the text's length. */

@@ -55,6 +55,7 @@ typedef struct pass {
 /* What a pass needs to know of its council to take a token. */
 typedef struct pass_rules {
     const tokenizer *tokenizer;
+    const tokens *stops;     /* what ends an answer, with raw too */
     const chat_format *chat; /* NULL with raw */
     const model_config *model;
     const council_options *options;

@@ -204,6 +204,11 @@ static void emit_tokenizer(emitter *e, const info *in)
         emit_int(e, "bos", tokenizer_bos(t));
         emit_int(e, "eos", tokenizer_eos(t));
         emit_bool(e, "adds_bos", tokenizer_adds_bos(t));
+        emit_array(e, "stops");
+        const tokens *stops = engine_stops(in->engine);
+        for (size_t i = 0; i < stops->len; i++)
+            emit_int(e, NULL, stops->v[i]);
+        emit_end(e);
         emit_end(e);
     } else {
         emit_null(e, "tokenizer");

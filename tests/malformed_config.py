@@ -42,6 +42,8 @@ def numbers(cases):
             case = f"C1-{key}-{name}"
             refused = name in ("minus-1", "2e63", "1e400", "string") or (
                 name in ("max+1", "2e31") and key != "rms_norm_eps")
+            if key in ("bos_token_id", "eos_token_id"):  # beyond the vocabulary is none
+                refused = name in ("1e400", "string", "half")
             if name == "list":
                 refused = key != "eos_token_id"
             if name == "half":
@@ -104,13 +106,16 @@ def rope(cases):
 def tokens(cases):
     config(cases, "C6-vocabulary-more", "refused", vocab_size=102)
     config(cases, "C6-vocabulary-less", "refused", vocab_size=100)
-    for name, value in (("vocabulary", 101), ("minus-1", -1), ("string", "2"), ("half", 0.5),
-                        ("many", [2] * 10000), ("nested", [[2]]), ("object", {"id": 2})):
+    for name, value in (("string", "2"), ("half", 0.5), ("many", [2] * 10000), ("nested", [[2]]), ("object", {"id": 2})):
         config(cases, f"C7-eos-{name}", "refused", "eos_token_id", eos_token_id=value)
         cases.files(f"C7-generation-eos-{name}", "refused",
                     ["generation_config.json", "eos_token_id"],
                     generation_config__json=json.dumps({"eos_token_id": value}).encode())
-    config(cases, "C7-eos-list", "loads", eos_token_id=[2, 0, 100])
+    for name, value in (("none", 4294967295), ("vocabulary", 101), ("minus-1", -1), ("far", 2**62),
+                        ("list", [2, 0, 100]), ("some-beyond", [2, 101, -1])):
+        config(cases, f"C7-eos-{name}", "loads", eos_token_id=value)
+        cases.files(f"C7-generation-eos-{name}", "loads",
+                    generation_config__json=json.dumps({"eos_token_id": value}).encode())
     for key, value in (("temperature", -1), ("temperature", "hot"), ("top_p", 0), ("top_p", 2),
                        ("top_k", -1), ("top_k", 0.5), ("min_p", 2), ("repetition_penalty", 0),
                        ("temperature", Raw(b"1e400"))):

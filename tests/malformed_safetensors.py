@@ -94,12 +94,12 @@ def shapes(cases):
     total = len(base_safetensors().data)
 
     def scalar(s):
-        s.entries.append(("extra", {"dtype": "F32", "shape": [], "data_offsets": [total, total + 4]}))
+        s.entries.append(("mtp.extra", {"dtype": "F32", "shape": [], "data_offsets": [total, total + 4]}))
         s.data += bytes(4)
     changed(cases, "S9-scalar", "loads", scalar)
     for name, shape in (("empty", [0]), ("empty-row", [2, 0])):
         changed(cases, f"S9-{name}", "loads", extra(
-            "extra", {"dtype": "F32", "shape": shape, "data_offsets": [total, total]}))
+            "mtp.extra", {"dtype": "F32", "shape": shape, "data_offsets": [total, total]}))
     changed(cases, "S9-65-dims", "refused", lambda s: s.change(FIRST, shape=[1] * 63 + [101, 40]),
             "offset")
     changed(cases, "S9-needed-scalar", "refused",
@@ -116,7 +116,7 @@ def shapes(cases):
             [FIRST, "I32"])
 
     def unused(s):
-        s.entries.append(("extra", {"dtype": "I64", "shape": [1], "data_offsets": [total, total + 8]}))
+        s.entries.append(("mtp.extra", {"dtype": "I64", "shape": [1], "data_offsets": [total, total + 8]}))
         s.data += bytes(8)
     changed(cases, "S10-I64-unused", "loads", unused)
     changed(cases, "S11-shape", "refused", lambda s: s.change(FIRST, shape=[101, 41]), FIRST)

@@ -302,9 +302,9 @@ static void refuses_what_changes_numbers(void **state)
         {SMALL("llama", ",\"rms_norm_eps\":-1"), "rms_norm_eps is -1, expected"},
         {SMALL("llama", ",\"rms_norm_eps\":null"), "rms_norm_eps is null"},
         {SMALL("llama", ",\"head_dim\":7"), "the width of a head is 7, expected an even number"},
-        {SMALL("llama", ",\"eos_token_id\":100"), "eos_token_id"},
-        {SMALL("llama", ",\"eos_token_id\":[1,-1]"), "eos_token_id"},
-        {SMALL("llama", ",\"bos_token_id\":100"), "bos_token_id is 100"},
+        {SMALL("llama", ",\"eos_token_id\":\"2\""), "eos_token_id"},
+        {SMALL("llama", ",\"eos_token_id\":[1,0.5]"), "eos_token_id"},
+        {SMALL("llama", ",\"bos_token_id\":[1]"), "bos_token_id is not"},
         {SMALL("mixtral", ",\"num_experts_per_tok\":9"), "more than there are experts"},
         {SMALL("llama", ",\"max_position_embeddings\":1073741825"),
          "max_position_embeddings is 1073741825, expected 1 to 1073741824"},
@@ -383,12 +383,41 @@ static void reads_generation(void **state)
     assert_true(r.c.temperature < 0);
     static const char *const bad[] = {"{\"top_p\":0}",           "{\"top_p\":1.5}",
                                       "{\"temperature\":-1}",    "{\"temperature\":\"hot\"}",
-                                      "{\"top_k\":0.5}",         "{\"eos_token_id\":100}",
-                                      "{\"temperature\":1e999}", "{\"bos_token_id\":100}"};
+                                      "{\"top_k\":0.5}",         "{\"eos_token_id\":{}}",
+                                      "{\"temperature\":1e999}", "{\"bos_token_id\":0.5}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         r = read_two(SMALL("llama", ""), bad[i]);
         assert_int_equal(r.result, -1);
         assert_int_equal(r.err.code, ERROR_LOAD);
+    }
+}
+
+/* 4294967295 and -1 are none; what lies beyond the vocabulary is none too, and is told. */
+static void ids_that_are_no_tokens(void **state)
+{
+    static const struct {
+        const char *config, *generation;
+        int bos, eos_count, warnings, loud;
+    } cases[] = {
+        {SMALL("llama", ",\"eos_token_id\":[99,4294967295,-1],\"bos_token_id\":99"), NULL, 99, 1, 0,
+         0},
+        {SMALL("llama", ",\"eos_token_id\":4294967295,\"bos_token_id\":4294967295"), NULL, -1, 0, 0,
+         0},
+        {SMALL("llama", ",\"eos_token_id\":[1,100,-2],\"bos_token_id\":100"), NULL, -1, 1, 3, 3},
+        {SMALL("llama", ",\"pad_token_id\":100"), NULL, 1, 1, 1, 0},
+        {SMALL("llama", ",\"pad_token_id\":-1"), NULL, 1, 1, 0, 0},
+        {SMALL("llama", ",\"pad_token_id\":\"<pad>\""), NULL, 1, 1, 0, 0},
+        {SMALL("llama", ",\"eos_token_id\":3"), "{\"eos_token_id\":100,\"bos_token_id\":1e30}", -1,
+         0, 2, 2},
+        {SMALL("llama", ",\"eos_token_id\":3"), "{\"eos_token_id\":[4,5,4294967295]}", 1, 2, 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        reading r = read_two(cases[i].config, cases[i].generation);
+        if (r.result || r.c.bos != cases[i].bos || r.c.eos_count != cases[i].eos_count ||
+            r.warnings != cases[i].warnings || r.loud != cases[i].loud)
+            fail_msg("%s: bos %d, %d eos, %d warnings, %d loud: %s%s", cases[i].config, r.c.bos,
+                     r.c.eos_count, r.warnings, r.loud, r.warning, r.err.text);
     }
 }
 
@@ -481,6 +510,7 @@ int main(void)
         cmocka_unit_test(accepts_what_is_dormant),
         cmocka_unit_test(warns_about_unknown_keys),
         cmocka_unit_test(reads_generation),
+        cmocka_unit_test(ids_that_are_no_tokens),
         cmocka_unit_test(formats_agree),
         cmocka_unit_test(gguf_brings_llama3_factors),
     };
