@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "slash_commands.h"
 
@@ -13,7 +14,7 @@ static bool letter(char c)
 
 static bool space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\n';
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 static const char *skip_spaces(const char *text)
@@ -57,6 +58,32 @@ static slash_kind classify_address(const char *typed, const char **word, size_t 
     return SLASH_ADDRESS;
 }
 
+/* Without the blanks and newlines at its end. */
+static size_t trimmed(const char *typed, size_t len)
+{
+    while (len && space(typed[len - 1]))
+        len--;
+    return len;
+}
+
+bool slash_one_line(const char *typed, size_t len)
+{
+    size_t n = trimmed(typed, len);
+    return !n || !memchr(typed, '\n', n);
+}
+
+static slash_kind classify_bare(const char *typed, size_t len, const slash_command **command)
+{
+    static const char *const words[] = {"exit", "quit", "help"};
+    size_t n = trimmed(typed, len);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == n && strncasecmp(words[i], typed, n) == 0) {
+            *command = slash_find(words[i], n);
+            return SLASH_BARE;
+        }
+    return SLASH_TEXT;
+}
+
 slash_kind slash_classify(const char *typed, size_t len, const slash_command **command,
                           const char **word, size_t *word_len, const char **rest)
 {
@@ -64,6 +91,8 @@ slash_kind slash_classify(const char *typed, size_t len, const slash_command **c
     if (len && typed[0] == '@')
         return classify_address(typed, word, word_len, rest);
     if (!len || typed[0] != '/')
+        return classify_bare(typed, len, command);
+    if (!slash_one_line(typed, len))
         return SLASH_TEXT;
     if (typed[1] == '/') {
         *rest = typed + 1;
@@ -79,6 +108,14 @@ slash_kind slash_classify(const char *typed, size_t len, const slash_command **c
         return SLASH_TEXT;
     *rest = skip_spaces(typed + 1 + n);
     return *command ? SLASH_COMMAND : SLASH_UNKNOWN;
+}
+
+int slash_hint(talk *t, const slash_command *c, error *err)
+{
+    (void)err;
+    bool leave = strcmp(c->name, "quit") == 0;
+    return talk_say(t, "%s; a space in front sends the word as text",
+                    leave ? "Ctrl-D or /quit leaves" : "/help tells what there is");
 }
 
 int slash_unknown(const char *word, size_t len, error *err)
@@ -103,10 +140,13 @@ int slash_unknown(const char *word, size_t len, error *err)
 
 int slash_run(talk *t, const slash_command *c, const char *rest, error *err)
 {
-    char *words[SLASH_WORDS], *copy = strdup(rest);
+    char *words[SLASH_WORDS], *whole = strndup(rest, trimmed(rest, strlen(rest)));
+    char *copy = whole ? strdup(whole) : NULL;
     int count = 0;
-    if (!copy)
+    if (!copy) {
+        free(whole);
         return error_memory(err, "a command");
+    }
     for (char *at = copy; *(at = (char *)skip_spaces(at)) && count < SLASH_WORDS;) {
         words[count++] = at;
         while (*at && !space(*at))
@@ -114,8 +154,9 @@ int slash_run(talk *t, const slash_command *c, const char *rest, error *err)
         if (*at)
             *at++ = '\0';
     }
-    int result = c->run(t, rest, words, count, err);
+    int result = c->run(t, whole, words, count, err);
     free(copy);
+    free(whole);
     return result;
 }
 
@@ -166,9 +207,13 @@ int slash_help_text(const slash_command *c, buf *out, error *err)
     for (size_t i = 0; i < count; i++)
         if (help_line(&table[i], out, err))
             return -1;
-    return buf_text(out,
-                    "\n  @NAME TEXT asks one persona alone; //x and a space before a slash are "
-                    "text.\n  Alt-Enter, Ctrl-J or a backslash at the end begin a new line; Ctrl-X "
-                    "Ctrl-E\n  opens your editor; Ctrl-C stops an answer, Ctrl-D leaves.\n",
-                    err);
+    return buf_text(out, "\n  ", err) ||
+                   wrap(out, 2,
+                        "@NAME TEXT asks one persona alone. //x is text, and so is what begins "
+                        "with a space or has a second line. Alt-Enter, Ctrl-J or a backslash at "
+                        "the end begin a new line; Ctrl-X Ctrl-E opens your editor; Ctrl-C stops "
+                        "an answer, Ctrl-D leaves.",
+                        err)
+               ? -1
+               : 0;
 }

@@ -3,7 +3,9 @@
  * One table knows each command's name, arguments, what may complete them, its help and its function.
  * /help, Tab completion and the man page are made from it. A line is a command only when its first
  * word is '/' and a word without another '/': "/usr/bin" and "//x" are text, as is a line that begins
- * with a space. An unknown command gets its nearest neighbour and never reaches a model.
+ * with a space, and everything that has a second line: what is pasted may begin with any word. An
+ * unknown command gets its nearest neighbour and never reaches a model, nor do the words by which
+ * other programs are left.
  */
 #ifndef REPL_SLASH_H
 #define REPL_SLASH_H
@@ -37,14 +39,24 @@ typedef struct slash_command {
 const slash_command *slash_table(size_t *count);
 const slash_command *slash_find(const char *name, size_t len); /* also by its other names: /exit */
 
-typedef enum slash_kind { SLASH_TEXT, SLASH_COMMAND, SLASH_ADDRESS, SLASH_UNKNOWN } slash_kind;
+typedef enum slash_kind {
+    SLASH_TEXT,
+    SLASH_COMMAND,
+    SLASH_ADDRESS,
+    SLASH_UNKNOWN,
+    SLASH_BARE, /* "exit", "quit" or "help" and nothing else: a command that lacks its slash */
+} slash_kind;
 /* What a line is. *rest = where its text begins (behind "@coder ", "/word " or the slash that escapes
- * another); *command for SLASH_COMMAND; *word, *word_len the name for the others. */
+ * another); *command for SLASH_COMMAND and SLASH_BARE; *word, *word_len the name for the others.
+ * Blanks and empty lines at the end are nothing. */
+bool slash_one_line(const char *typed, size_t len);
 slash_kind slash_classify(const char *typed, size_t len, const slash_command **command,
                           const char **word, size_t *word_len, const char **rest);
 
 /* Runs a line that is a command. */
 int slash_run(talk *t, const slash_command *c, const char *rest, error *err);
+/* What SLASH_BARE is told. */
+int slash_hint(talk *t, const slash_command *c, error *err);
 /* The sentence for a command that does not exist, with the nearest. Returns -1. */
 int slash_unknown(const char *word, size_t len, error *err);
 

@@ -72,6 +72,14 @@ static int address(talk *t, const char *word, size_t n, const char *rest, error 
     return talk_ask(t, rest, strlen(rest), name, err);
 }
 
+static bool sits(const talk *t, const char *word, size_t n)
+{
+    char name[80] = "";
+    if (n < sizeof name)
+        memcpy(name, word, n);
+    return dialogue_find(t->dialogue, name) >= 0;
+}
+
 static bool blank(const char *text)
 {
     return text[strspn(text, " \t\n")] == '\0';
@@ -91,7 +99,13 @@ static int run_line(talk *t, const buf *text, error *err)
     case SLASH_COMMAND:
         return slash_run(t, command, rest, err);
     case SLASH_ADDRESS:
+        if (!slash_one_line(typed, text->len) && !sits(t, word, n)) {
+            rest = typed; /* "@property" above a function */
+            break;
+        }
         return address(t, word, n, rest, err);
+    case SLASH_BARE:
+        return slash_hint(t, command, err);
     case SLASH_UNKNOWN:
         return slash_unknown(word, n, err);
     case SLASH_TEXT:

@@ -37,7 +37,25 @@ static void a_line_is_text_unless_it_is_a_command(void **state)
         {"/help", SLASH_COMMAND, "help", ""},
         {"/help  pick ", SLASH_COMMAND, "help", "pick "},
         {"/file /usr/bin/x", SLASH_COMMAND, "file", "/usr/bin/x"},
-        {"/system one\ntwo", SLASH_COMMAND, "system", "one\ntwo"},
+        {"/help\n", SLASH_COMMAND, "help", ""},
+        {"/help pick \r\n \n", SLASH_COMMAND, "help", "pick \r\n \n"},
+        {"/hel\n", SLASH_UNKNOWN, "hel", ""},
+        {"/quit\nand more", SLASH_TEXT, NULL, "/quit\nand more"},
+        {"/quit\n\n\nand more", SLASH_TEXT, NULL, "/quit\n\n\nand more"},
+        {"/undo\r\nx", SLASH_TEXT, NULL, "/undo\r\nx"},
+        {"/system one\ntwo", SLASH_TEXT, NULL, "/system one\ntwo"},
+        {"/nothing\nlike it", SLASH_TEXT, NULL, "/nothing\nlike it"},
+        {"/usr/bin/env x\ny", SLASH_TEXT, NULL, "/usr/bin/env x\ny"},
+        {"// a comment\nint x;", SLASH_TEXT, NULL, "// a comment\nint x;"},
+        {"\n/help", SLASH_TEXT, NULL, "\n/help"},
+        {"exit", SLASH_BARE, "quit", "exit"},
+        {"quit ", SLASH_BARE, "quit", "quit "},
+        {"Help\n", SLASH_BARE, "help", "Help\n"},
+        {" exit", SLASH_TEXT, NULL, " exit"},
+        {"exit now", SLASH_TEXT, NULL, "exit now"},
+        {"exit\nnow", SLASH_TEXT, NULL, "exit\nnow"},
+        {"helpful", SLASH_TEXT, NULL, "helpful"},
+        {"@coder\nwhy?", SLASH_ADDRESS, "coder", "why?"},
         {"/exit", SLASH_COMMAND, "quit", ""},
         {"/?", SLASH_COMMAND, "help", ""},
         {"/hel", SLASH_UNKNOWN, "hel", ""},
@@ -60,7 +78,7 @@ static void a_line_is_text_unless_it_is_a_command(void **state)
         if (kind != cases[i].kind)
             fail_msg("\"%s\" is %d, not %d", cases[i].typed, (int)kind, (int)cases[i].kind);
         assert_string_equal(rest, cases[i].rest);
-        if (kind == SLASH_COMMAND)
+        if (kind == SLASH_COMMAND || kind == SLASH_BARE)
             assert_string_equal(command->name, cases[i].name);
         else if (cases[i].name) {
             assert_int_equal(n, strlen(cases[i].name));

@@ -154,6 +154,46 @@ def every_way(title, locale):
     t.leave()
 
 
+# ---- what is a command ---------------------------------------------------------------------------
+
+def pasted(t, text):
+    """Pastes it, sends it, waits until the prompt is back."""
+    t.wait(lambda: at_prompt(t), "prompt")
+    t.send(BEGIN + text.replace("\n", "\r") + END)
+    t.wait(lambda: not at_prompt(t), "paste", 10)
+    t.send("\r")
+    t.read(0.1)
+    t.wait(lambda: at_prompt(t), "prompt", 20)
+
+
+def commands():
+    t = open_in("commands", {"LC_ALL": "C.UTF-8"})
+    first = enter(t, "first question")
+    texts = ("/quit\nplease explain what this command of vim does", "/undo\nis a word in this file",
+             "/retry\nmore lines", "/system be short\nand kind", "/nonsense\nof many lines",
+             "// a comment\nint main(void);", "/usr/bin/env python3\nprint(1)", "/help\n\n\nmore",
+             "@property\ndef f(self):", "exit\nand more", "\n/help")
+    for text in texts:
+        with case(f"{text!r} is text, and sent unchanged"):
+            pasted(t, text)
+            assert prompts_of(t)[-1] == text, prompts_of(t)[-1]
+    asked = len(prompts_of(t))
+    for text, shown in (("/context\n", "own: passes remember"), ("/view  \n\n", "view auto"),
+                        ("exit", "/quit leaves"), ("QUIT ", "/quit leaves"), ("help\n", "/help tells"),
+                        ("/contxt\n", "did you mean /context")):
+        with case(f"{text!r} runs or gets a hint, and asks nothing"):
+            pasted(t, text)
+            assert shown in t.text() and len(prompts_of(t)) == asked, t.text()[-300:]
+    with case("a space in front sends the word"):
+        pasted(t, " exit")
+        assert prompts_of(t)[-1] == " exit", prompts_of(t)[-1]
+    with case("@NAME with its text on the next lines asks that one"):
+        pasted(t, "@coder\nwhy\nnot")
+        assert prompts_of(t)[-1] == "why\nnot", prompts_of(t)[-1]
+    t.leave()
+
+
+commands()
 every_locale()
 every_way("C", {"LC_ALL": "C"})
 every_way("ISO-8859-1", LOCALES["LC_ALL=de_DE (ISO-8859-1)"])
