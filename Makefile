@@ -1,5 +1,5 @@
 # Consilium. `make help` lists the targets; objects, binaries, test results and fetched files all go
-# to $(BUILD) and, for other kinds of build, to $(BUILD)-san, -split and -fuzz beside it: the program
+# to $(BUILD) and, for other kinds of build, to $(BUILD)-san and -fuzz beside it: the program
 # finds its personas/ beside the folder it lies in. `make clean` leaves the tree as it was cloned.
 BUILD   ?= build
 ifeq ($(origin CC),default)
@@ -97,7 +97,26 @@ $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATOR
 $(BUILD)/tests/test_view_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc)
 # test_faults.c between it and the disk.
 DISK     = pwrite fsync ftruncate openat linkat unlinkat flock mkdir
-$(BUILD)/tests/test_faults: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(DISK))
+WRAPDISK = $(addprefix -Wl$(comma)--wrap=,$(DISK))
+$(BUILD)/tests/test_faults: LDFLAGS += $(WRAPDISK)
+
+# Faults planted into one source each, and the test that has to find it: MACRO:SOURCE:TEST. The object
+# stands before the library, so that it takes the good one's place.
+PLANTS   = SPLIT_BY_THREAD:kernels/cpu/attention:test_equality \
+           PLANT_NO_FLUSH:transcripts/transcript:test_faults \
+           PLANT_NO_FOLDER_FLUSH:transcripts/transcript:test_faults \
+           PLANT_NO_TORN_COPY:transcripts/transcript_open:test_faults \
+           PLANT_NO_BOUNDS:engine/gguf_read:test_gguf
+define PLANT_RULE
+PLANTED += $(BUILD)/plants/$(1)/$(3)
+$(BUILD)/plants/$(1)/planted.o: $(2).c
+	@mkdir -p $$(@D) && echo "  CC   $$< ($(1))"
+	$$(Q)$$(COMPILE) -D$(1) -c $$< -o $$@
+$(BUILD)/plants/$(1)/$(3): $(BUILD)/tests/$(3).o $(BUILD)/plants/$(1)/planted.o $$(TESTLIB) $$(LIBRARY)
+	@echo "  LINK $$@"
+	$$(Q)$$(CC) $$(SANFLAGS) $$(if $$(filter test_faults,$(3)),$$(WRAPDISK)) $$^ $$(LIBS) -lcmocka -o $$@
+endef
+$(foreach p,$(PLANTS),$(eval $(call PLANT_RULE,$(word 1,$(subst :, ,$(p))),$(word 2,$(subst :, ,$(p))),$(word 3,$(subst :, ,$(p))))))
 
 # ---- using it ---------------------------------------------------------------------------------
 
@@ -133,7 +152,7 @@ test: check-layers $(VENV)/requirements.txt $(SMOLLM2) $(LOCALE) ## everything C
 	@$(MAKE) $(QUIET) $(PROGRAM) $(UNITS) $(TOOLS)
 	@$(RUN) $(UNITS) $(SUITES)
 	@$(MAKE) $(QUIET) SANITIZE=1 BUILD=$(BUILD)-san test-sanitized
-	@$(MAKE) $(QUIET) BUILD=$(BUILD)-split CPPFLAGS=-DSPLIT_BY_THREAD test-control
+	@$(MAKE) $(QUIET) test-control
 	@python3 tests/run.py --total $(RESULTS)
 
 units: RESULTS = build/results-units
@@ -146,9 +165,12 @@ units: $(UNITS) ## the C unit tests alone
 test-sanitized: $(PROGRAM) $(UNITS) $(TOOLS)
 	@SANITIZED=1 $(RUN) --label san- $(UNITS) $(SUITES)
 
-# A build that splits attention by threads must fail the test of bit-equality.
-test-control: $(BUILD)/tests/test_equality
-	@$(RUN) --label control- --must-fail $<
+# Negative controls: a program with one of these faults planted must fail its test.
+test-control: $(PLANTED)
+	@for plant in $(PLANTS); do \
+	    name=$${plant%%:*}; \
+	    $(RUN) --label control-$$name- --must-fail $(BUILD)/plants/$$name/$${plant##*:} || exit 1; \
+	done
 
 test-reference: PYTHON = $(PYTHON_REFERENCE)
 test-reference: $(VENV)/requirements.txt $(SMOLLM2) $(REFERENCE) $(PROGRAM) $(TOOLS) ## remake the fixtures with torch, transformers and llama.cpp and compare
@@ -206,7 +228,7 @@ check-layers: ## refuse an include that points upward
 	@$(call UPWARD,tests) $(wildcard repl/*.[ch]) /dev/null
 
 clean: ## remove everything that was built or fetched
-	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-split $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile

@@ -204,12 +204,16 @@ static void numbers_run_out(void **state)
     char *folder = transcripts_folder(), *path = transcripts_path(folder, "s.jsonl");
     error err = {0};
     buf b = {0};
-    assert_int_equal(buf_format(&b, NULL, "%s{\"type\":\"pick\",\"n\":%d}\n", HEADER, RECORDS_MOST),
-                     0);
-    transcripts_write(path, b.v, b.len);
-    assert_null(transcript_open(folder, "s", NULL, &err));
-    assert_int_equal(err.code, ERROR_LOAD);
-    assert_non_null(strstr(err.text, "1073741824"));
+    for (int torn = 0; torn < 2; torn++) {
+        buf_clear(&b);
+        assert_int_equal(buf_format(&b, NULL, "%s{\"type\":\"pick\",\"n\":%d}\n%s", HEADER,
+                                    RECORDS_MOST, torn ? "{\"type\":" : ""),
+                         0);
+        transcripts_write(path, b.v, b.len);
+        assert_null(transcript_open(folder, "s", NULL, &err));
+        assert_int_equal(err.code, ERROR_LOAD);
+        assert_non_null(strstr(err.text, "1073741824"));
+    }
     buf_release(&b);
     free(path);
     transcripts_remove(folder);

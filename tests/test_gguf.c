@@ -1,15 +1,20 @@
 /* test_gguf.c - GGUF files built byte by byte: what is read, what is refused, what every cut and
  * every flipped byte does.
  *
- * Files stand in buffers of exactly their size, so that AddressSanitizer sees one byte too far.
+ * Files stand in buffers of exactly their size, so that AddressSanitizer sees one byte too far; one test
+ * sees it without. A build without the check of bounds must fail here: see `plants` in the Makefile.
  * (Whole broken models and the program's messages: malformed.py.)
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -292,6 +297,34 @@ static void refuses_every_cut(void **state)
     buf_release(&b);
 }
 
+/* Every beginning of the file in front of a page that may not be touched, in a process of its own:
+ * reading one byte too many ends it, also where no sanitizer looks. */
+static void reads_nothing_behind_the_end(void **state)
+{
+    buf b = sample();
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (b.len / page + 1) * page;
+    char *map = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int status;
+    (void)state;
+    assert_true(map != MAP_FAILED && mprotect(map + room, page, PROT_NONE) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)signal(SIGSEGV, SIG_DFL); /* cmocka's handler would go on with the tests */
+        for (size_t n = 0; n <= b.len; n++) {
+            tensor_list tensors = {0};
+            error err = {0};
+            memcpy(map + room - n, b.v, n);
+            gguf_close(gguf_open_memory("x", map + room - n, n, &tensors, &err));
+            tensor_list_release(&tensors);
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(munmap(map, room + page), 0);
+    buf_release(&b);
+}
+
 /* Any byte of the header changed in any of three ways: refused or read, never a wild pointer. */
 static void survives_every_flipped_byte(void **state)
 {
@@ -401,11 +434,17 @@ static void opens_split_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_type),    cmocka_unit_test(refuses_other_types),
-        cmocka_unit_test(reads_arrays),        cmocka_unit_test(reads_tensors),
-        cmocka_unit_test(refuses_every_cut),   cmocka_unit_test(survives_every_flipped_byte),
-        cmocka_unit_test(refuses_counts),      cmocka_unit_test(refuses_wrapping_sizes),
-        cmocka_unit_test(takes_the_most_keys), cmocka_unit_test(opens_split_files),
+        cmocka_unit_test(reads_every_type),
+        cmocka_unit_test(refuses_other_types),
+        cmocka_unit_test(reads_arrays),
+        cmocka_unit_test(reads_tensors),
+        cmocka_unit_test(refuses_every_cut),
+        cmocka_unit_test(reads_nothing_behind_the_end),
+        cmocka_unit_test(survives_every_flipped_byte),
+        cmocka_unit_test(refuses_counts),
+        cmocka_unit_test(refuses_wrapping_sizes),
+        cmocka_unit_test(takes_the_most_keys),
+        cmocka_unit_test(opens_split_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,22 @@ int transcript_folder(char **path, error *err)
     return *path ? 0 : -1;
 }
 
+/* A folder that was made is there after a power cut when the one that it lies in is on the disk. One
+ * that cannot be flushed is forgiven. */
+static void flush_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent = slash == path ? strdup("/")
+                   : slash       ? strndup(path, (size_t)(slash - path))
+                                 : strdup(".");
+    int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)transcript_flush(fd);
+        (void)close(fd);
+    }
+    free(parent);
+}
+
 /* mkdir -p with mode 0700. */
 static int make_folders(const char *path, error *err)
 {
@@ -48,7 +64,9 @@ static int make_folders(const char *path, error *err)
         if (c != '/' && c != '\0')
             continue;
         *at = '\0';
-        if (mkdir(copy, 0700) && errno != EEXIST)
+        if (mkdir(copy, 0700) == 0)
+            flush_parent(copy);
+        else if (errno != EEXIST)
             result = error_set(err, ERROR_RUN, "cannot make %s: %s", copy, strerror(errno));
         *at = c;
         if (c == '\0')

