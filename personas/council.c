@@ -274,8 +274,9 @@ static int read_posed(council *c, error *err)
     return 0;
 }
 
-int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
-                     error *err)
+/* said: what the only pass has said already, or NULL. */
+static int ask_each(council *c, const chat_message *prompts, const said_answer *said,
+                    const council_events *events, error *err)
 {
     if (c->count == 0)
         return error_set(err, ERROR_USAGE, "a council without passes");
@@ -287,7 +288,7 @@ int council_ask_each(council *c, const chat_message *prompts, const council_even
         return -1;
     }
     c->events = events;
-    if (read_posed(c, err)) {
+    if (read_posed(c, err) || (said && council_take_up(c, said, err))) {
         council_take_back(c);
         put_back(c, f);
         return -1;
@@ -298,6 +299,21 @@ int council_ask_each(council *c, const chat_message *prompts, const council_even
     c->timings.decode = council_clock() - start;
     end_failed(c);
     return result;
+}
+
+int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
+                     error *err)
+{
+    return ask_each(c, prompts, NULL, events, err);
+}
+
+int council_continue(council *c, const char *prompt, size_t len, const said_answer *said,
+                     const council_events *events, error *err)
+{
+    chat_message one = {CHAT_USER, prompt, len};
+    if (c->count != 1)
+        return error_set(err, ERROR_USAGE, "one pass goes on at a time, not %d", c->count);
+    return ask_each(c, &one, said, events, err);
 }
 
 /* The same prompt for each pass; caller frees. */

@@ -127,6 +127,19 @@ int council_ask(council *c, const char *prompt, size_t len, const council_events
 int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
                      error *err);
 
+/* What a pass has said so far of an answer that goes on. Borrowed. */
+typedef struct said_answer {
+    const int *tokens; /* [token_count], its thought included */
+    size_t token_count;
+    const char *thought, *text; /* what they are as text */
+    size_t thought_len, len;
+} said_answer;
+/* A council of one pass asks the same again and takes what was said as drawn: the answer goes on behind
+ * it, to max_tokens in all. Its figures are those of the new tokens. ERROR_USAGE when the tokens are
+ * not that text here: another model wrote them. Otherwise as council_ask. */
+int council_continue(council *c, const char *prompt, size_t len, const said_answer *said,
+                     const council_events *events, error *err);
+
 /* *longest = tokens of the longest prompt that asking this would make; nothing is asked. */
 int council_longest(council *c, const char *prompt, size_t len, int *longest, error *err);
 

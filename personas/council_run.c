@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/utf8.h"
 #include "council_state.h"
 
 /* ---- prompts ----------------------------------------------------------------------------------- */
@@ -342,6 +343,81 @@ static void count_step(council *c)
     for (int i = 0; i < m->layers; i++)
         c->union_count += m->moe_layer[i];
     c->step_number++;
+}
+
+/* The whole timeline of a pass: its prompt and what it has said. */
+static int sync_said(pass *p, error *err)
+{
+    tokens all = {0};
+    int result = tokens_append(&all, p->prompt.v, p->prompt.len, err) ||
+                         tokens_append(&all, p->out.v, p->out.len, err)
+                     ? -1
+                     : 0;
+    if (!result)
+        result =
+            session_sync(p->session, all.v, (int)all.len, p->acts_from, p->logits, NULL, NULL, err);
+    tokens_release(&all);
+    return result;
+}
+
+/* The next character; 0 for a run of what is none, or stands for such in a transcript. *at moves on. */
+static size_t next_character(const char *text, size_t len, size_t *at)
+{
+    static const char broken[] = "\xEF\xBF\xBD";
+    size_t begun = *at, n = 0;
+    while (*at < len) {
+        n = utf8_character(text + *at, len - *at);
+        bool lost = n == 0 || (n == 3 && memcmp(text + *at, broken, 3) == 0);
+        if (!lost && *at == begun) {
+            *at += n;
+            return n;
+        }
+        if (!lost)
+            return 0;
+        *at += n ? n : 1;
+    }
+    return 0;
+}
+
+static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    size_t i = 0, k = 0;
+    while (i < a_len && k < b_len) {
+        size_t n = next_character(a, a_len, &i);
+        if (next_character(b, b_len, &k) != n || memcmp(a + i - n, b + k - n, n) != 0)
+            return false;
+    }
+    return i == a_len && k == b_len;
+}
+
+static bool says(const pass *p, const said_answer *said, error *err)
+{
+    buf whole = {0};
+    bool same = buf_add(&whole, said->thought, said->thought_len, err) == 0 &&
+                buf_add(&whole, said->text, said->len, err) == 0 &&
+                same_text(p->text.v, p->text.len, whole.v, whole.len);
+    buf_release(&whole);
+    return same;
+}
+
+/* Experts that are called on the way count for the pass, but are no step of speaking. */
+int council_take_up(council *c, const said_answer *said, error *err)
+{
+    pass *p = c->passes[0];
+    pass_rules r = council_rules(c);
+    if (pass_retake(p, &r, said->tokens, said->token_count, err))
+        return -1;
+    if (!says(p, said, err))
+        return error_set(err, ERROR_USAGE, "the answer of %s was written by another model",
+                         p->name);
+    if (!said->token_count)
+        return 0;
+    engine_trace(c->engine, watch, c);
+    int result = sync_said(p, err);
+    engine_trace(c->engine, NULL, NULL);
+    c->union_sum = c->pick_sum = 0;
+    c->step_number++;
+    return result;
 }
 
 /* ---- speaking ---------------------------------------------------------------------------------- */

@@ -45,6 +45,8 @@ int council_question_start(const council *c, const pass *p, int *start, error *e
 int council_hold_prompt(pass *p, int n, error *err);
 /* Reads all prompts; passes that cannot be read are marked failed. */
 int council_prefill(council *c, error *err);
+/* The first pass has said this behind its prompt, which is read: reads it too. */
+int council_take_up(council *c, const said_answer *said, error *err);
 /* Speaks until no pass is active. */
 int council_speak(council *c, error *err);
 

@@ -243,6 +243,18 @@ int dialogue_add_merge(dialogue_turn *t, kept_merge *m, error *err)
 
 /* ---- what is in force -------------------------------------------------------------------------- */
 
+bool dialogue_asked(const char *only, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = only; at && *at;) {
+        size_t len = strcspn(at, ",");
+        if (len == n && memcmp(at, name, n) == 0)
+            return true;
+        at += len + (at[len] == ',');
+    }
+    return !only;
+}
+
 const kept_answer *dialogue_answer(const dialogue_turn *t, const char *name)
 {
     for (int i = t->answer_count; i > 0; i--)

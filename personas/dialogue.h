@@ -25,7 +25,7 @@ typedef struct dialogue_turn {
     int parent; /* number of the turn before, 0 = none */
     char *prompt;
     size_t prompt_len;
-    char *only; /* the one pass that was asked, or NULL */
+    char *only; /* the passes that were asked, "coder" or "coder,critic"; NULL = all */
     context_policy context;
     int from;    /* number of the oldest turn that was remembered; its own when none was */
     bool shared; /* the prompt was read once for all */
@@ -71,7 +71,7 @@ dialogue_options *dialogue_settings(dialogue *d);
 /* A conversation has no more turns than this. */
 enum { DIALOGUE_TURNS_MOST = 1 << 24 };
 
-/* Asks all seats, or the one named. A new turn is added when anybody answered or was interrupted, be
+/* Asks all seats, or those named: "coder", "coder,critic". A new turn is added when anybody answered or was interrupted, be
  * it while the prompt was read; its answers hold an entry for each pass that was asked. 0, or -1 as
  * council_ask (no turn is added). The cancel flag stays as it is: it is the caller's to clear. */
 int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
@@ -81,6 +81,13 @@ int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
  * prompt is read, nothing is added: ERROR_CANCELLED. */
 int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_events *events,
                    error *err);
+
+/* The answer of `name` to the last turn goes on behind its recorded tokens, with at most `more` new ones,
+ * and becomes a new version of itself (kept_answer.continued). ERROR_USAGE when it did not end by
+ * "length" or "interrupted", or another model wrote it; ERROR_CANCELLED when it was interrupted before
+ * it gained a token. Then nothing is added. */
+int dialogue_continue(dialogue *d, const char *name, int more, const dialogue_events *events,
+                      error *err);
 
 /* Joins the answers in force of the last turn, as they were given (a debate's revisions are that
  * merge's own). of: [count] names, or NULL for all who answered and sit here but
@@ -107,6 +114,8 @@ uint64_t dialogue_seed(const dialogue *d, int number);
 int dialogue_turns(const dialogue *d);
 dialogue_turn *dialogue_at(const dialogue *d, int i);
 dialogue_turn *dialogue_last(const dialogue *d); /* not undone; NULL when there is none */
+/* Whether a list as dialogue_turn.only has `name`; all when it is NULL. */
+bool dialogue_asked(const char *only, const char *name);
 const kept_answer *dialogue_answer(const dialogue_turn *t,
                                    const char *name); /* in force; or NULL */
 /* The last merge that worked, unless an answer was given anew since; or NULL. */

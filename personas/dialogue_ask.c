@@ -14,7 +14,8 @@ typedef struct asking {
     stage stage;
     const char *prompt;
     size_t len;
-    kept_answer *kept; /* [stage.n] */
+    kept_answer *kept;         /* [stage.n] */
+    const kept_answer *before; /* the version that goes on, or NULL */
     error *err;
     bool failed; /* an answer could not be kept: *err is filled */
 } asking;
@@ -39,10 +40,16 @@ static void on_answer(void *user, int i, const answer *done)
 {
     asking *a = user;
     const seat *s = roster_seat(a->d->roster, a->stage.who[i]);
-    if (kept_answer_copy(&a->kept[i], done, s, engine_config(a->d->engine), a->err))
+    answer whole = *done;
+    if (a->before) { /* the figures are those of all its tokens */
+        whole.seconds += a->before->seconds;
+        whole.tokens_per_second = whole.seconds > 0 ? (double)whole.token_count / whole.seconds : 0;
+    }
+    if (kept_answer_copy(&a->kept[i], &whole, s, engine_config(a->d->engine), a->err))
         a->failed = true;
+    a->kept[i].continued = a->before ? (int)a->before->ids.len : 0;
     if (a->events && a->events->council.answer)
-        a->events->council.answer(a->events->user, a->stage.who[i], done);
+        a->events->council.answer(a->events->user, a->stage.who[i], &whole);
 }
 
 /* ---- room -------------------------------------------------------------------------------------- */
@@ -168,21 +175,37 @@ static void end(asking *a)
     dialogue_stage_close(&a->stage);
 }
 
-/* The seats to be asked: the one named, or all. Caller frees. */
+/* Who of the list does not sit here is told. */
+static int all_sit(const dialogue *d, const char *only, error *err)
+{
+    while (only && *only) {
+        char name[128] = "";
+        size_t n = strcspn(only, ",");
+        if (n < sizeof name)
+            memcpy(name, only, n);
+        if (dialogue_find(d, name) < 0)
+            return dialogue_stranger(d, name, err);
+        only += n + (only[n] == ',');
+    }
+    return 0;
+}
+
+/* The seats to be asked: those named, or all. Caller frees. */
 static int choose(const dialogue *d, const char *only, int **who, int *n, error *err)
 {
-    int seats = d->roster ? roster_seats(d->roster) : 0, one = only ? dialogue_find(d, only) : -1;
+    int seats = d->roster ? roster_seats(d->roster) : 0;
     if (!seats)
         return error_set(err, ERROR_USAGE, "nobody sits here yet");
-    if (only && one < 0)
-        return dialogue_stranger(d, only, err);
+    if (all_sit(d, only, err))
+        return -1;
     *who = calloc((size_t)seats, sizeof **who);
     if (!*who)
         return error_memory(err, "a question");
-    *n = only ? 1 : seats;
-    for (int i = 0; i < *n; i++)
-        (*who)[i] = only ? one : i;
-    return 0;
+    *n = 0;
+    for (int i = 0; i < seats; i++)
+        if (dialogue_asked(only, roster_seat(d->roster, i)->name))
+            (*who)[(*n)++] = i;
+    return *n ? 0 : dialogue_stranger(d, only, err);
 }
 
 /* ---- a new turn -------------------------------------------------------------------------------- */
@@ -276,6 +299,82 @@ int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_
         result = begin(&a, who, n, t->shared ? PREFILL_SHARED : PREFILL_OWN, 1, seed);
     if (!result)
         result = ask_again(&a, t);
+    end(&a);
+    if (result && err)
+        *err = why;
+    return result;
+}
+
+/* ---- an answer that goes on -------------------------------------------------------------------- */
+
+static int may_continue(const dialogue *d, const dialogue_turn *t, const char *name, error *err)
+{
+    const kept_answer *k = dialogue_answer(t, name);
+    if (!k)
+        return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);
+    if (k->stop == STOP_END)
+        return error_set(err, ERROR_USAGE,
+                         "%.64s came to its end by itself: there is nothing to continue", name);
+    if (k->stop == STOP_LOOP)
+        return error_set(err, ERROR_USAGE, "%.64s was repeating itself, and would go on so", name);
+    if (k->stop == STOP_ERROR)
+        return error_set(err, ERROR_USAGE, "%.64s failed: there is nothing to continue", name);
+    if (k->prompt_tokens + (int)k->ids.len >= d->options.council.context)
+        return error_set(err, ERROR_USAGE,
+                         "%.64s: the question and its %zu tokens fill the context of %d", name,
+                         k->ids.len, d->options.council.context);
+    return 0;
+}
+
+/* A version that gained nothing is none. */
+static int go_on(asking *a, dialogue_turn *t)
+{
+    const kept_answer *k = a->before;
+    memory_span span = {t->context, t->from, t->number};
+    said_answer said = {k->ids.v, k->ids.len, k->thought, k->text, k->thought_len, k->len};
+    council_events events = {a, on_prefill, on_token, on_answer};
+    if (dialogue_recall(a->d, a->stage.part, a->stage.who, &span, a->err) ||
+        council_continue(a->stage.part, a->prompt, a->len, &said, &events, a->err))
+        return -1;
+    keep_silent_ones(a, false);
+    if (a->failed)
+        return -1;
+    const kept_answer *now = &a->kept[0];
+    if (now->stop == STOP_ERROR) {
+        *a->err = now->failure;
+        return -1;
+    }
+    if (now->stop == STOP_INTERRUPTED && now->ids.len == k->ids.len)
+        return error_set(a->err, ERROR_CANCELLED, "%s was stopped before it went on", k->name);
+    return dialogue_add_answers(t, a->kept, 1, a->err);
+}
+
+int dialogue_continue(dialogue *d, const char *name, int more, const dialogue_events *events,
+                      error *err)
+{
+    dialogue_turn *t = dialogue_last(d);
+    int n = 0, *who = NULL;
+    error why = {0};
+    if (!t)
+        return error_set(err, ERROR_USAGE, "nothing was asked yet");
+    if (may_continue(d, t, name, err))
+        return -1;
+    const kept_answer *k = dialogue_answer(t, name);
+    asking a = {.d = d,
+                .events = events,
+                .prompt = t->prompt,
+                .len = t->prompt_len,
+                .before = k,
+                .err = &why};
+    int said = (int)k->ids.len, result = choose(d, name, &who, &n, &why);
+    if (!result)
+        result = begin(&a, who, n, t->shared ? PREFILL_SHARED : PREFILL_OWN, said + 1, k->seed);
+    if (!result) {
+        council_options longer = *council_settings(a.stage.part);
+        longer.max_tokens = said + more;
+        council_adjust(a.stage.part, &longer);
+        result = go_on(&a, t);
+    }
     end(&a);
     if (result && err)
         *err = why;

@@ -276,6 +276,26 @@ int pass_take(pass *p, const pass_rules *r, int id, error *err)
     return 0;
 }
 
+int pass_retake(pass *p, const pass_rules *r, const int *ids, size_t n, error *err)
+{
+    council_options endless = *r->options;
+    pass_rules lax = *r;
+    endless.stop_count = 0;
+    lax.options = &endless;
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || ids[i] >= tokenizer_count(r->tokenizer) || ends_answer(r, ids[i]))
+            return error_set(err, ERROR_USAGE, "token %zu of %s, %d, is none of this model", i + 1,
+                             p->name, ids[i]);
+        if (tokens_push(&p->out, ids[i], err))
+            return -1;
+        if (p->out.len == 1 && p->thinking)
+            notice_thought(p, r, ids[i]);
+        if (add_piece(p, &lax, ids[i], err))
+            return -1;
+    }
+    return 0;
+}
+
 /* Bytes at the end that may be the beginning of a character that is not all there. */
 static size_t open_character(const char *text, size_t len)
 {

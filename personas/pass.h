@@ -79,6 +79,9 @@ void pass_begin(pass *p, bool open_thought);
 /* Takes a token the sampler drew, or one forced on the pass. Sets p->active = false and
  * p->answer.stop when the answer ends with it. */
 int pass_take(pass *p, const pass_rules *rules, int id, error *err);
+/* Tokens that the pass has written before, as if they had just been drawn; it goes on speaking. Nothing
+ * in them ends the answer. ERROR_USAGE for an id that is none. */
+int pass_retake(pass *p, const pass_rules *rules, const int *ids, size_t n, error *err);
 /* Bytes that are sure now and were not told yet: [*from, returned). all = the answer is over. */
 size_t pass_sure(const pass *p, const pass_rules *rules, bool all);
 /* An answer from elsewhere, as if it had just been given. */

@@ -14,12 +14,12 @@ typedef struct member {
     persona *persona; /* NULL: the plain model, with what the options ask */
     mask **masks;     /* its own and those of the options */
     int mask_count;
-    const own_experts *own;  /* experts that its file brings, or NULL */
-    router_program *program; /* NULL = none of its own */
-    bool keeps;              /* its own mask is a keep-mask for this model */
-    bool maskless;           /* it wants a mask, and there is none for this model */
-    bool unmasked;           /* its program is switched off */
-    double softened;
+    const own_experts *own;    /* experts that its file brings, or NULL */
+    router_program *program;   /* NULL = none of its own */
+    bool keeps;                /* its own mask is a keep-mask for this model */
+    bool maskless;             /* it wants a mask, and there is none for this model */
+    bool unmasked;             /* its program is switched off */
+    double softened, strength; /* strength: of its program */
     int asked_experts;
 } member;
 
@@ -155,6 +155,7 @@ static int compile_program(roster *r, member *m, error *err)
     bool asked = m->asked_experts || strong || has_given_mask(r, m);
     if (!changes_routing(&s) || (!r->fingerprint && !asked))
         return 0;
+    m->strength = s.strength;
     if (s.strength > 1.25)
         say(r, "a strength above 1.25 often breaks sentences");
     m->program = router_program_compile(engine_config(r->engine), r->fingerprint, &s, err);
@@ -251,6 +252,15 @@ static const char *instruction_of(const own_seat *own, const char *prompt, size_
     return own->told ? own->told[0] : text;
 }
 
+/* Only what forbids can be made to lean instead. */
+static bool forbids(const member *m)
+{
+    for (int i = 0; i < m->mask_count; i++)
+        if (mask_kind(m->masks[i]) != MASK_BIAS)
+            return true;
+    return false;
+}
+
 static int add_seat(roster *r, const char *name, const member *m, bool told,
                     const router_program *program, error *err)
 {
@@ -267,7 +277,9 @@ static int add_seat(roster *r, const char *name, const member *m, bool told,
                        .asked_experts = m && program ? m->asked_experts : 0,
                        .mask = program && m->mask_count ? mask_path(m->masks[0]) : NULL,
                        .masks = program ? m->mask_count : 0,
-                       .softened = program ? m->softened : 0,
+                       .forbids = program && forbids(m),
+                       .softened = program && forbids(m) ? m->softened : 0,
+                       .strength = program ? m->strength : 1,
                        .unmasked = m && m->unmasked};
     for (int i = 0; i < o->recorded_count; i++)
         if (strcmp(o->recorded[i].name, name) == 0)

@@ -80,7 +80,9 @@ typedef struct seat {
     int asked_experts;   /* the K that was asked for, 0 = none */
     const char *mask;    /* file of its first mask, NULL = none */
     int masks;           /* how many there are */
+    bool forbids;        /* one of them keeps or bans: it can be softened */
     double softened;     /* nats; 0 = masks forbid */
+    double strength;     /* of the experts that its program names; 1 = as trained */
     bool unmasked;       /* its program is switched off */
 } seat;
 

@@ -108,8 +108,9 @@ static int heading(ask *a, int i)
     a->told_heading = true;
     if (a->opt->only)
         return 0;
-    int result = buf_format(&b, a->err, "%s%s%s%s %s(%s", i ? "\n" : "", console_bold(a->con),
-                            s->name, console_plain(a->con), console_dim(a->con), s->acts_by);
+    int result = buf_format(&b, a->err, "%s%s%s%s %s(", i ? "\n" : "", console_bold(a->con),
+                            s->name, console_plain(a->con), console_dim(a->con)) ||
+                 report_acts_by(s, &b, a->err);
     if (!result && s->asked_experts)
         result = buf_text(&b, ", ", a->err) ||
                  report_experts(s->asked_experts,

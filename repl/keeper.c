@@ -310,6 +310,8 @@ static void write_answer(keeper *k, const dialogue *d, const dialogue_turn *t, c
     if (a->thought_len)
         records_text(e, "thought", a->thought, a->thought_len);
     emit_ids(e, "tokens", a->ids.v, a->ids.len);
+    if (a->continued)
+        emit_int(e, "continued", a->continued);
     emit_int(e, "prompt_tokens", a->prompt_tokens);
     emit_hash(e, "prompt_hash", a->prompt_hash);
     emit_text(e, "stop", pass_stop_name(a->stop));

@@ -296,6 +296,7 @@ void line_close(line_editor *l)
     if (!l)
         return;
     line_paste_forget(l);
+    buf_release(&l->prefill);
     free(l->pastes);
     free(l->history);
     free(l);
@@ -333,6 +334,7 @@ static void clear_line(line_editor *l)
     line_paste_forget(l);
     l->at = l->end;
     l->foreign = false;
+    l->prefilled = false;
     fprintf(rl_outstream, empty && l->hint ? "^C\n%s\n" : "^C\n", l->hint);
     (void)fflush(rl_outstream);
     begin(l);
@@ -396,6 +398,30 @@ static line_result finish(line_editor *l, buf *out, error *err)
     return LINE_TEXT;
 }
 
+int line_prefill(line_editor *l, const char *text, size_t len, error *err)
+{
+    buf_clear(&l->prefill);
+    return buf_add(&l->prefill, text, len, err);
+}
+
+bool line_prefilled(const line_editor *l)
+{
+    return l->prefilled;
+}
+
+/* What is large stands there as a note, as if it had been pasted. */
+static void put_prefill(line_editor *l)
+{
+    l->prefilled = l->prefill.len > 0;
+    if (!l->prefilled)
+        return;
+    const char *shown = line_paste_note(l, &l->prefill, &l->problem);
+    if (shown)
+        (void)rl_insert_text(shown);
+    rl_redisplay();
+    buf_clear(&l->prefill);
+}
+
 line_result line_read(line_editor *l, const char *prompt, buf *out, error *err)
 {
     l->prompt = prompt;
@@ -403,6 +429,7 @@ line_result line_read(line_editor *l, const char *prompt, buf *out, error *err)
     l->more = 0;
     l->foreign = false;
     begin(l);
+    put_prefill(l);
     while (!l->done) {
         look_at_signals(l);
         if (atomic_load(&terminal_flags(l->term)->ended) || l->gone) {

@@ -47,6 +47,11 @@ typedef enum line_result {
 line_editor *line_open(terminal *t, const line_options *options, error *err);
 void line_close(line_editor *l); /* NULL ok */
 
+/* The next line begins with this text, to be changed. */
+int line_prefill(line_editor *l, const char *text, size_t len, error *err);
+/* Whether the line that was read last began so, and was not given up with Ctrl-C. */
+bool line_prefilled(const line_editor *l);
+
 /* Asks for a line; *out gets its text (newlines included, no newline at its end). */
 line_result line_read(line_editor *l, const char *prompt, buf *out, error *err);
 

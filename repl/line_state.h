@@ -27,6 +27,9 @@ struct line_editor {
     paste *pastes; /* of the line that is being edited */
     size_t paste_count, paste_cap;
 
+    buf prefill;    /* what the next line begins with */
+    bool prefilled; /* this one began so */
+
     char *typed; /* the finished line, readline's malloc */
     bool done;
     error problem; /* of a key's function, told when the line is asked for again */

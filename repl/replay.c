@@ -310,6 +310,16 @@ static int compare(replay *r, const history_turn *t, const history_answer *was)
     return result < 0 ? -1 : 0;
 }
 
+/* An answer that went on goes on again behind what it had then; with another model it has nothing to go
+ * on from, and is given anew. */
+static int again(const replay *r, const history_answer *v, bool all)
+{
+    int more = (int)v->token_count - v->continued;
+    if (v->continued && !r->other)
+        return dialogue_continue(r->d, v->persona, more > 0 ? more : 1, NULL, r->err);
+    return dialogue_retry(r->d, all ? NULL : v->persona, v->seed, NULL, r->err);
+}
+
 /* Answers v[0..n) were asked for at once: all passes, or one. */
 static int replay_answers(replay *r, int turn, const history_answer *v, int n, bool all)
 {
@@ -329,7 +339,7 @@ static int replay_answers(replay *r, int turn, const history_answer *v, int n, b
     council_options *o = &dialogue_settings(r->d)->council;
     o->max_tokens = r->other || longest > INT_MAX ? r->s.dialogue.council.max_tokens : (int)longest;
     console_progress(r->con, "replaying turn %d of %d", t->turn, r->h->last_turn);
-    int result = dialogue_retry(r->d, all ? NULL : v->persona, v->seed, NULL, r->err);
+    int result = again(r, v, all);
     console_progress_end(r->con);
     if (!result && console_cancelled(r->con))
         return console_interrupted(r->err);
@@ -340,14 +350,25 @@ static int replay_answers(replay *r, int turn, const history_answer *v, int n, b
     return result;
 }
 
+static size_t names_in(const char *list)
+{
+    size_t n = 1;
+    for (; *list; list++)
+        n += *list == ',';
+    return n;
+}
+
 /* How many answers from v on came of one question to all seats; 1 for anything else. */
 static int asked_together(const history_turn *t, const history_answer *v)
 {
     const history_answer *end = t->answers + t->answer_count;
     const json *seats = json_member(v->setting, "seats");
-    size_t seated = t->only ? 1 : json_count(seats);
+    size_t seated = t->only ? names_in(t->only) : json_count(seats);
     int wanted = seated <= HISTORY_PASSES_MOST ? (int)seated : 1, n = 1;
-    while (v + n < end && n < wanted && v[n].seed == v->seed && v[n].setting == v->setting)
+    if (v->continued)
+        return 1;
+    while (v + n < end && n < wanted && !v[n].continued && v[n].seed == v->seed &&
+           v[n].setting == v->setting)
         n++;
     for (int i = 0; i < n; i++)
         for (int k = 0; k < i; k++)

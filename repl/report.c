@@ -14,6 +14,16 @@ void report_release(report *r)
     *r = (report){0};
 }
 
+int report_acts_by(const seat *s, buf *out, error *err)
+{
+    if (buf_text(out, s->acts_by, err) ||
+        (s->softened > 0 && buf_format(out, err, " x%g", s->softened)))
+        return -1;
+    if (s->strength > 0 && s->strength != 1)
+        return buf_format(out, err, " strength %g", s->strength);
+    return s->strength > 0 ? 0 : buf_text(out, " silent", err);
+}
+
 int report_experts(int asked, int least, buf *out, error *err)
 {
     if (least < asked)

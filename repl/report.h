@@ -42,6 +42,9 @@ void report_json_timings(const report *r, const char *key, emitter *e);
 /* The whole exchange as Markdown. */
 int report_markdown(const report *r, buf *out, error *err);
 
+/* What a pass acts by, for its heading: "mask", "mask x0.3" where /mask soften has made it lean by so
+ * many nats, "mask strength 0.5", "mask silent" with a strength of 0. */
+int report_acts_by(const seat *s, buf *out, error *err);
 /* "8 experts", or "4 of 8 experts" where a mask allows fewer than were asked for. */
 int report_experts(int asked, int least_allowed, buf *out, error *err);
 /* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */

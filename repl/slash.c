@@ -42,20 +42,38 @@ const slash_command *slash_find(const char *name, size_t len)
     return NULL;
 }
 
-/* "@coder text": a name and something to say. "@" alone, "@@" and the like are text. */
+/* "coder", "coder,critic", "coder,": how long the names are; 0 when it is no such list. */
+static size_t address_names(const char *at)
+{
+    size_t n = 0, name = 0;
+    for (;; n++) {
+        char c = at[n];
+        if (letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == ':')
+            name++;
+        else if (c == ',' && name)
+            name = 0;
+        else
+            break;
+    }
+    return n && (name || at[n - 1] == ',') && (!at[n] || space(at[n])) ? n : 0;
+}
+
+/* "@coder text", "@coder,critic text" or "@coder @critic text": names and something to say; *word has
+ * all of them. "@" alone, "@@" and the like are text. */
 static slash_kind classify_address(const char *typed, const char **word, size_t *word_len,
                                    const char **rest)
 {
-    size_t n = 0;
-    while (letter(typed[1 + n]) || (typed[1 + n] >= '0' && typed[1 + n] <= '9') ||
-           typed[1 + n] == '_' || typed[1 + n] == '-' || typed[1 + n] == ':')
-        n++;
-    if (!n || (typed[1 + n] && !space(typed[1 + n])))
+    size_t n = address_names(typed + 1);
+    if (!n)
         return SLASH_TEXT;
     *word = typed + 1;
-    *word_len = n;
-    *rest = skip_spaces(typed + 1 + n);
-    return SLASH_ADDRESS;
+    for (const char *next = typed;; next = *rest) {
+        *word_len = (size_t)(next + 1 + n - *word);
+        *rest = skip_spaces(next + 1 + n);
+        bool below = memchr(next, '\n', (size_t)(*rest - next)) != NULL;
+        if (below || **rest != '@' || !(n = address_names(*rest + 1)))
+            return SLASH_ADDRESS;
+    }
 }
 
 /* Without the blanks and newlines at its end. */
@@ -118,24 +136,6 @@ int slash_hint(talk *t, const slash_command *c, error *err)
                     leave ? "Ctrl-D or /quit leaves" : "/help tells what there is");
 }
 
-int slash_unknown(const char *word, size_t len, error *err)
-{
-    char name[65] = "";
-    const char *names[64];
-    size_t count, n = 0;
-    const slash_command *table = slash_table(&count);
-    for (size_t i = 0; i < count && n < sizeof names / sizeof *names; i++)
-        names[n++] = table[i].name;
-    if (len < sizeof name)
-        memcpy(name, word, len);
-    const char *near = options_nearest(name, names, n);
-    return error_set(
-        err, ERROR_USAGE,
-        "there is no command /%.*s%s%s%s; /help lists them, and //%.*s sends it as text",
-        (int)(len < 60 ? len : 60), word, near ? "; did you mean /" : "", near ? near : "",
-        near ? "?" : "", (int)(len < 60 ? len : 60), word);
-}
-
 /* ---- running ----------------------------------------------------------------------------------- */
 
 int slash_run(talk *t, const slash_command *c, const char *rest, error *err)
@@ -158,62 +158,4 @@ int slash_run(talk *t, const slash_command *c, const char *rest, error *err)
     free(copy);
     free(whole);
     return result;
-}
-
-/* ---- help -------------------------------------------------------------------------------------- */
-
-enum { WIDTH = 80, ABOUT_COLUMN = 31 };
-
-/* Appends words of `text`, wrapped; the first line goes on at `column`. */
-static int wrap(buf *out, size_t column, const char *text, error *err)
-{
-    size_t at = column;
-    for (bool first = true; *text; first = false) {
-        size_t n = strcspn(text, " ");
-        bool fits = first || at + 1 + n <= WIDTH;
-        if (!fits)
-            at = column;
-        if (buf_format(out, err, fits ? "%*s" : "\n%*s", fits ? !first : (int)column, "") ||
-            buf_add(out, text, n, err))
-            return -1;
-        at += n + (fits && !first);
-        text += n + strspn(text + n, " ");
-    }
-    return buf_text(out, "\n", err);
-}
-
-static int help_line(const slash_command *c, buf *out, error *err)
-{
-    size_t before = out->len;
-    if (buf_format(out, err, "  /%s%s%s", c->name, *c->arguments ? " " : "", c->arguments))
-        return -1;
-    size_t used = out->len - before;
-    bool fits = used + 2 <= ABOUT_COLUMN;
-    if (buf_format(out, err, "%s%*s", fits ? "" : "\n",
-                   (int)(fits ? ABOUT_COLUMN - used : ABOUT_COLUMN), ""))
-        return -1;
-    return wrap(out, ABOUT_COLUMN, c->about, err);
-}
-
-int slash_help_text(const slash_command *c, buf *out, error *err)
-{
-    if (c)
-        return buf_format(out, err, "/%s%s%s\n", c->name, *c->arguments ? " " : "", c->arguments) ||
-                       wrap(out, 0, c->details ? c->details : c->about, err)
-                   ? -1
-                   : 0;
-    size_t count;
-    const slash_command *table = slash_table(&count);
-    for (size_t i = 0; i < count; i++)
-        if (help_line(&table[i], out, err))
-            return -1;
-    return buf_text(out, "\n  ", err) ||
-                   wrap(out, 2,
-                        "@NAME TEXT asks one persona alone. //x is text, and so is what begins "
-                        "with a space or has a second line. Alt-Enter, Ctrl-J or a backslash at "
-                        "the end begin a new line; Ctrl-X Ctrl-E opens your editor; Ctrl-C stops "
-                        "an answer, Ctrl-D leaves.",
-                        err)
-               ? -1
-               : 0;
 }

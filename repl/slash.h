@@ -47,8 +47,9 @@ typedef enum slash_kind {
     SLASH_BARE, /* "exit", "quit" or "help" and nothing else: a command that lacks its slash */
 } slash_kind;
 /* What a line is. *rest = where its text begins (behind "@coder ", "/word " or the slash that escapes
- * another); *command for SLASH_COMMAND and SLASH_BARE; *word, *word_len the name for the others.
- * Blanks and empty lines at the end are nothing. */
+ * another); *command for SLASH_COMMAND and SLASH_BARE; *word, *word_len the name for the others: of an
+ * address all names, with what parts them ("coder,critic", "coder @critic"). Blanks and empty lines at
+ * the end are nothing. */
 bool slash_one_line(const char *typed, size_t len);
 slash_kind slash_classify(const char *typed, size_t len, const slash_command **command,
                           const char **word, size_t *word_len, const char **rest);
@@ -57,11 +58,26 @@ slash_kind slash_classify(const char *typed, size_t len, const slash_command **c
 int slash_run(talk *t, const slash_command *c, const char *rest, error *err);
 /* What SLASH_BARE is told. */
 int slash_hint(talk *t, const slash_command *c, error *err);
-/* The sentence for a command that does not exist, with the nearest. Returns -1. */
+/* The sentence for a command that does not exist, with the one that was meant: by meaning (/export is
+ * /save), else by spelling. Returns -1. (slash_meaning.c) */
 int slash_unknown(const char *word, size_t len, error *err);
 
-/* Appends the list of commands, or the help of one; at most 80 columns. */
-int slash_help_text(const slash_command *c, buf *out, error *err);
+/* ---- help (slash_help.c): at most 80 columns ----------------------------------------------------- */
+
+/* A part of the help that fits a screen of 24 lines. */
+typedef struct slash_section {
+    const char *name, *about;
+    const char *commands; /* their names, a blank between two */
+} slash_section;
+const slash_section *slash_sections(size_t *count);
+/* The next command of a section's list; *at moves behind it. NULL at the end. */
+const slash_command *slash_next(const char **at);
+
+int slash_help_sections(buf *out, error *err); /* /help: what there is, by section */
+int slash_help_all(buf *out, error *err);
+int slash_help_text(const slash_command *c, buf *out, error *err); /* of one command */
+/* A section's name, a command's, or "all". ERROR_USAGE as slash_unknown(). */
+int slash_help_about(const char *word, buf *out, error *err);
 
 /* line.h's completion; user: the talk. */
 void slash_offer(void *user, const char *text, size_t start, size_t end, line_offers *out);

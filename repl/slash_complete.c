@@ -73,7 +73,7 @@ static void offer_arguments(const talk *t, const slash_command *c, bool first, c
 {
     if (c->choices && first)
         offer_choices(out, c->choices);
-    if (c->choices && first && c->complete != COMPLETE_SEAT)
+    if (c->choices && first && c->complete != COMPLETE_SEAT && c->complete != COMPLETE_COMMAND)
         return;
     switch (c->complete) {
     case COMPLETE_PERSONA:
@@ -109,11 +109,15 @@ void slash_offer(void *user, const char *text, size_t start, size_t end, line_of
     const slash_command *command = NULL;
     const char *word = NULL, *rest = NULL;
     size_t n = 0;
-    if (start == 0 && text[0] == '@') {
+    slash_kind kind = slash_classify(text, strlen(text), &command, &word, &n, &rest);
+    if (text[0] == '@' && text[start] == '@' && (start == 0 || kind == SLASH_ADDRESS)) {
         offer_seats(t, out, "@");
         return;
     }
-    slash_kind kind = slash_classify(text, strlen(text), &command, &word, &n, &rest);
+    if (text[0] == '@' && start && text[start - 1] == ',' && !memchr(text, ' ', start)) {
+        offer_seats(t, out, ""); /* "@coder,cr" */
+        return;
+    }
     if (start == 0 && text[0] == '/' && !memchr(text + 1, '/', end > 1 ? end - 1 : 0)) {
         offer_commands(out, "/");
         return;

@@ -4,6 +4,7 @@
 
 #include "../personas/mask_view.h"
 #include "human.h"
+#include "report.h"
 #include "slash_commands.h"
 
 /* ---- looking ----------------------------------------------------------------------------------- */
@@ -38,7 +39,7 @@ static int add_layers(const mask_view *v, buf *out, error *err)
 
 static int add_source(const seat *s, buf *out, error *err)
 {
-    int result = buf_format(out, err, "%s acts by %s", s->name, s->acts_by);
+    int result = buf_format(out, err, "%s acts by ", s->name) || report_acts_by(s, out, err);
     if (!result && s->mask)
         result = buf_format(out, err, "; mask %s%s", human_file_name(s->mask),
                             s->masks > 1 ? " and others" : "");
@@ -139,9 +140,17 @@ static int soften(talk *t, const seat *s, const char *text, error *err)
     bool off = text && strcmp(text, "off") == 0;
     double nats = off ? 0 : text ? strtod(text, &end) : 2;
     if (text && !off && (!*text || *end || !(nats > 0 && nats <= 100)))
-        return error_set(err, ERROR_USAGE, "/mask soften: \"%.40s\" is no number in 0..100", text);
+        return error_set(err, ERROR_USAGE,
+                         "/mask soften: \"%.40s\" is no number above 0, at most 100; /mask off %s "
+                         "takes the mask away",
+                         text, s->name);
     if (!s->persona)
         return error_set(err, ERROR_USAGE, "%s has no mask", s->name);
+    if (!off && s->program && s->masks && !s->forbids)
+        return error_set(err, ERROR_USAGE,
+                         "the mask of %s forbids nothing, it leans already; /strength %s X weakens "
+                         "the experts that it names",
+                         s->name, s->name);
     char name[80] = "";
     strncpy(name, s->persona, sizeof name - 1);
     if (talk_soften(t, name, nats, err))
@@ -159,7 +168,12 @@ static int switch_mask(talk *t, const seat *s, bool off, error *err)
     if (talk_unmask(t, name, off, err))
         return -1;
     s = seat_named(t, name, err);
-    return s ? talk_say(t, "%s acts by %s now", name, s->acts_by) : -1;
+    buf acts = {0};
+    int result = s ? report_acts_by(s, &acts, err) : -1;
+    if (!result)
+        result = talk_say(t, "%s acts by %s now", name, acts.v);
+    buf_release(&acts);
+    return result;
 }
 
 /* With everybody else at the table, or with the one named. */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../engine/folder.h"
@@ -19,12 +20,16 @@
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
+static int is_there(const char *path, error *err)
+{
+    return error_set(err, ERROR_USAGE, "%s is there already; /save %s! writes over it", path, path);
+}
+
 static int write_new(talk *t, const char *path, bool over, const char *text, size_t n, error *err)
 {
     char size[HUMAN_TEXT];
     if (!over && access(path, F_OK) == 0)
-        return error_set(err, ERROR_USAGE, "%s is there already; /save %s! writes over it", path,
-                         path);
+        return is_there(path, err);
     if (transcript_spare(path, err) || whole_file_put(path, text, n, err))
         return -1;
     return talk_say(t, "wrote %s, %s", path, human_bytes(size, n));
@@ -35,6 +40,9 @@ static int write_new(talk *t, const char *path, bool over, const char *text, siz
 static int export_record(talk *t, const char *record, export_format format, const char *path,
                          bool over, error *err)
 {
+    struct stat there;
+    if (!over && stat(path, &there) == 0 && S_ISREG(there.st_mode))
+        return is_there(path, err);
     history *h = history_load(record, err);
     int result = h ? save_export(h, format, path, over, t->con, err) : -1;
     history_close(h);

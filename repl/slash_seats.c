@@ -16,7 +16,7 @@ static int list_seats(talk *t, buf *out, error *err)
     const model_config *m = engine_config(t->engine);
     for (int i = 0; i < roster_seats(r); i++) {
         const seat *s = roster_seat(r, i);
-        if (buf_format(out, err, "  %-14s %s", s->name, s->acts_by) ||
+        if (buf_format(out, err, "  %-14s ", s->name) || report_acts_by(s, out, err) ||
             (s->asked_experts &&
              (buf_text(out, ", ", err) ||
               report_experts(s->asked_experts, seat_least_allowed(s, m), out, err))) ||

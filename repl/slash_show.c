@@ -129,15 +129,10 @@ int slash_copy(talk *t, const char *rest, char *const *words, int count, error *
 int slash_help(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     buf out = {0};
-    const slash_command *c = NULL;
     (void)rest;
-    if (count) {
-        const char *name = words[0] + (words[0][0] == '/');
-        c = slash_find(name, strlen(name));
-        if (!c)
-            return slash_unknown(name, strlen(name), err);
-    }
-    int result = slash_help_text(c, &out, err) || talk_write(t, &out, err) ? -1 : 0;
+    int result = count ? slash_help_about(words[0], &out, err) : slash_help_sections(&out, err);
+    if (!result)
+        result = talk_write(t, &out, err);
     buf_release(&out);
     return result;
 }

@@ -2,8 +2,10 @@
 #include "slash_commands.h"
 
 static const slash_command table[] = {
-    {"help", "[COMMAND]", "what there is, or all about one command", NULL, COMPLETE_COMMAND, NULL,
-     slash_help},
+    {"help", "[SECTION|COMMAND|all]", "what there is; a section, or all about one command",
+     "Alone it lists the sections: asking, merging, voices, screen, record. Each fits a screen of "
+     "24 lines; `all` shows everything.",
+     COMPLETE_COMMAND, "asking|merging|voices|screen|record|all", slash_help},
 
     {"personas", "[+NAME -NAME | edit NAME]", "who speaks; more, or fewer of them",
      "Alone it lists who speaks, what each acts by, and who else there is. +NAME adds a persona, "
@@ -13,8 +15,9 @@ static const slash_command table[] = {
      COMPLETE_PERSONA, NULL, slash_personas},
     {"mask", "[show|on|off|soften|diff] NAME", "a persona's mask: look, switch, weaken, compare",
      "`show NAME` tells what the mask keeps, bans or leans, by layer. `off NAME` lets the persona "
-     "speak without its mask and `on NAME` gives it back. `soften NAME [X]` turns what the mask "
-     "keeps or bans into a leaning of X (default 2). `diff NAME [OTHER]` compares two masks, or "
+     "speak without its mask. `soften NAME [X]` turns what the mask keeps or bans into a leaning "
+     "of X nats (default 2); the heading says so, \"mask x0.3\". `on NAME` gives the mask back as "
+     "it is in its file, after either. `diff NAME [OTHER]` compares two masks, or "
      "one "
      "with all others. A mask FILE is put on with /set mask NAME=FILE.",
      COMPLETE_PERSONA, "show|on|off|soften|diff", slash_mask},
@@ -77,8 +80,24 @@ static const slash_command table[] = {
      COMPLETE_NOTHING, "own|merged|picked", slash_context},
     {"retry", "[NAME] [seed=N]", "answer again: all, or one; the old answers are kept", NULL,
      COMPLETE_SEAT, NULL, slash_retry},
+    {"continue", "[NAME] [N]", "an answer that was cut short goes on, by at most N tokens",
+     "For an answer that ended by length or by Ctrl-C: it goes on behind its last token, with as "
+     "many more as --max-tokens says unless you say N. Without a NAME it is the one that was cut "
+     "short. The answer grows; the merge is made again.",
+     COMPLETE_SEAT, NULL, slash_continue},
+    {"edit", "", "the last question back into the line, to be asked otherwise",
+     "The question stands in the line as it was typed. What you send takes its place: the old turn "
+     "is undone, and the transcript keeps it, marked. Ctrl-C or an empty line leaves all as it "
+     "was. Ctrl-X Ctrl-E opens your editor.",
+     COMPLETE_NOTHING, NULL, slash_edit},
     {"undo", "", "forget the last turn; the transcript keeps it, marked", NULL, COMPLETE_NOTHING,
      NULL, slash_undo},
+    {"history", "[N]", "the last N questions (10), with how the answers began", NULL,
+     COMPLETE_NOTHING, NULL, slash_history},
+    {"new", "", "a fresh conversation, with who speaks now",
+     "Nothing of the past is remembered from here on, and it gets a transcript of its own. Who "
+     "speaks and what was set stay; the old conversation is kept, and /resume goes on with it.",
+     COMPLETE_NOTHING, NULL, slash_new},
     {"diverge", "", "where the personas part, and by how much",
      "Shows the first tokens at which the personas' distributions part on a shared beginning, what "
      "each would have said there, and the Jensen-Shannon divergence.",

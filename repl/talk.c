@@ -51,30 +51,77 @@ static void greet(talk *t, bool first_time)
 
 /* ---- one line ---------------------------------------------------------------------------------- */
 
-static int address(talk *t, const char *word, size_t n, const char *rest, error *err)
+static int nobody(const talk *t, const char *name, error *err)
 {
-    char name[80] = "";
     const roster *r = dialogue_roster(t->dialogue);
-    const char *near = NULL, *names[64];
+    const char *names[64];
     size_t count = 0;
-    if (n < sizeof name)
-        memcpy(name, word, n);
     for (int i = 0; i < roster_seats(r) && count < 64; i++)
         names[count++] = roster_seat(r, i)->name;
-    if (dialogue_find(t->dialogue, name) < 0) {
-        near = options_nearest(name, names, count);
-        return error_set(err, ERROR_USAGE, "nobody here is called \"%.64s\"%s%s%s", name,
-                         near ? "; did you mean @" : "; /personas shows who speaks",
-                         near ? near : "", near ? "?" : "");
-    }
-    if (!*rest && !t->pending.len)
-        return error_set(err, ERROR_USAGE, "@%s needs something to answer", name);
-    return talk_ask(t, rest, strlen(rest), name, err);
+    const char *near = options_nearest(name, names, count);
+    return error_set(err, ERROR_USAGE, "nobody here is called \"%.64s\"%s%s%s", name,
+                     near ? "; did you mean @" : "; /personas shows who speaks", near ? near : "",
+                     near ? "?" : "");
 }
 
+/* Marks the seats that "coder,critic" or "coder @critic" names. */
+static int mark_seats(const talk *t, const char *word, size_t n, bool *asked, error *err)
+{
+    static const char gaps[] = "@, \t\n";
+    for (size_t at = 0; at < n;) {
+        char name[80] = "";
+        size_t len = strcspn(word + at, gaps);
+        len = len < n - at ? len : n - at;
+        if (len) {
+            memcpy(name, word + at, len < sizeof name ? len : sizeof name - 1);
+            int at_seat = dialogue_find(t->dialogue, name);
+            if (at_seat < 0)
+                return nobody(t, name, err);
+            asked[at_seat] = true;
+        }
+        at += len + 1;
+    }
+    return 0;
+}
+
+/* In the order of the seats. *all: every one of several, so that nobody in particular is asked. */
+static int list_seats(const talk *t, const bool *asked, bool *all, buf *only, error *err)
+{
+    const roster *r = dialogue_roster(t->dialogue);
+    *all = roster_seats(r) > 1;
+    for (int i = 0; i < roster_seats(r); i++) {
+        *all = *all && asked[i];
+        if (asked[i] &&
+            buf_format(only, err, "%s%s", only->len ? "," : "", roster_seat(r, i)->name))
+            return -1;
+    }
+    return 0;
+}
+
+static int address(talk *t, const char *word, size_t n, const char *rest, error *err)
+{
+    buf only = {0};
+    bool all = false;
+    bool *asked = calloc((size_t)roster_seats(dialogue_roster(t->dialogue)) + 1, sizeof *asked);
+    int result = asked ? 0 : error_memory(err, "the names");
+    if (!result)
+        result =
+            mark_seats(t, word, n, asked, err) || list_seats(t, asked, &all, &only, err) ? -1 : 0;
+    if (!result && !*rest && !t->pending.len)
+        result = error_set(err, ERROR_USAGE, "@%s needs something to answer", only.v);
+    if (!result)
+        result = talk_ask(t, rest, strlen(rest), all ? NULL : only.v, err);
+    free(asked);
+    buf_release(&only);
+    return result;
+}
+
+/* The first of those that are addressed. */
 static bool sits(const talk *t, const char *word, size_t n)
 {
     char name[80] = "";
+    size_t first = strcspn(word, "@, \t\n");
+    n = first < n ? first : n;
     if (n < sizeof name)
         memcpy(name, word, n);
     return dialogue_find(t->dialogue, name) >= 0;
@@ -137,8 +184,11 @@ static int loop(talk *t, error *err)
         if (!result)
             got = line_read(t->line, prompt.v, &text, err);
         atomic_store(&terminal_flags(t->term)->cancel, false); /* of the prompt */
+        t->replacing = t->editing && line_prefilled(t->line);
+        t->editing = false;
         if (!result && got == LINE_TEXT && run_line(t, &text, &trouble))
             talk_problem(t, &trouble);
+        t->replacing = false;
         t->leave = t->leave || atomic_load(&terminal_flags(t->term)->ended);
         if (t->con->out_closed)
             result = error_set(err, ERROR_RUN, "nobody reads standard output any more");
@@ -187,8 +237,6 @@ static void close_talk(talk *t)
     for (size_t i = 0; i < t->word_count; i++)
         free(t->words[i]);
     free(t->words);
-    for (int i = 0; i < t->unmasked_count; i++)
-        free(t->unmasked[i]);
     free(t->unmasked);
     free(t->softened);
     free(t->note);

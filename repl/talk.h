@@ -39,15 +39,18 @@ struct talk {
     char **
         blind_names; /* [blind_count] while a blind exchange waits for its pick: who is A, B, ... */
     int blind_count;
-    char *system;    /* /system: said to every pass; NULL = nothing */
-    char **unmasked; /* [unmasked_count] /mask off: personas that speak without their mask */
+    char *system;          /* /system: said to every pass; NULL = nothing */
+    const char **unmasked; /* [unmasked_count] /mask off: who speaks without a mask; of `words` */
     int unmasked_count;
-    named_value *softened; /* [softened_count] /mask soften */
+    named_value *softened; /* [softened_count] /mask soften; names of `words` */
     int softened_count;
-    char *note;        /* what was said last about the seats */
-    buf pending;       /* files put into the next prompt by /file */
-    int pending_files; /* how many */
-    bool leave;        /* /quit, Ctrl-D */
+    char *note;              /* what was said last about the seats */
+    buf pending;             /* files put into the next prompt by /file */
+    int pending_files;       /* how many */
+    bool leave;              /* /quit, Ctrl-D */
+    bool editing;            /* the line begins with the last question */
+    bool replacing;          /* what is asked next takes the place of the last turn: /edit */
+    dialogue_turn *replaced; /* that turn, undone, until the record says so; of the dialogue */
 };
 
 /* The command without words: `consilium`. ERROR_* as main.c expects. */
@@ -92,16 +95,19 @@ void talk_release_seats(asking *how, roster_options *who); /* {0} ok */
 /* Opens the engine (when anew says so, or there is none) and a dialogue as `set` says; the turns move
  * there. On error all stays as it was. */
 int talk_open_dialogue(talk *t, bool anew, error *err);
-/* A persona speaks with or without its mask from now on. */
+/* A persona speaks without its mask from now on, or with it as it is in the file. */
 int talk_unmask(talk *t, const char *name, bool off, error *err);
 /* Its mask leans by so many nats instead of forbidding; 0 = as it is in the file. */
 int talk_soften(talk *t, const char *name, double nats, error *err);
 
 /* ---- asking (talk_ask.c, talk_merge.c) ---------------------------------------------------------- */
 
-/* One prompt: asks, shows, saves, merges. only: one pass, or NULL. -1 when nothing was asked. */
+/* One prompt: asks, shows, saves, merges. only: "coder", "coder,critic", or NULL = all. -1 when nothing
+ * was asked. With t->replacing the last turn is undone first, unless nothing takes its place. */
 int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *err);
 int talk_retry(talk *t, const char *name, uint64_t seed, error *err);
+/* The answer of `name` goes on, by at most so many tokens. */
+int talk_continue(talk *t, const char *name, int more, error *err);
 /* What /merge, /vote, /debate and /blend ask for. */
 typedef struct talk_merge_wish {
     merge_method method;
@@ -125,6 +131,9 @@ int talk_begin_session(talk *t,
 int talk_resume(talk *t, const char *prefix, error *err);
 /* Writes what was said so far, but for undone turns, as a transcript of its own. */
 int talk_record(talk *t, keeper *k, error *err);
+/* A conversation without a past, in a transcript of its own; seats and settings stay, a seed that was
+ * drawn is drawn anew. */
+int talk_new(talk *t, error *err);
 /* From here on in a new transcript that begins with the same past. */
 int talk_fork(talk *t, error *err);
 /* Tells whether a phase was saved; a failure is told and the conversation goes on. */

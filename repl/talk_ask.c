@@ -49,10 +49,10 @@ static int choose_columns(exchange *x, const char *only, error *err)
     x->complete = calloc((size_t)seats + 1, sizeof *x->complete);
     if (!x->seat_of || !x->column_of || !x->complete)
         return error_memory(err, "the columns");
-    int one = only ? dialogue_find(t->dialogue, only) : -1;
+    const roster *r = dialogue_roster(t->dialogue);
     for (int i = 0; i < seats; i++) {
         x->column_of[i] = -1;
-        if (!only || i == one)
+        if (dialogue_asked(only, roster_seat(r, i)->name))
             x->seat_of[x->count++] = i;
     }
     if (x->blind && !t->blind_names)
@@ -72,7 +72,9 @@ static int fill_columns(exchange *x, view_column *columns, error *err)
         return error_set(err, ERROR_USAGE, "/blind has letters for %d columns", LETTERS);
     for (int i = 0; i < x->count; i++) {
         const seat *s = roster_seat(r, x->seat_of[i]);
-        columns[i] = (view_column){.name = s->name, .acts_by = s->acts_by, .color = s->color};
+        if (report_acts_by(s, &x->acts[i], err))
+            return -1;
+        columns[i] = (view_column){.name = s->name, .acts_by = x->acts[i].v, .color = s->color};
         if (x->blind) {
             x->letters[i][0] = (char)('A' + i);
             const char *letter = talk_called(x->talk, s->name, x->letters[i]);
@@ -94,8 +96,9 @@ int exchange_open(exchange *x, talk *t, const char *only, bool blind, error *err
         return -1;
     x->columns = calloc((size_t)x->count + 1, sizeof *x->columns);
     x->experts = calloc((size_t)x->count + 1, sizeof *x->experts);
-    return x->columns && x->experts ? fill_columns(x, x->columns, err)
-                                    : error_memory(err, "the columns");
+    x->acts = calloc((size_t)x->count + 1, sizeof *x->acts);
+    return x->columns && x->experts && x->acts ? fill_columns(x, x->columns, err)
+                                               : error_memory(err, "the columns");
 }
 
 /* Opened by the first thing there is to show: a question that is refused leaves no columns. */
@@ -115,7 +118,10 @@ void exchange_close(exchange *x)
     view_close(x->view);
     for (int i = 0; x->experts && i < x->count; i++)
         buf_release(&x->experts[i]);
+    for (int i = 0; x->acts && i < x->count; i++)
+        buf_release(&x->acts[i]);
     free(x->experts);
+    free(x->acts);
     free(x->columns);
     free(x->seat_of);
     free(x->column_of);
@@ -304,14 +310,17 @@ static int remember_order(exchange *x, error *err)
 }
 
 /* Answers are complete: the rows go to the scrollback, the records to the disk. */
-static int conclude(exchange *x, bool again, const char *only, error *err)
+static int conclude(exchange *x, bool anew, const char *only, error *err)
 {
     talk *t = x->talk;
     dialogue_turn *turn = dialogue_last(t->dialogue);
     error trouble = {0};
     show_silent_ones(x, turn);
     int result = view_settle(x->view, err);
-    if (t->keeper && again)
+    if (t->replaced && t->keeper)
+        talk_saved(t, keeper_undo(t->keeper, t->replaced, &trouble), &trouble);
+    t->replaced = NULL;
+    if (t->keeper && anew)
         talk_saved(t, exchange_save_retry(x, turn, only, &trouble), &trouble);
     else if (t->keeper)
         talk_saved(t, keeper_turn(t->keeper, t->dialogue, &t->who, turn, &trouble), &trouble);
@@ -329,7 +338,7 @@ int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only
     int first = turn->answer_count - x->count;
     int result = 0;
     for (int i = first < 0 ? 0 : first; i < turn->answer_count && !result; i++)
-        if (!only || strcmp(turn->answers[i].name, only) == 0)
+        if (dialogue_asked(only, turn->answers[i].name))
             result = keeper_retry(t->keeper, t->dialogue, &t->who, turn, &turn->answers[i], err);
     return result;
 }
@@ -372,6 +381,8 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
     exchange x;
     buf whole = {0};
     size_t bad;
+    bool replacing = t->replacing;
+    t->replacing = false;
     int result = join_files(t, prompt, len, &whole, err);
     if (!result && !utf8_check(whole.v ? whole.v : "", whole.len, &bad))
         result = error_set(err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
@@ -382,17 +393,39 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
     }
     if (!result && t->blind_names)
         result = talk_reveal(t, err);
+    int turns = dialogue_turns(t->dialogue);
+    if (!result && replacing && (t->replaced = dialogue_last(t->dialogue)) != NULL)
+        result = dialogue_undo(t->dialogue, err);
     if (!result) {
         result = exchange_open(&x, t, only, t->blind && !only, err);
         if (!result)
             result = run(&x, &whole, only, err);
         exchange_close(&x);
     }
+    if (t->replaced && dialogue_turns(t->dialogue) == turns)
+        t->replaced->undone = false; /* nothing took its place */
+    t->replaced = NULL;
     buf_release(&whole);
     return result;
 }
 
-int talk_retry(talk *t, const char *name, uint64_t seed, error *err)
+static int all_speak(const talk *t, const char *only, error *err)
+{
+    while (only && *only) {
+        char name[128] = "";
+        size_t n = strcspn(only, ",");
+        if (n < sizeof name)
+            memcpy(name, only, n);
+        if (dialogue_find(t->dialogue, name) < 0)
+            return error_set(err, ERROR_USAGE,
+                             "%s does not speak now; /personas +%s brings it back", name, name);
+        only += n + (only[n] == ',');
+    }
+    return 0;
+}
+
+/* more: tokens by which the answer of `name` goes on; 0 = a new answer, drawn with `seed`. */
+static int again(talk *t, const char *name, uint64_t seed, int more, error *err)
 {
     exchange x;
     dialogue_events events;
@@ -400,14 +433,14 @@ int talk_retry(talk *t, const char *name, uint64_t seed, error *err)
     if (talk_turn(t, &turn, err))
         return -1;
     const char *only = name ? name : turn->only;
-    if (only && dialogue_find(t->dialogue, only) < 0)
-        return error_set(err, ERROR_USAGE, "%s does not speak now; /personas +%s brings it back",
-                         only, only);
+    if (all_speak(t, only, err))
+        return -1;
     int result = exchange_open(&x, t, only, t->blind_names != NULL, err);
     if (!result) {
         exchange_events(&x, &events);
         exchange_begin(&x, t->layout == VIEW_FOCUS && !only);
-        result = dialogue_retry(t->dialogue, only, seed, &events, err);
+        result = more ? dialogue_continue(t->dialogue, only, more, &events, err)
+                      : dialogue_retry(t->dialogue, only, seed, &events, err);
         exchange_end(&x);
     }
     if (!result && !exchange_view(&x)) {
@@ -418,4 +451,14 @@ int talk_retry(talk *t, const char *name, uint64_t seed, error *err)
         result = conclude(&x, true, only, err);
     exchange_close(&x);
     return result;
+}
+
+int talk_retry(talk *t, const char *name, uint64_t seed, error *err)
+{
+    return again(t, name, seed, 0, err);
+}
+
+int talk_continue(talk *t, const char *name, int more, error *err)
+{
+    return again(t, name, 0, more, err);
 }

@@ -18,7 +18,7 @@ typedef struct exchange {
     int *seat_of;             /* [count] seat of a column */
     int *column_of;           /* [seats] column of a seat, -1 = none */
     bool *complete;           /* [count] */
-    buf *experts;             /* [count] */
+    buf *experts, *acts;      /* [count] */
     int count;
     int forgot_from, forgot_to; /* turns that left the memory; 0 = none */
     merge_method merging;

@@ -65,8 +65,8 @@ static const char *dot(const talk *t)
     return terminal_utf8(t->term) ? " · " : ", ";
 }
 
-/* Whom one would most likely ask again: who ended badly, else who said least. */
-static const char *whom_to_retry(const dialogue_turn *turn)
+/* Whom one would most likely ask again, or to go on: who ended badly, else who said least. */
+static const kept_answer *whom_to_retry(const dialogue_turn *turn)
 {
     const kept_answer *worst = NULL;
     for (int i = 0; i < turn->answer_count; i++) {
@@ -77,7 +77,7 @@ static const char *whom_to_retry(const dialogue_turn *turn)
         if (!worst || (bad && !worse) || (bad == worse && k->ids.len < worst->ids.len))
             worst = k;
     }
-    return worst ? worst->name : "";
+    return worst;
 }
 
 static int add_hints(const talk *t, const dialogue_turn *turn, buf *out, error *err)
@@ -85,11 +85,14 @@ static int add_hints(const talk *t, const dialogue_turn *turn, buf *out, error *
     char letter[2];
     if (t->blind_names)
         return buf_text(out, "who was best? /pick A", err);
-    bool several = turn->answer_count > 1 && !turn->only;
+    bool several = turn->answer_count > 1 && (!turn->only || strchr(turn->only, ','));
     const char *more = !several                ? ""
                        : dialogue_merged(turn) ? "/diverge /pick /debate "
                                                : "/merge /pick /diverge ";
-    return buf_format(out, err, "%s/retry %s", more, talk_called(t, whom_to_retry(turn), letter));
+    const kept_answer *worst = whom_to_retry(turn);
+    bool cut = worst && (worst->stop == STOP_LENGTH || worst->stop == STOP_INTERRUPTED);
+    return buf_format(out, err, "%s%s %s", more, cut ? "/continue" : "/retry",
+                      worst ? talk_called(t, worst->name, letter) : "");
 }
 
 static int add_saved(const talk *t, buf *out, error *err)

@@ -152,65 +152,72 @@ int talk_seat(talk *t, error *err)
     return seat_options(t, &t->set, err);
 }
 
+/* A mask is as its file says, off, or softened: one of the three. nats: 0 = not softened. */
+static int change_mask(talk *t, const char *name, bool off, double nats, error *err)
+{
+    const char *kept = talk_keep(t, name, strlen(name), err);
+    const char **unmasked = calloc((size_t)t->unmasked_count + 1, sizeof *unmasked);
+    named_value *softened = calloc((size_t)t->softened_count + 1, sizeof *softened);
+    talk before = *t;
+    if (!kept || !unmasked || !softened) {
+        free(unmasked);
+        free(softened);
+        return error_memory(err, "a mask");
+    }
+    t->unmasked = unmasked;
+    t->softened = softened;
+    t->unmasked_count = t->softened_count = 0;
+    for (int i = 0; i < before.unmasked_count; i++)
+        if (strcmp(before.unmasked[i], name) != 0)
+            unmasked[t->unmasked_count++] = before.unmasked[i];
+    for (int i = 0; i < before.softened_count; i++)
+        if (strcmp(before.softened[i].name, name) != 0)
+            softened[t->softened_count++] = before.softened[i];
+    if (off)
+        unmasked[t->unmasked_count++] = kept;
+    if (nats > 0)
+        softened[t->softened_count++] = (named_value){kept, nats};
+    int result = talk_seat(t, err);
+    if (result) {
+        t->unmasked = before.unmasked;
+        t->unmasked_count = before.unmasked_count;
+        t->softened = before.softened;
+        t->softened_count = before.softened_count;
+    }
+    free(result ? unmasked : before.unmasked);
+    free(result ? softened : before.softened);
+    return result;
+}
+
+static bool is_softened(const talk *t, const char *name)
+{
+    for (int i = 0; i < t->softened_count; i++)
+        if (strcmp(t->softened[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_off(const talk *t, const char *name)
+{
+    for (int i = 0; i < t->unmasked_count; i++)
+        if (strcmp(t->unmasked[i], name) == 0)
+            return true;
+    return false;
+}
+
 int talk_unmask(talk *t, const char *name, bool off, error *err)
 {
-    int at = 0, count = t->unmasked_count;
-    while (at < count && strcmp(t->unmasked[at], name) != 0)
-        at++;
-    if ((at < count) == off)
+    if (off ? is_off(t, name) : !is_off(t, name) && !is_softened(t, name))
         return error_set(err, ERROR_USAGE, "%s speaks %s its mask already", name,
                          off ? "without" : "with");
-    if (!off) {
-        char *back = t->unmasked[at];
-        t->unmasked[at] = t->unmasked[--t->unmasked_count];
-        if (talk_seat(t, err)) {
-            t->unmasked[t->unmasked_count++] = back;
-            return -1;
-        }
-        free(back);
-        return 0;
-    }
-    char **grown = realloc(t->unmasked, ((size_t)count + 1) * sizeof *grown);
-    if (grown)
-        t->unmasked = grown;
-    if (!grown || !(grown[count] = strdup(name)))
-        return error_memory(err, "a mask");
-    t->unmasked_count++;
-    if (talk_seat(t, err) == 0)
-        return 0;
-    free(grown[--t->unmasked_count]);
-    return -1;
+    return change_mask(t, name, off, 0, err);
 }
 
 int talk_soften(talk *t, const char *name, double nats, error *err)
 {
-    int at = 0;
-    while (at < t->softened_count && strcmp(t->softened[at].name, name) != 0)
-        at++;
-    bool there = at < t->softened_count;
-    if (!there && nats <= 0)
+    if (nats <= 0 && !is_softened(t, name))
         return error_set(err, ERROR_USAGE, "the mask of %s is not softened", name);
-    if (!there) {
-        named_value *grown = realloc(t->softened, ((size_t)at + 1) * sizeof *grown);
-        const char *kept = talk_keep(t, name, strlen(name), err);
-        if (grown)
-            t->softened = grown;
-        if (!grown || !kept)
-            return error_memory(err, "a mask");
-        grown[t->softened_count++] = (named_value){kept, 0};
-    }
-    named_value before = t->softened[at];
-    t->softened[at].value = nats;
-    if (nats <= 0)
-        t->softened[at] = t->softened[--t->softened_count];
-    if (talk_seat(t, err) == 0)
-        return 0;
-    if (nats <= 0)
-        t->softened_count++;
-    t->softened[at] = before;
-    if (!there)
-        t->softened_count--;
-    return -1;
+    return change_mask(t, name, false, nats, err);
 }
 
 /* ---- the model and the dialogue ---------------------------------------------------------------- */

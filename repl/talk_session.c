@@ -53,6 +53,34 @@ static int take_setting(talk *t, options *set, const keeper_setting *then, error
     return failed ? -1 : 0;
 }
 
+/* Masks that were off or softened are so again. */
+static int take_masks(talk *t, const keeper_setting *then, error *err)
+{
+    const roster_options *o = &then->roster;
+    const char **unmasked = calloc((size_t)o->unmasked_count + 1, sizeof *unmasked);
+    named_value *softened = calloc((size_t)o->softened_count + 1, sizeof *softened);
+    bool whole = unmasked && softened;
+    for (int i = 0; whole && i < o->unmasked_count; i++)
+        whole = (unmasked[i] = talk_keep(t, o->unmasked[i], strlen(o->unmasked[i]), err)) != NULL;
+    for (int i = 0; whole && i < o->softened_count; i++) {
+        const char *name = o->softened[i].name ? o->softened[i].name : "";
+        softened[i] = (named_value){talk_keep(t, name, strlen(name), err), o->softened[i].value};
+        whole = softened[i].name != NULL;
+    }
+    if (!whole) {
+        free(unmasked);
+        free(softened);
+        return error_memory(err, "the masks");
+    }
+    free(t->unmasked);
+    free(t->softened);
+    t->unmasked = unmasked;
+    t->unmasked_count = o->unmasked_count;
+    t->softened = softened;
+    t->softened_count = o->softened_count;
+    return 0;
+}
+
 /* What cannot be seated any more is told, and who speaks now goes on. */
 static void seat_as_then(talk *t, const history *h)
 {
@@ -62,8 +90,10 @@ static void seat_as_then(talk *t, const history *h)
     if (!h->setting || options_copy(&set, &t->set, NULL))
         return;
     options before = t->set;
-    int result =
-        keeper_setting_read(h->setting, &then, &why) || take_setting(t, &set, &then, &why) ? -1 : 0;
+    int result = keeper_setting_read(h->setting, &then, &why) ||
+                         take_setting(t, &set, &then, &why) || take_masks(t, &then, &why)
+                     ? -1
+                     : 0;
     if (!result) {
         t->set = set;
         result = talk_seat(t, &why);
@@ -159,6 +189,41 @@ int talk_begin_session(talk *t, error *err)
         return 0;
     t->keeper = keeper_new(t->folder, opt->session, err);
     return t->keeper ? 0 : -1;
+}
+
+/* ---- beginning anew ---------------------------------------------------------------------------- */
+
+/* A seed that nobody asked for. */
+static bool seed_was_drawn(const talk *t)
+{
+    size_t count;
+    const option_info *row = options_find("seed", 4, COMMAND_TALK);
+    return t->opt->seed < 0 && !t->set.given[row - options_table(&count)];
+}
+
+int talk_new(talk *t, error *err)
+{
+    dialogue *old = t->dialogue;
+    long long seed = t->set.seed;
+    keeper *k = t->keeper ? keeper_new(t->folder, NULL, err) : NULL;
+    if (t->keeper && !k)
+        return -1;
+    if (seed_was_drawn(t))
+        t->set.seed = -1;
+    t->dialogue = NULL;
+    if (talk_open_dialogue(t, false, err)) {
+        t->dialogue = old;
+        t->set.seed = seed;
+        keeper_close(k);
+        return -1;
+    }
+    dialogue_settings(t->dialogue)->context = dialogue_settings(old)->context;
+    dialogue_close(old);
+    talk_forget_blind(t);
+    keeper_close(t->keeper);
+    t->keeper = k;
+    t->unsaved = false;
+    return t->keeper && t->blind ? keeper_note(t->keeper, "blind", "on", err) : 0;
 }
 
 /* ---- forking ----------------------------------------------------------------------------------- */

@@ -64,6 +64,15 @@ static void a_line_is_text_unless_it_is_a_command(void **state)
         {"@coder why?", SLASH_ADDRESS, "coder", "why?"},
         {"@coder:mask\tx", SLASH_ADDRESS, "coder:mask", "x"},
         {"@coder", SLASH_ADDRESS, "coder", ""},
+        {"@coder,critic why?", SLASH_ADDRESS, "coder,critic", "why?"},
+        {"@coder @critic why?", SLASH_ADDRESS, "coder @critic", "why?"},
+        {"@coder  @critic,x  why?", SLASH_ADDRESS, "coder  @critic,x", "why?"},
+        {"@coder, why?", SLASH_ADDRESS, "coder,", "why?"},
+        {"@coder\n@property", SLASH_ADDRESS, "coder", "@property"},
+        {"@coder @", SLASH_ADDRESS, "coder", "@"},
+        {"@coder a@b", SLASH_ADDRESS, "coder", "a@b"},
+        {"@a,,b x", SLASH_TEXT, NULL, "@a,,b x"},
+        {"@,a x", SLASH_TEXT, NULL, "@,a x"},
         {"@", SLASH_TEXT, NULL, "@"},
         {"@ home", SLASH_TEXT, NULL, "@ home"},
         {"@a.b@c", SLASH_TEXT, NULL, "@a.b@c"},
@@ -100,6 +109,92 @@ static void a_typo_gets_its_neighbour(void **state)
 
 /* ---- the table --------------------------------------------------------------------------------- */
 
+static void what_other_programs_call_it_is_understood(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"export", "did you mean /save FILE.md?"},
+        {"clear", "did you mean /new?"},
+        {"regenerate", "did you mean /retry?"},
+        {"more", "did you mean /continue NAME?"},
+        {"log", "did you mean /history?"},
+        {"load", "did you mean /resume ID?"},
+        {"temperature", "did you mean /set temperature VALUE?"},
+        {"asking", "did you mean /help asking?"},
+        {"stop", "Ctrl-C stops an answer"},
+        {"EXPORT", "did you mean /save FILE.md?"},
+        {"edti", "did you mean /edit?"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        error err = {0};
+        assert_int_equal(slash_unknown(cases[i][0], strlen(cases[i][0]), &err), -1);
+        if (!strstr(err.text, cases[i][1]))
+            fail_msg("/%s: %s", cases[i][0], err.text);
+    }
+}
+
+/* A meaning that is a command must be one. */
+static void a_guess_is_a_command(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"export", "write", "dump",   "print",  "reset", "redo",
+                                        "back",   "find",  "read",   "add",    "who",   "models",
+                                        "prompt", "temp",  "cols",   "choose", "rank",  "join",
+                                        "mix",    "usage", "branch", "list",   "change"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        error err = {0};
+        (void)slash_unknown(words[i], strlen(words[i]), &err);
+        const char *meant = strstr(err.text, "did you mean /");
+        assert_non_null(meant);
+        meant += strlen("did you mean /");
+        if (!slash_find(meant, strcspn(meant, " ?")))
+            fail_msg("/%s: %s", words[i], err.text);
+    }
+}
+
+enum { SCREEN = 24 };
+
+static size_t count_rows(const buf *text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text->len; i++)
+        n += text->v[i] == '\n';
+    return n;
+}
+
+/* With the line that asked for it and the prompt below. */
+static void a_section_fits_a_screen_and_each_command_has_one(void **state)
+{
+    (void)state;
+    size_t sections, count;
+    const slash_section *s = slash_sections(&sections);
+    const slash_command *table = slash_table(&count), *c;
+    int *seen = calloc(count, sizeof *seen);
+    buf out = {0};
+    assert_int_equal(slash_help_sections(&out, NULL), 0);
+    assert_true(count_rows(&out) <= SCREEN - 2);
+    for (size_t i = 0; i < sections; i++) {
+        assert_non_null(strstr(out.v, s[i].name));
+        buf one = {0};
+        size_t listed = 0;
+        assert_int_equal(slash_help_about(s[i].name, &one, NULL), 0);
+        if (count_rows(&one) > SCREEN - 2)
+            fail_msg("%s has %zu rows", s[i].name, count_rows(&one));
+        for (const char *at = s[i].commands; (c = slash_next(&at)) != NULL; listed++)
+            seen[c - table]++;
+        size_t words = 1;
+        for (const char *at = s[i].commands; *at; at++)
+            words += *at == ' ';
+        assert_int_equal(listed, words);
+        buf_release(&one);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (seen[i] != 1)
+            fail_msg("/%s is in %d sections", table[i].name, seen[i]);
+    free(seen);
+    buf_release(&out);
+}
+
 static void every_command_is_complete_and_its_help_fits(void **state)
 {
     (void)state;
@@ -107,7 +202,8 @@ static void every_command_is_complete_and_its_help_fits(void **state)
     buf out = {0};
     const slash_command *table = slash_table(&count);
     assert_true(count >= 30);
-    assert_int_equal(slash_help_text(NULL, &out, NULL), 0);
+    assert_int_equal(slash_help_about("all", &out, NULL), 0);
+    assert_int_equal(slash_help_sections(&out, NULL), 0);
     for (size_t i = 0; i < count; i++) {
         assert_non_null(table[i].run);
         assert_ptr_equal(slash_find(table[i].name, strlen(table[i].name)), &table[i]);
@@ -227,6 +323,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_text_unless_it_is_a_command),
         cmocka_unit_test(a_typo_gets_its_neighbour),
+        cmocka_unit_test(what_other_programs_call_it_is_understood),
+        cmocka_unit_test(a_guess_is_a_command),
+        cmocka_unit_test(a_section_fits_a_screen_and_each_command_has_one),
         cmocka_unit_test(every_command_is_complete_and_its_help_fits),
         cmocka_unit_test(code_blocks_are_found),
         cmocka_unit_test(history_brings_back_what_it_was_given),

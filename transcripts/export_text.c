@@ -165,7 +165,7 @@ int export_memory_line(buf *out, const history *h, int turn, error *err)
     int result = 0;
     if (t->only)
         result = buf_text(out, "Only ", err) || export_clean_line(out, t->only, err) ||
-                 buf_text(out, " was asked. ", err);
+                 buf_text(out, strchr(t->only, ',') ? " were asked. " : " was asked. ", err);
     if (!result && t->parent && t->context && strcmp(t->context, "own") != 0)
         result = buf_text(out, "All passes remembered the ", err) ||
                  export_clean_line(out, t->context, err) || buf_text(out, " answers. ", err);

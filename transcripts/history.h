@@ -40,6 +40,7 @@ typedef struct history_answer {
     history_text thought;
     const int *tokens;
     size_t token_count;
+    int continued; /* the first ones are those of an earlier version; 0 = all are its own */
     int prompt_tokens;
     uint64_t seed;
     double seconds, tokens_per_second, banned_mass;

@@ -280,6 +280,8 @@ static void read_answer(reader *r)
         .banned_mass = number_of(r, routing, "banned_mass", SHARE_MOST),
     };
     a->tokens = ints_of(r, v, "tokens", HISTORY_TOKENS_MOST, &a->token_count);
+    int continued = int_of(r, v, "continued", 0, HISTORY_TOKENS_MOST, 0);
+    a->continued = (size_t)continued <= a->token_count ? continued : 0;
     a->allowed = ints_of(r, routing, "allowed", HISTORY_EXPERTS_MOST, &allowed);
     a->used = ints_of(r, routing, "used", HISTORY_EXPERTS_MOST, &used);
     a->layers = (int)(allowed < used ? allowed : used);

@@ -24,10 +24,11 @@
  *   prompt   parent = the prompt record of the turn that it follows. "text", "context" own, merged or
  *            picked, "from" (the oldest turn that the passes remembered), "shared", "seed" (of the
  *            turn), "timings" {"prefill","decode","union_experts_per_step","picks_per_step"}, and
- *            "only" NAME when one pass was asked.
+ *            "only" NAME, or "NAME,NAME", when not all passes were asked.
  *   answer   parent = its prompt. "persona", "acts_by", "color", "text" without its thought,
- *            "thought" (absent when there is none), "tokens" [id] thought included, "prompt_tokens",
- *            "prompt_hash" (16 hex digits over the ids that were read), "stop", "failure" with stop
+ *            "thought" (absent when there is none), "tokens" [id] thought included, "continued" (the
+ *            first so many of them are those of the version before, behind which it went on; absent
+ *            in an answer of its own), "prompt_tokens", "prompt_hash" (16 hex digits over the ids that were read), "stop", "failure" with stop
  *            "error", "seed", "program", "seconds", "tokens_per_second", "asked_experts",
  *            "least_allowed", "routing" {"allowed","used" [layers],"banned_mass"}. A later answer of
  *            the same persona to the same prompt takes the earlier one's place.
