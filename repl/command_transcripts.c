@@ -160,8 +160,8 @@ static int print_snippet(const search_hit *h, console *con, buf *b, error *err)
 static int print_hit(const search_hit *h, console *con, buf *b, error *err)
 {
     char time[ARCHIVE_TIME];
-    return buf_format(b, err, "%s%s%s  turn %d  ", console_bold(con), h->id, console_plain(con),
-                      h->turn) ||
+    return buf_format(b, err, "%s%s%s  ", console_bold(con), h->id, console_plain(con)) ||
+                   (h->turn && buf_format(b, err, "turn %d  ", h->turn)) ||
                    console_quote(con, b, h->who, err) ||
                    buf_format(b, err, "  %s%s%s%s\n", console_dim(con), archive_time(time, h->time),
                               h->undone ? "  undone" : "", console_plain(con)) ||

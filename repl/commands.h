@@ -19,7 +19,7 @@ command_fn command_transcripts_list;
 command_fn command_transcripts_show;
 command_fn command_transcripts_stats;
 command_fn command_transcripts_search;
-command_fn command_transcripts_export;
+command_fn command_transcripts_export, command_transcripts_rename, command_transcripts_delete;
 command_fn command_transcripts_replay;
 command_fn command_model_info;
 command_fn command_model_list;

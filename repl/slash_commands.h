@@ -23,7 +23,8 @@ slash_fn slash_mask;
 /* slash_show.c: looking at it */
 slash_fn slash_view, slash_show, slash_copy, slash_blind, slash_help, slash_quit;
 /* slash_session.c: the record */
-slash_fn slash_save, slash_sessions, slash_resume, slash_fork, slash_search, slash_stats;
+slash_fn slash_save, slash_sessions, slash_resume, slash_fork, slash_title, slash_search,
+    slash_stats;
 
 /* Whether a persona is among those asked. */
 bool slash_speaks(const talk *t, const char *name);

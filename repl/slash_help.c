@@ -15,7 +15,7 @@ static const slash_section sections[] = {
     {"voices", "who speaks, on which model and how",
      "personas mask experts strength control model set"},
     {"screen", "how it looks; texts to take along", "view show copy blind history stats help quit"},
-    {"record", "conversations that are kept", "save sessions resume fork search"},
+    {"record", "conversations that are kept", "save sessions resume fork title search"},
 };
 
 const slash_section *slash_sections(size_t *count)
@@ -84,10 +84,11 @@ static int section_lines(const slash_section *s, buf *out, error *err)
             return -1;
     if (strcmp(s->name, "asking") != 0)
         return 0;
-    return buf_text(out,
-                    "  @NAME TEXT asks one alone, @A @B TEXT or @A,B TEXT only these; //x is text,\n"
-                    "  and so is what begins with a space or has a second line.\n",
-                    err);
+    return buf_text(
+        out,
+        "  @NAME TEXT asks one alone, @A @B TEXT or @A,B TEXT only these; //x is text,\n"
+        "  and so is what begins with a space or has a second line.\n",
+        err);
 }
 
 static const char KEYS[] =

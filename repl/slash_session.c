@@ -35,6 +35,30 @@ int slash_fork(talk *t, const char *rest, char *const *words, int count, error *
     return talk_say(t, "from here on in %s; %s stays as it is", now, before);
 }
 
+/* What it is called is one more record; who resumes it goes by its id. */
+int slash_title(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    dialogue_turn *turn;
+    buf title = {0};
+    bool back = count == 1 && strcmp(words[0], "default") == 0;
+    if (!count)
+        return error_set(err, ERROR_USAGE,
+                         "/title needs the words by which lists shall call this conversation");
+    if (!t->keeper)
+        return error_set(err, ERROR_USAGE, "this conversation is not saved (--no-save)");
+    if (talk_turn(t, &turn, err))
+        return -1;
+    int result = transcript_title(back ? "" : rest, &title, err) ||
+                         keeper_title(t->keeper, title.v ? title.v : "", err)
+                     ? -1
+                     : 0;
+    if (!result)
+        result = title.len ? talk_say(t, "this conversation is called \"%s\"", title.v)
+                           : talk_say(t, "this conversation is called by its first words");
+    buf_release(&title);
+    return result;
+}
+
 /* ---- lists ------------------------------------------------------------------------------------- */
 
 static int session_line(const talk *t, const search_session *s, buf *out, error *err)
@@ -113,7 +137,8 @@ int slash_search(talk *t, const char *rest, char *const *words, int count, error
         s ? search_find(s, (const char *const *)words, (size_t)count, HITS_MOST, &hits, err) : -1;
     search_close(s);
     for (size_t i = 0; i < hits.len && !result; i++)
-        result = buf_format(&out, err, "  %s turn %d, ", hits.v[i].id, hits.v[i].turn) ||
+        result = buf_format(&out, err, "  %s ", hits.v[i].id) ||
+                         (hits.v[i].turn && buf_format(&out, err, "turn %d, ", hits.v[i].turn)) ||
                          console_quote(t->con, &out, hits.v[i].who, err) ||
                          buf_text(&out, hits.v[i].undone ? " (undone): " : ": ", err) ||
                          add_snippet(t, hits.v[i].snippet, &out, err)

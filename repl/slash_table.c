@@ -124,6 +124,10 @@ static const slash_command table[] = {
     {"sessions", "", "conversations on this machine", NULL, COMPLETE_NOTHING, NULL, slash_sessions},
     {"resume", "ID", "go on with another conversation", NULL, COMPLETE_SESSION, NULL, slash_resume},
     {"fork", "", "a new session with the same past", NULL, COMPLETE_NOTHING, NULL, slash_fork},
+    {"title", "TEXT | default", "what lists and exports call this conversation",
+     "Without one it is called by the first words of its first question; `default` takes it back "
+     "to them. Its id stays.",
+     COMPLETE_NOTHING, NULL, slash_title},
     {"search", "WORDS", "find words in all conversations", NULL, COMPLETE_NOTHING, NULL,
      slash_search},
     {"stats", "", "figures of this conversation, and who was picked so far", NULL, COMPLETE_NOTHING,

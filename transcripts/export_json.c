@@ -35,6 +35,7 @@ static void emit_head(emitter *e, const history *h)
     emit_int(e, "consilium", 1);
     emit_object(e, "transcript");
     emit_text(e, "id", h->id);
+    emit_text(e, "title", h->title);
     emit_text(e, "created", h->created);
     emit_text(e, "version", h->version);
     emit_text(e, "isa", h->isa);

@@ -79,7 +79,9 @@ int export_title(const history *h, buf *out, error *err)
         if (!h->turns[i].undone)
             first = &h->turns[i];
     buf clean = {0};
-    int result = first ? export_clean(&clean, first->prompt.v, first->prompt.len, err) : 0;
+    int result = h->title ? export_clean(&clean, h->title, strlen(h->title), err)
+                 : first  ? export_clean(&clean, first->prompt.v, first->prompt.len, err)
+                          : 0;
     const char *text = clean.v ? clean.v : "";
     size_t blank = strspn(text, " \t\n"), line = strcspn(text + blank, "\n"), end = 0;
     for (int n = 0; n < EXPORT_TITLE && end < line; n++)

@@ -15,7 +15,8 @@ int export_clean(buf *out, const char *text, size_t n, error *err);
 /* The same on one line: runs of blanks and newlines become one space. NULL adds nothing. */
 int export_clean_line(buf *out, const char *text, error *err);
 
-/* The first line of the first prompt that was not undone, clean, at most EXPORT_TITLE characters. */
+/* The title that it was given, else the first line of the first prompt that was not undone, clean, at
+ * most EXPORT_TITLE characters. */
 enum { EXPORT_TITLE = 120 };
 int export_title(const history *h, buf *out, error *err);
 

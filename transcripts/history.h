@@ -115,6 +115,7 @@ typedef struct history {
     const char *id, *created, *version, *isa;
     const char *model_path, *architecture, *fingerprint;
     int layers, experts, experts_per_token;
+    const char *title;   /* that it was given, or NULL */
     history_turn *turns; /* in order of time, undone ones too */
     int turn_count;
     const json *setting;                    /* the "setting" record in force at the end, or NULL */

@@ -373,6 +373,12 @@ static void read_undo(reader *r)
     t->undone_n = record_number(r);
 }
 
+static void read_title(reader *r)
+{
+    const char *title = name_of(r, r->record, "title", "");
+    r->h->title = *title ? title : NULL;
+}
+
 static void read_setting(reader *r)
 {
     const json *blind = json_member(r->record, "blind");
@@ -392,6 +398,7 @@ int history_record(history *h, const json *record, bool *keep, bool *odd, error 
         {"setting", read_setting, true}, {"prompt", read_prompt, true},
         {"answer", read_answer, false},  {"merge", read_merge, false},
         {"pick", read_pick, false},      {"undo", read_undo, false},
+        {"title", read_title, false},
     };
     reader r = {.h = h, .m = h->memory, .record = record, .err = err};
     const char *type = json_string(json_member(record, "type"));

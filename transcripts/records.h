@@ -38,6 +38,8 @@
  *            "failure".
  *   pick     parent = the prompt. "name" of a pass, or "merge".
  *   undo     parent = the prompt of the turn that is taken back.
+ *   title    parent 0. "title": how lists and exports call the conversation from now on; "" = by the
+ *            first words of its first prompt again.
  *
  * A text is valid UTF-8: bytes that are no character, and U+0000 which JSON readers refuse, become
  * U+FFFD. One that held U+0000 also stands in "exact" ("exact_KEY" for other keys than "text"), in

@@ -41,7 +41,7 @@ int search_path(char **path, error *err);
 
 /* One transcript, as lists show it. Owns its texts. */
 typedef struct search_session {
-    char *id, *title, *model; /* title: first line of the first prompt; may be "" */
+    char *id, *title, *model; /* title: given, or the first line of the first prompt; may be "" */
     char *problem;            /* why it could not be read, or NULL */
     double created, changed;  /* seconds since 1970; created 0 = unknown */
     int64_t bytes, turns, answers, damaged, torn; /* torn: bytes */

@@ -133,13 +133,22 @@ static int put_turn(passages *p, const history_turn *t, error *err)
     return result;
 }
 
+/* Of no turn. */
+static int put_title(passages *p, const history *h, error *err)
+{
+    const history_turn none = {.time = h->turn_count ? h->turns[h->turn_count - 1].time : 0};
+    if (!h->title)
+        return 0;
+    return put_text(p, &none, "title", (history_text){h->title, strlen(h->title)}, err);
+}
+
 static int put_turns(search *s, const history *h, sqlite3_int64 file, error *err)
 {
     passages p = {.s = s, .file = file};
     p.passage = search_prepare(
         s, "INSERT INTO passages(file, turn, who, time, undone) VALUES(?1, ?2, ?3, ?4, ?5)", err);
     p.text = search_prepare(s, "INSERT INTO texts(rowid, text) VALUES(?1, ?2)", err);
-    int result = p.passage && p.text ? 0 : -1;
+    int result = p.passage && p.text ? put_title(&p, h, err) : -1;
     for (int i = 0; i < h->turn_count && !result; i++)
         result = put_turn(&p, &h->turns[i], err);
     sqlite3_finalize(p.passage);

@@ -75,6 +75,19 @@ int transcript_last(const transcript *t);
  * is lost: told by the next sync. */
 int transcript_sync(transcript *t, error *err);
 
+/* ---- titles, and taking away (transcript_manage.c) ---------------------------------------------- */
+
+enum { TRANSCRIPT_TITLE = 120 };
+/* Appends a title as it is kept: one line, single blanks; nothing for "". ERROR_USAGE for one that is no
+ * UTF-8, holds what cannot be seen, or has more than TRANSCRIPT_TITLE characters. */
+int transcript_title(const char *text, buf *out, error *err);
+/* Gives the session a title (as transcript_title() made it; "" = none of its own), on the disk. turn:
+ * the last one's number. */
+int transcript_rename(transcript *t, int turn, const char *title, error *err);
+/* The session is no more, and what torn writes left beside it. ERROR_RUN when somebody is writing it;
+ * then nothing is gone. */
+int transcript_delete(const char *place, const char *id, error *err);
+
 /* ---- finding them ------------------------------------------------------------------------------ */
 
 bool transcript_name_ok(const char *id); /* [A-Za-z0-9_-]{1,64} */
