@@ -86,6 +86,8 @@ void jinja_put(jinja_data *d, jinja_value *dict, const char *key, jinja_value *v
 void jinja_put_text(jinja_data *d, jinja_value *dict, jinja_value *key, jinja_value *value);
 /* The same for a variable: jinja_put into the root. */
 void jinja_set(jinja_data *d, const char *name, jinja_value *value);
+/* Every entry of a dict becomes a variable. */
+void jinja_set_all(jinja_data *d, jinja_value *dict);
 
 /* ---- running it --------------------------------------------------------------------------------- */
 

@@ -1,0 +1,132 @@
+/* day.c - strftime_now: the day the machine was given, as the C locale's strftime writes it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "natives.h"
+
+static const char *const DAYS[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                   "Thursday", "Friday", "Saturday"};
+static const char *const MONTHS[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
+
+/* A number of `width` digits, filled as the flag says: '-' not at all, '_' with blanks. */
+static bool add_field(machine *m, text *t, int number, int width, char flag, char fill)
+{
+    char out[32];
+    fill = flag == '-' ? '\0' : flag == '_' ? ' ' : flag == '0' ? '0' : fill;
+    if (fill == '0')
+        snprintf(out, sizeof out, "%0*d", width, number);
+    else
+        snprintf(out, sizeof out, "%*d", fill ? width : 0, number);
+    return add_word(m, t, out, JINJA_TEMPLATE);
+}
+
+static bool add_name(machine *m, text *t, const char *name, size_t n)
+{
+    return add_bytes(m, t, name, n < strlen(name) ? n : strlen(name), JINJA_TEMPLATE);
+}
+
+static bool add_directive(machine *m, text *t, char c, char flag, const struct tm *now);
+
+/* Directives that stand for several others. */
+static bool add_several(machine *m, text *t, const char *directives, const struct tm *now)
+{
+    for (const char *c = directives; *c != '\0'; c++)
+        if (*c == '%' ? (c++, !add_directive(m, t, *c, '\0', now))
+                      : !add_bytes(m, t, c, 1, JINJA_TEMPLATE))
+            return false;
+    return true;
+}
+
+static bool add_directive(machine *m, text *t, char c, char flag, const struct tm *now)
+{
+    const char *month = MONTHS[(unsigned)now->tm_mon % 12], *day = DAYS[(unsigned)now->tm_wday % 7];
+    int hour = now->tm_hour % 12 == 0 ? 12 : now->tm_hour % 12;
+    switch (c) {
+    case 'Y':
+        return add_field(m, t, now->tm_year + 1900, 1, flag, '0');
+    case 'C':
+        return add_field(m, t, (now->tm_year + 1900) / 100, 2, flag, '0');
+    case 'y':
+        return add_field(m, t, now->tm_year % 100, 2, flag, '0');
+    case 'm':
+        return add_field(m, t, now->tm_mon + 1, 2, flag, '0');
+    case 'd':
+        return add_field(m, t, now->tm_mday, 2, flag, '0');
+    case 'e':
+        return add_field(m, t, now->tm_mday, 2, flag, ' ');
+    case 'j':
+        return add_field(m, t, now->tm_yday + 1, 3, flag, '0');
+    case 'H':
+        return add_field(m, t, now->tm_hour, 2, flag, '0');
+    case 'I':
+        return add_field(m, t, hour, 2, flag, '0');
+    case 'M':
+        return add_field(m, t, now->tm_min, 2, flag, '0');
+    case 'S':
+        return add_field(m, t, now->tm_sec, 2, flag, '0');
+    case 'u':
+        return add_field(m, t, now->tm_wday == 0 ? 7 : now->tm_wday, 1, flag, '0');
+    case 'w':
+        return add_field(m, t, now->tm_wday, 1, flag, '0');
+    case 'p':
+        return add_word(m, t, now->tm_hour < 12 ? "AM" : "PM", JINJA_TEMPLATE);
+    case 'a':
+        return add_name(m, t, day, 3);
+    case 'A':
+        return add_name(m, t, day, 99);
+    case 'b':
+    case 'h':
+        return add_name(m, t, month, 3);
+    case 'B':
+        return add_name(m, t, month, 99);
+    case 'D':
+    case 'x':
+        return add_several(m, t, "%m/%d/%y", now);
+    case 'F':
+        return add_several(m, t, "%Y-%m-%d", now);
+    case 'T':
+    case 'X':
+        return add_several(m, t, "%H:%M:%S", now);
+    case 'R':
+        return add_several(m, t, "%H:%M", now);
+    case 'c':
+        return add_several(m, t, "%a %b %e %H:%M:%S %Y", now);
+    case 'n':
+        return add_word(m, t, "\n", JINJA_TEMPLATE);
+    case 't':
+        return add_word(m, t, "\t", JINJA_TEMPLATE);
+    case '%':
+        return add_word(m, t, "%", JINJA_TEMPLATE);
+    default:
+        return fail(m, "strftime_now: '%%%c' is not supported", c > ' ' && c < 0x7f ? c : '?');
+    }
+}
+
+bool strftime_now(machine *m, value self, const value *a, const arguments *all, value *out)
+{
+    text format, made = TEXT_EMPTY;
+    (void)self, (void)all;
+    if (!argument_text(m, a[0], "strftime_now: the format", &format))
+        return false;
+    if (m->now == NULL)
+        return fail(m, "strftime_now: no day was given");
+    const char *v = text_bytes(format);
+    size_t kept = 0;
+    for (size_t at = 0; at < format.len; at++) {
+        if (v[at] != '%')
+            continue;
+        if (!spend(m, 1) || !add_text(m, &made, text_part(format, kept, at - kept)))
+            return false;
+        char flag =
+            at + 1 < format.len && v[at + 1] != '\0' && strchr("-_0", v[at + 1]) ? v[++at] : '\0';
+        if (++at >= format.len)
+            return fail(m, "strftime_now: the format ends in '%%'");
+        if (!add_directive(m, &made, v[at], flag, m->now))
+            return false;
+        kept = at + 1;
+    }
+    *out = value_text(made);
+    return add_text(m, &out->u.t, text_part(format, kept, format.len - kept));
+}
