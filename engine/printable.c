@@ -4,21 +4,43 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+#include "visible.h"
+
+/* What stands for the character or byte at from[0..n), in out; its length. */
+static size_t piece(visible *place, const char *from, size_t n, char out[16])
+{
+    size_t length = utf8_character(from, n), at = 0;
+    uint32_t c = length ? utf8_next(from, &at) : 0;
+    if (!length)
+        *place = (visible){0};
+    if (length && visible_next(place, c)) {
+        memcpy(out, from, length);
+        out[length] = '\0';
+    } else if (c >= 0x80) {
+        (void)snprintf(out, 16, "\\u{%04x}", (unsigned)c);
+    } else {
+        (void)snprintf(out, 16, "\\x%02x", (unsigned char)*from);
+    }
+    return length ? length : 1;
+}
+
 printable printable_of(const void *bytes, size_t len)
 {
-    const unsigned char *from = bytes;
+    const char *from = bytes;
     printable out = {{0}};
+    visible place = {0};
     size_t used = 0;
-    for (size_t i = 0; i < len; i++) {
-        /* the longest piece is \xNN; "..." and the NUL must still fit behind it */
-        if (used + 4 + 4 > sizeof out.text) {
+    for (size_t i = 0; i < len;) {
+        char shown[16];
+        i += piece(&place, from + i, len - i, shown);
+        size_t n = strlen(shown);
+        if (used + n + 4 > sizeof out.text) { /* "..." and the NUL must still fit behind it */
             memcpy(out.text + used, "...", 4);
             break;
         }
-        if (from[i] >= 0x20 && from[i] < 0x7f)
-            out.text[used++] = (char)from[i];
-        else
-            used += (size_t)snprintf(out.text + used, 5, "\\x%02x", from[i]);
+        memcpy(out.text + used, shown, n);
+        used += n;
     }
     return out;
 }

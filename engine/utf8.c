@@ -99,28 +99,3 @@ size_t utf8_put(uint32_t c, char out[4])
     out[3] = (char)(0x80 | (c & 0x3F));
     return 4;
 }
-
-typedef struct range {
-    uint32_t first, last;
-} range;
-
-/* Characters that show nothing and change how their neighbours are shown or read. */
-static const range invisible[] = {
-    {0x0000, 0x001F},   /* C0 */
-    {0x007F, 0x009F},   /* DEL and C1: U+009B begins a sequence as ESC [ does */
-    {0x061C, 0x061C},   /* Arabic letter mark */
-    {0x200E, 0x200F},   /* left-to-right and right-to-left marks */
-    {0x2028, 0x202E},   /* line and paragraph separators, embeddings and overrides */
-    {0x2060, 0x206F},   /* word joiner, invisible operators, isolates, deprecated controls */
-    {0xFEFF, 0xFEFF},   /* byte order mark */
-    {0xFFF9, 0xFFFB},   /* interlinear annotation */
-    {0xE0000, 0xE007F}, /* tags: a second, invisible ASCII */
-};
-
-bool utf8_invisible(uint32_t c)
-{
-    for (size_t i = 0; i < sizeof invisible / sizeof *invisible; i++)
-        if (c >= invisible[i].first && c <= invisible[i].last)
-            return true;
-    return false;
-}

@@ -22,8 +22,4 @@ uint32_t utf8_next(const char *text, size_t *at);
 /* Writes code point c (not checked) to out; returns the number of bytes, 1 to 4. */
 size_t utf8_put(uint32_t c, char out[4]);
 
-/* True for what shows nothing and changes how its neighbours are shown or read: control characters
- * (tab and newline too), bidirectional controls, separators, invisible operators, the tag block. */
-bool utf8_invisible(uint32_t c);
-
 #endif

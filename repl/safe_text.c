@@ -10,7 +10,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "../engine/utf8.h"
+#include "cells.h"
 
 static bool is_between(unsigned char c, unsigned char low, unsigned char high)
 {
@@ -61,13 +61,14 @@ static uint32_t code_point(const unsigned char *held, size_t length)
     return c;
 }
 
-static bool is_kept(const safe_text *s, uint32_t c)
+static bool is_kept(safe_text *s, uint32_t c)
 {
+    bool shown = visible_next(&s->place, c);
     if (c == '\n')
         return s->style != SAFE_LINE;
     if (c == '\t')
         return s->style == SAFE_PROSE;
-    return !utf8_invisible(c) && !(s->ascii && c > 0x7F);
+    return shown && !(s->ascii && c > 0x7F);
 }
 
 static int write_json_escape(uint32_t c, buf *out, error *err)
@@ -78,7 +79,7 @@ static int write_json_escape(uint32_t c, buf *out, error *err)
                       (unsigned)(0xDC00 + ((c - 0x10000) & 0x3FF)));
 }
 
-static int write_character(const safe_text *s, size_t length, buf *out, error *err)
+static int write_character(safe_text *s, size_t length, buf *out, error *err)
 {
     uint32_t c = code_point(s->held, length);
     if (is_kept(s, c))
@@ -88,11 +89,24 @@ static int write_character(const safe_text *s, size_t length, buf *out, error *e
     return buf_format(out, err, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
 }
 
-static int write_broken_byte(const safe_text *s, buf *out, error *err)
+static int write_unfinished(safe_text *s, buf *out, error *err)
 {
+    s->place = (visible){0};
     if (s->style == SAFE_JSON)
         return write_json_escape(0xFFFD, out, err);
-    return buf_format(out, err, "\\x%02x", s->held[0]);
+    return buf_text(out, s->ascii ? "\\u{fffd}" : "\uFFFD", err);
+}
+
+/* The first bytes of held[0..count) can become no character. */
+/* held[0..count) can become no character, and held[0..count-1) might have. The bytes that are over. */
+static size_t write_broken(safe_text *s, buf *out, error *err)
+{
+    if (s->count > 1)
+        return write_unfinished(s, out, err) ? 0 : s->count - 1;
+    s->place = (visible){0};
+    int result = s->style == SAFE_JSON ? write_json_escape(0xFFFD, out, err)
+                                       : buf_format(out, err, "\\x%02x", s->held[0]);
+    return result ? 0 : 1;
 }
 
 static void forget(safe_text *s, size_t n)
@@ -108,9 +122,11 @@ static int settle(safe_text *s, buf *out, error *err)
         size_t length = character_length(s->held, s->count);
         if (length > s->count)
             return 0;
-        if (length ? write_character(s, length, out, err) : write_broken_byte(s, out, err))
+        if (length && write_character(s, length, out, err))
             return -1;
-        forget(s, length ? length : 1);
+        if (!length && !(length = write_broken(s, out, err)))
+            return -1;
+        forget(s, length);
     }
     return 0;
 }
@@ -132,6 +148,7 @@ int safe_text_add(safe_text *s, const char *bytes, size_t n, buf *out, error *er
             if (buf_add(out, bytes + i, run, err))
                 return -1;
             i += run;
+            (void)visible_next(&s->place, (unsigned char)bytes[i - 1]);
             continue;
         }
         s->held[s->count++] = (unsigned char)bytes[i++];
@@ -143,13 +160,9 @@ int safe_text_add(safe_text *s, const char *bytes, size_t n, buf *out, error *er
 
 int safe_text_end(safe_text *s, buf *out, error *err)
 {
-    while (s->count) {
-        if (write_broken_byte(s, out, err))
-            return -1;
-        forget(s, 1);
-        if (settle(s, out, err))
-            return -1;
-    }
+    if (s->count && write_unfinished(s, out, err))
+        return -1;
+    s->count = 0;
     return 0;
 }
 
@@ -157,6 +170,29 @@ int safe_text_copy(buf *out, safe_style style, const char *text, size_t n, error
 {
     safe_text s = {.style = style};
     return safe_text_add(&s, text, n, out, err) || safe_text_end(&s, out, err) ? -1 : 0;
+}
+
+int safe_text_brief(buf *out, const char *text, size_t n, size_t cells, bool ascii, error *err)
+{
+    buf line = {0}, safe = {0};
+    safe_text s = {.style = SAFE_LINE, .ascii = ascii};
+    int result = 0;
+    for (size_t i = 0; i < n && !result;) {
+        size_t word = 0, gap = 0;
+        while (i + word < n && !(text[i + word] && strchr(" \t\r\n", text[i + word])))
+            word++;
+        for (i += word; i + gap < n && text[i + gap] && strchr(" \t\r\n", text[i + gap]);)
+            gap++;
+        result = (word && buf_add(&line, text + i - word, word, err)) ||
+                 (line.len && gap && i + gap < n && buf_text(&line, " ", err));
+        i += gap;
+    }
+    result = result || safe_text_add(&s, line.v, line.len, &safe, err) ||
+             safe_text_end(&s, &safe, err) ||
+             cells_fit(out, safe.v ? safe.v : "", safe.len, cells, !ascii, NULL, err);
+    buf_release(&line);
+    buf_release(&safe);
+    return result ? -1 : 0;
 }
 
 size_t safe_text_width(const char *text, size_t n)

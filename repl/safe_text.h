@@ -4,12 +4,13 @@
  * words may hold escape sequences, carriage returns or invisible characters that reorder or hide
  * text. The rule is byte-wise: a control byte is replaced by what it looks like in C ("\x1b"), so
  * no sequence can begin, and it does not matter how the text was cut into pieces: the output is the
- * same for every chunking. Nothing is parsed and nothing is dropped.
+ * same for every chunking. Nothing is parsed and nothing is dropped; what begins a character and does
+ * not end it becomes U+FFFD.
  *
  * Replaced: C0 (but tab and newline in prose), DEL, C1 as bytes or as U+0080..9F, bytes that are no
- * UTF-8, bidirectional controls, invisible operators, U+FEFF, line and paragraph separators, and
- * the tag block U+E0000..E007F. Kept: everything else, letters of right-to-left scripts and the
- * joiners U+200C/D included.
+ * UTF-8, and what shows nothing by its Unicode properties, unless it belongs to the character before
+ * it, as a joiner in an emoji does (engine/visible.h). Kept: everything else, letters of right-to-left
+ * scripts included.
  */
 #ifndef REPL_SAFE_TEXT_H
 #define REPL_SAFE_TEXT_H
@@ -18,6 +19,7 @@
 #include <stddef.h>
 
 #include "../engine/buf.h"
+#include "../engine/visible.h"
 
 typedef enum safe_style {
     SAFE_PROSE, /* tab and newline stay */
@@ -31,6 +33,7 @@ typedef struct safe_text {
     bool ascii;            /* the terminal reads no UTF-8: everything above 7F is replaced */
     unsigned char held[4]; /* the beginning of a character */
     size_t count;
+    visible place;
 } safe_text;
 
 /* Appends the harmless form of the next n bytes. 0, or -1 when memory is out. */
@@ -40,6 +43,10 @@ int safe_text_end(safe_text *s, buf *out, error *err);
 
 /* A whole text at once. */
 int safe_text_copy(buf *out, safe_style style, const char *text, size_t n, error *err);
+
+/* A text for a place in a line of ours: harmless, blanks and newlines as one space each, and cut behind
+ * a whole character with "..." (one cell unless ascii) when it takes more than `cells`. */
+int safe_text_brief(buf *out, const char *text, size_t n, size_t cells, bool ascii, error *err);
 
 /* Terminal columns that harmless UTF-8 text takes. */
 size_t safe_text_width(const char *text, size_t n);

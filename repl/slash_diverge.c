@@ -5,14 +5,24 @@
 #include "../personas/diverge.h"
 #include "slash_commands.h"
 
-enum { POSITIONS = 64, SHOWN = 6, TOKEN_CELLS = 16 };
+enum { POSITIONS = 64, SHOWN = 6, TOKEN_CELLS = 16, BEHIND = 4 };
+
+/* What a pass would say at a position: the same text up to there, then this token. */
+static int add_choice(const talk *t, const diverge_report *r, int at, int id, buf *out, error *err)
+{
+    int ids[BEHIND + 1], n = at < BEHIND ? at : BEHIND;
+    memcpy(ids, r->tokens + at - n, (size_t)n * sizeof *ids);
+    ids[n] = id;
+    return talk_token(t, ids, (size_t)n + 1, (size_t)n, TOKEN_CELLS, out, err);
+}
 
 /* "  at 2, behind "What": 0.41 nats · philosopher "is" 0.62 · coder "Decide" 0.30". */
 static int add_position(const talk *t, const diverge_report *r, int at, buf *out, error *err)
 {
     if (buf_format(out, err, "  token %d", at + 1) ||
-        (at && (buf_text(out, " behind ", err) ||
-                talk_token(t, r->tokens[at - 1], TOKEN_CELLS, out, err))) ||
+        (at &&
+         (buf_text(out, " behind ", err) ||
+          talk_token(t, r->tokens, (size_t)r->positions, (size_t)at - 1, TOKEN_CELLS, out, err))) ||
         buf_format(out, err, ": %.2f nats\n", r->divergence[at]))
         return -1;
     for (int i = 0; i < r->passes; i++) {
@@ -21,7 +31,7 @@ static int add_position(const talk *t, const diverge_report *r, int at, buf *out
         if (buf_format(out, err, "    %-14s", talk_called(t, r->names[i], letter)))
             return -1;
         for (int k = 0; k < DIVERGE_TOP && c->id[k] >= 0; k++)
-            if (buf_text(out, " ", err) || talk_token(t, c->id[k], TOKEN_CELLS, out, err) ||
+            if (buf_text(out, " ", err) || add_choice(t, r, at, c->id[k], out, err) ||
                 buf_format(out, err, " %.2f", c->p[k]))
                 return -1;
         if (buf_text(out, "\n", err))

@@ -72,9 +72,9 @@ static int session_line(const talk *t, const search_session *s, buf *out, error 
     bool here = own && strcmp(own, s->id) == 0;
     buf title = {0};
     int result =
-        console_quote(t->con, &title, s->problem ? s->problem : s->title, err) ||
-                buf_format(out, err, "%s %-10s %s  %3d turn%s  %.60s\n", here ? "*" : " ", s->id,
-                           when, (int)s->turns, s->turns == 1 ? " " : "s", title.v ? title.v : "")
+        talk_brief(t, s->problem ? s->problem : s->title, s->problem ? 200 : 60, &title, err) ||
+                buf_format(out, err, "%s %-10s %s  %3d turn%s  %s\n", here ? "*" : " ", s->id, when,
+                           (int)s->turns, s->turns == 1 ? " " : "s", title.v ? title.v : "")
             ? -1
             : 0;
     buf_release(&title);

@@ -6,6 +6,8 @@
 #include "input.h"
 #include "slash_commands.h"
 
+enum { PROMPT_CELLS = 200 }; /* of a prompt that is told again */
+
 /* ---- merging ----------------------------------------------------------------------------------- */
 
 /* "coder,critic" -> names of the last turn: of[*count], borrowed. words is cut at the commas. */
@@ -223,9 +225,9 @@ int slash_undo(talk *t, const char *rest, char *const *words, int count, error *
     if (t->keeper)
         talk_saved(t, keeper_undo(t->keeper, turn, &trouble), &trouble);
     talk_forget_blind(t);
-    int result = console_quote(t->con, &text, turn->prompt, err);
+    int result = talk_brief(t, turn->prompt, PROMPT_CELLS, &text, err);
     if (!result)
-        result = talk_say(t, "forgotten: %.200s", text.v ? text.v : "");
+        result = talk_say(t, "forgotten: %s", text.v ? text.v : "");
     buf_release(&text);
     return result;
 }

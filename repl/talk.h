@@ -76,8 +76,12 @@ const char *talk_called(const talk *t, const char *name, char letter[2]);
 /* The blind exchange is over: tells who was who. */
 int talk_reveal(talk *t, error *err);
 void talk_forget_blind(talk *t); /* the same without a word */
-/* A token in quotes, harmless and at most `cells` wide. */
-int talk_token(const talk *t, int id, int cells, buf *out, error *err);
+/* Token ids[at] of ids[count] in quotes, harmless and at most `cells` wide. A token may be a piece of a
+ * character: the pieces beside it make it whole, and "..." stands for what has not come yet. */
+int talk_token(const talk *t, const int *ids, size_t count, size_t at, int cells, buf *out,
+               error *err);
+/* Foreign text for one line of ours (safe_text_brief). */
+int talk_brief(const talk *t, const char *text, size_t cells, buf *out, error *err);
 
 /* ---- who speaks (talk_seats.c) ------------------------------------------------------------------ */
 

@@ -46,12 +46,13 @@ static int add_parting(const talk *t, const dialogue_turn *turn, buf *out, error
     int at = n > 1 && n <= 6 ? first_difference(turn, names, n) : -1;
     if (at >= 0) {
         result = buf_format(out, err, "part at token %d (", at + 1);
-        for (int i = 0; i < n && !result; i++)
+        for (int i = 0; i < n && !result; i++) {
+            const tokens *ids = &dialogue_answer(turn, names[i])->ids;
             result = (i && buf_text(out, " / ", err)) ||
-                             talk_token(t, dialogue_answer(turn, names[i])->ids.v[at], TOKEN_CELLS,
-                                        out, err)
+                             talk_token(t, ids->v, ids->len, (size_t)at, TOKEN_CELLS, out, err)
                          ? -1
                          : 0;
+        }
         result = result || buf_text(out, ")", err) ? -1 : 0;
     }
     free(names);

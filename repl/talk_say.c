@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/utf8.h"
+#include "cells.h"
 #include "safe_text.h"
 #include "talk.h"
 
@@ -163,20 +165,62 @@ void talk_forget_blind(talk *t)
 
 /* ---- tokens ------------------------------------------------------------------------------------ */
 
-int talk_token(const talk *t, int id, int cells, buf *out, error *err)
+enum { PIECES = 4 }; /* a character has at most four bytes */
+
+static bool inside(const buf *text, size_t at)
+{
+    return at < text->len && ((unsigned char)text->v[at] & 0xC0) == 0x80;
+}
+
+/* The bytes of ids[at] and of its neighbours; text[*start..*end) are those that are its own. */
+static int spell(const talk *t, const int *ids, size_t count, size_t at, buf *text, size_t *start,
+                 size_t *end, error *err)
+{
+    size_t from = at < PIECES ? 0 : at - PIECES, to = at + PIECES < count ? at + PIECES : count - 1;
+    for (size_t i = from; i <= to; i++) {
+        size_t n = 0;
+        const char *bytes = tokenizer_piece(engine_tokenizer(t->engine), ids[i], &n);
+        *start = i == at ? text->len : *start;
+        if (n && buf_add(text, bytes, n, err))
+            return -1;
+        *end = i == at ? text->len : *end;
+    }
+    return 0;
+}
+
+/* Blanks and newlines of a token are what it is about: they stay. */
+static int add_piece(const talk *t, const char *text, size_t n, size_t cells, buf *out, error *err)
+{
+    buf safe = {0};
+    safe_text s = {.style = SAFE_LINE, .ascii = t->con->ascii};
+    int result =
+        safe_text_add(&s, text, n, &safe, err) || safe_text_end(&s, &safe, err) ||
+        cells_fit(out, safe.v ? safe.v : "", safe.len, cells, terminal_utf8(t->term), NULL, err);
+    buf_release(&safe);
+    return result ? -1 : 0;
+}
+
+int talk_token(const talk *t, const int *ids, size_t count, size_t at, int cells, buf *out,
+               error *err)
 {
     buf text = {0};
-    size_t n = 0;
-    const char *bytes = tokenizer_piece(engine_tokenizer(t->engine), id, &n);
-    int result = safe_text_copy(&text, SAFE_LINE, bytes ? bytes : "", bytes ? n : 0, err);
-    size_t keep = text.len;
-    while (keep && safe_text_width(text.v, keep) > (size_t)cells)
-        do
-            keep--;
-        while (keep && ((unsigned char)text.v[keep] & 0xC0) == 0x80);
-    if (!result)
-        result = buf_format(out, err, "\"%.*s\"%s", (int)keep, text.v ? text.v : "",
-                            keep < text.len ? "..." : "");
+    size_t start = 0, end = 0, bad = 0;
+    int result = buf_text(&text, "", err) || spell(t, ids, count, at, &text, &start, &end, err);
+    while (!result && start && end > start && inside(&text, start))
+        start--;
+    while (!result && end > start && inside(&text, end))
+        end++;
+    size_t n = end - start;
+    bool goes_on = n && !utf8_check(text.v + start, n, &bad) && end == text.len && n - bad < 4 &&
+                   ((unsigned char)text.v[start + bad] & 0xC0) == 0xC0;
+    result = result || buf_text(out, "\"", err) ||
+             add_piece(t, text.v + start, goes_on ? bad : n, (size_t)cells, out, err) ||
+             buf_text(out, goes_on ? terminal_utf8(t->term) ? "…\"" : "...\"" : "\"", err);
     buf_release(&text);
-    return result;
+    return result ? -1 : 0;
+}
+
+int talk_brief(const talk *t, const char *text, size_t cells, buf *out, error *err)
+{
+    return safe_text_brief(out, text, strlen(text), cells, t->con->ascii, err);
 }

@@ -133,8 +133,8 @@ static void tell_past(talk *t, const history *h)
     if (!last || buf_format(&text, NULL, "%s goes on after %d turn%s; the last was: ", h->id, turns,
                             turns == 1 ? "" : "s"))
         (void)talk_say(t, "%s goes on; nothing was asked in it", h->id);
-    else if (console_quote(t->con, &text, last->prompt, NULL) == 0)
-        (void)talk_say(t, "%.300s", text.v);
+    else if (talk_brief(t, last->prompt, 200, &text, NULL) == 0)
+        (void)talk_say(t, "%s", text.v);
     buf_release(&text);
 }
 

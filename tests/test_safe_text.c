@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../engine/printable.h"
 #include "../repl/safe_text.h"
 
 static void becomes(safe_style style, const char *text, size_t n, const char *want)
@@ -59,6 +60,79 @@ static void what_reorders_or_hides_is_shown(void **state)
     PROSE("\U000E0041\U000E007F", "\\u{e0041}\\u{e007f}");
 }
 
+/* Default_Ignorable_Code_Point of Unicode 15.0 (DerivedCoreProperties.txt), whole. */
+static const uint32_t ignorable[][2] = {
+    {0x00AD, 0x00AD},   {0x034F, 0x034F},  {0x061C, 0x061C}, {0x115F, 0x1160}, {0x17B4, 0x17B5},
+    {0x180B, 0x180F},   {0x200B, 0x200F},  {0x202A, 0x202E}, {0x2060, 0x206F}, {0x3164, 0x3164},
+    {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},  {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFF8}, {0x1BCA0, 0x1BCA3},
+    {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+/* What else shows nothing: controls, separators, annotations, hieroglyph joiners, noncharacters. */
+static const uint32_t hidden[][2] = {{0x0000, 0x001F}, {0x007F, 0x009F}, {0x2028, 0x2029},
+                                     {0xFFF9, 0xFFFB}, {0xFDD0, 0xFDEF}, {0x13430, 0x1343F}};
+
+static bool listed(const uint32_t list[][2], size_t n, uint32_t c)
+{
+    for (size_t i = 0; i < n; i++)
+        if (c >= list[i][0] && c <= list[i][1])
+            return true;
+    return false;
+}
+
+/* Behind nothing, a blank and a Latin letter. */
+static void every_character_is_decided_by_its_properties(void **state)
+{
+    (void)state;
+    for (uint32_t c = 0; c <= 0x10FFFF; c++) {
+        bool want = !listed(ignorable, sizeof ignorable / sizeof *ignorable, c) &&
+                    !listed(hidden, sizeof hidden / sizeof *hidden, c) && (c & 0xFFFE) != 0xFFFE;
+        static const uint32_t before[] = {0, ' ', 'a', '-', 0xE9, 0x416, 0x200B};
+        for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+            visible v = {0};
+            if (before[i])
+                (void)visible_next(&v, before[i]);
+            if (visible_next(&v, c) != want)
+                fail_msg("U+%04X behind U+%04X", (unsigned)c, (unsigned)before[i]);
+        }
+    }
+}
+
+static void what_belongs_to_a_character_stays_with_it(void **state)
+{
+    (void)state;
+    const char *whole[] = {"⚠\uFE0F ☎\uFE0E 1\uFE0F\u20E3 #\uFE0F\u20E3",
+                           "🏳\uFE0F\u200D🌈",
+                           "👩🏽\u200D🚀",
+                           "👨\u200D👩\u200D👧",
+                           "🏴\u200D☠\uFE0F",
+                           "葛\U000E0100",
+                           "0\uFE00",
+                           "∩\uFE00",
+                           "ᠠ\u180B",
+                           "می\u200Cخواهم",
+                           "क\u094D\u200Dष",
+                           "\U0001D49C\uFE00"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        becomes(SAFE_LINE, whole[i], strlen(whole[i]), whole[i]);
+    LINE("⚠\uFE0F\uFE0F", "⚠\uFE0F\\u{fe0f}"); /* beyond its base */
+    LINE("a\uFE0F", "a\\u{fe0f}");
+    LINE("é\uFE01", "é\\u{fe01}");
+    LINE(" \uFE0F", " \\u{fe0f}");
+    LINE("\n\uFE0F", "\\x0a\\u{fe0f}");
+    LINE("⚠\u0301\uFE0F", "⚠\u0301\\u{fe0f}");
+    LINE("한\U000E0100", "한\\u{e0100}");
+    LINE("a\U000E0100", "a\\u{e0100}");
+    LINE("a\u200Db", "a\\u{200d}b");
+    LINE("1\u200C2", "1\\u{200c}2");
+    LINE("م\u200C\u200C\u200D", "م\u200C\\u{200c}\\u{200d}");
+    LINE("漢\u200C", "漢\\u{200c}");
+    LINE("🚀\u200C", "🚀\\u{200c}");
+    LINE("🏴\U000E0067\U000E007F", "🏴\\u{e0067}\\u{e007f}"); /* tags: text in a flag */
+    LINE("\u200B\u034F\u115F\u180E\uFFA0\u00AD",
+         "\\u{200b}\\u{034f}\\u{115f}\\u{180e}\\u{ffa0}\\u{00ad}");
+    PROSE("\xff\uFE0F\u200D", "\\xff\\u{fe0f}\\u{200d}");
+    JSON("\"a\u200B⚠\uFE0F\uFE0F\"", "\"a\\u200b⚠\uFE0F\\ufe0f\"");
+}
+
 static void harmless_text_is_untouched(void **state)
 {
     (void)state;
@@ -71,18 +145,19 @@ static void harmless_text_is_untouched(void **state)
     }
 }
 
-static void broken_utf8_is_shown_byte_by_byte(void **state)
+static void broken_utf8_is_shown(void **state)
 {
     (void)state;
     PROSE("\xff\xfe", "\\xff\\xfe");
-    PROSE("\xc3", "\\xc3");   /* cut off */
-    PROSE("\xc3(", "\\xc3("); /* broken off */
-    PROSE("\xe2\x82x", "\\xe2\\x82x");
+    PROSE("\xc3", "\uFFFD");   /* cut off */
+    PROSE("\xc3(", "\uFFFD("); /* broken off */
+    PROSE("\xe2\x82x", "\uFFFDx");
+    PROSE("\xd0\xd0\xbf\xd0", "\uFFFD\u043f\uFFFD");
     PROSE("\xc0\x9b", "\\xc0\\x9b"); /* overlong */
-    PROSE("\xe0\x82\x9b", "\\xe0\\x82\\x9b");
-    PROSE("\xed\xa0\x80", "\\xed\\xa0\\x80"); /* surrogate */
-    PROSE("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");
-    PROSE("\xf0\x9f\x98\033[m", "\\xf0\\x9f\\x98\\x1b[m");
+    PROSE("\xe0\x82\x9b", "\uFFFD\\x82\\x9b");
+    PROSE("\xed\xa0\x80", "\uFFFD\\xa0\\x80"); /* surrogate */
+    PROSE("\xf4\x90\x80\x80", "\uFFFD\\x90\\x80\\x80");
+    PROSE("\xf0\x9f\x98\033[m", "\uFFFD\\x1b[m");
 }
 
 static void json_keeps_its_values(void **state)
@@ -167,6 +242,39 @@ static void pieces_never_matter(void **state)
     }
 }
 
+static void brief(const char *text, size_t cells, const char *want)
+{
+    buf out = {0};
+    assert_int_equal(safe_text_brief(&out, text, strlen(text), cells, false, NULL), 0);
+    assert_string_equal(out.v ? out.v : "", want);
+    buf_release(&out);
+}
+
+static void a_place_in_a_line_gets_whole_characters(void **state)
+{
+    (void)state;
+    brief("two\nlines\t and\r\n more \n", 80, "two lines and more");
+    brief("  a", 80, "a");
+    brief("привет", 6, "привет");
+    brief("привет", 4, "при…");
+    brief("漢字漢字", 6, "漢字…");
+    brief("e\u0301e\u0301e\u0301", 2, "e\u0301…");
+    brief("a\033b\xd0", 80, "a\\x1bb\uFFFD");
+    brief("", 5, "");
+}
+
+static void sentences_quote_characters(void **state)
+{
+    (void)state;
+    assert_string_equal(printable_text("имя\033[m\xd0 \u200B").text, "имя\\x1b[m\\xd0 \\u{200b}");
+    printable cut = printable_text("длинноедлинноедлинноедлинноедлинноедлинное");
+    assert_string_equal(cut.text + strlen(cut.text) - 5, "и...");
+    buf out = {0};
+    assert_int_equal(safe_text_copy(&out, SAFE_LINE, cut.text, strlen(cut.text), NULL), 0);
+    assert_string_equal(out.v, cut.text);
+    buf_release(&out);
+}
+
 static void widths(void **state)
 {
     (void)state;
@@ -183,11 +291,15 @@ int main(void)
         cmocka_unit_test(sequences_cannot_begin),
         cmocka_unit_test(lines_stay_lines),
         cmocka_unit_test(what_reorders_or_hides_is_shown),
+        cmocka_unit_test(every_character_is_decided_by_its_properties),
+        cmocka_unit_test(what_belongs_to_a_character_stays_with_it),
         cmocka_unit_test(harmless_text_is_untouched),
-        cmocka_unit_test(broken_utf8_is_shown_byte_by_byte),
+        cmocka_unit_test(broken_utf8_is_shown),
         cmocka_unit_test(json_keeps_its_values),
         cmocka_unit_test(a_terminal_without_utf8_gets_ascii),
         cmocka_unit_test(pieces_never_matter),
+        cmocka_unit_test(a_place_in_a_line_gets_whole_characters),
+        cmocka_unit_test(sentences_quote_characters),
         cmocka_unit_test(widths),
     };
     return cmocka_run_group_tests_name("safe_text", tests, NULL, NULL);

@@ -3,8 +3,8 @@
 commands; and Ctrl-C at the prompt."""
 import json
 import os
+import re
 import subprocess
-import time
 
 from suite import ROOT, case, finish, not_ok
 from talk_screen import Talk, scratch
@@ -193,7 +193,37 @@ def commands():
     t.leave()
 
 
+# ---- what is told again --------------------------------------------------------------------------
+
+HALF = r"\\x(c[2-9a-f]|d[0-9a-f]|e[0-9a-f]|f[0-4])"
+
+
+def told_again():
+    t = Talk("again", "--max-tokens", "40", "--seed", "2")
+    long = "вопрос о старой библиотеке " * 9
+    with case("/undo tells the prompt: characters, no bytes, its lines as one"):
+        for prompt in (long, "я" + long, "две\\\rстроки"):
+            for part in prompt.split("\r"):
+                t.send(part + "\r")
+            t.read(0.3)
+            t.wait_prompt()
+        assert "forgotten: две строки" in t.say("/undo")
+        for start in ("явопрос", "вопрос"):
+            told = " ".join(t.say("/undo").split())
+            assert f"forgotten: {start} о старой" in told and "…" in told, told
+        assert not re.search(HALF, t.text()) and "\\x0a" not in t.text(), t.text()[-600:]
+    with case("where answers part, whole characters stand"):
+        for seed in range(3):
+            t.say(f"/set seed {seed}")
+            t.say("one")
+            t.say("/diverge")
+        assert "part at token" in t.text()
+        assert not re.search(HALF, t.text()), re.search(HALF, t.text())[0]
+    t.leave()
+
+
 commands()
+told_again()
 every_locale()
 every_way("C", {"LC_ALL": "C"})
 every_way("ISO-8859-1", LOCALES["LC_ALL=de_DE (ISO-8859-1)"])

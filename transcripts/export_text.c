@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "../engine/utf8.h"
+#include "../engine/visible.h"
 #include "export.h"
 
 /* ---- foreign text ------------------------------------------------------------------------------ */
@@ -21,33 +22,39 @@ static size_t plain_run(const char *text, size_t n)
 }
 
 /* One character that is not plain. Returns the bytes taken, 0 when memory is out. */
-static size_t clean_one(buf *out, const char *text, size_t n, error *err)
+static size_t clean_one(visible *place, buf *out, const char *text, size_t n, error *err)
 {
     if (*text == '\r') {
+        *place = (visible){0};
         if (n > 1 && text[1] == '\n')
             return 1; /* the newline comes next */
         return buf_text(out, "\n", err) ? 0 : 1;
     }
     size_t length = utf8_character(text, n), at = 0;
-    if (length == 0)
+    if (length == 0) {
+        *place = (visible){0};
         return buf_format(out, err, "\\x%02x", (unsigned char)*text) ? 0 : 1;
+    }
     uint32_t c = utf8_next(text, &at);
-    int result = !utf8_invisible(c) ? buf_add(out, text, length, err)
-                 : c < 0x80         ? buf_format(out, err, "\\x%02x", (unsigned)c)
-                                    : buf_format(out, err, "\\u{%04x}", (unsigned)c);
+    int result = visible_next(place, c) ? buf_add(out, text, length, err)
+                 : c < 0x80             ? buf_format(out, err, "\\x%02x", (unsigned)c)
+                                        : buf_format(out, err, "\\u{%04x}", (unsigned)c);
     return result ? 0 : length;
 }
 
 int export_clean(buf *out, const char *text, size_t n, error *err)
 {
+    visible place = {0};
     for (size_t i = 0; i < n;) {
         size_t run = plain_run(text + i, n - i);
         if (run && buf_add(out, text + i, run, err))
             return -1;
         i += run;
+        if (run)
+            (void)visible_next(&place, (unsigned char)text[i - 1]);
         if (i == n)
             break;
-        size_t used = clean_one(out, text + i, n - i, err);
+        size_t used = clean_one(&place, out, text + i, n - i, err);
         if (!used)
             return -1;
         i += used;

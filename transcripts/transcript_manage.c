@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../engine/utf8.h"
+#include "../engine/visible.h"
 #include "transcript_state.h"
 
 enum { TORN_MOST = 1000 };
@@ -21,13 +22,14 @@ enum { TORN_MOST = 1000 };
 int transcript_title(const char *text, buf *out, error *err)
 {
     size_t n = strlen(text), bad = 0, characters = 0;
+    visible place = {0};
     if (!utf8_check(text, n, &bad))
         return error_set(err, ERROR_USAGE, "the title is no UTF-8 at byte %zu", bad);
     for (size_t at = 0; at < n;) {
         size_t from = at;
         uint32_t c = utf8_next(text, &at);
         bool gap = c <= ' ' || c == 0x7F;
-        if (!gap && utf8_invisible(c))
+        if (!visible_next(&place, gap ? ' ' : c))
             return error_set(err, ERROR_USAGE, "the title holds U+%04X, which cannot be seen",
                              (unsigned)c);
         bool doubled = gap && (!out->len || out->v[out->len - 1] == ' ');
