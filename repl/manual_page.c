@@ -150,7 +150,8 @@ static int talk_section(buf *out, error *err)
         prose(
             out,
             "In a terminal, consilium alone holds a conversation. A line is a question to all who "
-            "speak. @NAME TEXT asks one of them, @A @B TEXT or @A,B TEXT only these. A line whose first word is / and a command does "
+            "speak. @NAME TEXT asks one of them, @A @B TEXT or @A,B TEXT only these. A line whose "
+            "first word is / and a command does "
             "something else; /usr/bin is text, and so is //help or a line that begins with a "
             "space. Alt-Enter, Ctrl-J or a backslash at the end begin a new line, what is pasted "
             "is never sent by itself, Ctrl-X Ctrl-E opens the editor, Ctrl-R searches the history. "

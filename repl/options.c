@@ -257,7 +257,7 @@ static int bind_all(options *opt, const line *l, error *err)
         if (options_bind((char *)opt + row->field, row, l->mentions[i].value, err))
             return -1;
         size_t count;
-        opt->given[row - options_table(&count)] = true;
+        opt->source[row - options_table(&count)] = SOURCE_COMMAND;
     }
     return 0;
 }
@@ -356,9 +356,12 @@ int options_configure(options *opt, const char *name, const char *const *values,
         *err = why;
         return -1;
     }
-    for (size_t i = 0; own && !opt->given[own - rows] && i < n; i++)
+    if (!own || opt->source[own - rows] == SOURCE_COMMAND)
+        return 0;
+    for (size_t i = 0; i < n; i++)
         if (options_bind(configured_field(opt, own), own, values[i], err))
             return -1;
+    opt->source[own - rows] = SOURCE_CONFIG;
     return 0;
 }
 

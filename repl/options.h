@@ -95,6 +95,15 @@ typedef struct sampling_options {
     int top_k; /* -1 = not given */
 } sampling_options;
 
+/* Who said what an option is. */
+typedef enum option_source {
+    SOURCE_DEFAULT,
+    SOURCE_CONFIG,
+    SOURCE_COMMAND,
+    SOURCE_SESSION, /* as a resumed session had it */
+    SOURCE_SET,     /* /set, or a command that does the same */
+} option_source;
+
 typedef enum option_group { GROUP_COMMAND, GROUP_MODEL, GROUP_EVERY, GROUP_COUNT } option_group;
 
 /* A name may have several rows as long as their commands differ (another default, other choices)
@@ -131,6 +140,7 @@ struct options {
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only, *loop;
     const char *overflow;         /* of a conversation's context */
+    const char *view;             /* how answers are laid out */
     const char *session, *resume; /* which transcript */
     bool no_instruction, raw, no_input, plain, no_save;
     int max_tokens;              /* 0 = default */
@@ -147,7 +157,7 @@ struct options {
     int generate; /* tokens to write; 0 = default */
 
     bool help, version, quiet, verbose, no_color;
-    bool given[OPTIONS_MOST]; /* rows of the table that stood on the command line */
+    uint8_t source[OPTIONS_MOST]; /* option_source of each row of the table */
 };
 
 /* The tables. commands: [COMMAND_COUNT], indexed by command_id. */
@@ -175,6 +185,9 @@ int options_configure(options *opt, const char *name, const char *const *values,
 int options_set(options *opt, const char *name, const char *value, error *err);
 /* Takes it back to what it is in *from (borrowed texts and all). */
 int options_reset(options *opt, const options *from, const char *name, error *err);
+/* Who said what this option is; marks it. name: one that opt's command takes. */
+option_source options_source(const options *opt, const char *name);
+void options_mark(options *opt, const char *name, option_source source);
 /* Appends an option's value as it stands, or "default". */
 int options_value(const options *opt, const option_info *row, buf *out, error *err);
 

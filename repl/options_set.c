@@ -29,7 +29,7 @@ int options_set(options *opt, const char *name, const char *value, error *err)
         *(const char **)field = on ? "" : NULL;
     else if (options_bind(field, row, value, err))
         return -1;
-    opt->given[row - options_table(&count)] = true;
+    opt->source[row - options_table(&count)] = SOURCE_SET;
     return 0;
 }
 
@@ -56,6 +56,8 @@ int options_reset(options *opt, const options *from, const char *name, error *er
         return -1;
     char *field = (char *)opt + row->field;
     const char *old = (const char *)from + row->field;
+    size_t count, at = (size_t)(row - options_table(&count));
+    opt->source[at] = from->source[at];
     if (row->kind == OPTION_TEXTS) {
         texts *list = (texts *)(void *)field;
         const texts *before = (const texts *)(const void *)old;
@@ -67,6 +69,26 @@ int options_reset(options *opt, const options *from, const char *name, error *er
     }
     memcpy(field, old, field_size(row->kind));
     return 0;
+}
+
+static const option_info *row_of(const options *opt, const char *name)
+{
+    return options_find(name, strlen(name), (command_id)(opt->command - options_commands()));
+}
+
+option_source options_source(const options *opt, const char *name)
+{
+    size_t count;
+    const option_info *row = row_of(opt, name);
+    return row ? (option_source)opt->source[row - options_table(&count)] : SOURCE_DEFAULT;
+}
+
+void options_mark(options *opt, const char *name, option_source source)
+{
+    size_t count;
+    const option_info *row = row_of(opt, name);
+    if (row)
+        opt->source[row - options_table(&count)] = (uint8_t)source;
 }
 
 static int texts_value(const texts *list, buf *out, error *err)

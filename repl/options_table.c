@@ -374,6 +374,10 @@ static const option_info table[] = {
     {"overflow", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TALK), "forget|stop",
      "a full context: forget the oldest turns (the default), or refuse the question", 0, 0,
      FIELD(overflow)},
+    {"view", 0, OPTION_CHOICE, GROUP_COMMAND, ASKING, "auto|cols|stack|focus",
+     "answers on a terminal: side by side where they fit (auto), always so, one below the other, "
+     "or one large",
+     0, 0, FIELD(view)},
     {"plain", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL,
      "nothing that moves: each answer whole, one below the other (for screen readers)", 0, 0,
      FIELD(plain)},

@@ -190,65 +190,6 @@ int slash_strength(talk *t, const char *rest, char *const *words, int count, err
                      words[count - 1], err);
 }
 
-/* ---- /set -------------------------------------------------------------------------------------- */
-
-static int list_options(talk *t, error *err)
-{
-    size_t count;
-    buf out = {0};
-    int result = 0;
-    const option_info *rows = options_table(&count);
-    for (size_t i = 0; i < count && !result; i++) {
-        buf value = {0};
-        if (!(rows[i].commands & (1u << COMMAND_TALK)) || !talk_may_set(rows[i].name))
-            continue;
-        result = options_value(&t->set, &rows[i], &value, err) ||
-                         buf_format(&out, err, "  %-18s ", rows[i].name) ||
-                         console_quote(t->con, &out, value.v ? value.v : "", err) ||
-                         buf_text(&out, "\n", err)
-                     ? -1
-                     : 0;
-        buf_release(&value);
-    }
-    if (!result)
-        result = talk_write(t, &out, err);
-    buf_release(&out);
-    return result;
-}
-
-int slash_set(talk *t, const char *rest, char *const *words, int count, error *err)
-{
-    if (!count)
-        return list_options(t, err);
-    const char *name = words[0] + (strncmp(words[0], "--", 2) == 0 ? 2 : 0);
-    char *equals = strchr(words[0], '=');
-    if (count == 1 && equals) {
-        *equals = '\0';
-        return talk_set(t, name, equals + 1, err) ? -1 : talk_say(t, "%s is set", name);
-    }
-    if (count == 1) {
-        const option_info *row = options_find(name, strlen(name), COMMAND_TALK);
-        buf value = {0};
-        int result = row ? options_value(&t->set, row, &value, err)
-                         : error_set(err, ERROR_USAGE, "no option is called %.40s", name);
-        if (!result)
-            result = talk_say(t, "%s is %s", name, value.v ? value.v : "");
-        buf_release(&value);
-        return result;
-    }
-    buf value = {0};
-    int result = buf_text(&value, rest + strlen(words[0]), err);
-    char *text = value.v;
-    while (text && *text == ' ')
-        text++;
-    for (size_t n = text ? strlen(text) : 0; n && text[n - 1] == ' '; n--)
-        text[n - 1] = '\0';
-    if (!result)
-        result = talk_set(t, name, text, err) ? -1 : talk_say(t, "%s is set", name);
-    buf_release(&value);
-    return result;
-}
-
 /* ---- /system, /model --------------------------------------------------------------------------- */
 
 int slash_system(talk *t, const char *rest, char *const *words, int count, error *err)

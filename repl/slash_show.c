@@ -10,30 +10,19 @@
 
 int slash_view(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    static const char *const names[] = {
-        [VIEW_AUTO] = "auto", [VIEW_COLS] = "cols", [VIEW_STACK] = "stack", [VIEW_FOCUS] = "focus"};
+    view_layout layout;
     (void)rest;
     if (!count)
-        return talk_say(t, "view %s%s%s", names[t->layout], *t->focus ? " " : "", t->focus);
-    int layout = 0;
-    while (layout < 4 && strcmp(words[0], names[layout]) != 0)
-        layout++;
-    if (layout == 4)
+        return talk_say(t, "view %s%s%s", view_layout_name(t->layout), *t->focus ? " " : "",
+                        t->focus);
+    if (!view_named(words[0], &layout))
         return error_set(err, ERROR_USAGE, "/view: \"%.40s\" is none of cols, stack, focus, auto",
                          words[0]);
-    const char *focus = "";
-    if (layout == VIEW_FOCUS && count > 1) {
-        if (dialogue_find(t->dialogue, words[1]) < 0)
-            return error_set(err, ERROR_USAGE, "%.64s does not speak", words[1]);
-        focus = words[1];
-    } else if (layout == VIEW_FOCUS) {
-        focus = roster_seat(dialogue_roster(t->dialogue), 0)->name;
-    }
-    if (strlen(focus) >= sizeof t->focus)
-        return error_set(err, ERROR_USAGE, "\"%.64s\" is too long a name", focus);
-    strcpy(t->focus, focus);
-    t->layout = (view_layout)layout;
-    return talk_say(t, "view %s%s%s", names[layout], *focus ? " " : "", focus);
+    if (talk_view(t, layout, count > 1 ? words[1] : NULL, err))
+        return -1;
+    t->set.view = view_layout_name(layout);
+    options_mark(&t->set, "view", SOURCE_SET);
+    return talk_say(t, "view %s%s%s", view_layout_name(layout), *t->focus ? " " : "", t->focus);
 }
 
 int slash_blind(talk *t, const char *rest, char *const *words, int count, error *err)

@@ -106,7 +106,7 @@ static const slash_command table[] = {
      "on|off", slash_blind},
 
     {"view", "cols|stack|focus NAME|auto", "side by side, one below the other, or one large",
-     "auto is columns while each gets about 36 cells, else stack. In focus Ctrl-C stops the one in "
+     "auto is columns while each gets 32 cells, else stack. In focus Ctrl-C stops the one in "
      "focus, and a second one all.",
      COMPLETE_SEAT, "auto|cols|stack|focus", slash_view},
     {"show", "NAME|merge", "an answer at full width, ready to select", NULL, COMPLETE_SEAT, NULL,

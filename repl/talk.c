@@ -217,10 +217,11 @@ static int open_line(talk *t, bool *first_time, error *err)
 
 static int open_talk(talk *t, error *err)
 {
-    t->layout = VIEW_AUTO;
+    view_layout layout;
     t->term = terminal_open(t->con, t->con->signals, t->opt->plain, err);
     return !t->term || options_copy(&t->set, t->opt, err) || talk_open_dialogue(t, false, err) ||
-                   talk_begin_session(t, err)
+                   talk_begin_session(t, err) || !view_named(t->opt->view, &layout) ||
+                   talk_view(t, layout, NULL, err)
                ? -1
                : 0;
 }

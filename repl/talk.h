@@ -93,6 +93,10 @@ const char *talk_path(talk *t, const char *path, size_t n, error *err);
  * Seats anew what it concerns. On error everything is as it was. */
 int talk_set(talk *t, const char *name, const char *value, error *err);
 bool talk_may_set(const char *name); /* while the conversation runs */
+/* How answers are laid out from now on; focus: who is large, NULL = the first. */
+int talk_view(talk *t, view_layout layout, const char *focus, error *err);
+/* What an option of /set is now, in force, and who said so: "0.2", "persona". Appended. (talk_values.c) */
+int talk_value(const talk *t, const option_info *row, buf *value, buf *from, error *err);
 /* Takes `set` apart and seats the passes. On error the old seats stay. */
 int talk_seat(talk *t, error *err);
 void talk_release_seats(asking *how, roster_options *who); /* {0} ok */

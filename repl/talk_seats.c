@@ -281,9 +281,26 @@ int talk_open_dialogue(talk *t, bool anew, error *err)
     return reopen(t, &t->set, anew, err);
 }
 
+/* ---- the layout -------------------------------------------------------------------------------- */
+
+int talk_view(talk *t, view_layout layout, const char *focus, error *err)
+{
+    if (layout == VIEW_FOCUS && !focus)
+        focus = roster_seat(dialogue_roster(t->dialogue), 0)->name;
+    else if (layout != VIEW_FOCUS)
+        focus = "";
+    if (*focus && dialogue_find(t->dialogue, focus) < 0)
+        return error_set(err, ERROR_USAGE, "%.64s does not speak", focus);
+    if (strlen(focus) >= sizeof t->focus)
+        return error_set(err, ERROR_USAGE, "\"%.64s\" is too long a name", focus);
+    strcpy(t->focus, focus);
+    t->layout = layout;
+    return 0;
+}
+
 /* ---- /set -------------------------------------------------------------------------------------- */
 
-typedef enum reach { REACH_SEATS, REACH_DIALOGUE, REACH_ENGINE, REACH_NOTHING } reach;
+typedef enum reach { REACH_SEATS, REACH_DIALOGUE, REACH_ENGINE, REACH_VIEW, REACH_NOTHING } reach;
 
 /* How much must be made anew for an option. */
 static reach reach_of(const char *name)
@@ -292,12 +309,13 @@ static reach reach_of(const char *name)
         const char *name;
         reach how;
     } far[] = {
-        {"stop", REACH_DIALOGUE},    {"raw", REACH_DIALOGUE},     {"kv", REACH_DIALOGUE},
-        {"context", REACH_DIALOGUE}, {"model", REACH_ENGINE},     {"threads", REACH_ENGINE},
-        {"backend", REACH_ENGINE},   {"isa", REACH_ENGINE},       {"chat-format", REACH_ENGINE},
-        {"session", REACH_NOTHING},  {"resume", REACH_NOTHING},   {"no-save", REACH_NOTHING},
-        {"plain", REACH_NOTHING},    {"no-color", REACH_NOTHING}, {"help", REACH_NOTHING},
-        {"version", REACH_NOTHING},  {"quiet", REACH_NOTHING},    {"verbose", REACH_NOTHING}};
+        {"stop", REACH_DIALOGUE},    {"raw", REACH_DIALOGUE},    {"kv", REACH_DIALOGUE},
+        {"context", REACH_DIALOGUE}, {"model", REACH_ENGINE},    {"threads", REACH_ENGINE},
+        {"backend", REACH_ENGINE},   {"isa", REACH_ENGINE},      {"chat-format", REACH_ENGINE},
+        {"view", REACH_VIEW},        {"session", REACH_NOTHING}, {"resume", REACH_NOTHING},
+        {"no-save", REACH_NOTHING},  {"plain", REACH_NOTHING},   {"no-color", REACH_NOTHING},
+        {"help", REACH_NOTHING},     {"version", REACH_NOTHING}, {"quiet", REACH_NOTHING},
+        {"verbose", REACH_NOTHING}};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++)
         if (strcmp(name, far[i].name) == 0)
             return far[i].how;
@@ -323,6 +341,11 @@ static int try_value(talk *t, options *trial, const char *name, const char *valu
         return reopen(t, trial, false, err);
     case REACH_ENGINE:
         return reopen(t, trial, true, err);
+    case REACH_VIEW: {
+        view_layout layout;
+        (void)view_named(trial->view, &layout); /* one of its choices */
+        return talk_view(t, layout, NULL, err);
+    }
     case REACH_NOTHING:
         break;
     }

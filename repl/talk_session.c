@@ -46,6 +46,8 @@ static int take_setting(talk *t, options *set, const keeper_setting *then, error
     const char *kept = names.len ? talk_keep(t, names.v, names.len, err) : set->personas;
     bool failed = names.len && !kept;
     set->personas = kept;
+    options_mark(set, "personas", SOURCE_SESSION);
+    options_mark(set, "control", SOURCE_SESSION);
     buf_release(&names);
     set->control = controls[then->roster.control];
     free(t->system);
@@ -196,9 +198,7 @@ int talk_begin_session(talk *t, error *err)
 /* A seed that nobody asked for. */
 static bool seed_was_drawn(const talk *t)
 {
-    size_t count;
-    const option_info *row = options_find("seed", 4, COMMAND_TALK);
-    return t->opt->seed < 0 && !t->set.given[row - options_table(&count)];
+    return options_source(&t->set, "seed") == SOURCE_DEFAULT;
 }
 
 int talk_new(talk *t, error *err)

@@ -6,6 +6,26 @@
 
 #include "view_state.h"
 
+static const char *const layouts[] = {
+    [VIEW_AUTO] = "auto", [VIEW_COLS] = "cols", [VIEW_STACK] = "stack", [VIEW_FOCUS] = "focus"};
+
+bool view_named(const char *name, view_layout *out)
+{
+    *out = VIEW_AUTO;
+    for (int i = VIEW_AUTO; name && i <= VIEW_FOCUS; i++) {
+        if (strcmp(name, layouts[i]) != 0)
+            continue;
+        *out = (view_layout)i;
+        return true;
+    }
+    return !name;
+}
+
+const char *view_layout_name(view_layout layout)
+{
+    return layouts[layout];
+}
+
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 static const char *color_sequence(const view *v, const char *name)

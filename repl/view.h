@@ -5,7 +5,7 @@
  * repainted, at most 20 times a second, in one write between synchronized-update marks. No alternate
  * screen, nothing that the terminal would not keep when the program dies.
  *
- *   cols    a column for each pass, side by side, as long as each gets about 36 cells
+ *   cols    a column for each pass, side by side, as long as each gets 32 cells
  *   stack   one answer after another; the first that is not complete streams
  *   focus   one answer at full width, the others as one line of figures each
  *   linear  no moving at all: each answer whole when it is complete, under its heading (pipes,
@@ -20,6 +20,10 @@
 #include "terminal.h"
 
 typedef enum view_layout { VIEW_AUTO, VIEW_COLS, VIEW_STACK, VIEW_FOCUS } view_layout;
+
+/* "cols" and its like; NULL = auto. False for a word that is none. */
+bool view_named(const char *name, view_layout *out);
+const char *view_layout_name(view_layout layout);
 
 typedef struct view_column {
     const char *name, *acts_by, *color; /* color: a name or NULL; all borrowed until view_close */

@@ -8,7 +8,7 @@
 #include "view_state.h"
 
 enum {
-    COLUMN_CELLS = 36, /* a column that is chosen for the user has so many */
+    COLUMN_CELLS = 32, /* a column that is chosen for the user has so many: three in 98 */
     COLUMN_LEAST = 16, /* one that the user asked for may have so few */
 };
 

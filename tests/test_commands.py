@@ -373,7 +373,103 @@ def helping():
     t.leave()
 
 
-for part in (masks, names, fresh, further, editing, looking_back, helping):
+# A value for each option that /set takes, as config.json has it, and what /set then tells.
+def configuration(home):
+    ban = home / "ban.json"
+    ban.write_text(KEEP)
+    return {
+        "personas": ("coder,critic", None), "merge": ("vote", None), "control": ("prompt", None),
+        "no-instruction": (True, "on"), "mask": ([f"coder={ban}"], f"coder={ban}"), "experts": ("coder=2", None),
+        "strength": ("coder=0.5", None), "prefill": ("own", None), "think": (3, "3"), "raw": (True, "on"),
+        "max-tokens": (5, "5"), "loop": ("off", None), "stop": (["END", "STOP"], "END, STOP"),
+        "temperature": (0.3, "0.3"), "top-p": (0.8, "0.8"), "top-k": (7, "7"), "min-p": (0.01, "0.01"),
+        "repeat-penalty": (1.1, "1.1"), "presence-penalty": (0.1, "0.1"), "frequency-penalty": (0.2, "0.2"),
+        "seed": (77, "77"), "overflow": ("stop", None), "view": ("stack", None), "model": (str(MODEL), str(MODEL)),
+        "kv": ("f32", None), "context": (512, "512"), "threads": (1, "1"), "backend": ("cpu", None),
+        "isa": ("baseline", None), "chat-format": ("zephyr", None),
+    }
+
+
+def told(text):
+    """What /set lists: name -> (value, source)."""
+    rows = [re.split(r"  +", row.strip()) for row in text.splitlines() if row.startswith("  ")]
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
+
+
+def settings():
+    t = Talk("settings", columns=160)
+    with case("/set tells what is in force and who said so"):
+        rows = told(t.say("/set"))
+        assert rows["seed"] == ("4", "command line") and rows["max-tokens"] == ("12", "command line")
+        assert rows["merge"] == ("auto", "default") and rows["kv"] == ("f16", "default")
+        assert rows["context"] == ("4096", "default") and rows["experts"] == ("3", "model")
+        assert rows["personas"] == ("philosopher,coder,critic", "default")
+        assert rows["temperature"][0].count("0.2") == 1 and "persona" in rows["temperature"][1]
+        assert int(rows["threads"][0]) >= 1 and rows["view"] == ("auto", "default")
+        assert not [name for name, row in rows.items() if row[0] == "default"], rows
+    with case("what commands change is told there too; `default` takes it back, source and all"):
+        t.say("/experts 2")
+        t.say("/set temperature 0.1")
+        t.say("/personas -critic")
+        t.say("/view focus coder")
+        t.say("/merge none")
+        t.say("/set seed 9")
+        rows = told(t.say("/set"))
+        assert rows["experts"] == ("2", "/set") and rows["temperature"] == ("0.1", "/set")
+        assert rows["personas"] == ("philosopher,coder", "/set") and rows["view"] == ("focus coder", "/set")
+        assert rows["merge"] == ("none", "/set")
+        assert "seed is 4 (command line)" in t.say("/set seed default")
+        t.say("/set experts default")
+        assert told(t.say("/set"))["experts"] == ("3", "model")
+    with case("a name that is none gets its neighbour; one of another command is told so"):
+        assert "did you mean /set top-k?" in t.say("/set topk 3") and "/set top-k?" in t.say("/set topk")
+        assert "no option of a conversation" in t.say("/set format json")
+        assert "settled" in t.say("/set plain on") and "settled" in t.say("/set plain")
+        assert 'view: "colz" is none of' in t.say("/set view colz") and "--view" not in t.text()
+    names = list(told(t.say("/set")))
+    t.leave()
+    values = configuration(t.home)
+    path = t.home / ".config/consilium/config.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with case("every option that /set takes may stand in config.json, and acts"):
+        assert set(names) == set(values), set(names) ^ set(values)
+        path.write_text(json.dumps({name: value for name, (value, _) in values.items()}))
+        t = Talk("settings", model=False, columns=160)
+        rows = told(t.say("/set"))
+        assert rows["temperature"] == ("coder 0.2, coder:prompt 0.2, critic 0.5, critic:prompt 0.5", "persona")
+        for name, (value, shown) in values.items():
+            if name in ("temperature", "top-p"):
+                continue  # both personas bring their own, and a persona wins over config.json
+            assert rows[name] == (shown or value, "config.json"), (name, rows[name])
+        assert "view stack" in t.say("/view")
+        t.leave()
+        path.write_text("{}")
+    with case("a flag wins over config.json, /set over both"):
+        path.write_text('{"view": "cols", "temperature": 0.3, "max-tokens": 5}')
+        t = Talk("settings", "--view", "stack", "--temperature=0.4", columns=160)
+        rows = told(t.say("/set"))
+        assert rows["view"] == ("stack", "command line") and rows["temperature"] == ("0.4", "command line")
+        t.say("/set temperature 0.6")
+        assert told(t.say("/set"))["temperature"] == ("0.6", "/set")
+        t.leave()
+    with case("a key that is none is refused with its neighbour, a value that is none with its key"):
+        for text, wanted in (('{"veiw": "cols"}', "did you mean view?"), ('{"view": "colz"}', "none of auto|cols"),
+                             ('{"view": 3}', "view")):
+            path.write_text(text)
+            done = subprocess.run([str(BINARY), "ask", "-m", str(MODEL), "x"], env=t.environment,
+                                  capture_output=True, text=True)
+            assert done.returncode == 2 and wanted in done.stderr and "config.json" in done.stderr, done.stderr
+        path.write_text("{}")
+    with case("a resumed session tells who spoke there"):
+        t = Talk("settings", "-p", "coder", "--session", "one")
+        t.say("hello")
+        t.leave()
+        t = Talk("settings", "--resume", "one")
+        assert "personas is coder (session)" in t.say("/set personas")
+        t.leave()
+
+
+for part in (settings, masks, names, fresh, further, editing, looking_back, helping):
     if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
         part()
 shutil.rmtree(scratch, ignore_errors=True)

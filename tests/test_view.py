@@ -167,7 +167,7 @@ def section(lines, first, last):
 
 
 def columns():
-    for name, settings, width in (("COLUMNS_200", [], 200), ("STACK_80", [], 80),
+    for name, settings, width in (("COLUMNS_200", [], 200), ("COLUMNS_100", [], 100), ("STACK_80", [], 80),
                                   ("FOCUS_100", ["layout\tfocus\tcoder"], 100),
                                   ("ASCII_120", ["ascii"], 120), ("COLUMNS_120", [], 120)):
         with case(f"{name}: every cell"):
@@ -238,6 +238,10 @@ def columns():
             assert p.screen.buffer[y][39].data == p.screen.buffer[y][79].data == "│", p.lines()
         assert all(line.count("go") % 3 == 0 for line in rows), rows
     with case("columns that would be too narrow become a stack"):
+        p = Player(exchange(merge=False), 98).finish()
+        assert len(borders(p.lines())) == 3, p.lines()
+        p = Player(exchange(merge=False), 97).finish()
+        assert not any("│" in line for line in p.lines()), p.lines()
         p = Player(exchange(merge=False), 80).finish()
         assert not any("│" in line for line in p.lines()), p.lines()
         got = column_letters([line for line in p.lines() if "tok" not in line], 0, None)

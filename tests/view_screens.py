@@ -49,6 +49,34 @@ COLUMNS_200 = """\
  は誰のもの ですか? Whoever answers "nobody's" should say who paid for it.
  saved 3f9a · /diverge /pick /debate /retry critic                                                                                                                                     context 212/8192"""
 
+COLUMNS_100 = """\
+ philosopher  mask               │ coder  prompt+mask             │ critic  mask  4 of 8 experts
+ 118 tok · 39 t/s · 3.0 s ───────┼ 92 tok · 39 t/s · 2.4 s ───────┼ 63 tok · 39 t/s · 1.6 s ───────
+ What closes when a library      │ Decide with numbers:           │ The question hides two claims.
+ closes: a building, or a way of │                                │ First, that "old" means
+ meeting people whom we did not  │ ── python ──────────────       │ useless; nothing shows that.
+ choose? A town that asks only   │   visits, cost = 12_400, 310_0 │ Second, that closing saves
+ what a thing costs has already  │ › 00                           │ money; the building must be
+ answered.                       │   print(cost / visits)  # 25.0 │ heated in any case 🙂. Ask
+                                 │ ›  for each visit, which is mo │ instead: 図書館は誰のもの です
+ There are two questions:        │ › re than a ticket             │ か? Whoever answers "nobody's"
+                                 │   if cost / visits < 30:       │ should say who paid for it.
+ • What do we owe those who      │       print("keep it")         │
+   cannot pay for a quiet room,  │ ────────────────────────       │
+   a lamp and a shelf of books?  │                                │
+ • What would we notice first    │ Then                           │
+   when it is gone?              │ 1. Measure visits for a whole  │
+                                 │    year, not for one month in  │
+ Perhaps the honest thing is to  │    summer.                     │
+ keep the door open for a year   │ 2. Compare with the cost of a  │
+ and count who comes in.         │    bus to the next town.       │
+─────────────────────────────────┴────────────────────────────────┴────────────────────────────────
+ vote  critic 0.41 · coder 0.33 · philosopher 0.26 (nearly a tie)
+ merged by vote: The question hides two claims. First, that "old" means useless; nothing shows
+ that. Second, that closing saves money; the building must be heated in any case 🙂. Ask instead:
+ 図書館は誰のもの ですか? Whoever answers "nobody's" should say who paid for it.
+ saved 3f9a · /diverge /pick /debate /retry critic                                 context 212/8192"""
+
 STACK_80 = """\
  philosopher  mask ─ 118 tok · 39 t/s · 3.0 s ─────────────────────────────────
  What closes when a library closes: a building, or a way of meeting people
