@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "iq.h"
+
 #define SIZE_IS(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 SIZE_IS(block_q4_0, 18);
 SIZE_IS(block_q4_1, 20);
@@ -23,6 +25,13 @@ SIZE_IS(block_q4_k, 144);
 SIZE_IS(block_q5_k, 176);
 SIZE_IS(block_q6_k, 210);
 SIZE_IS(block_iq4_xs, 136);
+SIZE_IS(block_iq1_s, 50);
+SIZE_IS(block_iq1_m, 56);
+SIZE_IS(block_iq2_xxs, 66);
+SIZE_IS(block_iq2_xs, 74);
+SIZE_IS(block_iq2_s, 82);
+SIZE_IS(block_iq3_xxs, 98);
+SIZE_IS(block_iq3_s, 110);
 
 static const dtype_info descriptions[DTYPE_COUNT] = {
     [DTYPE_F32] = {"F32", 1, 4, 0},
@@ -41,6 +50,13 @@ static const dtype_info descriptions[DTYPE_COUNT] = {
     [DTYPE_IQ4_NL] = {"IQ4_NL", 32, 18, 20},
     [DTYPE_IQ4_XS] = {"IQ4_XS", QUANT_K, 136, 23},
     [DTYPE_MXFP4] = {"MXFP4", 32, 17, 39},
+    [DTYPE_IQ1_S] = {"IQ1_S", QUANT_K, 50, 19},
+    [DTYPE_IQ1_M] = {"IQ1_M", QUANT_K, 56, 29},
+    [DTYPE_IQ2_XXS] = {"IQ2_XXS", QUANT_K, 66, 16},
+    [DTYPE_IQ2_XS] = {"IQ2_XS", QUANT_K, 74, 17},
+    [DTYPE_IQ2_S] = {"IQ2_S", QUANT_K, 82, 22},
+    [DTYPE_IQ3_XXS] = {"IQ3_XXS", QUANT_K, 98, 18},
+    [DTYPE_IQ3_S] = {"IQ3_S", QUANT_K, 110, 21},
 };
 
 const int8_t quant_iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
@@ -169,6 +185,14 @@ void quant_iq4_xs_scales(const block_iq4_xs *block, int8_t scales[8])
         int high = block->scales_h >> (2 * j) & 3;
         scales[j] = (int8_t)((low | high << 4) - 32);
     }
+}
+
+uint16_t quant_iq1_m_d(const block_iq1_m *block)
+{
+    unsigned bits = 0;
+    for (int j = 0; j < 4; j++)
+        bits |= (unsigned)(block->scales[j] >> 12) << (4 * j);
+    return (uint16_t)bits;
 }
 
 /* ---- dequantisation: one block each ------------------------------------------------------------ */
@@ -309,6 +333,15 @@ static void dequantize_iq4_xs(const block_iq4_xs *b, float *out)
     }
 }
 
+/* Exact: 11 bits of d, 5 of scale and 6 of code are 22, so the order of the products is free. */
+static void dequantize_iq(dtype type, const void *block, float *out)
+{
+    iq_block b;
+    iq_open(type, block, &b);
+    for (int j = 0; j < QUANT_K; j++)
+        out[j] = b.d * (float)b.scale[j / 16] * (float)b.code[j];
+}
+
 /* ---- rows -------------------------------------------------------------------------------------- */
 
 static void dequantize_plain(dtype type, const uint8_t *row, float *out, size_t n)
@@ -341,6 +374,8 @@ static void dequantize_block(dtype type, const void *block, float *out)
     case DTYPE_IQ4_NL: dequantize_iq4_nl(block, out); break;
     case DTYPE_IQ4_XS: dequantize_iq4_xs(block, out); break;
     case DTYPE_MXFP4:  dequantize_mxfp4(block, out); break;
+    case DTYPE_IQ1_S: case DTYPE_IQ1_M: case DTYPE_IQ2_XXS: case DTYPE_IQ2_XS: case DTYPE_IQ2_S:
+    case DTYPE_IQ3_XXS: case DTYPE_IQ3_S: dequantize_iq(type, block, out); break;
     case DTYPE_F32: case DTYPE_F16: case DTYPE_BF16: case DTYPE_COUNT: break; /* no blocks */
     }
 }

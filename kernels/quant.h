@@ -35,6 +35,13 @@ typedef enum dtype {
     DTYPE_IQ4_NL,
     DTYPE_IQ4_XS,
     DTYPE_MXFP4,
+    DTYPE_IQ1_S,
+    DTYPE_IQ1_M,
+    DTYPE_IQ2_XXS,
+    DTYPE_IQ2_XS,
+    DTYPE_IQ2_S,
+    DTYPE_IQ3_XXS,
+    DTYPE_IQ3_S,
     DTYPE_COUNT,
 } dtype;
 
@@ -142,6 +149,58 @@ typedef struct QUANT_PACKED block_iq4_xs { /* x = d * (scale - 32) * quant_iq4_v
     uint8_t qs[128];     /* sub-blocks of 16 bytes, each as in block_iq4_nl */
 } block_iq4_xs;
 
+/* ---- blocks of 256 elements whose codes lie in code books: see iq.h ---------------------------- */
+
+/* Entry i of a block stands for elements 8i to 8i + 7 (IQ1, IQ2) or 4i to 4i + 3 (IQ3). In the types
+ * that store whole signs, bit j of signs[i] makes element 8i + j negative. */
+
+typedef struct QUANT_PACKED block_iq1_s { /* x = d * (2 scale + 1) * (grid +- 1/8), per 32 */
+    uint16_t d;
+    uint8_t qs[32];
+    uint16_t qh[8]; /* of four entries: 3 bits each above their qs, 3 of scale, 1 = minus 1/8 */
+} block_iq1_s;
+
+typedef struct QUANT_PACKED block_iq1_m { /* the same per 16, the 1/8 per 8; d: quant_iq1_m_d */
+    uint8_t qs[32];
+    uint8_t qh[16];     /* nibble i: 3 bits above qs[i], 1 = minus 1/8 */
+    uint16_t scales[4]; /* four scales of 3 bits each, and a quarter of d */
+} block_iq1_m;
+
+typedef struct QUANT_PACKED block_iq2_xxs { /* x = d / 8 * (2 scale + 1) * +-grid, per 32 */
+    uint16_t d;
+    struct QUANT_PACKED {
+        uint8_t qs[4];
+        uint32_t rest; /* of four entries: 7 bits of signs each, then 4 of scale */
+    } group[8];
+} block_iq2_xxs;
+
+typedef struct QUANT_PACKED block_iq2_xs { /* the same, per 16 */
+    uint16_t d;
+    uint16_t qs[32];   /* 9 bits of entry, 7 of signs */
+    uint8_t scales[8]; /* nibble j: scale j */
+} block_iq2_xs;
+
+typedef struct QUANT_PACKED block_iq2_s { /* the same, per 16 */
+    uint16_t d;
+    uint8_t qs[32], signs[32];
+    uint8_t qh[8]; /* bits 2j of qh[i]: 2 bits above qs[4i + j] */
+    uint8_t scales[8];
+} block_iq2_s;
+
+typedef struct QUANT_PACKED block_iq3_xxs { /* x = d / 4 * (2 scale + 1) * +-grid, per 32 */
+    uint16_t d;
+    uint8_t qs[64];
+    uint32_t rest[8]; /* as in block_iq2_xxs, of eight entries */
+} block_iq3_xxs;
+
+typedef struct QUANT_PACKED block_iq3_s { /* x = d * (2 scale + 1) * +-grid, per 32 */
+    uint16_t d;
+    uint8_t qs[64];
+    uint8_t qh[8]; /* bit j of qh[i]: bit 8 of entry 8i + j */
+    uint8_t signs[32];
+    uint8_t scales[4];
+} block_iq3_s;
+
 extern const int8_t quant_iq4_values[16];   /* the non-linear 4-bit code book */
 extern const int8_t quant_mxfp4_values[16]; /* twice the e2m1 values */
 
@@ -151,6 +210,8 @@ void quant_q4_k_scales(const uint8_t packed[12], uint8_t scales[8], uint8_t mins
 void quant_q3_k_scales(const uint8_t packed[12], int8_t scales[16]);
 /* The 8 scales of an IQ4_XS block, the offset of 32 taken off: -32..31. */
 void quant_iq4_xs_scales(const block_iq4_xs *block, int8_t scales[8]);
+/* The binary16 scale of an IQ1_M block, from the highest four bits of its four `scales`. */
+uint16_t quant_iq1_m_d(const block_iq1_m *block);
 /* Half of the power of two that an MXFP4 exponent byte stands for. */
 float quant_e8m0_half(uint8_t e);
 

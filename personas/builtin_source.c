@@ -133,6 +133,12 @@ static const scales SCALES[DTYPE_COUNT] = {
     [DTYPE_Q6_K] = {1, {offsetof(block_q6_k, d)}},
     [DTYPE_IQ4_NL] = {1, {offsetof(block_iq4_nl, d)}},
     [DTYPE_IQ4_XS] = {1, {offsetof(block_iq4_xs, d)}},
+    [DTYPE_IQ1_S] = {1, {offsetof(block_iq1_s, d)}},
+    [DTYPE_IQ2_XXS] = {1, {offsetof(block_iq2_xxs, d)}},
+    [DTYPE_IQ2_XS] = {1, {offsetof(block_iq2_xs, d)}},
+    [DTYPE_IQ2_S] = {1, {offsetof(block_iq2_s, d)}},
+    [DTYPE_IQ3_XXS] = {1, {offsetof(block_iq3_xxs, d)}},
+    [DTYPE_IQ3_S] = {1, {offsetof(block_iq3_s, d)}},
 };
 
 bool builtin_can_double(dtype type)

@@ -41,7 +41,7 @@ static void scale_places(dtype type, int *d, int *min)
         *d = 108;
     if (type == DTYPE_Q6_K)
         *d = 208;
-    if (type == DTYPE_MXFP4)
+    if (type == DTYPE_MXFP4 || type == DTYPE_IQ1_M)
         *d = -1;
 }
 
@@ -52,6 +52,14 @@ static void put_half(uint8_t *block, int at, float value)
         memcpy(block + at, &half, sizeof half);
 }
 
+/* A quarter of the scale in the highest four bits of each of four words. */
+static void put_iq1_m_scale(block_iq1_m *block, uint16_t half)
+{
+    for (int i = 0; i < 4; i++)
+        block->scales[i] =
+            (uint16_t)((block->scales[i] & 0xFFFu) | ((unsigned)half >> (4 * i) & 15u) << 12);
+}
+
 static void set_scales(uint8_t *block, dtype type, float d, float min)
 {
     int d_at, min_at;
@@ -60,6 +68,8 @@ static void set_scales(uint8_t *block, dtype type, float d, float min)
     put_half(block, min_at, min);
     if (type == DTYPE_MXFP4)
         block[0] = (uint8_t)(118 + block[0] % 4);
+    if (type == DTYPE_IQ1_M)
+        put_iq1_m_scale((block_iq1_m *)block, float_to_half(d));
 }
 
 void *blocks_matrix(blocks_random *random, dtype type, size_t rows, size_t cols)

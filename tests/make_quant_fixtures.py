@@ -9,7 +9,8 @@ then, with type number 0xFFFFFFFF, rows for quantize_row() to Q8_0:
     elements f32 values, bytes of Q8_0 blocks
 
 A third of the blocks have ordinary scales, a third subnormal ones, the last third the largest that
-keep every element finite. Codes and sub-scales are random bytes.
+keep every element finite. Codes and sub-scales are random bytes; in the types with code books every
+entry of the book comes up.
 """
 import struct
 
@@ -22,8 +23,13 @@ SCALES = {
     T.Q4_0: (0,), T.Q4_1: (0, 2), T.Q5_0: (0,), T.Q5_1: (0, 2), T.Q8_0: (0,), T.IQ4_NL: (0,),
     T.MXFP4: (), T.Q2_K: (80, 82), T.Q3_K: (108,), T.Q4_K: (0, 2), T.Q5_K: (0, 2),
     T.Q6_K: (208,), T.IQ4_XS: (0,), T.F16: (), T.BF16: (), T.F32: (),
+    T.IQ1_S: (0,), T.IQ1_M: (), T.IQ2_XXS: (0,), T.IQ2_XS: (0,), T.IQ2_S: (0,), T.IQ3_XXS: (0,),
+    T.IQ3_S: (0,),
 }
 BLOCKS = {1: 96, 32: 24, 256: 6}
+# Entries of a code book, and how many a block holds.
+BOOKS = {T.IQ1_S: (2048, 32), T.IQ1_M: (2048, 32), T.IQ2_XXS: (256, 32), T.IQ2_XS: (512, 32),
+         T.IQ2_S: (1024, 32), T.IQ3_XXS: (256, 64), T.IQ3_S: (512, 64)}
 
 
 def scale(random, kind):
@@ -32,13 +38,53 @@ def scale(random, kind):
     return np.float16(sign * random.uniform(low, high))
 
 
+def put_bits(block, at, width, value):
+    """Bits at to at + width of a block, its lowest bit first."""
+    bits = np.unpackbits(block, bitorder="little")
+    bits[at:at + width] = value >> np.arange(width) & 1
+    block[:] = np.packbits(bits, bitorder="little")
+
+
+def put_entry(block, ggml_type, i, entry):
+    """Entry i of a block, wherever the type keeps its bits."""
+    if ggml_type == T.IQ2_XS:
+        put_bits(block, 16 + 16 * i, 9, entry)
+        return
+    low = {T.IQ1_M: i, T.IQ2_XXS: 2 + 8 * (i // 4) + i % 4}.get(ggml_type, 2 + i)
+    block[low] = entry & 255
+    at, width = {T.IQ1_S: (272 + 16 * (i // 4) + 3 * (i % 4), 3), T.IQ1_M: (256 + 4 * i, 3),
+                 T.IQ2_S: (528 + 2 * i, 2), T.IQ3_S: (528 + i, 1)}.get(ggml_type, (0, 0))
+    if width:
+        put_bits(block, at, width, entry >> 8)
+
+
+def put_every_entry(random, data, ggml_type):
+    entries, held = BOOKS[ggml_type]
+    order = random.permutation(len(data) * held)
+    for entry, place in enumerate(order[:entries]):
+        put_entry(data[place // held], ggml_type, place % held, entry)
+
+
+def put_iq1_m_scale(block, half):
+    """A quarter of the scale in the highest four bits of each of four words."""
+    bits = int(half.view(np.uint16))
+    for i in range(4):
+        put_bits(block, 8 * 48 + 16 * i + 12, 4, bits >> 4 * i & 15)
+
+
 def blocks(random, kind_of_block, ggml_type):
     elements, size = GGML_QUANT_SIZES[ggml_type]
     count = BLOCKS[elements]
+    if ggml_type in BOOKS:
+        count += BOOKS[ggml_type][0] // BOOKS[ggml_type][1]
     data = random.integers(0, 256, (count, size), dtype=np.uint8)
     for i in range(count):
         for at in SCALES[ggml_type]:
             data[i, at:at + 2] = np.frombuffer(scale(random, kind_of_block(i)).tobytes(), np.uint8)
+    if ggml_type in BOOKS:
+        put_every_entry(random, data, ggml_type)
+    for i in range(count if ggml_type == T.IQ1_M else 0):
+        put_iq1_m_scale(data[i], scale(random, kind_of_block(i)))
     if ggml_type == T.MXFP4:
         data[:, 0] = [[126, 130, 119][i % 3] if i > 7 else [0, 1, 2, 3, 100, 127, 250, 251][i]
                       for i in range(count)]

@@ -121,6 +121,10 @@ def tensors(cases):
     changed(cases, "G20-type-unreadable", "refused", first(kind=u32(24), data=bytes(101 * 40)),
             ["I8", "token_embd.weight"])
     changed(cases, "G21-part-of-a-block", "refused", first(kind=u32(8)), "blocks of 32")
+    for name, kind in (("IQ2_XXS", 16), ("IQ2_XS", 17), ("IQ3_XXS", 18), ("IQ1_S", 19), ("IQ3_S", 21),
+                       ("IQ2_S", 22), ("IQ1_M", 29)):
+        changed(cases, f"G21-part-of-a-block-{name}", "refused", first(kind=u32(kind)),
+                [name, "blocks of 256"])
 
 
 def names(cases):

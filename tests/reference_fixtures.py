@@ -16,7 +16,8 @@ import tokenizer_reference
 from suite import ROOT, case, finish
 
 FIXTURES = ROOT / "tests" / "fixtures"
-SCRIPTS = {"make_quantised.py": ["quantised.gguf"], "make_quant_fixtures.py": ["quant.bin"],
+SCRIPTS = {"make_quantised.py": ["quantised.gguf", "quantised-iq.gguf"],
+           "make_quant_fixtures.py": ["quant.bin"],
            "make_chat_fixtures.py": ["chat.json", "chat_tokens.json"]}
 
 
@@ -47,6 +48,10 @@ def main():
                 assert done.returncode == 0, done.stderr[-1500:]
                 _, differ, bad = filecmp.cmpfiles(FIXTURES, copy / "fixtures", names, shallow=False)
                 assert not differ and not bad, f"other bytes: {differ + bad}"
+    with case("make_iq_grids.py: kernels/iq_grids.c holds the books of the gguf package"):
+        done = subprocess.run([sys.executable, ROOT / "tests" / "make_iq_grids.py", "--check"],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-1500:]
     tokenizers_again()
     finish()
 

@@ -224,6 +224,7 @@ static void check_subject(const subject *s, bool all)
 
 static const char *const TINY = "tests/fixtures/models/qwen3_moe-bf16";
 static const char *const QUANTISED = "tests/fixtures/quantised.gguf";
+static const char *const BOOKS = "tests/fixtures/quantised-iq.gguf";
 
 static void test_bf16_weights(void **state)
 {
@@ -235,6 +236,12 @@ static void test_every_weight_type(void **state)
 {
     (void)state;
     check_subject(&(subject){QUANTISED, "auto", DTYPE_F16}, true);
+}
+
+static void test_code_books(void **state)
+{
+    (void)state;
+    check_subject(&(subject){BOOKS, "auto", DTYPE_F16}, false);
 }
 
 static void test_q8_0_cache(void **state)
@@ -252,9 +259,8 @@ static void test_baseline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bf16_weights),
-        cmocka_unit_test(test_every_weight_type),
-        cmocka_unit_test(test_q8_0_cache),
+        cmocka_unit_test(test_bf16_weights), cmocka_unit_test(test_every_weight_type),
+        cmocka_unit_test(test_code_books),   cmocka_unit_test(test_q8_0_cache),
         cmocka_unit_test(test_baseline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

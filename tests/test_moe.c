@@ -29,19 +29,17 @@ typedef struct problem {
     float *gates;
 } problem;
 
-/* Q6_K has no quantiser here: random codes with a small scale. */
-static char *random_q6_k(size_t rows, size_t cols, unsigned seed)
+/* Types of 256 have no quantiser here: random codes with a small scale. */
+static char *random_blocks(dtype type, size_t rows, size_t cols, unsigned seed)
 {
-    size_t blocks = rows * cols / QUANT_K;
-    char *stored = malloc(blocks * sizeof(block_q6_k) + 1);
-    for (size_t i = 0; i < blocks; i++) {
-        block_q6_k block;
-        unsigned char *bytes = (unsigned char *)&block;
-        for (size_t j = 0; j < sizeof block; j++)
-            bytes[j] = (unsigned char)((seed = seed * 1664525u + 1013904223u) >> 24);
-        block.d = float_to_half(1e-4f);
-        memcpy(stored + 1 + i * sizeof block, &block, sizeof block);
-    }
+    size_t size = (size_t)dtype_describe(type)->bytes, blocks = rows * cols / QUANT_K;
+    size_t at = type == DTYPE_Q6_K ? offsetof(block_q6_k, d) : 0;
+    uint16_t d = float_to_half(type == DTYPE_Q6_K ? 1e-4f : 2e-3f);
+    char *stored = malloc(blocks * size + 1);
+    for (size_t i = 0; i < blocks * size; i++)
+        stored[1 + i] = (char)((seed = seed * 1664525u + 1013904223u) >> 24);
+    for (size_t i = 0; i < blocks; i++)
+        memcpy(stored + 1 + i * size + at, &d, sizeof d);
     return stored + 1;
 }
 
@@ -49,8 +47,8 @@ static matrix make_matrix(dtype type, size_t rows, size_t cols, unsigned seed)
 {
     matrix m = {type, rows, cols, NULL, malloc(rows * cols * sizeof(float))};
     random_normal(m.values, rows * cols, 0.2f, seed);
-    m.stored =
-        type == DTYPE_Q6_K ? random_q6_k(rows, cols, seed) : stored_as(type, m.values, rows, cols);
+    m.stored = dtype_describe(type)->block == QUANT_K ? random_blocks(type, rows, cols, seed)
+                                                      : stored_as(type, m.values, rows, cols);
     values_of(type, m.stored, m.values, rows, cols);
     return m;
 }
@@ -182,10 +180,14 @@ static void test_quantised_types(void **state)
     const dtype q8[3] = {DTYPE_Q8_0, DTYPE_Q8_0, DTYPE_Q8_0};
     const dtype mixed[3] = {DTYPE_Q8_0, DTYPE_F32, DTYPE_Q8_0};
     const dtype wide[3] = {DTYPE_Q6_K, DTYPE_Q8_0, DTYPE_BF16};
+    const dtype books[3] = {DTYPE_IQ2_XS, DTYPE_IQ2_XXS, DTYPE_IQ3_XXS};
+    const dtype other_books[3] = {DTYPE_IQ1_S, DTYPE_IQ3_S, DTYPE_IQ2_S};
     check_problem(*state, make_problem(1, 4, 12, 64, 96, q8, false), 1e-3);
     check_problem(*state, make_problem(50, 4, 12, 96, 64, q8, true), 1e-3);
     check_problem(*state, make_problem(9, 3, 7, 64, 32, mixed, true), 1e-3);
     check_problem(*state, make_problem(12, 2, 6, 256, 256, wide, false), 1e-3);
+    check_problem(*state, make_problem(12, 2, 6, 256, 512, books, false), 1e-3);
+    check_problem(*state, make_problem(5, 2, 3, 512, 256, other_books, false), 1e-3);
 }
 
 /* Rows that call no expert get exact zeros. */

@@ -164,14 +164,16 @@ typedef struct shape {
 int main(int argc, char **argv)
 {
     static const shape shapes[] = {
-        {DTYPE_Q4_1, 1536, 576},    {DTYPE_Q4_1, 576, 1536},    {DTYPE_Q4_1, 49152, 576},
-        {DTYPE_Q8_0, 49152, 576},   {DTYPE_Q4_K, 2048, 768},    {DTYPE_Q4_K, 768, 2048},
-        {DTYPE_Q4_K, 4096, 2048},   {DTYPE_Q6_K, 151936, 2048}, {DTYPE_Q6_K, 2048, 768},
-        {DTYPE_F32, 1024, 2048},    {DTYPE_F32, 128, 2048},     {DTYPE_F16, 1024, 2048},
-        {DTYPE_BF16, 1024, 2048},   {DTYPE_Q4_0, 4096, 2048},   {DTYPE_Q5_0, 4096, 2048},
-        {DTYPE_Q5_1, 4096, 2048},   {DTYPE_Q8_0, 4096, 2048},   {DTYPE_Q2_K, 4096, 2048},
-        {DTYPE_Q3_K, 4096, 2048},   {DTYPE_Q5_K, 4096, 2048},   {DTYPE_IQ4_NL, 4096, 2048},
-        {DTYPE_IQ4_XS, 4096, 2048}, {DTYPE_MXFP4, 4096, 2048},
+        {DTYPE_Q4_1, 1536, 576},    {DTYPE_Q4_1, 576, 1536},     {DTYPE_Q4_1, 49152, 576},
+        {DTYPE_Q8_0, 49152, 576},   {DTYPE_Q4_K, 2048, 768},     {DTYPE_Q4_K, 768, 2048},
+        {DTYPE_Q4_K, 4096, 2048},   {DTYPE_Q6_K, 151936, 2048},  {DTYPE_Q6_K, 2048, 768},
+        {DTYPE_F32, 1024, 2048},    {DTYPE_F32, 128, 2048},      {DTYPE_F16, 1024, 2048},
+        {DTYPE_BF16, 1024, 2048},   {DTYPE_Q4_0, 4096, 2048},    {DTYPE_Q5_0, 4096, 2048},
+        {DTYPE_Q5_1, 4096, 2048},   {DTYPE_Q8_0, 4096, 2048},    {DTYPE_Q2_K, 4096, 2048},
+        {DTYPE_Q3_K, 4096, 2048},   {DTYPE_Q5_K, 4096, 2048},    {DTYPE_IQ4_NL, 4096, 2048},
+        {DTYPE_IQ4_XS, 4096, 2048}, {DTYPE_MXFP4, 4096, 2048},   {DTYPE_IQ1_S, 4096, 2048},
+        {DTYPE_IQ1_M, 4096, 2048},  {DTYPE_IQ2_XXS, 4096, 2048}, {DTYPE_IQ2_XS, 4096, 2048},
+        {DTYPE_IQ2_S, 4096, 2048},  {DTYPE_IQ3_XXS, 4096, 2048}, {DTYPE_IQ3_S, 4096, 2048},
     };
     error err = {0};
     int threads = argc > 1 ? atoi(argv[1]) : 2;

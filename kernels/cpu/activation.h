@@ -5,7 +5,7 @@
  * same form, so that the inner loops are exact integer arithmetic:
  *
  *   Q32   one f32 scale for each 32 elements: Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 IQ4_NL MXFP4
- *   Q256  one f32 scale for each 256 elements: Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_XS
+ *   Q256  one f32 scale for each 256 elements: Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_XS and the types of iq.h
  *
  * Definition, per block: largest = max |x|, read as integers (a NaN is the largest of all);
  *   scale = largest / 127,  q = x * (127 / largest) rounded to nearest even: -127..127, never -128.

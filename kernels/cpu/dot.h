@@ -27,6 +27,7 @@
  *     s = fma(w.d * a.scale, (float)S, s)
  *     m = fma(w.dmin * a.scale, (float)M, m)            m stays 0 where the type has no minimum
  *     result = s - m
+ * Types of code books are of these: w.d, w.scale and code are what iq.h makes of a block.
  *
  * None of it mentions how many rows or columns are computed together, nor the width of a vector.
  */

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../iq.h"
 #include "dot_sets.h"
 #include "mathx.h"
 
@@ -226,6 +227,17 @@ static void open_iq4_xs(const block_iq4_xs *b, opened256 *o)
     }
 }
 
+static void open_iq(dtype type, const void *block, opened256 *o)
+{
+    iq_block b;
+    iq_open(type, block, &b);
+    o->d = b.d;
+    for (int j = 0; j < 16; j++)
+        o->scale[j] = b.scale[j];
+    for (int j = 0; j < QUANT_K; j++)
+        o->code[j] = b.code[j];
+}
+
 static void open256(dtype type, const void *block, opened256 *o)
 {
     const block_q4_k *q4 = block;
@@ -241,8 +253,10 @@ static void open256(dtype type, const void *block, opened256 *o)
         open_q45_k(q5->d, q5->dmin, q5->scales, q5->qs, q5->qh, o);
     else if (type == DTYPE_Q6_K)
         open_q6_k(block, o);
-    else
+    else if (type == DTYPE_IQ4_XS)
         open_iq4_xs(block, o);
+    else
+        open_iq(type, block, o);
 }
 
 /* sums[0] gathers codes, sums[1] minimums. */
@@ -314,25 +328,25 @@ ROWS(q4_k, Q4_K, rows256)
 ROWS(q5_k, Q5_K, rows256)
 ROWS(q6_k, Q6_K, rows256)
 ROWS(iq4_xs, IQ4_XS, rows256)
+ROWS(iq1_s, IQ1_S, rows256)
+ROWS(iq1_m, IQ1_M, rows256)
+ROWS(iq2_xxs, IQ2_XXS, rows256)
+ROWS(iq2_xs, IQ2_XS, rows256)
+ROWS(iq2_s, IQ2_S, rows256)
+ROWS(iq3_xxs, IQ3_XXS, rows256)
+ROWS(iq3_s, IQ3_S, rows256)
 
 const dot_kernels dot_baseline = {
     .name = "baseline",
-    .rows = {[DTYPE_F32] = rows_f32,
-             [DTYPE_F16] = rows_f16,
-             [DTYPE_BF16] = rows_bf16,
-             [DTYPE_Q4_0] = rows_q4_0,
-             [DTYPE_Q4_1] = rows_q4_1,
-             [DTYPE_Q5_0] = rows_q5_0,
-             [DTYPE_Q5_1] = rows_q5_1,
-             [DTYPE_Q8_0] = rows_q8_0,
-             [DTYPE_Q2_K] = rows_q2_k,
-             [DTYPE_Q3_K] = rows_q3_k,
-             [DTYPE_Q4_K] = rows_q4_k,
-             [DTYPE_Q5_K] = rows_q5_k,
-             [DTYPE_Q6_K] = rows_q6_k,
-             [DTYPE_IQ4_NL] = rows_iq4_nl,
-             [DTYPE_IQ4_XS] = rows_iq4_xs,
-             [DTYPE_MXFP4] = rows_mxfp4},
+    .rows =
+        {[DTYPE_F32] = rows_f32,         [DTYPE_F16] = rows_f16,       [DTYPE_BF16] = rows_bf16,
+         [DTYPE_Q4_0] = rows_q4_0,       [DTYPE_Q4_1] = rows_q4_1,     [DTYPE_Q5_0] = rows_q5_0,
+         [DTYPE_Q5_1] = rows_q5_1,       [DTYPE_Q8_0] = rows_q8_0,     [DTYPE_Q2_K] = rows_q2_k,
+         [DTYPE_Q3_K] = rows_q3_k,       [DTYPE_Q4_K] = rows_q4_k,     [DTYPE_Q5_K] = rows_q5_k,
+         [DTYPE_Q6_K] = rows_q6_k,       [DTYPE_IQ4_NL] = rows_iq4_nl, [DTYPE_IQ4_XS] = rows_iq4_xs,
+         [DTYPE_MXFP4] = rows_mxfp4,     [DTYPE_IQ1_S] = rows_iq1_s,   [DTYPE_IQ1_M] = rows_iq1_m,
+         [DTYPE_IQ2_XXS] = rows_iq2_xxs, [DTYPE_IQ2_XS] = rows_iq2_xs, [DTYPE_IQ2_S] = rows_iq2_s,
+         [DTYPE_IQ3_XXS] = rows_iq3_xxs, [DTYPE_IQ3_S] = rows_iq3_s},
     .quantize =
         {[ACTIVATION_Q32] = activation_quantize_q32, [ACTIVATION_Q256] = activation_quantize_q256},
     .swiglu = swiglu,

@@ -28,7 +28,15 @@ dot_rows_fn dot_avx2_q4_0, dot_avx2_q4_1, dot_avx2_q5_0, dot_avx2_q5_1, dot_avx2
 dot_rows_fn dot_avx2_q2_k, dot_avx2_q3_k, dot_avx2_q4_k, dot_avx2_q5_k, dot_avx2_q6_k,
     dot_avx2_iq4_xs;
 
+/* dot_iq_avx2.c */
+dot_rows_fn dot_avx2_iq1_s, dot_avx2_iq1_m, dot_avx2_iq2_xxs, dot_avx2_iq2_xs, dot_avx2_iq2_s,
+    dot_avx2_iq3_xxs, dot_avx2_iq3_s;
+
 /* dot_q256_avx512.c */
 dot_rows_fn dot_avx512_q4_k, dot_avx512_q5_k, dot_avx512_q6_k;
+
+/* dot_iq_avx512.c */
+dot_rows_fn dot_avx512_iq1_s, dot_avx512_iq1_m, dot_avx512_iq2_xxs, dot_avx512_iq2_xs,
+    dot_avx512_iq2_s, dot_avx512_iq3_xxs, dot_avx512_iq3_s;
 
 #endif
