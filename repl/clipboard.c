@@ -8,8 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Terminals cut longer sequences off without a word (xterm's usual limit is 100,000 bytes of base64). */
-enum { OSC_MOST = 74994 };
+#include "safe_text.h"
+
+/* Terminals cut longer sequences off without a word (xterm's usual limit is 100,000 bytes of base64).
+ * screen's oldest limit of a string that it passes on is 256 bytes. */
+enum { OSC_MOST = 74994, SCREEN_MOST = 240 };
 
 static bool is_set(const char *name)
 {
@@ -34,7 +37,8 @@ static bool takes_osc52(const terminal *t)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strncmp(type, types[i], strlen(types[i])) == 0)
             return true;
-    return is_set("XTERM_VERSION") || is_set("WT_SESSION") || is_set("KITTY_WINDOW_ID");
+    return is_set("STY") || is_set("XTERM_VERSION") || is_set("WT_SESSION") ||
+           is_set("KITTY_WINDOW_ID");
 }
 
 static int base64(const char *text, size_t n, buf *out, error *err)
@@ -54,13 +58,50 @@ static int base64(const char *text, size_t n, buf *out, error *err)
     return 0;
 }
 
-static int copy_by_terminal(terminal *t, const char *text, size_t n, error *err)
+typedef enum passage { PASS_DIRECT, PASS_TMUX, PASS_SCREEN } passage;
+
+/* What stands between us and the terminal. An ssh from within knows it by TERM alone. */
+static passage find_passage(void)
 {
-    buf out = {0};
-    int result = buf_text(&out, "\033]52;c;", err) || base64(text, n, &out, err) ||
-                         buf_text(&out, "\a", err) || terminal_write(t, &out, err)
-                     ? -1
-                     : 0;
+    const char *type = getenv("TERM");
+    if (is_set("TMUX") || (type && strncmp(type, "tmux", 4) == 0))
+        return PASS_TMUX;
+    return is_set("STY") || (type && strncmp(type, "screen", 6) == 0) ? PASS_SCREEN : PASS_DIRECT;
+}
+
+/* tmux: DCS "tmux;", every ESC doubled. */
+static int wrap_tmux(const buf *sequence, buf *out, error *err)
+{
+    return buf_text(out, "\033Ptmux;\033", err) || buf_add(out, sequence->v, sequence->len, err) ||
+                   buf_text(out, "\033\\", err)
+               ? -1
+               : 0;
+}
+
+/* screen: what a DCS holds goes on as it is; one after another when it is long. */
+static int wrap_screen(const buf *sequence, buf *out, error *err)
+{
+    for (size_t at = 0, n; at < sequence->len; at += n) {
+        n = sequence->len - at < SCREEN_MOST ? sequence->len - at : SCREEN_MOST;
+        if (buf_text(out, "\033P", err) || buf_add(out, sequence->v + at, n, err) ||
+            buf_text(out, "\033\\", err))
+            return -1;
+    }
+    return 0;
+}
+
+/* The sequence has one ESC, its first byte. */
+static int copy_by_terminal(terminal *t, passage way, const char *text, size_t n, error *err)
+{
+    buf plain = {0}, out = {0};
+    int result = buf_text(&plain, "\033]52;c;", err) || base64(text, n, &plain, err) ||
+                 buf_text(&plain, "\a", err);
+    if (!result)
+        result = way == PASS_TMUX     ? wrap_tmux(&plain, &out, err)
+                 : way == PASS_SCREEN ? wrap_screen(&plain, &out, err)
+                                      : buf_add(&out, plain.v, plain.len, err);
+    result = result || terminal_write(t, &out, err) ? -1 : 0;
+    buf_release(&plain);
     buf_release(&out);
     return result;
 }
@@ -96,28 +137,87 @@ static int copy_by_program(const char *const *argv, const char *text, size_t n)
     return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-int clipboard_copy(terminal *t, const char *text, size_t n, const char **way, error *err)
+/* The name of the program that took it, or NULL. */
+static const char *copy_on_desktop(const char *text, size_t n)
 {
     static const char *const wayland[] = {"wl-copy", NULL};
     static const char *const x11[] = {"xclip", "-selection", "clipboard", NULL};
-    bool terminal_takes = takes_osc52(t);
-    if (terminal_takes && n <= OSC_MOST) {
-        *way = "OSC 52";
-        return copy_by_terminal(t, text, n, err);
-    }
-    if (is_set("WAYLAND_DISPLAY") && copy_by_program(wayland, text, n) == 0) {
-        *way = wayland[0];
-        return 0;
-    }
-    if (is_set("DISPLAY") && copy_by_program(x11, text, n) == 0) {
-        *way = x11[0];
-        return 0;
-    }
+    if (is_set("WAYLAND_DISPLAY") && copy_by_program(wayland, text, n) == 0)
+        return wayland[0];
+    return is_set("DISPLAY") && copy_by_program(x11, text, n) == 0 ? x11[0] : NULL;
+}
+
+/* -w (tmux 3.2) also hands it to the terminal. *asked: it did. */
+static bool copy_into_tmux(const char *text, size_t n, bool *asked)
+{
+    static const char *const both[] = {"tmux", "load-buffer", "-w", "-", NULL};
+    static const char *const own[] = {"tmux", "load-buffer", "-", NULL};
+    if (!is_set("TMUX"))
+        return false;
+    *asked = copy_by_program(both, text, n) == 0;
+    return *asked || copy_by_program(own, text, n) == 0;
+}
+
+static int no_way(const terminal *t, size_t n, error *err)
+{
     return error_set(err, ERROR_RUN,
-                     terminal_takes
+                     takes_osc52(t)
                          ? "%zu bytes are more than the terminal takes (OSC 52), and there is "
                            "neither wl-copy nor xclip"
                          : "no way to the clipboard: the terminal is not known to take OSC 52, and "
                            "neither wl-copy nor xclip works (%zu bytes)",
                      n);
+}
+
+static int copy_harmless(terminal *t, const char *name, const char *text, size_t n, buf *told,
+                         error *err)
+{
+    bool asked = false, tmux = copy_into_tmux(text, n, &asked);
+    const char *program = copy_on_desktop(text, n);
+    passage way = find_passage();
+    if (tmux)
+        return buf_format(
+            told, err, "copied %zu bytes of %s into tmux's buffer (prefix ] pastes)%s%s", n, name,
+            program ? " and by "
+            : asked ? "; tmux was asked to hand them to the terminal as well"
+                    : "",
+            program ? program : "");
+    if (program)
+        return buf_format(told, err, "copied %zu bytes of %s by %s", n, name, program);
+    if (!takes_osc52(t) || n > OSC_MOST)
+        return no_way(t, n, err);
+    if (copy_by_terminal(t, way, text, n, err))
+        return -1;
+    return buf_format(told, err,
+                      "sent %zu bytes of %s to the terminal%s by OSC 52; whether it took them is "
+                      "not known",
+                      n, name,
+                      way == PASS_TMUX     ? " through tmux"
+                      : way == PASS_SCREEN ? " through screen"
+                                           : "");
+}
+
+int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, buf *told, error *err)
+{
+    buf lines = {0}, safe = {0};
+    int result = 0;
+    for (size_t i = 0, run; i < n && !result; i += run) {
+        const char *cr = memmem(text + i, n - i, "\r\n", 2);
+        run = cr ? (size_t)(cr - text) - i : n - i;
+        result = run ? buf_add(&lines, text + i, run, err) : 0;
+        if (cr && !result) {
+            result = buf_text(&lines, "\n", err);
+            run += 2;
+        }
+    }
+    result = result || safe_text_copy(&safe, SAFE_PROSE, lines.v, lines.len, err) ? -1 : 0;
+    if (!result && !safe.len)
+        result = error_set(err, ERROR_USAGE, "%s said nothing; the clipboard stays as it is", name);
+    if (!result)
+        result = copy_harmless(t, name, safe.v, safe.len, told, err);
+    if (!result && safe.len != lines.len)
+        result = buf_text(told, "; what a terminal would obey stands there as on the screen", err);
+    buf_release(&lines);
+    buf_release(&safe);
+    return result;
 }

@@ -96,7 +96,9 @@ static int split_block(char *word, int *block, error *err)
 
 int slash_copy(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    const char *name, *text, *way;
+    const char *name, *text;
+    buf told = {0};
+    int result = -1;
     char letter[2];
     size_t n;
     int block;
@@ -108,9 +110,10 @@ int slash_copy(talk *t, const char *rest, char *const *words, int count, error *
     if (block && !code_block_find(text, n, block, &text, &n))
         return error_set(err, ERROR_USAGE, "%s has no code block %d", talk_called(t, name, letter),
                          block);
-    if (clipboard_copy(t->term, text, n, &way, err))
-        return -1;
-    return talk_say(t, "copied %zu bytes of %s by %s", n, talk_called(t, name, letter), way);
+    if (!clipboard_copy(t->term, talk_called(t, name, letter), text, n, &told, err))
+        result = talk_say(t, "%s", told.v);
+    buf_release(&told);
+    return result;
 }
 
 /* ---- help, and the end ------------------------------------------------------------------------- */

@@ -112,7 +112,10 @@ static const slash_command table[] = {
     {"show", "NAME|merge", "an answer at full width, ready to select", NULL, COMPLETE_SEAT, NULL,
      slash_show},
     {"copy", "NAME|merge|NAME.2", "an answer, or its second code block, to the clipboard",
-     "By OSC 52 where the terminal is one that takes it, else by wl-copy or xclip; it says which.",
+     "By wl-copy or xclip; in tmux into its paste buffer; else by OSC 52 where the terminal is one "
+     "that takes it, wrapped under screen and tmux. It says what is known: a terminal never "
+     "answers "
+     "whether it took a text. Control bytes stand there as on the screen.",
      COMPLETE_SEAT, NULL, slash_copy},
     {"save", "FILE [NAME]", "the conversation as .md, .html or .json; or coder.py: a code block",
      "Markdown, HTML or JSON by the ending; any other ending writes a code block of the last "
