@@ -1,6 +1,6 @@
 /* ask.h - the parts of the ask command: what goes in (ask_input.c), what comes out (ask_output.c).
  *
- * asking.c reads who answers and how; ask_prepare.c is what must be known before a model is opened;
+ * ask_live.c is what comes out on a terminal; asking.c reads who answers and how; ask_prepare.c is what must be known before a model is opened;
  * ask_session.c continues a session and saves what was said.
  *
  * One `ask` lives for one run of the command. Everything that can be refused from the words alone
@@ -14,6 +14,12 @@
 #include "open_model.h"
 #include "report.h"
 #include "safe_text.h"
+#include "view.h"
+
+/* What a column of a terminal says beside its name. */
+typedef struct live_column {
+    buf acts, experts;
+} live_column;
 
 typedef struct ask {
     options own;        /* as asked; what was not said is as the session has it */
@@ -36,11 +42,17 @@ typedef struct ask {
     report report;
     bool failed; /* *err is filled */
     int merge_tokens;
-    int current;        /* the seat whose answer is streaming */
-    bool told_heading;  /* of the current seat */
-    bool started;       /* the start event is out */
-    buf *waiting;       /* [seats] harmless text that waits for its turn */
-    safe_text *filters; /* [seats] */
+    bool merge_streamed; /* its words are on the screen */
+    int current;         /* the seat whose answer is streaming */
+    bool told_heading;   /* of the current seat */
+    bool started;        /* the start event is out */
+    buf *waiting;        /* [seats] harmless text that waits for its turn */
+    safe_text *filters;  /* [seats] */
+
+    terminal *term;       /* NULL: nothing moves */
+    view *view;           /* NULL before there is anything to show */
+    view_column *columns; /* [seats] */
+    live_column *live;    /* [seats] */
 } ask;
 
 /* Opens the session that is to be continued, or prepares a new one. */
@@ -70,5 +82,16 @@ void ask_stream_token(ask *a, int pass, const char *bytes, size_t n, bool thinki
 void ask_stream_answer(ask *a, int pass);
 int ask_finish(ask *a);
 void ask_end(ask *a);
+
+/* On a terminal (ask_live.c): the same in columns that grow. a->term says after the opening whether it is
+ * one. Failures set a->failed and *a->err. */
+int ask_live_open(ask *a);
+void ask_live_prefill(ask *a, int done, int total);
+void ask_live_token(ask *a, int pass, const char *bytes, size_t n, bool thinking);
+void ask_live_answer(ask *a, int pass);
+/* Words of the merge, or n = 0: that it works. */
+void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking);
+int ask_live_finish(ask *a);
+void ask_live_close(ask *a);
 
 #endif

@@ -1,6 +1,6 @@
 /* ask_output.c - the answers of `ask` on standard output. See ask.h.
  *
- * text streams in the order of the seats; ndjson writes an event as it happens; json and md write
+ * On a terminal text stands in columns (ask_live.c). Elsewhere it streams in the order of the seats; ndjson writes an event as it happens; json and md write
  * once, at the end. --only prints the bare text of one answer or of the merge (json and ndjson hold
  * everything that was computed). Figures and the seed go to standard error.
  */
@@ -9,11 +9,13 @@
 
 #include "ask.h"
 
-typedef enum style { STYLE_TEXT, STYLE_MD, STYLE_JSON, STYLE_NDJSON } style;
+typedef enum style { STYLE_TEXT, STYLE_MD, STYLE_JSON, STYLE_NDJSON, STYLE_LIVE } style;
 
 static style style_of(const ask *a)
 {
     const char *f = a->opt->format ? a->opt->format : "text";
+    if (a->term)
+        return STYLE_LIVE;
     if (strcmp(f, "md") == 0)
         return a->opt->only ? STYLE_TEXT : STYLE_MD;
     return strcmp(f, "json") == 0     ? STYLE_JSON
@@ -208,14 +210,14 @@ static int write_markdown(ask *a)
 
 /* ---- figures, on standard error ----------------------------------------------------------------- */
 
-static int tell_figures(ask *a)
+static int tell_figures(ask *a, bool each)
 {
     buf b = {0};
     report *r = &a->report;
     int result = 0;
     if (a->con->moving && buf_text(&b, "\n", a->err) == 0)
         console_say(a->con, &b); /* on a terminal, apart from the answers */
-    for (int i = 0; i < r->count && !result && style_of(a) == STYLE_TEXT && !a->opt->only; i++) {
+    for (int i = 0; i < r->count && !result && each; i++) {
         buf_clear(&b);
         result = report_figures(r, i, &b, a->err);
         if (!result)
@@ -241,7 +243,7 @@ int ask_begin(ask *a)
         return error_memory(a->err, "the answers");
     for (size_t i = 0; i < n; i++)
         a->filters[i] = (safe_text){.style = SAFE_PROSE, .ascii = a->con->ascii};
-    return 0;
+    return style_of(a) == STYLE_TEXT && !a->opt->only ? ask_live_open(a) : 0;
 }
 
 /* Not before something was read: what is refused prints nothing. */
@@ -262,6 +264,8 @@ void ask_stream_token(ask *a, int pass, const char *bytes, size_t n, bool thinki
         fail(a, event_token(a, pass, bytes, n, thinking));
         return;
     }
+    if (style_of(a) == STYLE_LIVE)
+        ask_live_token(a, pass, bytes, n, thinking);
     if (style_of(a) != STYLE_TEXT || thinking)
         return;
     fail(a, safe_text_add(&a->filters[pass], bytes, n, &a->waiting[pass], a->err));
@@ -276,6 +280,8 @@ void ask_stream_answer(ask *a, int pass)
         return;
     if (style_of(a) == STYLE_NDJSON)
         fail(a, event_answer(a, pass));
+    else if (style_of(a) == STYLE_LIVE)
+        ask_live_answer(a, pass);
     else if (style_of(a) == STYLE_TEXT)
         fail(a, advance_seats(a));
 }
@@ -290,13 +296,16 @@ int ask_finish(ask *a)
         return event_end(a);
     if (s == STYLE_JSON)
         return write_json(a);
+    if (s == STYLE_LIVE)
+        return ask_live_finish(a) || tell_figures(a, false) ? -1 : 0;
     if (s == STYLE_MD ? write_markdown(a) : merge_wanted && a->report.merged && merged_text(a))
         return -1;
-    return tell_figures(a);
+    return tell_figures(a, s == STYLE_TEXT && !a->opt->only);
 }
 
 void ask_end(ask *a)
 {
+    ask_live_close(a);
     for (int i = 0; a->waiting && i < a->report.count; i++)
         buf_release(&a->waiting[i]);
     free(a->waiting);

@@ -2,7 +2,7 @@
  *
  * The prompt is put together first, then the model is opened, the personas are seated, and the
  * council speaks; each phase is saved before its result is printed as a whole. Text output goes out in the order of the seats: the first answer that is not
- * complete streams, the others wait behind it. An answer that failed or was interrupted is marked
+ * complete streams, the others wait behind it; on a terminal they grow side by side. An answer that failed or was interrupted is marked
  * and kept; the exit status says so.
  */
 #include <stdio.h>
@@ -25,8 +25,11 @@ static void on_prefill(void *user, int done, int total)
 {
     ask *a = user;
     ask_start(a);
-    console_progress(a->con, "reading the prompt: %d %% of %d tokens",
-                     (int)(100.0 * done / (total ? total : 1)), total);
+    if (a->term)
+        ask_live_prefill(a, done, total);
+    else
+        console_progress(a->con, "reading the prompt: %d %% of %d tokens",
+                         (int)(100.0 * done / (total ? total : 1)), total);
 }
 
 static void on_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
@@ -48,10 +51,12 @@ static void on_answer(void *user, int pass, const answer *done)
 static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
 {
     ask *a = user;
-    (void)pass, (void)bytes, (void)n, (void)thinking;
     a->merge_tokens++;
-    console_progress(a->con, "merging: %d token%s", a->merge_tokens,
-                     a->merge_tokens == 1 ? "" : "s");
+    if (a->term)
+        ask_live_merge(a, pass, bytes, n, thinking);
+    else
+        console_progress(a->con, "merging: %d token%s", a->merge_tokens,
+                         a->merge_tokens == 1 ? "" : "s");
 }
 
 static void on_forgot(void *user, int from, int to)
@@ -103,7 +108,10 @@ static void merge_answers(ask *a)
                                     ? persona_instruction(a->how.chair, a->prompt.v, a->prompt.len)
                                     : NULL};
     dialogue_events events = {.user = a, .merge_token = on_merge_token};
-    console_progress(a->con, "merging");
+    if (a->term)
+        ask_live_merge(a, -1, NULL, 0, false);
+    else
+        console_progress(a->con, "merging");
     r->merged = dialogue_merge(a->dialogue, &o, NULL, 0, NULL, &events, &r->merge_failure) == 0;
     console_progress_end(a->con);
     if (r->merged) {

@@ -43,7 +43,8 @@ static const command_info commands[COMMAND_COUNT] = {
          "put one prompt to all personas and merge their answers",
          "Every persona answers in its own pass; all passes advance together, one token each a "
          "step. A merge follows. PROMPT may come from a pipe, or a pipe may add to it; -f adds "
-         "files in the same way. Answers go to standard output.",
+         "files in the same way. Answers go to standard output: in columns that grow on a "
+         "terminal (--plain turns that off), else one below the other.",
          {"consilium ask 'Should a town close its old library?'",
           "git diff | consilium ask 'Review this' --only critic",
           "consilium ask 'Is it ever right to lie?' --merge debate:1 --format json"},

@@ -36,14 +36,15 @@ def environment(name, **more):
 
 
 class Talk:
-    def __init__(self, name, *arguments, columns=120, rows=40, model=True, wait=True, **more):
+    def __init__(self, name, *arguments, columns=120, rows=40, model=True, wait=True,
+                 program=BINARY, **more):
         self.home = scratch / name
         self.environment = environment(name, **more)
         self.screen = pyte.HistoryScreen(columns, rows, history=20000, ratio=0.5)
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""
         words = [*(ARGUMENTS if model else []), *map(str, arguments)]
-        self.child = pexpect.spawn(str(BINARY), words, env=self.environment,
+        self.child = pexpect.spawn(str(program), words, env=self.environment,
                                    dimensions=(rows, columns), timeout=30)
         if wait:
             self.wait_prompt()

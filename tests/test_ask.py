@@ -376,8 +376,8 @@ def control_c():
 
 
 def terminal():
-    with case("on a terminal: bold headings, a moving line on stderr that leaves nothing"):
-        child = pexpect.spawn(str(BINARY), ["ask", "hello", "-m", str(MODEL), "--max-tokens=4"],
+    with case("on a terminal with --plain: bold headings, nothing that moves"):
+        child = pexpect.spawn(str(BINARY), ["ask", "hello", "-m", str(MODEL), "--max-tokens=4", "--plain"],
                               env=ENVIRONMENT | {"TERM": "xterm-256color"}, timeout=60,
                               dimensions=(40, 100))
         child.expect(pexpect.EOF)

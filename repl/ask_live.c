@@ -1,0 +1,129 @@
+/* ask_live.c - `ask` on a terminal: the columns of the conversation. See ask.h.
+ *
+ * Only text for a person moves: a pipe, --plain, TERM=dumb, --only and every other format get what they
+ * always get. The terminal belongs to the view from the first thing that is shown to the end of the
+ * merge; notes come before and after.
+ */
+#include <stdlib.h>
+
+#include "ask.h"
+
+static int fill_columns(ask *a)
+{
+    const model_config *m = engine_config(a->report.engine);
+    for (int i = 0; i < a->report.count; i++) {
+        const seat *s = roster_seat(a->roster, i);
+        live_column *c = &a->live[i];
+        if (report_acts_by(s, &c->acts, a->err) ||
+            (s->asked_experts &&
+             report_experts(s->asked_experts, seat_least_allowed(s, m), &c->experts, a->err)))
+            return -1;
+        a->columns[i] = (view_column){
+            .name = s->name, .acts_by = c->acts.v, .color = s->color, .experts = c->experts.v};
+    }
+    return 0;
+}
+
+int ask_live_open(ask *a)
+{
+    a->term = terminal_open(a->con, a->con->signals, a->opt->plain, a->err);
+    if (!a->term)
+        return -1;
+    if (terminal_linear(a->term)) {
+        terminal_close(a->term);
+        a->term = NULL;
+        return 0;
+    }
+    a->live = calloc((size_t)a->report.count + 1, sizeof *a->live);
+    a->columns = calloc((size_t)a->report.count + 1, sizeof *a->columns);
+    if (!a->live || !a->columns)
+        return error_memory(a->err, "the columns");
+    if (fill_columns(a))
+        return -1;
+    terminal_quiet(a->term);
+    return 0;
+}
+
+/* Opened by the first thing there is to show: what is refused leaves no columns. */
+static view *view_of(ask *a)
+{
+    view_layout layout;
+    (void)view_named(a->opt->view, &layout); /* one of its choices */
+    const char *first = a->report.count ? a->columns[0].name : NULL;
+    if (!a->view && !a->failed)
+        a->view = view_open(a->term, layout, layout == VIEW_FOCUS ? first : NULL, a->columns,
+                            a->report.count, a->err);
+    a->failed = a->failed || !a->view;
+    return a->view;
+}
+
+void ask_live_prefill(ask *a, int done, int total)
+{
+    if (view_of(a))
+        view_prefill(a->view, done, total);
+}
+
+void ask_live_token(ask *a, int pass, const char *bytes, size_t n, bool thinking)
+{
+    if (!view_of(a))
+        return;
+    view_token(a->view, pass, bytes, n, thinking);
+    view_tick(a->view);
+}
+
+void ask_live_answer(ask *a, int pass)
+{
+    const kept_answer *k = &a->report.answers[pass];
+    if (!view_of(a))
+        return;
+    view_answer(a->view, pass, pass_stop_name(k->stop),
+                k->stop == STOP_ERROR ? k->failure.text : NULL, (int)k->ids.len,
+                k->tokens_per_second, k->seconds);
+    view_tick(a->view);
+}
+
+void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking)
+{
+    if (!view_of(a))
+        return;
+    view_merge_progress(a->view, merge_name(a->how.merge), a->merge_tokens);
+    if (pass < 0 && !thinking && n) {
+        view_merge_token(a->view, bytes, n);
+        a->merge_streamed = true;
+    }
+    view_tick(a->view);
+}
+
+int ask_live_finish(ask *a)
+{
+    const merge_result *m = &a->report.merge;
+    buf line = {0};
+    int result = view_of(a) ? view_settle(a->view, a->err) : -1;
+    if (!result && a->report.merged)
+        result =
+            report_merge_line(&a->report, &line, a->err) ||
+                    view_merge(a->view, line.v, a->merge_streamed ? NULL : m->text, m->len, a->err)
+                ? -1
+                : 0;
+    buf_release(&line);
+    ask_live_close(a);
+    return result;
+}
+
+void ask_live_close(ask *a)
+{
+    view_close(a->view);
+    a->view = NULL;
+    if (a->term)
+        terminal_loud(a->term);
+    terminal_close(a->term);
+    a->term = NULL;
+    for (int i = 0; a->live && i < a->report.count; i++) {
+        buf_release(&a->live[i].acts);
+        buf_release(&a->live[i].experts);
+    }
+    free(a->live);
+    free(a->columns);
+    a->live = NULL;
+    a->columns = NULL;
+}
