@@ -266,6 +266,34 @@ static int take_factors(const gguf *g, const tensor_list *t, config_fields *f, e
 
 /* ---- what the keys say together ------------------------------------------------------------- */
 
+static bool says(const gguf *g, const char *key, const char *word)
+{
+    const char *text = "";
+    size_t len = 0;
+    return gguf_get_string(g, key, &text, &len, NULL) > 0 && len == strlen(word) &&
+           memcmp(text, word, len) == 0;
+}
+
+/* GGUF also carries what is no model by itself. */
+static int check_kind(const gguf *g, const tensor_list *tensors, error *err)
+{
+    const char *what = NULL;
+    if (says(g, "general.type", "adapter") || gguf_find(g, "adapter.type"))
+        what =
+            "a LoRA adapter: it changes a base model, and adapters cannot be applied; name a model "
+            "that it was merged into";
+    else if (says(g, "general.type", "mmproj") || says(g, "general.architecture", "clip"))
+        what = "the vision part (mmproj) of a model; name the model's own GGUF file, which lies "
+               "beside it";
+    else if (says(g, "general.type", "imatrix") || says(g, "general.architecture", "imatrix"))
+        what = "an importance matrix, which helps to quantise a model; name the model";
+    else if (tensors->len == 0 && gguf_find(g, "tokenizer.ggml.tokens"))
+        what = "a vocabulary without weights";
+    if (!what)
+        return 0;
+    return error_set(err, ERROR_LOAD, "%s: this is %s", gguf_path(g), what);
+}
+
 /* The entry of general.architecture; NULL with an error when it is none of the known. */
 static const gguf_architecture *find_architecture(const gguf *g, error *err)
 {
@@ -434,7 +462,7 @@ static void warn_unnamed_rule(const gguf *g, checkpoint_warn *warn, void *user)
 int config_from_gguf(const gguf *g, const tensor_list *tensors, checkpoint_warn *warn, void *user,
                      model_config *out, error *err)
 {
-    const gguf_architecture *a = find_architecture(g, err);
+    const gguf_architecture *a = check_kind(g, tensors, err) ? NULL : find_architecture(g, err);
     gguf_fields h = {.f = config_fields_none(),
                      .causal = true,
                      .finetuned = true,

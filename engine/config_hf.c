@@ -123,8 +123,9 @@ static const config_row rows[] = {
     OTHER("bos_token_id", ALL),
     OTHER("pad_token_id", ALL),
     OFF("clip_qkv", BIT(ARCH_OLMOE)),
-    OFF("quantization_config", ALL),
-    OFF("compression_config", ALL),
+    OTHER("quantization_config", ALL),
+    OTHER("quantization", ALL),
+    OTHER("compression_config", ALL),
     OFF("is_encoder_decoder", ALL),
     OFF("add_cross_attention", ALL),
     OFF("cross_attention_hidden_size", ALL),
@@ -201,20 +202,6 @@ static const config_row generation_rows[] = {
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
-/* The value of a "fixed" key must be one that switches nothing on. */
-static int check_off(const json *v, const char *key, error *err)
-{
-    json_kind kind = json_type(v);
-    if (kind == JSON_NULL || (kind == JSON_BOOL && !json_true(v)) ||
-        (kind == JSON_NUMBER && json_number(v) == 0) ||
-        ((kind == JSON_OBJECT || kind == JSON_ARRAY) && !json_first(v)))
-        return 0;
-    if (kind == JSON_NUMBER)
-        return error_set(err, ERROR_LOAD, "%s is %.9g, which is not implemented", key,
-                         json_number(v));
-    return error_set(err, ERROR_LOAD, "%s is set, which is not implemented", key);
-}
-
 static int take_null(const config_row *row, void *at, error *err)
 {
     if (row->null == CONFIG_NULL_REFUSED)
@@ -232,7 +219,7 @@ static int take_row(const config_row *row, const json *object, const json *v, vo
     if (row->kind == CONFIG_QUIET || row->kind == CONFIG_OTHER)
         return 0;
     if (row->kind == CONFIG_OFF)
-        return check_off(v, row->key, err);
+        return hf_off(v, row->key, err);
     if (json_type(v) == JSON_NULL)
         return take_null(row, at, err);
     if (row->kind == CONFIG_INT)
@@ -489,9 +476,9 @@ static int read_config(const char *where, const json *config, hf_config *h, chec
     if (take_architecture(config, &arch, err))
         return -1;
     *h = class_of(arch);
-    if (take_rows(config, h, warn, user, where, err) || check_activation(config, err) ||
-        take_moe_layers(config, h, err) || check_window(config, h, err) ||
-        hf_rope(config, h, warn, user, where, err))
+    if (hf_quantisation(config, err) || take_rows(config, h, warn, user, where, err) ||
+        check_activation(config, err) || take_moe_layers(config, h, err) ||
+        check_window(config, h, err) || hf_rope(config, h, warn, user, where, err))
         return -1;
     special_ids ids = {where, h->f.vocabulary, warn, user};
     if (take_tokens(config, &ids, &h->f, err))

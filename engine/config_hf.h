@@ -1,4 +1,5 @@
-/* config_hf.h - between config_hf.c and config_hf_rope.c: the record that config.json fills. */
+/* config_hf.h - between config_hf.c, config_hf_rope.c and config_hf_off.c: the record that config.json
+ * fills. */
 #ifndef ENGINE_CONFIG_HF_H
 #define ENGINE_CONFIG_HF_H
 
@@ -15,5 +16,11 @@ typedef struct hf_config {
 /* rope_scaling (older files), rope_parameters (transformers 5) and rope_theta into h->f.rope. */
 int hf_rope(const json *config, hf_config *h, checkpoint_warn *warn, void *user, const char *where,
             error *err);
+
+/* The value of a "fixed" key must be one that switches nothing on. */
+int hf_off(const json *v, const char *key, error *err);
+/* Weights in a quantisation of the safetensors world are not read (GGUF has its own): refused by the
+ * name of the method. */
+int hf_quantisation(const json *config, error *err);
 
 #endif

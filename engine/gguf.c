@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "foreign.h"
 #include "gguf_internal.h"
 
 typedef struct split {
@@ -68,6 +70,19 @@ static int split_stem(const char *path, const split *s, size_t *stem, error *err
                      path, (int)s->part + 1, (int)s->parts, tail);
 }
 
+/* The sentence for a part that is not there, unless its download is under way. */
+static int missing_part(const char *path, int64_t part, int64_t parts, error *err)
+{
+    if (foreign_unfinished(path, err))
+        return -1;
+    const char *partial = foreign_partial(path);
+    return error_set(err, ERROR_LOAD,
+                     "%s: part %lld of %lld of the model is not there%s%s; download the missing "
+                     "parts into the same folder",
+                     path, (long long)part, (long long)parts,
+                     partial ? " yet: beside it is one that ends in " : "", partial ? partial : "");
+}
+
 /* Opens part i (counted from 0, at least 1), which must say that it is that part. */
 static int open_part(gguf *g, size_t stem, const split *whole, int64_t i, tensor_list *tensors,
                      error *err)
@@ -81,7 +96,9 @@ static int open_part(gguf *g, size_t stem, const split *whole, int64_t i, tensor
     (void)snprintf(path, size, "%.*s-%05d-of-%05d.gguf", (int)stem, g->path, (int)i + 1,
                    (int)whole->parts);
     mapped *m = &g->files[i];
-    int result = mapped_open(m, path, err);
+    int result = foreign_unfinished(path, err) || access(path, F_OK) != 0
+                     ? missing_part(path, i + 1, whole->parts, err)
+                     : mapped_open(m, path, err);
     if (result == 0) {
         g->parts++;
         result = gguf_read(path, m->data, m->size, &meta, tensors, err) ||
@@ -126,7 +143,7 @@ static int open_all(gguf *g, tensor_list *tensors, error *err)
     g->files = calloc(1, sizeof *g->files);
     if (!g->files)
         return error_memory(err, "a model file");
-    if (mapped_open(&g->files[0], g->path, err))
+    if (foreign_unfinished(g->path, err) || mapped_open(&g->files[0], g->path, err))
         return -1;
     g->parts = 1;
     const mapped *m = &g->files[0];

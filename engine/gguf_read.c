@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "checked.h"
+#include "foreign.h"
 #include "gguf_internal.h"
 #include "printable.h"
 
@@ -52,7 +53,9 @@ static const uint8_t *take(reader *r, uint64_t n, const char *field, error *err)
     bool ends_before = n > r->size - r->at;
 #endif
     if (ends_before) {
-        error_set(err, ERROR_LOAD, "%s: offset %zu: %s needs %llu bytes, the file ends after %zu",
+        error_set(err, ERROR_LOAD,
+                  "%s: offset %zu: %s needs %llu bytes, the file ends after %zu: the download "
+                  "probably stopped; let it finish, or download it again",
                   r->where, r->at, field, (unsigned long long)n, r->size - r->at);
         return NULL;
     }
@@ -85,6 +88,15 @@ static int refuse(const reader *r, size_t at, const char *field, uint64_t value,
 {
     return error_set(err, ERROR_LOAD, "%s: offset %zu: %s is %llu, %s", r->where, at, field,
                      (unsigned long long)value, rule);
+}
+
+/* A count that the rest of the file cannot hold. */
+static int no_room(const reader *r, size_t at, const char *field, uint64_t value, error *err)
+{
+    return error_set(err, ERROR_LOAD,
+                     "%s: offset %zu: %s is %llu, more than a file of %zu bytes has room for: the "
+                     "download probably stopped; let it finish, or download it again",
+                     r->where, at, field, (unsigned long long)value, r->size);
 }
 
 /* A length and that many bytes; at most `max`. NULL with an error. */
@@ -145,8 +157,7 @@ static int take_strings(reader *r, gguf_value *v, error *err)
     if (v->array) {
         /* each string takes 8 bytes at least, so the table is never larger than the file */
         if (v->count > (r->size - r->at) / 8)
-            return refuse(r, r->at, v->key, v->count, "more strings than the file has room for",
-                          err);
+            return no_room(r, r->at, v->key, v->count, err);
         v->starts = calloc(v->count + 1, sizeof *v->starts);
         if (!v->starts)
             return error_memory(err, "an array of strings");
@@ -334,24 +345,33 @@ static int take_tensor(reader *r, tensor_list *tensors, uint64_t alignment, uint
     return tensor_list_add(tensors, r->where, name, len, &t, err);
 }
 
+/* Where the last tensor ends, when the data begin at `at`; UINT64_MAX when that is beyond 64 bits. */
+static uint64_t bytes_needed(const tensor_list *tensors, size_t first, uint64_t at,
+                             uint64_t alignment)
+{
+    uint64_t begin, end = at;
+    for (size_t i = first; i < tensors->len; i++)
+        if (!checked_align(end, alignment, &begin) ||
+            !checked_add(begin, tensors->v[i].bytes, &end))
+            return UINT64_MAX;
+    return end;
+}
+
 /* Turns sizes into addresses, now that the data section's start is known: each tensor begins where
  * the one before it ends, aligned. Checks the end of the file. */
 static int place_tensors(const reader *r, tensor_list *tensors, size_t first, uint64_t alignment,
                          error *err)
 {
-    uint64_t at = 0, end = r->at, begin;
-    if (tensors->len > first && (!checked_align(r->at, alignment, &at) || at > r->size))
+    uint64_t at = 0, end = r->at, begin, needed;
+    if (tensors->len > first && !checked_align(r->at, alignment, &at))
         return error_set(err, ERROR_LOAD, "%s: offset %zu: the file ends before its tensors' data",
                          r->where, r->at);
+    needed = bytes_needed(tensors, first, at, alignment);
     for (size_t i = first; i < tensors->len; i++) {
         checkpoint_tensor *t = &tensors->v[i];
         if (!checked_align(at, alignment, &begin) || !checked_add(begin, t->bytes, &end) ||
             end > r->size)
-            return error_set(err, ERROR_LOAD,
-                             "%s: offset %llu: tensor \"%s\" of %llu bytes ends behind the file's "
-                             "%zu bytes",
-                             r->where, (unsigned long long)at, t->name,
-                             (unsigned long long)t->bytes, r->size);
+            return foreign_cut(r->where, at, t->name, r->size, needed, err);
         t->data = r->data + begin;
         at = end;
     }
@@ -371,7 +391,11 @@ static int take_header(reader *r, uint64_t *tensor_count, uint64_t *kv_count, er
 {
     uint32_t version;
     if (r->size < 4 || memcmp(r->data, "GGUF", 4) != 0)
-        return error_set(err, ERROR_LOAD, "%s: offset 0: does not begin with \"GGUF\"", r->where);
+        return foreign_refuse(r->where, r->data, r->size, WANTED_GGUF, err)
+                   ? -1
+                   : error_set(err, ERROR_LOAD,
+                               "%s: offset 0: is no GGUF file: it does not begin with \"GGUF\"",
+                               r->where);
     r->at = 4;
     if (take_u32(r, "the version", &version, err))
         return -1;
@@ -385,12 +409,14 @@ static int take_header(reader *r, uint64_t *tensor_count, uint64_t *kv_count, er
         take_u64(r, "the number of keys", kv_count, err))
         return -1;
     /* the smallest tensor entry is 33 bytes, the smallest key 14: counts never outgrow the file */
-    if (*tensor_count > GGUF_MAX_TENSORS || *tensor_count > (r->size - r->at) / 33)
-        return refuse(r, 8, "the number of tensors", *tensor_count,
-                      "more than are read or than the file has room for", err);
-    if (*kv_count > GGUF_MAX_KEYS || *kv_count > (r->size - r->at) / 14)
-        return refuse(r, 16, "the number of keys", *kv_count,
-                      "more than are read or than the file has room for", err);
+    if (*tensor_count > GGUF_MAX_TENSORS || *kv_count > GGUF_MAX_KEYS)
+        return *tensor_count > GGUF_MAX_TENSORS
+                   ? refuse(r, 8, "the number of tensors", *tensor_count, "more than are read", err)
+                   : refuse(r, 16, "the number of keys", *kv_count, "more than are read", err);
+    if (*tensor_count > (r->size - r->at) / 33)
+        return no_room(r, 8, "the number of tensors", *tensor_count, err);
+    if (*kv_count > (r->size - r->at) / 14)
+        return no_room(r, 16, "the number of keys", *kv_count, err);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "foreign.h"
 #include "json_lexer.h"
 #include "mapped.h"
 #include "names.h"
@@ -235,6 +236,8 @@ json_document *json_load(const char *path, size_t max_bytes, error *err)
     if (mapped_read(path, max_bytes, &text, &len, err))
         return NULL;
     json_document *d = json_parse(path, text, len, err);
+    if (!d)
+        (void)foreign_refuse(path, (const uint8_t *)text, len, WANTED_JSON, err);
     free(text);
     return d;
 }

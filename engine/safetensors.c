@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "foreign.h"
 #include "json.h"
 #include "mapped.h"
 #include "names.h"
@@ -86,6 +87,14 @@ static int read_shard(safetensors *s, shard *part, tensor_list *tensors, error *
 {
     buf path = {0};
     int result = buf_format(&path, err, "%s/%s", s->path, part->name);
+    if (result == 0)
+        result = foreign_unfinished(path.v, err);
+    if (result == 0 && faccessat(s->directory, part->name, F_OK, 0) != 0)
+        result =
+            error_set(err, ERROR_LOAD,
+                      "%s: %s, which the index names; download it into the same folder", path.v,
+                      foreign_partial(path.v) ? "is not there yet: its download has not finished"
+                                              : "is not there");
     if (result == 0)
         result = mapped_open_at(&part->file, s->directory, part->name, path.v, err);
     part->first = tensors->len;

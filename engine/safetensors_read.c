@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "checked.h"
+#include "foreign.h"
 #include "json.h"
 #include "json_lexer.h"
 #include "printable.h"
@@ -151,15 +152,12 @@ static int take_field(reader *r, const json_token *t, entry *e, unsigned *seen, 
 }
 
 /* dtype, shape and offsets must agree. */
-static int check_entry(const reader *r, const json_token *name, const entry *e, uint64_t data_size,
-                       error *err)
+static int check_entry(const reader *r, const json_token *name, const entry *e, error *err)
 {
     uint64_t bytes;
     const char *rule = NULL;
     if (e->begin > e->end)
         rule = "begins behind its end";
-    else if (e->end > data_size)
-        rule = "ends behind the end of the file";
     else if (!checked_product(e->shape, e->dims, &bytes) ||
              !checked_mul(bytes, kinds[e->kind].bytes, &bytes))
         rule = "has a size beyond 64 bits";
@@ -187,7 +185,7 @@ static int keep_entry(reader *r, const entry *e, error *err)
 }
 
 /* { "dtype":.., "shape":.., "data_offsets":.. } */
-static int take_entry(reader *r, const json_token *name, uint64_t data_size, error *err)
+static int take_entry(reader *r, const json_token *name, error *err)
 {
     entry e = {.name = name->start, .name_len = name->len, .escaped = name->escaped};
     unsigned seen = 0;
@@ -206,7 +204,7 @@ static int take_entry(reader *r, const json_token *name, uint64_t data_size, err
     }
     if (seen != 7)
         return fail(r, name, "a tensor without dtype, shape or data_offsets", err);
-    return check_entry(r, name, &e, data_size, err) ? -1 : keep_entry(r, &e, err);
+    return check_entry(r, name, &e, err) ? -1 : keep_entry(r, &e, err);
 }
 
 /* "__metadata__": an object of strings; nothing in it is used. */
@@ -228,7 +226,7 @@ static int skip_metadata(reader *r, error *err)
 }
 
 /* All entries. The scan has matched the brackets, so the loop ends with the text. */
-static int take_header(reader *r, uint64_t data_size, error *err)
+static int take_header(reader *r, error *err)
 {
     json_token t, colon;
     if (json_lex(&r->x, &t, err))
@@ -242,7 +240,7 @@ static int take_header(reader *r, uint64_t data_size, error *err)
             continue;
         if (json_lex(&r->x, &colon, err))
             return -1;
-        if (is(r, &t, "__metadata__") ? skip_metadata(r, err) : take_entry(r, &t, data_size, err))
+        if (is(r, &t, "__metadata__") ? skip_metadata(r, err) : take_entry(r, &t, err))
             return -1;
     }
 }
@@ -295,6 +293,9 @@ static int check_cover(const reader *r, uint64_t data_size, size_t *longest, err
     }
     if (expected == data_size)
         return 0;
+    uint64_t before = PREFIX + r->x.len, needed;
+    if (expected > data_size && checked_add(before, expected, &needed))
+        return foreign_cut(r->x.where, before, NULL, before + data_size, needed, err);
     return error_set(
         err, ERROR_LOAD, "%s: offset %zu: the tensors take %llu bytes of data, the file holds %llu",
         r->x.where, PREFIX + r->x.len, (unsigned long long)expected, (unsigned long long)data_size);
@@ -321,11 +322,19 @@ int safetensors_read(const char *where, const uint8_t *data, size_t size, tensor
                      error *err)
 {
     uint64_t header;
+    bool plausible = size > PREFIX && data[PREFIX] == '{';
+    if (!plausible && foreign_refuse(where, data, size, WANTED_SAFETENSORS, err))
+        return -1;
     if (size < PREFIX)
         return error_set(err, ERROR_LOAD, "%s: offset 0: a file of %zu bytes has no header", where,
                          size);
     memcpy(&header, data, sizeof header);
-    if (header > SAFETENSORS_MAX_HEADER || header > size - PREFIX)
+    if (header <= SAFETENSORS_MAX_HEADER && header > size - PREFIX)
+        return error_set(err, ERROR_LOAD,
+                         "%s: offset 0: the header's length is %llu, the file has %zu bytes: the "
+                         "download probably stopped; let it finish, or download it again",
+                         where, (unsigned long long)header, size);
+    if (header > SAFETENSORS_MAX_HEADER)
         return error_set(err, ERROR_LOAD,
                          "%s: offset 0: the header's length is %llu, the file has %zu bytes (at "
                          "most %d are read)",
@@ -337,7 +346,7 @@ int safetensors_read(const char *where, const uint8_t *data, size_t size, tensor
                          where);
     if (json_scan(where, r.x.text, r.x.len, err))
         return error_prefix(err, "the header (from offset 8) of ");
-    int result = take_header(&r, data_size, err);
+    int result = take_header(&r, err);
     if (result == 0)
         result = add_entries(&r, data + PREFIX + header, data_size, tensors, err);
     free(r.v);
