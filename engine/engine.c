@@ -64,9 +64,11 @@ engine *engine_open(const engine_options *opt, error *err)
         err = &scratch;
     engine *e = calloc(1, sizeof *e);
     if (!e) {
+        manner_close(opt->manner);
         error_memory(err, "the engine");
         return NULL;
     }
+    e->manner = opt->manner;
     if (open_model(e, opt, err)) {
         engine_close(e);
         return NULL;
@@ -87,6 +89,7 @@ void engine_close(engine *e)
     router_program_close(e->plain);
     chat_close(e->chat);
     tokens_release(&e->stops);
+    manner_close(e->manner);
     tokenizer_close(e->tokenizer);
     weights_release(&e->weights);
     for (int i = 0; i < e->added_count; i++)
@@ -125,6 +128,11 @@ const char *engine_chat_problem(const engine *e)
 const tokens *engine_stops(const engine *e)
 {
     return &e->stops;
+}
+
+const struct manner *engine_manner(const engine *e)
+{
+    return e->manner;
 }
 
 backend *engine_backend(const engine *e)

@@ -41,11 +41,13 @@ typedef struct engine_options {
     int max_rows;              /* batch rows of one forward, 0 = 512; the prefill chunk */
     int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */
+    struct manner *manner;     /* how the model wishes to be run; the engine's from then on, may be
+                                  NULL (manner.h) */
     checkpoint_warn *warn;     /* may be NULL */
     void *warn_user;
 } engine_options;
 
-/* Caller owns. opt is copied (the strings are not kept). */
+/* Caller owns. opt is copied (the strings are not kept); opt->manner is taken, on failure too. */
 engine *engine_open(const engine_options *opt, error *err);
 void engine_close(engine *e); /* NULL ok */
 
@@ -57,6 +59,8 @@ const chat_format *engine_chat(const engine *e);    /* NULL when there is none *
 const char *engine_chat_problem(const engine *e);
 /* The tokens that end an answer, in a chat or in plain text (stop_tokens.h). Borrowed. */
 const tokens *engine_stops(const engine *e);
+/* What the name it was found by brings beside the weights; NULL = nothing. Borrowed. */
+const struct manner *engine_manner(const engine *e);
 backend *engine_backend(const engine *e);
 int engine_max_rows(const engine *e);
 

@@ -6,6 +6,7 @@
 #include "fingerprint.h"
 #include "forward.h"
 #include "kvcache.h"
+#include "manner.h"
 #include "weights.h"
 
 enum { KV_KINDS = 3 }; /* F32, F16, Q8_0: sessions of different types may live together */
@@ -20,6 +21,7 @@ struct engine {
     backend *backend;
     tokenizer *tokenizer; /* NULL when the model brings none */
     chat_format *chat;    /* NULL when there is none */
+    manner *manner;       /* NULL = no wishes */
     tokens stops;         /* what ends an answer: stop_tokens.h */
     error chat_problem;   /* why not, when the model brings a template */
     weights weights;

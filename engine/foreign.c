@@ -89,10 +89,15 @@ static int refuse_pointer(const char *where, const uint8_t *data, size_t size, e
                      where, size, bytes);
 }
 
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static size_t skip_space(const uint8_t *data, size_t size)
 {
     size_t at = size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-    while (at < size && memchr(" \t\r\n", data[at], 4))
+    while (at < size && is_space(data[at]))
         at++;
     return at;
 }
@@ -101,7 +106,7 @@ static bool is_text(const uint8_t *data, size_t size)
 {
     size_t n = size < LOOK ? size : LOOK, bad;
     for (size_t i = 0; i < n; i++)
-        if ((data[i] < 0x20 && !memchr("\t\r\n", data[i], 3)) || data[i] == 0x7F)
+        if ((data[i] < 0x20 && !is_space(data[i])) || data[i] == 0x7F)
             return false;
     return n > 0 && (size > LOOK || utf8_check((const char *)data, n, &bad));
 }

@@ -14,7 +14,7 @@ static int lmstudio_places(places *p, error *err)
                : 0;
 }
 
-int source_lmstudio_resolve(const char *name, const char *rest, char **path, error *err)
+int source_lmstudio_resolve(const char *name, const char *rest, source_found *out, error *err)
 {
     parts p;
     places in = {0};
@@ -29,7 +29,7 @@ int source_lmstudio_resolve(const char *name, const char *rest, char **path, err
     for (size_t i = 0; result == 0 && !there && i < in.len; i++) {
         char *dir = folder_path(err, "%s/%s/%s", in.v[i], p.v[0], p.v[1]);
         there = dir && source_is_folder(dir);
-        result = !dir ? -1 : there ? source_choose(name, dir, file, path, err) : 0;
+        result = !dir ? -1 : there ? source_choose(name, dir, file, &out->path, err) : 0;
         free(dir);
     }
     if (result == 0 && !there)

@@ -87,8 +87,11 @@ int source_missing(error *err, const char *name, const char *what, const places 
     for (size_t i = 0; i < looked->len; i++)
         if (buf_format(&where, err, "%s%s", i ? " and " : "", looked->v[i]))
             break;
-    error_set(err, ERROR_LOAD, "%s: not in %s (looked in %s); nothing is downloaded", name, what,
-              where.v ? where.v : "no place: HOME is not set");
+    error_set(
+        err, ERROR_LOAD,
+        "%s: not in %s (looked in %s); nothing is downloaded, and `consilium model list` shows "
+        "what is there",
+        name, what, where.v ? where.v : "no place: HOME is not set");
     buf_release(&where);
     return -1;
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "../kernels/error.h"
+#include "manner.h"
 #include "sources.h"
 
 enum {
@@ -21,9 +22,18 @@ enum {
 };
 
 /* `name` is the whole word for sentences, `rest` what follows the scheme's colon. */
-int source_ollama_resolve(const char *name, const char *rest, char **path, error *err);
-int source_hf_resolve(const char *name, const char *rest, char **path, error *err);
-int source_lmstudio_resolve(const char *name, const char *rest, char **path, error *err);
+int source_ollama_resolve(const char *name, const char *rest, source_found *out, error *err);
+int source_hf_resolve(const char *name, const char *rest, source_found *out, error *err);
+int source_lmstudio_resolve(const char *name, const char *rest, source_found *out, error *err);
+/* Whether a name without its scheme has a manifest, or a folder, in one of the places. */
+int source_ollama_has(const char *rest);
+int source_hf_has(const char *rest);
+/* A model of that name is there under other tags: -1 and the sentence that lists them; else 0. */
+int source_ollama_near(const char *rest, error *err);
+/* The model that an existing path stands for: source_path.c. */
+int source_of_path(const char *path, char **out, error *err);
+/* The snapshot in a repository of the Hugging Face cache that is current; caller frees. */
+char *source_hf_snapshot(const char *repository, error *err);
 
 /* Append to *out what is found. -1 only when out of memory. */
 int source_ollama_list(sources *out, error *err);

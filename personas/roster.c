@@ -28,6 +28,7 @@ typedef struct own_seat {
     char name[COLUMN_BYTES];
     const persona *instructor;     /* whose instruction it is given; NULL = none */
     const recorded_seat *recorded; /* or what it was given once; NULL = nothing is known */
+    const char *fallback;          /* said when it has no instruction; NULL = nothing */
     char **told; /* [its instructions, at least 1], NULL behind: with what every pass is told */
 } own_seat;
 
@@ -291,7 +292,10 @@ static int add_seat(roster *r, const char *name, const member *m, bool told,
     if (o->system && *o->system && !own->recorded && tell_all(own, o->system, err))
         return -1;
     own->seat.instruction = instruction_of(own, o->prompt, o->prompt_len);
-    own->seat.acts_by = acts_by(&own->seat);
+    own->seat.acts_by = acts_by(&own->seat); /* the model's own words are not the persona's */
+    own->fallback = own->recorded ? NULL : o->fallback;
+    if (!own->seat.instruction)
+        own->seat.instruction = own->fallback;
     return 0;
 }
 
@@ -458,7 +462,8 @@ pass_options roster_pass(const roster *r, int i)
 
 const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len)
 {
-    return instruction_of(&r->seats[i], prompt, len);
+    const char *text = instruction_of(&r->seats[i], prompt, len);
+    return text ? text : r->seats[i].fallback;
 }
 
 bool seat_is_control(const seat *s)

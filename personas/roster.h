@@ -65,7 +65,9 @@ typedef struct roster_options {
     int recorded_count;
     const char *prompt; /* chooses the language of the instructions */
     size_t prompt_len;
-    const char *system; /* said to every pass, before its own instruction; NULL = nothing */
+    const char *system;   /* said to every pass, before its own instruction; NULL = nothing */
+    const char *fallback; /* the model's own system message, said to a pass that has no instruction;
+                             NULL = nothing. Borrowed as long as the roster lives */
 } roster_options;
 
 /* One pass to be. Borrowed from the roster. */

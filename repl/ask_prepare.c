@@ -1,6 +1,7 @@
 /* ask_prepare.c - what `ask` must know before a model is opened. See ask.h. */
 #include "../engine/utf8.h"
 #include "ask.h"
+#include "open_model.h"
 
 int ask_prepare(ask *a)
 {
@@ -12,7 +13,7 @@ int ask_prepare(ask *a)
 
 void ask_warn_of_script(ask *a)
 {
-    if (!a->opt->model && asking_foreign(a->prompt.v, a->prompt.len))
+    if (open_model_is_built_in(a->opt) && asking_foreign(a->prompt.v, a->prompt.len))
         console_note(a->con,
                      "the built-in model knows English only; name another one with -m MODEL");
 }

@@ -1,10 +1,12 @@
 /* asking.c - see asking.h. */
 #include "asking.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "../engine/manner.h"
 #include "../engine/utf8.h"
 #include "../personas/loop.h"
 #include "open_model.h"
@@ -181,27 +183,41 @@ bool asking_foreign(const char *text, size_t len)
 int asking_council(const asking *k, const options *opt, const engine *e, council_options *o,
                    error *err)
 {
+    const manner *m = engine_manner(e);
+    bool own_stops = opt->stops.len || !m;
     *o = (council_options){.kv = open_model_kv(opt, DTYPE_F16),
-                           .max_tokens = opt->max_tokens ? opt->max_tokens : DEFAULT_TOKENS,
-                           .stops = opt->stops.v,
-                           .stop_count = (int)opt->stops.len,
+                           .max_tokens = opt->max_tokens          ? opt->max_tokens
+                                         : m && m->max_tokens > 0 ? (int)m->max_tokens
+                                                                  : DEFAULT_TOKENS,
+                           .stops = own_stops ? opt->stops.v : (const char *const *)m->stops,
+                           .stop_count = own_stops ? (int)opt->stops.len : m->stop_count,
                            .loop = k->loop,
                            .think = k->think,
                            .raw = opt->raw};
     if (opt->prefill && strcmp(opt->prefill, "auto") != 0)
         o->prefill = strcmp(opt->prefill, "own") == 0 ? PREFILL_OWN : PREFILL_SHARED;
-    return open_model_context(opt, engine_config(e), &o->context, err);
+    return open_model_context(opt, e, &o->context, err);
 }
 
-/* Flag (a bit: it wins over the persona), else configuration, else what the model brings. */
-static void choose_real(const real *flag, const real *configured, double model, unsigned bit,
-                        double *out, unsigned *bits)
+void asking_adopt(asking *k, const options *opt, const engine *e)
+{
+    const manner *m = engine_manner(e);
+    if (opt->seed < 0 && m && m->seed >= 0)
+        k->seed = (uint64_t)m->seed;
+}
+
+/* Flag (a bit: it wins over the persona), else configuration, else what the model wishes (NAN =
+ * nothing), else what its files say. */
+static void choose_real(const real *flag, const real *configured, double wish, double model,
+                        unsigned bit, double *out, unsigned *bits)
 {
     *bits |= flag->given ? bit : 0;
     if (flag->given)
         *out = flag->v;
     else if (configured->given)
         *out = configured->v;
+    else if (!isnan(wish))
+        *out = wish;
     else if (model >= 0)
         *out = model;
 }
@@ -217,21 +233,26 @@ static int read_sampling(const asking *k, const options *opt, const engine *e, r
 {
     const sampling_options *f = &opt->sampling, *c = &opt->configured;
     const model_config *m = engine_config(e);
+    manner *none = engine_manner(e) ? NULL : manner_new(err);
+    const manner *w = engine_manner(e) ? engine_manner(e) : none;
+    if (!w)
+        return -1;
     sampling *s = &o->sampling;
     unsigned *bits = &o->given;
     *s = sampling_defaults();
-    choose_real(&f->temperature, &c->temperature, m->temperature, GIVEN_TEMPERATURE,
+    choose_real(&f->temperature, &c->temperature, w->temperature, m->temperature, GIVEN_TEMPERATURE,
                 &s->temperature, bits);
-    choose_real(&f->top_p, &c->top_p, m->top_p, GIVEN_TOP_P, &s->top_p, bits);
-    choose_real(&f->min_p, &c->min_p, m->min_p, GIVEN_MIN_P, &s->min_p, bits);
-    choose_real(&f->repeat_penalty, &c->repeat_penalty, m->repeat_penalty, GIVEN_REPEAT,
-                &s->repeat_penalty, bits);
-    choose_real(&f->presence_penalty, &c->presence_penalty, -1, GIVEN_PRESENCE,
+    choose_real(&f->top_p, &c->top_p, w->top_p, m->top_p, GIVEN_TOP_P, &s->top_p, bits);
+    choose_real(&f->min_p, &c->min_p, w->min_p, m->min_p, GIVEN_MIN_P, &s->min_p, bits);
+    choose_real(&f->repeat_penalty, &c->repeat_penalty, w->repeat_penalty, m->repeat_penalty,
+                GIVEN_REPEAT, &s->repeat_penalty, bits);
+    choose_real(&f->presence_penalty, &c->presence_penalty, w->presence_penalty, -1, GIVEN_PRESENCE,
                 &s->presence_penalty, bits);
-    choose_real(&f->frequency_penalty, &c->frequency_penalty, -1, GIVEN_FREQUENCY,
-                &s->frequency_penalty, bits);
-    choose_top_k(f->top_k, c->top_k, m->top_k, &s->top_k, bits);
+    choose_real(&f->frequency_penalty, &c->frequency_penalty, w->frequency_penalty, -1,
+                GIVEN_FREQUENCY, &s->frequency_penalty, bits);
+    choose_top_k(f->top_k, c->top_k, w->top_k >= 0 ? (int)w->top_k : m->top_k, &s->top_k, bits);
     s->seed = k->seed;
+    manner_close(none);
     return sampling_check(s, err);
 }
 
@@ -242,6 +263,8 @@ int asking_roster(const asking *k, const options *opt, const engine *e, roster_o
                           .persona_count = k->persona_count,
                           .control = k->control,
                           .no_instruction = opt->no_instruction};
+    if (engine_manner(e) && !opt->raw)
+        o->fallback = engine_manner(e)->system;
     routing_options_fill(&k->routing, o);
     return read_sampling(k, opt, e, o, err);
 }

@@ -30,6 +30,9 @@ int asking_read(asking *k, const options *opt, error *err);
 int asking_prepare(asking *k, error *err);
 void asking_release(asking *k); /* leaves it zeroed */
 
+/* The seed that the loaded model wishes, unless one was given. */
+void asking_adopt(asking *k, const options *opt, const engine *e);
+
 /* For a council and its roster, on a loaded model; *o borrows from k and opt. o->prompt is the
  * caller's to set. */
 int asking_council(const asking *k, const options *opt, const engine *e, council_options *o,

@@ -181,6 +181,7 @@ static int with_dialogue(ask *a)
 
 static int with_engine(ask *a)
 {
+    asking_adopt(&a->how, a->opt, a->report.engine);
     dialogue_options o = {.seed = a->how.seed};
     ask_warn_of_script(a);
     if (asking_council(&a->how, a->opt, a->report.engine, &o.council, a->err) ||

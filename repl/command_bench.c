@@ -359,7 +359,7 @@ static int open_bench(bench *b, error *err)
 static int check_context(const bench *b, error *err)
 {
     int context;
-    if (open_model_context(b->opt, engine_config(b->engine), &context, err))
+    if (open_model_context(b->opt, b->engine, &context, err))
         return -1;
     if (b->prompt + b->generate > context)
         return error_set(err, ERROR_CONTEXT,

@@ -85,8 +85,8 @@ static int write_output(engine *e, session *s, const options *opt, console *con,
 static int run(engine *e, const options *opt, console *con, error *err)
 {
     int context;
-    if (open_model_context(opt, engine_config(e), &context, err) ||
-        check_ids(&opt->ids, engine_config(e), err) || check_room(&opt->ids, context, err))
+    if (open_model_context(opt, e, &context, err) || check_ids(&opt->ids, engine_config(e), err) ||
+        check_room(&opt->ids, context, err))
         return -1;
     roster *one = routing_options_seat(opt, e, con, err);
     session *s = NULL;

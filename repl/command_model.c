@@ -71,7 +71,7 @@ static void count_types(info *in)
 static int gather(info *in, engine *e, const options *opt, error *err)
 {
     *in = (info){.engine = e, .config = engine_config(e), .kv = open_model_kv(opt, DTYPE_F16)};
-    if (open_model_context(opt, in->config, &in->context, err))
+    if (open_model_context(opt, in->engine, &in->context, err))
         return -1;
     count_types(in);
     in->fingerprint = engine_fingerprint(e, err);

@@ -27,6 +27,13 @@ typedef int visit_fn(void *user, const source *found, const verdict *v, error *e
 static void judge(const source *found, console *con, verdict *v)
 {
     *v = (verdict){0};
+    if (strchr(found->name, ':')) { /* what stands beside the weights counts too */
+        source_found whole;
+        int result = source_find(found->name, &whole, &v->problem);
+        source_found_release(&whole);
+        if (result)
+            return;
+    }
     checkpoint *c = checkpoint_open(found->path, console_detail, con, &v->problem);
     v->runnable = c && weights_check(c, console_detail, con, &v->problem) == 0;
     if (v->runnable)

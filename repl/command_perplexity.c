@@ -153,10 +153,10 @@ static int open_score(score *s, const options *opt, const router_program *progra
     return s->session ? session_set_program(s->session, program, err) : -1;
 }
 
-static int check_context(const options *opt, const model_config *model, error *err)
+static int check_context(const options *opt, const engine *e, error *err)
 {
     int context;
-    if (open_model_context(opt, model, &context, err))
+    if (open_model_context(opt, e, &context, err))
         return -1;
     if (context < WINDOW)
         return error_set(err, ERROR_CONTEXT, "a window has %d tokens; the context holds %d", WINDOW,
@@ -170,7 +170,7 @@ static int run(engine *e, const buf *text, const options *opt, console *con, err
     if (!t)
         return error_set(err, ERROR_LOAD, "%s: the model brings no tokenizer",
                          checkpoint_path(engine_checkpoint(e)));
-    if (check_context(opt, engine_config(e), err))
+    if (check_context(opt, e, err))
         return -1;
     tokens ids = {0};
     score s = {.engine = e, .con = con};

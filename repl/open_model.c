@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../engine/folder.h"
+#include "../engine/manner.h"
 #include "../engine/sources.h"
 #include "../personas/builtin.h"
 #include "human.h"
@@ -37,10 +39,30 @@ int open_model_default(char **path, error *err)
     return 0;
 }
 
-int open_model_path(const options *opt, char **path, error *err)
+bool open_model_is_built_in(const options *opt)
 {
-    if (opt->model)
-        return source_resolve(opt->model, path, err);
+    return !opt->model || strcmp(opt->model, "built-in") == 0;
+}
+
+/* "~/x" and "~user/x" as a shell would expand them; other names are copied. Caller frees. */
+static char *expand_home(const char *name, error *err)
+{
+    const char *rest = name + strcspn(name, "/");
+    if (*name != '~')
+        return folder_path(err, "%s", name);
+    if (rest == name + 1)
+        return folder_path(err, "%s%s", home_folder(), rest);
+    char *user = folder_path(err, "%.*s", (int)(rest - name - 1), name + 1);
+    const struct passwd *entry = user ? getpwnam(user) : NULL;
+    char *path = !user                    ? NULL
+                 : entry && entry->pw_dir ? folder_path(err, "%s%s", entry->pw_dir, rest)
+                                          : folder_path(err, "%s", name);
+    free(user);
+    return path;
+}
+
+static int built_in_path(char **path, error *err)
+{
     if (open_model_default(path, err))
         return -1;
     if (access(*path, F_OK) == 0)
@@ -51,6 +73,28 @@ int open_model_path(const options *opt, char **path, error *err)
                      "no model: the built-in one has not been built yet (`consilium model "
                      "build-default` does that); or name one with -m (`consilium model list` shows "
                      "what is on this machine)");
+}
+
+int open_model_find(const options *opt, source_found *found, error *err)
+{
+    *found = (source_found){0};
+    if (open_model_is_built_in(opt))
+        return built_in_path(&found->path, err);
+    char *name = expand_home(opt->model, err);
+    int result = name ? source_find(name, found, err) : -1;
+    free(name);
+    return result;
+}
+
+int open_model_path(const options *opt, char **path, error *err)
+{
+    source_found found;
+    int result = open_model_find(opt, &found, err);
+    *path = result ? NULL : found.path;
+    if (!result)
+        found.path = NULL;
+    source_found_release(&found);
+    return result;
 }
 
 /* A built-in model that an older program made still runs; whoever runs it shall know. */
@@ -69,14 +113,47 @@ engine *open_model(const options *opt, console *con, error *err)
     return open_model_on(opt, NULL, con, err);
 }
 
+/* In one line what an Ollama model brings, and what of it is not used. */
+static void tell_manner(const options *opt, const engine *e, console *con)
+{
+    const manner *m = engine_manner(e);
+    if (!m)
+        return;
+    bool unfit = m->own_template && !checkpoint_chat_template(engine_checkpoint(e));
+    bool honoured = m->honoured.len > 0, left = m->left_out.len > 0;
+    if (honoured || left)
+        console_note(con, "%s: %s%s%s%s%s", opt->model,
+                     honoured ? "defaults of its Modelfile: " : "", honoured ? m->honoured.v : "",
+                     m->system ? " (SYSTEM is said where a pass has no instruction)" : "",
+                     !left      ? ""
+                     : honoured ? "; not used: "
+                                : "not used of its Modelfile: ",
+                     left ? m->left_out.v : "");
+    if (unfit)
+        console_note(
+            con,
+            "%s: its TEMPLATE is in Ollama's language, which is not run, and the model brings "
+            "no other: name a chat format with --chat-format",
+            opt->model);
+    else if (m->own_template && con->verbose)
+        console_note(con, "%s: its TEMPLATE is not run; the model's own chat template is",
+                     opt->model);
+    if (m->projector && con->verbose)
+        console_note(con, "%s: its vision part is not used", opt->model);
+}
+
 engine *open_model_on(const options *opt, const char *day, console *con, error *err)
 {
-    char *path;
-    if (open_model_path(opt, &path, err))
+    source_found found;
+    if (open_model_find(opt, &found, err)) {
+        source_found_release(&found);
         return NULL;
+    }
+    char *path = found.path;
     console_progress(con, "opening %s", path);
     engine_options o = {
         .path = path,
+        .manner = found.manner,
         .backend = {.name = opt->backend ? opt->backend : "auto",
                     .isa = opt->isa ? opt->isa : "auto",
                     .threads = opt->threads},
@@ -89,27 +166,31 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
     engine *e = engine_open(&o, err);
     console_progress_end(con);
     free(path);
-    if (e && !opt->model)
+    if (e && open_model_is_built_in(opt))
         tell_stale(e, con);
+    if (e)
+        tell_manner(opt, e, con);
     return e;
 }
 
 const char *open_model_title(const options *opt, const engine *e)
 {
     const char *path = checkpoint_path(engine_checkpoint(e));
-    if (!opt->model)
+    if (open_model_is_built_in(opt))
         return "built-in model";
-    return strcmp(opt->model, path) == 0 ? human_file_name(path) : opt->model;
+    bool is_path = *opt->model == '~' || strncmp(path, opt->model, strlen(opt->model)) == 0;
+    return is_path ? human_file_name(path) : opt->model;
 }
 
-int open_model_context(const options *opt, const model_config *model, int *context, error *err)
+int open_model_context(const options *opt, const engine *e, int *context, error *err)
 {
+    const model_config *model = engine_config(e);
+    const manner *m = engine_manner(e);
+    int64_t usual = m && m->context > 0 ? m->context : DEFAULT_CONTEXT;
     if (opt->context > model->context)
         return error_set(err, ERROR_USAGE, "--context: %d is outside 1..%d, the model's context",
                          opt->context, model->context);
-    *context = opt->context                       ? opt->context
-               : model->context < DEFAULT_CONTEXT ? model->context
-                                                  : DEFAULT_CONTEXT;
+    *context = opt->context ? opt->context : model->context < usual ? model->context : (int)usual;
     return 0;
 }
 

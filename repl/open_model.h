@@ -3,6 +3,7 @@
 #define REPL_OPEN_MODEL_H
 
 #include "../engine/engine.h"
+#include "../engine/sources.h"
 #include "console.h"
 #include "options.h"
 
@@ -10,6 +11,12 @@
  * Caller frees. */
 int open_model_default(char **path, error *err);
 
+/* No model is named, or the one that `model list` calls "built-in". */
+bool open_model_is_built_in(const options *opt);
+
+/* What -m names, or the built-in model; "~/" is the home folder. Caller releases *found, on failure
+ * too. */
+int open_model_find(const options *opt, source_found *found, error *err);
 /* The file or folder that -m names, or the built-in model. ERROR_LOAD naming the command that
  * builds it when there is none. Caller frees. */
 int open_model_path(const options *opt, char **path, error *err);
@@ -22,9 +29,10 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
 /* What to call the model in a heading: the name it was asked for by, or its file's. Borrowed. */
 const char *open_model_title(const options *opt, const engine *e);
 
-/* The context that --context asks for; default: the model's, at most 8192. ERROR_USAGE when the
+/* The context that --context asks for; default: what the
+ * model wishes (manner.h), else its own, at most 8192. ERROR_USAGE when the
  * model was not trained for that much. 0 and *context. */
-int open_model_context(const options *opt, const model_config *model, int *context, error *err);
+int open_model_context(const options *opt, const engine *e, int *context, error *err);
 
 /* How many rows of logits are computed at once: at most 64 MiB of them, and one batch. */
 int open_model_chunk(const engine *e);

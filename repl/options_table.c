@@ -416,8 +416,9 @@ static const option_info table[] = {
      "how to print the answer (default text)", 0, 0, FIELD(format)},
 
     {"model", 'm', OPTION_TEXT, GROUP_MODEL, WITH_MODEL, "MODEL",
-     "GGUF file, Hugging Face folder, or a name as `consilium model list` shows it: "
-     "ollama:NAME:TAG, hf:ORG/NAME, lmstudio:PUBLISHER/NAME (default: the built-in model)",
+     "GGUF file, folder with one or with a Hugging Face model, or a name as `consilium model list` "
+     "shows it: ollama:NAME:TAG, hf:ORG/NAME or hf:ORG/NAME:QUANT, lmstudio:PUBLISHER/NAME, "
+     "built-in (the default)",
      0, 0, FIELD(model)},
     {"kv", 0, OPTION_CHOICE, GROUP_MODEL, WITH_MODEL & ~EXACT, "f16|f32|q8_0",
      "how keys and values are kept (default f16)", 0, 0, FIELD(kv)},

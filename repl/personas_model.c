@@ -7,7 +7,7 @@
 int personas_model(const options *opt, console *con, engine **out, error *err)
 {
     *out = NULL;
-    if (!opt->model) {
+    if (open_model_is_built_in(opt)) {
         char *path;
         if (open_model_default(&path, err))
             return -1;

@@ -121,6 +121,7 @@ static int take_seats(talk *t, options *set, engine *e, dialogue *d, asking *how
     if (asking_read(how, set, err) || asking_prepare(how, err) ||
         asking_council(how, set, e, &limits, err))
         return -1;
+    asking_adopt(how, set, e);
     for (const char *name; (name = first_waiting(how));)
         routing_options_forget(&how->routing, name);
     if (asking_roster(how, set, e, who, err))

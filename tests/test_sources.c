@@ -1,6 +1,7 @@
 /* test_sources.c - names of models against trees as Ollama, Hugging Face's libraries and LM Studio
  * leave them, built in a temporary folder that HOME and the other variables point to. */
 #include <ftw.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,8 +14,11 @@
 
 #include <cmocka.h>
 
+#include "../engine/manner.h"
 #include "../engine/sources.h"
 
+#define OTHER  "1111111111111111111111111111111111111111111111111111111111111111"
+#define THIRD  "2222222222222222222222222222222222222222222222222222222222222222"
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 /* ---- a home for each test ------------------------------------------------------------------ */
@@ -112,6 +116,22 @@ static void refuses(const char *name, const char *words)
         fail_msg("%s: \"%s\" does not say \"%s\"", name, err.text, words);
 }
 
+/* Ollama's manifest of one model with further layers: "type DIGEST type DIGEST ...". */
+static void put_layers(const char *tag, const char *layers)
+{
+    char path[512], text[4096], type[32], digest[80];
+    int used = 0, at = snprintf(text, sizeof text, "{\"layers\":[");
+    for (const char *next = layers; sscanf(next, "%31s %79s %n", type, digest, &used) == 2;
+         next += used)
+        at += snprintf(
+            text + at, sizeof text - (size_t)at,
+            "%s{\"mediaType\":\"application/vnd.ollama.image.%s\",\"digest\":\"sha256:%s\"}",
+            next == layers ? "" : ",", type, digest);
+    snprintf(text + at, sizeof text - (size_t)at, "]}");
+    snprintf(path, sizeof path, ".ollama/models/manifests/registry.ollama.ai/library/x/%s", tag);
+    put(path, text);
+}
+
 /* The list as "name bytes\n" lines. */
 static void lists(const char *want)
 {
@@ -142,7 +162,7 @@ static void paths_are_themselves(void **state)
     below_home(path, "models/a.gguf");
     gives(path, "models/a.gguf");
     below_home(path, "models");
-    gives(path, "models");
+    gives(path, "models/a.gguf"); /* a folder with one model means it */
     below_home(path, "models/b.gguf");
     refuses(path, "no such file or folder");
     refuses("", "no such file or folder");
@@ -162,7 +182,23 @@ static void ollama_names(void **state)
     gives("ollama:qwen3:latest", ".ollama/models/blobs/sha256-" DIGEST);
     gives("ollama:jo/own:8b", ".ollama/models/blobs/sha256-" DIGEST);
     gives("ollama:hf.co/org/repo:Q4_K_M", ".ollama/models/blobs/sha256-" DIGEST);
-    refuses("ollama:qwen3:4b", "not in Ollama's models (looked in /tmp/consilium-sources-");
+    refuses("ollama:none:4b", "not in Ollama's models (looked in /tmp/consilium-sources-");
+    refuses("ollama:qwen3:4b", "the tag 4b is not there; there are ollama:qwen3:latest");
+    refuses("ollama:jo/own", "latest (which a name without a tag means) is not there; there are "
+                             "ollama:jo/own:8b");
+    gives("qwen3", ".ollama/models/blobs/sha256-" DIGEST); /* names without a scheme */
+    gives("qwen3:latest", ".ollama/models/blobs/sha256-" DIGEST);
+    gives("jo/own:8b", ".ollama/models/blobs/sha256-" DIGEST);
+    gives("hf.co/org/repo:Q4_K_M", ".ollama/models/blobs/sha256-" DIGEST);
+    refuses("qwen3:4b", "Ollama has no tag 4b of it, but ollama:qwen3:latest");
+    refuses("jo/own", "Ollama has no tag latest of it, but ollama:jo/own:8b");
+    refuses("qwen4", "nor a model of that name in Ollama");
+    put(".ollama/models/manifests/registry.ollama.ai/library/half/latest", "");
+    put_manifest(".ollama/models/manifests/registry.ollama.ai/library/half/latest", "model",
+                 "sha256:" OTHER);
+    put(".ollama/models/blobs/sha256-" OTHER "-partial", "12");
+    refuses("ollama:half", "its model is not there yet: a part of it is");
+    refuses("half", "`ollama pull` finishes it");
     refuses("ollama:", "the form is ollama:NAME");
     refuses("ollama::x", "the form is");
     refuses("ollama:a:", "the form is");
@@ -172,6 +208,57 @@ static void ollama_names(void **state)
     refuses("ollama:a\x1b[0m", "the form is");
     refuses("ollama:a/b/c/d", "the form is");
     refuses("ollama:a/b/c/d/e/f/g", "the form is");
+}
+
+/* What stands beside the weights is honoured or named; what would change them is refused. */
+static void ollama_layers(void **state)
+{
+    (void)state;
+    source_found f;
+    error err = {0};
+    put(".ollama/models/blobs/sha256-" DIGEST, "12345");
+    put_layers("plain", "model " DIGEST " license " OTHER);
+    assert_int_equal(source_find("ollama:x:plain", &f, &err), 0);
+    assert_non_null(f.manner);
+    assert_null(f.manner->system);
+    assert_int_equal(f.manner->honoured.len + f.manner->left_out.len, 0);
+    source_found_release(&f);
+
+    put_layers("tuned", "model " DIGEST " adapter " OTHER);
+    refuses("ollama:x:tuned", "ollama:x:tuned: has an ADAPTER (LoRA)");
+    refuses("x:tuned", "has an ADAPTER (LoRA)");
+
+    put(".ollama/models/blobs/sha256-" OTHER, "You are Mario.");
+    put(".ollama/models/blobs/sha256-" THIRD,
+        "{\"temperature\":0.3,\"top_k\":7,\"stop\":[\"User:\",\"\",\"###\"],\"num_ctx\":4096,"
+        "\"num_predict\":-1,\"mirostat\":2,\"seed\":42}");
+    put_layers("mario", "model " DIGEST " system " OTHER " params " THIRD " messages " OTHER
+                        " template " OTHER " projector " OTHER);
+    assert_int_equal(source_find("ollama:x:mario", &f, &err), 0);
+    const manner *m = f.manner;
+    assert_string_equal(m->system, "You are Mario.");
+    assert_true(m->temperature == 0.3 && m->top_k == 7 && m->context == 4096 && m->seed == 42);
+    assert_true(m->max_tokens == -1 && isnan(m->top_p));
+    assert_int_equal(m->stop_count, 2);
+    assert_string_equal(m->stops[1], "###");
+    assert_string_equal(m->honoured.v, "SYSTEM, PARAMETER temperature, top_k, stop, num_ctx, seed");
+    assert_string_equal(m->left_out.v, "MESSAGE, PARAMETER num_predict, mirostat");
+    assert_true(m->own_template && m->projector);
+    source_found_release(&f);
+
+    static const char *const bad[] = {"", "[]", "{\"temperature\":\"hot\"}", "{\"stop\":3}",
+                                      "{\"stop\":[3]}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        put(".ollama/models/blobs/sha256-" THIRD, bad[i]);
+        refuses("ollama:x:mario", "sha256-" THIRD);
+    }
+    put(".ollama/models/blobs/sha256-" OTHER, "\xff");
+    refuses("ollama:x:mario", "no UTF-8 text");
+    put_layers("lost", "model " DIGEST
+                       " system 3333333333333333333333333333333333333333333333333333333333333333");
+    refuses("ollama:x:lost", "sha256-3333");
+    put_layers("lie", "model " DIGEST " system ../../../../etc/passwd");
+    refuses("ollama:x:lie", "64 hex digits");
 }
 
 static void ollama_manifests_that_lie(void **state)
@@ -233,6 +320,119 @@ static void hf_names(void **state)
     refuses("hf:org/..", "the form is hf:ORG/NAME");
     refuses("hf:", "the form is");
     refuses("hf:org/moe/", "the form is");
+}
+
+/* hf:ORG/NAME:QUANT, as llama.cpp and Ollama write it. */
+static void hf_quantisations(void **state)
+{
+    (void)state;
+    char path[4096];
+#define HUB ".cache/huggingface/hub/models--org--m-GGUF/"
+#define S   HUB "snapshots/abc/"
+    put(HUB "refs/main", "abc");
+    put(S "m-Q4_K_M.gguf", "1234");
+    gives("hf:org/m-GGUF:Q4_K_M", S "m-Q4_K_M.gguf");
+    put(S "m-Q4_K_S.gguf", "123");
+    put(S "m-UD-Q4_K_M.gguf", "123");
+    put(S "m-UD-Q2_K_XL.gguf", "123");
+    put(S "m-BF16.gguf", "123");
+    put(S "Q8_0/m-Q8_0-00001-of-00002.gguf", "123");
+    put(S "Q8_0/m-Q8_0-00002-of-00002.gguf", "123");
+    put(S "mmproj-F16.gguf", "123");
+    gives("hf:org/m-GGUF:Q4_K_M", S "m-Q4_K_M.gguf");
+    gives("hf:org/m-GGUF:q4_k_m", S "m-Q4_K_M.gguf");
+    gives("hf:org/m-GGUF:UD-Q4_K_M", S "m-UD-Q4_K_M.gguf");
+    gives("hf:org/m-GGUF:Q2_K_XL", S "m-UD-Q2_K_XL.gguf");
+    gives("hf:org/m-GGUF:Q8_0", S "Q8_0/m-Q8_0-00001-of-00002.gguf");
+    gives("hf:org/m-GGUF:m-BF16.gguf", S "m-BF16.gguf");
+    gives("org/m-GGUF:Q8_0", S "Q8_0/m-Q8_0-00001-of-00002.gguf");
+    gives("hf.co/org/m-GGUF:Q8_0", S "Q8_0/m-Q8_0-00001-of-00002.gguf");
+    refuses("hf:org/m-GGUF:F16", "no F16 among the files that were downloaded: Q8_0/m-Q8_0-00001");
+    refuses("hf:org/m-GGUF:Q4_K", "m-Q4_K_M.gguf, m-Q4_K_S.gguf");
+    refuses("hf:org/m-GGUF", "holds 6 models; add /FILE with one of");
+    put(S "x-Q4_K_S.gguf", "123");
+    refuses("hf:org/m-GGUF:Q4_K_S", "2 files are Q4_K_S: m-Q4_K_S.gguf, x-Q4_K_S.gguf");
+    refuses("hf:org/other:Q4_K_M", "not in the Hugging Face cache");
+    refuses("org/other:Q4_K_M", "nor a model of that name");
+    put(".cache/huggingface/hub/models--org--safe/snapshots/s/config.json", "{}");
+    put(".cache/huggingface/hub/models--org--safe/snapshots/s/model.safetensors", "123");
+    refuses("hf:org/safe:Q4_K_M", "the folder itself (safetensors)");
+    gives("org/safe", ".cache/huggingface/hub/models--org--safe/snapshots/s");
+    put(".cache/huggingface/hub/models--org--half/blobs/aa.incomplete", "123");
+    put(".cache/huggingface/hub/models--org--half/refs/main", "s");
+    put(".cache/huggingface/hub/models--org--half/snapshots/s/README.md", "123");
+    refuses("hf:org/half", "its download has not finished");
+    refuses("org/half:Q4_K_M", "aa.incomplete");
+    /* the folders of the cache as paths */
+    put(".cache/huggingface/hub/models--org--safe/blobs/x", "1");
+    below_home(path, ".cache/huggingface/hub/models--org--safe");
+    gives(path, ".cache/huggingface/hub/models--org--safe/snapshots/s");
+    below_home(path, ".cache/huggingface/hub/models--org--safe/snapshots");
+    gives(path, ".cache/huggingface/hub/models--org--safe/snapshots/s");
+#undef S
+#undef HUB
+}
+
+static void folders(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *words;
+    } cases[] = {{"adapter_config.json", "holds a LoRA adapter"},
+                 {"x.gguf.part", "its download has not finished: x.gguf.part"},
+                 {"model.safetensors.incomplete", "has not finished"},
+                 {"pytorch_model.bin", "PyTorch checkpoint (pytorch_model.bin)"},
+                 {"consolidated.00.pth", "PyTorch checkpoint"},
+                 {"model.onnx", "of another kind (model.onnx)"},
+                 {"model.safetensors", "safetensors but no config.json"},
+                 {"config.json", "config.json but no weights"},
+                 {"tokenizer.json", "a tokenizer, but neither config.json nor weights"},
+                 {"README.md", "neither a GGUF file nor config.json with safetensors"}};
+    char path[4096], file[4096];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(file, sizeof file, "f%zu/%s", i, cases[i].file);
+        put(file, "{}");
+        snprintf(file, sizeof file, "f%zu", i);
+        below_home(path, file);
+        refuses(path, cases[i].words);
+    }
+    put("e/x", "");
+    below_home(path, "e/x");
+    assert_int_equal(remove(path), 0);
+    below_home(path, "e");
+    refuses(path, "it is empty");
+    put("s/config.json", "{}");
+    put("s/model-00001-of-00002.safetensors", "1");
+    put("s/extra.gguf", "1");
+    below_home(path, "s");
+    gives(path, "s");
+    below_home(path, "s/model-00001-of-00002.safetensors");
+    gives(path, "s");
+    below_home(path, "s/config.json");
+    gives(path, "s");
+    put("g/a-Q4_K_M.gguf", "1");
+    put("g/mmproj-a.gguf", "1");
+    put("g/config.json", "{}");
+    below_home(path, "g");
+    gives(path, "g/a-Q4_K_M.gguf");
+    put("g/b.gguf", "1");
+    refuses(path, "holds 2 models; name one of them: a-Q4_K_M.gguf, b.gguf");
+}
+
+static void names_of_no_file(void **state)
+{
+    (void)state;
+    char path[4096], link[4096];
+    refuses("https://huggingface.co/org/name", "is a link, and nothing is downloaded");
+    refuses("hf.co/org/name", "is a link, and nothing is downloaded");
+    refuses("https://huggingface.co/o/n/resolve/main/x.gguf", "hf:ORG/NAME, or ollama:NAME");
+    refuses("file:///tmp/x.gguf", "takes a path, not a link: /tmp/x.gguf");
+    put("d/x.gguf.part", "1");
+    below_home(path, "d/x.gguf");
+    refuses(path, "its download has not finished");
+    below_home(link, "d/link.gguf");
+    assert_int_equal(symlink("../blobs/gone", link), 0);
+    refuses(link, "is a link to ../blobs/gone, which is not there");
 }
 
 static void hf_places(void **state)
@@ -341,7 +541,11 @@ int main(void)
         HOMED(paths_are_themselves),
         HOMED(ollama_names),
         HOMED(ollama_manifests_that_lie),
+        HOMED(ollama_layers),
         HOMED(hf_names),
+        HOMED(hf_quantisations),
+        HOMED(folders),
+        HOMED(names_of_no_file),
         HOMED(hf_places),
         HOMED(one_of_several_files),
         HOMED(everything_is_listed),

@@ -258,6 +258,12 @@ def seats():
         assert "6 layers" in t.say("/model")
         assert "6 layers" in t.say(f"/model {MODEL}")
         assert "cannot" in t.say("/model /nowhere") or "nowhere" in t.text()
+        assert "build-default" in t.say("/model built-in")  # it has not been built here
+        (t.home / ".cache/consilium").mkdir(parents=True, exist_ok=True)
+        (t.home / ".cache/consilium/built-in.gguf").symlink_to(MODEL)
+        assert "built-in model: 6 layers" in t.say("/model built-in")
+        (t.home / "mine").symlink_to(MODEL)
+        assert "mine: 6 layers" in t.say("/model ~/mine")
         t.say("/context")
         t.say("still the same past?")
         assert records(t, "prompt")[-1]["parent"] > 0
