@@ -3,9 +3,10 @@
 #define REPL_OPEN_MODEL_H
 
 #include "../engine/engine.h"
-#include "../engine/sources.h"
 #include "console.h"
 #include "options.h"
+
+struct source_found; /* engine/sources.h */
 
 /* Where the built-in model lies once it was built: $XDG_CACHE_HOME/consilium/built-in.gguf.
  * Caller frees. */
@@ -16,7 +17,7 @@ bool open_model_is_built_in(const options *opt);
 
 /* What -m names, or the built-in model; "~/" is the home folder. Caller releases *found, on failure
  * too. */
-int open_model_find(const options *opt, source_found *found, error *err);
+int open_model_find(const options *opt, struct source_found *found, error *err);
 /* The file or folder that -m names, or the built-in model. ERROR_LOAD naming the command that
  * builds it when there is none. Caller frees. */
 int open_model_path(const options *opt, char **path, error *err);
