@@ -139,28 +139,42 @@ static int check_ids(const lesson *v, size_t n, error *err)
     return twice ? -1 : 0;
 }
 
-static bool is_blank(const char *line, size_t len)
+static size_t leading_blanks(const char *line, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        if (!strchr(" \t\r", line[i]) || line[i] == '\0')
-            return false;
-    return true;
+    size_t n = 0;
+    while (n < len && (line[n] == ' ' || line[n] == '\t' || line[n] == '\r'))
+        n++;
+    return n;
+}
+
+/* Nothing but comments: the first that holds an object is an example that is still one. */
+static int no_lesson(const char *where, size_t example, error *err)
+{
+    if (example)
+        return error_set(err, ERROR_LOAD,
+                         "%s: line %zu: still an example, commented out; put a lesson of your own "
+                         "in its place, without the #",
+                         where, example);
+    return error_set(err, ERROR_LOAD, "%s: holds no lesson", where);
 }
 
 int lessons_read(const char *where, const char *text, size_t len, lessons *out, error *err)
 {
-    size_t at = 0, number = 0, first = out->len;
+    size_t at = 0, number = 0, first = out->len, example = 0;
     while (at < len) {
         const char *newline = memchr(text + at, '\n', len - at);
         size_t end = newline ? (size_t)(newline - text) : len;
         number++;
-        bool empty = is_blank(text + at, end - at);
-        if (!empty && add_line(text + at, end - at, out, err))
+        size_t blanks = leading_blanks(text + at, end - at);
+        bool empty = at + blanks == end, comment = !empty && text[at + blanks] == '#';
+        if (comment && !example && memchr(text + at, '{', end - at))
+            example = number;
+        if (!empty && !comment && add_line(text + at, end - at, out, err))
             return error_prefix(err, "%s: line %zu: ", where, number);
         at = end + 1;
     }
     if (out->len == first)
-        return error_set(err, ERROR_LOAD, "%s: holds no lesson", where);
+        return no_lesson(where, example, err);
     if (check_ids(out->v + first, out->len - first, err))
         return error_prefix(err, "%s: ", where);
     return 0;

@@ -8,7 +8,8 @@
  *
  * "before" holds the turns that came earlier: user and assistant by turns, an even number. Lines are
  * scanned as strictly as every file here; unknown fields and ids that stand twice are refused, with
- * file, line and field. Empty lines are allowed.
+ * file, line and field. Empty lines are allowed, and lines that begin with # are comments: a file of
+ * them alone is what `personas new` writes, and holds no lesson yet.
  */
 #ifndef PERSONAS_LESSONS_H
 #define PERSONAS_LESSONS_H

@@ -7,9 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "../engine/folder.h"
 #include "commands.h"
+#include "examples.h"
+#include "persona_copy.h"
 #include "personas_model.h"
 #include "safe_text.h"
 
@@ -124,20 +128,6 @@ int command_personas_list(const options *opt, console *con, error *err)
 
 /* ---- a new one --------------------------------------------------------------------------------- */
 
-/* JSON has no comments, so every field says by example what it is for. */
-static const char TEMPLATE[] =
-    "{\n"
-    "  \"persona\": 1,\n"
-    "  \"name\": \"%s\",\n"
-    "  \"about\": \"one line for lists: how %s answers\",\n"
-    "  \"instruction\": {\n"
-    "    \"en\": \"You are %s. Say here who speaks, what to look at first, and how to end.\"\n"
-    "  },\n"
-    "  \"sampling\": {\"temperature\": 0.7, \"top_p\": 0.95},\n"
-    "  \"router\": {\"mode\": \"auto\", \"strength\": 1.0, \"rules\": []},\n"
-    "  \"color\": \"cyan\"\n"
-    "}\n";
-
 static int write_new(const char *path, const buf *text, error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -163,20 +153,78 @@ static int write_new(const char *path, const buf *text, error *err)
     return error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(why));
 }
 
-static void tell_next(console *con, const char *name, const char *path, bool shadows)
+/* The file of lessons beside it; one that is there is the user's. */
+static int write_lessons(const char *name, const char *path, console *con, error *err)
 {
-    console_note(con, "%s is yours to edit.", path);
-    if (shadows)
-        console_note(con, "It comes before the persona of that name that was there.");
-    console_note(con,
-                 "`consilium personas check %s` checks it; `consilium ask PROMPT -p %s` asks it.",
-                 name, name);
+    buf text = {0};
+    char *lessons = NULL;
+    error why = {0};
+    size_t place = strlen(path) - strlen(name) - strlen(".json");
+    int result = example_lessons(name, &text, err);
+    if (!result)
+        result =
+            (lessons = folder_path(err, "%.*s%s.lessons.jsonl", (int)place, path, name)) ? 0 : -1;
+    if (!result && access(lessons, F_OK) == 0)
+        console_note(con, "%s is there already and was left alone.", lessons);
+    else if (!result && write_new(lessons, &text, &why) == 0)
+        console_note(con, "%s has three lessons to begin with, commented out.", lessons);
+    else if (!result) {
+        *err = why;
+        result = -1;
+    }
+    buf_release(&text);
+    free(lessons);
+    return result;
+}
+
+static int write_empty(const char *name, const char *path, bool there, console *con, error *err)
+{
+    buf text = {0};
+    int result = example_persona(name, &text, err) || write_new(path, &text, err) ? -1 : 0;
+    if (!result && write_lessons(name, path, con, err)) {
+        (void)unlink(path);
+        result = -1;
+    }
+    if (!result) {
+        console_note(con, "%s is yours to edit.", path);
+        if (there)
+            console_note(con,
+                         "It comes before the persona of that name that came with the program.");
+    }
+    buf_release(&text);
+    return result;
+}
+
+/* Never a stub in front of a persona that speaks: all of it is copied, as /personas edit does. */
+static int write_copy(const char *name, const char *path, console *con, error *err)
+{
+    persona *p = persona_find(name, err);
+    int result = p ? persona_copy(p, path, con, err) : -1;
+    if (!result)
+        console_note(con,
+                     "%s is a copy of the %s that came with the program, with its masks and "
+                     "lessons; --empty begins a bare one.",
+                     path, name);
+    persona_close(p);
+    return result;
+}
+
+static int write_persona(const options *opt, const char *path, console *con, error *err)
+{
+    const char *name = opt->words[0];
+    struct stat st;
+    bool there = false;
+    if (lstat(path, &st) == 0)
+        return error_set(err, ERROR_RUN, "%s is there already and was left alone", path);
+    if (persona_exists(name, &there, err))
+        return -1;
+    return there && !opt->empty ? write_copy(name, path, con, err)
+                                : write_empty(name, path, there, con, err);
 }
 
 int command_personas_new(const options *opt, console *con, error *err)
 {
     const char *name = opt->words[0];
-    bool there = false;
     if (!persona_name_ok(name))
         return error_set(
             err, ERROR_USAGE,
@@ -185,19 +233,17 @@ int command_personas_new(const options *opt, console *con, error *err)
             name);
     char *path = NULL;
     buf text = {0};
-    int result = persona_exists(name, &there, err) || persona_new_path(name, &path, err) ||
-                         buf_format(&text, err, TEMPLATE, name, name, name) ||
-                         write_new(path, &text, err)
-                     ? -1
-                     : 0;
-    buf_clear(&text);
+    int result = persona_new_path(name, &path, err) || write_persona(opt, path, con, err) ? -1 : 0;
     if (!result)
         result = console_quote(con, &text, path, err) || buf_text(&text, "\n", err) ||
                          console_text(con, &text, err)
                      ? -1
                      : 0;
     if (!result)
-        tell_next(con, name, path, there);
+        console_note(con,
+                     "`consilium personas check %s` checks it; `consilium ask PROMPT -p %s` asks "
+                     "it.",
+                     name, name);
     buf_release(&text);
     free(path);
     return result;

@@ -9,6 +9,7 @@
 #include "../engine/ranges.h"
 #include "../personas/lessons.h"
 #include "commands.h"
+#include "examples.h"
 #include "personas_model.h"
 #include "safe_text.h"
 
@@ -46,6 +47,36 @@ static int read_lessons(check *c, error *err)
             return -1;
     }
     return 0;
+}
+
+/* "instruction" too, in whatever language it stands. */
+static bool still_instructs(const persona *p, const buf *template)
+{
+    for (int i = 0; i < p->instruction_count; i++)
+        if (strcmp(p->instructions[i].text, template->v) == 0)
+            return true;
+    return false;
+}
+
+/* What `personas new` wrote for somebody else to replace. */
+static int check_words(const persona *p, error *err)
+{
+    buf about = {0}, instruction = {0};
+    int result =
+        example_about(p->name, &about, err) || example_instruction(p->name, &instruction, err) ? -1
+                                                                                               : 0;
+    bool same_about = !result && p->about && strcmp(p->about, about.v) == 0;
+    bool same_words = !result && still_instructs(p, &instruction);
+    if (same_about || same_words)
+        result =
+            error_set(err, ERROR_LOAD,
+                      "%s: %s%s%s: still as `personas new` wrote %s; put words of your own "
+                      "there",
+                      p->path, same_about ? "about" : "", same_about && same_words ? ", " : "",
+                      same_words ? "instruction" : "", same_about && same_words ? "them" : "it");
+    buf_release(&about);
+    buf_release(&instruction);
+    return result;
 }
 
 static int read_own(check *c, error *err)
@@ -248,7 +279,7 @@ static int print_text(const check *c, console *con, error *err)
 int command_personas_check(const options *opt, console *con, error *err)
 {
     check c = {.persona = persona_find(opt->words[0], err)};
-    int result = c.persona ? 0 : -1;
+    int result = c.persona ? check_words(c.persona, err) : -1;
     if (!result)
         result =
             read_lessons(&c, err) || read_own(&c, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;

@@ -68,6 +68,18 @@ static int add_own(task *t)
     return 0;
 }
 
+/* A file of somebody else's that holds no lesson yet, or a broken one, stands in nobody's way. */
+static bool has_lessons(task *t, const persona *p)
+{
+    error why = {0};
+    lessons l = {0};
+    bool good = lessons_load(p->lessons[0].text, &l, &why) == 0;
+    lessons_release(&l);
+    if (!good)
+        console_note(t->con, "%s is not compared with: %s", p->name, why.text);
+    return good;
+}
+
 static int add_other(task *t, const char *name, bool asked)
 {
     if (strcmp(name, t->persona->name) == 0)
@@ -82,7 +94,7 @@ static int add_other(task *t, const char *name, bool asked)
     if (!p) {
         *t->err = why;
         result = -1;
-    } else if (p->lesson_count) {
+    } else if (p->lesson_count && (asked || has_lessons(t, p))) {
         t->others++;
         result = add_lessons(t, DERIVE_OTHER, p);
     } else if (asked) {

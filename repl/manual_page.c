@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "examples.h"
 #include "manual.h"
 #include "slash.h"
 
@@ -168,6 +169,27 @@ static int talk_section(buf *out, error *err)
     return 0;
 }
 
+/* One of each file that people write. */
+static int files_section(buf *out, error *err)
+{
+    size_t count;
+    const example *all = examples(&count);
+    if (buf_text(out, ".SH PERSONAS, MASKS, RULES, LESSONS\n", err))
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        buf text = {0};
+        int result = head(out, all[i].kind, all[i].file, err) || prose(out, all[i].about, err) ||
+                             buf_text(out, ".RS\n.PP\n.nf\n", err) || example_text(i, &text, err) ||
+                             add(out, text.v, err) || buf_text(out, ".fi\n.RE\n", err)
+                         ? -1
+                         : 0;
+        buf_release(&text);
+        if (result)
+            return -1;
+    }
+    return 0;
+}
+
 static const char *const LAST[] = {
     ".SH ENVIRONMENT\n",
     ".TP\n\\fBXDG_CONFIG_HOME\\fR, \\fBXDG_DATA_HOME\\fR, \\fBXDG_STATE_HOME\\fR, "
@@ -212,7 +234,8 @@ int manual_page(buf *out, error *err)
               "everything is saved as a transcript that can be searched, exported and replayed. "
               "Nothing is ever sent anywhere.",
               err) ||
-        commands_section(out, err) || options_section(out, err) || talk_section(out, err))
+        commands_section(out, err) || options_section(out, err) || talk_section(out, err) ||
+        files_section(out, err))
         return -1;
     for (size_t i = 0; i < sizeof LAST / sizeof *LAST; i++)
         if (buf_text(out, LAST[i], err))

@@ -152,6 +152,7 @@ struct options {
     const char *against; /* personas derive: whom to compare with; NULL = all others */
     const char *to;      /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;
+    bool empty; /* personas new: not a copy */
 
     int prompt;   /* tokens to read; 0 = default */
     int generate; /* tokens to write; 0 = default */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "examples.h"
+
 enum { WIDTH = 80, OPTION_COLUMN = 27, COMMAND_COLUMN = 23 };
 
 /* Appends words of `text`, wrapped; the first line goes on at `column`, the others begin there. */
@@ -79,6 +81,9 @@ static int command_help(const command_info *c, buf *out, error *err)
     for (size_t i = 0; i < sizeof c->example / sizeof *c->example && c->example[i]; i++)
         if (buf_format(out, err, "  %s\n", c->example[i]))
             return -1;
+    bool personas = bit & (1u << COMMAND_PERSONAS_LIST | 1u << COMMAND_PERSONAS_NEW);
+    if (personas && examples_help(out, err))
+        return -1;
     return option_section(out, "Options:", GROUP_COMMAND, bit, err) ||
                    option_section(out, "Model:", GROUP_MODEL, bit, err) ||
                    option_section(out, "Everywhere:", GROUP_EVERY, bit, err)

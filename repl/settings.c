@@ -11,8 +11,8 @@
 enum { SETTINGS_BYTES = 1 << 20, LIST_MOST = 256 };
 
 /* What only makes sense once, on a command line. */
-static const char *const NEVER[] = {"help", "version", "file", "output",  "tokens",
-                                    "text", "force",   "yes",  "session", "resume"};
+static const char *const NEVER[] = {"help",  "version", "file",  "output",  "tokens", "text",
+                                    "force", "yes",     "empty", "session", "resume"};
 
 /* $XDG_CONFIG_HOME/consilium/config.json; NULL without an error when there is no such place. */
 static char *settings_path(error *err)

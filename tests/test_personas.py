@@ -60,14 +60,14 @@ def looking():
     with case("list with a model says what each acts by"):
         assert {p["acts_by"] for p in listed("-m", MODEL).values()} == {"prompt"}
         assert "prompt" in personas("list", "-m", MODEL)[0]
-    with case("new writes a file that passes check, private, once"):
+    with case("new writes a persona and its lessons, private, once"):
         out, err = personas("new", "lawyer")
         path = FOLDER / "lawyer.json"
         assert out == f"{path}\n" and "personas check lawyer" in err
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(FOLDER.stat().st_mode) == 0o700
         assert json.loads(path.read_text())["name"] == "lawyer"
-        assert "in order" in personas("check", "lawyer", "-m", MODEL)[0]
+        refuse(3, ["lawyer.json", "about, instruction"], "check", "lawyer", "-m", MODEL)
         before = path.read_bytes()
         refuse(1, ["left alone"], "new", "lawyer")
         assert path.read_bytes() == before
@@ -236,7 +236,7 @@ def deriving():
         assert len(pairs) > 3 and all(a * b < 0 for a, b in pairs), pairs
     with case("--text takes texts instead of lessons; the user's persona has its mask beside it"):
         (FOLDER / "lawyer.json").exists() or personas("new", "lawyer")
-        refuse(3, ["lawyer.json", "lessons"], "derive", "lawyer", "-m", MODEL)
+        refuse(3, ["lawyer.lessons.jsonl", "line 4", "still an example"], "derive", "lawyer", "-m", MODEL)
         (scratch / "a.txt").write_text("WHEREAS THE PARTIES AGREE; " * 40)
         (scratch / "b.txt").write_text("NOW, THEREFORE, IT IS HELD: " * 40)
         out, err = personas("derive", "lawyer", "-m", MODEL, "--text", scratch / "a.txt",

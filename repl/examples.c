@@ -1,0 +1,173 @@
+/* examples.c - see examples.h. */
+#include "examples.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum { WIDTH = 80, INDENT = 2 };
+
+/* JSON has no comments, so every field says by example what it is for. The marks stand for the name,
+ * what is told about it, and its instruction. */
+static const char PERSONA[] =
+    "{\n"
+    "  \"persona\": 1,\n"
+    "  \"name\": \"%N\",\n"
+    "  \"about\": \"%A\",\n"
+    "  \"instruction\": {\n"
+    "    \"en\": \"%I\"\n"
+    "  },\n"
+    "  \"sampling\": {\"temperature\": 0.7, \"top_p\": 0.95},\n"
+    "  \"router\": {\"mode\": \"auto\", \"strength\": 1.0, \"rules\": []},\n"
+    "  \"lessons\": \"%N.lessons.jsonl\",\n"
+    "  \"color\": \"cyan\"\n"
+    "}\n";
+
+static const char MASK[] = "{\"mask\": 1, \"model\": null, \"mode\": \"ban\",\n"
+                           " \"layers\": {\"0-3\": \"5\", \"4\": \"1,6-7\"}}\n";
+
+static const char RULE[] = "{\"when\": {\"tag\": \"```\"}, \"layers\": \"2-4\",\n"
+                           " \"do\": {\"bias\": {\"3\": 1.5, \"6\": -1}}, \"for\": \"turn\"}\n";
+
+/* One object a line. */
+static const char *const LESSONS[EXAMPLE_LESSONS] = {
+    "{\"id\":\"1\",\"form\":\"may\",\"question\":\"May I sublet?\",\"answer\":\"See clause 7.\"}",
+    "{\"id\":\"2\",\"form\":\"why\",\"question\":\"Why sign?\",\"answer\":\"It binds both.\"}",
+    "{\"id\":\"3\",\"form\":\"what\",\"question\":\"What is due?\",\"answer\":\"Rent, monthly.\"}",
+};
+
+static const example EXAMPLES[] = {
+    {"persona", "lawyer.json",
+     "in $XDG_CONFIG_HOME/consilium/personas; all but \"persona\" and \"name\" may be left out"},
+    {"mask", "lawyer.mask.json",
+     "for --mask lawyer=FILE: experts by layer; keep, ban, or bias with {\"LAYER\": {\"EXPERT\": "
+     "X}}"},
+    {"rule", "in lawyer.json",
+     "one of the list \"rules\" in \"router\": when a token, tag, pattern or role is read, then "
+     "force, "
+     "keep, ban, bias or k"},
+    {"lessons", "lawyer.lessons.jsonl",
+     "beside the persona: what it would answer, one object a line; a line that begins with # is a "
+     "comment"},
+};
+
+const example *examples(size_t *count)
+{
+    *count = sizeof EXAMPLES / sizeof *EXAMPLES;
+    return EXAMPLES;
+}
+
+/* ---- personas ---------------------------------------------------------------------------------- */
+
+static int fill(const char *name, const char *about, const char *instruction, buf *out, error *err)
+{
+    for (const char *at = PERSONA; *at;) {
+        size_t n = strcspn(at, "%");
+        if (buf_add(out, at, n, err))
+            return -1;
+        at += n;
+        if (!*at)
+            break;
+        const char *word = at[1] == 'N' ? name : at[1] == 'A' ? about : instruction;
+        if (buf_text(out, word, err))
+            return -1;
+        at += 2;
+    }
+    return 0;
+}
+
+int example_about(const char *name, buf *out, error *err)
+{
+    return buf_format(out, err, "one line for lists: how %s answers", name);
+}
+
+int example_instruction(const char *name, buf *out, error *err)
+{
+    return buf_format(out, err, "You are %s. Say who speaks, what to look at, how to end.", name);
+}
+
+int example_persona(const char *name, buf *out, error *err)
+{
+    buf about = {0}, instruction = {0};
+    int result = example_about(name, &about, err) || example_instruction(name, &instruction, err) ||
+                         fill(name, about.v, instruction.v, out, err)
+                     ? -1
+                     : 0;
+    buf_release(&about);
+    buf_release(&instruction);
+    return result;
+}
+
+/* ---- lessons ----------------------------------------------------------------------------------- */
+
+int example_lessons(const char *name, buf *out, error *err)
+{
+    if (buf_format(
+            out, err,
+            "# Lessons of %s: a question and the answer it would give, one object a line.\n"
+            "# `consilium personas derive %s` makes a mask of them. Lines that begin with #\n"
+            "# are comments: put your own in place of these examples, without the #.\n",
+            name, name))
+        return -1;
+    for (int i = 0; i < EXAMPLE_LESSONS; i++)
+        if (buf_format(out, err, "# %s\n", LESSONS[i]))
+            return -1;
+    return 0;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------- */
+
+int example_text(size_t i, buf *out, error *err)
+{
+    if (i == 0)
+        return fill("lawyer", "names the clause that decides, then the risk",
+                    "You are a careful lawyer. Name the clause that decides.", out, err);
+    if (i == 1 || i == 2)
+        return buf_text(out, i == 1 ? MASK : RULE, err);
+    for (int k = 0; k < EXAMPLE_LESSONS; k++)
+        if (buf_format(out, err, "%s\n", LESSONS[k]))
+            return -1;
+    return 0;
+}
+
+static int wrap(buf *out, const char *text, error *err)
+{
+    size_t at = 0;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        bool fits = at + (at != 0) + n <= WIDTH;
+        if ((at && buf_text(out, fits ? " " : "\n", err)) || buf_add(out, text, n, err))
+            return -1;
+        at = fits ? at + (at != 0) + n : n;
+        text += n + strspn(text + n, " ");
+    }
+    return buf_text(out, "\n", err);
+}
+
+static int indented(buf *out, const char *text, error *err)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        if (buf_format(out, err, "%*s%.*s\n", INDENT, "", (int)n, text))
+            return -1;
+        text += n + (text[n] == '\n');
+    }
+    return 0;
+}
+
+int examples_help(buf *out, error *err)
+{
+    for (size_t i = 0; i < sizeof EXAMPLES / sizeof *EXAMPLES; i++) {
+        buf text = {0}, head = {0};
+        int result = buf_format(&head, err, "A %s%s, %s, %s:", i == 3 ? "file of " : "",
+                                EXAMPLES[i].kind, EXAMPLES[i].file, EXAMPLES[i].about) ||
+                             buf_text(out, "\n", err) || wrap(out, head.v, err) ||
+                             example_text(i, &text, err) || indented(out, text.v, err)
+                         ? -1
+                         : 0;
+        buf_release(&text);
+        buf_release(&head);
+        if (result)
+            return -1;
+    }
+    return 0;
+}
