@@ -289,8 +289,8 @@ def showing():
         t.say("/show merge")
         assert "did not answer" in t.say("/show nobody")
     with case("/copy by xclip, and says so"):
-        assert "by xclip" in t.say("/copy coder")
-        (answer,) = [a for a in records(t, "answer") if a["persona"] == "coder"][-1:]
+        answer = next(a for a in reversed(records(t, "answer")[-3:]) if a["text"].strip())
+        assert "by xclip" in t.say(f"/copy {answer['persona']}")
         letters = re.findall(r"[A-Za-z]{3,}", answer["text"])
         assert all(w in (scratch / "clipboard").read_text() for w in letters)
         assert "no code block 2" in t.say("/copy coder.2")
