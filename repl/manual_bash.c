@@ -1,0 +1,230 @@
+/* manual_bash.c - completion for bash. See manual.h, manual_values.h.
+ *
+ * `compgen -W` expands its list, so it is never used: words are compared in a loop. A file's name
+ * reaches COMPREPLY by a glob, whatever stands in it.
+ */
+#include <string.h>
+
+#include "manual_values.h"
+
+static const char HEAD[] =
+    "# bash completion for consilium, made by `consilium manual bash`\n"
+    "# Names of files are data here: nothing that they hold is ever expanded.\n"
+    "_consilium_offer() # WORD...: those that begin as what is typed\n{\n"
+    "    local word\n"
+    "    for word; do\n"
+    "        [[ $word == \"$cur\"* ]] && COMPREPLY+=(\"$word\")\n"
+    "    done\n}\n"
+    "_consilium_list() # WORD...: behind the last comma, and not again\n{\n"
+    "    local word before=\n"
+    "    [[ $cur == *,* ]] && before=${cur%,*},\n"
+    "    for word; do\n"
+    "        [[ ,$before == *\",$word,\"* ]] && continue\n"
+    "        [[ $before$word == \"$cur\"* ]] && COMPREPLY+=(\"$before$word\")\n"
+    "    done\n}\n"
+    "_consilium_names() # FOLDER ENDING: names that the program takes, into names\n{\n"
+    "    local LC_ALL=C name\n"
+    "    mapfile -d '' -t names < <(\n"
+    "        shopt -u failglob\n"
+    "        shopt -s nullglob\n"
+    "        for name in \"$1\"/*\"$2\"; do\n"
+    "            name=${name##*/}\n"
+    "            name=${name%\"$2\"}\n"
+    "            [[ $name =~ ^[A-Za-z0-9_-]{1,64}$ ]] && printf '%s\\0' \"$name\"\n"
+    "        done)\n}\n"
+    "_consilium_personas()\n{\n"
+    "    _consilium_names \"${XDG_CONFIG_HOME:-$HOME/.config}/consilium/personas\" .json\n"
+    "    local name\n"
+    "    for name in " MANUAL_PERSONAS "; do\n"
+    "        [[ \" ${names[*]} \" == *\" $name \"* ]] || names+=(\"$name\")\n"
+    "    done\n}\n"
+    "_consilium_sessions()\n{\n"
+    "    _consilium_names \"${XDG_DATA_HOME:-$HOME/.local/share}/consilium/transcripts\" "
+    ".jsonl\n}\n"
+    "_consilium_models()\n{\n"
+    "    local LC_ALL=C name rest\n"
+    "    while read -r name rest; do\n"
+    "        [[ $name =~ ^(ollama|hf|lmstudio):[A-Za-z0-9._/:@+-]+$ ]] && names+=(\"$name\")\n"
+    "    done < <(command consilium model list 2>/dev/null </dev/null)\n}\n"
+    "_consilium_files()\n{\n"
+    "    if [[ $cur == *[^A-Za-z0-9_./,:@%+=-]* ]]; then\n"
+    "        compopt -o default 2>/dev/null # quotes, blanks, ~: readline knows them\n"
+    "        return\n"
+    "    fi\n"
+    "    local files\n"
+    "    mapfile -d '' -t files < <(\n"
+    "        shopt -u failglob\n"
+    "        shopt -s nullglob\n"
+    "        files=(\"$cur\"*)\n"
+    "        ((${#files[@]})) && printf '%s\\0' \"${files[@]}\")\n"
+    "    COMPREPLY+=(\"${files[@]}\")\n"
+    "    ((${#files[@]})) && compopt -o filenames 2>/dev/null\n}\n";
+
+/* What is typed, with the words that bash parts at '=' and ':' put together again; and the command. */
+static const char WORDS[] =
+    "_consilium()\n{\n"
+    "    local cur=${COMP_WORDS[COMP_CWORD]} prev= command= word= place=0 last=$COMP_CWORD "
+    "names=()\n"
+    "    COMPREPLY=()\n"
+    "    while ((last > 1)) && [[ $cur == :* || ${COMP_WORDS[last-1]} == : ]]; do\n"
+    "        cur=${COMP_WORDS[--last]}$cur\n"
+    "    done\n"
+    "    if [[ $cur == = ]]; then\n"
+    "        cur= prev==${COMP_WORDS[last-1]}\n"
+    "    elif [[ ${COMP_WORDS[last-1]} == = ]]; then\n"
+    "        prev==${COMP_WORDS[last-2]}\n"
+    "    else\n"
+    "        prev=${COMP_WORDS[last-1]}\n"
+    "    fi\n"
+    "    _consilium_find\n"
+    "    local colon=${cur%\"${cur##*:}\"}\n"
+    "    [[ -n $colon && $COMP_WORDBREAKS == *:* ]] && COMPREPLY=(\"${COMPREPLY[@]#\"$colon\"}\")\n"
+    "}\n";
+
+static int value(buf *out, const value_info *v, error *err)
+{
+    static const char *const before[] = {[VALUE_PERSONA] = "_consilium_personas; ",
+                                         [VALUE_PERSONAS] = "_consilium_personas; ",
+                                         [VALUE_SESSION] = "_consilium_sessions; ",
+                                         [VALUE_MODEL] = "_consilium_models; "};
+    bool named = v->kind >= VALUE_PERSONA;
+    if (v->kind == VALUE_NONE || v->kind == VALUE_TEXT)
+        return buf_text(out, "return", err);
+    if (buf_text(out, named ? before[v->kind] : "", err))
+        return -1;
+    if ((named || v->words[0]) &&
+        buf_format(out, err, "_consilium_%s%s%s%s; ", v->kind == VALUE_PERSONAS ? "list" : "offer",
+                   named ? " \"${names[@]}\"" : "", v->words[0] ? " " : "", v->words))
+        return -1;
+    bool files = v->kind == VALUE_FILE || v->kind == VALUE_MODEL;
+    return buf_text(out, files ? "_consilium_files; return" : "return", err);
+}
+
+/* The words before the one that is typed: which command it is, and how many words it has already. */
+static int skip_values(buf *out, error *err)
+{
+    size_t count;
+    const option_info *rows = options_table(&count);
+    if (buf_text(out,
+                 "_consilium_find()\n{\n    local i\n    for ((i = 1; i < last; i++)); do\n"
+                 "        word=${COMP_WORDS[i]}\n        case $word in\n        ",
+                 err))
+        return -1;
+    bool first = true;
+    for (size_t i = 0; i < count; i++) {
+        value_info v = manual_option_value(&rows[i]);
+        if (v.kind == VALUE_NONE || v.maybe || !manual_first_of_name(&rows[i]))
+            continue;
+        char letter[8] = {'|', '-', rows[i].letter, '\0'};
+        if (buf_format(out, err, "%s--%s%s", first ? "" : "|", rows[i].name,
+                       rows[i].letter ? letter : ""))
+            return -1;
+        first = false;
+    }
+    return buf_text(out,
+                    ")\n            [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"
+                    "            ((i++))\n            continue ;;\n"
+                    "        [=:]) ((i++)); continue ;;\n        -*) continue ;;\n        esac\n",
+                    err);
+}
+
+/* "model" takes one more word, "ask" none. */
+static int commands(buf *out, error *err)
+{
+    const command_info *all = options_commands();
+    if (buf_text(out, "        case $command in\n        '') command=$word ;;\n        ", err))
+        return -1;
+    bool first = true;
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        bool two;
+        char group[32];
+        if (!manual_leads(i, &two) || !two)
+            continue;
+        if (buf_format(out, err, "%s%s", first ? "" : "|", manual_group(&all[i], group)))
+            return -1;
+        first = false;
+    }
+    return buf_text(out,
+                    ") command=\"$command $word\" ;;\n        *) ((place++)) ;;\n"
+                    "        esac\n    done\n",
+                    err);
+}
+
+static int option_values(buf *out, error *err)
+{
+    size_t count;
+    const option_info *rows = options_table(&count);
+    if (buf_text(out, "    case $prev in\n", err))
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        value_info v = manual_option_value(&rows[i]);
+        if (v.kind == VALUE_NONE || !manual_first_of_name(&rows[i]))
+            continue;
+        char letter[8] = {'|', '-', rows[i].letter, '\0'};
+        const char *name = rows[i].name;
+        if ((v.maybe ? buf_format(out, err, "    =--%s) ", name)
+                     : buf_format(out, err, "    --%s|=--%s%s) ", name, name,
+                                  rows[i].letter ? letter : "")) ||
+            value(out, &v, err) || buf_text(out, " ;;\n", err))
+            return -1;
+    }
+    return buf_text(out, "    esac\n", err);
+}
+
+static int option_names(buf *out, error *err)
+{
+    const command_info *all = options_commands();
+    if (buf_text(out, "    if [[ $cur == -* ]]; then\n        case $command in\n", err))
+        return -1;
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        char group[32];
+        bool two, leads = manual_leads(i, &two);
+        size_t at = 0;
+        const char *bare = i == COMMAND_TALK ? "|''" : "";
+        if (two && leads ? buf_format(out, err, "        %s|'%s')", manual_group(&all[i], group),
+                                      all[i].name)
+                         : buf_format(out, err, "        '%s'%s)", all[i].name, bare))
+            return -1;
+        if (buf_text(out, " _consilium_offer", err))
+            return -1;
+        for (const option_info *row; (row = manual_next((command_id)i, &at));)
+            if (buf_format(out, err, " --%s", row->name))
+                return -1;
+        if (buf_text(out, " ;;\n", err))
+            return -1;
+    }
+    return buf_text(out, "        esac\n        return\n    fi\n", err);
+}
+
+static int words(buf *out, error *err)
+{
+    const command_info *all = options_commands();
+    if (buf_text(out, "    case $command:$place in\n    :0) _consilium_offer", err) ||
+        manual_command_words(out, NULL, err) || buf_text(out, " ;;\n", err))
+        return -1;
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        bool two;
+        char group[32];
+        if (manual_leads(i, &two) && two &&
+            (buf_format(out, err, "    %s:0) _consilium_offer", manual_group(&all[i], group)) ||
+             manual_command_words(out, group, err) || buf_text(out, " ;;\n", err)))
+            return -1;
+        value_info v = manual_word_value(&all[i]);
+        if (v.kind == VALUE_TEXT || !*all[i].arguments)
+            continue;
+        if (buf_format(out, err, "    '%s':0) ", all[i].name) || value(out, &v, err) ||
+            buf_text(out, " ;;\n", err))
+            return -1;
+    }
+    return buf_text(out, "    'personas derive':*) _consilium_files ;;\n    esac\n}\n", err);
+}
+
+int manual_bash(buf *out, error *err)
+{
+    return buf_text(out, HEAD, err) || skip_values(out, err) || commands(out, err) ||
+                   option_values(out, err) || option_names(out, err) || words(out, err) ||
+                   buf_text(out, WORDS, err) ||
+                   buf_text(out, "complete -F _consilium consilium\n", err)
+               ? -1
+               : 0;
+}
