@@ -11,6 +11,8 @@ ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
+comma    = ,
+
 # ---- how things are compiled -----------------------------------------------------------------
 
 WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
@@ -28,12 +30,21 @@ endif
 ifdef FUZZ
 SANFLAGS += -fsanitize=fuzzer-no-link
 endif
+# Hardening, where the compiler has it. Kernels are left without: they have no buffers that a length from
+# outside reaches, and every instruction in them counts. Sanitizers bring checks of their own, and fortified
+# calls would hide some from them; without optimisation these are refused.
+has      = $(shell echo 'int main(void){return 0;}' | \
+             $(CC) -Werror -O1 $(1) -x c - -o /dev/null 2>/dev/null && echo '$(1)')
+ifndef SANITIZE
+HARDEN  := $(call has,-fstack-protector-strong) $(call has,-fstack-clash-protection) \
+           $(call has,-fcf-protection) \
+           $(if $(filter -O1 -O2 -O3 -Os -Og -Ofast,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif
+LINKED  := $(call has,-pie) $(foreach z,relro now noexecstack,$(call has,-Wl$(comma)-z$(comma)$(z)))
 # Commands are shown with V=1.
 Q        = $(if $(V),,@)
 QUIET    = --no-print-directory $(if $(V),,-s)
-COMPILE  = $(CC) $(BASE) $(CFLAGS) $(CPPFLAGS) $(SANFLAGS)
-
-comma    = ,
+COMPILE  = $(CC) $(BASE) $(CFLAGS) $(if $(filter kernels/%,$<),,$(HARDEN)) $(CPPFLAGS) $(SANFLAGS)
 
 # ---- what there is ----------------------------------------------------------------------------
 
@@ -84,7 +95,7 @@ $(LIBRARY): $(OBJECTS) $(BUILD)/objects.txt
 	$(Q)ar rcs $@ $(OBJECTS)
 $(PROGRAM): $(BUILD)/repl/main.o $(LIBRARY)
 	@echo "  LINK $@"
-	$(Q)$(CC) $(SANFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(SANFLAGS) $(LINKED) $^ $(LIBS) -o $@
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIBRARY)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) -fsanitize=fuzzer $^ $(LIBS) -o $@

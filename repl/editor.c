@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../engine/folder.h"
+#include "private_folder.h"
 
 extern char **environ;
 
@@ -83,7 +84,7 @@ int editor_file(const char *path, error *err)
 
 static int put(const char *path, const buf *text, error *err)
 {
-    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     size_t at = 0;
     while (fd >= 0 && at < text->len) {
         ssize_t n = write(fd, text->v + at, text->len - at);
@@ -118,21 +119,12 @@ static int get(const char *path, buf *text, error *err)
     return n < 0 ? -1 : 0;
 }
 
-int editor_text(buf *text, error *err)
+int editor_text(buf *text, bool in_memory, error *err)
 {
-    const char *place = getenv("TMPDIR");
-    char *path =
-        folder_path(err, "%s/consilium-XXXXXX.md", place && place[0] == '/' ? place : "/tmp");
-    if (!path)
-        return -1;
-    int fd = mkostemps(path, 3, O_CLOEXEC);
-    int result =
-        fd < 0 ? error_set(err, ERROR_RUN, "cannot make %s: %s", path, strerror(errno)) : 0;
-    if (!result) {
-        (void)close(fd);
-        result = put(path, text, err) || editor_file(path, err) || get(path, text, err) ? -1 : 0;
-        (void)unlink(path);
-    }
+    char *place = private_folder_make(in_memory, err);
+    char *path = place ? folder_path(err, "%s/prompt.md", place) : NULL;
+    int result = path ? put(path, text, err) || editor_file(path, err) || get(path, text, err) : -1;
     free(path);
-    return result;
+    private_folder_remove(place);
+    return result ? -1 : 0;
 }

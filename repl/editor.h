@@ -2,14 +2,16 @@
 #ifndef REPL_EDITOR_H
 #define REPL_EDITOR_H
 
+#include <stdbool.h>
+
 #include "../engine/buf.h"
 
 /* Opens the file and waits. The terminal must be as the shell left it. ERROR_RUN when the editor
  * cannot be started or says that it failed. */
 int editor_file(const char *path, error *err);
 
-/* The text in a file of its own (0600, removed afterwards); *text is what the user left there,
- * without the newline at its end. */
-int editor_text(buf *text, error *err);
+/* The text in a file of its own (0600, in a private folder: see there for in_memory); *text is what the
+ * user left there, without the newline at its end. */
+int editor_text(buf *text, bool in_memory, error *err);
 
 #endif

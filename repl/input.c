@@ -8,20 +8,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { LOOK_MS = 100 };
+static const double PATIENCE = 1; /* seconds */
+
 /* Waits for something to read. Looks up now and then: a Ctrl-C just before a blocking read would
- * not end it. Regular files are always ready. */
-static void wait_for_input(int fd, const console *con)
+ * not end it. Regular files are always ready. *told: that standard input keeps us waiting. */
+static void wait_for_input(int fd, bool *told, console *con)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    while (!console_cancelled(con) && poll(&p, 1, 100) == 0)
-        ;
+    double start = console_seconds();
+    while (!console_cancelled(con) && poll(&p, 1, LOOK_MS) == 0) {
+        if (*told || fd != STDIN_FILENO || console_seconds() - start < PATIENCE)
+            continue;
+        *told = true;
+        console_note(con, "waiting for standard input to end (Ctrl-D ends it in a terminal; "
+                          "`</dev/null` goes without)");
+    }
 }
 
-static int read_all(int fd, const char *name, buf *text, const console *con, error *err)
+static int too_much(const char *name, int mib, error *err)
+{
+    return error_set(err, ERROR_USAGE,
+                     "%s holds more than %d MiB, the most that is read; --max-input allows more",
+                     name, mib);
+}
+
+static int read_all(int fd, const char *name, buf *text, console *con, error *err)
 {
     char chunk[1 << 16];
+    struct stat st;
+    int mib = con->input_mib ? con->input_mib : INPUT_MIB;
+    size_t most = (size_t)mib << 20, have = 0;
+    bool told = false;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (size_t)st.st_size > most)
+        return too_much(name, mib, err);
     for (;;) {
-        wait_for_input(fd, con);
+        wait_for_input(fd, &told, con);
         if (console_cancelled(con))
             return console_interrupted(err);
         ssize_t n = read(fd, chunk, sizeof chunk);
@@ -31,6 +53,9 @@ static int read_all(int fd, const char *name, buf *text, const console *con, err
             return error_set(err, ERROR_RUN, "cannot read %s: %s", name, strerror(errno));
         if (n == 0)
             return 0;
+        have += (size_t)n;
+        if (have > most)
+            return too_much(name, mib, err);
         if (buf_add(text, chunk, (size_t)n, err))
             return -1;
     }
@@ -43,7 +68,7 @@ bool input_is_given(void)
            (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
-int input_read(const char *name, buf *text, const console *con, error *err)
+int input_read(const char *name, buf *text, console *con, error *err)
 {
     if (strcmp(name, "-") == 0)
         return read_all(STDIN_FILENO, "standard input", text, con, err);

@@ -8,9 +8,13 @@
 /* True when standard input is something to be read: a pipe, a file, a socket; not a terminal. */
 bool input_is_given(void);
 
+/* MiB of one text, unless --max-input says otherwise: what never ends must end somewhere. */
+enum { INPUT_MIB = 64 };
+
 /* Appends everything in the file `name` ("-" = standard input) to *text; NUL bytes are text.
- * ERROR_RUN naming the file; Ctrl-C ends a read that waits. */
-int input_read(const char *name, buf *text, const console *con, error *err);
+ * ERROR_RUN naming the file; ERROR_USAGE when it holds more than con->input_mib (0 = INPUT_MIB); Ctrl-C ends a read
+ * that waits. A second without a byte from standard input is told, once, and how to go without. */
+int input_read(const char *name, buf *text, console *con, error *err);
 
 /* Appends the ids of *text to *ids; a note counts the bytes that were dropped. `name` stands in
  * front of what is wrong with the text; NULL when it has none. */

@@ -141,7 +141,7 @@ static int open_editor(int count, int key)
     rl_deprep_terminal();
     (void)rl_crlf();
     if (line_paste_expand(l, rl_line_buffer, &text, &l->problem) == 0 &&
-        editor_text(&text, &l->problem) == 0)
+        editor_text(&text, l->traceless, &l->problem) == 0)
         replace_line(l, &text);
     buf_release(&text);
     rl_prep_terminal(1);
@@ -239,6 +239,17 @@ static void remember(const char *text)
     add_history(text);
 }
 
+/* A history that cannot be read is not written to either. */
+static void load_history(line_editor *l)
+{
+    error trouble = {0};
+    if (!l->history || line_history_load(l->history, remember, &trouble) == 0)
+        return;
+    console_note(terminal_console(l->term), "%s", trouble.text);
+    free(l->history);
+    l->history = NULL;
+}
+
 /* A byte above 7F is part of a character and no Meta key, whatever an inputrc of other days says. */
 static void read_utf8(void)
 {
@@ -248,7 +259,7 @@ static void read_utf8(void)
 }
 
 /* What a run of readline needs once. Signals are main.c's. */
-static void set_up_readline(const line_editor *l)
+static void set_up_readline(line_editor *l)
 {
     static char words[] = " \t\n,";
     rl_readline_name = "consilium";
@@ -270,8 +281,7 @@ static void set_up_readline(const line_editor *l)
     bind_keys(rl_get_keymap_by_name("vi-insert"));
     using_history();
     stifle_history(HISTORY_ENTRIES);
-    if (l->history)
-        (void)line_history_load(l->history, remember, NULL);
+    load_history(l);
 }
 
 line_editor *line_open(terminal *t, const line_options *options, error *err)
@@ -283,6 +293,7 @@ line_editor *line_open(terminal *t, const line_options *options, error *err)
         return NULL;
     }
     l->term = t;
+    l->traceless = options->traceless;
     l->hint = options->hint;
     l->complete = options->complete;
     l->user = options->user;
@@ -363,7 +374,7 @@ static int keep(line_editor *l, const buf *text, error *err)
     if (!line_history_wants(text->v ? text->v : "", last ? last->line : NULL))
         return 0;
     add_history(text->v);
-    return l->history ? line_history_append(l->history, text->v, err) : 0;
+    return l->history && !l->traceless ? line_history_append(l->history, text->v, err) : 0;
 }
 
 /* The line stays in the history of this run, to be corrected. */

@@ -30,7 +30,8 @@ typedef void line_complete(void *user, const char *text, size_t start, size_t en
                            line_offers *out);
 
 typedef struct line_options {
-    const char *history;     /* file, NULL = keep none; copied */
+    const char *history;     /* file, NULL = none; copied */
+    bool traceless;          /* the history is read and nothing is written, also no editor's file */
     const char *hint;        /* shown for Ctrl-C on an empty line; borrowed */
     line_complete *complete; /* may be NULL */
     void *user;

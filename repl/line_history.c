@@ -21,7 +21,7 @@ static void make_folders(char *path)
     }
 }
 
-int line_history_path(char **path, error *err)
+int line_history_path(bool make, char **path, error *err)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"),
                *none = getenv("CONSILIUM_NOHISTORY");
@@ -36,8 +36,20 @@ int line_history_path(char **path, error *err)
         return 0;
     if (!*path)
         return -1;
-    make_folders(*path);
+    if (make)
+        make_folders(*path);
     return 0;
+}
+
+static bool is_regular(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int ignored(const char *path, error *err)
+{
+    return error_set(err, ERROR_RUN, "the history %s is ignored: it is no regular file", path);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
@@ -80,12 +92,14 @@ static int read_tail(int fd, buf *text, error *err)
 int line_history_load(const char *path, void (*entry)(const char *text), error *err)
 {
     buf text = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT && lstat(path, &st) != 0)
+        return 0;
     if (fd < 0)
-        return errno == ENOENT ? 0
-                               : error_set(err, ERROR_RUN, "cannot read the history %s: %s", path,
-                                           strerror(errno));
-    int result = read_tail(fd, &text, err);
+        return error_set(err, ERROR_RUN, "the history %s is ignored: %s", path,
+                         errno == ENOENT ? "it is a link to nothing" : strerror(errno));
+    int result = is_regular(fd) ? read_tail(fd, &text, err) : ignored(path, err);
     (void)close(fd);
     char *at = text.v;
     for (char *end; !result && at && (end = strchr(at, '\n')); at = end + 1) {
@@ -142,9 +156,10 @@ int line_history_append(const char *path, const char *text, error *err)
         buf_release(&entry);
         return -1;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
     int result =
-        fd < 0 || write_locked(fd, &entry)
+        fd >= 0 && !is_regular(fd) ? ignored(path, err)
+        : fd < 0 || write_locked(fd, &entry)
             ? error_set(err, ERROR_RUN, "the history %s was not written: %s", path, strerror(errno))
             : 0;
     if (fd >= 0)

@@ -12,6 +12,7 @@ typedef struct paste {
 struct line_editor {
     terminal *term;
     char *history; /* file, or NULL */
+    bool traceless;
     const char *hint;
     line_complete *complete;
     void *user;

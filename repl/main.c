@@ -219,6 +219,7 @@ int main(int argc, char **argv)
         result = settings_apply(&defaults, &opt, &err);
     console_open(&con, &signals.cancel, opt.quiet, opt.verbose, opt.no_color);
     con.ascii = ascii;
+    con.input_mib = opt.max_input;
     con.signals = &signals;
     con.moving = con.moving && !opt.plain;
     if (!result)

@@ -214,7 +214,7 @@ static const char *const LAST[] = {
     ".SH EXIT STATUS\n",
     ".TP\n0\nDone.\n.TP\n1\nFailed at run time.\n.TP\n2\nWrong usage.\n",
     ".TP\n3\nA model, mask or persona cannot be loaded.\n",
-    ".TP\n4\nAnswered, but a pass or the merge failed.\n.TP\n130\nInterrupted.\n",
+    ".TP\n4\nAnswered, but a pass, the merge or the saving failed.\n.TP\n130\nInterrupted.\n",
 };
 
 int manual_page(buf *out, error *err)

@@ -144,6 +144,7 @@ struct options {
     const char *session, *resume; /* which transcript */
     bool no_instruction, raw, no_input, plain, no_save;
     int max_tokens;              /* 0 = default */
+    int max_input;               /* MiB of one text; 0 = default */
     sampling_options sampling;   /* of the command line */
     sampling_options configured; /* of the configuration */
     long long seed;              /* -1 = random */

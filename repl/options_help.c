@@ -124,8 +124,8 @@ static int overview(buf *out, error *err)
                     "`consilium < FILE` is\n`consilium ask -`. Defaults for options may stand in "
                     "$XDG_CONFIG_HOME/consilium/\nconfig.json: {\"temperature\": 0.5}.\n"
                     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 a model, mask or persona "
-                    "cannot\nbe loaded, 4 answered but a pass or the merge failed, 130 "
-                    "interrupted.\nNothing is ever downloaded unasked.\n",
+                    "cannot\nbe loaded, 4 answered but a pass, the merge or the saving failed,\n"
+                    "130 interrupted.\nNothing is ever downloaded unasked.\n",
                     err);
 }
 

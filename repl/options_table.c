@@ -17,6 +17,7 @@ enum {
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ASKING = BIT(TALK) | BIT(ASK),
     ROUTED = ASKING | EXACT,
+    READING = ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE), /* texts */
     WITH_FORMAT =
         BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) | BIT(PERSONAS_LIST) |
         BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(TRANSCRIPTS_REPLAY) |
@@ -373,7 +374,8 @@ static const option_info table[] = {
     {"resume", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, "ID",
      "continue the saved session that begins with ID", 0, 0, FIELD(resume)},
     {"no-save", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL,
-     "keep no transcript (nor with CONSILIUM_NOHISTORY set)", 0, 0, FIELD(no_save)},
+     "keep no transcript and no history of what was typed (nor with CONSILIUM_NOHISTORY set)", 0, 0,
+     FIELD(no_save)},
     {"overflow", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TALK), "forget|stop",
      "a full context: forget the oldest turns (the default), or refuse the question", 0, 0,
      FIELD(overflow)},
@@ -386,6 +388,8 @@ static const option_info table[] = {
      FIELD(plain)},
     {"no-input", 0, OPTION_FLAG, GROUP_COMMAND, BIT(ASK), NULL,
      "never read standard input unless told with `-`", 0, 0, FIELD(no_input)},
+    {"max-input", 0, OPTION_NUMBER, GROUP_COMMAND, READING, "MIB",
+     "the most to read from one file or pipe (default 64)", 1, 16384, FIELD(max_input)},
     {"file", 'f', OPTION_TEXT, GROUP_COMMAND, BIT(TOKENIZE), "FILE",
      "read the text from FILE (`-`: standard input)", 0, 0, FIELD(file)},
     {"tokens", 0, OPTION_NUMBERS, GROUP_COMMAND, BIT(LOGITS), "N,N,...", "the token ids to read", 0,

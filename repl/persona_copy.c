@@ -11,7 +11,7 @@
 #include "input.h"
 
 /* The same name beside `beside`; what is there stays. */
-static int copy_beside(const console *con, const char *from, const char *beside, error *err)
+static int copy_beside(console *con, const char *from, const char *beside, error *err)
 {
     buf bytes = {0};
     const char *slash = strrchr(beside, '/');
@@ -28,7 +28,7 @@ static int copy_beside(const console *con, const char *from, const char *beside,
     return result;
 }
 
-int persona_copy(const persona *p, const char *to, const console *con, error *err)
+int persona_copy(const persona *p, const char *to, console *con, error *err)
 {
     persona_list masks = {0};
     int result = persona_list_masks(p, &masks, err);

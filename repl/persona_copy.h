@@ -7,6 +7,6 @@
 
 /* Copies p's file to `to` with all that a persona finds beside itself: masks, lessons, experts. What is
  * there already stays; the persona itself comes last, so that it is whole once it is there. */
-int persona_copy(const persona *p, const char *to, const console *con, error *err);
+int persona_copy(const persona *p, const char *to, console *con, error *err);
 
 #endif

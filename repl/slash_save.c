@@ -1,7 +1,7 @@
 /* slash_save.c - /save: the conversation as a document, or a code block as a file.
  *
  * A document is made from the record, as `consilium transcripts export` makes it; a conversation that
- * is not saved is recorded for the moment, in a folder that goes away again. A file that is there is
+ * is not saved is recorded for the moment, in memory (private_folder.h). A file that is there is
  * not written over unless the name ends in '!'.
  */
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include "../engine/whole_file.h"
 #include "code_block.h"
 #include "human.h"
+#include "private_folder.h"
 #include "save.h"
 #include "slash_commands.h"
 
@@ -52,19 +53,15 @@ static int export_record(talk *t, const char *record, export_format format, cons
 /* The record of a conversation that keeps none, in a folder of its own. */
 static int export_unsaved(talk *t, export_format format, const char *path, bool over, error *err)
 {
-    char place[] = "/tmp/consilium-XXXXXX";
-    if (!mkdtemp(place))
-        return error_set(err, ERROR_RUN, "cannot make %s: %s", place, strerror(errno));
-    char *record = folder_path(err, "%s/conversation.jsonl", place);
+    char *place = private_folder_make(true, err);
+    char *record = place ? folder_path(err, "%s/conversation.jsonl", place) : NULL;
     keeper *k = record ? keeper_new(place, "conversation", err) : NULL;
     int result = k ? talk_record(t, k, err) : -1;
     keeper_close(k);
     if (!result)
         result = export_record(t, record, format, path, over, err);
-    if (record)
-        (void)unlink(record);
-    (void)rmdir(place);
     free(record);
+    private_folder_remove(place);
     return result;
 }
 

@@ -203,10 +203,12 @@ static int loop(talk *t, error *err)
 static int open_line(talk *t, bool *first_time, error *err)
 {
     char *path = NULL;
-    if (line_history_path(&path, err))
+    bool saves = !t->opt->no_save;
+    if (line_history_path(saves, &path, err))
         return -1;
     *first_time = !path || access(path, F_OK) != 0;
     line_options o = {.history = path,
+                      .traceless = !saves,
                       .hint = "Ctrl-D or /quit leaves; Ctrl-C stops an answer",
                       .complete = slash_offer,
                       .user = t};

