@@ -316,6 +316,26 @@ bool get_path(machine *m, value of, value path, value *out)
     return true;
 }
 
+bool get_path_or(machine *m, value item, value path, const value *otherwise, value *out)
+{
+    text left = path.kind == V_TEXT ? path.u.t : TEXT_EMPTY;
+    *out = item;
+    for (bool more = true; more;) { /* the default stands in at every step */
+        const char *dot = memchr(text_bytes(left), '.', left.len);
+        size_t n = dot ? (size_t)(dot - text_bytes(left)) : left.len;
+        if (path.kind == V_TEXT)
+            path.u.t = text_part(left, 0, n);
+        value from = *out;
+        if (!get_path(m, from, path, out))
+            return false;
+        if (out->kind == V_UNDEFINED && otherwise != NULL && otherwise->kind != V_NONE)
+            *out = *otherwise;
+        more = dot != NULL;
+        left = more ? text_part(left, n + 1, left.len - n - 1) : left;
+    }
+    return true;
+}
+
 /* ---- slices --------------------------------------------------------------------------------------- */
 
 /* Python's slice.indices: bounds that were left out or lie outside are moved. */

@@ -323,10 +323,8 @@ static bool filter_slice(machine *m, value self, const value *a, const arguments
 
 static bool group_key(machine *m, value item, const value *a, bool case_counts, value *out)
 {
-    if (!get_path(m, item, a[0], out))
+    if (!get_path_or(m, item, a[0], a[1].kind == V_MISSING ? NULL : &a[1], out))
         return false;
-    if (out->kind == V_UNDEFINED && a[1].kind != V_MISSING && a[1].kind != V_NONE)
-        *out = a[1];
     return case_counts || out->kind != V_TEXT || change_case(m, out->u.t, CASE_LOWER, &out->u.t);
 }
 

@@ -13,27 +13,6 @@ static const value *named(const arguments *all, const char *name)
     return NULL;
 }
 
-/* map(attribute="a.b", default=x) */
-static bool map_attribute(machine *m, value item, value path, const value *otherwise, value *out)
-{
-    text left = path.kind == V_TEXT ? path.u.t : TEXT_EMPTY;
-    *out = item;
-    for (bool more = true; more;) { /* the default stands in at every step */
-        const char *dot = memchr(text_bytes(left), '.', left.len);
-        size_t n = dot ? (size_t)(dot - text_bytes(left)) : left.len;
-        if (path.kind == V_TEXT)
-            path.u.t = text_part(left, 0, n);
-        value from = *out;
-        if (!get_path(m, from, path, out))
-            return false;
-        if (out->kind == V_UNDEFINED && otherwise != NULL && otherwise->kind != V_NONE)
-            *out = *otherwise;
-        more = dot != NULL;
-        left = more ? text_part(left, n + 1, left.len - n - 1) : left;
-    }
-    return true;
-}
-
 static bool check_map_names(machine *m, const arguments *all)
 {
     for (size_t i = 0; i < all->n_named; i++)
@@ -79,7 +58,7 @@ static bool filter_map(machine *m, value self, const value *a, const arguments *
         return false;
     for (size_t i = 0; i < items.n; i++) {
         value v;
-        if (!(path ? map_attribute(m, items.v[i], *path, named(all, "default"), &v)
+        if (!(path ? get_path_or(m, items.v[i], *path, named(all, "default"), &v)
                    : call_native(m, row, items.v[i], &rest, &v)) ||
             !push(m, l, v))
             return false;

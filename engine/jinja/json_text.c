@@ -78,6 +78,19 @@ static bool add_break(machine *m, writer *w, uint32_t origin)
            (add_word(m, w->t, "\n", origin) && add_repeated(m, w->t, w->style->indent, w->level));
 }
 
+/* What stands between elements and behind keys: the container's, unless the template gave it. */
+static bool add_between(machine *m, writer *w, uint32_t origin)
+{
+    if (w->style->given)
+        return add_text(m, w->t, w->style->between);
+    return add_word(m, w->t, w->style->broken ? "," : ", ", origin);
+}
+
+static bool add_colon(machine *m, writer *w, uint32_t origin)
+{
+    return w->style->given ? add_text(m, w->t, w->style->colon) : add_word(m, w->t, ": ", origin);
+}
+
 static bool add_value(machine *m, writer *w, value v);
 
 static bool add_json_list(machine *m, writer *w, value v)
@@ -89,7 +102,7 @@ static bool add_json_list(machine *m, writer *w, value v)
     if (!add_word(m, w->t, "[", v.origin))
         return false;
     for (size_t i = 0; i < l->n; i++)
-        if ((i > 0 && !add_text(m, w->t, w->style->between)) || !add_break(m, w, v.origin) ||
+        if ((i > 0 && !add_between(m, w, v.origin)) || !add_break(m, w, v.origin) ||
             !add_value(m, w, l->v[i]))
             return false;
     w->level--;
@@ -135,9 +148,8 @@ static bool add_json_dict(machine *m, writer *w, value v)
     w->level++;
     for (size_t i = 0; i < d->n; i++) {
         const dict_entry *e = &d->v[ordered[i]];
-        if ((i > 0 && !add_text(m, w->t, w->style->between)) || !add_break(m, w, v.origin) ||
-            !add_key(m, w, e->key) || !add_text(m, w->t, w->style->colon) ||
-            !add_value(m, w, e->value))
+        if ((i > 0 && !add_between(m, w, v.origin)) || !add_break(m, w, v.origin) ||
+            !add_key(m, w, e->key) || !add_colon(m, w, v.origin) || !add_value(m, w, e->value))
             return false;
     }
     w->level--;
@@ -181,12 +193,12 @@ static bool json_separators(machine *m, value v, json_style *style)
 {
     list pair;
     if (v.kind == V_MISSING || v.kind == V_NONE)
-        return add_word(m, &style->between, style->broken ? "," : ", ", JINJA_TEMPLATE) &&
-               add_word(m, &style->colon, ": ", JINJA_TEMPLATE);
+        return true;
     if (!elements(m, v, &pair))
         return false;
     if (pair.n != 2 || pair.v[0].kind != V_TEXT || pair.v[1].kind != V_TEXT)
         return fail(m, "tojson: separators are two strings");
+    style->given = true;
     style->between = pair.v[0].u.t;
     style->colon = pair.v[1].u.t;
     return true;

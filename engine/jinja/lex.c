@@ -157,6 +157,11 @@ static int lex_raw(lexer *x, size_t begin, size_t from, token *out)
     }
     token t;
     locate(x, begin, &t);
+    if (from == x->len) { /* jinja2 takes it for a block of nothing */
+        x->at = x->len;
+        make_data(x, from, from, out);
+        return 0;
+    }
     return template_error(x->err, t.line, t.column, "this raw block has no {%% endraw %%}");
 }
 
@@ -164,6 +169,7 @@ static int skip_comment(lexer *x, size_t begin)
 {
     size_t at = begin + 2;
     at += at < x->len && (x->text[at] == '-' || x->text[at] == '+');
+    const size_t from = at;
     for (; at < x->len; at++) {
         size_t n = end_at(x, at, "#}", true, true);
         if (n > 0) {
@@ -173,6 +179,10 @@ static int skip_comment(lexer *x, size_t begin)
     }
     token t;
     locate(x, begin, &t);
+    if (from == x->len) { /* jinja2 takes it for a comment of nothing */
+        x->at = x->len;
+        return 0;
+    }
     return template_error(x->err, t.line, t.column, "this comment has no end");
 }
 

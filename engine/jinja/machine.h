@@ -156,6 +156,8 @@ bool get_item(machine *m, value of, value key, value *out);
 bool get_slice(machine *m, value of, const value bounds[3], value *out);
 /* "a.0.b": attributes of attributes; path may also be an int. */
 bool get_path(machine *m, value of, value path, value *out);
+/* The same with what stands for anything undefined on the way; NULL or None for nothing. */
+bool get_path_or(machine *m, value of, value path, const value *otherwise, value *out);
 
 /* ---- printing (print.c, json_text.c, number.c) ------------------------------------------------------- */
 
@@ -166,6 +168,7 @@ typedef struct json_style {
     bool ascii, sort;
     bool broken; /* over lines, with this indent */
     text indent;
+    bool given; /* the next two are */
     text between, colon;
 } json_style;
 

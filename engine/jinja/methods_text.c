@@ -89,11 +89,8 @@ static bool split_space(machine *m, value self, int64_t max, list *l)
         if (at >= t.len)
             return true;
         from = at;
-        if ((int64_t)l->n == max) {
-            text rest;
-            return strip_text(m, text_part(t, from, t.len - from), NULL, false, true, &rest) &&
-                   push(m, l, as_self(self, rest));
-        }
+        if ((int64_t)l->n == max)
+            return push_part(m, l, self, from, t.len);
         for (next = at; at < t.len && !is_space(utf8_next(v, &next));)
             at = next;
         if (!push_part(m, l, self, from, at))
@@ -125,11 +122,8 @@ static bool rsplit_space(machine *m, value self, int64_t max, list *l)
             at = char_before(v, at);
         if (at == 0)
             return true;
-        if ((int64_t)l->n == max) {
-            text rest;
-            return strip_text(m, text_part(self.u.t, 0, at), NULL, true, false, &rest) &&
-                   push(m, l, as_self(self, rest));
-        }
+        if ((int64_t)l->n == max)
+            return push_part(m, l, self, 0, at);
         size_t end = at;
         while (at > 0 && !space_before(v, at))
             at = char_before(v, at);
@@ -231,7 +225,7 @@ static bool partition(machine *m, value self, value separator, bool right, value
         l->v[right ? 2 : 0] = self;
     } else {
         l->v[0].u.t = text_part(t, 0, found);
-        l->v[1] = as_self(self, by);
+        l->v[1].u.t = text_part(t, found, by.len); /* the text's own characters */
         l->v[2].u.t = text_part(t, found + by.len, t.len - found - by.len);
     }
     *out = value_tuple(l, text_origin(t));

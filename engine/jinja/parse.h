@@ -16,6 +16,7 @@ typedef struct parser {
     unsigned depth;  /* of constructs that are open */
     unsigned loops;  /* of which break and continue may leave one */
     bool soft;       /* within an if: unknown filters and tests are an error only when run */
+    token unknown;   /* a filter or test that is not known, T_EOF while there is none */
     uint8_t special; /* MACRO_ bits: names read in the macro's body so far */
 } parser;
 
@@ -56,6 +57,8 @@ node *parse_primary(parser *p, bool attributes);
 node *parse_unary(parser *p, bool with_filter);
 node *parse_postfix(parser *p, node *n);
 node *parse_filter_expr(parser *p, node *n);
+/* Fails when an unknown filter or test was read that no inline "if" followed. */
+int parse_check_known(parser *p);
 /* A chain of filters; inline_start: without the first "|". *out stays NULL when there is none. */
 int parse_filters(parser *p, node *input, bool inline_start, node **out);
 /* parse_statements.c: up to a tag of `ends` (NULL-terminated; the names are left to be read). */

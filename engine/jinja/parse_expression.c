@@ -165,12 +165,14 @@ static node *parse_or(parser *p)
 static node *parse_conditional(parser *p)
 {
     bool soft = p->soft;
+    token unknown = p->unknown;
     node *whole = parse_or(p);
     while (whole != NULL && parse_is_name(&p->now, "if")) {
         node *n = parse_node(p, N_COND, &p->now);
         if (n == NULL || parse_advance(p))
             return NULL;
         p->soft = true;
+        p->unknown = unknown;
         n->a = whole;
         n->b = parse_or(p);
         int otherwise = n->b ? parse_skip_name(p, "else") : -1;

@@ -157,19 +157,28 @@ node *parse_postfix(parser *p, node *n)
 
 /* ---- filters and tests -------------------------------------------------------------------------- */
 
-/* The name of a filter or test and its row; an unknown one within an "if" fails when it is run. */
-static int parse_native(parser *p, node *n, const native_row *(*find)(text), const char *what)
+/* The name of a filter or test and its row. An unknown one within an "if", or before an inline one,
+ * fails only when it is run. */
+static int parse_native(parser *p, node *n, const native_row *(*find)(text))
 {
     token at = p->now;
     if ((at.kind == T_NAME && parse_word(p, &at, &n->v)) || parse_expect_kind(p, T_NAME, "a name"))
         return -1;
     n->row = parse_is_op(&p->now, ".") ? NULL : find(n->v.u.t);
-    if (n->row == NULL && (!p->soft || parse_is_op(&p->now, ".")))
-        return parse_fail(p, &at, "no %s is named '%.*s'", what, at.len > 40 ? 40 : (int)at.len,
-                          at.at);
-    if (n->row != NULL && n->row->run == NULL && !p->soft)
-        return parse_fail(p, &at, "the %s '%s' is not supported", what, n->row->name);
+    if (parse_is_op(&p->now, "."))
+        return parse_fail(p, &p->now, "names with dots are not known");
+    if ((n->row == NULL || n->row->run == NULL) && !p->soft && p->unknown.kind == T_EOF)
+        p->unknown = at;
     return 0;
+}
+
+int parse_check_known(parser *p)
+{
+    token at = p->unknown;
+    if (at.kind == T_EOF)
+        return 0;
+    return parse_fail(p, &at, "no filter or test named '%.*s' is supported",
+                      at.len > 40 ? 40 : (int)at.len, at.at);
 }
 
 int parse_filters(parser *p, node *input, bool inline_start, node **out)
@@ -179,7 +188,7 @@ int parse_filters(parser *p, node *input, bool inline_start, node **out)
             return -1;
         inline_start = false;
         node *n = parse_node(p, N_FILTER, &p->now);
-        if (n == NULL || parse_native(p, n, filter_find, "filter") ||
+        if (n == NULL || parse_native(p, n, filter_find) ||
             (parse_is_op(&p->now, "(") && parse_arguments(p, n)))
             return -1;
         n->a = input;
@@ -205,7 +214,7 @@ static node *parse_test(parser *p, node *of)
     token at = p->now;
     int negated = parse_advance(p) ? -1 : parse_skip_name(p, "not");
     node *n = negated < 0 ? NULL : parse_node(p, N_TEST, &at);
-    if (n == NULL || parse_native(p, n, test_find, "test"))
+    if (n == NULL || parse_native(p, n, test_find))
         return NULL;
     if (parse_is_op(&p->now, "(")) {
         if (parse_arguments(p, n))

@@ -10,6 +10,15 @@ typedef node *(*tag_parser)(parser *p, const token *at);
 static const tuple_rules ANY = {.conditional = true};
 static const tuple_rules NO_CONDITION = {0};
 
+static bool sets_loop(const parser *p, const node *n)
+{
+    if (n->kind == N_TUPLE)
+        for (uint32_t i = 0; i < n->list.n; i++)
+            if (sets_loop(p, n->list.v[i]))
+                return true;
+    return n->kind == N_NAME && n->sym == p->t->sym_loop;
+}
+
 static bool can_assign(const node *n)
 {
     if (n->kind == N_TUPLE)
@@ -26,6 +35,10 @@ static node *parse_target(parser *p, const char *end_name, bool attributes)
     node *n = parse_tuple(p, &rules);
     if (n != NULL && !can_assign(n)) {
         parse_fail(p, &at, "this cannot be assigned to");
+        return NULL;
+    }
+    if (n != NULL && (p->loops > 0 || end_name != NULL) && sets_loop(p, n)) {
+        parse_fail(p, &at, "'loop' cannot be assigned to in a loop");
         return NULL;
     }
     return n;
@@ -326,14 +339,14 @@ static int parse_tag(parser *p, nodes *out)
     if (parse_enter(p) || parse_advance(p) || parse_add(p, out, parse(p, &at)))
         return -1;
     parse_leave(p);
-    return parse_expect_kind(p, T_BLOCK_END, "'%}'");
+    return parse_check_known(p) ? -1 : parse_expect_kind(p, T_BLOCK_END, "'%}'");
 }
 
 static int parse_output(parser *p, nodes *out)
 {
     node *n = parse_node(p, N_OUTPUT, &p->now);
     if (n == NULL || parse_advance(p) || parse_add(p, &n->list, parse_tuple(p, &ANY)) ||
-        parse_add(p, out, parse_done(p, n)))
+        parse_add(p, out, parse_done(p, n)) || parse_check_known(p))
         return -1;
     return parse_expect_kind(p, T_OUTPUT_END, "'}}'");
 }
