@@ -106,6 +106,7 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
 ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap munmap free
 $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))
 $(BUILD)/tests/test_view_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc)
+$(BUILD)/tests/test_jinja_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc free)
 # test_faults.c between it and the disk.
 DISK     = pwrite fsync ftruncate openat linkat unlinkat flock mkdir
 WRAPDISK = $(addprefix -Wl$(comma)--wrap=,$(DISK))

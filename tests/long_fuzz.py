@@ -5,8 +5,8 @@ ship and a transcript.
 usage: long_fuzz.py [RUNS] [PARSER...]
 
 Expects the fuzzers in $BUILD-fuzz/tests (make fuzzers with FUZZ=1 SANITIZE=1 CC=clang). A crash, a
-sanitizer's finding, an input above 5 s or above 2 GiB of memory fails; the input is left in
-$BUILD-fuzz/findings.
+sanitizer's finding, an input above 5 s (a chat template: 1 s) or above 2 GiB of memory fails; the
+input is left in $BUILD-fuzz/findings.
 """
 import json
 import struct
@@ -21,7 +21,7 @@ RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 PERSONAS = ROOT / "personas"
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD.with_name(BUILD.name + "-fuzz")
 PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer", "transcript", "persona",
-           "mask", "rules", "lessons"]
+           "mask", "rules", "lessons", "jinja"]
 
 
 RULES = (b'[{"when":{"token":[1,5]},"layers":"0-1","do":{"force":"3"},"for":"token"},'
@@ -59,6 +59,10 @@ def seeds(parser):
     if parser == "chat":
         known = json.loads((MODELS.parent / "chat.json").read_text())["known"]
         yield from ((one["name"], one["template"].encode()) for one in known)
+    if parser == "jinja":
+        lines = (MODELS.parent / "jinja" / "cases.jsonl").read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines[1:]):
+            yield f"case-{number}", json.loads(line)["template"].encode()
     if parser == "tokenizer":  # the first byte says what the rest is
         for file in sorted((MODELS.parent / "tokenizers").rglob("*.*")):
             if file.name == "tokenizer.json":
@@ -104,7 +108,8 @@ def fuzz(parser):
     for name, data in seeds(parser):
         (corpus / name).write_bytes(data)
     done = subprocess.run(
-        [(FUZZ / "tests" / f"fuzz_{parser}").resolve(), f"-runs={RUNS}", "-seed=1", "-timeout=5",
+        [(FUZZ / "tests" / f"fuzz_{parser}").resolve(), f"-runs={RUNS}", "-seed=1",
+         f"-timeout={1 if parser == 'jinja' else 5}",
          "-rss_limit_mb=2048", "-max_len=262144", "-print_final_stats=1",
          f"-artifact_prefix={findings}/{parser}-", corpus],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)

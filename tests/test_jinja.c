@@ -243,7 +243,7 @@ static const path_case PATHS[] = {
      "", NULL, NULL, ""},
     {"{% for k, v in m|dictsort %}{{ k }}{{ v }}{% endfor %}{{ '%05d' % m.n }}{{ "
      "'{:>4}'.format(m.n) }}",
-     "", NULL, NULL, ""},
+     "  ", NULL, NULL, ""},
     {"{{ [m.content]|join('<|im_end|>') }}{{ m.get('content') }}{{ m.t }}", "", NULL, NULL, ""},
 };
 

@@ -136,6 +136,12 @@ static bool format_number(machine *m, value v, field *f, text *out)
 {
     const bool whole = v.kind != V_FLOAT;
     const int64_t i = v.kind == V_INT ? v.u.i : v.kind == V_BOOL && v.u.b;
+    text zero = TEXT_EMPTY; /* digits that fill are the number's */
+    if (f->align == '=' && text_is(f->fill, "0")) {
+        if (!add_word(m, &zero, "0", v.origin))
+            return false;
+        f->fill = zero;
+    }
     if (whole && (f->type == 0 || strchr("dboxX", f->type))) {
         if (f->precision >= 0)
             return fail(m, "format: an integer has no precision");

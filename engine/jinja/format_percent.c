@@ -134,7 +134,7 @@ static bool format_value(machine *m, value v, field *f, bool zero, text *out)
 {
     text t = TEXT_EMPTY, digit = TEXT_EMPTY;
     if (zero && f->align == 0 && strchr("dxXoeEfFgG", f->type)) {
-        if (!add_word(m, &digit, "0", JINJA_TEMPLATE))
+        if (!add_word(m, &digit, "0", v.origin))
             return false;
         f->fill = digit;
         f->align = '=';

@@ -292,7 +292,8 @@ static bool method_zfill(machine *m, value self, const value *a, const arguments
     text zero = TEXT_EMPTY, rest = self.u.t, sign = TEXT_EMPTY;
     int64_t width;
     (void)all;
-    if (!argument_int(m, a[0], "zfill: width", &width) || !add_word(m, &zero, "0", JINJA_TEMPLATE))
+    if (!argument_int(m, a[0], "zfill: width", &width) ||
+        !add_word(m, &zero, "0", text_origin(self.u.t)))
         return false;
     if (rest.len > 0 && memchr("+-", text_bytes(rest)[0], 2)) {
         sign = text_part(rest, 0, 1);
