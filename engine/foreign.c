@@ -129,13 +129,13 @@ static int refuse_text(const char *where, const uint8_t *data, size_t size, fore
         return say(
             where,
             "a web page in the place of the file: a page that asks to sign in, or tells of an "
-            "error. " AGAIN ", signed in or from the file's own link",
+            "error; " AGAIN ", signed in or from the file's own link",
             err);
     if (wanted == WANTED_JSON || !is_text(data, size))
         return 0;
     return error_set(err, ERROR_LOAD,
                      "%s: offset 0: this is text (\"%s\"), and no weights: perhaps what a server "
-                     "answered instead of the file. " AGAIN,
+                     "answered instead of the file; " AGAIN,
                      where, printable_of(data + at, size - at < 60 ? size - at : 60).text);
 }
 

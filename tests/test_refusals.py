@@ -35,7 +35,7 @@ GGUF_FILES = {
     "page with a mark": (b"\xef\xbb\xbf<html>", ["a web page"]),
     "answer": (b'{"error":"Repository not found"}', ['text ("{"error"', "a server"]),
     "entry": (b"Entry not found", ['text ("Entry not found")']),
-    "evil": (b"Entry \xc2\x9b5m not found", ["\\xc2"]),
+    "evil": (b"Entry \xc2\x9b5m not found", ["5m not found"]),
     "empty": (b"", ["the file is empty"]),
     "zeros": (bytes(5000), ["begins with zeros"]),
     "torch zip": (zipped("archive/data.pkl"), ["PyTorch checkpoint", "can run code"]),
@@ -140,6 +140,15 @@ def kinds(scratch):
         g = base.base_gguf()
         g.tensors = []
         refused(put(scratch / "k.gguf", bytes(g)), "a vocabulary without weights")
+
+
+def templates(scratch):
+    with case("a chat template that cannot be used: the file is named once"):
+        g = base.base_gguf()
+        g.set("tokenizer.chat_template", base.STRING, "{{ messages")
+        path = put(scratch / "t.gguf", bytes(g))
+        done = run("ask", "hi", "-m", path, "--no-save", check_status=False)
+        assert done.returncode == 3 and done.stderr.count(str(path)) == 1, done.stderr
 
 
 def quantised(scratch):
@@ -276,7 +285,7 @@ def names(home):
 def main():
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        for part in (files, cut, kinds, quantised):
+        for part in (files, cut, kinds, templates, quantised):
             part(scratch)
         for part in (ollama, names):
             home = Path(tempfile.mkdtemp(dir=scratch))
