@@ -31,6 +31,7 @@ void manner_close(manner *m)
         free(m->stops[i]);
     free(m->stops);
     free(m->system);
+    free(m->name);
     buf_release(&m->honoured);
     buf_release(&m->left_out);
     free(m);

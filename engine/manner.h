@@ -15,6 +15,7 @@
 #include "json.h"
 
 typedef struct manner {
+    char *name;   /* "ollama:qwen3:8b": what must be named to be given these wishes again */
     char *system; /* said to a pass that has no instruction; NULL = nothing */
     char **stops; /* [stop_count] */
     int stop_count;

@@ -176,6 +176,8 @@ static int take_manner(const manifest *m, const char *name, manner **out, error 
             "(FROM in `ollama show --modelfile`), or one that it was merged into",
             name);
     manner *w = *out = manner_new(err);
+    if (w && !(w->name = strdup(name)))
+        return error_memory(err, "a model's name");
     if (!w || (m->digest[LAYER_SYSTEM] && take_system(m, w, err)))
         return -1;
     if (m->digest[LAYER_MESSAGES] && manner_note(&w->left_out, "MESSAGE", err))

@@ -46,7 +46,8 @@ static int check_text(engine *e, const council_options *o, error *err)
     if (o->raw || engine_chat(e))
         return 0;
     const char *why = engine_chat_problem(e);
-    bool named = strncmp(why, path, strlen(path)) == 0; /* a problem says itself which file it is in */
+    bool named =
+        strncmp(why, path, strlen(path)) == 0; /* a problem says itself which file it is in */
     return error_set(err, ERROR_LOAD, "%s%s%s", named ? "" : path, named ? "" : ": ",
                      why[0] ? why
                             : "no chat template; continue text with --raw, or name a format "

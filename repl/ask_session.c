@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../engine/sources.h"
 #include "ask.h"
 
 /* ---- what the session says --------------------------------------------------------------------- */
@@ -24,6 +25,15 @@ static char *join(const char *const *names, int n, error *err)
     return buf_detach(&b);
 }
 
+/* A name brings more than the path of its weights, while it is there. */
+static bool still_named(const char *name)
+{
+    char *path = NULL;
+    bool there = name && source_resolve(name, &path, NULL) == 0;
+    free(path);
+    return there;
+}
+
 /* Who answers and which model, unless the command line or the configuration says so. */
 static int inherit(ask *a)
 {
@@ -38,7 +48,7 @@ static int inherit(ask *a)
     }
     int result = open_model_default(&standard, a->err);
     if (!result && !own->model && strcmp(s.model, standard) != 0 && access(s.model, F_OK) == 0)
-        own->model = s.model;
+        own->model = still_named(s.model_name) ? s.model_name : s.model;
     if (!result && !own->personas && s.roster.persona_count) {
         a->told = join(s.roster.personas, s.roster.persona_count, a->err);
         own->personas = a->told;

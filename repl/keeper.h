@@ -32,6 +32,7 @@ typedef struct keeper_mask {
  * record's (the history's); lists are owned. */
 typedef struct keeper_setting {
     const char *model, *fingerprint, *isa; /* path of the model */
+    const char *model_name;                /* "ollama:NAME:TAG"; NULL = found by its path */
     const char *chat_format, *day;         /* NULL = none */
     roster_options roster;                 /* without the prompt */
     dialogue_options dialogue;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/manner.h"
 #include "../transcripts/records.h"
 #include "keeper_state.h"
 
@@ -43,6 +44,8 @@ static void emit_model(emitter *e, engine *model)
     char *full = realpath(checkpoint_path(engine_checkpoint(model)), NULL);
     emit_object(e, "model");
     emit_text(e, "path", full ? full : checkpoint_path(engine_checkpoint(model)));
+    if (engine_manner(model)) /* what stands beside the weights is found by it alone */
+        emit_text(e, "name", engine_manner(model)->name);
     emit_text(e, "architecture", architecture_name(m->arch));
     emit_text(e, "fingerprint", engine_fingerprint(model, e->err));
     emit_int(e, "layers", m->layers);
@@ -383,6 +386,7 @@ int keeper_setting_read(const json *record, keeper_setting *out, error *err)
 {
     const json *model = json_member(record, "model");
     *out = (keeper_setting){.model = text_at(model, "path"),
+                            .model_name = text_at(model, "name"),
                             .fingerprint = text_at(model, "fingerprint"),
                             .isa = text_at(record, "isa"),
                             .chat_format = text_at(record, "chat_format"),

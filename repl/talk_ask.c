@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../engine/utf8.h"
+#include "open_model.h"
 #include "talk_exchange.h"
 
 /* ---- columns ----------------------------------------------------------------------------------- */
@@ -386,7 +387,8 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
     int result = join_files(t, prompt, len, &whole, err);
     if (!result && !utf8_check(whole.v ? whole.v : "", whole.len, &bad))
         result = error_set(err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
-    if (!result && !t->set.model && !t->foreign && asking_foreign(whole.v, whole.len)) {
+    if (!result && open_model_is_built_in(&t->set) && !t->foreign &&
+        asking_foreign(whole.v, whole.len)) {
         console_note(t->con,
                      "the built-in model knows English only; /model NAME takes another one");
         t->foreign = true;

@@ -228,6 +228,16 @@ def ollama(home):
         assert told["control"]["instruction"] == "You are Mario.", told
         assert told["control"]["sampling"]["temperature"] == 0, told
         assert (record["stops"], record["context"], str(record["seed"])) == (["x"], 200, "7")
+    with case("a session that goes on is given the wishes again, by the name"):
+        data = Path(tempfile.mkdtemp(dir=home))
+        for _ in range(2):
+            named = ["-m", "mario:1b"] if not list(data.iterdir()) else []
+            run("ask", "the inn", "--merge", "none", "--max-tokens", "2", "--session", "s", "-p",
+                "coder", "--no-instruction", "--control", *named, env=env | {"XDG_DATA_HOME": str(data)})
+        text = (data / "consilium/transcripts/s.jsonl").read_text()
+        kept = [r for r in map(json.loads, text.splitlines()) if r.get("type") == "setting"]
+        assert {r["model"]["name"] for r in kept} == {"ollama:mario:1b"}, kept
+        assert {seats(r)["control"]["instruction"] for r in kept} == {"You are Mario."}, kept
     with case("--raw has no system message"):
         record, _ = ask(home, "-m", "mario:1b", "-p", "coder", "--no-instruction", "--raw")
         assert seats(record)["coder"]["instruction"] is None, record
