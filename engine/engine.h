@@ -91,6 +91,11 @@ int engine_bank(const engine *e);
 session *session_open(engine *e, int context, dtype kv, error *err);
 /* A second timeline with the same past; pages are shared until one of the two writes. */
 session *session_fork(session *s, error *err);
+/* A short-lived side line: the first `length` tokens of s under `program`, and room for `room` more
+ * (and memory for no others). s must neither lose nor rewrite those `length` tokens before the branch
+ * is closed. */
+session *session_branch(session *s, int length, int room, const router_program *program,
+                        error *err);
 void session_close(session *s); /* NULL ok */
 
 /* Makes s's past the first `length` tokens of `from` (same engine and KV type; length within both),
@@ -133,6 +138,15 @@ typedef struct step {
  * failure every session has the length it had before. ERROR_CONTEXT when one has no room,
  * ERROR_USAGE for a token id outside the vocabulary, ERROR_CANCELLED. */
 int engine_advance(engine *e, step *steps, int count, error *err);
+
+/* What is asked of a step besides: likelihood[i] becomes ln p of next[i] behind the step's tokens[i]. No
+ * logits need be kept for it. Both [n]. */
+typedef struct judgement {
+    const int *next;
+    double *likelihood;
+} judgement;
+/* engine_advance() with a judgement for each step: asked [count]. */
+int engine_judge(engine *e, step *steps, const judgement *asked, int count, error *err);
 
 /* Called for each layer, row by row, of every later engine_advance; NULL = off. */
 void engine_trace(engine *e, trace_fn *fn, void *user);

@@ -36,7 +36,8 @@ struct forward {
     batch_row *rows;        /* [max_rows] */
     float *frequencies;     /* [rotary/2] */
     float *cosines, *sines; /* [max_rows, rotary/2] */
-    int *wanted;            /* [max_rows] indices of rows that want logits */
+    int *wanted;            /* [max_rows] indices of rows that want logits or a likelihood */
+    float *judged;          /* [OUTPUT_ROWS, vocabulary] made by prepare_likelihoods() */
     routes *traced;         /* [layers] host copies for a trace; made by trace_prepare() */
     int slots;
 };
@@ -133,6 +134,7 @@ void forward_close(forward *f)
     free(f->ids);
     free(f->rows);
     free(f->wanted);
+    free(f->judged);
     free(f->frequencies);
     free(f->cosines);
     free(f->sines);
@@ -178,6 +180,18 @@ static int prepare_appended(forward *f, error *err)
     tensor_free(f->appended);
     f->appended = wider;
     return 0;
+}
+
+/* Host copies of the logits of one block, made the first time a likelihood is asked for. */
+static int prepare_likelihoods(forward *f, const forward_row *rows, int n, error *err)
+{
+    bool asked = false;
+    for (int i = 0; i < n; i++)
+        asked = asked || rows[i].likelihood;
+    if (!asked || f->judged)
+        return 0;
+    f->judged = malloc((size_t)OUTPUT_ROWS * (size_t)f->config->vocabulary * sizeof(float));
+    return f->judged ? 0 : error_memory(err, "the likelihoods");
 }
 
 /* ---- the layer loop -------------------------------------------------------------------------- */
@@ -261,13 +275,39 @@ static void begin_batch(forward *f, const forward_row *rows, int n)
     op_embed(f->backend, f->x, f->weights->embedding, f->ids, n, f->config->embedding_scale);
 }
 
+/* How likely the next tokens are of the block's rows that ask: its logits are waited for. */
+static int read_likelihoods(forward *f, const forward_row *rows, const int *block, int m,
+                            error *err)
+{
+    size_t vocabulary = (size_t)f->config->vocabulary;
+    bool asked = false;
+    for (int i = 0; i < m; i++)
+        asked = asked || rows[block[i]].likelihood;
+    if (!asked)
+        return 0;
+    tensor_read(f->backend, f->logits, 0, (size_t)m, f->judged);
+    if (backend_sync(f->backend, err))
+        return -1;
+    for (int i = 0; i < m; i++) {
+        const forward_row *row = &rows[block[i]];
+        if (!row->likelihood)
+            continue;
+        *row->likelihood = backend_likelihood(f->backend, f->judged + (size_t)i * vocabulary,
+                                              vocabulary, row->next);
+        if (!isfinite(*row->likelihood))
+            return error_set(err, ERROR_RUN, "the logits at position %d are not finite",
+                             row->position);
+    }
+    return 0;
+}
+
 /* Logits of the rows that want them, OUTPUT_ROWS at a time. */
-static void enqueue_logits(forward *f, const forward_row *rows, int n)
+static int enqueue_logits(forward *f, const forward_row *rows, int n, error *err)
 {
     backend *b = f->backend;
     int wanted = 0;
     for (int i = 0; i < n; i++)
-        if (rows[i].logits)
+        if (rows[i].logits || rows[i].likelihood)
             f->wanted[wanted++] = i;
     op_layer(b, -1);
     for (int at = 0; at < wanted; at += OUTPUT_ROWS) {
@@ -279,8 +319,12 @@ static void enqueue_logits(forward *f, const forward_row *rows, int n)
         if (f->config->logit_scale != 1.0f)
             op_scale(b, f->logits, f->config->logit_scale, m);
         for (int i = 0; i < m; i++)
-            tensor_read(b, f->logits, (size_t)i, 1, rows[f->wanted[at + i]].logits);
+            if (rows[f->wanted[at + i]].logits)
+                tensor_read(b, f->logits, (size_t)i, 1, rows[f->wanted[at + i]].logits);
+        if (read_likelihoods(f, rows, f->wanted + at, m, err))
+            return -1;
     }
+    return 0;
 }
 
 /* NaN or Inf in the output matrix shows only here. */
@@ -299,7 +343,8 @@ static int check_logits(const forward *f, const forward_row *rows, int n, error 
 int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
                 forward_trace_fn *trace, void *trace_user, error *err)
 {
-    if (prepare_appended(f, err) || (trace && prepare_trace(f, err)))
+    if (prepare_appended(f, err) || prepare_likelihoods(f, rows, n, err) ||
+        (trace && prepare_trace(f, err)))
         return -1;
     begin_batch(f, rows, n);
     for (int layer = 0; layer < f->config->layers; layer++) {
@@ -309,8 +354,8 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
         }
         enqueue_layer(f, layer, n, trace != NULL);
     }
-    enqueue_logits(f, rows, n);
-    if (backend_sync(f->backend, err) || check_logits(f, rows, n, err))
+    if (enqueue_logits(f, rows, n, err) || backend_sync(f->backend, err) ||
+        check_logits(f, rows, n, err))
         return -1;
     for (int layer = 0; trace && layer < f->config->layers; layer++)
         if (f->config->moe_layer[layer])

@@ -25,6 +25,7 @@ struct kv_timeline {
     kv_page **pages; /* [capacity], the first `used` are held */
     void **memory;   /* [capacity] pages[i]->memory, in the form a backend reads */
     int used, capacity;
+    int reserved; /* pages of its own that it can ever need */
     int length, context;
 };
 
@@ -115,7 +116,8 @@ static void page_drop(kv_pool *pool, kv_page *page)
         pool->idle[pool->idle_count++] = page;
 }
 
-kv_timeline *kv_open(kv_pool *pool, int context, error *err)
+/* A table for `context` positions, of which the first `shared` pages are never its own. */
+static kv_timeline *open_with(kv_pool *pool, int context, int shared, error *err)
 {
     int capacity = (context + KV_PAGE - 1) / KV_PAGE;
     kv_timeline *t = calloc(1, sizeof *t);
@@ -131,13 +133,19 @@ kv_timeline *kv_open(kv_pool *pool, int context, error *err)
         error_memory(err, "a session's page table");
         goto fail;
     }
-    if (pool_grow(pool, capacity, err))
+    if (pool_grow(pool, capacity - shared, err))
         goto fail;
     t->capacity = capacity;
+    t->reserved = capacity - shared;
     return t;
 fail:
     kv_close(t);
     return NULL;
+}
+
+kv_timeline *kv_open(kv_pool *pool, int context, error *err)
+{
+    return open_with(pool, context, 0, err);
 }
 
 void kv_share(kv_timeline *t, const kv_timeline *from, int length)
@@ -155,6 +163,14 @@ void kv_share(kv_timeline *t, const kv_timeline *from, int length)
     t->length = length;
 }
 
+kv_timeline *kv_branch(const kv_timeline *from, int length, int room, error *err)
+{
+    kv_timeline *t = open_with(from->pool, length + room, length / KV_PAGE, err);
+    if (t)
+        kv_share(t, from, length);
+    return t;
+}
+
 kv_timeline *kv_fork(const kv_timeline *from, error *err)
 {
     kv_timeline *t = kv_open(from->pool, from->context, err);
@@ -169,7 +185,7 @@ void kv_close(kv_timeline *t)
         return;
     for (int i = 0; i < t->used; i++)
         page_drop(t->pool, t->pages[i]);
-    pool_shrink(t->pool, t->capacity);
+    pool_shrink(t->pool, t->reserved);
     free(t->pages);
     free(t->memory);
     free(t);

@@ -28,7 +28,10 @@ const kv_layout *kv_pool_layout(const kv_pool *pool);
 
 kv_timeline *kv_open(kv_pool *pool, int context, error *err); /* empty; caller owns */
 kv_timeline *kv_fork(const kv_timeline *from, error *err);    /* same past, shared pages */
-void kv_close(kv_timeline *t);                                /* NULL ok */
+/* The first `length` positions of from, with room for `room` more, and pages reserved for those
+ * alone: from must keep its first `length` positions as long as the branch lives. */
+kv_timeline *kv_branch(const kv_timeline *from, int length, int room, error *err);
+void kv_close(kv_timeline *t); /* NULL ok */
 
 /* Makes t's past the first `length` positions of `from` (same pool, length <= both contexts): pages
  * are shared, nothing is allocated or computed. What t held before is forgotten. */

@@ -106,6 +106,24 @@ session *session_fork(session *from, error *err)
     return s;
 }
 
+session *session_branch(session *from, int length, int room, const router_program *program,
+                        error *err)
+{
+    if (length > session_length(from) || room < 0 || room > session_context(from) - length) {
+        (void)error_set(err, ERROR_CONTEXT, "a branch of %d tokens with room for %d more", length,
+                        room);
+        return NULL;
+    }
+    session *s = session_new(from->engine, from->kind, err);
+    if (!s)
+        return NULL;
+    s->timeline = kv_branch(from->timeline, length, room, err);
+    if (s->timeline && session_set_program(s, program, err) == 0)
+        return s;
+    session_close(s);
+    return NULL;
+}
+
 void session_close(session *s)
 {
     if (!s)
@@ -191,6 +209,15 @@ uint64_t session_program_hash(const session *s)
 
 /* ---- advancing ------------------------------------------------------------------------------- */
 
+static int check_tokens(const engine *e, const int *ids, int n, error *err)
+{
+    for (int i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= engine_config(e)->vocabulary)
+            return error_set(err, ERROR_USAGE, "token %d: the vocabulary has ids 0 to %d", ids[i],
+                             engine_config(e)->vocabulary - 1);
+    return 0;
+}
+
 static int check_step(const engine *e, const step *st, error *err)
 {
     const session *s = st->session;
@@ -198,11 +225,7 @@ static int check_step(const engine *e, const step *st, error *err)
     if (st->n > room)
         return error_set(err, ERROR_CONTEXT, "the context is full: %d tokens, %d more would be %d",
                          session_context(s), st->n, session_length(s) + st->n);
-    for (int i = 0; i < st->n; i++)
-        if (st->tokens[i] < 0 || st->tokens[i] >= engine_config(e)->vocabulary)
-            return error_set(err, ERROR_USAGE, "token %d: the vocabulary has ids 0 to %d",
-                             st->tokens[i], engine_config(e)->vocabulary - 1);
-    return 0;
+    return check_tokens(e, st->tokens, st->n, err);
 }
 
 static int check_steps(const engine *e, const step *steps, int count, error *err)
@@ -256,9 +279,9 @@ static const route_rule *next_rules(const engine *e, session *s, int token, erro
     return router_program_step(s->program, &s->rules_pending, token, err);
 }
 
-/* Adds rows of one step to the batch until either is used up. Returns the rows now in the batch,
+/* Adds rows of one step (asked may be NULL) to the batch until either is used up. Returns the rows now in the batch,
  * or -1. */
-static int add_rows(engine *e, const step *st, int used, error *err)
+static int add_rows(engine *e, const step *st, const judgement *asked, int used, error *err)
 {
     session *s = st->session;
     while (used < e->max_rows && s->pending < st->n) {
@@ -270,6 +293,10 @@ static int add_rows(engine *e, const step *st, int used, error *err)
                                       .pages = kv_pages(s->timeline),
                                       .rules = rules,
                                       .logits = logits_of(e, st, s->pending)};
+        if (asked) {
+            e->rows[used].next = asked->next[s->pending];
+            e->rows[used].likelihood = &asked->likelihood[s->pending];
+        }
         e->row_sessions[used++] = s;
         s->pending++;
     }
@@ -300,12 +327,12 @@ static int run_batch(engine *e, int kind, int used, error *err)
                        err);
 }
 
-static int run_steps(engine *e, step *steps, int count, error *err)
+static int run_steps(engine *e, step *steps, const judgement *asked, int count, error *err)
 {
     int used = 0;
     for (int i = 0; i < count; i++) {
         while (steps[i].session->pending < steps[i].n) {
-            used = add_rows(e, &steps[i], used, err);
+            used = add_rows(e, &steps[i], asked ? &asked[i] : NULL, used, err);
             if (used < 0)
                 return -1;
             if (used < e->max_rows)
@@ -320,15 +347,23 @@ static int run_steps(engine *e, step *steps, int count, error *err)
 
 int engine_advance(engine *e, step *steps, int count, error *err)
 {
+    return engine_judge(e, steps, NULL, count, err);
+}
+
+int engine_judge(engine *e, step *steps, const judgement *asked, int count, error *err)
+{
     if (check_steps(e, steps, count, err))
         return -1;
+    for (int i = 0; asked && i < count; i++)
+        if (check_tokens(e, asked[i].next, steps[i].n, err))
+            return -1;
     for (int i = 0; i < count; i++) {
         steps[i].session->pending = 0;
         if (catch_up(steps[i].session, err))
             return -1;
         kv_prepare(steps[i].session->timeline, steps[i].n);
     }
-    if (run_steps(e, steps, count, err))
+    if (run_steps(e, steps, asked, count, err))
         return -1;
     for (int i = 0; i < count; i++) {
         session *s = steps[i].session;

@@ -210,6 +210,11 @@ void op_sigmoid_gate(backend *b, tensor *y, const tensor *weight, const tensor *
     b->table->sigmoid_gate(b, y, weight, x, n);
 }
 
+double backend_likelihood(backend *b, const float *z, size_t n, int id)
+{
+    return b->table->likelihood(b, z, n, id);
+}
+
 void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n)
 {
     b->table->gather(b, out, x, rows, n);

@@ -75,6 +75,10 @@ size_t tensor_cols(const tensor *t);
 void tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src);
 void tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst);
 
+/* ln softmax(z)[id] of n logits in host memory, at once; exp is that of attention (f32), the sum is
+ * made of sums of blocks, in double: the same bits on every ISA level. Not finite when z is not. */
+double backend_likelihood(backend *b, const float *z, size_t n, int id);
+
 /* ---- the batch: what differs from row to row ---------------------------------------------- */
 
 /* How one layer routes the tokens of one program: the compiled, per-layer form of a router

@@ -76,7 +76,6 @@ void council_close(council *c)
 {
     if (!c)
         return;
-    session_close(c->scorer);
     for (int i = 0; i < c->count && !c->whole; i++)
         pass_close(c->passes[i]);
     for (int i = 0; c->stops && c->stops[i]; i++)
@@ -452,7 +451,7 @@ int council_adopt(council *c, const char *prompt, size_t len, bool shared,
     }
     c->timings = (council_timings){.shared_prefill = shared};
     for (int i = 0; i < c->count && !result; i++)
-        result = pass_adopt(c->passes[i], answers[i].text, answers[i].len, answers[i].stop, err);
+        result = pass_adopt(c->passes[i], &answers[i], err);
     return result;
 }
 

@@ -45,9 +45,10 @@ typedef struct council_options {
     int reserve;              /* tokens that a prompt must leave for its answer; 0 = 1 */
     const char *const *stops; /* stop strings: an answer ends before the first of them */
     int stop_count;
-    int loop;  /* tokens that a cycle must cover to be a loop (loop.h); 0 = never one */
-    int think; /* 0 = no thinking; N = at most N tokens of thought; -1 = unlimited */
-    bool raw;  /* no chat format: the prompt is continued */
+    int loop;   /* tokens that a cycle must cover to be a loop (loop.h); 0 = never one */
+    int think;  /* 0 = no thinking; N = at most N tokens of thought; -1 = unlimited */
+    bool raw;   /* no chat format: the prompt is continued */
+    bool weigh; /* keep how likely each token of an answer was: a vote need not read it again */
 } council_options;
 
 typedef struct pass_options {
@@ -64,7 +65,8 @@ typedef struct answer {
     size_t len;
     const int *tokens; /* generated ids, the end token included when it came */
     size_t token_count;
-    size_t thought; /* bytes at the start of text that are thinking, marks included */
+    const double *likely; /* [token_count] ln p of each token, with `weigh`; else NULL */
+    size_t thought;       /* bytes at the start of text that are thinking, marks included */
     int prompt_tokens;
     uint64_t prompt_hash; /* over the ids that were read: FNV-1a, 64 bits */
     pass_stop stop;
@@ -91,6 +93,8 @@ typedef struct council_events {
     void (*token)(void *user, int pass, const char *bytes, size_t len, bool thinking);
     /* Pass i has finished. */
     void (*answer)(void *user, int pass, const answer *a);
+    /* Of a vote: tokens that the judges have read, of all that they will. */
+    void (*judge)(void *user, int done, int total);
 } council_events;
 
 council *council_open(engine *e, const council_options *options, error *err);
@@ -108,7 +112,7 @@ council *council_part(council *c, const int *who, int n, error *err);
  * is read again that was read under an equal program; newcomers take the sessions of those who leave;
  * conversations are forgotten. On error nothing has changed. */
 int council_reseat(council *c, const pass_options *passes, int n, error *err);
-/* What may change between two asks: prefill, max_tokens, reserve, loop, think. */
+/* What may change between two asks: prefill, max_tokens, reserve, loop, think, weigh. */
 void council_adjust(council *c, const council_options *options);
 /* A pass's seed, and its instruction (copied; NULL = none), from the next ask on. */
 int council_instruct(council *c, int pass, const char *instruction, uint64_t seed, error *err);
@@ -161,6 +165,12 @@ typedef struct adopted_answer {
     const char *text; /* without its thought */
     size_t len;
     pass_stop stop;
+    /* How likely each of its tokens was, when that is known: it counts if the pass reads the same
+     * prompt under the same program again, and no thought came before. */
+    const int *tokens;
+    const double *likely;
+    size_t token_count;
+    uint64_t prompt_hash, program; /* router_program_hash, 0 = none */
 } adopted_answer;
 /* Takes answers [council_passes()] as if they had just been given to this prompt, on what the passes
  * remember: merges and scores then work as after an ask. Nothing is drawn, and nothing is read before
@@ -171,7 +181,19 @@ int council_adopt(council *c, const char *prompt, size_t len, bool shared,
 void council_forget_turn(council *c);
 void council_forget(council *c);
 
-/* Mean log-likelihood per token (nats) of `text` as pass's answer to the last prompt, under its own
+/* A text that a pass judges: how likely it finds each token, as its own answer to the last prompt,
+ * under its own program and instruction, teacher-forced. */
+typedef struct council_reading {
+    int judge;      /* pass */
+    const int *ids; /* [n] the text's tokens; NULL = the last question, its last n tokens at most */
+    int n;          /* what does not fit behind the pass's prompt is not read */
+    double mean;    /* ln p per token; 0 when there is none. Set by council_judge */
+} council_reading;
+/* Reads them all in common batches; sessions stay as they are. ERROR_CANCELLED. */
+int council_judge(council *c, council_reading *readings, int n, const council_events *events,
+                  error *err);
+
+/* One text. Mean log-likelihood per token (nats) of `text` as pass's answer to the last prompt, under its own
  * program and instruction, teacher-forced; the session is left as it was. Of a text that does not
  * fit behind the pass's own prompt, what fits is judged. *prompt_nll (may be NULL)
  * is the mean negative log-likelihood of the last question's tokens, whatever came before them. */

@@ -458,6 +458,16 @@ static int close_thought(council *c, int i, error *err)
     return chat_close_thought(engine_chat(c->engine), &p->queued, err);
 }
 
+/* How likely it was, for a vote to come; not of what goes on from an earlier answer. */
+static int weigh(const council *c, pass *p, int id, error *err)
+{
+    size_t vocabulary = (size_t)engine_config(c->engine)->vocabulary;
+    if (!c->options.weigh || p->likely.len != p->out.len * sizeof(double))
+        return 0;
+    double likelihood = backend_likelihood(engine_backend(c->engine), p->logits, vocabulary, id);
+    return buf_add(&p->likely, (const char *)&likelihood, sizeof likelihood, err);
+}
+
 /* The next token of pass i: a queued one, or a draw. */
 static int next_token(council *c, int i, int *id, error *err)
 {
@@ -488,7 +498,8 @@ static int draw_all(council *c, double start)
         if (p->stopping) {
             p->active = false;
             p->answer.stop = STOP_INTERRUPTED;
-        } else if (next_token(c, i, &id, &why) || pass_take(p, &r, id, &why)) {
+        } else if (next_token(c, i, &id, &why) || weigh(c, p, id, &why) ||
+                   pass_take(p, &r, id, &why)) {
             fail_pass(p, &why);
         }
         if (p->active && session_length(p->session) >= session_context(p->session)) {

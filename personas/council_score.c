@@ -1,8 +1,13 @@
 /* council_score.c - how likely is this answer, for that pass?
  *
- * The text is read as the pass's answer to the last prompt, teacher-forced, by a session of its own
- * that shares the pages of the pass's prompt. Logits come in small chunks, so memory does not grow
- * with the answer.
+ * A text is read as the pass's answer to the last prompt, teacher-forced, on a branch of the pass's
+ * session: the prompt's pages are shared, the session itself is left alone. Readings of all judges
+ * go into the same batches, as many rows at a time as take a few tenths of a second, so that the
+ * weights are read once for all of them, progress is told and Ctrl-C is heard. A row's numbers do
+ * not depend on its company, so neither do the scores.
+ *
+ * What a pass has said itself it need not read: how likely each token was stands in its answer
+ * (council_options.weigh), bit for bit what reading it would give.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -10,107 +15,233 @@
 
 #include "council_state.h"
 
-enum { SCORE_ROWS = 64 };
+enum {
+    ROWS_FIRST = 64, /* of the first batch; later ones by the clock */
+    ROWS_LEAST = 16,
+};
+static const double BATCH_SHORT = 0.15, BATCH_LONG = 0.6; /* seconds */
 
-/* ln softmax(z)[id], in double. */
-static double log_probability(const float *z, int n, int id)
-{
-    float most = z[0];
-    for (int i = 1; i < n; i++)
-        most = z[i] > most ? z[i] : most;
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += exp((double)z[i] - (double)most);
-    return (double)z[id] - (double)most - log(sum);
-}
+/* One reading on its way: rows of ids [rows + 1], each followed by the next. */
+typedef struct job {
+    council_reading *reading;
+    const int *ids; /* the first is at `from` */
+    int *own;       /* where ids lie when they are put together here */
+    int from, rows, done;
+    session *branch; /* from its first row to its last */
+    double sum;
+} job;
 
-/* Reads ids[0..n) and adds ln p of each token that follows one of them: ids[1..n) and, when it is
- * not negative, `next`. *count grows by the terms added. */
-static int add_likelihood(council *c, session *s, const int *ids, int n, int next, double *sum,
-                          int *count, error *err)
-{
-    int vocabulary = engine_config(c->engine)->vocabulary;
-    float *z = malloc((size_t)SCORE_ROWS * (size_t)vocabulary * sizeof *z);
-    if (!z)
-        return error_memory(err, "a vote");
-    int result = 0;
-    for (int at = 0; at < n && !result; at += SCORE_ROWS) {
-        int m = n - at < SCORE_ROWS ? n - at : SCORE_ROWS;
-        step st = {s, ids + at, m, LOGITS_ALL, z};
-        result = engine_advance(c->engine, &st, 1, err);
-        for (int i = 0; i < m && !result; i++) {
-            int target = at + i + 1 < n ? ids[at + i + 1] : next;
-            if (target < 0)
-                continue;
-            *sum += log_probability(z + (size_t)i * (size_t)vocabulary, vocabulary, target);
-            ++*count;
-        }
-    }
-    free(z);
-    return result;
-}
+typedef struct judging {
+    council *council;
+    job *jobs;          /* [count] */
+    step *steps;        /* [count] of a batch, */
+    judgement *asked;   /* [count] and what is asked of each */
+    int *working;       /* [count] whose steps they are */
+    double *likelihood; /* [max_rows] */
+    int count;
+    int rows; /* of the next batch */
+    int done, total;
+} judging;
 
-/* One for all passes, also of the parts. */
-static session *open_scorer(council *c, pass *p, error *err)
-{
-    council *owner = c->whole ? c->whole : c;
-    if (!owner->scorer)
-        owner->scorer = session_open(c->engine, c->options.context, c->options.kv, err);
-    if (!owner->scorer || session_set_program(owner->scorer, p->program, err))
-        return NULL;
-    return owner->scorer;
-}
+/* ---- what is read ------------------------------------------------------------------------------ */
 
-/* The question alone: what came before it is read already, and is not the same for all judges. */
-static int score_prompt(council *c, session *s, pass *p, double *nll, error *err)
+/* The end of the question alone: what came before it is not the same for all judges. */
+static int open_question(council *c, job *j, const pass *p, error *err)
 {
-    double sum = 0;
-    int count = 0, n = (int)p->prompt.len, start = 0;
+    int n = (int)p->prompt.len, start = 0;
     if (council_question_start(c, p, &start, err))
         return -1;
     start = start > 0 ? start - 1 : 0; /* the token that the first one of the question follows */
-    if (council_hold_prompt(p, start, err) || session_share(s, p->session, start, err) ||
-        add_likelihood(c, s, p->prompt.v + start, n - start, -1, &sum, &count, err))
-        return -1;
-    *nll = count ? -sum / count : 0;
+    start = n - 1 - start > j->reading->n ? n - 1 - j->reading->n : start;
+    j->from = start;
+    j->rows = n - 1 - start;
+    j->ids = p->prompt.v + start;
     return 0;
 }
 
-/* The scorer holds all of the prompt but its last token; that one is read with the answer. */
-static int score_answer(council *c, session *s, pass *p, const tokens *text, double *loglik,
-                        error *err)
+/* Behind all of the prompt but its last token; that one is read with the answer. */
+static int open_answer(const council *c, job *j, const pass *p, error *err)
 {
-    int last = (int)p->prompt.len - 1;
-    size_t room = (size_t)(c->options.context - last - 1);
-    size_t n = text->len < room ? text->len : room;
-    if (council_hold_prompt(p, last, err) || session_share(s, p->session, last, err))
+    int last = (int)p->prompt.len - 1, room = c->options.context - last - 1;
+    j->from = last;
+    j->rows = j->reading->n < room ? j->reading->n : room;
+    j->own = malloc(((size_t)j->rows + 1) * sizeof *j->own);
+    if (!j->own)
+        return error_memory(err, "a vote");
+    j->own[0] = p->prompt.v[last];
+    for (int i = 0; i < j->rows; i++)
+        j->own[i + 1] = j->reading->ids[i];
+    j->ids = j->own;
+    return 0;
+}
+
+/* Its own words under its own program, as it said them: then they need no reading. */
+static bool said_itself(const council *c, const job *j, const pass *p)
+{
+    size_t n = (size_t)j->rows;
+    if (!j->own || !p->likely.len || p->thought || p->acts_from >= (int)p->prompt.len ||
+        p->out.len < n || p->likely.len < n * sizeof(double) || !c->options.weigh)
+        return false;
+    return memcmp(p->out.v, j->own + 1, n * sizeof(int)) == 0;
+}
+
+static void recall(job *j, const pass *p)
+{
+    for (int i = 0; i < j->rows; i++) {
+        double likelihood;
+        memcpy(&likelihood, p->likely.v + (size_t)i * sizeof likelihood, sizeof likelihood);
+        j->sum += likelihood;
+    }
+    j->done = j->rows;
+}
+
+static int open_jobs(judging *g, council_reading *readings, error *err)
+{
+    council *c = g->council;
+    for (int i = 0; i < g->count; i++) {
+        job *j = &g->jobs[i];
+        pass *p = c->passes[readings[i].judge];
+        j->reading = &readings[i];
+        /* Branches of a session forbid that it is changed: it holds its prompt before any is made. */
+        if (council_hold_prompt(p, (int)p->prompt.len - 1, err) ||
+            (readings[i].ids ? open_answer(c, j, p, err) : open_question(c, j, p, err)))
+            return -1;
+        if (said_itself(c, j, p))
+            recall(j, p);
+        g->total += j->rows - j->done;
+    }
+    return 0;
+}
+
+/* ---- batches ----------------------------------------------------------------------------------- */
+
+/* Takes rows of one job into the batch, at most `room`; returns how many, or -1. */
+static int take(judging *g, job *j, int step_number, int used, int room, error *err)
+{
+    pass *p = g->council->passes[j->reading->judge];
+    int rest = j->rows - j->done, n = rest < room ? rest : room;
+    if (!j->branch && !(j->branch = session_branch(p->session, j->from, j->rows, p->program, err)))
         return -1;
-    tokens all = {0};
-    double sum = 0;
-    int count = 0;
-    int result = tokens_push(&all, p->prompt.v[last], err) ||
-                         tokens_append(&all, text->v, n, err) ||
-                         add_likelihood(c, s, all.v, (int)all.len, -1, &sum, &count, err)
+    g->steps[step_number] = (step){j->branch, j->ids + j->done, n, LOGITS_NONE, NULL};
+    g->asked[step_number] = (judgement){j->ids + j->done + 1, g->likelihood + used};
+    return n;
+}
+
+static void account(judging *g, int steps)
+{
+    for (int i = 0; i < steps; i++) {
+        const step *s = &g->steps[i];
+        job *j = &g->jobs[g->working[i]];
+        for (int k = 0; k < s->n; k++)
+            j->sum += g->asked[i].likelihood[k];
+        j->done += s->n;
+        if (j->done < j->rows)
+            continue;
+        session_close(j->branch);
+        j->branch = NULL;
+    }
+}
+
+/* Reads one batch of what is left; how long it took says how large the next one may be. */
+static int run_batch(judging *g, int first, error *err)
+{
+    engine *e = g->council->engine;
+    int used = 0, steps = 0;
+    double start = council_clock();
+    for (int i = first; i < g->count && used < g->rows; i++) {
+        if (g->jobs[i].done == g->jobs[i].rows)
+            continue;
+        int n = take(g, &g->jobs[i], steps, used, g->rows - used, err);
+        if (n < 0)
+            return -1;
+        g->working[steps++] = i;
+        used += n;
+    }
+    if (engine_judge(e, g->steps, g->asked, steps, err))
+        return -1;
+    account(g, steps);
+    g->done += used;
+    double took = council_clock() - start;
+    if (took < BATCH_SHORT && 2 * g->rows <= engine_max_rows(e))
+        g->rows *= 2;
+    else if (took > BATCH_LONG && g->rows / 2 >= ROWS_LEAST)
+        g->rows /= 2;
+    return 0;
+}
+
+static int run(judging *g, const council_events *events, error *err)
+{
+    for (int first = 0; first < g->count;) {
+        if (events && events->judge)
+            events->judge(events->user, g->done, g->total);
+        if (g->done < g->total && run_batch(g, first, err))
+            return -1;
+        while (first < g->count && g->jobs[first].done == g->jobs[first].rows)
+            first++;
+    }
+    if (events && events->judge)
+        events->judge(events->user, g->done, g->total);
+    return 0;
+}
+
+/* ---- public ------------------------------------------------------------------------------------ */
+
+static int open_judging(judging *g, council *c, int n, error *err)
+{
+    size_t count = (size_t)n, rows = (size_t)engine_max_rows(c->engine);
+    *g = (judging){.council = c, .count = n};
+    g->rows = ROWS_FIRST < (int)rows ? ROWS_FIRST : (int)rows;
+    g->jobs = calloc(count + 1, sizeof *g->jobs);
+    g->steps = calloc(count + 1, sizeof *g->steps);
+    g->asked = calloc(count + 1, sizeof *g->asked);
+    g->working = calloc(count + 1, sizeof *g->working);
+    g->likelihood = calloc(rows, sizeof *g->likelihood);
+    return g->jobs && g->steps && g->asked && g->working && g->likelihood
+               ? 0
+               : error_memory(err, "a vote");
+}
+
+static void close_judging(judging *g)
+{
+    for (int i = 0; g->jobs && i < g->count; i++) {
+        session_close(g->jobs[i].branch);
+        free(g->jobs[i].own);
+    }
+    free(g->jobs);
+    free(g->steps);
+    free(g->asked);
+    free(g->working);
+    free(g->likelihood);
+}
+
+int council_judge(council *c, council_reading *readings, int n, const council_events *events,
+                  error *err)
+{
+    judging g;
+    int result = open_judging(&g, c, n, err) || open_jobs(&g, readings, err) || run(&g, events, err)
                      ? -1
                      : 0;
-    tokens_release(&all);
-    *loglik = count ? sum / count : 0;
+    for (int i = 0; i < n && !result; i++)
+        readings[i].mean = g.jobs[i].rows ? g.jobs[i].sum / g.jobs[i].rows : 0;
+    close_judging(&g);
     return result;
 }
 
 int council_score(council *c, int i, const char *text, size_t len, double *loglik,
                   double *prompt_nll, error *err)
 {
-    pass *p = c->passes[i];
+    static const int none[1] = {0};
     tokens ids = {0};
-    session *s = open_scorer(c, p, err);
-    if (!s || tokenizer_encode(engine_tokenizer(c->engine), text, len, &ids, NULL, err)) {
-        tokens_release(&ids);
-        return -1;
-    }
-    int result = prompt_nll ? score_prompt(c, s, p, prompt_nll, err) : 0;
+    int result = tokenizer_encode(engine_tokenizer(c->engine), text, len, &ids, NULL, err);
+    council_reading readings[2] = {{.judge = i, .ids = ids.v ? ids.v : none, .n = (int)ids.len},
+                                   {.judge = i, .n = c->options.context}};
     if (!result)
-        result = score_answer(c, s, p, &ids, loglik, err);
+        result = council_judge(c, readings, prompt_nll ? 2 : 1, NULL, err);
+    if (!result) {
+        *loglik = readings[0].mean;
+        if (prompt_nll)
+            *prompt_nll = -readings[1].mean;
+    }
     tokens_release(&ids);
     return result;
 }

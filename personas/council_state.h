@@ -11,12 +11,11 @@ struct council {
     council *whole; /* whose passes these are, when this is a part of another; else NULL */
     pass **passes;
     int count, cap;
-    step *steps;     /* [cap] one batch of decoding */
-    int *fed;        /* [cap] the token that each step reads */
-    int *speakers;   /* [cap] which pass a step belongs to */
-    session *scorer; /* for council_score(), opened with the first score */
-    int *seen;       /* [layers * bank] the step that last touched an expert */
-    int bank;        /* places in the largest layer's bank, when the figures were begun */
+    step *steps;   /* [cap] one batch of decoding */
+    int *fed;      /* [cap] the token that each step reads */
+    int *speakers; /* [cap] which pass a step belongs to */
+    int *seen;     /* [layers * bank] the step that last touched an expert */
+    int bank;      /* places in the largest layer's bank, when the figures were begun */
     int step_number;
     double union_sum, pick_sum; /* over (step, layer) */
     size_t union_count;

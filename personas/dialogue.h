@@ -53,6 +53,8 @@ typedef struct dialogue_events {
     council_events council;                       /* of answering; its user is ignored */
     void (*forgot)(void *user, int from, int to); /* turns that left the memory, both included */
     void (*merge_token)(void *user, int pass, const char *bytes, size_t n, bool thinking);
+    /* Of a vote: tokens that the judges have read, of all that they will. */
+    void (*merge_judge)(void *user, int done, int total);
 } dialogue_events;
 
 dialogue *dialogue_open(engine *e, const dialogue_options *options, error *err);
@@ -99,6 +101,8 @@ int dialogue_continue(dialogue *d, const char *name, int more, const dialogue_ev
  * nothing; a merge that fails otherwise is kept as failed. */
 int dialogue_merge(dialogue *d, const merge_options *options, const char *const *of, int count,
                    const char *by, const dialogue_events *events, error *err);
+/* What a merge by this method will be: MERGE_AUTO is decided. */
+merge_method dialogue_merge_method(const dialogue *d, merge_method wanted);
 /* How many answers of the turn a merge of all would join. */
 int dialogue_joined(const dialogue *d, const dialogue_turn *t);
 int dialogue_pick(dialogue *d, const char *name, error *err); /* a pass or "merge" */

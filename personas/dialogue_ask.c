@@ -106,7 +106,8 @@ static int forget_oldest(const asking *a, memory_span *span)
 
 static int try_asking(asking *a, const memory_span *span, error *err)
 {
-    council_events events = {a, on_prefill, on_token, on_answer};
+    council_events events = {
+        .user = a, .prefill = on_prefill, .token = on_token, .answer = on_answer};
     if (dialogue_recall(a->d, a->stage.part, a->stage.who, span, err))
         return -1;
     return council_ask(a->stage.part, a->prompt, a->len, &events, err);
@@ -332,7 +333,8 @@ static int go_on(asking *a, dialogue_turn *t)
     const kept_answer *k = a->before;
     memory_span span = {t->context, t->from, t->number};
     said_answer said = {k->ids.v, k->ids.len, k->thought, k->text, k->thought_len, k->len};
-    council_events events = {a, on_prefill, on_token, on_answer};
+    council_events events = {
+        .user = a, .prefill = on_prefill, .token = on_token, .answer = on_answer};
     if (dialogue_recall(a->d, a->stage.part, a->stage.who, &span, a->err) ||
         council_continue(a->stage.part, a->prompt, a->len, &said, &events, a->err))
         return -1;

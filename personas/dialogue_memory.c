@@ -109,7 +109,14 @@ int dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int
         return error_memory(err, "the answers");
     for (int i = 0; i < s->n; i++) {
         const kept_answer *k = dialogue_answer(t, roster_seat(d->roster, s->who[i])->name);
-        answers[i] = (adopted_answer){k->text, k->len, k->stop};
+        answers[i] = (adopted_answer){.text = k->text,
+                                      .len = k->len,
+                                      .stop = k->stop,
+                                      .tokens = k->ids.v,
+                                      .likely = k->thought_len ? NULL : k->likely,
+                                      .token_count = k->ids.len,
+                                      .prompt_hash = k->prompt_hash,
+                                      .program = k->program};
     }
     int result = council_adopt(s->part, t->prompt, t->prompt_len, t->shared, answers, err);
     free(answers);

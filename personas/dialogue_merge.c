@@ -29,6 +29,13 @@ static void on_token(void *user, int i, const char *bytes, size_t n, bool thinki
         m->events->merge_token(m->events->user, speaker, bytes, n, thinking);
 }
 
+static void on_judge(void *user, int done, int total)
+{
+    merging *m = user;
+    if (m->events && m->events->merge_judge)
+        m->events->merge_judge(m->events->user, done, total);
+}
+
 /* ---- the chair --------------------------------------------------------------------------------- */
 
 /* A persona's own words, and behind them what a chair has to do. */
@@ -123,7 +130,7 @@ static int add_note(merge_result *r, const dialogue_turn *t, error *err)
 
 static int run_from(merging *m, const dialogue_turn *t, int from, merge_result *out, error *err)
 {
-    council_events events = {.user = m, .token = on_token};
+    council_events events = {.user = m, .token = on_token, .judge = on_judge};
     if (dialogue_stage_turn(m->d, &m->stage, t, from, m->options.seed, err))
         return -1;
     return merge_run(m->stage.part, &m->options, out, &events, err);
@@ -184,6 +191,11 @@ static void end(merging *m)
     persona_close(m->persona);
     roster_close(m->guest);
     buf_release(&m->words);
+}
+
+merge_method dialogue_merge_method(const dialogue *d, merge_method wanted)
+{
+    return wanted == MERGE_AUTO ? merge_chosen(d->council) : wanted;
 }
 
 int dialogue_joined(const dialogue *d, const dialogue_turn *t)

@@ -168,10 +168,10 @@ merge_method merge_chosen(const council *c)
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-static int run_vote(council *c, merge_result *out, error *err)
+static int run_vote(council *c, merge_result *out, const council_events *events, error *err)
 {
     ballot *ballots = merge_ballots(c, err);
-    int result = ballots ? merge_vote(c, ballots, out, err) : -1;
+    int result = ballots ? merge_vote(c, ballots, out, events, err) : -1;
     free(ballots);
     return result;
 }
@@ -184,7 +184,7 @@ int merge_run(council *c, const merge_options *options, merge_result *out,
     double start = council_clock();
     int result = 0;
     if (m == MERGE_VOTE)
-        result = run_vote(c, out, err);
+        result = run_vote(c, out, events, err);
     else if (m == MERGE_SYNTH)
         result = merge_synth(c, options, out, events, err);
     else if (m == MERGE_DEBATE)

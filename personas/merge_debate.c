@@ -131,7 +131,7 @@ static int settle(debate *d, error *err)
     return 0;
 }
 
-static int vote(debate *d, merge_result *out, error *err)
+static int vote(debate *d, merge_result *out, const council_events *events, error *err)
 {
     ballot *ballots = merge_ballots(d->council, err);
     if (!ballots)
@@ -140,7 +140,7 @@ static int vote(debate *d, merge_result *out, error *err)
         ballots[i].text = d->texts[i].v;
         ballots[i].len = d->texts[i].len;
     }
-    int result = merge_vote(d->council, ballots, out, err);
+    int result = merge_vote(d->council, ballots, out, events, err);
     free(ballots);
     return result;
 }
@@ -176,7 +176,9 @@ int merge_debate(council *c, const merge_options *options, merge_result *out,
     int result = ready ? keep_texts(&d, err) : error_memory(err, "a debate");
     bool kept = result == 0;
     if (!result)
-        result = hold_rounds(&d, events, err) || vote(&d, out, err) || tell(&d, out, err) ? -1 : 0;
+        result = hold_rounds(&d, events, err) || vote(&d, out, events, err) || tell(&d, out, err)
+                     ? -1
+                     : 0;
     error ignored;
     if (kept && settle(&d, result ? &ignored : err))
         result = -1;

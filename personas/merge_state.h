@@ -11,8 +11,20 @@ typedef struct ballot {
     bool barred; /* looping, empty or failed: cannot win */
 } ballot;
 
+/* How much of a vote's texts is read, so that a vote takes less time than the answers did: all
+ * judges together read at most one and a half times the tokens that were written, their questions
+ * included, and each its own answer besides where that is not known. */
+typedef struct vote_share {
+    int question; /* tokens at the end of each judge's question */
+    int answer;   /* tokens at the beginning of each answer */
+    bool whole;   /* no answer is longer */
+} vote_share;
+/* lengths: [passes] tokens of the answers, 0 = it is not judged; judges: how many there are. */
+vote_share merge_vote_share(const int *lengths, int passes, int judges);
+
 /* Fills out->scores, shares, winner, by, text, tie, note from the council's present passes. */
-int merge_vote(council *c, const ballot *ballots, merge_result *out, error *err);
+int merge_vote(council *c, const ballot *ballots, merge_result *out, const council_events *events,
+               error *err);
 int merge_synth(council *c, const merge_options *options, merge_result *out,
                 const council_events *events, error *err);
 int merge_debate(council *c, const merge_options *options, merge_result *out,

@@ -4,7 +4,8 @@
  *   S(a)        = sum over j != a of w_j score[j][a] / sum of those w_j
  *   w           = softmax(-mean nll of the question under judge j)
  *
- * The diagonal is computed and shown but never counted: every pass finds itself likely. When at
+ * The diagonal is shown but never counted: every pass finds itself likely. Long answers are judged by
+ * their beginnings (merge_vote_share), and that is told. When at
  * least two answers hold the same short answer (extract.h) and no other value is as frequent, only
  * they can win. A tie is a lead too small to mean anything.
  */
@@ -17,27 +18,136 @@
 
 static const double TIE = 0.02; /* nats per token */
 
-/* A pass that failed judges nothing, and of an empty answer there is nothing to judge: NaN. */
-static int fill_scores(council *c, const ballot *ballots, double *scores, double *weights,
-                       error *err)
+/* Rows that the judges read of answers, when each answer counts for at most `most` tokens. */
+static long rows_of(const int *lengths, int passes, int judges, int most)
+{
+    long rows = 0;
+    for (int a = 0; a < passes; a++)
+        rows += (long)(judges - 1) * (lengths[a] < most ? lengths[a] : most);
+    return rows;
+}
+
+vote_share merge_vote_share(const int *lengths, int passes, int judges)
+{
+    enum { QUESTION_LEAST = 4, QUESTION_MOST = 64, ANSWER_LEAST = 8 };
+    long written = 0;
+    int longest = 0, low = ANSWER_LEAST;
+    for (int a = 0; a < passes; a++) {
+        written += lengths[a];
+        longest = lengths[a] > longest ? lengths[a] : longest;
+    }
+    long question = judges ? written / (4L * judges) : 0, most = written + written / 2;
+    question = question < QUESTION_LEAST ? QUESTION_LEAST : question;
+    question = question > QUESTION_MOST ? QUESTION_MOST : question;
+    most -= question * judges;
+    for (int high = longest; low < high;) {
+        int middle = high - (high - low) / 2;
+        if (rows_of(lengths, passes, judges, middle) <= most)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return (vote_share){(int)question, low, longest <= low};
+}
+
+/* All readings of a vote: first each judge's question, then each judge's answers. */
+typedef struct poll {
+    tokens *texts; /* [passes] the answers' tokens */
+    vote_share share;
+    council_reading *readings; /* [count] */
+    int count;
+} poll;
+
+static void close_poll(poll *p, int n)
+{
+    for (int a = 0; p->texts && a < n; a++)
+        tokens_release(&p->texts[a]);
+    free(p->texts);
+    free(p->readings);
+}
+
+/* A pass that failed judges nothing, and of an empty answer there is nothing to judge. */
+static bool judges(const council *c, const ballot *ballots, int j, int a)
+{
+    return council_answer(c, j)->stop != STOP_ERROR && ballots[a].len > 0;
+}
+
+static int choose_share(const council *c, poll *p, error *err)
+{
+    int n = council_passes(c), count = 0;
+    int *lengths = calloc((size_t)n, sizeof *lengths);
+    if (!lengths)
+        return error_memory(err, "a vote");
+    for (int i = 0; i < n; i++) {
+        lengths[i] = (int)p->texts[i].len;
+        count += council_answer(c, i)->stop != STOP_ERROR;
+    }
+    p->share = merge_vote_share(lengths, n, count);
+    free(lengths);
+    return 0;
+}
+
+static void list_readings(const council *c, const ballot *ballots, poll *p)
 {
     int n = council_passes(c);
+    for (int j = 0; j < n; j++)
+        if (council_answer(c, j)->stop != STOP_ERROR)
+            p->readings[p->count++] = (council_reading){.judge = j, .n = p->share.question};
     for (int j = 0; j < n; j++) {
-        bool judge = council_answer(c, j)->stop != STOP_ERROR;
-        double nll = INFINITY, *prompt = &nll;
         for (int a = 0; a < n; a++) {
-            double *score = &scores[j * n + a];
-            *score = NAN;
-            if (!judge || ballots[a].len == 0)
-                continue;
-            if (council_score(c, j, ballots[a].text, ballots[a].len, score, prompt, err))
-                return -1;
-            prompt = NULL; /* once is enough */
+            int length = (int)p->texts[a].len;
+            if (judges(c, ballots, j, a))
+                p->readings[p->count++] =
+                    (council_reading){.judge = j,
+                                      .ids = p->texts[a].v,
+                                      .n = length < p->share.answer ? length : p->share.answer};
         }
-        weights[j] = nll;
     }
-    merge_weights(weights, n);
+}
+
+static int open_poll(council *c, const ballot *ballots, poll *p, error *err)
+{
+    int n = council_passes(c);
+    size_t cells = (size_t)n * ((size_t)n + 1);
+    p->texts = calloc((size_t)n, sizeof *p->texts);
+    p->readings = calloc(cells, sizeof *p->readings);
+    if (!p->texts || !p->readings)
+        return error_memory(err, "a vote");
+    for (int a = 0; a < n; a++)
+        if (ballots[a].len && tokenizer_encode(engine_tokenizer(council_engine(c)), ballots[a].text,
+                                               ballots[a].len, &p->texts[a], NULL, err))
+            return -1;
+    if (choose_share(c, p, err))
+        return -1;
+    list_readings(c, ballots, p);
     return 0;
+}
+
+/* What was read, in the order of open_poll(). Where nothing was: NaN. */
+static void fill_scores(const council *c, const ballot *ballots, const poll *p, double *scores,
+                        double *weights)
+{
+    int n = council_passes(c), at = 0;
+    for (int j = 0; j < n; j++)
+        weights[j] = council_answer(c, j)->stop != STOP_ERROR ? -p->readings[at++].mean : INFINITY;
+    for (int j = 0; j < n; j++)
+        for (int a = 0; a < n; a++)
+            scores[j * n + a] = judges(c, ballots, j, a) ? p->readings[at++].mean : NAN;
+    merge_weights(weights, n);
+}
+
+static int take_poll(council *c, const ballot *ballots, double *scores, double *weights,
+                     vote_share *share, const council_events *events, error *err)
+{
+    poll p = {0};
+    int result =
+        open_poll(c, ballots, &p, err) || council_judge(c, p.readings, p.count, events, err) ? -1
+                                                                                             : 0;
+    if (!result)
+        fill_scores(c, ballots, &p, scores, weights);
+    *share = p.share;
+    close_poll(&p, council_passes(c));
+    return result;
 }
 
 /* S(a); a pass without other judges judges itself. */
@@ -123,16 +233,24 @@ static int declare(council *c, const ballot *ballots, merge_result *out, const d
     return 0;
 }
 
-int merge_vote(council *c, const ballot *ballots, merge_result *out, error *err)
+static int note_share(merge_result *out, const vote_share *share, error *err)
+{
+    return merge_set_note(out, err, "%s%sjudged by the first %d tokens of each",
+                          out->note ? out->note : "", out->note ? "; " : "", share->answer);
+}
+
+int merge_vote(council *c, const ballot *ballots, merge_result *out, const council_events *events,
+               error *err)
 {
     int n = council_passes(c);
     size_t passes = (size_t)n;
     double *weights = calloc(passes, sizeof *weights), *score = calloc(passes, sizeof *score);
     bool *barred = calloc(passes, sizeof *barred);
+    vote_share share = {.whole = true};
     out->scores = calloc(passes * passes, sizeof *out->scores);
     out->shares = calloc(passes, sizeof *out->shares);
     int result = weights && score && barred && out->scores && out->shares
-                     ? fill_scores(c, ballots, out->scores, weights, err)
+                     ? take_poll(c, ballots, out->scores, weights, &share, events, err)
                      : error_memory(err, "a vote");
     for (int a = 0; a < n && !result; a++) {
         score[a] = peer_score(out->scores, weights, n, a);
@@ -140,6 +258,8 @@ int merge_vote(council *c, const ballot *ballots, merge_result *out, error *err)
     }
     if (!result)
         result = declare(c, ballots, out, score, barred, err);
+    if (!result && !share.whole)
+        result = note_share(out, &share, err);
     free(weights);
     free(score);
     free(barred);

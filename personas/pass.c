@@ -85,6 +85,7 @@ void pass_close(pass *p)
     tokens_release(&p->out);
     tokens_release(&p->queued);
     buf_release(&p->text);
+    buf_release(&p->likely);
     free(p->name);
     free(p->instruction);
     free(p->logits);
@@ -166,6 +167,7 @@ void pass_begin(pass *p, bool open_thought)
     p->out.len = 0;
     loop_begin(&p->cycles);
     buf_clear(&p->text);
+    buf_clear(&p->likely);
     p->shown = p->thought = p->thought_tokens = 0;
     p->thinking = open_thought;
     p->active = true;
@@ -288,6 +290,7 @@ int pass_retake(pass *p, const pass_rules *r, const int *ids, size_t n, error *e
                              p->name, ids[i]);
         if (tokens_push(&p->out, ids[i], err))
             return -1;
+        loop_token(&p->cycles, p->out.v, p->out.len);
         if (p->out.len == 1 && p->thinking)
             notice_thought(p, r, ids[i]);
         if (add_piece(p, &lax, ids[i], err))
@@ -356,6 +359,8 @@ int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error
     a->len = p->text.len;
     a->tokens = p->out.v;
     a->token_count = p->out.len;
+    bool known = p->out.len && p->likely.len == p->out.len * sizeof(double);
+    a->likely = known ? (const double *)(const void *)p->likely.v : NULL;
     a->thought = p->thought;
     a->seconds = seconds;
     a->tokens_per_second = seconds > 0 ? (double)p->out.len / seconds : 0;
@@ -364,14 +369,26 @@ int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error
     return pass_reply(p, a->text + a->thought, a->len - a->thought, err);
 }
 
-int pass_adopt(pass *p, const char *text, size_t len, pass_stop stop, error *err)
+/* Known likelihoods hold where the same is read under the same program. */
+static int adopt_likelihoods(pass *p, const adopted_answer *a, error *err)
+{
+    uint64_t program = p->program ? router_program_hash(p->program) : 0;
+    if (!a->likely || p->answer.prompt_hash != a->prompt_hash || program != a->program)
+        return 0;
+    return tokens_append(&p->out, a->tokens, a->token_count, err) ||
+                   buf_add(&p->likely, a->likely, a->token_count * sizeof *a->likely, err)
+               ? -1
+               : 0;
+}
+
+int pass_adopt(pass *p, const adopted_answer *a, error *err)
 {
     pass_begin(p, false);
     p->active = false;
-    if (buf_add(&p->text, text, len, err))
+    if (adopt_likelihoods(p, a, err) || buf_add(&p->text, a->text, a->len, err))
         return -1;
-    p->answer.stop = stop;
+    p->answer.stop = a->stop;
     p->answer.text = p->text.v ? p->text.v : "";
-    p->answer.len = len;
-    return pass_reply(p, text, len, err);
+    p->answer.len = a->len;
+    return pass_reply(p, a->text, a->len, err);
 }

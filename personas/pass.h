@@ -34,6 +34,7 @@ typedef struct pass {
     int acts_from; /* tokens of it that are read without the program */
     tokens out;    /* generated in this turn */
     loop_watch cycles;
+    buf likely; /* with `weigh`, a double for each of `out`: ln p of it under the pass's own logits */
     buf text;
     size_t shown;   /* bytes of text already told */
     size_t thought; /* bytes of text that are thinking */
@@ -85,7 +86,7 @@ int pass_retake(pass *p, const pass_rules *rules, const int *ids, size_t n, erro
 /* Bytes that are sure now and were not told yet: [*from, returned). all = the answer is over. */
 size_t pass_sure(const pass *p, const pass_rules *rules, bool all);
 /* An answer from elsewhere, as if it had just been given. */
-int pass_adopt(pass *p, const char *text, size_t len, pass_stop stop, error *err);
+int pass_adopt(pass *p, const adopted_answer *a, error *err);
 /* Ends the answer: figures are made, the reply enters the conversation. */
 int pass_end(pass *p, const pass_rules *rules, pass_stop stop, double seconds, error *err);
 

@@ -42,6 +42,7 @@ typedef struct ask {
     report report;
     bool failed; /* *err is filled */
     int merge_tokens;
+    double judge_begun;
     bool merge_streamed; /* its words are on the screen */
     int current;         /* the seat whose answer is streaming */
     bool told_heading;   /* of the current seat */
@@ -92,6 +93,7 @@ void ask_live_token(ask *a, int pass, const char *bytes, size_t n, bool thinking
 void ask_live_answer(ask *a, int pass);
 /* Words of the merge, or n = 0: that it works. */
 void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking);
+void ask_live_judge(ask *a, int done, int total);
 int ask_live_finish(ask *a);
 void ask_live_close(ask *a);
 

@@ -5,6 +5,7 @@
  * merge; notes come before and after.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "ask.h"
 
@@ -86,7 +87,8 @@ void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking
 {
     if (!view_of(a))
         return;
-    view_merge_progress(a->view, merge_name(a->how.merge), a->merge_tokens);
+    merge_method m = dialogue_merge_method(a->dialogue, a->how.merge);
+    view_merge_progress(a->view, merge_name(m), a->merge_tokens);
     if (pass < 0 && !thinking && n) {
         view_merge_token(a->view, bytes, n);
         a->merge_streamed = true;
@@ -94,17 +96,38 @@ void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking
     view_tick(a->view);
 }
 
+void ask_live_judge(ask *a, int done, int total)
+{
+    merge_method m = dialogue_merge_method(a->dialogue, a->how.merge);
+    if (!view_of(a))
+        return;
+    view_merge_judge(a->view, merge_name(m), done, total);
+    view_tick(a->view);
+}
+
+/* The seat that a vote chose; -1 = none. */
+static int chosen_seat(const ask *a)
+{
+    const report *r = &a->report;
+    for (int i = 0; report_stands_there(r) && i < r->count; i++)
+        if (strcmp(r->answers[i].name, r->merge.by) == 0)
+            return i;
+    return -1;
+}
+
 int ask_live_finish(ask *a)
 {
     const merge_result *m = &a->report.merge;
     buf line = {0};
     int result = view_of(a) ? view_settle(a->view, a->err) : -1;
-    if (!result && a->report.merged)
-        result =
-            report_merge_line(&a->report, &line, a->err) ||
-                    view_merge(a->view, line.v, a->merge_streamed ? NULL : m->text, m->len, a->err)
-                ? -1
-                : 0;
+    if (!result && a->report.merged) {
+        bool there = a->merge_streamed || report_stands_there(&a->report);
+        view_merge_winner(a->view, chosen_seat(a));
+        result = report_merge_line(&a->report, &line, a->err) ||
+                         view_merge(a->view, line.v, there ? NULL : m->text, m->len, a->err)
+                     ? -1
+                     : 0;
+    }
     buf_release(&line);
     ask_live_close(a);
     return result;

@@ -181,9 +181,13 @@ static int merged_text(ask *a)
                             console_plain(a->con), console_dim(a->con)) ||
                  report_merge_line(&a->report, &b, a->err) ||
                  buf_format(&b, a->err, ")%s\n", console_plain(a->con));
-    if (!result)
-        result = safe_text_copy(&b, SAFE_PROSE, m->text, m->len, a->err) ||
-                 buf_text(&b, "\n", a->err) || console_text(a->con, &b, a->err);
+    if (!result && !only && report_stands_there(&a->report))
+        result = buf_format(&b, a->err, "the answer of %s, above; --only merge prints it alone\n",
+                            m->by);
+    else if (!result)
+        result =
+            safe_text_copy(&b, SAFE_PROSE, m->text, m->len, a->err) || buf_text(&b, "\n", a->err);
+    result = result || console_text(a->con, &b, a->err);
     buf_release(&b);
     return result ? -1 : 0;
 }

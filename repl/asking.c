@@ -193,7 +193,8 @@ int asking_council(const asking *k, const options *opt, const engine *e, council
                            .stop_count = own_stops ? (int)opt->stops.len : m->stop_count,
                            .loop = k->loop,
                            .think = k->think,
-                           .raw = opt->raw};
+                           .raw = opt->raw,
+                           .weigh = k->merge == MERGE_AUTO || k->merge == MERGE_VOTE};
     if (opt->prefill && strcmp(opt->prefill, "auto") != 0)
         o->prefill = strcmp(opt->prefill, "own") == 0 ? PREFILL_OWN : PREFILL_SHARED;
     return open_model_context(opt, e, &o->context, err);

@@ -59,6 +59,25 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
                          a->merge_tokens == 1 ? "" : "s");
 }
 
+static void on_merge_judge(void *user, int done, int total)
+{
+    ask *a = user;
+    char time[HUMAN_TEXT];
+    double now = console_seconds(), gone = now - a->judge_begun;
+    if (a->term) {
+        ask_live_judge(a, done, total);
+        return;
+    }
+    if (!done) {
+        a->judge_begun = now;
+        console_progress(a->con, "judging the answers; Ctrl-C skips it");
+    } else {
+        console_progress(a->con, "judging the answers: %d %%, %s left; Ctrl-C skips it",
+                         (int)(100.0 * done / total),
+                         human_seconds(time, gone * (total - done) / done));
+    }
+}
+
 static void on_forgot(void *user, int from, int to)
 {
     ask *a = user;
@@ -76,7 +95,9 @@ static void on_forgot(void *user, int from, int to)
 static int answer_prompt(ask *a)
 {
     dialogue_events events = {
-        .user = a, .council = {NULL, on_prefill, on_token, on_answer}, .forgot = on_forgot};
+        .user = a,
+        .council = {.prefill = on_prefill, .token = on_token, .answer = on_answer},
+        .forgot = on_forgot};
     int result = dialogue_ask(a->dialogue, a->prompt.v, a->prompt.len, NULL, &events, a->err);
     console_progress_end(a->con);
     if (result)
@@ -107,7 +128,8 @@ static void merge_answers(ask *a)
                        .chair = a->how.chair
                                     ? persona_instruction(a->how.chair, a->prompt.v, a->prompt.len)
                                     : NULL};
-    dialogue_events events = {.user = a, .merge_token = on_merge_token};
+    dialogue_events events = {
+        .user = a, .merge_token = on_merge_token, .merge_judge = on_merge_judge};
     if (a->term)
         ask_live_merge(a, -1, NULL, 0, false);
     else
@@ -207,7 +229,10 @@ int command_ask(const options *opt, console *con, error *err)
     if (!result) {
         double start = console_seconds();
         engine *e = open_model(a.opt, con, err);
-        a.report = (report){.engine = e, .prompt = a.prompt.v, .prompt_len = a.prompt.len};
+        a.report = (report){.engine = e,
+                            .prompt = a.prompt.v,
+                            .prompt_len = a.prompt.len,
+                            .star = con->ascii ? "* " : "★ "};
         a.report.load = console_seconds() - start;
         result = e ? with_engine(&a) : -1;
         engine_close(e);

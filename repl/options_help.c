@@ -109,7 +109,9 @@ static int overview(buf *out, error *err)
 {
     const command_info *commands = options_commands();
     if (buf_text(out,
-                 "consilium - one mixture-of-experts model, a council of personas\n\n"
+                 "consilium - one mixture-of-experts model, a council of personas\n"
+                 "The built-in model is a small demonstration; `consilium -m FILE` runs your own\n"
+                 "(a GGUF file, a Hugging Face folder, or a name that `model list` shows).\n\n"
                  "Usage: consilium [COMMAND] [OPTION...]\n\nExamples:\n",
                  err))
         return -1;

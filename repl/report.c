@@ -24,6 +24,11 @@ int report_acts_by(const seat *s, buf *out, error *err)
     return s->strength > 0 ? 0 : buf_text(out, " silent", err);
 }
 
+bool report_stands_there(const report *r)
+{
+    return r->merged && r->merge.method == MERGE_VOTE;
+}
+
 int report_experts(int asked, int least, buf *out, error *err)
 {
     if (least < asked)
@@ -61,8 +66,8 @@ static int add_shares(const report *r, buf *out, error *err)
             if (!told[i] && (best < 0 || m->shares[i] > m->shares[best]))
                 best = i;
         told[best] = true;
-        result =
-            buf_format(out, err, "%s%s %.2f", n ? ", " : ": ", r->merge_of[best], m->shares[best]);
+        result = buf_format(out, err, "%s%s%s %.2f", n ? ", " : ": ",
+                            best == m->winner ? r->star : "", r->merge_of[best], m->shares[best]);
     }
     free(told);
     return result;
@@ -77,6 +82,11 @@ int report_merge_line(const report *r, buf *out, error *err)
         result = add_shares(r, out, err);
     if (!result && !m->shares && m->by)
         result = buf_format(out, err, " by %s", m->by);
+    if (!result && m->scores && m->winner >= 0)
+        result = buf_text(out, "; ", err) ||
+                         merge_tally(m, (const char *const *)r->merge_of, "; ", out, err)
+                     ? -1
+                     : 0;
     if (!result && m->note)
         result = buf_format(out, err, " (%s)", m->note);
     return result ? -1 : buf_format(out, err, ", %s", human_seconds(time, m->seconds));

@@ -20,6 +20,7 @@ typedef struct report {
     int count;
     merge_result merge;    /* borrowed */
     char *const *merge_of; /* [merge.passes] whose answers it joined; borrowed */
+    const char *star;      /* stands before a vote's winner */
     bool merged;           /* merge holds a result */
     error merge_failure;   /* code is not ERROR_NONE when the merge failed */
     council_timings timings;
@@ -45,11 +46,14 @@ int report_markdown(const report *r, buf *out, error *err);
 /* What a pass acts by, for its heading: "mask", "mask x0.3" where /mask soften has made it lean by so
  * many nats, "mask strength 0.5", "mask silent" with a strength of 0. */
 int report_acts_by(const seat *s, buf *out, error *err);
+/* The merged text is one of the answers: it need not be printed again. */
+bool report_stands_there(const report *r);
 /* "8 experts", or "4 of 8 experts" where a mask allows fewer than were asked for. */
 int report_experts(int asked, int least_allowed, buf *out, error *err);
 /* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */
 int report_figures(const report *r, int i, buf *out, error *err);
-/* One line on how the merge came about: "vote: critic 0.41, coder 0.33 (nearly a tie), 3.2 s". */
+/* One line on how the merge came about: "vote: * critic 0.41, coder 0.33; 2 of 2 votes, by coder; ahead
+ * by 0.08 (nearly a tie), 3.2 s". */
 int report_merge_line(const report *r, buf *out, error *err);
 
 #endif

@@ -43,9 +43,12 @@ int report_markdown(const report *r, buf *out, error *err)
             return -1;
     if (!r->merged || r->merge.method == MERGE_NONE)
         return 0;
-    if (buf_text(out, "\n## Merged\n\n", err) ||
-        safe_text_copy(out, SAFE_PROSE, r->merge.text, r->merge.len, err) ||
-        buf_text(out, "\n\n*", err) || report_merge_line(r, out, err))
+    int result = buf_text(out, "\n## Merged\n\n", err);
+    if (!result && report_stands_there(r))
+        result = buf_format(out, err, "The answer of %s, above.", r->merge.by);
+    else if (!result)
+        result = safe_text_copy(out, SAFE_PROSE, r->merge.text, r->merge.len, err);
+    if (result || buf_text(out, "\n\n*", err) || report_merge_line(r, out, err))
         return -1;
     return buf_text(out, "*\n", err);
 }

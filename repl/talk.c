@@ -29,7 +29,7 @@ static int add_seats(const talk *t, buf *out)
     return 0;
 }
 
-/* Two lines, and for someone who is new here something to try. */
+/* Two lines, one on what the built-in model is, and for someone who is new here something to try. */
 static void greet(talk *t, bool first_time)
 {
     const model_config *m = engine_config(t->engine);
@@ -44,6 +44,9 @@ static void greet(talk *t, bool first_time)
         console_note(t->con, "consilium " CONSILIUM_VERSION " %s %s: %d layers, no experts", dot(t),
                      open_model_title(&t->set, t->engine), m->layers);
     console_note(t->con, "%s %s ask anything %s /help", who.v ? who.v : "", dot(t), dot(t));
+    if (open_model_builtin(&t->set))
+        console_note(t->con,
+                     "a small demonstration model, often wrong; your own: consilium -m FILE");
     if (first_time)
         console_note(t->con, "try: Should a town close its old library?");
     buf_release(&who);

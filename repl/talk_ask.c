@@ -228,13 +228,23 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
     look(x);
 }
 
+static void on_merge_judge(void *user, int done, int total)
+{
+    exchange *x = user;
+    if (!exchange_view(x))
+        return;
+    view_merge_judge(x->view, merge_name(x->merging), done, total);
+    look(x);
+}
+
 void exchange_events(exchange *x, dialogue_events *events)
 {
     *events = (dialogue_events){
         .user = x,
         .council = {.prefill = on_prefill, .token = on_token, .answer = on_answer},
         .forgot = on_forgot,
-        .merge_token = on_merge_token};
+        .merge_token = on_merge_token,
+        .merge_judge = on_merge_judge};
 }
 
 /* ---- after the answers ------------------------------------------------------------------------- */

@@ -10,6 +10,11 @@ static const char *dot(const talk *t)
     return terminal_utf8(t->term) ? " · " : ", ";
 }
 
+static const char *star(const talk *t)
+{
+    return terminal_utf8(t->term) ? "★ " : "* ";
+}
+
 static int add_shares(const talk *t, const kept_merge *m, buf *out, error *err)
 {
     const merge_result *r = &m->result;
@@ -22,10 +27,28 @@ static int add_shares(const talk *t, const kept_merge *m, buf *out, error *err)
             if (!told[i] && (best < 0 || r->shares[i] > r->shares[best]))
                 best = i;
         told[best] = true;
-        result = buf_format(out, err, "%s%s %.2f", n ? dot(t) : "  ",
-                            talk_called(t, m->of[best], letter), r->shares[best]);
+        result =
+            buf_format(out, err, "%s%s%s %.2f", n ? dot(t) : "  ", best == r->winner ? star(t) : "",
+                       talk_called(t, m->of[best], letter), r->shares[best]);
     }
     free(told);
+    return result;
+}
+
+/* On a row of its own: by whose vote, and how close it was. */
+static int add_tally(const talk *t, const kept_merge *m, buf *out, error *err)
+{
+    const merge_result *r = &m->result;
+    size_t n = (size_t)r->passes;
+    const char **called = calloc(n + 1, sizeof *called);
+    char(*letters)[2] = calloc(n + 1, sizeof *letters);
+    int result = called && letters ? 0 : error_memory(err, "the merge");
+    for (size_t i = 0; i < n && !result; i++)
+        called[i] = talk_called(t, m->of[i], letters[i]);
+    if (!result)
+        result = buf_text(out, "\n", err) || merge_tally(r, called, dot(t), out, err) ? -1 : 0;
+    free(called);
+    free(letters);
     return result;
 }
 
@@ -38,11 +61,26 @@ int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err)
         result = add_shares(t, m, out, err);
     if (!result && !r->shares && r->by)
         result = buf_format(out, err, "  by %s", talk_called(t, r->by, letter));
+    result = result || buf_format(out, err, "  %s", human_seconds(time, r->seconds)) ? -1 : 0;
+    if (!result && r->scores && r->winner >= 0)
+        result = add_tally(t, m, out, err);
     if (!result && r->note && !t->blind_names)
         result = buf_format(out, err, " (%s)", r->note);
     else if (!result && r->tie)
         result = buf_text(out, " (nearly a tie)", err);
-    return result || buf_format(out, err, "  %s", human_seconds(time, r->seconds)) ? -1 : 0;
+    return result;
+}
+
+/* A vote's winner stands there already, in its column: it is marked, not printed again. */
+static bool stands_there(const kept_merge *m)
+{
+    return m->result.method == MERGE_VOTE;
+}
+
+static int column_of(const exchange *x, const kept_merge *m)
+{
+    int at = m->result.winner >= 0 ? dialogue_find(x->talk->dialogue, m->of[m->result.winner]) : -1;
+    return x->count && at >= 0 ? x->column_of[at] : -1;
 }
 
 /* The merge that dialogue_merge() added last. */
@@ -50,11 +88,13 @@ static int show(exchange *x, const kept_merge *m, error *err)
 {
     const merge_result *r = &m->result;
     buf text = {0};
-    int result =
-        talk_merge_line(x->talk, m, &text, err) ||
-                view_merge(x->view, text.v, x->merge_streamed ? NULL : r->text, r->len, err)
-            ? -1
-            : 0;
+    bool there = x->merge_streamed || stands_there(m);
+    if (stands_there(m))
+        view_merge_winner(x->view, column_of(x, m));
+    int result = talk_merge_line(x->talk, m, &text, err) ||
+                         view_merge(x->view, text.v, there ? NULL : r->text, r->len, err)
+                     ? -1
+                     : 0;
     buf_release(&text);
     return result;
 }
@@ -86,14 +126,14 @@ int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err)
                        .max_tokens = dialogue_settings(t->dialogue)->council.max_tokens};
     dialogue_events events;
     exchange_events(x, &events);
-    x->merging = wish->method;
+    x->merging = dialogue_merge_method(t->dialogue, wish->method);
     x->merge_streamed = false;
     if (!exchange_view(x)) {
         *err = x->fault;
         return -1;
     }
     exchange_begin(x, false);
-    view_merge_progress(x->view, merge_name(wish->method), 0);
+    view_merge_progress(x->view, merge_name(x->merging), 0);
     int failed = dialogue_merge(t->dialogue, &o, wish->of, wish->count, wish->by, &events, &why);
     exchange_end(x);
     if (failed && why.code == ERROR_USAGE && turn->merge_count == before) {

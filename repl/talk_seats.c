@@ -54,6 +54,7 @@ static void adjust(dialogue *d, const options *set, const asking *how, const cou
     o->council.prefill = now->prefill;
     o->council.loop = now->loop;
     o->council.think = now->think;
+    o->council.weigh = now->weigh;
     o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
     o->seed = how->seed;
 }

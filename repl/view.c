@@ -104,6 +104,7 @@ view *view_open(terminal *t, view_layout layout, const char *focus, const view_c
     v->focus = layout == VIEW_FOCUS ? find_column(columns, count, focus) : -1;
     v->opened = console_seconds();
     v->resized = v->opened - 60;
+    v->winner = -1;
     flow_open(&v->merge.flow, v->style);
     v->merge.color = "";
     live_window_open(&v->window, t);
@@ -167,6 +168,7 @@ static void forget_seconds(view *v, double away)
 {
     v->opened += away;
     v->merge.begun += away;
+    v->judge_begun += away;
     for (int i = 0; i < v->count; i++)
         v->columns[i].begun += away;
 }

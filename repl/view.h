@@ -52,8 +52,13 @@ int view_settle(view *v, error *err);
 
 /* The merge: its line of figures, then its text at full width (streams for a synthesis). */
 void view_merge_progress(view *v, const char *method, int tokens);
+/* Of a vote: how much the judges have read. */
+void view_merge_judge(view *v, const char *method, int done, int total);
+/* The column whose answer a vote chose is marked below it, where columns are side by side. */
+void view_merge_winner(view *v, int i);
 void view_merge_token(view *v, const char *bytes, size_t n);
-/* line, footer: our own words, with names already harmless. text NULL: it was streamed. */
+/* line, footer: our own words, with names already harmless; line may have several rows. text NULL: it
+ * was streamed, or stands there already. */
 int view_merge(view *v, const char *line, const char *text, size_t n, error *err);
 int view_footer(view *v, const char *left, const char *right, error *err);
 

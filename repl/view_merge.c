@@ -48,6 +48,23 @@ void view_merge_progress(view *v, const char *method, int tokens)
     show(v);
 }
 
+void view_merge_judge(view *v, const char *method, int done, int total)
+{
+    error err = {0};
+    if (v->failed || v->merge.complete || view_failed(v, begin_merge(v, method, &err), &err))
+        return;
+    if (!done || !v->judge_total)
+        v->judge_begun = console_seconds();
+    v->judged = done;
+    v->judge_total = total;
+    show(v);
+}
+
+void view_merge_winner(view *v, int i)
+{
+    v->winner = i;
+}
+
 void view_merge_token(view *v, const char *bytes, size_t n)
 {
     error err = {0};

@@ -14,12 +14,17 @@ size_t view_width(const view *v)
     return (size_t)terminal_columns(v->t) - 1; /* a full last cell means "wrap soon" to terminals */
 }
 
-void view_cells(const view *v, int i, size_t *start, size_t *width)
+static void cells_of(const view *v, size_t count, int i, size_t *start, size_t *width)
 {
-    size_t count = (size_t)v->section.count, room = view_width(v) - (count - 1);
+    size_t room = view_width(v) - (count - 1);
     size_t each = room / count, wider = room % count, n = (size_t)i;
     *start = n * (each + 1) + (n < wider ? n : wider);
     *width = each + (n < wider);
+}
+
+void view_cells(const view *v, int i, size_t *start, size_t *width)
+{
+    cells_of(v, (size_t)v->section.count, i, start, width);
 }
 
 static int go_to(buf *row, size_t cell, error *err)
@@ -56,6 +61,22 @@ int view_names_row(const view *v, buf *row, error *err)
             return -1;
     }
     return 0;
+}
+
+int view_winner_row(const view *v, buf *row, error *err)
+{
+    size_t start, width, used;
+    const column *c = &v->columns[v->winner];
+    cells_of(v, (size_t)v->count, v->winner, &start, &width);
+    return buf_text(row, "\033[K", err) || go_to(row, start + 1, err) ||
+                   buf_text(row, view_sgr(v, "\033[1m"), err) ||
+                   buf_text(row, view_sgr(v, c->color), err) ||
+                   buf_text(row, v->style.utf8 ? "★ " : "* ", err) ||
+                   cells_fit(row, c->name.v, c->name.len, width > 5 ? width - 4 : 1, v->style.utf8,
+                             &used, err) ||
+                   buf_text(row, view_sgr(v, "\033[0m"), err)
+               ? -1
+               : 0;
 }
 
 static const char *joint_of(const view *v, int joint)

@@ -29,7 +29,7 @@ static bool is_told(const column *c)
 }
 
 /* All columns count, also those that are told: a stack stays a stack to its last answer. */
-static bool columns_fit(const view *v)
+bool view_columns_fit(const view *v)
 {
     size_t n = (size_t)v->count, room = view_width(v) + 1;
     size_t least = v->layout == VIEW_COLS ? COLUMN_LEAST : COLUMN_CELLS;
@@ -56,7 +56,7 @@ static section_kind choose(const view *v)
         return SECTION_MERGE;
     if (v->layout == VIEW_FOCUS && v->focus >= 0)
         return SECTION_FOCUS;
-    return v->layout != VIEW_STACK && columns_fit(v) ? SECTION_COLUMNS : SECTION_SINGLE;
+    return v->layout != VIEW_STACK && view_columns_fit(v) ? SECTION_COLUMNS : SECTION_SINGLE;
 }
 
 /* Text keeps a blank on either side. */
@@ -127,6 +127,17 @@ static bool is_over(const view *v)
     return true;
 }
 
+/* Below the column that was chosen its mark, then the line. */
+static int add_merge_head(view *v, error *err)
+{
+    bool mark = v->winner >= 0 && v->count > 1 && v->layout != VIEW_STACK &&
+                v->layout != VIEW_FOCUS && view_columns_fit(v);
+    buf *row = mark ? live_frame_row(&v->frame, err) : NULL;
+    if (mark && (!row || view_winner_row(v, row, err)))
+        return -1;
+    return view_words(v, v->merge_line.v ? v->merge_line.v : "", false, err);
+}
+
 /* Names and a row of figures, or one row of both. */
 static int add_head(view *v, error *err)
 {
@@ -135,7 +146,7 @@ static int add_head(view *v, error *err)
     if (s->kind == SECTION_COLUMNS && (!row || view_names_row(v, row, err)))
         return -1;
     if (s->kind == SECTION_MERGE && v->merge.complete)
-        return view_words(v, v->merge_line.v ? v->merge_line.v : "", false, err);
+        return add_merge_head(v, err);
     row = live_frame_row(&v->frame, err);
     if (!row || view_head_row(v, !s->frozen, row, err))
         return -1;
@@ -234,7 +245,8 @@ static int follow_head(view *v, size_t window_rows, error *err)
         return 0;
     s->frozen = !live_window_reaches(&v->window, s->head_at, window_rows);
     bool too_long = s->kind == SECTION_MERGE && v->merge.complete &&
-                    safe_text_width(v->merge_line.v, v->merge_line.len) >= view_width(v);
+                    (safe_text_width(v->merge_line.v, v->merge_line.len) >= view_width(v) ||
+                     memchr(v->merge_line.v, '\n', v->merge_line.len));
     s->frozen = s->frozen || too_long;
     buf *above = &v->frame.above;
     if (view_head_row(v, !s->frozen, above, err))

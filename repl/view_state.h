@@ -60,6 +60,9 @@ struct view {
     bool shown; /* all there is (so far) is final and on the screen */
     column merge;
     bool merging;
+    int judged, judge_total; /* tokens, while a vote goes on */
+    double judge_begun;
+    int winner;     /* column marked as chosen, -1 = none */
     buf merge_line; /* known when the merge is complete */
     section section;
     live_window window;
@@ -102,6 +105,10 @@ size_t view_width(const view *v); /* cells that are used of a row */
 
 /* ---- view_rows.c: rows of a section -------------------------------------------------------------- */
 
+/* Whether all columns have room side by side. */
+bool view_columns_fit(const view *v);
+/* The row that marks the chosen column. */
+int view_winner_row(const view *v, buf *row, error *err);
 /* Where member i begins, and how many cells it has, its blank on either side included. */
 void view_cells(const view *v, int i, size_t *start, size_t *width);
 int view_names_row(const view *v, buf *row, error *err);

@@ -47,6 +47,20 @@ static int prefill(const view *v, buf *out, error *err)
                : 0;
 }
 
+/* "judging 42 % · 0.3 s left" */
+static int judging(const view *v, buf parts[], error *err)
+{
+    double gone = console_seconds() - v->judge_begun;
+    double share = (double)v->judged / v->judge_total;
+    int n = 0;
+    if (buf_format(&parts[n++], err, "judging %d %%", (int)(share * 100)))
+        return -1;
+    if (v->judged &&
+        (add_seconds(&parts[n], gone / share - gone, err) || buf_text(&parts[n++], " left", err)))
+        return -1;
+    return buf_text(&parts[n++], "Ctrl-C skips", err) ? -1 : n;
+}
+
 enum { PARTS = 4 };
 
 /* What there is to say, most important first. Returns how many parts; texts are short. */
@@ -56,6 +70,8 @@ static int figure_parts(const view *v, const column *c, buf parts[PARTS], error 
     double seconds = c->complete ? c->seconds : console_seconds() - c->begun;
     double speed = c->complete ? c->speed : seconds > 0.2 ? (c->tokens - 1) / seconds : 0;
     int n = 0;
+    if (c == &v->merge && !c->complete && v->judge_total)
+        return judging(v, parts, err);
     if (!c->complete && !c->tokens) {
         bool reads = c != &v->merge && v->total && v->done < v->total;
         const char *state = c == &v->merge ? "at work" : "waiting";

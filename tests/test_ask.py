@@ -176,6 +176,11 @@ def formats():
         out, err = ask("hello", "--max-tokens=5", "--merge=vote", "--temperature=0")
         heads = re.findall(r"^(\w+) \(prompt\)$", out, re.M)
         assert heads == NAMES and "\nmerged (vote: " in out and "\x1b" not in out + err
+        winner = re.search(r"^merged \(vote: . (\w+) 0\.\d\d, .*; (\d) of 3 votes(?:, by ([\w ,]+))?; "
+                           r"ahead by 0\.\d\d.*\)\nthe answer of \1, above", out, re.M)
+        assert winner and out.count("\n\n") == 3, out  # and is not printed again
+        judges = re.split(", | and ", winner[3]) if winner[3] else []
+        assert len(judges) == int(winner[2]) and winner[1] not in judges, winner
         assert re.search(r"^prefill: own.*seed \d+$", err, re.M), err
         assert re.search(r"^coder: prompt, 5 tokens, .* length$", err, re.M), err
         assert not ask("hello", "--max-tokens=2", "-q", "--control")[1]
@@ -187,7 +192,7 @@ def formats():
         out, _ = ask("hello", "--only=critic", "--max-tokens=6", "--seed=4", "--experts=coder=2")
         assert "critic" not in out and out.count("\n") == 1 + whole["answers"][2]["text"].count("\n")
         merged, _ = ask("hello", "--only=merge", "--max-tokens=6", "--seed=4")
-        assert "merged" not in merged
+        assert merged.strip() and "merged" not in merged and "above" not in merged
         ask("hello", "--only=nobody", status=2)
         assert ask("hello", "--only=coder:prompt", "--control=prompt", "--max-tokens=2")[0]
         assert ask("hello", "--only=control", "--control", "--max-tokens=2")[0]
@@ -195,6 +200,7 @@ def formats():
         out, _ = ask("a\nb", "--format=md", "--max-tokens=3", "--merge=vote")
         assert out.startswith("> a\n> b\n") and "## Merged" in out
         assert all(f"## {name}" in out for name in NAMES)
+        assert re.search(r"## Merged\n\nThe answer of \w+, above\.\n\n\*vote: ", out), out
 
 
 # ---- options ----------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ def help_and_usage():
             assert max(map(len, done.stdout.splitlines())) <= 80
     with case("--help names every command, --version says one line"):
         overview = run("--help").stdout
+        assert "consilium -m FILE" in "".join(overview.splitlines()[:4]), overview[:300]
         assert all(f"  {name} " in overview for name in COMMANDS)
         assert re.fullmatch(r"consilium \d+\.\d+\.\d+\n", run("--version").stdout)
     with case("no command: a short help on stderr, status 2"):

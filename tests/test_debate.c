@@ -53,7 +53,7 @@ static void adopt(council *c, const char *text, size_t len)
     adopted_answer all[CAST];
     error err = {0};
     for (int i = 0; i < CAST; i++)
-        all[i] = (adopted_answer){text, len, STOP_END};
+        all[i] = (adopted_answer){.text = text, .len = len, .stop = STOP_END};
     if (council_adopt(c, PROMPT, strlen(PROMPT), false, all, &err))
         fail_msg("%s", err.text);
 }

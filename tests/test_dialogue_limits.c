@@ -64,7 +64,8 @@ static void count_answers(void *user, int pass, const answer *a)
 static dialogue_turn *ask_and_stop(dialogue *d, stopper *s)
 {
     error err = {0};
-    dialogue_events events = {.user = s, .council = {NULL, stop_reading, stop_at, count_answers}};
+    dialogue_events events = {
+        .user = s, .council = {.prefill = stop_reading, .token = stop_at, .answer = count_answers}};
     s->d = d;
     if (dialogue_ask(d, "Is it ever right to lie?", 24, NULL, &events, &err))
         fail_msg("%s", err.text);

@@ -17,6 +17,9 @@
 #include "../personas/merge_state.h"
 #include "council_support.h"
 
+/* exp of a vote is in f32 */
+static const double NEAR = 1e-6;
+
 enum { EVERYONE = 15 };
 static const char PROMPT[] = "Is it ever right to lie?";
 
@@ -90,7 +93,7 @@ static void judges_weigh_by_the_question(void **state)
             assert_int_equal(start > 1, turn || cast_pass(k, i, 0).instruction);
             assert_int_equal(council_score(c, i, "x", 1, &unused, &nll, &err), 0);
             double hand = by_hand(k, c->passes[i]->program, prompt, start ? start : 1);
-            assert_true(fabs(nll + hand) < 1e-9);
+            assert_true(fabs(nll + hand) < NEAR);
         }
     }
     council_close(c);
@@ -113,7 +116,7 @@ static void a_score_is_the_mean_log_likelihood(void **state)
         assert_int_equal(tokens_append(&all, p->prompt.v, p->prompt.len, &err), 0);
         assert_int_equal(
             tokenizer_encode(engine_tokenizer(k->e), text, strlen(text), &all, NULL, &err), 0);
-        assert_true(fabs(score - by_hand(k, p->program, &all, p->prompt.len)) < 1e-9);
+        assert_true(fabs(score - by_hand(k, p->program, &all, p->prompt.len)) < NEAR);
         assert_true(score < 0);
         assert_int_equal(session_length(p->session), before);
         tokens_release(&all);
@@ -184,28 +187,58 @@ static int vote_on(council *c, const char *const texts[], unsigned barred, merge
     for (int i = 0; i < council_passes(c); i++)
         ballots[i] = (ballot){texts[i], strlen(texts[i]), (barred >> i & 1) || !*texts[i]};
     *out = (merge_result){.winner = -1, .passes = council_passes(c)};
-    return merge_vote(c, ballots, out, err);
+    return merge_vote(c, ballots, out, NULL, err);
+}
+
+/* How much of the texts a vote reads. */
+static vote_share share_of(const cast *k, const char *const texts[], int n)
+{
+    int lengths[CAST];
+    for (int i = 0; i < n; i++) {
+        tokens ids = {0};
+        assert_int_equal(
+            tokenizer_encode(engine_tokenizer(k->e), texts[i], strlen(texts[i]), &ids, NULL, NULL),
+            0);
+        lengths[i] = (int)ids.len;
+        tokens_release(&ids);
+    }
+    return merge_vote_share(lengths, n, n);
+}
+
+/* The score of what is read of a text. */
+static double score_of(const cast *k, council *c, int judge, const char *text,
+                       const vote_share *share)
+{
+    tokens ids = {0};
+    assert_int_equal(tokenizer_encode(engine_tokenizer(k->e), text, strlen(text), &ids, NULL, NULL),
+                     0);
+    int n = (int)ids.len < share->answer ? (int)ids.len : share->answer;
+    council_reading one = {.judge = judge, .ids = ids.v, .n = n};
+    assert_int_equal(council_judge(c, &one, 1, NULL, NULL), 0);
+    tokens_release(&ids);
+    return one.mean;
 }
 
 /* S(a) from the reported matrix and the weights by their definition. */
-static double peer(council *c, const merge_result *r, int a)
+static double peer(council *c, const merge_result *r, const vote_share *share, int a)
 {
     double sum = 0, total = 0;
     for (int j = 0; j < r->passes; j++) {
-        double unused, nll;
+        council_reading question = {.judge = j, .n = share->question};
         error err = {0};
-        assert_int_equal(council_score(c, j, "x", 1, &unused, &nll, &err), 0);
+        assert_int_equal(council_judge(c, &question, 1, NULL, &err), 0);
+        double nll = -question.mean;
         if (j != a)
             sum += exp(-nll) * r->scores[j * r->passes + a], total += exp(-nll);
     }
     return sum / total;
 }
 
-static int best_by_hand(council *c, const merge_result *r, unsigned barred)
+static int best_by_hand(council *c, const merge_result *r, const vote_share *share, unsigned barred)
 {
     int best = -1;
     for (int a = 0; a < r->passes; a++)
-        if (!(barred >> a & 1) && (best < 0 || peer(c, r, a) > peer(c, r, best)))
+        if (!(barred >> a & 1) && (best < 0 || peer(c, r, share, a) > peer(c, r, share, best)))
             best = a;
     return best;
 }
@@ -227,7 +260,8 @@ static void who_goes_round_in_circles_cannot_win(void **state)
         for (int i = 0; i < CAST; i++) {
             bool loops = round == 2 || (round ? i != 2 : i == 1);
             const char *text = loops ? circle : "qq zz \x02 it is not";
-            answers[i] = (adopted_answer){text, strlen(text), i % 2 ? STOP_LENGTH : STOP_END};
+            answers[i] = (adopted_answer){
+                .text = text, .len = strlen(text), .stop = i % 2 ? STOP_LENGTH : STOP_END};
         }
         assert_int_equal(council_adopt(c, PROMPT, strlen(PROMPT), false, answers, &err), 0);
         int result = merge_run(c, &vote, &r, NULL, &err);
@@ -246,6 +280,7 @@ static void the_peers_choose_and_nobody_for_himself(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     static const char *const texts[] = {"the the the code", "qqq zzz", "and is it?", "\x01\x02 Kx"};
+    vote_share share = share_of(k, texts, CAST);
     council *c = cast_council(k, &o, EVERYONE, 1);
     cast_ask(c, PROMPT, NULL);
     merge_result r;
@@ -254,17 +289,16 @@ static void the_peers_choose_and_nobody_for_himself(void **state)
     double shares = 0;
     for (int j = 0; j < CAST; j++) {
         for (int a = 0; a < CAST; a++) {
-            double score;
-            assert_int_equal(council_score(c, j, texts[a], strlen(texts[a]), &score, NULL, &err),
-                             0);
-            assert_true(r.scores[j * CAST + a] == score); /* the diagonal too */
+            double score = score_of(k, c, j, texts[a], &share); /* the diagonal too */
+            assert_true(r.scores[j * CAST + a] == score);
         }
         shares += r.shares[j];
         double odds = log(r.shares[j]) - log(r.shares[r.winner]);
-        assert_true(fabs(odds - (peer(c, &r, j) - peer(c, &r, r.winner))) < 1e-9);
+        double lead = peer(c, &r, &share, r.winner) - peer(c, &r, &share, j);
+        assert_true(fabs(odds + lead) < 1e-9);
     }
     assert_true(fabs(shares - 1) < 1e-12);
-    assert_int_equal(r.winner, best_by_hand(c, &r, 0));
+    assert_int_equal(r.winner, best_by_hand(c, &r, &share, 0));
     assert_string_equal(r.by, council_answer(c, r.winner)->name);
     assert_string_equal(r.text, texts[r.winner]);
     /* Who cannot win does not, however likely; the next best does. */
@@ -273,13 +307,101 @@ static void the_peers_choose_and_nobody_for_himself(void **state)
     merge_release(&r);
     assert_int_equal(vote_on(c, texts, barred, &r, &err), 0);
     assert_int_not_equal(r.winner, first);
-    assert_int_equal(r.winner, best_by_hand(c, &r, barred));
+    assert_int_equal(r.winner, best_by_hand(c, &r, &share, barred));
     assert_true(r.shares[first] == 0);
     merge_release(&r);
     assert_int_equal(vote_on(c, texts, EVERYONE, &r, &err), -1);
     assert_int_equal(err.code, ERROR_RUN);
     merge_release(&r);
     council_close(c);
+}
+
+static void a_vote_reads_less_than_was_written(void **state)
+{
+    (void)state;
+    for (int n = 2; n <= 8; n++) {
+        for (int round = 0; round < 200; round++) {
+            int lengths[8], written = 0, longest = 0;
+            for (int i = 0; i < n; i++) {
+                lengths[i] = (round * 37 + i * i * 11 + 5) % (round < 100 ? 60 : 2000);
+                written += lengths[i];
+                longest = lengths[i] > longest ? lengths[i] : longest;
+            }
+            vote_share s = merge_vote_share(lengths, n, n);
+            long rows = (long)s.question * n, more = rows;
+            for (int i = 0; i < n; i++) {
+                rows += (long)(n - 1) * (lengths[i] < s.answer ? lengths[i] : s.answer);
+                more += (long)(n - 1) * (lengths[i] < s.answer + 1 ? lengths[i] : s.answer + 1);
+            }
+            assert_true(s.whole == (s.answer >= longest) && s.answer >= 8);
+            assert_true(s.question >= 4 && s.question <= 64);
+            assert_true(s.answer == 8 || rows <= written + written / 2);
+            assert_true(s.whole || more > written + written / 2); /* and no less than it may */
+        }
+    }
+    assert_true(merge_vote_share((int[]){100, 90}, 2, 2).whole); /* two are always read whole */
+}
+
+/* What an answer is told to have been while it was given needs no reading, and is the same. */
+static void a_pass_need_not_read_its_own_answer(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    for (int shared = 0; shared < 2; shared++) {
+        merge_result r[2];
+        o.prefill = shared ? PREFILL_SHARED : PREFILL_OWN;
+        for (int known = 0; known < 2; known++) {
+            o.weigh = known;
+            council *c = cast_council(k, &o, EVERYONE, 0.7);
+            merge_options vote = options_of(MERGE_VOTE);
+            cast_ask(c, PROMPT, NULL);
+            for (int i = 0; i < CAST; i++)
+                assert_int_equal(council_answer(c, i)->likely != NULL, known);
+            merge(c, &vote, &r[known]);
+            council_close(c);
+        }
+        assert_memory_equal(r[0].scores, r[1].scores, sizeof(double) * CAST * CAST);
+        merge_release(&r[0]);
+        merge_release(&r[1]);
+    }
+}
+
+typedef struct heard_judges {
+    int calls, done, total;
+    atomic_bool *cancel;
+} heard_judges;
+
+static void hear_judges(void *user, int done, int total)
+{
+    heard_judges *h = user;
+    assert_true(done >= h->done && done <= total && (!h->calls || total == h->total));
+    h->calls++;
+    h->done = done;
+    h->total = total;
+    if (h->cancel && done)
+        atomic_store(h->cancel, true);
+}
+
+static void a_vote_tells_how_far_it_is_and_can_be_stopped(void **state)
+{
+    cast *k = *state;
+    council_options o = cast_options();
+    for (int stopped = 0; stopped < 2; stopped++) {
+        heard_judges h = {.cancel = stopped ? &k->cancel : NULL};
+        council_events events = {.user = &h, .judge = hear_judges};
+        council *c = cast_council(k, &o, EVERYONE, 0.7);
+        merge_options vote = options_of(MERGE_VOTE);
+        merge_result r;
+        error err = {0};
+        cast_ask(c, PROMPT, NULL);
+        assert_int_equal(merge_run(c, &vote, &r, &events, &err), -stopped);
+        assert_true(!stopped || err.code == ERROR_CANCELLED);
+        assert_true(stopped ? h.done < h.total : h.calls > 2 && h.done == h.total);
+        atomic_store(&k->cancel, false);
+        assert_int_equal(council_turns(c, 0), 2);
+        merge_release(&r);
+        council_close(c);
+    }
 }
 
 /* An answer that its own author finds likely does not win by that. */
@@ -299,7 +421,8 @@ static void the_diagonal_does_not_count(void **state)
                            'A' + (7 * i + seed) % 50, 'a' + (11 * i + 3 * seed) % 26);
         cast_ask(c, "who?", NULL);
         assert_int_equal(vote_on(c, list, 0, &r, &err), 0);
-        assert_int_equal(r.winner, best_by_hand(c, &r, 0));
+        vote_share share = share_of(k, list, 3);
+        assert_int_equal(r.winner, best_by_hand(c, &r, &share, 0));
         int with_own = 0;
         double best = -1e9;
         for (int a = 0; a < 3; a++) {
@@ -592,6 +715,9 @@ int main(void)
         cmocka_unit_test(short_answers_are_found),
         cmocka_unit_test(the_peers_choose_and_nobody_for_himself),
         cmocka_unit_test(who_goes_round_in_circles_cannot_win),
+        cmocka_unit_test(a_vote_reads_less_than_was_written),
+        cmocka_unit_test(a_pass_need_not_read_its_own_answer),
+        cmocka_unit_test(a_vote_tells_how_far_it_is_and_can_be_stopped),
         cmocka_unit_test(the_diagonal_does_not_count),
         cmocka_unit_test(equal_short_answers_are_counted_first),
         cmocka_unit_test(a_tie_is_said),

@@ -2,6 +2,7 @@
  *
  * Every comparison is memcmp: a timeline's logits are the same bytes however it came to be.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -350,6 +351,85 @@ static void kv_types_are_refused_or_close(void **state)
     free(want);
 }
 
+/* ln softmax(z)[id] by its definition. */
+static double by_definition(const float *z, int n, int id)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += exp((double)z[i] - (double)z[0]);
+    return (double)z[id] - (double)z[0] - log(sum);
+}
+
+/* Branches of two timelines in one batch, read in pieces: the likelihoods are those of their logits,
+ * and the same bytes in any company. */
+static void branches_are_judged_in_one_batch(void **state)
+{
+    enum { SHARED = 70, REST = 40 };
+    const fixture *f = *state;
+    session *s = new_session(f, LONG);
+    float *all = new_logits(f, REST);
+    double alone[REST], both[2][REST];
+    error err = {0};
+    read_all(f, s, f->ids, SHARED, NULL);
+    session *fork = session_fork(s, &err);
+    step st = {fork, f->ids + SHARED, REST, LOGITS_ALL, all};
+    assert_int_equal(engine_advance(f->engine, &st, 1, &err), 0);
+    session *one = session_branch(s, SHARED, REST, NULL, &err);
+    step whole = {one, f->ids + SHARED, REST, LOGITS_NONE, NULL};
+    judgement asked = {f->ids + SHARED + 1, alone};
+    assert_int_equal(engine_judge(f->engine, &whole, &asked, 1, &err), 0);
+    for (int i = 0; i < REST; i++) {
+        double want = by_definition(all + (size_t)i * (size_t)f->vocabulary, f->vocabulary,
+                                    f->ids[SHARED + i + 1]);
+        assert_true(fabs(alone[i] - want) < 1e-6);
+    }
+    session *pair[2] = {session_branch(s, SHARED, REST, NULL, &err),
+                        session_branch(s, SHARED - 7, REST + 7, NULL, &err)};
+    read_all(f, pair[1], f->ids + SHARED - 7, 7, NULL);
+    for (int at = 0; at < REST; at += 8) {
+        step steps[2];
+        judgement each[2];
+        for (int k = 0; k < 2; k++) {
+            steps[k] = (step){pair[k], f->ids + SHARED + at, 8, LOGITS_NONE, NULL};
+            each[k] = (judgement){f->ids + SHARED + at + 1, both[k] + at};
+        }
+        assert_int_equal(engine_judge(f->engine, steps, each, 2, &err), 0);
+    }
+    assert_memory_equal(alone, both[0], sizeof alone);
+    assert_memory_equal(alone, both[1], sizeof alone);
+    assert_int_equal(session_length(s), SHARED);
+    session_close(one);
+    session_close(pair[0]);
+    session_close(pair[1]);
+    session_close(fork);
+    session_close(s);
+    free(all);
+}
+
+static void a_branch_has_no_more_than_its_room(void **state)
+{
+    const fixture *f = *state;
+    session *s = new_session(f, LONG);
+    error err = {0};
+    double likelihood[2];
+    int strange[2] = {0, f->vocabulary};
+    read_all(f, s, f->ids, 100, NULL);
+    assert_null(session_branch(s, 101, 1, NULL, &err));
+    assert_null(session_branch(s, 100, LONG, NULL, &err));
+    session *b = session_branch(s, 64, 2, NULL, &err);
+    step st = {b, f->ids, 3, LOGITS_NONE, NULL};
+    assert_int_equal(engine_advance(f->engine, &st, 1, &err), -1);
+    assert_int_equal(err.code, ERROR_CONTEXT);
+    step two = {b, f->ids, 2, LOGITS_NONE, NULL};
+    judgement asked = {strange, likelihood};
+    assert_int_equal(engine_judge(f->engine, &two, &asked, 1, &err), -1);
+    assert_int_equal(err.code, ERROR_USAGE);
+    asked.next = f->ids;
+    assert_int_equal(engine_judge(f->engine, &two, &asked, 1, &err), 0);
+    session_close(b);
+    session_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +442,8 @@ int main(void)
         cmocka_unit_test(refusals_change_nothing),
         cmocka_unit_test(the_trace_tells_every_choice),
         cmocka_unit_test(kv_types_are_refused_or_close),
+        cmocka_unit_test(branches_are_judged_in_one_batch),
+        cmocka_unit_test(a_branch_has_no_more_than_its_room),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }

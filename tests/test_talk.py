@@ -50,6 +50,26 @@ def asking():
             "prompt", "answer", "answer", "answer", "merge"]
         (path,) = t.transcripts()
         assert f"saved {path.stem[:4]}" in said
+    with case("the vote's winner is marked, with whose votes it won and by how much, and not printed again"):
+        (vote,) = records(t, "merge")
+        rows = said.splitlines()
+        at = next(i for i, row in enumerate(rows) if row.startswith(" vote  \u2605 "))
+        column = next(row for row in rows if "philosopher  prompt" in row).index(f"{vote['by']}  prompt")
+        assert rows[at - 1].rstrip() == " " * column + f"\u2605 {vote['by']}", rows[at - 2:at + 3]
+        assert f" vote  \u2605 {vote['by']} 0." in rows[at], rows[at]
+        assert re.match(r" \d of 3 votes(, by \w+( and \w+)?)? \u00b7 ahead by 0\.\d\d", rows[at + 1]), rows[at + 1]
+        assert rows[at + 2].startswith(" union "), rows[at:at + 4]
+        alike = [row for row in t.say("/show merge").splitlines()[1:] if row.strip() and "own 3" not in row]
+        assert alike
+    with case("on the built-in model the heading says what it is, once"):
+        cache = scratch / "cache" / "consilium"
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / "built-in.gguf").symlink_to(MODEL)
+        own = Talk("built-in", "--max-tokens=4", "--seed=4", model=False, XDG_CACHE_HOME=str(cache.parent))
+        own.say("hello")
+        assert own.text().count("small demonstration model") == 1 and "consilium -m FILE" in own.text()
+        own.close()
+        assert "demonstration" not in t.text()
     with case("@coder asks one, @cod tells whom there is"):
         said = t.say("@coder And you?")
         assert "coder" in said and "critic  " not in said
@@ -407,6 +427,20 @@ def stopping():
     with case("Ctrl-C stops a merge; the answers are there, and it can be tried again"):
         t.send("/debate 3\r")
         t.wait(lambda: "debate  writing" in t.text(), "a debate")
+        t.send("\x03")
+        t.wait_text("the merge was stopped")
+        t.wait_prompt()
+        t.say("/show coder")
+    with case("a vote says how far it is and how long it takes; Ctrl-C skips it"):
+        t.say("/set max-tokens 120")
+        t.say("Judge that")
+        seen = set()
+
+        def judging():
+            seen.update(re.findall(r"vote  judging (\d+) % · \d+(?:\.\d)? s left · Ctrl-C skips", t.text()))
+            return seen
+        t.send("/vote\r")
+        t.wait(judging, "how far the vote is")
         t.send("\x03")
         t.wait_text("the merge was stopped")
         t.wait_prompt()

@@ -142,7 +142,7 @@ static void no_merge_reads_a_thought(void **state)
     adopted_answer words[TABLE_SEATS];
     for (int i = 0; i < TABLE_SEATS; i++) {
         const kept_answer *a = dialogue_answer(t, NAMES[i]);
-        words[i] = (adopted_answer){a->text, a->len, a->stop};
+        words[i] = (adopted_answer){.text = a->text, .len = a->len, .stop = a->stop};
     }
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         merge_options m = {

@@ -6,6 +6,7 @@
 #include "cpu.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -327,6 +328,24 @@ static double cpu_read_seconds(backend *b, const void *host, size_t bytes)
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
 }
 
+/* ---- likelihoods ---------------------------------------------------------------------------- */
+
+static double cpu_likelihood(backend *b, const float *z, size_t n, int id)
+{
+    enum { BLOCK = 1024 };
+    const attention_kernels *k = cpu_of(b)->kernels;
+    float block[BLOCK], most = z[0];
+    double sum = 0;
+    for (size_t i = 1; i < n; i++)
+        most = z[i] > most ? z[i] : most;
+    for (size_t at = 0; at < n; at += BLOCK) {
+        size_t m = n - at < BLOCK ? n - at : BLOCK;
+        memcpy(block, z + at, m * sizeof *block);
+        sum += (double)k->soften(block, (int)m, &most);
+    }
+    return (double)z[id] - (double)most - log(sum);
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static const backend_table table = {
@@ -336,6 +355,7 @@ static const backend_table table = {
     .threads = cpu_threads,
     .sync = cpu_sync,
     .read_seconds = cpu_read_seconds,
+    .likelihood = cpu_likelihood,
     .tensor_new = cpu_tensor_new,
     .tensor_map = cpu_tensor_map,
     .tensor_free = cpu_tensor_free,

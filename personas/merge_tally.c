@@ -1,0 +1,53 @@
+/* merge_tally.c - a vote in words: who was for the winner, and by how much it leads. See merge.h. */
+#include <math.h>
+
+#include "merge.h"
+
+int merge_voted(const merge_result *r, int judge)
+{
+    int best = -1;
+    for (int a = 0; a < r->passes; a++) {
+        double score = r->scores[judge * r->passes + a];
+        if (a == judge || isnan(score) || !(r->shares[a] > 0))
+            continue;
+        if (best < 0 || score > r->scores[judge * r->passes + best])
+            best = a;
+    }
+    return best;
+}
+
+/* The share of the next best; 0 when there is none. */
+static double runner_up(const merge_result *r)
+{
+    double best = 0;
+    for (int a = 0; a < r->passes; a++)
+        if (a != r->winner && r->shares[a] > best)
+            best = r->shares[a];
+    return best;
+}
+
+int merge_tally(const merge_result *r, const char *const *called, const char *between, buf *out,
+                error *err)
+{
+    int votes = 0, cast = 0, told = 0;
+    if (!r->scores || !r->shares || r->winner < 0)
+        return 0;
+    for (int j = 0; j < r->passes; j++) {
+        int voted = merge_voted(r, j);
+        cast += voted >= 0;
+        votes += voted == r->winner;
+    }
+    if (buf_format(out, err, "%d of %d vote%s", votes, cast, cast == 1 ? "" : "s"))
+        return -1;
+    for (int j = 0; j < r->passes; j++) {
+        if (merge_voted(r, j) != r->winner)
+            continue;
+        const char *before = !told ? ", by " : told + 1 == votes ? " and " : ", ";
+        if (buf_text(out, before, err) || buf_text(out, called[j], err))
+            return -1;
+        told++;
+    }
+    double next = runner_up(r);
+    return next > 0 ? buf_format(out, err, "%sahead by %.2f", between, r->shares[r->winner] - next)
+                    : 0;
+}
