@@ -15,7 +15,7 @@ static int new_node(added *a, unsigned char byte, error *err)
         a->node = node;
         a->cap = cap;
     }
-    a->node[a->len] = (added_node){byte, -1, -1, -1};
+    a->node[a->len] = (added_node){byte, {0}, -1, -1, -1};
     return a->len++;
 }
 
@@ -27,12 +27,14 @@ static int child_of(const added *a, int node, unsigned char byte)
     return i;
 }
 
-int added_insert(added *a, const char *text, size_t len, int id, error *err)
+int added_insert(added *a, const char *text, size_t len, int id, added_rules rules, error *err)
 {
-    if (len > ADDED_MAX_TEXT || a->count == ADDED_MAX_COUNT)
+    if (rules.anybody && (len > ADDED_MAX_TEXT || a->white_space == ADDED_MAX_WHITE_SPACE))
         return error_set(err, ERROR_LOAD,
                          "more than %d added tokens of white space, or one of more than %d bytes",
-                         ADDED_MAX_COUNT, ADDED_MAX_TEXT);
+                         ADDED_MAX_WHITE_SPACE, ADDED_MAX_TEXT);
+    if (len > ADDED_MAX_TEXT)
+        return 0;
     if (a->len == 0 && new_node(a, 0, err) < 0)
         return -1;
     int node = 0;
@@ -48,7 +50,8 @@ int added_insert(added *a, const char *text, size_t len, int id, error *err)
         node = next;
     }
     a->node[node].id = id;
-    a->count++;
+    a->node[node].rules = rules;
+    a->white_space += rules.anybody;
     return 0;
 }
 
@@ -58,19 +61,20 @@ void added_release(added *a)
     *a = (added){0};
 }
 
-int added_match(const added *a, const char *text, size_t len, size_t *length)
+added_hit added_match(const added *a, const char *text, size_t len, const unsigned char *trusted)
 {
-    int id = -1, node = 0;
+    added_hit hit = {.id = -1};
+    bool all = trusted != NULL;
+    int node = 0;
     if (a->len == 0)
-        return -1;
+        return hit;
     for (size_t i = 0; i < len; i++) {
         node = child_of(a, node, (unsigned char)text[i]);
         if (node < 0)
             break;
-        if (a->node[node].id >= 0) {
-            id = a->node[node].id;
-            *length = i + 1;
-        }
+        all = all && trusted[i];
+        if (a->node[node].id >= 0 && (all || a->node[node].rules.anybody))
+            hit = (added_hit){a->node[node].id, i + 1, a->node[node].rules};
     }
-    return id;
+    return hit;
 }

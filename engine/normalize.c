@@ -204,6 +204,56 @@ static int nfc(buf *text, error *err)
     return result;
 }
 
+/* NFC of text[at..end), of which neither end is inside something that composes. The bytes that did
+ * not change keep their trust; the others are trusted when all of the old ones were. */
+static int nfc_part(const char *text, const char *trust, size_t len, buf *out, buf *trusted,
+                    error *err)
+{
+    buf fresh = {0};
+    if (buf_add(&fresh, text, len, err) || nfc(&fresh, err)) {
+        buf_release(&fresh);
+        return -1;
+    }
+    size_t head = 0, tail = 0, most = len < fresh.len ? len : fresh.len;
+    while (head < most && text[head] == fresh.v[head])
+        head++;
+    while (tail < most - head && text[len - 1 - tail] == fresh.v[fresh.len - 1 - tail])
+        tail++;
+    char all = 1;
+    for (size_t i = head; i < len - tail; i++)
+        all = (char)(all & trust[i]);
+    int result = buf_add(out, fresh.v, fresh.len, err) || buf_add(trusted, trust, head, err);
+    for (size_t i = head; !result && i < fresh.len - tail; i++)
+        result = buf_add(trusted, &all, 1, err);
+    result = result || buf_add(trusted, trust + len - tail, tail, err);
+    buf_release(&fresh);
+    return result ? -1 : 0;
+}
+
+/* ASCII never composes with what stands before it, so the text is cut there. */
+static int nfc_trusted(buf *text, buf *trusted, error *err)
+{
+    buf fresh = {0}, marks = {0};
+    int result = 0;
+    if (is_plain(text->v, text->len))
+        return 0;
+    for (size_t at = 0, end; at < text->len && !result; at = end) {
+        for (end = at + 1; end < text->len && (unsigned char)text->v[end] >= 0x80;)
+            end++;
+        result = nfc_part(text->v + at, trusted->v + at, end - at, &fresh, &marks, err);
+    }
+    if (result) {
+        buf_release(&fresh);
+        buf_release(&marks);
+        return -1;
+    }
+    buf_release(text);
+    buf_release(trusted);
+    *text = fresh;
+    *trusted = marks;
+    return 0;
+}
+
 /* ---- prefix and replacement ----------------------------------------------------------------- */
 
 /* Makes *text the bytes of *fresh. */
@@ -213,49 +263,78 @@ static void take(buf *text, buf *fresh)
     *text = *fresh;
 }
 
-static int prepend(const normalize_step *s, buf *text, error *err)
+static int prepend(const normalize_step *s, buf *text, buf *trusted, error *err)
 {
-    buf fresh = {0};
-    if (buf_add(&fresh, s->to, s->to_len, err) || buf_add(&fresh, text->v, text->len, err)) {
+    buf fresh = {0}, marks = {0};
+    int result = buf_add(&fresh, s->to, s->to_len, err) || buf_add(&fresh, text->v, text->len, err);
+    for (size_t i = 0; trusted && !result && i < s->to_len; i++)
+        result = buf_add(&marks, trusted->v, 1, err);
+    if (result || (trusted && buf_add(&marks, trusted->v, trusted->len, err))) {
         buf_release(&fresh);
+        buf_release(&marks);
         return -1;
     }
     take(text, &fresh);
+    if (trusted)
+        take(trusted, &marks);
     return 0;
 }
 
-static int replace(const normalize_step *s, buf *text, error *err)
+/* Appends what stands in the place of trust[0..n) bytes: to_len of them. */
+static int replace_marks(const char *trust, size_t n, size_t to_len, buf *marks, error *err)
+{
+    char all = 1;
+    for (size_t i = 0; i < n; i++)
+        all = (char)(all & trust[i]);
+    for (size_t i = 0; i < to_len; i++)
+        if (buf_add(marks, &all, 1, err))
+            return -1;
+    return 0;
+}
+
+static int replace(const normalize_step *s, buf *text, buf *trusted, error *err)
 {
     const char *at = text->v, *end = text->v + text->len, *hit;
     if (!memmem(at, text->len, s->from, s->from_len))
         return 0;
-    buf fresh = {0};
-    while ((hit = memmem(at, (size_t)(end - at), s->from, s->from_len))) {
-        if (buf_add(&fresh, at, (size_t)(hit - at), err) ||
-            buf_add(&fresh, s->to, s->to_len, err)) {
-            buf_release(&fresh);
-            return -1;
-        }
+    buf fresh = {0}, marks = {0};
+    int result = 0;
+    while (!result && (hit = memmem(at, (size_t)(end - at), s->from, s->from_len))) {
+        const char *trust = trusted ? trusted->v + (at - text->v) : NULL;
+        size_t plain = (size_t)(hit - at);
+        result = buf_add(&fresh, at, plain, err) || buf_add(&fresh, s->to, s->to_len, err) ||
+                 (trust && (buf_add(&marks, trust, plain, err) ||
+                            replace_marks(trust + plain, s->from_len, s->to_len, &marks, err)));
         at = hit + s->from_len;
     }
-    if (buf_add(&fresh, at, (size_t)(end - at), err)) {
+    size_t rest = (size_t)(end - at);
+    if (result || buf_add(&fresh, at, rest, err) ||
+        (trusted && buf_add(&marks, trusted->v + (at - text->v), rest, err))) {
         buf_release(&fresh);
+        buf_release(&marks);
         return -1;
     }
     take(text, &fresh);
+    if (trusted)
+        take(trusted, &marks);
     return 0;
 }
 
-int normalizer_run(const normalizer *n, buf *text, error *err)
+int normalizer_run_trusted(const normalizer *n, buf *text, buf *trusted, error *err)
 {
     for (size_t i = 0; i < n->steps; i++) {
         const normalize_step *s = &n->step[i];
         if (text->len == 0)
             return 0;
-        if (s->kind == NORMALIZE_NFC       ? nfc(text, err)
-            : s->kind == NORMALIZE_PREPEND ? prepend(s, text, err)
-                                           : replace(s, text, err))
+        if (s->kind == NORMALIZE_NFC ? trusted ? nfc_trusted(text, trusted, err) : nfc(text, err)
+            : s->kind == NORMALIZE_PREPEND ? prepend(s, text, trusted, err)
+                                           : replace(s, text, trusted, err))
             return -1;
     }
     return 0;
+}
+
+int normalizer_run(const normalizer *n, buf *text, error *err)
+{
+    return normalizer_run_trusted(n, text, NULL, err);
 }

@@ -37,4 +37,8 @@ int normalizer_add_replace(normalizer *n, const char *from, size_t from_len, con
  * front of text only. */
 int normalizer_run(const normalizer *n, buf *text, error *err);
 
+/* The same, and *trusted with it: one byte for each byte of *text, 1 = written by a chat template.
+ * What is made of several bytes is trusted when all of them are; a prefix when what follows it is. */
+int normalizer_run_trusted(const normalizer *n, buf *text, buf *trusted, error *err);
+
 #endif

@@ -1,7 +1,7 @@
 /* tokenizer.c - see tokenizer.h and tokenizer_parts.h.
  *
- * Encoding: check UTF-8; cut at white-space tokens; normalize what lies between; cut at those that
- * are matched after normalizing; split each rest into words (pretoken.h); merge each word (bpe.h).
+ * Encoding: check UTF-8; cut at added tokens; normalize what lies between; cut at those that are
+ * matched after normalizing; split each rest into words (pretoken.h); merge each word (bpe.h).
  * Each stage hands its pieces straight to the next, so memory is one word and one normalized text.
  */
 #include "tokenizer.h"
@@ -80,6 +80,8 @@ void tokenizer_close(tokenizer *t)
     pretoken_close(t->split);
     added_release(&t->raw);
     added_release(&t->normalized);
+    for (size_t i = 0; i < TOKENIZER_NAMES; i++)
+        free(t->named[i]);
     free(t);
 }
 
@@ -89,8 +91,9 @@ typedef struct encoding {
     const tokenizer *t;
     tokens *out;
     bpe_word word;
-    buf key;    /* a word as the vocabulary writes it */
-    buf normal; /* the segment being encoded, normalized */
+    buf key;     /* a word as the vocabulary writes it */
+    buf normal;  /* the segment being encoded, normalized */
+    buf trusted; /* and which bytes of it a template wrote */
     size_t dropped;
 } encoding;
 
@@ -158,64 +161,101 @@ static int encode_word(void *user, const char *piece, size_t len, error *err)
     return 0;
 }
 
-typedef int encode_part(encoding *e, const char *text, size_t len, bool first, error *err);
+/* A stretch of the text: trusted is [len], 1 = written by a chat template, or NULL = none of it.
+ * first: it begins the text that was asked for. */
+typedef struct stretch {
+    const char *text;
+    const unsigned char *trusted;
+    size_t len;
+    bool first;
+} stretch;
 
-/* Cuts text at the tokens of `a`; what lies between goes to `part`. */
-static int cut_at(encoding *e, const added *a, const char *text, size_t len, bool first,
-                  encode_part *part, error *err)
+static stretch part_of(const stretch *s, size_t from, size_t to)
 {
-    size_t start = 0, at = a->len ? 0 : len;
-    while (at < len) {
-        size_t n = 0;
-        int id = added_match(a, text + at, len - at, &n);
-        if (id < 0) {
+    return (stretch){s->text + from, s->trusted ? s->trusted + from : NULL, to - from,
+                     s->first && from == 0};
+}
+
+typedef int encode_part(encoding *e, const stretch *s, error *err);
+
+/* Cuts s at the tokens of `a`; what lies between goes to `part`. As in the reference, a match that
+ * is given up because a letter touches it is stepped over, and the white space that a token takes
+ * with it is never taken from the token before. */
+static int cut_at(encoding *e, const added *a, const stretch *s, encode_part *part, error *err)
+{
+    size_t start = 0, at = s->trusted || a->white_space ? 0 : s->len;
+    while (at < s->len) {
+        added_hit hit =
+            added_match(a, s->text + at, s->len - at, s->trusted ? s->trusted + at : NULL);
+        if (hit.id < 0) {
             at++;
             continue;
         }
-        if (start < at && part(e, text + start, at - start, first && start == 0, err))
+        size_t from = at, to = at + hit.length;
+        at = to;
+        if (hit.rules.single && !tokenizer_stands_alone(s->text, s->len, from, to))
+            continue;
+        if (hit.rules.left)
+            from -= tokenizer_space_before(s->text, from);
+        if (hit.rules.right)
+            to += tokenizer_space_behind(s->text + to, s->len - to);
+        stretch before = part_of(s, start, from > start ? from : start);
+        if ((before.len && part(e, &before, err)) || tokens_push(e->out, hit.id, err))
             return -1;
-        if (tokens_push(e->out, id, err))
-            return -1;
-        start = at += n;
+        start = to > start ? to : start;
     }
-    return start < len ? part(e, text + start, len - start, first && start == 0, err) : 0;
+    stretch rest = part_of(s, start, s->len);
+    return rest.len ? part(e, &rest, err) : 0;
 }
 
-static int encode_normal(encoding *e, const char *text, size_t len, bool first, error *err)
+static int encode_normal(encoding *e, const stretch *s, error *err)
 {
-    return pretoken_run(e->t->split, text, len, first, encode_word, e, err);
+    return pretoken_run(e->t->split, s->text, s->len, s->first, encode_word, e, err);
 }
 
-static int encode_raw(encoding *e, const char *text, size_t len, bool first, error *err)
+static int encode_raw(encoding *e, const stretch *s, error *err)
 {
     const tokenizer *t = e->t;
+    stretch normal = *s;
     if (t->normal.steps) {
         buf_clear(&e->normal);
-        if (buf_add(&e->normal, text, len, err) || normalizer_run(&t->normal, &e->normal, err))
+        buf_clear(&e->trusted);
+        if (buf_add(&e->normal, s->text, s->len, err) ||
+            (s->trusted && buf_add(&e->trusted, s->trusted, s->len, err)) ||
+            normalizer_run_trusted(&t->normal, &e->normal, s->trusted ? &e->trusted : NULL, err))
             return -1;
-        text = e->normal.v;
-        len = e->normal.len;
+        normal.text = e->normal.v;
+        normal.len = e->normal.len;
+        normal.trusted = s->trusted ? (const unsigned char *)e->trusted.v : NULL;
     }
-    return cut_at(e, &t->normalized, text, len, first, encode_normal, err);
+    return cut_at(e, &t->normalized, &normal, encode_normal, err);
 }
 
-int tokenizer_encode(const tokenizer *t, const char *text, size_t len, tokens *out, size_t *dropped,
-                     error *err)
+int tokenizer_encode_trusted(const tokenizer *t, const char *text, size_t len,
+                             const unsigned char *trusted, tokens *out, size_t *dropped, error *err)
 {
     size_t bad = 0, before = out->len;
     if (!utf8_check(text, len, &bad))
         return error_set(err, ERROR_USAGE, "the text is not UTF-8: byte %zu (0x%02X)", bad,
                          (unsigned)(unsigned char)text[bad]);
     encoding e = {.t = t, .out = out};
-    int result = cut_at(&e, &t->raw, text, len, true, encode_raw, err);
+    stretch all = {text, trusted, len, true};
+    int result = cut_at(&e, &t->raw, &all, encode_raw, err);
     bpe_word_release(&e.word);
     buf_release(&e.key);
     buf_release(&e.normal);
+    buf_release(&e.trusted);
     if (result)
         out->len = before;
     else if (dropped)
         *dropped += e.dropped;
     return result;
+}
+
+int tokenizer_encode(const tokenizer *t, const char *text, size_t len, tokens *out, size_t *dropped,
+                     error *err)
+{
+    return tokenizer_encode_trusted(t, text, len, NULL, out, dropped, err);
 }
 
 /* ---- questions ------------------------------------------------------------------------------ */
@@ -268,4 +308,12 @@ int tokenizer_eos(const tokenizer *t)
 bool tokenizer_adds_bos(const tokenizer *t)
 {
     return t->adds_bos;
+}
+
+const char *tokenizer_named(const tokenizer *t, size_t i, const char **name)
+{
+    static const char *const names[TOKENIZER_NAMES] = {
+        "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+    *name = i < TOKENIZER_NAMES ? names[i] : NULL;
+    return i < TOKENIZER_NAMES ? t->named[i] : NULL;
 }

@@ -2,8 +2,11 @@
  *
  * The reference is the model's own tokenizer.json, id for id. Two families: byte-level BPE (gpt2,
  * qwen2, llama3, smollm, olmo...: a PCRE2 split pattern, then merges inside each piece) and
- * SentencePiece-style BPE with byte fallback (llama2, mistral). Text is always plain text here:
- * no special token is ever parsed out of it; callers push specials by id (chat.h).
+ * SentencePiece-style BPE with byte fallback (llama2, mistral).
+ *
+ * Text is plain text: no special token is ever parsed out of it. The one exception are bytes that
+ * the caller marks as trusted, because a chat template wrote them (chat.h): there added tokens are
+ * found as the reference finds them, but only where all of their bytes are trusted.
  *
  * Encoding is linear in the text: 1 MiB of any one character stays under 2 s.
  */
@@ -38,6 +41,12 @@ void tokenizer_close(tokenizer *t); /* NULL ok */
 int tokenizer_encode(const tokenizer *t, const char *text, size_t len, tokens *out, size_t *dropped,
                      error *err);
 
+/* The same for text of which some bytes, trusted[i] = 1 of [len], may be parts of special and other
+ * added tokens; NULL = none. White space and letters that touch one are whoever's they are. */
+int tokenizer_encode_trusted(const tokenizer *t, const char *text, size_t len,
+                             const unsigned char *trusted, tokens *out, size_t *dropped,
+                             error *err);
+
 /* The bytes that token id adds to the text, borrowed until tokenizer_close; may be part of a UTF-8
  * character; length 0 for special tokens and ids without text. id in [0, vocabulary). */
 const char *tokenizer_piece(const tokenizer *t, int id, size_t *len);
@@ -56,6 +65,9 @@ const char *tokenizer_content(const tokenizer *t, int id, size_t *len);
 /* bos/eos named by tokenizer_config.json or GGUF metadata, or -1. */
 int tokenizer_bos(const tokenizer *t);
 int tokenizer_eos(const tokenizer *t);
+/* The tokens that tokenizer_config.json or GGUF metadata give a name ("bos_token", "unk_token"), by
+ * i from 0: *name, NULL behind the last, and the content, NULL when the model has none; borrowed. */
+const char *tokenizer_named(const tokenizer *t, size_t i, const char **name);
 /* True when the reference puts bos in front of a text (add_bos_token, TemplateProcessing). */
 bool tokenizer_adds_bos(const tokenizer *t);
 

@@ -110,12 +110,31 @@ static int named_id(loader *l, const char *key, int *out)
     return 0;
 }
 
+/* What templates call bos_token and so on, in the order of tokenizer_named(). */
+static int add_named(loader *l)
+{
+    static const char *const keys[TOKENIZER_NAMES] = {
+        KEY("bos_token_id"),       KEY("eos_token_id"),     KEY("unknown_token_id"),
+        KEY("seperator_token_id"), KEY("padding_token_id"), KEY("cls_token_id"),
+        KEY("mask_token_id")};
+    for (size_t i = 0; i < TOKENIZER_NAMES; i++) {
+        int id = -1;
+        size_t len = 0;
+        if (named_id(l, keys[i], &id))
+            return -1;
+        const char *content = id < 0 ? "" : vocabulary_content(&l->t->words, id, &len);
+        if (len && tokenizer_set_named(l->t, i, content, len, l->err))
+            return -1;
+    }
+    return 0;
+}
+
 /* bos, eos and the unknown token are control tokens, whatever their type says. */
 static int add_names(loader *l, bool adds_bos)
 {
     tokenizer *t = l->t;
     if (named_id(l, KEY("bos_token_id"), &t->bos) || named_id(l, KEY("eos_token_id"), &t->eos) ||
-        gguf_get_bool(l->g, KEY("add_bos_token"), &adds_bos, l->err) < 0)
+        add_named(l) || gguf_get_bool(l->g, KEY("add_bos_token"), &adds_bos, l->err) < 0)
         return -1;
     t->adds_bos = adds_bos && t->bos >= 0;
     if (t->bos >= 0)
@@ -125,12 +144,19 @@ static int add_names(loader *l, bool adds_bos)
     return 0;
 }
 
-static int add_white_space(loader *l)
+/* The file does not tell how an added token is matched: as it stands, but white space, which is part
+ * of the text, after normalizing. */
+static int add_added(loader *l)
 {
-    for (int id = 0; id < l->t->words.count; id++)
-        if (l->t->words.entry[id].kind == TOKEN_ADDED &&
-            tokenizer_add_white_space(l->t, id, true, l->err))
+    for (int id = 0; id < l->t->words.count; id++) {
+        size_t len;
+        const char *content = vocabulary_content(&l->t->words, id, &len);
+        token_kind kind = l->t->words.entry[id].kind;
+        bool space = kind == TOKEN_ADDED && tokenizer_is_white_space(content, len);
+        if ((kind == TOKEN_ADDED || kind == TOKEN_SPECIAL) &&
+            tokenizer_add_added(l->t, id, space, (added_rules){0}, l->err))
             return at_element(l, "tokens", (size_t)id);
+    }
     return 0;
 }
 
@@ -278,8 +304,8 @@ int tokenizer_from_gguf(const struct gguf *g, tokenizer **out, error *err)
     loader l = {.g = g, .t = tokenizer_new(err), .err = err};
     if (!l.t)
         return -1;
-    if (add_words(&l) || (byte_level ? load_byte_level : load_sentencepiece)(&l) ||
-        add_white_space(&l) || tokenizer_finish(l.t, err)) {
+    if (add_words(&l) || (byte_level ? load_byte_level : load_sentencepiece)(&l) || add_added(&l) ||
+        tokenizer_finish(l.t, err)) {
         tokenizer_close(l.t);
         return -1;
     }

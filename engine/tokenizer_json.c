@@ -108,17 +108,23 @@ static int mark_special(tokenizer *t, const json *extra, error *err)
     return 0;
 }
 
-/* Tokens of white space that are found in text; the options that widen a match are refused. */
-static int add_white_space(tokenizer *t, const json *v, int id, error *err)
+/* How token v is found in text. For white space, which is found in anybody's, the options that widen
+ * a match are refused. */
+static int add_match(tokenizer *t, const json *v, int id, bool special, error *err)
 {
     static const char *const options[] = {"single_word", "lstrip", "rstrip"};
-    bool normalized = true;
-    int before = t->raw.count + t->normalized.count;
+    bool normalized = !special, wide[3] = {false, false, false};
+    int before = t->raw.white_space + t->normalized.white_space;
+    for (size_t i = 0; i < 3; i++)
+        wide[i] = json_true(json_member(v, options[i]));
     if (json_get_bool(v, "normalized", &normalized, err) < 0 ||
-        tokenizer_add_white_space(t, id, normalized, err))
+        tokenizer_add_added(t, id, normalized,
+                            (added_rules){.single = wide[0], .left = wide[1], .right = wide[2]},
+                            err))
         return -1;
-    for (size_t i = 0; i < 3 && t->raw.count + t->normalized.count > before; i++)
-        if (json_true(json_member(v, options[i])))
+    bool found_anywhere = t->raw.white_space + t->normalized.white_space > before;
+    for (size_t i = 0; i < 3 && found_anywhere; i++)
+        if (wide[i])
             return error_set(err, ERROR_LOAD, "%s is not supported for a token of white space",
                              options[i]);
     return 0;
@@ -135,7 +141,7 @@ static int add_added(tokenizer *t, const json *extra, error *err)
         if (vocabulary_find(&t->words, content, strlen(content)) != id &&
             add_word(t, id, content, special ? TOKEN_SPECIAL : TOKEN_ADDED, err))
             return error_prefix(err, "added_tokens: ");
-        if (!special && add_white_space(t, v, id, err))
+        if (add_match(t, v, id, special, err))
             return error_prefix(err, "added_tokens: id %d: ", id);
     }
     return 0;
@@ -260,19 +266,43 @@ static int read_model(tokenizer *t, const json *root, error *err)
 
 /* ---- bos and eos ---------------------------------------------------------------------------- */
 
-/* A token named by a string or by {"content": ".."}; *id stays when the key is absent or null. */
-static int named_token(const tokenizer *t, const json *config, const char *key, int *id, error *err)
+/* The content of the token that config names under `key`, by a string or by {"content": ".."}; NULL
+ * when the key is absent or null. */
+static int named_content(const json *config, const char *key, const char **out, error *err)
 {
     const json *v = json_member(config, key);
+    *out = NULL;
     if (!v || json_type(v) == JSON_NULL)
         return 0;
-    const char *content = json_type(v) == JSON_STRING ? json_string(v) : content_of(v);
-    if (!content)
-        return error_set(err, ERROR_LOAD, "%s is neither a string nor a token", key);
-    *id = tokenizer_find(t, content, strlen(content));
-    return *id < 0 ? error_set(err, ERROR_LOAD, "%s \"%s\" is not in the vocabulary", key,
-                               printable_text(content).text)
-                   : 0;
+    *out = json_type(v) == JSON_STRING ? json_string(v) : content_of(v);
+    return *out ? 0 : error_set(err, ERROR_LOAD, "%s is neither a string nor a token", key);
+}
+
+/* bos and eos must be there. The reference takes all that have a name for special tokens. */
+static int read_named(tokenizer *t, const json *config, error *err)
+{
+    const char *key, *content;
+    for (size_t i = 0; (void)tokenizer_named(t, i, &key), key; i++) {
+        error lax;
+        if (named_content(config, key, &content, i < 2 ? err : &lax)) {
+            if (i < 2)
+                return -1;
+            continue;
+        }
+        if (!content)
+            continue;
+        int id = tokenizer_find(t, content, strlen(content));
+        if (i < 2 && id < 0)
+            return error_set(err, ERROR_LOAD, "%s \"%s\" is not in the vocabulary", key,
+                             printable_text(content).text);
+        if (i < 2)
+            *(i == 0 ? &t->bos : &t->eos) = id;
+        if (tokenizer_set_named(t, i, content, strlen(content), err) ||
+            (id >= 0 && !tokenizer_is_added(t, id) &&
+             tokenizer_add_added(t, id, false, (added_rules){0}, err)))
+            return -1;
+    }
+    return 0;
 }
 
 static int read_config(tokenizer *t, const char *path, bool has_template, error *err)
@@ -285,9 +315,7 @@ static int read_config(tokenizer *t, const char *path, bool has_template, error 
     const json *root = json_root(d);
     bool adds_bos = false;
     int result = 0;
-    if (named_token(t, root, "bos_token", &t->bos, err) ||
-        named_token(t, root, "eos_token", &t->eos, err) ||
-        json_get_bool(root, "add_bos_token", &adds_bos, err) < 0)
+    if (read_named(t, root, err) || json_get_bool(root, "add_bos_token", &adds_bos, err) < 0)
         result = error_prefix(err, "%s: ", path);
     json_close(d);
     /* The template in tokenizer.json is what the reference executes; the switch is for files that

@@ -1,11 +1,14 @@
 /* tokenizer_parts.c - see tokenizer_parts.h: what both loaders need to fill a tokenizer. */
 #include "tokenizer_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "bytelevel.h"
 #include "printable.h"
 #include "spm.h"
+#include "utf8.h"
 
 size_t tokenizer_most_merges(size_t words)
 {
@@ -51,39 +54,114 @@ int tokenizer_add_merge_line(tokenizer *t, const char *line, size_t len, uint32_
     return tokenizer_add_merge(t, line, left, space + 1, len - left - 1, rank, err);
 }
 
-static bool is_white_space(const char *s, size_t len)
+/* Bytes of the white space character at s[0..len), or 0. */
+static size_t white_space(const char *s, size_t len)
 {
     static const char *const wide[] = {"\xC2\x85",     "\xC2\xA0",     "\xE1\x9A\x80",
                                        "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF",
                                        "\xE2\x81\x9F", "\xE3\x80\x80"};
-    for (size_t at = 0, n; at < len; at += n) {
-        n = s[at] == ' ' || (s[at] >= '\t' && s[at] <= '\r') ? 1 : 0;
-        for (size_t i = 0; i < sizeof wide / sizeof *wide && !n; i++)
-            if (len - at >= strlen(wide[i]) && memcmp(s + at, wide[i], strlen(wide[i])) == 0)
-                n = strlen(wide[i]);
-        if (!n && len - at >= 3 && memcmp(s + at, "\xE2\x80", 2) == 0 &&
-            (unsigned char)s[at + 2] <= 0x8A)
-            n = 3; /* U+2000 to U+200A */
-        if (!n)
-            return false;
-    }
-    return len > 0;
+    if (len == 0)
+        return 0;
+    if (*s == ' ' || (*s >= '\t' && *s <= '\r'))
+        return 1;
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (len >= strlen(wide[i]) && memcmp(s, wide[i], strlen(wide[i])) == 0)
+            return strlen(wide[i]);
+    /* U+2000 to U+200A */
+    return len >= 3 && memcmp(s, "\xE2\x80", 2) == 0 && (unsigned char)s[2] <= 0x8A ? 3 : 0;
 }
 
-int tokenizer_add_white_space(tokenizer *t, int id, bool after_normalizing, error *err)
+size_t tokenizer_space_behind(const char *text, size_t len)
+{
+    size_t at = 0;
+    for (size_t n; (n = white_space(text + at, len - at)) > 0;)
+        at += n;
+    return at;
+}
+
+/* Bytes of the last character of text[0..len), which is UTF-8. */
+static size_t last_character(const char *text, size_t len)
+{
+    size_t n = 1;
+    while (n < len && ((unsigned char)text[len - n] & 0xC0) == 0x80)
+        n++;
+    return n;
+}
+
+size_t tokenizer_space_before(const char *text, size_t len)
+{
+    size_t left = len;
+    while (left) {
+        size_t n = last_character(text, left);
+        if (white_space(text + left - n, n) != n)
+            break;
+        left -= n;
+    }
+    return len - left;
+}
+
+/* What the reference's \w means: letters, marks, decimal digits, connectors, joiners. */
+static bool in_word(const char *text)
+{
+    size_t at = 0;
+    uint32_t c = utf8_next(text, &at);
+    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
+    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
+           category == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D;
+}
+
+bool tokenizer_stands_alone(const char *text, size_t len, size_t from, size_t to)
+{
+    if (from && in_word(text + from - last_character(text, from)))
+        return false;
+    return to == len || !in_word(text + to);
+}
+
+bool tokenizer_is_white_space(const char *s, size_t len)
+{
+    return len > 0 && tokenizer_space_behind(s, len) == len;
+}
+
+int tokenizer_add_added(tokenizer *t, int id, bool after_normalizing, added_rules rules, error *err)
 {
     size_t len;
     const char *content = vocabulary_content(&t->words, id, &len);
-    if (!is_white_space(content, len))
+    if (len == 0 || vocabulary_find(&t->words, content, len) != id)
         return 0;
+    rules.anybody =
+        t->words.entry[id].kind != TOKEN_SPECIAL && tokenizer_is_white_space(content, len);
     if (!after_normalizing)
-        return added_insert(&t->raw, content, len, id, err);
+        return added_insert(&t->raw, content, len, id, rules, err);
     buf normal = {0};
     int result = buf_add(&normal, content, len, err) || normalizer_run(&t->normal, &normal, err)
                      ? -1
-                     : added_insert(&t->normalized, normal.v, normal.len, id, err);
+                     : added_insert(&t->normalized, normal.v, normal.len, id, rules, err);
     buf_release(&normal);
     return result;
+}
+
+bool tokenizer_is_added(const tokenizer *t, int id)
+{
+    unsigned char trusted[ADDED_MAX_TEXT];
+    size_t len;
+    const char *content = vocabulary_content(&t->words, id, &len);
+    if (len == 0 || len > ADDED_MAX_TEXT)
+        return false;
+    memset(trusted, 1, sizeof trusted);
+    const added *lists[] = {&t->raw, &t->normalized};
+    for (size_t i = 0; i < 2; i++) {
+        added_hit hit = added_match(lists[i], content, len, trusted);
+        if (hit.id == id && hit.length == len)
+            return true;
+    }
+    return false;
+}
+
+int tokenizer_set_named(tokenizer *t, size_t i, const char *content, size_t len, error *err)
+{
+    free(t->named[i]);
+    t->named[i] = strndup(content, len);
+    return t->named[i] ? 0 : error_memory(err, "the tokenizer");
 }
 
 void tokenizer_keep_alphabet(tokenizer *t)

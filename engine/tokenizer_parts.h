@@ -6,10 +6,11 @@
  *
  * Which tokens text can become. Special tokens never: a merge that would make one is left out, and
  * ignore_merges does not see them. Added tokens that are not special ("<think>", "<tool_call>")
- * look like special ones, so they are not searched in text either (the reference would find them);
- * the exception are added tokens of white space alone, which are part of the ordinary vocabulary
- * of GPT-NeoX and OLMo and cannot be taken for anything else. A byte-level token of one character
- * stays text even if a file calls it special: without it that byte could not be written.
+ * look like special ones, so they are found where special ones are and nowhere else: in bytes that
+ * a chat template wrote (added.h; the reference finds them everywhere). The exception are added
+ * tokens of white space alone, which are part of the ordinary vocabulary of GPT-NeoX and OLMo and
+ * cannot be taken for anything else. A byte-level token of one character stays text even if a file
+ * calls it special: without it that byte could not be written.
  */
 #ifndef ENGINE_TOKENIZER_PARTS_H
 #define ENGINE_TOKENIZER_PARTS_H
@@ -28,12 +29,14 @@ typedef enum tokenizer_decoder {
     TOKENIZER_DECODE_SPM,       /* U+2581 is a space, <0x0A> a byte */
 } tokenizer_decoder;
 
+enum { TOKENIZER_NAMES = 7 }; /* tokenizer_named() */
+
 struct tokenizer {
     vocabulary words;
     bpe merges;
     normalizer normal;
     pretoken *split;
-    added raw;        /* white-space tokens found before normalization */
+    added raw;        /* added tokens found before normalization */
     added normalized; /* and after it */
     tokenizer_decoder decoder;
     bool byte_level; /* words start as bytes, not characters */
@@ -41,7 +44,8 @@ struct tokenizer {
     bool drop_first_space; /* the text's first piece lost a space that encoding had added */
     bool adds_bos;
     int unknown, bos, eos; /* -1 = none */
-    int byte_id[256];      /* byte-level: the token of each byte; byte fallback: <0x00>.. ; -1 */
+    char *named[TOKENIZER_NAMES];
+    int byte_id[256]; /* byte-level: the token of each byte; byte fallback: <0x00>.. ; -1 */
 };
 
 /* An empty tokenizer; NULL when out of memory. */
@@ -54,8 +58,22 @@ int tokenizer_add_merge(tokenizer *t, const char *left, size_t left_len, const c
                         size_t right_len, uint32_t rank, error *err);
 /* "a b" cut at its only space. */
 int tokenizer_add_merge_line(tokenizer *t, const char *line, size_t len, uint32_t rank, error *err);
-/* Registers token id as one that is found in text if it is white space alone. */
-int tokenizer_add_white_space(tokenizer *t, int id, bool after_normalizing, error *err);
+/* Registers token id as one that is found in text: if it is white space alone and not special, in
+ * anybody's, else in a chat template's. rules.anybody is set here. */
+int tokenizer_add_added(tokenizer *t, int id, bool after_normalizing, added_rules rules,
+                        error *err);
+/* True when that was done for this id. */
+bool tokenizer_is_added(const tokenizer *t, int id);
+bool tokenizer_is_white_space(const char *s, size_t len);
+/* Gives the i-th name its token's content. */
+int tokenizer_set_named(tokenizer *t, size_t i, const char *content, size_t len, error *err);
+
+/* What surrounds an added token in text: bytes of white space at its end and its beginning, and
+ * whether neither the character before `from` nor the one at `to` belongs to a word. */
+size_t tokenizer_space_before(const char *text, size_t len);
+size_t tokenizer_space_behind(const char *text, size_t len);
+bool tokenizer_stands_alone(const char *text, size_t len, size_t from, size_t to);
+
 /* Byte-level: a one-character token stays text whatever the file calls it. Call before merges. */
 void tokenizer_keep_alphabet(tokenizer *t);
 /* Works out pieces and the byte table from the words; call last. */

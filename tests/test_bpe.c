@@ -284,21 +284,61 @@ static void the_alphabet_goes_round(void **state)
 
 static void the_longest_added_token_is_found(void **state)
 {
+    const added_rules anybody = {.anybody = true};
     added a = {0};
     error err = {0};
-    size_t n = 0;
     (void)state;
-    assert_int_equal(added_match(&a, "  ", 2, &n), -1);
-    assert_int_equal(added_insert(&a, "  ", 2, 7, &err), 0);
-    assert_int_equal(added_insert(&a, "    ", 4, 8, &err), 0);
-    assert_int_equal(added_insert(&a, "\t", 1, 9, &err), 0);
-    assert_int_equal(added_match(&a, "   x", 4, &n), 7);
-    assert_int_equal(n, 2);
-    assert_int_equal(added_match(&a, "     ", 5, &n), 8);
-    assert_int_equal(n, 4);
-    assert_int_equal(added_match(&a, " ", 1, &n), -1);
-    assert_int_equal(added_match(&a, "\t\t", 2, &n), 9);
+    assert_int_equal(added_match(&a, "  ", 2, NULL).id, -1);
+    assert_int_equal(added_insert(&a, "  ", 2, 7, anybody, &err), 0);
+    assert_int_equal(added_insert(&a, "    ", 4, 8, anybody, &err), 0);
+    assert_int_equal(added_insert(&a, "\t", 1, 9, anybody, &err), 0);
+    assert_int_equal(added_match(&a, "   x", 4, NULL).id, 7);
+    assert_int_equal(added_match(&a, "   x", 4, NULL).length, 2);
+    assert_int_equal(added_match(&a, "     ", 5, NULL).id, 8);
+    assert_int_equal(added_match(&a, "     ", 5, NULL).length, 4);
+    assert_int_equal(added_match(&a, " ", 1, NULL).id, -1);
+    assert_int_equal(added_match(&a, "\t\t", 2, NULL).id, 9);
     added_release(&a);
+}
+
+/* Nobody's text makes a special token, wholly or in part, or decides which one a template makes. */
+static void special_tokens_are_trusted_throughout(void **state)
+{
+    const unsigned char none[6] = {0}, all[6] = {1, 1, 1, 1, 1, 1}, half[6] = {1, 1, 1};
+    added a = {0};
+    error err = {0};
+    (void)state;
+    assert_int_equal(added_insert(&a, "<s>", 3, 1, (added_rules){0}, &err), 0);
+    assert_int_equal(added_insert(&a, "<s>[x]", 6, 2, (added_rules){0}, &err), 0);
+    assert_int_equal(added_match(&a, "<s>[x]", 6, NULL).id, -1);
+    assert_int_equal(added_match(&a, "<s>[x]", 6, none).id, -1);
+    assert_int_equal(added_match(&a, "<s>[x]", 6, all).id, 2);
+    assert_int_equal(added_match(&a, "<s>[x]", 6, half).id, 1);
+    assert_int_equal(added_match(&a, "<s>[x]", 6, half + 1).id, -1);
+    added_release(&a);
+}
+
+/* What composes of a template's and somebody's characters is not the template's. */
+static void trust_survives_normalizing(void **state)
+{
+    normalizer n = {0};
+    error err = {0};
+    buf text = {0}, trusted = {0};
+    (void)state;
+    assert_int_equal(normalizer_add_nfc(&n, &err), 0);
+    assert_int_equal(normalizer_add_prepend(&n, "_", 1, &err), 0);
+    assert_int_equal(normalizer_add_replace(&n, " ", 1, "__", 2, &err), 0);
+    /* "<e" of the template, an accent and " a\u0308" of somebody, ">" of the template */
+    static const char words[] = "<e\xCC\x81 a\xCC\x88>", marks[] = {1, 1, 0, 0, 0, 0, 0, 0, 1};
+    assert_int_equal(buf_add(&text, words, 9, &err), 0);
+    assert_int_equal(buf_add(&trusted, marks, 9, &err), 0);
+    assert_int_equal(normalizer_run_trusted(&n, &text, &trusted, &err), 0);
+    static const char after[] = {1, 1, 0, 0, 0, 0, 0, 0, 1};
+    assert_string_equal(text.v, "_<\xC3\xA9__\xC3\xA4>");
+    assert_int_equal(trusted.len, 9);
+    assert_memory_equal(trusted.v, after, 9);
+    buf_release(&text);
+    buf_release(&trusted);
 }
 
 /* ---- normalization -------------------------------------------------------------------------- */
@@ -361,6 +401,8 @@ int main(void)
         cmocka_unit_test(scores_become_ranks),
         cmocka_unit_test(the_alphabet_goes_round),
         cmocka_unit_test(the_longest_added_token_is_found),
+        cmocka_unit_test(special_tokens_are_trusted_throughout),
+        cmocka_unit_test(trust_survives_normalizing),
         cmocka_unit_test(long_runs_of_marks_are_ordered),
         cmocka_unit_test(steps_run_in_order),
     };
