@@ -1,105 +1,40 @@
-/* chat.c - see chat.h. Finds the model's format (chat_template.c, chat_formats.c) and turns its
- * rendering (chat_write.c) into tokens.
+/* chat.c - see chat.h: opens a template, tries it out and answers what others ask about it.
  *
- * Text between two special tokens is encoded in one piece, a role's name together with the message
- * behind it, because that is how the reference tokenizer sees it: "user\n" and a message that
- * begins with a newline share a token. */
+ * What a template does is found by running it on small conversations, never by reading it: whether
+ * it shows messages at all, leaves out the system's, opens thoughts, and by which token it ends an
+ * answer. */
 #include "chat.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "buf.h"
-#include "chat_formats.h"
+#include "chat_state.h"
+#include "printable.h"
 
-enum { MAX_ENDS = CHAT_MAX_MARKS + 1 };
-
-struct chat_format {
-    chat_shape shape;
-    const tokenizer *words;
-    int marks[CHAT_MAX_MARKS]; /* ids of the family's marks; -1 = written as text */
-    int bos, eos;
-    int ends[MAX_ENDS];
-    int end_count;
-    int think_end;
-    char day[16]; /* what the template was told today is */
+static const chat_tag tags[] = {
+    {"<think>", "</think>"},
+    {"[THINK]", "[/THINK]"},
+    {"<seed:think>", "</seed:think>"},
+    {"<|START_THINKING|>", "<|END_THINKING|>"},
 };
 
-/* ---- opening ------------------------------------------------------------------------------- */
+enum { TAGS = sizeof tags / sizeof *tags };
 
-static int find_mark(const tokenizer *t, const chat_mark *m)
+/* The id of text that a template writes, when that is one token; else -1, or -2 with the error. */
+static int single_token(const chat_format *f, const char *text, error *err)
 {
-    int id = tokenizer_find(t, m->name, strlen(m->name));
-    return m->need == CHAT_IF_SPECIAL && id >= 0 && !tokenizer_is_special(t, id) ? -1 : id;
+    tokens ids = {0};
+    int id = tokenizer_find(f->words, text, strlen(text));
+    if (chat_encode_own(f, text, strlen(text), &ids, err))
+        id = -2;
+    else if (ids.len != 1 || ids.v[0] != id)
+        id = -1;
+    tokens_release(&ids);
+    return id;
 }
 
-static void add_end(chat_format *f, int id)
-{
-    if (id >= 0 && !chat_is_end(f, id))
-        f->ends[f->end_count++] = id;
-}
-
-/* Looks up every special token that the format needs. */
-static int find_tokens(chat_format *f, error *err)
-{
-    const chat_family *family = f->shape.family;
-    const tokenizer *t = f->words;
-    f->bos = tokenizer_bos(t);
-    f->eos = tokenizer_eos(t);
-    if (f->eos < 0 && strchr(family->close[CHAT_ASSISTANT], CHAT_EOS[0]))
-        return error_set(err, ERROR_LOAD,
-                         "the chat format %s ends answers with the vocabulary's end-of-text token, "
-                         "but the vocabulary names none",
-                         family->name);
-    for (size_t i = 0; i < CHAT_MAX_MARKS && family->marks[i].name; i++) {
-        const chat_mark *m = &family->marks[i];
-        f->marks[i] = find_mark(t, m);
-        if (f->marks[i] < 0 && m->need == CHAT_MUST)
-            return error_set(err, ERROR_LOAD,
-                             "the chat format %s needs the token %s, which the vocabulary lacks",
-                             family->name, m->name);
-        if (chat_can_think(f) && strcmp(m->name, "</think>") == 0)
-            f->think_end = f->marks[i];
-    }
-    for (size_t i = 0; i < CHAT_MAX_MARKS && family->ends[i]; i++)
-        add_end(f, tokenizer_find(t, family->ends[i], strlen(family->ends[i])));
-    add_end(f, f->eos);
-    return 0;
-}
-
-/* 1 and *out when the checkpoint's template is one that we know; 0 when not; -1 on errors. */
-static int recognise(const checkpoint *c, const struct tm *today, chat_shape *out, error *err)
-{
-    const char *text = checkpoint_chat_template(c);
-    chat_pieces pieces;
-    if (!text)
-        return 0;
-    if (chat_pieces_read(text, strlen(text), &pieces, err))
-        return error_prefix(err, "%s: ", checkpoint_path(c));
-    int result = chat_shape_recognise(&pieces, today, out, err);
-    chat_pieces_release(&pieces);
-    return result;
-}
-
-/* The format of this name; the template's word on the details when it is of the same format. */
-static int named(const checkpoint *c, const char *name, const struct tm *today, chat_shape *out,
-                 error *err)
-{
-    int result = chat_shape_named(name, today, out, err);
-    if (result == 0)
-        return error_set(err, ERROR_USAGE, "no chat format is called %s; there are %s", name,
-                         chat_shape_names());
-    chat_shape own = {0};
-    error unread;
-    if (result == 1 && recognise(c, today, &own, &unread) == 1 && own.family == out->family) {
-        chat_shape_release(out);
-        *out = own;
-    } else {
-        chat_shape_release(&own);
-    }
-    return result < 0 ? -1 : 0;
-}
+/* ---- options ------------------------------------------------------------------------------- */
 
 /* The day that `text` names, or today. */
 static int read_day(const char *text, struct tm *day, error *err)
@@ -116,34 +51,301 @@ static int read_day(const char *text, struct tm *day, error *err)
     return error_set(err, ERROR_USAGE, "\"%.40s\" is no day: 2026-11-22", text);
 }
 
-int chat_open(const checkpoint *c, const tokenizer *t, const char *name, const char *day,
-              chat_format **out, error *err)
+static int copy_variables(chat_format *f, const chat_options *opt, error *err)
 {
-    *out = NULL;
-    if (!name && !checkpoint_chat_template(c))
-        return 0;
-    chat_shape shape = {0};
-    struct tm today;
-    if (read_day(day, &today, err))
-        return -1;
-    if ((name ? named(c, name, &today, &shape, err) : recognise(c, &today, &shape, err)) < 0)
-        return -1;
-    if (!shape.family)
-        return error_set(
-            err, ERROR_LOAD,
-            "%s: its chat template is none that is known here; name a format that fits "
-            "with --chat-format (%s), or use --raw",
-            checkpoint_path(c), chat_shape_names());
-    chat_format *f = calloc(1, sizeof *f);
-    if (!f) {
-        chat_shape_release(&shape);
+    f->variables = calloc((size_t)opt->variable_count + 1, sizeof *f->variables);
+    if (!f->variables)
         return error_memory(err, "the chat format");
+    for (int i = 0; i < opt->variable_count; i++) {
+        if (chat_variable_check(opt->variables[i], err))
+            return -1;
+        if (!(f->variables[f->variable_count++] = strdup(opt->variables[i])))
+            return error_memory(err, "the chat format");
     }
-    *f = (chat_format){.shape = shape, .words = t, .think_end = -1};
-    (void)strftime(f->day, sizeof f->day, "%Y-%m-%d", &today);
-    if (find_tokens(f, err)) {
-        chat_close(f);
+    return 0;
+}
+
+static int check_builtin(const chat_format *f, error *err)
+{
+    const chat_builtin *b = f->builtin;
+    if (b->ends_with_eos && tokenizer_eos(f->words) < 0)
+        return error_set(err, ERROR_LOAD,
+                         "the chat format %s ends answers with the vocabulary's end-of-text token, "
+                         "but the vocabulary names none",
+                         b->name);
+    for (size_t i = 0; i < CHAT_BUILTIN_TOKENS && b->tokens[i]; i++) {
+        int id = single_token(f, b->tokens[i], err);
+        if (id < -1)
+            return -1;
+        if (id < 0)
+            return error_set(err, ERROR_LOAD,
+                             "the chat format %s needs the token %s, which the vocabulary lacks",
+                             b->name, b->tokens[i]);
+    }
+    return 0;
+}
+
+/* ---- trying it out ------------------------------------------------------------------------- */
+
+static bool same_text(const jinja_output *a, const jinja_output *b)
+{
+    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+/* One question. 1 = its text shows, 0 = it does not, -1 = the template fails. */
+static int try_question(const chat_format *f, int think, jinja_output *out, error *err)
+{
+    static const char text[] = "why";
+    const chat_message m = {CHAT_USER, text, strlen(text)};
+    if (chat_render_text(f, &m, 1, true, think, out, err))
         return -1;
+    return chat_shows(out, 0, m.len);
+}
+
+/* Content as text, as everybody passes it; for a template that shows none of it, as a list of
+ * parts. What it says to text counts when it says nothing better to parts. */
+static int find_content(chat_format *f, error *err)
+{
+    jinja_output out = {0};
+    error why = {0};
+    for (int lists = 0; lists < 2; lists++) {
+        error second;
+        f->lists = lists;
+        int shows = try_question(f, 0, &out, lists ? &second : &why);
+        jinja_output_release(&out);
+        if (shows == 1)
+            return 0;
+        if (shows < 0 && (lists ? second : why).code == ERROR_RUN) {
+            *err = lists ? second : why;
+            return -1;
+        }
+    }
+    f->lists = false;
+    if (!why.code)
+        return error_set(err, ERROR_LOAD, "its chat template does not show what a user says");
+    *err = why;
+    return -1;
+}
+
+static bool quotes(const char *source, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = source; (at = strstr(at, word)); at++)
+        if (at > source && (at[-1] == '\'' || at[-1] == '"') && at[n] == at[-1])
+            return true;
+    return false;
+}
+
+/* 1 when the template runs with this word for reasoning_effort, 0 when it refuses it. */
+static int takes_effort(chat_format *f, const char *word, int think, error *err)
+{
+    jinja_output out = {0};
+    error why = {0};
+    f->effort_off = f->effort[0] = f->effort[1] = f->effort[2] = word;
+    int shows = try_question(f, think, &out, &why);
+    jinja_output_release(&out);
+    if (shows < 0 && why.code == ERROR_RUN)
+        *err = why;
+    return shows < 0 && why.code == ERROR_RUN ? -1 : shows >= 0;
+}
+
+/* The words that the template takes: for each length of a thought the nearest upwards, else
+ * downwards; for none what it calls none, else its least. */
+static int find_efforts(chat_format *f, const char *source, error *err)
+{
+    static const char *const levels[] = {"low", "medium", "high"};
+    static const char *const none[] = {"none", "no_think", "minimal"};
+    const char *taken[3] = {0}, *off = NULL;
+    if (!jinja_reads(f->program, "reasoning_effort"))
+        return 0;
+    for (int i = 0; i < 3; i++) {
+        int takes = takes_effort(f, levels[i], -1, err);
+        if (takes < 0)
+            return -1;
+        taken[i] = takes ? levels[i] : NULL;
+    }
+    for (int i = 0; i < 3 && !off; i++) {
+        int takes = quotes(source, none[i]) ? takes_effort(f, none[i], 0, err) : 0;
+        if (takes < 0)
+            return -1;
+        off = takes ? none[i] : NULL;
+    }
+    f->effort[2] = taken[2] ? taken[2] : taken[1] ? taken[1] : taken[0];
+    f->effort[1] = taken[1] ? taken[1] : f->effort[2];
+    f->effort[0] = taken[0] ? taken[0] : f->effort[1];
+    f->effort_off = off ? off : f->effort[0];
+    return 0;
+}
+
+static bool ends_with(const char *text, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+    return len >= n && memcmp(text + len - n, end, n) == 0;
+}
+
+bool chat_leaves_open(const chat_format *f, const char *text, size_t len)
+{
+    while (len && strchr(" \t\r\n", text[len - 1]))
+        len--;
+    return ends_with(text, len, f->tag->open);
+}
+
+/* The marks of a thought: those that the template writes, else those that the vocabulary has. */
+static int find_tag(chat_format *f, const char *source, error *err)
+{
+    bool written = false;
+    f->tag = NULL;
+    for (int i = 0; i < TAGS && !f->tag; i++)
+        if (strstr(source, tags[i].open) || strstr(source, tags[i].close))
+            f->tag = &tags[i];
+    written = f->tag != NULL;
+    for (int i = 0; i < TAGS && !f->tag; i++)
+        if (tokenizer_find(f->words, tags[i].open, strlen(tags[i].open)) >= 0)
+            f->tag = &tags[i];
+    f->tag = f->tag ? f->tag : &tags[0];
+    f->think_start = single_token(f, f->tag->open, err);
+    f->think_end = f->think_start < -1 ? -2 : single_token(f, f->tag->close, err);
+    /* Templates that only cut thoughts out of earlier answers leave it to the model to open one. */
+    f->can_think = written && f->think_start >= 0;
+    return f->think_end < -1 ? -1 : 0;
+}
+
+static int find_thinking(chat_format *f, const char *source, error *err)
+{
+    jinja_output off = {0}, on = {0};
+    error why = {0};
+    if (find_tag(f, source, err))
+        return -1;
+    int result = try_question(f, 0, &off, &why);
+    if (result >= 0)
+        result = try_question(f, -1, &on, &why);
+    if (result >= 0) {
+        f->always_thinks = chat_leaves_open(f, off.text, off.len);
+        f->can_think = f->can_think || f->always_thinks || !same_text(&off, &on);
+    }
+    jinja_output_release(&off);
+    jinja_output_release(&on);
+    if (result < 0)
+        *err = why;
+    return result < 0 ? -1 : 0;
+}
+
+/* What a template does with a system message and behind an answer. It may refuse either. */
+static int find_system(chat_format *f, error *err)
+{
+    static const chat_message m[] = {{CHAT_SYSTEM, "be kind", 7}, {CHAT_USER, "why", 3}};
+    jinja_output out = {0};
+    error why = {0};
+    int result = chat_render_text(f, m, 2, true, 0, &out, &why);
+    f->drops_system = result || !chat_shows(&out, 0, m[0].len);
+    jinja_output_release(&out);
+    if (result && why.code == ERROR_RUN) {
+        *err = why;
+        return -1;
+    }
+    return 0;
+}
+
+static void add_end(chat_format *f, int id)
+{
+    if (id >= 0 && f->end_count < CHAT_MAX_ENDS && !chat_is_end(f, id))
+        f->ends[f->end_count++] = id;
+}
+
+/* The first added token that the template writes behind an answer. */
+static int end_behind(chat_format *f, const jinja_output *o, error *err)
+{
+    size_t at = 0, from = 0, to;
+    for (size_t r = 0; r < o->n_runs; at += o->runs[r++].len)
+        if (o->runs[r].origin == CHAT_MESSAGE + 1)
+            from = at + o->runs[r].len;
+    to = at = 0;
+    for (size_t r = 0; r < o->n_runs; at += o->runs[r++].len)
+        if (o->runs[r].origin == CHAT_MESSAGE + 2 && to == 0)
+            to = at;
+    if (!from || to <= from)
+        return 0;
+    tokens ids = {0};
+    int result = chat_encode_own(f, o->text + from, to - from, &ids, err);
+    for (size_t i = 0; !result && i < ids.len; i++)
+        if (tokenizer_is_special(f->words, ids.v[i])) {
+            add_end(f, ids.v[i]);
+            break;
+        }
+    tokens_release(&ids);
+    return result;
+}
+
+/* What else ends texts, stop_tokens.h knows. */
+static int find_ends(chat_format *f, error *err)
+{
+    static const chat_message m[] = {
+        {CHAT_USER, "why", 3}, {CHAT_ASSISTANT, "so it is", 8}, {CHAT_USER, "and then", 8}};
+    jinja_output out = {0};
+    error why = {0};
+    int result = chat_render_text(f, m, 3, true, 0, &out, &why);
+    if (result == 0)
+        result = end_behind(f, &out, &why);
+    jinja_output_release(&out);
+    add_end(f, tokenizer_eos(f->words));
+    if (result && why.code == ERROR_RUN) {
+        *err = why;
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static int fill(chat_format *f, const char *source, const chat_options *opt, error *err)
+{
+    if (read_day(opt->day, &f->now, err) || copy_variables(f, opt, err) ||
+        jinja_parse(source, strlen(source), &f->program, err))
+        return -1;
+    (void)strftime(f->day, sizeof f->day, "%Y-%m-%d", &f->now);
+    if ((f->builtin && check_builtin(f, err)) || find_content(f, err) ||
+        find_efforts(f, source, err) || find_thinking(f, source, err) || find_system(f, err))
+        return -1;
+    return find_ends(f, err);
+}
+
+/* The sentence that a model whose template cannot be run gets. */
+static int explain(const checkpoint *c, error *err)
+{
+    if (err->code != ERROR_LOAD)
+        return -1;
+    for (char *p = err->text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = ' ';
+    error why = *err;
+    return error_set(err, ERROR_LOAD,
+                     "%s: %s; name a format that fits with --chat-format (%s), or use --raw",
+                     checkpoint_path(c), why.text, chat_names());
+}
+
+int chat_open(const checkpoint *c, const tokenizer *t, const chat_options *opt, chat_format **out,
+              error *err)
+{
+    error own = {0};
+    const char *own_text = checkpoint_chat_template(c);
+    const char *name = opt->own_first && own_text ? NULL : opt->name;
+    const chat_builtin *builtin = name ? chat_builtin_find(name) : NULL;
+    const char *source = builtin ? builtin->text : own_text;
+    err = err ? err : &own;
+    *out = NULL;
+    if (name && !builtin)
+        return error_set(err, ERROR_USAGE, "no chat format is called %s; there are %s",
+                         printable_text(name).text, chat_names());
+    if (!source)
+        return 0;
+    chat_format *f = calloc(1, sizeof *f);
+    if (!f)
+        return error_memory(err, "the chat format");
+    f->words = t;
+    f->builtin = builtin;
+    if (fill(f, source, opt, err)) {
+        chat_close(f);
+        return builtin ? -1 : explain(c, err);
     }
     *out = f;
     return 0;
@@ -153,28 +355,43 @@ void chat_close(chat_format *f)
 {
     if (!f)
         return;
-    chat_shape_release(&f->shape);
+    jinja_close(f->program);
+    for (int i = 0; i < f->variable_count; i++)
+        free(f->variables[i]);
+    free(f->variables);
     free(f);
 }
 
+/* ---- questions ----------------------------------------------------------------------------- */
+
 const char *chat_name(const chat_format *f)
 {
-    return f->shape.family->name;
-}
-
-const char *chat_day(const chat_format *f)
-{
-    return f->shape.dated ? f->day : NULL;
+    return f->builtin ? f->builtin->name : "template";
 }
 
 const char *chat_names(void)
 {
-    return chat_shape_names();
+    return chat_builtin_names();
 }
 
-bool chat_can_think(const chat_format *f)
+const char *chat_day(const chat_format *f)
 {
-    return f->shape.means & (CHAT_OPENS | CHAT_CAN_CLOSE);
+    return jinja_reads(f->program, "strftime_now") ? f->day : NULL;
+}
+
+const char *chat_variable(const chat_format *f, int i)
+{
+    return i < f->variable_count ? f->variables[i] : NULL;
+}
+
+bool chat_reads(const chat_format *f, const char *name)
+{
+    return jinja_reads(f->program, name);
+}
+
+bool chat_drops_system(const chat_format *f)
+{
+    return f->drops_system;
 }
 
 bool chat_is_end(const chat_format *f, int id)
@@ -185,115 +402,70 @@ bool chat_is_end(const chat_format *f, int id)
     return false;
 }
 
-int chat_think_end(const chat_format *f)
+/* ---- thoughts ------------------------------------------------------------------------------ */
+
+bool chat_can_think(const chat_format *f)
 {
-    return f->think_end;
+    return f->can_think;
 }
 
-/* ---- rendering ----------------------------------------------------------------------------- */
-
-/* Text waits until the next special token or the end. */
-typedef struct writer {
-    const chat_format *f;
-    tokens *out;
-    buf waiting;
-} writer;
-
-static int flush(writer *w, error *err)
+bool chat_always_thinks(const chat_format *f)
 {
-    if (w->waiting.len == 0)
-        return 0;
-    int result = tokenizer_encode(w->f->words, w->waiting.v, w->waiting.len, w->out, NULL, err);
-    buf_clear(&w->waiting);
-    return result;
+    return f->always_thinks;
 }
 
-static int write_text(void *user, const char *text, size_t len, error *err)
+static bool is_space(const char *text, size_t len)
 {
-    writer *w = user;
-    return buf_add(&w->waiting, text, len, err);
+    for (size_t i = 0; i < len; i++)
+        if (!strchr(" \t\r\n", text[i]))
+            return false;
+    return true;
 }
 
-static int push(writer *w, int id, error *err)
+bool chat_opens_thought(const chat_format *f, const int *ids, size_t n)
 {
-    return flush(w, err) || tokens_push(w->out, id, err) ? -1 : 0;
+    enum { TAIL = 16 };
+    buf text = {0};
+    error ignored;
+    size_t from = n, len;
+    bool opens = false;
+    for (; from > 0 && n - from < TAIL; from--) {
+        const char *piece = tokenizer_piece(f->words, ids[from - 1], &len);
+        if (tokenizer_is_special(f->words, ids[from - 1]) || !is_space(piece, len))
+            break;
+    }
+    if (f->think_start >= 0)
+        return from > 0 && ids[from - 1] == f->think_start;
+    for (size_t i = n > TAIL ? n - TAIL : 0; i < n; i++) {
+        const char *piece = tokenizer_piece(f->words, ids[i], &len);
+        if (buf_add(&text, piece, len, &ignored))
+            break;
+    }
+    opens = text.len && chat_leaves_open(f, text.v, text.len);
+    buf_release(&text);
+    return opens;
 }
 
-static int write_special(void *user, const char *name, size_t len, error *err)
+bool chat_starts_thought(const chat_format *f, int id)
 {
-    writer *w = user;
-    const chat_format *f = w->f;
-    if (*name == CHAT_BOS[0])
-        return f->bos < 0 ? 0 : push(w, f->bos, err); /* Jinja prints nothing for it either */
-    if (*name == CHAT_EOS[0])
-        return push(w, f->eos, err);
-    const chat_mark *marks = f->shape.family->marks;
-    for (size_t i = 0; i < CHAT_MAX_MARKS && marks[i].name; i++)
-        if (strlen(marks[i].name) == len && memcmp(marks[i].name, name, len) == 0 &&
-            f->marks[i] >= 0)
-            return push(w, f->marks[i], err);
-    return write_text(user, name, len, err);
+    size_t len;
+    const char *content = tokenizer_content(f->words, id, &len);
+    return id == f->think_start ||
+           (len == strlen(f->tag->open) && memcmp(content, f->tag->open, len) == 0);
 }
 
-static writer open_writer(const chat_format *f, tokens *out)
+bool chat_ends_thought(const chat_format *f, int id, const char *text, size_t len)
 {
-    return (writer){.f = f, .out = out};
-}
-
-/* Ends a rendering that returned `result`; on failure nothing of it is left in *out. */
-static int close_writer(writer *w, int result, size_t before, error *err)
-{
-    if (result == 0)
-        result = flush(w, err);
-    if (result)
-        w->out->len = before;
-    buf_release(&w->waiting);
-    return result ? -1 : 0;
-}
-
-static chat_sink sink_of(writer *w)
-{
-    return (chat_sink){w, write_special, write_text};
-}
-
-int chat_render(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
-                bool think, tokens *out, error *err)
-{
-    size_t before = out->len;
-    writer w = open_writer(f, out);
-    chat_sink to = sink_of(&w);
-    int result = chat_write_all(&f->shape, messages, n, open_reply, think, &to, err);
-    return close_writer(&w, result, before, err);
-}
-
-int chat_append(const chat_format *f, const chat_message *message, tokens *out, error *err)
-{
-    size_t before = out->len;
-    writer w = open_writer(f, out);
-    chat_sink to = sink_of(&w);
-    return close_writer(&w, chat_write_message(&f->shape, message, &to, err), before, err);
-}
-
-int chat_open_reply(const chat_format *f, bool think, tokens *out, error *err)
-{
-    size_t before = out->len;
-    writer w = open_writer(f, out);
-    chat_sink to = sink_of(&w);
-    return close_writer(&w, chat_write_reply(&f->shape, think, &to, err), before, err);
-}
-
-int chat_close_reply(const chat_format *f, tokens *out, error *err)
-{
-    size_t before = out->len;
-    writer w = open_writer(f, out);
-    chat_sink to = sink_of(&w);
-    return close_writer(&w, chat_write_close(&f->shape, &to, err), before, err);
+    return id == f->think_end || (f->think_end < 0 && ends_with(text, len, f->tag->close));
 }
 
 int chat_close_thought(const chat_format *f, tokens *out, error *err)
 {
-    size_t before = out->len;
-    writer w = open_writer(f, out);
-    chat_sink to = sink_of(&w);
-    return close_writer(&w, chat_write_thought_end(&f->shape, &to, err), before, err);
+    buf text = {0};
+    int result = buf_format(&text, err, "\n%s\n\n", f->tag->close) ||
+                         chat_encode_own(f, text.v, text.len, out, err)
+                     ? -1
+                     : 0;
+    buf_release(&text);
+    return result;
 }

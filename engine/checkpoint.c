@@ -67,7 +67,22 @@ static int template_of_config(checkpoint *c, const char *where, const json *root
     return text ? keep_template(c, where, text, strlen(text), err) : 0;
 }
 
-/* chat_template.jinja wins over tokenizer_config.json, as in transformers. */
+/* The template in a JSON file that may not be there. */
+static int template_in(checkpoint *c, buf *where, const char *name, error *err)
+{
+    buf_clear(where);
+    if (buf_format(where, err, "%s/%s", c->path, name))
+        return -1;
+    if (access(where->v, F_OK) != 0)
+        return 0;
+    json_document *d = json_load(where->v, MAX_TOKENIZER_CONFIG, err);
+    int result = d ? template_of_config(c, where->v, json_root(d), err) : -1;
+    json_close(d);
+    return result;
+}
+
+/* chat_template.jinja wins over tokenizer_config.json, as in transformers; what older processors wrote
+ * comes last. */
 static int read_template(checkpoint *c, buf *where, error *err)
 {
     if (buf_format(where, err, "%s/chat_template.jinja", c->path))
@@ -81,15 +96,9 @@ static int read_template(checkpoint *c, buf *where, error *err)
         free(text);
         return result;
     }
-    buf_clear(where);
-    if (buf_format(where, err, "%s/tokenizer_config.json", c->path))
+    if (template_in(c, where, "tokenizer_config.json", err))
         return -1;
-    if (access(where->v, F_OK) != 0)
-        return 0;
-    json_document *d = json_load(where->v, MAX_TOKENIZER_CONFIG, err);
-    int result = d ? template_of_config(c, where->v, json_root(d), err) : -1;
-    json_close(d);
-    return result;
+    return c->chat_template ? 0 : template_in(c, where, "chat_template.json", err);
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -137,6 +146,8 @@ static int open_gguf(checkpoint *c, checkpoint_warn *warn, void *user, error *er
     if (!c->gguf || config_from_gguf(c->gguf, &c->tensors, warn, user, &c->config, err))
         return -1;
     int found = gguf_get_string(c->gguf, "tokenizer.chat_template", &text, &len, err);
+    if (found == 0)
+        found = gguf_get_string(c->gguf, "tokenizer.chat_template.default", &text, &len, err);
     return found > 0 ? keep_template(c, c->path, text, len, err) : found;
 }
 

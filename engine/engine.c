@@ -9,8 +9,9 @@
 enum { DEFAULT_ROWS = 512 };
 
 /* A tokenizer and a chat format are optional: a model without them still computes. A template that
- * is not known is no reason to refuse the model either: what needs it asks engine_chat_problem(). */
-static int open_text(engine *e, const char *chat_name, const char *day, error *err)
+ * cannot be run is no reason to refuse the model either: what needs it asks engine_chat_problem().
+ * What the caller asked for must work. */
+static int open_text(engine *e, const chat_options *chat, error *err)
 {
     if (tokenizer_open(e->checkpoint, &e->tokenizer, err))
         return -1;
@@ -18,11 +19,11 @@ static int open_text(engine *e, const char *chat_name, const char *day, error *e
         return -1;
     if (!e->tokenizer)
         return 0;
-    if (chat_open(e->checkpoint, e->tokenizer, chat_name, day, &e->chat, &e->chat_problem) == 0)
+    if (chat_open(e->checkpoint, e->tokenizer, chat, &e->chat, &e->chat_problem) == 0)
         return 0;
-    if (!chat_name)
+    if (!chat->name && e->chat_problem.code == ERROR_LOAD)
         return 0;
-    *err = e->chat_problem; /* a format that was asked for by name must work */
+    *err = e->chat_problem;
     return -1;
 }
 
@@ -48,7 +49,7 @@ static int open_model(engine *e, const engine_options *opt, error *err)
         weights_load(&e->weights, e->checkpoint, e->backend, opt->warn, opt->warn_user, err))
         return -1;
     e->plain = router_program_plain(c, 0, err);
-    if (!e->plain || open_text(e, opt->chat_format, opt->day, err))
+    if (!e->plain || open_text(e, &opt->chat, err))
         return -1;
     e->rows = calloc((size_t)e->max_rows, sizeof *e->rows);
     e->row_sessions = calloc((size_t)e->max_rows, sizeof *e->row_sessions);

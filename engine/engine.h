@@ -36,8 +36,7 @@ typedef struct session session;
 typedef struct engine_options {
     const char *path;          /* a resolved path: sources.h */
     backend_options backend;   /* {0} = auto everything */
-    const char *chat_format;   /* NULL = recognise */
-    const char *day;           /* as chat_open; NULL = today */
+    chat_options chat;         /* {0} = the model's own template, today */
     int max_rows;              /* batch rows of one forward, 0 = 512; the prefill chunk */
     int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */

@@ -1,8 +1,8 @@
 /* rules_step.c - rules at work: which of them act on the token that is read now.
  *
  * A role begins where a message of that role is opened: the tokens with which the chat format does
- * that are found by rendering two messages of different content and keeping what they share. So
- * roles come from the timeline itself and need no side channel.
+ * that everywhere are known (chat_opening). So roles come from the timeline itself and need no side
+ * channel.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,32 +19,6 @@ struct rule_marks {
 
 /* ---- marks ------------------------------------------------------------------------------------- */
 
-static int render_opening(const chat_format *chat, chat_role role, const char *text, tokens *out,
-                          error *err)
-{
-    chat_message m = {role, text, strlen(text)};
-    if (role == CHAT_ASSISTANT)
-        return chat_open_reply(chat, text[0] == 'a' && chat_can_think(chat), out, err);
-    return chat_append(chat, &m, out, err);
-}
-
-static int find_opening(const chat_format *chat, chat_role role, tokens *out, error *err)
-{
-    tokens a = {0}, b = {0};
-    int result =
-        render_opening(chat, role, "a", &a, err) || render_opening(chat, role, "1", &b, err) ? -1
-                                                                                             : 0;
-    size_t same = 0;
-    while (same < a.len && same < b.len && a.v[same] == b.v[same])
-        same++;
-    size_t from = same > RULE_MARK_TOKENS ? same - RULE_MARK_TOKENS : 0;
-    if (!result && same > from)
-        result = tokens_append(out, a.v + from, same - from, err);
-    tokens_release(&a);
-    tokens_release(&b);
-    return result;
-}
-
 rule_marks *rule_marks_open(const rule_list *list, const tokenizer *t, const chat_format *chat,
                             error *err)
 {
@@ -59,11 +33,11 @@ rule_marks *rule_marks_open(const rule_list *list, const tokenizer *t, const cha
         int id = tag ? tokenizer_find(t, tag, strlen(tag)) : -1;
         m->tag_ids[i] = id >= 0 && tokenizer_is_special(t, id) ? id : -1;
     }
-    for (int role = 0; chat && role < ROLES; role++) {
-        error ignored; /* a format without system messages has no such role */
-        if (find_opening(chat, (chat_role)role, &m->opening[role], &ignored))
-            m->opening[role].len = 0;
-    }
+    for (int role = 0; chat && role < ROLES; role++)
+        if (chat_opening(chat, (chat_role)role, RULE_MARK_TOKENS, &m->opening[role], err)) {
+            rule_marks_close(m);
+            return NULL;
+        }
     return m;
 }
 

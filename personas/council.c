@@ -46,12 +46,12 @@ static int check_text(engine *e, const council_options *o, error *err)
     if (o->raw || engine_chat(e))
         return 0;
     const char *why = engine_chat_problem(e);
-    bool named =
-        strncmp(why, path, strlen(path)) == 0; /* a problem says itself which file it is in */
-    return error_set(err, ERROR_LOAD, "%s%s%s", named ? "" : path, named ? "" : ": ",
-                     why[0] ? why
-                            : "no chat template; continue text with --raw, or name a format "
-                              "with --chat-format");
+    if (why[0])
+        return error_set(err, ERROR_LOAD, "%s", why);
+    return error_set(err, ERROR_LOAD,
+                     "%s: no chat template; continue text with --raw, or name a format with "
+                     "--chat-format (%s)",
+                     path, chat_names());
 }
 
 council *council_open(engine *e, const council_options *options, error *err)

@@ -42,8 +42,7 @@ static int render(const council *c, const chat_message *messages, size_t n, bool
                   tokens *out, error *err)
 {
     const chat_format *f = engine_chat(c->engine);
-    bool think = c->options.think != 0 && chat_can_think(f);
-    return chat_render(f, messages, n, answer_next, think, out, err);
+    return chat_render(f, messages, n, answer_next, c->options.think, out, err);
 }
 
 static size_t same_tokens(const tokens *a, const tokens *b, size_t most)
@@ -104,18 +103,57 @@ static int build_chat(const council *c, pass *p, bool shared, error *err)
     return result;
 }
 
+/* What the prompt has in common with one that asks something else, but for what opens the question,
+ * which is the remark behind the first `before`. */
+static int before_question(const council *c, const pass *p, size_t before, size_t *start,
+                           error *err)
+{
+    size_t n;
+    tokens other = {0};
+    chat_message *list = list_remarks(p, before + 1, c->timings.shared_prefill, &n, err);
+    if (!list)
+        return -1;
+    bool is_a = list[n - 1].len && *list[n - 1].text == 'a';
+    list[n - 1] = (chat_message){CHAT_USER, is_a ? "1" : "a", 1};
+    int result = render(c, list, n, true, &other, err);
+    size_t same = same_tokens(&other, &p->prompt, other.len);
+    other.len = 0;
+    if (!result)
+        result = chat_opening(engine_chat(c->engine), CHAT_USER, same, &other, err);
+    size_t head = other.len;
+    if (!result && head && memcmp(other.v, p->prompt.v + same - head, head * sizeof *other.v) != 0)
+        head = 0;
+    *start = same - head;
+    tokens_release(&other);
+    free(list);
+    return result;
+}
+
 int council_question_start(const council *c, const pass *p, int *start, error *err)
 {
-    size_t before = p->remark_count, n = 0;
+    size_t before = p->remark_count, n = 0, same = 0;
     tokens past = {0};
+    *start = 0;
+    if (before == 0)
+        return 0;
     while (before > 0 && p->remarks[before - 1].role != CHAT_USER)
         before--;
     before -= before > 0;
     chat_message *list = list_remarks(p, before, c->timings.shared_prefill, &n, err);
-    int result = !list            ? -1
-                 : c->options.raw ? join_raw(c, p, before, &past, err)
-                                  : render(c, list, n, false, &past, err);
-    *start = (int)same_tokens(&past, &p->prompt, past.len);
+    if (!list)
+        return -1;
+    error why = {0};
+    int result = c->options.raw ? join_raw(c, p, before, &past, &why)
+                 : n            ? render(c, list, n, false, &past, &why)
+                                : -1;
+    /* There are templates that refuse a past without a question. */
+    if (result && !c->options.raw)
+        result = before_question(c, p, before, &same, err);
+    else
+        same = same_tokens(&past, &p->prompt, past.len);
+    *start = (int)same;
+    if (result && c->options.raw && err)
+        *err = why;
     tokens_release(&past);
     free(list);
     return result;
@@ -287,10 +325,11 @@ static int begin_figures(council *c, error *err)
 
 int council_prefill(council *c, error *err)
 {
-    bool thought =
-        !c->options.raw && c->options.think != 0 && chat_can_think(engine_chat(c->engine));
-    for (int i = 0; i < c->count; i++)
-        pass_begin(c->passes[i], thought);
+    const chat_format *chat = c->options.raw ? NULL : engine_chat(c->engine);
+    for (int i = 0; i < c->count; i++) {
+        const tokens *t = &c->passes[i]->prompt;
+        pass_begin(c->passes[i], chat && chat_opens_thought(chat, t->v, t->len));
+    }
     tell_prefill(c);
     if (begin_figures(c, err) || (c->timings.shared_prefill && read_common(c, err)))
         return -1;
@@ -448,7 +487,8 @@ static void finish(council *c, int i, double start)
         c->events->answer(c->events->user, i, &p->answer);
 }
 
-/* A thought that has used up its tokens is closed: the closing tokens are queued as if drawn. */
+/* A thought that has used up its tokens is closed: the closing tokens are queued as if drawn. One
+ * that nobody asked for has none to use. */
 static int close_thought(council *c, int i, error *err)
 {
     pass *p = c->passes[i];

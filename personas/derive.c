@@ -128,7 +128,7 @@ static int render(const derivation *d, const lesson *l, tokens *ids, size_t *fro
     chat_message turns[LESSON_TURNS + 1];
     memcpy(turns, l->before, l->before_count * sizeof *turns);
     turns[l->before_count] = (chat_message){CHAT_USER, l->question, strlen(l->question)};
-    if (chat_render(engine_chat(d->engine), turns, l->before_count + 1, true, false, ids, err))
+    if (chat_render(engine_chat(d->engine), turns, l->before_count + 1, true, 0, ids, err))
         return -1;
     *from = ids->len;
     return tokenizer_encode(engine_tokenizer(d->engine), l->answer, strlen(l->answer), ids, NULL,

@@ -229,7 +229,7 @@ static int add_piece(pass *p, const pass_rules *r, int id, error *err)
     if (p->thinking) {
         p->thought = p->text.len;
         p->thought_tokens++;
-        p->thinking = id != chat_think_end(r->chat);
+        p->thinking = !chat_ends_thought(r->chat, id, p->text.v, p->text.len);
         return 0;
     }
     /* The blank lines behind a thought are its own: no template keeps them either. */
@@ -245,24 +245,18 @@ static int add_piece(pass *p, const pass_rules *r, int id, error *err)
     return 0;
 }
 
-/* Some templates leave it to the model to open its thought: when the prompt did not and the first
- * token does not either, the model does not think this time. */
+/* Some templates leave it to the model to open its thought, by the first token. */
 static void notice_thought(pass *p, const pass_rules *r, int id)
 {
-    static const char mark[] = "<think>";
-    int start = tokenizer_find(r->tokenizer, mark, sizeof mark - 1);
-    for (size_t i = p->prompt.len; i > 0 && i + 2 > p->prompt.len; i--)
-        if (p->prompt.v[i - 1] == start)
-            return;
-    p->thinking = id == start;
+    if (p->out.len == 1 && r->chat && chat_starts_thought(r->chat, id))
+        p->thinking = true;
 }
 
 int pass_take(pass *p, const pass_rules *r, int id, error *err)
 {
     if (tokens_push(&p->out, id, err))
         return -1;
-    if (p->out.len == 1 && p->thinking)
-        notice_thought(p, r, id);
+    notice_thought(p, r, id);
     if (ends_answer(r, id)) {
         stop_with(p, STOP_END);
         return 0;
@@ -291,8 +285,7 @@ int pass_retake(pass *p, const pass_rules *r, const int *ids, size_t n, error *e
         if (tokens_push(&p->out, ids[i], err))
             return -1;
         loop_token(&p->cycles, p->out.v, p->out.len);
-        if (p->out.len == 1 && p->thinking)
-            notice_thought(p, r, ids[i]);
+        notice_thought(p, r, ids[i]);
         if (add_piece(p, &lax, ids[i], err))
             return -1;
     }

@@ -51,9 +51,10 @@ static int read_control(asking *k, const options *opt, error *err)
                      opt->control);
 }
 
-static int read_think(asking *k, const options *opt, error *err)
+int asking_think(const options *opt, int *think, error *err)
 {
     const char *text = opt->think;
+    *think = 0;
     if (!text)
         return 0;
     size_t digits = strspn(text, "0123456789");
@@ -61,7 +62,7 @@ static int read_think(asking *k, const options *opt, error *err)
     if (text[digits] || digits > 7 || n == 0 || n > 1 << 20)
         return error_set(err, ERROR_USAGE, "--think: \"%.40s\" is no whole number in 1..%d", text,
                          1 << 20);
-    k->think = (int)n;
+    *think = (int)n;
     return 0;
 }
 
@@ -105,8 +106,9 @@ static int check_stops(const options *opt, error *err)
 
 int asking_read(asking *k, const options *opt, error *err)
 {
-    return read_personas(k, opt, err) || read_control(k, opt, err) || read_think(k, opt, err) ||
-                   read_loop(k, opt, err) || read_seed(k, opt, err) || check_stops(opt, err) ||
+    return read_personas(k, opt, err) || read_control(k, opt, err) ||
+                   asking_think(opt, &k->think, err) || read_loop(k, opt, err) ||
+                   read_seed(k, opt, err) || check_stops(opt, err) ||
                    routing_options_read(&k->routing, opt, err) ||
                    merge_parse(opt->merge ? opt->merge : "auto", &k->merge, &k->rounds, err)
                ? -1

@@ -40,6 +40,9 @@ int asking_council(const asking *k, const options *opt, const engine *e, council
 int asking_roster(const asking *k, const options *opt, const engine *e, roster_options *o,
                   error *err);
 
+/* --think: 0, -1 = unlimited, N. */
+int asking_think(const options *opt, int *think, error *err);
+
 /* Whether a transcript is to be kept: not with --no-save, nor with CONSILIUM_NOHISTORY set and not
  * empty unless a session is named. */
 bool asking_saves(const options *opt);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ask.h"
+#include "chat_notes.h"
 #include "commands.h"
 #include "human.h"
 #include "open_model.h"
@@ -192,6 +193,7 @@ static int with_dialogue(ask *a)
     if (dialogue_seat(a->dialogue, &a->seats, print_note, a->con, a->err))
         return -1;
     a->roster = dialogue_roster(a->dialogue);
+    chat_notes(r->engine, a->roster, &dialogue_settings(a->dialogue)->council, a->con);
     r->count = roster_seats(a->roster);
     r->answers = calloc((size_t)r->count, sizeof *r->answers);
     if (!r->answers)

@@ -33,8 +33,11 @@ typedef struct keeper_mask {
 typedef struct keeper_setting {
     const char *model, *fingerprint, *isa; /* path of the model */
     const char *model_name;                /* "ollama:NAME:TAG"; NULL = found by its path */
-    const char *chat_format, *day;         /* NULL = none */
-    roster_options roster;                 /* without the prompt */
+    const char *chat_format, *day;         /* NULL = the model's own template; none */
+    bool name_is_kind;                     /* chat_format only names the kind of that template */
+    const char *const *variables;          /* [variable_count] of the template, "KEY=VALUE" */
+    int variable_count;
+    roster_options roster; /* without the prompt */
     dialogue_options dialogue;
     keeper_seat *seats;
     int seat_count;

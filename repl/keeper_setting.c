@@ -185,6 +185,11 @@ void keeper_setting_emit(emitter *e, const dialogue *d, const roster_options *se
     emit_council(e, dialogue_settings((dialogue *)(uintptr_t)d));
     emit_text(e, "chat_format", chat ? chat_name(chat) : NULL);
     emit_text(e, "day", chat ? chat_day(chat) : NULL);
+    emit_array(e, "template");
+    const char *variable;
+    for (int i = 0; chat && (variable = chat_variable(chat, i)); i++)
+        emit_text(e, NULL, variable);
+    emit_end(e);
     emit_roster(e, seats);
     emit_seats(e, dialogue_roster(d), t);
 }
@@ -393,6 +398,14 @@ int keeper_setting_read(const json *record, keeper_setting *out, error *err)
                             .day = text_at(record, "day")};
     if (!out->model || !out->fingerprint || !out->isa)
         return error_set(err, ERROR_LOAD, "the setting names no model");
+    /* Before there was the list, a name stood for the model's own template when that was of its kind.
+     * It has the same words today. */
+    bool listed = json_member(record, "template") != NULL;
+    if (out->chat_format && strcmp(out->chat_format, "template") == 0)
+        out->chat_format = NULL;
+    out->name_is_kind = !listed;
+    if (listed && read_texts(record, "template", &out->variables, &out->variable_count, err))
+        return -1;
     return read_council(record, &out->dialogue, err) || read_roster(record, out, err) ? -1 : 0;
 }
 
@@ -410,6 +423,7 @@ void keeper_setting_release(keeper_setting *s)
     free_list(s->roster.softened);
     free_list(s->roster.unmasked);
     free_list(s->dialogue.council.stops);
+    free_list(s->variables);
     free(s->seats);
     free(s->masks);
     *s = (keeper_setting){0};

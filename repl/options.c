@@ -373,6 +373,7 @@ void options_release(options *opt)
     free(opt->files.v);
     free(opt->masks.v);
     free(opt->stops.v);
+    free(opt->variables.v);
     free(opt->lesson_texts.v);
     *opt = (options){0};
 }

@@ -130,19 +130,20 @@ struct options {
     const char *backend, *isa, *chat_format, *format;
     int context, threads; /* 0 = default */
 
-    const char *file, *output;
+    const char *file, *output, *messages;
     const char *from, *safetensors;
     tokens ids;    /* --tokens */
     tokens passes; /* --passes; empty = default */
 
     /* ask, and what is routed by a program */
-    texts files, masks, stops;
+    texts files, masks, stops, variables;
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only, *loop;
     const char *overflow;         /* of a conversation's context */
     const char *view;             /* how answers are laid out */
     const char *session, *resume; /* which transcript */
-    bool no_instruction, raw, no_input, plain, no_save;
+    bool own_template; /* of a replay: chat_format is only for a model without a template */
+    bool no_reply, no_instruction, raw, no_input, plain, no_save;
     int max_tokens;              /* 0 = default */
     int max_input;               /* MiB of one text; 0 = default */
     sampling_options sampling;   /* of the command line */

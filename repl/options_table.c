@@ -255,9 +255,11 @@ static const command_info commands[COMMAND_COUNT] = {
          1,
          "turn text into token ids",
          "Prints a JSON array of token ids. The text is taken as it is: no special token is "
-         "parsed out of it and none is added. `-` reads standard input.",
-         {"consilium tokenize 'Hello, world'", "consilium tokenize --file notes.txt",
-          "printf 'a\\nb' | consilium tokenize -"},
+         "parsed out of it and none is added. `-` reads standard input. With --messages a "
+         "conversation is put through the model's chat template first, as apply_chat_template "
+         "does; only what the template itself writes becomes a special token.",
+         {"consilium tokenize 'Hello, world'", "printf 'a\\nb' | consilium tokenize -",
+          "consilium tokenize --messages talk.json --no-reply"},
          command_tokenize},
     [COMMAND_LOGITS] =
         {"logits",
@@ -339,7 +341,10 @@ static const option_info table[] = {
     {"prefill", 0, OPTION_CHOICE, GROUP_COMMAND, ASKING, "auto|own|shared",
      "read the prompt under each program, or once for all (default auto)", 0, 0, FIELD(prefill)},
     {"think", 0, OPTION_MAYBE, GROUP_COMMAND, ASKING, "[=N]",
-     "let a thinking model think, at most N tokens", 0, 0, FIELD(think)},
+     "let a thinking model think, at most N tokens (sets enable_thinking and reasoning_effort)", 0,
+     0, FIELD(think)},
+    {"think", 0, OPTION_MAYBE, GROUP_COMMAND, BIT(TOKENIZE), "[=N]",
+     "render --messages for an answer that thinks", 0, 0, FIELD(think)},
     {"raw", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL, "continue the text, without a chat format",
      0, 0, FIELD(raw)},
     {"max-tokens", 0, OPTION_NUMBER, GROUP_COMMAND, ASKING, "N",
@@ -392,6 +397,11 @@ static const option_info table[] = {
      "the most to read from one file or pipe (default 64)", 1, 16384, FIELD(max_input)},
     {"file", 'f', OPTION_TEXT, GROUP_COMMAND, BIT(TOKENIZE), "FILE",
      "read the text from FILE (`-`: standard input)", 0, 0, FIELD(file)},
+    {"messages", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TOKENIZE), "FILE",
+     "a conversation, [{\"role\": .., \"content\": ..}, ..] as JSON (`-`: standard input)", 0, 0,
+     FIELD(messages)},
+    {"no-reply", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TOKENIZE), NULL,
+     "do not open an answer behind --messages", 0, 0, FIELD(no_reply)},
     {"tokens", 0, OPTION_NUMBERS, GROUP_COMMAND, BIT(LOGITS), "N,N,...", "the token ids to read", 0,
      INT32_MAX, FIELD(ids)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(LOGITS), "FILE",
@@ -442,7 +452,12 @@ static const option_info table[] = {
     {"isa", 0, OPTION_CHOICE, GROUP_MODEL, WITH_MODEL, "auto|baseline|avx2|avx512",
      "the processor's instructions to use (default auto)", 0, 0, FIELD(isa)},
     {"chat-format", 0, OPTION_TEXT, GROUP_MODEL, WITH_MODEL, "NAME",
-     "the chat format, when the model's template is not recognised", 0, 0, FIELD(chat_format)},
+     "a chat format, for a model that brings no template: chatml, llama3, llama3.1, mistral-v0, "
+     "mistral, mistral-v3, mistral-tekken, olmo, zephyr or granite (default: the model's own)",
+     0, 0, FIELD(chat_format)},
+    {"template", 0, OPTION_TEXTS, GROUP_MODEL, WITH_MODEL, "KEY=VALUE",
+     "set a variable of the model's chat template (repeatable; VALUE is JSON, else text)", 0, 0,
+     FIELD(variables)},
 
     {"quiet", 'q', OPTION_FLAG, GROUP_EVERY, EVERY_COMMAND, NULL, "no notes, no progress", 0, 0,
      FIELD(quiet)},

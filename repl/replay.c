@@ -44,11 +44,15 @@ static char *key_of(const keeper_setting *s, error *err)
 {
     buf b = {0};
     const char *parts[] = {s->model, s->isa, s->chat_format, s->day};
-    for (size_t i = 0; i < 4; i++)
-        if (buf_format(&b, err, "%s\n", parts[i] ? parts[i] : "")) {
-            buf_release(&b);
-            return NULL;
-        }
+    int result = 0;
+    for (size_t i = 0; i < 4 && !result; i++)
+        result = buf_format(&b, err, "%s\n", parts[i] ? parts[i] : "");
+    for (int i = 0; i < s->variable_count && !result; i++)
+        result = buf_format(&b, err, "%s\n", s->variables[i]);
+    if (result) {
+        buf_release(&b);
+        return NULL;
+    }
     return buf_detach(&b);
 }
 
@@ -69,8 +73,12 @@ static engine *open_engine(replay *r)
     error why = {0};
     if (!own.model) {
         own.model = r->s.model;
+        own.own_template = !own.chat_format && r->s.name_is_kind;
         own.chat_format = own.chat_format ? own.chat_format : r->s.chat_format;
     }
+    if (!own.variables.len) /* borrowed, and never added to */
+        own.variables = (texts){(const char **)(uintptr_t)r->s.variables,
+                                (size_t)r->s.variable_count, (size_t)r->s.variable_count};
     own.isa = own.isa ? own.isa : r->s.isa;
     engine *e = open_model_on(&own, r->s.day, r->con, &why);
     if (!e && !r->opt->isa && why.code == ERROR_RUN) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chat_notes.h"
 #include "human.h"
 #include "open_model.h"
 #include "report.h"
@@ -118,6 +119,10 @@ int slash_think(talk *t, const char *rest, char *const *words, int count, error 
     if (count && (talk_set(t, "think", strcmp(words[0], "0") == 0 ? "off" : words[0], err)))
         return -1;
     int n = dialogue_settings(t->dialogue)->council.think;
+    const char *why =
+        n ? chat_notes_thinking(t->engine, &dialogue_settings(t->dialogue)->council) : NULL;
+    if (why)
+        return talk_say(t, "%s", why);
     if (n < 0)
         return talk_say(t, "models that can think may think as long as they want");
     return n ? talk_say(t, "models that can think may think for %d tokens", n)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chat_notes.h"
 #include "open_model.h"
 #include "talk.h"
 
@@ -251,6 +252,8 @@ static dialogue *new_dialogue(talk *t, options *set, engine *e, asking *how, ros
         dialogue_close(d);
         d = NULL;
     }
+    if (d && e != t->engine)
+        chat_notes(e, dialogue_roster(d), &o.council, t->con);
     return d;
 }
 
@@ -311,13 +314,13 @@ static reach reach_of(const char *name)
         const char *name;
         reach how;
     } far[] = {
-        {"stop", REACH_DIALOGUE},    {"raw", REACH_DIALOGUE},     {"kv", REACH_DIALOGUE},
-        {"context", REACH_DIALOGUE}, {"model", REACH_ENGINE},     {"threads", REACH_ENGINE},
-        {"backend", REACH_ENGINE},   {"isa", REACH_ENGINE},       {"chat-format", REACH_ENGINE},
-        {"view", REACH_VIEW},        {"session", REACH_NOTHING},  {"resume", REACH_NOTHING},
-        {"no-save", REACH_NOTHING},  {"plain", REACH_NOTHING},    {"no-color", REACH_NOTHING},
-        {"help", REACH_NOTHING},     {"version", REACH_NOTHING},  {"quiet", REACH_NOTHING},
-        {"verbose", REACH_NOTHING},  {"max-input", REACH_NOTHING}};
+        {"stop", REACH_DIALOGUE},    {"raw", REACH_DIALOGUE},    {"kv", REACH_DIALOGUE},
+        {"context", REACH_DIALOGUE}, {"model", REACH_ENGINE},    {"threads", REACH_ENGINE},
+        {"backend", REACH_ENGINE},   {"isa", REACH_ENGINE},      {"chat-format", REACH_ENGINE},
+        {"view", REACH_VIEW},        {"session", REACH_NOTHING}, {"resume", REACH_NOTHING},
+        {"no-save", REACH_NOTHING},  {"plain", REACH_NOTHING},   {"no-color", REACH_NOTHING},
+        {"help", REACH_NOTHING},     {"version", REACH_NOTHING}, {"quiet", REACH_NOTHING},
+        {"template", REACH_ENGINE},  {"verbose", REACH_NOTHING}, {"max-input", REACH_NOTHING}};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++)
         if (strcmp(name, far[i].name) == 0)
             return far[i].how;

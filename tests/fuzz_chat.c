@@ -1,43 +1,48 @@
-/* fuzz_chat.c - any bytes as a chat template: cut into pieces, compared with every format and, when
- * one of them explains it, rendered. */
+/* fuzz_chat.c - text of which a template wrote some bytes and somebody the others: what nobody but
+ * somebody wrote never becomes an added token.
+ *
+ * Input: a byte that says how the bytes behind it take turns being a template's and somebody's. */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/chat_formats.h"
+#include "../engine/added.h"
+#include "../engine/tokenizer_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Special tokens have names, text has bytes: both are touched, nothing is kept. */
-static int touch(void *user, const char *text, size_t len, error *err)
-{
-    (void)err;
-    size_t *sum = user;
-    for (size_t i = 0; i < len; i++)
-        *sum += (unsigned char)text[i];
-    return len ? 0 : -1;
-}
+static const char vocabulary[] =
+    "{\"added_tokens\":[{\"id\":3,\"content\":\"<|a|>\",\"special\":true,\"normalized\":false},"
+    "{\"id\":4,\"content\":\"<b>\",\"special\":false,\"normalized\":true,\"lstrip\":true,"
+    "\"rstrip\":true},{\"id\":5,\"content\":\"  \",\"special\":false}],"
+    "\"normalizer\":{\"type\":\"NFC\"},"
+    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},"
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"<\":1,\"b\":2},\"merges\":[]}}";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char thought[] = "<think>\nwhy\n</think>\n\n yes \n";
-    const chat_message m[] = {{CHAT_SYSTEM, " s ", 3},
-                              {CHAT_USER, "u\n", 2},
-                              {CHAT_ASSISTANT, thought, sizeof thought - 1}};
-    const struct tm day = {.tm_year = 124, .tm_mon = 1, .tm_mday = 9};
-    chat_pieces pieces;
-    chat_shape shape = {0};
     error err = {0};
-    if (chat_pieces_read((const char *)data, size, &pieces, &err))
-        return 0;
-    if (chat_shape_recognise(&pieces, &day, &shape, &err) == 1) {
-        size_t sum = 0;
-        const chat_sink to = {&sum, touch, touch};
-        if (chat_write_all(&shape, m, 3, true, false, &to, &err) ||
-            chat_write_all(&shape, m + 1, 2, false, false, &to, &err) || sum == 0)
+    tokens ids = {0}, plain = {0};
+    tokenizer *t = tokenizer_parse("fuzz", vocabulary, sizeof vocabulary - 1, &err);
+    if (!t)
+        abort();
+    size_t turn = size ? data[0] % 9 + 1u : 1, n = size ? size - 1 : 0;
+    const char *text = (const char *)data + (size > 0);
+    unsigned char *trusted = malloc(n + 1);
+    for (size_t i = 0; trusted && i < n; i++)
+        trusted[i] = i / turn % 2 == 0;
+    if (trusted && tokenizer_encode_trusted(t, text, n, trusted, &ids, NULL, &err) == 0) {
+        memset(trusted, 0, n);
+        if (tokenizer_encode_trusted(t, text, n, trusted, &plain, NULL, &err))
             abort();
+        for (size_t i = 0; i < plain.len; i++)
+            if (plain.v[i] == 3 || plain.v[i] == 4)
+                abort();
     }
-    chat_shape_release(&shape);
-    chat_pieces_release(&pieces);
+    tokens_release(&ids);
+    tokens_release(&plain);
+    free(trusted);
+    tokenizer_close(t);
     return 0;
 }

@@ -57,8 +57,8 @@ def shrunk(header):
 def seeds(parser):
     """(name, bytes) of valid inputs."""
     if parser == "chat":
-        known = json.loads((MODELS.parent / "chat.json").read_text())["known"]
-        yield from ((one["name"], one["template"].encode()) for one in known)
+        text = "<|a|> a <b>  b<|a <b>\u00e9 e\u0301<|a|>".encode()
+        yield from ((f"turns of {n + 1}", bytes([n]) + text) for n in range(9))
     if parser == "jinja":
         lines = (MODELS.parent / "jinja" / "cases.jsonl").read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines[1:]):

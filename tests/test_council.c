@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../engine/stop_tokens.h"
 #include "council_support.h"
 
 enum { EVERYONE = 15 };
@@ -248,7 +249,7 @@ static void answers_end_as_they_say(void **state)
         cast_ask(c, prompt, NULL);
         for (int i = 0; i < CAST; i++) {
             const answer *a = council_answer(c, i);
-            bool ended = chat_is_end(engine_chat(k->e), a->tokens[a->token_count - 1]);
+            bool ended = stop_tokens_have(engine_stops(k->e), a->tokens[a->token_count - 1]);
             seen[a->stop]++;
             assert_int_equal(a->stop == STOP_END, ended);
             assert_true(a->stop != STOP_LENGTH || a->token_count == 60);

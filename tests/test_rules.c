@@ -112,7 +112,7 @@ static int conversation(const engine *e, int *ids, int ends[4])
     tokens all = {0};
     error err = {0};
     int start = tokenizer_find(engine_tokenizer(e), "<|im_start|>", 12), found = 0;
-    assert_int_equal(chat_render(engine_chat(e), m, 4, true, false, &all, &err), 0);
+    assert_int_equal(chat_render(engine_chat(e), m, 4, true, 0, &all, &err), 0);
     assert_true(all.len < LONG);
     memcpy(ids, all.v, all.len * sizeof *ids);
     int n = (int)all.len;

@@ -67,7 +67,8 @@ static void a_thought_is_told_apart(void **state)
     const table *k = *state;
     dialogue_options o = options();
     dialogue *d = table_dialogue(k, &o);
-    int end = chat_think_end(engine_chat(k->e)), forced = 0;
+    static const char mark[] = "</think>";
+    int end = tokenizer_find(engine_tokenizer(k->e), mark, sizeof mark - 1), forced = 0;
     error err = {0};
     told heard = {0};
     dialogue_events events = {.user = &heard, .council = {.token = on_token}};

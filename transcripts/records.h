@@ -13,8 +13,9 @@
  *   setting  either all that later turns run under: "model" (as in the header, without its path, and
  *            "path"), "isa", "kv" "f16", "context", "max_tokens", "loop" (tokens
  *            that a cycle covers, 0 or absent = off), "reserve", "think", "prefill", "raw",
- *            "stops" [text], "chat_format" name or null, "day" "2026-11-22" (what a chat template that
- *            asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
+ *            "stops" [text], "chat_format" name ("template" = the model's own; without
+ *            the next field, a name of its kind) or null, "template" ["KEY=VALUE"] (variables of the
+ *            chat template), "day" "2026-11-22" (what one that asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
  *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
  *            [{"name","path","hash"}], "experts", "strengths" and "softened" [{"name","value"}],
  *            "unmasked" [name], "system" text or null (in each seat's instruction already), and
