@@ -413,6 +413,26 @@ static void derive_experts(config_fields *f)
         f->shared_width = f->ffn;
 }
 
+/* Several ids that end an answer, as Ollama's converter writes them. */
+static int take_ends(const gguf *g, const special_ids *ids, config_fields *f, error *err)
+{
+    static const char key[] = "tokenizer.ggml.eos_token_ids";
+    const gguf_value *v = gguf_find(g, key);
+    int64_t id;
+    for (size_t i = 0; v && i < gguf_elements(v); i++) {
+        if (!gguf_integer(v, i, &id))
+            return error_set(err, ERROR_LOAD, "%s: %s holds something that is no integer",
+                             gguf_path(g), key);
+        id = special_id(ids, key, id, true);
+        if (id >= 0 && f->eos_count == MODEL_MAX_EOS)
+            return error_set(err, ERROR_LOAD, "%s: %s lists more than %d tokens", gguf_path(g), key,
+                             MODEL_MAX_EOS);
+        if (id >= 0)
+            f->eos[f->eos_count++] = id;
+    }
+    return 0;
+}
+
 /* Ids of the tokenizer. The first three end an answer: the end of the text, of a turn, of a message;
  * of the others only bos and the unknown token are used. */
 static int take_ids(const gguf *g, gguf_fields *h, checkpoint_warn *warn, void *user, error *err)
@@ -438,7 +458,7 @@ static int take_ids(const gguf *g, gguf_fields *h, checkpoint_warn *warn, void *
         if (i == BOS)
             h->f.bos = id;
     }
-    return 0;
+    return take_ends(g, &ids, &h->f, err);
 }
 
 /* A byte-level vocabulary from before the key that names its split rule. */

@@ -14,6 +14,7 @@
 
 #include "buf.h"
 #include "config_hf.h"
+#include "foreign.h"
 #include "printable.h"
 #include "special_ids.h"
 
@@ -511,7 +512,7 @@ static int load(const char *directory, const char *name, bool optional, buf *pat
     if (optional && access(path->v, F_OK) != 0)
         return 0;
     *out = json_load(path->v, MAX_FILE, err);
-    return *out ? 0 : -1;
+    return *out ? 0 : foreign_cut_text(path->v, err);
 }
 
 int config_from_directory(const char *directory, checkpoint_warn *warn, void *user,

@@ -223,6 +223,26 @@ int foreign_unfinished(const char *path, error *err)
     return 0;
 }
 
+int foreign_cut_text(const char *path, error *err)
+{
+    char tail[64];
+    size_t n = 0;
+    FILE *f = fopen(path, "rbe");
+    if (f && fseek(f, 0, SEEK_END) == 0 &&
+        fseek(f, -(ftell(f) < 64 ? ftell(f) : 64), SEEK_CUR) == 0)
+        n = fread(tail, 1, sizeof tail, f);
+    if (f)
+        (void)fclose(f);
+    while (n && is_space((uint8_t)tail[n - 1]))
+        n--;
+    if (!n || !err || err->code != ERROR_LOAD || tail[n - 1] == '}' || tail[n - 1] == ']')
+        return -1;
+    size_t used = strlen(err->text);
+    (void)snprintf(err->text + used, sizeof err->text - used,
+                   "; the file does not end as JSON does: its download probably stopped");
+    return -1;
+}
+
 int foreign_cut(const char *where, uint64_t offset, const char *tensor, uint64_t size,
                 uint64_t needed, error *err)
 {

@@ -28,6 +28,10 @@ int foreign_unfinished(const char *path, error *err);
  * NULL when there is none. Static. */
 const char *foreign_partial(const char *path);
 
+/* Behind the sentence of a JSON file that was refused: when it does not end as JSON does, that its
+ * download probably stopped. Returns -1. */
+int foreign_cut_text(const char *path, error *err);
+
 /* A file of `size` bytes whose header asks for `needed`; `tensor` (or NULL) is the first that is not
  * whole. */
 int foreign_cut(const char *where, uint64_t offset, const char *tensor, uint64_t size,

@@ -169,7 +169,7 @@ static int read_sharded(safetensors *s, tensor_list *tensors, error *err)
     if (buf_format(&where, err, "%s/model.safetensors.index.json", s->path))
         return -1;
     json_document *d = json_load(where.v, MAX_INDEX, err);
-    int result = d ? read_index(s, where.v, d, tensors, err) : -1;
+    int result = d ? read_index(s, where.v, d, tensors, err) : foreign_cut_text(where.v, err);
     json_close(d);
     buf_release(&where);
     return result;

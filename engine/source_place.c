@@ -1,9 +1,11 @@
 /* source_place.c - see source_place.h. */
 #include "source_place.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "folder.h"
@@ -81,11 +83,18 @@ bool source_is_folder(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+/* Ollama's service keeps its models where not everybody may look. */
+static const char *denied(const char *place)
+{
+    return access(place, R_OK | X_OK) != 0 && errno == EACCES ? " (no permission to look there)"
+                                                              : "";
+}
+
 int source_missing(error *err, const char *name, const char *what, const places *looked)
 {
     buf where = {0};
     for (size_t i = 0; i < looked->len; i++)
-        if (buf_format(&where, err, "%s%s", i ? " and " : "", looked->v[i]))
+        if (buf_format(&where, err, "%s%s%s", i ? " and " : "", looked->v[i], denied(looked->v[i])))
             break;
     error_set(
         err, ERROR_LOAD,

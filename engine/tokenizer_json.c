@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "foreign.h"
 #include "json.h"
 #include "printable.h"
 #include "spm.h"
@@ -374,7 +375,7 @@ static int load(const char *path, const char *config, tokenizer **out, error *er
     bool has_template = false;
     json_document *d = json_load(path, MAX_FILE, err);
     if (!d)
-        return -1;
+        return foreign_cut_text(path, err);
     tokenizer *t = build(path, d, &has_template, err);
     json_close(d);
     if (!t)

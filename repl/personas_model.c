@@ -7,7 +7,7 @@
 int personas_model(const options *opt, console *con, engine **out, error *err)
 {
     *out = NULL;
-    if (open_model_is_built_in(opt)) {
+    if (!opt->model) {
         char *path;
         if (open_model_default(&path, err))
             return -1;

@@ -111,6 +111,12 @@ def cut(scratch):
         d.files["model.safetensors"] = whole[:100]
         d.write(scratch / "cut-header")
         refused(scratch / "cut-header", "download probably stopped")
+    for name in ("config.json", "tokenizer.json", "generation_config.json"):
+        with case(f"{name} cut short"):
+            d = base.Directory()
+            d.files[name] = d.files[name][:len(d.files[name]) // 2]
+            d.write(scratch / f"cut-{name}")
+            refused(scratch / f"cut-{name}", name, "does not end as JSON does", "probably stopped")
     with case("a shard that is not there; one that is under way"):
         d = base.sharded_directory()
         del d.files["model-00002-of-00002.safetensors"]

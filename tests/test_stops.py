@@ -81,6 +81,13 @@ def by_key(scratch):
         for options in (["--raw"], []):
             with case(f"{''.join(options) or 'chat'}: the key {key}: ends, whatever the type"):
                 ends(model(scratch / "a.gguf", "<x>", NORMAL, {key: 0}), *options)
+    for ids, kind in (([2, 0], base.I32), ([NONE, 0], base.U32), ([101, 0], base.U32)):
+        with case(f"the list eos_token_ids {ids}: each ends"):
+            path = model(scratch / "a.gguf", "<x>", NORMAL)
+            g = base.read_gguf(path)
+            g.set("tokenizer.ggml.eos_token_ids", base.ARRAY, (kind, ids))
+            path.write_bytes(bytes(g))
+            ends(path, "--raw")
     with case("several keys: each ends"):
         ends(model(scratch / "a.gguf", "<x>", keys={"eos": 2, "eot": 0, "eom": 1}), "--raw")
 
