@@ -133,7 +133,7 @@ static int flush_current(ask *a)
     console_progress_end(a->con);
     if (!a->told_heading && heading(a, a->current))
         return -1;
-    return console_text(a->con, &a->waiting[a->current], a->err);
+    return console_stream(a->con, &a->waiting[a->current], a->err);
 }
 
 static int footer(ask *a, int i)
@@ -207,7 +207,7 @@ static int write_json(ask *a)
 static int write_markdown(ask *a)
 {
     buf b = {0};
-    int result = report_markdown(&a->report, &b, a->err) || console_text(a->con, &b, a->err);
+    int result = report_markdown(&a->report, &b, a->err) || console_document(a->con, &b, a->err);
     buf_release(&b);
     return result ? -1 : 0;
 }

@@ -48,7 +48,7 @@ int command_manual(const options *opt, console *con, error *err)
         if (strcmp(wanted, kinds[i].name) != 0)
             continue;
         buf out = {0};
-        int result = kinds[i].make(&out, err) || console_text(con, &out, err) ? -1 : 0;
+        int result = kinds[i].make(&out, err) || console_document(con, &out, err) ? -1 : 0;
         buf_release(&out);
         return result;
     }

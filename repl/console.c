@@ -61,12 +61,34 @@ int console_write(console *c, int fd, const char *name, const void *bytes, size_
     return 0;
 }
 
-int console_text(console *c, buf *text, error *err)
+int console_document(console *c, buf *text, error *err)
 {
     console_progress_end(c);
     int result = console_write(c, STDOUT_FILENO, "to standard output", text->v, text->len, err);
     buf_clear(text);
     return result;
+}
+
+int console_text(console *c, buf *text, error *err)
+{
+    buf out = {0};
+    int result =
+        fold_end(&c->stream, &out, err) || fold_text(text, fold_columns(STDOUT_FILENO), err) ||
+        (text->len && buf_add(&out, text->v, text->len, err)) || console_document(c, &out, err);
+    buf_release(&out);
+    buf_clear(text);
+    return result ? -1 : 0;
+}
+
+int console_stream(console *c, buf *text, error *err)
+{
+    buf out = {0};
+    c->stream.width = fold_columns(STDOUT_FILENO);
+    int result =
+        fold_add(&c->stream, text->v, text->len, &out, err) || console_document(c, &out, err);
+    buf_release(&out);
+    buf_clear(text);
+    return result ? -1 : 0;
 }
 
 int console_json(console *c, emitter *e, error *err)
@@ -76,7 +98,7 @@ int console_json(console *c, emitter *e, error *err)
     buf safe = {0};
     safe_text s = {.style = SAFE_JSON, .ascii = c->ascii};
     int result = safe_text_add(&s, e->out->v, e->out->len, &safe, err) ||
-                         safe_text_end(&s, &safe, err) || console_text(c, &safe, err)
+                         safe_text_end(&s, &safe, err) || console_document(c, &safe, err)
                      ? -1
                      : 0;
     buf_release(&safe);
@@ -109,15 +131,20 @@ static void write_line(const console *c, const char *lead, const char *text, con
 {
     buf line = {0};
     if (buf_text(&line, lead, NULL) == 0 && console_quote(c, &line, text, NULL) == 0 &&
-        buf_text(&line, end, NULL) == 0)
+        buf_text(&line, end, NULL) == 0 &&
+        (*end != '\n' || fold_text(&line, fold_columns(STDERR_FILENO), NULL) == 0))
         write_err(line.v, line.len);
     buf_release(&line);
 }
 
 void console_say(console *c, const buf *text)
 {
+    buf out = {0};
     console_progress_end(c);
-    write_err(text->v, text->len);
+    if (text->len && buf_add(&out, text->v, text->len, NULL) == 0 &&
+        fold_text(&out, fold_columns(STDERR_FILENO), NULL) == 0)
+        write_err(out.v, out.len);
+    buf_release(&out);
 }
 
 static void tell(console *c, const char *format, va_list args)

@@ -17,6 +17,7 @@
 #include "../engine/checkpoint.h"
 #include "../engine/emit.h"
 #include "../kernels/error.h"
+#include "fold.h"
 
 struct terminal_signals; /* terminal.h */
 
@@ -31,13 +32,19 @@ typedef struct console {
     bool out_closed;  /* nobody reads standard output any more: end without a word */
     bool line_shown;  /* a moving line is on the screen */
     double line_time; /* seconds, when it was last written */
+    fold stream;      /* of console_stream() */
 } console;
 
 /* quiet, verbose, no_color: the options. */
 void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbose, bool no_color);
 
-/* Writes *text to standard output and empties it. ERROR_RUN when it cannot be written whole. */
+/* Writes lines of *text to standard output and empties it; on a terminal they are folded to its width
+ * (fold.h). ERROR_RUN when it cannot be written whole. */
 int console_text(console *c, buf *text, error *err);
+/* The same for a text that comes in pieces. The next console_text() ends it. */
+int console_stream(console *c, buf *text, error *err);
+/* The same for a document that programs read: as it is. */
+int console_document(console *c, buf *text, error *err);
 /* The same for the JSON document that *e has put together, with a newline: characters that a
  * terminal would obey become \u escapes. */
 int console_json(console *c, emitter *e, error *err);

@@ -78,7 +78,7 @@ int save_export(const history *h, export_format format, const char *path, bool f
     buf text = {0};
     int result = make(h, format, &text, err);
     if (!result)
-        result = out              ? console_text(con, &text, err)
+        result = out              ? console_document(con, &text, err)
                  : there && !file ? write_in_place(path, &text, con, err)
                                   : write_file(path, there, &text, err);
     buf_release(&text);

@@ -148,7 +148,7 @@ int slash_search(talk *t, const char *rest, char *const *words, int count, error
         result = buf_format(&out, err, "  and %zu more: consilium transcripts search\n",
                             hits.total - hits.len);
     if (!result)
-        result = hits.len ? terminal_write(t->term, &out, err)
+        result = hits.len ? terminal_prose(t->term, &out, err)
                           : talk_say(t, "no conversation has these words");
     search_hits_release(&hits);
     buf_release(&out);

@@ -276,7 +276,7 @@ static int tell_forgotten(exchange *x, error *err)
                             "the context is full: the oldest turn%s, %s, %s no longer remembered "
                             "(/set overflow stop makes this an error)\n",
                             n == 1 ? "" : "s", range, n == 1 ? "is" : "are") ||
-                         terminal_write(t->term, &text, err)
+                         terminal_prose(t->term, &text, err)
                      ? -1
                      : 0;
     buf_release(&text);

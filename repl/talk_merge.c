@@ -108,7 +108,7 @@ static int tell_failure(talk *t, const error *why, error *err)
                           err);
     if (!result && why->code != ERROR_CANCELLED)
         result = console_quote(t->con, &text, why->text, err);
-    result = result || buf_text(&text, "\n", err) || terminal_write(t->term, &text, err) ? -1 : 0;
+    result = result || buf_text(&text, "\n", err) || terminal_prose(t->term, &text, err) ? -1 : 0;
     buf_release(&text);
     return result;
 }

@@ -12,17 +12,21 @@
 /* Sentences quote paths, names and what a resumed session says: harmless here, once for all. */
 int talk_say(talk *t, const char *format, ...)
 {
-    char text[1024];
+    char *text = NULL;
     buf out = {0};
+    safe_text s = {.style = SAFE_PROSE, .ascii = t->con->ascii};
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    int n = vasprintf(&text, format, args);
     va_end(args);
-    int result = safe_text_copy(&out, SAFE_PROSE, text, strlen(text), NULL) ||
-                         buf_text(&out, "\n", NULL) || terminal_write(t->term, &out, NULL)
+    int result = n < 0 || safe_text_add(&s, text, (size_t)n, &out, NULL) ||
+                         safe_text_end(&s, &out, NULL) || buf_text(&out, "\n", NULL) ||
+                         terminal_prose(t->term, &out, NULL)
                      ? -1
                      : 0;
     buf_release(&out);
+    if (n >= 0)
+        free(text);
     return result;
 }
 
@@ -30,7 +34,7 @@ int talk_write(talk *t, buf *text, error *err)
 {
     buf out = {0};
     int result = safe_text_copy(&out, SAFE_PROSE, text->v ? text->v : "", text->len, err) ||
-                         terminal_write(t->term, &out, err)
+                         terminal_prose(t->term, &out, err)
                      ? -1
                      : 0;
     buf_release(&out);
@@ -45,7 +49,7 @@ int talk_dim(talk *t, buf *text, error *err)
     size_t body = text->len && text->v[text->len - 1] == '\n' ? text->len - 1 : text->len;
     int result = (color && buf_text(&out, "\033[2m", err)) || buf_add(&out, text->v, body, err) ||
                          (color && buf_text(&out, "\033[0m", err)) || buf_text(&out, "\n", err) ||
-                         terminal_write(t->term, &out, err)
+                         terminal_prose(t->term, &out, err)
                      ? -1
                      : 0;
     buf_release(&out);

@@ -15,7 +15,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { FEWEST_COLUMNS = 20, USUAL_COLUMNS = 80, USUAL_ROWS = 24 };
+enum { USUAL_COLUMNS = 80, USUAL_ROWS = 24 };
 
 static const double usual_frame = 0.05; /* 20 repaints a second */
 
@@ -42,10 +42,8 @@ static void measure(terminal *t)
     struct winsize size;
     if (!t->measured || ioctl(t->is.fd, TIOCGWINSZ, &size) != 0)
         return;
-    t->is.columns = size.ws_col ? size.ws_col : USUAL_COLUMNS;
+    t->is.columns = (int)fold_columns(t->is.fd);
     t->is.rows = size.ws_row ? size.ws_row : USUAL_ROWS;
-    if (t->is.columns < FEWEST_COLUMNS)
-        t->is.columns = FEWEST_COLUMNS;
 }
 
 terminal *terminal_of(console *con, terminal_signals *signals, const terminal_traits *traits,
@@ -88,7 +86,7 @@ terminal *terminal_open(console *con, terminal_signals *signals, bool plain, err
     terminal *t = terminal_of(con, signals, &traits, err);
     if (!t)
         return NULL;
-    t->measured = isatty(STDOUT_FILENO) == 1;
+    t->measured = fold_columns(STDOUT_FILENO) > 0;
     t->keyboard = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &t->found) == 0;
     measure(t);
     return t;
@@ -238,4 +236,13 @@ int terminal_write(terminal *t, buf *text, error *err)
     t->con->out_closed = t->con->out_closed || (result && errno == EPIPE);
     buf_clear(text);
     return result;
+}
+
+int terminal_prose(terminal *t, buf *text, error *err)
+{
+    measure(t);
+    return fold_text(text, t->measured ? (size_t)t->is.columns : 0, err) ||
+                   terminal_write(t, text, err)
+               ? -1
+               : 0;
 }

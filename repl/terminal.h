@@ -63,5 +63,7 @@ bool terminal_suspended(terminal *t);
 /* Writes and empties *text, whole, as is. Ctrl-C does not cut it short: half a sequence would be left
  * behind; a terminal that hung up does. */
 int terminal_write(terminal *t, buf *text, error *err);
+/* The same for lines that people read: folded to the width (fold.h), if there is one. */
+int terminal_prose(terminal *t, buf *text, error *err);
 
 #endif

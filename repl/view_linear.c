@@ -1,7 +1,7 @@
 /* view_linear.c - answers one after another, whole, where nothing may move. See view_state.h.
  *
- * No sequence is ever written here and no row is wrapped: a pipe gets the text, a screen reader reads
- * it as it stands.
+ * No sequence is ever written here. A pipe gets the text as it is; on a terminal its lines end between
+ * words.
  */
 #include <stdint.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static int write_answer(view *v, const column *c, error *err)
 {
     buf out = {0};
     int result = (v->told && buf_text(&out, "\n", err)) || add_heading(v, c, &out, err) ||
-                         add_flow(&c->flow, &out, err) || terminal_write(v->t, &out, err)
+                         add_flow(&c->flow, &out, err) || terminal_prose(v->t, &out, err)
                      ? -1
                      : 0;
     buf_release(&out);
@@ -58,7 +58,7 @@ int view_linear_merge(view *v, const char *line, error *err)
     buf out = {0};
     int result = buf_text(&out, "\n", err) || buf_text(&out, line, err) ||
                          buf_text(&out, "\n", err) || add_flow(&v->merge.flow, &out, err) ||
-                         terminal_write(v->t, &out, err)
+                         terminal_prose(v->t, &out, err)
                      ? -1
                      : 0;
     buf_release(&out);

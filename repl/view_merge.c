@@ -120,7 +120,7 @@ static int write_footer(view *v, const buf *left, const buf *right, error *err)
     buf out = {0};
     int result =
         buf_format(&out, err, "%s%s%s\n", left->v, left->len && right->len ? "; " : "", right->v) ||
-                terminal_write(v->t, &out, err)
+                terminal_prose(v->t, &out, err)
             ? -1
             : 0;
     buf_release(&out);
@@ -150,7 +150,7 @@ int view_plain(terminal *t, const char *text, size_t n, error *err)
     if (!result && (!out.len || out.v[out.len - 1] != '\n'))
         result = buf_text(&out, "\n", err);
     if (!result)
-        result = terminal_write(t, &out, err);
+        result = terminal_prose(t, &out, err);
     buf_release(&out);
     return result;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cells.h"
+#include "fold.h"
 #include "view_state.h"
 
 const char *view_sgr(const view *v, const char *sequence)
@@ -152,29 +153,31 @@ int view_title(const view *v, const column *c, size_t room, buf *out, size_t *us
                : 0;
 }
 
-static int add_wrapped(view *v, const wrap_rows *rows, bool dim, error *err)
+static int add_words_row(view *v, const char *text, size_t n, bool dim, error *err)
 {
-    for (size_t i = 0; i < rows->count; i++) {
-        buf *row = live_frame_row(&v->frame, err);
-        if (!row || buf_text(row, " ", err) ||
-            buf_text(row, dim ? view_sgr(v, "\033[2m") : "", err) ||
-            buf_add(row, rows->v[i].text, rows->v[i].len, err) ||
-            buf_text(row, dim ? view_sgr(v, "\033[0m") : "", err))
-            return -1;
-    }
-    return 0;
+    buf *row = live_frame_row(&v->frame, err);
+    return !row || buf_text(row, " ", err) ||
+                   buf_text(row, dim ? view_sgr(v, "\033[2m") : "", err) ||
+                   (n && buf_add(row, text, n, err)) ||
+                   buf_text(row, dim ? view_sgr(v, "\033[0m") : "", err)
+               ? -1
+               : 0;
 }
 
 int view_words(view *v, const char *text, bool dim, error *err)
 {
-    flow f;
-    flow_open(&f, (light_style){.utf8 = v->style.utf8,
-                                .ascii = v->style.ascii}); /* no marks in our own words */
-    int result = flow_set_width(&f, view_width(v) - 1, err) ||
-                         flow_add(&f, text, strlen(text), err) || flow_end(&f, NULL, err) ||
-                         flow_update(&f, err) || add_wrapped(v, &f.rows, dim, err)
-                     ? -1
-                     : 0;
-    flow_release(&f);
-    return result;
+    buf safe = {0};
+    size_t width = view_width(v) - 1;
+    safe_text s = {.style = SAFE_PROSE, .ascii = v->style.ascii};
+    int result = safe_text_add(&s, text, strlen(text), &safe, err) ||
+                 safe_text_end(&s, &safe, err) || fold_text(&safe, width, err);
+    for (size_t at = 0, n; at < safe.len && !result; at += n) {
+        size_t line = strcspn(safe.v + at, "\n");
+        n = cells_cut(safe.v + at, line, width); /* a word that no row can hold */
+        n = n ? n : line;
+        result = add_words_row(v, safe.v + at, n, dim, err);
+        n += n == line && safe.v[at + n] == '\n';
+    }
+    buf_release(&safe);
+    return result ? -1 : 0;
 }
