@@ -206,7 +206,11 @@ static int choose(const dialogue *d, const char *only, int **who, int *n, error 
     for (int i = 0; i < seats; i++)
         if (dialogue_asked(only, roster_seat(d->roster, i)->name))
             (*who)[(*n)++] = i;
-    return *n ? 0 : dialogue_stranger(d, only, err);
+    if (*n)
+        return 0;
+    free(*who);
+    *who = NULL;
+    return dialogue_stranger(d, only ? only : "", err);
 }
 
 /* ---- a new turn -------------------------------------------------------------------------------- */

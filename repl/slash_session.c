@@ -167,10 +167,12 @@ static int add_figures(const talk *t, buf *out, error *err)
         const dialogue_turn *turn = dialogue_at(t->dialogue, i);
         turns += !turn->undone;
         for (int k = 0; k < turn->answer_count; k++) {
-            answers++;
-            count += turn->answers[k].ids.len;
-            seconds += turn->answers[k].seconds;
-            loops += turn->answers[k].stop == STOP_LOOP;
+            const kept_answer *a = &turn->answers[k];
+            size_t added = a->ids.len - (size_t)a->continued; /* by this version */
+            answers += !a->continued;
+            count += added;
+            seconds += a->ids.len ? a->seconds * (double)added / (double)a->ids.len : 0;
+            loops += a->stop == STOP_LOOP;
         }
     }
     return buf_format(out, err,

@@ -208,6 +208,13 @@ def further():
         assert longer["continued"] == 24 and longer["tokens"] == whole["tokens"], (longer, whole)
         assert longer["text"] == whole["text"]
         assert "29 tok" in said, said
+    with case("figures count it once"):
+        said = t.say("/stats")
+        assert "1 turn, 3 answers," in said, said
+        model = json.loads(subprocess.run([str(BINARY), "transcripts", "stats", "--format=json"], env=t.environment,
+                                          capture_output=True, text=True, check=True).stdout)["models"][0]
+        rest = sum(len(r["tokens"]) for r in records(t, "answer")[:3] if r["persona"] != name)
+        assert (model["answers"], model["tokens"]) == (3, rest + 29), model
     with case("what follows remembers the whole answer"):
         n = records(t, "answer")[-1]["prompt_tokens"]
         t.say("Two?")

@@ -142,15 +142,17 @@ static int count_pick(statistics *s, const history_turn *t, error *err)
     return m->text.len ? count_one(s, t, MERGE, err) : 0;
 }
 
+/* One that went on counts once, with what each of its versions added. */
 static void count_answer(statistics_model *m, const history_answer *a)
 {
-    m->answers++;
-    m->tokens += a->token_count;
+    size_t added = a->token_count - (size_t)a->continued;
+    m->answers += !a->continued;
+    m->tokens += added;
     m->loops += strcmp(a->stop, "loop") == 0;
     m->failures += strcmp(a->stop, "error") == 0;
     if (a->tokens_per_second > 0) {
-        m->timed += a->token_count;
-        m->seconds += (double)a->token_count / a->tokens_per_second;
+        m->timed += added;
+        m->seconds += (double)added / a->tokens_per_second;
     }
 }
 
