@@ -15,28 +15,28 @@ from gguf import GGMLQuantizationType as T
 WIDTH, FFN, HEADS, KV_HEADS, HEAD_DIM, EXPERTS, USED, VOCAB = 2048, 768, 32, 4, 128, 128, 8, 151936
 
 
-def tensors(layers):
+def tensors(layers, kind=T.Q4_K, output=T.Q6_K):
     """(name, shape, type) of every tensor."""
-    yield "token_embd.weight", (VOCAB, WIDTH), T.Q4_K
+    yield "token_embd.weight", (VOCAB, WIDTH), kind
     yield "output_norm.weight", (WIDTH,), T.F32
-    yield "output.weight", (VOCAB, WIDTH), T.Q6_K
+    yield "output.weight", (VOCAB, WIDTH), output
     for layer in range(layers):
         block = f"blk.{layer}."
         yield block + "attn_norm.weight", (WIDTH,), T.F32
-        yield block + "attn_q.weight", (HEADS * HEAD_DIM, WIDTH), T.Q4_K
-        yield block + "attn_k.weight", (KV_HEADS * HEAD_DIM, WIDTH), T.Q4_K
-        yield block + "attn_v.weight", (KV_HEADS * HEAD_DIM, WIDTH), T.Q4_K
-        yield block + "attn_output.weight", (WIDTH, HEADS * HEAD_DIM), T.Q4_K
+        yield block + "attn_q.weight", (HEADS * HEAD_DIM, WIDTH), kind
+        yield block + "attn_k.weight", (KV_HEADS * HEAD_DIM, WIDTH), kind
+        yield block + "attn_v.weight", (KV_HEADS * HEAD_DIM, WIDTH), kind
+        yield block + "attn_output.weight", (WIDTH, HEADS * HEAD_DIM), kind
         yield block + "attn_q_norm.weight", (HEAD_DIM,), T.F32
         yield block + "attn_k_norm.weight", (HEAD_DIM,), T.F32
         yield block + "ffn_norm.weight", (WIDTH,), T.F32
         yield block + "ffn_gate_inp.weight", (EXPERTS, WIDTH), T.F32
-        yield block + "ffn_gate_exps.weight", (EXPERTS, FFN, WIDTH), T.Q4_K
-        yield block + "ffn_up_exps.weight", (EXPERTS, FFN, WIDTH), T.Q4_K
-        yield block + "ffn_down_exps.weight", (EXPERTS, WIDTH, FFN), T.Q4_K
+        yield block + "ffn_gate_exps.weight", (EXPERTS, FFN, WIDTH), kind
+        yield block + "ffn_up_exps.weight", (EXPERTS, FFN, WIDTH), kind
+        yield block + "ffn_down_exps.weight", (EXPERTS, WIDTH, FFN), kind
 
 
-def start(path, layers):
+def start(path, layers, *kinds):
     """A writer whose header, metadata and tensor table are on disk, and its tensors."""
     writer = gguf.GGUFWriter(path, "qwen3moe")
     writer.add_block_count(layers)
@@ -54,7 +54,7 @@ def start(path, layers):
     writer.add_expert_used_count(USED)
     writer.add_vocab_size(VOCAB)
     writer.add_tokenizer_model("no_vocab")
-    listed = list(tensors(layers))
+    listed = list(tensors(layers, *kinds))
     for name, shape, kind in listed:
         block, size = gguf.GGML_QUANT_SIZES[kind]
         count = int(np.prod(shape)) // block * size
