@@ -120,11 +120,6 @@ void iq_open(dtype type, const void *block, iq_block *out)
 }
 /* clang-format on */
 
-float iq_unit(dtype type)
-{
-    return type == DTYPE_IQ3_S ? 1 : type == DTYPE_IQ3_XXS ? 0.25f : 0.125f;
-}
-
 uint8_t iq_even_signs(unsigned seven)
 {
     unsigned parity = seven ^ seven >> 4;

@@ -49,7 +49,10 @@ typedef struct iq_block {
 void iq_open(dtype type, const void *block, iq_block *out);
 
 /* What d is multiplied with so that scales and codes are integers: 1/8 (IQ1, IQ2), 1/4 or 1. */
-float iq_unit(dtype type);
+static inline float iq_unit(dtype type)
+{
+    return type == DTYPE_IQ3_S ? 1 : type == DTYPE_IQ3_XXS ? 0.25f : 0.125f;
+}
 
 /* Eight signs of which seven are stored: bit 7 is set when bits 0 to 6 have an odd number of ones. */
 uint8_t iq_even_signs(unsigned seven);

@@ -9,8 +9,7 @@
  * widens. IQ1 has codes 8 g + 1 or 8 g - 1: what they are above zero is taken off with the stored
  * sums of the activations.
  *
- * The float step is shared by four products: four rows with one column, or one row with four
- * columns.
+ * Four rows go together: the sums of each column end in one vector, and so share their float step.
  */
 #include "dot_sets.h"
 #include "iq_avx2.h"
@@ -326,7 +325,7 @@ VECTOR_INLINE __m128i sums_of_quad(const __m256i s[QUAD])
     return _mm_add_epi32(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1));
 }
 
-/* ---- one column: four rows at a time --------------------------------------------------------------- */
+/* ---- one column: parts are used as they are opened ------------------------------------------------- */
 
 /* k is a constant in all that follow: parts are written out, since a compiler that keeps a loop of
  * eight here keeps what it has opened in memory. */
@@ -354,37 +353,7 @@ VECTOR_INLINE __m256i one_block(dtype type, const uint8_t *block, const activati
     return less_excess(type, sum, h.excess, a);
 }
 
-/* A quad that passes the last row repeats it and stores only what is wanted. */
-VECTOR_INLINE void one_column(dtype type, const uint8_t *weight, size_t blocks, size_t first,
-                              size_t last, const activation_q256 *x, float *out)
-{
-    const size_t size = iq_size(type), stride = blocks * size;
-    const __m128 unit = _mm_set1_ps(iq_unit(type));
-    for (size_t r = first; r < last; r += QUAD) {
-        const uint8_t *row[QUAD];
-        for (size_t i = 0; i < QUAD; i++)
-            row[i] = weight + (r + i < last ? r + i : last - 1) * stride;
-        uintptr_t ahead = (uintptr_t)weight + r * stride + DOT_AHEAD;
-        __m128 acc = _mm_setzero_ps();
-        for (size_t b = 0; b < blocks; b++) {
-            __m256i s[QUAD];
-            uint16_t halves[8] = {0};
-            vector_prefetch_early(ahead + b * QUAD * size, QUAD * size);
-            for (int i = 0; i < QUAD; i++) {
-                s[i] = one_block(type, row[i] + b * size, x + b);
-                halves[i] = iq_half(type, row[i] + b * size);
-            }
-            __m128 d = _mm_mul_ps(_mm_cvtph_ps(vector_load16(halves)), unit);
-            d = _mm_mul_ps(d, _mm_set1_ps(x[b].scale));
-            acc = _mm_fmadd_ps(d, _mm_cvtepi32_ps(sums_of_quad(s)), acc);
-        }
-        float results[QUAD];
-        _mm_storeu_ps(results, acc);
-        memcpy(out + r, results, (last - r < QUAD ? last - r : QUAD) * sizeof *results);
-    }
-}
-
-/* ---- several columns: one row, opened once ---------------------------------------------------------- */
+/* ---- several columns: a block is opened once --------------------------------------------------------- */
 
 typedef struct opened {
     __m256i codes[PARTS], signs[PARTS], scale[PARTS];
@@ -413,9 +382,9 @@ VECTOR_INLINE void open_block(dtype type, const uint8_t *block, opened *o)
     o->excess = h.excess;
 }
 
-/* s[c] = the sums of one block with column c; entries past n repeat the last. */
+/* s[c][row] = the sums of one block with column c. */
 VECTOR_INLINE void columns_of_block(dtype type, const uint8_t *block, const void *const *x,
-                                    size_t at, size_t n, __m256i s[DOT_COLUMNS])
+                                    size_t at, size_t n, __m256i (*s)[QUAD], size_t row)
 {
     opened o;
     open_block(type, block, &o);
@@ -424,56 +393,68 @@ VECTOR_INLINE void columns_of_block(dtype type, const uint8_t *block, const void
         __m256i sum = _mm256_setzero_si256();
         for (int k = 0; k < PARTS; k++)
             sum = add_part(type, sum, o.codes[k], o.signs[k], o.scale[k], a->q + 32 * k);
-        s[c] = less_excess(type, sum, o.excess, a);
+        s[c][row] = less_excess(type, sum, o.excess, a);
     }
-    for (size_t c = n; c % QUAD; c++)
-        s[c] = s[n - 1];
 }
 
-/* The float step of columns 4q to 4q + 3. */
-VECTOR_INLINE __m128 add_quad(__m128 acc, __m128 d, const void *const *x, size_t at, size_t n,
-                              const __m256i s[DOT_COLUMNS], size_t q)
+/* ---- rows ------------------------------------------------------------------------------------------- */
+
+/* Block `at` of four rows with n columns, onto acc[c]: one row in each lane. */
+VECTOR_INLINE void add_blocks(dtype type, const uint8_t *const row[QUAD], const void *const *x,
+                              size_t at, size_t n, __m128 *acc)
 {
-    float scale[QUAD];
+    __m256i s[DOT_COLUMNS][QUAD];
+    uint16_t halves[8] = {0};
     for (size_t i = 0; i < QUAD; i++) {
-        size_t c = QUAD * q + i < n ? QUAD * q + i : n - 1;
-        scale[i] = ((const activation_q256 *)x[c])[at].scale;
+        const uint8_t *block = row[i] + at * iq_size(type);
+        if (n == 1)
+            s[0][i] = one_block(type, block, (const activation_q256 *)x[0] + at);
+        else
+            columns_of_block(type, block, x, at, n, s, i);
+        halves[i] = iq_half(type, block);
     }
-    d = _mm_mul_ps(d, _mm_loadu_ps(scale));
-    return _mm_fmadd_ps(d, _mm_cvtepi32_ps(sums_of_quad(s + QUAD * q)), acc);
+    __m128 d = _mm_mul_ps(_mm_cvtph_ps(vector_load16(halves)), _mm_set1_ps(iq_unit(type)));
+    for (size_t c = 0; c < n; c++) {
+        const activation_q256 *a = (const activation_q256 *)x[c] + at;
+        __m128 scale = _mm_mul_ps(d, _mm_set1_ps(a->scale));
+        acc[c] = _mm_fmadd_ps(scale, _mm_cvtepi32_ps(sums_of_quad(s[c])), acc[c]);
+    }
 }
 
-VECTOR_INLINE void columns(dtype type, const uint8_t *row, size_t blocks, const void *const *x,
-                           size_t n, float *const *out, size_t r)
+/* n is 1, or not known, where this is inlined. A quad that passes the last row repeats it and stores
+ * only what is wanted. */
+VECTOR_INLINE void rows(dtype type, const uint8_t *weight, size_t blocks, size_t first, size_t last,
+                        const void *const *x, size_t n, float *const *out)
 {
-    const size_t size = iq_size(type), quads = (n + QUAD - 1) / QUAD;
-    const __m128 unit = _mm_set1_ps(iq_unit(type));
-    __m128 acc[DOT_COLUMNS / QUAD] = {_mm_setzero_ps(), _mm_setzero_ps()};
-    for (size_t b = 0; b < blocks; b++) {
-        __m256i s[DOT_COLUMNS];
-        columns_of_block(type, row + b * size, x, b, n, s);
-        __m128 d = _mm_cvtph_ps(_mm_set1_epi16((short)iq_half(type, row + b * size)));
-        for (size_t q = 0; q < quads; q++)
-            acc[q] = add_quad(acc[q], _mm_mul_ps(d, unit), x, b, n, s, q);
+    const size_t size = iq_size(type), stride = blocks * size;
+    for (size_t r = first; r < last; r += QUAD) {
+        const uint8_t *row[QUAD];
+        __m128 acc[DOT_COLUMNS];
+        for (size_t i = 0; i < QUAD; i++)
+            row[i] = weight + (r + i < last ? r + i : last - 1) * stride;
+        uintptr_t ahead = (uintptr_t)weight + r * stride + DOT_AHEAD;
+        for (size_t c = 0; c < n; c++)
+            acc[c] = _mm_setzero_ps();
+        for (size_t b = 0; b < blocks; b++) {
+            vector_prefetch_early(ahead + b * QUAD * size, QUAD * size);
+            add_blocks(type, row, x, b, n, acc);
+        }
+        for (size_t c = 0; c < n; c++) {
+            float results[QUAD];
+            _mm_storeu_ps(results, acc[c]);
+            memcpy(out[c] + r, results, (last - r < QUAD ? last - r : QUAD) * sizeof *results);
+        }
     }
-    float results[DOT_COLUMNS];
-    _mm_storeu_ps(results, acc[0]);
-    _mm_storeu_ps(results + QUAD, acc[1]);
-    for (size_t c = 0; c < n; c++)
-        out[c][r] = results[c];
 }
 
 #define ROWS(lower, UPPER)                                                                         \
     void dot_avx2_##lower(const void *weight, size_t cols, size_t first, size_t last,              \
                           const void *const *x, size_t n, float *const *out)                       \
     {                                                                                              \
-        const size_t blocks = cols / QUANT_K, stride = blocks * sizeof(block_##lower);             \
         if (n == 1)                                                                                \
-            one_column(DTYPE_##UPPER, weight, blocks, first, last, x[0], out[0]);                  \
+            rows(DTYPE_##UPPER, weight, cols / QUANT_K, first, last, x, 1, out);                   \
         else                                                                                       \
-            for (size_t r = first; r < last; r++)                                                  \
-                columns(DTYPE_##UPPER, (const uint8_t *)weight + r * stride, blocks, x, n, out,    \
-                        r);                                                                        \
+            rows(DTYPE_##UPPER, weight, cols / QUANT_K, first, last, x, n, out);                   \
     }
 ROWS(iq1_s, IQ1_S)
 ROWS(iq1_m, IQ1_M)
