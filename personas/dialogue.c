@@ -216,6 +216,19 @@ int dialogue_pick(dialogue *d, const char *name, error *err)
     return 0;
 }
 
+/* What is given anew was not picked, nor was the merge that joined what it was before. */
+static void take_off_pick(dialogue_turn *t, const kept_answer *kept, int n)
+{
+    bool off = false;
+    for (int i = 0; t->picked && i < n; i++)
+        off = off || strcmp(t->picked, "merge") == 0 ||
+              (strcmp(t->picked, kept[i].name) == 0 && !kept[i].continued);
+    if (!off)
+        return;
+    free(t->picked);
+    t->picked = NULL;
+}
+
 int dialogue_add_answers(dialogue_turn *t, kept_answer *kept, int n, error *err)
 {
     size_t count = (size_t)t->answer_count + (size_t)n;
@@ -223,6 +236,7 @@ int dialogue_add_answers(dialogue_turn *t, kept_answer *kept, int n, error *err)
     if (!grown)
         return error_memory(err, "the answers");
     t->answers = grown;
+    take_off_pick(t, kept, n);
     for (int i = 0; i < n; i++) {
         grown[t->answer_count++] = kept[i];
         kept[i] = (kept_answer){0};

@@ -79,7 +79,8 @@ enum { DIALOGUE_TURNS_MOST = 1 << 24 };
 int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
                  const dialogue_events *events, error *err);
 /* The last turn again, on what was remembered then: for all passes that were asked or the one named, as
- * new versions of their answers; merges of older versions are no longer in force. Interrupted while the
+ * new versions of their answers; merges of older versions are no longer in force, and
+ * a pick of what was replaced is taken off. Interrupted while the
  * prompt is read, nothing is added: ERROR_CANCELLED. */
 int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_events *events,
                    error *err);

@@ -96,8 +96,8 @@ static int add_turn(const console *con, buf *b, const history *h, int turn, erro
                  add_text(con, b, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
                  add_dim(con, b, &words, err);
     for (int i = 0; i < t->answer_count && !result; i++)
-        if (export_in_force(&t->answers[i]))
-            result = add_answer(con, b, t, &t->answers[i], err);
+        if (export_column(t, i))
+            result = add_answer(con, b, t, export_column(t, i), err);
     if (!result && m)
         result = add_merge(con, b, t, m, err);
     buf_release(&words);

@@ -117,6 +117,8 @@ keeper *keeper_fork(keeper *k, error *err)
         result = buf_add(&f->setting, k->setting.v, k->setting.len, err);
     if (!result && k->t)
         result = (f->t = transcript_fork(k->t, NULL, err)) ? 0 : -1;
+    if (!result && k->t)
+        result = keeper_note(f, "forked", keeper_id(k), err);
     if (!result)
         return f;
     keeper_close(f);

@@ -53,7 +53,8 @@ keeper *keeper_new(const char *folder, const char *id, error *err);
 /* Goes on with an existing transcript; *h is what it holds (caller closes it). */
 keeper *keeper_resume(const char *folder, const char *prefix, history **h,
                       transcript_repair *repair, error *err);
-/* A new session with the same past, in which this one's records stand as they are. */
+/* A new session with the same past, in which this one's records stand as they are; a note "forked" says
+ * where they come from and ends them. */
 keeper *keeper_fork(keeper *k, error *err);
 void keeper_close(keeper *k);           /* NULL ok */
 const char *keeper_id(const keeper *k); /* NULL before the first record */

@@ -163,7 +163,8 @@ static int restore_parts(const history_turn *t, int n, engine *e, dialogue_turn 
             return -1;
     const char *picked = NULL;
     for (int i = 0; i < t->pick_count; i++)
-        picked = t->picks[i].n < n && t->picks[i].name[0] ? t->picks[i].name : picked;
+        if (t->picks[i].n < n)
+            picked = !t->picks[i].name ? NULL : t->picks[i].name[0] ? t->picks[i].name : picked;
     out->picked = copy_text(picked);
     return picked && !out->picked ? error_memory(err, "a turn") : 0;
 }

@@ -32,6 +32,8 @@ static int run_merge(talk *t, talk_merge_wish *wish, error *err)
 {
     dialogue_turn *turn;
     wish->seed = t->how.seed;
+    if (t->blind_names) /* what is joined would tell who is who */
+        return error_set(err, ERROR_USAGE, "the answers are blind still: /pick A comes first");
     return talk_turn(t, &turn, err) || talk_merge(t, wish, err) ? -1 : 0;
 }
 

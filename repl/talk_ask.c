@@ -299,7 +299,8 @@ static int follow(exchange *x, const dialogue_turn *turn, error *err)
     talk_merge_wish wish = {.method = t->how.merge, .rounds = t->how.rounds, .seed = t->how.seed};
     const terminal_signals *s = terminal_flags(t->term);
     bool stopped = interrupted(turn) || atomic_load(&s->interrupted) || atomic_load(&s->ended);
-    if (wish.method == MERGE_NONE || dialogue_joined(t->dialogue, turn) < 2 || stopped)
+    if (x->blind || t->blind_names || wish.method == MERGE_NONE ||
+        dialogue_joined(t->dialogue, turn) < 2 || stopped)
         return 0;
     return exchange_merge(x, &wish, err);
 }
@@ -351,6 +352,8 @@ int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only
     for (int i = first < 0 ? 0 : first; i < turn->answer_count && !result; i++)
         if (dialogue_asked(only, turn->answers[i].name))
             result = keeper_retry(t->keeper, t->dialogue, &t->who, turn, &turn->answers[i], err);
+    if (!result && x->had_pick && !turn->picked)
+        result = keeper_pick(t->keeper, turn, err);
     return result;
 }
 
@@ -448,6 +451,7 @@ static int again(talk *t, const char *name, uint64_t seed, int more, error *err)
     if (all_speak(t, only, err))
         return -1;
     int result = exchange_open(&x, t, only, t->blind_names != NULL, err);
+    x.had_pick = turn->picked != NULL;
     if (!result) {
         exchange_events(&x, &events);
         exchange_begin(&x, t->layout == VIEW_FOCUS && !only);

@@ -21,6 +21,7 @@ typedef struct exchange {
     buf *experts, *acts;      /* [count] */
     int count;
     int forgot_from, forgot_to; /* turns that left the memory; 0 = none */
+    bool had_pick;              /* the turn that is answered again */
     merge_method merging;
     int merge_tokens;
     bool merge_streamed;

@@ -30,10 +30,14 @@ static const char **names_in_force(const dialogue_turn *turn, int *n)
 {
     const char **names = calloc((size_t)turn->answer_count + 1, sizeof *names);
     *n = 0;
-    for (int i = 0; names && i < turn->answer_count; i++)
-        if (dialogue_answer(turn, turn->answers[i].name) == &turn->answers[i] &&
-            turn->answers[i].stop != STOP_ERROR)
-            names[(*n)++] = turn->answers[i].name;
+    for (int i = 0; names && i < turn->answer_count; i++) {
+        const char *name = turn->answers[i].name;
+        bool told = dialogue_answer(turn, name)->stop == STOP_ERROR;
+        for (int k = 0; k < i && !told; k++) /* who answers again keeps the place */
+            told = strcmp(turn->answers[k].name, name) == 0;
+        if (!told)
+            names[(*n)++] = name;
+    }
     return names;
 }
 

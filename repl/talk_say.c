@@ -116,7 +116,7 @@ const char *talk_name(talk *t, const char *word, error *err)
     size_t n = strlen(word);
     for (int i = 0; i < turn->answer_count && n; i++) {
         const char *name = turn->answers[i].name;
-        if (strcmp(name, word) == 0)
+        if (strcmp(name, word) == 0 && !t->blind_names)
             return name;
         if (strncmp(name, word, n) != 0 || (found && strcmp(found, name) == 0))
             continue;

@@ -322,7 +322,9 @@ static void a_fork_has_the_same_past(void **state)
     s.keeper = other;
     assert_string_not_equal(keeper_id(other), before->id);
     history *h = story_read_back(&s);
-    assert_int_equal(h->records, before->records);
+    assert_int_equal(h->records, before->records + 1); /* and where they come from */
+    assert_int_equal(h->copied, h->records);
+    assert_int_equal(before->copied, 0);
     assert_int_equal(h->turn_count, before->turn_count);
     assert_string_equal(h->fingerprint, before->fingerprint);
     for (int i = 0; i < h->turn_count; i++) {

@@ -175,8 +175,8 @@ static void put_answers(html *p, const history_turn *t)
 {
     html_put(p, "<div class=\"columns\">\n");
     for (int i = 0; i < t->answer_count && !p->failed; i++)
-        if (export_in_force(&t->answers[i]))
-            put_answer(p, t, &t->answers[i]);
+        if (export_column(t, i))
+            put_answer(p, t, export_column(t, i));
     html_put(p, "</div>\n");
 }
 

@@ -354,8 +354,8 @@ static int add_turn(buf *out, const history *h, int turn, error *err)
                  add_prompt(out, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
                  add_note(out, &words, err);
     for (int i = 0; i < t->answer_count && !result; i++)
-        if (export_in_force(&t->answers[i]))
-            result = add_answer(out, t, &t->answers[i], err);
+        if (export_column(t, i))
+            result = add_answer(out, t, export_column(t, i), err);
     const history_merge *m = export_merge(t);
     if (!result && m)
         result = add_merge(out, t, m, err);

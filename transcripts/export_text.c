@@ -196,6 +196,12 @@ bool export_in_force(const history_answer *a)
     return a->next == 0;
 }
 
+const history_answer *export_column(const history_turn *t, int i)
+{
+    const history_answer *a = &t->answers[i];
+    return a->first == i ? &t->answers[a->last] : NULL;
+}
+
 const history_merge *export_merge(const history_turn *t)
 {
     return t->merge_count ? &t->merges[t->merge_count - 1] : NULL;

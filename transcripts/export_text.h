@@ -32,6 +32,9 @@ int export_memory_line(buf *out, const history *h, int turn, error *err);
 
 /* True for the version of its persona's answer that is in force. */
 bool export_in_force(const history_answer *a);
+/* Answers keep their columns when they are given anew: the one in force whose first version is the i-th
+ * of the turn; NULL when that is a later version. */
+const history_answer *export_column(const history_turn *t, int i);
 /* The merge in force, or NULL. */
 const history_merge *export_merge(const history_turn *t);
 /* The answer that a vote took as it stands, so that nobody has to read it twice; else NULL. */

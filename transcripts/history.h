@@ -53,6 +53,7 @@ typedef struct history_answer {
     /* Versions of one persona's answer: how many were there before, the index in the turn of the first,
      * and of the one that took this one's place; 0 = it is in force. */
     int earlier, first, next;
+    int last; /* of a first version: the index of the one in force */
 } history_answer;
 
 typedef struct history_merge {
@@ -76,7 +77,8 @@ typedef struct history_merge {
 
 typedef struct history_pick {
     int n;
-    const char *name; /* a persona or "merge" */
+    const char
+        *name; /* a persona or "merge"; NULL: what was picked was given anew, the pick is off */
 } history_pick;
 
 typedef struct history_timings {
@@ -104,7 +106,8 @@ typedef struct history_turn {
     int merge_count;
     const history_pick *picks; /* all of them, in order of time */
     int pick_count;
-    const char *picked; /* the last: a persona, "merge", or NULL */
+    const char *picked; /* the last, unless what it names was given anew since: a persona, "merge",
+                           or NULL */
     uint64_t seed;
     history_timings timings;
     int undone_n; /* record that took it back, 0 = none */
@@ -118,12 +121,19 @@ typedef struct history {
     const char *title;   /* that it was given, or NULL */
     history_turn *turns; /* in order of time, undone ones too */
     int turn_count;
+    int copied; /* records up to this one stand in the session that this was forked from, too */
     const json *setting;                    /* the "setting" record in force at the end, or NULL */
     int last_turn;                          /* the highest number that was used */
     size_t records, damaged, first_damaged; /* lines, also those with a field that cannot be */
     size_t torn;                            /* bytes of an unfinished last line */
     struct history_memory *memory;
 } history;
+
+/* A record of its own: a fork's copied past counts, and is found, where it happened. */
+static inline bool history_own(const history *h, int n)
+{
+    return !h->copied || n > h->copied;
+}
 
 /* The whole file. ERROR_LOAD when there is no header to go by. Caller owns. */
 history *history_load(const char *path, error *err);

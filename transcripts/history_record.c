@@ -248,6 +248,16 @@ static void read_prompt(reader *r)
                                    number_of(r, timings, "picks_per_step", FIGURE_MOST)};
 }
 
+/* An answer that is given anew was not picked, nor was the merge that joined the old one; one that
+ * goes on is what it was. */
+static void take_off_pick(history_turn *t, const history_answer *a, const json *record)
+{
+    bool merge = t->picked && strcmp(t->picked, "merge") == 0;
+    if (merge ||
+        (t->picked && strcmp(t->picked, a->persona) == 0 && !json_member(record, "continued")))
+        t->picked = NULL;
+}
+
 static void read_answer(reader *r)
 {
     const json *v = r->record, *routing = json_member(v, "routing");
@@ -279,6 +289,7 @@ static void read_answer(reader *r)
         .setting = r->h->setting,
         .banned_mass = number_of(r, routing, "banned_mass", SHARE_MOST),
     };
+    take_off_pick(t, a, v);
     a->tokens = ints_of(r, v, "tokens", HISTORY_TOKENS_MOST, &a->token_count);
     int continued = int_of(r, v, "continued", 0, HISTORY_TOKENS_MOST, 0);
     a->continued = (size_t)continued <= a->token_count ? continued : 0;
@@ -360,8 +371,10 @@ static void read_pick(reader *r)
         r->failed = true;
         return;
     }
-    *p = (history_pick){record_number(r), name_of(r, r->record, "name", "")};
-    t->picked = p->name[0] ? p->name : t->picked;
+    const json *name = json_member(r->record, "name");
+    bool off = name && json_type(name) == JSON_NULL;
+    *p = (history_pick){record_number(r), off ? NULL : name_of(r, r->record, "name", "")};
+    t->picked = off ? NULL : p->name[0] ? p->name : t->picked;
 }
 
 static void read_undo(reader *r)
@@ -384,6 +397,8 @@ static void read_setting(reader *r)
     const json *blind = json_member(r->record, "blind");
     if (json_member(r->record, "seats"))
         r->h->setting = r->record;
+    if (json_member(r->record, "forked"))
+        r->h->copied = record_number(r);
     if (blind && json_type(blind) == JSON_STRING)
         r->m->blind = strcmp(json_string(blind), "on") == 0;
 }
@@ -432,6 +447,7 @@ static void link_turn(history_turn *t, history_answer **sorted)
         history_answer *a = sorted[i], *before = i ? sorted[i - 1] : NULL;
         bool again = before && strcmp(before->persona, a->persona) == 0;
         a->first = again ? before->first : (int)(a - t->answers);
+        t->answers[a->first].last = (int)(a - t->answers);
         a->earlier = again ? before->earlier + 1 : 0;
         if (again)
             before->next = (int)(a - t->answers);

@@ -21,7 +21,8 @@
  *            "unmasked" [name], "system" text or null (in each seat's instruction already), and
  *            "seats", one a pass: {"name","persona","acts_by","color","instruction","program" (16 hex digits of the
  *            router program's hash),"asked_experts","sampling" {..}}; or, without "seats", one note
- *            "KEY":"VALUE" ("blind":"on", "forgot":"1-3").
+ *            "KEY":"VALUE" ("blind":"on", "forgot":"1-3", "forked":ID: all records before were copied
+ *            from there).
  *   prompt   parent = the prompt record of the turn that it follows. "text", "context" own, merged or
  *            picked, "from" (the oldest turn that the passes remembered), "shared", "seed" (of the
  *            turn), "timings" {"prefill","decode","union_experts_per_step","picks_per_step"}, and
@@ -37,7 +38,8 @@
  *            "tokens" [id], "of" [name], "scores" [judge][answer], "shares", "divergence", "revised"
  *            [{"text"}], "tie", "stop", "seconds", "seed"; of one that failed "method", "of", "seed",
  *            "failure".
- *   pick     parent = the prompt. "name" of a pass, or "merge".
+ *   pick     parent = the prompt. "name" of a pass, or "merge"; null = the pick is taken off, because
+ *            what it named was given anew.
  *   undo     parent = the prompt of the turn that is taken back.
  *   title    parent 0. "title": how lists and exports call the conversation from now on; "" = by the
  *            first words of its first prompt again.

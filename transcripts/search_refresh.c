@@ -122,13 +122,15 @@ static int put_text(passages *p, const history_turn *t, const char *who, history
     return result;
 }
 
-static int put_turn(passages *p, const history_turn *t, error *err)
+static int put_turn(passages *p, const history *h, const history_turn *t, error *err)
 {
-    int result = put_text(p, t, "prompt", t->prompt, err);
+    int result = history_own(h, t->n) ? put_text(p, t, "prompt", t->prompt, err) : 0;
     for (int i = 0; i < t->answer_count && !result; i++)
-        result = put_text(p, t, t->answers[i].persona, t->answers[i].text, err);
+        if (history_own(h, t->answers[i].n))
+            result = put_text(p, t, t->answers[i].persona, t->answers[i].text, err);
     for (int i = 0; i < t->merge_count && !result; i++)
-        if (!export_winner(t, &t->merges[i])) /* a vote's text is there already */
+        if (history_own(h, t->merges[i].n) &&
+            !export_winner(t, &t->merges[i])) /* a vote's text is there already */
             result = put_text(p, t, "merge", t->merges[i].text, err);
     return result;
 }
@@ -150,7 +152,7 @@ static int put_turns(search *s, const history *h, sqlite3_int64 file, error *err
     p.text = search_prepare(s, "INSERT INTO texts(rowid, text) VALUES(?1, ?2)", err);
     int result = p.passage && p.text ? put_title(&p, h, err) : -1;
     for (int i = 0; i < h->turn_count && !result; i++)
-        result = put_turn(&p, &h->turns[i], err);
+        result = put_turn(&p, h, &h->turns[i], err);
     sqlite3_finalize(p.passage);
     sqlite3_finalize(p.text);
     buf_release(&p.clean);

@@ -99,12 +99,6 @@ static statistics_model *model_of(statistics *s, const history *h, error *err)
 
 /* ---- counting ---------------------------------------------------------------------------------- */
 
-/* What was picked: in a blind turn the first time, before the names were shown. */
-static const char *verdict(const history_turn *t)
-{
-    return t->blind && t->pick_count ? t->picks[0].name : t->picked;
-}
-
 static int count_one(statistics *s, const history_turn *t, const char *name, error *err)
 {
     statistics_candidate *c = candidate_named(s, name, err);
@@ -112,7 +106,7 @@ static int count_one(statistics *s, const history_turn *t, const char *name, err
         return -1;
     statistics_rate *rate = t->blind ? &c->blind : &c->open;
     rate->could++;
-    rate->won += strcmp(verdict(t), name) == 0;
+    rate->won += strcmp(t->picked, name) == 0;
     return 0;
 }
 
@@ -121,9 +115,18 @@ static void count_vote(statistics *s, const history_turn *t, const history_merge
 {
     if (!m->scores || !m->of || m->winner < 0 || m->winner >= m->passes)
         return;
-    const char *picked = verdict(t);
+    const char *picked = t->picked;
     s->vote.could++;
     s->vote.won += strcmp(picked, m->of[m->winner]) == 0 || strcmp(picked, MERGE) == 0;
+}
+
+/* The record of the pick that holds. */
+static int record_of_pick(const history_turn *t)
+{
+    int n = 0;
+    for (int i = 0; i < t->pick_count; i++)
+        n = t->picks[i].name ? t->picks[i].n : n;
+    return n;
 }
 
 static int count_pick(statistics *s, const history_turn *t, error *err)
@@ -166,11 +169,12 @@ int statistics_add(statistics *s, const history *h, error *err)
     for (int i = 0; i < h->turn_count; i++) {
         const history_turn *t = &h->turns[i];
         for (int k = 0; k < t->answer_count; k++)
-            count_answer(m, &t->answers[k]);
+            if (history_own(h, t->answers[k].n))
+                count_answer(m, &t->answers[k]);
         if (t->undone)
             continue;
-        s->turns++;
-        if (verdict(t) && count_pick(s, t, err))
+        s->turns += history_own(h, t->n);
+        if (t->picked && history_own(h, record_of_pick(t)) && count_pick(s, t, err))
             return -1;
     }
     return 0;
