@@ -12,13 +12,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "../engine/sources.h"
 #include "own_support.h"
 #include "routing_support.h"
 
@@ -331,6 +334,90 @@ static void test_own_experts_survive_every_failure(void **state)
     assert_int_equal(unlink(file), 0);
 }
 
+/* ---- names ------------------------------------------------------------------------------------- */
+
+#define MODEL "0000000000000000000000000000000000000000000000000000000000000000"
+#define WISH  "1111111111111111111111111111111111111111111111111111111111111111"
+#define LAYER(type, digest)                                                                        \
+    "{\"mediaType\":\"application/vnd.ollama.image." type "\",\"digest\":\"sha256:" digest "\"}"
+
+/* What lies in the folder of models, parents first; a text makes a file. */
+static const struct {
+    const char *name, *text;
+} shelf[] = {
+    {"blobs", NULL},
+    {"manifests", NULL},
+    {"manifests/registry.ollama.ai", NULL},
+    {"manifests/registry.ollama.ai/library", NULL},
+    {"manifests/registry.ollama.ai/library/x", NULL},
+    {"manifests/registry.ollama.ai/library/x/t",
+     "{\"layers\":[" LAYER("model", MODEL) "," LAYER("system", WISH) "," LAYER("params",
+                                                                               WISH) "]}"},
+    {"blobs/sha256-" MODEL, "x"},
+    {"blobs/sha256-" WISH, "{\"temperature\":1,\"stop\":[\"a\",\"b\"]}"},
+};
+
+enum { SHELF = sizeof shelf / sizeof *shelf };
+
+static void make_shelf(const char *place)
+{
+    for (size_t i = 0; i < SHELF; i++) {
+        char path[256];
+        (void)snprintf(path, sizeof path, "%s/%s", place, shelf[i].name);
+        FILE *f = shelf[i].text ? fopen(path, "wb") : NULL;
+        assert_true(f ? fputs(shelf[i].text, f) >= 0 && fclose(f) == 0 : mkdir(path, 0700) == 0);
+    }
+}
+
+static void remove_shelf(const char *place)
+{
+    for (size_t i = SHELF; i-- > 0;) {
+        char path[256];
+        (void)snprintf(path, sizeof path, "%s/%s", place, shelf[i].name);
+        assert_int_equal(remove(path), 0);
+    }
+    assert_int_equal(remove(place), 0);
+}
+
+static void break_name(const char *name, int expected)
+{
+    long left = 0;
+    for (long n = 1; left == 0; n++) {
+        error err = {0};
+        source_found found;
+        size_t before = heap.live_count;
+        heap.fail_at = n;
+        int result = source_find(name, &found, &err);
+        left = heap.fail_at;
+        heap.fail_at = 0;
+        if (result && !err.text[0])
+            fail_msg("%s: allocation %ld failed without a sentence", name, n);
+        if (left > 0)
+            assert_int_equal(result, expected);
+        source_found_release(&found);
+        must_be_empty(before, name, n);
+        assert_true(n < 1000);
+    }
+}
+
+/* A name of Ollama's with a system message and parameters, by its scheme and without; and others. */
+static void test_names_survive_every_failure(void **state)
+{
+    (void)state;
+    char place[] = "/tmp/consilium-names-XXXXXX";
+    assert_non_null(mkdtemp(place));
+    make_shelf(place);
+    setenv("OLLAMA_MODELS", place, 1);
+    setenv("HF_HUB_CACHE", place, 1);
+    setenv("HOME", place, 1);
+    break_name("ollama:x:t", 0);
+    break_name("x:t", 0);
+    break_name("ollama:x", -1);
+    break_name("hf:a/b:Q4_0", -1);
+    break_name(place, -1);
+    remove_shelf(place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_session_survives_every_failure),
         cmocka_unit_test(test_own_experts_survive_every_failure),
         cmocka_unit_test(test_decoding_allocates_nothing),
+        cmocka_unit_test(test_names_survive_every_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
