@@ -104,7 +104,7 @@ static bool joins(const visible *v, uint32_t c)
         return false;
     if (pictograph(v->base))
         return c == ZWJ;
-    utf8proc_bidi_class_t direction = property(v->base)->bidi_class;
+    utf8proc_bidi_class_t direction = (utf8proc_bidi_class_t)property(v->base)->bidi_class;
     return (uncased(v->base) && utf8proc_charwidth((utf8proc_int32_t)v->base) < 2) ||
            (cased(v->base) && direction == UTF8PROC_BIDI_CLASS_R); /* Adlam */
 }

@@ -88,7 +88,8 @@ bool elements(machine *m, value v, list *out)
         return numbers_of(m, v, out);
     case V_ITERATOR:
         *out = v.u.iterator->items;
-        out->v += v.u.iterator->at;
+        if (v.u.iterator->at > 0)
+            out->v += v.u.iterator->at;
         out->n -= v.u.iterator->at;
         v.u.iterator->at = v.u.iterator->items.n;
         return spend(m, 1);

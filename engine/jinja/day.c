@@ -39,37 +39,39 @@ static bool add_several(machine *m, text *t, const char *directives, const struc
     return true;
 }
 
+/* Directives that are one number. */
+static const char NUMBERS[] = "YCymdejHIMSuw";
+
+static bool add_number_directive(machine *m, text *t, char c, char flag, const struct tm *now)
+{
+    const int year = now->tm_year + 1900, half = now->tm_hour % 12;
+    const struct {
+        int number, width;
+    } is[] = {
+        {year, 1},
+        {year / 100, 2},
+        {now->tm_year % 100, 2},
+        {now->tm_mon + 1, 2},
+        {now->tm_mday, 2},
+        {now->tm_mday, 2},
+        {now->tm_yday + 1, 3},
+        {now->tm_hour, 2},
+        {half == 0 ? 12 : half, 2},
+        {now->tm_min, 2},
+        {now->tm_sec, 2},
+        {now->tm_wday == 0 ? 7 : now->tm_wday, 1},
+        {now->tm_wday, 1},
+    };
+    size_t i = (size_t)(strchr(NUMBERS, c) - NUMBERS);
+    return add_field(m, t, is[i].number, is[i].width, flag, c == 'e' ? ' ' : '0');
+}
+
 static bool add_directive(machine *m, text *t, char c, char flag, const struct tm *now)
 {
     const char *month = MONTHS[(unsigned)now->tm_mon % 12], *day = DAYS[(unsigned)now->tm_wday % 7];
-    int hour = now->tm_hour % 12 == 0 ? 12 : now->tm_hour % 12;
+    if (c != '\0' && strchr(NUMBERS, c))
+        return add_number_directive(m, t, c, flag, now);
     switch (c) {
-    case 'Y':
-        return add_field(m, t, now->tm_year + 1900, 1, flag, '0');
-    case 'C':
-        return add_field(m, t, (now->tm_year + 1900) / 100, 2, flag, '0');
-    case 'y':
-        return add_field(m, t, now->tm_year % 100, 2, flag, '0');
-    case 'm':
-        return add_field(m, t, now->tm_mon + 1, 2, flag, '0');
-    case 'd':
-        return add_field(m, t, now->tm_mday, 2, flag, '0');
-    case 'e':
-        return add_field(m, t, now->tm_mday, 2, flag, ' ');
-    case 'j':
-        return add_field(m, t, now->tm_yday + 1, 3, flag, '0');
-    case 'H':
-        return add_field(m, t, now->tm_hour, 2, flag, '0');
-    case 'I':
-        return add_field(m, t, hour, 2, flag, '0');
-    case 'M':
-        return add_field(m, t, now->tm_min, 2, flag, '0');
-    case 'S':
-        return add_field(m, t, now->tm_sec, 2, flag, '0');
-    case 'u':
-        return add_field(m, t, now->tm_wday == 0 ? 7 : now->tm_wday, 1, flag, '0');
-    case 'w':
-        return add_field(m, t, now->tm_wday, 1, flag, '0');
     case 'p':
         return add_word(m, t, now->tm_hour < 12 ? "AM" : "PM", JINJA_TEMPLATE);
     case 'a':

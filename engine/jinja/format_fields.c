@@ -185,8 +185,8 @@ static bool replace_field(machine *m, fields *f, text *out)
     const char *v = text_bytes(f->pattern);
     size_t start = f->at, end = start, name_end, spec;
     char conversion = 0;
-    value found;
-    text made;
+    value found = {.kind = V_MISSING};
+    text made = TEXT_EMPTY;
     while (end < f->pattern.len && v[end] != '}' && v[end] != '{')
         end++;
     if (end >= f->pattern.len)

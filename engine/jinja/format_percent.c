@@ -49,7 +49,7 @@ static bool read_name(machine *m, percent *p, value *out, bool *found)
 static bool read_count(machine *m, percent *p, int64_t *out)
 {
     const char *v = text_bytes(p->pattern);
-    value given;
+    value given = {.kind = V_MISSING};
     if (p->at < p->pattern.len && v[p->at] == '*') {
         p->at++;
         return next_value(m, p, &given) && argument_int(m, given, "a width", out);
@@ -164,10 +164,10 @@ static bool format_value(machine *m, value v, field *f, bool zero, text *out)
 /* One conversion behind its "%". */
 static bool convert(machine *m, percent *p, text *out)
 {
-    value v;
+    value v = {.kind = V_MISSING};
     field f;
     bool named, zero;
-    text t;
+    text t = TEXT_EMPTY;
     if (!read_name(m, p, &v, &named) || !read_field(m, p, &f, &zero))
         return false;
     if (p->at >= p->pattern.len)

@@ -59,15 +59,18 @@ static bool append_all(machine *m, text_buf *b, text piece)
     return true;
 }
 
-/* After this, t ends where its buffer does and `more` bytes fit behind it. */
-static bool reserve(machine *m, text *t, size_t more)
+/* The buffer of t, which then ends where the buffer does and has `more` bytes of room behind it;
+ * NULL after fail(). */
+static text_buf *reserve(machine *m, text *t, size_t more)
 {
     text_buf *b = t->buf;
     size_t need = t->len + more;
     if (t->len > 0 && t->off + t->len == b->used && b->cap - b->used >= more)
-        return true;
-    if (need >= UINT32_MAX / 4)
-        return fail(m, "a text is too long");
+        return b;
+    if (need >= UINT32_MAX / 4) {
+        fail(m, "a text is too long");
+        return NULL;
+    }
     struct {
         text_buf buf;
         text_run runs[2];
@@ -75,20 +78,22 @@ static bool reserve(machine *m, text *t, size_t more)
     uint32_t cap = (uint32_t)(need + need / 2 + 16);
     char *v = new ? take(m, cap) : NULL;
     if (v == NULL || !spend_bytes(m, t->len))
-        return false;
+        return NULL;
     new->buf = (text_buf){.v = v, .cap = cap, .runs = new->runs, .cap_runs = 2, .ascii = true};
     if (!append_all(m, &new->buf, *t))
-        return false;
+        return NULL;
     t->buf = &new->buf;
     t->off = 0;
-    return true;
+    return &new->buf;
 }
 
-static bool grow(machine *m, text *t, size_t more)
+static text_buf *grow(machine *m, text *t, size_t more)
 {
-    if (t == m->out && t->len + more > m->output_max)
-        return fail(m, "the text grows beyond %zu MiB", m->output_max >> 20);
-    return spend_bytes(m, more) && reserve(m, t, more);
+    if (t == m->out && t->len + more > m->output_max) {
+        fail(m, "the text grows beyond %zu MiB", m->output_max >> 20);
+        return NULL;
+    }
+    return spend_bytes(m, more) ? reserve(m, t, more) : NULL;
 }
 
 bool add_text(machine *m, text *t, text more)
@@ -99,7 +104,8 @@ bool add_text(machine *m, text *t, text more)
         *t = more;
         return true;
     }
-    if (!grow(m, t, more.len) || !append_all(m, t->buf, more))
+    text_buf *b = grow(m, t, more.len);
+    if (b == NULL || !append_all(m, b, more))
         return false;
     t->len += more.len;
     return true;
@@ -109,7 +115,8 @@ bool add_bytes(machine *m, text *t, const char *bytes, size_t n, uint32_t origin
 {
     if (n == 0)
         return true;
-    if (!grow(m, t, n) || !append(m, t->buf, bytes, n, origin, NOWHERE))
+    text_buf *b = grow(m, t, n);
+    if (b == NULL || !append(m, b, bytes, n, origin, NOWHERE))
         return false;
     t->len += (uint32_t)n;
     return true;

@@ -60,7 +60,7 @@ static bool find(machine *m, value self, const value *a, bool last, int64_t *out
         (void)all;                                                                                 \
         if (!find(m, self, a, last, &at))                                                          \
             return false;                                                                          \
-        if (must && at < 0)                                                                        \
+        if ((must) && at < 0)                                                                      \
             return fail(m, "index: the substring is not there");                                   \
         *out = value_int(at, text_origin(self.u.t));                                               \
         return true;                                                                               \

@@ -11,8 +11,9 @@ static bool plain_argument(machine *m, value self, value v, const char *what, te
 {
     if (!argument_text(m, v, what, out))
         return false;
+    static const char special[] = "&<>'\"";
     for (size_t i = 0; self.flag && !v.flag && i < out->len; i++)
-        if (memchr("&<>'\"", text_bytes(*out)[i], 5))
+        if (memchr(special, text_bytes(*out)[i], sizeof special - 1))
             return fail(m, "%s: special characters with Markup are not supported", what);
     return true;
 }
@@ -295,7 +296,8 @@ static bool method_zfill(machine *m, value self, const value *a, const arguments
     if (!argument_int(m, a[0], "zfill: width", &width) ||
         !add_word(m, &zero, "0", text_origin(self.u.t)))
         return false;
-    if (rest.len > 0 && memchr("+-", text_bytes(rest)[0], 2)) {
+    const char first = text_bytes(rest)[0];
+    if (first == '+' || first == '-') {
         sign = text_part(rest, 0, 1);
         rest = text_part(rest, 1, rest.len - 1);
     }

@@ -223,7 +223,7 @@ bool contains(machine *m, value container, value v, bool *out)
 
 bool compare(machine *m, operator op, value a, value b, bool *out)
 {
-    int c;
+    int c = 0;
     if (op == OP_EQ || op == OP_NE) {
         if (!equal(m, a, b, out))
             return false;

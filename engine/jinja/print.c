@@ -14,6 +14,7 @@
 /* The fewest digits that read back as f; returns the exponent of d.ddd form. */
 static int shortest_digits(double f, char digits[20])
 {
+    memset(digits, '0', 20);
     char written[48];
     for (int precision = 0; precision < 17; precision++) {
         snprintf(written, sizeof written, "%.*e", precision, f);
@@ -46,8 +47,9 @@ size_t format_double(double f, char out[32])
             out[len++] = '.';
         for (int i = 1; i < n; i++)
             out[len++] = digits[i];
-        return (size_t)(len + snprintf(out + len, (size_t)(32 - len), "e%c%02d",
-                                       exponent < 0 ? '-' : '+', abs(exponent)));
+        len += snprintf(out + len, 32 - (size_t)len, "e%c%02d", exponent < 0 ? '-' : '+',
+                        abs(exponent));
+        return (size_t)len;
     }
     int i = exponent < 0 ? exponent : 0; /* of a digit; those before the first are zeros */
     for (; i <= exponent; i++)

@@ -243,7 +243,7 @@ bool escape_text(machine *m, text t, text *out)
     text made = TEXT_EMPTY;
     size_t kept = 0, covers;
     for (size_t at = 0; at < t.len; at++) {
-        const char *found = memchr(chars, text_bytes(t)[at], 5);
+        const char *found = memchr(chars, text_bytes(t)[at], sizeof chars - 1);
         if (found == NULL)
             continue;
         if (!add_text(m, &made, text_part(t, kept, at - kept)) ||
