@@ -12,9 +12,12 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import chat_cases
-from suite import BUILD, ROOT, check, finish
+from suite import BUILD, FIXTURES, ROOT, check, finish
+from tokenizers import AddedToken, Tokenizer
+from transformers import PreTrainedTokenizerFast
 
 VERSION = "0.3.36"
 HASH = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
@@ -69,6 +72,53 @@ def judge(tool, scratch, kind, templates):
           f"{totals[1]} refused on both sides, {totals[2]} different", totals[2] == 0)
 
 
+# How the marks of a vocabulary may be matched: (content, options, special).
+FLAGS = [("<|im_start|>", {}, True), ("<|im_end|>", {"rstrip": True}, True), ("[INST]", {"lstrip": True}, True),
+         ("[/INST]", {"lstrip": True, "rstrip": True}, True), ("<|user|>", {"normalized": True}, True),
+         ("<|assistant|>", {"normalized": True, "rstrip": True}, True), ("<|system|>", {"single_word": True}, True),
+         ("<think>", {"normalized": True}, False), ("</think>", {"normalized": False, "lstrip": True}, False)]
+PLAIN = ["plain-chatml", "mistral-first", "mistral-v3", "tinyllama", "olmoe", "qwen3", "opens-thought"]
+
+
+def judge_tokenizers(tool, scratch):
+    """Real vocabularies of every kind, with marks matched in every way, against apply_chat_template."""
+    cases = [c for c in chat_cases.conversations()
+             if not chat_cases.thoughtful(c) and c[0] not in ("look-alikes", "a thought apart")]
+    for path in sorted((FIXTURES / "tokenizers").glob("*/tokenizer.json")):
+        for kind in ("flags", "plain"):
+            library = Tokenizer.from_str(path.read_text())
+            library.add_special_tokens([AddedToken(c, special=True, **(o if kind == "flags" else {}))
+                                        for c, o, special in FLAGS if special])
+            library.add_tokens([AddedToken(c, **(o if kind == "flags" else {"normalized": False}))
+                                for c, o, special in FLAGS if not special])
+            library.add_special_tokens(["<|begin|>", "<|endoftext|>"])
+            fast = PreTrainedTokenizerFast(tokenizer_object=library, bos_token=chat_cases.BOS,
+                                           eos_token=chat_cases.EOS)
+            vocabulary = SimpleNamespace(tokenizer=fast.backend_tokenizer)
+            folder = chat_cases.Folder(scratch / path.parent.name / kind, vocabulary)
+            equal, different = 0, []
+            for name in PLAIN:
+                template = (chat_cases.TEMPLATES / f"{name}.jinja").read_bytes().decode()
+                for case, ours in zip(cases, folder.ask(tool, template, cases), strict=True):
+                    theirs = apply(fast, template, case)
+                    if ours == theirs or (theirs is None and isinstance(ours, str)):
+                        equal += 1
+                    else:
+                        different.append(f"{name}, {case[0]}: {ours} AND NOT {theirs}")
+            check(f"vocabulary {path.parent.name}, {kind}: {equal} conversations as apply_chat_template",
+                  not different, f"{len(different)}; {different[:1]}"[:900])
+
+
+def apply(fast, template, case):
+    _, messages, reply, think = case
+    try:
+        return fast.apply_chat_template(
+            messages, chat_template=template, tokenize=True, return_dict=False, add_generation_prompt=reply,
+            **chat_cases.thinking_variables(template, think, None))
+    except Exception:
+        return None
+
+
 def show(vocabulary, ids):
     if isinstance(ids, str):
         return ids
@@ -85,6 +135,8 @@ def main():
             own, theirs = ({n: t for n, t in d.items() if n in only} for d in (own, theirs))
         judge(tool, Path(scratch) / "own", "own", own)
         judge(tool, Path(scratch) / "published", "published", theirs)
+        if not only:
+            judge_tokenizers(tool, Path(scratch) / "vocabularies")
     finish()
 
 
