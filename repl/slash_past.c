@@ -26,6 +26,15 @@ static int first_words(const talk *t, const char *text, size_t len, size_t room,
     return result;
 }
 
+/* The first version of an answer: that is where it stands in the list. */
+static bool is_first(const dialogue_turn *turn, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (strcmp(turn->answers[k].name, turn->answers[i].name) == 0)
+            return false;
+    return true;
+}
+
 static int add_turn(const talk *t, const dialogue_turn *turn, buf *out, error *err)
 {
     size_t width = (size_t)terminal_columns(t->term) - 1, used = 0;
@@ -37,9 +46,9 @@ static int add_turn(const talk *t, const dialogue_turn *turn, buf *out, error *e
         buf_text(out, "\n", err))
         return -1;
     for (int i = 0; i < turn->answer_count; i++) {
-        const kept_answer *k = &turn->answers[i];
+        const kept_answer *k = dialogue_answer(turn, turn->answers[i].name);
         char letter[2];
-        if (dialogue_answer(turn, k->name) != k)
+        if (!is_first(turn, i))
             continue;
         const char *name =
             turn == dialogue_last(t->dialogue) ? talk_called(t, k->name, letter) : k->name;

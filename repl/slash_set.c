@@ -92,13 +92,7 @@ static int tell(talk *t, const option_info *row, error *err)
 static int set(talk *t, const char *name, const char *value, error *err)
 {
     const option_info *row = row_named(name, err);
-    if (!row)
-        return -1;
-    if (talk_set(t, name, value, err) == 0)
-        return tell(t, row, err);
-    if (strncmp(err->text, "--", 2) == 0) /* the option as it is called here */
-        memmove(err->text, err->text + 2, strlen(err->text) - 1);
-    return -1;
+    return !row || talk_set(t, name, value, err) ? -1 : tell(t, row, err);
 }
 
 int slash_set(talk *t, const char *rest, char *const *words, int count, error *err)

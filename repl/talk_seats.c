@@ -364,6 +364,8 @@ int talk_set(talk *t, const char *name, const char *value, error *err)
         return -1;
     if (try_value(t, &trial, name, value, err)) {
         options_release(&trial);
+        if (err && strncmp(err->text, "--", 2) == 0) /* an option as it is called here */
+            memmove(err->text, err->text + 2, strlen(err->text) - 1);
         return -1;
     }
     /* what was seated borrows texts, which stay, and no list */

@@ -100,6 +100,7 @@ static const char *standard_word(const talk *t, const char *name)
                  {"prefill", "auto"},
                  {"stop", "none"},
                  {"mask", "none"},
+                 {"template", "none"},
                  {"strength", "1"},
                  {"overflow", "forget"},
                  {"kv", "f16"},

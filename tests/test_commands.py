@@ -265,6 +265,16 @@ def further():
         assert records(t, "answer", path)[-1]["tokens"] == whole["tokens"][:15]
         t.leave()
         replays(t, path)
+    with case("an answer that Ctrl-C cut goes on as well"):
+        lines = path.read_text().splitlines()
+        for i, line in enumerate(lines):
+            if '"type":"answer"' in line:
+                lines[i] = line.replace('"stop":"length"', '"stop":"interrupted"')
+        path.with_name("stopped.jsonl").write_text("\n".join(lines).replace('"id":"other"', '"id":"stopped"') + "\n")
+        t = Talk("further", "--resume", "stopped", "-p", "coder,critic", "--control", "--merge", "none")
+        t.say(f"/continue {name} 2")
+        assert records(t, "answer", path.with_name("stopped.jsonl"))[-1]["tokens"] == whole["tokens"][:17]
+        t.leave()
     with case("an answer that another model wrote cannot go on"):
         lines = path.read_text().splitlines()
         for i, line in enumerate(lines):
@@ -326,6 +336,31 @@ def editing():
             last = records(t, "prompt")[-1]
             assert last["text"] == typed.removeprefix("@coder,critic ").replace("//", "/"), last
         assert records(t, "prompt")[-5]["only"] == "coder,critic"
+    with case("several lines stand there as several, also where the first would be a command"):
+        for first in ("Two", "/save x", "@coder Two"):
+            t.send(f"{first}\x1b\rlines\r")
+            t.read(0.1)
+            t.wait_prompt()
+            t.send("/edit\r")
+            t.wait(lambda: t.rows()[t.screen.cursor.y].endswith("lines"), "the question")
+            t.send(", really\r")
+            t.read(0.1)
+            t.wait_prompt()
+            asked, again = records(t, "prompt")[-2:]
+            assert again["text"] == asked["text"] + ", really", (asked, again)
+            assert asked["text"].endswith("\nlines") and asked.get("only") == again.get("only")
+    with case("a question too long for the line stands there as a note, and is sent whole"):
+        long = "word " * 300
+        t.send("\x1b[200~" + long + "\x1b[201~ end?\r")
+        t.read(0.1)
+        t.wait_prompt()
+        t.send("/edit\r")
+        t.wait(lambda: "pasted text" in t.rows()[t.screen.cursor.y] or "end?" in t.rows()[t.screen.cursor.y], "it")
+        t.send(" now\r")
+        t.read(0.1)
+        t.wait_prompt()
+        asked, again = records(t, "prompt")[-2:]
+        assert again["text"] == asked["text"] + " now" and len(again["text"]) > 1400
     t.leave()
     with case("it replays"):
         (path,) = t.transcripts()
@@ -394,6 +429,7 @@ def configuration(home):
         "seed": (77, "77"), "overflow": ("stop", None), "view": ("stack", None), "model": (str(MODEL), str(MODEL)),
         "kv": ("f32", None), "context": (512, "512"), "threads": (1, "1"), "backend": ("cpu", None),
         "isa": ("baseline", None), "chat-format": ("zephyr", None),
+        "template": (["style=plain"], "style=plain"),
     }
 
 
@@ -439,7 +475,7 @@ def settings():
     path = t.home / ".config/consilium/config.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with case("every option that /set takes may stand in config.json, and acts"):
-        assert set(names) == set(values), set(names) ^ set(values)
+        assert set(names) == set(values), f"a value for each of {set(names) ^ set(values)} belongs above"
         path.write_text(json.dumps({name: value for name, (value, _) in values.items()}))
         t = Talk("settings", model=False, columns=160)
         rows = told(t.say("/set"))
