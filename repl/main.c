@@ -220,6 +220,7 @@ int main(int argc, char **argv)
     console_open(&con, &signals.cancel, opt.quiet, opt.verbose, opt.no_color);
     con.ascii = ascii;
     con.input_mib = opt.max_input;
+    con.guard = true;
     con.signals = &signals;
     con.moving = con.moving && !opt.plain;
     if (!result)

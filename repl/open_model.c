@@ -10,6 +10,7 @@
 #include "../engine/manner.h"
 #include "../engine/sources.h"
 #include "../personas/builtin.h"
+#include "confine.h"
 #include "human.h"
 
 enum { DEFAULT_CONTEXT = 8192, CHUNK_BYTES = 64 << 20 };
@@ -150,6 +151,10 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
         return NULL;
     }
     char *path = found.path;
+    if (confine(opt, path, con, err)) {
+        source_found_release(&found);
+        return NULL;
+    }
     console_progress(con, "opening %s", path);
     engine_options o = {
         .path = path,

@@ -459,6 +459,8 @@ static const option_info table[] = {
      "set a variable of the model's chat template (repeatable; VALUE is JSON, else text)", 0, 0,
      FIELD(variables)},
 
+    {"no-sandbox", 0, OPTION_FLAG, GROUP_MODEL, WITH_MODEL, NULL,
+     "keep the right to all files, programs and the network", 0, 0, FIELD(no_sandbox)},
     {"quiet", 'q', OPTION_FLAG, GROUP_EVERY, EVERY_COMMAND, NULL, "no notes, no progress", 0, 0,
      FIELD(quiet)},
     {"verbose", 'v', OPTION_FLAG, GROUP_EVERY, EVERY_COMMAND, NULL,

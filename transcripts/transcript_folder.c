@@ -52,8 +52,7 @@ static void flush_parent(const char *path)
     free(parent);
 }
 
-/* mkdir -p with mode 0700. */
-static int make_folders(const char *path, error *err)
+int transcript_folder_make(const char *path, error *err)
 {
     char *copy = strdup(path);
     if (!copy)
@@ -78,7 +77,7 @@ static int make_folders(const char *path, error *err)
 
 int transcript_enter(transcript *t, bool make, error *err)
 {
-    if (make && make_folders(t->folder, err))
+    if (make && transcript_folder_make(t->folder, err))
         return -1;
     t->directory = open(t->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (t->directory < 0)
