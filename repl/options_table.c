@@ -153,7 +153,8 @@ static const command_info commands[COMMAND_COUNT] = {
          64,
          "find words in all conversations",
          "Finds prompts, answers and merges that hold all the words, whatever their case and "
-         "accents; word* stands for any ending, \"several words\" in double quotes for a phrase. "
+         "accents; Chinese, Japanese, Korean, Thai also inside of sentences. word* stands for any "
+         "ending, \"several words\" in double quotes for a phrase. "
          "The index is made anew whenever it is missing or old; it can be deleted at any time.",
          {"consilium transcripts search library",
           "consilium transcripts search '\"old library\" vot*'",

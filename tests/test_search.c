@@ -20,6 +20,7 @@
 #include "../engine/buf.h"
 #include "../engine/json.h"
 #include "../transcripts/search.h"
+#include "../transcripts/search_index.h"
 
 typedef struct place {
     char root[64], folder[96], index[96];
@@ -124,6 +125,48 @@ static void words_are_found(void **state)
     assert_int_equal(found(p, "\"old libr\"*"), 1);
     assert_int_equal(found(p, "\xD1\x91\xD0\xBB\xD0\xBA\xD0\xB0"), 1);
     assert_int_equal(found(p, "nowhere"), 0);
+}
+
+/* Words inside of sentences that have no spaces: of one character, of two, of three, in any mixture. */
+static void words_without_spaces_are_found(void **state)
+{
+    static const struct {
+        const char *words;
+        size_t hits;
+    } cases[] = {{"天气", 1},      {"天", 2},          {"公园", 1},         {"今天天气很好", 1},
+                 {"天园", 0},      {"气天", 0},        {"図書館", 1},       {"書館", 1},
+                 {"どこ", 1},      {"ラーメン", 1},    {"도서관", 1},       {"도서관은", 1},
+                 {"서관", 1},      {"어디", 1},        {"ห้องสมุด", 1},       {"สมุด", 1},
+                 {"天气 公园", 1}, {"天气 図書館", 0}, {"\"天气很好\"", 1}, {"天气*", 1},
+                 {"iPhone", 1},    {"iphone手机", 1},  {"手机", 1},         {"IPHONE", 1},
+                 {"café", 1},      {"cafe", 1},        {"phone", 0},        {"old library", 1},
+                 {"librar*", 1},   {"libra", 0},       {"𠮷野家", 1},       {"𠮷", 1},
+                 {"公园，", 1},    {"。", 0}};
+    const place *p = *state;
+    add_turn(p, "cn", "wb", 1, "今天天气很好，我们去公园。", "新iPhone手机和Café");
+    add_turn(p, "jp", "wb", 1, "図書館はどこですか", "ラーメンと𠮷野家");
+    add_turn(p, "kr", "wb", 1, "도서관은 어디에 있습니까", "the old library");
+    add_turn(p, "th", "wb", 1, "ห้องสมุดอยู่ที่ไหน", "天");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t hits = found(p, cases[i].words);
+        if (hits != cases[i].hits)
+            fail_msg("%s: %zu hits, not %zu", cases[i].words, hits, cases[i].hits);
+    }
+}
+
+/* An index of before, in which such sentences are one word. */
+static void an_old_index_learns_them(void **state)
+{
+    const place *p = *state;
+    char command[256];
+    add_turn(p, "cn", "wb", 1, "今天天气很好", "x");
+    assert_int_equal(found(p, "天气"), 1);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(p->index, &db), SQLITE_OK);
+    (void)snprintf(command, sizeof command, "PRAGMA user_version = 2; DELETE FROM passages");
+    assert_int_equal(sqlite3_exec(db, command, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_int_equal(found(p, "天气"), 1);
 }
 
 static void hits_say_where(void **state)
@@ -426,6 +469,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(words_are_found),
+        TEST(words_without_spaces_are_found),
+        TEST(an_old_index_learns_them),
         TEST(hits_say_where),
         TEST(hostile_words),
         TEST(only_what_changed_is_read),

@@ -11,8 +11,9 @@
  * seconds. So a damaged one can be replaced without anybody reading the old one, and SQLite's own
  * locks are never contended. Keep it open only as long as one question takes.
  *
- * Words are matched by FTS5 (unicode61: letters without their diacritics, no case); the user's
- * words are always quoted, so nothing in them is an operator.
+ * Words are matched by FTS5 (unicode61: letters without their diacritics, no case), those of scripts
+ * that write no spaces wherever their characters stand in a row (search_words.c); the user's words are
+ * always quoted, so nothing in them is an operator.
  */
 #ifndef TRANSCRIPTS_SEARCH_H
 #define TRANSCRIPTS_SEARCH_H

@@ -12,7 +12,7 @@
 
 #include "../engine/folder.h"
 
-enum { INDEX_WAIT = 10, POLLS = 50, BUSY_MS = 5000, SCHEMA = 2 };
+enum { INDEX_WAIT = 10, POLLS = 50, BUSY_MS = 5000, SCHEMA = 3 };
 
 static const char schema[] =
     "BEGIN; CREATE TABLE files(id INTEGER PRIMARY KEY, folder TEXT NOT NULL, session TEXT NOT "
@@ -23,8 +23,8 @@ static const char schema[] =
     "CREATE TABLE passages(id INTEGER PRIMARY KEY, file INTEGER NOT NULL, turn INTEGER, who TEXT, "
     "time REAL, undone INTEGER);"
     "CREATE INDEX passages_of ON passages(file);"
-    "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'unicode61 remove_diacritics 2');"
-    "PRAGMA user_version = 2; COMMIT;";
+    "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'words remove_diacritics 2');"
+    "PRAGMA user_version = 3; COMMIT;";
 
 /* ---- statements -------------------------------------------------------------------------------- */
 
@@ -122,6 +122,8 @@ static int open_database(search *s, bool *anew, error *err)
     (void)sqlite3_busy_timeout(s->db, BUSY_MS);
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     (void)sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    if (search_words(s, err))
+        return -1;
     int version = number_of(s, "PRAGMA user_version", err);
     int tables = number_of(s, "SELECT count(*) FROM sqlite_schema", err);
     if (version < 0 || tables < 0)
