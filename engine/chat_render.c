@@ -14,10 +14,15 @@
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
-/* ERROR_LOAD is the template's fault here, ERROR_RUN ours. Its words may hold anything. */
-static int run(const chat_format *f, const jinja_data *d, jinja_output *out, error *err)
+/* ERROR_LOAD is the template's fault here, ERROR_RUN ours. Its words may hold anything. What a user
+ * says is bounded elsewhere: `said` bytes of it, however many, give a template no less room. */
+static int run(const chat_format *f, const jinja_data *d, size_t said, jinja_output *out,
+               error *err)
 {
-    if (jinja_render(f->program, d, &f->now, NULL, out, err) == 0)
+    const jinja_limits limits = {.steps = 2000000 + said,
+                                 .memory = ((size_t)64 << 20) + 16 * said,
+                                 .output = ((size_t)16 << 20) + 4 * said};
+    if (jinja_render(f->program, d, &f->now, &limits, out, err) == 0)
         return 0;
     for (char *p = err ? err->text : ""; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7F)
@@ -28,8 +33,10 @@ static int run(const chat_format *f, const jinja_data *d, jinja_output *out, err
 int chat_render_text(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
                      int think, jinja_output *out, error *err)
 {
-    size_t bad = 0;
+    size_t bad = 0, said = 0;
     *out = (jinja_output){0};
+    for (size_t i = 0; i < n; i++)
+        said += messages[i].len;
     for (size_t i = 0; i < n; i++)
         if (!utf8_check(messages[i].text, messages[i].len, &bad))
             return error_set(err, ERROR_USAGE, "the text is not UTF-8: byte %zu (0x%02X)", bad,
@@ -39,7 +46,7 @@ int chat_render_text(const chat_format *f, const chat_message *messages, size_t 
         return error_memory(err, "a conversation");
     chat_set_variables(f, d, open_reply, think);
     chat_set_messages(d, messages, n, f->lists);
-    int result = run(f, d, out, err);
+    int result = run(f, d, said, out, err);
     jinja_data_close(d);
     return result;
 }
@@ -231,7 +238,7 @@ int chat_render_given(const chat_format *f, const char *text, size_t len, const 
         error_memory(err, "a conversation");
     if (d) {
         chat_set_variables(f, d, open_reply, think);
-        result = chat_set_given(d, json_root(list), text, where, err) || run(f, d, &o, err) ||
+        result = chat_set_given(d, json_root(list), text, where, err) || run(f, d, len, &o, err) ||
                          chat_encode(f, &o, out, err)
                      ? -1
                      : 0;
