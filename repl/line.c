@@ -57,14 +57,19 @@ static int watch(line_editor *l, unsigned char c)
     return c;
 }
 
-/* In the middle of a key: wait for its rest, whatever signal comes. */
+/* In the middle of a key, or of a question of readline's own ("display all 150?"): Ctrl-C aborts it, as
+ * Ctrl-G does, and is looked at afterwards. */
 static int next_byte(FILE *stream)
 {
+    enum { ABORT = 7 };
     line_editor *l = current;
     (void)stream;
-    while (!line_fill(l, -1))
+    while (!line_fill(l, LOOK_MS)) {
         if (l->gone || atomic_load(&terminal_flags(l->term)->ended))
             return EOF;
+        if (atomic_load(&terminal_flags(l->term)->interrupted))
+            return ABORT;
+    }
     return watch(l, (unsigned char)l->bytes[l->at++]);
 }
 
@@ -332,21 +337,23 @@ static void begin(line_editor *l)
     read_utf8();
 }
 
-/* Ctrl-C: what was typed stays on the screen, and a new prompt stands below it. */
+/* Ctrl-C: what was typed stays on the screen, marked at its end, and a new prompt stands below it. The
+ * mark comes first: readline goes back to the first column when it gives the terminal back. */
 static void clear_line(line_editor *l)
 {
     bool empty = rl_end == 0;
+    rl_callback_sigcleanup(); /* a search, a number for the next key */
     rl_point = rl_end;
     rl_redisplay();
-    rl_callback_sigcleanup();
+    fputs("^C\r\n", rl_outstream);
     rl_free_line_state();
     rl_callback_handler_remove();
     rl_replace_line("", 1);
     line_paste_forget(l);
     l->at = l->end;
     l->foreign = false;
-    l->prefilled = false;
-    fprintf(rl_outstream, empty && l->hint ? "^C\n%s\n" : "^C\n", l->hint);
+    if (empty && l->hint)
+        fprintf(rl_outstream, "%s\n", l->hint);
     (void)fflush(rl_outstream);
     begin(l);
 }

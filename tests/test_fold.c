@@ -39,7 +39,8 @@ static void numbers_keep_their_units(void **state)
     becomes(20, "decode at last 45 t/s here\n", "decode at last\n45 t/s here\n");
     becomes(20, "one two three (95 %) four\n", "one two three (95 %)\nfour\n");
     becomes(20, "union of all 11.0 of 11 picks\n", "union of all 11.0 of\n11 picks\n");
-    becomes(20, "an interval of a \033[1m12\033[0m GB\n", "an interval of a\n\033[1m12\033[0m GB\n");
+    becomes(20, "an interval of a \033[1m12\033[0m GB\n",
+            "an interval of a\n\033[1m12\033[0m GB\n");
     becomes(20, "we were there in 12 municipalities\n", "we were there in 12\nmunicipalities\n");
     becomes(20, "what a long line, 5, six\n", "what a long line, 5,\nsix\n");
     becomes(20, "the number is now 7\n", "the number is now 7\n");

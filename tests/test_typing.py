@@ -222,7 +222,53 @@ def told_again():
     t.leave()
 
 
+# ---- Ctrl-C at the prompt ------------------------------------------------------------------------
+
+def interrupts():
+    t = open_in("interrupts", {"LC_ALL": "C.UTF-8"})
+    enter(t, "first of all")
+    (t.home / "many").mkdir()
+    for i in range(150):
+        (t.home / "many" / f"file{i}").write_text("x")
+    long = "слово " * 50
+    states = {
+        "at the end of a line": ("half a line", "half a line", ["own 1 › half a line^C"]),
+        "at its beginning": ("abc def\x01", "abc def", ["own 1 › abc def^C"]),
+        "in a line of several rows": (long + "\x01", "слово слово", None),
+        "in several lines": ("one\x1b\rtwo\x1b\rthree\x1b[D\x01", "three", ["own 1 › one", "two", "three^C"]),
+        "in a search": ("\x12first", "first of all", ["own 1 › first of all^C"]),
+        "behind a number": ("\x1b7", "(arg: 7)", None),
+        "at an unfinished key": ("abc\x18", "abc", ["own 1 › abc^C"]),
+        "below a list of completions": ("/se\t\t", "/search", ["own 1 › /se^C"]),
+        "at a question of the list": (f"/file {t.home}/many/file\t\t", "possibilities", None),
+        "in a paste": (f"{BEGIN}pasted\rtext{END}", "text", ["own 1 › pasted", "text^C"]),
+    }
+    for state, (keys, shown, rows) in states.items():
+        with case(f"Ctrl-C {state}: a whole line, a new prompt, and it works"):
+            t.wait(lambda: at_prompt(t), "prompt")
+            before = t.text()
+            t.send(keys)
+            t.wait(lambda: shown in t.text()[max(0, len(before.rstrip()) - 200):], shown, 10)
+            t.read(0.3)
+            t.send("\x03")
+            t.wait(lambda: at_prompt(t), "prompt", 10)
+            at = t.screen.cursor.y
+            if rows:
+                assert t.rows()[at - len(rows):at] == rows, t.rows()[max(0, at - 6):at + 1]
+            assert t.rows()[at] == "own 1 ›" and not "".join(t.rows()[at + 1:]), t.rows()[at - 2:]
+            assert enter(t, "ещё раз") == "ещё раз"
+    with case("Ctrl-C at an empty prompt tells how to leave"):
+        t.wait(lambda: at_prompt(t), "prompt")
+        told = t.text().count("Ctrl-D or /quit leaves")
+        t.send("\x03")
+        t.wait(lambda: t.text().count("Ctrl-D or /quit leaves") > told, "hint", 10)
+        t.wait(lambda: at_prompt(t), "prompt", 10)
+        assert t.rows()[t.screen.cursor.y - 2] == "own 1 › ^C", t.rows()[-6:]
+    t.leave()
+
+
 commands()
+interrupts()
 told_again()
 every_locale()
 every_way("C", {"LC_ALL": "C"})
