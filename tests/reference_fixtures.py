@@ -18,7 +18,8 @@ from suite import ROOT, case, finish
 FIXTURES = ROOT / "tests" / "fixtures"
 SCRIPTS = {"make_quantised.py": ["quantised.gguf", "quantised-iq.gguf"],
            "make_quant_fixtures.py": ["quant.bin"],
-           "make_chat_fixtures.py": ["chat.json"]}
+           "make_chat_fixtures.py": ["chat.json"],
+           "make_jinja_fixtures.py": ["jinja/cases.jsonl"]}
 
 
 def tokenizers_again():

@@ -129,10 +129,6 @@ static bool eval_item(machine *m, const node *n, value *out)
         if (parts[i] != NULL && !eval(m, parts[i], &bounds[i]))
             return false;
     m->at = n;
-    if (n->a->kind == N_CONST && of.kind != V_TEXT) { /* jinja2 folds this one to undefined */
-        *out = value_undefined(U_ELEMENT, TEXT_EMPTY);
-        return true;
-    }
     return get_slice(m, of, bounds, out);
 }
 

@@ -187,37 +187,46 @@ static bool filter_center(machine *m, value self, const value *a, const argument
            add_word(m, &space, " ", JINJA_TEMPLATE) && pad_text(m, t, width, space, '^', &out->u.t);
 }
 
+/* Takes what length `end` leaves of t; unless words are cut, without the last one. */
+static bool cut_text(machine *m, text t, size_t length, bool cut_words, text *out)
+{
+    if (!text_slice(m, t, 0, length, out))
+        return false;
+    size_t at = out->len;
+    while (at > 0 && text_bytes(*out)[at - 1] != ' ')
+        at--;
+    if (!cut_words && at > 0)
+        *out = text_part(*out, 0, at - 1);
+    return spend_bytes(m, out->len);
+}
+
 static bool filter_truncate(machine *m, value self, const value *a, const arguments *all,
                             value *out)
 {
     text t, end = TEXT_EMPTY;
-    int64_t length = 255, leeway = 5;
-    bool kill;
+    int64_t length = 255, leeway = 5, n;
+    uint32_t origin;
+    bool cut_words;
     (void)all;
     *out = self;
-    if (!argument_text(m, self, "truncate: the value", &t) || !argument_true(m, a[1], &kill) ||
+    if (!argument_true(m, a[1], &cut_words) ||
         (a[0].kind != V_MISSING && !argument_int(m, a[0], "truncate: length", &length)) ||
         (a[3].kind != V_MISSING && a[3].kind != V_NONE &&
          !argument_int(m, a[3], "truncate: leeway", &leeway)) ||
         !(a[2].kind == V_MISSING ? add_word(m, &end, "...", JINJA_TEMPLATE)
                                  : argument_text(m, a[2], "truncate: end", &end)))
         return false;
-    size_t n = text_chars(m, t), n_end = text_chars(m, end);
-    if (n == SIZE_MAX || n_end == SIZE_MAX)
+    size_t n_end = text_chars(m, end);
+    int counted = length_of(m, self, &n, &origin);
+    if (n_end == SIZE_MAX || counted < 0)
         return false;
     if (length < (int64_t)n_end || leeway < 0)
         return fail(m, "truncate: the length is less than the end's");
-    if ((int64_t)n <= length || (int64_t)n - length <= leeway)
+    if (counted > 0 && (n <= length || n - length <= leeway))
         return true;
-    if (!text_slice(m, t, 0, (size_t)length - n_end, &t))
+    if (!argument_text(m, self, "truncate: the value", &t) ||
+        !cut_text(m, t, (size_t)length - n_end, cut_words, &out->u.t))
         return false;
-    if (!kill) { /* without the last word */
-        size_t at = t.len;
-        while (at > 0 && text_bytes(t)[at - 1] != ' ')
-            at--;
-        t = at > 0 ? text_part(t, 0, at - 1) : t;
-    }
-    out->u.t = t;
     return add_text(m, &out->u.t, end);
 }
 

@@ -173,7 +173,7 @@ static bool convert(machine *m, percent *p, text *out)
     if (p->at >= p->pattern.len)
         return fail(m, "the format ends within a conversion");
     f.type = text_bytes(p->pattern)[p->at++];
-    if (f.type == '%')
+    if (f.type == '%' && p->at >= 2 && text_bytes(p->pattern)[p->at - 2] == '%')
         return add_word(m, out, "%", JINJA_TEMPLATE);
     f.type = f.type == 'i' || f.type == 'u' ? 'd' : f.type;
     if (f.type == '\0' || !strchr("srcdxXoeEfFgG", f.type))

@@ -36,6 +36,8 @@ static bool global_range(machine *m, value self, const value *a, const arguments
 static bool copy_entries(machine *m, value from, dict *to)
 {
     list pairs, pair;
+    if (from.kind == V_UNDEFINED)
+        return fail_undefined(m, from);
     if (from.kind == V_DICT) {
         from.kind = V_VIEW;
         from.flag = VIEW_ITEMS;

@@ -94,8 +94,8 @@ void jinja_set_all(jinja_data *d, jinja_value *dict);
 /* 0 in any field = the default. */
 typedef struct jinja_limits {
     size_t steps;  /* nodes evaluated and blocks of bytes touched; 2,000,000 */
-    size_t memory; /* bytes that rendering allocates; 64 MiB */
-    size_t output; /* bytes of the result; 16 MiB */
+    size_t memory; /* bytes that rendering allocates; 40 MiB */
+    size_t output; /* bytes of the result; 8 MiB */
 } jinja_limits;
 
 typedef struct jinja_run {

@@ -10,7 +10,7 @@
 #include "lex.h"
 #include "natives.h"
 
-enum { STEPS = 2000000, MEMORY = 64 << 20, OUTPUT = 16 << 20 };
+enum { STEPS = 2000000, MEMORY = 40 << 20, OUTPUT = 8 << 20 };
 
 bool fail(machine *m, const char *format, ...)
 {

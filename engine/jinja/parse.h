@@ -6,7 +6,7 @@
 #include "lex.h"
 #include "node.h"
 
-enum { PARSE_DEPTH_MAX = 100, TEMPLATE_MEMORY = 64 << 20 };
+enum { PARSE_DEPTH_MAX = 100, TEMPLATE_MEMORY = 20 << 20 };
 
 typedef struct parser {
     jinja_template *t;
