@@ -233,7 +233,7 @@ def seats():
         assert "2 experts" in t.say("/experts coder=2")
         t.say("/strength coder 1.1")
         assert "coder=1.1" in t.say("/strength")
-        assert "16 tokens" in t.say("/think 16")
+        assert "knows no thinking" in t.say("/think 16")
         assert "no thinking" in t.say("/think off")
         t.say("/system Answer in verse.")
         assert "Answer in verse." in t.say("/system")
