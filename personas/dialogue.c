@@ -204,7 +204,8 @@ int dialogue_pick(dialogue *d, const char *name, error *err)
     if (!t)
         return error_set(err, ERROR_USAGE, "there is no answer to pick yet");
     bool merge = strcmp(name, "merge") == 0;
-    if (merge && !dialogue_merged(t))
+    const kept_merge *m = dialogue_merged(t);
+    if (merge && (!m || (m->result.winner < 0 && !m->result.len)))
         return error_set(err, ERROR_USAGE, "the answers of turn %d are not merged", t->number);
     if (!merge && !dialogue_answer(t, name))
         return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);

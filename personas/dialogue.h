@@ -44,6 +44,7 @@ typedef struct dialogue_options {
     council_options council; /* stops are copied */
     context_policy context;
     bool overflow_stop; /* a full context is an error instead of forgetting */
+    bool unread_none;   /* interrupted while the prompt is read, a question leaves no turn */
     uint64_t seed;      /* of the conversation; a turn's passes use seed + 1000003 * (turn - 1) */
 } dialogue_options;
 
@@ -53,6 +54,8 @@ typedef struct dialogue_events {
     council_events council;                       /* of answering; its user is ignored */
     void (*forgot)(void *user, int from, int to); /* turns that left the memory, both included */
     void (*merge_token)(void *user, int pass, const char *bytes, size_t n, bool thinking);
+    /* Of a debate: a pass has revised its answer. */
+    void (*merge_answer)(void *user, int pass, const answer *a);
     /* Of a vote: tokens that the judges have read, of all that they will. */
     void (*merge_judge)(void *user, int done, int total);
 } dialogue_events;
@@ -74,7 +77,7 @@ dialogue_options *dialogue_settings(dialogue *d);
 enum { DIALOGUE_TURNS_MOST = 1 << 24 };
 
 /* Asks all seats, or those named: "coder", "coder,critic". A new turn is added when anybody answered or was interrupted, be
- * it while the prompt was read; its answers hold an entry for each pass that was asked. 0, or -1 as
+ * it while the prompt was read (unless settings say unread_none: ERROR_CANCELLED); its answers hold an entry for each pass that was asked. 0, or -1 as
  * council_ask (no turn is added). The cancel flag stays as it is: it is the caller's to clear. */
 int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
                  const dialogue_events *events, error *err);

@@ -268,7 +268,7 @@ int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
         result = begin(&a, who, n, o->prefill, reserve_of(o), dialogue_seed(d, number));
     if (!result)
         result = ask_with_room(&a, &span, !d->options.overflow_stop);
-    if (!result || why.code == ERROR_CANCELLED) {
+    if (!result || (why.code == ERROR_CANCELLED && !d->options.unread_none)) {
         keep_silent_ones(&a, result != 0);
         result = a.failed ? -1 : add_turn(&a, &span, last ? last->number : 0, only);
     }

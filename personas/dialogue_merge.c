@@ -29,6 +29,13 @@ static void on_token(void *user, int i, const char *bytes, size_t n, bool thinki
         m->events->merge_token(m->events->user, speaker, bytes, n, thinking);
 }
 
+static void on_answer(void *user, int i, const answer *a)
+{
+    merging *m = user;
+    if (m->round && m->events && m->events->merge_answer)
+        m->events->merge_answer(m->events->user, m->stage.who[i], a);
+}
+
 static void on_judge(void *user, int done, int total)
 {
     merging *m = user;
@@ -130,7 +137,7 @@ static int add_note(merge_result *r, const dialogue_turn *t, error *err)
 
 static int run_from(merging *m, const dialogue_turn *t, int from, merge_result *out, error *err)
 {
-    council_events events = {.user = m, .token = on_token, .judge = on_judge};
+    council_events events = {.user = m, .token = on_token, .answer = on_answer, .judge = on_judge};
     if (dialogue_stage_turn(m->d, &m->stage, t, from, m->options.seed, err))
         return -1;
     return merge_run(m->stage.part, &m->options, out, &events, err);

@@ -4,6 +4,8 @@
  * the user's prompt with its revised answer, as if it had said that at once. Quoted answers are
  * content: nothing in them becomes a special token.
  *
+ * Stopped by Ctrl-C it keeps what was revised so far, cut or not, and holds no vote.
+ *
  * A round's prompts fit the context as the chair's does (merge_state.h); what was shortened is told,
  * and so is a debate that ended early because even the shortest quotes did not fit.
  */
@@ -24,9 +26,10 @@ typedef struct debate {
     chat_message *messages;
     int passes;
     int rounds, done;
-    bool whole; /* quotes may not be cut, nor rounds left out */
-    bool full;  /* the next round did not fit */
-    int cut;    /* answers that were quoted shorter than they are */
+    bool whole;   /* quotes may not be cut, nor rounds left out */
+    bool full;    /* the next round did not fit */
+    bool stopped; /* by Ctrl-C, after something was revised */
+    int cut;      /* answers that were quoted shorter than they are */
 } debate;
 
 static int keep_texts(debate *d, error *err)
@@ -34,8 +37,10 @@ static int keep_texts(debate *d, error *err)
     for (int i = 0; i < d->passes; i++) {
         chat_message reply = merge_reply(d->council, i);
         bool failed = council_answer(d->council, i)->stop == STOP_ERROR || reply.len == 0;
-        /* A pass that failed to revise stays with what it said. */
-        if (d->texts[i].v && failed)
+        /* A pass that failed to revise stays with what it said, and a whole revision is kept rather
+         * than half of the next one. */
+        bool half = council_answer(d->council, i)->stop == STOP_INTERRUPTED && d->done > 1;
+        if (d->texts[i].v && (failed || half))
             continue;
         buf_clear(&d->texts[i]);
         if (buf_add(&d->texts[i], reply.text, failed ? 0 : reply.len, err))
@@ -84,6 +89,14 @@ static size_t longest_text(const debate *d)
     return longest;
 }
 
+static bool interrupted(const debate *d)
+{
+    for (int i = 0; i < d->passes; i++)
+        if (council_answer(d->council, i)->stop == STOP_INTERRUPTED)
+            return true;
+    return false;
+}
+
 /* Sets d->full, and holds no round, when not even the shortest quotes fit. */
 static int hold_round(debate *d, const council_events *events, error *err)
 {
@@ -95,10 +108,12 @@ static int hold_round(debate *d, const council_events *events, error *err)
         if (council_ask_each(d->council, d->messages, events, &why) == 0) {
             d->cut += cut;
             d->done++;
+            d->stopped = interrupted(d);
             return keep_texts(d, err);
         }
         d->full = why.code == ERROR_CONTEXT && !d->whole && most <= MERGE_SHORTEST;
-        if (d->full)
+        d->stopped = why.code == ERROR_CANCELLED && d->done;
+        if (d->full || d->stopped)
             return 0;
         if (why.code != ERROR_CONTEXT || d->whole) {
             *err = why;
@@ -114,7 +129,7 @@ static int hold_rounds(debate *d, const council_events *events, error *err)
     int result = 0;
     roomy.reserve = merge_reserve(d->council, before.max_tokens);
     council_adjust(d->council, &roomy);
-    while (!result && !d->full && d->done < d->rounds)
+    while (!result && !d->full && !d->stopped && d->done < d->rounds)
         result = hold_round(d, events, err);
     council_adjust(d->council, &before);
     return result;
@@ -159,6 +174,35 @@ static int tell(const debate *d, merge_result *out, error *err)
     return 0;
 }
 
+/* What was revised is kept, also when it was cut; nobody has won. */
+static int tell_stopped(const debate *d, merge_result *out, error *err)
+{
+    free(out->scores);
+    free(out->shares);
+    out->scores = out->shares = NULL;
+    out->winner = -1;
+    out->stop = STOP_INTERRUPTED;
+    return merge_set_text(out, "", 0, err) ||
+                   merge_set_note(out, err, "interrupted in round %d of %d: no vote", d->done,
+                                  d->rounds)
+               ? -1
+               : 0;
+}
+
+/* The rounds are over; the vote may be stopped too. */
+static int conclude(debate *d, merge_result *out, const council_events *events, error *err)
+{
+    error why = {0};
+    if (!d->stopped && vote(d, out, events, &why)) {
+        d->stopped = why.code == ERROR_CANCELLED;
+        if (!d->stopped) {
+            *err = why;
+            return -1;
+        }
+    }
+    return d->stopped ? tell_stopped(d, out, err) : tell(d, out, err);
+}
+
 int merge_debate(council *c, const merge_options *options, merge_result *out,
                  const council_events *events, error *err)
 {
@@ -176,9 +220,7 @@ int merge_debate(council *c, const merge_options *options, merge_result *out,
     int result = ready ? keep_texts(&d, err) : error_memory(err, "a debate");
     bool kept = result == 0;
     if (!result)
-        result = hold_rounds(&d, events, err) || vote(&d, out, events, err) || tell(&d, out, err)
-                     ? -1
-                     : 0;
+        result = hold_rounds(&d, events, err) || conclude(&d, out, events, err) ? -1 : 0;
     error ignored;
     if (kept && settle(&d, result ? &ignored : err))
         result = -1;

@@ -92,6 +92,14 @@ static void on_forgot(void *user, int from, int to)
 
 /* ---- the council ------------------------------------------------------------------------------- */
 
+static bool anything_said(const report *r)
+{
+    for (int i = 0; i < r->count; i++)
+        if (r->answers[i].stop != STOP_INTERRUPTED || r->answers[i].ids.len)
+            return true;
+    return false;
+}
+
 /* Ctrl-C while the prompt is read leaves answers too: empty ones, marked. */
 static int answer_prompt(ask *a)
 {
@@ -104,7 +112,8 @@ static int answer_prompt(ask *a)
     if (result)
         return -1;
     a->report.timings = dialogue_last(a->dialogue)->timings;
-    ask_session_turn(a);
+    if (anything_said(&a->report)) /* nothing is left of a question that was not even read */
+        ask_session_turn(a);
     return a->failed ? -1 : 0;
 }
 
@@ -147,7 +156,8 @@ static void merge_answers(ask *a)
 static int status_of(const ask *a)
 {
     const report *r = &a->report;
-    if (any_interrupted(r) || r->merge_failure.code == ERROR_CANCELLED)
+    if (any_interrupted(r) || r->merge_failure.code == ERROR_CANCELLED ||
+        (r->merged && r->merge.stop == STOP_INTERRUPTED))
         return console_interrupted(a->err);
     for (int i = 0; i < r->count; i++)
         if (r->answers[i].stop == STOP_ERROR)

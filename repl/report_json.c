@@ -132,6 +132,8 @@ void report_json_merge(const report *r, const char *key, emitter *e)
         emit_revised(r, e);
     if (m->divergence)
         emit_numbers(e, "divergence", m->divergence, m->ids.len);
+    if (m->stop == STOP_INTERRUPTED)
+        emit_text(e, "stop", pass_stop_name(m->stop));
     if (m->note)
         emit_text(e, "note", m->note);
     emit_end(e);

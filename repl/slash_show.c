@@ -55,6 +55,10 @@ int slash_text(talk *t, const char *word, const char **name, const char **text, 
         const kept_merge *m = dialogue_merged(turn);
         if (!m)
             return error_set(err, ERROR_USAGE, "the answers are not merged");
+        if (m->result.revised && m->result.winner < 0)
+            return error_set(err, ERROR_USAGE,
+                             "the debate was stopped before its vote; /show NAME "
+                             "shows what NAME has revised");
         *text = m->result.text ? m->result.text : "";
         *n = m->result.len;
         return 0;
@@ -62,8 +66,7 @@ int slash_text(talk *t, const char *word, const char **name, const char **text, 
     const kept_answer *k = dialogue_answer(turn, *name);
     if (!k)
         return error_set(err, ERROR_USAGE, "%s did not answer", *name);
-    *text = k->text;
-    *n = k->len;
+    (void)dialogue_words(turn, *name, text, n); /* after a debate the revised answer */
     return 0;
 }
 

@@ -188,9 +188,13 @@ static int loop(talk *t, error *err)
             got = line_read(t->line, prompt.v, &text, err);
         atomic_store(&terminal_flags(t->term)->cancel, false); /* of the prompt */
         t->replacing = t->editing && line_prefilled(t->line);
-        t->editing = false;
+        t->editing = t->unread = false;
         if (!result && got == LINE_TEXT && run_line(t, &text, &trouble))
             talk_problem(t, &trouble);
+        if (t->unread) { /* typed once is enough */
+            t->editing = t->replacing;
+            result = line_prefill(t->line, text.v, text.len, err);
+        }
         t->replacing = false;
         t->leave = t->leave || atomic_load(&terminal_flags(t->term)->ended);
         if (t->con->out_closed)

@@ -44,12 +44,13 @@ struct talk {
     int unmasked_count;
     named_value *softened; /* [softened_count] /mask soften; names of `words` */
     int softened_count;
-    char *note;              /* what was said last about the seats */
-    buf pending;             /* files put into the next prompt by /file */
-    int pending_files;       /* how many */
-    bool leave;              /* /quit, Ctrl-D */
-    bool editing;            /* the line begins with the last question */
-    bool replacing;          /* what is asked next takes the place of the last turn: /edit */
+    char *note;        /* what was said last about the seats */
+    buf pending;       /* files put into the next prompt by /file */
+    int pending_files; /* how many */
+    bool unread;       /* the question was given up while it was read: it returns to the line */
+    bool leave;        /* /quit, Ctrl-D */
+    bool editing;      /* the line begins with the last question */
+    bool replacing;    /* what is asked next takes the place of the last turn: /edit */
     dialogue_turn *replaced; /* that turn, undone, until the record says so; of the dialogue */
 };
 

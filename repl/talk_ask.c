@@ -117,6 +117,7 @@ void exchange_close(exchange *x)
 {
     atomic_store(&terminal_flags(x->talk->term)->interrupted, false);
     view_close(x->view);
+    exchange_end_rounds(x);
     for (int i = 0; x->experts && i < x->count; i++)
         buf_release(&x->experts[i]);
     for (int i = 0; x->acts && i < x->count; i++)
@@ -173,7 +174,10 @@ static void on_prefill(void *user, int done, int total)
     if (!exchange_view(x))
         return;
     view_prefill(x->view, done, total);
-    look(x);
+    view_tick(x->view);
+    terminal_signals *s = terminal_flags(x->talk->term);
+    if (atomic_load(&s->gentle) && atomic_load(&s->interrupted)) /* nobody speaks yet */
+        atomic_store(&s->cancel, true);
 }
 
 static void on_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
@@ -220,12 +224,22 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
     if (!exchange_view(x))
         return;
     x->merge_tokens++;
+    if (pass >= 0) {
+        exchange_revise(x, pass, bytes, n, thinking);
+        look(x);
+        return;
+    }
     view_merge_progress(x->view, merge_name(x->merging), x->merge_tokens);
-    if (pass < 0 && !thinking) {
+    if (!thinking) {
         view_merge_token(x->view, bytes, n);
         x->merge_streamed = true;
     }
     look(x);
+}
+
+static void on_merge_answer(void *user, int pass, const answer *a)
+{
+    exchange_revised(user, pass, a);
 }
 
 static void on_merge_judge(void *user, int done, int total)
@@ -244,6 +258,7 @@ void exchange_events(exchange *x, dialogue_events *events)
         .council = {.prefill = on_prefill, .token = on_token, .answer = on_answer},
         .forgot = on_forgot,
         .merge_token = on_merge_token,
+        .merge_answer = on_merge_answer,
         .merge_judge = on_merge_judge};
 }
 
@@ -379,6 +394,9 @@ static int run(exchange *x, const buf *prompt, const char *only, error *err)
     int result =
         dialogue_ask(t->dialogue, prompt->v ? prompt->v : "", prompt->len, only, &events, err);
     exchange_end(x);
+    if (result && x->view && !x->failed)
+        view_discard(x->view);
+    t->unread = result && err->code == ERROR_CANCELLED;
     if (result)
         return -1;
     if (!exchange_view(x)) {

@@ -23,6 +23,11 @@ typedef struct exchange {
     int forgot_from, forgot_to; /* turns that left the memory; 0 = none */
     bool had_pick;              /* the turn that is answered again */
     merge_method merging;
+    const talk_merge_wish *wish; /* while it is merged */
+    int round;                   /* of a debate, whose view x->view is then; 0 = none */
+    int *round_column;           /* [seats] column of a seat in it, -1 = none */
+    bool *revised;               /* [seats] in this round */
+    char round_name[16];
     int merge_tokens;
     bool merge_streamed;
 } exchange;
@@ -32,6 +37,11 @@ int exchange_open(exchange *x, talk *t, const char *only, bool blind, error *err
 void exchange_close(exchange *x);
 /* The view, opened when it is not yet; NULL with x->fault. */
 view *exchange_view(exchange *x);
+
+/* talk_debate.c: revisions stream in columns of their own, round by round, below the answers. */
+void exchange_revise(exchange *x, int pass, const char *bytes, size_t n, bool thinking);
+void exchange_revised(exchange *x, int pass, const answer *a);
+void exchange_end_rounds(exchange *x); /* frees what the rounds needed */
 
 /* Around what generates: keys wait, Ctrl-C ends the phase; gently: first the column in focus. */
 void exchange_begin(exchange *x, bool gently);

@@ -71,15 +71,30 @@ int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err)
     return result;
 }
 
-/* A vote's winner stands there already, in its column: it is marked, not printed again. */
-static bool stands_there(const kept_merge *m)
+/* A vote's winner stands there already, in its column, and so do the revisions of a debate: it is
+ * marked, not printed again. */
+static bool stands_there(const exchange *x, const kept_merge *m)
 {
-    return m->result.method == MERGE_VOTE;
+    return m->result.method == MERGE_VOTE || x->round;
+}
+
+/* Of a debate that was stopped: what each has revised so far. */
+static int add_revisions(const kept_merge *m, buf *out, error *err)
+{
+    for (int i = 0; i < m->result.passes; i++) {
+        const buf *text = &m->result.revised[i];
+        if (buf_format(out, err, "%s**%s**\n\n", i ? "\n\n" : "", m->of[i]) ||
+            buf_add(out, text->v ? text->v : "", text->len, err))
+            return -1;
+    }
+    return 0;
 }
 
 static int column_of(const exchange *x, const kept_merge *m)
 {
     int at = m->result.winner >= 0 ? dialogue_find(x->talk->dialogue, m->of[m->result.winner]) : -1;
+    if (x->round && at >= 0)
+        return x->round_column[at];
     return x->count && at >= 0 ? x->column_of[at] : -1;
 }
 
@@ -87,15 +102,24 @@ static int column_of(const exchange *x, const kept_merge *m)
 static int show(exchange *x, const kept_merge *m, error *err)
 {
     const merge_result *r = &m->result;
-    buf text = {0};
-    bool there = x->merge_streamed || stands_there(m);
-    if (stands_there(m))
+    buf text = {0}, revisions = {0};
+    bool there = x->merge_streamed || stands_there(x, m), stopped = r->revised && r->winner < 0;
+    if (stopped && add_revisions(m, &revisions, err)) {
+        buf_release(&revisions);
+        return -1;
+    }
+    if (stands_there(x, m))
         view_merge_winner(x->view, column_of(x, m));
-    int result = talk_merge_line(x->talk, m, &text, err) ||
-                         view_merge(x->view, text.v, there ? NULL : r->text, r->len, err)
-                     ? -1
-                     : 0;
+    int result =
+        talk_merge_line(x->talk, m, &text, err) || view_merge(x->view, text.v,
+                                                              there     ? NULL
+                                                              : stopped ? revisions.v
+                                                                        : r->text,
+                                                              stopped ? revisions.len : r->len, err)
+            ? -1
+            : 0;
     buf_release(&text);
+    buf_release(&revisions);
     return result;
 }
 
@@ -128,6 +152,7 @@ int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err)
     exchange_events(x, &events);
     x->merging = dialogue_merge_method(t->dialogue, wish->method);
     x->merge_streamed = false;
+    x->wish = wish;
     if (!exchange_view(x)) {
         *err = x->fault;
         return -1;

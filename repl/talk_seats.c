@@ -57,6 +57,7 @@ static void adjust(dialogue *d, const options *set, const asking *how, const cou
     o->council.think = now->think;
     o->council.weigh = now->weigh;
     o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
+    o->unread_none = true;
     o->seed = how->seed;
 }
 

@@ -116,6 +116,14 @@ view *view_open(terminal *t, view_layout layout, const char *focus, const view_c
     return v;
 }
 
+void view_discard(view *v)
+{
+    error err = {0};
+    if (!v->failed && !terminal_linear(v->t))
+        (void)view_failed(v, live_window_hide(&v->window, &err), &err);
+    v->failed = true;
+}
+
 void view_close(view *v)
 {
     if (!v)

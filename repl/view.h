@@ -39,6 +39,9 @@ view *view_open(terminal *t, view_layout layout, const char *focus, const view_c
                 int count, error *err);
 void view_close(view *v); /* NULL ok; whatever is still in the window goes to the scrollback */
 
+/* All of it is taken from the screen, as if nothing had been asked; nothing is shown any more. */
+void view_discard(view *v);
+
 /* How much of the prompt is read, in tokens. */
 void view_prefill(view *v, int done, int total);
 /* Bytes that answer i gains; any cut, also inside a character. */

@@ -244,6 +244,49 @@ static void a_refused_question_changes_no_vote(void **state)
         merge_release(&r[i]);
 }
 
+typedef struct stopper {
+    atomic_bool *cancel;
+    int tokens, after;
+} stopper;
+
+static void stop_after(void *user, int i, const char *bytes, size_t n, bool thinking)
+{
+    stopper *s = user;
+    (void)i, (void)bytes, (void)n, (void)thinking;
+    if (++s->tokens == s->after)
+        atomic_store(s->cancel, true);
+}
+
+/* Whenever it is stopped, what was revised is there, nobody has won, and the passes remember it. */
+static void a_debate_that_is_stopped_keeps_its_revisions(void **state)
+{
+    cast *k = *state;
+    static const char text[] = "It is, and that is all.";
+    for (int after = 6; after < 400; after += 41) {
+        stopper s = {&k->cancel, 0, after};
+        council_events events = {.user = &s, .token = stop_after};
+        council *c = small_council(k, 1200);
+        merge_options o = {.method = MERGE_DEBATE, .rounds = 2};
+        merge_result r;
+        error err = {0};
+        adopt(c, text, sizeof text - 1);
+        assert_int_equal(merge_run(c, &o, &r, &events, &err), 0);
+        bool stopped = s.tokens >= after;
+        assert_true(stopped == (r.winner < 0) && stopped == (r.stop == STOP_INTERRUPTED));
+        assert_true(!stopped || (!r.scores && !r.by && strstr(r.note, "of 2: no vote")));
+        int differ = 0;
+        for (int i = 0; i < CAST; i++) {
+            const chat_message *last = council_turn(c, i, council_turns(c, i) - 1);
+            assert_int_equal(last->len, r.revised[i].len);
+            differ += r.revised[i].len != sizeof text - 1;
+        }
+        assert_true(differ > 0);
+        atomic_store(&k->cancel, false);
+        merge_release(&r);
+        council_close(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +296,7 @@ int main(void)
         cmocka_unit_test(answers_that_are_too_long_are_cut_and_told),
         cmocka_unit_test(without_room_there_is_a_vote),
         cmocka_unit_test(a_refused_question_changes_no_vote),
+        cmocka_unit_test(a_debate_that_is_stopped_keeps_its_revisions),
     };
     return cmocka_run_group_tests(tests, open_cast, close_cast);
 }

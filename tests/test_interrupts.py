@@ -68,6 +68,13 @@ def press(t, at, total, twice):
     if twice:
         t.send("\x03")
     t.read(0.2)
+
+    def returned():
+        """The question was given up while it was read: its text stands in the line again."""
+        return t.rows()[t.screen.cursor.y].endswith("\u203a How are you?") and not twice
+    t.wait(lambda: t.at_prompt() or returned(), "prompt", 60 * SLOW)
+    if returned():
+        t.send("\x03")
     t.wait_prompt(60 * SLOW)
     assert t.child.isalive()
     told = t.raw[mark:].decode(errors="replace")
