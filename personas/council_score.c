@@ -233,8 +233,9 @@ int council_score(council *c, int i, const char *text, size_t len, double *logli
     static const int none[1] = {0};
     tokens ids = {0};
     int result = tokenizer_encode(engine_tokenizer(c->engine), text, len, &ids, NULL, err);
-    council_reading readings[2] = {{.judge = i, .ids = ids.v ? ids.v : none, .n = (int)ids.len},
-                                   {.judge = i, .n = c->options.context}};
+    council_reading readings[2] = {
+        {.judge = i, .ids = ids.v ? ids.v : none, .n = ids.v ? (int)ids.len : 0},
+        {.judge = i, .n = c->options.context}};
     if (!result)
         result = council_judge(c, readings, prompt_nll ? 2 : 1, NULL, err);
     if (!result) {

@@ -1,0 +1,195 @@
+/* test_vote.c - a vote: who may win, how much it reads, how far it is, what methods are called. See
+ * merge.h; test_merge.c has how it is counted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../personas/merge_state.h"
+#include "council_support.h"
+
+static const char PROMPT[] = "Is it ever right to lie?";
+enum { EVERYONE = 15 };
+
+static merge_options options_of(merge_method method)
+{
+    return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
+}
+
+static void merge(council *c, const merge_options *o, merge_result *out)
+{
+    error err = {0};
+    if (merge_run(c, o, out, NULL, &err))
+        fail_msg("%s", err.text);
+}
+
+/* Also where nothing ended it: --loop off, Ctrl-C, an answer from an old transcript. */
+static void who_goes_round_in_circles_cannot_win(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    char circle[201] = "";
+    for (size_t i = 0; i < 200; i++)
+        circle[i] = "the end is near. "[i % 17];
+    for (int round = 0; round < 3; round++) {
+        council *c = cast_council(k, &o, EVERYONE, 0);
+        adopted_answer answers[CAST];
+        merge_options vote = {.method = MERGE_VOTE};
+        merge_result r;
+        error err = {0};
+        for (int i = 0; i < CAST; i++) {
+            bool loops = round == 2 || (round ? i != 2 : i == 1);
+            const char *text = loops ? circle : "qq zz \x02 it is not";
+            answers[i] = (adopted_answer){
+                .text = text, .len = strlen(text), .stop = i % 2 ? STOP_LENGTH : STOP_END};
+        }
+        assert_int_equal(council_adopt(c, PROMPT, strlen(PROMPT), false, answers, &err), 0);
+        int result = merge_run(c, &vote, &r, NULL, &err);
+        assert_int_equal(result, round == 2 ? -1 : 0);
+        if (round == 2)
+            assert_non_null(strstr(err.text, "no answer can win"));
+        else
+            assert_true(round ? r.winner == 2 : r.winner != 1);
+        merge_release(&r);
+        council_close(c);
+    }
+}
+
+static void a_vote_reads_less_than_was_written(void **state)
+{
+    (void)state;
+    for (int n = 2; n <= 8; n++) {
+        for (int round = 0; round < 200; round++) {
+            int lengths[8], written = 0, longest = 0;
+            for (int i = 0; i < n; i++) {
+                lengths[i] = (round * 37 + i * i * 11 + 5) % (round < 100 ? 60 : 2000);
+                written += lengths[i];
+                longest = lengths[i] > longest ? lengths[i] : longest;
+            }
+            vote_share s = merge_vote_share(lengths, n, n);
+            long rows = (long)s.question * n, more = rows;
+            for (int i = 0; i < n; i++) {
+                rows += (long)(n - 1) * (lengths[i] < s.answer ? lengths[i] : s.answer);
+                more += (long)(n - 1) * (lengths[i] < s.answer + 1 ? lengths[i] : s.answer + 1);
+            }
+            assert_true(s.whole == (s.answer >= longest) && s.answer >= 8);
+            assert_true(s.question >= 4 && s.question <= 64);
+            assert_true(s.answer == 8 || rows <= written + written / 2);
+            assert_true(s.whole || more > written + written / 2); /* and no less than it may */
+        }
+    }
+    assert_true(merge_vote_share((int[]){100, 90}, 2, 2).whole); /* two are always read whole */
+}
+
+/* What an answer is told to have been while it was given needs no reading, and is the same. */
+static void a_pass_need_not_read_its_own_answer(void **state)
+{
+    const cast *k = *state;
+    council_options o = cast_options();
+    for (int shared = 0; shared < 2; shared++) {
+        merge_result r[2];
+        o.prefill = shared ? PREFILL_SHARED : PREFILL_OWN;
+        for (int known = 0; known < 2; known++) {
+            o.weigh = known;
+            council *c = cast_council(k, &o, EVERYONE, 0.7);
+            merge_options vote = options_of(MERGE_VOTE);
+            cast_ask(c, PROMPT, NULL);
+            for (int i = 0; i < CAST; i++)
+                assert_int_equal(council_answer(c, i)->likely != NULL, known);
+            merge(c, &vote, &r[known]);
+            council_close(c);
+        }
+        assert_memory_equal(r[0].scores, r[1].scores, sizeof(double) * CAST * CAST);
+        merge_release(&r[0]);
+        merge_release(&r[1]);
+    }
+}
+
+typedef struct heard_judges {
+    int calls, done, total;
+    atomic_bool *cancel;
+} heard_judges;
+
+static void hear_judges(void *user, int done, int total)
+{
+    heard_judges *h = user;
+    assert_true(done >= h->done && done <= total && (!h->calls || total == h->total));
+    h->calls++;
+    h->done = done;
+    h->total = total;
+    if (h->cancel && done)
+        atomic_store(h->cancel, true);
+}
+
+static void a_vote_tells_how_far_it_is_and_can_be_stopped(void **state)
+{
+    cast *k = *state;
+    council_options o = cast_options();
+    for (int stopped = 0; stopped < 2; stopped++) {
+        heard_judges h = {.cancel = stopped ? &k->cancel : NULL};
+        council_events events = {.user = &h, .judge = hear_judges};
+        council *c = cast_council(k, &o, EVERYONE, 0.7);
+        merge_options vote = options_of(MERGE_VOTE);
+        merge_result r;
+        error err = {0};
+        cast_ask(c, PROMPT, NULL);
+        assert_int_equal(merge_run(c, &vote, &r, &events, &err), -stopped);
+        assert_true(!stopped || err.code == ERROR_CANCELLED);
+        assert_true(stopped ? h.done < h.total : h.calls > 2 && h.done == h.total);
+        atomic_store(&k->cancel, false);
+        assert_int_equal(council_turns(c, 0), 2);
+        merge_release(&r);
+        council_close(c);
+    }
+}
+
+static void methods_have_names(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"auto", "none", "vote", "synth", "debate", "blend"};
+    static const char *const bad[] = {"",          "votes",  "debate:", "debate:0",
+                                      "debate:10", "vote:2", "Vote",    "debate:x"};
+    merge_method m;
+    int rounds;
+    error err = {0};
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(merge_parse(good[i], &m, &rounds, &err), 0);
+        assert_string_equal(merge_name(m), good[i]);
+        assert_int_equal(rounds, 1);
+    }
+    assert_int_equal(merge_parse("debate:3", &m, &rounds, &err), 0);
+    assert_int_equal(rounds, 3);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(merge_parse(bad[i], &m, &rounds, &err), -1);
+        assert_int_equal(err.code, ERROR_USAGE);
+    }
+}
+
+static int open_cast(void **state)
+{
+    *state = cast_open();
+    return 0;
+}
+
+static int close_cast(void **state)
+{
+    cast_close(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_goes_round_in_circles_cannot_win),
+        cmocka_unit_test(a_vote_reads_less_than_was_written),
+        cmocka_unit_test(a_pass_need_not_read_its_own_answer),
+        cmocka_unit_test(a_vote_tells_how_far_it_is_and_can_be_stopped),
+        cmocka_unit_test(methods_have_names),
+    };
+    return cmocka_run_group_tests(tests, open_cast, close_cast);
+}
