@@ -183,10 +183,17 @@ static void write_transcripts(const sandbox *s, const options *opt)
     free(place);
 }
 
-/* What is opened later is not known now. */
-static bool open_ended(command_id id)
+/* All that a command which answers and ends opens. */
+static void name_files(const sandbox *s, const options *opt, command_id id, const char *model)
 {
-    return id == COMMAND_TALK || id == COMMAND_TRANSCRIPTS_REPLAY;
+    read_system(s);
+    read_installation(s);
+    own_folders(s, id == COMMAND_PERSONAS_DERIVE);
+    read_model(s, model);
+    read_command_line(s, opt);
+    write_output(s, opt->output);
+    if (id == COMMAND_ASK)
+        write_transcripts(s, opt);
 }
 
 int confine(const options *opt, const char *model, console *con, error *err)
@@ -197,19 +204,15 @@ int confine(const options *opt, const char *model, console *con, error *err)
         return 0;
     con->guard = false;
     int result = 0;
-    if (open_ended(id)) {
+    if (id == COMMAND_TALK) {
         (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     } else {
         sandbox s;
         sandbox_open(&s);
-        read_system(&s);
-        read_installation(&s);
-        own_folders(&s, id == COMMAND_PERSONAS_DERIVE);
-        read_model(&s, model);
-        read_command_line(&s, opt);
-        write_output(&s, opt->output);
-        if (id == COMMAND_ASK)
-            write_transcripts(&s, opt);
+        if (id == COMMAND_TRANSCRIPTS_REPLAY)
+            sandbox_read(&s, "/");
+        else
+            name_files(&s, opt, id, model);
         result = sandbox_enter(&s, told, sizeof told, err);
     }
     if (!result && con->verbose)

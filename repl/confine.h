@@ -2,9 +2,10 @@
  *
  * Commands that answer and end (ask, tokenize, logits, perplexity, bench, model info, personas check and
  * derive) know all of them: the model, the personas' folders, what the command line names; they write
- * to the transcripts, to --output and, to derive, to the folders of masks, and nowhere else. A conversation
- * and a replay open what is named later, a path that the user types or a transcript holds, and a
- * conversation runs the user's editor: of those only new privileges are taken.
+ * to the transcripts, to --output and, to derive, to the folders of masks, and nowhere else. A replay
+ * opens the models and masks that its transcript names, one after the other: it may read everything and
+ * write nothing. A conversation reads and writes what the user names while it runs, and starts the
+ * user's editor, which would inherit all of this: of it only new privileges are taken.
  */
 #ifndef REPL_CONFINE_H
 #define REPL_CONFINE_H

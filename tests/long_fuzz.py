@@ -110,7 +110,8 @@ def fuzz(parser):
     done = subprocess.run(
         [(FUZZ / "tests" / f"fuzz_{parser}").resolve(), f"-runs={RUNS}", "-seed=1",
          f"-timeout={1 if parser == 'jinja' else 5}",
-         "-rss_limit_mb=2048", "-max_len=262144", "-print_final_stats=1",
+         "-rss_limit_mb=2048",
+         f"-max_len={16384 if parser == 'transcript' else 262144}", "-print_final_stats=1",
          f"-artifact_prefix={findings}/{parser}-", corpus],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
     text = done.stdout.decode(errors="replace")

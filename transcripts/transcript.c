@@ -44,7 +44,8 @@ int transcript_flush(int fd)
 {
     int result;
 #ifdef PLANT_NO_FLUSH
-    return fd < 0; /* a negative control for the tests, as the other PLANT_ ones: see the Makefile */
+    return fd <
+           0; /* a negative control for the tests, as the other PLANT_ ones: see the Makefile */
 #endif
     do
         result = fsync(fd);
