@@ -144,7 +144,7 @@ struct options {
     const char *session, *resume; /* which transcript */
     bool own_template; /* of a replay: chat_format is only for a model without a template */
     bool no_reply, no_instruction, raw, no_input, plain, no_save;
-    int max_tokens;              /* 0 = default */
+    int max_tokens; /* 0 = default */
     bool no_sandbox;
     int max_input;               /* MiB of one text; 0 = default */
     sampling_options sampling;   /* of the command line */
