@@ -139,15 +139,23 @@ static bool filter_join(machine *m, value self, const value *a, const arguments 
     return true;
 }
 
-static bool indent_lines(machine *m, const list *lines, text indention, bool blank, text *out)
+/* kept: the same lines with their ends, whose owners keep them. */
+static bool indent_lines(machine *m, const list *lines, const list *kept, text indention,
+                         bool blank, text *out)
 {
+    size_t covers;
     for (size_t i = 0; i < lines->n; i++) {
         text line = lines->v[i].u.t;
-        if (i > 0 && !add_word(m, out, "\n", JINJA_TEMPLATE))
-            return false;
-        if (i > 0 && (blank || line.len > 0) && !add_text(m, out, indention))
-            return false;
-        if (!add_text(m, out, line))
+        if (i > 0) {
+            const text whole = kept->v[i - 1].u.t;
+            const size_t at = lines->v[i - 1].u.t.len;
+            if (!(text_bytes(whole)[at] == '\n'
+                      ? add_text(m, out, text_part(whole, at, 1))
+                      : add_word(m, out, "\n", text_run_at(whole, at, &covers).origin)))
+                return false;
+        }
+        if ((i > 0 && (blank || line.len > 0) && !add_text(m, out, indention)) ||
+            !add_text(m, out, line))
             return false;
     }
     return true;
@@ -157,7 +165,7 @@ static bool filter_indent(machine *m, value self, const value *a, const argument
 {
     text t, space = TEXT_EMPTY, indention = TEXT_EMPTY, made = TEXT_EMPTY;
     int64_t width = 4;
-    list lines;
+    list lines, kept;
     bool first, blank;
     (void)all;
     if (!argument_text(m, self, "indent: the value", &t) || !argument_true(m, a[1], &first) ||
@@ -169,8 +177,8 @@ static bool filter_indent(machine *m, value self, const value *a, const argument
              !add_repeated(m, &indention, space, width > 0 ? (size_t)width : 0))
         return false;
     if (!add_word(m, &t, "\n", JINJA_TEMPLATE) || !split_lines(m, t, false, &lines) ||
-        (first && !add_text(m, &made, indention)) ||
-        !indent_lines(m, &lines, indention, blank, &made))
+        !split_lines(m, t, true, &kept) || (first && !add_text(m, &made, indention)) ||
+        !indent_lines(m, &lines, &kept, indention, blank, &made))
         return false;
     *out = value_text(made);
     out->flag = self.flag;

@@ -174,7 +174,7 @@ static bool convert(machine *m, percent *p, text *out)
         return fail(m, "the format ends within a conversion");
     f.type = text_bytes(p->pattern)[p->at++];
     if (f.type == '%' && p->at >= 2 && text_bytes(p->pattern)[p->at - 2] == '%')
-        return add_word(m, out, "%", JINJA_TEMPLATE);
+        return add_text(m, out, text_part(p->pattern, p->at - 1, 1));
     f.type = f.type == 'i' || f.type == 'u' ? 'd' : f.type;
     if (f.type == '\0' || !strchr("srcdxXoeEfFgG", f.type))
         return fail(m, "the conversion '%%%c' is not supported",

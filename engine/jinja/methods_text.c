@@ -308,17 +308,21 @@ static bool method_zfill(machine *m, value self, const value *a, const arguments
 static bool method_expandtabs(machine *m, value self, const value *a, const arguments *all,
                               value *out)
 {
-    text space = TEXT_EMPTY, made = TEXT_EMPTY, t = self.u.t;
+    text made = TEXT_EMPTY, t = self.u.t;
     int64_t size = 8, column = 0;
+    size_t covers;
     (void)all;
     if ((a[0].kind != V_MISSING && !argument_int(m, a[0], "expandtabs: tabsize", &size)) ||
-        !add_word(m, &space, " ", JINJA_TEMPLATE) || !spend_bytes(m, t.len))
+        !spend_bytes(m, t.len))
         return false;
     for (size_t at = 0; at < t.len;) {
         size_t start = at;
         uint32_t c = utf8_next(text_bytes(t), &at);
         int64_t fill = c == '\t' && size > 0 ? size - column % size : 0;
         column = c == '\n' || c == '\r' ? 0 : column + (c == '\t' ? fill : 1);
+        text space = TEXT_EMPTY; /* the tab's owner's */
+        if (c == '\t' && !add_word(m, &space, " ", text_run_at(t, start, &covers).origin))
+            return false;
         if (!spend(m, 1) || !(c == '\t' ? add_repeated(m, &made, space, (size_t)fill)
                                         : add_text(m, &made, text_part(t, start, at - start))))
             return false;
