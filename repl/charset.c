@@ -12,14 +12,14 @@ static bool is_utf8(const char *set)
     return strcasecmp(set, "UTF-8") == 0 || strcasecmp(set, "utf8") == 0;
 }
 
-/* The variable that decides, as setlocale(3) chooses it. */
-static const char *variable(void)
+/* What the environment calls the locale, as setlocale(3) chooses it; or NULL. */
+static const char *locale_name(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i]);
         if (value && *value)
-            return names[i];
+            return value;
     }
     return NULL;
 }
@@ -52,13 +52,13 @@ static void use_utf8(void)
 
 bool charset_open(void)
 {
-    const char *decides = variable();
+    const char *name = locale_name();
     bool installed = setlocale(LC_CTYPE, "") != NULL;
     const char *set = nl_langinfo(CODESET);
     bool ascii = strcmp(set, "ANSI_X3.4-1968") == 0; /* "C" names no set of its own */
     if (installed && is_utf8(set))
         return false;
-    bool other = installed && !ascii ? *set != '\0' : decides && names_another(getenv(decides));
+    bool other = installed && !ascii ? *set != '\0' : name && names_another(name);
     use_utf8();
     return other;
 }
