@@ -49,13 +49,13 @@ typedef struct section {
 
 struct view {
     terminal *t; /* borrowed */
-    light_style style;
     view_layout layout;
     int focus; /* or -1 */
     column *columns;
     int count;
     int done, total; /* of reading the prompt */
     double opened;
+    light_style style;
     bool settled;
     bool shown; /* all there is (so far) is final and on the screen */
     column merge;
