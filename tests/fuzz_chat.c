@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char vocabulary[] =
+static const char words_file[] =
     "{\"added_tokens\":[{\"id\":3,\"content\":\"<|a|>\",\"special\":true,\"normalized\":false},"
     "{\"id\":4,\"content\":\"<b>\",\"special\":false,\"normalized\":true,\"lstrip\":true,"
     "\"rstrip\":true},{\"id\":5,\"content\":\"  \",\"special\":false}],"
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     error err = {0};
     tokens ids = {0}, plain = {0};
-    tokenizer *t = tokenizer_parse("fuzz", vocabulary, sizeof vocabulary - 1, &err);
+    tokenizer *t = tokenizer_parse("fuzz", words_file, sizeof words_file - 1, &err);
     if (!t)
         abort();
     size_t turn = size ? data[0] % 9 + 1u : 1, n = size ? size - 1 : 0;
