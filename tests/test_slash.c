@@ -23,75 +23,76 @@ typedef struct line_case {
     const char *rest;
 } line_case;
 
+static const line_case LINES[] = {
+    {"hello", SLASH_TEXT, NULL, "hello"},
+    {"", SLASH_TEXT, NULL, ""},
+    {" /help", SLASH_TEXT, NULL, " /help"},
+    {"//help", SLASH_TEXT, NULL, "/help"},
+    {"/usr/bin", SLASH_TEXT, NULL, "/usr/bin"},
+    {"/usr/bin is a folder", SLASH_TEXT, NULL, "/usr/bin is a folder"},
+    {"/help/me", SLASH_TEXT, NULL, "/help/me"},
+    {"/help", SLASH_COMMAND, "help", ""},
+    {"/help  pick ", SLASH_COMMAND, "help", "pick "},
+    {"/file /usr/bin/x", SLASH_COMMAND, "file", "/usr/bin/x"},
+    {"/help\n", SLASH_COMMAND, "help", ""},
+    {"/help pick \r\n \n", SLASH_COMMAND, "help", "pick \r\n \n"},
+    {"/hel\n", SLASH_UNKNOWN, "hel", ""},
+    {"/quit\nand more", SLASH_TEXT, NULL, "/quit\nand more"},
+    {"/quit\n\n\nand more", SLASH_TEXT, NULL, "/quit\n\n\nand more"},
+    {"/undo\r\nx", SLASH_TEXT, NULL, "/undo\r\nx"},
+    {"/system one\ntwo", SLASH_TEXT, NULL, "/system one\ntwo"},
+    {"/nothing\nlike it", SLASH_TEXT, NULL, "/nothing\nlike it"},
+    {"/usr/bin/env x\ny", SLASH_TEXT, NULL, "/usr/bin/env x\ny"},
+    {"// a comment\nint x;", SLASH_TEXT, NULL, "// a comment\nint x;"},
+    {"\n/help", SLASH_TEXT, NULL, "\n/help"},
+    {"exit", SLASH_BARE, "quit", "exit"},
+    {"quit ", SLASH_BARE, "quit", "quit "},
+    {"Help\n", SLASH_BARE, "help", "Help\n"},
+    {" exit", SLASH_TEXT, NULL, " exit"},
+    {"exit now", SLASH_TEXT, NULL, "exit now"},
+    {"exit\nnow", SLASH_TEXT, NULL, "exit\nnow"},
+    {"helpful", SLASH_TEXT, NULL, "helpful"},
+    {"@coder\nwhy?", SLASH_ADDRESS, "coder", "why?"},
+    {"/exit", SLASH_COMMAND, "quit", ""},
+    {"/?", SLASH_COMMAND, "help", ""},
+    {"/hel", SLASH_UNKNOWN, "hel", ""},
+    {"/", SLASH_UNKNOWN, "", ""},
+    {"/HELP", SLASH_UNKNOWN, "HELP", ""},
+    {"@coder why?", SLASH_ADDRESS, "coder", "why?"},
+    {"@coder:mask\tx", SLASH_ADDRESS, "coder:mask", "x"},
+    {"@coder", SLASH_ADDRESS, "coder", ""},
+    {"@coder,critic why?", SLASH_ADDRESS, "coder,critic", "why?"},
+    {"@coder @critic why?", SLASH_ADDRESS, "coder @critic", "why?"},
+    {"@coder  @critic,x  why?", SLASH_ADDRESS, "coder  @critic,x", "why?"},
+    {"@coder, why?", SLASH_ADDRESS, "coder,", "why?"},
+    {"@coder\n@property", SLASH_ADDRESS, "coder", "@property"},
+    {"@coder @", SLASH_ADDRESS, "coder", "@"},
+    {"@coder a@b", SLASH_ADDRESS, "coder", "a@b"},
+    {"@a,,b x", SLASH_TEXT, NULL, "@a,,b x"},
+    {"@,a x", SLASH_TEXT, NULL, "@,a x"},
+    {"@", SLASH_TEXT, NULL, "@"},
+    {"@ home", SLASH_TEXT, NULL, "@ home"},
+    {"@a.b@c", SLASH_TEXT, NULL, "@a.b@c"},
+    {"mail a@b", SLASH_TEXT, NULL, "mail a@b"},
+};
+
 static void a_line_is_text_unless_it_is_a_command(void **state)
 {
     (void)state;
-    static const line_case cases[] = {
-        {"hello", SLASH_TEXT, NULL, "hello"},
-        {"", SLASH_TEXT, NULL, ""},
-        {" /help", SLASH_TEXT, NULL, " /help"},
-        {"//help", SLASH_TEXT, NULL, "/help"},
-        {"/usr/bin", SLASH_TEXT, NULL, "/usr/bin"},
-        {"/usr/bin is a folder", SLASH_TEXT, NULL, "/usr/bin is a folder"},
-        {"/help/me", SLASH_TEXT, NULL, "/help/me"},
-        {"/help", SLASH_COMMAND, "help", ""},
-        {"/help  pick ", SLASH_COMMAND, "help", "pick "},
-        {"/file /usr/bin/x", SLASH_COMMAND, "file", "/usr/bin/x"},
-        {"/help\n", SLASH_COMMAND, "help", ""},
-        {"/help pick \r\n \n", SLASH_COMMAND, "help", "pick \r\n \n"},
-        {"/hel\n", SLASH_UNKNOWN, "hel", ""},
-        {"/quit\nand more", SLASH_TEXT, NULL, "/quit\nand more"},
-        {"/quit\n\n\nand more", SLASH_TEXT, NULL, "/quit\n\n\nand more"},
-        {"/undo\r\nx", SLASH_TEXT, NULL, "/undo\r\nx"},
-        {"/system one\ntwo", SLASH_TEXT, NULL, "/system one\ntwo"},
-        {"/nothing\nlike it", SLASH_TEXT, NULL, "/nothing\nlike it"},
-        {"/usr/bin/env x\ny", SLASH_TEXT, NULL, "/usr/bin/env x\ny"},
-        {"// a comment\nint x;", SLASH_TEXT, NULL, "// a comment\nint x;"},
-        {"\n/help", SLASH_TEXT, NULL, "\n/help"},
-        {"exit", SLASH_BARE, "quit", "exit"},
-        {"quit ", SLASH_BARE, "quit", "quit "},
-        {"Help\n", SLASH_BARE, "help", "Help\n"},
-        {" exit", SLASH_TEXT, NULL, " exit"},
-        {"exit now", SLASH_TEXT, NULL, "exit now"},
-        {"exit\nnow", SLASH_TEXT, NULL, "exit\nnow"},
-        {"helpful", SLASH_TEXT, NULL, "helpful"},
-        {"@coder\nwhy?", SLASH_ADDRESS, "coder", "why?"},
-        {"/exit", SLASH_COMMAND, "quit", ""},
-        {"/?", SLASH_COMMAND, "help", ""},
-        {"/hel", SLASH_UNKNOWN, "hel", ""},
-        {"/", SLASH_UNKNOWN, "", ""},
-        {"/HELP", SLASH_UNKNOWN, "HELP", ""},
-        {"@coder why?", SLASH_ADDRESS, "coder", "why?"},
-        {"@coder:mask\tx", SLASH_ADDRESS, "coder:mask", "x"},
-        {"@coder", SLASH_ADDRESS, "coder", ""},
-        {"@coder,critic why?", SLASH_ADDRESS, "coder,critic", "why?"},
-        {"@coder @critic why?", SLASH_ADDRESS, "coder @critic", "why?"},
-        {"@coder  @critic,x  why?", SLASH_ADDRESS, "coder  @critic,x", "why?"},
-        {"@coder, why?", SLASH_ADDRESS, "coder,", "why?"},
-        {"@coder\n@property", SLASH_ADDRESS, "coder", "@property"},
-        {"@coder @", SLASH_ADDRESS, "coder", "@"},
-        {"@coder a@b", SLASH_ADDRESS, "coder", "a@b"},
-        {"@a,,b x", SLASH_TEXT, NULL, "@a,,b x"},
-        {"@,a x", SLASH_TEXT, NULL, "@,a x"},
-        {"@", SLASH_TEXT, NULL, "@"},
-        {"@ home", SLASH_TEXT, NULL, "@ home"},
-        {"@a.b@c", SLASH_TEXT, NULL, "@a.b@c"},
-        {"mail a@b", SLASH_TEXT, NULL, "mail a@b"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++) {
         const slash_command *command = NULL;
         const char *word = NULL, *rest = NULL;
         size_t n = 0;
         slash_kind kind =
-            slash_classify(cases[i].typed, strlen(cases[i].typed), &command, &word, &n, &rest);
-        if (kind != cases[i].kind)
-            fail_msg("\"%s\" is %d, not %d", cases[i].typed, (int)kind, (int)cases[i].kind);
-        assert_string_equal(rest, cases[i].rest);
+            slash_classify(LINES[i].typed, strlen(LINES[i].typed), &command, &word, &n, &rest);
+        if (kind != LINES[i].kind)
+            fail_msg("\"%s\" is %d, not %d", LINES[i].typed, (int)kind, (int)LINES[i].kind);
+        assert_string_equal(rest, LINES[i].rest);
         if (kind == SLASH_COMMAND || kind == SLASH_BARE)
-            assert_string_equal(command->name, cases[i].name);
-        else if (cases[i].name) {
-            assert_int_equal(n, strlen(cases[i].name));
-            assert_memory_equal(word, cases[i].name, n);
+            assert_string_equal(command->name, LINES[i].name);
+        else if (LINES[i].name) {
+            assert_int_equal(n, strlen(LINES[i].name));
+            assert_memory_equal(word, LINES[i].name, n);
         }
     }
 }
