@@ -178,8 +178,8 @@ static int conclude(told *t, const history *h, const replay_result *r, error *er
     if (r->lost)
         console_note(
             t->con,
-            "%d answer%s cannot be replayed: their prompt or setting is lost, or it has no "
-            "seat of their name",
+            "%d answer%s cannot be replayed: the record lacks the prompt or the setting, or "
+            "nobody of that name speaks in it",
             r->lost, r->lost == 1 ? "" : "s");
     if (options_want_json(t->opt) ? write_json(t, h, r, err)
         : r->answers              ? write_text(t, h, r, err)

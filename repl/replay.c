@@ -328,7 +328,25 @@ static int again(const replay *r, const history_answer *v, bool all)
     return dialogue_retry(r->d, all ? NULL : v->persona, v->seed, NULL, r->err);
 }
 
-/* Answers v[0..n) were asked for at once: all passes, or one. */
+static size_t names_in(const char *list)
+{
+    size_t n = 1;
+    for (; *list; list++)
+        n += *list == ',';
+    return n;
+}
+
+/* Whether each name of "coder,critic" has a seat now. */
+static bool all_sit(const dialogue *d, const char *list)
+{
+    const roster *seats = dialogue_roster(d);
+    size_t found = 0;
+    for (int i = 0; i < roster_seats(seats); i++)
+        found += dialogue_asked(list, roster_seat(seats, i)->name);
+    return found == names_in(list);
+}
+
+/* Answers v[0..n) were asked for at once: all passes, those of `only`, or one. */
 static int replay_answers(replay *r, int turn, const history_answer *v, int n, bool all)
 {
     const history_turn *t = &r->h->turns[turn];
@@ -338,7 +356,7 @@ static int replay_answers(replay *r, int turn, const history_answer *v, int n, b
     if (use_setting(r, v->setting))
         return -1;
     const char *asked = all ? t->only : v->persona;
-    if (asked && dialogue_find(r->d, asked) < 0) {
+    if (asked && !all_sit(r->d, asked)) {
         r->out->lost += n;
         return 0;
     }
@@ -356,14 +374,6 @@ static int replay_answers(replay *r, int turn, const history_answer *v, int n, b
     for (int i = 0; i < n && !result && !r->enough; i++)
         result = compare(r, t, &v[i]);
     return result;
-}
-
-static size_t names_in(const char *list)
-{
-    size_t n = 1;
-    for (; *list; list++)
-        n += *list == ',';
-    return n;
 }
 
 /* How many answers from v on came of one question to all seats; 1 for anything else. */

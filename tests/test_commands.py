@@ -30,6 +30,7 @@ def replays(talk, path):
     done = subprocess.run([str(BINARY), "transcripts", "replay", path.stem], env=talk.environment,
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "cannot be replayed" not in done.stderr, done.stderr
     return done.stdout + done.stderr
 
 
@@ -379,6 +380,10 @@ def looking_back():
         assert all(len(row) < 80 for row in said.splitlines())
         said = t.say("/history 2")
         assert "Question 11" in said and "Question 10" not in said
+        t.say("\x1b[200~@coder Two\nlines\x1b[201~")
+        said = t.say("/history 1")
+        assert "  13  @coder Two lines" in said and "x0a" not in said, said
+        t.say("/undo")
         t.say("/undo")
         said = t.say("/history 1")
         assert "Question 11" in said and "Question 12" not in said
@@ -409,8 +414,8 @@ def helping():
         t.say("One?")
         path = t.home / "all.md"
         t.say(f"/save {path}")
-        said = t.say(f"/save {path}").replace("\n", "")
-        assert f"/save {path}! writes over it" in said and "--force" not in said
+        said = "".join(t.say(f"/save {path}").split())  # wherever its lines end
+        assert f"/save{path}!writesoverit" in said and "--force" not in said
         assert "wrote" in t.say(f"/save {path}!")
     t.leave()
 

@@ -55,7 +55,7 @@ def replays():
     with case("an answer of nobody who sits there cannot be replayed, and that is said"):
         edit("nobody", of("answer", persona="zebra"))
         done = consilium("transcripts", "replay", "nobody", "-m", MODEL, statuses=(1,))
-        assert "no seat of their name" in done.stderr and "equal" not in done.stdout, done
+        assert "nobody of that name speaks" in done.stderr and "equal" not in done.stdout, done
     with case("one of several: the others are compared"):
         def one(record):
             if record["type"] == "answer" and record["persona"] == "coder":
