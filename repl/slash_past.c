@@ -11,14 +11,25 @@ enum { HISTORY_USUAL = 10, CONTINUE_MOST = 1 << 20 };
 
 /* ---- /history ---------------------------------------------------------------------------------- */
 
+/* Line ends and tabs of a text whose beginning stands on one row are blanks. */
+static void to_one_line(buf *text)
+{
+    for (size_t i = 0; i < text->len; i++)
+        if (strchr("\n\r\t", text->v[i]) && text->v[i])
+            text->v[i] = ' ';
+}
+
 /* The first words of a text on one row of at most `room` cells. */
 static int first_words(const talk *t, const char *text, size_t len, size_t room, buf *out,
                        error *err)
 {
-    buf line = {0};
+    buf line = {0}, plain = {0};
     size_t used;
     size_t most = len < 4 * room ? len : 4 * room; /* a cell has seldom more than 4 bytes */
-    int result = safe_text_copy(&line, SAFE_LINE, text, most, err);
+    int result = buf_add(&plain, text, most, err);
+    to_one_line(&plain);
+    result = result || safe_text_copy(&line, SAFE_LINE, plain.v ? plain.v : "", plain.len, err);
+    buf_release(&plain);
     if (!result)
         result = cells_fit(out, line.v ? line.v : "", line.len, room, terminal_utf8(t->term), &used,
                            err);
