@@ -16,6 +16,12 @@ int merge_voted(const merge_result *r, int judge)
     return best;
 }
 
+/* How far the winner leads, as the shares are shown: with two decimals, so that nobody's sum differs. */
+static double lead(double first, double next)
+{
+    return (rint(100 * first) - rint(100 * next)) / 100;
+}
+
 /* The share of the next best; 0 when there is none. */
 static double runner_up(const merge_result *r)
 {
@@ -48,6 +54,7 @@ int merge_tally(const merge_result *r, const char *const *called, const char *be
         told++;
     }
     double next = runner_up(r);
-    return next > 0 ? buf_format(out, err, "%sahead by %.2f", between, r->shares[r->winner] - next)
-                    : 0;
+    return next > 0
+               ? buf_format(out, err, "%sahead by %.2f", between, lead(r->shares[r->winner], next))
+               : 0;
 }

@@ -564,6 +564,18 @@ static void an_interrupted_merge_leaves_the_answers(void **state)
     council_close(c);
 }
 
+static void a_lead_is_what_the_shown_shares_give(void **state)
+{
+    (void)state;
+    double scores[4] = {NAN, -1, -1, NAN},
+           shares[2] = {0.5249, 0.2451}; /* shown as 0.52 and 0.25 */
+    merge_result r = {.passes = 2, .scores = scores, .shares = shares};
+    buf out = {0};
+    assert_int_equal(merge_tally(&r, (const char *[]){"coder", "critic"}, "; ", &out, NULL), 0);
+    assert_string_equal(out.v, "1 of 2 votes, by critic; ahead by 0.27");
+    buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -582,6 +594,7 @@ int main(void)
         cmocka_unit_test(divergence_says_where_passes_part),
         cmocka_unit_test(a_contrast_chooses_among_the_plausible),
         cmocka_unit_test(an_interrupted_merge_leaves_the_answers),
+        cmocka_unit_test(a_lead_is_what_the_shown_shares_give),
     };
     return cmocka_run_group_tests(tests, open_cast, close_cast);
 }
