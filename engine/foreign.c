@@ -228,7 +228,11 @@ int foreign_cut_text(const char *path, error *err)
     char tail[64];
     size_t n = 0;
     FILE *f = fopen(path, "rbe");
-    if (f && fseek(f, 0, SEEK_END) == 0 &&
+    int first = ' ';
+    while (f && is_space((uint8_t)first))
+        first = fgetc(f);
+    bool json = first == '{' || first == '['; /* what is another kind of file was told as that */
+    if (json && fseek(f, 0, SEEK_END) == 0 &&
         fseek(f, -(ftell(f) < 64 ? ftell(f) : 64), SEEK_CUR) == 0)
         n = fread(tail, 1, sizeof tail, f);
     if (f)

@@ -57,6 +57,7 @@ def refused(model, *words, status=3):
         assert word in done.stderr, f"{word!r} is not in {done.stderr!r}"
     assert done.stderr.count("\n") == 1, done.stderr
     assert all(c.isprintable() for c in done.stderr.strip()), done.stderr
+    return done.stderr
 
 
 def put(path, content):
@@ -81,7 +82,8 @@ def files(scratch):
                 d = base.Directory()
                 d.files[name] = GGUF_FILES[kind][0]
                 d.write(scratch / f"{kind}-{name}")
-                refused(scratch / f"{kind}-{name}", name, GGUF_FILES[kind][1][0])
+                said = refused(scratch / f"{kind}-{name}", name, GGUF_FILES[kind][1][0])
+                assert "as JSON does" not in said, said
     with case("a GGUF file in the place of weights: told"):
         d = base.Directory()
         d.files["model.safetensors"] = bytes(base.base_gguf())
