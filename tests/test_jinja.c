@@ -363,6 +363,12 @@ static void patterns_stay_their_owners(void **state)
         {"{{ x.zfill(4) }}", "-7", "-007"},
         {"{{ [x]|map('int')|map('string')|join }}", " 12 ", "12"},
         {"{{ '%c' % (x|int) }}", "60", "<"},
+        {"{{ x|batch(1)|list|length }}", "1234567", "7"},
+        {"{{ x|map('upper')|list|length }}{{ x|select|list|length }}", "abc", "33"},
+        {"{{ x|sort|length }}{{ x|unique|list|length }}{{ x|reverse|list|length }}", "a", "111"},
+        {"{{ '%c' % (x|slice(2)|first|length + 59) }}", "ab", "<"},
+        {"{{ x.center(-9223372036854775807 - 1) }}{{ x.zfill(-9223372036854775807 - 1) }}", "a",
+         "aa"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         jinja_output out;
@@ -425,6 +431,23 @@ static const char *const BOMBS[] = {
     "range(100000)|list * 40 }}",
     "{{ ('a,' * 100000).split(',')|sort(attribute='x.y.z') }}{% for i in range(100000) %}{{ "
     "range(100000)|list|length }}{% endfor %}",
+    "{% set s = 'a' * 200000 %}{% set s = s * 20 %}{{ s.rfind(s[:100000] ~ 'b') }}",
+    "{% set s = 'a' * 200000 %}{% set s = s * 20 %}{{ s.rpartition(s[:100000] ~ 'b')|list }}",
+    "{% set s = 'a' * 200000 %}{% set s = s * 20 %}{{ s.rsplit(s[:100000] ~ 'b') }}",
+    "{% set s = 'a' * 200000 %}{% for i in range(100000) %}{% if s|int %}{% endif %}{% endfor %}",
+    "{% set s = 'a' * 200000 %}{% for i in range(100000) %}{% if s % () %}{% endif %}{% endfor %}",
+    "{% set s = '%' ~ '0' * 200000 ~ 'd' %}{% for i in range(100000) %}{% if s % 1 %}{% endif "
+    "%}{% endfor %}",
+    "{% set s = '{' ~ '0' * 200000 ~ '}' %}{% for i in range(100000) %}{% if s.format(1) %}{% "
+    "endif %}{% endfor %}",
+    "{% set s = ('a',) * 40000 %}{% for i in range(100000) %}{% if {}[s] %}{% endif %}{% endfor %}",
+    "{% set s = ('a' * 100000,) %}{% for i in range(100000) %}{% if s in {s: 1} %}{% endif %}{% "
+    "endfor %}",
+    "{% set s = 'a' * 200000 %}{% for i in [1] * 100000 %}{% set x = [1]|map(attribute=s)|list "
+    "%}{% endfor %}",
+    "{{ 'x'.center(9223372036854775807) }}",
+    "{{ '%*d' % (-9223372036854775807 - 1, 1) }}",
+    "{{ range(0, 2 ** 60, 2 ** 59)[::2 ** 40] }}",
     "{% set s = '{}' * 100000 %}{% for i in range(1000) %}{{ s.format(*range(100000)) }}{% endfor "
     "%}",
 };

@@ -308,7 +308,7 @@ bool get_path(machine *m, value of, value path, value *out)
             for (size_t i = 0; i < n; i++)
                 key.u.i = 10 * key.u.i + (text_bytes(part)[i] - '0');
         }
-        if (!spend(m, 1) || !get_item(m, from, key, out))
+        if (!spend(m, 1) || !spend_bytes(m, 4 * n) || !get_item(m, from, key, out))
             return false;
         more = dot != NULL;
         if (more)
@@ -390,10 +390,15 @@ static bool slice_range(machine *m, value of, int64_t start, int64_t step, int64
 {
     const range *r = of.u.range;
     range *part = take(m, sizeof *part);
+    int64_t from, to, by;
     if (part == NULL)
         return false;
-    *part = (range){r->start + start * r->step, r->start + (start + n * step) * r->step,
-                    r->step * step, n};
+    if (__builtin_mul_overflow(start, r->step, &from) ||
+        __builtin_add_overflow(from, r->start, &from) ||
+        __builtin_mul_overflow(step, r->step, &by) || __builtin_mul_overflow(n, by, &to) ||
+        __builtin_add_overflow(from, to, &to))
+        return fail(m, "integers beyond 64 bits are not supported");
+    *part = (range){from, to, by, n};
     *out = of;
     out->u.range = part;
     return true;

@@ -120,6 +120,8 @@ bool strftime_now(machine *m, value self, const value *a, const arguments *all, 
         return false;
     if (m->now == NULL)
         return fail(m, "strftime_now: no day was given");
+    if (!spend_bytes(m, 4 * (size_t)format.len))
+        return false;
     const char *v = text_bytes(format);
     size_t kept = 0, covers;
     for (size_t at = 0; at < format.len; at++) {

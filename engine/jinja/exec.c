@@ -168,7 +168,7 @@ static flow run_loop(machine *m, loop *l, value items)
     if (!is_iterable(items) || items.kind == V_LOOP)
         return fail(m, "a %s has no elements to go through", type_name(items)) ? FLOW_ON
                                                                                : FLOW_FAIL;
-    l->origin = items.kind == V_TEXT ? text_origin(items.u.t) : items.origin;
+    l->origin = value_origin(items);
     if (!elements(m, items, &l->source))
         return FLOW_FAIL;
     if (l->node->c == NULL) {

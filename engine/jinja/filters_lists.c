@@ -97,7 +97,7 @@ static bool filter_sort(machine *m, value self, const value *a, const arguments 
     for (size_t i = 0; keys != NULL && i < l->n; i++)
         if (!spend(m, 1) || !sort_keys(m, l->v[i], a[2], case_counts, &keys[i]))
             return false;
-    *out = value_list(l, self.origin);
+    *out = value_list(l, value_origin(self));
     return keys != NULL && sort_by(m, l, keys, reverse);
 }
 
@@ -121,7 +121,7 @@ static bool filter_dictsort(machine *m, value self, const value *a, const argume
     for (size_t i = 0; keys != NULL && i < l->n; i++)
         if (!sort_key(m, l->v[i].u.list->v[by_value], none, case_counts, &keys[i]))
             return false;
-    *out = value_list(l, self.origin);
+    *out = value_list(l, value_origin(self));
     return keys != NULL && sort_by(m, l, keys, reverse);
 }
 
@@ -145,7 +145,7 @@ static bool filter_unique(machine *m, value self, const value *a, const argument
             (found == 0 && (!put(m, seen, key, value_none()) || !push(m, l, items.v[i]))))
             return false;
     }
-    return make_iterator(m, l, self.origin, out);
+    return make_iterator(m, l, value_origin(self), out);
 }
 
 /* The least (greatest) item; the first of equal ones. */
@@ -233,7 +233,7 @@ static bool filter_list(machine *m, value self, const value *a, const arguments 
     if (items.n > 0)
         memcpy(l->v, items.v, items.n * sizeof *l->v);
     l->n = items.n;
-    *out = value_list(l, self.kind == V_TEXT ? text_origin(self.u.t) : self.origin);
+    *out = value_list(l, value_origin(self));
     return true;
 }
 
@@ -249,7 +249,7 @@ static bool filter_items(machine *m, value self, const value *a, const arguments
         if (!elements(m, self, &items))
             return false;
     }
-    return make_iterator(m, &items, self.origin, out);
+    return make_iterator(m, &items, value_origin(self), out);
 }
 
 static bool filter_reverse(machine *m, value self, const value *a, const arguments *all, value *out)
@@ -268,8 +268,8 @@ static bool filter_reverse(machine *m, value self, const value *a, const argumen
     if (l == NULL)
         return false;
     if (self.kind != V_ITERATOR)
-        return make_iterator(m, l, self.origin, out);
-    *out = value_list(l, self.origin);
+        return make_iterator(m, l, value_origin(self), out);
+    *out = value_list(l, value_origin(self));
     return true;
 }
 
@@ -285,7 +285,7 @@ static bool filter_batch(machine *m, value self, const value *a, const arguments
         return false;
     for (size_t i = 0; i < items.n; i++) {
         if (one == NULL || (int64_t)one->n == size)
-            if (!(one = make_list(m, 0)) || !push(m, batches, value_list(one, self.origin)))
+            if (!(one = make_list(m, 0)) || !push(m, batches, value_list(one, value_origin(self))))
                 return false;
         if (!spend(m, 1) || !push(m, one, items.v[i]))
             return false;
@@ -293,7 +293,7 @@ static bool filter_batch(machine *m, value self, const value *a, const arguments
     while (one != NULL && a[1].kind != V_MISSING && a[1].kind != V_NONE && (int64_t)one->n < size)
         if (!spend(m, 1) || !push(m, one, a[1]))
             return false;
-    return make_iterator(m, batches, self.origin, out);
+    return make_iterator(m, batches, value_origin(self), out);
 }
 
 static bool filter_slice(machine *m, value self, const value *a, const arguments *all, value *out)
@@ -310,7 +310,7 @@ static bool filter_slice(machine *m, value self, const value *a, const arguments
     for (size_t i = 0, at = 0; i < count; i++) {
         list *one = make_list(m, 0);
         size_t size = each + (i < extra);
-        if (one == NULL || !spend(m, 1) || !push(m, slices, value_list(one, self.origin)))
+        if (one == NULL || !spend(m, 1) || !push(m, slices, value_list(one, value_origin(self))))
             return false;
         for (size_t k = 0; k < size; k++)
             if (!push(m, one, items.v[at++]))
@@ -318,7 +318,7 @@ static bool filter_slice(machine *m, value self, const value *a, const arguments
         if (a[1].kind != V_MISSING && a[1].kind != V_NONE && i >= extra && !push(m, one, a[1]))
             return false;
     }
-    return make_iterator(m, slices, self.origin, out);
+    return make_iterator(m, slices, value_origin(self), out);
 }
 
 static bool group_key(machine *m, value item, const value *a, bool case_counts, value *out)
@@ -362,7 +362,7 @@ static bool filter_groupby(machine *m, value self, const value *a, const argumen
             return false;
         last = key;
     }
-    *out = value_list(groups, self.origin);
+    *out = value_list(groups, value_origin(self));
     return true;
 }
 

@@ -32,7 +32,7 @@ static bool digits_of_base(const char *s, size_t n, int64_t base)
 int text_to_int(machine *m, text t, int64_t base, value *out)
 {
     text stripped;
-    if (!strip_text(m, t, NULL, true, true, &stripped))
+    if (!spend_bytes(m, 4 * (size_t)t.len) || !strip_text(m, t, NULL, true, true, &stripped))
         return -1;
     const char *s = text_bytes(stripped);
     size_t n = stripped.len;
@@ -137,7 +137,7 @@ static bool filter_float(machine *m, value self, const value *a, const arguments
         *out = value_float(value_double(self), self.origin);
     else if (self.kind == V_TEXT && text_to_float(self.u.t, &f))
         *out = value_float(f, text_origin(self.u.t));
-    return true;
+    return self.kind != V_TEXT || spend_bytes(m, 4 * (size_t)self.u.t.len);
 }
 
 static bool filter_abs(machine *m, value self, const value *a, const arguments *all, value *out)

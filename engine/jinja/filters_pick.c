@@ -63,7 +63,7 @@ static bool filter_map(machine *m, value self, const value *a, const arguments *
             !push(m, l, v))
             return false;
     }
-    return make_iterator(m, l, self.origin, out);
+    return make_iterator(m, l, value_origin(self), out);
 }
 
 /* ---- select ------------------------------------------------------------------------------------- */
@@ -92,7 +92,7 @@ static bool pick(machine *m, value self, const arguments *all, bool attribute, b
             (is == want && !push(m, l, items.v[i])))
             return false;
     }
-    return make_iterator(m, l, self.origin, out);
+    return make_iterator(m, l, value_origin(self), out);
 }
 
 #define PICK_FILTER(name, attribute, want)                                                         \

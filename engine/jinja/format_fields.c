@@ -216,6 +216,8 @@ bool format_fields(machine *m, text pattern, const arguments *args, value *out)
     fields f = {.pattern = pattern, .args = args};
     const char *v = text_bytes(pattern);
     text made = TEXT_EMPTY;
+    if (!spend_bytes(m, 4 * (size_t)pattern.len))
+        return false;
     while (f.at < pattern.len) {
         size_t start = f.at;
         while (f.at < pattern.len && v[f.at] != '{' && v[f.at] != '}')

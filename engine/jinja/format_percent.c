@@ -80,6 +80,8 @@ static bool read_field(machine *m, percent *p, field *f, bool *zero)
     }
     if (!read_count(m, p, &f->width))
         return false;
+    if (f->width < -FIELD_MAX)
+        return fail(m, "a field is wider than %d", FIELD_MAX);
     if (f->width < 0) {
         f->align = '<';
         f->width = -f->width;
@@ -190,6 +192,8 @@ bool format_percent(machine *m, value a, value b, value *out)
     size_t kept = 0;
     if (a.flag)
         return fail(m, "formatting Markup is not supported");
+    if (!spend_bytes(m, 4 * (size_t)p.pattern.len))
+        return false;
     while (p.at < p.pattern.len) {
         if (text_bytes(p.pattern)[p.at] != '%') {
             p.at++;

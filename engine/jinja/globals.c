@@ -79,7 +79,7 @@ static bool global_dict(machine *m, value self, const value *a, const arguments 
 {
     (void)self, (void)a;
     dict *d = make_dict(m, all);
-    *out = value_dict(d, JINJA_TEMPLATE);
+    *out = value_dict(d, all->n == 1 ? value_origin(all->v[0]) : JINJA_TEMPLATE);
     return d != NULL;
 }
 

@@ -80,12 +80,23 @@ bool push(machine *m, list *l, value v)
     return list_add(&m->mem, l, v) || fail_memory(m);
 }
 
+/* A key is read whole, to be hashed and compared. */
+static bool spend_key(machine *m, value key)
+{
+    if (key.kind == V_TEXT)
+        return spend_bytes(m, key.u.t.len);
+    bool left = true;
+    for (size_t i = 0; key.kind == V_TUPLE && left && i < key.u.list->n; i++)
+        left = spend(m, 1) && spend_key(m, key.u.list->v[i]);
+    return left;
+}
+
 bool put(machine *m, dict *d, value key, value v)
 {
     size_t steps = 0;
     if (!value_hashable(key))
         return fail(m, "a %s cannot be the key of a dict", type_name(key));
-    if (key.kind == V_TEXT && !spend_bytes(m, key.u.t.len))
+    if (!spend_key(m, key))
         return false;
     if (dict_put(&m->mem, d, key, v, &steps))
         return fail_memory(m);
@@ -97,7 +108,7 @@ int lookup(machine *m, const dict *d, value key, value *out)
     size_t steps = 0;
     if (!value_hashable(key))
         return fail(m, "a %s cannot be the key of a dict", type_name(key)) - 1;
-    if (key.kind == V_TEXT && !spend_bytes(m, key.u.t.len))
+    if (!spend_key(m, key))
         return -1;
     value *found = dict_find(d, key, &steps);
     if (!spend(m, steps / 4))

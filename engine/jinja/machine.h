@@ -87,9 +87,10 @@ bool word_value(machine *m, const char *word, value *out);
 size_t text_chars(machine *m, text t); /* code points; SIZE_MAX after fail() */
 /* The part from code point `from` up to `to`, both within the text. */
 bool text_slice(machine *m, text t, size_t from, size_t to, text *out);
-/* Where `needle` first (last) stands in t from byte `from` on: its byte, or SIZE_MAX. */
+/* Where `needle` first stands in t from byte `from` on: its byte, or SIZE_MAX. Linear time. */
 size_t text_find(text t, text needle, size_t from);
-size_t text_rfind(text t, text needle);
+/* The same for the last one; it spends what it reads beyond once over t. */
+bool text_rfind(machine *m, text t, text needle, size_t *out);
 
 /* ---- variables and running (scope.c, eval.c, exec.c, call.c) --------------------------------------- */
 

@@ -191,11 +191,20 @@ size_t text_find(text t, text needle, size_t from)
     return found ? (size_t)(found - text_bytes(t)) : SIZE_MAX;
 }
 
-size_t text_rfind(text t, text needle)
+bool text_rfind(machine *m, text t, text needle, size_t *out)
 {
-    for (size_t at = t.len + 1; at-- > 0;)
-        if (t.len - at >= needle.len &&
-            memcmp(text_bytes(t) + at, text_bytes(needle), needle.len) == 0)
-            return at;
-    return SIZE_MAX;
+    const char *v = text_bytes(t), *n = text_bytes(needle);
+    *out = SIZE_MAX;
+    size_t read = 0;
+    for (size_t at = t.len + 1; at-- > 0 && *out == SIZE_MAX;) {
+        if (t.len - at < needle.len)
+            continue;
+        if (!spend_bytes(m, read)) /* where they nearly agree, each place costs its bytes */
+            return false;
+        for (read = 0; read < needle.len && v[at + read] == n[read];)
+            read++;
+        if (read == needle.len)
+            *out = at;
+    }
+    return spend_bytes(m, read);
 }

@@ -45,7 +45,9 @@ static bool find(machine *m, value self, const value *a, bool last, int64_t *out
     if (!argument_text(m, a[0], "what is looked for", &needle) ||
         !part_between(m, self, a, &part, &start, &inside) || !spend_bytes(m, 4 * (size_t)part.len))
         return false;
-    size_t at = !inside ? SIZE_MAX : last ? text_rfind(part, needle) : text_find(part, needle, 0);
+    size_t at = inside && !last ? text_find(part, needle, 0) : SIZE_MAX;
+    if (inside && last && !text_rfind(m, part, needle, &at))
+        return false;
     if (at == SIZE_MAX)
         return true;
     size_t chars = text_chars(m, text_part(part, 0, at));

@@ -147,8 +147,11 @@ static bool split_at(machine *m, value self, text by, int64_t max, list *l)
 static bool rsplit_at(machine *m, value self, text by, int64_t max, list *l)
 {
     size_t end = self.u.t.len, found;
-    while ((int64_t)l->n != max &&
-           (found = text_rfind(text_part(self.u.t, 0, end), by)) != SIZE_MAX) {
+    while ((int64_t)l->n != max) {
+        if (!text_rfind(m, text_part(self.u.t, 0, end), by, &found))
+            return false;
+        if (found == SIZE_MAX)
+            break;
         if (!spend_bytes(m, end - found) || !push_part(m, l, self, found + by.len, end))
             return false;
         end = found;
@@ -219,7 +222,9 @@ static bool partition(machine *m, value self, value separator, bool right, value
         return false;
     if (by.len == 0)
         return fail(m, "partition: the separator is empty");
-    size_t found = right ? text_rfind(t, by) : text_find(t, by, 0);
+    size_t found = right ? SIZE_MAX : text_find(t, by, 0);
+    if (right && !text_rfind(m, t, by, &found))
+        return false;
     l->n = 3;
     l->v[0] = l->v[1] = l->v[2] = as_self(self, TEXT_EMPTY);
     if (found == SIZE_MAX) {
@@ -302,6 +307,7 @@ static bool method_zfill(machine *m, value self, const value *a, const arguments
         rest = text_part(rest, 1, rest.len - 1);
     }
     *out = as_self(self, sign);
+    width = width < 0 ? 0 : width;
     return pad_text(m, rest, width - sign.len, zero, '>', &rest) && add_text(m, &out->u.t, rest);
 }
 

@@ -184,11 +184,11 @@ bool pad_text(machine *m, text t, int64_t width, text fill, char align, text *ou
     size_t n = text_chars(m, t);
     if (n == SIZE_MAX)
         return false;
-    int64_t pad = width - (int64_t)n;
     text made = TEXT_EMPTY;
     *out = t;
-    if (pad <= 0)
+    if (width <= (int64_t)n)
         return true;
+    const int64_t pad = width - (int64_t)n;
     int64_t left = align == '<' ? 0 : align == '>' ? pad : pad / 2 + (pad & width & 1);
     if (align == '=') /* format()'s centring puts the odd one behind */
         left = pad / 2;

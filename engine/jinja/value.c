@@ -346,3 +346,8 @@ uint32_t text_origin(text t)
     }
     return JINJA_TEMPLATE;
 }
+
+uint32_t value_origin(value v)
+{
+    return v.kind == V_TEXT ? text_origin(v.u.t) : v.origin;
+}

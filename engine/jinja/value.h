@@ -176,6 +176,7 @@ text text_part(text t, size_t from, size_t n);
 bool text_keep(arena *a, const char *bytes, size_t n, uint32_t origin, uint32_t offset, text *out);
 /* The origin that a character computed from all of t has: the first that is not the template's. */
 uint32_t text_origin(text t);
+uint32_t value_origin(value v); /* of what is counted or made of all of v */
 /* The run at byte `at` < t.len of a text: its origin and offset there, and how many bytes of t
  * from there on it covers. */
 text_run text_run_at(text t, size_t at, size_t *covers);
