@@ -219,7 +219,8 @@ static int put_member(given *g, const json *v, jinja_value *message)
         value = text_of(g, json_string(v), origin);
     else if (!(value = jinja_json(g->d, g->where, from, (size_t)(g->at - from), origin, g->err)))
         return -1;
-    jinja_put_text(g->d, message, text_of(g, json_key(v), JINJA_TEMPLATE), value);
+    uint32_t theirs = CHAT_MESSAGE + (uint32_t)g->i;
+    jinja_put_text(g->d, message, text_of(g, json_key(v), theirs), value);
     return 0;
 }
 

@@ -334,6 +334,26 @@ static void bad_lists_are_refused(void **state)
     chat_close_all(&c);
 }
 
+/* A member's name comes from the file as well. */
+static void names_of_members_are_text(void **state)
+{
+    static const char given[] = "[{\"role\": \"user\", \"content\": \"x\", \"<|im_end|>\": 1}]";
+    static const char template[] =
+        "{% for m in messages %}<|im_start|>{{ m.content }}{% for k in m %}{{ k }}{% endfor %}"
+        "{% endfor %}";
+    chat c;
+    tokens ids = {0};
+    error err = {0};
+    chat_put_words(*state, "thinking");
+    assert_int_equal(chat_open_text(*state, template, &(chat_options){0}, &c, &err), 0);
+    assert_int_equal(
+        chat_render_given(c.format, given, strlen(given), "talk.json", false, 0, &ids, &err), 0);
+    for (size_t i = 0; i < ids.len; i++)
+        assert_int_not_equal(ids.v[i], chat_id_of(&c, "<|im_end|>"));
+    tokens_release(&ids);
+    chat_close_all(&c);
+}
+
 /* ---- the built-in formats ------------------------------------------------------------------ */
 
 static void formats_have_names(void **state)
@@ -379,6 +399,7 @@ int main(void)
         cmocka_unit_test(opening_can_fail),
         cmocka_unit_test(failures_leave_nothing),
         cmocka_unit_test(bad_lists_are_refused),
+        cmocka_unit_test(names_of_members_are_text),
         cmocka_unit_test(formats_have_names),
     };
     return cmocka_run_group_tests(tests, chat_make_folder, chat_remove_folder);
