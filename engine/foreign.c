@@ -33,7 +33,7 @@ typedef struct magic {
     }
 
 static const magic magics[] = {
-    {"GGUF", 4, 0, WANTED_GGUF, "a GGUF file; name it itself with -m"},
+    {"GGUF", 4, 0, WANTED_GGUF, "a GGUF file; to run it as a model, name it with -m"},
     MAGIC("lmgg", 0, OLD_GGML),
     MAGIC("fmgg", 0, OLD_GGML),
     MAGIC("tjgg", 0, OLD_GGML),

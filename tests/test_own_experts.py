@@ -214,7 +214,8 @@ CASES = {
                                   "experts.1.up_proj.weight", "[3, 5] is not finite", "offset "),
     "an infinite row of the router": (changed(AT + "gate.weight", LOUD), "[1, 1] is not finite"),
     "no tensor at all": ({}, "holds no tensor"),
-    "no safetensors": (b"GGUF", "no header"),
+    "no safetensors": (b"not safetensors", "offset 0", "no weights"),
+    "a GGUF file": (b"GGUF", "offset 0", "a GGUF file"),
     "a file of more than 5 MiB": (b"\0" * ((5 << 20) + 1), "5242881 bytes"),
 }
 for name, (content, *says) in CASES.items():
