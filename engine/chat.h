@@ -19,6 +19,10 @@
  * the first question (the last, where the first is left out too), so that an instruction is never
  * lost; chat_render_given renders what it is given and nothing else.
  *
+ * A template has the interpreter's bounds (jinja/jinja.h: 2,000,000 steps, 40 MiB of memory, 8 MiB
+ * of text) and, for each byte that the messages hold, one step, 16 bytes of memory and 4 of text
+ * more: it cannot take much by itself, and a long prompt is never too long for it.
+ *
  * A template that asks for the date is told the day of chat_open, so the same words may make other
  * tokens tomorrow, and a replay names the recorded day.
  */

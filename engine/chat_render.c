@@ -14,14 +14,15 @@
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
-/* ERROR_LOAD is the template's fault here, ERROR_RUN ours. Its words may hold anything. What a user
- * says is bounded elsewhere: `said` bytes of it, however many, give a template no less room. */
+/* ERROR_LOAD is the template's fault here, ERROR_RUN ours. Its words may hold anything. The bounds are
+ * the interpreter's own; `said`, the bytes of the messages, which are bounded elsewhere, come on top
+ * of them: a template that copies each message a few times has room for it, however long. */
 static int run(const chat_format *f, const jinja_data *d, size_t said, jinja_output *out,
                error *err)
 {
-    const jinja_limits limits = {.steps = 2000000 + said,
-                                 .memory = ((size_t)64 << 20) + 16 * said,
-                                 .output = ((size_t)16 << 20) + 4 * said};
+    const jinja_limits limits = {.steps = JINJA_STEPS + said,
+                                 .memory = JINJA_MEMORY + 16 * said,
+                                 .output = JINJA_OUTPUT + 4 * said};
     if (jinja_render(f->program, d, &f->now, &limits, out, err) == 0)
         return 0;
     for (char *p = err ? err->text : ""; *p; p++)

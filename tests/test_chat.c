@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "../engine/buf.h"
+#include "../engine/chat_state.h"
 #include "chat_support.h"
 
 /* ---- against transformers ------------------------------------------------------------------ */
@@ -253,6 +255,12 @@ static void opening_can_fail(void **state)
         {"{% if %", NULL, false, -1, ERROR_LOAD, "line 1, column "},
         {"{{ messages[0].content | klingon }}", NULL, false, -1, ERROR_LOAD, "klingon"},
         {"{{ raise_exception('never\x1b[31m') }}", NULL, false, -1, ERROR_LOAD, "never [31m"},
+        {"{% set x = [0] * 1900000 %}{{ messages[0].content }}", NULL, false, -1, ERROR_LOAD,
+         "more than 40 MiB of memory"},
+        {"{{ messages[0].content }}{% set s = 'aaaaaaaa' * 99999 %}{% for i in range(11) %}{{ s "
+         "}}{% "
+         "endfor %}",
+         NULL, false, -1, ERROR_LOAD, "beyond 8 MiB"},
         {chatml, "klingon", false, -1, ERROR_USAGE, "klingon; there are chatml"},
         {chatml, "granite", false, -1, ERROR_LOAD, "<|start_of_role|>, which the vocabulary lacks"},
     };
@@ -295,12 +303,44 @@ static void failures_leave_nothing(void **state)
     assert_int_equal(tokens_push(&got, 7, &err), 0);
     assert_int_equal(chat_render(c.format, twice, 2, true, 0, &got, &err), -1);
     assert_int_equal(err.code, ERROR_RUN);
-    assert_non_null(strstr(err.text, "roles must alternate"));
+    assert_non_null(strstr(err.text, "user may not speak here"));
     assert_int_equal(chat_render(c.format, &broken, 1, true, 0, &got, &err), -1);
     assert_int_equal(err.code, ERROR_USAGE);
     assert_int_equal(got.len, 1);
     tokens_release(&got);
     chat_close_all(&c);
+}
+
+/* Room for what is said comes on top of a template's own, whatever the template does with it. */
+static void a_long_prompt_is_rendered(void **state)
+{
+    static const char *const templates[] = {"plain-chatml", "qwen3",      "llama-3.1",
+                                            "filters",      "mistral-v3", "content-cut",
+                                            "macros",       "split-last"};
+    const size_t len = (size_t)8 << 20;
+    static const char line[] =
+        "\"Why?\" is what a child asks when it is told so, and then again.\n";
+    char *text = malloc(len);
+    assert_non_null(text);
+    for (size_t i = 0; i < len; i++)
+        text[i] = line[i % (sizeof line - 1)];
+    const chat_message m = {CHAT_USER, text, len};
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        chat c;
+        jinja_output out = {0};
+        error err = {0};
+        chat_open_good(*state, templates[i], &c);
+        clock_t begin = clock();
+        if (chat_render_text(c.format, &m, 1, true, 0, &out, &err))
+            fail_msg("%s: %s", templates[i], err.text);
+        double took = (double)(clock() - begin) / CLOCKS_PER_SEC;
+        if (took > (getenv("SANITIZED") ? 10 : 1))
+            fail_msg("%s took %.2f s", templates[i], took);
+        assert_true(out.len > len - 8);
+        jinja_output_release(&out);
+        chat_close_all(&c);
+    }
+    free(text);
 }
 
 static void bad_lists_are_refused(void **state)
@@ -398,6 +438,7 @@ int main(void)
         cmocka_unit_test(an_instruction_that_cannot_be_said_is_an_error),
         cmocka_unit_test(opening_can_fail),
         cmocka_unit_test(failures_leave_nothing),
+        cmocka_unit_test(a_long_prompt_is_rendered),
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(names_of_members_are_text),
         cmocka_unit_test(formats_have_names),

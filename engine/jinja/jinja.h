@@ -91,11 +91,14 @@ void jinja_set_all(jinja_data *d, jinja_value *dict);
 
 /* ---- running it --------------------------------------------------------------------------------- */
 
+/* The bounds of a rendering where the caller names no others: below 64 MB all together. */
+enum { JINJA_STEPS = 2000000, JINJA_MEMORY = 40 << 20, JINJA_OUTPUT = 8 << 20 };
+
 /* 0 in any field = the default. */
 typedef struct jinja_limits {
-    size_t steps;  /* nodes evaluated and blocks of bytes touched; 2,000,000 */
-    size_t memory; /* bytes that rendering allocates; 40 MiB */
-    size_t output; /* bytes of the result; 8 MiB */
+    size_t steps;  /* nodes evaluated and blocks of bytes touched; JINJA_STEPS */
+    size_t memory; /* bytes that rendering allocates; JINJA_MEMORY */
+    size_t output; /* bytes of the result; JINJA_OUTPUT */
 } jinja_limits;
 
 typedef struct jinja_run {

@@ -10,8 +10,6 @@
 #include "lex.h"
 #include "natives.h"
 
-enum { STEPS = 2000000, MEMORY = 40 << 20, OUTPUT = 8 << 20 };
-
 bool fail(machine *m, const char *format, ...)
 {
     char sentence[sizeof m->err->text];
@@ -212,13 +210,13 @@ int jinja_render(const jinja_template *t, const jinja_data *d, const struct tm *
     text written = TEXT_EMPTY;
     error unused;
     *out = (jinja_output){0};
-    machine m = {.mem = {.limit = limit_or(l.memory, MEMORY)},
+    machine m = {.mem = {.limit = limit_or(l.memory, JINJA_MEMORY)},
                  .program = t,
                  .now = now,
                  .err = err ? err : &unused,
                  .out = &written,
-                 .steps = limit_or(l.steps, STEPS),
-                 .output_max = limit_or(l.output, OUTPUT)};
+                 .steps = limit_or(l.steps, JINJA_STEPS),
+                 .output_max = limit_or(l.output, JINJA_OUTPUT)};
     m.variables = data_variables(d, m.err);
     m.scope = m.variables ? scope_new(&m, NULL) : NULL;
     int failed =
