@@ -11,9 +11,8 @@ import numpy as np
 
 LAYERS, EXPERTS, CALLED, WIDTH, HEADS, KV_HEADS, HEAD, EXPERT_WIDTH = 6, 8, 3, 32, 4, 2, 8, 16
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
-            "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
-            "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+TEMPLATE = ("{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\\n' ~ m.content ~ '<|im_end|>\\n' }}"
+            "{% endfor %}{{ '<|im_start|>assistant\\n' if add_generation_prompt }}")
 
 
 def byte_alphabet():
