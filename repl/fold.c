@@ -9,12 +9,15 @@
 #include "cells.h"
 
 enum { USUAL = 80, FEWEST = 20, UNIT_CELLS = 12 };
+/* Three blanks or a deep indent begin a column of a table, which needs some room to be one. */
+enum { GAP = 3, DEEP = 16, ROOM = 20, SHALLOW = 4 };
 
 /* ---- one word ---------------------------------------------------------------------------------- */
 
 static int new_line(fold *f, buf *out, error *err)
 {
-    f->column = f->hang < f->width / 2 ? f->hang : 0;
+    bool narrow = f->hang >= f->width / 2 && f->hang + ROOM > f->width;
+    f->column = !narrow ? f->hang : f->width >= 2 * ROOM ? SHALLOW : 0;
     f->blanks = 0;
     f->filled = false;
     return buf_text(out, "\n", err) || cells_repeat(out, " ", f->column, err) ? -1 : 0;
@@ -27,6 +30,8 @@ static int place(fold *f, const char *word, size_t n, size_t cells, buf *out, er
     if (f->width && f->filled && cells && f->column + f->blanks + cells > f->width &&
         new_line(f, out, err))
         return -1;
+    if (f->filled && f->hang && f->blanks >= GAP && f->column + f->blanks + ROOM <= f->width)
+        f->hang = f->column + f->blanks;
     if (cells_repeat(out, " ", f->blanks, err) || buf_add(out, word, n, err))
         return -1;
     f->column += f->blanks + cells;
@@ -89,7 +94,7 @@ static int blank(fold *f, buf *out, error *err)
 {
     if (!f->filled && !f->word.len) {
         f->column++;
-        f->hang = f->column + 2;
+        f->hang = f->column + (f->column < DEEP ? 2 : 0);
         return buf_text(out, " ", err);
     }
     if (!f->filled && is_mark(&f->word))

@@ -2,8 +2,9 @@
  *
  * A terminal breaks a long line wherever its edge is: in a word, in a number, between a number and its
  * unit. What people read is broken here instead. A line goes on under its own indent, and two cells
- * further in when it has one or begins as an item of a list. A word that no line can hold is left to
- * the terminal, so that it can be selected whole; wide characters may be parted from each other.
+ * further in when it has one or begins as an item of a list; in an indented line with columns, under
+ * the last that leaves room. A word that no line can hold is left to the terminal, so that it can be
+ * selected whole; wide characters may be parted from each other.
  *
  * Text comes in pieces and goes out as soon as it is decided: what is held is the word that may still
  * move, with the number before it. Texts are harmless (safe_text.h) and may hold SGR sequences of our

@@ -54,6 +54,12 @@ static void lines_go_on_under_their_indent(void **state)
     becomes(20, "12. an item of a longer list\n", "12. an item of a\n    longer list\n");
     becomes(20, "                 deep indent of words\n",
             "                 deep\nindent of words\n");
+    becomes(40, "  /name ARG        what it is for, told at length\n",
+            "  /name ARG        what it is for, told\n                   at length\n");
+    becomes(40, "                   what it is for, told at length\n",
+            "                   what it is for, told\n                   at length\n");
+    becomes(40, "                        what it is for, told\n",
+            "                        what it is for,\n    told\n");
 }
 
 static void long_words_are_left_whole(void **state)
