@@ -154,7 +154,13 @@ int slash_run(talk *t, const slash_command *c, const char *rest, error *err)
         if (*at)
             *at++ = '\0';
     }
-    int result = c->run(t, whole, words, count, err);
+    /* "/new ideas for the garden" is no wish to leave this conversation */
+    int result =
+        count && !*c->arguments
+            ? error_set(err, ERROR_USAGE,
+                        "/%s stands alone; //%s, or a space in front, sends the line as text",
+                        c->name, c->name)
+            : c->run(t, whole, words, count, err);
     free(copy);
     free(whole);
     return result;

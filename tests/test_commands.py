@@ -368,6 +368,19 @@ def editing():
         replays(t, path)
 
 
+def standing_alone():
+    t = Talk("alone", "--merge", "none")
+    with case("a sentence that begins as a command without arguments is not taken for it"):
+        t.say("@coder One?")
+        n = len(records(t, "prompt"))
+        for name in ("undo", "new", "vote", "diverge", "fork", "sessions", "stats", "quit"):
+            said = t.say(f"/{name} ideas for the garden")
+            assert f"/{name} stands alone" in said and f"//{name}" in said, said
+        assert len(t.transcripts()) == 1 and len(records(t, "prompt")) == n
+        assert "One?" in t.say("/history"), "undone"
+    t.leave()
+
+
 def looking_back():
     t = Talk("history", "--merge", "none", columns=80)
     with case("/history [N]: the last questions with their numbers and how the answers began"):
@@ -517,7 +530,7 @@ def settings():
         t.leave()
 
 
-for part in (settings, masks, names, fresh, further, editing, looking_back, helping):
+for part in (settings, masks, names, fresh, further, editing, standing_alone, looking_back, helping):
     if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
         part()
 shutil.rmtree(scratch, ignore_errors=True)
