@@ -123,13 +123,13 @@ static int show(exchange *x, const kept_merge *m, error *err)
     return result;
 }
 
-static int tell_failure(talk *t, const error *why, error *err)
+static int tell_failure(talk *t, merge_method method, const error *why, error *err)
 {
+    const char *stopped = method == MERGE_DEBATE ? "the merge was stopped; /debate tries again"
+                                                 : "the merge was stopped; /merge tries again";
     buf text = {0};
-    int result = buf_text(&text,
-                          why->code == ERROR_CANCELLED ? "the merge was stopped; /merge tries again"
-                                                       : "the merge failed: ",
-                          err);
+    int result =
+        buf_text(&text, why->code == ERROR_CANCELLED ? stopped : "the merge failed: ", err);
     if (!result && why->code != ERROR_CANCELLED)
         result = console_quote(t->con, &text, why->text, err);
     result = result || buf_text(&text, "\n", err) || terminal_prose(t->term, &text, err) ? -1 : 0;
@@ -174,7 +174,7 @@ int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err)
         talk_saved(t, keeper_merge(t->keeper, turn, &turn->merges[turn->merge_count - 1], &trouble),
                    &trouble);
     }
-    return failed && !result ? tell_failure(t, &why, err) : result;
+    return failed && !result ? tell_failure(t, x->merging, &why, err) : result;
 }
 
 int talk_merge(talk *t, const talk_merge_wish *wish, error *err)
