@@ -206,7 +206,7 @@ static int find_tag(chat_format *f, const char *source, error *err)
     f->think_start = single_token(f, f->tag->open, err);
     f->think_end = f->think_start < -1 ? -2 : single_token(f, f->tag->close, err);
     /* Templates that only cut thoughts out of earlier answers leave it to the model to open one. */
-    f->can_think = written && f->think_start >= 0;
+    f->can_think = written;
     return f->think_end < -1 ? -1 : 0;
 }
 
@@ -454,9 +454,28 @@ bool chat_starts_thought(const chat_format *f, int id)
            (len == strlen(f->tag->open) && memcmp(content, f->tag->open, len) == 0);
 }
 
+int chat_begins_thought(const chat_format *f, const char *text, size_t len)
+{
+    const size_t open = strlen(f->tag->open);
+    if (f->think_start >= 0 || !f->can_think)
+        return -1;
+    while (len && strchr(" \t\r\n", *text))
+        text++, len--;
+    if (len == 0)
+        return 0;
+    if (memcmp(text, f->tag->open, len < open ? len : open) != 0)
+        return -1;
+    return len >= open;
+}
+
+/* The last token may hold line ends behind the mark. */
 bool chat_ends_thought(const chat_format *f, int id, const char *text, size_t len)
 {
-    return id == f->think_end || (f->think_end < 0 && ends_with(text, len, f->tag->close));
+    if (f->think_end >= 0)
+        return id == f->think_end;
+    while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+        len--;
+    return ends_with(text, len, f->tag->close);
 }
 
 int chat_close_thought(const chat_format *f, tokens *out, error *err)

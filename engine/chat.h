@@ -102,6 +102,9 @@ bool chat_opens_thought(const chat_format *f, const int *ids, size_t n);
 /* Whether an answer's first token opens one, and whether the thought `text`, of which id is the last
  * token, is over. The marks are single tokens where the vocabulary has them, else text. */
 bool chat_starts_thought(const chat_format *f, int id);
+/* The same for marks that are text, which many tokens may spell, of an answer that begins with
+ * text[0..len): 1 = a thought has begun, 0 = more must be read, -1 = it is none. */
+int chat_begins_thought(const chat_format *f, const char *text, size_t len);
 bool chat_ends_thought(const chat_format *f, int id, const char *text, size_t len);
 /* Appends what closes a thought by force. */
 int chat_close_thought(const chat_format *f, tokens *out, error *err);

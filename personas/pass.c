@@ -170,6 +170,7 @@ void pass_begin(pass *p, bool open_thought)
     buf_clear(&p->likely);
     p->shown = p->thought = p->thought_tokens = 0;
     p->thinking = open_thought;
+    p->unsure = !open_thought;
     p->active = true;
     p->failed = p->stopping = false;
     p->queued.len = 0;
@@ -217,6 +218,18 @@ static void stop_with(pass *p, pass_stop stop)
     p->answer.stop = stop;
 }
 
+/* Where the mark that opens a thought is text, its tokens are a part of the thought as well. */
+static void notice_mark(pass *p, const pass_rules *r)
+{
+    int begins =
+        r->chat && !p->thinking ? chat_begins_thought(r->chat, p->text.v, p->text.len) : -1;
+    p->unsure = begins == 0;
+    if (begins == 1) {
+        p->thinking = true;
+        p->thought_tokens = p->out.len - 1;
+    }
+}
+
 /* Adds the token's bytes; a stop string cuts the text before itself. */
 static int add_piece(pass *p, const pass_rules *r, int id, error *err)
 {
@@ -226,6 +239,8 @@ static int add_piece(pass *p, const pass_rules *r, int id, error *err)
                             : tokenizer_piece(r->tokenizer, id, &n);
     if (buf_add(&p->text, piece, n, err))
         return -1;
+    if (p->unsure)
+        notice_mark(p, r);
     if (p->thinking) {
         p->thought = p->text.len;
         p->thought_tokens++;
@@ -325,6 +340,8 @@ size_t pass_sure(const pass *p, const pass_rules *r, bool all)
     size_t len = p->text.len;
     if (all || len == p->shown)
         return len;
+    if (p->unsure)
+        return p->shown;
     size_t open = open_character(p->text.v, len);
     size_t stop = open_stop(p->text.v, len, r->options);
     size_t sure = len - (open > stop ? open : stop);

@@ -41,6 +41,7 @@ typedef struct pass {
     size_t thought_tokens;
     tokens queued; /* to be forced on it (a thought that must end) */
     bool thinking; /* inside a thought */
+    bool unsure;   /* what is said so far may be the beginning of the mark that opens a thought */
     bool active;   /* still speaks in this turn */
     bool stopping; /* ends at its next token */
     bool failed;   /* could not begin: answer.stop is STOP_ERROR */
