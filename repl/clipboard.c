@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker.h"
 #include "safe_text.h"
 
 /* Terminals cut longer sequences off without a word (xterm's usual limit is 100,000 bytes of base64).
@@ -108,8 +109,14 @@ static int copy_by_terminal(terminal *t, passage way, const char *text, size_t n
 
 /* The child's input is the text; a program that goes on in the background, as these do, keeps no
  * stream of ours. */
-static int copy_by_program(const char *const *argv, const char *text, size_t n)
+int clipboard_run(clipboard_program program, const char *text, size_t n)
 {
+    static const char *const programs[CLIPBOARD_PROGRAMS][5] = {
+        [CLIPBOARD_TMUX] = {"tmux", "load-buffer", "-w", "-"},
+        [CLIPBOARD_TMUX_OWN] = {"tmux", "load-buffer", "-"},
+        [CLIPBOARD_WAYLAND] = {"wl-copy"},
+        [CLIPBOARD_X11] = {"xclip", "-selection", "clipboard"}};
+    const char *const *argv = programs[program];
     int ends[2], status = 0;
     if (pipe2(ends, O_CLOEXEC))
         return -1;
@@ -138,24 +145,20 @@ static int copy_by_program(const char *const *argv, const char *text, size_t n)
 }
 
 /* The name of the program that took it, or NULL. */
-static const char *copy_on_desktop(const char *text, size_t n)
+static const char *copy_on_desktop(broker *b, const char *text, size_t n)
 {
-    static const char *const wayland[] = {"wl-copy", NULL};
-    static const char *const x11[] = {"xclip", "-selection", "clipboard", NULL};
-    if (is_set("WAYLAND_DISPLAY") && copy_by_program(wayland, text, n) == 0)
-        return wayland[0];
-    return is_set("DISPLAY") && copy_by_program(x11, text, n) == 0 ? x11[0] : NULL;
+    if (is_set("WAYLAND_DISPLAY") && broker_copy(b, CLIPBOARD_WAYLAND, text, n))
+        return "wl-copy";
+    return is_set("DISPLAY") && broker_copy(b, CLIPBOARD_X11, text, n) ? "xclip" : NULL;
 }
 
-/* -w (tmux 3.2) also hands it to the terminal. *asked: it did. */
-static bool copy_into_tmux(const char *text, size_t n, bool *asked)
+/* *asked: the terminal was handed it as well. */
+static bool copy_into_tmux(broker *b, const char *text, size_t n, bool *asked)
 {
-    static const char *const both[] = {"tmux", "load-buffer", "-w", "-", NULL};
-    static const char *const own[] = {"tmux", "load-buffer", "-", NULL};
     if (!is_set("TMUX"))
         return false;
-    *asked = copy_by_program(both, text, n) == 0;
-    return *asked || copy_by_program(own, text, n) == 0;
+    *asked = broker_copy(b, CLIPBOARD_TMUX, text, n);
+    return *asked || broker_copy(b, CLIPBOARD_TMUX_OWN, text, n);
 }
 
 static int no_way(const terminal *t, size_t n, error *err)
@@ -172,8 +175,9 @@ static int no_way(const terminal *t, size_t n, error *err)
 static int copy_harmless(terminal *t, const char *name, const char *text, size_t n, buf *told,
                          error *err)
 {
-    bool asked = false, tmux = copy_into_tmux(text, n, &asked);
-    const char *program = copy_on_desktop(text, n);
+    broker *b = terminal_console(t)->broker;
+    bool asked = false, tmux = copy_into_tmux(b, text, n, &asked);
+    const char *program = copy_on_desktop(b, text, n);
     passage way = find_passage();
     if (tmux)
         return buf_format(

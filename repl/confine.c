@@ -6,13 +6,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../engine/folder.h"
+#include "../transcripts/search.h"
 #include "../transcripts/transcript.h"
 #include "asking.h"
+#include "broker.h"
+#include "line_history.h"
 #include "sandbox.h"
 
 static bool is_folder(const char *path)
@@ -78,9 +80,13 @@ static void read_system(const sandbox *s)
                                          "/etc/timezone",
                                          "/etc/ld.so.cache",
                                          "/etc/ssl/openssl.cnf"};
-    static const char *const devices[] = {"/dev/null", "/dev/tty", "/dev/full"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         sandbox_read(s, places[i]);
+}
+
+static void write_devices(const sandbox *s)
+{
+    static const char *const devices[] = {"/dev/null", "/dev/tty", "/dev/full"};
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
         sandbox_write(s, devices[i]);
 }
@@ -187,6 +193,7 @@ static void write_transcripts(const sandbox *s, const options *opt)
 static void name_files(const sandbox *s, const options *opt, command_id id, const char *model)
 {
     read_system(s);
+    write_devices(s);
     read_installation(s);
     own_folders(s, id == COMMAND_PERSONAS_DERIVE);
     read_model(s, model);
@@ -196,26 +203,63 @@ static void name_files(const sandbox *s, const options *opt, command_id id, cons
         write_transcripts(s, opt);
 }
 
+/* The folder of a file that may be made there: the folder itself only with `make`. What the file is a link to
+ * is written as well. */
+static void write_around(const sandbox *s, const char *path, bool make)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    char *around = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+    if (around && make)
+        (void)transcript_folder_make(around, NULL);
+    if (around) {
+        sandbox_write(s, around);
+        sandbox_write(s, path);
+    }
+    free(around);
+}
+
+/* With --no-save nothing is made, and only the index, a cache, may change. */
+static void name_conversation(const sandbox *s, const options *opt, const console *con)
+{
+    bool saves = !opt->no_save;
+    const char *place = con->broker ? broker_place(con->broker) : NULL;
+    char *transcripts = NULL, *index = NULL, *lines = NULL;
+    sandbox_read(s, "/");
+    write_devices(s);
+    if (place)
+        sandbox_write(s, place);
+    write_transcripts(s, opt);
+    if (saves && transcript_folder(&transcripts, NULL) == 0)
+        sandbox_write(s, transcripts); /* /resume writes there later on */
+    if (search_path(&index, NULL) == 0)
+        write_around(s, index, saves);
+    if (saves && line_history_path(true, &lines, NULL) == 0)
+        write_around(s, lines, false);
+    free(transcripts);
+    free(index);
+    free(lines);
+}
+
 int confine(const options *opt, const char *model, console *con, error *err)
 {
-    char told[160] = "sandbox: no new privileges";
+    char told[160];
     command_id id = opt->command ? (command_id)(opt->command - options_commands()) : COMMAND_TALK;
     if (opt->no_sandbox || !con->guard)
         return 0;
     con->guard = false;
-    int result = 0;
-    if (id == COMMAND_TALK) {
-        (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    } else {
-        sandbox s;
-        sandbox_open(&s);
-        if (id == COMMAND_TRANSCRIPTS_REPLAY)
-            sandbox_read(&s, "/");
-        else
-            name_files(&s, opt, id, model);
-        result = sandbox_enter(&s, told, sizeof told, err);
-    }
+    sandbox s;
+    sandbox_open(&s);
+    if (id == COMMAND_TALK)
+        name_conversation(&s, opt, con);
+    else if (id == COMMAND_TRANSCRIPTS_REPLAY)
+        sandbox_read(&s, "/");
+    else
+        name_files(&s, opt, id, model);
+    int result = sandbox_enter(&s, told, sizeof told, err);
     if (!result && con->verbose)
-        console_note(con, "%s", told);
+        console_note(con, "%s%s", told,
+                     id == COMMAND_TALK
+                         ? "; a second process writes for /save and runs editor and clipboard"
+                         : "");
     return result;
 }

@@ -4,8 +4,10 @@
  * derive) know all of them: the model, the personas' folders, what the command line names; they write
  * to the transcripts, to --output and, to derive, to the folders of masks, and nowhere else. A replay
  * opens the models and masks that its transcript names, one after the other: it may read everything and
- * write nothing. A conversation reads and writes what the user names while it runs, and starts the
- * user's editor, which would inherit all of this: of it only new privileges are taken.
+ * write nothing. A conversation reads what the user names while it runs, so it may read everything too; it
+ * writes to the folders of transcripts, of their index (the cache) and of the history of lines, and to
+ * a private one. For /save, the editor and the clipboard's programs it asks its broker (broker.h), which
+ * must be there by then.
  */
 #ifndef REPL_CONFINE_H
 #define REPL_CONFINE_H

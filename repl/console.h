@@ -19,11 +19,13 @@
 #include "../kernels/error.h"
 #include "fold.h"
 
+struct broker;           /* broker.h */
 struct terminal_signals; /* terminal.h */
 
 typedef struct console {
     const atomic_bool *cancel;        /* set by Ctrl-C */
     struct terminal_signals *signals; /* main.c's flags, for a conversation; may be NULL */
+    struct broker *broker; /* of a conversation: does what the sandbox forbids; else NULL */
     bool out_color, err_color;
     bool moving; /* standard error may show a line that is written over */
     bool ascii;  /* the locale names a character set that is not UTF-8: main.c, by charset.h */

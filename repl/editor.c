@@ -21,7 +21,7 @@ static const char *editor_name(void)
     return visual && *visual ? visual : editor && *editor ? editor : "vi";
 }
 
-/* Ctrl-C and Ctrl-\ are the editor's while it runs; it starts with the default actions. */
+/* It starts with the default actions. */
 static int spawn(char *const *argv, pid_t *child)
 {
     posix_spawnattr_t attributes;
@@ -49,19 +49,28 @@ static int wait_for(pid_t child)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-/* Ctrl-C reaches the editor alone; Ctrl-Z stops both, as the shell expects. */
-static int run_editor(char *const *argv)
+void editor_yield(editor_signals *ours)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
-    struct sigaction interrupt, quit, stop;
+    (void)sigaction(SIGINT, &ignore, &ours->interrupt);
+    (void)sigaction(SIGQUIT, &ignore, &ours->quit);
+    (void)sigaction(SIGTSTP, &standard, &ours->stop);
+}
+
+void editor_return(const editor_signals *ours)
+{
+    (void)sigaction(SIGINT, &ours->interrupt, NULL);
+    (void)sigaction(SIGQUIT, &ours->quit, NULL);
+    (void)sigaction(SIGTSTP, &ours->stop, NULL);
+}
+
+static int run_editor(char *const *argv)
+{
+    editor_signals ours;
     pid_t child;
-    (void)sigaction(SIGINT, &ignore, &interrupt);
-    (void)sigaction(SIGQUIT, &ignore, &quit);
-    (void)sigaction(SIGTSTP, &standard, &stop);
+    editor_yield(&ours);
     int result = spawn(argv, &child) ? -1 : wait_for(child);
-    (void)sigaction(SIGINT, &interrupt, NULL);
-    (void)sigaction(SIGQUIT, &quit, NULL);
-    (void)sigaction(SIGTSTP, &stop, NULL);
+    editor_return(&ours);
     return result;
 }
 

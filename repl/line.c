@@ -9,8 +9,8 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
+#include "broker.h"
 #include "charset.h"
-#include "editor.h"
 #include "line_history.h"
 #include "line_state.h"
 
@@ -146,7 +146,7 @@ static int open_editor(int count, int key)
     rl_deprep_terminal();
     (void)rl_crlf();
     if (line_paste_expand(l, rl_line_buffer, &text, &l->problem) == 0 &&
-        editor_text(&text, l->traceless, &l->problem) == 0)
+        broker_edit_text(terminal_console(l->term)->broker, &text, l->traceless, &l->problem) == 0)
         replace_line(l, &text);
     buf_release(&text);
     rl_prep_terminal(1);

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "../engine/folder.h"
-#include "../engine/whole_file.h"
 #include "human.h"
 #include "input.h"
+#include "save.h"
 
 /* The same name beside `beside`; what is there stays. */
 static int copy_beside(console *con, const char *from, const char *beside, error *err)
@@ -19,10 +19,10 @@ static int copy_beside(console *con, const char *from, const char *beside, error
                            human_file_name(from));
     int result = to ? 0 : -1;
     if (!result && access(to, F_OK) != 0)
-        result = input_read(from, &bytes, con, err) ||
-                         whole_file_put(to, bytes.v ? bytes.v : "", bytes.len, err)
-                     ? -1
-                     : 0;
+        result =
+            input_read(from, &bytes, con, err) || save_put(con, to, false, bytes.v, bytes.len, err)
+                ? -1
+                : 0;
     buf_release(&bytes);
     free(to);
     return result;

@@ -31,14 +31,20 @@ char *private_folder_make(bool in_memory, error *err)
     return make_in(place && place[0] == '/' ? place : "/tmp", err);
 }
 
-void private_folder_remove(char *path)
+void private_folder_clear(const char *path)
 {
-    DIR *d = path ? opendir(path) : NULL;
+    DIR *d = opendir(path);
     for (const struct dirent *at; d && (at = readdir(d)) != NULL;)
         (void)unlinkat(dirfd(d), at->d_name, 0);
     if (d)
         (void)closedir(d);
-    if (path)
-        (void)rmdir(path);
+}
+
+void private_folder_remove(char *path)
+{
+    if (!path)
+        return;
+    private_folder_clear(path);
+    (void)rmdir(path);
     free(path);
 }

@@ -14,6 +14,7 @@
 /* A new folder, mode 0700: in $TMPDIR or /tmp; with in_memory in $XDG_RUNTIME_DIR or /dev/shm, when there is one
  * of them. NULL (ERROR_RUN) when none can be made. private_folder_remove() frees the path. */
 char *private_folder_make(bool in_memory, error *err);
-void private_folder_remove(char *path); /* NULL ok */
+void private_folder_remove(char *path);      /* NULL ok */
+void private_folder_clear(const char *path); /* it stays, empty */
 
 #endif

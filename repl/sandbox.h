@@ -4,7 +4,7 @@
  * them is opened the process says which files it will still need, and the kernel refuses all others
  * (Landlock, docs.kernel.org/userspace-api/landlock.html): a fault in a parser then reaches neither
  * the user's other files nor the net. A seccomp filter adds what Landlock does not know: no sockets of any
- * kind, no other program, no look into other processes. And no_new_privs, which both of them need.
+ * kind, no other program, no look into other processes, no typing for the user. And no_new_privs, which both of them need.
  *
  * It must be entered before there are threads: a thread that runs already keeps its rights, those
  * started later inherit what is left. Where a kernel has no Landlock the rest still holds.

@@ -11,6 +11,7 @@
 
 #include "../engine/whole_file.h"
 #include "../transcripts/transcript.h"
+#include "broker.h"
 #include "safe_text.h"
 
 bool save_format(const char *path, export_format *out)
@@ -46,23 +47,42 @@ static int make(const history *h, export_format format, buf *out, error *err)
 }
 
 /* A pipe or a device. */
-static int write_in_place(const char *path, const buf *text, console *con, error *err)
+static int write_in_place(console *con, const char *path, const char *text, size_t n, error *err)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
-    int result = console_write(con, fd, path, text->v, text->len, err);
+    int result = console_write(con, fd, path, text, n, err);
     if (close(fd) && !result)
         result = error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
     return result;
 }
 
-static int write_file(const char *path, bool there, const buf *text, error *err)
+static int write_file(const char *path, bool there, const char *text, size_t n, error *err)
 {
     char *target = there ? realpath(path, NULL) : NULL; /* behind a link */
-    int result = whole_file_put(target ? target : path, text->v, text->len, err);
+    int result = whole_file_put(target ? target : path, text, n, err);
     free(target);
     return result;
+}
+
+static int is_there(const char *path, error *err)
+{
+    return error_set(err, ERROR_RUN, "%s is there already and was left alone (--force)", path);
+}
+
+int save_put(console *con, const char *path, bool over, const char *text, size_t n, error *err)
+{
+    struct stat st;
+    if (con->broker)
+        return broker_write(con->broker, path, over, text, n, err);
+    bool there = stat(path, &st) == 0, file = there && S_ISREG(st.st_mode);
+    if (file && !over)
+        return is_there(path, err);
+    if (transcript_spare(path, err))
+        return -1;
+    return there && !file ? write_in_place(con, path, text, n, err)
+                          : write_file(path, there, text, n, err);
 }
 
 int save_export(const history *h, export_format format, const char *path, bool force, console *con,
@@ -70,17 +90,15 @@ int save_export(const history *h, export_format format, const char *path, bool f
 {
     struct stat st;
     bool out = !path || strcmp(path, "-") == 0, there = !out && stat(path, &st) == 0;
-    bool file = there && S_ISREG(st.st_mode);
-    if (file && !force)
-        return error_set(err, ERROR_RUN, "%s is there already and was left alone (--force)", path);
+    if (there && S_ISREG(st.st_mode) && !force)
+        return is_there(path, err);
     if (!out && transcript_spare(path, err))
         return -1;
     buf text = {0};
     int result = make(h, format, &text, err);
     if (!result)
-        result = out              ? console_document(con, &text, err)
-                 : there && !file ? write_in_place(path, &text, con, err)
-                                  : write_file(path, there, &text, err);
+        result = out ? console_document(con, &text, err)
+                     : save_put(con, path, force, text.v, text.len, err);
     buf_release(&text);
     return result;
 }

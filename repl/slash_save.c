@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "../engine/folder.h"
-#include "../engine/whole_file.h"
+#include "broker.h"
 #include "code_block.h"
 #include "human.h"
 #include "private_folder.h"
@@ -31,7 +31,7 @@ static int write_new(talk *t, const char *path, bool over, const char *text, siz
     char size[HUMAN_TEXT];
     if (!over && access(path, F_OK) == 0)
         return is_there(path, err);
-    if (transcript_spare(path, err) || whole_file_put(path, text, n, err))
+    if (save_put(t->con, path, over, text, n, err))
         return -1;
     return talk_say(t, "wrote %s, %s", path, human_bytes(size, n));
 }
@@ -50,18 +50,25 @@ static int export_record(talk *t, const char *record, export_format format, cons
     return result ? -1 : talk_say(t, "wrote %s", path);
 }
 
-/* The record of a conversation that keeps none, in a folder of its own. */
+static char *no_place(error *err)
+{
+    (void)error_set(err, ERROR_RUN, "there was no place for a private folder: set TMPDIR");
+    return NULL;
+}
+
+/* The record of a conversation that keeps none, in the private folder. */
 static int export_unsaved(talk *t, export_format format, const char *path, bool over, error *err)
 {
-    char *place = private_folder_make(true, err);
-    char *record = place ? folder_path(err, "%s/conversation.jsonl", place) : NULL;
+    const char *place = broker_place(t->con->broker);
+    char *record = place ? folder_path(err, "%s/conversation.jsonl", place) : no_place(err);
     keeper *k = record ? keeper_new(place, "conversation", err) : NULL;
     int result = k ? talk_record(t, k, err) : -1;
     keeper_close(k);
     if (!result)
         result = export_record(t, record, format, path, over, err);
     free(record);
-    private_folder_remove(place);
+    if (place)
+        private_folder_clear(place);
     return result;
 }
 

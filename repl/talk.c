@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../engine/utf8.h"
+#include "broker.h"
 #include "commands.h"
 #include "human.h"
 #include "line_history.h"
@@ -274,12 +275,15 @@ int command_talk(const options *opt, console *con, error *err)
         return error_set(err, ERROR_USAGE,
                          "a conversation needs a terminal; `consilium ask` reads "
                          "pipes");
-    int result = open_talk(&t, err) || open_line(&t, &first_time, err) ? -1 : 0;
+    con->broker = broker_start(con, opt->no_sandbox || !con->guard, err);
+    int result = !con->broker || open_talk(&t, err) || open_line(&t, &first_time, err) ? -1 : 0;
     if (!result) {
         greet(&t, first_time);
         result = loop(&t, err);
         say_goodbye(&t);
     }
     close_talk(&t);
+    broker_close(con->broker);
+    con->broker = NULL;
     return result;
 }

@@ -1,7 +1,8 @@
 /* test_sandbox.c - what is given up is gone: files, sockets, programs, in threads too.
  *
  * Each test gives up in a process of its own and tries there. What `confine` leaves to a command is tried
- * with the options that the command would have.
+ * with the options that the command would have, and what a conversation's broker does is asked for from
+ * within.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include "../repl/broker.h"
 #include "../repl/confine.h"
 #include "../repl/sandbox.h"
 #include "transcript_support.h"
@@ -180,6 +183,9 @@ static int try_calls(const char *place)
         return 4;
     if (syscall(SYS_io_uring_setup, 1, NULL) != -1 || errno != EPERM)
         return 5;
+    if (ioctl(STDIN_FILENO, TIOCSTI, "x") != -1 || errno != EPERM ||
+        (ioctl(STDIN_FILENO, FIONREAD, &fd) != 0 && errno == EPERM))
+        return 6;
     return 0;
 }
 
@@ -253,6 +259,134 @@ static void ask_keeps_what_it_needs(void **state)
     remove_places(place);
 }
 
+/* ---- the conversation and its broker ----------------------------------------------------------- */
+
+static bool holds(const char *folder_name, const char *name, const char *wanted)
+{
+    char path[512], found[64] = "";
+    (void)snprintf(path, sizeof path, "%s/%s", folder_name, name);
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(found, 1, sizeof found - 1, f) : 0;
+    if (f)
+        (void)fclose(f);
+    return n == strlen(wanted) && memcmp(found, wanted, n) == 0;
+}
+
+static void set_folders(const char *place)
+{
+    static const char *const names[] = {"XDG_DATA_HOME",  "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
+                                        "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "HOME"};
+    char path[512];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", place, i < 4 ? "data" : "write");
+        (void)setenv(names[i], path, 1);
+    }
+}
+
+/* As `consilium -m PLACE/read` would, with everything of its own below PLACE/data and PLACE/write. */
+static broker *converse(const char *place)
+{
+    char model[512];
+    error err = {0};
+    options opt = {.command = &options_commands()[COMMAND_TALK]};
+    (void)snprintf(model, sizeof model, "%s/read", place);
+    set_folders(place);
+    quiet.guard = true;
+    quiet.broker = broker_start(&quiet, false, &err);
+    return quiet.broker && confine(&opt, model, &quiet, &err) == 0 ? quiet.broker : NULL;
+}
+
+static int try_talk(const char *place)
+{
+    char *const words[] = {"true", NULL};
+    const broker *b = converse(place);
+    if (!b || !broker_place(b))
+        return 1;
+    if (try_open(place, "other/file", O_RDONLY) || try_open("", "/etc/passwd", O_RDONLY) ||
+        try_open(place, "data/consilium/transcripts/s.jsonl", O_RDWR | O_CREAT) ||
+        try_open(place, "data/consilium/history", O_RDWR | O_CREAT) ||
+        try_open(broker_place(b), "record", O_RDWR | O_CREAT))
+        return 2;
+    if (try_open(place, "other/file", O_WRONLY) != EACCES ||
+        try_open(place, "other/new", O_WRONLY | O_CREAT) != EACCES ||
+        try_open(place, "write/new", O_WRONLY | O_CREAT) != EACCES ||
+        try_open("", "/tmp/consilium-is-not-here", O_WRONLY | O_CREAT) != EACCES)
+        return 3;
+    if (execv("/bin/true", words) != -1 || (errno != EPERM && errno != EACCES))
+        return 4;
+    return socket(AF_UNIX, SOCK_STREAM, 0) != -1 || errno != EPERM ? 5 : 0;
+}
+
+static int try_writing(broker *b, const char *place)
+{
+    char path[512];
+    error err = {0};
+    (void)snprintf(path, sizeof path, "%s/other/new", place);
+    if (broker_write(b, path, false, "one", 3, &err) || !holds(place, "other/new", "one"))
+        return 2;
+    if (broker_write(b, path, false, "two", 3, &err) == 0 || !strstr(err.text, "is there already"))
+        return 3;
+    if (broker_write(b, path, true, "two", 3, &err) || !holds(place, "other/new", "two"))
+        return 4;
+    (void)snprintf(path, sizeof path, "%s/data/consilium/transcripts/x.md", place);
+    if (broker_write(b, path, true, "x", 1, &err) == 0 ||
+        !strstr(err.text, "among the transcripts"))
+        return 5;
+    (void)snprintf(path, sizeof path, "%s/nowhere/x", place);
+    return broker_write(b, path, true, "x", 1, &err) == 0 || !strstr(err.text, path) ? 6 : 0;
+}
+
+static int try_broker(const char *place)
+{
+    static const char script[] = "#!/bin/sh\ncat > \"${0%xclip}got\"\n";
+    char program[512];
+    error err = {0};
+    buf text = {0};
+    (void)snprintf(program, sizeof program,
+                   "sh -c 'cp \"$0\" %s/other/edited; echo done >> \"$0\"'", place);
+    (void)setenv("VISUAL", program, 1);
+    (void)snprintf(program, sizeof program, "%s/personas:%s", place, getenv("PATH"));
+    (void)setenv("PATH", program, 1);
+    (void)snprintf(program, sizeof program, "%s/personas/xclip", place);
+    transcripts_write(program, script, sizeof script - 1);
+    (void)chmod(program, 0700);
+    broker *b = converse(place);
+    int wrong = b ? try_writing(b, place) : 1;
+    if (wrong)
+        return wrong;
+    if (buf_text(&text, "draft\n", &err) || broker_edit_text(b, &text, true, &err) ||
+        text.len != 10 || memcmp(text.v, "draft\ndone", 10) != 0 ||
+        !holds(place, "other/edited", "draft\n"))
+        return 7;
+    (void)snprintf(program, sizeof program, "%s/other/new", place);
+    if (broker_edit(b, program, &err) || !holds(place, "other/new", "twodone\n"))
+        return 8;
+    if (!broker_copy(b, CLIPBOARD_X11, "copied", 6) || !holds(place, "personas/got", "copied"))
+        return 9;
+    if (broker_persona_folder(b, "../x", &err) == 0 || broker_persona_folder(b, "mine", &err))
+        return 10;
+    buf_release(&text);
+    (void)snprintf(program, sizeof program, "%s", broker_place(b));
+    broker_close(b); /* the folder goes with it, and leaves no zombie */
+    if (access(program, F_OK) == 0 || waitpid(-1, NULL, WNOHANG) != -1)
+        return 11;
+    (void)snprintf(program, sizeof program, "%s/data/consilium/personas", place);
+    return access(program, F_OK) == 0 ? 0 : 12;
+}
+
+static void conversation_writes_by_its_broker_alone(void **state)
+{
+    (void)state;
+    char *place = transcripts_folder();
+    make_places(place);
+    if (has_landlock())
+        assert_int_equal(in_child(try_talk, place), 0);
+    else
+        print_message("SKIPPED in part: the kernel has no Landlock\n");
+    assert_int_equal(in_child(try_broker, place), 0);
+    remove_places(place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +394,7 @@ int main(void)
         cmocka_unit_test(threads_inherit_it),
         cmocka_unit_test(no_sockets_and_no_programs),
         cmocka_unit_test(ask_keeps_what_it_needs),
+        cmocka_unit_test(conversation_writes_by_its_broker_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,7 @@ static int open_database(search *s, bool *anew, error *err)
     (void)sqlite3_busy_timeout(s->db, BUSY_MS);
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     (void)sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    (void)sqlite3_exec(s->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL); /* no text in /tmp */
     if (search_words(s, err))
         return -1;
     int version = number_of(s, "PRAGMA user_version", err);
