@@ -40,7 +40,7 @@ typedef struct line_options {
 typedef enum line_result {
     LINE_TEXT,
     LINE_LEAVE,  /* Ctrl-D on an empty line, or the terminal has gone */
-    LINE_ENDED,  /* SIGTERM or SIGHUP */
+    LINE_ENDED,  /* SIGTERM, SIGHUP or SIGQUIT */
     LINE_FAILED, /* *err */
 } line_result;
 

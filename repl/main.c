@@ -92,7 +92,7 @@ static void handle(int signal_number, void (*handler)(int))
 
 static void handle_terminal_signals(void)
 {
-    static const int numbers[] = {SIGWINCH, SIGTSTP, SIGTERM, SIGHUP};
+    static const int numbers[] = {SIGWINCH, SIGTSTP, SIGTERM, SIGHUP, SIGQUIT};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         struct sigaction now;
         if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN) /* as by nohup */

@@ -17,11 +17,11 @@
 typedef struct terminal_signals {
     atomic_bool attended; /* a terminal is open: no signal ends the process, they only set flags */
     atomic_bool interrupted; /* SIGINT */
-    atomic_bool cancel;  /* what runs shall end: SIGINT, SIGTERM, SIGHUP; the engine looks at it */
+    atomic_bool cancel;      /* what runs shall end: SIGINT or as `ended`; the engine looks at it */
     atomic_bool gentle;  /* a first SIGINT does not set it: the conversation decides what ends */
     atomic_bool resized; /* SIGWINCH */
     atomic_bool suspend; /* SIGTSTP: suspend at the next moment that is safe */
-    atomic_bool ended;   /* SIGTERM, SIGHUP: save, restore, leave */
+    atomic_bool ended;   /* SIGTERM, SIGHUP, SIGQUIT (Ctrl-\): save, restore, leave */
 } terminal_signals;
 
 typedef struct terminal terminal;

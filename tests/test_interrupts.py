@@ -182,12 +182,13 @@ def suspended():
 
 
 def ended():
-    for name, number in (("SIGTERM", signal.SIGTERM), ("SIGHUP", signal.SIGHUP)):
+    for name, number in (("SIGTERM", signal.SIGTERM), ("SIGHUP", signal.SIGHUP),
+                         ("Ctrl-\\", signal.SIGQUIT)):
         with case(f"{name} while answers stream: what was said is saved, the status is a signal's"):
             t = Session(name, "--max-tokens=400", "--merge=none")
             t.send("How are you?\r")
             t.wait(lambda: STREAMING.search("\n".join(t.rows())), "streaming")
-            t.child.kill(number)
+            t.send("\x1c") if number == signal.SIGQUIT else t.child.kill(number)
             end = time.monotonic() + 20 * SLOW
             while t.read(0.1) and time.monotonic() < end:
                 pass
