@@ -239,6 +239,10 @@ int slash_undo(talk *t, const char *rest, char *const *words, int count, error *
 int slash_file(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     buf part = {0};
+    if (!count && t->pending_files)
+        return talk_say(t, "%d file%s, %zu bytes, for the next prompt; /file off takes %s out",
+                        t->pending_files, t->pending_files == 1 ? "" : "s", t->pending.len,
+                        t->pending_files == 1 ? "it" : "them");
     if (!count)
         return error_set(err, ERROR_USAGE, "/file needs the path of a file");
     if (count == 1 && strcmp(words[0], "off") == 0) {

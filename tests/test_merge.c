@@ -567,8 +567,7 @@ static void an_interrupted_merge_leaves_the_answers(void **state)
 static void a_lead_is_what_the_shown_shares_give(void **state)
 {
     (void)state;
-    double scores[4] = {NAN, -1, -1, NAN},
-           shares[2] = {0.5249, 0.2451}; /* shown as 0.52 and 0.25 */
+    double scores[] = {NAN, -1, -1, NAN}, shares[] = {0.5249, 0.2451}; /* shown: 0.52, 0.25 */
     merge_result r = {.passes = 2, .scores = scores, .shares = shares};
     buf out = {0};
     assert_int_equal(merge_tally(&r, (const char *[]){"coder", "critic"}, "; ", &out, NULL), 0);

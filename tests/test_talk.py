@@ -177,6 +177,7 @@ def turns():
     with case("/file puts a file behind the next prompt"):
         (t.home / "a note.txt").write_text("from the file\n")
         assert "1 file" in t.say(f"/file {t.home}/a note.txt")
+        assert "/file off takes it out" in t.say("/file")
         t.say("Read this")
         assert records(t, "prompt")[-1]["text"] == "Read this\n\nfrom the file"
         assert "cannot read" in t.say("/file /nowhere/at/all")
