@@ -110,6 +110,11 @@ view *exchange_view(exchange *x)
         x->view = view_open(t->term, t->layout, t->focus[0] ? t->focus : NULL, x->columns, x->count,
                             &x->fault);
     x->failed = !x->view;
+    /* From the first frame to the last: in the keyboard's own mode Ctrl-C throws away what was
+     * written and not shown yet, and its echo moves the cursor. */
+    if (x->view && !x->quiet)
+        terminal_quiet(t->term);
+    x->quiet = x->quiet || x->view;
     return x->view;
 }
 
@@ -117,6 +122,8 @@ void exchange_close(exchange *x)
 {
     atomic_store(&terminal_flags(x->talk->term)->interrupted, false);
     view_close(x->view);
+    if (x->quiet)
+        terminal_loud(x->talk->term);
     exchange_end_rounds(x);
     for (int i = 0; x->experts && i < x->count; i++)
         buf_release(&x->experts[i]);
@@ -307,16 +314,18 @@ static bool interrupted(const dialogue_turn *turn)
     return false;
 }
 
-/* What follows an answer by itself; nothing after Ctrl-C: /merge is there when it is wanted. */
+/* What follows an answer by itself; nothing after Ctrl-C: /merge is there when it is wanted. One that
+ * came when all had spoken meant the merge, and is told as if that had begun. */
 static int follow(exchange *x, const dialogue_turn *turn, error *err)
 {
     talk *t = x->talk;
     talk_merge_wish wish = {.method = t->how.merge, .rounds = t->how.rounds, .seed = t->how.seed};
     const terminal_signals *s = terminal_flags(t->term);
-    bool stopped = interrupted(turn) || atomic_load(&s->interrupted) || atomic_load(&s->ended);
     if (x->blind || t->blind_names || wish.method == MERGE_NONE ||
-        dialogue_joined(t->dialogue, turn) < 2 || stopped)
+        dialogue_joined(t->dialogue, turn) < 2 || interrupted(turn) || atomic_load(&s->ended))
         return 0;
+    if (atomic_load(&s->interrupted))
+        return exchange_merge_stopped(x, wish.method, err);
     return exchange_merge(x, &wish, err);
 }
 

@@ -10,6 +10,7 @@ enum { LETTERS = 26 };
 typedef struct exchange {
     talk *talk;
     view *view;           /* NULL before there is anything to show */
+    bool quiet;           /* the keyboard has been quiet since then */
     view_column *columns; /* [count] */
     bool failed;          /* the view could not be opened: fault */
     error fault;
@@ -51,6 +52,8 @@ void exchange_events(exchange *x, dialogue_events *events);
 int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only, error *err);
 /* Joins, shows and saves. A merge that fails is told; the answers are there. */
 int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err);
+/* Ctrl-C came before it began: told, and nothing else. */
+int exchange_merge_stopped(exchange *x, merge_method method, error *err);
 /* Figures, where it is saved, where the answers part, what can be done now. */
 int exchange_footer(exchange *x, const dialogue_turn *turn, error *err);
 

@@ -137,6 +137,12 @@ static int tell_failure(talk *t, merge_method method, const error *why, error *e
     return result;
 }
 
+int exchange_merge_stopped(exchange *x, merge_method method, error *err)
+{
+    const error why = {.code = ERROR_CANCELLED};
+    return tell_failure(x->talk, method, &why, err);
+}
+
 int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err)
 {
     talk *t = x->talk;

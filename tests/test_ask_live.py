@@ -85,8 +85,8 @@ def else_as_ever():
 def signals():
     long = f"{QUESTION}{' word' * 600}"
     with case("Ctrl-C: what was said stands there, marked; status 130, the keyboard as it was"):
-        command = f"{BINARY} ask -m {MODEL} --seed=4 --max-tokens=1500 --merge=none '{long}'"
-        for at in (0.0, 0.1, 0.4, 0.8, 1.6, 3.2):
+        command = f"{BINARY} ask -m {MODEL} --seed=4 --max-tokens=1500 --loop=off --merge=none '{long}'"
+        for at in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2):
             t = Talk("interrupt", "-c", f"trap : INT; {command}; echo status $?; stty -a", wait=False, model=False,
                      program="/bin/sh")
             t.wait(lambda: "philosopher  prompt" in t.text(), "columns")

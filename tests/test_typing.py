@@ -16,7 +16,8 @@ QUICK = ("-p", "coder", "--merge", "none", "--max-tokens", "1")
 def records(talk, kind):
     found = []
     for path in sorted(talk.transcripts(), key=os.path.getmtime):
-        for line in path.read_bytes().decode(errors="replace").splitlines():
+        whole, _, _ = path.read_bytes().rpartition(b"\n")  # what follows is being written
+        for line in whole.decode(errors="replace").splitlines():
             record = json.loads(line)
             if record.get("type") == kind:
                 found.append(record["text"])
