@@ -228,7 +228,8 @@ format: ## lay out every C file with clang-format
 
 lint: check-layers ## clang-format check and clang-tidy
 	clang-format --dry-run -Werror $(HOUSE)
-	clang-tidy --quiet $(SOURCES) repl/main.c -- -std=c11 -D_GNU_SOURCE $(AVX512) -include tests/analyser.h
+	@printf '%s\n' $(SOURCES) repl/main.c | xargs -P $(shell nproc) -n 1 sh -c \
+	    'clang-tidy --quiet "$$0" -- -std=c11 -D_GNU_SOURCE $(AVX512) -include tests/analyser.h 2>/dev/null'
 
 # Arrows point one way: repl -> personas, transcripts -> engine -> kernels.
 UPWARD   = ! grep -nE '\#include "(\.\./)+($(1))/'

@@ -240,7 +240,7 @@ static int own_item(machine *m, value of, value key, value *out)
         return 0;
     if (key.kind != V_INT && key.kind != V_BOOL)
         return 0;
-    int64_t n, i = key.kind == V_INT ? key.u.i : key.u.b;
+    int64_t n = 0, i = key.kind == V_INT ? key.u.i : key.u.b;
     uint32_t origin;
     if (length_of(m, of, &n, &origin) < 0)
         return -1;

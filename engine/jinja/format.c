@@ -10,7 +10,7 @@
 
 bool format_fill(machine *m, text t, size_t sign_len, char align, const field *f, text *out)
 {
-    text fill = f->fill, made = TEXT_EMPTY;
+    text fill = f->fill;
     if (f->width > FIELD_MAX)
         return fail(m, "a field is wider than %d", FIELD_MAX);
     if (fill.len == 0 && !add_word(m, &fill, " ", JINJA_TEMPLATE))
@@ -20,8 +20,7 @@ bool format_fill(machine *m, text t, size_t sign_len, char align, const field *f
         size_t n = text_chars(m, rest);
         if (n == SIZE_MAX || !pad_text(m, rest, f->width - (int64_t)sign_len, fill, '>', &rest))
             return false;
-        made = text_part(t, 0, sign_len);
-        *out = made;
+        *out = text_part(t, 0, sign_len);
         return add_text(m, out, rest);
     }
     return pad_text(m, t, f->width, fill, align == '^' ? '=' : align, out);
