@@ -158,7 +158,7 @@ def formats():
             zip(o["answers"], ask_json("hello", "--temperature=2")["answers"]))
     with case("ndjson: start, tokens that make the texts, answers, merge, end"):
         out, _ = ask("hello", "--format=ndjson", "--max-tokens=6", "--seed=4")
-        events = [json.loads(line) for line in out.splitlines()]
+        events = [json.loads(line) for line in out.rstrip("\n").split("\n")]
         kinds = [e["event"] for e in events]
         assert kinds[0] == "start" and kinds[-2:] == ["merge", "end"]
         assert set(kinds) == {"start", "token", "answer", "merge", "end"}
@@ -278,7 +278,7 @@ def options():
         for wrong in ("0", "1", "-3", "x", "12x", "", "99999999999"):
             assert "--loop" in ask("hello", f"--loop={wrong}", status=2)[1]
         kept = next((scratch / "home").rglob("loop-24.jsonl"))
-        setting = next(r for r in map(json.loads, kept.read_text().splitlines()) if "seats" in r)
+        setting = next(r for r in map(json.loads, kept.read_text().rstrip("\n").split("\n")) if "seats" in r)
         assert setting["loop"] == 24
         # Written before there was such a setting: what was said then is said again.
         old = kept.with_name("old.jsonl")
@@ -355,7 +355,7 @@ def control_c():
         assert status == 130 and "[interrupted]" in out, (status, out[-200:])
     with case("ndjson stays whole lines after Ctrl-C"):
         status, out = interrupted(*long_answers, "--format=ndjson", after=b'"token"')
-        events = [json.loads(line) for line in out.splitlines()]
+        events = [json.loads(line) for line in out.rstrip("\n").split("\n")]
         stops = [e["answer"]["stop"] for e in events if e["event"] == "answer"]
         assert status == 130 and len(stops) == 3 and "interrupted" in stops
         assert events[-1]["event"] == "end"

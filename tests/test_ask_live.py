@@ -28,7 +28,7 @@ def ended(t, timeout=60):
 
 def records(t, kind):
     (path,) = t.transcripts()
-    return [r for r in map(json.loads, path.read_text().splitlines()[1:]) if r["type"] == kind]
+    return [r for r in map(json.loads, path.read_text().rstrip("\n").split("\n")[1:]) if r["type"] == kind]
 
 
 def columns():

@@ -19,7 +19,7 @@ KEEP = '{"mask":1,"model":null,"mode":"ban","layers":{"1-4":"0-1"}}'
 def records(talk, kind=None, path=None):
     found = []
     for path in [path] if path else sorted(talk.transcripts(), key=os.path.getmtime):
-        for line in path.read_text().splitlines()[1:]:
+        for line in path.read_text().rstrip("\n").split("\n")[1:]:
             record = json.loads(line)
             if kind in (None, record["type"]):
                 found.append(record)
@@ -267,7 +267,7 @@ def further():
         t.leave()
         replays(t, path)
     with case("an answer that Ctrl-C cut goes on as well"):
-        lines = path.read_text().splitlines()
+        lines = path.read_text().rstrip("\n").split("\n")
         for i, line in enumerate(lines):
             if '"type":"answer"' in line:
                 lines[i] = line.replace('"stop":"length"', '"stop":"interrupted"')
@@ -277,7 +277,7 @@ def further():
         assert records(t, "answer", path.with_name("stopped.jsonl"))[-1]["tokens"] == whole["tokens"][:17]
         t.leave()
     with case("an answer that another model wrote cannot go on"):
-        lines = path.read_text().splitlines()
+        lines = path.read_text().rstrip("\n").split("\n")
         for i, line in enumerate(lines):
             if '"type":"answer"' in line:
                 lines[i] = json.dumps(json.loads(line) | {"text": "quite another text"})

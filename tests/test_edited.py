@@ -33,7 +33,7 @@ def ask(*words, **more):
 
 def edit(name, change):
     """A copy of the session "whole" whose records went through change(record)."""
-    head, *rest = (PLACE / "whole.jsonl").read_text().splitlines()
+    head, *rest = (PLACE / "whole.jsonl").read_text().rstrip("\n").split("\n")
     out = [head]
     for line in rest:
         record = json.loads(line)
@@ -87,7 +87,7 @@ def replays():
                 consilium("transcripts", "show", "spoilt")
                 ask("more", "--resume=spoilt", statuses=(0, 3))
     with case("each field of the setting alone"):
-        keys = [k for k in json.loads((PLACE / "whole.jsonl").read_text().splitlines()[1])]
+        keys = [k for k in json.loads((PLACE / "whole.jsonl").read_text().rstrip("\n").split("\n")[1])]
         for key in keys:
             for value in (None, [None], [{}], {"a": [0]}, 2**53, -2**31):
                 if key not in ("type", "n"):
@@ -103,7 +103,7 @@ def numbers():
             for question in ("more", "and more"):
                 done = ask(question, "--resume=far", statuses=(0, 2))
                 assert done.returncode == (2 if number == 2**24 else 0), done.stderr
-            turns = [json.loads(line) for line in (PLACE / "far.jsonl").read_text().splitlines()[1:]]
+            turns = [json.loads(line) for line in (PLACE / "far.jsonl").read_text().rstrip("\n").split("\n")[1:]]
             turns = [r["turn"] for r in turns if r["type"] == "prompt"]
             assert turns[1:] == ([] if number == 2**24 else [2, 3]), turns
             consilium("transcripts", "show", "far")

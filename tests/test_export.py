@@ -303,7 +303,7 @@ def check_markdown(place):
 
 def check_json(place):
     got = json.loads(place.export("library", "json"))
-    lines = [json.loads(line) for line in library().splitlines()]
+    lines = [json.loads(line) for line in library().rstrip("\n").split("\n")]
     answers = [a for t in got["turns"] for a in t["answers"]]
     with case("JSON holds every answer, field by field"):
         for have, want in zip(answers, (r for r in lines[1:] if r["type"] == "answer"), strict=True):

@@ -251,7 +251,7 @@ def killed():
             again = Session(f"kill{i}", "--max-tokens=2", "--merge=none", "--resume", path.stem)
             assert "saved" in again.say("Still there?")
             again.leave()
-            for line in path.read_text().splitlines():
+            for line in filter(None, path.read_text().split("\n")):
                 json.loads(line)
 
 

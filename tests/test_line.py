@@ -16,7 +16,7 @@ def prompts_of(talk):
     """What was asked, from the transcripts."""
     found = []
     for path in sorted(talk.transcripts(), key=os.path.getmtime):
-        for line in path.read_text().splitlines():
+        for line in filter(None, path.read_text().split("\n")):
             record = json.loads(line)
             if record.get("type") == "prompt":
                 found.append(record["text"])

@@ -9,7 +9,7 @@ from talk_screen import Talk
 
 
 def records(talk, kind):
-    return [r for r in map(json.loads, talk.transcripts()[0].read_text().splitlines()[1:]) if r["type"] == kind]
+    return [r for r in map(json.loads, talk.transcripts()[0].read_text().rstrip("\n").split("\n")[1:]) if r["type"] == kind]
 
 
 def picking():

@@ -194,7 +194,7 @@ def ask(home, *options, **more):
                env=os.environ | {"HOME": str(home), "XDG_DATA_HOME": str(data),
                                  "XDG_CONFIG_HOME": str(home / "config"),
                                  "XDG_CACHE_HOME": str(home / "cache")}, **more)
-    lines = (data / "consilium/transcripts/s.jsonl").read_text().splitlines()
+    lines = (data / "consilium/transcripts/s.jsonl").read_text().rstrip("\n").split("\n")
     return next(r for r in map(json.loads, lines) if r.get("type") == "setting"), done.stderr
 
 
@@ -243,7 +243,7 @@ def ollama(home):
             run("ask", "the inn", "--merge", "none", "--max-tokens", "2", "--session", "s", "-p",
                 "coder", "--no-instruction", "--control", *named, env=env | {"XDG_DATA_HOME": str(data)})
         text = (data / "consilium/transcripts/s.jsonl").read_text()
-        kept = [r for r in map(json.loads, text.splitlines()) if r.get("type") == "setting"]
+        kept = [r for r in map(json.loads, text.rstrip("\n").split("\n")) if r.get("type") == "setting"]
         assert {r["model"]["name"] for r in kept} == {"ollama:mario:1b"}, kept
         assert {seats(r)["control"]["instruction"] for r in kept} == {"You are Mario."}, kept
     with case("--raw has no system message"):

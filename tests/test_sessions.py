@@ -37,7 +37,7 @@ def ask(*words, status=0, model=MODEL, **environment):
 
 
 def records(name):
-    return [json.loads(line) for line in (PLACE / f"{name}.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (PLACE / f"{name}.jsonl").read_text().rstrip("\n").split("\n")]
 
 
 def sessions():
@@ -87,7 +87,7 @@ def saving():
         assert "saved in-spite" in ask("hello", "--session=in-spite", CONSILIUM_NOHISTORY="1")[1]
     with case("the stream of events ends with the session"):
         out, _ = ask("hello", "--format=ndjson", "--session=stream")
-        assert json.loads(out.splitlines()[-1])["session"] == "stream"
+        assert json.loads(out.rstrip("\n").split("\n")[-1])["session"] == "stream"
 
 
 def going_on():
@@ -203,7 +203,7 @@ def no_room():
                 assert "saved s" in err
             assert "No space left" in err and turn > 0, (turn, err)
             kept = (small / "consilium/transcripts/s.jsonl").read_text()
-            assert kept.endswith("}\n") and [json.loads(line) for line in kept.splitlines()]
+            assert kept.endswith("}\n") and [json.loads(line) for line in kept.rstrip("\n").split("\n")]
         with case("with room again the session goes on"):
             filler.unlink()
             _, err = ask("hello", "--session=s", "--merge=none", XDG_DATA_HOME=str(small))
@@ -238,7 +238,7 @@ def replay(name, *words, status=0, **environment):
 
 def edit(name, change, to):
     """A copy of a session in which `change` has had its way with each record."""
-    lines = [json.loads(line) for line in (PLACE / f"{name}.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (PLACE / f"{name}.jsonl").read_text().rstrip("\n").split("\n")]
     lines[0]["id"] = to
     for record in lines[1:]:
         change(record)
@@ -306,7 +306,7 @@ def replays():
         edit("dated", age, "older")
         assert "what was read before it differs" in replay("older", status=1)[0]
     with case("replay: nothing to replay, nothing there: said so"):
-        (PLACE / "blank.jsonl").write_text((PLACE / "again.jsonl").read_text().splitlines()[0]
+        (PLACE / "blank.jsonl").write_text((PLACE / "again.jsonl").read_text().rstrip("\n").split("\n")[0]
                                            + "\n")
         assert "no answer that can be replayed" in replay("blank", status=1)[1]
         assert replay("nowhere", status=2)[1]

@@ -26,7 +26,7 @@ CODE = "Here:\n\n```python\nprint(1)\n```\n\nand\n\n```\nsecond\n```\n"
 def records(talk, kind=None):
     found = []
     for path in sorted(talk.transcripts(), key=os.path.getmtime):
-        for line in path.read_text().splitlines()[1:]:
+        for line in path.read_text().rstrip("\n").split("\n")[1:]:
             record = json.loads(line)
             if kind in (None, record["type"]):
                 found.append(record)
@@ -187,7 +187,7 @@ def turns():
         t.say("in the fork")
         assert len(t.transcripts()) == before + 1
         newest = max(t.transcripts(), key=os.path.getmtime)
-        texts = [json.loads(line).get("text") for line in newest.read_text().splitlines()
+        texts = [json.loads(line).get("text") for line in newest.read_text().rstrip("\n").split("\n")
                  if '"type":"prompt"' in line]
         assert texts == ["First question", "Second", "Read this\n\nfrom the file",
                          "in the fork"], texts  # the second is undone in both
@@ -362,7 +362,7 @@ def code():
     t.say("Write")
     (path,) = t.transcripts()
     t.leave()
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text().rstrip("\n").split("\n")]
     for line in lines:
         if line.get("persona") == "coder":
             line["text"] = CODE

@@ -130,7 +130,7 @@ def thinking(scratch):
         done = ask(talker(scratch, "opens-thought"), "--think")
         assert "closed at once" not in done.stderr
         events = [json.loads(line) for line in
-                  ask(talker(scratch, "opens-thought"), "--think=3", "--format", "ndjson").stdout.splitlines()]
+                  ask(talker(scratch, "opens-thought"), "--think=3", "--format", "ndjson").stdout.rstrip("\n").split("\n")]
         tokens = [e for e in events if e.get("type", e.get("event")) == "token"]
         assert tokens and tokens[0].get("thinking") is True, events[:3]
 

@@ -17,7 +17,7 @@ def records(talk, kind):
     found = []
     for path in sorted(talk.transcripts(), key=os.path.getmtime):
         whole, _, _ = path.read_bytes().rpartition(b"\n")  # what follows is being written
-        for line in whole.decode(errors="replace").splitlines():
+        for line in filter(None, whole.decode(errors="replace").split("\n")):  # U+0085 is text
             record = json.loads(line)
             if record.get("type") == kind:
                 found.append(record["text"])
