@@ -183,37 +183,55 @@ def suspended():
 # ---- the end, by others -----------------------------------------------------------------------
 
 
+def ended_by(name, number, seed):
+    """A session that is ended while answers stream; how its answers stopped."""
+    t = Session(f"{name}{seed}", "--max-tokens=400", "--merge=none", f"--seed={seed}")
+    t.send("How are you?\r")
+    t.wait(lambda: STREAMING.search("\n".join(t.rows())), "streaming")
+    t.send("\x1c") if number == signal.SIGQUIT else t.child.kill(number)
+    end = time.monotonic() + 20 * SLOW
+    while t.read(0.1) and time.monotonic() < end:
+        pass
+    local = t.modes()[3]
+    for flag in (termios.ICANON, termios.ECHO, termios.ISIG):
+        assert local & flag, hex(local)
+    status = t.end()
+    assert status in (-number, -signal.SIGTERM), status
+    sane(t.raw)
+    return [a["stop"] for a in t.records("answer")]
+
+
+def closed_window(seed):
+    t = Session(f"window{seed}", "--max-tokens=400", "--merge=none", f"--seed={seed}")
+    t.send("How are you?\r")
+    t.wait(lambda: STREAMING.search("\n".join(t.rows())), "streaming")
+    pid = t.child.pid
+    os.close(t.child.child_fd)
+    end = time.monotonic() + 20 * SLOW
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        assert time.monotonic() < end, "it goes on without a window"
+        time.sleep(0.05)
+    return [a["stop"] for a in t.records("answer")]
+
+
+def hits(attempt):
+    """Answers of the tiny model may end on their own before they are met: whatever the moment, all are
+    kept; and within some seeds one is met that was being written."""
+    for seed in range(4, 14):
+        stops = attempt(seed)
+        assert len(stops) == 3, stops
+        if "interrupted" in stops:
+            return
+    raise AssertionError("no answer was met while it was written")
+
+
 def ended():
     for name, number in (("SIGTERM", signal.SIGTERM), ("SIGHUP", signal.SIGHUP),
                          ("Ctrl-\\", signal.SIGQUIT)):
         with case(f"{name} while answers stream: what was said is saved, the status is a signal's"):
-            t = Session(name, "--max-tokens=400", "--merge=none")
-            t.send("How are you?\r")
-            t.wait(lambda: STREAMING.search("\n".join(t.rows())), "streaming")
-            t.send("\x1c") if number == signal.SIGQUIT else t.child.kill(number)
-            end = time.monotonic() + 20 * SLOW
-            while t.read(0.1) and time.monotonic() < end:
-                pass
-            local = t.modes()[3]
-            for flag in (termios.ICANON, termios.ECHO, termios.ISIG):
-                assert local & flag, hex(local)
-            status = t.end()
-            assert status in (-number, -signal.SIGTERM), status
-            sane(t.raw)
-            stops = [a["stop"] for a in t.records("answer")]
-            assert len(stops) == 3 and "interrupted" in stops, stops
+            hits(lambda seed: ended_by(name, number, seed))
     with case("the window is closed while answers stream: saved, and the process ends"):
-        t = Session("window", "--max-tokens=400", "--merge=none")
-        t.send("How are you?\r")
-        t.wait(lambda: STREAMING.search("\n".join(t.rows())), "streaming")
-        pid = t.child.pid
-        os.close(t.child.child_fd)
-        end = time.monotonic() + 20 * SLOW
-        while os.waitpid(pid, os.WNOHANG)[0] == 0:
-            assert time.monotonic() < end, "it goes on without a window"
-            time.sleep(0.05)
-        stops = [a["stop"] for a in t.records("answer")]
-        assert len(stops) == 3 and "interrupted" in stops, stops
+        hits(closed_window)
 
 
 def killed():
