@@ -48,7 +48,7 @@ COMPILE  = $(CC) $(BASE) $(CFLAGS) $(if $(filter kernels/%,$<),,$(HARDEN)) $(CPP
 
 # ---- what there is ----------------------------------------------------------------------------
 
-FOLDERS  = kernels kernels/cpu engine engine/jinja personas transcripts repl
+FOLDERS  = $(shell find kernels engine personas transcripts repl -type d)
 SOURCES  = $(filter-out repl/main.c,$(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  = $(BUILD)/libconsilium.a
@@ -118,7 +118,7 @@ PLANTS   = SPLIT_BY_THREAD:kernels/cpu/attention:test_equality \
            PLANT_NO_FLUSH:transcripts/transcript:test_faults \
            PLANT_NO_FOLDER_FLUSH:transcripts/transcript:test_faults \
            PLANT_NO_TORN_COPY:transcripts/transcript_open:test_faults \
-           PLANT_NO_BOUNDS:engine/gguf_read:test_gguf
+           PLANT_NO_BOUNDS:engine/formats/gguf_read:test_gguf
 define PLANT_RULE
 PLANTED += $(BUILD)/plants/$(1)/$(3)
 $(BUILD)/plants/$(1)/planted.o: $(2).c
@@ -148,7 +148,7 @@ PAGES    = man:man/man1/consilium.1 bash:bash-completion/completions/consilium \
 install: $(PROGRAM) ## copy program, personas, manual page and completions to $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/consilium
 	install -d $(SHARE)/consilium/personas
-	install -m 644 $(wildcard personas/*.json personas/*.jsonl personas/*.gguf) $(SHARE)/consilium/personas
+	install -m 644 $(wildcard personas/shipped/*) $(SHARE)/consilium/personas
 	@for page in $(PAGES); do \
 	    echo "  MAKE $(SHARE)/$${page#*:}"; install -d "$$(dirname $(SHARE)/$${page#*:})" && \
 	    $(PROGRAM) manual $${page%%:*} > $(SHARE)/$${page#*:} && chmod 644 $(SHARE)/$${page#*:} || exit 1; \

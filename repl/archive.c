@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "../transcripts/transcript.h"
 
 static void tell_damage(const history *h, console *con)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/utf8.h"
+#include "../engine/base/utf8.h"
 #include "ask.h"
 #include "input.h"
 

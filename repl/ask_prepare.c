@@ -1,5 +1,5 @@
 /* ask_prepare.c - what `ask` must know before a model is opened. See ask.h. */
-#include "../engine/utf8.h"
+#include "../engine/base/utf8.h"
 #include "ask.h"
 #include "open_model.h"
 

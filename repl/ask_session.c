@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../engine/sources.h"
+#include "../engine/sources/sources.h"
 #include "ask.h"
 
 /* ---- what the session says --------------------------------------------------------------------- */

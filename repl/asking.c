@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "../engine/manner.h"
-#include "../engine/utf8.h"
-#include "../personas/loop.h"
+#include "../engine/base/utf8.h"
+#include "../engine/formats/manner.h"
+#include "../personas/council/loop.h"
 #include "open_model.h"
 
 static const char DEFAULT_PERSONAS[] = "philosopher,coder,critic";

@@ -6,7 +6,7 @@
 #ifndef REPL_ASKING_H
 #define REPL_ASKING_H
 
-#include "../personas/merge.h"
+#include "../personas/merge/merge.h"
 #include "options.h"
 #include "routing_options.h"
 

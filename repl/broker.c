@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../personas/persona.h"
+#include "../personas/roster/persona.h"
 #include "editor.h"
 #include "private_folder.h"
 #include "save.h"

@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-#include "../engine/buf.h"
+#include "../engine/base/buf.h"
 
 /* Bytes of the cluster that text[0..n) begins with, n > 0; *cells is what it takes, 0 to 2. A cluster
  * that ends where the text ends may go on in text that is still to come. No cluster is longer than

@@ -3,8 +3,8 @@
 #ifndef REPL_CHAT_NOTES_H
 #define REPL_CHAT_NOTES_H
 
-#include "../personas/council.h"
-#include "../personas/roster.h"
+#include "../personas/council/council.h"
+#include "../personas/roster/roster.h"
 #include "console.h"
 
 /* A --think without effect, a thought that nobody asked for, an instruction that stands elsewhere, a

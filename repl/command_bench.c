@@ -17,8 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../engine/emit.h"
-#include "../engine/sampler.h"
+#include "../engine/base/emit.h"
+#include "../engine/run/sampler.h"
 #include "commands.h"
 #include "human.h"
 #include "open_model.h"

@@ -19,10 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
-#include "../engine/whole_file.h"
-#include "../engine/zip.h"
-#include "../personas/builtin.h"
+#include "../engine/base/folder.h"
+#include "../engine/base/whole_file.h"
+#include "../engine/base/zip.h"
+#include "../personas/built_in/builtin.h"
 #include "commands.h"
 #include "human.h"
 #include "open_model.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/emit.h"
+#include "../engine/base/emit.h"
 #include "commands.h"
 #include "human.h"
 #include "open_model.h"

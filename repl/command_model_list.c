@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../engine/emit.h"
-#include "../engine/sources.h"
-#include "../engine/weights.h"
+#include "../engine/base/emit.h"
+#include "../engine/run/weights.h"
+#include "../engine/sources/sources.h"
 #include "commands.h"
 #include "human.h"
 #include "open_model.h"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "commands.h"
 #include "examples.h"
 #include "persona_copy.h"

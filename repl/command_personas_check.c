@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/ranges.h"
-#include "../personas/lessons.h"
+#include "../engine/base/ranges.h"
+#include "../personas/derive/lessons.h"
 #include "commands.h"
 #include "examples.h"
 #include "personas_model.h"

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../personas/derive.h"
-#include "../personas/lessons.h"
+#include "../personas/derive/derive.h"
+#include "../personas/derive/lessons.h"
 #include "commands.h"
 #include "human.h"
 #include "input.h"

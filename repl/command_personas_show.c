@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/json.h"
+#include "../engine/base/json.h"
 #include "commands.h"
 #include "personas_model.h"
 #include "safe_text.h"

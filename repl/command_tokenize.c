@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/chat.h"
+#include "../engine/text/chat.h"
 #include "asking.h"
 #include "chat_notes.h"
 #include "commands.h"

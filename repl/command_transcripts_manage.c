@@ -5,7 +5,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "../transcripts/export_text.h"
+#include "../transcripts/export/export_text.h"
 #include "../transcripts/transcript.h"
 #include "archive.h"
 #include "commands.h"

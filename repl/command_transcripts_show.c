@@ -1,7 +1,7 @@
 /* command_transcripts_show.c - `transcripts show` and `transcripts export`: one conversation. */
 #include <string.h>
 
-#include "../transcripts/export_text.h"
+#include "../transcripts/export/export_text.h"
 #include "archive.h"
 #include "commands.h"
 #include "safe_text.h"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "../transcripts/search.h"
 #include "../transcripts/transcript.h"
 #include "asking.h"
@@ -129,8 +129,8 @@ static void own_folders(const sandbox *s, bool writes)
 /* personas/ of the build, share/consilium of an installation: both are found from the program. */
 static void read_installation(const sandbox *s)
 {
-    static const char *const places[] = {"../personas", "../../personas", "../share/consilium",
-                                         "../share/consilium/personas"};
+    static const char *const places[] = {"../personas/shipped", "../../personas/shipped",
+                                         "../share/consilium", "../share/consilium/personas"};
     char exe[4096];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     char *slash = n > 0 ? (exe[n] = '\0', strrchr(exe, '/')) : NULL;

@@ -13,9 +13,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "../engine/buf.h"
-#include "../engine/checkpoint.h"
-#include "../engine/emit.h"
+#include "../engine/base/buf.h"
+#include "../engine/base/emit.h"
+#include "../engine/formats/checkpoint.h"
 #include "../kernels/error.h"
 #include "fold.h"
 

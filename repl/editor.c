@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "private_folder.h"
 
 extern char **environ;

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
-#include "../engine/buf.h"
+#include "../engine/base/buf.h"
 
 /* Opens the file and waits. The terminal must be as the shell left it. ERROR_RUN when the editor
  * cannot be started or says that it failed. */

@@ -8,7 +8,7 @@
 #ifndef REPL_EXAMPLES_H
 #define REPL_EXAMPLES_H
 
-#include "../engine/buf.h"
+#include "../engine/base/buf.h"
 
 enum { EXAMPLE_LESSONS = 3 };
 

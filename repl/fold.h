@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-#include "../engine/buf.h"
+#include "../engine/base/buf.h"
 
 /* {.width = columns} is valid and at the start of a line; width 0 changes nothing. */
 typedef struct fold {

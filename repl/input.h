@@ -2,7 +2,7 @@
 #ifndef REPL_INPUT_H
 #define REPL_INPUT_H
 
-#include "../engine/tokenizer.h"
+#include "../engine/text/tokenizer.h"
 #include "console.h"
 
 /* True when standard input is something to be read: a pipe, a file, a socket; not a terminal. */

@@ -9,7 +9,7 @@
 #ifndef REPL_KEEPER_H
 #define REPL_KEEPER_H
 
-#include "../personas/dialogue.h"
+#include "../personas/conversation/dialogue.h"
 #include "../transcripts/history.h"
 #include "../transcripts/transcript.h"
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 
 /* Makes each folder on the way to a file; what is there stays. */
 static void make_folders(char *path)

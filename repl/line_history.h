@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "../engine/buf.h"
+#include "../engine/base/buf.h"
 
 enum { LINE_HISTORY_ENTRY = 1 << 16, LINE_HISTORY_BYTES = 1 << 20 };
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "human.h"
 #include "line_state.h"
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "../engine/chat.h"
+#include "../engine/text/chat.h"
 
 static void add_word(value_info *v, const char *word, size_t n)
 {

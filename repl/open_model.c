@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
-#include "../engine/manner.h"
-#include "../engine/sources.h"
-#include "../personas/builtin.h"
+#include "../engine/base/folder.h"
+#include "../engine/formats/manner.h"
+#include "../engine/sources/sources.h"
+#include "../personas/built_in/builtin.h"
 #include "confine.h"
 #include "human.h"
 

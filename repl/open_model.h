@@ -2,11 +2,11 @@
 #ifndef REPL_OPEN_MODEL_H
 #define REPL_OPEN_MODEL_H
 
-#include "../engine/engine.h"
+#include "../engine/run/engine.h"
 #include "console.h"
 #include "options.h"
 
-struct source_found; /* engine/sources.h */
+struct source_found; /* engine/sources/sources.h */
 
 /* Where the built-in model lies once it was built: $XDG_CACHE_HOME/consilium/built-in.gguf.
  * Caller frees. */

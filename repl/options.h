@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../engine/buf.h"
-#include "../engine/tokenizer.h"
+#include "../engine/base/buf.h"
+#include "../engine/text/tokenizer.h"
 #include "../kernels/error.h"
 #include "console.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "human.h"
 #include "input.h"
 #include "save.h"

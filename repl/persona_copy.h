@@ -2,7 +2,7 @@
 #ifndef REPL_PERSONA_COPY_H
 #define REPL_PERSONA_COPY_H
 
-#include "../personas/persona.h"
+#include "../personas/roster/persona.h"
 #include "console.h"
 
 /* Copies p's file to `to` with all that a persona finds beside itself: masks, lessons, experts. What is

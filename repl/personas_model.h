@@ -2,7 +2,7 @@
 #ifndef REPL_PERSONAS_MODEL_H
 #define REPL_PERSONAS_MODEL_H
 
-#include "../personas/roster.h"
+#include "../personas/roster/roster.h"
 #include "open_model.h"
 
 /* The model that -m names, or the built-in one when it has been built; *out = NULL and 0 when

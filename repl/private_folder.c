@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 
 static char *make_in(const char *place, error *err)
 {

@@ -6,9 +6,9 @@
 #ifndef REPL_REPORT_H
 #define REPL_REPORT_H
 
-#include "../engine/buf.h"
-#include "../engine/emit.h"
-#include "../personas/kept.h"
+#include "../engine/base/buf.h"
+#include "../engine/base/emit.h"
+#include "../personas/conversation/kept.h"
 #include "console.h"
 
 typedef struct report {

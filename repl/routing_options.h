@@ -10,7 +10,7 @@
 #ifndef REPL_ROUTING_OPTIONS_H
 #define REPL_ROUTING_OPTIONS_H
 
-#include "../personas/roster.h"
+#include "../personas/roster/roster.h"
 #include "console.h"
 #include "options.h"
 

@@ -9,7 +9,7 @@
  *
  * Replaced: C0 (but tab and newline in prose), DEL, C1 as bytes or as U+0080..9F, bytes that are no
  * UTF-8, and what shows nothing by its Unicode properties, unless it belongs to the character before
- * it, as a joiner in an emoji does (engine/visible.h). Kept: everything else, letters of right-to-left
+ * it, as a joiner in an emoji does (engine/base/visible.h). Kept: everything else, letters of right-to-left
  * scripts included.
  */
 #ifndef REPL_SAFE_TEXT_H
@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../engine/buf.h"
-#include "../engine/visible.h"
+#include "../engine/base/buf.h"
+#include "../engine/base/visible.h"
 
 typedef enum safe_style {
     SAFE_PROSE, /* tab and newline stay */

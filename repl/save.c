@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../engine/whole_file.h"
+#include "../engine/base/whole_file.h"
 #include "../transcripts/transcript.h"
 #include "broker.h"
 #include "safe_text.h"

@@ -6,7 +6,7 @@
 #ifndef REPL_SAVE_H
 #define REPL_SAVE_H
 
-#include "../transcripts/export.h"
+#include "../transcripts/export/export.h"
 #include "console.h"
 
 /* The format that a file's ending stands for: .md, .markdown, .html, .htm, .json; false for others. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 
 enum { SETTINGS_BYTES = 1 << 20, LIST_MOST = 256 };
 

@@ -13,7 +13,7 @@
 #ifndef REPL_SETTINGS_H
 #define REPL_SETTINGS_H
 
-#include "../engine/json.h"
+#include "../engine/base/json.h"
 #include "options.h"
 
 /* Owns the texts that options borrow from the file. {0} is valid and empty. */

@@ -1,8 +1,8 @@
-/* slash_diverge.c - /diverge: where the personas part, and by how much. See personas/diverge.h. */
+/* slash_diverge.c - /diverge: where the personas part, and by how much. See personas/conversation/diverge.h. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../personas/diverge.h"
+#include "../personas/conversation/diverge.h"
 #include "slash_commands.h"
 
 enum { POSITIONS = 64, SHOWN = 6, TOKEN_CELLS = 16, BEHIND = 4 };

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../personas/mask_view.h"
+#include "../personas/roster/mask_view.h"
 #include "human.h"
 #include "report.h"
 #include "slash_commands.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../engine/utf8.h"
+#include "../engine/base/utf8.h"
 #include "broker.h"
 #include "commands.h"
 #include "human.h"

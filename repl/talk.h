@@ -9,7 +9,7 @@
 #ifndef REPL_TALK_H
 #define REPL_TALK_H
 
-#include "../personas/dialogue.h"
+#include "../personas/conversation/dialogue.h"
 #include "asking.h"
 #include "keeper.h"
 #include "line.h"

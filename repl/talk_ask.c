@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/utf8.h"
+#include "../engine/base/utf8.h"
 #include "open_model.h"
 #include "talk_exchange.h"
 

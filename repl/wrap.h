@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../engine/buf.h"
+#include "../engine/base/buf.h"
 
 /* What a cluster looks like; bits. */
 enum {

@@ -2,7 +2,7 @@
 each.
 
 A case is rendered by transformers' own apply_chat_template into ids, with what consilium passes for
-thinking (engine/chat_values.c). Look-alikes of special tokens in messages are text for consilium and
+thinking (engine/text/chat_values.c). Look-alikes of special tokens in messages are text for consilium and
 tokens for transformers, so a case that has some is compared behind other marks: a private-use
 character in the place of each, which no vocabulary takes for anything else.
 """
@@ -134,7 +134,7 @@ def effort(template, think, names):
 
 
 def thinking_variables(template, think, word):
-    """What --think sets: engine/chat_values.c."""
+    """What --think sets: engine/text/chat_values.c."""
     common = reads(template, "enable_thinking")
     out = {"enable_thinking": think != 0}
     if not common and reads(template, "thinking"):

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
-#include "../engine/mapped.h"
+#include "../engine/base/buf.h"
+#include "../engine/base/mapped.h"
 
 #define MODEL     "tests/fixtures/models/qwen3_moe/"
 #define FIXTURE   "tests/fixtures/chat.json"

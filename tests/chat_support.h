@@ -3,8 +3,8 @@
 #ifndef TESTS_CHAT_SUPPORT_H
 #define TESTS_CHAT_SUPPORT_H
 
-#include "../engine/chat.h"
-#include "../engine/json.h"
+#include "../engine/base/json.h"
+#include "../engine/text/chat.h"
 
 typedef struct fixture {
     json_document *document;

@@ -2,7 +2,7 @@
 #ifndef TESTS_COUNCIL_SUPPORT_H
 #define TESTS_COUNCIL_SUPPORT_H
 
-#include "../personas/council_state.h"
+#include "../personas/council/council_state.h"
 #include "routing_support.h"
 
 enum { CAST = 4 };

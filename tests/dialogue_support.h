@@ -4,7 +4,7 @@
 #ifndef TESTS_DIALOGUE_SUPPORT_H
 #define TESTS_DIALOGUE_SUPPORT_H
 
-#include "../personas/dialogue.h"
+#include "../personas/conversation/dialogue.h"
 #include "routing_support.h"
 
 enum { TABLE_SEATS = 3, TABLE_CONTEXT = 400 };

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/added.h"
-#include "../engine/tokenizer_parts.h"
+#include "../engine/text/added.h"
+#include "../engine/text/tokenizer_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/utf8.h"
-#include "../personas/lessons.h"
+#include "../engine/base/utf8.h"
+#include "../personas/derive/lessons.h"
 #include "fuzz_values.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

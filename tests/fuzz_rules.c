@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/engine.h"
-#include "../engine/json.h"
-#include "../engine/rules.h"
+#include "../engine/base/json.h"
+#include "../engine/routing/rules.h"
+#include "../engine/run/engine.h"
 #include "fuzz_values.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/gguf.h"
-#include "../engine/pretoken.h"
-#include "../engine/tokenizer_parts.h"
-#include "../engine/utf8.h"
+#include "../engine/base/utf8.h"
+#include "../engine/formats/gguf.h"
+#include "../engine/text/pretoken.h"
+#include "../engine/text/tokenizer_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

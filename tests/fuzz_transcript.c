@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../engine/whole_file.h"
+#include "../engine/base/whole_file.h"
 #include "../repl/keeper.h"
-#include "../transcripts/export.h"
+#include "../transcripts/export/export.h"
 #include "../transcripts/records.h"
 #include "../transcripts/statistics.h"
 #include "fuzz_values.h"

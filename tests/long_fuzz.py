@@ -19,7 +19,7 @@ from suite import BUILD, MODELS, ROOT, case, finish, skip
 from tokenizer_reference import QWEN2
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-PERSONAS = ROOT / "personas"
+PERSONAS = ROOT / "personas/shipped"
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD.with_name(BUILD.name + "-fuzz")
 PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer", "transcript", "persona",
            "mask", "rules", "lessons", "jinja"]

@@ -3,7 +3,7 @@ import json
 
 from malformed_base import Raw, base_config
 
-# The limits of engine/config_hf.c, for the values at and around them.
+# The limits of engine/formats/config_hf.c, for the values at and around them.
 MOST = {"vocab_size": 1 << 24, "hidden_size": 1 << 20, "intermediate_size": 1 << 24,
         "num_hidden_layers": 1024, "num_attention_heads": 1 << 16, "num_key_value_heads": 1 << 16,
         "head_dim": 1 << 16, "max_position_embeddings": 1 << 30, "num_local_experts": 4096,

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/safetensors_writer.h"
+#include "../engine/formats/safetensors_writer.h"
 #include "own_support.h"
 
 static float *noise(size_t n, uint32_t seed)

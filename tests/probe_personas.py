@@ -33,7 +33,7 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "personas" / "training"))
+sys.path.insert(0, str(ROOT / "personas/built_in/training"))
 from export import load_joined  # noqa: E402
 from smollm2 import EXPERTS, FIRST, LAYERS, PERSONAS, Chat, Experts, Model, read_model  # noqa: E402
 from train import Sample, evaluate, held_out, lessons  # noqa: E402
@@ -48,7 +48,7 @@ def lines(name):
 
 
 def instruction(name):
-    given = json.loads((ROOT / "personas" / f"{name}.json").read_text(encoding="utf-8"))["instruction"]
+    given = json.loads((ROOT / "personas/shipped" / f"{name}.json").read_text(encoding="utf-8"))["instruction"]
     return given["en"] if isinstance(given, dict) else given
 
 
@@ -240,7 +240,7 @@ def main():
 
 def report(a, program):
     only, began = a.only.split(","), time.time()
-    probe = Probe(a.base, ROOT / "personas/built-in.experts.gguf", a.threads, program, a.lessons)
+    probe = Probe(a.base, ROOT / "personas/shipped/built-in.experts.gguf", a.threads, program, a.lessons)
     if "losses" in only:
         probe.losses()
     if "neutral" in only:

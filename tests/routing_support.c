@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/json.h"
+#include "../engine/base/json.h"
 #include "routing_support.h"
 
 engine *support_engine(const char *path, int max_rows, const atomic_bool *cancel)

@@ -5,7 +5,7 @@
 #ifndef TESTS_ROUTING_SUPPORT_H
 #define TESTS_ROUTING_SUPPORT_H
 
-#include "../engine/engine.h"
+#include "../engine/run/engine.h"
 
 /* The model with a tokenizer, ChatML and 8 experts in each of 2 layers, 3 a token. */
 #define COUNCIL_MODEL "tests/fixtures/council"

@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/sources.h"
+#include "../engine/sources/sources.h"
 #include "own_support.h"
 #include "routing_support.h"
 

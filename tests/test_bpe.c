@@ -11,13 +11,13 @@
 #include <cmocka.h>
 #include <utf8proc.h>
 
-#include "../engine/added.h"
-#include "../engine/bpe.h"
-#include "../engine/bytelevel.h"
-#include "../engine/normalize.h"
-#include "../engine/spm.h"
-#include "../engine/utf8.h"
-#include "../engine/vocabulary.h"
+#include "../engine/base/utf8.h"
+#include "../engine/text/added.h"
+#include "../engine/text/bpe.h"
+#include "../engine/text/bytelevel.h"
+#include "../engine/text/normalize.h"
+#include "../engine/text/spm.h"
+#include "../engine/text/vocabulary.h"
 
 static uint32_t draw(uint32_t *state)
 {

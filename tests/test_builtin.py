@@ -101,13 +101,13 @@ def masks(env):
     info = json.loads(run("model", "info", "--format", "json", env=env).stdout)
     for i, name in enumerate(PERSONAS):
         with case(f"mask of {name}: for this model, its eight experts"):
-            path = ROOT / "personas" / f"{name}.{info['fingerprint'][:16]}.mask.json"
+            path = ROOT / "personas/shipped" / f"{name}.{info['fingerprint'][:16]}.mask.json"
             mask = json.loads(path.read_text())
             assert mask["model"] == info["fingerprint"], mask["model"]
             assert mask["mode"] == "keep"
             assert mask["layers"] == {f"{FIRST}-{LAYERS - 1}": f"{8 * i}-{8 * i + 7}"}, mask["layers"]
     with case("masks: none is left from other experts"):
-        found = [p.name for p in (ROOT / "personas").glob("*.mask.json")]
+        found = [p.name for p in (ROOT / "personas/shipped").glob("*.mask.json")]
         assert all(info["fingerprint"][:16] in n for n in found) and len(found) == 3, found
     with case("model info: layers, experts, experts a token"):
         assert info["architecture"] == "qwen2_moe", info["architecture"]

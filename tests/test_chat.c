@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
-#include "../engine/chat_state.h"
+#include "../engine/base/buf.h"
+#include "../engine/text/chat_state.h"
 #include "chat_support.h"
 
 /* ---- against transformers ------------------------------------------------------------------ */

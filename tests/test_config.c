@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/checkpoint.h"
-#include "../engine/config.h"
+#include "../engine/formats/checkpoint.h"
+#include "../engine/formats/config.h"
 
 /* What a reading gave: the configuration, or the error; and the last warning. */
 typedef struct reading {

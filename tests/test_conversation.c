@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/utf8.h"
+#include "../engine/base/utf8.h"
 #include "council_support.h"
 
 enum { EVERYONE = 15 };

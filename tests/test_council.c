@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/stop_tokens.h"
+#include "../engine/text/stop_tokens.h"
 #include "council_support.h"
 
 enum { EVERYONE = 15 };

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../personas/council_state.h"
-#include "../personas/merge.h"
+#include "../personas/council/council_state.h"
+#include "../personas/merge/merge.h"
 #include "council_support.h"
 
 enum { EVERYONE = 15 };

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../personas/derive.h"
+#include "../personas/derive/derive.h"
 
 enum { EXPERTS = 4 };
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "../personas/council_state.h"
-#include "../personas/diverge.h"
+#include "../personas/conversation/diverge.h"
+#include "../personas/council/council_state.h"
 #include "dialogue_support.h"
 
 static const char *const NAMES[TABLE_SEATS] = {"ann", "bob", "cleo"};

@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "../personas/dialogue.h"
-#include "../transcripts/export.h"
+#include "../personas/conversation/dialogue.h"
+#include "../transcripts/export/export.h"
 #include "../transcripts/records.h"
 #include "transcript_support.h"
 

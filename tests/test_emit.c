@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/emit.h"
-#include "../engine/json.h"
+#include "../engine/base/emit.h"
+#include "../engine/base/json.h"
 
 static void nesting_and_commas(void **state)
 {

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/engine.h"
+#include "../engine/run/engine.h"
 
 enum { STREAMS = 4, LENGTH = 520, TAIL = 3 };
 

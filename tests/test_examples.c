@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "../engine/mask.h"
-#include "../personas/lessons.h"
-#include "../personas/persona.h"
+#include "../engine/routing/mask.h"
+#include "../personas/derive/lessons.h"
+#include "../personas/roster/persona.h"
 #include "../repl/examples.h"
 
 static char folder_name[64];

@@ -14,11 +14,11 @@
 
 #include <cmocka.h>
 
-#include "../engine/utf8.h"
-#include "../transcripts/export.h"
-#include "../transcripts/export_html.h"
-#include "../transcripts/export_text.h"
-#include "../transcripts/light_markdown.h"
+#include "../engine/base/utf8.h"
+#include "../transcripts/export/export.h"
+#include "../transcripts/export/export_html.h"
+#include "../transcripts/export/export_text.h"
+#include "../transcripts/export/light_markdown.h"
 #include "../transcripts/links.h"
 
 /* ---- cleaning ---------------------------------------------------------------------------------- */

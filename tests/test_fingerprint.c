@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/fingerprint.h"
+#include "../engine/routing/fingerprint.h"
 
 static void digits_of(const float *v, size_t n, size_t step, char hex[FINGERPRINT_TEXT])
 {

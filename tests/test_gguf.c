@@ -18,9 +18,9 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
-#include "../engine/config.h"
-#include "../engine/gguf.h"
+#include "../engine/base/buf.h"
+#include "../engine/formats/config.h"
+#include "../engine/formats/gguf.h"
 
 /* ---- building files ------------------------------------------------------------------------- */
 

@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
-#include "../engine/jinja/data.h"
-#include "../engine/jinja/jinja.h"
+#include "../engine/base/buf.h"
+#include "../engine/text/jinja/data.h"
+#include "../engine/text/jinja/jinja.h"
 
 enum { THEIRS = 7 };
 static const struct tm DAY = {.tm_year = 126, .tm_mon = 6, .tm_mday = 26, .tm_yday = 206};

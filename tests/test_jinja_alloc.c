@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/jinja/jinja.h"
+#include "../engine/text/jinja/jinja.h"
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
-#include "../engine/jinja/jinja.h"
+#include "../engine/base/buf.h"
+#include "../engine/text/jinja/jinja.h"
 
 static const struct tm DAY = {.tm_year = 126, .tm_mon = 6, .tm_mday = 26, .tm_yday = 206};
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../personas/lessons.h"
+#include "../personas/derive/lessons.h"
 
 #define FOLLOWUP                                                                                   \
     "{\"id\":\"b\",\"form\":\"followup\",\"question\":\"Why?\",\"answer\":\"So.\",\"before\":["    \
@@ -96,8 +96,8 @@ static void shipped_lessons_load(void **state)
 {
     (void)state;
     static const char *const paths[] = {
-        "personas/coder.lessons.jsonl", "personas/critic.lessons.jsonl",
-        "personas/philosopher.lessons.jsonl", "personas/coder.lessons.ru.jsonl"};
+        "personas/shipped/coder.lessons.jsonl", "personas/shipped/critic.lessons.jsonl",
+        "personas/shipped/philosopher.lessons.jsonl", "personas/shipped/coder.lessons.ru.jsonl"};
     for (size_t i = 0; i < 4; i++) {
         lessons l = {0};
         error err = {0};

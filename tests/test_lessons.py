@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the lessons: the questions and answers from which the personas learn their voices.
 
-Format. personas/NAME.lessons.jsonl holds one JSON object a line:
+Format. personas/shipped/NAME.lessons.jsonl holds one JSON object a line:
     {"id":"q001","form":"should","question":"..","answer":".."}
 and, where the form is "followup", also the turn that came before:
     "before":[{"role":"user","text":".."},{"role":"assistant","text":".."}]
@@ -71,7 +71,7 @@ def read_lines(path):
 
 def load(persona, language):
     """All lessons of one persona, or the reason why its file is not valid."""
-    path = "personas/%s.lessons%s.jsonl" % (persona, language)
+    path = "personas/shipped/%s.lessons%s.jsonl" % (persona, language)
     lessons, problems = [], []
     try:
         lines = read_lines(path)

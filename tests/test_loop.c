@@ -1,4 +1,4 @@
-/* test_loop.c - what is a loop and what is not: personas/loop.h.
+/* test_loop.c - what is a loop and what is not: personas/council/loop.h.
  *
  * Tokens of the small council model are the bytes of a text, so a cycle is as many tokens as it has
  * characters, and a test can say what an answer says.
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../personas/council_state.h"
+#include "../personas/council/council_state.h"
 #include "council_support.h"
 
 enum { MOST = 9000 };

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../personas/mask_view.h"
+#include "../personas/roster/mask_view.h"
 #include "dialogue_support.h"
 #include "own_support.h"
 

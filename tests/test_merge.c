@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "../engine/utf8.h"
-#include "../personas/extract.h"
-#include "../personas/merge_state.h"
+#include "../engine/base/utf8.h"
+#include "../personas/merge/extract.h"
+#include "../personas/merge/merge_state.h"
 #include "council_support.h"
 
 /* exp of a vote is in f32 */

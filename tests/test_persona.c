@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../personas/roster.h"
+#include "../personas/roster/roster.h"
 #include "routing_support.h"
 
 /* A configuration folder of its own, with personas/ in it. */

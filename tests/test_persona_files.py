@@ -76,10 +76,10 @@ def beginning():
 def shipped():
     with case("new NAME of one that came with the program copies it, masks and lessons too, and says so"):
         out, err = consilium("personas", "new", "critic")
-        copy, original = FOLDER / "critic.json", ROOT / "personas" / "critic.json"
+        copy, original = FOLDER / "critic.json", ROOT / "personas/shipped" / "critic.json"
         assert out == f"{copy}\n" and "is a copy of the critic that came with the program" in err
         assert copy.read_bytes() == original.read_bytes()
-        for path in (ROOT / "personas").glob("critic.*"):
+        for path in (ROOT / "personas/shipped").glob("critic.*"):
             assert (FOLDER / path.name).read_bytes() == path.read_bytes(), path
         assert "in order" in consilium("personas", "check", "critic", "-m", MODEL)[0]
         refuse(1, ["left alone"], "personas", "new", "critic")

@@ -55,7 +55,7 @@ def looking():
     with case("list: the shipped ones, sorted; `personas` alone is the same"):
         assert list(listed()) == SHIPPED
         assert personas()[0] == personas("list")[0]
-        assert all(p["path"] == str(ROOT / "personas" / f"{n}.json") and not p["problem"]
+        assert all(p["path"] == str(ROOT / "personas/shipped" / f"{n}.json") and not p["problem"]
                    and p["acts_by"] is None for n, p in listed().items())
     with case("list with a model says what each acts by"):
         assert {p["acts_by"] for p in listed("-m", MODEL).values()} == {"prompt"}
@@ -85,7 +85,7 @@ def looking():
         (FOLDER / "coder.json").unlink()
     with case("show: everything, as text and as json"):
         shown = json.loads(personas("show", "coder", "--format=json")[0])
-        file = json.loads((ROOT / "personas" / "coder.json").read_text())
+        file = json.loads((ROOT / "personas/shipped" / "coder.json").read_text())
         assert {k: shown[k] for k in file} == file and len(shown["masks"]) == 1
         text = personas("show", "coder")[0]
         assert file["instruction"]["ru"] in text and "temperature 0.2" in text

@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
-#include "../engine/onig.h"
-#include "../engine/pretoken.h"
-#include "../engine/tokenizer_rules.h"
+#include "../engine/base/buf.h"
+#include "../engine/text/onig.h"
+#include "../engine/text/pretoken.h"
+#include "../engine/text/tokenizer_rules.h"
 
 static int add_piece(void *user, const char *piece, size_t len, error *err)
 {

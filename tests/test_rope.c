@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/json.h"
-#include "../engine/rope.h"
+#include "../engine/base/json.h"
+#include "../engine/run/rope.h"
 
 enum { HALF_MAX = 64 };
 

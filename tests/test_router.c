@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "../engine/mask.h"
-#include "../engine/ranges.h"
-#include "../engine/router.h"
+#include "../engine/base/ranges.h"
+#include "../engine/routing/mask.h"
+#include "../engine/routing/router.h"
 
 /* Four layers, the first of them dense; 8 experts, 2 a token. */
 static model_config small_model(void)

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/json.h"
+#include "../engine/base/json.h"
 #include "routing_support.h"
 
 static int open_model(void **state)

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
-#include "../engine/safetensors.h"
+#include "../engine/base/buf.h"
+#include "../engine/formats/safetensors.h"
 
 /* A header, and the number of data bytes that follow it. */
 typedef struct text {

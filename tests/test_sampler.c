@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/philox.h"
-#include "../engine/sampler.h"
+#include "../engine/run/philox.h"
+#include "../engine/run/sampler.h"
 
 /* ---- helpers ------------------------------------------------------------------------------- */
 

@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
-#include "../engine/json.h"
+#include "../engine/base/buf.h"
+#include "../engine/base/json.h"
 #include "../transcripts/search.h"
 #include "../transcripts/search_index.h"
 

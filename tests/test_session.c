@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/engine.h"
+#include "../engine/run/engine.h"
 
 #define MODEL "tests/fixtures/models/qwen3_moe"
 enum { LONG = 150 };

@@ -44,7 +44,7 @@ def is_rule(t, y, marks, corner):
 
 
 def colour_of(name):
-    return json.loads((ROOT / f"personas/{name}.json").read_text())["color"]
+    return json.loads((ROOT / f"personas/shipped/{name}.json").read_text())["color"]
 
 
 def three_columns(t, answers, last=0):

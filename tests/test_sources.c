@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "../engine/manner.h"
-#include "../engine/sources.h"
+#include "../engine/formats/manner.h"
+#include "../engine/sources/sources.h"
 
 #define OTHER  "1111111111111111111111111111111111111111111111111111111111111111"
 #define THIRD  "2222222222222222222222222222222222222222222222222222222222222222"

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/buf.h"
+#include "../engine/base/buf.h"
 #include "dialogue_support.h"
 
 #define THINKING_MODEL "tests/fixtures/thinker"

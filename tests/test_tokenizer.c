@@ -15,9 +15,9 @@
 #include <cmocka.h>
 #include <utf8proc.h>
 
-#include "../engine/gguf.h"
-#include "../engine/tokenizer_parts.h"
-#include "../engine/utf8.h"
+#include "../engine/base/utf8.h"
+#include "../engine/formats/gguf.h"
+#include "../engine/text/tokenizer_parts.h"
 
 #define FOLDER "tests/fixtures/tokenizers/"
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../personas/merge_state.h"
+#include "../personas/merge/merge_state.h"
 #include "council_support.h"
 
 static const char PROMPT[] = "Is it ever right to lie?";

@@ -16,12 +16,12 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-#include "../engine/gguf_writer.h"
-#include "../engine/mapped.h"
-#include "../engine/safetensors.h"
-#include "../engine/safetensors_writer.h"
-#include "../engine/whole_file.h"
-#include "../engine/zip.h"
+#include "../engine/base/mapped.h"
+#include "../engine/base/whole_file.h"
+#include "../engine/base/zip.h"
+#include "../engine/formats/gguf_writer.h"
+#include "../engine/formats/safetensors.h"
+#include "../engine/formats/safetensors_writer.h"
 
 typedef struct scratch {
     char folder[64], file[96], other[96];

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/chat.h"
-#include "../engine/json.h"
+#include "../engine/base/json.h"
+#include "../engine/text/chat.h"
 
 static void print_ids(const tokens *ids)
 {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../engine/engine.h"
+#include "../engine/run/engine.h"
 
 static void print_route(void *user, const session *s, const route_trace *trace)
 {

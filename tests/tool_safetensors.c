@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../engine/safetensors.h"
+#include "../engine/formats/safetensors.h"
 
 int main(void)
 {

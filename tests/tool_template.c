@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/buf.h"
-#include "../engine/jinja/data.h"
-#include "../engine/jinja/jinja.h"
-#include "../engine/json.h"
+#include "../engine/base/buf.h"
+#include "../engine/base/json.h"
+#include "../engine/text/jinja/data.h"
+#include "../engine/text/jinja/jinja.h"
 
 static void fail(const char *what)
 {

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/gguf.h"
-#include "../engine/tokenizer_parts.h"
+#include "../engine/formats/gguf.h"
+#include "../engine/text/tokenizer_parts.h"
 
 static tokenizer *open_model(const char *path, error *err)
 {

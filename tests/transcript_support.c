@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "../transcripts/records.h"
 
 char *transcripts_folder(void)

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/buf.h"
-#include "../engine/folder.h"
+#include "../engine/base/buf.h"
+#include "../engine/base/folder.h"
 #include "search_index.h"
 
 enum { SNIPPET_WORDS = 18 };

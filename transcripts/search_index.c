@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 
 enum { INDEX_WAIT = 10, POLLS = 50, BUSY_MS = 5000, SCHEMA = 3 };
 

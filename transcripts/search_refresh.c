@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "export_text.h"
+#include "export/export_text.h"
 #include "history.h"
 #include "search_index.h"
 #include "transcript.h"

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../engine/utf8.h"
+#include "../engine/base/utf8.h"
 #include "search_index.h"
 
 typedef int put_token(void *user, int flags, const char *token, int n, int start, int end);

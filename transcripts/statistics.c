@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export_text.h"
+#include "export/export_text.h"
 
 static const double Z = 1.959963984540054; /* 97.5 % of the normal distribution */
 

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 
 enum { NAME_TRIES = 16, NAME_BYTES = 64 + 32 };
 

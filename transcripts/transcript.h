@@ -17,8 +17,8 @@
 #ifndef TRANSCRIPTS_TRANSCRIPT_H
 #define TRANSCRIPTS_TRANSCRIPT_H
 
-#include "../engine/buf.h"
-#include "../engine/emit.h"
+#include "../engine/base/buf.h"
+#include "../engine/base/emit.h"
 
 typedef struct transcript transcript;
 

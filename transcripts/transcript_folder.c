@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "transcript_state.h"
 
 static const char END[] = ".jsonl";

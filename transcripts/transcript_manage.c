@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../engine/utf8.h"
-#include "../engine/visible.h"
+#include "../engine/base/utf8.h"
+#include "../engine/base/visible.h"
 #include "transcript_state.h"
 
 enum { TORN_MOST = 1000 };

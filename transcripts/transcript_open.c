@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../engine/folder.h"
+#include "../engine/base/folder.h"
 #include "lines.h"
 #include "records.h"
 

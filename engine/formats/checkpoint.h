@@ -1,0 +1,61 @@
+/* checkpoint.h - a model on disk: configuration and named tensors behind one interface.
+ *
+ * Two formats hide here: GGUF (gguf.h, one or several split files) and a Hugging Face directory
+ * (config.h, safetensors.h). Files are mapped, never copied. Opening validates every header field,
+ * so that a tensor handed out lies inside its mapping and has the size its shape says.
+ *
+ * Tensor names are the file's own; weights.c knows both naming schemes.
+ */
+#ifndef ENGINE_CHECKPOINT_H
+#define ENGINE_CHECKPOINT_H
+
+#include <stdint.h>
+
+#include "../../kernels/error.h"
+#include "../../kernels/quant.h"
+#include "model_config.h"
+
+typedef struct checkpoint checkpoint;
+struct gguf; /* gguf.h */
+
+typedef struct checkpoint_tensor {
+    const char *name;  /* borrowed */
+    dtype type;        /* DTYPE_COUNT = a type that we do not read: refuse by type_name if needed */
+    int dims;          /* 0..4 */
+    uint64_t shape[4]; /* row-major order: shape[dims-1] is contiguous (GGUF's ne[] reversed) */
+    const void *data;  /* borrowed until checkpoint_close; may be unaligned */
+    uint64_t bytes;
+    const char *type_name; /* static; as the format calls it: "Q4_K", "F8_E4M3" */
+} checkpoint_tensor;
+
+/* What is told while a model is opened: details (an unknown key, a tensor that changes nothing) are
+ * for those who ask, a warning is for everybody: the answers may not be what its maker meant. */
+typedef enum checkpoint_note { CHECKPOINT_DETAIL, CHECKPOINT_WARNING } checkpoint_note;
+typedef void checkpoint_warn(void *user, checkpoint_note note, const char *sentence);
+
+/* path: a .gguf file (the first of a split model) or a directory with config.json. Caller owns.
+ * Errors: ERROR_LOAD naming file, field and offset. */
+checkpoint *checkpoint_open(const char *path, checkpoint_warn *warn, void *user, error *err);
+void checkpoint_close(checkpoint *c); /* NULL ok */
+
+const char *checkpoint_path(const checkpoint *c);
+const model_config *checkpoint_config(const checkpoint *c); /* borrowed */
+/* 1 and *out filled when the tensor exists, else 0. */
+int checkpoint_find(const checkpoint *c, const char *name, checkpoint_tensor *out);
+/* Its place in file order, or -1. */
+int checkpoint_index(const checkpoint *c, const char *name);
+/* The i-th tensor in file order, for listings; i < checkpoint_count(). */
+int checkpoint_count(const checkpoint *c);
+void checkpoint_at(const checkpoint *c, int i, checkpoint_tensor *out);
+
+/* The GGUF metadata, or NULL for a Hugging Face directory. Borrowed. */
+const struct gguf *checkpoint_gguf(const checkpoint *c);
+/* The directory of a Hugging Face model, or NULL for GGUF. Borrowed. */
+const char *checkpoint_directory(const checkpoint *c);
+/* Text of chat_template (jinja), NUL-terminated, or NULL when the model has none. Borrowed. */
+const char *checkpoint_chat_template(const checkpoint *c);
+
+/* An error (ERROR_RUN) when a mapped file has shrunk since it was opened; 0 otherwise. */
+int checkpoint_intact(const checkpoint *c, error *err);
+
+#endif

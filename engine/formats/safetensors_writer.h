@@ -1,0 +1,31 @@
+/* safetensors_writer.h - one safetensors file of F32 tensors, written in one pass.
+ *
+ * As gguf_writer.h: declare all, begin, stream the values in the same order, finish. The format's
+ * own name for where a tensor lies (data_offsets) follows from the order; the header is padded with
+ * spaces to a multiple of 8 so that the data is aligned.
+ *
+ * Source: https://github.com/huggingface/safetensors (README, "Format").
+ */
+#ifndef ENGINE_SAFETENSORS_WRITER_H
+#define ENGINE_SAFETENSORS_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../kernels/error.h"
+
+typedef struct safetensors_writer safetensors_writer;
+
+/* Caller owns. */
+safetensors_writer *safetensors_writer_open(const char *path, error *err);
+void safetensors_writer_close(safetensors_writer *w); /* NULL ok; unfinished = dropped */
+
+/* Declares an F32 tensor of dims 1..4. */
+int safetensors_writer_tensor(safetensors_writer *w, const char *name, int dims,
+                              const uint64_t *shape, error *err);
+int safetensors_writer_begin(safetensors_writer *w, error *err);
+/* The next n values of the declared sequence. */
+int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n, error *err);
+int safetensors_writer_finish(safetensors_writer *w, error *err);
+
+#endif

@@ -1,0 +1,285 @@
+/* engine.c - opening and describing a model; engine.h has the contract. */
+#include "engine_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../text/stop_tokens.h"
+
+enum { DEFAULT_ROWS = 512 };
+
+/* A tokenizer and a chat format are optional: a model without them still computes. A template that
+ * cannot be run is no reason to refuse the model either: what needs it asks engine_chat_problem().
+ * What the caller asked for must work. */
+static int open_text(engine *e, const chat_options *chat, error *err)
+{
+    if (tokenizer_open(e->checkpoint, &e->tokenizer, err))
+        return -1;
+    if (stop_tokens_collect(engine_config(e), e->tokenizer, &e->stops, err))
+        return -1;
+    if (!e->tokenizer)
+        return 0;
+    if (chat_open(e->checkpoint, e->tokenizer, chat, &e->chat, &e->chat_problem) == 0)
+        return 0;
+    if (!chat->name && e->chat_problem.code == ERROR_LOAD)
+        return 0;
+    *err = e->chat_problem;
+    return -1;
+}
+
+/* Room for more experts than there are would be waste; what asks for them is told elsewhere. */
+static int slots_for(const model_config *c, int asked)
+{
+    if (asked > c->experts)
+        asked = c->experts;
+    return asked > c->experts_per_token ? asked : c->experts_per_token;
+}
+
+static int open_model(engine *e, const engine_options *opt, error *err)
+{
+    e->checkpoint = checkpoint_open(opt->path, opt->warn, opt->warn_user, err);
+    if (!e->checkpoint)
+        return -1;
+    const model_config *c = checkpoint_config(e->checkpoint);
+    e->max_slots = slots_for(c, opt->max_slots);
+    e->max_rows = opt->max_rows > 0 ? opt->max_rows : DEFAULT_ROWS;
+    e->cancel = opt->cancel;
+    e->backend = backend_open(&opt->backend, err);
+    if (!e->backend ||
+        weights_load(&e->weights, e->checkpoint, e->backend, opt->warn, opt->warn_user, err))
+        return -1;
+    e->plain = router_program_plain(c, 0, err);
+    if (!e->plain || open_text(e, &opt->chat, err))
+        return -1;
+    e->rows = calloc((size_t)e->max_rows, sizeof *e->rows);
+    e->row_sessions = calloc((size_t)e->max_rows, sizeof *e->row_sessions);
+    if (!e->rows || !e->row_sessions)
+        return error_memory(err, "a batch");
+    return backend_sync(e->backend, err);
+}
+
+engine *engine_open(const engine_options *opt, error *err)
+{
+    error scratch;
+    if (!err)
+        err = &scratch;
+    engine *e = calloc(1, sizeof *e);
+    if (!e) {
+        manner_close(opt->manner);
+        error_memory(err, "the engine");
+        return NULL;
+    }
+    e->manner = opt->manner;
+    if (open_model(e, opt, err)) {
+        engine_close(e);
+        return NULL;
+    }
+    return e;
+}
+
+void engine_close(engine *e)
+{
+    if (!e)
+        return;
+    for (int i = 0; i < KV_KINDS; i++) {
+        forward_close(e->loops[i]);
+        kv_pool_close(e->pools[i]);
+    }
+    free(e->rows);
+    free(e->row_sessions);
+    router_program_close(e->plain);
+    chat_close(e->chat);
+    tokens_release(&e->stops);
+    manner_close(e->manner);
+    tokenizer_close(e->tokenizer);
+    weights_release(&e->weights);
+    for (int i = 0; i < e->added_count; i++)
+        own_experts_close(e->added[i].file);
+    free(e->added);
+    backend_close(e->backend);
+    checkpoint_close(e->checkpoint);
+    free(e);
+}
+
+const model_config *engine_config(const engine *e)
+{
+    return checkpoint_config(e->checkpoint);
+}
+
+const checkpoint *engine_checkpoint(const engine *e)
+{
+    return e->checkpoint;
+}
+
+const tokenizer *engine_tokenizer(const engine *e)
+{
+    return e->tokenizer;
+}
+
+const chat_format *engine_chat(const engine *e)
+{
+    return e->chat;
+}
+
+const char *engine_chat_problem(const engine *e)
+{
+    return e->chat_problem.text;
+}
+
+const tokens *engine_stops(const engine *e)
+{
+    return &e->stops;
+}
+
+const struct manner *engine_manner(const engine *e)
+{
+    return e->manner;
+}
+
+backend *engine_backend(const engine *e)
+{
+    return e->backend;
+}
+
+int engine_max_rows(const engine *e)
+{
+    return e->max_rows;
+}
+
+void engine_trace(engine *e, trace_fn *fn, void *user)
+{
+    e->trace = fn;
+    e->trace_user = user;
+}
+
+/* ---- experts that personas bring --------------------------------------------------------------- */
+
+/* Takes the file: a part of it may be in the bank even when this fails. */
+static int append(engine *e, own_experts *file, error *err)
+{
+    size_t n = (size_t)e->added_count + 1;
+    added_experts *grown = realloc(e->added, n * sizeof *grown);
+    if (!grown) {
+        own_experts_close(file);
+        return error_memory(err, "a persona's experts");
+    }
+    e->added = grown;
+    added_experts *added = &grown[e->added_count++];
+    *added = (added_experts){.file = file};
+    added->whole = weights_append(&e->weights, e->backend, file, err) == 0;
+    return added->whole ? 0 : -1;
+}
+
+static const own_experts *find_added(const engine *e, const own_experts *file)
+{
+    for (int i = 0; i < e->added_count; i++)
+        if (e->added[i].whole && own_experts_same(e->added[i].file, file))
+            return e->added[i].file;
+    return NULL;
+}
+
+int engine_add_experts(engine *e, const char *path, const own_experts **out, error *err)
+{
+    own_experts *file = own_experts_open(path, err);
+    if (!file)
+        return -1;
+    *out = find_added(e, file);
+    if (*out || own_experts_fit(file, engine_config(e), err)) {
+        own_experts_close(file);
+        return *out ? 0 : -1;
+    }
+    *out = file;
+    return append(e, file, err);
+}
+
+int engine_bank(const engine *e)
+{
+    return e->weights.widest_bank;
+}
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+/* Adds the f32 rows of t to the fingerprint, one row at a time. */
+static int hash_tensor(engine *e, fingerprint *f, const tensor *t, error *err)
+{
+    size_t cols = tensor_cols(t);
+    float *row = malloc(cols * sizeof *row);
+    if (!row)
+        return error_memory(err, "the fingerprint");
+    int result = 0;
+    for (size_t r = 0; result == 0 && r < tensor_rows(t); r++) {
+        tensor_read(e->backend, t, r, 1, row);
+        result = backend_sync(e->backend, err) || fingerprint_add_f32(f, row, cols, err) ? -1 : 0;
+    }
+    free(row);
+    return result;
+}
+
+/* A dense model has no routers: its embedding names it in their place. */
+static int hash_embedding(engine *e, fingerprint *f, error *err)
+{
+    const model_config *c = engine_config(e);
+    size_t cols = (size_t)c->width;
+    tensor *row = tensor_new(e->backend, DTYPE_F32, 1, cols, err);
+    float *values = malloc(cols * sizeof *values);
+    int result = row && values ? 0 : error_memory(err, "the fingerprint");
+    for (int id = 0; result == 0 && id < c->vocabulary; id++) {
+        op_embed(e->backend, row, e->weights.embedding, &id, 1, 1.0f);
+        tensor_read(e->backend, row, 0, 1, values);
+        result =
+            backend_sync(e->backend, err) || fingerprint_add_f32(f, values, cols, err) ? -1 : 0;
+    }
+    free(values);
+    tensor_free(row);
+    return result;
+}
+
+static int hash_model(engine *e, fingerprint *f, error *err)
+{
+    const model_config *c = engine_config(e);
+    if (!c->experts)
+        return hash_embedding(e, f, err);
+    for (int i = 0; i < c->layers; i++)
+        if (c->moe_layer[i] && hash_tensor(e, f, e->weights.layers[i].router, err))
+            return -1;
+    return 0;
+}
+
+const char *engine_fingerprint(engine *e, error *err)
+{
+    if (e->fingerprint[0])
+        return e->fingerprint;
+    fingerprint *f = fingerprint_open(err);
+    if (!f)
+        return NULL;
+    int failed = hash_model(e, f, err) || fingerprint_finish(f, e->fingerprint, err);
+    fingerprint_close(f);
+    if (failed)
+        e->fingerprint[0] = '\0';
+    return failed ? NULL : e->fingerprint;
+}
+
+uint64_t engine_bytes_per_token(const engine *e)
+{
+    const model_config *c = engine_config(e);
+    return e->weights.dense_bytes + e->weights.expert_bytes * (uint64_t)e->weights.moe_layers *
+                                        (uint64_t)c->experts_per_token;
+}
+
+uint64_t engine_expert_bytes(const engine *e)
+{
+    return e->weights.expert_bytes;
+}
+
+uint64_t engine_weight_bytes(const engine *e)
+{
+    return e->weights.bytes;
+}
+
+uint64_t engine_kv_bytes(const engine *e, int context, dtype type)
+{
+    const model_config *c = engine_config(e);
+    kv_layout layout = {c->layers, c->kv_heads, c->head_dim, type};
+    uint64_t pages = ((uint64_t)context + KV_PAGE - 1) / KV_PAGE;
+    return pages * kv_page_bytes(&layout);
+}

@@ -1,0 +1,172 @@
+/* engine.h - the public boundary: one loaded model, many timelines.
+ *
+ * Two nouns. An `engine` is a loaded model: weights, tokenizer, chat format, backend; immutable
+ * after open and shared by all sessions. A `session` is one token timeline: what a persona's pass
+ * has read and written so far, with its keys and values in pages that forks share copy-on-write.
+ *
+ * One verb does all computing: engine_advance() takes any number of sessions, each with the tokens
+ * it is to read next (one for decoding, many for prefill, ragged as they come), and runs them as
+ * one batch. A session's numbers never depend on its company.
+ *
+ * Callers that hold a whole prompt use session_sync(): it keeps the longest prefix that is already
+ * there under the same router program, rewinds the rest and reads what is missing in chunks.
+ *
+ * Nothing here prints or exits. One thread at a time per engine. Sessions before engine_close.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../kernels/backend.h"
+#include "../../kernels/error.h"
+#include "../formats/checkpoint.h"
+#include "../routing/router.h"
+#include "../text/chat.h"
+#include "../text/tokenizer.h"
+
+typedef struct engine engine;
+typedef struct session session;
+
+/* ---- the loaded model ---------------------------------------------------------------------- */
+
+typedef struct engine_options {
+    const char *path;          /* a resolved path: sources.h */
+    backend_options backend;   /* {0} = auto everything */
+    chat_options chat;         /* {0} = the model's own template, today */
+    int max_rows;              /* batch rows of one forward, 0 = 512; the prefill chunk */
+    int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
+    const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */
+    struct manner *manner;     /* how the model wishes to be run; the engine's from then on, may be
+                                  NULL (manner.h) */
+    checkpoint_warn *warn;     /* may be NULL */
+    void *warn_user;
+} engine_options;
+
+/* Caller owns. opt is copied (the strings are not kept); opt->manner is taken, on failure too. */
+engine *engine_open(const engine_options *opt, error *err);
+void engine_close(engine *e); /* NULL ok */
+
+const model_config *engine_config(const engine *e);
+const checkpoint *engine_checkpoint(const engine *e);
+const tokenizer *engine_tokenizer(const engine *e); /* NULL when the model brings none */
+const chat_format *engine_chat(const engine *e);    /* NULL when there is none */
+/* Why engine_chat() is NULL although the model brings a template; "" otherwise. */
+const char *engine_chat_problem(const engine *e);
+/* The tokens that end an answer, in a chat or in plain text (stop_tokens.h). Borrowed. */
+const tokens *engine_stops(const engine *e);
+/* What the name it was found by brings beside the weights; NULL = nothing. Borrowed. */
+const struct manner *engine_manner(const engine *e);
+backend *engine_backend(const engine *e);
+int engine_max_rows(const engine *e);
+
+/* 64 hex digits + NUL: SHA-256 over all router weights rounded to bf16, layers ascending,
+ * little-endian; a dense model hashes its embedding the same way. Computed on first use. */
+const char *engine_fingerprint(engine *e, error *err);
+
+/* Weight bytes that one decoded token reads (experts: experts_per_token of them). */
+uint64_t engine_bytes_per_token(const engine *e);
+/* Bytes of one routed expert, the mean over all layers; 0 for a dense model. */
+uint64_t engine_expert_bytes(const engine *e);
+/* Bytes of all weights. */
+uint64_t engine_weight_bytes(const engine *e);
+/* KV bytes of one session of `context` positions in `type`. */
+uint64_t engine_kv_bytes(const engine *e, int context, dtype type);
+
+/* Appends the experts of a persona's own file (own_experts.h) behind the model's. *out is what
+ * router_settings.own asks for; it lives as long as the engine, and a file whose bytes are there
+ * already is not added again. Sessions may be open. ERROR_LOAD with file, tensor and offset. */
+int engine_add_experts(engine *e, const char *path, const own_experts **out, error *err);
+/* Experts of the largest layer with appended ones: the ids of a trace are below it. */
+int engine_bank(const engine *e);
+
+/* ---- timelines ----------------------------------------------------------------------------- */
+
+/* Reserves pages for `context` positions, so that decoding allocates nothing. kv: DTYPE_F32,
+ * DTYPE_F16 or DTYPE_Q8_0. Caller owns. */
+session *session_open(engine *e, int context, dtype kv, error *err);
+/* A second timeline with the same past; pages are shared until one of the two writes. */
+session *session_fork(session *s, error *err);
+/* A short-lived side line: the first `length` tokens of s under `program`, and room for `room` more
+ * (and memory for no others). s must neither lose nor rewrite those `length` tokens before the branch
+ * is closed. */
+session *session_branch(session *s, int length, int room, const router_program *program,
+                        error *err);
+void session_close(session *s); /* NULL ok */
+
+/* Makes s's past the first `length` tokens of `from` (same engine and KV type; length within both),
+ * sharing its pages: nothing is allocated or computed. s keeps its program. */
+int session_share(session *s, const session *from, int length, error *err);
+
+int session_length(const session *s);  /* tokens read so far */
+int session_context(const session *s); /* the most it can hold */
+int session_token(const session *s, int position);
+void session_rewind(session *s, int length); /* forget everything from `length` on */
+
+/* The router program for tokens read from now on; NULL = the plain model. Borrowed: it must
+ * outlive the session. Each position remembers the hash of the program it was read under. One that
+ * calls more experts a token than any before makes room for them: it may fail for lack of memory. */
+int session_set_program(session *s, const router_program *program, error *err);
+const router_program *session_program(const session *s);
+
+/* ---- computing ----------------------------------------------------------------------------- */
+
+typedef enum want_logits { LOGITS_NONE, LOGITS_LAST, LOGITS_ALL } want_logits;
+
+/* What the router did for one token in one layer: see engine_trace(). */
+typedef struct route_trace {
+    int layer, position, slots;
+    const int32_t *ids; /* [slots], -1 = empty */
+    const float *gates; /* [slots] */
+    float banned, margin, entropy;
+} route_trace;
+typedef void trace_fn(void *user, const session *s, const route_trace *trace);
+
+typedef struct step {
+    session *session;
+    const int *tokens; /* [n] the tokens to read next */
+    int n;
+    want_logits want;
+    float *logits; /* [vocabulary] or [n, vocabulary]; caller's; NULL with LOGITS_NONE */
+} step;
+
+/* Reads every step's tokens, in as few batches as max_rows allows. All or nothing per call: on
+ * failure every session has the length it had before. ERROR_CONTEXT when one has no room,
+ * ERROR_USAGE for a token id outside the vocabulary, ERROR_CANCELLED. */
+int engine_advance(engine *e, step *steps, int count, error *err);
+
+/* What is asked of a step besides: likelihood[i] becomes ln p of next[i] behind the step's tokens[i]. No
+ * logits need be kept for it. Both [n]. */
+typedef struct judgement {
+    const int *next;
+    double *likelihood;
+} judgement;
+/* engine_advance() with a judgement for each step: asked [count]. */
+int engine_judge(engine *e, step *steps, const judgement *asked, int count, error *err);
+
+/* Called for each layer, row by row, of every later engine_advance; NULL = off. */
+void engine_trace(engine *e, trace_fn *fn, void *user);
+
+/* Tokens of ids[0..n) that the session holds from its beginning on, read under the same programs as
+ * session_sync() would read them; changes nothing. */
+int session_common(const session *s, const int *ids, int n, int acts_from);
+
+/* Rewinds the session to the longest prefix of ids[0..n) that it holds under the same programs
+ * (positions < acts_from under none, the others under session_program()); returns its length, at
+ * most n - 1, so that reading the rest gives the logits of the last token. */
+int session_reuse(session *s, const int *ids, int n, int acts_from);
+
+/* Progress of a long read: tokens done of total. */
+typedef void progress_fn(void *user, int done, int total);
+
+/* Makes the session's timeline equal to tokens[0..n): positions < acts_from are read under no
+ * program, the others under session_program(). Keeps the longest common prefix made under the same
+ * programs; at least the last token is read again so that logits (may be NULL) [vocabulary] are
+ * its. On failure the session keeps what was read whole; nothing before it is lost. */
+int session_sync(session *s, const int *tokens, int n, int acts_from, float *logits,
+                 progress_fn *progress, void *user, error *err);
+
+#endif

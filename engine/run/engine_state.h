@@ -1,0 +1,60 @@
+/* engine_state.h - what engine.c and session.c share behind the public boundary (engine.h). */
+#ifndef ENGINE_ENGINE_STATE_H
+#define ENGINE_ENGINE_STATE_H
+
+#include "../formats/manner.h"
+#include "../routing/fingerprint.h"
+#include "engine.h"
+#include "forward.h"
+#include "kvcache.h"
+#include "weights.h"
+
+enum { KV_KINDS = 3 }; /* F32, F16, Q8_0: sessions of different types may live together */
+
+typedef struct added_experts {
+    own_experts *file;
+    bool whole; /* false: memory ran out, and some layers lack it */
+} added_experts;
+
+struct engine {
+    checkpoint *checkpoint;
+    backend *backend;
+    tokenizer *tokenizer; /* NULL when the model brings none */
+    chat_format *chat;    /* NULL when there is none */
+    manner *manner;       /* NULL = no wishes */
+    tokens stops;         /* what ends an answer: stop_tokens.h */
+    error chat_problem;   /* why not, when the model brings a template */
+    weights weights;
+    added_experts *added; /* [added_count] files that personas brought */
+    int added_count;
+    router_program *plain; /* the rules of sessions without a program */
+    const atomic_bool *cancel;
+    int max_rows, max_slots;
+
+    /* One pool and one layer loop per KV type, opened with the first session of that type. */
+    kv_pool *pools[KV_KINDS];
+    forward *loops[KV_KINDS];
+
+    forward_row *rows;            /* [max_rows] the batch being put together */
+    const session **row_sessions; /* [max_rows] whose row it is, for the trace */
+
+    trace_fn *trace;
+    void *trace_user;
+    char fingerprint[FINGERPRINT_TEXT]; /* "" until asked for */
+};
+
+struct session {
+    engine *engine;
+    kv_timeline *timeline;
+    const router_program *program; /* NULL = the plain model */
+    rule_state rules;              /* of a program with rules: where the timeline stands */
+    int kind;                      /* index into the engine's pools and loops */
+    /* while engine_advance works: */
+    int pending;              /* tokens of the step already put into a batch */
+    rule_state rules_pending; /* the state behind them */
+};
+
+/* Hash of the program that `s` reads under now; 0 = plain. */
+uint64_t session_program_hash(const session *s);
+
+#endif

@@ -1,0 +1,193 @@
+/* builtin_source.c - see builtin_source.h. */
+#include "builtin_source.h"
+
+#include <openssl/evp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/mapped.h"
+
+/* ---- the experts file -------------------------------------------------------------------------- */
+
+#define KEY(name) "consilium." name
+
+static int take(const gguf *g, const char *key, int max, int *out, error *err)
+{
+    int64_t value = 0;
+    int found = gguf_get_integer(g, key, 1, max, &value, err);
+    if (found == 0)
+        return error_set(err, ERROR_LOAD, "%s: %s is missing: not an experts file", gguf_path(g),
+                         key);
+    *out = (int)value;
+    return found < 0 ? -1 : 0;
+}
+
+static int take_counts(builtin_bank *b, error *err)
+{
+    int64_t first = 0;
+    if (gguf_get_integer(b->file, KEY("first_layer"), 0, 1023, &first, err) < 0)
+        return -1;
+    b->first = (int)first;
+    return take(b->file, KEY("layers"), 1024, &b->layers, err) ||
+                   take(b->file, KEY("persona_experts"), 4096, &b->personas, err) ||
+                   take(b->file, KEY("general_experts"), 4096, &b->general, err) ||
+                   take(b->file, KEY("experts_per_token"), 4096, &b->used, err) ||
+                   take(b->file, KEY("expert_width"), 1 << 20, &b->expert_width, err) ||
+                   take(b->file, KEY("width"), 1 << 20, &b->width, err)
+               ? -1
+               : 0;
+}
+
+const checkpoint_tensor *builtin_bank_tensor(const builtin_bank *b, int layer, const char *name)
+{
+    char full[64];
+    int n = snprintf(full, sizeof full, "blk.%d.%s.weight", layer, name);
+    return tensor_list_find(&b->tensors, full, (size_t)n);
+}
+
+static int check_tensor(const builtin_bank *b, int layer, const char *name, uint64_t a, uint64_t c,
+                        uint64_t d, error *err)
+{
+    const uint64_t shape[3] = {a, c, d};
+    const checkpoint_tensor *t = builtin_bank_tensor(b, layer, name);
+    int skip = c == 0 ? 2 : 0; /* a matrix has two dimensions, the experts' stacks three */
+    bool same = t && t->dims == (skip ? 2 : 3) && t->type != DTYPE_COUNT;
+    for (int i = 0; same && i < t->dims; i++)
+        same = t->shape[i] == (skip ? (i ? d : a) : shape[i]);
+    if (same && (!skip || t->type == DTYPE_F32))
+        return 0;
+    return error_set(err, ERROR_LOAD, "%s: tensor blk.%d.%s.weight is %s", b->path, layer, name,
+                     t ? "not of the shape or type that the counts ask for" : "missing");
+}
+
+static int check_tensors(const builtin_bank *b, error *err)
+{
+    uint64_t n = (uint64_t)b->personas, f = (uint64_t)b->expert_width, d = (uint64_t)b->width;
+    for (int l = b->first; l < b->first + b->layers; l++)
+        if (check_tensor(b, l, "ffn_gate_inp", n + (uint64_t)b->general, 0, d, err) ||
+            check_tensor(b, l, "ffn_gate_exps", n, f, d, err) ||
+            check_tensor(b, l, "ffn_up_exps", n, f, d, err) ||
+            check_tensor(b, l, "ffn_down_exps", n, d, f, err))
+            return -1;
+    return 0;
+}
+
+int builtin_bank_hash(const char *path, char hex[65], error *err)
+{
+    mapped m = {0};
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    if (mapped_open(&m, path, err))
+        return -1;
+    int ok = EVP_Digest(m.data, m.size, digest, &len, EVP_sha256(), NULL);
+    mapped_close(&m);
+    if (!ok || len != 32)
+        return error_set(err, ERROR_RUN, "%s: cannot be hashed", path);
+    for (unsigned i = 0; i < len; i++)
+        (void)snprintf(hex + 2 * (size_t)i, 3, "%02x", digest[i]);
+    return 0;
+}
+
+int builtin_bank_open(builtin_bank *b, const char *path, error *err)
+{
+    *b = (builtin_bank){.path = strdup(path)};
+    if (!b->path)
+        return error_memory(err, "a path");
+    b->file = gguf_open(path, &b->tensors, err);
+    if (b->file && take_counts(b, err) == 0 && check_tensors(b, err) == 0 &&
+        builtin_bank_hash(path, b->hash, err) == 0)
+        return 0;
+    builtin_bank_close(b);
+    return -1;
+}
+
+void builtin_bank_close(builtin_bank *b)
+{
+    tensor_list_release(&b->tensors);
+    gguf_close(b->file);
+    free(b->path);
+    *b = (builtin_bank){0};
+}
+
+/* ---- doubling ---------------------------------------------------------------------------------- */
+
+/* Where a block keeps the binary16 numbers that all its values are linear in. */
+typedef struct scales {
+    int count; /* 0 = the type cannot be doubled through them */
+    size_t at[2];
+} scales;
+
+static const scales SCALES[DTYPE_COUNT] = {
+    [DTYPE_F16] = {1, {0}},
+    [DTYPE_Q4_0] = {1, {offsetof(block_q4_0, d)}},
+    [DTYPE_Q4_1] = {2, {offsetof(block_q4_1, d), offsetof(block_q4_1, m)}},
+    [DTYPE_Q5_0] = {1, {offsetof(block_q5_0, d)}},
+    [DTYPE_Q5_1] = {2, {offsetof(block_q5_1, d), offsetof(block_q5_1, m)}},
+    [DTYPE_Q8_0] = {1, {offsetof(block_q8_0, d)}},
+    [DTYPE_Q2_K] = {2, {offsetof(block_q2_k, d), offsetof(block_q2_k, dmin)}},
+    [DTYPE_Q3_K] = {1, {offsetof(block_q3_k, d)}},
+    [DTYPE_Q4_K] = {2, {offsetof(block_q4_k, d), offsetof(block_q4_k, dmin)}},
+    [DTYPE_Q5_K] = {2, {offsetof(block_q5_k, d), offsetof(block_q5_k, dmin)}},
+    [DTYPE_Q6_K] = {1, {offsetof(block_q6_k, d)}},
+    [DTYPE_IQ4_NL] = {1, {offsetof(block_iq4_nl, d)}},
+    [DTYPE_IQ4_XS] = {1, {offsetof(block_iq4_xs, d)}},
+    [DTYPE_IQ1_S] = {1, {offsetof(block_iq1_s, d)}},
+    [DTYPE_IQ2_XXS] = {1, {offsetof(block_iq2_xxs, d)}},
+    [DTYPE_IQ2_XS] = {1, {offsetof(block_iq2_xs, d)}},
+    [DTYPE_IQ2_S] = {1, {offsetof(block_iq2_s, d)}},
+    [DTYPE_IQ3_XXS] = {1, {offsetof(block_iq3_xxs, d)}},
+    [DTYPE_IQ3_S] = {1, {offsetof(block_iq3_s, d)}},
+};
+
+bool builtin_can_double(dtype type)
+{
+    return type == DTYPE_F32 || type == DTYPE_BF16 || SCALES[type].count > 0;
+}
+
+/* Subnormals double exactly too: their bits are the number in units of 2^-24. */
+static bool double_half(unsigned char *at)
+{
+    uint16_t half;
+    memcpy(&half, at, sizeof half);
+    uint16_t twice = float_to_half(2 * half_to_float(half));
+    memcpy(at, &twice, sizeof twice);
+    return (twice & 0x7c00) != 0x7c00;
+}
+
+static bool double_float(unsigned char *at)
+{
+    float value;
+    memcpy(&value, at, sizeof value);
+    value *= 2;
+    memcpy(at, &value, sizeof value);
+    uint32_t bits;
+    memcpy(&bits, at, sizeof bits);
+    return (bits & 0x7f800000u) != 0x7f800000u;
+}
+
+static bool double_bfloat(unsigned char *at)
+{
+    uint16_t bits;
+    memcpy(&bits, at, sizeof bits);
+    bits = float_to_bfloat(2 * bfloat_to_float(bits));
+    memcpy(at, &bits, sizeof bits);
+    return (bits & 0x7f80) != 0x7f80;
+}
+
+bool builtin_double(dtype type, void *row, size_t n)
+{
+    const dtype_info *info = dtype_describe(type);
+    bool good = builtin_can_double(type);
+    unsigned char *block = row;
+    for (size_t i = 0; good && i < n; i += (size_t)info->block, block += info->bytes) {
+        if (type == DTYPE_F32)
+            good = double_float(block);
+        else if (type == DTYPE_BF16)
+            good = double_bfloat(block);
+        for (int s = 0; good && s < SCALES[type].count; s++)
+            good = double_half(block + SCALES[type].at[s]);
+    }
+    return good;
+}

@@ -1,0 +1,241 @@
+/* dialogue_merge.c - joining the answers of the last turn, as often as wanted.
+ *
+ * The passes whose answers are joined are put back to the turn: they remember what they did when it
+ * was asked, and each has just given its answer in force. So a merge is the same after a resume, a
+ * retry or another merge, and is a function of the turn, the options and the seed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/buf.h"
+#include "dialogue_state.h"
+
+typedef struct merging {
+    dialogue *d;
+    const dialogue_events *events;
+    stage stage;
+    merge_options options;
+    persona *persona; /* "chair", or NULL */
+    roster *guest;    /* a chair who does not sit here, or NULL */
+    buf words;        /* of the chair who is named */
+    bool round;       /* passes speak, not a chair */
+} merging;
+
+static void on_token(void *user, int i, const char *bytes, size_t n, bool thinking)
+{
+    merging *m = user;
+    int speaker = m->round && i >= 0 ? m->stage.who[i] : -1;
+    if (m->events && m->events->merge_token)
+        m->events->merge_token(m->events->user, speaker, bytes, n, thinking);
+}
+
+static void on_answer(void *user, int i, const answer *a)
+{
+    merging *m = user;
+    if (m->round && m->events && m->events->merge_answer)
+        m->events->merge_answer(m->events->user, m->stage.who[i], a);
+}
+
+static void on_judge(void *user, int done, int total)
+{
+    merging *m = user;
+    if (m->events && m->events->merge_judge)
+        m->events->merge_judge(m->events->user, done, total);
+}
+
+/* ---- the chair --------------------------------------------------------------------------------- */
+
+/* A persona's own words, and behind them what a chair has to do. */
+static int give_chair(merging *m, const seat *s, const char *instruction, error *err)
+{
+    m->options.by = s->name;
+    m->options.program = s->program;
+    if (!instruction)
+        return 0;
+    const char *task = m->options.chair ? m->options.chair : merge_chair();
+    if (buf_format(&m->words, err, "%s\n\n%s", instruction, task))
+        return -1;
+    m->options.chair = m->words.v;
+    return 0;
+}
+
+static int seat_chair(merging *m, const dialogue_turn *t, const char *by, error *err)
+{
+    const roster *r = m->d->roster;
+    int i = dialogue_find(m->d, by);
+    if (i < 0) {
+        roster_options o = {.personas = &by,
+                            .persona_count = 1,
+                            .sampling = sampling_defaults(),
+                            .prompt = t->prompt,
+                            .prompt_len = t->prompt_len};
+        r = m->guest = roster_open(m->d->engine, &o, NULL, NULL, err);
+        i = 0;
+    }
+    if (!r)
+        return -1;
+    return give_chair(m, roster_seat(r, i), roster_instruction(r, i, t->prompt, t->prompt_len),
+                      err);
+}
+
+/* The chair is a persona too, so that its words can be changed; without one the merge has its own. */
+static int find_chair(merging *m, const dialogue_turn *t, const char *by, error *err)
+{
+    static const char CHAIR[] = "chair";
+    bool there = false;
+    if (m->options.method != MERGE_AUTO && m->options.method != MERGE_SYNTH)
+        return 0;
+    if (!m->options.chair && persona_exists(CHAIR, &there, err))
+        return -1;
+    if (there && !(m->persona = persona_find(CHAIR, err)))
+        return -1;
+    if (m->persona)
+        m->options.chair = persona_instruction(m->persona, t->prompt, t->prompt_len);
+    return by && strcmp(by, CHAIR) != 0 ? seat_chair(m, t, by, err) : 0;
+}
+
+/* A control is there to compare with: it neither judges nor wins. */
+static int check_voters(const merging *m, error *err)
+{
+    const roster *r = m->d->roster;
+    merge_method method = m->options.method;
+    if (method == MERGE_AUTO)
+        method = merge_chosen(m->stage.part);
+    for (int i = 0; i < m->stage.n && (method == MERGE_VOTE || method == MERGE_DEBATE); i++)
+        if (seat_is_control(roster_seat(r, m->stage.who[i])))
+            return error_set(err, ERROR_USAGE,
+                             "%s is there to compare with: it takes no part in a %s",
+                             roster_seat(r, m->stage.who[i])->name, merge_name(method));
+    return 0;
+}
+
+/* ---- running ----------------------------------------------------------------------------------- */
+
+static int name_answers(const merging *m, kept_merge *out, error *err)
+{
+    out->of = calloc((size_t)m->stage.n, sizeof *out->of);
+    if (!out->of)
+        return error_memory(err, "a merge");
+    for (int i = 0; i < m->stage.n; i++)
+        if (!(out->of[i] = strdup(roster_seat(m->d->roster, m->stage.who[i])->name)))
+            return error_memory(err, "a merge");
+    return 0;
+}
+
+static int add_note(merge_result *r, const dialogue_turn *t, error *err)
+{
+    buf note = {0};
+    if (buf_format(&note, err, "%s%sdebated without what was said before turn %d",
+                   r->note ? r->note : "", r->note ? "; " : "", t->number)) {
+        buf_release(&note);
+        return -1;
+    }
+    free(r->note);
+    r->note = buf_detach(&note);
+    return 0;
+}
+
+static int run_from(merging *m, const dialogue_turn *t, int from, merge_result *out, error *err)
+{
+    council_events events = {.user = m, .token = on_token, .answer = on_answer, .judge = on_judge};
+    if (dialogue_stage_turn(m->d, &m->stage, t, from, m->options.seed, err))
+        return -1;
+    return merge_run(m->stage.part, &m->options, out, &events, err);
+}
+
+/* A debate needs more room than the question did: when it must, it goes without the turns before. */
+static int run(merging *m, const dialogue_turn *t, merge_result *out, error *err)
+{
+    council_options o = m->d->options.council;
+    o.max_tokens = m->options.max_tokens;
+    council_adjust(m->stage.part, &o);
+    m->round = m->options.method == MERGE_DEBATE;
+    m->options.whole = t->from != t->number;
+    int result = run_from(m, t, t->from, out, err);
+    if (!result || !m->round || err->code != ERROR_CONTEXT || t->from == t->number)
+        return result;
+    m->options.whole = false;
+    if (run_from(m, t, t->number, out, err))
+        return -1;
+    if (add_note(out, t, err) == 0)
+        return 0;
+    merge_release(out);
+    return -1;
+}
+
+/* What was wanted and why it did not come about. */
+static int keep_failure(const merging *m, kept_merge *out, const error *why)
+{
+    out->result = (merge_result){.method = m->options.method, .winner = -1, .passes = m->stage.n};
+    out->failure = strdup(why->text);
+    return out->failure ? 0 : -1;
+}
+
+static int merge_turn(merging *m, dialogue_turn *t, error *err)
+{
+    kept_merge kept = {.seed = m->options.seed, .answers = t->answer_count};
+    kept.result = (merge_result){.winner = -1, .passes = m->stage.n};
+    error why = {0};
+    if (name_answers(m, &kept, err)) {
+        kept_merge_release(&kept);
+        return -1;
+    }
+    int result = run(m, t, &kept.result, &why);
+    bool keep = result == 0 || (why.code != ERROR_USAGE && keep_failure(m, &kept, &why) == 0);
+    if (keep && dialogue_add_merge(t, &kept, &why))
+        result = -1;
+    if (result)
+        kept.result.passes = m->stage.n; /* merge_run emptied it; `of` is still there */
+    kept_merge_release(&kept);
+    if (result && err)
+        *err = why;
+    return result;
+}
+
+static void end(merging *m)
+{
+    dialogue_stage_close(&m->stage);
+    persona_close(m->persona);
+    roster_close(m->guest);
+    buf_release(&m->words);
+}
+
+merge_method dialogue_merge_method(const dialogue *d, merge_method wanted)
+{
+    return wanted == MERGE_AUTO ? merge_chosen(d->council) : wanted;
+}
+
+int dialogue_joined(const dialogue *d, const dialogue_turn *t)
+{
+    int n = 0;
+    for (int i = 0; i < roster_seats(d->roster); i++)
+        n += !seat_is_control(roster_seat(d->roster, i)) &&
+             dialogue_answer(t, roster_seat(d->roster, i)->name);
+    return n;
+}
+
+int dialogue_merge(dialogue *d, const merge_options *options, const char *const *of, int count,
+                   const char *by, const dialogue_events *events, error *err)
+{
+    dialogue_turn *t = dialogue_last(d);
+    int n = 0, *who = NULL;
+    if (!t)
+        return error_set(err, ERROR_USAGE, "nothing was asked yet");
+    if (dialogue_answered(d, t, of, count, &who, &n, err))
+        return -1;
+    if (n < 2) {
+        free(who);
+        return error_set(err, ERROR_USAGE,
+                         "a merge needs two answers; turn %d has %d of those here%s", t->number, n,
+                         of ? "" : " (a control takes no part)");
+    }
+    merging m = {.d = d, .events = events, .options = *options};
+    if (m.options.max_tokens < 1)
+        m.options.max_tokens = d->options.council.max_tokens;
+    int result = dialogue_stage(d, who, n, &m.stage, err) || check_voters(&m, err) ||
+                         find_chair(&m, t, by, err)
+                     ? -1
+                     : merge_turn(&m, t, err);
+    end(&m);
+    return result;
+}

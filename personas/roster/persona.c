@@ -1,0 +1,365 @@
+/* persona.c - reading one persona file; persona_find.c knows where they lie. */
+#include "persona.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/json.h"
+#include "../../engine/base/utf8.h"
+
+enum { PERSONA_BYTES = 1 << 20, NAME_BYTES = 64 };
+
+static const char *const FIELDS[] = {"persona", "name",    "about",   "instruction", "sampling",
+                                     "router",  "lessons", "experts", "color"};
+static const char *const COLORS[] = {"black", "red",     "green", "yellow",
+                                     "blue",  "magenta", "cyan",  "white"};
+static const char *const RESERVED[] = {"none", "merge", "control"};
+
+/* ---- small checks ------------------------------------------------------------------------------ */
+
+static bool one_of(const char *word, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(word, list[i]) == 0)
+            return true;
+    return false;
+}
+
+bool persona_name_ok(const char *name)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    size_t n = strlen(name);
+    return n > 0 && n <= NAME_BYTES && strspn(name, letters) == n &&
+           !one_of(name, RESERVED, sizeof RESERVED / sizeof *RESERVED);
+}
+
+/* Refuses members that are not in the list: a typo in a persona must not be silent. */
+static int check_members(const json *object, const char *const *known, size_t n, error *err)
+{
+    for (const json *m = json_first(object); m; m = json_next(m))
+        if (!one_of(json_key(m), known, n))
+            return error_set(err, ERROR_LOAD, "%.60s: no such field", json_key(m));
+    return 0;
+}
+
+/* A file of the same folder: never a path. */
+static int check_file_name(const char *field, const char *name, error *err)
+{
+    if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') || strlen(name) > 200)
+        return error_set(err, ERROR_LOAD, "%s: \"%.60s\" is no plain file name", field, name);
+    return 0;
+}
+
+/* ---- texts, one or per language ---------------------------------------------------------------- */
+
+static int add_text(persona_text **list, int *count, const char *language, const char *text,
+                    error *err)
+{
+    persona_text *grown = realloc(*list, ((size_t)*count + 1) * sizeof *grown);
+    if (!grown)
+        return error_memory(err, "a persona");
+    *list = grown;
+    persona_text *t = &grown[*count];
+    *t = (persona_text){.text = strdup(text)};
+    if (!t->text)
+        return error_memory(err, "a persona");
+    memcpy(t->language, language, strlen(language) + 1);
+    ++*count;
+    return 0;
+}
+
+/* "en", "deu", "zh-Hant": a language's code. */
+static bool is_language(const char *key)
+{
+    size_t letters = strspn(key, "abcdefghijklmnopqrstuvwxyz");
+    return (letters == 2 || letters == 3) && (key[letters] == '\0' || key[letters] == '-') &&
+           strlen(key) < sizeof((persona_text *)NULL)->language;
+}
+
+/* "field": "text", or "field": {"en": "text", "ru": "text"}. */
+static int read_texts(const json *root, const char *field, persona_text **list, int *count,
+                      error *err)
+{
+    const json *v = json_member(root, field);
+    if (!v || json_type(v) == JSON_NULL)
+        return 0;
+    if (json_type(v) == JSON_STRING)
+        return add_text(list, count, "", json_string(v), err);
+    if (json_type(v) != JSON_OBJECT)
+        return error_set(err, ERROR_LOAD, "%s: must be a text, or texts by language", field);
+    for (const json *m = json_first(v); m; m = json_next(m)) {
+        if (!is_language(json_key(m)) || json_type(m) != JSON_STRING)
+            return error_set(err, ERROR_LOAD, "%s: \"%.20s\": write {\"en\": \"..\"}", field,
+                             json_key(m));
+        if (add_text(list, count, json_key(m), json_string(m), err))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_copy(const json *root, const char *field, char **out, error *err)
+{
+    const char *text = NULL;
+    int found = json_get_string(root, field, &text, err);
+    if (found != 1)
+        return found;
+    *out = strdup(text);
+    return *out ? 1 : error_memory(err, "a persona");
+}
+
+/* The file's folder + name; name was checked. Replaces *name. */
+static int beside(const char *file, char **name, error *err)
+{
+    const char *slash = strrchr(file, '/');
+    size_t folder = slash ? (size_t)(slash - file) + 1 : 0;
+    char *path = malloc(folder + strlen(*name) + 1);
+    if (!path)
+        return error_memory(err, "a persona");
+    memcpy(path, file, folder);
+    memcpy(path + folder, *name, strlen(*name) + 1);
+    free(*name);
+    *name = path;
+    return 0;
+}
+
+/* ---- sampling and router ----------------------------------------------------------------------- */
+
+/* sampling_check() speaks of options; here the same names are spelled as the file spells them. */
+static int check_sampling(const sampling *s, error *err)
+{
+    error why = {0};
+    if (!sampling_check(s, &why))
+        return 0;
+    for (char *c = why.text; *c && *c != ' '; c++)
+        *c = *c == '-' ? '_' : *c;
+    return error_set(err, ERROR_LOAD, "sampling: %s", why.text);
+}
+
+static int read_sampling(persona *p, const json *root, error *err)
+{
+    static const char *const known[] = {
+        "temperature",      "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty",
+        "frequency_penalty"};
+    const json *s = NULL;
+    int found = json_get_object(root, "sampling", &s, err);
+    p->sampling = sampling_defaults();
+    if (found != 1)
+        return found;
+    struct {
+        const char *key;
+        double *value;
+        unsigned bit;
+    } numbers[] = {{"temperature", &p->sampling.temperature, GIVEN_TEMPERATURE},
+                   {"top_p", &p->sampling.top_p, GIVEN_TOP_P},
+                   {"min_p", &p->sampling.min_p, GIVEN_MIN_P},
+                   {"repeat_penalty", &p->sampling.repeat_penalty, GIVEN_REPEAT},
+                   {"presence_penalty", &p->sampling.presence_penalty, GIVEN_PRESENCE},
+                   {"frequency_penalty", &p->sampling.frequency_penalty, GIVEN_FREQUENCY}};
+    if (check_members(s, known, sizeof known / sizeof *known, err))
+        return -1;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        found = json_get_number(s, numbers[i].key, -1e9, 1e9, numbers[i].value, err);
+        if (found < 0)
+            return -1;
+        p->given |= found ? numbers[i].bit : 0;
+    }
+    int64_t k = 0;
+    found = json_get_int(s, "top_k", 0, 1 << 30, &k, err);
+    p->sampling.top_k = (int)k;
+    p->given |= found == 1 ? GIVEN_TOP_K : 0;
+    return found < 0 ? -1 : check_sampling(&p->sampling, err);
+}
+
+static int read_mode(persona *p, const json *router, error *err)
+{
+    static const char *const modes[] = {"auto", "keep", "ban", "bias", "none"};
+    const char *text = "auto";
+    if (json_get_string(router, "mode", &text, err) < 0)
+        return -1;
+    for (int i = 0; i < (int)(sizeof modes / sizeof *modes); i++) {
+        if (strcmp(text, modes[i]) == 0) {
+            p->mode = (router_mode)i;
+            return 0;
+        }
+    }
+    return error_set(err, ERROR_LOAD, "mode: \"%.40s\" is none of auto, keep, ban, bias, none",
+                     text);
+}
+
+static int get_count(const json *object, const char *key, int *out, error *err)
+{
+    int64_t v = 0;
+    int found = json_get_int(object, key, 1, MODEL_MAX_EXPERTS, &v, err);
+    if (found == 1)
+        *out = (int)v;
+    return found < 0 ? -1 : 0;
+}
+
+static int read_adaptive(persona *p, const json *router, error *err)
+{
+    static const char *const known[] = {"min", "ratio"};
+    const json *a = NULL;
+    int found = json_get_object(router, "adaptive", &a, err);
+    if (found != 1)
+        return found;
+    if (check_members(a, known, 2, err) || get_count(a, "min", &p->router.adaptive_min, err))
+        return -1;
+    found = json_get_number(a, "ratio", 0, 1, &p->router.adaptive_ratio, err);
+    if (found < 0)
+        return -1;
+    if (!p->router.adaptive_min || !found)
+        return error_set(err, ERROR_LOAD, "adaptive: needs both min and ratio");
+    return 0;
+}
+
+static int read_rules(persona *p, const json *router, error *err)
+{
+    const json *rules = NULL;
+    int found = json_get_array(router, "rules", &rules, err);
+    if (found != 1)
+        return found;
+    p->rules = rules_read(rules, err);
+    return p->rules ? 0 : -1;
+}
+
+static int read_router(persona *p, const json *root, error *err)
+{
+    static const char *const known[] = {"mode",     "experts_per_token", "norm_width", "tail_gain",
+                                        "strength", "adaptive",          "rules"};
+    p->router = router_settings_plain();
+    const json *r = NULL;
+    int found = json_get_object(root, "router", &r, err);
+    if (found != 1)
+        return found;
+    if (check_members(r, known, sizeof known / sizeof *known, err) || read_mode(p, r, err) ||
+        get_count(r, "experts_per_token", &p->router.experts_per_token, err) ||
+        get_count(r, "norm_width", &p->router.norm_width, err) ||
+        json_get_number(r, "tail_gain", 0, 1, &p->router.tail_gain, err) < 0 ||
+        json_get_number(r, "strength", 0, 4, &p->router.strength, err) < 0 ||
+        read_adaptive(p, r, err))
+        return error_prefix(err, "router: ");
+    return read_rules(p, r, err);
+}
+
+/* ---- the file ---------------------------------------------------------------------------------- */
+
+static int read_files(persona *p, const json *root, error *err)
+{
+    if (read_texts(root, "lessons", &p->lessons, &p->lesson_count, err) ||
+        read_copy(root, "experts", &p->experts, err) < 0)
+        return -1;
+    for (int i = 0; i < p->lesson_count; i++)
+        if (check_file_name("lessons", p->lessons[i].text, err) ||
+            beside(p->path, &p->lessons[i].text, err))
+            return -1;
+    if (p->experts &&
+        (check_file_name("experts", p->experts, err) || beside(p->path, &p->experts, err)))
+        return -1;
+    return 0;
+}
+
+static int read_names(persona *p, const json *root, error *err)
+{
+    int found = read_copy(root, "name", &p->name, err);
+    if (found == 0)
+        return error_set(err, ERROR_LOAD, "name: missing");
+    if (found < 0)
+        return -1;
+    if (!persona_name_ok(p->name))
+        return error_set(err, ERROR_LOAD,
+                         "name: \"%.64s\" must be 1 to 64 of A-Z a-z 0-9 _ - and not reserved",
+                         p->name);
+    if (read_copy(root, "about", &p->about, err) < 0 ||
+        read_copy(root, "color", &p->color, err) < 0)
+        return -1;
+    if (p->color && !one_of(p->color, COLORS, sizeof COLORS / sizeof *COLORS))
+        return error_set(err, ERROR_LOAD, "color: \"%.40s\" is no terminal color (red, green, ...)",
+                         p->color);
+    return 0;
+}
+
+static int read_persona(persona *p, const json *root, error *err)
+{
+    int64_t version = 0;
+    if (json_type(root) != JSON_OBJECT || json_get_int(root, "persona", 1, 1, &version, err) != 1)
+        return error_set(err, ERROR_LOAD, "not a persona file: it must say \"persona\": 1");
+    return check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
+                   read_names(p, root, err) ||
+                   read_texts(root, "instruction", &p->instructions, &p->instruction_count, err) ||
+                   read_sampling(p, root, err) || read_router(p, root, err) ||
+                   read_files(p, root, err)
+               ? -1
+               : 0;
+}
+
+persona *persona_load(const char *path, error *err)
+{
+    json_document *document = json_load(path, PERSONA_BYTES, err);
+    if (!document)
+        return NULL;
+    persona *p = calloc(1, sizeof *p);
+    if (p)
+        p->path = strdup(path);
+    if (!p || !p->path) {
+        error_memory(err, "a persona");
+    } else if (read_persona(p, json_root(document), err)) {
+        error_prefix(err, "%s: ", path);
+    } else {
+        json_close(document);
+        return p;
+    }
+    persona_close(p);
+    json_close(document);
+    return NULL;
+}
+
+static void free_texts(persona_text *list, int n)
+{
+    for (int i = 0; i < n; i++)
+        free(list[i].text);
+    free(list);
+}
+
+void persona_close(persona *p)
+{
+    if (!p)
+        return;
+    free(p->name);
+    free(p->about);
+    free(p->color);
+    free(p->path);
+    free(p->experts);
+    free_texts(p->instructions, p->instruction_count);
+    free_texts(p->lessons, p->lesson_count);
+    rules_close(p->rules);
+    free(p);
+}
+
+/* ---- language ---------------------------------------------------------------------------------- */
+
+/* The language whose script most letters of a text have: Cyrillic is taken as Russian. */
+static const char *language_of(const char *text, size_t len)
+{
+    size_t cyrillic = 0, latin = 0;
+    if (!utf8_check(text, len, NULL))
+        return "en";
+    for (size_t at = 0; at < len;) {
+        uint32_t c = utf8_next(text, &at);
+        cyrillic += c >= 0x400 && c <= 0x52F;
+        latin += (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= 0xC0 && c <= 0x24F);
+    }
+    return cyrillic > latin ? "ru" : "en";
+}
+
+const char *persona_instruction(const persona *p, const char *prompt, size_t len)
+{
+    const char *language = language_of(prompt, len);
+    const char *found = NULL;
+    for (int i = 0; i < p->instruction_count && !found; i++)
+        if (strcmp(p->instructions[i].language, language) == 0)
+            found = p->instructions[i].text;
+    if (!found && p->instruction_count)
+        found = p->instructions[0].text;
+    return found && *found ? found : NULL;
+}

@@ -1,0 +1,493 @@
+/* roster.c - see roster.h. */
+#include "roster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/buf.h"
+
+enum { COLUMN_BYTES = 96 };
+
+/* A persona with what it needs on this model. */
+typedef struct member {
+    persona *persona; /* NULL: the plain model, with what the options ask */
+    mask **masks;     /* its own and those of the options */
+    int mask_count;
+    const own_experts *own;    /* experts that its file brings, or NULL */
+    router_program *program;   /* NULL = none of its own */
+    bool keeps;                /* its own mask is a keep-mask for this model */
+    bool maskless;             /* it wants a mask, and there is none for this model */
+    bool unmasked;             /* its program is switched off */
+    double softened, strength; /* strength: of its program */
+    int asked_experts;
+} member;
+
+typedef struct own_seat {
+    seat seat;
+    char name[COLUMN_BYTES];
+    const persona *instructor;     /* whose instruction it is given; NULL = none */
+    const recorded_seat *recorded; /* or what it was given once; NULL = nothing is known */
+    const char *fallback;          /* said when it has no instruction; NULL = nothing */
+    char **told; /* [its instructions, at least 1], NULL behind: with what every pass is told */
+} own_seat;
+
+struct roster {
+    engine *engine;
+    const roster_options *options; /* while opening */
+    const char *fingerprint;       /* NULL for a dense model */
+    member *members;
+    int member_count;
+    own_seat *seats;
+    int seat_count;
+    roster_note *note;
+    void *note_user;
+};
+
+static void say(const roster *r, const char *sentence)
+{
+    if (r->note)
+        r->note(r->note_user, sentence);
+}
+
+/* ---- masks and programs ------------------------------------------------------------------------ */
+
+static int add_mask(member *m, const char *path, error *err)
+{
+    mask **grown = realloc(m->masks, ((size_t)m->mask_count + 1) * sizeof(mask *));
+    if (!grown)
+        return error_memory(err, "the masks");
+    m->masks = grown;
+    m->masks[m->mask_count] = mask_load(path, err);
+    if (!m->masks[m->mask_count])
+        return -1;
+    m->mask_count++;
+    return 0;
+}
+
+static bool concerns(const char *name, const member *m)
+{
+    return !name || (m->persona && strcmp(name, m->persona->name) == 0);
+}
+
+static bool has_given_mask(const roster *r, const member *m)
+{
+    for (int i = 0; i < r->options->mask_count; i++)
+        if (concerns(r->options->masks[i].name, m))
+            return true;
+    return false;
+}
+
+static int add_own_mask(roster *r, member *m, error *err)
+{
+    char *path = NULL;
+    if (!r->fingerprint || !m->persona || m->persona->mode == ROUTER_NONE)
+        return 0;
+    if (persona_find_mask(m->persona, r->fingerprint, &path, err))
+        return -1;
+    if (path) {
+        int result = add_mask(m, path, err);
+        free(path);
+        m->keeps = result == 0 && mask_kind(m->masks[0]) == MASK_KEEP;
+        return result;
+    }
+    m->maskless = !has_given_mask(r, m);
+    return 0;
+}
+
+static int add_given_masks(roster *r, member *m, error *err)
+{
+    for (int i = 0; i < r->options->mask_count; i++)
+        if (concerns(r->options->masks[i].name, m) && add_mask(m, r->options->masks[i].path, err))
+            return -1;
+    return 0;
+}
+
+static bool is_unmasked(const roster *r, const member *m)
+{
+    for (int i = 0; i < r->options->unmasked_count; i++)
+        if (concerns(r->options->unmasked[i], m))
+            return true;
+    return false;
+}
+
+static bool changes_routing(const router_settings *s)
+{
+    return s->mask_count || s->own || s->experts_per_token || s->norm_width || s->tail_gain != 1 ||
+           s->strength != 1 || s->adaptive_min || s->rules;
+}
+
+/* Its own experts join the model's, whose layers must have some. */
+static int add_own_experts(roster *r, member *m, error *err)
+{
+    if (!m->persona || !m->persona->experts)
+        return 0;
+    if (r->fingerprint)
+        return engine_add_experts(r->engine, m->persona->experts, &m->own, err);
+    say(r, "this model is dense: a persona's own experts have no place in it");
+    return 0;
+}
+
+static int compile_program(roster *r, member *m, error *err)
+{
+    router_settings s = m->persona ? m->persona->router : router_settings_plain();
+    const roster_options *o = r->options;
+    bool strong = false;
+    s.masks = (const mask *const *)m->masks;
+    s.mask_count = m->mask_count;
+    s.own = m->own;
+    s.rules = m->persona ? m->persona->rules : NULL;
+    s.tokenizer = engine_tokenizer(r->engine);
+    s.chat = engine_chat(r->engine);
+    for (int i = 0; i < o->expert_count; i++)
+        if (concerns(o->experts[i].name, m)) {
+            s.experts_per_token = m->asked_experts = (int)o->experts[i].value;
+            s.cap_experts = true;
+        }
+    for (int i = 0; i < o->strength_count; i++)
+        if (concerns(o->strengths[i].name, m)) {
+            s.strength = o->strengths[i].value;
+            strong = true;
+        }
+    for (int i = 0; i < o->softened_count; i++)
+        if (concerns(o->softened[i].name, m))
+            s.soften = m->softened = o->softened[i].value;
+    /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
+    bool asked = m->asked_experts || strong || has_given_mask(r, m);
+    if (!changes_routing(&s) || (!r->fingerprint && !asked))
+        return 0;
+    m->strength = s.strength;
+    if (s.strength > 1.25)
+        say(r, "a strength above 1.25 often breaks sentences");
+    m->program = router_program_compile(engine_config(r->engine), r->fingerprint, &s, err);
+    if (m->program)
+        return 0;
+    if (m->asked_experts && err && err->code == ERROR_USAGE)
+        return error_prefix(err, "--experts: ");
+    if (!m->persona)
+        return -1;
+    /* Numbers that the command line did not ask for are the file's. */
+    if (err && err->code == ERROR_USAGE)
+        err->code = ERROR_LOAD;
+    return error_prefix(err, "%s: ", m->persona->path);
+}
+
+/* name: NULL for the plain model. */
+static int open_member(roster *r, const char *name, error *err)
+{
+    member *m = &r->members[r->member_count++];
+    if (name && !(m->persona = persona_find(name, err)))
+        return -1;
+    m->unmasked = m->persona && is_unmasked(r, m);
+    if (m->unmasked)
+        return 0;
+    return add_own_mask(r, m, err) || add_given_masks(r, m, err) || add_own_experts(r, m, err) ||
+                   compile_program(r, m, err)
+               ? -1
+               : 0;
+}
+
+/* ---- seats ------------------------------------------------------------------------------------- */
+
+/* Option, else persona, else what the options carry as default. */
+static sampling sampling_of(const roster *r, const persona *p)
+{
+    const roster_options *o = r->options;
+    sampling s = o->sampling;
+    unsigned own = p ? p->given & ~o->given : 0;
+    if (own & GIVEN_TEMPERATURE)
+        s.temperature = p->sampling.temperature;
+    if (own & GIVEN_TOP_P)
+        s.top_p = p->sampling.top_p;
+    if (own & GIVEN_TOP_K)
+        s.top_k = p->sampling.top_k;
+    if (own & GIVEN_MIN_P)
+        s.min_p = p->sampling.min_p;
+    if (own & GIVEN_REPEAT)
+        s.repeat_penalty = p->sampling.repeat_penalty;
+    if (own & GIVEN_PRESENCE)
+        s.presence_penalty = p->sampling.presence_penalty;
+    if (own & GIVEN_FREQUENCY)
+        s.frequency_penalty = p->sampling.frequency_penalty;
+    return s;
+}
+
+static const char *acts_by(const seat *s)
+{
+    bool program = s->program && router_program_hash(s->program) != 0;
+    if (program)
+        return s->instruction ? "prompt+mask" : "mask";
+    return s->instruction ? "prompt" : "none";
+}
+
+/* What every pass is told, and behind it each of the persona's instructions. */
+static int tell_all(own_seat *own, const char *system, error *err)
+{
+    const persona *p = own->instructor;
+    int n = p ? p->instruction_count : 0;
+    own->told = calloc((size_t)n + 2, sizeof *own->told);
+    if (!own->told)
+        return error_memory(err, "an instruction");
+    for (int i = 0; i < (n ? n : 1); i++) {
+        buf text = {0};
+        if (buf_text(&text, system, err) ||
+            (n && buf_format(&text, err, "\n\n%s", p->instructions[i].text))) {
+            buf_release(&text);
+            return -1;
+        }
+        own->told[i] = buf_detach(&text);
+    }
+    return 0;
+}
+
+/* In the prompt's language. */
+static const char *instruction_of(const own_seat *own, const char *prompt, size_t len)
+{
+    const persona *p = own->instructor;
+    const char *text = p ? persona_instruction(p, prompt, len) : NULL;
+    if (own->recorded)
+        return own->recorded->instruction;
+    for (int i = 0; own->told && text && i < p->instruction_count; i++)
+        if (p->instructions[i].text == text)
+            return own->told[i];
+    return own->told ? own->told[0] : text;
+}
+
+/* Only what forbids can be made to lean instead. */
+static bool forbids(const member *m)
+{
+    for (int i = 0; i < m->mask_count; i++)
+        if (mask_kind(m->masks[i]) != MASK_BIAS)
+            return true;
+    return false;
+}
+
+static int add_seat(roster *r, const char *name, const member *m, bool told,
+                    const router_program *program, error *err)
+{
+    const persona *p = m ? m->persona : NULL;
+    const roster_options *o = r->options;
+    own_seat *own = &r->seats[r->seat_count++];
+    own->instructor = told ? p : NULL;
+    (void)snprintf(own->name, sizeof own->name, "%s", name);
+    own->seat = (seat){.name = own->name,
+                       .persona = p ? p->name : NULL,
+                       .color = p ? p->color : NULL,
+                       .program = program,
+                       .sampling = sampling_of(r, p),
+                       .asked_experts = m && program ? m->asked_experts : 0,
+                       .mask = program && m->mask_count ? mask_path(m->masks[0]) : NULL,
+                       .masks = program ? m->mask_count : 0,
+                       .forbids = program && forbids(m),
+                       .softened = program && forbids(m) ? m->softened : 0,
+                       .strength = program ? m->strength : 1,
+                       .unmasked = m && m->unmasked};
+    for (int i = 0; i < o->recorded_count; i++)
+        if (strcmp(o->recorded[i].name, name) == 0)
+            own->recorded = &o->recorded[i];
+    if (own->recorded) {
+        own->seat.sampling = own->recorded->sampling;
+        own->seat.sampling.seed = o->sampling.seed;
+    }
+    if (o->system && *o->system && !own->recorded && tell_all(own, o->system, err))
+        return -1;
+    own->seat.instruction = instruction_of(own, o->prompt, o->prompt_len);
+    own->seat.acts_by = acts_by(&own->seat); /* the model's own words are not the persona's */
+    own->fallback = own->recorded ? NULL : o->fallback;
+    if (!own->seat.instruction)
+        own->seat.instruction = own->fallback;
+    return 0;
+}
+
+static int seat_member(roster *r, const member *m, error *err)
+{
+    const roster_options *o = r->options;
+    if (!m->persona)
+        return add_seat(r, "model", m, false, m->program, err);
+    bool silent = o->no_instruction || (m->keeps && m->program);
+    if (add_seat(r, m->persona->name, m, !silent, m->program, err))
+        return -1;
+    char name[COLUMN_BYTES];
+    if (o->control == CONTROL_PROMPT) {
+        (void)snprintf(name, sizeof name, "%s:prompt", m->persona->name);
+        return add_seat(r, name, m, true, NULL, err);
+    } else if (o->control == CONTROL_MASK) {
+        (void)snprintf(name, sizeof name, "%s:mask", m->persona->name);
+        return add_seat(r, name, m, false, m->program, err);
+    }
+    return 0;
+}
+
+/* ---- checks ------------------------------------------------------------------------------------ */
+
+static bool is_persona(const roster_options *o, const char *name)
+{
+    for (int i = 0; i < o->persona_count; i++)
+        if (!name || strcmp(o->personas[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int check_names(const roster_options *o, error *err)
+{
+    for (int i = 0; i < o->persona_count; i++)
+        for (int j = 0; j < i; j++)
+            if (strcmp(o->personas[i], o->personas[j]) == 0)
+                return error_set(err, ERROR_USAGE, "--personas: %s stands twice", o->personas[i]);
+    const char *stranger = NULL;
+    for (int i = 0; i < o->mask_count; i++)
+        stranger = is_persona(o, o->masks[i].name) ? stranger : o->masks[i].name;
+    for (int i = 0; i < o->expert_count; i++)
+        stranger = is_persona(o, o->experts[i].name) ? stranger : o->experts[i].name;
+    for (int i = 0; i < o->strength_count; i++)
+        stranger = is_persona(o, o->strengths[i].name) ? stranger : o->strengths[i].name;
+    for (int i = 0; i < o->unmasked_count; i++)
+        stranger = is_persona(o, o->unmasked[i]) ? stranger : o->unmasked[i];
+    for (int i = 0; i < o->softened_count; i++)
+        stranger = is_persona(o, o->softened[i].name) ? stranger : o->softened[i].name;
+    if (stranger)
+        return error_set(err, ERROR_USAGE, "an option names %.64s, which is not among the personas",
+                         stranger);
+    return 0;
+}
+
+/* ---- public ------------------------------------------------------------------------------------ */
+
+/* One sentence for all personas without a mask: what that means, and what helps. */
+static int say_maskless(const roster *r, error *err)
+{
+    buf text = {0};
+    int n = 0, result = 0;
+    for (int i = 0; i < r->member_count && !result; i++)
+        if (r->members[i].maskless && !r->members[i].program)
+            result = buf_format(&text, err, "%s%s", n++ ? ", " : "", r->members[i].persona->name);
+    if (!result && n)
+        result = buf_format(&text, err,
+                            " %s no mask for this model%s; `consilium personas derive "
+                            "NAME -m MODEL` makes one",
+                            n == 1 ? "has" : "have",
+                            r->options->no_instruction ? ""
+                            : n == 1                   ? " and acts by its instruction alone"
+                                                       : " and act by their instructions alone");
+    if (!result && n)
+        say(r, text.v);
+    buf_release(&text);
+    return result;
+}
+
+static int fill(roster *r, error *err)
+{
+    const roster_options *o = r->options;
+    if (check_names(o, err))
+        return -1;
+    if (engine_config(r->engine)->experts && !(r->fingerprint = engine_fingerprint(r->engine, err)))
+        return -1;
+    size_t n = (size_t)o->persona_count;
+    r->members = calloc(n ? n : 1, sizeof *r->members);
+    r->seats = calloc(2 * n + 2, sizeof *r->seats);
+    if (!r->members || !r->seats)
+        return error_memory(err, "the personas");
+    for (int i = 0; i < o->persona_count; i++)
+        if (open_member(r, o->personas[i], err))
+            return -1;
+    if (!n && open_member(r, NULL, err))
+        return -1;
+    if (say_maskless(r, err))
+        return -1;
+    for (int i = 0; i < r->member_count; i++)
+        if (seat_member(r, &r->members[i], err))
+            return -1;
+    return o->control == CONTROL_NONE ? add_seat(r, "control", NULL, false, NULL, err) : 0;
+}
+
+roster *roster_open(engine *e, const roster_options *options, roster_note *note, void *user,
+                    error *err)
+{
+    roster *r = calloc(1, sizeof *r);
+    if (!r) {
+        error_memory(err, "the personas");
+        return NULL;
+    }
+    r->engine = e;
+    r->options = options;
+    r->note = note;
+    r->note_user = user;
+    if (fill(r, err)) {
+        roster_close(r);
+        return NULL;
+    }
+    return r;
+}
+
+void roster_close(roster *r)
+{
+    if (!r)
+        return;
+    for (int i = 0; i < r->member_count; i++) {
+        member *m = &r->members[i];
+        router_program_close(m->program);
+        for (int j = 0; j < m->mask_count; j++)
+            mask_close(m->masks[j]);
+        free(m->masks);
+        persona_close(m->persona);
+    }
+    for (int i = 0; i < r->seat_count; i++) {
+        for (char **told = r->seats[i].told; told && *told; told++)
+            free(*told);
+        free(r->seats[i].told);
+    }
+    free(r->members);
+    free(r->seats);
+    free(r);
+}
+
+int roster_seats(const roster *r)
+{
+    return r->seat_count;
+}
+
+const seat *roster_seat(const roster *r, int i)
+{
+    return &r->seats[i].seat;
+}
+
+pass_options roster_pass(const roster *r, int i)
+{
+    const seat *s = &r->seats[i].seat;
+    return (pass_options){.name = s->name,
+                          .instruction = s->instruction,
+                          .program = s->program,
+                          .sampling = s->sampling};
+}
+
+const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len)
+{
+    const char *text = instruction_of(&r->seats[i], prompt, len);
+    return text ? text : r->seats[i].fallback;
+}
+
+bool seat_is_control(const seat *s)
+{
+    return !s->persona || strcmp(s->name, s->persona) != 0;
+}
+
+int seat_least_allowed(const seat *s, const model_config *m)
+{
+    int least = s->asked_experts;
+    for (int i = 0; i < m->layers; i++) {
+        int allowed = s->program ? router_program_allowed(s->program, i) : m->experts;
+        if (m->moe_layer[i] && allowed < least)
+            least = allowed;
+    }
+    return least;
+}
+
+int roster_join(const roster *r, council *c, error *err)
+{
+    for (int i = 0; i < r->seat_count; i++) {
+        pass_options p = roster_pass(r, i);
+        if (council_add(c, &p, err) < 0)
+            return -1;
+    }
+    return 0;
+}

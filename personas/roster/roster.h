@@ -1,0 +1,116 @@
+/* roster.h - from names and options to the passes of a council.
+ *
+ * A roster loads the personas that were asked for, finds or takes their masks, compiles their
+ * router programs against the model, decides what each acts by, and owns all of it while a council
+ * borrows it.
+ *
+ * What a persona acts by (shown in its column, so that nobody is fooled):
+ *   mask         its router program alone. A persona with a keep-mask for this model needs no
+ *                instruction: only models trained for pools of experts bear such a mask.
+ *   prompt+mask  instruction and program: any other program on a stock model
+ *   prompt       the instruction alone: no mask exists for this model (the note names the command
+ *                that derives one), or the program changes nothing
+ *   none         neither: the control
+ */
+#ifndef PERSONAS_ROSTER_H
+#define PERSONAS_ROSTER_H
+
+#include "../council/council.h"
+#include "persona.h"
+
+typedef enum control_kind {
+    CONTROL_OFF,
+    CONTROL_NONE,   /* a pass with neither instruction nor program */
+    CONTROL_PROMPT, /* one more pass a persona, with its instruction only */
+    CONTROL_MASK,   /* one more pass a persona, with its program only */
+} control_kind;
+
+/* "NAME=VALUE" or "VALUE" for all; names in lists are of personas. */
+typedef struct named_value {
+    const char *name; /* NULL = every pass but control */
+    double value;
+} named_value;
+
+typedef struct named_mask {
+    const char *name; /* NULL = every pass but control */
+    const char *path;
+} named_mask;
+
+/* What a transcript says of a seat; it wins over the persona's file. Borrowed by the roster. */
+typedef struct recorded_seat {
+    const char *name;        /* of the column */
+    const char *instruction; /* for every prompt; NULL = none */
+    sampling sampling;       /* but its seed */
+} recorded_seat;
+
+typedef struct roster_options {
+    const char *const *personas; /* [persona_count] */
+    int persona_count;           /* 0: one seat of the plain model, with what is asked below */
+    control_kind control;
+    bool no_instruction;
+    const named_mask *masks;
+    int mask_count;
+    const named_value *experts; /* caps at what the masks allow */
+    int expert_count;
+    const named_value *strengths;
+    int strength_count;
+    const char *const
+        *unmasked; /* personas whose router program is off: they act by prompt or none */
+    int unmasked_count;
+    const named_value *softened; /* nats by which a keep or ban mask leans instead of forbidding */
+    int softened_count;
+    unsigned given; /* GIVEN_* bits of `sampling` that were asked for and win over the persona's */
+    sampling sampling;             /* asked for, or else the configuration's and the model's */
+    const recorded_seat *recorded; /* [recorded_count] */
+    int recorded_count;
+    const char *prompt; /* chooses the language of the instructions */
+    size_t prompt_len;
+    const char *system;   /* said to every pass, before its own instruction; NULL = nothing */
+    const char *fallback; /* the model's own system message, said to a pass that has no instruction;
+                             NULL = nothing. Borrowed as long as the roster lives */
+} roster_options;
+
+/* One pass to be. Borrowed from the roster. */
+typedef struct seat {
+    const char *name;              /* of the column */
+    const char *persona;           /* NULL for the plain control */
+    const char *color;             /* may be NULL */
+    const char *instruction;       /* NULL = none */
+    const router_program *program; /* NULL = none */
+    sampling sampling;
+    const char *acts_by; /* "mask", "prompt", "prompt+mask", "none" */
+    int asked_experts;   /* the K that was asked for, 0 = none */
+    const char *mask;    /* file of its first mask, NULL = none */
+    int masks;           /* how many there are */
+    bool forbids;        /* one of them keeps or bans: it can be softened */
+    double softened;     /* nats; 0 = masks forbid */
+    double strength;     /* of the experts that its program names; 1 = as trained */
+    bool unmasked;       /* its program is switched off */
+} seat;
+
+/* It is there to compare with: the plain model, or a persona with one half of itself. */
+bool seat_is_control(const seat *s);
+/* The most experts that a layer can call of those asked for: "4 of 8"; 0 when none were asked for. */
+int seat_least_allowed(const seat *s, const model_config *m);
+
+typedef struct roster roster;
+
+/* Called with one sentence: a persona that runs without a mask, and the like. */
+typedef void roster_note(void *user, const char *sentence);
+
+/* Caller owns; e must outlive it. ERROR_LOAD by persona, file and field; ERROR_USAGE for a name that
+ * stands twice or an option for a persona that is not there. */
+roster *roster_open(engine *e, const roster_options *options, roster_note *note, void *user,
+                    error *err);
+void roster_close(roster *r); /* NULL ok; after the council */
+
+int roster_seats(const roster *r);
+const seat *roster_seat(const roster *r, int i);
+/* The seat as a pass of a council, which borrows from the roster. */
+pass_options roster_pass(const roster *r, int i);
+/* What a seat is told for a prompt, in the prompt's language; NULL = no instruction. */
+const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len);
+/* Adds all seats to a council, in order. */
+int roster_join(const roster *r, council *c, error *err);
+
+#endif

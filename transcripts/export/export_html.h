@@ -1,0 +1,56 @@
+/* export_html.h - how the HTML export is written. Private to its files.
+ *
+ * The invariant that makes it safe: foreign text reaches the page by html_escape() alone, and it
+ * never becomes the name of a tag, an attribute, a class or an id. The only attribute with foreign
+ * bytes is href, behind links_address(). Everything else is put by html_put() and html_format(),
+ * which take our own words and numbers.
+ *
+ * The first failure (only memory can run out) is kept, so that writers stay straight lines.
+ */
+#ifndef TRANSCRIPTS_EXPORT_HTML_H
+#define TRANSCRIPTS_EXPORT_HTML_H
+
+#include "../../engine/base/buf.h"
+#include "../history.h"
+
+enum { HTML_CAST = 64, HTML_COLORS = 8 };
+
+typedef struct html_speaker {
+    const char *name;
+    int color; /* 0 to HTML_COLORS - 1 */
+} html_speaker;
+
+typedef struct html {
+    buf *out;
+    error *err;
+    bool failed;
+    const history *history;
+    html_speaker cast[HTML_CAST]; /* in order of appearance */
+    int cast_count;
+} html;
+
+void html_put(html *p, const char *ours);
+void html_format(html *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Clean text (see export_text.h): & < > " ' become entities. */
+void html_escape(html *p, const char *clean, size_t n);
+/* Foreign text on one line, isolated from the direction of what stands around it; NULL = nothing. */
+void html_name(html *p, const char *text);
+
+/* A foreign text as its author meant it: blocks, emphasis, code, links. */
+void html_answer(html *p, history_text text);
+/* One paragraph's worth of clean text: emphasis, code, links. */
+void html_inline(html *p, const char *clean, size_t n);
+
+/* Experts allowed and used, a bar for each layer; nothing when they were not recorded. */
+void html_routing(html *p, const history_answer *a);
+/* Who gave what to whom, and the shares; nothing without a vote. */
+void html_vote(html *p, const history_merge *m);
+
+/* "p0" to "p7", or "pc" for the control: the class that carries a persona's colour. */
+const char *html_color(const html *p, const char *persona);
+
+/* The style sheet, and its SHA-256 in base64, which the page's policy names. */
+void html_style(html *p);
+void html_style_hash(html *p);
+
+#endif

@@ -1,0 +1,416 @@
+/* export_html_text.c - answers as HTML: escaping, blocks, emphasis, code, links.
+ *
+ * Emphasis is looked for forwards: a mark opens when its partner is found, else it is text. What
+ * has no partner from here to the end has none further on either, so that is remembered and long
+ * texts full of lonely marks stay linear; nesting ends at INLINE_DEPTH.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/utf8.h"
+#include "../links.h"
+#include "export_html.h"
+#include "export_text.h"
+#include "light_markdown.h"
+
+enum { INLINE_DEPTH = 6, LABEL_MOST = 600, LISTS_MOST = 6, SPAN_MARKS = 4 };
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+void html_put(html *p, const char *ours)
+{
+    if (!p->failed && buf_text(p->out, ours, p->err))
+        p->failed = true;
+}
+
+void html_format(html *p, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    html_put(p, text);
+}
+
+void html_escape(html *p, const char *clean, size_t n)
+{
+    size_t from = 0;
+    for (size_t i = 0; i < n && !p->failed; i++) {
+        const char *entity = clean[i] == '&'    ? "&amp;"
+                             : clean[i] == '<'  ? "&lt;"
+                             : clean[i] == '>'  ? "&gt;"
+                             : clean[i] == '"'  ? "&quot;"
+                             : clean[i] == '\'' ? "&#39;"
+                                                : NULL;
+        if (!entity)
+            continue;
+        p->failed = buf_add(p->out, clean + from, i - from, p->err) != 0;
+        html_put(p, entity);
+        from = i + 1;
+    }
+    if (!p->failed && buf_add(p->out, clean + from, n - from, p->err))
+        p->failed = true;
+}
+
+void html_name(html *p, const char *text)
+{
+    buf clean = {0};
+    if (!p->failed && export_clean_line(&clean, text, p->err))
+        p->failed = true;
+    html_put(p, "<bdi>");
+    if (clean.len)
+        html_escape(p, clean.v, clean.len);
+    html_put(p, "</bdi>");
+    buf_release(&clean);
+}
+
+/* ---- emphasis, code, links --------------------------------------------------------------------- */
+
+typedef struct inline_text {
+    const char *at, *end;
+    const char *begin;
+    int depth;
+    bool in_link;
+    bool no_strong[2], no_weak[2]; /* of '*' and '_': no partner from here on */
+    bool no_code[SPAN_MARKS + 1];  /* backtick runs of that length */
+    bool no_link;
+} inline_text;
+
+static void render(html *p, const char *text, size_t n, int depth, bool in_link);
+
+static bool word(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c & 0x80;
+}
+
+static bool blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t';
+}
+
+static bool punctuation(char c)
+{
+    return c > ' ' && c < 0x7F && !word(c);
+}
+
+static size_t run_of(const char *at, const char *end)
+{
+    const char *q = at;
+    while (q < end && *q == *at)
+        q++;
+    return (size_t)(q - at);
+}
+
+static bool take_code(html *p, inline_text *t)
+{
+    size_t marks = run_of(t->at, t->end);
+    bool *none = &t->no_code[marks < SPAN_MARKS ? marks : SPAN_MARKS];
+    const char *from = t->at + marks;
+    for (const char *q = from;
+         !*none && q < t->end && (q = memchr(q, '`', (size_t)(t->end - q)));) {
+        size_t n = run_of(q, t->end);
+        if (n == marks) {
+            html_put(p, "<code>");
+            html_escape(p, from, (size_t)(q - from));
+            html_put(p, "</code>");
+            t->at = q + n;
+            return true;
+        }
+        q += n;
+    }
+    *none = true;
+    html_escape(p, t->at, marks);
+    t->at = from;
+    return true;
+}
+
+/* The partner of the mark (n times c) that stands before `from`, or NULL. */
+static const char *partner(const inline_text *t, const char *from, char c, size_t n)
+{
+    for (const char *q = from; q < t->end; q++) {
+        if (*q == '\\' && q + 1 < t->end) {
+            q++;
+            continue;
+        }
+        if (*q != c)
+            continue;
+        size_t run = run_of(q, t->end);
+        bool fits = run == n || run > 2;
+        bool closes = q > from && !blank(q[-1]) && (c == '*' || q + run == t->end || !word(q[run]));
+        if (fits && closes)
+            return q + run - n; /* of a longer run the inner marks belong to what is inside */
+        q += run - 1;
+    }
+    return NULL;
+}
+
+static bool take_emphasis(html *p, inline_text *t)
+{
+    char c = *t->at;
+    size_t run = run_of(t->at, t->end), n = run >= 2 ? 2 : 1;
+    const char *from = t->at + n;
+    bool opens = from < t->end && !blank(*from) &&
+                 (c == '*' || t->at == t->begin || !word(t->at[-1])) && t->depth < INLINE_DEPTH;
+    bool *none = n == 2 ? &t->no_strong[c == '_'] : &t->no_weak[c == '_'];
+    const char *to = opens && !*none ? partner(t, from, c, n) : NULL;
+    if (!to) {
+        *none |= opens;
+        return false;
+    }
+    html_put(p, n == 2 ? "<strong>" : "<em>");
+    render(p, from, (size_t)(to - from), t->depth + 1, t->in_link);
+    html_put(p, n == 2 ? "</strong>" : "</em>");
+    t->at = to + n;
+    return true;
+}
+
+static void put_link(html *p, const char *address, size_t n, const char *label, size_t label_len,
+                     int depth)
+{
+    html_put(p, "<a rel=\"noopener noreferrer nofollow\" href=\"");
+    html_escape(p, address, n);
+    html_put(p, "\">");
+    render(p, label, label_len, depth + 1, true);
+    html_put(p, "</a>");
+}
+
+/* Bytes of an address that its sentence ends with, not itself: "(see http://a.b/c)." */
+static size_t trimmed(const char *address, size_t n)
+{
+    while (n && strchr(".,;:!?*_~", address[n - 1]))
+        n--;
+    size_t open = 0, closed = 0;
+    for (size_t i = 0; i < n; i++) {
+        open += address[i] == '(';
+        closed += address[i] == ')';
+    }
+    while (n && closed > open && (address[n - 1] == ')' || strchr(".,;:!?", address[n - 1]))) {
+        closed -= address[n - 1] == ')';
+        n--;
+    }
+    return n;
+}
+
+static bool take_address(html *p, inline_text *t)
+{
+    if (t->in_link || (t->at > t->begin && word(t->at[-1])))
+        return false;
+    size_t n = links_address(t->at, (size_t)(t->end - t->at));
+    n = trimmed(t->at, n);
+    if (n < sizeof "http://x" - 1)
+        return false;
+    html_put(p, "<a rel=\"noopener noreferrer nofollow\" href=\"");
+    html_escape(p, t->at, n);
+    html_put(p, "\">");
+    html_escape(p, t->at, n);
+    html_put(p, "</a>");
+    t->at += n;
+    return true;
+}
+
+/* The end of an address in brackets: ')' of its own do not count. */
+static size_t bracketed(const char *address, size_t n)
+{
+    size_t depth = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (address[i] == '(')
+            depth++;
+        if (address[i] == ')' && depth-- == 0)
+            return i;
+    }
+    return n;
+}
+
+/* [label](address) */
+static bool take_link(html *p, inline_text *t)
+{
+    if (t->in_link || t->no_link || t->depth >= INLINE_DEPTH)
+        return false;
+    size_t left = (size_t)(t->end - t->at);
+    const char *middle = memmem(t->at, left < LABEL_MOST ? left : LABEL_MOST, "](", 2);
+    if (!middle) {
+        t->no_link = left < LABEL_MOST;
+        return false;
+    }
+    const char *address = middle + 2;
+    size_t most = links_address(address, (size_t)(t->end - address)), n = bracketed(address, most);
+    if (!n || address + n >= t->end || address[n] != ')' || middle == t->at + 1)
+        return false;
+    put_link(p, address, n, t->at + 1, (size_t)(middle - t->at - 1), t->depth);
+    t->at = address + n + 1;
+    return true;
+}
+
+static bool take_mark(html *p, inline_text *t)
+{
+    switch (*t->at) {
+    case '\\':
+        if (t->at + 1 == t->end || !punctuation(t->at[1]))
+            return false;
+        html_escape(p, t->at + 1, 1);
+        t->at += 2;
+        return true;
+    case '`':
+        return take_code(p, t);
+    case '*':
+    case '_':
+        return take_emphasis(p, t);
+    case '[':
+        return take_link(p, t);
+    case 'h':
+    case 'H':
+    case 'm':
+    case 'M':
+        return take_address(p, t);
+    case '\n':
+        html_put(p, "<br>\n");
+        t->at++;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void render(html *p, const char *text, size_t n, int depth, bool in_link)
+{
+    inline_text t = {
+        .at = text, .end = text + n, .begin = text, .depth = depth, .in_link = in_link};
+    while (t.at < t.end && !p->failed) {
+        size_t plain = 0;
+        while (t.at + plain < t.end && !strchr("\\`*_[hHmM\n", t.at[plain]))
+            plain++;
+        html_escape(p, t.at, plain);
+        t.at += plain;
+        if (t.at < t.end && !take_mark(p, &t)) {
+            size_t run = *t.at == '*' || *t.at == '_' ? run_of(t.at, t.end) : 1;
+            html_escape(p, t.at, run);
+            t.at += run;
+        }
+    }
+}
+
+void html_inline(html *p, const char *clean, size_t n)
+{
+    render(p, clean, n, 0, false);
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------ */
+
+/* The lists that are open, outermost first. */
+typedef struct lists {
+    size_t indent[LISTS_MOST];
+    bool ordered[LISTS_MOST];
+    int depth;
+} lists;
+
+static void close_lists(html *p, lists *l, int depth)
+{
+    while (l->depth > depth)
+        html_put(p, l->ordered[--l->depth] ? "</li></ol>\n" : "</li></ul>\n");
+}
+
+static void open_list(html *p, lists *l, const light_block *b, bool ordered)
+{
+    l->indent[l->depth] = b->indent;
+    l->ordered[l->depth++] = ordered;
+    if (ordered && b->number != 1)
+        html_format(p, "<ol start=\"%ld\">", b->number);
+    else
+        html_put(p, ordered ? "<ol>" : "<ul>");
+}
+
+static void put_item(html *p, lists *l, const light_block *b)
+{
+    bool ordered = b->number >= 0;
+    while (l->depth > 1 && b->indent < l->indent[l->depth - 1])
+        close_lists(p, l, l->depth - 1);
+    bool opens =
+        l->depth == 0 || (b->indent > l->indent[l->depth - 1] + 1 && l->depth < LISTS_MOST);
+    if (!opens && l->ordered[l->depth - 1] != ordered) {
+        close_lists(p, l, l->depth - 1);
+        opens = true;
+    }
+    if (opens)
+        open_list(p, l, b, ordered);
+    else
+        html_put(p, "</li>\n");
+    html_put(p, "<li dir=\"auto\">");
+    html_inline(p, b->text, b->len);
+}
+
+static void put_code(html *p, const light_block *b)
+{
+    size_t at = 0, len;
+    const char *line;
+    html_put(p, "<pre>");
+    if (b->info_len && b->info_len <= 24) {
+        html_put(p, "<span class=\"lang\">");
+        html_escape(p, b->info, b->info_len);
+        html_put(p, "</span>");
+    }
+    html_put(p, "<code dir=\"ltr\">");
+    while (light_code_line(b, &at, &line, &len)) {
+        html_escape(p, line, len);
+        html_put(p, "\n");
+    }
+    html_put(p, "</code></pre>\n");
+}
+
+static void put_wrapped(html *p, const char *tag, const light_block *b)
+{
+    html_format(p, "<%s dir=\"auto\">", tag);
+    html_inline(p, b->text, b->len);
+    html_format(p, "</%s>\n", tag);
+}
+
+static void put_block(html *p, const light_block *b, lists *l)
+{
+    if (b->kind == LIGHT_ITEM) {
+        put_item(p, l, b);
+        return;
+    }
+    if (b->kind == LIGHT_CODE && l->depth && b->indent > l->indent[l->depth - 1]) {
+        put_code(p, b); /* it belongs to the item */
+        return;
+    }
+    close_lists(p, l, 0);
+    switch (b->kind) {
+    case LIGHT_HEADING:
+        put_wrapped(p, b->level <= 2 ? "h4" : "h5", b);
+        break;
+    case LIGHT_QUOTE:
+        put_wrapped(p, "blockquote", b);
+        break;
+    case LIGHT_CODE:
+        put_code(p, b);
+        break;
+    case LIGHT_RULE:
+        html_put(p, "<hr>\n");
+        break;
+    default:
+        put_wrapped(p, "p", b);
+        break;
+    }
+}
+
+void html_answer(html *p, history_text text)
+{
+    buf clean = {0};
+    if (!p->failed && text.v && export_clean(&clean, text.v, text.len, p->err))
+        p->failed = true;
+    light_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
+    light_block b;
+    lists l = {.depth = 0};
+    bool any = false;
+    while (!p->failed && clean.len && light_next(&r, &b)) {
+        put_block(p, &b, &l);
+        any = true;
+    }
+    close_lists(p, &l, 0);
+    if (!any)
+        html_put(p, "<p class=\"none\">no text</p>\n");
+    buf_release(&clean);
+}

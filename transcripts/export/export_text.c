@@ -1,0 +1,260 @@
+/* export_text.c - see export_text.h. */
+#include "export_text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../engine/base/utf8.h"
+#include "../../engine/base/visible.h"
+#include "export.h"
+
+/* ---- foreign text ------------------------------------------------------------------------------ */
+
+/* Bytes at the front that need no look: printable ASCII, tab and newline. */
+static size_t plain_run(const char *text, size_t n)
+{
+    size_t i = 0;
+    while (i < n && ((text[i] >= 0x20 && text[i] < 0x7F) || text[i] == '\n' || text[i] == '\t'))
+        i++;
+    return i;
+}
+
+/* One character that is not plain. Returns the bytes taken, 0 when memory is out. */
+static size_t clean_one(visible *place, buf *out, const char *text, size_t n, error *err)
+{
+    if (*text == '\r') {
+        *place = (visible){0};
+        if (n > 1 && text[1] == '\n')
+            return 1; /* the newline comes next */
+        return buf_text(out, "\n", err) ? 0 : 1;
+    }
+    size_t length = utf8_character(text, n), at = 0;
+    if (length == 0) {
+        *place = (visible){0};
+        return buf_format(out, err, "\\x%02x", (unsigned char)*text) ? 0 : 1;
+    }
+    uint32_t c = utf8_next(text, &at);
+    int result = visible_next(place, c) ? buf_add(out, text, length, err)
+                 : c < 0x80             ? buf_format(out, err, "\\x%02x", (unsigned)c)
+                                        : buf_format(out, err, "\\u{%04x}", (unsigned)c);
+    return result ? 0 : length;
+}
+
+int export_clean(buf *out, const char *text, size_t n, error *err)
+{
+    visible place = {0};
+    for (size_t i = 0; i < n;) {
+        size_t run = plain_run(text + i, n - i);
+        if (run && buf_add(out, text + i, run, err))
+            return -1;
+        i += run;
+        if (run)
+            (void)visible_next(&place, (unsigned char)text[i - 1]);
+        if (i == n)
+            break;
+        size_t used = clean_one(&place, out, text + i, n - i, err);
+        if (!used)
+            return -1;
+        i += used;
+    }
+    return 0;
+}
+
+int export_clean_line(buf *out, const char *text, error *err)
+{
+    buf clean = {0};
+    int result = text ? export_clean(&clean, text, strlen(text), err) : 0;
+    for (size_t i = 0; !result && i < clean.len;) {
+        size_t word = strcspn(clean.v + i, " \t\n");
+        result = buf_add(out, clean.v + i, word, err);
+        i += word;
+        size_t gap = strspn(clean.v + i, " \t\n");
+        if (!result && gap && i + gap < clean.len)
+            result = buf_text(out, " ", err);
+        i += gap;
+    }
+    buf_release(&clean);
+    return result;
+}
+
+int export_title(const history *h, buf *out, error *err)
+{
+    const history_turn *first = NULL;
+    for (int i = 0; i < h->turn_count && !first; i++)
+        if (!h->turns[i].undone)
+            first = &h->turns[i];
+    buf clean = {0};
+    int result = h->title ? export_clean(&clean, h->title, strlen(h->title), err)
+                 : first  ? export_clean(&clean, first->prompt.v, first->prompt.len, err)
+                          : 0;
+    const char *text = clean.v ? clean.v : "";
+    size_t blank = strspn(text, " \t\n"), line = strcspn(text + blank, "\n"), end = 0;
+    for (int n = 0; n < EXPORT_TITLE && end < line; n++)
+        end += utf8_character(text + blank + end, line - end);
+    if (!result)
+        result = buf_add(out, text + blank, end, err) ||
+                 buf_text(out, end < line || text[blank + line] ? "…" : "", err);
+    buf_release(&clean);
+    return result ? -1 : 0;
+}
+
+/* ---- figures ----------------------------------------------------------------------------------- */
+
+int export_date(buf *out, double seconds, error *err)
+{
+    char text[64];
+    time_t when = (time_t)seconds;
+    struct tm parts;
+    if (!(seconds > 0) || !(seconds < 1e11) || !gmtime_r(&when, &parts) ||
+        !strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts))
+        return 0;
+    return buf_text(out, text, err);
+}
+
+int export_figures(buf *out, const history_answer *a, error *err)
+{
+    int result =
+        buf_format(out, err, "%zu token%s", a->token_count, a->token_count == 1 ? "" : "s");
+    if (!result && a->tokens_per_second > 0)
+        result = buf_format(out, err, ", %.1f tokens/s", a->tokens_per_second);
+    if (!result && a->seconds > 0)
+        result = buf_format(out, err, ", %.1f s", a->seconds);
+    if (!result)
+        result = buf_format(out, err, ", seed %llu", (unsigned long long)a->seed);
+    if (!result && a->stop && strcmp(a->stop, "end") != 0)
+        result = buf_text(out, ", ", err) || export_clean_line(out, a->stop, err);
+    return result ? -1 : 0;
+}
+
+/* The shares, largest first. */
+static int add_shares(buf *out, const history_merge *m, error *err)
+{
+    double above = INFINITY;
+    int result = 0, last = -1;
+    for (int n = 0; n < m->passes && !result; n++) {
+        int best = -1;
+        for (int i = 0; i < m->passes; i++) {
+            bool later = m->shares[i] < above || (m->shares[i] == above && i > last);
+            if (later && (best < 0 || m->shares[i] > m->shares[best]))
+                best = i;
+        }
+        if (best < 0)
+            break; /* shares that are no numbers */
+        above = m->shares[best];
+        last = best;
+        result = buf_text(out, n ? ", " : ": ", err) ||
+                 export_clean_line(out, m->of ? m->of[best] : NULL, err) ||
+                 buf_format(out, err, " %.2f", above);
+    }
+    return result;
+}
+
+int export_merge_line(buf *out, const history_merge *m, error *err)
+{
+    int result = export_clean_line(out, m->method, err);
+    if (!result && m->shares)
+        result = add_shares(out, m, err);
+    else if (!result && m->by)
+        result = buf_text(out, " by ", err) || export_clean_line(out, m->by, err);
+    if (!result && m->note)
+        result = buf_text(out, " (", err) || export_clean_line(out, m->note, err) ||
+                 buf_text(out, ")", err);
+    if (!result && !m->note && m->tie)
+        result = buf_text(out, " (nearly a tie)", err);
+    if (!result && m->seconds > 0)
+        result = buf_format(out, err, ", %.1f s", m->seconds);
+    return result ? -1 : 0;
+}
+
+int export_memory_line(buf *out, const history *h, int turn, error *err)
+{
+    const history_turn *t = &h->turns[turn];
+    int result = 0;
+    if (t->only)
+        result = buf_text(out, "Only ", err) || export_clean_line(out, t->only, err) ||
+                 buf_text(out, strchr(t->only, ',') ? " were asked. " : " was asked. ", err);
+    if (!result && t->parent && t->context && strcmp(t->context, "own") != 0)
+        result = buf_text(out, "All passes remembered the ", err) ||
+                 export_clean_line(out, t->context, err) || buf_text(out, " answers. ", err);
+    if (!result && turn && t->parent && t->parent != h->turns[turn - 1].turn)
+        result = buf_format(out, err, "This turn goes on from turn %d. ", t->parent);
+    if (!result && t->from >= t->turn && t->parent)
+        result = buf_text(out, "Earlier turns were not remembered. ", err);
+    else if (!result && t->from < t->turn && t->from > t->root)
+        result = buf_format(out, err, "Turns before %d were not remembered. ", t->from);
+    if (!result && t->blind)
+        result = buf_text(out, "The columns were shown without names. ", err);
+    return result ? -1 : 0;
+}
+
+/* ---- what counts ------------------------------------------------------------------------------- */
+
+bool export_in_force(const history_answer *a)
+{
+    return a->next == 0;
+}
+
+const history_answer *export_column(const history_turn *t, int i)
+{
+    const history_answer *a = &t->answers[i];
+    return a->first == i ? &t->answers[a->last] : NULL;
+}
+
+const history_merge *export_merge(const history_turn *t)
+{
+    return t->merge_count ? &t->merges[t->merge_count - 1] : NULL;
+}
+
+const history_answer *export_winner(const history_turn *t, const history_merge *m)
+{
+    if (!m->of || m->winner < 0 || m->winner >= m->passes)
+        return NULL;
+    const history_answer *a = history_answer_of(t, m->of[m->winner]);
+    bool same = a && a->text.len == m->text.len && memcmp(a->text.v, m->text.v, m->text.len) == 0;
+    return same && m->text.len ? a : NULL;
+}
+
+int export_undone(const history *h)
+{
+    int n = 0;
+    for (int i = 0; i < h->turn_count; i++)
+        n += h->turns[i].undone;
+    return n;
+}
+
+int export_damage(buf *out, const history *h, error *err)
+{
+    int result = 0;
+    if (h->damaged)
+        result = buf_format(out, err,
+                            "%zu line%s of the transcript %s damaged (the first is line %zu); what "
+                            "belongs to %s is missing here. ",
+                            h->damaged, h->damaged == 1 ? "" : "s", h->damaged == 1 ? "is" : "are",
+                            h->first_damaged, h->damaged == 1 ? "it" : "them");
+    if (!result && h->torn)
+        result =
+            buf_format(out, err, "The last line is unfinished: %zu bytes were not read. ", h->torn);
+    return result;
+}
+
+/* ---- one door for all formats ------------------------------------------------------------------ */
+
+bool export_format_named(const char *name, export_format *out)
+{
+    static const char *const names[] = {"md", "json", "html"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (export_format)i;
+            return true;
+        }
+    return false;
+}
+
+int export_as(export_format format, const history *h, buf *out, error *err)
+{
+    return format == EXPORT_MARKDOWN ? export_markdown(h, out, err)
+           : format == EXPORT_JSON   ? export_json(h, out, err)
+                                     : export_html(h, out, err);
+}
