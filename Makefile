@@ -49,7 +49,7 @@ COMPILE  = $(CC) $(BASE) $(CFLAGS) $(if $(filter kernels/%,$<),,$(HARDEN)) $(CPP
 # ---- what there is ----------------------------------------------------------------------------
 
 FOLDERS  = $(shell find kernels engine personas transcripts repl -type d)
-SOURCES  = $(filter-out repl/main.c,$(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
+SOURCES  = $(filter-out repl/cli/main.c,$(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  = $(BUILD)/libconsilium.a
 PROGRAM  = $(BUILD)/consilium
@@ -61,7 +61,7 @@ FUZZERS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
 TESTLIB  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/fuzz_%.c tests/tool_%.c,$(wildcard tests/*.c)))
 # Python suites: test_*.py need $(VENV), reference_*.py torch and llama.cpp, long_*.py patience.
 SUITES   = $(wildcard tests/test_*.py)
-DEPENDS  = $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/repl/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
+DEPENDS  = $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/repl/cli/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
 
 # Test interpreters; PYTHON_REFERENCE=/some/python uses an environment that is already there.
 VENV     = build/venv
@@ -93,7 +93,7 @@ $(BUILD)/objects.txt: FORCE
 $(LIBRARY): $(OBJECTS) $(BUILD)/objects.txt
 	@rm -f $@ && echo "  AR   $@"
 	$(Q)ar rcs $@ $(OBJECTS)
-$(PROGRAM): $(BUILD)/repl/main.o $(LIBRARY)
+$(PROGRAM): $(BUILD)/repl/cli/main.o $(LIBRARY)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) $(LINKED) $^ $(LIBS) -o $@
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIBRARY)
@@ -228,7 +228,7 @@ format: ## lay out every C file with clang-format
 
 lint: check-layers ## clang-format check and clang-tidy
 	clang-format --dry-run -Werror $(HOUSE)
-	@printf '%s\n' $(SOURCES) repl/main.c | xargs -P $(shell nproc) -n 1 sh -c \
+	@printf '%s\n' $(SOURCES) repl/cli/main.c | xargs -P $(shell nproc) -n 1 sh -c \
 	    'clang-tidy --quiet "$$0" -- -std=c11 -D_GNU_SOURCE $(AVX512) -include tests/analyser.h 2>/dev/null'
 
 # Arrows point one way: repl -> personas, transcripts -> engine -> kernels.

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "../engine/base/whole_file.h"
-#include "../repl/keeper.h"
+#include "../personas/conversation/keeper.h"
 #include "../transcripts/export/export.h"
 #include "../transcripts/records.h"
 #include "../transcripts/statistics.h"

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/cells.h"
+#include "../repl/screen/cells.h"
 
 typedef struct sample {
     const char *text;

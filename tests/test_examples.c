@@ -13,7 +13,7 @@
 #include "../engine/routing/mask.h"
 #include "../personas/derive/lessons.h"
 #include "../personas/roster/persona.h"
-#include "../repl/examples.h"
+#include "../repl/options/examples.h"
 
 static char folder_name[64];
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../repl/cells.h"
-#include "../repl/flow.h"
+#include "../repl/screen/cells.h"
+#include "../repl/screen/flow.h"
 
 static const light_style colorful = {.color = true, .utf8 = true};
 static const light_style bare = {.utf8 = true};

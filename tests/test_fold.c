@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../repl/cells.h"
-#include "../repl/fold.h"
+#include "../repl/screen/cells.h"
+#include "../repl/screen/fold.h"
 
 static void becomes(size_t width, const char *text, const char *want)
 {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/options.h"
+#include "../repl/options/options.h"
 
 /* ---- the tables ------------------------------------------------------------------------------- */
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/replay.h"
+#include "../repl/cli/replay.h"
 #include "story_support.h"
 
 typedef struct seen {

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../engine/base/printable.h"
-#include "../repl/safe_text.h"
+#include "../repl/screen/safe_text.h"
 
 static void becomes(safe_style style, const char *text, size_t n, const char *want)
 {

@@ -23,9 +23,9 @@
 
 #include <cmocka.h>
 
-#include "../repl/broker.h"
-#include "../repl/confine.h"
-#include "../repl/sandbox.h"
+#include "../repl/system/broker.h"
+#include "../repl/options/confine.h"
+#include "../repl/system/sandbox.h"
 #include "transcript_support.h"
 
 /* Runs `try` in a process of its own; 0 = all was as it says. The number of what was not otherwise. */

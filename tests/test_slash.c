@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../repl/code_block.h"
-#include "../repl/line_history.h"
-#include "../repl/line_state.h"
-#include "../repl/slash.h"
+#include "../repl/chat/code_block.h"
+#include "../repl/system/line_history.h"
+#include "../repl/chat/line_state.h"
+#include "../repl/chat/slash.h"
 
 /* ---- lines ------------------------------------------------------------------------------------- */
 

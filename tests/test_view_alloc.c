@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/view.h"
+#include "../repl/screen/view.h"
 
 /* Allocations until one fails; negative: none does. */
 static long left = -1;

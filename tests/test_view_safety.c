@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/view.h"
+#include "../repl/screen/view.h"
 
 typedef struct dice {
     uint64_t state;

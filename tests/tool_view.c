@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../repl/view.h"
+#include "../repl/screen/view.h"
 
 enum { WORDS = 8, COLUMNS = 16 };
 

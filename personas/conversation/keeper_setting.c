@@ -1,0 +1,430 @@
+/* keeper_setting.c - the setting record: all that a turn runs under, written and read back.
+ *
+ * Writer and reader stand next to each other field by field; transcripts/records.h has the list. Paths
+ * are made absolute, so that a session can be replayed from another folder.
+ */
+#include <math.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/formats/manner.h"
+#include "../../transcripts/records.h"
+#include "keeper_state.h"
+
+enum { HASH_BYTES = 32, DIGITS = 2 * HASH_BYTES, LIST_MOST = 1024 };
+
+static const char *const kv_names[] = {"f16", "f32", "q8_0"};
+static const dtype kv_types[] = {DTYPE_F16, DTYPE_F32, DTYPE_Q8_0};
+static const char *const prefills[] = {"auto", "own", "shared"};
+static const char *const controls[] = {"off", "none", "prompt", "mask"};
+static const char *const given_names[] = {
+    "temperature",      "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty",
+    "frequency_penalty"};
+
+enum { GIVEN_COUNT = 7 };
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+static void emit_sampling(emitter *e, const sampling *s)
+{
+    emit_number(e, "temperature", s->temperature);
+    emit_number(e, "top_p", s->top_p);
+    emit_int(e, "top_k", s->top_k);
+    emit_number(e, "min_p", s->min_p);
+    emit_number(e, "repeat_penalty", s->repeat_penalty);
+    emit_number(e, "presence_penalty", s->presence_penalty);
+    emit_number(e, "frequency_penalty", s->frequency_penalty);
+}
+
+static void emit_model(emitter *e, engine *model)
+{
+    const model_config *m = engine_config(model);
+    char *full = realpath(checkpoint_path(engine_checkpoint(model)), NULL);
+    emit_object(e, "model");
+    emit_text(e, "path", full ? full : checkpoint_path(engine_checkpoint(model)));
+    if (engine_manner(model)) /* what stands beside the weights is found by it alone */
+        emit_text(e, "name", engine_manner(model)->name);
+    emit_text(e, "architecture", architecture_name(m->arch));
+    emit_text(e, "fingerprint", engine_fingerprint(model, e->err));
+    emit_int(e, "layers", m->layers);
+    emit_int(e, "experts", m->experts);
+    emit_int(e, "experts_per_token", m->experts_per_token);
+    emit_end(e);
+    free(full);
+}
+
+static void emit_council(emitter *e, const dialogue_options *o)
+{
+    const council_options *c = &o->council;
+    const char *kv = "f16";
+    for (size_t i = 0; i < sizeof kv_types / sizeof *kv_types; i++)
+        kv = kv_types[i] == c->kv ? kv_names[i] : kv;
+    emit_text(e, "kv", kv);
+    emit_int(e, "context", c->context);
+    emit_int(e, "max_tokens", c->max_tokens);
+    emit_int(e, "loop", c->loop);
+    emit_int(e, "think", c->think);
+    emit_text(e, "prefill", prefills[c->prefill]);
+    emit_bool(e, "raw", c->raw);
+    emit_array(e, "stops");
+    for (int i = 0; i < c->stop_count; i++)
+        emit_text(e, NULL, c->stops[i]);
+    emit_end(e);
+    emit_bool(e, "overflow_stop", o->overflow_stop);
+    emit_count(e, "seed", o->seed);
+}
+
+/* SHA-256 of a file in hex, or "". */
+static void hash_file(const char *path, char out[DIGITS + 1])
+{
+    unsigned char bytes[4096], digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    FILE *f = fopen(path, "rbe");
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    bool good = f && c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
+    for (size_t n; good && (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
+        good = EVP_DigestUpdate(c, bytes, n) == 1;
+    good = good && !ferror(f) && EVP_DigestFinal_ex(c, digest, &len) == 1 && len == HASH_BYTES;
+    for (unsigned i = 0; good && i < len; i++)
+        (void)snprintf(out + 2 * (size_t)i, 3, "%02x", digest[i]);
+    out[good ? DIGITS : 0] = '\0';
+    EVP_MD_CTX_free(c);
+    if (f)
+        (void)fclose(f);
+}
+
+static void emit_masks(emitter *e, const roster_options *o)
+{
+    emit_array(e, "masks");
+    for (int i = 0; i < o->mask_count; i++) {
+        char hash[DIGITS + 1];
+        char *full = realpath(o->masks[i].path, NULL);
+        hash_file(o->masks[i].path, hash);
+        emit_object(e, NULL);
+        emit_text(e, "name", o->masks[i].name);
+        emit_text(e, "path", full ? full : o->masks[i].path);
+        emit_text(e, "hash", hash);
+        emit_end(e);
+        free(full);
+    }
+    emit_end(e);
+}
+
+static void emit_values(emitter *e, const char *key, const named_value *v, int n)
+{
+    emit_array(e, key);
+    for (int i = 0; i < n; i++) {
+        emit_object(e, NULL);
+        emit_text(e, "name", v[i].name);
+        emit_number(e, "value", v[i].value);
+        emit_end(e);
+    }
+    emit_end(e);
+}
+
+static void emit_roster(emitter *e, const roster_options *o)
+{
+    emit_array(e, "personas");
+    for (int i = 0; i < o->persona_count; i++)
+        emit_text(e, NULL, o->personas[i]);
+    emit_end(e);
+    emit_text(e, "control", controls[o->control]);
+    emit_bool(e, "no_instruction", o->no_instruction);
+    emit_object(e, "sampling");
+    emit_sampling(e, &o->sampling);
+    emit_array(e, "given");
+    for (int i = 0; i < GIVEN_COUNT; i++)
+        if (o->given & 1u << i)
+            emit_text(e, NULL, given_names[i]);
+    emit_end(e);
+    emit_end(e);
+    emit_masks(e, o);
+    emit_values(e, "experts", o->experts, o->expert_count);
+    emit_values(e, "strengths", o->strengths, o->strength_count);
+    emit_values(e, "softened", o->softened, o->softened_count);
+    emit_array(e, "unmasked");
+    for (int i = 0; i < o->unmasked_count; i++)
+        emit_text(e, NULL, o->unmasked[i]);
+    emit_end(e);
+    emit_text(e, "system", o->system);
+}
+
+static void emit_seats(emitter *e, const roster *r, const dialogue_turn *t)
+{
+    emit_array(e, "seats");
+    for (int i = 0; i < roster_seats(r); i++) {
+        const seat *s = roster_seat(r, i);
+        char program[17];
+        (void)snprintf(program, sizeof program, "%016llx",
+                       (unsigned long long)(s->program ? router_program_hash(s->program) : 0));
+        emit_object(e, NULL);
+        emit_text(e, "name", s->name);
+        emit_text(e, "persona", s->persona);
+        emit_text(e, "acts_by", s->acts_by);
+        emit_text(e, "color", s->color);
+        emit_text(e, "instruction", roster_instruction(r, i, t->prompt, t->prompt_len));
+        emit_text(e, "program", program);
+        emit_int(e, "asked_experts", s->asked_experts);
+        emit_object(e, "sampling");
+        emit_sampling(e, &s->sampling);
+        emit_end(e);
+        emit_end(e);
+    }
+    emit_end(e);
+}
+
+void keeper_setting_emit(emitter *e, const dialogue *d, const roster_options *seats,
+                         const dialogue_turn *t)
+{
+    engine *model = dialogue_engine(d);
+    const chat_format *chat = engine_chat(model);
+    emit_model(e, model);
+    emit_text(e, "isa", backend_isa(engine_backend(model)));
+    emit_council(e, dialogue_settings((dialogue *)(uintptr_t)d));
+    emit_text(e, "chat_format", chat ? chat_name(chat) : NULL);
+    emit_text(e, "day", chat ? chat_day(chat) : NULL);
+    emit_array(e, "template");
+    const char *variable;
+    for (int i = 0; chat && (variable = chat_variable(chat, i)); i++)
+        emit_text(e, NULL, variable);
+    emit_end(e);
+    emit_roster(e, seats);
+    emit_seats(e, dialogue_roster(d), t);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+static const char *text_at(const json *v, const char *key)
+{
+    const json *m = json_member(v, key);
+    return m && json_type(m) == JSON_STRING ? json_string(m) : NULL;
+}
+
+static int word_of(const json *v, const char *key, const char *const *words, int n, int *out,
+                   error *err)
+{
+    const char *text = text_at(v, key);
+    for (int i = 0; text && i < n; i++)
+        if (strcmp(text, words[i]) == 0) {
+            *out = i;
+            return 0;
+        }
+    return error_set(err, ERROR_LOAD, "the setting's \"%s\" is %.40s", key,
+                     text ? text : "missing");
+}
+
+static int number_of(const json *v, const char *key, double min, double max, double *out,
+                     error *err)
+{
+    int got = json_get_number(v, key, min, max, out, err);
+    return got < 0 ? error_prefix(err, "the setting's ") : 0;
+}
+
+static int int_of(const json *v, const char *key, int64_t min, int64_t max, int *out, error *err)
+{
+    int64_t n = *out;
+    int got = json_get_int(v, key, min, max, &n, err);
+    *out = (int)n;
+    return got < 0 ? error_prefix(err, "the setting's ") : 0;
+}
+
+static int read_sampling(const json *v, sampling *s, error *err)
+{
+    *s = sampling_defaults();
+    if (number_of(v, "temperature", 0, HUGE_VAL, &s->temperature, err) ||
+        number_of(v, "top_p", 0, 1, &s->top_p, err) ||
+        int_of(v, "top_k", 0, INT32_MAX, &s->top_k, err) ||
+        number_of(v, "min_p", 0, 1, &s->min_p, err) ||
+        number_of(v, "repeat_penalty", 0, HUGE_VAL, &s->repeat_penalty, err) ||
+        number_of(v, "presence_penalty", -HUGE_VAL, HUGE_VAL, &s->presence_penalty, err) ||
+        number_of(v, "frequency_penalty", -HUGE_VAL, HUGE_VAL, &s->frequency_penalty, err) ||
+        sampling_check(s, err)) {
+        if (err)
+            err->code = ERROR_LOAD;
+        return -1;
+    }
+    return 0;
+}
+
+/* The list that must be there, and zeroed room for one of `size` bytes for each of its elements and one
+ * more; NULL with the error. */
+static void *room_for(const json *v, const char *key, size_t size, const json **list, error *err)
+{
+    *list = json_member(v, key);
+    if (!*list || json_type(*list) != JSON_ARRAY) {
+        (void)error_set(err, ERROR_LOAD, "the setting's \"%s\" is no list", key);
+        return NULL;
+    }
+    if (json_count(*list) > LIST_MOST) {
+        (void)error_set(err, ERROR_LOAD, "the setting's \"%s\" has %zu entries, at most %d can be",
+                        key, json_count(*list), LIST_MOST);
+        return NULL;
+    }
+    void *items = calloc(json_count(*list) + 1, size);
+    if (!items)
+        (void)error_memory(err, "a setting");
+    return items;
+}
+
+static int read_texts(const json *v, const char *key, const char *const **out, int *n, error *err)
+{
+    const json *list;
+    const char **texts = room_for(v, key, sizeof *texts, &list, err);
+    if (!texts)
+        return -1;
+    *out = texts;
+    for (const json *i = json_first(list); i; i = json_next(i)) {
+        if (json_type(i) != JSON_STRING)
+            return error_set(err, ERROR_LOAD, "the setting's \"%s\" holds no text", key);
+        texts[(*n)++] = json_string(i);
+    }
+    return 0;
+}
+
+static int read_values(const json *v, const char *key, const named_value **out, int *n, error *err)
+{
+    const json *list;
+    named_value *values = room_for(v, key, sizeof *values, &list, err);
+    if (!values)
+        return -1;
+    *out = values;
+    for (const json *i = json_first(list); i; i = json_next(i)) {
+        named_value *at = &values[(*n)++];
+        at->name = text_at(i, "name");
+        if (number_of(i, "value", 0, 1e9, &at->value, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_masks(const json *v, keeper_setting *s, error *err)
+{
+    const json *list;
+    named_mask *masks = room_for(v, "masks", sizeof *masks, &list, err);
+    if (!masks)
+        return -1;
+    s->roster.masks = masks;
+    s->masks = calloc(json_count(list) + 1, sizeof *s->masks);
+    if (!s->masks)
+        return error_memory(err, "a setting");
+    for (const json *i = json_first(list); i; i = json_next(i)) {
+        const char *path = text_at(i, "path"), *hash = text_at(i, "hash");
+        if (!path)
+            return error_set(err, ERROR_LOAD, "the setting's \"masks\" names no path");
+        s->masks[s->roster.mask_count] = (keeper_mask){path, hash ? hash : ""};
+        masks[s->roster.mask_count++] = (named_mask){text_at(i, "name"), path};
+    }
+    return 0;
+}
+
+static int read_seats(const json *v, keeper_setting *s, error *err)
+{
+    const json *list;
+    s->seats = room_for(v, "seats", sizeof *s->seats, &list, err);
+    if (!s->seats)
+        return -1;
+    for (const json *i = json_first(list); i; i = json_next(i)) {
+        keeper_seat *at = &s->seats[s->seat_count++];
+        const char *name = text_at(i, "name"), *program = text_at(i, "program");
+        if (!name)
+            return error_set(err, ERROR_LOAD, "the setting has a seat without a name");
+        at->name = name;
+        at->instruction = text_at(i, "instruction");
+        at->program = program ? program : "";
+        if (read_sampling(json_member(i, "sampling"), &at->sampling, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_roster(const json *v, keeper_setting *s, error *err)
+{
+    roster_options *o = &s->roster;
+    const char *const *given = NULL;
+    int control = 0, n = 0;
+    const json *asked = json_member(v, "sampling");
+    int result =
+        read_texts(v, "personas", &o->personas, &o->persona_count, err) ||
+        word_of(v, "control", controls, 4, &control, err) ||
+        read_sampling(asked, &o->sampling, err) || read_texts(asked, "given", &given, &n, err) ||
+        read_masks(v, s, err) || read_values(v, "experts", &o->experts, &o->expert_count, err) ||
+        read_values(v, "strengths", &o->strengths, &o->strength_count, err) ||
+        read_values(v, "softened", &o->softened, &o->softened_count, err) ||
+        read_texts(v, "unmasked", &o->unmasked, &o->unmasked_count, err) || read_seats(v, s, err);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < GIVEN_COUNT; k++)
+            o->given |= strcmp(given[i], given_names[k]) == 0 ? 1u << k : 0;
+    free((void *)(uintptr_t)given);
+    o->control = (control_kind)control;
+    o->system = text_at(v, "system");
+    o->no_instruction = json_true(json_member(v, "no_instruction"));
+    return result ? -1 : 0;
+}
+
+static int read_council(const json *v, dialogue_options *o, error *err)
+{
+    council_options *c = &o->council;
+    int kv = 0, prefill = 0;
+    int64_t seed = 0;
+    if (word_of(v, "kv", kv_names, 3, &kv, err) ||
+        word_of(v, "prefill", prefills, 3, &prefill, err) ||
+        int_of(v, "context", 1, 1 << 24, &c->context, err) ||
+        int_of(v, "max_tokens", 1, 1 << 24, &c->max_tokens, err) ||
+        int_of(v, "loop", 0, 1 << 24, &c->loop, err) ||
+        int_of(v, "think", -1, 1 << 24, &c->think, err) ||
+        json_get_int(v, "seed", 0, (int64_t)1 << 53, &seed, err) < 0 ||
+        read_texts(v, "stops", &c->stops, &c->stop_count, err))
+        return -1;
+    if (c->context < 1 || c->max_tokens < 1)
+        return error_set(err, ERROR_LOAD, "the setting lacks \"context\" or \"max_tokens\"");
+    c->kv = kv_types[kv];
+    c->prefill = (prefill_mode)prefill;
+    c->raw = json_true(json_member(v, "raw"));
+    o->overflow_stop = json_true(json_member(v, "overflow_stop"));
+    o->seed = (uint64_t)seed;
+    return 0;
+}
+
+int keeper_setting_read(const json *record, keeper_setting *out, error *err)
+{
+    const json *model = json_member(record, "model");
+    *out = (keeper_setting){.model = text_at(model, "path"),
+                            .model_name = text_at(model, "name"),
+                            .fingerprint = text_at(model, "fingerprint"),
+                            .isa = text_at(record, "isa"),
+                            .chat_format = text_at(record, "chat_format"),
+                            .day = text_at(record, "day")};
+    if (!out->model || !out->fingerprint || !out->isa)
+        return error_set(err, ERROR_LOAD, "the setting names no model");
+    /* Before there was the list, a name stood for the model's own template when that was of its kind.
+     * It has the same words today. */
+    bool listed = json_member(record, "template") != NULL;
+    if (out->chat_format && strcmp(out->chat_format, "template") == 0)
+        out->chat_format = NULL;
+    out->name_is_kind = !listed;
+    if (listed && read_texts(record, "template", &out->variables, &out->variable_count, err))
+        return -1;
+    return read_council(record, &out->dialogue, err) || read_roster(record, out, err) ? -1 : 0;
+}
+
+static void free_list(const void *list)
+{
+    free((void *)(uintptr_t)list);
+}
+
+void keeper_setting_release(keeper_setting *s)
+{
+    free_list(s->roster.personas);
+    free_list(s->roster.masks);
+    free_list(s->roster.experts);
+    free_list(s->roster.strengths);
+    free_list(s->roster.softened);
+    free_list(s->roster.unmasked);
+    free_list(s->dialogue.council.stops);
+    free_list(s->variables);
+    free(s->seats);
+    free(s->masks);
+    *s = (keeper_setting){0};
+}

@@ -1,0 +1,11 @@
+/* keeper_state.h - what the files of the keeper share behind keeper.h. */
+#ifndef PERSONAS_KEEPER_STATE_H
+#define PERSONAS_KEEPER_STATE_H
+
+#include "keeper.h"
+
+/* The members of the setting record that turn t runs under. */
+void keeper_setting_emit(emitter *e, const dialogue *d, const roster_options *seats,
+                         const dialogue_turn *t);
+
+#endif

@@ -1,0 +1,12 @@
+/* persona_copy.h - a persona that came with the program, copied to where the user may change it. */
+#ifndef REPL_PERSONA_COPY_H
+#define REPL_PERSONA_COPY_H
+
+#include "../../personas/roster/persona.h"
+#include "../screen/console.h"
+
+/* Copies p's file to `to` with all that a persona finds beside itself: masks, lessons, experts. What is
+ * there already stays; the persona itself comes last, so that it is whole once it is there. */
+int persona_copy(const persona *p, const char *to, console *con, error *err);
+
+#endif

@@ -1,0 +1,93 @@
+/* report.c - the lines of figures that text and Markdown share. */
+#include "report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../screen/human.h"
+
+void report_release(report *r)
+{
+    for (int i = 0; r->answers && i < r->count; i++)
+        kept_answer_release(&r->answers[i]);
+    free(r->answers);
+    *r = (report){0};
+}
+
+int report_acts_by(const seat *s, buf *out, error *err)
+{
+    if (buf_text(out, s->acts_by, err) ||
+        (s->softened > 0 && buf_format(out, err, " x%g", s->softened)))
+        return -1;
+    if (s->strength > 0 && s->strength != 1)
+        return buf_format(out, err, " strength %g", s->strength);
+    return s->strength > 0 ? 0 : buf_text(out, " silent", err);
+}
+
+bool report_stands_there(const report *r)
+{
+    return r->merged && r->merge.method == MERGE_VOTE;
+}
+
+int report_experts(int asked, int least, buf *out, error *err)
+{
+    if (least < asked)
+        return buf_format(out, err, "%d of %d experts", least, asked);
+    return buf_format(out, err, "%d expert%s", least, least == 1 ? "" : "s");
+}
+
+int report_figures(const report *r, int i, buf *out, error *err)
+{
+    const kept_answer *k = &r->answers[i];
+    char time[HUMAN_TEXT];
+    int result = buf_format(out, err, "%s, %zu token%s, %.1f tokens/s, %s", k->acts_by, k->ids.len,
+                            k->ids.len == 1 ? "" : "s", k->tokens_per_second,
+                            human_seconds(time, k->seconds));
+    if (!result && k->asked_experts)
+        result =
+            buf_text(out, ", ", err) || report_experts(k->asked_experts, k->least_allowed, out, err)
+                ? -1
+                : 0;
+    if (!result && k->stop != STOP_END)
+        result = buf_format(out, err, ", %s", pass_stop_name(k->stop));
+    return result;
+}
+
+static int add_shares(const report *r, buf *out, error *err)
+{
+    const merge_result *m = &r->merge;
+    bool *told = calloc((size_t)m->passes, sizeof *told);
+    if (!told)
+        return error_memory(err, "the merge");
+    int result = 0;
+    for (int n = 0; n < m->passes && !result; n++) {
+        int best = -1;
+        for (int i = 0; i < m->passes; i++)
+            if (!told[i] && (best < 0 || m->shares[i] > m->shares[best]))
+                best = i;
+        told[best] = true;
+        result = buf_format(out, err, "%s%s%s %.2f", n ? ", " : ": ",
+                            best == m->winner ? r->star : "", r->merge_of[best], m->shares[best]);
+    }
+    free(told);
+    return result;
+}
+
+int report_merge_line(const report *r, buf *out, error *err)
+{
+    const merge_result *m = &r->merge;
+    char time[HUMAN_TEXT];
+    int result = buf_text(out, merge_name(m->method), err);
+    if (!result && m->shares)
+        result = add_shares(r, out, err);
+    if (!result && !m->shares && m->by)
+        result = buf_format(out, err, " by %s", m->by);
+    if (!result && m->scores && m->winner >= 0)
+        result = buf_text(out, "; ", err) ||
+                         merge_tally(m, (const char *const *)r->merge_of, "; ", out, err)
+                     ? -1
+                     : 0;
+    if (!result && m->note)
+        result = buf_format(out, err, " (%s)", m->note);
+    return result ? -1 : buf_format(out, err, ", %s", human_seconds(time, m->seconds));
+}

@@ -1,0 +1,59 @@
+/* report.h - what one question brought: the answers, the merge, the figures, ready to be printed.
+ *
+ * A merge may let the passes speak again (debate, blend), so the answers are copied when they are
+ * complete. Text of models is foreign: each printer makes it harmless in the way its format needs.
+ */
+#ifndef REPL_REPORT_H
+#define REPL_REPORT_H
+
+#include "../../engine/base/buf.h"
+#include "../../engine/base/emit.h"
+#include "../../personas/conversation/kept.h"
+#include "../screen/console.h"
+
+typedef struct report {
+    engine *engine;
+    const char *title; /* of the model */
+    const char *prompt;
+    size_t prompt_len;
+    kept_answer *answers; /* [count], zeroed until they are complete */
+    int count;
+    merge_result merge;    /* borrowed */
+    char *const *merge_of; /* [merge.passes] whose answers it joined; borrowed */
+    const char *star;      /* stands before a vote's winner */
+    bool merged;           /* merge holds a result */
+    error merge_failure;   /* code is not ERROR_NONE when the merge failed */
+    council_timings timings;
+    double load;         /* seconds */
+    const char *session; /* where it is saved, or NULL */
+} report;
+
+void report_release(report *r);
+
+/* The contract's object: {"consilium":1,...}. */
+void report_json(const report *r, emitter *e);
+/* Its members, also used one by one for a stream of events. */
+void report_json_answer(const report *r, int i, const char *key, emitter *e);
+void report_json_merge(const report *r, const char *key, emitter *e);
+/* "merge_error": why there is no merge; nothing when none failed. */
+void report_json_merge_error(const report *r, emitter *e);
+void report_json_model(const report *r, const char *key, emitter *e);
+void report_json_timings(const report *r, const char *key, emitter *e);
+
+/* The whole exchange as Markdown. */
+int report_markdown(const report *r, buf *out, error *err);
+
+/* What a pass acts by, for its heading: "mask", "mask x0.3" where /mask soften has made it lean by so
+ * many nats, "mask strength 0.5", "mask silent" with a strength of 0. */
+int report_acts_by(const seat *s, buf *out, error *err);
+/* The merged text is one of the answers: it need not be printed again. */
+bool report_stands_there(const report *r);
+/* "8 experts", or "4 of 8 experts" where a mask allows fewer than were asked for. */
+int report_experts(int asked, int least_allowed, buf *out, error *err);
+/* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */
+int report_figures(const report *r, int i, buf *out, error *err);
+/* One line on how the merge came about: "vote: * critic 0.41, coder 0.33; 2 of 2 votes, by coder; ahead
+ * by 0.08 (nearly a tie), 3.2 s". */
+int report_merge_line(const report *r, buf *out, error *err);
+
+#endif

@@ -1,0 +1,54 @@
+/* report_md.c - the exchange as Markdown, ready to be kept or sent.
+ *
+ * The prompt is quoted line by line, so that whatever it holds cannot end the quotation; answers are
+ * Markdown already.
+ */
+#include <string.h>
+
+#include "report.h"
+#include "../screen/safe_text.h"
+
+static int add_quoted(buf *out, const char *text, size_t len, error *err)
+{
+    size_t at = 0;
+    do {
+        const char *newline = memchr(text + at, '\n', len - at);
+        size_t end = newline ? (size_t)(newline - text) : len;
+        if (buf_text(out, "> ", err) || safe_text_copy(out, SAFE_PROSE, text + at, end - at, err) ||
+            buf_text(out, "\n", err))
+            return -1;
+        at = end + 1;
+    } while (at < len);
+    return 0;
+}
+
+static int add_answer(const report *r, int i, buf *out, error *err)
+{
+    const kept_answer *k = &r->answers[i];
+    if (buf_format(out, err, "\n## %s\n\n", k->name))
+        return -1;
+    int result = k->stop == STOP_ERROR ? buf_format(out, err, "*failed: %s*", k->failure.text)
+                                       : safe_text_copy(out, SAFE_PROSE, k->text, k->len, err);
+    if (result || buf_text(out, "\n\n*", err) || report_figures(r, i, out, err))
+        return -1;
+    return buf_text(out, "*\n", err);
+}
+
+int report_markdown(const report *r, buf *out, error *err)
+{
+    if (add_quoted(out, r->prompt, r->prompt_len, err))
+        return -1;
+    for (int i = 0; i < r->count; i++)
+        if (add_answer(r, i, out, err))
+            return -1;
+    if (!r->merged || r->merge.method == MERGE_NONE)
+        return 0;
+    int result = buf_text(out, "\n## Merged\n\n", err);
+    if (!result && report_stands_there(r))
+        result = buf_format(out, err, "The answer of %s, above.", r->merge.by);
+    else if (!result)
+        result = safe_text_copy(out, SAFE_PROSE, r->merge.text, r->merge.len, err);
+    if (result || buf_text(out, "\n\n*", err) || report_merge_line(r, out, err))
+        return -1;
+    return buf_text(out, "*\n", err);
+}

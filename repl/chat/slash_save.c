@@ -1,0 +1,157 @@
+/* slash_save.c - /save: the conversation as a document, or a code block as a file.
+ *
+ * A document is made from the record, as `consilium transcripts export` makes it; a conversation that
+ * is not saved is recorded for the moment, in memory (private_folder.h). A file that is there is
+ * not written over unless the name ends in '!'.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../engine/base/folder.h"
+#include "../system/broker.h"
+#include "code_block.h"
+#include "../screen/human.h"
+#include "../system/private_folder.h"
+#include "../system/save.h"
+#include "slash_commands.h"
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+static int is_there(const char *path, error *err)
+{
+    return error_set(err, ERROR_USAGE, "%s is there already; /save %s! writes over it", path, path);
+}
+
+static int write_new(talk *t, const char *path, bool over, const char *text, size_t n, error *err)
+{
+    char size[HUMAN_TEXT];
+    if (!over && access(path, F_OK) == 0)
+        return is_there(path, err);
+    if (save_put(t->con, path, over, text, n, err))
+        return -1;
+    return talk_say(t, "wrote %s, %s", path, human_bytes(size, n));
+}
+
+/* ---- a document -------------------------------------------------------------------------------- */
+
+static int export_record(talk *t, const char *record, export_format format, const char *path,
+                         bool over, error *err)
+{
+    struct stat there;
+    if (!over && stat(path, &there) == 0 && S_ISREG(there.st_mode))
+        return is_there(path, err);
+    history *h = history_load(record, err);
+    int result = h ? save_export(h, format, path, over, t->con, err) : -1;
+    history_close(h);
+    return result ? -1 : talk_say(t, "wrote %s", path);
+}
+
+static char *no_place(error *err)
+{
+    (void)error_set(err, ERROR_RUN, "there was no place for a private folder: set TMPDIR");
+    return NULL;
+}
+
+/* The record of a conversation that keeps none, in the private folder. */
+static int export_unsaved(talk *t, export_format format, const char *path, bool over, error *err)
+{
+    const char *place = broker_place(t->con->broker);
+    char *record = place ? folder_path(err, "%s/conversation.jsonl", place) : no_place(err);
+    keeper *k = record ? keeper_new(place, "conversation", err) : NULL;
+    int result = k ? talk_record(t, k, err) : -1;
+    keeper_close(k);
+    if (!result)
+        result = export_record(t, record, format, path, over, err);
+    free(record);
+    if (place)
+        private_folder_clear(place);
+    return result;
+}
+
+static int save_document(talk *t, const char *path, bool over, export_format format, error *err)
+{
+    dialogue_turn *turn;
+    if (talk_turn(t, &turn, err))
+        return -1;
+    const char *id = t->keeper && !t->unsaved ? keeper_id(t->keeper) : NULL;
+    if (!id)
+        return export_unsaved(t, format, path, over, err);
+    char *record = folder_path(err, "%s/%s.jsonl", t->folder, id);
+    int result = record ? export_record(t, record, format, path, over, err) : -1;
+    free(record);
+    return result;
+}
+
+/* ---- a code block ------------------------------------------------------------------------------ */
+
+/* "NAME" or "NAME.2". */
+static int block_named(talk *t, const char *wanted, const char **code, size_t *n, error *err)
+{
+    char word[80] = "";
+    const char *name, *text;
+    int number = 1;
+    if (strlen(wanted) < sizeof word)
+        strcpy(word, wanted);
+    char *point = strrchr(word, '.');
+    if (point && point[1] && strspn(point + 1, "0123456789") == strlen(point + 1)) {
+        number = atoi(point + 1);
+        *point = '\0';
+    }
+    if (slash_text(t, word, &name, &text, n, err))
+        return -1;
+    if (code_block_find(text, *n, number, code, n))
+        return 0;
+    return error_set(err, ERROR_USAGE, "%.64s has no code block %d", word, number);
+}
+
+/* The answer that bears the file's name, else the first that holds code. */
+static int block_for_file(talk *t, const char *path, const char **code, size_t *n, error *err)
+{
+    const char *base = human_file_name(path);
+    char stem[80] = "";
+    dialogue_turn *turn;
+    if (talk_turn(t, &turn, err))
+        return -1;
+    if (strcspn(base, ".") < sizeof stem)
+        memcpy(stem, base, strcspn(base, "."));
+    if (*stem && dialogue_answer(turn, stem))
+        return block_named(t, stem, code, n, err);
+    for (int i = 0; i < turn->answer_count; i++) {
+        const kept_answer *k = &turn->answers[i];
+        if (dialogue_answer(turn, k->name) == k && code_block_find(k->text, k->len, 1, code, n))
+            return 0;
+    }
+    return error_set(err, ERROR_USAGE,
+                     "no answer holds a code block; documents end in .md, .html or .json");
+}
+
+static int save_code(talk *t, const char *path, bool over, const char *wanted, error *err)
+{
+    const char *code;
+    size_t n;
+    if (wanted ? block_named(t, wanted, &code, &n, err) : block_for_file(t, path, &code, &n, err))
+        return -1;
+    return write_new(t, path, over, code, n, err);
+}
+
+int slash_save(talk *t, const char *rest, char *const *words, int count, error *err)
+{
+    export_format format;
+    (void)rest;
+    if (!count || count > 2)
+        return error_set(err, ERROR_USAGE,
+                         "/save needs one file, and may be told whose code: "
+                         "/save fib.py coder.2");
+    size_t n = strlen(words[0]);
+    bool over = n > 1 && words[0][n - 1] == '!';
+    const char *path = talk_path(t, words[0], n - over, err);
+    if (!path)
+        return -1;
+    if (count == 1 && save_format(path, &format))
+        return save_document(t, path, over, format, err);
+    return save_code(t, path, over, count == 2 ? words[1] : NULL, err);
+}

@@ -1,0 +1,151 @@
+/* talk.h - the interactive conversation: what the loop and its commands share.
+ *
+ * A talk holds the loaded model, the dialogue, the transcript it is saved in, the terminal and what
+ * the user has set. The loop (talk.c) reads a line, decides what it is (slash.h), and either runs a
+ * command or asks; talk_ask.c shows an exchange and saves it. What the user sets is kept as options
+ * (`set`), in the words that the command line has for it, so every way of setting is checked by the
+ * one table; talk_seats.c makes seats of them. Nothing here ends the process.
+ */
+#ifndef REPL_TALK_H
+#define REPL_TALK_H
+
+#include "../../personas/conversation/dialogue.h"
+#include "../options/asking.h"
+#include "../../personas/conversation/keeper.h"
+#include "line.h"
+#include "../options/options.h"
+#include "../screen/view.h"
+
+typedef struct talk talk;
+struct talk {
+    const options *opt; /* as the program was started */
+    options set;  /* as they stand now; its lists are the talk's, its texts opt's or `words` */
+    char **words; /* texts that came later; owned */
+    size_t word_count;
+    console *con;
+    terminal *term;
+    line_editor *line;
+    engine *engine;
+    dialogue *dialogue;
+    asking how;         /* `set`, taken apart */
+    roster_options who; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
+    keeper *keeper;     /* writes the transcript; NULL with --no-save */
+    char *folder;       /* of transcripts */
+    bool unsaved;       /* records wait for the disk; said already */
+    bool foreign;       /* told that the built-in model knows English only */
+    view_layout layout;
+    char focus[65];
+    bool blind; /* columns are A, B, C until a pick */
+    char **
+        blind_names; /* [blind_count] while a blind exchange waits for its pick: who is A, B, ... */
+    int blind_count;
+    char *system;          /* /system: said to every pass; NULL = nothing */
+    const char **unmasked; /* [unmasked_count] /mask off: who speaks without a mask; of `words` */
+    int unmasked_count;
+    named_value *softened; /* [softened_count] /mask soften; names of `words` */
+    int softened_count;
+    char *note;        /* what was said last about the seats */
+    buf pending;       /* files put into the next prompt by /file */
+    int pending_files; /* how many */
+    bool unread;       /* the question was given up while it was read: it returns to the line */
+    bool leave;        /* /quit, Ctrl-D */
+    bool editing;      /* the line begins with the last question */
+    bool replacing;    /* what is asked next takes the place of the last turn: /edit */
+    dialogue_turn *replaced; /* that turn, undone, until the record says so; of the dialogue */
+};
+
+/* The command without words: `consilium`. ERROR_* as main.c expects. */
+int command_talk(const options *opt, console *con, error *err);
+
+/* ---- saying things (talk_say.c) ----------------------------------------------------------------- */
+
+/* A line of our own words on standard output; what it quotes is made harmless. */
+int talk_say(talk *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes and empties text of ours, dimmed where there is colour. */
+int talk_dim(talk *t, buf *text, error *err);
+/* Writes and empties text, made harmless; it holds no sequences of ours. */
+int talk_write(talk *t, buf *text, error *err);
+/* What went wrong, as a sentence; the conversation goes on. */
+void talk_problem(talk *t, const error *err);
+/* ERROR_USAGE unless something was asked; *turn = the last turn. */
+int talk_turn(talk *t, dialogue_turn **turn, error *err);
+/* The name of a pass of the last turn that a user means by `word`: itself, the only one that it
+ * begins, or what a blind column's letter stands for. NULL and ERROR_USAGE with the names. */
+const char *talk_name(talk *t, const char *word, error *err);
+/* How a pass is called now: its letter (in letter) while a blind exchange waits. Borrowed. */
+const char *talk_called(const talk *t, const char *name, char letter[2]);
+/* The blind exchange is over: tells who was who. */
+int talk_reveal(talk *t, error *err);
+void talk_forget_blind(talk *t); /* the same without a word */
+/* Token ids[at] of ids[count] in quotes, harmless and at most `cells` wide. A token may be a piece of a
+ * character: the pieces beside it make it whole, and "..." stands for what has not come yet. */
+int talk_token(const talk *t, const int *ids, size_t count, size_t at, int cells, buf *out,
+               error *err);
+/* Foreign text for one line of ours (safe_text_brief). */
+int talk_brief(const talk *t, const char *text, size_t cells, buf *out, error *err);
+
+/* ---- who speaks (talk_seats.c) ------------------------------------------------------------------ */
+
+/* A copy of text that lives as long as the talk; NULL when memory is out. */
+const char *talk_keep(talk *t, const char *text, size_t len, error *err);
+/* A path as it was typed: "~/x" is in the home folder. Lives as long as the talk. */
+const char *talk_path(talk *t, const char *path, size_t n, error *err);
+/* An option by its long name, as if it had stood on the command line; "default" takes it back.
+ * Seats anew what it concerns. On error everything is as it was. */
+int talk_set(talk *t, const char *name, const char *value, error *err);
+bool talk_may_set(const char *name); /* while the conversation runs */
+/* How answers are laid out from now on; focus: who is large, NULL = the first. */
+int talk_view(talk *t, view_layout layout, const char *focus, error *err);
+/* What an option of /set is now, in force, and who said so: "0.2", "persona". Appended. (talk_values.c) */
+int talk_value(const talk *t, const option_info *row, buf *value, buf *from, error *err);
+/* Takes `set` apart and seats the passes. On error the old seats stay. */
+int talk_seat(talk *t, error *err);
+void talk_release_seats(asking *how, roster_options *who); /* {0} ok */
+/* Opens the engine (when anew says so, or there is none) and a dialogue as `set` says; the turns move
+ * there. On error all stays as it was. */
+int talk_open_dialogue(talk *t, bool anew, error *err);
+/* A persona speaks without its mask from now on, or with it as it is in the file. */
+int talk_unmask(talk *t, const char *name, bool off, error *err);
+/* Its mask leans by so many nats instead of forbidding; 0 = as it is in the file. */
+int talk_soften(talk *t, const char *name, double nats, error *err);
+
+/* ---- asking (talk_ask.c, talk_merge.c) ---------------------------------------------------------- */
+
+/* One prompt: asks, shows, saves, merges. only: "coder", "coder,critic", or NULL = all. -1 when nothing
+ * was asked. With t->replacing the last turn is undone first, unless nothing takes its place. */
+int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *err);
+int talk_retry(talk *t, const char *name, uint64_t seed, error *err);
+/* The answer of `name` goes on, by at most so many tokens. */
+int talk_continue(talk *t, const char *name, int more, error *err);
+/* What /merge, /vote, /debate and /blend ask for. */
+typedef struct talk_merge_wish {
+    merge_method method;
+    int rounds;
+    const char *by;
+    const char *const *of; /* [count], NULL = all */
+    int count;
+    const double *weights; /* blend: [passes] or NULL */
+    uint64_t seed;
+} talk_merge_wish;
+int talk_merge(talk *t, const talk_merge_wish *wish, error *err);
+/* The same below answers that have just been shown. */
+int talk_merge_in(talk *t, view *v, const talk_merge_wish *wish, error *err);
+/* A line of figures of a merge: "vote  critic 0.41 · coder 0.33 (nearly a tie)  0.2 s". */
+int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err);
+
+/* ---- the file of the conversation (talk_session.c) ---------------------------------------------- */
+
+int talk_begin_session(talk *t,
+                       error *err); /* as the options say: --session, --resume, --no-save */
+int talk_resume(talk *t, const char *prefix, error *err);
+/* Writes what was said so far, but for undone turns, as a transcript of its own. */
+int talk_record(talk *t, keeper *k, error *err);
+/* A conversation without a past, in a transcript of its own; seats and settings stay, a seed that was
+ * drawn is drawn anew. */
+int talk_new(talk *t, error *err);
+/* From here on in a new transcript that begins with the same past. */
+int talk_fork(talk *t, error *err);
+/* Tells whether a phase was saved; a failure is told and the conversation goes on. */
+void talk_saved(talk *t, int result, const error *err);
+
+#endif

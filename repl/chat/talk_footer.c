@@ -1,0 +1,166 @@
+/* talk_footer.c - the lines below an exchange: figures, the record, where the answers part. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../screen/cells.h"
+#include "../screen/safe_text.h"
+#include "talk_exchange.h"
+
+enum { TOKEN_CELLS = 24 };
+
+/* ---- where the answers part -------------------------------------------------------------------- */
+
+/* The first place where answers in force differ; -1 when they do not within the shortest. */
+static int first_difference(const dialogue_turn *turn, const char *const *names, int n)
+{
+    const kept_answer *first = dialogue_answer(turn, names[0]);
+    for (size_t at = 0; at < first->ids.len; at++)
+        for (int i = 1; i < n; i++) {
+            const kept_answer *k = dialogue_answer(turn, names[i]);
+            if (at >= k->ids.len)
+                return -1;
+            if (k->ids.v[at] != first->ids.v[at])
+                return (int)at;
+        }
+    return -1;
+}
+
+/* Names of the answers in force: [*n], freed by the caller; borrowed texts. */
+static const char **names_in_force(const dialogue_turn *turn, int *n)
+{
+    const char **names = calloc((size_t)turn->answer_count + 1, sizeof *names);
+    *n = 0;
+    for (int i = 0; names && i < turn->answer_count; i++) {
+        const char *name = turn->answers[i].name;
+        bool told = dialogue_answer(turn, name)->stop == STOP_ERROR;
+        for (int k = 0; k < i && !told; k++) /* who answers again keeps the place */
+            told = strcmp(turn->answers[k].name, name) == 0;
+        if (!told)
+            names[(*n)++] = name;
+    }
+    return names;
+}
+
+static int add_parting(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+{
+    int n, result = 0;
+    const char **names = names_in_force(turn, &n);
+    if (!names)
+        return error_memory(err, "the names");
+    int at = n > 1 && n <= 6 ? first_difference(turn, names, n) : -1;
+    if (at >= 0) {
+        result = buf_format(out, err, "part at token %d (", at + 1);
+        for (int i = 0; i < n && !result; i++) {
+            const tokens *ids = &dialogue_answer(turn, names[i])->ids;
+            result = (i && buf_text(out, " / ", err)) ||
+                             talk_token(t, ids->v, ids->len, (size_t)at, TOKEN_CELLS, out, err)
+                         ? -1
+                         : 0;
+        }
+        result = result || buf_text(out, ")", err) ? -1 : 0;
+    }
+    free(names);
+    return result;
+}
+
+/* ---- the last line ----------------------------------------------------------------------------- */
+
+static const char *dot(const talk *t)
+{
+    return terminal_utf8(t->term) ? " · " : ", ";
+}
+
+/* Whom one would most likely ask again, or to go on: who ended badly, else who said least. */
+static const kept_answer *whom_to_retry(const dialogue_turn *turn)
+{
+    const kept_answer *worst = NULL;
+    for (int i = 0; i < turn->answer_count; i++) {
+        const kept_answer *k = &turn->answers[i];
+        if (dialogue_answer(turn, k->name) != k)
+            continue;
+        bool bad = k->stop != STOP_END, worse = worst && worst->stop != STOP_END;
+        if (!worst || (bad && !worse) || (bad == worse && k->ids.len < worst->ids.len))
+            worst = k;
+    }
+    return worst;
+}
+
+static int add_hints(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+{
+    char letter[2];
+    if (t->blind_names)
+        return buf_text(out, "who was best? /pick A", err);
+    bool several = turn->answer_count > 1 && (!turn->only || strchr(turn->only, ','));
+    const char *more = !several                ? ""
+                       : dialogue_merged(turn) ? "/diverge /pick /debate "
+                                               : "/merge /pick /diverge ";
+    const kept_answer *worst = whom_to_retry(turn);
+    bool cut = worst && (worst->stop == STOP_LENGTH || worst->stop == STOP_INTERRUPTED);
+    return buf_format(out, err, "%s%s %s", more, cut ? "/continue" : "/retry",
+                      worst ? talk_called(t, worst->name, letter) : "");
+}
+
+static int add_saved(const talk *t, buf *out, error *err)
+{
+    char id[KEEPER_NAME] = "";
+    if (t->keeper && !t->unsaved)
+        keeper_short(t->keeper, id);
+    return *id ? buf_format(out, err, "saved %s", id) : 0;
+}
+
+/* Behind what stands on the last row when it fits there, else on a row of its own. */
+static int join(const talk *t, buf *out, const buf *part, error *err)
+{
+    if (!part->len)
+        return 0;
+    const char *end = out->len ? memrchr(out->v, '\n', out->len) : NULL;
+    const char *row = end ? end + 1 : out->v;
+    size_t used = out->len ? cells_width(row, out->len - (size_t)(row - out->v)) : 0;
+    bool fits = used + 3 + cells_width(part->v, part->len) < (size_t)terminal_columns(t->term);
+    return buf_text(out,
+                    !out->len ? " "
+                    : fits    ? dot(t)
+                              : "\n ",
+                    err) ||
+                   buf_add(out, part->v, part->len, err)
+               ? -1
+               : 0;
+}
+
+/* What is known of the exchange, and what can be done with it. */
+static int last_line(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+{
+    buf saved = {0}, parting = {0}, hints = {0};
+    int result =
+        add_saved(t, &saved, err) || (!t->blind_names && add_parting(t, turn, &parting, err)) ||
+                add_hints(t, turn, &hints, err) || join(t, out, &saved, err) ||
+                join(t, out, &parting, err) || join(t, out, &hints, err) || buf_text(out, "\n", err)
+            ? -1
+            : 0;
+    buf_release(&saved);
+    buf_release(&parting);
+    buf_release(&hints);
+    return result;
+}
+
+int exchange_footer(exchange *x, const dialogue_turn *turn, error *err)
+{
+    talk *t = x->talk;
+    buf left = {0}, right = {0}, text = {0};
+    const council_timings *c = &turn->timings;
+    int result = 0;
+    if (c->picks_per_step > 0)
+        result = buf_format(&left, err, "union %.1f of %.0f picks", c->union_experts_per_step,
+                            c->picks_per_step);
+    result = result ||
+                     buf_format(&right, err, "context %d/%d", dialogue_context_used(t->dialogue),
+                                dialogue_settings(t->dialogue)->council.context) ||
+                     view_footer(x->view, left.v ? left.v : "", right.v, err) ||
+                     last_line(t, turn, &text, err) || talk_dim(t, &text, err)
+                 ? -1
+                 : 0;
+    buf_release(&left);
+    buf_release(&right);
+    buf_release(&text);
+    return result;
+}

@@ -1,0 +1,192 @@
+/* talk_merge.c - joining answers on the screen and in the record. See talk.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../screen/human.h"
+#include "talk_exchange.h"
+
+static const char *dot(const talk *t)
+{
+    return terminal_utf8(t->term) ? " · " : ", ";
+}
+
+static const char *star(const talk *t)
+{
+    return terminal_utf8(t->term) ? "★ " : "* ";
+}
+
+static int add_shares(const talk *t, const kept_merge *m, buf *out, error *err)
+{
+    const merge_result *r = &m->result;
+    bool *told = calloc((size_t)r->passes + 1, sizeof *told);
+    int result = told ? 0 : error_memory(err, "the merge");
+    for (int n = 0; n < r->passes && !result; n++) {
+        int best = -1;
+        char letter[2];
+        for (int i = 0; i < r->passes; i++)
+            if (!told[i] && (best < 0 || r->shares[i] > r->shares[best]))
+                best = i;
+        told[best] = true;
+        result =
+            buf_format(out, err, "%s%s%s %.2f", n ? dot(t) : "  ", best == r->winner ? star(t) : "",
+                       talk_called(t, m->of[best], letter), r->shares[best]);
+    }
+    free(told);
+    return result;
+}
+
+/* On a row of its own: by whose vote, and how close it was. */
+static int add_tally(const talk *t, const kept_merge *m, buf *out, error *err)
+{
+    const merge_result *r = &m->result;
+    size_t n = (size_t)r->passes;
+    const char **called = calloc(n + 1, sizeof *called);
+    char(*letters)[2] = calloc(n + 1, sizeof *letters);
+    int result = called && letters ? 0 : error_memory(err, "the merge");
+    for (size_t i = 0; i < n && !result; i++)
+        called[i] = talk_called(t, m->of[i], letters[i]);
+    if (!result)
+        result = buf_text(out, "\n", err) || merge_tally(r, called, dot(t), out, err) ? -1 : 0;
+    free(called);
+    free(letters);
+    return result;
+}
+
+int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err)
+{
+    const merge_result *r = &m->result;
+    char time[HUMAN_TEXT], letter[2];
+    int result = buf_text(out, merge_name(r->method), err);
+    if (!result && r->shares)
+        result = add_shares(t, m, out, err);
+    if (!result && !r->shares && r->by)
+        result = buf_format(out, err, "  by %s", talk_called(t, r->by, letter));
+    result = result || buf_format(out, err, "  %s", human_seconds(time, r->seconds)) ? -1 : 0;
+    if (!result && r->scores && r->winner >= 0)
+        result = add_tally(t, m, out, err);
+    if (!result && r->note && !t->blind_names)
+        result = buf_format(out, err, " (%s)", r->note);
+    else if (!result && r->tie)
+        result = buf_text(out, " (nearly a tie)", err);
+    return result;
+}
+
+/* A vote's winner stands there already, in its column, and so do the revisions of a debate: it is
+ * marked, not printed again. */
+static bool stands_there(const exchange *x, const kept_merge *m)
+{
+    return m->result.method == MERGE_VOTE || x->round;
+}
+
+/* Of a debate that was stopped: what each has revised so far. */
+static int add_revisions(const kept_merge *m, buf *out, error *err)
+{
+    for (int i = 0; i < m->result.passes; i++) {
+        const buf *text = &m->result.revised[i];
+        if (buf_format(out, err, "%s**%s**\n\n", i ? "\n\n" : "", m->of[i]) ||
+            buf_add(out, text->v ? text->v : "", text->len, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int column_of(const exchange *x, const kept_merge *m)
+{
+    int at = m->result.winner >= 0 ? dialogue_find(x->talk->dialogue, m->of[m->result.winner]) : -1;
+    if (x->round && at >= 0)
+        return x->round_column[at];
+    return x->count && at >= 0 ? x->column_of[at] : -1;
+}
+
+/* The merge that dialogue_merge() added last. */
+static int show(exchange *x, const kept_merge *m, error *err)
+{
+    const merge_result *r = &m->result;
+    buf text = {0}, revisions = {0};
+    bool there = x->merge_streamed || stands_there(x, m), stopped = r->revised && r->winner < 0;
+    if (stopped && add_revisions(m, &revisions, err)) {
+        buf_release(&revisions);
+        return -1;
+    }
+    if (stands_there(x, m))
+        view_merge_winner(x->view, column_of(x, m));
+    int result =
+        talk_merge_line(x->talk, m, &text, err) || view_merge(x->view, text.v,
+                                                              there     ? NULL
+                                                              : stopped ? revisions.v
+                                                                        : r->text,
+                                                              stopped ? revisions.len : r->len, err)
+            ? -1
+            : 0;
+    buf_release(&text);
+    buf_release(&revisions);
+    return result;
+}
+
+static int tell_failure(talk *t, merge_method method, const error *why, error *err)
+{
+    const char *stopped = method == MERGE_DEBATE ? "the merge was stopped; /debate tries again"
+                                                 : "the merge was stopped; /merge tries again";
+    buf text = {0};
+    int result =
+        buf_text(&text, why->code == ERROR_CANCELLED ? stopped : "the merge failed: ", err);
+    if (!result && why->code != ERROR_CANCELLED)
+        result = console_quote(t->con, &text, why->text, err);
+    result = result || buf_text(&text, "\n", err) || terminal_prose(t->term, &text, err) ? -1 : 0;
+    buf_release(&text);
+    return result;
+}
+
+int exchange_merge_stopped(exchange *x, merge_method method, error *err)
+{
+    const error why = {.code = ERROR_CANCELLED};
+    return tell_failure(x->talk, method, &why, err);
+}
+
+int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err)
+{
+    talk *t = x->talk;
+    dialogue_turn *turn = dialogue_last(t->dialogue);
+    int before = turn->merge_count;
+    error why = {0};
+    merge_options o = {.method = wish->method,
+                       .rounds = wish->rounds,
+                       .seed = wish->seed,
+                       .weights = wish->weights,
+                       .max_tokens = dialogue_settings(t->dialogue)->council.max_tokens};
+    dialogue_events events;
+    exchange_events(x, &events);
+    x->merging = dialogue_merge_method(t->dialogue, wish->method);
+    x->merge_streamed = false;
+    x->wish = wish;
+    if (!exchange_view(x)) {
+        *err = x->fault;
+        return -1;
+    }
+    exchange_begin(x, false);
+    view_merge_progress(x->view, merge_name(x->merging), 0);
+    int failed = dialogue_merge(t->dialogue, &o, wish->of, wish->count, wish->by, &events, &why);
+    exchange_end(x);
+    if (failed && why.code == ERROR_USAGE && turn->merge_count == before) {
+        if (err)
+            *err = why;
+        return -1;
+    }
+    int result = 0;
+    if (!failed)
+        result = show(x, &turn->merges[turn->merge_count - 1], err);
+    if (t->keeper && turn->merge_count > before) {
+        error trouble = {0};
+        talk_saved(t, keeper_merge(t->keeper, turn, &turn->merges[turn->merge_count - 1], &trouble),
+                   &trouble);
+    }
+    return failed && !result ? tell_failure(t, x->merging, &why, err) : result;
+}
+
+int talk_merge(talk *t, const talk_merge_wish *wish, error *err)
+{
+    exchange x = {.talk = t};
+    int result = exchange_merge(&x, wish, err);
+    exchange_close(&x);
+    return result;
+}

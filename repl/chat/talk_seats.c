@@ -1,0 +1,377 @@
+/* talk_seats.c - from what the user has set to the passes that speak. See talk.h.
+ *
+ * Every change is tried on a copy of the options: the words are read, the personas' files looked
+ * into, the seats taken; only when all of it went well does the copy take the place of what was set.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../options/chat_notes.h"
+#include "../options/open_model.h"
+#include "talk.h"
+
+const char *talk_keep(talk *t, const char *text, size_t len, error *err)
+{
+    char **grown = realloc(t->words, (t->word_count + 1) * sizeof *grown);
+    if (grown) {
+        t->words = grown;
+        grown[t->word_count] = strndup(text, len);
+        if (grown[t->word_count])
+            return grown[t->word_count++];
+    }
+    error_memory(err, "what was set");
+    return NULL;
+}
+
+const char *talk_path(talk *t, const char *path, size_t n, error *err)
+{
+    const char *home = getenv("HOME");
+    buf whole = {0};
+    if (n < 2 || path[0] != '~' || path[1] != '/' || !home)
+        return talk_keep(t, path, n, err);
+    const char *kept = NULL;
+    if (buf_text(&whole, home, err) == 0 && buf_add(&whole, path + 1, n - 1, err) == 0)
+        kept = talk_keep(t, whole.v, whole.len, err);
+    buf_release(&whole);
+    return kept;
+}
+
+/* What was said once about the seats is not said again at every change. */
+static void print_note(void *user, const char *sentence)
+{
+    talk *t = user;
+    if (t->note && strcmp(t->note, sentence) == 0)
+        return;
+    free(t->note);
+    t->note = strdup(sentence);
+    console_note(t->con, "%s", sentence);
+}
+
+/* What a dialogue can be told between two turns. */
+static void adjust(dialogue *d, const options *set, const asking *how, const council_options *now)
+{
+    dialogue_options *o = dialogue_settings(d);
+    o->council.max_tokens = now->max_tokens;
+    o->council.prefill = now->prefill;
+    o->council.loop = now->loop;
+    o->council.think = now->think;
+    o->council.weigh = now->weigh;
+    o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
+    o->unread_none = true;
+    o->seed = how->seed;
+}
+
+/* What was set for a persona waits while it does not speak; a name that is no persona's is refused
+ * by the roster. */
+static bool waits(const asking *how, const char *name)
+{
+    bool there = false;
+    for (int i = 0; i < how->persona_count; i++)
+        if (!name || strcmp(how->personas[i], name) == 0)
+            return false;
+    return name && persona_exists(name, &there, NULL) == 0 && there;
+}
+
+static const char *first_waiting(const asking *how)
+{
+    const routing_options *r = &how->routing;
+    for (int i = 0; i < r->mask_count; i++)
+        if (waits(how, r->masks[i].name))
+            return r->masks[i].name;
+    for (int i = 0; i < r->expert_count; i++)
+        if (waits(how, r->experts[i].name))
+            return r->experts[i].name;
+    for (int i = 0; i < r->strength_count; i++)
+        if (waits(how, r->strengths[i].name))
+            return r->strengths[i].name;
+    return NULL;
+}
+
+/* What /mask says of those who speak: lists of who's own, so that a change that fails leaves those of
+ * the seats that stay. */
+static int take_masks(const talk *t, const asking *how, roster_options *who, error *err)
+{
+    const char **unmasked = calloc((size_t)t->unmasked_count + 1, sizeof *unmasked);
+    named_value *softened = calloc((size_t)t->softened_count + 1, sizeof *softened);
+    who->unmasked = unmasked;
+    who->softened = softened;
+    if (!unmasked || !softened)
+        return error_memory(err, "the masks");
+    for (int i = 0; i < t->unmasked_count; i++)
+        if (!waits(how, t->unmasked[i]))
+            unmasked[who->unmasked_count++] = t->unmasked[i];
+    for (int i = 0; i < t->softened_count; i++)
+        if (!waits(how, t->softened[i].name))
+            softened[who->softened_count++] = t->softened[i];
+    return 0;
+}
+
+void talk_release_seats(asking *how, roster_options *who)
+{
+    free((void *)(uintptr_t)who->unmasked);
+    free((void *)(uintptr_t)who->softened);
+    *who = (roster_options){0};
+    asking_release(how);
+}
+
+/* Seats `set` in d, on e. *how and *who are what it came to; who borrows from how. */
+static int take_seats(talk *t, options *set, engine *e, dialogue *d, asking *how,
+                      roster_options *who, error *err)
+{
+    council_options limits;
+    *how = (asking){0};
+    *who = (roster_options){0};
+    if (asking_read(how, set, err) || asking_prepare(how, err) ||
+        asking_council(how, set, e, &limits, err))
+        return -1;
+    asking_adopt(how, set, e);
+    for (const char *name; (name = first_waiting(how));)
+        routing_options_forget(&how->routing, name);
+    if (asking_roster(how, set, e, who, err))
+        return -1;
+    who->system = t->system;
+    if (take_masks(t, how, who, err) || dialogue_seat(d, who, print_note, t, err))
+        return -1;
+    set->seed = (long long)how->seed; /* drawn once: /set tells it, and the next turn keeps it */
+    adjust(d, set, how, &limits);
+    return 0;
+}
+
+static int seat_options(talk *t, options *set, error *err)
+{
+    asking how;
+    roster_options who;
+    if (take_seats(t, set, t->engine, t->dialogue, &how, &who, err)) {
+        talk_release_seats(&how, &who);
+        return -1;
+    }
+    talk_release_seats(&t->how, &t->who);
+    t->how = how;
+    t->who = who;
+    return 0;
+}
+
+int talk_seat(talk *t, error *err)
+{
+    return seat_options(t, &t->set, err);
+}
+
+/* A mask is as its file says, off, or softened: one of the three. nats: 0 = not softened. */
+static int change_mask(talk *t, const char *name, bool off, double nats, error *err)
+{
+    const char *kept = talk_keep(t, name, strlen(name), err);
+    const char **unmasked = calloc((size_t)t->unmasked_count + 1, sizeof *unmasked);
+    named_value *softened = calloc((size_t)t->softened_count + 1, sizeof *softened);
+    talk before = *t;
+    if (!kept || !unmasked || !softened) {
+        free(unmasked);
+        free(softened);
+        return error_memory(err, "a mask");
+    }
+    t->unmasked = unmasked;
+    t->softened = softened;
+    t->unmasked_count = t->softened_count = 0;
+    for (int i = 0; i < before.unmasked_count; i++)
+        if (strcmp(before.unmasked[i], name) != 0)
+            unmasked[t->unmasked_count++] = before.unmasked[i];
+    for (int i = 0; i < before.softened_count; i++)
+        if (strcmp(before.softened[i].name, name) != 0)
+            softened[t->softened_count++] = before.softened[i];
+    if (off)
+        unmasked[t->unmasked_count++] = kept;
+    if (nats > 0)
+        softened[t->softened_count++] = (named_value){kept, nats};
+    int result = talk_seat(t, err);
+    if (result) {
+        t->unmasked = before.unmasked;
+        t->unmasked_count = before.unmasked_count;
+        t->softened = before.softened;
+        t->softened_count = before.softened_count;
+    }
+    free(result ? unmasked : before.unmasked);
+    free(result ? softened : before.softened);
+    return result;
+}
+
+static bool is_softened(const talk *t, const char *name)
+{
+    for (int i = 0; i < t->softened_count; i++)
+        if (strcmp(t->softened[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_off(const talk *t, const char *name)
+{
+    for (int i = 0; i < t->unmasked_count; i++)
+        if (strcmp(t->unmasked[i], name) == 0)
+            return true;
+    return false;
+}
+
+int talk_unmask(talk *t, const char *name, bool off, error *err)
+{
+    if (off ? is_off(t, name) : !is_off(t, name) && !is_softened(t, name))
+        return error_set(err, ERROR_USAGE, "%s speaks %s its mask already", name,
+                         off ? "without" : "with");
+    return change_mask(t, name, off, 0, err);
+}
+
+int talk_soften(talk *t, const char *name, double nats, error *err)
+{
+    if (nats <= 0 && !is_softened(t, name))
+        return error_set(err, ERROR_USAGE, "the mask of %s is not softened", name);
+    return change_mask(t, name, false, nats, err);
+}
+
+/* ---- the model and the dialogue ---------------------------------------------------------------- */
+
+/* Turns know nothing of the model that spoke them; the new passes read them when they are asked. */
+static int move_turns(dialogue *from, dialogue *to, error *err)
+{
+    for (int i = 0; from && i < dialogue_turns(from); i++)
+        if (dialogue_restore(to, dialogue_at(from, i), err))
+            return -1;
+    return 0;
+}
+
+static dialogue *new_dialogue(talk *t, options *set, engine *e, asking *how, roster_options *who,
+                              error *err)
+{
+    dialogue_options o = {0};
+    *how = (asking){0};
+    int result =
+        asking_read(how, set, err) || asking_council(how, set, e, &o.council, err) ? -1 : 0;
+    asking_release(how);
+    if (result)
+        return NULL;
+    if (t->dialogue)
+        o.context = dialogue_settings(t->dialogue)->context;
+    dialogue *d = dialogue_open(e, &o, err);
+    if (d && take_seats(t, set, e, d, how, who, err)) {
+        talk_release_seats(how, who);
+        dialogue_close(d);
+        d = NULL;
+    }
+    if (d && e != t->engine)
+        chat_notes(e, dialogue_roster(d), &o.council, t->con);
+    return d;
+}
+
+static int reopen(talk *t, options *set, bool anew, error *err)
+{
+    asking how = {0};
+    roster_options who = {0};
+    engine *e = anew || !t->engine ? open_model(set, t->con, err) : t->engine;
+    dialogue *d = e ? new_dialogue(t, set, e, &how, &who, err) : NULL;
+    if (!d || move_turns(t->dialogue, d, err)) {
+        dialogue_close(d);
+        talk_release_seats(&how, &who);
+        if (e != t->engine)
+            engine_close(e);
+        return -1;
+    }
+    dialogue_close(t->dialogue);
+    if (e != t->engine)
+        engine_close(t->engine);
+    talk_release_seats(&t->how, &t->who);
+    t->engine = e;
+    t->dialogue = d;
+    t->how = how;
+    t->who = who;
+    return 0;
+}
+
+int talk_open_dialogue(talk *t, bool anew, error *err)
+{
+    return reopen(t, &t->set, anew, err);
+}
+
+/* ---- the layout -------------------------------------------------------------------------------- */
+
+int talk_view(talk *t, view_layout layout, const char *focus, error *err)
+{
+    if (layout == VIEW_FOCUS && !focus)
+        focus = roster_seat(dialogue_roster(t->dialogue), 0)->name;
+    else if (layout != VIEW_FOCUS)
+        focus = "";
+    if (*focus && dialogue_find(t->dialogue, focus) < 0)
+        return error_set(err, ERROR_USAGE, "%.64s does not speak", focus);
+    if (strlen(focus) >= sizeof t->focus)
+        return error_set(err, ERROR_USAGE, "\"%.64s\" is too long a name", focus);
+    strcpy(t->focus, focus);
+    t->layout = layout;
+    return 0;
+}
+
+/* ---- /set -------------------------------------------------------------------------------------- */
+
+typedef enum reach { REACH_SEATS, REACH_DIALOGUE, REACH_ENGINE, REACH_VIEW, REACH_NOTHING } reach;
+
+/* How much must be made anew for an option. */
+static reach reach_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        reach how;
+    } far[] = {
+        {"stop", REACH_DIALOGUE},     {"raw", REACH_DIALOGUE},    {"kv", REACH_DIALOGUE},
+        {"context", REACH_DIALOGUE},  {"model", REACH_ENGINE},    {"threads", REACH_ENGINE},
+        {"backend", REACH_ENGINE},    {"isa", REACH_ENGINE},      {"chat-format", REACH_ENGINE},
+        {"view", REACH_VIEW},         {"session", REACH_NOTHING}, {"resume", REACH_NOTHING},
+        {"no-save", REACH_NOTHING},   {"plain", REACH_NOTHING},   {"no-color", REACH_NOTHING},
+        {"help", REACH_NOTHING},      {"version", REACH_NOTHING}, {"quiet", REACH_NOTHING},
+        {"template", REACH_ENGINE},   {"verbose", REACH_NOTHING}, {"max-input", REACH_NOTHING},
+        {"no-sandbox", REACH_NOTHING}};
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++)
+        if (strcmp(name, far[i].name) == 0)
+            return far[i].how;
+    return REACH_SEATS;
+}
+
+bool talk_may_set(const char *name)
+{
+    return reach_of(name) != REACH_NOTHING;
+}
+
+static int try_value(talk *t, options *trial, const char *name, const char *value, error *err)
+{
+    bool back = strcmp(value, "default") == 0;
+    const char *kept = back ? value : talk_keep(t, value, strlen(value), err);
+    if (!kept ||
+        (back ? options_reset(trial, t->opt, name, err) : options_set(trial, name, kept, err)))
+        return -1;
+    switch (reach_of(name)) {
+    case REACH_SEATS:
+        return seat_options(t, trial, err);
+    case REACH_DIALOGUE:
+        return reopen(t, trial, false, err);
+    case REACH_ENGINE:
+        return reopen(t, trial, true, err);
+    case REACH_VIEW: {
+        view_layout layout;
+        (void)view_named(trial->view, &layout); /* one of its choices */
+        return talk_view(t, layout, NULL, err);
+    }
+    case REACH_NOTHING:
+        break;
+    }
+    return error_set(err, ERROR_USAGE, "%s is settled when the program starts", name);
+}
+
+int talk_set(talk *t, const char *name, const char *value, error *err)
+{
+    options trial;
+    if (options_copy(&trial, &t->set, err))
+        return -1;
+    if (try_value(t, &trial, name, value, err)) {
+        options_release(&trial);
+        if (err && strncmp(err->text, "--", 2) == 0) /* an option as it is called here */
+            memmove(err->text, err->text + 2, strlen(err->text) - 1);
+        return -1;
+    }
+    /* what was seated borrows texts, which stay, and no list */
+    options_release(&t->set);
+    t->set = trial;
+    return 0;
+}

@@ -1,0 +1,121 @@
+/* ask_input.c - the words of `ask`: its prompt, and whose answer alone is wanted. See ask.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/utf8.h"
+#include "ask.h"
+#include "../system/input.h"
+
+/* ---- prompt ------------------------------------------------------------------------------------ */
+
+/* A further part stands behind a blank line. One newline at its end is the file's, not the text's. */
+static int add_part(ask *a, buf *part)
+{
+    if (part->len && part->v[part->len - 1] == '\n')
+        part->v[--part->len] = '\0';
+    if (!part->len)
+        return 0;
+    if (a->prompt.len && buf_text(&a->prompt, "\n\n", a->err))
+        return -1;
+    return buf_add(&a->prompt, part->v, part->len, a->err);
+}
+
+static int add_file(ask *a, const char *name)
+{
+    buf part = {0};
+    size_t bad;
+    int result = input_read(name, &part, a->con, a->err);
+    if (!result && !utf8_check(part.v ? part.v : "", part.len, &bad))
+        result = error_set(a->err, ERROR_USAGE, "%s is no UTF-8 at byte %zu",
+                           strcmp(name, "-") == 0 ? "standard input" : name, bad);
+    result = result || add_part(a, &part) ? -1 : 0;
+    buf_release(&part);
+    return result;
+}
+
+static int read_prompt(ask *a)
+{
+    const options *opt = a->opt;
+    const char *word = opt->word_count ? opt->words[0] : NULL;
+    bool dash = word && strcmp(word, "-") == 0;
+    if (word && !dash && buf_text(&a->prompt, word, a->err))
+        return -1;
+    if ((dash || (!opt->no_input && input_is_given())) && add_file(a, "-"))
+        return -1;
+    for (size_t i = 0; i < opt->files.len; i++)
+        if (add_file(a, opt->files.v[i]))
+            return -1;
+    if (a->prompt.len)
+        return 0;
+    return error_set(a->err, ERROR_USAGE, "ask needs a PROMPT, a pipe or -f FILE");
+}
+
+/* ---- --only ------------------------------------------------------------------------------------- */
+
+/* The persona that a column's name belongs to, or -1: "coder", or "coder:prompt" with
+ * --control=prompt. */
+static int persona_of_seat(const ask *a, const char *column)
+{
+    static const char *const more[] = {[CONTROL_PROMPT] = ":prompt", [CONTROL_MASK] = ":mask"};
+    size_t n = strcspn(column, ":");
+    bool twin = a->how.control == CONTROL_PROMPT || a->how.control == CONTROL_MASK;
+    if (column[n] && (!twin || strcmp(column + n, more[a->how.control]) != 0))
+        return -1;
+    for (int i = 0; i < a->how.persona_count; i++)
+        if (strlen(a->how.personas[i]) == n && memcmp(a->how.personas[i], column, n) == 0)
+            return i;
+    return -1;
+}
+
+/* An empty output with status 0 would look like an empty merge. */
+static int check_only_merge(const ask *a)
+{
+    const asking *how = &a->how;
+    bool alone = how->persona_count < 2; /* a control takes no part */
+    if (how->merge == MERGE_NONE)
+        return error_set(a->err, ERROR_USAGE, "--only merge: there is none with --merge none");
+    if (alone)
+        return error_set(a->err, ERROR_USAGE, "--only merge: one answer alone is not merged");
+    return 0;
+}
+
+/* --only a column and no merge asked for: the others need not speak at all. A pass gives the same
+ * bytes alone. */
+static int read_only(ask *a)
+{
+    const char *only = a->opt->only;
+    if (!only)
+        return 0;
+    if (strcmp(only, "merge") == 0)
+        return check_only_merge(a);
+    bool control = a->how.control == CONTROL_NONE && strcmp(only, "control") == 0;
+    int kept = control ? -1 : persona_of_seat(a, only);
+    if (kept < 0 && !control)
+        return error_set(a->err, ERROR_USAGE, "--only: %.80s is not among those who answer", only);
+    if (a->opt->merge)
+        return 0;
+    a->how.merge = MERGE_NONE;
+    if (control)
+        return 0;
+    for (int i = 0; i < a->how.persona_count; i++)
+        if (i != kept)
+            routing_options_forget(&a->how.routing, a->how.personas[i]);
+    a->how.personas[0] = a->how.personas[kept];
+    a->how.persona_count = 1;
+    if (a->how.control == CONTROL_NONE)
+        a->how.control = CONTROL_OFF;
+    return 0;
+}
+
+int ask_read(ask *a)
+{
+    if (asking_read(&a->how, a->opt, a->err) || read_only(a) || read_prompt(a))
+        return -1;
+    return ask_prepare(a);
+}
+
+void ask_release(ask *a)
+{
+    buf_release(&a->prompt);
+    asking_release(&a->how);
+}

@@ -1,0 +1,255 @@
+/* command_ask.c - one prompt to all personas, in batch form.
+ *
+ * The prompt is put together first, then the model is opened, the personas are seated, and the
+ * council speaks; each phase is saved before its result is printed as a whole. Text output goes out in the order of the seats: the first answer that is not
+ * complete streams, the others wait behind it; on a terminal they grow side by side. An answer that failed or was interrupted is marked
+ * and kept; the exit status says so.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ask.h"
+#include "../options/chat_notes.h"
+#include "commands.h"
+#include "../screen/human.h"
+#include "../options/open_model.h"
+
+static void print_note(void *user, const char *sentence)
+{
+    console_note(user, "%s", sentence);
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+static void on_prefill(void *user, int done, int total)
+{
+    ask *a = user;
+    ask_start(a);
+    if (a->term)
+        ask_live_prefill(a, done, total);
+    else
+        console_progress(a->con, "reading the prompt: %d %% of %d tokens",
+                         (int)(100.0 * done / (total ? total : 1)), total);
+}
+
+static void on_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
+{
+    ask *a = user;
+    ask_stream_token(a, pass, bytes, n, thinking);
+}
+
+static void on_answer(void *user, int pass, const answer *done)
+{
+    ask *a = user;
+    if (!a->failed)
+        a->failed = kept_answer_copy(&a->report.answers[pass], done, roster_seat(a->roster, pass),
+                                     engine_config(a->report.engine), a->err) != 0;
+    if (!a->failed)
+        ask_stream_answer(a, pass);
+}
+
+static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
+{
+    ask *a = user;
+    a->merge_tokens++;
+    if (a->term)
+        ask_live_merge(a, pass, bytes, n, thinking);
+    else
+        console_progress(a->con, "merging: %d token%s", a->merge_tokens,
+                         a->merge_tokens == 1 ? "" : "s");
+}
+
+static void on_merge_judge(void *user, int done, int total)
+{
+    ask *a = user;
+    char time[HUMAN_TEXT];
+    double now = console_seconds(), gone = now - a->judge_begun;
+    if (a->term) {
+        ask_live_judge(a, done, total);
+        return;
+    }
+    if (!done) {
+        a->judge_begun = now;
+        console_progress(a->con, "judging the answers; Ctrl-C skips it");
+    } else {
+        console_progress(a->con, "judging the answers: %d %%, %s left; Ctrl-C skips it",
+                         (int)(100.0 * done / total),
+                         human_seconds(time, gone * (total - done) / done));
+    }
+}
+
+static void on_forgot(void *user, int from, int to)
+{
+    ask *a = user;
+    char range[64];
+    error why = {0};
+    (void)snprintf(range, sizeof range, from == to ? "%d" : "%d-%d", from, to);
+    console_note(a->con, "turn%s %s left the context, which is full", from == to ? "" : "s", range);
+    if (a->keeper && keeper_note(a->keeper, "forgot", range, &why))
+        a->unsaved = why;
+}
+
+/* ---- the council ------------------------------------------------------------------------------- */
+
+static bool anything_said(const report *r)
+{
+    for (int i = 0; i < r->count; i++)
+        if (r->answers[i].stop != STOP_INTERRUPTED || r->answers[i].ids.len)
+            return true;
+    return false;
+}
+
+/* Ctrl-C while the prompt is read leaves answers too: empty ones, marked. */
+static int answer_prompt(ask *a)
+{
+    dialogue_events events = {
+        .user = a,
+        .council = {.prefill = on_prefill, .token = on_token, .answer = on_answer},
+        .forgot = on_forgot};
+    int result = dialogue_ask(a->dialogue, a->prompt.v, a->prompt.len, NULL, &events, a->err);
+    console_progress_end(a->con);
+    if (result)
+        return -1;
+    a->report.timings = dialogue_last(a->dialogue)->timings;
+    if (anything_said(&a->report)) /* nothing is left of a question that was not even read */
+        ask_session_turn(a);
+    return a->failed ? -1 : 0;
+}
+
+static bool any_interrupted(const report *r)
+{
+    for (int i = 0; i < r->count; i++)
+        if (r->answers[i].stop == STOP_INTERRUPTED)
+            return true;
+    return false;
+}
+
+/* A merge needs two answers; one that fails takes nothing away from them. */
+static void merge_answers(ask *a)
+{
+    report *r = &a->report;
+    const dialogue_turn *t = dialogue_last(a->dialogue);
+    if (a->how.merge == MERGE_NONE || dialogue_joined(a->dialogue, t) < 2 || any_interrupted(r))
+        return;
+    merge_options o = {.method = a->how.merge,
+                       .rounds = a->how.rounds,
+                       .seed = dialogue_seed(a->dialogue, t->number),
+                       .chair = a->how.chair
+                                    ? persona_instruction(a->how.chair, a->prompt.v, a->prompt.len)
+                                    : NULL};
+    dialogue_events events = {
+        .user = a, .merge_token = on_merge_token, .merge_judge = on_merge_judge};
+    if (a->term)
+        ask_live_merge(a, -1, NULL, 0, false);
+    else
+        console_progress(a->con, "merging");
+    r->merged = dialogue_merge(a->dialogue, &o, NULL, 0, NULL, &events, &r->merge_failure) == 0;
+    console_progress_end(a->con);
+    if (r->merged) {
+        r->merge = t->merges[t->merge_count - 1].result;
+        r->merge_of = t->merges[t->merge_count - 1].of;
+    }
+    ask_session_merge(a);
+}
+
+static int status_of(const ask *a)
+{
+    const report *r = &a->report;
+    if (any_interrupted(r) || r->merge_failure.code == ERROR_CANCELLED ||
+        (r->merged && r->merge.stop == STOP_INTERRUPTED))
+        return console_interrupted(a->err);
+    for (int i = 0; i < r->count; i++)
+        if (r->answers[i].stop == STOP_ERROR)
+            return error_set(a->err, ERROR_PARTIAL, "%s failed: %s", r->answers[i].name,
+                             r->answers[i].failure.text);
+    if (r->merge_failure.code != ERROR_NONE)
+        return error_set(a->err, ERROR_PARTIAL, "the merge failed: %s", r->merge_failure.text);
+    return 0;
+}
+
+static int speak(ask *a)
+{
+    if (ask_session_restore(a) || ask_begin(a) || answer_prompt(a))
+        return -1;
+    merge_answers(a);
+    if (ask_finish(a))
+        return -1;
+    return status_of(a);
+}
+
+/* What the passes will need is told before a large model is touched. */
+static void tell_memory(const ask *a, const council_options *o)
+{
+    static const uint64_t LARGE = (uint64_t)1 << 30;
+    char weights[HUMAN_TEXT], kv[HUMAN_TEXT];
+    engine *e = a->report.engine;
+    int passes = a->how.persona_count;
+    if (a->how.control == CONTROL_NONE)
+        passes++;
+    else if (a->how.control != CONTROL_OFF)
+        passes *= 2;
+    if (engine_weight_bytes(e) < LARGE)
+        return;
+    console_note(a->con, "%s of weights and %s for %d passes of %d tokens",
+                 human_bytes(weights, engine_weight_bytes(e)),
+                 human_bytes(kv, (uint64_t)passes * engine_kv_bytes(e, o->context, o->kv)), passes,
+                 o->context);
+}
+
+static int with_dialogue(ask *a)
+{
+    report *r = &a->report;
+    if (dialogue_seat(a->dialogue, &a->seats, print_note, a->con, a->err))
+        return -1;
+    a->roster = dialogue_roster(a->dialogue);
+    chat_notes(r->engine, a->roster, &dialogue_settings(a->dialogue)->council, a->con);
+    r->count = roster_seats(a->roster);
+    r->answers = calloc((size_t)r->count, sizeof *r->answers);
+    if (!r->answers)
+        return error_memory(a->err, "the answers");
+    int result = speak(a);
+    ask_end(a);
+    return result;
+}
+
+static int with_engine(ask *a)
+{
+    asking_adopt(&a->how, a->opt, a->report.engine);
+    dialogue_options o = {.seed = a->how.seed};
+    ask_warn_of_script(a);
+    if (asking_council(&a->how, a->opt, a->report.engine, &o.council, a->err) ||
+        asking_roster(&a->how, a->opt, a->report.engine, &a->seats, a->err))
+        return -1;
+    a->seats.system = a->system;
+    a->seats.prompt = a->prompt.v;
+    a->seats.prompt_len = a->prompt.len;
+    tell_memory(a, &o.council);
+    a->dialogue = dialogue_open(a->report.engine, &o, a->err);
+    int result = a->dialogue ? with_dialogue(a) : -1;
+    result = ask_session_tell(a, result);
+    report_release(&a->report);
+    dialogue_close(a->dialogue);
+    return result;
+}
+
+int command_ask(const options *opt, console *con, error *err)
+{
+    ask a = {.own = *opt, .con = con, .err = err};
+    a.opt = &a.own;
+    int result = ask_session_open(&a) || ask_read(&a) ? -1 : 0;
+    if (!result) {
+        double start = console_seconds();
+        engine *e = open_model(a.opt, con, err);
+        a.report = (report){.engine = e,
+                            .prompt = a.prompt.v,
+                            .prompt_len = a.prompt.len,
+                            .star = con->ascii ? "* " : "★ "};
+        a.report.load = console_seconds() - start;
+        result = e ? with_engine(&a) : -1;
+        engine_close(e);
+    }
+    ask_release(&a);
+    ask_session_close(&a);
+    return result;
+}

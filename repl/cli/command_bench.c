@@ -1,0 +1,423 @@
+/* command_bench.c - how fast this machine runs a model, alone and with several passes in lockstep.
+ *
+ * Decoding reads weights: its ceiling is bytes per step over the speed of memory. So the bench
+ * measures three things: the memory, by plain reads of a large buffer; the time of each phase; and
+ * the bytes of a step: what all passes share, once, plus the distinct experts that they called
+ * together, plus their keys and values. The experts are counted from a traced repetition of the
+ * same steps (numbers do not depend on company or time, so the routes are the same), which keeps
+ * the trace out of the timing. What company saves is measured step by step: all passes at once,
+ * then the same tokens again, one pass after the other.
+ *
+ * Tokens are random but the same in every run, and differ from pass to pass, so that passes route
+ * differently.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../../engine/base/emit.h"
+#include "../../engine/run/sampler.h"
+#include "commands.h"
+#include "../screen/human.h"
+#include "../options/open_model.h"
+
+enum { PROMPT = 128, GENERATE = 32, COMPARED_STEPS = 16, WARM_UP = 128, SWEEPS = 5 };
+
+typedef struct bench_run {
+    int passes;
+    double prefill_tps, decode_tps; /* of all passes together */
+    double experts_per_step;        /* distinct (layer, expert) pairs */
+    double union_per_layer;         /* of them in one layer, the mean; 0 for a dense model */
+    double share_of_apart;          /* time of a step over that of the same passes in turn */
+    double bytes_per_step;
+    double share_of_dram;
+} bench_run;
+
+typedef struct bench {
+    engine *engine;
+    console *con;
+    const options *opt;
+    dtype kv;
+    int prompt, generate, max_passes;
+    session **sessions; /* [max_passes] */
+    step *steps;        /* [max_passes] */
+    int *ids;           /* [max_passes, prompt + generate] */
+    float *logits;      /* [max_passes, vocabulary] */
+    uint8_t *called;    /* [layers, experts] 1 = called in this step */
+    uint64_t calls;     /* distinct ones, over all traced steps */
+    double dram;        /* bytes a second */
+} bench;
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+/* Bytes that may be taken without pushing others out, or 0 when nobody says. */
+static size_t available_memory(void)
+{
+    unsigned long long kib = 0;
+    char line[128];
+    FILE *f = fopen("/proc/meminfo", "re");
+    while (f && !kib && fgets(line, sizeof line, f))
+        (void)sscanf(line, "MemAvailable: %llu kB", &kib);
+    if (f)
+        (void)fclose(f);
+    return (size_t)kib * 1024;
+}
+
+/* Bytes a second of the fastest of a few sweeps over a buffer far larger than any cache. */
+static int measure_memory(bench *b, error *err)
+{
+    size_t size = (size_t)512 << 20, available = available_memory();
+    if (available && size > available / 4)
+        size = available / 4;
+    void *buffer = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (buffer == MAP_FAILED)
+        return error_memory(err, "the memory test");
+    console_progress(b->con, "bench: measuring memory");
+    memset(buffer, 1, size); /* untouched pages would all be the one page of zeros */
+    double best = INFINITY;
+    for (int i = 0; i < SWEEPS && !console_cancelled(b->con); i++)
+        best = fmin(best, backend_read_seconds(engine_backend(b->engine), buffer, size));
+    (void)munmap(buffer, size);
+    b->dram = (double)size / best;
+    return console_cancelled(b->con) ? console_interrupted(err) : 0;
+}
+
+/* ---- one number of passes --------------------------------------------------------------------- */
+
+static const int *ids_of(const bench *b, int pass)
+{
+    return b->ids + (size_t)pass * (size_t)(b->prompt + b->generate);
+}
+
+/* One batch: token `from` and the n - 1 after it, in passes [first, first + count). */
+static int advance_some(bench *b, int first, int count, int from, int n, error *err)
+{
+    size_t vocabulary = (size_t)engine_config(b->engine)->vocabulary;
+    for (int i = 0, p = first; i < count; i++, p++)
+        b->steps[i] = (step){b->sessions[p], ids_of(b, p) + from, n, LOGITS_LAST,
+                             b->logits + (size_t)p * vocabulary};
+    return engine_advance(b->engine, b->steps, count, err);
+}
+
+static int advance(bench *b, int passes, int from, int n, error *err)
+{
+    return advance_some(b, 0, passes, from, n, err);
+}
+
+static void rewind_all(bench *b, int length)
+{
+    for (int p = 0; p < b->max_passes; p++)
+        if (session_length(b->sessions[p]) > length)
+            session_rewind(b->sessions[p], length);
+}
+
+static void count_call(void *user, const session *s, const route_trace *t)
+{
+    bench *b = user;
+    (void)s;
+    uint8_t *layer = b->called + (size_t)t->layer * (size_t)engine_config(b->engine)->experts;
+    for (int i = 0; i < t->slots; i++) {
+        if (t->ids[i] < 0)
+            continue;
+        b->calls += !layer[t->ids[i]];
+        layer[t->ids[i]] = 1;
+    }
+}
+
+static int compared_steps(const bench *b)
+{
+    return b->generate < COMPARED_STEPS ? b->generate : COMPARED_STEPS;
+}
+
+static int expert_layers(const model_config *c)
+{
+    int layers = 0;
+    for (int i = 0; i < c->layers; i++)
+        layers += c->moe_layer[i];
+    return layers;
+}
+
+/* Repeats the first steps with the trace on: the mean number of distinct experts a step. */
+static int count_experts(bench *b, bench_run *r, error *err)
+{
+    const model_config *c = engine_config(b->engine);
+    int steps = compared_steps(b);
+    if (!c->experts)
+        return 0;
+    rewind_all(b, b->prompt);
+    b->calls = 0;
+    engine_trace(b->engine, count_call, b);
+    int result = 0;
+    for (int i = 0; result == 0 && i < steps; i++) {
+        memset(b->called, 0, (size_t)c->layers * (size_t)c->experts);
+        result = advance(b, r->passes, b->prompt + i, 1, err);
+    }
+    engine_trace(b->engine, NULL, NULL);
+    r->experts_per_step = (double)b->calls / steps;
+    r->union_per_layer = r->experts_per_step / expert_layers(c);
+    return result;
+}
+
+/* Repeats the first steps twice, in company and in turn, so that a machine that slows down slows
+ * both. */
+static int compare_apart(bench *b, bench_run *r, error *err)
+{
+    double together = 0, apart = 0;
+    for (int at = b->prompt; at < b->prompt + compared_steps(b); at++) {
+        rewind_all(b, at);
+        double t0 = console_seconds();
+        if (advance(b, r->passes, at, 1, err))
+            return -1;
+        double t1 = console_seconds();
+        rewind_all(b, at);
+        double t2 = console_seconds();
+        for (int p = 0; p < r->passes; p++)
+            if (advance_some(b, p, 1, at, 1, err))
+                return -1;
+        together += t1 - t0;
+        apart += console_seconds() - t2;
+    }
+    r->share_of_apart = together / apart;
+    return 0;
+}
+
+/* What one pass calls in a step. */
+static double calls_of_one(const model_config *c)
+{
+    return (double)expert_layers(c) * c->experts_per_token;
+}
+
+static double bytes_per_step(const bench *b, const bench_run *r)
+{
+    const engine *e = b->engine;
+    double shared = (double)engine_bytes_per_token(e);
+    double expert = (double)engine_expert_bytes(e);
+    if (expert > 0)
+        shared += (r->experts_per_step - calls_of_one(engine_config(e))) * expert;
+    double position = (double)engine_kv_bytes(e, KV_PAGE, b->kv) / KV_PAGE;
+    double length = b->prompt + 0.5 * (b->generate + 1);
+    return shared + position * length * r->passes;
+}
+
+static int measure(bench *b, bench_run *r, error *err)
+{
+    rewind_all(b, 0);
+    console_progress(b->con, "bench: %d at once, reading", r->passes);
+    double t0 = console_seconds();
+    if (advance(b, r->passes, 0, b->prompt, err))
+        return -1;
+    double t1 = console_seconds();
+    for (int i = 0; i < b->generate; i++) {
+        console_progress(b->con, "bench: %d at once, writing token %d of %d", r->passes, i + 1,
+                         b->generate);
+        if (advance(b, r->passes, b->prompt + i, 1, err))
+            return -1;
+    }
+    double t2 = console_seconds();
+    if (count_experts(b, r, err) || compare_apart(b, r, err))
+        return -1;
+    double steps = b->generate / (t2 - t1);
+    r->prefill_tps = r->passes * b->prompt / (t1 - t0);
+    r->decode_tps = r->passes * steps;
+    r->bytes_per_step = bytes_per_step(b, r);
+    r->share_of_dram = r->bytes_per_step * steps / b->dram;
+    return 0;
+}
+
+/* ---- answers ---------------------------------------------------------------------------------- */
+
+static int print_head(bench *b, error *err)
+{
+    const console *con = b->con;
+    const model_config *c = engine_config(b->engine);
+    char experts[64] = "";
+    if (c->experts)
+        (void)snprintf(experts, sizeof experts, ", %d of %d experts", c->experts_per_token,
+                       c->experts);
+    buf out = {0};
+    int result =
+        buf_text(&out, console_bold(con), err) ||
+                console_quote(con, &out, open_model_title(b->opt, b->engine), err) ||
+                buf_format(&out, err, "%s\n%s, %d layers%s; %s, %d thread%s, %s\n",
+                           console_plain(con), architecture_name(c->arch), c->layers, experts,
+                           backend_name(engine_backend(b->engine)),
+                           backend_threads(engine_backend(b->engine)),
+                           backend_threads(engine_backend(b->engine)) == 1 ? "" : "s",
+                           backend_isa(engine_backend(b->engine))) ||
+                buf_format(
+                    &out, err,
+                    "%d tokens read, %d written in each pass; memory reads %.1f GB/s\n"
+                    "prefill, decode, each pass: tokens a second; experts: distinct ones in a "
+                    "layer;\nof apart: time of a step over that of its passes one after "
+                    "another\n\n",
+                    b->prompt, b->generate, b->dram * 1e-9) ||
+                buf_format(&out, err, "%s%6s  %8s  %8s  %9s  %7s  %11s  %9s  %8s%s\n",
+                           console_dim(con), "passes", "prefill", "decode", "each pass", "experts",
+                           "read a step", "of memory", "of apart", console_plain(con)) ||
+                console_text(b->con, &out, err)
+            ? -1
+            : 0;
+    buf_release(&out);
+    return result;
+}
+
+static int print_run(bench *b, const bench_run *r, error *err)
+{
+    char bytes[HUMAN_TEXT];
+    buf out = {0};
+    int result =
+        buf_format(&out, err, "%6d  %8.1f  %8.1f  %9.1f  %7.1f  %11s  %7.0f %%  %6.0f %%\n",
+                   r->passes, r->prefill_tps, r->decode_tps, r->decode_tps / r->passes,
+                   r->union_per_layer, human_bytes(bytes, (uint64_t)r->bytes_per_step),
+                   100 * r->share_of_dram, 100 * r->share_of_apart) ||
+                console_text(b->con, &out, err)
+            ? -1
+            : 0;
+    buf_release(&out);
+    return result;
+}
+
+static int print_json(bench *b, const bench_run *runs, size_t n, error *err)
+{
+    buf out = {0};
+    emitter e = {.out = &out, .err = err};
+    backend *device = engine_backend(b->engine);
+    emit_object(&e, NULL);
+    emit_text(&e, "model", checkpoint_path(engine_checkpoint(b->engine)));
+    emit_text(&e, "backend", backend_name(device));
+    emit_text(&e, "isa", backend_isa(device));
+    emit_int(&e, "threads", backend_threads(device));
+    emit_int(&e, "prompt", b->prompt);
+    emit_int(&e, "generate", b->generate);
+    emit_number(&e, "dram_gbps", b->dram * 1e-9);
+    emit_array(&e, "runs");
+    for (size_t i = 0; i < n; i++) {
+        emit_object(&e, NULL);
+        emit_int(&e, "passes", runs[i].passes);
+        emit_number(&e, "prefill_tps", runs[i].prefill_tps);
+        emit_number(&e, "decode_tps", runs[i].decode_tps);
+        emit_count(&e, "bytes_per_step", (uint64_t)runs[i].bytes_per_step);
+        emit_number(&e, "experts_per_step", runs[i].experts_per_step);
+        emit_number(&e, "union_experts_per_step", runs[i].union_per_layer);
+        emit_number(&e, "share_of_apart", runs[i].share_of_apart);
+        emit_number(&e, "share_of_dram", runs[i].share_of_dram);
+        emit_end(&e);
+    }
+    emit_end(&e);
+    emit_end(&e);
+    int result = console_json(b->con, &e, err);
+    buf_release(&out);
+    return result;
+}
+
+/* ---- setting up ------------------------------------------------------------------------------- */
+
+static void close_bench(bench *b)
+{
+    for (int p = 0; b->sessions && p < b->max_passes; p++)
+        session_close(b->sessions[p]);
+    free(b->sessions);
+    free(b->steps);
+    free(b->ids);
+    free(b->logits);
+    free(b->called);
+}
+
+static void draw_ids(bench *b)
+{
+    int vocabulary = engine_config(b->engine)->vocabulary;
+    int n = b->prompt + b->generate;
+    for (int p = 0; p < b->max_passes; p++)
+        for (int i = 0; i < n; i++)
+            b->ids[(size_t)p * (size_t)n + (size_t)i] =
+                (int)(keyed_uniform((uint64_t)p, "bench", (uint64_t)i, 0) * vocabulary);
+}
+
+static int open_bench(bench *b, error *err)
+{
+    const model_config *c = engine_config(b->engine);
+    size_t passes = (size_t)b->max_passes;
+    int length = b->prompt + b->generate;
+    b->sessions = calloc(passes, sizeof(session *));
+    b->steps = calloc(passes, sizeof *b->steps);
+    b->ids = calloc(passes * (size_t)length, sizeof *b->ids);
+    b->logits = calloc(passes * (size_t)c->vocabulary, sizeof *b->logits);
+    b->called = calloc((size_t)c->layers, (size_t)c->experts + 1);
+    if (!b->sessions || !b->steps || !b->ids || !b->logits || !b->called)
+        return error_memory(err, "the bench");
+    draw_ids(b);
+    for (int p = 0; p < b->max_passes; p++) {
+        b->sessions[p] = session_open(b->engine, length, b->kv, err);
+        if (!b->sessions[p])
+            return -1;
+    }
+    return 0;
+}
+
+static int check_context(const bench *b, error *err)
+{
+    int context;
+    if (open_model_context(b->opt, b->engine, &context, err))
+        return -1;
+    if (b->prompt + b->generate > context)
+        return error_set(err, ERROR_CONTEXT,
+                         "--prompt %d and --generate %d are %d tokens; the context holds %d",
+                         b->prompt, b->generate, b->prompt + b->generate, context);
+    return 0;
+}
+
+/* The first batch pays for pages that were never touched: it is not measured. */
+static int warm_up(bench *b, error *err)
+{
+    console_progress(b->con, "bench: warming up");
+    return advance(b, 1, 0, b->prompt < WARM_UP ? b->prompt : WARM_UP, err);
+}
+
+static int run_all(bench *b, const tokens *passes, error *err)
+{
+    bool json = options_want_json(b->opt);
+    if (check_context(b, err) || open_bench(b, err) || measure_memory(b, err) || warm_up(b, err) ||
+        (!json && print_head(b, err)))
+        return -1;
+    bench_run *runs = calloc(passes->len, sizeof *runs);
+    if (!runs)
+        return error_memory(err, "the bench");
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < passes->len; i++) {
+        runs[i].passes = passes->v[i];
+        result = measure(b, &runs[i], err) || (!json && print_run(b, &runs[i], err)) ? -1 : 0;
+    }
+    if (result == 0 && json)
+        result = print_json(b, runs, passes->len, err);
+    free(runs);
+    return result;
+}
+
+static int run(engine *e, const options *opt, const tokens *passes, console *con, error *err)
+{
+    bench b = {.engine = e,
+               .con = con,
+               .opt = opt,
+               .max_passes = 1,
+               .kv = open_model_kv(opt, DTYPE_F16),
+               .prompt = opt->prompt ? opt->prompt : PROMPT,
+               .generate = opt->generate ? opt->generate : GENERATE};
+    for (size_t i = 0; i < passes->len; i++)
+        if (passes->v[i] > b.max_passes)
+            b.max_passes = passes->v[i];
+    int result = run_all(&b, passes, err);
+    close_bench(&b);
+    return result;
+}
+
+int command_bench(const options *opt, console *con, error *err)
+{
+    int standard[] = {1, 2, 3, 4};
+    tokens few = {standard, 4, 4};
+    engine *e = open_model(opt, con, err);
+    int result = e ? run(e, opt, opt->passes.len ? &opt->passes : &few, con, err) : -1;
+    engine_close(e);
+    return result;
+}

@@ -1,0 +1,372 @@
+/* command_model.c - what a model is and what it needs.
+ *
+ * `model info` gathers every figure into one struct and then prints it, for people or as JSON: the
+ * two can never disagree. (`model list` is command_model_list.c.)
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/emit.h"
+#include "commands.h"
+#include "../screen/human.h"
+#include "../options/open_model.h"
+
+enum { MOST_TYPES = 32 };
+
+/* The tensors of one weight type. */
+typedef struct type_total {
+    const char *name;
+    uint64_t tensors, bytes;
+} type_total;
+
+typedef struct info {
+    engine *engine;
+    const model_config *config;
+    type_total types[MOST_TYPES];
+    int type_count;
+    uint64_t parameters;
+    int context; /* that --context asks for */
+    dtype kv;
+    const char *fingerprint;
+} info;
+
+/* ---- gathering -------------------------------------------------------------------------------- */
+
+static void add_tensor(info *in, const checkpoint_tensor *t)
+{
+    int i = 0;
+    while (i < in->type_count && strcmp(in->types[i].name, t->type_name) != 0)
+        i++;
+    if (i == MOST_TYPES)
+        return;
+    if (i == in->type_count)
+        in->types[in->type_count++] = (type_total){.name = t->type_name};
+    in->types[i].tensors++;
+    in->types[i].bytes += t->bytes;
+    uint64_t elements = 1;
+    for (int d = 0; d < t->dims; d++)
+        elements *= t->shape[d];
+    in->parameters += elements;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const type_total *left = a, *right = b;
+    return (left->bytes < right->bytes) - (left->bytes > right->bytes);
+}
+
+static void count_types(info *in)
+{
+    const checkpoint *c = engine_checkpoint(in->engine);
+    for (int i = 0; i < checkpoint_count(c); i++) {
+        checkpoint_tensor t;
+        checkpoint_at(c, i, &t);
+        add_tensor(in, &t);
+    }
+    qsort(in->types, (size_t)in->type_count, sizeof *in->types, by_bytes);
+}
+
+static int gather(info *in, engine *e, const options *opt, error *err)
+{
+    *in = (info){.engine = e, .config = engine_config(e), .kv = open_model_kv(opt, DTYPE_F16)};
+    if (open_model_context(opt, in->engine, &in->context, err))
+        return -1;
+    count_types(in);
+    in->fingerprint = engine_fingerprint(e, err);
+    return in->fingerprint ? 0 : -1;
+}
+
+static bool kv_possible(const model_config *c, dtype kv)
+{
+    return kv != DTYPE_Q8_0 || c->head_dim % 32 == 0;
+}
+
+static int moe_layers(const model_config *c)
+{
+    int n = 0;
+    for (int i = 0; i < c->layers; i++)
+        n += c->moe_layer[i] != 0;
+    return n;
+}
+
+static const char *qk_norm_name(qk_norm norm)
+{
+    return norm == QK_NORM_HEAD ? "head" : norm == QK_NORM_FULL ? "full" : "none";
+}
+
+static const char *rope_name(rope_kind kind)
+{
+    static const char *const names[] = {[ROPE_PLAIN] = "plain",
+                                        [ROPE_LINEAR] = "linear",
+                                        [ROPE_LLAMA3] = "llama3",
+                                        [ROPE_YARN] = "yarn"};
+    return names[kind];
+}
+
+/* ---- as JSON ---------------------------------------------------------------------------------- */
+
+static void emit_dimensions(emitter *e, const model_config *c)
+{
+    emit_int(e, "layers", c->layers);
+    emit_int(e, "width", c->width);
+    emit_int(e, "heads", c->heads);
+    emit_int(e, "kv_heads", c->kv_heads);
+    emit_int(e, "head_dim", c->head_dim);
+    emit_int(e, "ffn_width", c->ffn_width);
+    emit_int(e, "vocabulary", c->vocabulary);
+    emit_int(e, "context", c->context);
+    emit_int(e, "experts", c->experts);
+    emit_int(e, "experts_per_token", c->experts_per_token);
+    emit_int(e, "expert_width", c->expert_width);
+    emit_int(e, "shared_width", c->shared_width);
+    emit_bool(e, "shared_gate", c->shared_gate);
+    emit_bool(e, "renormalise", c->renormalise);
+    emit_int(e, "moe_layers", moe_layers(c));
+    emit_float(e, "norm_eps", c->norm_eps);
+    emit_bool(e, "tied", c->tied);
+    emit_bool(e, "qkv_bias", c->qkv_bias);
+    emit_bool(e, "output_bias", c->output_bias);
+    emit_bool(e, "ffn_bias", c->ffn_bias);
+    emit_text(e, "qk_norm", qk_norm_name(c->norm_qk));
+    emit_float(e, "embedding_scale", c->embedding_scale);
+    emit_float(e, "residual_scale", c->residual_scale);
+    emit_float(e, "logit_scale", c->logit_scale);
+    emit_float(e, "attention_scale", c->attention_scale);
+}
+
+static void emit_rope(emitter *e, const rope_config *r)
+{
+    emit_object(e, "rope");
+    emit_text(e, "kind", rope_name(r->kind));
+    emit_number(e, "theta", r->theta);
+    emit_int(e, "dim", r->dim);
+    emit_text(e, "pairs", r->pairs ? "adjacent" : "halves");
+    if (r->kind != ROPE_PLAIN)
+        emit_number(e, "factor", r->factor);
+    if (r->kind == ROPE_LLAMA3 || r->kind == ROPE_YARN)
+        emit_number(e, "original_context", r->original_context);
+    if (r->kind == ROPE_LLAMA3) {
+        emit_number(e, "low_freq", r->low_freq);
+        emit_number(e, "high_freq", r->high_freq);
+    }
+    if (r->kind == ROPE_YARN) {
+        emit_number(e, "beta_fast", r->beta_fast);
+        emit_number(e, "beta_slow", r->beta_slow);
+        emit_number(e, "attention_factor", r->attention_factor);
+    }
+    emit_bool(e, "factors", r->factors != NULL);
+    emit_end(e);
+}
+
+static void emit_weights(emitter *e, const info *in)
+{
+    emit_object(e, "types");
+    for (int i = 0; i < in->type_count; i++) {
+        emit_object(e, in->types[i].name);
+        emit_count(e, "tensors", in->types[i].tensors);
+        emit_count(e, "bytes", in->types[i].bytes);
+        emit_end(e);
+    }
+    emit_end(e);
+    emit_count(e, "parameters", in->parameters);
+    emit_count(e, "weight_bytes", engine_weight_bytes(in->engine));
+    emit_count(e, "bytes_per_token", engine_bytes_per_token(in->engine));
+}
+
+static void emit_memory(emitter *e, const info *in)
+{
+    static const dtype kinds[] = {DTYPE_F16, DTYPE_F32, DTYPE_Q8_0};
+    static const char *const names[] = {"f16", "f32", "q8_0"};
+    const char *chosen = "";
+    emit_int(e, "kv_context", in->context);
+    emit_object(e, "kv_bytes");
+    for (int i = 0; i < 3; i++) {
+        if (kinds[i] == in->kv)
+            chosen = names[i];
+        if (kv_possible(in->config, kinds[i]))
+            emit_count(e, names[i], engine_kv_bytes(in->engine, in->context, kinds[i]));
+        else
+            emit_null(e, names[i]);
+    }
+    emit_end(e);
+    emit_text(e, "kv", chosen);
+}
+
+static void emit_tokenizer(emitter *e, const info *in)
+{
+    const tokenizer *t = engine_tokenizer(in->engine);
+    const char *problem = engine_chat_problem(in->engine);
+    if (t) {
+        emit_object(e, "tokenizer");
+        emit_int(e, "tokens", tokenizer_count(t));
+        emit_int(e, "bos", tokenizer_bos(t));
+        emit_int(e, "eos", tokenizer_eos(t));
+        emit_bool(e, "adds_bos", tokenizer_adds_bos(t));
+        emit_array(e, "stops");
+        const tokens *stops = engine_stops(in->engine);
+        for (size_t i = 0; i < stops->len; i++)
+            emit_int(e, NULL, stops->v[i]);
+        emit_end(e);
+        emit_end(e);
+    } else {
+        emit_null(e, "tokenizer");
+    }
+    const chat_format *chat = engine_chat(in->engine);
+    emit_text(e, "chat_format", chat ? chat_name(chat) : NULL);
+    emit_text(e, "chat_problem", *problem ? problem : NULL);
+}
+
+static int print_json(const info *in, console *con, error *err)
+{
+    buf out = {0};
+    emitter e = {.out = &out, .err = err};
+    emit_object(&e, NULL);
+    emit_text(&e, "path", checkpoint_path(engine_checkpoint(in->engine)));
+    emit_text(&e, "architecture", architecture_name(in->config->arch));
+    emit_dimensions(&e, in->config);
+    emit_rope(&e, &in->config->rope);
+    emit_weights(&e, in);
+    emit_memory(&e, in);
+    emit_text(&e, "fingerprint", in->fingerprint);
+    emit_tokenizer(&e, in);
+    emit_end(&e);
+    int result = console_json(con, &e, err);
+    buf_release(&out);
+    return result;
+}
+
+/* ---- for people ------------------------------------------------------------------------------- */
+
+/* A line "label   value"; values are made harmless here, wherever they come from. */
+typedef struct sheet {
+    buf *out;
+    const console *con;
+    error *err;
+    bool failed;
+} sheet;
+
+static void row(sheet *s, const char *label, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void row(sheet *s, const char *label, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (s->failed)
+        return;
+    s->failed = buf_format(s->out, s->err, "  %s%-16s%s", console_dim(s->con), label,
+                           console_plain(s->con)) ||
+                console_quote(s->con, s->out, text, s->err) || buf_text(s->out, "\n", s->err);
+}
+
+static void show_shape(sheet *s, const model_config *c)
+{
+    row(s, "architecture", "%s (%s)", architecture_name(c->arch),
+        c->experts ? "mixture of experts" : "dense");
+    row(s, "layers", "%d, width %d", c->layers, c->width);
+    row(s, "attention", "%d heads of %d; %d for keys and values%s%s", c->heads, c->head_dim,
+        c->kv_heads, c->qkv_bias || c->output_bias ? "; biased" : "",
+        c->norm_qk == QK_NORM_HEAD   ? "; queries and keys normed per head"
+        : c->norm_qk == QK_NORM_FULL ? "; queries and keys normed in full"
+                                     : "");
+    if (c->experts) {
+        row(s, "experts", "%d in each of %d layers, %d wide; %d a token%s", c->experts,
+            moe_layers(c), c->expert_width, c->experts_per_token,
+            c->renormalise ? ", gates renormalised" : "");
+        if (c->shared_width)
+            row(s, "shared expert", "%d wide%s", c->shared_width,
+                c->shared_gate ? ", with a sigmoid gate" : "");
+    }
+    if (c->ffn_width && moe_layers(c) < c->layers)
+        row(s, "feed-forward", "%d wide%s%s", c->ffn_width, c->ffn_bias ? ", biased" : "",
+            c->experts ? ", in the layers without experts" : "");
+    row(s, "vocabulary", "%d rows%s", c->vocabulary,
+        c->tied ? "; the output matrix is the embedding" : "");
+}
+
+static void show_rope(sheet *s, const model_config *c)
+{
+    const rope_config *r = &c->rope;
+    char scaling[96] = "";
+    if (r->kind == ROPE_LINEAR)
+        (void)snprintf(scaling, sizeof scaling, ", stretched %gx", r->factor);
+    else if (r->kind != ROPE_PLAIN)
+        (void)snprintf(scaling, sizeof scaling, ", stretched %gx from %.0f (%s)", r->factor,
+                       r->original_context, rope_name(r->kind));
+    row(s, "context", "%d tokens", c->context);
+    row(s, "rope", "base %.10g, %d of %d elements of a head%s%s", r->theta, r->dim, c->head_dim,
+        scaling, r->factors ? ", with factors of its own" : "");
+}
+
+static void show_weights(sheet *s, const info *in)
+{
+    char bytes[HUMAN_TEXT], count[HUMAN_TEXT], token[HUMAN_TEXT];
+    row(s, "weights", "%s; %s parameters", human_bytes(bytes, engine_weight_bytes(in->engine)),
+        human_count(count, in->parameters));
+    for (int i = 0; i < in->type_count; i++)
+        row(s, "", "%-7s %10s  %5llu tensor%s", in->types[i].name,
+            human_bytes(bytes, in->types[i].bytes), (unsigned long long)in->types[i].tensors,
+            in->types[i].tensors == 1 ? "" : "s");
+    row(s, "a token reads", "%s of weights",
+        human_bytes(token, engine_bytes_per_token(in->engine)));
+}
+
+static void show_memory(sheet *s, const info *in)
+{
+    char bytes[HUMAN_TEXT], total[HUMAN_TEXT];
+    uint64_t kv = engine_kv_bytes(in->engine, in->context, in->kv);
+    const char *name = in->kv == DTYPE_F32 ? "f32" : in->kv == DTYPE_Q8_0 ? "q8_0" : "f16";
+    row(s, "memory", "%s for one pass: weights, and %s of keys and values (%s, %d tokens)",
+        human_bytes(total, kv + engine_weight_bytes(in->engine)), human_bytes(bytes, kv), name,
+        in->context);
+}
+
+static void show_text(sheet *s, const info *in)
+{
+    const tokenizer *t = engine_tokenizer(in->engine);
+    const char *problem = engine_chat_problem(in->engine);
+    if (t)
+        row(s, "tokenizer", "%d tokens", tokenizer_count(t));
+    else
+        row(s, "tokenizer", "none: commands that need text cannot run");
+    if (engine_chat(in->engine))
+        row(s, "chat format", "%s", chat_name(engine_chat(in->engine)));
+    else
+        row(s, "chat format", "none%s%s", *problem ? ": " : "", problem);
+}
+
+static int print_text(const info *in, const char *title, console *con, error *err)
+{
+    const char *path = checkpoint_path(engine_checkpoint(in->engine));
+    buf out = {0};
+    sheet s = {&out, con, err, false};
+    s.failed = buf_text(&out, console_bold(con), err) || console_quote(con, &out, title, err) ||
+               buf_format(&out, err, "%s\n", console_plain(con));
+    row(&s, "path", "%s", path);
+    show_shape(&s, in->config);
+    show_rope(&s, in->config);
+    show_weights(&s, in);
+    show_memory(&s, in);
+    show_text(&s, in);
+    row(&s, "fingerprint", "%s", in->fingerprint);
+    int result = s.failed || console_text(con, &out, err) ? -1 : 0;
+    buf_release(&out);
+    return result;
+}
+
+int command_model_info(const options *opt, console *con, error *err)
+{
+    info in;
+    engine *e = open_model(opt, con, err);
+    int result = -1;
+    if (e && gather(&in, e, opt, err) == 0)
+        result = options_want_json(opt) ? print_json(&in, con, err)
+                                        : print_text(&in, open_model_title(opt, e), con, err);
+    engine_close(e);
+    return result;
+}

@@ -1,0 +1,295 @@
+/* command_personas_check.c - would `ask` take this persona, and what may it call?
+ *
+ * The same code reads it as for `ask`, so what passes here passes there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/ranges.h"
+#include "../../personas/derive/lessons.h"
+#include "commands.h"
+#include "../options/examples.h"
+#include "personas_model.h"
+#include "../screen/safe_text.h"
+
+enum { LAYERS_TEXT = 4 * MODEL_MAX_LAYERS };
+
+typedef struct check {
+    persona *persona;
+    size_t *lessons;  /* [persona->lesson_count] how many each file holds */
+    own_experts *own; /* what its experts file holds, or NULL */
+    engine *engine;   /* NULL when there is no model at hand */
+    roster *roster;
+    const char *title;
+    char *mask; /* path, or NULL */
+} check;
+
+static void print_note(void *user, const char *sentence)
+{
+    console_note(user, "%s", sentence);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+static int read_lessons(check *c, error *err)
+{
+    int n = c->persona->lesson_count;
+    c->lessons = calloc((size_t)n + 1, sizeof *c->lessons);
+    if (!c->lessons)
+        return error_memory(err, "the lessons");
+    for (int i = 0; i < n; i++) {
+        lessons l = {0};
+        int result = lessons_load(c->persona->lessons[i].text, &l, err);
+        c->lessons[i] = l.len;
+        lessons_release(&l);
+        if (result)
+            return -1;
+    }
+    return 0;
+}
+
+/* "instruction" too, in whatever language it stands. */
+static bool still_instructs(const persona *p, const buf *template)
+{
+    for (int i = 0; i < p->instruction_count; i++)
+        if (strcmp(p->instructions[i].text, template->v) == 0)
+            return true;
+    return false;
+}
+
+/* What `personas new` wrote for somebody else to replace. */
+static int check_words(const persona *p, error *err)
+{
+    buf about = {0}, instruction = {0};
+    int result =
+        example_about(p->name, &about, err) || example_instruction(p->name, &instruction, err) ? -1
+                                                                                               : 0;
+    bool same_about = !result && p->about && strcmp(p->about, about.v) == 0;
+    bool same_words = !result && still_instructs(p, &instruction);
+    if (same_about || same_words)
+        result =
+            error_set(err, ERROR_LOAD,
+                      "%s: %s%s%s: still as `personas new` wrote %s; put words of your own "
+                      "there",
+                      p->path, same_about ? "about" : "", same_about && same_words ? ", " : "",
+                      same_words ? "instruction" : "", same_about && same_words ? "them" : "it");
+    buf_release(&about);
+    buf_release(&instruction);
+    return result;
+}
+
+static int read_own(check *c, error *err)
+{
+    if (c->persona->experts)
+        c->own = own_experts_open(c->persona->experts, err);
+    return c->persona->experts && !c->own ? -1 : 0;
+}
+
+static int seat_on_model(check *c, const options *opt, console *con, error *err)
+{
+    if (personas_model(opt, con, &c->engine, err))
+        return -1;
+    if (!c->engine)
+        return 0;
+    c->title = open_model_title(opt, c->engine);
+    if (engine_config(c->engine)->experts) {
+        const char *fingerprint = engine_fingerprint(c->engine, err);
+        if (!fingerprint || persona_find_mask(c->persona, fingerprint, &c->mask, err))
+            return -1;
+    }
+    c->roster = personas_seat(c->engine, c->persona, print_note, con, err);
+    return c->roster ? 0 : -1;
+}
+
+/* ---- experts by layer -------------------------------------------------------------------------- */
+
+/* The layers that the persona's own experts stand in, "10-29". */
+static void own_layers(const own_experts *own, char *out, int size)
+{
+    uint8_t layers[MODEL_MAX_LAYERS];
+    for (int i = 0; i < MODEL_MAX_LAYERS; i++)
+        layers[i] = own_experts_in(own, i);
+    (void)ranges_write(layers, MODEL_MAX_LAYERS, out, size);
+}
+
+static bool same_experts(const router_program *p, int a, int b)
+{
+    const route_rule *x = &router_program_rules(p)[a], *y = &router_program_rules(p)[b];
+    int experts = router_program_experts(p, a);
+    if (experts != router_program_experts(p, b) || !x->allowed != !y->allowed)
+        return false;
+    return !x->allowed || memcmp(x->allowed, y->allowed, (size_t)experts) == 0;
+}
+
+/* "0-7, 24-31" or "all 32". Caller frees. */
+static char *experts_text(const route_rule *r, int experts)
+{
+    enum { WIDE = 1 << 14 };
+    char *text = calloc(WIDE, 1);
+    if (text && r && r->allowed)
+        (void)ranges_write(r->allowed, experts, text, WIDE);
+    else if (text)
+        (void)snprintf(text, WIDE, "all %d", experts);
+    return text;
+}
+
+typedef int layers_fn(void *user, const char *layers, int allowed, const char *experts, error *err);
+
+/* Calls fn for each run of layers that allow the same experts. */
+static int each_run(const check *c, layers_fn *fn, void *user, error *err)
+{
+    const model_config *m = engine_config(c->engine);
+    const router_program *p = roster_seat(c->roster, 0)->program;
+    for (int i = 0, next; i < m->layers; i = next) {
+        next = i + 1;
+        if (!m->moe_layer[i])
+            continue;
+        while (next < m->layers && m->moe_layer[next] && (!p || same_experts(p, i, next)))
+            next++;
+        char layers[32];
+        (void)snprintf(layers, sizeof layers, i + 1 == next ? "%d" : "%d-%d", i, next - 1);
+        char *text = p ? experts_text(&router_program_rules(p)[i], router_program_experts(p, i))
+                       : experts_text(NULL, m->experts);
+        int result =
+            text ? fn(user, layers, p ? router_program_allowed(p, i) : m->experts, text, err)
+                 : error_memory(err, "the experts");
+        free(text);
+        if (result)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- printing ---------------------------------------------------------------------------------- */
+
+static int json_run(void *user, const char *layers, int allowed, const char *experts, error *err)
+{
+    emitter *e = user;
+    (void)err;
+    emit_object(e, NULL);
+    emit_text(e, "layers", layers);
+    emit_int(e, "allowed", allowed);
+    emit_text(e, "experts", experts);
+    emit_end(e);
+    return 0;
+}
+
+static void emit_own(const check *c, emitter *e)
+{
+    char layers[LAYERS_TEXT];
+    if (!c->own) {
+        emit_null(e, "own_experts");
+        return;
+    }
+    own_layers(c->own, layers, sizeof layers);
+    emit_object(e, "own_experts");
+    emit_int(e, "experts", own_experts_count(c->own));
+    emit_text(e, "layers", layers);
+    emit_text(e, "path", c->persona->experts);
+    emit_end(e);
+}
+
+static int print_json(const check *c, console *con, error *err)
+{
+    buf b = {0};
+    emitter e = {.out = &b, .err = err};
+    emit_object(&e, NULL);
+    emit_text(&e, "persona", c->persona->name);
+    emit_text(&e, "path", c->persona->path);
+    emit_array(&e, "lessons");
+    for (int i = 0; i < c->persona->lesson_count; i++)
+        emit_count(&e, NULL, c->lessons[i]);
+    emit_end(&e);
+    emit_own(c, &e);
+    emit_text(&e, "mask", c->mask);
+    emit_text(&e, "acts_by", c->roster ? roster_seat(c->roster, 0)->acts_by : NULL);
+    emit_array(&e, "allowed");
+    int result =
+        c->roster && engine_config(c->engine)->experts ? each_run(c, json_run, &e, err) : 0;
+    emit_end(&e);
+    emit_end(&e);
+    if (!result)
+        result = console_json(con, &e, err);
+    buf_release(&b);
+    return result;
+}
+
+static int text_run(void *user, const char *layers, int allowed, const char *experts, error *err)
+{
+    return buf_format(user, err, "  layers %-8s %4d experts: %s\n", layers, allowed, experts);
+}
+
+static int add_model(const check *c, const console *con, buf *b, error *err)
+{
+    const model_config *m = engine_config(c->engine);
+    if (buf_format(b, err, "  acts by %s on ", roster_seat(c->roster, 0)->acts_by) ||
+        console_quote(con, b, c->title, err))
+        return -1;
+    if (!m->experts)
+        return buf_text(b, ", a dense model: there are no experts to choose\n", err);
+    if (buf_format(b, err, " (%d layers, %d experts, %d a token)\n", m->layers, m->experts,
+                   m->experts_per_token) ||
+        (c->mask && (buf_text(b, "  mask ", err) || console_quote(con, b, c->mask, err) ||
+                     buf_text(b, "\n", err))))
+        return -1;
+    return each_run(c, text_run, b, err);
+}
+
+/* "8 own experts in layers 10-29: FILE" */
+static int add_own(const check *c, const console *con, buf *b, error *err)
+{
+    char layers[LAYERS_TEXT];
+    int n = c->own ? own_experts_count(c->own) : 0;
+    if (!c->own)
+        return 0;
+    own_layers(c->own, layers, sizeof layers);
+    return buf_format(b, err, "  %d own expert%s in layer%s %s: ", n, n == 1 ? "" : "s",
+                      strpbrk(layers, ",-") ? "s" : "", layers) ||
+                   console_quote(con, b, c->persona->experts, err) || buf_text(b, "\n", err)
+               ? -1
+               : 0;
+}
+
+static int print_text(const check *c, console *con, error *err)
+{
+    buf b = {0};
+    const persona *p = c->persona;
+    int result = buf_format(&b, err, "%s%s%s is in order: ", console_bold(con), p->name,
+                            console_plain(con)) ||
+                 console_quote(con, &b, p->path, err) || buf_text(&b, "\n", err);
+    for (int i = 0; i < p->lesson_count && !result; i++)
+        result = buf_format(&b, err, "  %zu lessons in ", c->lessons[i]) ||
+                 console_quote(con, &b, p->lessons[i].text, err) || buf_text(&b, "\n", err);
+    int rules = p->rules ? rules_count(p->rules) : 0;
+    if (!result && rules)
+        result = buf_format(&b, err, "  %d rule%s\n", rules, rules == 1 ? "" : "s");
+    if (!result)
+        result = add_own(c, con, &b, err);
+    if (!result && c->roster)
+        result = add_model(c, con, &b, err);
+    if (!result)
+        result = console_text(con, &b, err);
+    buf_release(&b);
+    if (!result && !c->roster)
+        console_note(con, "no model at hand: masks and rules were not held against one (-m MODEL)");
+    return result ? -1 : 0;
+}
+
+int command_personas_check(const options *opt, console *con, error *err)
+{
+    check c = {.persona = persona_find(opt->words[0], err)};
+    int result = c.persona ? check_words(c.persona, err) : -1;
+    if (!result)
+        result =
+            read_lessons(&c, err) || read_own(&c, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;
+    if (!result)
+        result = options_want_json(opt) ? print_json(&c, con, err) : print_text(&c, con, err);
+    roster_close(c.roster);
+    engine_close(c.engine);
+    own_experts_close(c.own);
+    free(c.mask);
+    free(c.lessons);
+    persona_close(c.persona);
+    return result;
+}

@@ -1,0 +1,151 @@
+/* command_personas_show.c - all that one persona file says, and the masks made for it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/json.h"
+#include "commands.h"
+#include "personas_model.h"
+#include "../screen/safe_text.h"
+
+static const char *mode_of(const char *path)
+{
+    static const char *const names[] = {"keep", "ban", "bias"};
+    error why;
+    mask *m = mask_load(path, &why);
+    const char *name = m ? names[mask_kind(m)] : "broken";
+    mask_close(m);
+    return name;
+}
+
+static int print_json(const persona *p, const json *root, const persona_list *masks, console *con,
+                      error *err)
+{
+    buf b = {0};
+    emitter e = {.out = &b, .err = err};
+    emit_object(&e, NULL);
+    for (const json *m = json_first(root); m; m = json_next(m))
+        emit_value(&e, json_key(m), m);
+    emit_text(&e, "path", p->path);
+    emit_array(&e, "masks");
+    for (size_t i = 0; i < masks->len; i++) {
+        emit_object(&e, NULL);
+        emit_text(&e, "model", masks->names[i]);
+        emit_text(&e, "mode", mode_of(masks->paths[i]));
+        emit_text(&e, "path", masks->paths[i]);
+        emit_end(&e);
+    }
+    emit_end(&e);
+    emit_end(&e);
+    int result = console_json(con, &e, err);
+    buf_release(&b);
+    return result;
+}
+
+/* ---- text -------------------------------------------------------------------------------------- */
+
+/* "  sampling      VALUE": what is said in several languages has a line for each. */
+static int line(const console *con, buf *b, const char *label, const char *language,
+                const char *value, error *err)
+{
+    if (buf_format(b, err, "  %s%-12s%s", console_dim(con), label, console_plain(con)) ||
+        (language[0] && buf_format(b, err, "%s: ", language)) || console_quote(con, b, value, err))
+        return -1;
+    return buf_text(b, "\n", err);
+}
+
+static int language_lines(const console *con, buf *b, const char *label, const persona_text *v,
+                          int n, error *err)
+{
+    for (int i = 0; i < n; i++)
+        if (line(con, b, i ? "" : label, v[i].language, v[i].text, err))
+            return -1;
+    return 0;
+}
+
+/* "temperature 0.2, top_p 0.95"; rules have lines of their own. */
+static int members(const console *con, buf *b, const char *label, const json *object, error *err)
+{
+    buf all = {0}, one = {0};
+    int result = 0;
+    for (const json *m = json_first(object); m && !result; m = json_next(m)) {
+        if (strcmp(json_key(m), "rules") == 0)
+            continue;
+        emitter e = {.out = &one, .err = err};
+        buf_clear(&one);
+        emit_value(&e, NULL, m);
+        const char *value = json_type(m) == JSON_STRING ? json_string(m) : one.v;
+        result = emit_finish(&e) ||
+                 buf_format(&all, err, "%s%s %s", all.len ? ", " : "", json_key(m), value);
+    }
+    if (!result && all.len)
+        result = line(con, b, label, "", all.v, err);
+    buf_release(&all);
+    buf_release(&one);
+    return result ? -1 : 0;
+}
+
+static int rule_lines(const console *con, buf *b, const json *rules, error *err)
+{
+    buf one = {0};
+    int result = 0;
+    bool first = true;
+    for (const json *r = json_first(rules); r && !result; r = json_next(r)) {
+        emitter e = {.out = &one, .err = err};
+        buf_clear(&one);
+        emit_value(&e, NULL, r);
+        result = emit_finish(&e) || line(con, b, first ? "rules" : "", "", one.v, err);
+        first = false;
+    }
+    buf_release(&one);
+    return result ? -1 : 0;
+}
+
+static int mask_lines(const console *con, buf *b, const persona_list *masks, error *err)
+{
+    for (size_t i = 0; i < masks->len; i++) {
+        char label[64];
+        (void)snprintf(label, sizeof label, "%s for %.16s", mode_of(masks->paths[i]),
+                       masks->names[i]);
+        if (line(con, b, i ? "" : "masks", label, masks->paths[i], err))
+            return -1;
+    }
+    return masks->len ? 0 : line(con, b, "masks", "", "none", err);
+}
+
+static int print_text(const persona *p, const json *root, const persona_list *masks, console *con,
+                      error *err)
+{
+    buf b = {0};
+    const json *router = json_member(root, "router");
+    int result =
+        buf_format(&b, err, "%s%s%s", console_bold(con), p->name, console_plain(con)) ||
+        (p->about && (buf_text(&b, "  ", err) || console_quote(con, &b, p->about, err))) ||
+        buf_text(&b, "\n", err) || line(con, &b, "file", "", p->path, err) ||
+        language_lines(con, &b, "instruction", p->instructions, p->instruction_count, err) ||
+        members(con, &b, "sampling", json_member(root, "sampling"), err) ||
+        members(con, &b, "router", router, err) ||
+        rule_lines(con, &b, router ? json_member(router, "rules") : NULL, err) ||
+        language_lines(con, &b, "lessons", p->lessons, p->lesson_count, err) ||
+        (p->experts && line(con, &b, "experts", "", p->experts, err)) ||
+        (p->color && line(con, &b, "color", "", p->color, err)) ||
+        mask_lines(con, &b, masks, err) || console_text(con, &b, err);
+    buf_release(&b);
+    return result ? -1 : 0;
+}
+
+int command_personas_show(const options *opt, console *con, error *err)
+{
+    enum { PERSONA_BYTES = 1 << 20 };
+    persona *p = persona_find(opt->words[0], err);
+    json_document *document = p ? json_load(p->path, PERSONA_BYTES, err) : NULL;
+    persona_list masks = {0};
+    int result = document ? persona_list_masks(p, &masks, err) : -1;
+    if (!result)
+        result = options_want_json(opt) ? print_json(p, json_root(document), &masks, con, err)
+                                        : print_text(p, json_root(document), &masks, con, err);
+    persona_list_release(&masks);
+    json_close(document);
+    persona_close(p);
+    return result;
+}

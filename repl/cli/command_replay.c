@@ -1,0 +1,210 @@
+/* command_replay.c - `transcripts replay`: every answer again, compared token by token. */
+#include <string.h>
+
+#include "../chat/archive.h"
+#include "commands.h"
+#include "replay.h"
+#include "../screen/safe_text.h"
+
+enum { AROUND = 12 }; /* tokens shown on either side of a difference */
+
+typedef struct told {
+    const options *opt;
+    console *con;
+    buf out;
+    int turn;  /* whose heading stands already */
+    size_t at; /* its token, from 1 */
+    const history_turn *first_turn;
+    const history_answer *first_was;
+    bool first_read; /* it is in what was read */
+} told;
+
+static void on_note(void *user, const char *sentence)
+{
+    told *t = user;
+    console_note(t->con, "%s", sentence);
+}
+
+/* ---- text -------------------------------------------------------------------------------------- */
+
+static int add_pieces(buf *b, const tokenizer *words, const int *ids, size_t from, size_t to,
+                      error *err)
+{
+    buf text = {0};
+    int result = 0;
+    for (size_t i = from; i < to && !result; i++) {
+        size_t n = 0;
+        bool known = ids[i] >= 0 && ids[i] < tokenizer_count(words);
+        const char *piece = !known ? "?"
+                            : tokenizer_is_special(words, ids[i])
+                                ? tokenizer_content(words, ids[i], &n)
+                                : tokenizer_piece(words, ids[i], &n);
+        result = buf_add(&text, piece, known ? n : 1, err);
+    }
+    if (!result && text.len)
+        result = safe_text_copy(b, SAFE_LINE, text.v, text.len, err);
+    buf_release(&text);
+    return result;
+}
+
+/* "  recorded  ...the price| of bread...", the bar before token `at`. */
+static int add_around(buf *b, const char *label, const tokenizer *words, const int *ids, size_t n,
+                      size_t at, error *err)
+{
+    size_t from = at > AROUND ? at - AROUND : 0, to = at + AROUND < n ? at + AROUND : n;
+    return buf_format(b, err, "  %-9s %s", label, from ? "..." : "") ||
+                   add_pieces(b, words, ids, from, at < n ? at : n, err) ||
+                   buf_text(b, at < n ? "|" : "| (the end)", err) ||
+                   add_pieces(b, words, ids, at, to, err) ||
+                   buf_text(b, to < n ? "...\n" : "\n", err)
+               ? -1
+               : 0;
+}
+
+static int add_difference(told *t, const replay_answer *a, error *err)
+{
+    buf *b = &t->out;
+    if (!a->read_alike &&
+        buf_format(b, err, "turn %d, %s: what was read before it differs (%d tokens, then %d)\n",
+                   a->turn->turn, a->now->name, a->was->prompt_tokens, a->now->prompt_tokens))
+        return -1;
+    if (a->alike == a->was->token_count)
+        return 0;
+    return buf_format(b, err, "turn %d, %s: token %zu of %zu differs\n", a->turn->turn,
+                      a->now->name, a->alike + 1, a->was->token_count) ||
+                   add_around(b, "recorded", a->words, a->was->tokens, a->was->token_count,
+                              a->alike, err) ||
+                   add_around(b, "now", a->words, a->now->ids.v, a->now->ids.len, a->alike, err)
+               ? -1
+               : 0;
+}
+
+/* ---- one below the other ----------------------------------------------------------------------- */
+
+static int add_text(told *t, const char *label, const char *text, size_t n, error *err)
+{
+    return buf_format(&t->out, err, "  %s%s%s\n", console_dim(t->con), label,
+                      console_plain(t->con)) ||
+                   safe_text_copy(&t->out, SAFE_PROSE, text, n, err) || buf_text(&t->out, "\n", err)
+               ? -1
+               : 0;
+}
+
+static int add_both(told *t, const replay_answer *a, error *err)
+{
+    buf *b = &t->out;
+    const char *bold = console_bold(t->con), *plain = console_plain(t->con);
+    if (t->turn != a->turn->turn &&
+        (buf_format(b, err, "%s%sturn %d%s ", t->turn ? "\n" : "", bold, a->turn->turn, plain) ||
+         safe_text_copy(b, SAFE_PROSE, a->turn->prompt.v, a->turn->prompt.len, err) ||
+         buf_text(b, "\n", err)))
+        return -1;
+    t->turn = a->turn->turn;
+    if (buf_format(b, err, "\n%s", bold) || console_quote(t->con, b, a->now->name, err) ||
+        buf_format(b, err, "%s%s\n", plain, a->equal ? " (equal)" : ""))
+        return -1;
+    if (add_text(t, a->equal ? "both" : "recorded", a->was->text.v, a->was->text.len, err))
+        return -1;
+    return a->equal ? 0 : add_text(t, "now", a->now->text, a->now->len, err);
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+static void note_first(told *t, const replay_answer *a)
+{
+    if (a->equal || t->first_was)
+        return;
+    t->first_was = a->was;
+    t->first_turn = a->turn;
+    t->first_read = a->alike == a->was->token_count;
+    t->at = a->alike + 1;
+}
+
+static int on_answer(void *user, const replay_answer *a, error *err)
+{
+    told *t = user;
+    note_first(t, a);
+    if (options_want_json(t->opt))
+        return !a->equal && !a->other;
+    int result = a->other ? add_both(t, a, err) : a->equal ? 0 : add_difference(t, a, err);
+    if (result || console_text(t->con, &t->out, err))
+        return -1;
+    return !a->equal && !a->other;
+}
+
+static int write_json(told *t, const history *h, const replay_result *r, error *err)
+{
+    buf b = {0};
+    emitter e = {.out = &b, .err = err};
+    emit_object(&e, NULL);
+    emit_int(&e, "replay", 1);
+    emit_text(&e, "id", h->id);
+    emit_bool(&e, "equal", r->answers && r->equal == r->answers);
+    emit_bool(&e, "other", r->other);
+    emit_int(&e, "answers", r->answers);
+    emit_count(&e, "tokens", r->tokens);
+    emit_int(&e, "lost", r->lost);
+    if (t->first_was) {
+        emit_object(&e, "first");
+        emit_int(&e, "turn", t->first_turn->turn);
+        emit_text(&e, "persona", t->first_was->persona);
+        if (!t->first_read)
+            emit_count(&e, "token", t->at);
+        emit_end(&e);
+    } else {
+        emit_null(&e, "first");
+    }
+    emit_end(&e);
+    int result = console_json(t->con, &e, err);
+    buf_release(&b);
+    return result;
+}
+
+static int write_text(told *t, const history *h, const replay_result *r, error *err)
+{
+    buf *b = &t->out;
+    int result = 0;
+    if (r->equal == r->answers)
+        result = buf_format(b, err, "%s%d answer%s of %d turn%s, %zu tokens: all equal\n",
+                            r->other ? "\n" : "", r->answers, r->answers == 1 ? "" : "s",
+                            h->turn_count, h->turn_count == 1 ? "" : "s", r->tokens);
+    else if (r->other)
+        result = buf_format(b, err, "\n%d of %d answers are equal\n", r->equal, r->answers);
+    return result || console_text(t->con, b, err) ? -1 : 0;
+}
+
+static int conclude(told *t, const history *h, const replay_result *r, error *err)
+{
+    if (r->lost)
+        console_note(
+            t->con,
+            "%d answer%s cannot be replayed: the record lacks the prompt or the setting, or "
+            "nobody of that name speaks in it",
+            r->lost, r->lost == 1 ? "" : "s");
+    if (options_want_json(t->opt) ? write_json(t, h, r, err)
+        : r->answers              ? write_text(t, h, r, err)
+                                  : 0)
+        return -1;
+    if (!r->answers)
+        return error_set(err, ERROR_RUN, "%.64s holds no answer that can be replayed", h->id);
+    if (r->equal == r->answers)
+        return 0;
+    if (t->first_read)
+        return error_set(err, ERROR_RUN, "not equal from turn %d, %s on", t->first_turn->turn,
+                         t->first_was->persona);
+    return error_set(err, ERROR_RUN, "not equal from turn %d, %s, token %zu on",
+                     t->first_turn->turn, t->first_was->persona, t->at);
+}
+
+int command_transcripts_replay(const options *opt, console *con, error *err)
+{
+    told t = {.opt = opt, .con = con};
+    replay_result r;
+    history *h = archive_load(opt->words[0], con, err);
+    int result = h ? replay_run(h, opt, con, on_note, on_answer, &t, &r, err) : -1;
+    if (!result)
+        result = conclude(&t, h, &r, err);
+    buf_release(&t.out);
+    history_close(h);
+    return result;
+}

@@ -1,0 +1,202 @@
+/* command_transcripts.c - `transcripts list` and `transcripts search`: questions to the index. */
+#include <string.h>
+
+#include "../chat/archive.h"
+#include "commands.h"
+#include "../screen/safe_text.h"
+
+enum { HITS_SHOWN = 20, HITS_JSON = 10000 };
+
+/* ---- list -------------------------------------------------------------------------------------- */
+
+static void emit_time(emitter *e, const char *key, double seconds)
+{
+    char text[ARCHIVE_TIME];
+    emit_text(e, key, *archive_stamp(text, seconds) ? text : NULL);
+}
+
+static int list_json(const search_sessions *all, console *con, error *err)
+{
+    buf b = {0};
+    emitter e = {.out = &b, .err = err};
+    emit_array(&e, NULL);
+    for (size_t i = 0; i < all->len; i++) {
+        const search_session *v = &all->v[i];
+        emit_object(&e, NULL);
+        emit_text(&e, "id", v->id);
+        emit_text(&e, "title", v->title);
+        emit_text(&e, "model", v->model);
+        emit_time(&e, "created", v->created);
+        emit_time(&e, "changed", v->changed);
+        emit_int(&e, "turns", v->turns);
+        emit_int(&e, "answers", v->answers);
+        emit_int(&e, "bytes", v->bytes);
+        emit_int(&e, "damaged_lines", v->damaged);
+        emit_int(&e, "torn_bytes", v->torn);
+        emit_text(&e, "problem", v->problem);
+        emit_end(&e);
+    }
+    emit_end(&e);
+    int result = console_json(con, &e, err);
+    buf_release(&b);
+    return result;
+}
+
+static int list_one(const search_session *v, int width, console *con, buf *b, error *err)
+{
+    char time[ARCHIVE_TIME];
+    int result =
+        buf_format(b, err, "%s%-*s%s  %s%-16s%s  %3lld turn%s  ", console_bold(con), width, v->id,
+                   console_plain(con), console_dim(con), archive_time(time, v->changed),
+                   console_plain(con), (long long)v->turns, v->turns == 1 ? " " : "s");
+    if (!result)
+        result = console_quote(con, b, v->problem ? v->problem : v->title, err);
+    if (!result && v->damaged)
+        result = buf_format(b, err, " [%lld damaged line%s]", (long long)v->damaged,
+                            v->damaged == 1 ? "" : "s");
+    if (!result && v->torn)
+        result = buf_text(b, " [last line unfinished]", err);
+    return result || buf_text(b, "\n", err) ? -1 : 0;
+}
+
+static int list_text(const search_sessions *all, console *con, error *err)
+{
+    buf b = {0};
+    int width = 0, result = 0;
+    for (size_t i = 0; i < all->len; i++)
+        if ((int)strlen(all->v[i].id) > width)
+            width = (int)strlen(all->v[i].id);
+    for (size_t i = 0; i < all->len && !result; i++)
+        result = list_one(&all->v[i], width, con, &b, err);
+    if (!result)
+        result = console_text(con, &b, err);
+    if (!result && !all->len)
+        console_note(con, "No conversation has been kept yet.");
+    buf_release(&b);
+    return result;
+}
+
+int command_transcripts_list(const options *opt, console *con, error *err)
+{
+    search_sessions all = {0};
+    search *s = archive_index(con, err);
+    int result = s ? search_list(s, &all, err) : -1;
+    search_close(s);
+    if (!result)
+        result = options_want_json(opt) ? list_json(&all, con, err) : list_text(&all, con, err);
+    search_sessions_release(&all);
+    return result;
+}
+
+/* ---- search ------------------------------------------------------------------------------------ */
+
+/* The next piece of a snippet that is all match or none; *at moves behind it. */
+static size_t next_part(const char **at, const char **text, bool *match)
+{
+    static const char marks[] = {SEARCH_BEGIN, SEARCH_END, '\0'};
+    while (**at == SEARCH_BEGIN || **at == SEARCH_END)
+        *match = *(*at)++ == SEARCH_BEGIN;
+    size_t n = strcspn(*at, marks);
+    *text = *at;
+    *at += n;
+    return n;
+}
+
+static void emit_hit(emitter *e, const search_hit *h)
+{
+    const char *at = h->snippet, *text;
+    bool match = false;
+    size_t n;
+    emit_object(e, NULL);
+    emit_text(e, "id", h->id);
+    emit_int(e, "turn", h->turn);
+    emit_text(e, "who", h->who);
+    emit_time(e, "time", h->time);
+    emit_bool(e, "undone", h->undone);
+    emit_array(e, "snippet");
+    while ((n = next_part(&at, &text, &match)) != 0) {
+        emit_object(e, NULL);
+        emit_bytes(e, "text", text, n);
+        emit_bool(e, "match", match);
+        emit_end(e);
+    }
+    emit_end(e);
+    emit_end(e);
+}
+
+static int search_json(const search_hits *hits, console *con, error *err)
+{
+    buf b = {0};
+    emitter e = {.out = &b, .err = err};
+    emit_object(&e, NULL);
+    emit_count(&e, "total", hits->total);
+    emit_array(&e, "results");
+    for (size_t i = 0; i < hits->len; i++)
+        emit_hit(&e, &hits->v[i]);
+    emit_end(&e);
+    emit_end(&e);
+    int result = console_json(con, &e, err);
+    buf_release(&b);
+    return result;
+}
+
+/* Matches are bold, or in brackets where nothing can be. */
+static int print_snippet(const search_hit *h, console *con, buf *b, error *err)
+{
+    const char *begin = con->out_color ? console_bold(con) : "[";
+    const char *end = con->out_color ? console_plain(con) : "]";
+    const char *at = h->snippet, *text;
+    bool match = false;
+    size_t n;
+    int result = buf_text(b, "    ", err);
+    while (!result && (n = next_part(&at, &text, &match)) != 0) {
+        safe_text s = {.style = SAFE_LINE, .ascii = con->ascii};
+        result = buf_text(b, match ? begin : "", err) || safe_text_add(&s, text, n, b, err) ||
+                 safe_text_end(&s, b, err) || buf_text(b, match ? end : "", err);
+    }
+    return result || buf_text(b, "\n", err) ? -1 : 0;
+}
+
+static int print_hit(const search_hit *h, console *con, buf *b, error *err)
+{
+    char time[ARCHIVE_TIME];
+    return buf_format(b, err, "%s%s%s  ", console_bold(con), h->id, console_plain(con)) ||
+                   (h->turn && buf_format(b, err, "turn %d  ", h->turn)) ||
+                   console_quote(con, b, h->who, err) ||
+                   buf_format(b, err, "  %s%s%s%s\n", console_dim(con), archive_time(time, h->time),
+                              h->undone ? "  undone" : "", console_plain(con)) ||
+                   print_snippet(h, con, b, err)
+               ? -1
+               : 0;
+}
+
+static int search_text(const search_hits *hits, console *con, error *err)
+{
+    buf b = {0};
+    int result = 0;
+    for (size_t i = 0; i < hits->len && !result; i++)
+        result = print_hit(&hits->v[i], con, &b, err);
+    if (!result)
+        result = console_text(con, &b, err);
+    if (!result && !hits->len)
+        console_note(con, "Nothing was found.");
+    if (!result && hits->total > hits->len)
+        console_note(con, "%zu more: add a word, or use --format json.", hits->total - hits->len);
+    buf_release(&b);
+    return result;
+}
+
+int command_transcripts_search(const options *opt, console *con, error *err)
+{
+    search_hits hits = {0};
+    bool json_wanted = options_want_json(opt);
+    search *s = archive_index(con, err);
+    int result = s ? search_find(s, opt->words, opt->word_count,
+                                 json_wanted ? HITS_JSON : HITS_SHOWN, &hits, err)
+                   : -1;
+    search_close(s);
+    if (!result)
+        result = json_wanted ? search_json(&hits, con, err) : search_text(&hits, con, err);
+    search_hits_release(&hits);
+    return result;
+}

@@ -1,0 +1,153 @@
+/* command_transcripts_show.c - `transcripts show` and `transcripts export`: one conversation. */
+#include <string.h>
+
+#include "../../transcripts/export/export_text.h"
+#include "../chat/archive.h"
+#include "commands.h"
+#include "../screen/safe_text.h"
+#include "../system/save.h"
+
+/* ---- show -------------------------------------------------------------------------------------- */
+
+/* Foreign text, several lines. */
+static int add_text(const console *con, buf *b, history_text text, error *err)
+{
+    safe_text s = {.style = SAFE_PROSE, .ascii = con->ascii};
+    size_t n = text.len;
+    while (n && text.v[n - 1] == '\n')
+        n--;
+    return safe_text_add(&s, text.v, n, b, err) || safe_text_end(&s, b, err) ||
+                   buf_text(b, "\n", err)
+               ? -1
+               : 0;
+}
+
+/* A line in the dim style; empty words print nothing. */
+static int add_dim(const console *con, buf *b, const buf *words, error *err)
+{
+    if (!words->len)
+        return 0;
+    return buf_text(b, console_dim(con), err) || console_quote(con, b, words->v, err) ||
+                   buf_format(b, err, "%s\n", console_plain(con))
+               ? -1
+               : 0;
+}
+
+static int add_name(const console *con, buf *b, const char *name, bool picked, error *err)
+{
+    return buf_format(b, err, "\n%s", console_bold(con)) || console_quote(con, b, name, err) ||
+                   buf_format(b, err, "%s%s\n", console_plain(con), picked ? "  (picked)" : "")
+               ? -1
+               : 0;
+}
+
+static int add_failure(const console *con, buf *b, const char *failure, error *err)
+{
+    return buf_text(b, "failed: ", err) || console_quote(con, b, failure, err) ||
+                   buf_text(b, "\n", err)
+               ? -1
+               : 0;
+}
+
+static int add_answer(const console *con, buf *b, const history_turn *t, const history_answer *a,
+                      error *err)
+{
+    buf words = {0};
+    int result = add_name(con, b, a->persona, t->picked && strcmp(t->picked, a->persona) == 0, err);
+    if (!result)
+        result = a->failure ? add_failure(con, b, a->failure, err) : add_text(con, b, a->text, err);
+    if (!result)
+        result = buf_format(&words, err, "%s, ", a->acts_by) || export_figures(&words, a, err);
+    if (!result && a->earlier)
+        result = buf_format(&words, err, ", version %d", a->earlier + 1);
+    if (!result)
+        result = add_dim(con, b, &words, err);
+    buf_release(&words);
+    return result ? -1 : 0;
+}
+
+static int add_merge(const console *con, buf *b, const history_turn *t, const history_merge *m,
+                     error *err)
+{
+    buf words = {0};
+    const history_answer *winner = m->failure ? NULL : export_winner(t, m);
+    int result = add_name(con, b, "merged", t->picked && strcmp(t->picked, "merge") == 0, err);
+    if (!result && winner)
+        result = buf_text(b, "The answer of ", err) ||
+                 console_quote(con, b, winner->persona, err) ||
+                 buf_text(b, ", as it stands above.\n", err);
+    else if (!result)
+        result = m->failure ? add_failure(con, b, m->failure, err) : add_text(con, b, m->text, err);
+    if (!result && !m->failure)
+        result = export_merge_line(&words, m, err) || add_dim(con, b, &words, err);
+    buf_release(&words);
+    return result ? -1 : 0;
+}
+
+static int add_turn(const console *con, buf *b, const history *h, int turn, error *err)
+{
+    const history_turn *t = &h->turns[turn];
+    const history_merge *m = export_merge(t);
+    char time[ARCHIVE_TIME];
+    buf words = {0};
+    int result = buf_format(b, err, "\n%sturn %d%s  %s%s%s\n", console_bold(con), t->turn,
+                            console_plain(con), console_dim(con), archive_time(time, t->time),
+                            console_plain(con)) ||
+                 add_text(con, b, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
+                 add_dim(con, b, &words, err);
+    for (int i = 0; i < t->answer_count && !result; i++)
+        if (export_column(t, i))
+            result = add_answer(con, b, t, export_column(t, i), err);
+    if (!result && m)
+        result = add_merge(con, b, t, m, err);
+    buf_release(&words);
+    return result ? -1 : 0;
+}
+
+static int show(const history *h, console *con, error *err)
+{
+    buf b = {0}, words = {0};
+    int undone = export_undone(h);
+    int result = buf_text(&b, console_bold(con), err) || console_quote(con, &b, h->id, err) ||
+                 buf_format(&b, err, "%s\n", console_plain(con)) ||
+                 buf_format(&words, err, "%s, %d layers, %d experts, %d a token", h->model_path,
+                            h->layers, h->experts, h->experts_per_token) ||
+                 add_dim(con, &b, &words, err);
+    for (int i = 0; i < h->turn_count && !result; i++)
+        if (!h->turns[i].undone)
+            result = add_turn(con, &b, h, i, err);
+    if (!result && undone)
+        result = buf_format(&b, err, "\n%d turn%s undone and %s not shown.\n", undone,
+                            undone == 1 ? " was" : "s were", undone == 1 ? "is" : "are");
+    if (!result)
+        result = console_text(con, &b, err);
+    buf_release(&b);
+    buf_release(&words);
+    return result ? -1 : 0;
+}
+
+int command_transcripts_show(const options *opt, console *con, error *err)
+{
+    history *h = archive_load(opt->words[0], con, err);
+    if (!h)
+        return -1;
+    int result = options_want_json(opt) ? save_export(h, EXPORT_JSON, NULL, false, con, err)
+                                        : show(h, con, err);
+    history_close(h);
+    return result;
+}
+
+/* ---- export ------------------------------------------------------------------------------------ */
+
+int command_transcripts_export(const options *opt, console *con, error *err)
+{
+    export_format format = EXPORT_MARKDOWN;
+    if (opt->to)
+        (void)export_format_named(opt->to, &format); /* one of its choices */
+    else if (opt->output)
+        (void)save_format(opt->output, &format);
+    history *h = archive_load(opt->words[0], con, err);
+    int result = h ? save_export(h, format, opt->output, opt->force, con, err) : -1;
+    history_close(h);
+    return result;
+}

@@ -1,0 +1,203 @@
+/* command_transcripts_stats.c - `transcripts stats`: who was picked, and what models wrote. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../transcripts/statistics.h"
+#include "../../transcripts/transcript.h"
+#include "../chat/archive.h"
+#include "commands.h"
+#include "../screen/human.h"
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* One transcript that cannot be read is told, and hides no other. */
+static int gather(statistics *s, console *con, error *err)
+{
+    char *place = NULL;
+    transcript_list all = {0};
+    int result = transcript_folder(&place, err) || transcript_list_all(place, &all, err) ? -1 : 0;
+    for (size_t i = 0; i < all.len && !result; i++) {
+        error problem = {0};
+        if (console_cancelled(con)) {
+            result = console_interrupted(err);
+            break;
+        }
+        history *h = history_load(all.v[i].path, &problem);
+        if (h)
+            result = statistics_add(s, h, err);
+        else
+            console_note(con, "%s", problem.text);
+        history_close(h);
+    }
+    statistics_sort(s);
+    transcript_list_release(&all);
+    free(place);
+    return result;
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------- */
+
+static void emit_rate(emitter *e, const char *key, statistics_rate r)
+{
+    double low, high;
+    statistics_interval(r, &low, &high);
+    emit_object(e, key);
+    emit_count(e, "picked", r.won);
+    emit_count(e, "of", r.could);
+    if (r.could) {
+        emit_number(e, "share", (double)r.won / (double)r.could);
+        emit_number(e, "low", low);
+        emit_number(e, "high", high);
+    }
+    emit_end(e);
+}
+
+static double speed_of(const statistics_model *m)
+{
+    return m->seconds > 0 ? (double)m->timed / m->seconds : 0;
+}
+
+static void emit_model(emitter *e, const statistics_model *m)
+{
+    emit_object(e, NULL);
+    emit_text(e, "name", m->name);
+    emit_text(e, "fingerprint", m->fingerprint);
+    emit_count(e, "answers", m->answers);
+    emit_count(e, "tokens", m->tokens);
+    emit_number(e, "tokens_per_second", speed_of(m));
+    emit_count(e, "loops", m->loops);
+    emit_count(e, "failures", m->failures);
+    emit_end(e);
+}
+
+static int print_json(const statistics *s, console *con, error *err)
+{
+    buf b = {0};
+    emitter e = {.out = &b, .err = err};
+    emit_object(&e, NULL);
+    emit_count(&e, "transcripts", s->transcripts);
+    emit_count(&e, "turns", s->turns);
+    emit_count(&e, "picks", s->picks);
+    emit_count(&e, "blind_picks", s->blind_picks);
+    emit_count(&e, "damaged_lines", s->damaged);
+    emit_array(&e, "candidates");
+    for (size_t i = 0; i < s->candidate_count; i++) {
+        emit_object(&e, NULL);
+        emit_text(&e, "name", s->candidates[i].name);
+        emit_rate(&e, "open", s->candidates[i].open);
+        emit_rate(&e, "blind", s->candidates[i].blind);
+        emit_end(&e);
+    }
+    emit_end(&e);
+    emit_rate(&e, "vote_winner_picked", s->vote);
+    emit_array(&e, "models");
+    for (size_t i = 0; i < s->model_count; i++)
+        emit_model(&e, &s->models[i]);
+    emit_end(&e);
+    emit_end(&e);
+    int result = console_json(con, &e, err);
+    buf_release(&b);
+    return result;
+}
+
+/* ---- text -------------------------------------------------------------------------------------- */
+
+/* Foreign text in a column of `width`. */
+static int add_padded(const console *con, buf *b, const char *text, size_t width, error *err)
+{
+    size_t from = b->len;
+    if (console_quote(con, b, text, err))
+        return -1;
+    size_t used = b->len - from;
+    return buf_format(b, err, "%*s", used < width ? (int)(width - used) : 0, "");
+}
+
+/* "  12 of 30   40 %  25 to 58 %", or blanks where nothing was counted. */
+static int add_rate(buf *b, statistics_rate r, error *err)
+{
+    double low, high;
+    statistics_interval(r, &low, &high);
+    if (!r.could)
+        return buf_format(b, err, "  %-32s", "-");
+    return buf_format(b, err, "  %4zu of %-4zu %5.1f %%  %4.1f to %4.1f", r.won, r.could,
+                      100.0 * (double)r.won / (double)r.could, 100 * low, 100 * high);
+}
+
+static size_t name_width(const statistics *s)
+{
+    size_t width = 6;
+    for (size_t i = 0; i < s->candidate_count; i++)
+        if (strlen(s->candidates[i].name) > width)
+            width = strlen(s->candidates[i].name);
+    return width < 64 ? width : 64;
+}
+
+static int add_candidates(const statistics *s, const console *con, buf *b, error *err)
+{
+    size_t width = name_width(s);
+    bool blind = s->blind_picks > 0;
+    if (buf_format(b, err, "\n%s%-*s  %-32s%s%s\n", console_dim(con), (int)width, "picked",
+                   "of turns with a pick, 95 %", blind ? "  blind" : "", console_plain(con)))
+        return -1;
+    for (size_t i = 0; i < s->candidate_count; i++) {
+        const statistics_candidate *c = &s->candidates[i];
+        if (add_padded(con, b, c->name, width, err) || add_rate(b, c->open, err) ||
+            (blind && add_rate(b, c->blind, err)) || buf_text(b, "\n", err))
+            return -1;
+    }
+    if (!s->vote.could)
+        return 0;
+    return buf_text(b, "\nThe vote's winner was picked", err) || add_rate(b, s->vote, err) ||
+                   buf_text(b, " %\n", err)
+               ? -1
+               : 0;
+}
+
+static int add_models(const statistics *s, const console *con, buf *b, error *err)
+{
+    if (buf_format(b, err, "\n%s%8s %10s %10s %6s %7s  model%s\n", console_dim(con), "answers",
+                   "tokens", "tokens/s", "loops", "failed", console_plain(con)))
+        return -1;
+    for (size_t i = 0; i < s->model_count; i++) {
+        const statistics_model *m = &s->models[i];
+        char tokens_text[HUMAN_TEXT];
+        if (buf_format(b, err, "%8zu %10s %10.1f %6zu %7zu  ", m->answers,
+                       human_count(tokens_text, m->tokens), speed_of(m), m->loops, m->failures) ||
+            console_quote(con, b, m->name, err) || buf_text(b, "\n", err))
+            return -1;
+    }
+    return 0;
+}
+
+static int print_text(const statistics *s, console *con, error *err)
+{
+    buf b = {0};
+    int result = buf_format(&b, err, "%zu conversation%s, %zu turn%s, %zu pick%s", s->transcripts,
+                            s->transcripts == 1 ? "" : "s", s->turns, s->turns == 1 ? "" : "s",
+                            s->picks + s->blind_picks, s->picks + s->blind_picks == 1 ? "" : "s");
+    if (!result && s->blind_picks)
+        result = buf_format(&b, err, ", %zu of them blind", s->blind_picks);
+    if (!result && s->damaged)
+        result = buf_format(&b, err, ", %zu damaged line%s left out", s->damaged,
+                            s->damaged == 1 ? "" : "s");
+    if (!result)
+        result = buf_text(&b, "\n", err);
+    if (!result && s->candidate_count)
+        result = add_candidates(s, con, &b, err);
+    if (!result && s->model_count)
+        result = add_models(s, con, &b, err);
+    if (!result)
+        result = console_text(con, &b, err);
+    buf_release(&b);
+    return result;
+}
+
+int command_transcripts_stats(const options *opt, console *con, error *err)
+{
+    statistics s = {0};
+    int result = gather(&s, con, err);
+    if (!result)
+        result = options_want_json(opt) ? print_json(&s, con, err) : print_text(&s, con, err);
+    statistics_release(&s);
+    return result;
+}

@@ -1,0 +1,33 @@
+/* commands.h - one function per command; the table in options_table.c names them.
+ *
+ * A command reads *opt, writes its answer to standard output through *con and returns 0, or -1
+ * with *err filled; main.c turns the code into the exit status. It never exits by itself.
+ */
+#ifndef REPL_COMMANDS_H
+#define REPL_COMMANDS_H
+
+#include "../options/options.h"
+
+command_fn command_talk;
+command_fn command_ask;
+command_fn command_personas_list;
+command_fn command_personas_show;
+command_fn command_personas_new;
+command_fn command_personas_derive;
+command_fn command_personas_check;
+command_fn command_transcripts_list;
+command_fn command_transcripts_show;
+command_fn command_transcripts_stats;
+command_fn command_transcripts_search;
+command_fn command_transcripts_export, command_transcripts_rename, command_transcripts_delete;
+command_fn command_transcripts_replay;
+command_fn command_model_info;
+command_fn command_model_list;
+command_fn command_build;
+command_fn command_tokenize;
+command_fn command_logits;
+command_fn command_perplexity;
+command_fn command_bench;
+command_fn command_manual;
+
+#endif

@@ -1,0 +1,440 @@
+/* replay.c - see replay.h. */
+#include "replay.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../options/open_model.h"
+
+typedef struct replay {
+    const history *h;
+    const options *opt;
+    console *con;
+    roster_note *tell;
+    replay_fn *each;
+    void *user;
+    replay_result *out;
+    error *err;
+
+    const json *record; /* the setting in use */
+    keeper_setting s;
+    recorded_seat *seats; /* [s.seat_count] */
+    engine *engine;
+    char *opened_for; /* what of the setting the engine was opened for */
+    dialogue *d;
+    int turns;  /* of the history that the dialogue holds */
+    int *as_of; /* [turns of the history] the record before which it holds them; 0 = anew, please */
+    int *until; /* [the same] its first record from there on: until then nothing changes */
+    bool *leads; /* [the same] whether it leads to `tip`, or is it */
+    int tip;     /* -1 at first */
+    bool other;  /* this setting cannot be had again as it was */
+    bool enough;
+} replay;
+
+static void tell(const replay *r, const error *sentence)
+{
+    r->tell(r->user, sentence->text);
+}
+
+/* ---- the model --------------------------------------------------------------------------------- */
+
+static char *key_of(const keeper_setting *s, error *err)
+{
+    buf b = {0};
+    const char *parts[] = {s->model, s->isa, s->chat_format, s->day};
+    int result = 0;
+    for (size_t i = 0; i < 4 && !result; i++)
+        result = buf_format(&b, err, "%s\n", parts[i] ? parts[i] : "");
+    for (int i = 0; i < s->variable_count && !result; i++)
+        result = buf_format(&b, err, "%s\n", s->variables[i]);
+    if (result) {
+        buf_release(&b);
+        return NULL;
+    }
+    return buf_detach(&b);
+}
+
+static void close_model(replay *r)
+{
+    dialogue_close(r->d);
+    engine_close(r->engine);
+    free(r->opened_for);
+    r->d = NULL;
+    r->engine = NULL;
+    r->opened_for = NULL;
+}
+
+/* With the recorded instruction set; where this processor lacks it, with the best there is. */
+static engine *open_engine(replay *r)
+{
+    options own = *r->opt;
+    error why = {0};
+    if (!own.model) {
+        own.model = r->s.model;
+        own.own_template = !own.chat_format && r->s.name_is_kind;
+        own.chat_format = own.chat_format ? own.chat_format : r->s.chat_format;
+    }
+    if (!own.variables.len) /* borrowed, and never added to */
+        own.variables = (texts){(const char **)(uintptr_t)r->s.variables,
+                                (size_t)r->s.variable_count, (size_t)r->s.variable_count};
+    own.isa = own.isa ? own.isa : r->s.isa;
+    engine *e = open_model_on(&own, r->s.day, r->con, &why);
+    if (!e && !r->opt->isa && why.code == ERROR_RUN) {
+        own.isa = "auto";
+        e = open_model_on(&own, r->s.day, r->con, r->err);
+    } else if (!e) {
+        *r->err = why;
+    }
+    return e;
+}
+
+static int open_model_of(replay *r)
+{
+    char *key = key_of(&r->s, r->err);
+    if (!key)
+        return -1;
+    if (r->engine && strcmp(key, r->opened_for) == 0) {
+        free(key);
+        return 0;
+    }
+    close_model(r);
+    r->opened_for = key;
+    if (!(r->engine = open_engine(r)))
+        return -1;
+    if (strcmp(backend_isa(engine_backend(r->engine)), r->s.isa) != 0) {
+        error told;
+        (void)error_set(&told, ERROR_NONE,
+                        "recorded with %s instructions, replayed with %s: bytes may differ",
+                        r->s.isa, backend_isa(engine_backend(r->engine)));
+        tell(r, &told);
+    }
+    return 0;
+}
+
+/* ---- seats ------------------------------------------------------------------------------------- */
+
+/* Instructions and sampling as recorded, unless the model is another one: there a persona acts as it
+ * does there. */
+static int record_seats(replay *r, bool same_model, roster_options *o)
+{
+    free(r->seats);
+    r->seats = calloc((size_t)r->s.seat_count + 1, sizeof *r->seats);
+    if (!r->seats)
+        return error_memory(r->err, "the personas");
+    for (int i = 0; i < r->s.seat_count; i++)
+        r->seats[i] =
+            (recorded_seat){r->s.seats[i].name, r->s.seats[i].instruction, r->s.seats[i].sampling};
+    *o = r->s.roster;
+    o->recorded = r->seats;
+    o->recorded_count = same_model ? r->s.seat_count : 0;
+    return 0;
+}
+
+static void compare_programs(replay *r)
+{
+    for (int i = 0; i < r->s.seat_count; i++) {
+        int at = dialogue_find(r->d, r->s.seats[i].name);
+        const seat *s = at < 0 ? NULL : roster_seat(dialogue_roster(r->d), at);
+        char now[17] = "";
+        error told;
+        if (s)
+            (void)snprintf(now, sizeof now, "%016llx",
+                           (unsigned long long)(s->program ? router_program_hash(s->program) : 0));
+        if (strcmp(now, r->s.seats[i].program) == 0)
+            continue;
+        r->other = true;
+        if (s)
+            (void)error_set(&told, ERROR_NONE,
+                            "%s: recorded under router program %s, which is %s today", s->name,
+                            r->s.seats[i].program, now);
+        else
+            (void)error_set(&told, ERROR_NONE, "%s does not sit here today", r->s.seats[i].name);
+        tell(r, &told);
+    }
+}
+
+static int open_dialogue_of(replay *r, bool same_model)
+{
+    roster_options o;
+    dialogue_options d = r->s.dialogue;
+    int context = engine_config(r->engine)->context;
+    d.council.kv = open_model_kv(r->opt, d.council.kv);
+    if (d.council.context > context)
+        d.council.context = context;
+    dialogue_close(r->d);
+    r->turns = 0;
+    r->d = dialogue_open(r->engine, &d, r->err);
+    if (!r->d || record_seats(r, same_model, &o) || dialogue_seat(r->d, &o, NULL, NULL, r->err))
+        return -1;
+    if (same_model)
+        compare_programs(r);
+    return 0;
+}
+
+static int use_setting(replay *r, const json *record)
+{
+    if (record == r->record)
+        return 0;
+    keeper_setting_release(&r->s);
+    r->record = NULL;
+    if (keeper_setting_read(record, &r->s, r->err) || open_model_of(r))
+        return -1;
+    const char *now = engine_fingerprint(r->engine, r->err);
+    if (!now)
+        return -1;
+    bool same = strcmp(now, r->s.fingerprint) == 0;
+    r->other = !same || r->opt->model;
+    if (!same) {
+        error told;
+        (void)error_set(
+            &told, ERROR_NONE, "recorded with model %.16s (%s), replayed with %.16s (%s)",
+            r->s.fingerprint, r->s.model, now, checkpoint_path(engine_checkpoint(r->engine)));
+        tell(r, &told);
+    }
+    if (open_dialogue_of(r, same))
+        return -1;
+    r->record = record;
+    r->out->other = r->out->other || r->other;
+    return 0;
+}
+
+/* ---- turns ------------------------------------------------------------------------------------- */
+
+static void note_record(int record, int n, int *next)
+{
+    if (record >= n && record < *next)
+        *next = record;
+}
+
+/* The turn's first record that is not before n, or INT_MAX. */
+static int next_record(const history_turn *t, int n)
+{
+    int next = INT_MAX;
+    note_record(t->undone_n, n, &next);
+    for (int i = 0; i < t->answer_count; i++)
+        note_record(t->answers[i].n, n, &next);
+    for (int i = 0; i < t->merge_count; i++)
+        note_record(t->merges[i].n, n, &next);
+    for (int i = 0; i < t->pick_count; i++)
+        note_record(t->picks[i].n, n, &next);
+    return next;
+}
+
+static int plan(replay *r)
+{
+    size_t n = (size_t)r->h->turn_count + 1;
+    r->as_of = calloc(n, sizeof *r->as_of);
+    r->until = calloc(n, sizeof *r->until);
+    r->leads = calloc(n, sizeof *r->leads);
+    r->tip = -1;
+    return r->as_of && r->until && r->leads ? 0 : error_memory(r->err, "the turns");
+}
+
+static void set_leading(replay *r, int i, bool leads)
+{
+    r->leads[i] = leads;
+    if (i < r->turns)
+        dialogue_at(r->d, i)->undone = !leads;
+}
+
+/* Marks the turns that lead to turn `last`: only the ways from the old tip and to the new one are
+ * walked, up to where they meet. */
+static void lead_to(replay *r, int last)
+{
+    const history_turn *turns = r->h->turns;
+    int fork = last;
+    while (fork >= 0 && !r->leads[fork])
+        fork = turns[fork].follows;
+    for (int i = r->tip; i != fork; i = turns[i].follows)
+        set_leading(r, i, false);
+    for (int i = last; i != fork; i = turns[i].follows)
+        set_leading(r, i, true);
+    r->tip = last;
+}
+
+/* Whether the dialogue holds turn i as it was before record n: none of its records came between. */
+static bool holds(const replay *r, int i, int n)
+{
+    return i < r->turns && r->as_of[i] && r->as_of[i] <= n && n <= r->until[i];
+}
+
+static int put_turn(replay *r, int i, int n)
+{
+    dialogue_turn t;
+    if (keeper_restore_turn(&r->h->turns[i], n, r->engine, &t, r->err))
+        return -1;
+    t.undone = !r->leads[i];
+    if (i < r->turns) {
+        dialogue_turn *there = dialogue_at(r->d, i);
+        dialogue_turn_release(there);
+        *there = t;
+    } else if (dialogue_restore(r->d, &t, r->err)) {
+        return -1;
+    } else {
+        r->turns++;
+    }
+    r->as_of[i] = n;
+    r->until[i] = next_record(&r->h->turns[i], n);
+    return 0;
+}
+
+/* The dialogue holds turns 0..last as they were before record n; those that it held already are left. */
+static int put_turns(replay *r, int last, int n)
+{
+    lead_to(r, last);
+    for (int i = 0; i <= last; i++)
+        if (!holds(r, i, n) && put_turn(r, i, n))
+            return -1;
+    r->as_of[last] = 0; /* it gets new answers now */
+    return 0;
+}
+
+static int compare(replay *r, const history_turn *t, const history_answer *was)
+{
+    const kept_answer *now = dialogue_answer(dialogue_last(r->d), was->persona);
+    char hash[17];
+    if (!now) { /* no seat of the setting bears that name */
+        r->out->lost++;
+        return 0;
+    }
+    (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)now->prompt_hash);
+    replay_answer a = {.turn = t,
+                       .was = was,
+                       .now = now,
+                       .words = engine_tokenizer(r->engine),
+                       .other = r->other,
+                       .read_alike = !was->prompt_hash || strcmp(hash, was->prompt_hash) == 0};
+    while (a.alike < was->token_count && a.alike < now->ids.len &&
+           was->tokens[a.alike] == now->ids.v[a.alike])
+        a.alike++;
+    a.equal = a.alike == was->token_count && (a.read_alike || was->token_count == 0);
+    r->out->answers++;
+    r->out->equal += a.equal;
+    r->out->tokens += was->token_count;
+    int result = r->each(r->user, &a, r->err);
+    r->enough = result == 1;
+    return result < 0 ? -1 : 0;
+}
+
+/* An answer that went on goes on again behind what it had then; with another model it has nothing to go
+ * on from, and is given anew. */
+static int again(const replay *r, const history_answer *v, bool all)
+{
+    int more = (int)v->token_count - v->continued;
+    if (v->continued && !r->other)
+        return dialogue_continue(r->d, v->persona, more > 0 ? more : 1, NULL, r->err);
+    return dialogue_retry(r->d, all ? NULL : v->persona, v->seed, NULL, r->err);
+}
+
+static size_t names_in(const char *list)
+{
+    size_t n = 1;
+    for (; *list; list++)
+        n += *list == ',';
+    return n;
+}
+
+/* Whether each name of "coder,critic" has a seat now. */
+static bool all_sit(const dialogue *d, const char *list)
+{
+    const roster *seats = dialogue_roster(d);
+    size_t found = 0;
+    for (int i = 0; i < roster_seats(seats); i++)
+        found += dialogue_asked(list, roster_seat(seats, i)->name);
+    return found == names_in(list);
+}
+
+/* Answers v[0..n) were asked for at once: all passes, those of `only`, or one. */
+static int replay_answers(replay *r, int turn, const history_answer *v, int n, bool all)
+{
+    const history_turn *t = &r->h->turns[turn];
+    size_t longest = 1;
+    for (int i = 0; i < n; i++)
+        longest = v[i].token_count > longest ? v[i].token_count : longest;
+    if (use_setting(r, v->setting))
+        return -1;
+    const char *asked = all ? t->only : v->persona;
+    if (asked && !all_sit(r->d, asked)) {
+        r->out->lost += n;
+        return 0;
+    }
+    if (put_turns(r, turn, v->n))
+        return -1;
+    council_options *o = &dialogue_settings(r->d)->council;
+    o->max_tokens = r->other || longest > INT_MAX ? r->s.dialogue.council.max_tokens : (int)longest;
+    console_progress(r->con, "replaying turn %d of %d", t->turn, r->h->last_turn);
+    int result = again(r, v, all);
+    console_progress_end(r->con);
+    if (!result && console_cancelled(r->con))
+        return console_interrupted(r->err);
+    if (result)
+        return r->err->code == ERROR_CANCELLED ? -1 : error_prefix(r->err, "turn %d: ", t->turn);
+    for (int i = 0; i < n && !result && !r->enough; i++)
+        result = compare(r, t, &v[i]);
+    return result;
+}
+
+/* How many answers from v on came of one question to all seats; 1 for anything else. */
+static int asked_together(const history_turn *t, const history_answer *v)
+{
+    const history_answer *end = t->answers + t->answer_count;
+    const json *seats = json_member(v->setting, "seats");
+    size_t seated = t->only ? names_in(t->only) : json_count(seats);
+    int wanted = seated <= HISTORY_PASSES_MOST ? (int)seated : 1, n = 1;
+    if (v->continued)
+        return 1;
+    while (v + n < end && n < wanted && !v[n].continued && v[n].seed == v->seed &&
+           v[n].setting == v->setting)
+        n++;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < i; k++)
+            if (strcmp(v[i].persona, v[k].persona) == 0)
+                return 1;
+    return n == wanted ? n : 1;
+}
+
+static int replay_turn(replay *r, int turn)
+{
+    const history_turn *t = &r->h->turns[turn];
+    for (int i = 0; i < t->answer_count && !r->enough;) {
+        const history_answer *v = &t->answers[i];
+        if (!v->setting || !t->record) {
+            r->out->lost++;
+            i++;
+            continue;
+        }
+        int n = asked_together(t, v);
+        bool all = n > 1 || json_count(json_member(v->setting, "seats")) == 1;
+        if (replay_answers(r, turn, v, n, all))
+            return -1;
+        i += n;
+    }
+    return 0;
+}
+
+int replay_run(const history *h, const options *opt, console *con, roster_note *note,
+               replay_fn *each, void *user, replay_result *out, error *err)
+{
+    error own = {0};
+    replay r = {.h = h,
+                .opt = opt,
+                .con = con,
+                .tell = note,
+                .each = each,
+                .user = user,
+                .out = out,
+                .err = err ? err : &own};
+    *out = (replay_result){0};
+    int result = plan(&r);
+    for (int i = 0; i < h->turn_count && !result && !r.enough; i++)
+        result = replay_turn(&r, i);
+    close_model(&r);
+    keeper_setting_release(&r.s);
+    free(r.seats);
+    free(r.as_of);
+    free(r.until);
+    free(r.leads);
+    return result;
+}

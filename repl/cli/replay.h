@@ -1,0 +1,44 @@
+/* replay.h - answering a conversation again, and where the new answers part from the recorded ones.
+ *
+ * Everything that an answer depends on is in its transcript: the model's fingerprint, the programs'
+ * hashes, instructions, sampling, seeds, the day, and what was remembered. So each recorded answer is
+ * asked for once more, as a retry of its turn in a dialogue that holds the recorded turns before it as
+ * they were then, and its tokens are compared. What a later answer builds on is always what was
+ * recorded, so one difference does not make others.
+ */
+#ifndef REPL_REPLAY_H
+#define REPL_REPLAY_H
+
+#include "../screen/console.h"
+#include "../../personas/conversation/keeper.h"
+#include "../options/options.h"
+
+/* One answer, replayed. */
+typedef struct replay_answer {
+    const history_turn *turn;
+    const history_answer *was;
+    const kept_answer *now;
+    const tokenizer *words; /* of the model that answers now */
+    bool other;             /* another model or program: a difference is no surprise */
+    bool read_alike;        /* the tokens that were read before it are equal */
+    size_t alike;           /* tokens at the beginning that are equal */
+    bool equal;             /* all that were recorded, and what was read */
+} replay_answer;
+
+/* Called for each answer in order; 0 = go on, 1 = enough, -1 with *err. */
+typedef int replay_fn(void *user, const replay_answer *a, error *err);
+
+typedef struct replay_result {
+    int answers, equal; /* replayed; equal */
+    size_t tokens;      /* recorded ones that were compared */
+    int lost;           /* answers whose prompt or setting is lost, or that no seat gave */
+    bool other;         /* any was given by another model or program */
+} replay_result;
+
+/* Options win over what was recorded: -m, --kv, --isa, --chat-format; --threads and --backend are not
+ * recorded at all. What differs from then is told by `tell`, a sentence each. ERROR_LOAD when a model
+ * or persona is not there, ERROR_CANCELLED. */
+int replay_run(const history *h, const options *opt, console *con, roster_note *tell,
+               replay_fn *each, void *user, replay_result *out, error *err);
+
+#endif

@@ -1,0 +1,224 @@
+/* open_model.c - see open_model.h. */
+#include "open_model.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../engine/base/folder.h"
+#include "../../engine/formats/manner.h"
+#include "../../engine/sources/sources.h"
+#include "../../personas/built_in/builtin.h"
+#include "confine.h"
+#include "../screen/human.h"
+
+enum { DEFAULT_CONTEXT = 8192, CHUNK_BYTES = 64 << 20 };
+
+/* HOME, else the password file: a service may run without an environment. */
+static const char *home_folder(void)
+{
+    const char *home = getenv("HOME");
+    if (home && home[0] == '/')
+        return home;
+    const struct passwd *user = getpwuid(getuid());
+    return user && user->pw_dir ? user->pw_dir : "/";
+}
+
+int open_model_default(char **path, error *err)
+{
+    buf b = {0};
+    const char *cache = getenv("XDG_CACHE_HOME");
+    /* The XDG specification: a path that is not absolute is to be ignored. */
+    int result = cache && cache[0] == '/' ? buf_text(&b, cache, err)
+                                          : buf_format(&b, err, "%s/.cache", home_folder());
+    if (result || buf_text(&b, "/consilium/built-in.gguf", err)) {
+        buf_release(&b);
+        return -1;
+    }
+    *path = buf_detach(&b);
+    return 0;
+}
+
+bool open_model_is_built_in(const options *opt)
+{
+    return !opt->model || strcmp(opt->model, "built-in") == 0;
+}
+
+/* "~/x" and "~user/x" as a shell would expand them; other names are copied. Caller frees. */
+static char *expand_home(const char *name, error *err)
+{
+    const char *rest = name + strcspn(name, "/");
+    if (*name != '~')
+        return folder_path(err, "%s", name);
+    if (rest == name + 1)
+        return folder_path(err, "%s%s", home_folder(), rest);
+    char *user = folder_path(err, "%.*s", (int)(rest - name - 1), name + 1);
+    const struct passwd *entry = user ? getpwnam(user) : NULL;
+    char *path = !user                    ? NULL
+                 : entry && entry->pw_dir ? folder_path(err, "%s%s", entry->pw_dir, rest)
+                                          : folder_path(err, "%s", name);
+    free(user);
+    return path;
+}
+
+static int built_in_path(char **path, error *err)
+{
+    if (open_model_default(path, err))
+        return -1;
+    if (access(*path, F_OK) == 0)
+        return 0;
+    free(*path);
+    *path = NULL;
+    return error_set(err, ERROR_LOAD,
+                     "no model: the built-in one has not been built yet (`consilium model "
+                     "build-default` does that); or name one with -m (`consilium model list` shows "
+                     "what is on this machine)");
+}
+
+int open_model_find(const options *opt, source_found *found, error *err)
+{
+    *found = (source_found){0};
+    if (open_model_is_built_in(opt))
+        return built_in_path(&found->path, err);
+    char *name = expand_home(opt->model, err);
+    int result = name ? source_find(name, found, err) : -1;
+    free(name);
+    return result;
+}
+
+int open_model_path(const options *opt, char **path, error *err)
+{
+    source_found found;
+    int result = open_model_find(opt, &found, err);
+    *path = result ? NULL : found.path;
+    if (!result)
+        found.path = NULL;
+    source_found_release(&found);
+    return result;
+}
+
+/* A built-in model that an older program made still runs; whoever runs it shall know. */
+static void tell_stale(const engine *e, console *con)
+{
+    char *experts = NULL;
+    const struct gguf *model = checkpoint_gguf(engine_checkpoint(e));
+    if (builtin_experts(&experts, NULL) == 0 && !(model && builtin_is_from(model, experts)))
+        console_note(con, "the built-in model was made by another version of this program; "
+                          "`consilium model build-default` makes it anew");
+    free(experts);
+}
+
+engine *open_model(const options *opt, console *con, error *err)
+{
+    return open_model_on(opt, NULL, con, err);
+}
+
+/* In one line what an Ollama model brings, and what of it is not used. */
+static void tell_manner(const options *opt, const engine *e, console *con)
+{
+    const manner *m = engine_manner(e);
+    if (!m)
+        return;
+    bool unfit = m->own_template && !checkpoint_chat_template(engine_checkpoint(e));
+    bool honoured = m->honoured.len > 0, left = m->left_out.len > 0;
+    if (honoured || left)
+        console_note(con, "%s: %s%s%s%s%s", opt->model,
+                     honoured ? "defaults of its Modelfile: " : "", honoured ? m->honoured.v : "",
+                     m->system ? " (SYSTEM is said where a pass has no instruction)" : "",
+                     !left      ? ""
+                     : honoured ? "; not used: "
+                                : "not used of its Modelfile: ",
+                     left ? m->left_out.v : "");
+    if (unfit)
+        console_note(
+            con,
+            "%s: its TEMPLATE is in Ollama's language, which is not run, and the model brings "
+            "no other: name a chat format with --chat-format",
+            opt->model);
+    else if (m->own_template && con->verbose)
+        console_note(con, "%s: its TEMPLATE is not run; the model's own chat template is",
+                     opt->model);
+    if (m->projector && con->verbose)
+        console_note(con, "%s: its vision part is not used", opt->model);
+}
+
+engine *open_model_on(const options *opt, const char *day, console *con, error *err)
+{
+    source_found found;
+    if (open_model_find(opt, &found, err)) {
+        source_found_release(&found);
+        return NULL;
+    }
+    char *path = found.path;
+    if (confine(opt, path, con, err)) {
+        source_found_release(&found);
+        return NULL;
+    }
+    console_progress(con, "opening %s", path);
+    engine_options o = {
+        .path = path,
+        .manner = found.manner,
+        .backend = {.name = opt->backend ? opt->backend : "auto",
+                    .isa = opt->isa ? opt->isa : "auto",
+                    .threads = opt->threads},
+        .chat = {.name = opt->chat_format,
+                 .own_first = opt->own_template,
+                 .day = day,
+                 .variables = opt->variables.v,
+                 .variable_count = (int)opt->variables.len},
+        .cancel = con->cancel,
+        .warn = console_warn,
+        .warn_user = con,
+    };
+    engine *e = engine_open(&o, err);
+    console_progress_end(con);
+    free(path);
+    if (e && open_model_is_built_in(opt))
+        tell_stale(e, con);
+    if (e)
+        tell_manner(opt, e, con);
+    return e;
+}
+
+bool open_model_builtin(const options *opt)
+{
+    return !opt->model || strcmp(opt->model, "built-in") == 0;
+}
+
+const char *open_model_title(const options *opt, const engine *e)
+{
+    const char *path = checkpoint_path(engine_checkpoint(e));
+    if (open_model_is_built_in(opt))
+        return "built-in model";
+    bool is_path = *opt->model == '~' || strncmp(path, opt->model, strlen(opt->model)) == 0;
+    return is_path ? human_file_name(path) : opt->model;
+}
+
+int open_model_context(const options *opt, const engine *e, int *context, error *err)
+{
+    const model_config *model = engine_config(e);
+    const manner *m = engine_manner(e);
+    int64_t usual = m && m->context > 0 ? m->context : DEFAULT_CONTEXT;
+    if (opt->context > model->context)
+        return error_set(err, ERROR_USAGE, "--context: %d is outside 1..%d, the model's context",
+                         opt->context, model->context);
+    *context = opt->context ? opt->context : model->context < usual ? model->context : (int)usual;
+    return 0;
+}
+
+int open_model_chunk(const engine *e)
+{
+    size_t row = (size_t)engine_config(e)->vocabulary * sizeof(float);
+    size_t fits = CHUNK_BYTES / row, most = (size_t)engine_max_rows(e);
+    return (int)(fits > most ? most : fits ? fits : 1);
+}
+
+dtype open_model_kv(const options *opt, dtype standard)
+{
+    if (!opt->kv)
+        return standard;
+    return strcmp(opt->kv, "f32") == 0    ? DTYPE_F32
+           : strcmp(opt->kv, "q8_0") == 0 ? DTYPE_Q8_0
+                                          : DTYPE_F16;
+}

@@ -1,0 +1,45 @@
+/* open_model.h - from the model options of the command line to a loaded model. */
+#ifndef REPL_OPEN_MODEL_H
+#define REPL_OPEN_MODEL_H
+
+#include "../../engine/run/engine.h"
+#include "../screen/console.h"
+#include "options.h"
+
+struct source_found; /* engine/sources/sources.h */
+
+/* Where the built-in model lies once it was built: $XDG_CACHE_HOME/consilium/built-in.gguf.
+ * Caller frees. */
+int open_model_default(char **path, error *err);
+
+/* No model is named, or the one that `model list` calls "built-in". */
+bool open_model_is_built_in(const options *opt);
+
+/* What -m names, or the built-in model; "~/" is the home folder. Caller releases *found, on failure
+ * too. */
+int open_model_find(const options *opt, struct source_found *found, error *err);
+/* The file or folder that -m names, or the built-in model. ERROR_LOAD naming the command that
+ * builds it when there is none. Caller frees. */
+int open_model_path(const options *opt, char **path, error *err);
+
+/* The loaded model. Caller owns; con must outlive it. */
+engine *open_model(const options *opt, console *con, error *err);
+/* The same, for a conversation of another day: "2026-11-22"; NULL = today. */
+engine *open_model_on(const options *opt, const char *day, console *con, error *err);
+
+bool open_model_builtin(const options *opt); /* nothing else is asked for */
+/* What to call the model in a heading: the name it was asked for by, or its file's. Borrowed. */
+const char *open_model_title(const options *opt, const engine *e);
+
+/* The context that --context asks for; default: what the
+ * model wishes (manner.h), else its own, at most 8192. ERROR_USAGE when the
+ * model was not trained for that much. 0 and *context. */
+int open_model_context(const options *opt, const engine *e, int *context, error *err);
+
+/* How many rows of logits are computed at once: at most 64 MiB of them, and one batch. */
+int open_model_chunk(const engine *e);
+
+/* --kv, or the command's default. */
+dtype open_model_kv(const options *opt, dtype standard);
+
+#endif

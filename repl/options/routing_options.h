@@ -1,0 +1,44 @@
+/* routing_options.h - what --mask, --experts and --strength ask for, by persona or for all.
+ *
+ * Three options say how passes are routed, and each may name whom it means: "--experts 4" is for
+ * every pass but control, "--experts coder=8,critic=2" for these two. The words are taken apart
+ * here, without a model; whether they fit one is the roster's to say.
+ *
+ * `ask` seats several personas by them. Commands that run one pass (logits, perplexity) seat one
+ * persona or none: then the options speak of the plain model.
+ */
+#ifndef REPL_ROUTING_OPTIONS_H
+#define REPL_ROUTING_OPTIONS_H
+
+#include "../../personas/roster/roster.h"
+#include "../screen/console.h"
+#include "options.h"
+
+typedef struct routing_options {
+    named_mask *masks;
+    named_value *experts, *strengths;
+    int mask_count, expert_count, strength_count;
+    char *mask_text, *expert_text, *strength_text; /* what the lists point into */
+} routing_options;
+
+/* Reads the three options. ERROR_USAGE with the option, the value and what would be right.
+ * routing_options_release in any case. */
+int routing_options_read(routing_options *r, const options *opt, error *err);
+void routing_options_release(routing_options *r);
+
+/* Takes out what is said of one persona: it shall not speak after all. */
+void routing_options_forget(routing_options *r, const char *name);
+
+/* Sets the fields of *o that these options decide; r must outlive the roster's opening. */
+void routing_options_fill(const routing_options *r, roster_options *o);
+
+/* Commands that run one pass, before they open a model: as routing_options_read, and ERROR_USAGE for
+ * more than one name in --personas. */
+int routing_options_check(const options *opt, error *err);
+
+/* The one pass that logits and perplexity run: --personas NAME, or no persona, with what the options
+ * ask; no instruction. Its program is roster_seat(., 0)->program. Caller closes, after the session.
+ * Errors as roster_open. */
+roster *routing_options_seat(const options *opt, engine *e, console *con, error *err);
+
+#endif

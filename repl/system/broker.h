@@ -1,0 +1,44 @@
+/* broker.h - the one door out of a conversation that has given its rights up.
+ *
+ * A conversation runs in the sandbox (confine.h), and yet /save writes where the user says, Ctrl-X Ctrl-E
+ * runs an editor and /copy a clipboard's program. So before anything of a stranger is opened, a second
+ * process is forked that keeps the rights: it holds no model, no transcript and no lock, and
+ * does five things when it is asked over a socket pair. A request is one message of one size that names
+ * one of them; what runs is chosen by this side from the environment that it was started with, never by the
+ * request; a longer text comes in a file in memory whose size is bounded.
+ *
+ * What a conversation that was taken over can still ask for is what its user could: a text in a file of
+ * its choosing, the user's editor on a file, a text in the clipboard. It cannot run a program of its choosing
+ * nor reach the net, and the five deeds are all that there is to guard.
+ *
+ * The broker ends when the other end of the pair is closed, also by kill -9, and takes the private folder
+ * with it. Ctrl-C reaches both (they are one job for the shell) and ends a write that waits.
+ */
+#ifndef REPL_BROKER_H
+#define REPL_BROKER_H
+
+#include "clipboard.h"
+#include "../screen/console.h"
+
+typedef struct broker broker;
+
+/* Forks; there may be no threads yet. with_privileges: what it runs may gain new ones (--no-sandbox). The
+ * process that it makes sees *con with its flags. Caller owns. */
+broker *broker_start(console *con, bool with_privileges, error *err);
+void broker_close(broker *b); /* NULL ok; waits for its end */
+
+/* A private folder (in memory where there is a place for that) which lasts as long as the broker; NULL
+ * when none could be made. Borrowed. */
+const char *broker_place(const broker *b);
+
+/* save_put() (save.h). */
+int broker_write(broker *b, const char *path, bool over, const char *text, size_t n, error *err);
+/* editor_file(), editor_text() (editor.h). */
+int broker_edit(broker *b, const char *path, error *err);
+int broker_edit_text(broker *b, buf *text, bool in_memory, error *err);
+/* clipboard_run(). */
+bool broker_copy(broker *b, clipboard_program program, const char *text, size_t n);
+/* Makes the folder of the user's own personas: see persona_new_path(). */
+int broker_persona_folder(broker *b, const char *name, error *err);
+
+#endif

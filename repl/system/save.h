@@ -1,0 +1,24 @@
+/* save.h - an export to a file or to standard output.
+ *
+ * A file that is there is left alone unless the caller was told to write over it; a new one appears
+ * whole or not at all. A transcript is never written over, also not with force. Pipes, devices and standard output are written in place.
+ */
+#ifndef REPL_SAVE_H
+#define REPL_SAVE_H
+
+#include "../../transcripts/export/export.h"
+#include "../screen/console.h"
+
+/* The format that a file's ending stands for: .md, .markdown, .html, .htm, .json; false for others. */
+bool save_format(const char *path, export_format *out);
+
+/* Text into a file, a pipe or a device, by the conversation's broker if there is one (broker.h). ERROR_RUN
+ * when it cannot be written, is a transcript, or is a file already and over is false. */
+int save_put(console *con, const char *path, bool over, const char *text, size_t n, error *err);
+
+/* path: NULL or "-" = standard output. ERROR_RUN when it cannot be written, or is there and force is
+ * false. */
+int save_export(const history *h, export_format format, const char *path, bool force, console *con,
+                error *err);
+
+#endif
