@@ -231,14 +231,9 @@ lint: check-layers ## clang-format check and clang-tidy
 	@printf '%s\n' $(SOURCES) repl/cli/main.c | xargs -P $(shell nproc) -n 1 sh -c \
 	    'clang-tidy --quiet "$$0" -- -std=c11 -D_GNU_SOURCE $(AVX512) -include tests/analyser.h 2>/dev/null'
 
-# Arrows point one way: repl -> personas, transcripts -> engine -> kernels.
-UPWARD   = ! grep -nE '\#include "(\.\./)+($(1))/'
-check-layers: ## refuse an include that points upward
-	@$(call UPWARD,engine|personas|transcripts|repl|tests) $(wildcard kernels/*.[ch] kernels/*/*.[ch])
-	@$(call UPWARD,personas|transcripts|repl|tests) $(wildcard engine/*.[ch] engine/*/*.[ch]) /dev/null
-	@$(call UPWARD,transcripts|repl|tests) $(wildcard personas/*.[ch]) /dev/null
-	@$(call UPWARD,personas|repl|tests) $(wildcard transcripts/*.[ch]) /dev/null
-	@$(call UPWARD,tests) $(wildcard repl/*.[ch]) /dev/null
+# repl -> personas -> transcripts -> engine -> kernels, and likewise between the rooms inside them.
+check-layers: ## refuse an include that points upward, and modules that include each other
+	@python3 tests/check_layers.py
 
 clean: ## remove everything that was built or fetched
 	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-fuzz

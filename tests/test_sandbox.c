@@ -23,8 +23,8 @@
 
 #include <cmocka.h>
 
-#include "../repl/system/broker.h"
 #include "../repl/options/confine.h"
+#include "../repl/system/broker.h"
 #include "../repl/system/sandbox.h"
 #include "transcript_support.h"
 

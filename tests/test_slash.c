@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "../repl/chat/code_block.h"
-#include "../repl/system/line_history.h"
 #include "../repl/chat/line_state.h"
 #include "../repl/chat/slash.h"
+#include "../repl/system/line_history.h"
 
 /* ---- lines ------------------------------------------------------------------------------------- */
 

@@ -13,7 +13,6 @@
 #define TRANSCRIPTS_HISTORY_H
 
 #include "../engine/base/json.h"
-#include "../engine/text/tokenizer.h"
 
 /* Ranges of what is read; turn and record numbers leave room to count on from them. A merge joins no
  * more passes than a council seats. */

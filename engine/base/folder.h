@@ -11,7 +11,6 @@
 #include <stddef.h>
 
 #include "../../kernels/error.h"
-#include "../sources/sources.h"
 
 enum { FOLDER_MAX = 4096 };
 
@@ -28,15 +27,6 @@ bool folder_name_ok(const char *name, size_t len);
 /* The names in `path`; empty when it cannot be read. -1 only when out of memory. */
 int folder_read(const char *path, folder *out, error *err);
 void folder_release(folder *f);
-
-/* The models in a folder and in the folders right below it, appended to *out: the folder itself
- * (name "") when it holds config.json and safetensors, and each GGUF file (name relative to it). Of a
- * split model only the first part is listed, with the bytes of all; projectors of vision models
- * (mmproj) are left out. */
-int folder_models(const char *path, sources *out, error *err);
-
-/* Appends one source; name and path are copied. */
-int sources_add(sources *s, const char *name, const char *path, uint64_t bytes, error *err);
 
 /* printf into a new string, caller frees; NULL when out of memory. */
 char *folder_path(error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

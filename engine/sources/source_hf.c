@@ -118,7 +118,9 @@ static int choose_quant(const char *name, const char *snapshot, const char *quan
 {
     sources found = {0};
     int result =
-        folder_models(snapshot, &found, err) || pick_quant(&found, name, quant, path, err) ? -1 : 0;
+        source_folder_models(snapshot, &found, err) || pick_quant(&found, name, quant, path, err)
+            ? -1
+            : 0;
     sources_release(&found);
     return result;
 }

@@ -143,7 +143,7 @@ static int of_folder(const char *dir, char **out, error *err)
         result = (snapshot = source_hf_snapshot(repository, err))
                      ? source_choose(dir, snapshot, NULL, out, err)
                      : -1;
-    else if (!result && folder_models(dir, &found, err))
+    else if (!result && source_folder_models(dir, &found, err))
         result = -1;
     else if (!result && found.len == 1)
         result = (*out = strdup(found.v[0].path)) ? 0 : error_memory(err, "a path");

@@ -123,7 +123,7 @@ int source_choose(const char *name, const char *dir, const char *file, char **pa
 {
     sources found = {0};
     const char *chosen = NULL;
-    int result = folder_models(dir, &found, err);
+    int result = source_folder_models(dir, &found, err);
     for (size_t i = 0; result == 0 && i < found.len; i++)
         if (strcmp(found.v[i].name, file ? file : "") == 0)
             chosen = found.v[i].path;
@@ -151,7 +151,7 @@ int source_list_one(const char *name, const char *path, uint64_t bytes, sources 
 int source_list_folder(const char *name, const char *dir, sources *out, error *err)
 {
     sources found = {0};
-    int result = folder_models(dir, &found, err);
+    int result = source_folder_models(dir, &found, err);
     for (size_t i = 0; result == 0 && i < found.len; i++) {
         const source *one = &found.v[i];
         bool alone = found.len == 1 || !*one->name;

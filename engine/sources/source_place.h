@@ -75,6 +75,14 @@ int source_missing(error *err, const char *name, const char *what, const places 
 bool source_is_folder(const char *path);
 /* The model in `dir`: `file` when it is named, else the folder itself, else its only file. */
 int source_choose(const char *name, const char *dir, const char *file, char **path, error *err);
+/* The models in a folder and in the folders right below it, appended to *out: the folder itself
+ * (name "") when it holds config.json and safetensors, and each GGUF file (name relative to it). Of a
+ * split model only the first part is listed, with the bytes of all; projectors of vision models
+ * (mmproj) are left out. */
+int source_folder_models(const char *path, sources *out, error *err);
+
+/* Appends one source; name and path are copied. */
+int sources_add(sources *s, const char *name, const char *path, uint64_t bytes, error *err);
 /* Appends one source, unless an earlier place had one of that name. */
 int source_list_one(const char *name, const char *path, uint64_t bytes, sources *out, error *err);
 /* Lists the models of a folder as `name`, or as `name`/FILE where there are several. */

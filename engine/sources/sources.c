@@ -13,6 +13,26 @@
 #include "../base/foreign.h"
 #include "source_place.h"
 
+int sources_add(sources *s, const char *name, const char *path, uint64_t bytes, error *err)
+{
+    if (s->len == s->cap) {
+        size_t cap = s->cap ? 2 * s->cap : 16;
+        source *v = realloc(s->v, cap * sizeof *v);
+        if (!v)
+            return error_memory(err, "the list of models");
+        s->v = v;
+        s->cap = cap;
+    }
+    source one = {strdup(name), strdup(path), bytes};
+    if (!one.name || !one.path) {
+        free(one.name);
+        free(one.path);
+        return error_memory(err, "the list of models");
+    }
+    s->v[s->len++] = one;
+    return 0;
+}
+
 /* True when `wanted` is the last part of a listed name, or the part before it, or all but the
  * scheme; ".gguf" may be left out. */
 static bool answers_to(const char *listed, const char *wanted)

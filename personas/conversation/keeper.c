@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/version.h"
 #include "../../transcripts/records.h"
 #include "keeper_state.h"
-#include "../../repl/options/options.h"
 
 /* Where the prompt of a turn stands. */
 typedef struct place {

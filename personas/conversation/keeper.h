@@ -9,9 +9,9 @@
 #ifndef PERSONAS_KEEPER_H
 #define PERSONAS_KEEPER_H
 
-#include "dialogue.h"
 #include "../../transcripts/history.h"
 #include "../../transcripts/transcript.h"
+#include "dialogue.h"
 
 typedef struct keeper keeper;
 

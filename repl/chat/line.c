@@ -9,8 +9,8 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
-#include "../system/broker.h"
 #include "../screen/charset.h"
+#include "../system/broker.h"
 #include "../system/line_history.h"
 #include "line_state.h"
 

@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
-#include "report.h"
 #include "../screen/safe_text.h"
+#include "report.h"
 
 static int add_quoted(buf *out, const char *text, size_t len, error *err)
 {

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
-#include "../system/broker.h"
-#include "code_block.h"
 #include "../screen/human.h"
+#include "../system/broker.h"
 #include "../system/private_folder.h"
 #include "../system/save.h"
+#include "code_block.h"
 #include "slash_commands.h"
 
 /* ---- writing ----------------------------------------------------------------------------------- */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "../options/chat_notes.h"
-#include "../screen/human.h"
 #include "../options/open_model.h"
+#include "../screen/human.h"
 #include "report.h"
 #include "slash_commands.h"
 

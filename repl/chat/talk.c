@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "../../engine/base/utf8.h"
-#include "../system/broker.h"
-#include "../cli/commands.h"
-#include "../screen/human.h"
-#include "../system/line_history.h"
+#include "../../engine/base/version.h"
 #include "../options/open_model.h"
+#include "../screen/human.h"
+#include "../system/broker.h"
+#include "../system/line_history.h"
 #include "slash.h"
 
 /* ---- greeting ---------------------------------------------------------------------------------- */

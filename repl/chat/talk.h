@@ -10,11 +10,11 @@
 #define REPL_TALK_H
 
 #include "../../personas/conversation/dialogue.h"
-#include "../options/asking.h"
 #include "../../personas/conversation/keeper.h"
-#include "line.h"
+#include "../options/asking.h"
 #include "../options/options.h"
 #include "../screen/view.h"
+#include "line.h"
 
 typedef struct talk talk;
 struct talk {

@@ -9,10 +9,10 @@
 #ifndef REPL_ASK_H
 #define REPL_ASK_H
 
-#include "../options/asking.h"
 #include "../../personas/conversation/keeper.h"
-#include "../options/open_model.h"
 #include "../chat/report.h"
+#include "../options/asking.h"
+#include "../options/open_model.h"
 #include "../screen/safe_text.h"
 #include "../screen/view.h"
 

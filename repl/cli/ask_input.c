@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "../../engine/base/utf8.h"
-#include "ask.h"
 #include "../system/input.h"
+#include "ask.h"
 
 /* ---- prompt ------------------------------------------------------------------------------------ */
 

@@ -1,7 +1,7 @@
 /* ask_prepare.c - what `ask` must know before a model is opened. See ask.h. */
 #include "../../engine/base/utf8.h"
-#include "ask.h"
 #include "../options/open_model.h"
+#include "ask.h"
 
 int ask_prepare(ask *a)
 {

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ask.h"
 #include "../options/chat_notes.h"
-#include "commands.h"
-#include "../screen/human.h"
 #include "../options/open_model.h"
+#include "../screen/human.h"
+#include "ask.h"
+#include "commands.h"
 
 static void print_note(void *user, const char *sentence)
 {

@@ -19,9 +19,9 @@
 
 #include "../../engine/base/emit.h"
 #include "../../engine/run/sampler.h"
-#include "commands.h"
-#include "../screen/human.h"
 #include "../options/open_model.h"
+#include "../screen/human.h"
+#include "commands.h"
 
 enum { PROMPT = 128, GENERATE = 32, COMPARED_STEPS = 16, WARM_UP = 128, SWEEPS = 5 };
 

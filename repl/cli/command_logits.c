@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "../../transcripts/transcript.h"
-#include "commands.h"
 #include "../options/open_model.h"
 #include "../options/routing_options.h"
+#include "commands.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the output is little-endian and written as it lies in memory"

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "../../engine/base/emit.h"
-#include "commands.h"
-#include "../screen/human.h"
 #include "../options/open_model.h"
+#include "../screen/human.h"
+#include "commands.h"
 
 enum { MOST_TYPES = 32 };
 

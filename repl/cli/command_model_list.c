@@ -11,10 +11,10 @@
 #include "../../engine/base/emit.h"
 #include "../../engine/run/weights.h"
 #include "../../engine/sources/sources.h"
-#include "commands.h"
-#include "../screen/human.h"
 #include "../options/open_model.h"
+#include "../screen/human.h"
 #include "../screen/safe_text.h"
+#include "commands.h"
 
 typedef struct verdict {
     bool runnable;

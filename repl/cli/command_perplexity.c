@@ -12,11 +12,11 @@
 #include <string.h>
 
 #include "../../engine/base/emit.h"
-#include "commands.h"
-#include "../screen/human.h"
-#include "../system/input.h"
 #include "../options/open_model.h"
 #include "../options/routing_options.h"
+#include "../screen/human.h"
+#include "../system/input.h"
+#include "commands.h"
 
 enum { WINDOW = 512, SCORED = 256 };
 

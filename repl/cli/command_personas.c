@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
-#include "commands.h"
-#include "../options/examples.h"
 #include "../chat/persona_copy.h"
-#include "personas_model.h"
+#include "../options/examples.h"
 #include "../screen/safe_text.h"
+#include "commands.h"
+#include "personas_model.h"
 
 typedef struct listed {
     persona *persona; /* NULL when it is broken */

@@ -8,10 +8,10 @@
 
 #include "../../engine/base/ranges.h"
 #include "../../personas/derive/lessons.h"
-#include "commands.h"
 #include "../options/examples.h"
-#include "personas_model.h"
 #include "../screen/safe_text.h"
+#include "commands.h"
+#include "personas_model.h"
 
 enum { LAYERS_TEXT = 4 * MODEL_MAX_LAYERS };
 

@@ -8,9 +8,9 @@
 
 #include "../../personas/derive/derive.h"
 #include "../../personas/derive/lessons.h"
-#include "commands.h"
 #include "../screen/human.h"
 #include "../system/input.h"
+#include "commands.h"
 #include "personas_model.h"
 
 typedef struct task {

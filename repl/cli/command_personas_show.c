@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "../../engine/base/json.h"
+#include "../screen/safe_text.h"
 #include "commands.h"
 #include "personas_model.h"
-#include "../screen/safe_text.h"
 
 static const char *mode_of(const char *path)
 {

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "../chat/archive.h"
+#include "../screen/safe_text.h"
 #include "commands.h"
 #include "replay.h"
-#include "../screen/safe_text.h"
 
 enum { AROUND = 12 }; /* tokens shown on either side of a difference */
 

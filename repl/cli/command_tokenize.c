@@ -8,9 +8,9 @@
 #include "../../engine/text/chat.h"
 #include "../options/asking.h"
 #include "../options/chat_notes.h"
-#include "commands.h"
-#include "../system/input.h"
 #include "../options/open_model.h"
+#include "../system/input.h"
+#include "commands.h"
 
 /* Stands on the command line; the configuration may hold what other commands need. */
 static bool typed(const options *opt, const char *name)

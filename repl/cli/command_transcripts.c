@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "../chat/archive.h"
-#include "commands.h"
 #include "../screen/safe_text.h"
+#include "commands.h"
 
 enum { HITS_SHOWN = 20, HITS_JSON = 10000 };
 

@@ -3,9 +3,9 @@
 
 #include "../../transcripts/export/export_text.h"
 #include "../chat/archive.h"
-#include "commands.h"
 #include "../screen/safe_text.h"
 #include "../system/save.h"
+#include "commands.h"
 
 /* ---- show -------------------------------------------------------------------------------------- */
 

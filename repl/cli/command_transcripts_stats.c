@@ -5,8 +5,8 @@
 #include "../../transcripts/statistics.h"
 #include "../../transcripts/transcript.h"
 #include "../chat/archive.h"
-#include "commands.h"
 #include "../screen/human.h"
+#include "commands.h"
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 

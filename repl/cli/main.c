@@ -12,11 +12,12 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "../screen/charset.h"
-#include "../system/input.h"
+#include "../../engine/base/version.h"
 #include "../options/options.h"
 #include "../options/settings.h"
+#include "../screen/charset.h"
 #include "../screen/terminal.h"
+#include "../system/input.h"
 
 /* A signal handler can be told nothing else than what has static storage. */
 static terminal_signals signals;

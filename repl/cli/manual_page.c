@@ -2,9 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../engine/base/version.h"
+#include "../chat/slash.h"
 #include "../options/examples.h"
 #include "manual.h"
-#include "../chat/slash.h"
 
 enum { LINE = 78 };
 

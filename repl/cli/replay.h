@@ -9,9 +9,9 @@
 #ifndef REPL_REPLAY_H
 #define REPL_REPLAY_H
 
-#include "../screen/console.h"
 #include "../../personas/conversation/keeper.h"
 #include "../options/options.h"
+#include "../screen/console.h"
 
 /* One answer, replayed. */
 typedef struct replay_answer {

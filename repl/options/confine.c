@@ -12,10 +12,10 @@
 #include "../../engine/base/folder.h"
 #include "../../transcripts/search.h"
 #include "../../transcripts/transcript.h"
-#include "asking.h"
 #include "../system/broker.h"
 #include "../system/line_history.h"
 #include "../system/sandbox.h"
+#include "asking.h"
 
 static bool is_folder(const char *path)
 {

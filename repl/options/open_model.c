@@ -10,8 +10,8 @@
 #include "../../engine/formats/manner.h"
 #include "../../engine/sources/sources.h"
 #include "../../personas/built_in/builtin.h"
-#include "confine.h"
 #include "../screen/human.h"
+#include "confine.h"
 
 enum { DEFAULT_CONTEXT = 8192, CHUNK_BYTES = 64 << 20 };
 

@@ -20,8 +20,7 @@
 #include "../../kernels/error.h"
 #include "../screen/console.h"
 
-#define CONSILIUM_VERSION "0.1.0"
-#define CONSILIUM_DATE    "2026-11-22"
+#define CONSILIUM_DATE "2026-11-22"
 
 typedef struct options options;
 

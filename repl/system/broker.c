@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "../../personas/roster/persona.h"
+#include "../screen/terminal.h"
 #include "editor.h"
 #include "private_folder.h"
 #include "save.h"
-#include "../screen/terminal.h"
 
 enum { PATH_MOST = 4096, TEXT_MOST = 1 << 30 };
 

@@ -17,8 +17,8 @@
 #ifndef REPL_BROKER_H
 #define REPL_BROKER_H
 
-#include "clipboard.h"
 #include "../screen/console.h"
+#include "clipboard.h"
 
 typedef struct broker broker;
 

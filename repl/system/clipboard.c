@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "broker.h"
 #include "../screen/safe_text.h"
+#include "broker.h"
 
 /* Terminals cut longer sequences off without a word (xterm's usual limit is 100,000 bytes of base64).
  * screen's oldest limit of a string that it passes on is 256 bytes. */

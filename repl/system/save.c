@@ -11,8 +11,8 @@
 
 #include "../../engine/base/whole_file.h"
 #include "../../transcripts/transcript.h"
-#include "broker.h"
 #include "../screen/safe_text.h"
+#include "broker.h"
 
 bool save_format(const char *path, export_format *out)
 {
