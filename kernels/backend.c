@@ -1,41 +1,12 @@
-/* backend.c - opens a backend by name and forwards every call to it.
+/* backend.c - forwards every call to the device.
  *
- * The list of openers below is the only place that knows which devices exist. Everything after it
- * is one line a call: the public function looks up the member of the same name in the backend's
- * table. What is the same on every device (the geometry of tensors and pages) is answered here.
+ * One line a call: the public function looks up the member of the same name in the backend's table.
+ * What is the same on every device (the geometry of tensors and pages) is answered here. Which
+ * devices there are is known in devices/ alone.
  */
 #include "backend.h"
 
-#include <string.h>
-
 #include "backend_impl.h"
-#include "cpu/cores.h"
-#include "cpu/cpu.h"
-
-/* ---- opening ------------------------------------------------------------------------------ */
-
-static backend *open_cuda(const backend_options *options, error *err)
-{
-    (void)options;
-    error_set(err, ERROR_RUN,
-              "--backend cuda: this build has no CUDA backend; cpu works everywhere");
-    return NULL;
-}
-
-static const struct {
-    const char *name;
-    backend *(*open)(const backend_options *options, error *err);
-} openers[] = {{"auto", cpu_open}, {"cpu", cpu_open}, {"cuda", open_cuda}};
-
-backend *backend_open(const backend_options *options, error *err)
-{
-    const char *name = options->name ? options->name : "auto";
-    for (size_t i = 0; i < sizeof openers / sizeof *openers; i++)
-        if (strcmp(name, openers[i].name) == 0)
-            return openers[i].open(options, err);
-    error_set(err, ERROR_USAGE, "--backend %s: unknown; auto, cpu and cuda are known", name);
-    return NULL;
-}
 
 void backend_close(backend *b)
 {
@@ -56,11 +27,6 @@ const char *backend_name(const backend *b)
 int backend_threads(const backend *b)
 {
     return b->table->threads(b);
-}
-
-int backend_physical_cores(void)
-{
-    return cores_physical();
 }
 
 int backend_sync(backend *b, error *err)

@@ -34,7 +34,7 @@ typedef struct tensor tensor;   /* [rows, cols] of one dtype in the backend's me
 
 enum { KV_PAGE = 64 }; /* positions in one page of the KV cache */
 
-/* ---- opening ---------------------------------------------------------------------------- */
+/* ---- the device: opened by devices/backend_open.h ---------------------------------------- */
 
 typedef struct backend_options {
     const char *name; /* "auto", "cpu", "cuda" */
@@ -42,15 +42,10 @@ typedef struct backend_options {
     int threads;      /* 0 = physical cores */
 } backend_options;
 
-/* Caller owns. Errors: unknown name or ISA (ERROR_USAGE), not available here (ERROR_RUN). */
-backend *backend_open(const backend_options *options, error *err);
 void backend_close(backend *b);             /* NULL ok; its tensors must be freed first */
 const char *backend_isa(const backend *b);  /* "baseline", "avx2" or "avx512" */
 const char *backend_name(const backend *b); /* "cpu" */
 int backend_threads(const backend *b);
-
-/* Physical cores this process may run on, at least 1. */
-int backend_physical_cores(void);
 
 /* Waits for everything enqueued; reports and clears the first failure. 0 or -1. */
 int backend_sync(backend *b, error *err);

@@ -1,9 +1,10 @@
 /* backend_impl.h - what a backend must provide: the private side of backend.h.
  *
  * A backend is a struct that starts with `backend` and a constant table of functions, one for
- * each call of backend.h that depends on the device. backend.c opens one by name and then only
- * forwards, so the layer loop above pays one indirect call per op and knows no device. A backend
- * that lives in a shared object hands over the same two things: an `open` function and a table.
+ * each call of backend.h that depends on the device. backend.c only forwards, so the
+ * layer loop above pays one indirect call per op and knows no device. devices/backend_open.c opens a
+ * backend by name; one that lives in a shared object hands over the same two things: an `open`
+ * function and a table.
  *
  * Tensors are the same struct everywhere; only `data` differs (host memory or a device address).
  */

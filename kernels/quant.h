@@ -1,9 +1,13 @@
 /* quant.h - the weight types and their block layouts, written once.
  *
  * A quantised row is a sequence of blocks: a few scales and `block` small integers. Everything
- * that must know where a scale or a nibble lies (dequantisation, the dot products of cpu/, the
+ * that must know where a scale or a nibble lies (dequantize.c, the dot products of cpu/, the
  * CUDA kernels) reads the packed structs below; their sizes are asserted. The layouts are those
  * of the GGUF specification (ggml type numbers in comments); F32, F16 and BF16 are "blocks" of 1.
+ *
+ * A new GGUF type takes a line of `dtype` and its block here, a row of the table in quant.c, its
+ * meaning in dequantize.c, its product in cpu/dot_scalar.c, and a line in the set of each ISA level
+ * (cpu/dot_avx2.c, cpu/dot_avx512.c). The loops of test_quant and test_dot then ask for the rest.
  *
  * Rows never share a block, so a row of n columns takes dtype_row_bytes(type, n) bytes and n must
  * be a multiple of the block.
@@ -215,14 +219,7 @@ uint16_t quant_iq1_m_d(const block_iq1_m *block);
 /* Half of the power of two that an MXFP4 exponent byte stands for. */
 float quant_e8m0_half(uint8_t e);
 
-/* ---- conversion ------------------------------------------------------------------------------- */
-
-/* out[0..n) = the n elements of one row, in f32. Bit-equal to the `gguf` Python package. */
-void dequantize_row(dtype type, const void *row, float *out, size_t n);
-
-/* out = the n elements in `type`: F32, F16, BF16, or Q8_0 (bit-equal to the `gguf` package, on finite
- * values whose block maximum is below 127 * 65520; beyond, the scale is infinite). */
-void quantize_row(dtype type, const float *x, void *out, size_t n);
+/* ---- short floats ------------------------------------------------------------------------------- */
 
 float half_to_float(uint16_t half);    /* IEEE binary16, exact, subnormals kept */
 uint16_t float_to_half(float value);   /* round to nearest even; overflow to infinity */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kernels/dequantize.h"
+
 uint32_t blocks_next(blocks_random *random)
 {
     uint64_t x = random->state + 0x9E3779B97F4A7C15ull;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kernels/dequantize.h"
+#include "../kernels/devices/backend_open.h"
+
 static const char *const ISA[LAB_LEVELS] = {"baseline", "avx2", "avx512"};
 static const int THREADS[LAB_THREADS] = {1, 2, 3, 8};
 

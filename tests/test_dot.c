@@ -16,6 +16,7 @@
 #include "../kernels/cpu/dot.h"
 #include "../kernels/cpu/mathx.h"
 #include "../kernels/cpu/matmul.h"
+#include "../kernels/dequantize.h"
 #include "blocks.h"
 
 static const dot_kernels *baseline(void)

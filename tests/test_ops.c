@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kernels/cpu/cores.h"
+#include "../kernels/devices/backend_open.h"
+
 static double silu(double x)
 {
     return x / (1 + exp(-x));
@@ -87,8 +90,8 @@ static void test_open(void **state)
     backend *b = backend_open(&(backend_options){0}, &err);
     assert_non_null(b);
     assert_string_equal(backend_name(b), "cpu");
-    assert_int_equal(backend_threads(b), backend_physical_cores());
-    assert_true(backend_physical_cores() >= 1);
+    assert_int_equal(backend_threads(b), cores_physical());
+    assert_true(cores_physical() >= 1);
     backend_close(b);
     b = backend_open(&(backend_options){"cpu", "baseline", 3}, &err);
     assert_non_null(b);

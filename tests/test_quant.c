@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kernels/dequantize.h"
 #include "../kernels/quant.h"
 
 enum { QUANTIZED_ROWS = -1 };

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../kernels/dequantize.h"
 #include "../base/checked.h"
 #include "../base/mapped.h"
 #include "../base/printable.h"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../kernels/devices/backend_open.h"
 #include "../text/stop_tokens.h"
 
 enum { DEFAULT_ROWS = 512 };

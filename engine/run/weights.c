@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../kernels/dequantize.h"
 #include "../formats/tensor_claims.h"
 #include "../formats/weight_names.h"
 

@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "dot_sets.h"
-
 activation_form activation_of(dtype type)
 {
     switch (dtype_describe(type)->block) {

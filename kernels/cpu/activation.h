@@ -66,4 +66,8 @@ activation_form activation_of(dtype type);
  * aligned to 32 bytes; f32 rows need no alignment. */
 size_t activation_bytes(activation_form form, size_t cols);
 
+/* out = the row x[0..cols) in the form: activation_bytes(form, cols) bytes. The plain reading. */
+void activation_quantize_q32(const float *x, size_t cols, void *out);
+void activation_quantize_q256(const float *x, size_t cols, void *out);
+
 #endif

@@ -11,6 +11,7 @@
  */
 #include <math.h>
 
+#include "../dequantize.h"
 #include "attention.h"
 #include "vector_avx2.h"
 

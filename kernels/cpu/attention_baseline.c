@@ -1,6 +1,7 @@
 /* attention_baseline.c - the inner loops of attention as attention.h defines them: the oracle. */
 #include <math.h>
 
+#include "../dequantize.h"
 #include "attention.h"
 #include "mathx.h"
 

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../dequantize.h"
 #include "../iq.h"
 #include "dot_sets.h"
 #include "mathx.h"

@@ -13,9 +13,6 @@ extern const dot_kernels dot_baseline;
 extern const dot_kernels dot_avx2;
 extern const dot_kernels dot_avx512;
 
-/* activation.c */
-dot_quantize_fn activation_quantize_q32, activation_quantize_q256;
-
 /* dot_avx2.c */
 dot_quantize_fn dot_avx2_quantize_q32, dot_avx2_quantize_q256;
 void dot_avx2_swiglu(float *out, const float *gate, const float *up, size_t n);

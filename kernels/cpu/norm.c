@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../dequantize.h"
 #include "cpu.h"
 #include "mathx.h"
 

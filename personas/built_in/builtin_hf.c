@@ -16,6 +16,7 @@
 #include "../../engine/formats/checkpoint.h"
 #include "../../engine/formats/gguf.h"
 #include "../../engine/formats/safetensors_writer.h"
+#include "../../kernels/dequantize.h"
 #include "builtin.h"
 
 #define TOKENIZER(name) "tokenizer.ggml." name

@@ -1,0 +1,240 @@
+/* dequantize.c - see dequantize.h.
+ *
+ * Each type is written once, element by element, with the float operations in the order that the
+ * `gguf` package uses: d * scale first, then times the code, then plus or minus the minimum. A row
+ * is opened block by block: dequantize_row() chooses by type, a function of the type's name reads one
+ * block as quant.h lays it out; types of code books are opened by iq.h first.
+ */
+#include "dequantize.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "iq.h"
+
+/* ---- dequantisation: one block each ------------------------------------------------------------ */
+
+static int nibble(const uint8_t qs[16], int j)
+{
+    return j < 16 ? qs[j] & 15 : qs[j - 16] >> 4;
+}
+
+static int fifth_bit(const uint8_t qh[4], int j)
+{
+    return (qh[j / 8] >> (j % 8) & 1) << 4;
+}
+
+static void dequantize_q4_0(const block_q4_0 *b, float *out)
+{
+    float d = half_to_float(b->d);
+    for (int j = 0; j < 32; j++)
+        out[j] = d * (float)(nibble(b->qs, j) - 8);
+}
+
+static void dequantize_q4_1(const block_q4_1 *b, float *out)
+{
+    float d = half_to_float(b->d), m = half_to_float(b->m);
+    for (int j = 0; j < 32; j++)
+        out[j] = d * (float)nibble(b->qs, j) + m;
+}
+
+static void dequantize_q5_0(const block_q5_0 *b, float *out)
+{
+    float d = half_to_float(b->d);
+    for (int j = 0; j < 32; j++)
+        out[j] = d * (float)((nibble(b->qs, j) | fifth_bit(b->qh, j)) - 16);
+}
+
+static void dequantize_q5_1(const block_q5_1 *b, float *out)
+{
+    float d = half_to_float(b->d), m = half_to_float(b->m);
+    for (int j = 0; j < 32; j++)
+        out[j] = d * (float)(nibble(b->qs, j) | fifth_bit(b->qh, j)) + m;
+}
+
+static void dequantize_q8_0(const block_q8_0 *b, float *out)
+{
+    float d = half_to_float(b->d);
+    for (int j = 0; j < 32; j++)
+        out[j] = (float)b->qs[j] * d;
+}
+
+static void dequantize_iq4_nl(const block_iq4_nl *b, float *out)
+{
+    float d = half_to_float(b->d);
+    for (int j = 0; j < 32; j++)
+        out[j] = d * (float)quant_iq4_values[nibble(b->qs, j)];
+}
+
+static void dequantize_mxfp4(const block_mxfp4 *b, float *out)
+{
+    float d = quant_e8m0_half(b->e);
+    for (int j = 0; j < 32; j++)
+        out[j] = d * (float)quant_mxfp4_values[nibble(b->qs, j)];
+}
+
+/* Element j of the 2-bit codes that Q2_K and Q3_K share. */
+static int two_bits(const uint8_t qs[64], int j)
+{
+    return qs[j / 128 * 32 + j % 32] >> (j % 128 / 32 * 2) & 3;
+}
+
+static void dequantize_q2_k(const block_q2_k *b, float *out)
+{
+    float d = half_to_float(b->d), dmin = half_to_float(b->dmin);
+    for (int j = 0; j < QUANT_K; j++) {
+        float scale = d * (float)(b->scales[j / 16] & 15);
+        float min = dmin * (float)(b->scales[j / 16] >> 4);
+        out[j] = scale * (float)two_bits(b->qs, j) - min;
+    }
+}
+
+static void dequantize_q3_k(const block_q3_k *b, float *out)
+{
+    float d = half_to_float(b->d);
+    int8_t scales[16];
+    quant_q3_k_scales(b->scales, scales);
+    for (int j = 0; j < QUANT_K; j++) {
+        int high = (b->hmask[j % 32] >> (j / 32) & 1) << 2;
+        out[j] = d * (float)scales[j / 16] * (float)((two_bits(b->qs, j) | high) - 4);
+    }
+}
+
+/* The 4-bit codes that Q4_K and Q5_K share. */
+static int k_nibble(const uint8_t qs[128], int j)
+{
+    return qs[j / 64 * 32 + j % 32] >> (j % 64 / 32 * 4) & 15;
+}
+
+static void dequantize_q4_k(const block_q4_k *b, float *out)
+{
+    float d = half_to_float(b->d), dmin = half_to_float(b->dmin);
+    uint8_t scales[8], mins[8];
+    quant_q4_k_scales(b->scales, scales, mins);
+    for (int j = 0; j < QUANT_K; j++) {
+        float scale = d * (float)scales[j / 32], min = dmin * (float)mins[j / 32];
+        out[j] = scale * (float)k_nibble(b->qs, j) - min;
+    }
+}
+
+static void dequantize_q5_k(const block_q5_k *b, float *out)
+{
+    float d = half_to_float(b->d), dmin = half_to_float(b->dmin);
+    uint8_t scales[8], mins[8];
+    quant_q4_k_scales(b->scales, scales, mins);
+    for (int j = 0; j < QUANT_K; j++) {
+        float scale = d * (float)scales[j / 32], min = dmin * (float)mins[j / 32];
+        int high = (b->qh[j % 32] >> (j / 32) & 1) << 4;
+        out[j] = scale * (float)(k_nibble(b->qs, j) | high) - min;
+    }
+}
+
+static void dequantize_q6_k(const block_q6_k *b, float *out)
+{
+    float d = half_to_float(b->d);
+    for (int j = 0; j < QUANT_K; j++) {
+        int low = b->ql[j / 128 * 64 + j % 64] >> (j % 128 / 64 * 4) & 15;
+        int high = b->qh[j / 128 * 32 + j % 32] >> (j % 128 / 32 * 2) & 3;
+        out[j] = d * (float)b->scales[j / 16] * (float)((low | high << 4) - 32);
+    }
+}
+
+static void dequantize_iq4_xs(const block_iq4_xs *b, float *out)
+{
+    float d = half_to_float(b->d);
+    int8_t scales[8];
+    quant_iq4_xs_scales(b, scales);
+    for (int j = 0; j < QUANT_K; j++) {
+        int code = nibble(b->qs + j / 32 * 16, j % 32);
+        out[j] = d * (float)scales[j / 32] * (float)quant_iq4_values[code];
+    }
+}
+
+/* Exact: 11 bits of d, 5 of scale and 6 of code are 22, so the order of the products is free. */
+static void dequantize_iq(dtype type, const void *block, float *out)
+{
+    iq_block b;
+    iq_open(type, block, &b);
+    for (int j = 0; j < QUANT_K; j++)
+        out[j] = b.d * (float)b.scale[j / 16] * (float)b.code[j];
+}
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+static void dequantize_plain(dtype type, const uint8_t *row, float *out, size_t n)
+{
+    if (type == DTYPE_F32) {
+        memcpy(out, row, n * sizeof *out);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, row + 2 * i, sizeof bits);
+        out[i] = type == DTYPE_F16 ? half_to_float(bits) : bfloat_to_float(bits);
+    }
+}
+
+/* clang-format off */
+static void dequantize_block(dtype type, const void *block, float *out)
+{
+    switch (type) {
+    case DTYPE_Q4_0:   dequantize_q4_0(block, out); break;
+    case DTYPE_Q4_1:   dequantize_q4_1(block, out); break;
+    case DTYPE_Q5_0:   dequantize_q5_0(block, out); break;
+    case DTYPE_Q5_1:   dequantize_q5_1(block, out); break;
+    case DTYPE_Q8_0:   dequantize_q8_0(block, out); break;
+    case DTYPE_Q2_K:   dequantize_q2_k(block, out); break;
+    case DTYPE_Q3_K:   dequantize_q3_k(block, out); break;
+    case DTYPE_Q4_K:   dequantize_q4_k(block, out); break;
+    case DTYPE_Q5_K:   dequantize_q5_k(block, out); break;
+    case DTYPE_Q6_K:   dequantize_q6_k(block, out); break;
+    case DTYPE_IQ4_NL: dequantize_iq4_nl(block, out); break;
+    case DTYPE_IQ4_XS: dequantize_iq4_xs(block, out); break;
+    case DTYPE_MXFP4:  dequantize_mxfp4(block, out); break;
+    case DTYPE_IQ1_S: case DTYPE_IQ1_M: case DTYPE_IQ2_XXS: case DTYPE_IQ2_XS: case DTYPE_IQ2_S:
+    case DTYPE_IQ3_XXS: case DTYPE_IQ3_S: dequantize_iq(type, block, out); break;
+    case DTYPE_F32: case DTYPE_F16: case DTYPE_BF16: case DTYPE_COUNT: break; /* no blocks */
+    }
+}
+/* clang-format on */
+
+void dequantize_row(dtype type, const void *row, float *out, size_t n)
+{
+    const uint8_t *bytes = row;
+    size_t block = (size_t)dtype_describe(type)->block;
+    if (block == 1) {
+        dequantize_plain(type, bytes, out, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i += block, bytes += dtype_describe(type)->bytes)
+        dequantize_block(type, bytes, out + i);
+}
+
+/* Rounds halves away from zero, like the `gguf` package; the scale is kept as binary16 but the
+ * codes are computed with the f32 one. */
+static void quantize_q8_0(const float *x, block_q8_0 *out)
+{
+    float largest = 0;
+    for (int j = 0; j < 32; j++)
+        largest = fmaxf(largest, fabsf(x[j]));
+    float d = largest / 127.0f;
+    float inverse = d == 0 ? 0 : 1.0f / d;
+    for (int j = 0; j < 32; j++)
+        out->qs[j] = (int8_t)fminf(fmaxf(roundf(x[j] * inverse), -127.0f), 127.0f);
+    out->d = float_to_half(d);
+}
+
+void quantize_row(dtype type, const float *x, void *out, size_t n)
+{
+    uint8_t *bytes = out;
+    if (type == DTYPE_F32)
+        memcpy(bytes, x, n * sizeof *x);
+    if (type == DTYPE_Q8_0)
+        for (size_t i = 0; i < n; i += 32, bytes += sizeof(block_q8_0))
+            quantize_q8_0(x + i, (block_q8_0 *)bytes);
+    if (type == DTYPE_F16 || type == DTYPE_BF16)
+        for (size_t i = 0; i < n; i++, bytes += 2) {
+            uint16_t bits = type == DTYPE_F16 ? float_to_half(x[i]) : float_to_bfloat(x[i]);
+            memcpy(bytes, &bits, sizeof bits);
+        }
+}

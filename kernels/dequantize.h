@@ -1,0 +1,26 @@
+/* dequantize.h - rows of any weight type to f32, and back for those that a cache or a file is written in.
+ *
+ * This is the definition of what a weight is worth, written to be read; nothing fast is built on
+ * it, but every fast kernel is measured against it. A
+ * row is `n` elements of blocks that lie one behind the other, at any address.
+ */
+#ifndef KERNELS_DEQUANTIZE_H
+#define KERNELS_DEQUANTIZE_H
+
+#include "quant.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* out[0..n) = the n elements of one row, in f32. Bit-equal to the `gguf` Python package. */
+void dequantize_row(dtype type, const void *row, float *out, size_t n);
+
+/* out = the n elements in `type`: F32, F16, BF16, or Q8_0 (bit-equal to the `gguf` package, on finite
+ * values whose block maximum is below 127 * 65520; beyond, the scale is infinite). */
+void quantize_row(dtype type, const float *x, void *out, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
