@@ -12,26 +12,12 @@
 #include <stdint.h>
 
 #include "../../kernels/error.h"
-#include "../../kernels/quant.h"
+#include "load_notes.h"
 #include "model_config.h"
+#include "tensor_entry.h"
 
 typedef struct checkpoint checkpoint;
 struct gguf; /* gguf.h */
-
-typedef struct checkpoint_tensor {
-    const char *name;  /* borrowed */
-    dtype type;        /* DTYPE_COUNT = a type that we do not read: refuse by type_name if needed */
-    int dims;          /* 0..4 */
-    uint64_t shape[4]; /* row-major order: shape[dims-1] is contiguous (GGUF's ne[] reversed) */
-    const void *data;  /* borrowed until checkpoint_close; may be unaligned */
-    uint64_t bytes;
-    const char *type_name; /* static; as the format calls it: "Q4_K", "F8_E4M3" */
-} checkpoint_tensor;
-
-/* What is told while a model is opened: details (an unknown key, a tensor that changes nothing) are
- * for those who ask, a warning is for everybody: the answers may not be what its maker meant. */
-typedef enum checkpoint_note { CHECKPOINT_DETAIL, CHECKPOINT_WARNING } checkpoint_note;
-typedef void checkpoint_warn(void *user, checkpoint_note note, const char *sentence);
 
 /* path: a .gguf file (the first of a split model) or a directory with config.json. Caller owns.
  * Errors: ERROR_LOAD naming file, field and offset. */

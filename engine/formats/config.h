@@ -16,8 +16,8 @@
 
 #include "../../kernels/error.h"
 #include "../base/json.h"
-#include "checkpoint.h"
 #include "gguf.h"
+#include "load_notes.h"
 #include "model_config.h"
 #include "tensors.h"
 

@@ -8,7 +8,10 @@
 #ifndef ENGINE_SPECIAL_IDS_H
 #define ENGINE_SPECIAL_IDS_H
 
-#include "checkpoint.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "load_notes.h"
 
 /* Who is told, and the file's name in the sentence. */
 typedef struct special_ids {

@@ -13,7 +13,7 @@
 #include "../../kernels/error.h"
 #include "../base/names.h"
 #include "../base/text_pool.h"
-#include "checkpoint.h"
+#include "tensor_entry.h"
 
 /* {0} is valid and empty. Entries keep the order in which they were added. */
 typedef struct tensor_list {

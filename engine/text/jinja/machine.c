@@ -1,14 +1,11 @@
-/* machine.c - errors, bounds, memory and scopes of a rendering; and jinja_render itself. */
+/* machine.c - errors, bounds and memory of a rendering. */
 #include "machine.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "data.h"
 #include "lex.h"
-#include "natives.h"
 
 bool fail(machine *m, const char *format, ...)
 {
@@ -114,122 +111,4 @@ int lookup(machine *m, const dict *d, value key, value *out)
     if (found != NULL)
         *out = *found;
     return found != NULL;
-}
-
-/* ---- scopes ------------------------------------------------------------------------------------- */
-
-scope *scope_new(machine *m, scope *parent)
-{
-    scope *s = take(m, sizeof *s);
-    if (s != NULL)
-        *s = (scope){.parent = parent};
-    return s;
-}
-
-bool scope_set(machine *m, uint32_t sym, value v)
-{
-    scope *s = m->scope;
-    for (size_t i = 0; i < s->n; i++)
-        if (s->v[i].sym == sym) {
-            s->v[i].v = v;
-            return spend(m, i / 8);
-        }
-    if (s->n == s->cap) {
-        size_t cap = s->cap < 4 ? 4 : 2 * s->cap;
-        binding *grown = take(m, cap * sizeof *grown);
-        if (grown == NULL)
-            return false;
-        if (s->n > 0)
-            memcpy(grown, s->v, s->n * sizeof *grown);
-        s->v = grown;
-        s->cap = cap;
-    }
-    s->v[s->n++] = (binding){sym, v};
-    return spend(m, s->n / 8);
-}
-
-bool scope_get(machine *m, uint32_t sym, value *out)
-{
-    size_t steps = 0;
-    for (const scope *s = m->scope; s != NULL; s = s->parent) {
-        for (size_t i = 0; i < s->n; i++)
-            if (s->v[i].sym == sym) {
-                *out = s->v[i].v;
-                return spend(m, (steps + i) / 8);
-            }
-        steps += s->n + 1;
-    }
-    text name = m->program->names[sym];
-    int found = lookup(m, m->variables, value_text(name), out);
-    if (found != 0)
-        return found > 0;
-    const native_row *global = global_find(name);
-    *out =
-        global ? (value){.kind = V_FUNCTION, .u.function = global} : value_undefined(U_NAME, name);
-    return spend(m, steps / 8);
-}
-
-/* ---- the whole ---------------------------------------------------------------------------------- */
-
-static int output_runs(machine *m, text t, jinja_output *out)
-{
-    size_t covers, n = 0;
-    for (size_t at = 0; at < t.len; at += covers) {
-        text_run_at(t, at, &covers);
-        n++;
-    }
-    if (m->mem.used + t.len + n * sizeof *out->runs > m->mem.limit) {
-        m->mem.full = true;
-        return fail_memory(m) - 1;
-    }
-    m->mem.full = false;
-    out->text = malloc((size_t)t.len + 1);
-    out->runs = malloc(n * sizeof *out->runs + 1);
-    if (out->text == NULL || out->runs == NULL)
-        return fail_memory(m) - 1;
-    for (size_t at = 0; at < t.len; at += covers) {
-        text_run r = text_run_at(t, at, &covers);
-        out->runs[out->n_runs++] =
-            (jinja_run){covers, r.origin, r.offset == NOWHERE ? JINJA_NOWHERE : (size_t)r.offset};
-    }
-    memcpy(out->text, text_bytes(t), t.len);
-    out->text[t.len] = '\0';
-    out->len = t.len;
-    return 0;
-}
-
-static size_t limit_or(size_t given, size_t usual)
-{
-    return given > 0 ? given : usual;
-}
-
-int jinja_render(const jinja_template *t, const jinja_data *d, const struct tm *now,
-                 const jinja_limits *limits, jinja_output *out, error *err)
-{
-    const jinja_limits l = limits ? *limits : (jinja_limits){0};
-    text written = TEXT_EMPTY;
-    error unused;
-    *out = (jinja_output){0};
-    machine m = {.mem = {.limit = limit_or(l.memory, JINJA_MEMORY)},
-                 .program = t,
-                 .now = now,
-                 .err = err ? err : &unused,
-                 .out = &written,
-                 .steps = limit_or(l.steps, JINJA_STEPS),
-                 .output_max = limit_or(l.output, JINJA_OUTPUT)};
-    m.variables = data_variables(d, m.err);
-    m.scope = m.variables ? scope_new(&m, NULL) : NULL;
-    int failed =
-        m.scope == NULL || run_body(&m, &t->body) != FLOW_ON || output_runs(&m, written, out);
-    arena_release(&m.mem);
-    if (failed)
-        jinja_output_release(out);
-    return failed ? -1 : 0;
-}
-
-void jinja_output_release(jinja_output *o)
-{
-    free(o->text);
-    free(o->runs);
-    *o = (jinja_output){0};
 }
