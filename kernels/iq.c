@@ -29,6 +29,15 @@ static unsigned nibble(const uint8_t *bytes, int i)
     return (unsigned)bytes[i / 2] >> (i % 2 * 4) & 15;
 }
 
+/* Eight signs of which seven are stored: bit 7 is set when bits 0 to 6 have an odd number of ones. */
+static uint8_t even_signs(unsigned seven)
+{
+    unsigned parity = seven ^ seven >> 4;
+    parity ^= parity >> 2;
+    parity ^= parity >> 1;
+    return (uint8_t)(seven | (parity & 1) << 7);
+}
+
 /* ---- by type ----------------------------------------------------------------------------------- */
 
 static float open_iq1_s(const block_iq1_s *b, iq_block *out)
@@ -56,7 +65,7 @@ static float open_iq2_xxs(const block_iq2_xxs *b, iq_block *out)
     for (int i = 0; i < 32; i++) {
         uint32_t rest = b->group[i / 4].rest;
         put_signed(out, i, iq2_xxs_grid[b->group[i / 4].qs[i % 4]],
-                   iq_even_signs(rest >> (i % 4 * 7) & 127));
+                   even_signs(rest >> (i % 4 * 7) & 127));
         out->scale[i / 2] = odd(rest >> 28);
     }
     return half_to_float(b->d);
@@ -65,7 +74,7 @@ static float open_iq2_xxs(const block_iq2_xxs *b, iq_block *out)
 static float open_iq2_xs(const block_iq2_xs *b, iq_block *out)
 {
     for (int i = 0; i < 32; i++) {
-        put_signed(out, i, iq2_xs_grid[b->qs[i] & 511], iq_even_signs(b->qs[i] >> 9));
+        put_signed(out, i, iq2_xs_grid[b->qs[i] & 511], even_signs(b->qs[i] >> 9));
         out->scale[i / 2] = odd(nibble(b->scales, i / 2));
     }
     return half_to_float(b->d);
@@ -86,7 +95,7 @@ static float open_iq3_xxs(const block_iq3_xxs *b, iq_block *out)
     for (int i = 0; i < 32; i++) {
         uint64_t low = iq3_xxs_grid[b->qs[2 * i]], high = iq3_xxs_grid[b->qs[2 * i + 1]];
         uint32_t rest = b->rest[i / 4];
-        put_signed(out, i, low | high << 32, iq_even_signs(rest >> (i % 4 * 7) & 127));
+        put_signed(out, i, low | high << 32, even_signs(rest >> (i % 4 * 7) & 127));
         out->scale[i / 2] = odd(rest >> 28);
     }
     return half_to_float(b->d);
@@ -119,11 +128,3 @@ void iq_open(dtype type, const void *block, iq_block *out)
     out->d *= iq_unit(type);
 }
 /* clang-format on */
-
-uint8_t iq_even_signs(unsigned seven)
-{
-    unsigned parity = seven ^ seven >> 4;
-    parity ^= parity >> 2;
-    parity ^= parity >> 1;
-    return (uint8_t)(seven | (parity & 1) << 7);
-}

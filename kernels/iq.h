@@ -54,9 +54,6 @@ static inline float iq_unit(dtype type)
     return type == DTYPE_IQ3_S ? 1 : type == DTYPE_IQ3_XXS ? 0.25f : 0.125f;
 }
 
-/* Eight signs of which seven are stored: bit 7 is set when bits 0 to 6 have an odd number of ones. */
-uint8_t iq_even_signs(unsigned seven);
-
 /* The books; byte j of an entry (the lowest is 0) is element j: 8 (g + 1) for the g of IQ1, else the
  * magnitude. */
 extern const uint64_t iq1_grid[2048];

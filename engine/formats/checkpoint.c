@@ -103,16 +103,21 @@ static int read_template(checkpoint *c, buf *where, error *err)
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
+static const checkpoint_tensor *find(const checkpoint *c, const char *name)
+{
+    return tensor_list_find(&c->tensors, name, strlen(name));
+}
+
 /* transformers ties the output matrix to the embedding unless the file brings both and they
  * differ; then it keeps both. */
 static void check_tied(checkpoint *c, checkpoint_warn *warn, void *user)
 {
-    checkpoint_tensor embedding, output;
-    if (!c->config.tied || !checkpoint_find(c, "lm_head.weight", &output) ||
-        !checkpoint_find(c, "model.embed_tokens.weight", &embedding))
+    const checkpoint_tensor *output = find(c, "lm_head.weight");
+    const checkpoint_tensor *embedding = find(c, "model.embed_tokens.weight");
+    if (!c->config.tied || !output || !embedding)
         return;
-    if (output.type == embedding.type && output.bytes == embedding.bytes &&
-        memcmp(output.data, embedding.data, output.bytes) == 0)
+    if (output->type == embedding->type && output->bytes == embedding->bytes &&
+        memcmp(output->data, embedding->data, output->bytes) == 0)
         return;
     c->config.tied = false;
     if (warn)
@@ -204,17 +209,9 @@ const model_config *checkpoint_config(const checkpoint *c)
     return &c->config;
 }
 
-int checkpoint_find(const checkpoint *c, const char *name, checkpoint_tensor *out)
-{
-    const checkpoint_tensor *t = tensor_list_find(&c->tensors, name, strlen(name));
-    if (t)
-        *out = *t;
-    return t != NULL;
-}
-
 int checkpoint_index(const checkpoint *c, const char *name)
 {
-    const checkpoint_tensor *t = tensor_list_find(&c->tensors, name, strlen(name));
+    const checkpoint_tensor *t = find(c, name);
     return t ? (int)(t - c->tensors.v) : -1;
 }
 

@@ -26,8 +26,6 @@ void checkpoint_close(checkpoint *c); /* NULL ok */
 
 const char *checkpoint_path(const checkpoint *c);
 const model_config *checkpoint_config(const checkpoint *c); /* borrowed */
-/* 1 and *out filled when the tensor exists, else 0. */
-int checkpoint_find(const checkpoint *c, const char *name, checkpoint_tensor *out);
 /* Its place in file order, or -1. */
 int checkpoint_index(const checkpoint *c, const char *name);
 /* The i-th tensor in file order, for listings; i < checkpoint_count(). */

@@ -154,11 +154,6 @@ const char *mask_path(const mask *m)
     return m->path;
 }
 
-const char *mask_model(const mask *m)
-{
-    return m->model;
-}
-
 /* ---- applying ---------------------------------------------------------------------------------- */
 
 typedef struct application {

@@ -32,7 +32,6 @@ void mask_close(mask *m); /* NULL ok */
 
 mask_mode mask_kind(const mask *m);
 const char *mask_path(const mask *m);
-const char *mask_model(const mask *m); /* fingerprint it was made for, or NULL */
 
 /* What several masks together say about a model; all arrays are [layers * experts], the caller's.
  * Bans unite, biases add. With own experts of a persona a layer's row is longer by their count: masks

@@ -110,7 +110,6 @@ void session_rewind(session *s, int length); /* forget everything from `length` 
  * outlive the session. Each position remembers the hash of the program it was read under. One that
  * calls more experts a token than any before makes room for them: it may fail for lack of memory. */
 int session_set_program(session *s, const router_program *program, error *err);
-const router_program *session_program(const session *s);
 
 /* ---- computing ----------------------------------------------------------------------------- */
 
@@ -155,7 +154,7 @@ void engine_trace(engine *e, trace_fn *fn, void *user);
 int session_common(const session *s, const int *ids, int n, int acts_from);
 
 /* Rewinds the session to the longest prefix of ids[0..n) that it holds under the same programs
- * (positions < acts_from under none, the others under session_program()); returns its length, at
+ * (positions < acts_from under none, the others under its program); returns its length, at
  * most n - 1, so that reading the rest gives the logits of the last token. */
 int session_reuse(session *s, const int *ids, int n, int acts_from);
 
@@ -163,7 +162,7 @@ int session_reuse(session *s, const int *ids, int n, int acts_from);
 typedef void progress_fn(void *user, int done, int total);
 
 /* Makes the session's timeline equal to tokens[0..n): positions < acts_from are read under no
- * program, the others under session_program(). Keeps the longest common prefix made under the same
+ * program, the others under the session's. Keeps the longest common prefix made under the same
  * programs; at least the last token is read again so that logits (may be NULL) [vocabulary] are
  * its. On failure the session keeps what was read whole; nothing before it is lost. */
 int session_sync(session *s, const int *tokens, int n, int acts_from, float *logits,

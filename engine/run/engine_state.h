@@ -54,7 +54,4 @@ struct session {
     rule_state rules_pending; /* the state behind them */
 };
 
-/* Hash of the program that `s` reads under now; 0 = plain. */
-uint64_t session_program_hash(const session *s);
-
 #endif

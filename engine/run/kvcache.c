@@ -56,11 +56,6 @@ void kv_pool_close(kv_pool *pool)
     free(pool);
 }
 
-const kv_layout *kv_pool_layout(const kv_pool *pool)
-{
-    return &pool->layout;
-}
-
 static kv_page *page_new(kv_pool *pool, error *err)
 {
     kv_page *page = calloc(1, sizeof *page);

@@ -24,7 +24,6 @@ typedef struct kv_timeline kv_timeline; /* the page table of one session */
 /* Caller owns; the backend must outlive it. */
 kv_pool *kv_pool_open(backend *b, const kv_layout *layout, error *err);
 void kv_pool_close(kv_pool *pool); /* NULL ok; its timelines must be closed first */
-const kv_layout *kv_pool_layout(const kv_pool *pool);
 
 kv_timeline *kv_open(kv_pool *pool, int context, error *err); /* empty; caller owns */
 kv_timeline *kv_fork(const kv_timeline *from, error *err);    /* same past, shared pages */

@@ -197,12 +197,8 @@ int session_set_program(session *s, const router_program *program, error *err)
     return 0;
 }
 
-const router_program *session_program(const session *s)
-{
-    return s->program;
-}
-
-uint64_t session_program_hash(const session *s)
+/* Hash of the program that `s` reads under now; 0 = plain. */
+static uint64_t program_hash(const session *s)
 {
     return s->program ? router_program_hash(s->program) : 0;
 }
@@ -367,7 +363,7 @@ int engine_judge(engine *e, step *steps, const judgement *asked, int count, erro
         return -1;
     for (int i = 0; i < count; i++) {
         session *s = steps[i].session;
-        kv_commit(s->timeline, steps[i].tokens, steps[i].n, session_program_hash(s));
+        kv_commit(s->timeline, steps[i].tokens, steps[i].n, program_hash(s));
         if (s->program && router_program_has_rules(s->program))
             s->rules = s->rules_pending;
     }
@@ -379,7 +375,7 @@ int engine_judge(engine *e, step *steps, const judgement *asked, int count, erro
 int session_common(const session *s, const int *ids, int n, int acts_from)
 {
     int length = session_length(s), i = 0;
-    uint64_t acting = session_program_hash(s);
+    uint64_t acting = program_hash(s);
     while (i < n && i < length && kv_token(s->timeline, i) == ids[i] &&
            kv_program(s->timeline, i) == (i < acts_from ? 0 : acting))
         i++;

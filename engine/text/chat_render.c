@@ -63,7 +63,7 @@ bool chat_shows(const jinja_output *o, size_t i, size_t before)
 
 /* ---- tokens -------------------------------------------------------------------------------- */
 
-int chat_encode(const chat_format *f, const jinja_output *o, tokens *out, error *err)
+static int chat_encode(const chat_format *f, const jinja_output *o, tokens *out, error *err)
 {
     unsigned char *trusted = malloc(o->len ? o->len : 1);
     if (!trusted)

@@ -62,7 +62,6 @@ int chat_render_text(const chat_format *f, const chat_message *messages, size_t 
                      int think, jinja_output *out, error *err);
 /* True when a character of message i is in the rendering, from offset below `before` of it. */
 bool chat_shows(const jinja_output *o, size_t i, size_t before);
-int chat_encode(const chat_format *f, const jinja_output *o, tokens *out, error *err);
 /* Tokens of text that a template could have written. */
 int chat_encode_own(const chat_format *f, const char *text, size_t len, tokens *out, error *err);
 

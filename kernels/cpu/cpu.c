@@ -261,7 +261,7 @@ static void *product_scratch(cpu_backend *cpu, const tensor *x)
     return cpu_scratch(cpu, &cpu->activation, matmul_scratch_bytes(x->cols, x->rows), "a product");
 }
 
-void cpu_matmul(backend *b, const product *products, int count, const tensor *x, int n)
+static void cpu_matmul(backend *b, const product *products, int count, const tensor *x, int n)
 {
     cpu_backend *cpu = cpu_of(b);
     matmul_task tasks[MATMUL_TASKS];
@@ -275,7 +275,8 @@ void cpu_matmul(backend *b, const product *products, int count, const tensor *x,
         matmul_run(device_of(cpu), tasks, count, input_of(x, n), memory);
 }
 
-void cpu_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n)
+static void cpu_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const tensor *x,
+                              int n)
 {
     cpu_backend *cpu = cpu_of(b);
     void *memory = product_scratch(cpu, x);

@@ -89,10 +89,6 @@ void cpu_scale(backend *b, tensor *x, float scale, int n);
 void cpu_sigmoid_gate(backend *b, tensor *y, const tensor *weight, const tensor *x, int n);
 void cpu_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n);
 
-/* cpu.c */
-void cpu_matmul(backend *b, const product *products, int count, const tensor *x, int n);
-void cpu_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n);
-
 /* attention.c */
 void cpu_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n);
 void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,

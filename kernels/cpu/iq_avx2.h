@@ -43,7 +43,7 @@ VECTOR_INLINE uint16_t iq_half(dtype type, const uint8_t *block)
     return (uint16_t)((s >> 12 & 0xF) | (s >> 24 & 0xF0) | (s >> 36 & 0xF00) | (s >> 48 & 0xF000));
 }
 
-/* iq_even_signs of 32 bytes whose bit 7 is clear. */
+/* Of 32 bytes whose bit 7 is clear: set where the other bits have an odd number of ones. */
 VECTOR_INLINE __m256i iq_vector_signs(__m256i seven)
 {
     const char o = (char)0x80;

@@ -166,7 +166,7 @@ static bool bind_macro(machine *m, const node *n, const arguments *args)
     return bind_rest(m, n, &l);
 }
 
-bool call_macro(machine *m, macro *callee, const arguments *args, value *out)
+static bool call_macro(machine *m, macro *callee, const arguments *args, value *out)
 {
     scope *outside = m->scope;
     text *output = m->out, written = TEXT_EMPTY;

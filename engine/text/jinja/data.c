@@ -104,7 +104,7 @@ jinja_value *jinja_int(jinja_data *d, int64_t number, uint32_t origin)
     return keep(d, value_int(number, origin));
 }
 
-jinja_value *jinja_float(jinja_data *d, double number, uint32_t origin)
+static jinja_value *jinja_float(jinja_data *d, double number, uint32_t origin)
 {
     return keep(d, value_float(number, origin));
 }

@@ -17,7 +17,7 @@ static bool assign_attribute(machine *m, const node *n, value v)
     return put(m, of.u.dict, n->v, v);
 }
 
-bool assign(machine *m, const node *target, value v)
+static bool assign(machine *m, const node *target, value v)
 {
     list all;
     if (target->kind == N_NAME)
@@ -39,7 +39,8 @@ bool assign(machine *m, const node *target, value v)
 
 /* ---- captures ------------------------------------------------------------------------------------- */
 
-flow capture(machine *m, const nodes *body, text *out)
+/* Runs a body in a new scope; its output becomes *out. */
+static flow capture(machine *m, const nodes *body, text *out)
 {
     scope *outside = m->scope;
     text *output = m->out, written = TEXT_EMPTY;
@@ -193,7 +194,7 @@ static loop *loop_new(machine *m, const node *n, scope *outside)
     return l;
 }
 
-flow run_for(machine *m, const node *n)
+static flow run_for(machine *m, const node *n)
 {
     value items;
     scope *outside = m->scope;

@@ -5,7 +5,8 @@
 
 /* ---- order -------------------------------------------------------------------------------------- */
 
-bool sort_key(machine *m, value item, value path, bool case_counts, value *out)
+/* A key to sort by: what is at the path, texts in lower case unless the case counts. */
+static bool sort_key(machine *m, value item, value path, bool case_counts, value *out)
 {
     if (!get_path(m, item, path, out))
         return false;
@@ -57,7 +58,8 @@ static bool merge(machine *m, const sorter *s, const uint32_t *from, uint32_t *t
     return true;
 }
 
-bool sort_by(machine *m, list *items, const value *keys, bool reverse)
+/* Sorts items by their keys, stable. */
+static bool sort_by(machine *m, list *items, const value *keys, bool reverse)
 {
     const sorter s = {keys, reverse};
     const size_t n = items->n;

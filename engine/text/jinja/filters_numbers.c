@@ -28,8 +28,8 @@ static bool digits_of_base(const char *s, size_t n, int64_t base)
     return true;
 }
 
-/* Source: Python's int(text, base). */
-int text_to_int(machine *m, text t, int64_t base, value *out)
+/* A number written in a text: 1 = *out, 0 = none, -1 after fail(). Source: Python's int(text, base). */
+static int text_to_int(machine *m, text t, int64_t base, value *out)
 {
     text stripped;
     if (!spend_bytes(m, 4 * (size_t)t.len) || !strip_text(m, t, NULL, true, true, &stripped))
@@ -68,7 +68,7 @@ int text_to_int(machine *m, text t, int64_t base, value *out)
 }
 
 /* Source: Python's float(text). */
-int text_to_float(text t, double *out)
+static bool text_to_float(text t, double *out)
 {
     const char *s = text_bytes(t);
     size_t n = t.len;
@@ -80,12 +80,12 @@ int text_to_float(text t, double *out)
         n--;
     if (n == 0 || n >= 390 || memchr(s, '\0', n) || memchr(s, 'x', n) || memchr(s, 'X', n) ||
         memchr(s, '(', n) || memchr(s, ' ', n))
-        return 0;
+        return false;
     for (size_t i = 0; i < n; i++) /* an underscore stands between digits */
         if (s[i] == '_' && (i == 0 || i + 1 == n || s[i - 1] < '0' || s[i - 1] > '9' ||
                             s[i + 1] < '0' || s[i + 1] > '9'))
-            return 0;
-    return parse_double(s, n, out) ? 1 : 0;
+            return false;
+    return parse_double(s, n, out);
 }
 
 static bool truncate_float(machine *m, double f, value fallback, uint32_t origin, value *out)
@@ -216,7 +216,7 @@ static bool filter_round(machine *m, value self, const value *a, const arguments
     return true;
 }
 
-const native_row filters_numbers[] = {
+static const native_row filters_numbers[] = {
     {"int", filter_int, "default?,base?"},
     {"float", filter_float, "default?"},
     {"abs", filter_abs, ""},

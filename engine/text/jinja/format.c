@@ -8,7 +8,8 @@
 
 #include "natives.h"
 
-bool format_fill(machine *m, text t, size_t sign_len, char align, const field *f, text *out)
+/* Fills up to the width; `sign_len` bytes in front stay there with "=". */
+static bool format_fill(machine *m, text t, size_t sign_len, char align, const field *f, text *out)
 {
     text fill = f->fill;
     if (f->width > FIELD_MAX)

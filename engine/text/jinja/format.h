@@ -19,7 +19,5 @@ typedef struct field {
 bool format_int(machine *m, int64_t i, const field *f, uint32_t origin, text *out);
 bool format_float(machine *m, double d, const field *f, uint32_t origin, text *out);
 bool format_text(machine *m, text t, const field *f, text *out);
-/* Fills up to the width; `sign_len` bytes in front stay there with "=". */
-bool format_fill(machine *m, text t, size_t sign_len, char align, const field *f, text *out);
 
 #endif

@@ -69,7 +69,6 @@ jinja_value *jinja_root(jinja_data *d);
 /* origin: JINJA_TEMPLATE for trusted text, else any number that says to the caller whose it is. */
 jinja_value *jinja_text(jinja_data *d, const char *text, size_t len, uint32_t origin);
 jinja_value *jinja_int(jinja_data *d, int64_t number, uint32_t origin);
-jinja_value *jinja_float(jinja_data *d, double number, uint32_t origin);
 jinja_value *jinja_bool(jinja_data *d, bool is);
 jinja_value *jinja_none(jinja_data *d);
 jinja_value *jinja_list(jinja_data *d);

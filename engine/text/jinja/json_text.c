@@ -168,7 +168,7 @@ static bool add_value(machine *m, writer *w, value v)
     return true;
 }
 
-bool add_json(machine *m, text *t, value v, const json_style *style)
+static bool add_json(machine *m, text *t, value v, const json_style *style)
 {
     writer w = {t, style, 0};
     return add_value(m, &w, v);

@@ -99,13 +99,9 @@ bool scope_set(machine *m, uint32_t sym, value v); /* in the innermost scope */
 bool scope_get(machine *m, uint32_t sym, value *out);
 
 bool eval(machine *m, const node *n, value *out);
-bool assign(machine *m, const node *target, value v);
 
 typedef enum flow { FLOW_FAIL, FLOW_ON, FLOW_BREAK, FLOW_CONTINUE } flow;
 flow run_body(machine *m, const nodes *body);
-/* Runs a body in a new scope; its output becomes *out. */
-flow capture(machine *m, const nodes *body, text *out);
-flow run_for(machine *m, const node *n);
 bool call_loop(machine *m, loop *outer, value items, value *out);
 /* Looks at the source until there are n items, or no more. */
 bool loop_fill(machine *m, loop *l, size_t n);
@@ -124,7 +120,6 @@ typedef struct arguments {
 
 bool eval_arguments(machine *m, const node *call, arguments *out);
 bool call_value(machine *m, value callee, const arguments *args, value *out);
-bool call_macro(machine *m, macro *callee, const arguments *args, value *out);
 bool run_filter(machine *m, const node *n, value input, value *out);
 
 /* ---- what operators and natives share (ops.c, attributes.c) ------------------------------------------ */
@@ -173,7 +168,6 @@ typedef struct json_style {
     text between, colon;
 } json_style;
 
-bool add_json(machine *m, text *t, value v, const json_style *style);
 /* repr of a float; out has room for 32 bytes. Returns the length. */
 size_t format_double(double f, char out[32]);
 

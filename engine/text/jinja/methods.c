@@ -173,7 +173,7 @@ static const native_row of_range[] = {{"start", NULL, ""}, {"stop", NULL, ""},  
                                       {"count", NULL, ""}, {"index", NULL, ""}, {0}};
 static const native_row of_view[] = {{"mapping", NULL, ""}, {"isdisjoint", NULL, ""}, {0}};
 
-const native_row *text_method_find(text name)
+static const native_row *text_method_find(text name)
 {
     const native_row *row = row_find(methods_text, name);
     return row ? row : row_find(methods_text_ask, name);

@@ -25,7 +25,6 @@ const native_row *test_find(text name);
 const native_row *test_find_word(const char *name); /* one that is known */
 const native_row *global_find(text name);
 /* NULL = the type has no such method. */
-const native_row *text_method_find(text name);
 const native_row *method_find(value of, text name);
 
 /* One row of a table that ends with a NULL name. */
@@ -38,7 +37,7 @@ bool argument_int(machine *m, value v, const char *what, int64_t *out);
 bool argument_true(machine *m, value v, bool *out); /* V_MISSING is false */
 
 /* The tables, one per file. */
-extern const native_row filters_text[], filters_lists[], filters_pick[], filters_numbers[];
+extern const native_row filters_text[], filters_lists[], filters_pick[];
 extern const native_row methods_text[], methods_text_ask[];
 
 /* Shared by filters and methods of texts (text_ops.c). */
@@ -61,12 +60,5 @@ bool make_iterator(machine *m, const list *items, uint32_t origin, value *out);
 bool format_fields(machine *m, text pattern, const arguments *args, value *out);
 bool strftime_now(machine *m, value self, const value *a, const arguments *all, value *out);
 bool tojson(machine *m, value self, const value *a, const arguments *all, value *out);
-/* Numbers written in a text: 1 = *out, 0 = none, -1 after fail(). */
-int text_to_int(machine *m, text t, int64_t base, value *out);
-int text_to_float(text t, double *out);
-/* A key to sort by: what is at the path, texts in lower case unless the case counts. */
-bool sort_key(machine *m, value item, value path, bool case_counts, value *out);
-/* Sorts items by their keys, stable. */
-bool sort_by(machine *m, list *items, const value *keys, bool reverse);
 
 #endif

@@ -54,7 +54,6 @@ typedef struct tuple_rules {
 node *parse_expression(parser *p, bool conditional);
 node *parse_tuple(parser *p, const tuple_rules *rules);
 node *parse_primary(parser *p, bool attributes);
-node *parse_unary(parser *p, bool with_filter);
 node *parse_postfix(parser *p, node *n);
 node *parse_filter_expr(parser *p, node *n);
 /* Fails when an unknown filter or test was read that no inline "if" followed. */

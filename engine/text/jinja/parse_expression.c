@@ -9,6 +9,8 @@
 #include "natives.h"
 #include "parse.h"
 
+static node *parse_unary(parser *p, bool with_filter);
+
 static node *make_pair(parser *p, node_kind kind, const token *at, node *a, node *b)
 {
     node *n = a && b ? parse_node(p, kind, at) : NULL;
@@ -359,7 +361,7 @@ node *parse_primary(parser *p, bool attributes)
     return n;
 }
 
-node *parse_unary(parser *p, bool with_filter)
+static node *parse_unary(parser *p, bool with_filter)
 {
     bool minus = parse_is_op(&p->now, "-");
     node *n;

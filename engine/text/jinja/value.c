@@ -151,7 +151,8 @@ static uint64_t value_hash(value v)
     return h + v.kind;
 }
 
-bool value_key_equal(value a, value b)
+/* Python's ==, without what can fail: of scalars and of tuples of them. */
+static bool value_key_equal(value a, value b)
 {
     if (value_is_number(a) && value_is_number(b))
         return compare_numbers(a, b) == 0;

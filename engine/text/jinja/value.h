@@ -157,8 +157,6 @@ int dict_put(arena *a, dict *d, value key, value v, size_t *steps);
 value *dict_find(const dict *d, value key, size_t *steps); /* NULL = absent */
 value *dict_find_name(const dict *d, const char *name, size_t len);
 bool value_hashable(value v);
-/* Python's ==, without what can fail: of scalars and of tuples of them. */
-bool value_key_equal(value a, value b);
 int compare_numbers(value a, value b); /* <0, 0, >0; 2 = no order (nan) */
 bool value_is_number(value v);         /* int, float or bool */
 double value_double(value v);
