@@ -40,8 +40,10 @@ ROOMS = {
     "repl/screen": FORMATS,
     "repl/system": f"{FORMATS} engine/text transcripts transcripts/export personas/roster repl/screen",
     "repl/options": f"{ALL} repl/screen repl/system",
-    "repl/chat": f"{ALL} repl/screen repl/system repl/options",
-    "repl/cli": f"{ALL} repl/screen repl/system repl/options repl/chat",
+    "repl/chat/line": f"{BASE} repl/screen repl/system",
+    "repl/chat": f"{ALL} repl/screen repl/system repl/options repl/chat/line",
+    "repl/chat/slash": f"{ALL} repl/screen repl/system repl/options repl/chat repl/chat/line",
+    "repl/cli": f"{ALL} repl/screen repl/system repl/options repl/chat repl/chat/line repl/chat/slash",
 }
 HEADER = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 

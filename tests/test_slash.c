@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "../repl/chat/code_block.h"
-#include "../repl/chat/line_state.h"
-#include "../repl/chat/slash.h"
+#include "../repl/chat/line/line_state.h"
+#include "../repl/chat/slash/slash.h"
 #include "../repl/system/line_history.h"
 
 /* ---- lines ------------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* talk.h - the interactive conversation: what the loop and its commands share.
  *
  * A talk holds the loaded model, the dialogue, the transcript it is saved in, the terminal and what
- * the user has set. The loop (talk.c) reads a line, decides what it is (slash.h), and either runs a
- * command or asks; talk_ask.c shows an exchange and saves it. What the user sets is kept as options
+ * the user has set. The loop (command_talk.c) reads a line, decides what it is (slash.h), and either
+ * runs a command or asks; talk_ask.c shows an exchange and saves it. What the user sets is kept as options
  * (`set`), in the words that the command line has for it, so every way of setting is checked by the
  * one table; talk_seats.c makes seats of them. Nothing here ends the process.
  */
@@ -14,7 +14,7 @@
 #include "../options/asking.h"
 #include "../options/options.h"
 #include "../screen/view.h"
-#include "line.h"
+#include "line/line.h"
 
 typedef struct talk talk;
 struct talk {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "../../engine/base/version.h"
-#include "../chat/slash.h"
+#include "../chat/slash/slash.h"
 #include "../options/examples.h"
 #include "manual.h"
 

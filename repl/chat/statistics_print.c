@@ -1,12 +1,12 @@
-/* command_transcripts_stats.c - `transcripts stats`: who was picked, and what models wrote. */
+/* statistics_print.c - `transcripts stats`: who was picked, and what models wrote. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../transcripts/statistics.h"
 #include "../../transcripts/transcript.h"
-#include "../chat/archive.h"
+#include "../cli/commands.h"
 #include "../screen/human.h"
-#include "commands.h"
+#include "archive.h"
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 

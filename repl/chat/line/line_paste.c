@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/folder.h"
-#include "../screen/human.h"
+#include "../../../engine/base/folder.h"
+#include "../../screen/human.h"
 #include "line_state.h"
 
 enum { SHORT_BYTES = 2048, SHORT_LINES = 12 };

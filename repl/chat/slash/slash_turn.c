@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../system/input.h"
+#include "../../system/input.h"
 #include "slash_commands.h"
 
 enum { PROMPT_CELLS = 200 }; /* of a prompt that is told again */

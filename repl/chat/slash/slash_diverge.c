@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../personas/conversation/diverge.h"
+#include "../../../personas/conversation/diverge.h"
 #include "slash_commands.h"
 
 enum { POSITIONS = 64, SHOWN = 6, TOKEN_CELLS = 16, BEHIND = 4 };

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../system/clipboard.h"
-#include "code_block.h"
+#include "../../system/clipboard.h"
+#include "../code_block.h"
 #include "slash_commands.h"
 
 /* ---- layouts ----------------------------------------------------------------------------------- */

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../options/chat_notes.h"
-#include "../options/open_model.h"
-#include "../screen/human.h"
-#include "report.h"
+#include "../../options/chat_notes.h"
+#include "../../options/open_model.h"
+#include "../../screen/human.h"
+#include "../report.h"
 #include "slash_commands.h"
 
 /* ---- /personas --------------------------------------------------------------------------------- */

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../personas/roster/mask_view.h"
-#include "../screen/human.h"
-#include "report.h"
+#include "../../../personas/roster/mask_view.h"
+#include "../../screen/human.h"
+#include "../report.h"
 #include "slash_commands.h"
 
 /* ---- looking ----------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* talk.c - the loop: a line is read, and run or asked. See talk.h. */
-#include "talk.h"
+/* command_talk.c - the loop of a conversation: a line is read, and run or asked. See talk.h. */
+#include "../chat/talk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +8,11 @@
 
 #include "../../engine/base/utf8.h"
 #include "../../engine/base/version.h"
+#include "../chat/slash/slash.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "../system/broker.h"
 #include "../system/line_history.h"
-#include "slash.h"
 
 /* ---- greeting ---------------------------------------------------------------------------------- */
 

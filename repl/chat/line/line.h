@@ -13,7 +13,7 @@
 #ifndef REPL_LINE_H
 #define REPL_LINE_H
 
-#include "../screen/terminal.h"
+#include "../../screen/terminal.h"
 
 typedef struct line_editor line_editor;
 

@@ -9,9 +9,9 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
-#include "../screen/charset.h"
-#include "../system/broker.h"
-#include "../system/line_history.h"
+#include "../../screen/charset.h"
+#include "../../system/broker.h"
+#include "../../system/line_history.h"
 #include "line_state.h"
 
 /* LOOK_MS: a signal that comes just before the wait begins is seen at its end. */

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../screen/cells.h"
-#include "../screen/safe_text.h"
+#include "../../screen/cells.h"
+#include "../../screen/safe_text.h"
 #include "slash_commands.h"
 
 enum { HISTORY_USUAL = 10, CONTINUE_MOST = 1 << 20 };

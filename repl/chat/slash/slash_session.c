@@ -3,8 +3,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../transcripts/search.h"
-#include "../cli/commands.h"
+#include "../../../transcripts/search.h"
+#include "../../cli/commands.h"
 #include "slash_commands.h"
 
 enum { SESSIONS_MOST = 20, HITS_MOST = 10 };

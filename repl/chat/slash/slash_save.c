@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../engine/base/folder.h"
-#include "../screen/human.h"
-#include "../system/broker.h"
-#include "../system/private_folder.h"
-#include "../system/save.h"
-#include "code_block.h"
+#include "../../../engine/base/folder.h"
+#include "../../screen/human.h"
+#include "../../system/broker.h"
+#include "../../system/private_folder.h"
+#include "../../system/save.h"
+#include "../code_block.h"
 #include "slash_commands.h"
 
 /* ---- writing ----------------------------------------------------------------------------------- */

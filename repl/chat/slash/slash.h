@@ -10,7 +10,7 @@
 #ifndef REPL_SLASH_H
 #define REPL_SLASH_H
 
-#include "talk.h"
+#include "../talk.h"
 
 enum { SLASH_WORDS = 32 };
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../system/broker.h"
-#include "persona_copy.h"
+#include "../../system/broker.h"
+#include "../persona_copy.h"
 #include "slash_commands.h"
 
 /* *path = the persona's file in the user's own folder. */
