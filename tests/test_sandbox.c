@@ -361,7 +361,7 @@ static int try_broker(const char *place)
     (void)snprintf(program, sizeof program, "%s/other/new", place);
     if (broker_edit(b, program, &err) || !holds(place, "other/new", "twodone\n"))
         return 8;
-    if (!broker_copy(b, CLIPBOARD_X11, "copied", 6) || !holds(place, "personas/got", "copied"))
+    if (!broker_copy(b, COPY_BY_X11, "copied", 6) || !holds(place, "personas/got", "copied"))
         return 9;
     if (broker_persona_folder(b, "../x", &err) == 0 || broker_persona_folder(b, "mine", &err))
         return 10;

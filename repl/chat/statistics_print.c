@@ -1,10 +1,11 @@
-/* statistics_print.c - `transcripts stats`: who was picked, and what models wrote. */
+/* statistics_print.c - see statistics_print.h. */
+#include "statistics_print.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../transcripts/statistics.h"
 #include "../../transcripts/transcript.h"
-#include "../cli/commands.h"
 #include "../screen/human.h"
 #include "archive.h"
 
@@ -192,12 +193,12 @@ static int print_text(const statistics *s, console *con, error *err)
     return result;
 }
 
-int command_transcripts_stats(const options *opt, console *con, error *err)
+int statistics_print(bool as_json, console *con, error *err)
 {
     statistics s = {0};
     int result = gather(&s, con, err);
     if (!result)
-        result = options_want_json(opt) ? print_json(&s, con, err) : print_text(&s, con, err);
+        result = as_json ? print_json(&s, con, err) : print_text(&s, con, err);
     statistics_release(&s);
     return result;
 }

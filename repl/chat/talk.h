@@ -54,9 +54,6 @@ struct talk {
     dialogue_turn *replaced; /* that turn, undone, until the record says so; of the dialogue */
 };
 
-/* The command without words: `consilium`. ERROR_* as main.c expects. */
-int command_talk(const options *opt, console *con, error *err);
-
 /* ---- saying things (talk_say.c) ----------------------------------------------------------------- */
 
 /* A line of our own words on standard output; what it quotes is made harmless. */

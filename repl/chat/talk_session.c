@@ -187,7 +187,7 @@ int talk_begin_session(talk *t, error *err)
                          opt->session);
     if (opt->session && transcript_exists(t->folder, opt->session))
         return resume(t, opt->session, !opt->personas && !opt->control, err);
-    if (!asking_saves(opt))
+    if (!options_saves(opt))
         return 0;
     t->keeper = keeper_new(t->folder, opt->session, err);
     return t->keeper ? 0 : -1;

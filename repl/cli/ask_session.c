@@ -114,7 +114,7 @@ static int open_in(ask *a, const char *place, bool save)
 int ask_session_open(ask *a)
 {
     const options *o = a->opt;
-    bool save = asking_saves(o);
+    bool save = options_saves(o);
     char *place = NULL;
     error why = {0};
     if (o->session && o->resume)

@@ -1,6 +1,4 @@
 /* command_talk.c - the loop of a conversation: a line is read, and run or asked. See talk.h. */
-#include "../chat/talk.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include "../screen/human.h"
 #include "../system/broker.h"
 #include "../system/line_history.h"
+#include "commands.h"
 
 /* ---- greeting ---------------------------------------------------------------------------------- */
 

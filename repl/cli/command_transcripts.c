@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../chat/archive.h"
+#include "../chat/statistics_print.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
 
@@ -199,4 +200,11 @@ int command_transcripts_search(const options *opt, console *con, error *err)
         result = json_wanted ? search_json(&hits, con, err) : search_text(&hits, con, err);
     search_hits_release(&hits);
     return result;
+}
+
+/* ---- stats ------------------------------------------------------------------------------------- */
+
+int command_transcripts_stats(const options *opt, console *con, error *err)
+{
+    return statistics_print(options_want_json(opt), con, err);
 }

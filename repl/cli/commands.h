@@ -1,4 +1,4 @@
-/* commands.h - one function per command; the table in options_table.c names them.
+/* commands.h - one function per row of the table of commands (options.h).
  *
  * A command reads *opt, writes its answer to standard output through *con and returns 0, or -1
  * with *err filled; main.c turns the code into the exit status. It never exits by itself.
@@ -7,6 +7,10 @@
 #define REPL_COMMANDS_H
 
 #include "../options/options.h"
+#include "../screen/console.h"
+
+typedef int command_fn(const options *opt, console *con, error *err);
+command_fn *command_function(command_id id); /* never NULL */
 
 command_fn command_talk;
 command_fn command_ask;

@@ -18,6 +18,7 @@
 #include "../screen/charset.h"
 #include "../screen/terminal.h"
 #include "../system/input.h"
+#include "commands.h"
 
 /* A signal handler can be told nothing else than what has static storage. */
 static terminal_signals signals;
@@ -162,7 +163,8 @@ static int run(const options *opt, console *con, error *err)
         return show_version(con, err);
     if (!opt->command)
         return show_usage(con, err);
-    return opt->command->run(opt, con, err);
+    command_id id = (command_id)(opt->command - options_commands());
+    return command_function(id)(opt, con, err);
 }
 
 /* What is wrong with the command line itself is best answered by its help. */

@@ -159,13 +159,6 @@ int asking_prepare(asking *k, error *err)
     return look_into_personas(k, err) || find_chair(k, err) ? -1 : 0;
 }
 
-bool asking_saves(const options *opt)
-{
-    const char *none = getenv("CONSILIUM_NOHISTORY");
-    bool named = opt->session || opt->resume;
-    return !opt->no_save && (named || !none || !*none);
-}
-
 /* Letters outside Latin script outnumber those inside. Signs, digits and pictures are no letters. */
 bool asking_foreign(const char *text, size_t len)
 {

@@ -43,10 +43,6 @@ int asking_roster(const asking *k, const options *opt, const engine *e, roster_o
 /* --think: 0, -1 = unlimited, N. */
 int asking_think(const options *opt, int *think, error *err);
 
-/* Whether a transcript is to be kept: not with --no-save, nor with CONSILIUM_NOHISTORY set and not
- * empty unless a session is named. */
-bool asking_saves(const options *opt);
-
 /* Letters outside Latin script outnumber those inside. Signs, digits and pictures are no letters. */
 bool asking_foreign(const char *text, size_t len);
 

@@ -15,7 +15,6 @@
 #include "../system/broker.h"
 #include "../system/line_history.h"
 #include "../system/sandbox.h"
-#include "asking.h"
 
 static bool is_folder(const char *path)
 {
@@ -182,7 +181,7 @@ static void write_output(const sandbox *s, const char *path)
 static void write_transcripts(const sandbox *s, const options *opt)
 {
     char *place = NULL;
-    if (!asking_saves(opt) || transcript_folder(&place, NULL))
+    if (!options_saves(opt) || transcript_folder(&place, NULL))
         return;
     (void)transcript_folder_make(place, NULL); /* what fails now will fail, and be told, then */
     sandbox_write(s, place);

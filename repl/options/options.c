@@ -382,3 +382,10 @@ bool options_want_json(const options *opt)
 {
     return opt->format && strcmp(opt->format, "json") == 0;
 }
+
+bool options_saves(const options *opt)
+{
+    const char *none = getenv("CONSILIUM_NOHISTORY");
+    bool named = opt->session || opt->resume;
+    return !opt->no_save && (named || !none || !*none);
+}

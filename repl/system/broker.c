@@ -16,8 +16,8 @@
 #include "../../personas/roster/persona.h"
 #include "../screen/terminal.h"
 #include "editor.h"
+#include "output_file.h"
 #include "private_folder.h"
-#include "save.h"
 
 enum { PATH_MOST = 4096, TEXT_MOST = 1 << 30 };
 
@@ -143,13 +143,13 @@ static int do_it(const request *r, int fd, buf *text, console *con, error *err)
 {
     switch ((deed)r->deed) {
     case WRITE:
-        return save_put(con, r->path, r->how != 0, text->v, text->len, err);
+        return output_file_put(con, r->path, r->how != 0, text->v, text->len, err);
     case EDIT:
         return editor_file(r->path, err);
     case EDIT_TEXT:
         return edit_text(fd, r->how != 0, text, err);
     case COPY:
-        return clipboard_run((clipboard_program)r->how, text->v, text->len);
+        return copy_program_run((copy_program)r->how, text->v, text->len);
     case PERSONA_FOLDER:
         return make_persona_folder(r->path, err);
     case DEEDS:
@@ -163,7 +163,7 @@ static int obey(const request *r, ssize_t n, int fd, console *con, error *err)
 {
     bool whole = n == (ssize_t)sizeof *r && r->deed < DEEDS && memchr(r->path, '\0', PATH_MOST);
     bool brings = whole && (r->deed == WRITE || r->deed == EDIT_TEXT || r->deed == COPY);
-    if (!whole || brings != (fd >= 0) || (r->deed == COPY && r->how >= CLIPBOARD_PROGRAMS))
+    if (!whole || brings != (fd >= 0) || (r->deed == COPY && r->how >= COPY_PROGRAMS))
         return error_set(err, ERROR_RUN, "this is no request");
     buf text = {0};
     int result = brings ? get_text(fd, &text, err) : 0;
@@ -331,7 +331,7 @@ int broker_edit_text(broker *b, buf *text, bool in_memory, error *err)
     return result;
 }
 
-bool broker_copy(broker *b, clipboard_program program, const char *text, size_t n)
+bool broker_copy(broker *b, copy_program program, const char *text, size_t n)
 {
     return ask_with(b, COPY, program, "", text, n, NULL, NULL) == 0;
 }

@@ -18,7 +18,7 @@
 #define REPL_BROKER_H
 
 #include "../screen/console.h"
-#include "clipboard.h"
+#include "copy_program.h"
 
 typedef struct broker broker;
 
@@ -31,13 +31,13 @@ void broker_close(broker *b); /* NULL ok; waits for its end */
  * when none could be made. Borrowed. */
 const char *broker_place(const broker *b);
 
-/* save_put() (save.h). */
+/* output_file_put(). */
 int broker_write(broker *b, const char *path, bool over, const char *text, size_t n, error *err);
 /* editor_file(), editor_text() (editor.h). */
 int broker_edit(broker *b, const char *path, error *err);
 int broker_edit_text(broker *b, buf *text, bool in_memory, error *err);
-/* clipboard_run(). */
-bool broker_copy(broker *b, clipboard_program program, const char *text, size_t n);
+/* copy_program_run(). */
+bool broker_copy(broker *b, copy_program program, const char *text, size_t n);
 /* Makes the folder of the user's own personas: see persona_new_path(). */
 int broker_persona_folder(broker *b, const char *name, error *err);
 

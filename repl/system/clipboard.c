@@ -1,12 +1,8 @@
 /* clipboard.c - see clipboard.h. */
 #include "clipboard.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "../screen/safe_text.h"
 #include "broker.h"
@@ -107,49 +103,12 @@ static int copy_by_terminal(terminal *t, passage way, const char *text, size_t n
     return result;
 }
 
-/* The child's input is the text; a program that goes on in the background, as these do, keeps no
- * stream of ours. */
-int clipboard_run(clipboard_program program, const char *text, size_t n)
-{
-    static const char *const programs[CLIPBOARD_PROGRAMS][5] = {
-        [CLIPBOARD_TMUX] = {"tmux", "load-buffer", "-w", "-"},
-        [CLIPBOARD_TMUX_OWN] = {"tmux", "load-buffer", "-"},
-        [CLIPBOARD_WAYLAND] = {"wl-copy"},
-        [CLIPBOARD_X11] = {"xclip", "-selection", "clipboard"}};
-    const char *const *argv = programs[program];
-    int ends[2], status = 0;
-    if (pipe2(ends, O_CLOEXEC))
-        return -1;
-    pid_t child = fork();
-    if (child == 0) {
-        int nothing = open("/dev/null", O_WRONLY);
-        if (dup2(ends[0], STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0 ||
-            dup2(nothing, STDERR_FILENO) < 0)
-            _exit(127);
-        execvp(argv[0], (char *const *)argv);
-        _exit(127);
-    }
-    (void)close(ends[0]);
-    for (size_t at = 0; child > 0 && at < n;) {
-        ssize_t done = write(ends[1], text + at, n - at);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            break; /* its exit status says why */
-        at += (size_t)done;
-    }
-    (void)close(ends[1]);
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
-}
-
 /* The name of the program that took it, or NULL. */
 static const char *copy_on_desktop(broker *b, const char *text, size_t n)
 {
-    if (is_set("WAYLAND_DISPLAY") && broker_copy(b, CLIPBOARD_WAYLAND, text, n))
+    if (is_set("WAYLAND_DISPLAY") && broker_copy(b, COPY_BY_WAYLAND, text, n))
         return "wl-copy";
-    return is_set("DISPLAY") && broker_copy(b, CLIPBOARD_X11, text, n) ? "xclip" : NULL;
+    return is_set("DISPLAY") && broker_copy(b, COPY_BY_X11, text, n) ? "xclip" : NULL;
 }
 
 /* *asked: the terminal was handed it as well. */
@@ -157,8 +116,8 @@ static bool copy_into_tmux(broker *b, const char *text, size_t n, bool *asked)
 {
     if (!is_set("TMUX"))
         return false;
-    *asked = broker_copy(b, CLIPBOARD_TMUX, text, n);
-    return *asked || broker_copy(b, CLIPBOARD_TMUX_OWN, text, n);
+    *asked = broker_copy(b, COPY_BY_TMUX, text, n);
+    return *asked || broker_copy(b, COPY_BY_TMUX_OWN, text, n);
 }
 
 static int no_way(const terminal *t, size_t n, error *err)

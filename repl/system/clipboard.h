@@ -13,17 +13,6 @@
 
 #include "../screen/terminal.h"
 
-typedef enum clipboard_program {
-    CLIPBOARD_TMUX,     /* tmux's buffer, and the terminal's (-w, tmux 3.2) */
-    CLIPBOARD_TMUX_OWN, /* tmux's buffer alone */
-    CLIPBOARD_WAYLAND,
-    CLIPBOARD_X11,
-    CLIPBOARD_PROGRAMS,
-} clipboard_program;
-/* Runs it with the text as its input; -1 when it says that it failed. The broker (broker.h) does this; the
- * conversation may not. */
-int clipboard_run(clipboard_program program, const char *text, size_t n);
-
 /* Appends to *told, as a sentence about `name`, what is known to have happened. ERROR_USAGE for a text
  * that is empty, ERROR_RUN when there is no way. */
 int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, buf *told,

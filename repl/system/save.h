@@ -1,7 +1,6 @@
 /* save.h - an export to a file or to standard output.
  *
- * A file that is there is left alone unless the caller was told to write over it; a new one appears
- * whole or not at all. A transcript is never written over, also not with force. Pipes, devices and standard output are written in place.
+ * What may be written over, and how, is output_file.h's; standard output is written in place.
  */
 #ifndef REPL_SAVE_H
 #define REPL_SAVE_H
@@ -12,8 +11,7 @@
 /* The format that a file's ending stands for: .md, .markdown, .html, .htm, .json; false for others. */
 bool save_format(const char *path, export_format *out);
 
-/* Text into a file, a pipe or a device, by the conversation's broker if there is one (broker.h). ERROR_RUN
- * when it cannot be written, is a transcript, or is a file already and over is false. */
+/* output_file_put(), by the conversation's broker if there is one (broker.h). */
 int save_put(console *con, const char *path, bool over, const char *text, size_t n, error *err);
 
 /* path: NULL or "-" = standard output. ERROR_RUN when it cannot be written, or is there and force is

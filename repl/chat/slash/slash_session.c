@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "../../../transcripts/search.h"
-#include "../../cli/commands.h"
+#include "../statistics_print.h"
 #include "slash_commands.h"
 
 enum { SESSIONS_MOST = 20, HITS_MOST = 10 };
@@ -189,7 +189,7 @@ int slash_stats(talk *t, const char *rest, char *const *words, int count, error 
     buf out = {0};
     (void)rest, (void)words, (void)count;
     int result = add_figures(t, &out, err) || talk_write(t, &out, err) ||
-                         command_transcripts_stats(&t->set, t->con, err)
+                         statistics_print(options_want_json(&t->set), t->con, err)
                      ? -1
                      : 0;
     buf_release(&out);
