@@ -5,22 +5,16 @@
 #include <string.h>
 
 #include "../engine/base/buf.h"
-#include "../engine/base/folder.h"
+#include "../engine/base/paths.h"
 #include "search_index.h"
 
 enum { SNIPPET_WORDS = 18 };
 
 int search_path(char **path, error *err)
 {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    *path = NULL;
-    if (cache && cache[0] == '/')
-        *path = folder_path(err, "%s/consilium/transcripts.sqlite", cache);
-    else if (home && home[0] == '/')
-        *path = folder_path(err, "%s/.cache/consilium/transcripts.sqlite", home);
-    else
-        return error_set(err, ERROR_RUN, "neither XDG_CACHE_HOME nor HOME is set");
-    return *path ? 0 : -1;
+    if (paths_own(PATHS_CACHE, "transcripts.sqlite", path, err))
+        return -1;
+    return *path ? 0 : paths_missing(PATHS_CACHE, "", err);
 }
 
 static char *column(sqlite3_stmt *q, int i, bool *failed)

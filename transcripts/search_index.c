@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../engine/base/folder.h"
+#include "../engine/base/paths.h"
 
 enum { INDEX_WAIT = 10, POLLS = 50, BUSY_MS = 5000, SCHEMA = 3 };
 
@@ -65,18 +66,6 @@ int search_run(search *s, const char *sql, error *err)
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */
-
-/* mkdir -p of the folders above path, mode 0700. */
-static void make_folders(const char *path)
-{
-    char *copy = strdup(path);
-    for (char *at = copy; copy && (at = strchr(at + 1, '/')) != NULL;) {
-        *at = '\0';
-        (void)mkdir(copy, 0700); /* what could not be made shows when the file is opened */
-        *at = '/';
-    }
-    free(copy);
-}
 
 static int take_lock(search *s, error *err)
 {
@@ -187,7 +176,9 @@ static int open_on_disk(search *s, const char *path, search_report *report, erro
     s->path = path ? folder_path(err, "%s", path) : NULL;
     if (path ? !s->path : search_path(&s->path, err) != 0)
         return -1;
-    make_folders(s->path);
+    const char *slash = strrchr(s->path, '/');
+    if (slash) /* what could not be made shows when the file is opened */
+        (void)paths_make(s->path, (size_t)(slash - s->path), NULL);
     return take_lock(s, err) || bring_up(s, report, err) ? -1 : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../engine/base/folder.h"
+#include "../engine/base/paths.h"
 #include "transcript_state.h"
 
 static const char END[] = ".jsonl";
@@ -24,16 +25,9 @@ bool transcript_name_ok(const char *id)
 
 int transcript_folder(char **path, error *err)
 {
-    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    *path = NULL;
-    if (data && data[0] == '/')
-        *path = folder_path(err, "%s/consilium/transcripts", data);
-    else if (home && home[0] == '/')
-        *path = folder_path(err, "%s/.local/share/consilium/transcripts", home);
-    else
-        return error_set(err, ERROR_RUN,
-                         "no place for transcripts: neither XDG_DATA_HOME nor HOME is set");
-    return *path ? 0 : -1;
+    if (paths_own(PATHS_DATA, "transcripts", path, err))
+        return -1;
+    return *path ? 0 : paths_missing(PATHS_DATA, "no place for transcripts: ", err);
 }
 
 /* A folder that was made is there after a power cut when the one that it lies in is on the disk. One

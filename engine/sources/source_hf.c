@@ -7,6 +7,7 @@
 #include "../base/buf.h"
 #include "../base/folder.h"
 #include "../base/mapped.h"
+#include "../base/paths.h"
 #include "source_place.h"
 
 enum { MAX_REF = 256 };
@@ -17,9 +18,10 @@ static int hf_places(places *p, error *err)
         return places_add(p, source_environment("HF_HUB_CACHE"), "", err);
     if (source_environment("HF_HOME"))
         return places_add(p, source_environment("HF_HOME"), "/hub", err);
-    if (source_environment("XDG_CACHE_HOME"))
-        return places_add(p, source_environment("XDG_CACHE_HOME"), "/huggingface/hub", err);
-    return places_add(p, source_environment("HOME"), "/.cache/huggingface/hub", err);
+    char *hub;
+    int result = paths_of(PATHS_CACHE, "huggingface/hub", &hub, err) || places_add(p, hub, "", err);
+    free(hub);
+    return result ? -1 : 0;
 }
 
 /* The folder of the snapshot that refs/main names, or of the only one there is. */

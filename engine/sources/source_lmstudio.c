@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 #include "../base/folder.h"
+#include "../base/paths.h"
 #include "source_place.h"
 
 static int lmstudio_places(places *p, error *err)
 {
-    const char *home = source_environment("HOME");
+    const char *home = paths_home();
     return places_add(p, home, "/.lmstudio/models", err) ||
                    places_add(p, home, "/.cache/lm-studio/models", err)
                ? -1

@@ -12,6 +12,7 @@
 #include "../base/foreign.h"
 #include "../base/json.h"
 #include "../base/mapped.h"
+#include "../base/paths.h"
 #include "../base/utf8.h"
 #include "source_place.h"
 
@@ -25,7 +26,7 @@ static int ollama_places(places *p, error *err)
 {
     if (source_environment("OLLAMA_MODELS"))
         return places_add(p, source_environment("OLLAMA_MODELS"), "", err);
-    return places_add(p, source_environment("HOME"), "/.ollama/models", err) ||
+    return places_add(p, paths_home(), "/.ollama/models", err) ||
                    places_add(p, "/usr/share/ollama", "/.ollama/models", err)
                ? -1
                : 0;

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "../../engine/formats/checkpoint.h"
 #include "../../engine/formats/gguf_writer.h"
 #include "builtin_source.h"
@@ -326,21 +328,23 @@ bool builtin_is_current(const char *path, const char *experts)
 
 int builtin_experts(char **path, error *err)
 {
-    static const char *const places[] = {"../share/consilium/personas", "../personas/shipped",
-                                         "../../personas/shipped"};
-    char program[PATH_MAX], file[PATH_MAX + 64];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(program, '/');
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
-        (void)snprintf(file, sizeof file, "%s/%s/built-in.experts.gguf", program, places[i]);
-        if (access(file, R_OK) == 0) {
-            *path = strdup(file);
-            return *path ? 0 : error_memory(err, "a path");
-        }
+    char *places[PATHS_SHIPPED], program[PATH_MAX];
+    if (paths_shipped(places, err))
+        return -1;
+    *path = NULL;
+    bool failed = false;
+    for (int i = 0; i < PATHS_SHIPPED && !*path && !failed; i++) {
+        char *file = folder_path(err, "%s/built-in.experts.gguf", places[i]);
+        failed = !file;
+        if (file && access(file, R_OK) == 0)
+            *path = file;
+        else
+            free(file);
     }
+    paths_shipped_release(places);
+    if (*path || failed)
+        return failed ? -1 : 0;
+    paths_program(program);
     return error_set(err, ERROR_LOAD,
                      "built-in.experts.gguf is neither in share/consilium/personas nor in "
                      "personas/shipped beside %s",

@@ -1,20 +1,17 @@
 /* persona_find.c - the search path of personas and of their masks.
  *
- * $XDG_CONFIG_HOME/consilium/personas (the user's own), then share/consilium/personas beside the
- * folder of the installed program, then personas/shipped beside the build's folder, or beside the
- * folder that holds several builds. The first file of a name wins.
+ * $XDG_CONFIG_HOME/consilium/personas (the user's own), then where those lie that came with the program
+ * (paths_shipped). The first file of a name wins.
  */
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "persona.h"
 
-enum { PLACES = 4, DIGITS = 16 };
+enum { PLACES = 1 + PATHS_SHIPPED, DIGITS = 16 };
 
 typedef struct search_path {
     char *folders[PLACES]; /* NULL = not to be had */
@@ -26,52 +23,12 @@ static void search_release(search_path *s)
         free(s->folders[i]);
 }
 
-/* $variable, or $HOME/fallback; NULL and 0 when neither is set. XDG: relative values are ignored. */
-static int base_folder(const char *variable, const char *fallback, const char *below, char **out,
-                       error *err)
-{
-    const char *v = getenv(variable), *home = getenv("HOME");
-    *out = NULL;
-    if (v && v[0] == '/')
-        *out = folder_path(err, "%s/%s", v, below);
-    else if (home && home[0] == '/')
-        *out = folder_path(err, "%s/%s/%s", home, fallback, below);
-    else
-        return 0;
-    return *out ? 0 : -1;
-}
-
-/* The folder above the running program's, without a slash at the end; "" when it cannot be told. */
-static void program_parent(char out[PATH_MAX])
-{
-    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
-    out[n > 0 ? n : 0] = '\0';
-    for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(out, '/');
-        if (slash)
-            *slash = '\0';
-    }
-}
-
-/* Length of the folder above. */
-static int above(const char *folder_name)
-{
-    const char *slash = strrchr(folder_name, '/');
-    return slash ? (int)(slash - folder_name) : 0;
-}
-
 static int search_open(search_path *s, error *err)
 {
-    char parent[PATH_MAX];
     *s = (search_path){{NULL}};
-    program_parent(parent);
-    if (base_folder("XDG_CONFIG_HOME", ".config", "consilium/personas", &s->folders[0], err))
+    if (paths_own(PATHS_CONFIG, "personas", &s->folders[0], err))
         return -1;
-    s->folders[1] = folder_path(err, "%s/share/consilium/personas", parent);
-    s->folders[2] = folder_path(err, "%s/personas/shipped", parent);
-    s->folders[3] =
-        folder_path(err, "%.*s/personas/shipped", above(parent), parent); /* build/san/ */
-    if (s->folders[1] && s->folders[2] && s->folders[3])
+    if (paths_shipped(s->folders + 1, err) == 0)
         return 0;
     search_release(s);
     return -1;
@@ -258,7 +215,7 @@ int persona_find_mask(const persona *p, const char *fingerprint, char **path, er
         return *path ? 0 : -1;
     free(*path);
     *path = NULL;
-    if (base_folder("XDG_CACHE_HOME", ".cache", "consilium/masks", &cache, err))
+    if (paths_own(PATHS_CACHE, "masks", &cache, err))
         return -1;
     if (!cache)
         return 0;
@@ -272,34 +229,15 @@ int persona_find_mask(const persona *p, const char *fingerprint, char **path, er
     return *path ? 0 : -1;
 }
 
-/* mkdir -p with mode 0700, for what is ours. */
-static int make_folders(char *path, error *err)
-{
-    for (char *at = path + 1;; at++) {
-        char c = *at;
-        if (c != '/' && c != '\0')
-            continue;
-        *at = '\0';
-        int failed = mkdir(path, 0700) != 0 && errno != EEXIST;
-        int why = errno;
-        *at = c;
-        if (failed)
-            return error_set(err, ERROR_RUN, "cannot make %s: %s", path, strerror(why));
-        if (c == '\0')
-            return 0;
-    }
-}
-
 int persona_new_path(const char *name, char **path, error *err)
 {
     char *config = NULL;
     *path = NULL;
-    if (base_folder("XDG_CONFIG_HOME", ".config", "consilium/personas", &config, err))
+    if (paths_own(PATHS_CONFIG, "personas", &config, err))
         return -1;
     if (!config)
-        return error_set(err, ERROR_RUN,
-                         "no place for a persona: neither XDG_CONFIG_HOME nor HOME is set");
-    if (make_folders(config, err) == 0)
+        return paths_missing(PATHS_CONFIG, "no place for a persona: ", err);
+    if (paths_make(config, strlen(config), err) == 0)
         *path = folder_path(err, "%s/%s.json", config, name);
     free(config);
     return *path ? 0 : -1;
@@ -327,7 +265,7 @@ int persona_list_masks(const persona *p, persona_list *out, error *err)
 {
     char *own = NULL, *cache = NULL;
     *out = (persona_list){0};
-    int result = base_folder("XDG_CACHE_HOME", ".cache", "consilium/masks", &cache, err);
+    int result = paths_own(PATHS_CACHE, "masks", &cache, err);
     if (!result && !(own = folder_path(err, "%.*s", (int)own_folder(p), p->path)))
         result = -1;
     if (!result)
@@ -345,7 +283,7 @@ int persona_mask_path(const persona *p, const char *fingerprint, char **path, er
 {
     char *config = NULL, *cache = NULL;
     *path = NULL;
-    if (base_folder("XDG_CONFIG_HOME", ".config", "consilium/personas", &config, err))
+    if (paths_own(PATHS_CONFIG, "personas", &config, err))
         return -1;
     size_t n = own_folder(p);
     if (config && strlen(config) == n && strncmp(config, p->path, n) == 0) {
@@ -354,12 +292,11 @@ int persona_mask_path(const persona *p, const char *fingerprint, char **path, er
         return *path ? 0 : -1;
     }
     free(config);
-    if (base_folder("XDG_CACHE_HOME", ".cache", "consilium/masks", &cache, err))
+    if (paths_own(PATHS_CACHE, "masks", &cache, err))
         return -1;
     if (!cache)
-        return error_set(err, ERROR_RUN,
-                         "no place for a mask: neither XDG_CACHE_HOME nor HOME is set");
-    if (make_folders(cache, err) == 0)
+        return paths_missing(PATHS_CACHE, "no place for a mask: ", err);
+    if (paths_make(cache, strlen(cache), err) == 0)
         *path = mask_in(cache, strlen(cache), p, fingerprint, err);
     free(cache);
     return *path ? 0 : -1;

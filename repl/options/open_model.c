@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "../../engine/formats/manner.h"
 #include "../../engine/sources/sources.h"
 #include "../../personas/built_in/builtin.h"
@@ -15,29 +16,13 @@
 
 enum { DEFAULT_CONTEXT = 8192, CHUNK_BYTES = 64 << 20 };
 
-/* HOME, else the password file: a service may run without an environment. */
-static const char *home_folder(void)
-{
-    const char *home = getenv("HOME");
-    if (home && home[0] == '/')
-        return home;
-    const struct passwd *user = getpwuid(getuid());
-    return user && user->pw_dir ? user->pw_dir : "/";
-}
-
 int open_model_default(char **path, error *err)
 {
-    buf b = {0};
-    const char *cache = getenv("XDG_CACHE_HOME");
-    /* The XDG specification: a path that is not absolute is to be ignored. */
-    int result = cache && cache[0] == '/' ? buf_text(&b, cache, err)
-                                          : buf_format(&b, err, "%s/.cache", home_folder());
-    if (result || buf_text(&b, "/consilium/built-in.gguf", err)) {
-        buf_release(&b);
+    if (paths_own(PATHS_CACHE, "built-in.gguf", path, err))
         return -1;
-    }
-    *path = buf_detach(&b);
-    return 0;
+    if (!*path)
+        *path = folder_path(err, "%s/.cache/consilium/built-in.gguf", paths_account_home());
+    return *path ? 0 : -1;
 }
 
 bool open_model_is_built_in(const options *opt)
@@ -52,7 +37,7 @@ static char *expand_home(const char *name, error *err)
     if (*name != '~')
         return folder_path(err, "%s", name);
     if (rest == name + 1)
-        return folder_path(err, "%s%s", home_folder(), rest);
+        return folder_path(err, "%s%s", paths_account_home(), rest);
     char *user = folder_path(err, "%.*s", (int)(rest - name - 1), name + 1);
     const struct passwd *entry = user ? getpwnam(user) : NULL;
     char *path = !user                    ? NULL

@@ -7,23 +7,13 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 
 enum { SETTINGS_BYTES = 1 << 20, LIST_MOST = 256 };
 
 /* What only makes sense once, on a command line. */
 static const char *const NEVER[] = {"help",  "version", "file",  "output",  "tokens", "text",
                                     "force", "yes",     "empty", "session", "resume"};
-
-/* $XDG_CONFIG_HOME/consilium/config.json; NULL without an error when there is no such place. */
-static char *settings_path(error *err)
-{
-    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    if (config && config[0] == '/')
-        return folder_path(err, "%s/consilium/config.json", config);
-    if (home && home[0] == '/')
-        return folder_path(err, "%s/.config/consilium/config.json", home);
-    return NULL;
-}
 
 static int bad(const json *v, const char *must, error *err)
 {
@@ -138,11 +128,12 @@ static int take_members(settings *s, options *opt, error *err)
 int settings_apply(settings *s, options *opt, error *err)
 {
     *s = (settings){0};
-    char *path = settings_path(err);
+    char *path;
+    if (paths_own(PATHS_CONFIG, "config.json", &path, err))
+        return -1;
     if (!path || access(path, F_OK) != 0) {
-        bool failed = !path && err->code != ERROR_NONE;
         free(path);
-        return failed ? -1 : 0;
+        return 0;
     }
     s->document = json_load(path, SETTINGS_BYTES, err);
     int result = s->document ? 0 : -1;

@@ -9,35 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../engine/base/folder.h"
-
-/* Makes each folder on the way to a file; what is there stays. */
-static void make_folders(char *path)
-{
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(path, 0700);
-        *slash = '/';
-    }
-}
+#include "../../engine/base/paths.h"
 
 int line_history_path(bool make, char **path, error *err)
 {
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"),
-               *none = getenv("CONSILIUM_NOHISTORY");
+    const char *none = getenv("CONSILIUM_NOHISTORY");
     *path = NULL;
     if (none && *none)
         return 0;
-    if (state && state[0] == '/')
-        *path = folder_path(err, "%s/consilium/history", state);
-    else if (home && home[0] == '/')
-        *path = folder_path(err, "%s/.local/state/consilium/history", home);
-    else
-        return 0;
-    if (!*path)
+    if (paths_own(PATHS_STATE, "history", path, err))
         return -1;
-    if (make)
-        make_folders(*path);
+    if (*path && make)
+        (void)paths_make(*path, (size_t)(strrchr(*path, '/') - *path), NULL);
     return 0;
 }
 
