@@ -53,15 +53,15 @@ SOURCES  = $(filter-out repl/cli/main.c,$(foreach d,$(FOLDERS),$(wildcard $(d)/*
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  = $(BUILD)/libconsilium.a
 PROGRAM  = $(BUILD)/consilium
-# tests/test_*.c are unit tests, tool_*.c and fuzz_*.c programs of their own; any other tests/*.c is
-# shared by all of them.
+# tests/test_*.c are unit tests, tool_*.c and fuzz_*.c programs of their own; wrap_*.c go with the tests
+# that ask for them, any other tests/*.c is shared by all.
 UNITS    = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 TOOLS    = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tool_*.c))
 FUZZERS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
-TESTLIB  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/fuzz_%.c tests/tool_%.c,$(wildcard tests/*.c)))
+TESTLIB  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/fuzz_%.c tests/tool_%.c tests/wrap_%.c,$(wildcard tests/*.c)))
 # Python suites: test_*.py need $(VENV), reference_*.py torch and llama.cpp, long_*.py patience.
 SUITES   = $(wildcard tests/test_*.py)
-DEPENDS  = $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/repl/cli/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
+DEPENDS  = $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/tests/wrap_disk.d $(BUILD)/repl/cli/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
 
 # Test interpreters; PYTHON_REFERENCE=/some/python uses an environment that is already there.
 VENV     = build/venv
@@ -107,10 +107,11 @@ ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup m
 $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))
 $(BUILD)/tests/test_view_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc)
 $(BUILD)/tests/test_jinja_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc free)
-# test_faults.c between it and the disk.
+# wrap_disk.c between it and the disk.
 DISK     = pwrite fsync ftruncate openat linkat unlinkat flock mkdir
 WRAPDISK = $(addprefix -Wl$(comma)--wrap=,$(DISK))
 $(BUILD)/tests/test_faults: LDFLAGS += $(WRAPDISK)
+$(BUILD)/tests/test_faults: $(BUILD)/tests/wrap_disk.o
 
 # Faults planted into one source each, and the test that has to find it: MACRO:SOURCE:TEST. The object
 # stands before the library, so that it takes the good one's place.
@@ -124,7 +125,8 @@ PLANTED += $(BUILD)/plants/$(1)/$(3)
 $(BUILD)/plants/$(1)/planted.o: $(2).c
 	@mkdir -p $$(@D) && echo "  CC   $$< ($(1))"
 	$$(Q)$$(COMPILE) -D$(1) -c $$< -o $$@
-$(BUILD)/plants/$(1)/$(3): $(BUILD)/tests/$(3).o $(BUILD)/plants/$(1)/planted.o $$(TESTLIB) $$(LIBRARY)
+$(BUILD)/plants/$(1)/$(3): $(BUILD)/tests/$(3).o $(BUILD)/plants/$(1)/planted.o $$(TESTLIB) $$(LIBRARY) \
+        $(if $(filter test_faults,$(3)),$(BUILD)/tests/wrap_disk.o)
 	@echo "  LINK $$@"
 	$$(Q)$$(CC) $$(SANFLAGS) $$(if $$(filter test_faults,$(3)),$$(WRAPDISK)) $$^ $$(LIBS) -lcmocka -o $$@
 endef
