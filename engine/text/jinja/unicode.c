@@ -116,58 +116,6 @@ static const special UPPER[] = {
     {0xfb17, {0x544, 0x53d}},
 };
 
-/* The same for title case. */
-static const special TITLE[] = {
-    {0xdf, {0x53, 0x73}},
-    {0x149, {0x2bc, 0x4e}},
-    {0x1f0, {0x4a, 0x30c}},
-    {0x390, {0x399, 0x308, 0x301}},
-    {0x3b0, {0x3a5, 0x308, 0x301}},
-    {0x587, {0x535, 0x582}},
-    {0x1e96, {0x48, 0x331}},
-    {0x1e97, {0x54, 0x308}},
-    {0x1e98, {0x57, 0x30a}},
-    {0x1e99, {0x59, 0x30a}},
-    {0x1e9a, {0x41, 0x2be}},
-    {0x1f50, {0x3a5, 0x313}},
-    {0x1f52, {0x3a5, 0x313, 0x300}},
-    {0x1f54, {0x3a5, 0x313, 0x301}},
-    {0x1f56, {0x3a5, 0x313, 0x342}},
-    {0x1fb2, {0x1fba, 0x345}},
-    {0x1fb4, {0x386, 0x345}},
-    {0x1fb6, {0x391, 0x342}},
-    {0x1fb7, {0x391, 0x342, 0x345}},
-    {0x1fc2, {0x1fca, 0x345}},
-    {0x1fc4, {0x389, 0x345}},
-    {0x1fc6, {0x397, 0x342}},
-    {0x1fc7, {0x397, 0x342, 0x345}},
-    {0x1fd2, {0x399, 0x308, 0x300}},
-    {0x1fd3, {0x399, 0x308, 0x301}},
-    {0x1fd6, {0x399, 0x342}},
-    {0x1fd7, {0x399, 0x308, 0x342}},
-    {0x1fe2, {0x3a5, 0x308, 0x300}},
-    {0x1fe3, {0x3a5, 0x308, 0x301}},
-    {0x1fe4, {0x3a1, 0x313}},
-    {0x1fe6, {0x3a5, 0x342}},
-    {0x1fe7, {0x3a5, 0x308, 0x342}},
-    {0x1ff2, {0x1ffa, 0x345}},
-    {0x1ff4, {0x38f, 0x345}},
-    {0x1ff6, {0x3a9, 0x342}},
-    {0x1ff7, {0x3a9, 0x342, 0x345}},
-    {0xfb00, {0x46, 0x66}},
-    {0xfb01, {0x46, 0x69}},
-    {0xfb02, {0x46, 0x6c}},
-    {0xfb03, {0x46, 0x66, 0x69}},
-    {0xfb04, {0x46, 0x66, 0x6c}},
-    {0xfb05, {0x53, 0x74}},
-    {0xfb06, {0x53, 0x74}},
-    {0xfb13, {0x544, 0x576}},
-    {0xfb14, {0x544, 0x565}},
-    {0xfb15, {0x544, 0x56b}},
-    {0xfb16, {0x54e, 0x576}},
-    {0xfb17, {0x544, 0x56d}},
-};
-
 /* Ideographs that are numbers. */
 static const uint32_t NUMBERS[] = {
     0x3405,  0x3483,  0x382a,  0x3b4d,  0x4e00,  0x4e03,  0x4e07,  0x4e09,  0x4e5d,
@@ -321,32 +269,32 @@ bool is_case_ignorable(uint32_t c)
     }
 }
 
-static size_t find_special(const special *table, size_t n, uint32_t c, uint32_t out[3])
-{
-    for (size_t i = 0; c >= 0x80 && i < n; i++)
-        if (table[i].c == c) {
-            size_t len = 0;
-            for (; len < 3 && table[i].to[len] != 0; len++)
-                out[len] = table[i].to[len];
-            return len;
-        }
-    return 0;
-}
-
 size_t to_upper(uint32_t c, uint32_t out[3])
 {
-    size_t n = find_special(UPPER, sizeof UPPER / sizeof *UPPER, c, out);
-    if (n == 0)
-        out[0] = (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);
-    return n > 0 ? n : 1;
+    for (size_t i = 0; c >= 0x80 && i < sizeof UPPER / sizeof *UPPER; i++)
+        if (UPPER[i].c == c) {
+            size_t n = 0;
+            for (; n < 3 && UPPER[i].to[n] != 0; n++)
+                out[n] = UPPER[i].to[n];
+            return n;
+        }
+    out[0] = (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);
+    return 1;
 }
 
+/* A character with a title case of its own becomes that. Of one whose upper case is several, the
+ * first stays upper case and what follows goes back to lower case, an iota below the line; behind an
+ * apostrophe (0x149) nothing has to. */
 size_t to_title(uint32_t c, uint32_t out[3])
 {
-    size_t n = find_special(TITLE, sizeof TITLE / sizeof *TITLE, c, out);
-    if (n == 0)
-        out[0] = (uint32_t)utf8proc_totitle((utf8proc_int32_t)c);
-    return n > 0 ? n : 1;
+    enum { IOTA = 0x399, IOTA_BELOW = 0x345 };
+    uint32_t single = (uint32_t)utf8proc_totitle((utf8proc_int32_t)c);
+    size_t n = is_title(single) ? 1 : to_upper(c, out);
+    if (n == 1)
+        out[0] = single;
+    for (size_t i = 1; i < n && is_upper(out[0]); i++)
+        out[i] = out[i] == IOTA ? IOTA_BELOW : (uint32_t)utf8proc_tolower((utf8proc_int32_t)out[i]);
+    return n;
 }
 
 size_t to_lower(uint32_t c, uint32_t out[3])
