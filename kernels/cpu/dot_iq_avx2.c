@@ -176,6 +176,11 @@ VECTOR_INLINE void open_iq2_s(const block_iq2_s *b, head *h)
         spread_of_16(iq_nibble_scales(_mm_loadl_epi64((const __m128i *)(const void *)b->scales)));
 }
 
+VECTOR_INLINE void open_iq3_xxs(const block_iq3_xxs *b, head *h)
+{
+    open_rest(vector_load32(b->rest), h);
+}
+
 VECTOR_INLINE void open_iq3_s(const block_iq3_s *b, head *h)
 {
     const __m256i shift =
@@ -189,24 +194,6 @@ VECTOR_INLINE void open_iq3_s(const block_iq3_s *b, head *h)
     keep_signs(h, vector_load32(b->signs));
     __m128i bytes = _mm_cvtsi32_si128((int)vector_load_u32(b->scales));
     h->spread = spread_of_8(_mm_cvtepi8_epi16(iq_nibble_scales(bytes)));
-}
-
-VECTOR_INLINE void open_head(dtype type, const uint8_t *block, head *h)
-{
-    if (type == DTYPE_IQ1_S)
-        open_iq1_s((const block_iq1_s *)block, h);
-    else if (type == DTYPE_IQ1_M)
-        open_iq1_m((const block_iq1_m *)block, h);
-    else if (type == DTYPE_IQ2_XXS)
-        open_iq2_xxs((const block_iq2_xxs *)block, h);
-    else if (type == DTYPE_IQ2_XS)
-        open_iq2_xs((const block_iq2_xs *)block, h);
-    else if (type == DTYPE_IQ2_S)
-        open_iq2_s((const block_iq2_s *)block, h);
-    else if (type == DTYPE_IQ3_XXS)
-        open_rest(vector_load32(((const block_iq3_xxs *)block)->rest), h);
-    else
-        open_iq3_s((const block_iq3_s *)block, h);
 }
 
 /* ---- codes ---------------------------------------------------------------------------------------- */
@@ -325,10 +312,8 @@ VECTOR_INLINE __m128i sums_of_quad(const __m256i s[QUAD])
     return _mm_add_epi32(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1));
 }
 
-/* ---- one column: parts are used as they are opened ------------------------------------------------- */
+/* ---- parts of a block: k is a constant ------------------------------------------------------------- */
 
-/* k is a constant in all that follow: parts are written out, since a compiler that keeps a loop of
- * eight here keeps what it has opened in memory. */
 VECTOR_INLINE __m256i next_part(dtype type, __m256i sum, const uint8_t *block, const head *h, int k,
                                 const activation_q256 *a)
 {
@@ -337,69 +322,33 @@ VECTOR_INLINE __m256i next_part(dtype type, __m256i sum, const uint8_t *block, c
                     a->q + 32 * k);
 }
 
-VECTOR_INLINE __m256i one_block(dtype type, const uint8_t *block, const activation_q256 *a)
-{
-    head h;
-    __m256i sum = _mm256_setzero_si256();
-    open_head(type, block, &h);
-    sum = next_part(type, sum, block, &h, 0, a);
-    sum = next_part(type, sum, block, &h, 1, a);
-    sum = next_part(type, sum, block, &h, 2, a);
-    sum = next_part(type, sum, block, &h, 3, a);
-    sum = next_part(type, sum, block, &h, 4, a);
-    sum = next_part(type, sum, block, &h, 5, a);
-    sum = next_part(type, sum, block, &h, 6, a);
-    sum = next_part(type, sum, block, &h, 7, a);
-    return less_excess(type, sum, h.excess, a);
-}
-
-/* ---- several columns: a block is opened once --------------------------------------------------------- */
-
 typedef struct opened {
     __m256i codes[PARTS], signs[PARTS], scale[PARTS];
-    __m256i excess;
+    head h;
 } opened;
 
-VECTOR_INLINE void open_part(dtype type, const uint8_t *block, const head *h, int k, opened *o)
+VECTOR_INLINE void open_part(dtype type, const uint8_t *block, int k, opened *o)
 {
-    o->codes[k] = codes_of(type, block, h, k);
-    o->signs[k] = iq_is_1(type) ? o->codes[k] : signs_of_part(h, k);
-    o->scale[k] = scale_of_part(h, k);
+    o->codes[k] = codes_of(type, block, &o->h, k);
+    o->signs[k] = iq_is_1(type) ? o->codes[k] : signs_of_part(&o->h, k);
+    o->scale[k] = scale_of_part(&o->h, k);
 }
 
-VECTOR_INLINE void open_block(dtype type, const uint8_t *block, opened *o)
+VECTOR_INLINE __m256i add_opened(dtype type, __m256i sum, const opened *o, int k,
+                                 const activation_q256 *a)
 {
-    head h;
-    open_head(type, block, &h);
-    open_part(type, block, &h, 0, o);
-    open_part(type, block, &h, 1, o);
-    open_part(type, block, &h, 2, o);
-    open_part(type, block, &h, 3, o);
-    open_part(type, block, &h, 4, o);
-    open_part(type, block, &h, 5, o);
-    open_part(type, block, &h, 6, o);
-    open_part(type, block, &h, 7, o);
-    o->excess = h.excess;
-}
-
-/* s[c][row] = the sums of one block with column c. */
-VECTOR_INLINE void columns_of_block(dtype type, const uint8_t *block, const void *const *x,
-                                    size_t at, size_t n, __m256i (*s)[QUAD], size_t row)
-{
-    opened o;
-    open_block(type, block, &o);
-    for (size_t c = 0; c < n; c++) {
-        const activation_q256 *a = (const activation_q256 *)x[c] + at;
-        __m256i sum = _mm256_setzero_si256();
-        for (int k = 0; k < PARTS; k++)
-            sum = add_part(type, sum, o.codes[k], o.signs[k], o.scale[k], a->q + 32 * k);
-        s[c][row] = less_excess(type, sum, o.excess, a);
-    }
+    return add_part(type, sum, o->codes[k], o->signs[k], o->scale[k], a->q + 32 * k);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------- */
 
 typedef __m256i iq_sums;
+
+VECTOR_INLINE iq_sums no_sums(void)
+{
+    return _mm256_setzero_si256();
+}
+
 #include "iq_rows.h"
 
 IQ_ROWS(avx2)

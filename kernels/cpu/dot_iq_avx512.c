@@ -197,24 +197,6 @@ VECTOR_INLINE void open_iq3_s(const block_iq3_s *b, head *h)
     }
 }
 
-VECTOR_INLINE void open_head(dtype type, const uint8_t *block, head *h)
-{
-    if (type == DTYPE_IQ1_S)
-        open_iq1_s((const block_iq1_s *)block, h);
-    else if (type == DTYPE_IQ1_M)
-        open_iq1_m((const block_iq1_m *)block, h);
-    else if (type == DTYPE_IQ2_XXS)
-        open_iq2_xxs((const block_iq2_xxs *)block, h);
-    else if (type == DTYPE_IQ2_XS)
-        open_iq2_xs((const block_iq2_xs *)block, h);
-    else if (type == DTYPE_IQ2_S)
-        open_iq2_s((const block_iq2_s *)block, h);
-    else if (type == DTYPE_IQ3_XXS)
-        open_iq3_xxs((const block_iq3_xxs *)block, h);
-    else
-        open_iq3_s((const block_iq3_s *)block, h);
-}
-
 /* ---- codes ---------------------------------------------------------------------------------------- */
 
 /* The entries whose numbers are words i and i + 1 of `at`. */
@@ -318,10 +300,8 @@ VECTOR_INLINE __m128i sums_of_quad(const __m512i s[QUAD])
     return _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1));
 }
 
-/* ---- one column: parts are used as they are opened ------------------------------------------------- */
+/* ---- parts of a block: k is a constant ------------------------------------------------------------- */
 
-/* k is a constant in all that follow: parts are written out, so that nothing that was opened has to
- * lie in memory. */
 VECTOR_INLINE __m512i next_part(dtype type, __m512i sum, const uint8_t *block, const head *h, int k,
                                 const activation_q256 *a)
 {
@@ -329,20 +309,6 @@ VECTOR_INLINE __m512i next_part(dtype type, __m512i sum, const uint8_t *block, c
     return add_part(type, sum, codes_of(type, block, h, k), scale_of_part(type, h->scales, k),
                     minus, a->q + 64 * k);
 }
-
-VECTOR_INLINE __m512i one_block(dtype type, const uint8_t *block, const activation_q256 *a)
-{
-    head h;
-    __m512i sum = _mm512_setzero_si512();
-    open_head(type, block, &h);
-    sum = next_part(type, sum, block, &h, 0, a);
-    sum = next_part(type, sum, block, &h, 1, a);
-    sum = next_part(type, sum, block, &h, 2, a);
-    sum = next_part(type, sum, block, &h, 3, a);
-    return less_excess(type, sum, h.excess, a);
-}
-
-/* ---- several columns: a block is opened once --------------------------------------------------------- */
 
 typedef struct opened {
     __m512i codes[PARTS], scale[PARTS];
@@ -355,33 +321,21 @@ VECTOR_INLINE void open_part(dtype type, const uint8_t *block, int k, opened *o)
     o->scale[k] = scale_of_part(type, o->h.scales, k);
 }
 
-VECTOR_INLINE void open_block(dtype type, const uint8_t *block, opened *o)
+VECTOR_INLINE __m512i add_opened(dtype type, __m512i sum, const opened *o, int k,
+                                 const activation_q256 *a)
 {
-    open_head(type, block, &o->h);
-    open_part(type, block, 0, o);
-    open_part(type, block, 1, o);
-    open_part(type, block, 2, o);
-    open_part(type, block, 3, o);
-}
-
-/* s[c][row] = the sums of one block with column c. */
-VECTOR_INLINE void columns_of_block(dtype type, const uint8_t *block, const void *const *x,
-                                    size_t at, size_t n, __m512i (*s)[QUAD], size_t row)
-{
-    opened o;
-    open_block(type, block, &o);
-    for (size_t c = 0; c < n; c++) {
-        const activation_q256 *a = (const activation_q256 *)x[c] + at;
-        __m512i sum = _mm512_setzero_si512();
-        for (int k = 0; k < PARTS; k++)
-            sum = add_part(type, sum, o.codes[k], o.scale[k], o.h.minus[k], a->q + 64 * k);
-        s[c][row] = less_excess(type, sum, o.h.excess, a);
-    }
+    return add_part(type, sum, o->codes[k], o->scale[k], o->h.minus[k], a->q + 64 * k);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------- */
 
 typedef __m512i iq_sums;
+
+VECTOR_INLINE iq_sums no_sums(void)
+{
+    return _mm512_setzero_si512();
+}
+
 #include "iq_rows.h"
 
 IQ_ROWS(avx512)

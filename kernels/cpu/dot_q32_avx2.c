@@ -291,7 +291,7 @@ VECTOR_INLINE void last_group(dtype type, const uint8_t *at, size_t count, const
                               size_t n, size_t k, __m256 *lanes)
 {
 #define LAST(constant)                                                                             \
-    if (count == constant) {                                                                       \
+    if (count == (constant)) {                                                                     \
         one_group(type, at, constant, x, n, k, lanes);                                             \
         return;                                                                                    \
     }

@@ -4,14 +4,90 @@
  * order are dot.h's whatever computed the integer sums. The file that includes this has defined
  *
  *     iq_sums              a vector of partial sums
+ *     no_sums              one that is zero
  *     sums_of_quad         [QUAD] of them -> the S of four rows
- *     one_block            the sums of a block with one column
- *     columns_of_block     the sums of a block with n columns, opened once
+ *     head, open_TYPE      what a block brings before its codes are fetched
+ *     next_part            adds the sums of part k of a block (of PARTS, 4 or 8) and one column
+ *     less_excess          takes off what codes are too large by
+ *     opened, open_part    the same part, kept for several columns; opened.h is the head
+ *     add_opened           adds its sums with one of them
  *
  * and says IQ_ROWS(level) at its end, which defines dot_LEVEL_TYPE for every type.
  */
 #ifndef CPU_IQ_ROWS_H
 #define CPU_IQ_ROWS_H
+
+/* ---- one block ------------------------------------------------------------------------------------ */
+
+VECTOR_INLINE void open_head(dtype type, const uint8_t *block, head *h)
+{
+    if (type == DTYPE_IQ1_S)
+        open_iq1_s((const block_iq1_s *)block, h);
+    else if (type == DTYPE_IQ1_M)
+        open_iq1_m((const block_iq1_m *)block, h);
+    else if (type == DTYPE_IQ2_XXS)
+        open_iq2_xxs((const block_iq2_xxs *)block, h);
+    else if (type == DTYPE_IQ2_XS)
+        open_iq2_xs((const block_iq2_xs *)block, h);
+    else if (type == DTYPE_IQ2_S)
+        open_iq2_s((const block_iq2_s *)block, h);
+    else if (type == DTYPE_IQ3_XXS)
+        open_iq3_xxs((const block_iq3_xxs *)block, h);
+    else
+        open_iq3_s((const block_iq3_s *)block, h);
+}
+
+/* One column: parts are used as they are opened. They are written out, here and below, since a
+ * compiler that keeps a loop of eight keeps what it has opened in memory. */
+VECTOR_INLINE iq_sums one_block(dtype type, const uint8_t *block, const activation_q256 *a)
+{
+    head h;
+    iq_sums sum = no_sums();
+    open_head(type, block, &h);
+    sum = next_part(type, sum, block, &h, 0, a);
+    sum = next_part(type, sum, block, &h, 1, a);
+    sum = next_part(type, sum, block, &h, 2, a);
+    sum = next_part(type, sum, block, &h, 3, a);
+    if (PARTS == 8) {
+        sum = next_part(type, sum, block, &h, 4, a);
+        sum = next_part(type, sum, block, &h, 5, a);
+        sum = next_part(type, sum, block, &h, 6, a);
+        sum = next_part(type, sum, block, &h, 7, a);
+    }
+    return less_excess(type, sum, h.excess, a);
+}
+
+VECTOR_INLINE void open_block(dtype type, const uint8_t *block, opened *o)
+{
+    open_head(type, block, &o->h);
+    open_part(type, block, 0, o);
+    open_part(type, block, 1, o);
+    open_part(type, block, 2, o);
+    open_part(type, block, 3, o);
+    if (PARTS == 8) {
+        open_part(type, block, 4, o);
+        open_part(type, block, 5, o);
+        open_part(type, block, 6, o);
+        open_part(type, block, 7, o);
+    }
+}
+
+/* Several columns: the block is opened once. s[c][row] = its sums with column c. */
+VECTOR_INLINE void columns_of_block(dtype type, const uint8_t *block, const void *const *x,
+                                    size_t at, size_t n, iq_sums (*s)[QUAD], size_t row)
+{
+    opened o;
+    open_block(type, block, &o);
+    for (size_t c = 0; c < n; c++) {
+        const activation_q256 *a = (const activation_q256 *)x[c] + at;
+        iq_sums sum = no_sums();
+        for (int k = 0; k < PARTS; k++)
+            sum = add_opened(type, sum, &o, k, a);
+        s[c][row] = less_excess(type, sum, o.h.excess, a);
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------ */
 
 /* Block `at` of four rows with n columns, onto acc[c]: one row in each lane. */
 VECTOR_INLINE void add_blocks(dtype type, const uint8_t *const row[QUAD], const void *const *x,
