@@ -26,12 +26,12 @@ static int fill(lines *l, error *err)
 /* Makes room for more of the line at `start`. */
 static int make_room(lines *l, error *err)
 {
-    if (l->start > 0) {
+    if (l->v && l->start > 0) {
         memmove(l->v, l->v + l->start, l->len - l->start);
         l->len -= l->start;
         l->start = 0;
     }
-    if (l->cap - l->len >= CHUNK / 2)
+    if (l->v && l->cap - l->len >= CHUNK / 2)
         return 0;
     size_t cap = l->cap ? 2 * l->cap : CHUNK;
     char *v = realloc(l->v, cap);
@@ -70,9 +70,11 @@ int lines_next(lines *l, line *out, error *err)
 {
     size_t searched = 0;
     *out = (line){.number = l->number + 1, .offset = l->offset};
+    if (!l->v && make_room(l, err))
+        return -1;
     for (;;) {
         size_t have = l->len - l->start;
-        const char *at = l->v ? l->v + l->start : NULL;
+        const char *at = l->v + l->start;
         const char *newline = have > searched ? memchr(at + searched, '\n', have - searched) : NULL;
         if (newline || (l->end && have > 0)) {
             out->v = at;
