@@ -10,6 +10,7 @@
 
 #include "../engine/formats/config.h"
 #include "../engine/formats/gguf.h"
+#include "fuzz_tensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
@@ -69,20 +70,6 @@ static uint64_t touch_values(const gguf *g)
                 for (size_t k = 0; k < len; k++)
                     sum += (uint8_t)text[k];
         }
-    }
-    return sum;
-}
-
-static uint64_t touch_tensors(const tensor_list *l, const uint8_t *file, size_t size)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < l->len; i++) {
-        const checkpoint_tensor *t = &l->v[i];
-        const uint8_t *at = t->data;
-        if (at < file || t->bytes > size || (size_t)(at - file) > size - t->bytes)
-            abort();
-        for (uint64_t b = 0; b < t->bytes; b++)
-            sum += at[b];
     }
     return sum;
 }

@@ -20,21 +20,9 @@
 #include "../engine/base/buf.h"
 #include "../engine/text/jinja/data.h"
 #include "../engine/text/jinja/jinja.h"
+#include "jinja_support.h"
 
 enum { THEIRS = 7 };
-static const struct tm DAY = {.tm_year = 126, .tm_mon = 6, .tm_mday = 26, .tm_yday = 206};
-
-/* Renders; 0 or -1 with *err. */
-static int render(const char *source, size_t len, const jinja_data *d, const jinja_limits *limits,
-                  jinja_output *out, error *err)
-{
-    jinja_template *t = NULL;
-    *out = (jinja_output){0};
-    *err = (error){0};
-    int failed = jinja_parse(source, len, &t, err) || jinja_render(t, d, &DAY, limits, out, err);
-    jinja_close(t);
-    return failed ? -1 : 0;
-}
 
 /* The runs cover the text, none is empty, neighbours differ. */
 static void check_runs(const jinja_output *out)
@@ -70,7 +58,9 @@ static int check_case(const char *line, size_t len, value *usual)
     value *expected = member(all, "text");
     jinja_value context = {own ? *own : *usual};
     jinja_set_all(d, &context);
-    int failed = render(text_bytes(source->u.t), source->u.t.len, d, NULL, &out, &err), bad = 0;
+    int failed =
+            jinja_support_render(text_bytes(source->u.t), source->u.t.len, d, NULL, &out, &err),
+        bad = 0;
     if (expected == NULL) {
         bad = !failed || strncmp(err.text, "chat template, line ", 20) != 0;
     } else if (failed || out.len != expected->u.t.len ||
@@ -276,9 +266,10 @@ static void check_path(const path_case *c, const char *x, const jinja_data *thei
     jinja_output out, plain;
     error err;
     buf own = {0}, expected = {0};
-    if (render(c->source, strlen(c->source), theirs, NULL, &out, &err))
+    if (jinja_support_render(c->source, strlen(c->source), theirs, NULL, &out, &err))
         fail_msg("%s with %s: %s", c->source, x, err.text);
-    assert_int_equal(render(c->source, strlen(c->source), ours, NULL, &plain, &err), 0);
+    assert_int_equal(jinja_support_render(c->source, strlen(c->source), ours, NULL, &plain, &err),
+                     0);
     check_runs(&out);
     assert_int_equal(out.len, plain.len); /* whose it is changes nothing */
     assert_memory_equal(out.text, plain.text, out.len);
@@ -333,7 +324,7 @@ static void tells_offsets(void **state)
     jinja_set(d, "x", jinja_text(d, "  abc|def  ", 11, 3));
     jinja_set(d, "y", jinja_text(d, "Y", 1, 4));
     const char *source = "<{{ x|trim|replace('|', '-') }}{{ x[3:5] }}{{ y }}{{ x[2]|upper }}";
-    assert_int_equal(render(source, strlen(source), d, NULL, &out, &err), 0);
+    assert_int_equal(jinja_support_render(source, strlen(source), d, NULL, &out, &err), 0);
     assert_string_equal(out.text, "<abc-defbcYA");
     const jinja_run expected[] = {
         {1, 0, JINJA_NOWHERE}, {3, 3, 2}, {1, 0, JINJA_NOWHERE}, {3, 3, 6}, {2, 3, 3}, {1, 4, 0},
@@ -374,7 +365,7 @@ static void patterns_stay_their_owners(void **state)
         jinja_output out;
         error err;
         jinja_data *d = hostile_data(cases[i][1], THEIRS);
-        int failed = render(cases[i][0], strlen(cases[i][0]), d, NULL, &out, &err);
+        int failed = jinja_support_render(cases[i][0], strlen(cases[i][0]), d, NULL, &out, &err);
         assert_int_equal(failed, cases[i][2] ? 0 : -1);
         if (!failed)
             assert_string_equal(out.text, cases[i][2]);
@@ -417,7 +408,8 @@ static void names_line_and_column(void **state)
         jinja_data *d = jinja_data_open();
         jinja_output out;
         error err;
-        assert_int_equal(render(cases[i][0], strlen(cases[i][0]), d, NULL, &out, &err), -1);
+        assert_int_equal(
+            jinja_support_render(cases[i][0], strlen(cases[i][0]), d, NULL, &out, &err), -1);
         assert_string_equal(err.text, cases[i][1]);
         assert_int_equal(err.code, ERROR_LOAD);
         jinja_data_close(d);

@@ -14,20 +14,7 @@
 
 #include "../engine/base/buf.h"
 #include "../engine/text/jinja/jinja.h"
-
-static const struct tm DAY = {.tm_year = 126, .tm_mon = 6, .tm_mday = 26, .tm_yday = 206};
-
-/* Renders; 0 or -1 with *err. */
-static int render(const char *source, size_t len, const jinja_data *d, const jinja_limits *limits,
-                  jinja_output *out, error *err)
-{
-    jinja_template *t = NULL;
-    *out = (jinja_output){0};
-    *err = (error){0};
-    int failed = jinja_parse(source, len, &t, err) || jinja_render(t, d, &DAY, limits, out, err);
-    jinja_close(t);
-    return failed ? -1 : 0;
-}
+#include "jinja_support.h"
 
 /* ---- bounds ------------------------------------------------------------------------------------- */
 
@@ -109,7 +96,7 @@ static void check_bomb(const char *source, size_t len)
     error err;
     jinja_data *d = jinja_data_open();
     double begin = seconds();
-    if (render(source, len, d, NULL, &out, &err) == 0)
+    if (jinja_support_render(source, len, d, NULL, &out, &err) == 0)
         fail_msg("%.200s came to an end", source);
     double took = seconds() - begin;
     if (took > (getenv("SANITIZED") ? 10 : 1))
@@ -166,12 +153,13 @@ static void obeys_limits(void **state)
     jinja_output out;
     error err;
     const char *source = "{% for i in range(1000) %}0123456789{% endfor %}";
-    assert_int_equal(render(source, strlen(source), d, NULL, &out, &err), 0);
+    assert_int_equal(jinja_support_render(source, strlen(source), d, NULL, &out, &err), 0);
     assert_int_equal(out.len, 10000);
     jinja_output_release(&out);
     const jinja_limits small[] = {{.steps = 500}, {.memory = 8192}, {.output = 9999}};
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(render(source, strlen(source), d, &small[i], &out, &err), -1);
+        assert_int_equal(jinja_support_render(source, strlen(source), d, &small[i], &out, &err),
+                         -1);
     jinja_data_close(d);
 }
 

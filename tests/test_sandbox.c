@@ -123,17 +123,23 @@ static int try_files(const char *place)
     return 0;
 }
 
-static void files_are_out_of_reach(void **state)
+/* With the places there, where the kernel has Landlock. */
+static void all_is_well(int (*try)(const char *place))
 {
-    (void)state;
     if (!has_landlock()) {
         print_message("SKIPPED: the kernel has no Landlock\n");
         skip();
     }
     char *place = transcripts_folder();
     make_places(place);
-    assert_int_equal(in_child(try_files, place), 0);
+    assert_int_equal(in_child(try, place), 0);
     remove_places(place);
+}
+
+static void files_are_out_of_reach(void **state)
+{
+    (void)state;
+    all_is_well(try_files);
 }
 
 static void *in_thread(void *place)
@@ -154,14 +160,7 @@ static int try_thread(const char *place)
 static void threads_inherit_it(void **state)
 {
     (void)state;
-    if (!has_landlock()) {
-        print_message("SKIPPED: the kernel has no Landlock\n");
-        skip();
-    }
-    char *place = transcripts_folder();
-    make_places(place);
-    assert_int_equal(in_child(try_thread, place), 0);
-    remove_places(place);
+    all_is_well(try_thread);
 }
 
 /* ---- calls ------------------------------------------------------------------------------------- */
