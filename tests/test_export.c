@@ -14,11 +14,11 @@
 
 #include <cmocka.h>
 
+#include "../engine/base/markdown_blocks.h"
 #include "../engine/base/utf8.h"
 #include "../transcripts/export/export.h"
 #include "../transcripts/export/export_html.h"
 #include "../transcripts/export/export_text.h"
-#include "../transcripts/export/light_markdown.h"
 #include "../transcripts/links.h"
 
 /* ---- cleaning ---------------------------------------------------------------------------------- */
@@ -56,29 +56,28 @@ static void lines_are_joined(void **state)
 
 /* ---- blocks ------------------------------------------------------------------------------------ */
 
-/* The blocks as "kind:text|", to be compared at a glance. */
+/* The blocks as "kind:text|", to be compared at a glance; newlines of code as slashes. */
 static void check_blocks(const char *text, const char *want)
 {
-    static const char names[] = "phiqcr";
+    static const char names[] = " phiqrc"; /* as markdown_kind */
     buf out = {0};
-    light_reader r = {.at = text, .end = text + strlen(text)};
-    light_block b;
-    while (light_next(&r, &b)) {
+    markdown_reader r = {.at = text, .end = text + strlen(text)};
+    markdown_block b;
+    while (markdown_next(&r, &b)) {
         (void)buf_format(&out, NULL, "%c", names[b.kind]);
-        if (b.kind == LIGHT_HEADING)
+        if (b.kind == MARKDOWN_HEADING)
             (void)buf_format(&out, NULL, "%d", b.level);
-        if (b.kind == LIGHT_ITEM)
+        if (b.kind == MARKDOWN_ITEM)
             (void)buf_format(&out, NULL, "%zu.%ld", b.indent, b.number);
-        if (b.kind == LIGHT_CODE && b.info_len)
+        if (b.kind == MARKDOWN_OPEN && b.info_len)
             (void)buf_format(&out, NULL, "(%.*s)", (int)b.info_len, b.info);
         (void)buf_format(&out, NULL, ":");
-        const char *line;
-        size_t at = 0, len;
-        if (b.kind != LIGHT_CODE)
-            (void)buf_add(&out, b.text, b.len, NULL);
-        else
-            while (light_code_line(&b, &at, &line, &len))
-                (void)buf_format(&out, NULL, "%.*s/", (int)len, line);
+        size_t from = out.len;
+        (void)(b.kind == MARKDOWN_OPEN ? markdown_code(&b, &out, NULL)
+                                       : buf_add(&out, b.text, b.len, NULL));
+        for (; b.kind == MARKDOWN_OPEN && from < out.len; from++)
+            if (out.v[from] == '\n')
+                out.v[from] = '/';
         (void)buf_text(&out, "|", NULL);
     }
     assert_string_equal(out.v ? out.v : "", want);
@@ -109,6 +108,8 @@ static void code_is_recognised(void **state)
     check_blocks("```a`b```\nc", "p:```a`b```\nc|");
     check_blocks("  ```\n  a\n    b\n c\n  ```", "c:a/  b/c/|");
     check_blocks("- ```c\n  a\n  ```\n- b", "i0.-1:|c(c):a/|i0.-1:b|");
+    check_blocks("- ```c\n  a\nb", "i0.-1:|c(c):a/|p:b|");
+    check_blocks("> ```\n> a\n> ```\n> b", "c:a/|q:b|");
     check_blocks("a\n```\nb", "p:a|c:b/|");
     check_blocks("```", "c:|");
 }
@@ -178,7 +179,8 @@ static void emphasis_and_code(void **state)
     check_inline("_a b_ __c__", "<em>a b</em> <strong>c</strong>");
     check_inline("**never closed", "**never closed");
     check_inline("`never closed", "`never closed");
-    check_inline("``a`b``", "<code>a`b</code>");
+    check_inline("``a`b`` ````` c ```` d ````", "<code>a`b</code> ````` c <code>d</code>");
+    check_inline("*a`*` b*", "<em>a<code>*</code> b</em>");
     check_inline("\\*a\\* \\x1b", "*a* \\x1b");
     check_inline("a\nb", "a<br>\nb");
     check_inline("<b>&\"'", "&lt;b&gt;&amp;&quot;&#39;");
@@ -263,6 +265,8 @@ static void markdown_stays_in_its_place(void **state)
     check_markdown("- a\n  1. b\n- c", "- a\n  1. b\n- c");
     check_markdown("a\n> b\n# c", "a\n\n> b\n\n#### c");
     check_markdown("    a", "a");
+    check_markdown("    ~~~\n-      ~~~~ a\n> b ~~~", "\\~~~\n\n- \\~~~~ a\n\n> b ~~~");
+    check_markdown("> ```c\n> a\n>\n> b\n> ```", "> ```c\n> a\n> \n> b\n> ```");
 }
 
 /* A quarter of a megabyte of nothing but marks: every format, in time that grows with the length alone. */

@@ -1,4 +1,4 @@
-/* test_slash.c - what a line of the conversation is, the table of commands and its help, code blocks. */
+/* test_slash.c - what a line of the conversation is, the table of commands and its help. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../repl/chat/code_block.h"
 #include "../repl/chat/line/line_state.h"
 #include "../repl/chat/slash/slash.h"
 #include "../repl/system/line_history.h"
@@ -225,36 +224,6 @@ static void every_command_is_complete_and_its_help_fits(void **state)
     buf_release(&out);
 }
 
-/* ---- code blocks ------------------------------------------------------------------------------- */
-
-static void assert_block(const char *text, int number, const char *wanted)
-{
-    const char *code = NULL;
-    size_t n = 0;
-    bool found = code_block_find(text, strlen(text), number, &code, &n);
-    assert_int_equal(found, wanted != NULL);
-    if (wanted) {
-        assert_int_equal(n, strlen(wanted));
-        assert_memory_equal(code, wanted, n);
-    }
-}
-
-static void code_blocks_are_found(void **state)
-{
-    (void)state;
-    const char *two = "a\n```py\nx = 1\n```\nb\n~~~\ny\n```\n~~~\n";
-    assert_block(two, 1, "x = 1\n");
-    assert_block(two, 2, "y\n```\n");
-    assert_block(two, 3, NULL);
-    assert_block("", 1, NULL);
-    assert_block("```", 1, "");
-    assert_block("```\nnot closed", 1, "not closed");
-    assert_block("````\n```\n````\n", 1, "```\n");
-    assert_block("   ```\n  x\n   ```\n", 1, "  x\n");
-    assert_block("    ```\nindented\n", 1, NULL);
-    assert_block("```\nx\n``` y\n```\n", 1, "x\n``` y\n");
-}
-
 /* ---- history and pastes ------------------------------------------------------------------------ */
 
 static char *loaded[8];
@@ -328,7 +297,6 @@ int main(void)
         cmocka_unit_test(a_guess_is_a_command),
         cmocka_unit_test(a_section_fits_a_screen_and_each_command_has_one),
         cmocka_unit_test(every_command_is_complete_and_its_help_fits),
-        cmocka_unit_test(code_blocks_are_found),
         cmocka_unit_test(history_brings_back_what_it_was_given),
         cmocka_unit_test(notes_become_their_texts),
     };

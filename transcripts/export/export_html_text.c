@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/markdown_blocks.h"
 #include "../../engine/base/utf8.h"
 #include "../links.h"
 #include "export_html.h"
 #include "export_text.h"
-#include "light_markdown.h"
 
-enum { INLINE_DEPTH = 6, LABEL_MOST = 600, LISTS_MOST = 6, SPAN_MARKS = 4 };
+enum { INLINE_DEPTH = 6, LABEL_MOST = 600, LISTS_MOST = 6 };
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
@@ -75,71 +75,64 @@ typedef struct inline_text {
     int depth;
     bool in_link;
     bool no_strong[2], no_weak[2]; /* of '*' and '_': no partner from here on */
-    bool no_code[SPAN_MARKS + 1];  /* backtick runs of that length */
+    uint64_t no_code;              /* of markdown_code_span() */
     bool no_link;
 } inline_text;
 
 static void render(html *p, const char *text, size_t n, int depth, bool in_link);
 
-static bool word(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c & 0x80;
-}
-
 static bool blank(char c)
 {
-    return c == ' ' || c == '\n' || c == '\t';
+    return markdown_blank(c) || c == '\n';
 }
 
 static bool punctuation(char c)
 {
-    return c > ' ' && c < 0x7F && !word(c);
+    return c > ' ' && c < 0x7F && !markdown_word(c);
 }
 
 static size_t run_of(const char *at, const char *end)
 {
-    const char *q = at;
-    while (q < end && *q == *at)
-        q++;
-    return (size_t)(q - at);
+    return markdown_run(at, (size_t)(end - at));
 }
 
 static bool take_code(html *p, inline_text *t)
 {
-    size_t marks = run_of(t->at, t->end);
-    bool *none = &t->no_code[marks < SPAN_MARKS ? marks : SPAN_MARKS];
-    const char *from = t->at + marks;
-    for (const char *q = from;
-         !*none && q < t->end && (q = memchr(q, '`', (size_t)(t->end - q)));) {
-        size_t n = run_of(q, t->end);
-        if (n == marks) {
-            html_put(p, "<code>");
-            html_escape(p, from, (size_t)(q - from));
-            html_put(p, "</code>");
-            t->at = q + n;
-            return true;
-        }
-        q += n;
+    markdown_span span;
+    if (!markdown_code_span(t->at, (size_t)(t->end - t->at), &t->no_code, &span)) {
+        size_t marks = run_of(t->at, t->end);
+        html_escape(p, t->at, marks);
+        t->at += marks;
+        return true;
     }
-    *none = true;
-    html_escape(p, t->at, marks);
-    t->at = from;
+    html_put(p, "<code>");
+    html_escape(p, t->at + span.begin, span.end - span.begin);
+    html_put(p, "</code>");
+    t->at += span.length;
     return true;
 }
 
 /* The partner of the mark (n times c) that stands before `from`, or NULL. */
 static const char *partner(const inline_text *t, const char *from, char c, size_t n)
 {
+    uint64_t dead = 0;
+    markdown_span span;
     for (const char *q = from; q < t->end; q++) {
         if (*q == '\\' && q + 1 < t->end) {
             q++;
+            continue;
+        }
+        if (*q == '`') { /* a mark within code is none */
+            q += markdown_code_span(q, (size_t)(t->end - q), &dead, &span) ? span.length - 1
+                                                                           : run_of(q, t->end) - 1;
             continue;
         }
         if (*q != c)
             continue;
         size_t run = run_of(q, t->end);
         bool fits = run == n || run > 2;
-        bool closes = q > from && !blank(q[-1]) && (c == '*' || q + run == t->end || !word(q[run]));
+        bool closes =
+            q > from && !blank(q[-1]) && (c == '*' || q + run == t->end || !markdown_word(q[run]));
         if (fits && closes)
             return q + run - n; /* of a longer run the inner marks belong to what is inside */
         q += run - 1;
@@ -153,7 +146,8 @@ static bool take_emphasis(html *p, inline_text *t)
     size_t run = run_of(t->at, t->end), n = run >= 2 ? 2 : 1;
     const char *from = t->at + n;
     bool opens = from < t->end && !blank(*from) &&
-                 (c == '*' || t->at == t->begin || !word(t->at[-1])) && t->depth < INLINE_DEPTH;
+                 (c == '*' || t->at == t->begin || !markdown_word(t->at[-1])) &&
+                 t->depth < INLINE_DEPTH;
     bool *none = n == 2 ? &t->no_strong[c == '_'] : &t->no_weak[c == '_'];
     const char *to = opens && !*none ? partner(t, from, c, n) : NULL;
     if (!to) {
@@ -196,7 +190,7 @@ static size_t trimmed(const char *address, size_t n)
 
 static bool take_address(html *p, inline_text *t)
 {
-    if (t->in_link || (t->at > t->begin && word(t->at[-1])))
+    if (t->in_link || (t->at > t->begin && markdown_word(t->at[-1])))
         return false;
     size_t n = links_address(t->at, (size_t)(t->end - t->at));
     n = trimmed(t->at, n);
@@ -312,7 +306,7 @@ static void close_lists(html *p, lists *l, int depth)
         html_put(p, l->ordered[--l->depth] ? "</li></ol>\n" : "</li></ul>\n");
 }
 
-static void open_list(html *p, lists *l, const light_block *b, bool ordered)
+static void open_list(html *p, lists *l, const markdown_block *b, bool ordered)
 {
     l->indent[l->depth] = b->indent;
     l->ordered[l->depth++] = ordered;
@@ -322,7 +316,7 @@ static void open_list(html *p, lists *l, const light_block *b, bool ordered)
         html_put(p, ordered ? "<ol>" : "<ul>");
 }
 
-static void put_item(html *p, lists *l, const light_block *b)
+static void put_item(html *p, lists *l, const markdown_block *b)
 {
     bool ordered = b->number >= 0;
     while (l->depth > 1 && b->indent < l->indent[l->depth - 1])
@@ -341,53 +335,52 @@ static void put_item(html *p, lists *l, const light_block *b)
     html_inline(p, b->text, b->len);
 }
 
-static void put_code(html *p, const light_block *b)
+static void put_code(html *p, const markdown_block *b)
 {
-    size_t at = 0, len;
-    const char *line;
-    html_put(p, "<pre>");
+    buf code = {0};
+    p->failed = p->failed || markdown_code(b, &code, p->err);
+    html_put(p, b->quoted ? "<blockquote dir=\"auto\"><pre>" : "<pre>");
     if (b->info_len && b->info_len <= 24) {
         html_put(p, "<span class=\"lang\">");
         html_escape(p, b->info, b->info_len);
         html_put(p, "</span>");
     }
     html_put(p, "<code dir=\"ltr\">");
-    while (light_code_line(b, &at, &line, &len)) {
-        html_escape(p, line, len);
-        html_put(p, "\n");
-    }
-    html_put(p, "</code></pre>\n");
+    if (code.len)
+        html_escape(p, code.v, code.len);
+    html_put(p, b->quoted ? "</code></pre></blockquote>\n" : "</code></pre>\n");
+    buf_release(&code);
 }
 
-static void put_wrapped(html *p, const char *tag, const light_block *b)
+static void put_wrapped(html *p, const char *tag, const markdown_block *b)
 {
     html_format(p, "<%s dir=\"auto\">", tag);
     html_inline(p, b->text, b->len);
     html_format(p, "</%s>\n", tag);
 }
 
-static void put_block(html *p, const light_block *b, lists *l)
+static void put_block(html *p, const markdown_block *b, lists *l)
 {
-    if (b->kind == LIGHT_ITEM) {
+    if (b->kind == MARKDOWN_ITEM) {
         put_item(p, l, b);
         return;
     }
-    if (b->kind == LIGHT_CODE && l->depth && b->indent > l->indent[l->depth - 1]) {
+    if (b->kind == MARKDOWN_OPEN && l->depth && b->indent > l->indent[l->depth - 1]) {
         put_code(p, b); /* it belongs to the item */
         return;
     }
     close_lists(p, l, 0);
     switch (b->kind) {
-    case LIGHT_HEADING:
+    case MARKDOWN_HEADING:
         put_wrapped(p, b->level <= 2 ? "h4" : "h5", b);
         break;
-    case LIGHT_QUOTE:
+    case MARKDOWN_QUOTE:
         put_wrapped(p, "blockquote", b);
         break;
-    case LIGHT_CODE:
+    case MARKDOWN_OPEN:
         put_code(p, b);
         break;
-    case LIGHT_RULE:
+    case MARKDOWN_RULE:
         html_put(p, "<hr>\n");
         break;
     default:
@@ -401,11 +394,11 @@ void html_answer(html *p, history_text text)
     buf clean = {0};
     if (!p->failed && text.v && export_clean(&clean, text.v, text.len, p->err))
         p->failed = true;
-    light_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
-    light_block b;
+    markdown_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
+    markdown_block b;
     lists l = {.depth = 0};
     bool any = false;
-    while (!p->failed && clean.len && light_next(&r, &b)) {
+    while (!p->failed && clean.len && markdown_next(&r, &b)) {
         put_block(p, &b, &l);
         any = true;
     }

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/markdown_blocks.h"
 #include "../links.h"
 #include "export.h"
 #include "export_text.h"
-#include "light_markdown.h"
 
 enum { ANSWER_LEVEL = 3, DEEPEST = 6, FENCE_LEAST = 3, NESTING_MOST = 16 };
 
@@ -37,25 +37,7 @@ static int add_plain(buf *out, const char *text, error *err)
 
 static size_t run_of(const char *at, const char *end)
 {
-    const char *p = at;
-    while (p < end && *p == *at)
-        p++;
-    return (size_t)(p - at);
-}
-
-/* Bytes of the code span that begins at a run of backticks, 0 when it does not end on the line. */
-static size_t code_span(const char *at, const char *end)
-{
-    size_t marks = run_of(at, end);
-    for (const char *p = at + marks; (p = memchr(p, '`', (size_t)(end - p))) != NULL;) {
-        size_t n = run_of(p, end);
-        p += n;
-        if (n == marks)
-            return (size_t)(p - at);
-        if (p == end)
-            break;
-    }
-    return 0;
+    return markdown_run(at, (size_t)(end - at));
 }
 
 static int escape_run(buf *out, const char *at, size_t n, error *err)
@@ -68,7 +50,7 @@ static int escape_run(buf *out, const char *at, size_t n, error *err)
 
 static bool blanks_behind(const char *at, const char *end)
 {
-    while (at < end && (*at == ' ' || *at == '\t'))
+    while (at < end && markdown_blank(*at))
         at++;
     return at == end;
 }
@@ -94,26 +76,26 @@ static bool escapes(const char *line, const char *at, const char *end)
     case '=':
     case '-': /* a line of these makes the one above a heading */
         return at == line && blanks_behind(at + run_of(at, end), end);
+    case '~': /* a fence, where nothing but marks stands in front */
+        return (at == line || at[-1] != '~') && run_of(at, end) >= FENCE_LEAST &&
+               at - line < MARKDOWN_AHEAD && line + strspn(line, " \t-+*>.)0123456789") >= at;
     default:
         return false;
     }
 }
 
-/* One line of an answer outside of code. *dead: backtick runs of this line that never end (the
- * search is not repeated for every one of them). */
+/* One line of an answer outside of code. */
 static int add_line(buf *out, const char *line, const char *end, error *err)
 {
-    bool dead[FENCE_LEAST + 1] = {false};
+    uint64_t dead = 0;
+    markdown_span span;
     for (const char *at = line; at < end;) {
         size_t used = 1;
         int result;
         if (*at == '`') {
-            size_t marks = run_of(at, end);
-            bool *known = &dead[marks < FENCE_LEAST ? marks : FENCE_LEAST];
-            used = *known ? 0 : code_span(at, end);
-            *known |= used == 0;
-            result = used ? buf_add(out, at, used, err) : escape_run(out, at, marks, err);
-            used = used ? used : marks;
+            bool code = markdown_code_span(at, (size_t)(end - at), &dead, &span);
+            used = code ? span.length : run_of(at, end);
+            result = code ? buf_add(out, at, used, err) : escape_run(out, at, used, err);
         } else if (*at == '\\' && at + 1 < end && punctuation(at[1])) {
             used = 2;
             result = buf_add(out, at, used, err);
@@ -130,13 +112,13 @@ static int add_line(buf *out, const char *line, const char *end, error *err)
 }
 
 /* Lines of a block, each with `lead` in front of it. */
-static int add_lines(buf *out, const light_block *b, const char *lead, error *err)
+static int add_lines(buf *out, const markdown_block *b, const char *lead, error *err)
 {
     const char *at = b->text, *end = b->text + b->len;
     do {
         const char *newline = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
         const char *stop = newline ? newline : end;
-        while (at < stop && (*at == ' ' || *at == '\t'))
+        while (at < stop && markdown_blank(*at))
             at++;
         if (buf_text(out, lead, err) || add_line(out, at, stop, err) || buf_text(out, "\n", err))
             return -1;
@@ -156,7 +138,7 @@ static int add_fence(buf *out, size_t length, error *err)
 }
 
 /* The language behind a fence, so far as it looks like one. */
-static size_t language(const light_block *b)
+static size_t language(const markdown_block *b)
 {
     size_t n = 0;
     while (
@@ -166,26 +148,38 @@ static size_t language(const light_block *b)
     return n;
 }
 
-static int add_code(buf *out, const light_block *b, error *err)
+/* Between fences of our own, each line with `lead` in front of it. */
+static int fence_lines(buf *out, const markdown_block *b, const buf *code, const char *lead,
+                       error *err)
 {
-    size_t longest = FENCE_LEAST - 1, at = 0, len;
-    const char *line;
-    for (size_t i = 0; i < b->len; i++)
-        if (b->text[i] == '`') {
-            size_t n = run_of(b->text + i, b->text + b->len);
-            longest = n > longest ? n : longest;
-            i += n - 1;
-        }
-    if (add_fence(out, longest + 1, err) || buf_add(out, b->info, language(b), err) ||
-        buf_text(out, "\n", err))
+    size_t longest = FENCE_LEAST - 1;
+    for (size_t i = 0, n; i < code->len; i += n) {
+        n = markdown_run(code->v + i, code->len - i);
+        longest = code->v[i] == '`' && n > longest ? n : longest;
+    }
+    if (buf_text(out, lead, err) || add_fence(out, longest + 1, err) ||
+        buf_add(out, b->info, language(b), err) || buf_text(out, "\n", err))
         return -1;
-    while (light_code_line(b, &at, &line, &len))
-        if (buf_add(out, line, len, err) || buf_text(out, "\n", err))
+    for (size_t i = 0, n; i < code->len; i += n) {
+        n = strcspn(code->v + i, "\n") + 1;
+        if (buf_text(out, lead, err) || buf_add(out, code->v + i, n, err))
             return -1;
-    return add_fence(out, longest + 1, err) || buf_text(out, "\n", err) ? -1 : 0;
+    }
+    return buf_text(out, lead, err) || add_fence(out, longest + 1, err) || buf_text(out, "\n", err)
+               ? -1
+               : 0;
 }
 
-static int add_item(buf *out, const light_block *b, error *err)
+static int add_code(buf *out, const markdown_block *b, error *err)
+{
+    buf code = {0};
+    int result =
+        markdown_code(b, &code, err) || fence_lines(out, b, &code, b->quoted ? "> " : "", err);
+    buf_release(&code);
+    return result ? -1 : 0;
+}
+
+static int add_item(buf *out, const markdown_block *b, error *err)
 {
     char lead[NESTING_MOST + 1] = "";
     size_t depth = b->indent < NESTING_MOST ? b->indent : NESTING_MOST;
@@ -199,46 +193,45 @@ static int add_item(buf *out, const light_block *b, error *err)
     return b->len ? add_lines(out, b, "", err) : buf_text(out, "\n", err);
 }
 
-static int add_heading(buf *out, const light_block *b, error *err)
+static int add_heading(buf *out, const markdown_block *b, error *err)
 {
     int level = ANSWER_LEVEL + b->level < DEEPEST ? ANSWER_LEVEL + b->level : DEEPEST;
     return buf_format(out, err, "%.*s ", level, "######") || add_lines(out, b, "", err) ? -1 : 0;
 }
 
 /* Items and quoted lines stand together, all else has a blank line between. */
-static bool together(light_kind before, light_kind now)
+static bool together(markdown_kind before, markdown_kind now)
 {
-    return before == now && (now == LIGHT_ITEM || now == LIGHT_QUOTE);
+    return before == now && (now == MARKDOWN_ITEM || now == MARKDOWN_QUOTE);
 }
 
-static int add_block(buf *out, const light_block *b, error *err)
+static int add_block(buf *out, const markdown_block *b, error *err)
 {
     switch (b->kind) {
-    case LIGHT_PARAGRAPH:
-        return add_lines(out, b, "", err);
-    case LIGHT_HEADING:
+    case MARKDOWN_HEADING:
         return add_heading(out, b, err);
-    case LIGHT_ITEM:
+    case MARKDOWN_ITEM:
         return add_item(out, b, err);
-    case LIGHT_QUOTE:
+    case MARKDOWN_QUOTE:
         return add_lines(out, b, "> ", err);
-    case LIGHT_CODE:
+    case MARKDOWN_OPEN:
         return add_code(out, b, err);
-    case LIGHT_RULE:
+    case MARKDOWN_RULE:
         return buf_text(out, "* * *\n", err);
+    default:
+        return add_lines(out, b, "", err);
     }
-    return 0;
 }
 
 static int add_answer_text(buf *out, history_text text, error *err)
 {
     buf clean = {0};
     int result = export_clean(&clean, text.v, text.len, err);
-    light_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
-    light_block b;
-    light_kind before = LIGHT_PARAGRAPH;
+    markdown_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
+    markdown_block b;
+    markdown_kind before = MARKDOWN_TEXT;
     bool first = true;
-    while (!result && clean.len && light_next(&r, &b)) {
+    while (!result && clean.len && markdown_next(&r, &b)) {
         if (!first && !together(before, b.kind))
             result = buf_text(out, "\n", err);
         if (!result)

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "../../../engine/base/folder.h"
+#include "../../../engine/base/markdown_blocks.h"
 #include "../../screen/human.h"
 #include "../../system/broker.h"
 #include "../../system/private_folder.h"
 #include "../../system/save.h"
-#include "../code_block.h"
 #include "slash_commands.h"
 
 /* ---- writing ----------------------------------------------------------------------------------- */
@@ -89,10 +89,11 @@ static int save_document(talk *t, const char *path, bool over, export_format for
 /* ---- a code block ------------------------------------------------------------------------------ */
 
 /* "NAME" or "NAME.2". */
-static int block_named(talk *t, const char *wanted, const char **code, size_t *n, error *err)
+static int block_named(talk *t, const char *wanted, markdown_block *code, error *err)
 {
     char word[80] = "";
     const char *name, *text;
+    size_t n;
     int number = 1;
     if (strlen(wanted) < sizeof word)
         strcpy(word, wanted);
@@ -101,15 +102,15 @@ static int block_named(talk *t, const char *wanted, const char **code, size_t *n
         number = atoi(point + 1);
         *point = '\0';
     }
-    if (slash_text(t, word, &name, &text, n, err))
+    if (slash_text(t, word, &name, &text, &n, err))
         return -1;
-    if (code_block_find(text, *n, number, code, n))
+    if (markdown_code_block(text, n, number, code))
         return 0;
     return error_set(err, ERROR_USAGE, "%.64s has no code block %d", word, number);
 }
 
 /* The answer that bears the file's name, else the first that holds code. */
-static int block_for_file(talk *t, const char *path, const char **code, size_t *n, error *err)
+static int block_for_file(talk *t, const char *path, markdown_block *code, error *err)
 {
     const char *base = human_file_name(path);
     char stem[80] = "";
@@ -119,10 +120,10 @@ static int block_for_file(talk *t, const char *path, const char **code, size_t *
     if (strcspn(base, ".") < sizeof stem)
         memcpy(stem, base, strcspn(base, "."));
     if (*stem && dialogue_answer(turn, stem))
-        return block_named(t, stem, code, n, err);
+        return block_named(t, stem, code, err);
     for (int i = 0; i < turn->answer_count; i++) {
         const kept_answer *k = &turn->answers[i];
-        if (dialogue_answer(turn, k->name) == k && code_block_find(k->text, k->len, 1, code, n))
+        if (dialogue_answer(turn, k->name) == k && markdown_code_block(k->text, k->len, 1, code))
             return 0;
     }
     return error_set(err, ERROR_USAGE,
@@ -131,11 +132,15 @@ static int block_for_file(talk *t, const char *path, const char **code, size_t *
 
 static int save_code(talk *t, const char *path, bool over, const char *wanted, error *err)
 {
-    const char *code;
-    size_t n;
-    if (wanted ? block_named(t, wanted, &code, &n, err) : block_for_file(t, path, &code, &n, err))
+    markdown_block found;
+    buf code = {0};
+    if (wanted ? block_named(t, wanted, &found, err) : block_for_file(t, path, &found, err))
         return -1;
-    return write_new(t, path, over, code, n, err);
+    int result = markdown_code(&found, &code, err);
+    if (!result)
+        result = write_new(t, path, over, code.v ? code.v : "", code.len, err);
+    buf_release(&code);
+    return result;
 }
 
 int slash_save(talk *t, const char *rest, char *const *words, int count, error *err)

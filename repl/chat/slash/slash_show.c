@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../engine/base/markdown_blocks.h"
 #include "../../system/clipboard.h"
-#include "../code_block.h"
 #include "slash_commands.h"
 
 /* ---- layouts ----------------------------------------------------------------------------------- */
@@ -97,12 +97,28 @@ static int split_block(char *word, int *block, error *err)
     return 0;
 }
 
+/* An answer, or its block of code when block > 0. */
+static int copy_text(talk *t, const char *name, const char *text, size_t n, int block, error *err)
+{
+    char letter[2];
+    const char *called = talk_called(t, name, letter);
+    buf code = {0}, told = {0};
+    markdown_block found;
+    if (block && !markdown_code_block(text, n, block, &found))
+        return error_set(err, ERROR_USAGE, "%s has no code block %d", called, block);
+    int result = block ? markdown_code(&found, &code, err) : buf_add(&code, text, n, err);
+    if (!result)
+        result = clipboard_copy(t->term, called, code.v ? code.v : "", code.len, &told, err);
+    if (!result)
+        result = talk_say(t, "%s", told.v);
+    buf_release(&told);
+    buf_release(&code);
+    return result ? -1 : 0;
+}
+
 int slash_copy(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     const char *name, *text;
-    buf told = {0};
-    int result = -1;
-    char letter[2];
     size_t n;
     int block;
     (void)rest;
@@ -110,13 +126,7 @@ int slash_copy(talk *t, const char *rest, char *const *words, int count, error *
         return error_set(err, ERROR_USAGE, "/copy needs a name, or merge; NAME.2 is a code block");
     if (split_block(words[0], &block, err) || slash_text(t, words[0], &name, &text, &n, err))
         return -1;
-    if (block && !code_block_find(text, n, block, &text, &n))
-        return error_set(err, ERROR_USAGE, "%s has no code block %d", talk_called(t, name, letter),
-                         block);
-    if (!clipboard_copy(t->term, talk_called(t, name, letter), text, n, &told, err))
-        result = talk_say(t, "%s", told.v);
-    buf_release(&told);
-    return result;
+    return copy_text(t, name, text, n, block, err);
 }
 
 /* ---- help, and the end ------------------------------------------------------------------------- */
