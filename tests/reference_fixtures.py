@@ -19,6 +19,7 @@ FIXTURES = ROOT / "tests" / "fixtures"
 SCRIPTS = {"make_quantised.py": ["quantised.gguf", "quantised-iq.gguf"],
            "make_quant_fixtures.py": ["quant.bin"],
            "make_chat_fixtures.py": ["chat.json"],
+           "make_markdown_fixtures.py": ["markdown.json"],
            "make_jinja_fixtures.py": ["jinja/cases.jsonl"]}
 
 

@@ -138,9 +138,16 @@ static void fences_keep_lines(void **state)
             "<0;36>y_z_w<0>\n<0;2>────────────<0>\nend");
     becomes(bare, 8, "```\nabcdefghij\n```", "```\n  abcdef\n› ghij\n```");
     becomes(bare, 20, "~~~\n```\n~~~\nx", "~~~\n  ```\n~~~\nx");
-    becomes(bare, 20, "    ```\n    a\n    ```\nb", "    ```\n      a\n    ```\nb");
+    becomes(bare, 20, "   ```\n   a\n b\n   ```\nc", "   ```\n     a\n     b\n   ```\nc");
+    becomes(bare, 20, "    ```\n    a\n    ```\nb", "    ```\n    a\n    ```\nb");
+    becomes(bare, 20, "- ```c\n  a\n  ```\nb", "- ```c\n    a\n  ```\nb");
+    becomes(colorful, 12, "- ```c\n  a\n  ```\nb",
+            "• <0;2>── c ─────<0>\n    <0;36>a<0>\n<0;2>────────────<0>\nb");
+    becomes(colorful, 12, "> ~~~\n> a\nb", "> <0;2>──────────<0>\n    <0;36>a<0>\nb");
+    becomes(bare, 20, "```a``` is code\nb", "```a``` is code\nb");
     becomes(bare, 20, "```\nnever closed", "```\n  never closed");
     becomes(colorful, 30, "```inline``` text", "<0;36>inline <0>text");
+    becomes(colorful, 30, "`` a`b `` *c`*`", "<0;36>a`b <0>*c<0;36>*<0>");
 }
 
 static void the_tail_shows_the_likely_reading(void **state)

@@ -130,11 +130,11 @@ int flow_set_width(flow *f, size_t width, error *err)
 {
     if (width == f->width)
         return 0;
-    wrap_place next = {f->read, light_markdown_pack(&f->md)};
+    wrap_place next = light_markdown_place(&f->md, f->read);
     wrap_place from = f->rows.count ? f->rows.v[0].place : wrap_unfinished(&f->wrap, next);
     wrap_rows_drop(&f->rows, f->rows.count);
     f->width = width;
-    f->md = light_markdown_unpack(from.reader);
+    f->md = light_markdown_at(&from);
     f->read = from.offset;
     wrap_begin(&f->wrap, width, &f->rows);
     if (f->over && f->read == f->text.len)

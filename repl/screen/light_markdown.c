@@ -11,10 +11,9 @@
 #include "cells.h"
 
 enum {
-    FAR = 300,     /* a counterpart is sought so many bytes ahead */
-    INFO_MAX = 80, /* longest line that opens a fence */
+    FAR = 300, /* a counterpart is sought so many bytes ahead */
     CODE_INDENT = 2,
-    DEEPEST = 200, /* indent in bytes */
+    SPAN_MOST = 9, /* backticks around code within a line */
 };
 
 typedef struct reader {
@@ -28,45 +27,31 @@ typedef struct reader {
     bool failed;
 } reader;
 
-uint64_t light_markdown_pack(const light_markdown *m)
+wrap_place light_markdown_place(const light_markdown *m, size_t offset)
 {
-    uint64_t packed;
-    _Static_assert(sizeof packed == sizeof *m, "the state fits a place");
-    memcpy(&packed, m, sizeof packed);
-    return packed;
+    wrap_place place = {.offset = offset};
+    _Static_assert(sizeof place.reader >= sizeof *m, "the state fits a place");
+    memcpy(place.reader, m, sizeof *m);
+    return place;
 }
 
-light_markdown light_markdown_unpack(uint64_t packed)
+light_markdown light_markdown_at(const wrap_place *place)
 {
     light_markdown m;
-    memcpy(&m, &packed, sizeof m);
+    memcpy(&m, place->reader, sizeof m);
     return m;
 }
 
 /* ---- looking and putting ----------------------------------------------------------------------- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 static bool is_space(char c)
 {
-    return is_blank(c) || c == '\n';
-}
-
-static bool is_word(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           (unsigned char)c >= 0x80;
+    return markdown_blank(c) || c == '\n';
 }
 
 static size_t run_of(const reader *r, size_t from, char c)
 {
-    size_t end = from;
-    while (end < r->n && r->text[end] == c)
-        end++;
-    return end - from;
+    return from < r->n && r->text[from] == c ? markdown_run(r->text + from, r->n - from) : 0;
 }
 
 static size_t line_end(const reader *r, size_t from)
@@ -82,7 +67,7 @@ static bool must_wait(const reader *r, size_t seen_to)
 
 static wrap_place place(const reader *r)
 {
-    return (wrap_place){r->at, light_markdown_pack(r->m)};
+    return light_markdown_place(r->m, r->at);
 }
 
 static void put(reader *r, const char *bytes, size_t n, size_t cells, unsigned look)
@@ -124,7 +109,7 @@ static size_t hang_within(const wrap *out, size_t hang)
 static void tell_hang(const light_markdown *m, light_style style, wrap *out)
 {
     out->hang = hang_within(out, m->hang);
-    out->mark = m->fence ? (style.utf8 ? "›" : ">") : NULL;
+    out->mark = m->lines.fence ? (style.utf8 ? "›" : ">") : NULL;
     out->mark_look = style.color ? LOOK_DIM : 0;
 }
 
@@ -141,88 +126,14 @@ int light_markdown_resume(const light_markdown *m, light_style style, size_t off
     if (!m->in_line)
         return 0;
     tell_hang(m, style, out);
-    return wrap_resume(out, (wrap_place){offset, light_markdown_pack(m)}, err);
+    return wrap_resume(out, light_markdown_place(m, offset), err);
 }
 
 static unsigned look_now(const reader *r)
 {
     const light_markdown *m = r->m;
     return (m->bold || m->heading ? LOOK_BOLD : 0u) | (m->italic ? LOOK_ITALIC : 0u) |
-           (m->code || m->fence ? LOOK_CODE : 0u);
-}
-
-/* ---- fenced blocks ----------------------------------------------------------------------------- */
-
-/* A dim line across the column, with a word in it. */
-static void put_rule(reader *r, const char *word, size_t n)
-{
-    const char *dash = r->style.utf8 ? "─" : "-";
-    size_t room = r->out->width > 24 ? 24 : r->out->width, used = 0;
-    n = cells_cut(word, n, room > 6 ? room - 6 : 0);
-    for (; used < (n ? 2 : room); used++)
-        put(r, dash, strlen(dash), 1, LOOK_DIM);
-    if (n) {
-        put(r, " ", 1, 1, LOOK_DIM);
-        put_text(r, word, n, LOOK_DIM);
-        put(r, " ", 1, 1, LOOK_DIM);
-        used += 2 + cells_width(word, n);
-    }
-    for (; used < room; used++)
-        put(r, dash, strlen(dash), 1, LOOK_DIM);
-}
-
-/* The line that opens or closes a block; end = its newline or the end of the text. */
-static size_t fence_line(reader *r, size_t mark, size_t length, size_t end)
-{
-    size_t info = mark + length, info_end = end;
-    while (info < end && is_blank(r->text[info]))
-        info++;
-    while (info_end > info && is_blank(r->text[info_end - 1]))
-        info_end--;
-    if (r->style.color)
-        put_rule(r, r->text + info, info_end - info);
-    else
-        put_text(r, r->text + r->at, end - r->at, 0);
-    bool opens = !r->m->fence;
-    r->m->fence = opens ? (uint8_t)r->text[mark] : 0;
-    r->m->fence_length = (uint8_t)(length > 255 ? 255 : length);
-    if (end < r->n)
-        end_row(r);
-    else
-        r->m->in_line = 1;
-    return end + (end < r->n) - r->at;
-}
-
-/* Three or more backticks or tildes: *end is the line's end. False when it is no fence; *wait when
- * that cannot be told yet. */
-static bool is_fence(const reader *r, size_t mark, size_t *length, size_t *end, bool *wait)
-{
-    const light_markdown *m = r->m;
-    char c = mark < r->n ? r->text[mark] : 0;
-    if (m->fence ? (uint8_t)c != m->fence : c != '`' && c != '~')
-        return false;
-    *length = run_of(r, mark, c);
-    size_t least = m->fence ? m->fence_length : 3;
-    if (must_wait(r, mark + *length)) {
-        *wait = true;
-        return false;
-    }
-    *end = line_end(r, mark);
-    if (*length < least || *end - mark > INFO_MAX)
-        return false;
-    for (size_t i = mark + *length; i < *end; i++)
-        if (m->fence ? !is_blank(r->text[i]) : r->text[i] == c)
-            return false;
-    *wait = must_wait(r, *end);
-    return !*wait;
-}
-
-static size_t code_line_begins(reader *r)
-{
-    set_hang(r, CODE_INDENT);
-    put_blanks(r, CODE_INDENT);
-    r->m->in_line = 1;
-    return 0;
+           (m->code || m->lines.fence ? LOOK_CODE : 0u);
 }
 
 /* ---- the beginning of a line ------------------------------------------------------------------- */
@@ -238,61 +149,74 @@ static size_t own_line(reader *r, bool *wait)
     return end - r->at + (end < r->n);
 }
 
-/* "- ", "* ", "+ ", "1. ", "12) ", "> " at `from`: their length, 0 = none. */
-static size_t item_length(const reader *r, size_t from, bool *wait)
+/* The indent of a line and the mark of an item or a quote. Returns the cells they take. */
+static size_t put_mark(reader *r, const markdown_line *line)
 {
-    size_t at = from;
-    while (at < r->n && at - from < 9 && r->text[at] >= '0' && r->text[at] <= '9')
-        at++;
-    bool number = at > from;
-    if (must_wait(r, at))
-        return *wait = true, 0;
-    if (at == r->n || !strchr(number ? ".)" : "-*+>", r->text[at]))
-        return 0;
-    if (must_wait(r, at + 1))
-        return *wait = true, 0;
-    return at + 1 < r->n && r->text[at + 1] == ' ' ? at + 2 - from : 0;
-}
-
-/* "# " to "###### ": the length of the mark, 0 = no heading. */
-static size_t heading_length(const reader *r, size_t from, bool *wait)
-{
-    size_t marks = run_of(r, from, '#');
-    if (!marks || marks > 6)
-        return 0;
-    if (must_wait(r, from + marks))
-        return *wait = true, 0;
-    return from + marks < r->n && r->text[from + marks] == ' ' ? marks + 1 : 0;
-}
-
-static void put_item(reader *r, size_t from, size_t length)
-{
-    bool bullet = strchr("-*+", r->text[from]) != NULL;
+    const char *mark = r->text + r->at + line->begin;
+    size_t indent = hang_within(r->out, line->indent);
+    put_blanks(r, indent);
+    if (!line->mark)
+        return indent;
+    bool bullet = strchr("-*+", *mark) != NULL;
     if (bullet && r->style.color && r->style.utf8)
         put(r, "•", strlen("•"), 1, 0);
     else
-        put_text(r, r->text + from, length - 1, 0);
+        put_text(r, mark, line->mark - 1, 0);
     put_blanks(r, 1);
+    return indent + line->mark;
 }
 
-/* Text behind `from`, where the indent ends. Returns what was consumed. */
-static size_t text_line_begins(reader *r, size_t from, bool *wait)
+/* A dim line across the column behind `used` cells, with a word in it. */
+static void put_rule(reader *r, size_t used, const char *word, size_t n)
 {
-    size_t heading = heading_length(r, from, wait), item = 0;
-    if (!heading && !*wait)
-        item = item_length(r, from, wait);
-    if (*wait)
-        return 0;
-    size_t indent = from - r->at;
-    set_hang(r, indent + item);
-    put_blanks(r, hang_within(r->out, indent));
-    if (item)
-        put_item(r, from, item);
-    r->m->in_line = 1; /* only now: a row that begins with the indent begins with the line */
-    if (!r->style.color)
+    const char *dash = r->style.utf8 ? "─" : "-";
+    size_t room = r->out->width > 24 ? 24 : r->out->width;
+    n = cells_cut(word, n, room > used + 6 ? room - used - 6 : 0);
+    for (size_t lead = n ? used + 2 : room; used < lead; used++)
+        put(r, dash, strlen(dash), 1, LOOK_DIM);
+    if (n) {
+        put(r, " ", 1, 1, LOOK_DIM);
+        put_text(r, word, n, LOOK_DIM);
+        put(r, " ", 1, 1, LOOK_DIM);
+        used += 2 + cells_width(word, n);
+    }
+    for (; used < room; used++)
+        put(r, dash, strlen(dash), 1, LOOK_DIM);
+}
+
+/* The line that opens or closes fenced code, n bytes. */
+static size_t fence_line(reader *r, const markdown_line *line, size_t n)
+{
+    const char *text = r->text + r->at;
+    if (r->style.color)
+        put_rule(r, line->mark ? put_mark(r, line) : 0, text + line->text, line->info);
+    else
+        put_text(r, text, n, 0);
+    bool ended = r->at + n < r->n;
+    if (ended)
+        end_row(r);
+    r->m->in_line = !ended;
+    return n + ended;
+}
+
+static size_t code_line(reader *r, const markdown_line *line)
+{
+    set_hang(r, CODE_INDENT);
+    put_blanks(r, CODE_INDENT + hang_within(r->out, line->indent) + line->pad);
+    r->m->in_line = 1;
+    return line->text;
+}
+
+static size_t text_line(reader *r, const markdown_line *line)
+{
+    size_t heading = line->kind == MARKDOWN_HEADING ? (size_t)line->level + 1 : 0;
+    if (!r->style.color || line->begin + heading > line->text)
         heading = 0;
+    set_hang(r, line->indent + line->mark);
+    (void)put_mark(r, line);
+    r->m->in_line = 1; /* only now: a row that begins with the indent begins with the line */
     r->m->heading = heading != 0;
-    return indent + item + heading;
+    return line->begin + line->mark + heading;
 }
 
 /* Returns what was consumed; the line has begun when in_line is set. *wait: nothing can be told. */
@@ -300,18 +224,18 @@ static size_t line_begins(reader *r, bool *wait)
 {
     if (r->text[r->at] == LIGHT_FOLD || r->text[r->at] == LIGHT_FAULT)
         return own_line(r, wait);
-    size_t from = r->at, length, end;
-    while (from < r->n && r->text[from] == ' ' && from - r->at < DEEPEST)
-        from++;
-    if (must_wait(r, from)) {
-        *wait = true;
-        return 0;
-    }
-    if (is_fence(r, from, &length, &end, wait))
-        return fence_line(r, from, length, end);
+    size_t end = line_end(r, r->at), n = end - r->at, used;
+    markdown lines = r->m->lines;
+    markdown_line line;
+    *wait = !markdown_read(&lines, r->text + r->at, n, !must_wait(r, end), &line);
     if (*wait)
         return 0;
-    return r->m->fence ? code_line_begins(r) : text_line_begins(r, from, wait);
+    if (line.kind == MARKDOWN_OPEN || line.kind == MARKDOWN_CLOSE)
+        used = fence_line(r, &line, n);
+    else
+        used = line.kind == MARKDOWN_CODE ? code_line(r, &line) : text_line(r, &line);
+    r->m->lines = lines;
+    return used;
 }
 
 /* ---- inside a line ----------------------------------------------------------------------------- */
@@ -322,20 +246,43 @@ static size_t literal(reader *r, size_t n)
     return n;
 }
 
-/* Looks for the counterpart of a mark of `length` characters; ahead: where its inside begins. 1 =
- * there, 0 = not there, -1 = cannot be told yet. */
+/* The code span that may begin with the run of `length` backticks at `at`: 1 = there, 0 = not there,
+ * -1 = cannot be told yet. */
+static int find_span(const reader *r, size_t at, size_t length, markdown_span *out)
+{
+    uint64_t dead = 0;
+    size_t far = at + length + FAR, seen = far + length < r->n ? far + length : r->n;
+    const char *newline = memchr(r->text + at, '\n', seen - at);
+    size_t n = newline ? (size_t)(newline - r->text) - at : seen - at;
+    if (length > SPAN_MOST)
+        return 0;
+    if (markdown_code_span(r->text + at, n, &dead, out) && at + out->close < far)
+        return must_wait(r, at + out->length) ? -1 : 1;
+    return !newline && seen < far + length && r->ending != LIGHT_OVER ? -1 : 0;
+}
+
+/* Looks for the counterpart of `length` stars or underscores; ahead: where their inside begins. A
+ * mark within code is none. 1, 0 or -1 as above. */
 static int find_counterpart(const reader *r, size_t ahead, char c, size_t length)
 {
     size_t at = ahead, stop = r->n - ahead > FAR ? ahead + FAR : r->n;
     while (at < stop && r->text[at] != '\n') {
-        if (r->text[at] != c) {
+        if (r->text[at] != c && r->text[at] != '`') {
             at++;
             continue;
         }
-        size_t run = run_of(r, at, c);
-        bool inside = at > ahead && (c == '`' || !is_space(r->text[at - 1]));
-        bool ends = c != '_' || at + run == r->n || !is_word(r->text[at + run]);
-        bool fits = c == '`' ? run == length : run >= length && (length != 1 || run != 2);
+        size_t run = run_of(r, at, r->text[at]);
+        if (r->text[at] == '`') {
+            markdown_span span;
+            int found = find_span(r, at, run, &span);
+            if (found < 0)
+                return -1;
+            at += found ? span.length : run;
+            continue;
+        }
+        bool inside = at > ahead && !is_space(r->text[at - 1]);
+        bool ends = c != '_' || at + run == r->n || !markdown_word(r->text[at + run]);
+        bool fits = run >= length && (length != 1 || run != 2);
         if (inside && ends && fits && !must_wait(r, at + run))
             return 1;
         at += run;
@@ -351,16 +298,18 @@ static size_t backticks(reader *r, bool *wait)
     if (r->m->code) {
         if (length != r->m->code)
             return literal(r, length);
-        r->m->code = 0;
+        r->m->code = r->m->trim = 0;
         return length;
     }
-    int found = length > 9 ? 0 : find_counterpart(r, r->at + length, '`', length);
+    markdown_span span = {.begin = length};
+    int found = find_span(r, r->at, length, &span);
     if (found < 0 && r->ending == LIGHT_MORE)
         return *wait = true, 0;
     if (!found)
         return literal(r, length);
     r->m->code = (uint8_t)length;
-    return length;
+    r->m->trim = found > 0 && span.begin > length;
+    return found > 0 ? span.begin : length;
 }
 
 /* True when the mark of `length` characters at r->at ends what is open. */
@@ -394,7 +343,7 @@ static size_t stars(reader *r, bool *wait)
         return length;
     size_t longest = c == '_' ? 1 : 3; /* "__init__" is a name */
     bool opens = length <= longest && (behind == r->n || !is_space(r->text[behind])) &&
-                 (r->at == 0 || !is_word(r->text[r->at - 1])) && !((length & 2) && m->bold) &&
+                 (r->at == 0 || !markdown_word(r->text[r->at - 1])) && !((length & 2) && m->bold) &&
                  !((length & 1) && m->italic);
     int found = opens ? find_counterpart(r, behind, c, length) : 0;
     if (found < 0 && r->ending == LIGHT_MORE)
@@ -421,7 +370,7 @@ static size_t backslash(reader *r, bool *wait)
 
 static size_t blank(reader *r)
 {
-    if (r->m->fence) {
+    if (r->m->lines.fence) {
         size_t column = r->out->row_cells + r->out->word_cells + r->out->blanks;
         size_t count = r->text[r->at] == '\t' ? 4 - (column + 4 - CODE_INDENT) % 4 : 1;
         for (size_t i = 0; i < count; i++)
@@ -437,7 +386,7 @@ static size_t newline(reader *r)
 {
     light_markdown *m = r->m;
     end_row(r);
-    *m = (light_markdown){.fence = m->fence, .fence_length = m->fence_length};
+    *m = (light_markdown){.lines = m->lines};
     return 1;
 }
 
@@ -448,7 +397,7 @@ static size_t cluster(reader *r, bool *wait)
     if (must_wait(r, r->at + n) && n < CELLS_CLUSTER - 4)
         return *wait = true, 0;
     put(r, r->text + r->at, n, (size_t)cells, look_now(r));
-    if (r->m->fence)
+    if (r->m->lines.fence)
         r->failed = r->failed || wrap_break(r->out, r->err);
     return n;
 }
@@ -456,10 +405,12 @@ static size_t cluster(reader *r, bool *wait)
 static size_t inside_line(reader *r, bool *wait)
 {
     char c = r->text[r->at];
-    bool marks = r->style.color && !r->m->fence;
+    bool marks = r->style.color && !r->m->lines.fence;
     if (c == '\n')
         return newline(r);
-    if (is_blank(c))
+    if (r->m->trim && c == ' ' && run_of(r, r->at + 1, '`') == r->m->code)
+        return 1;
+    if (markdown_blank(c))
         return blank(r);
     if (marks && c == '`')
         return backticks(r, wait);

@@ -1,14 +1,14 @@
 /* light_markdown.h - the little of Markdown that helps reading in a terminal.
  *
- * **Bold**, *italic* and `code` are shown as such and lose their marks; headings are bold; items of
- * lists, quotes and indented lines hang; a fenced block stands between two dim lines, indented, each
- * line kept exactly, cut (not wrapped) where the column ends and marked there. Everything else is
- * text. A mark is one only when its counterpart follows on the same line not too far away, so
- * "2 * 3", "snake_case", "__init__" and "**kwargs" stay what they are. Without colour, marks are
- * left in place: nothing else would show them.
+ * What each line is, engine/base/markdown.h says, to the exports as well. **Bold**, *italic* and `code` are
+ * shown as such and lose their marks; headings are bold; items of lists, quotes and indented lines hang;
+ * fenced code stands between two dim lines, indented, each line kept exactly, cut (not wrapped) where
+ * the column ends and marked there. Everything else is text. A mark is one only when its counterpart
+ * follows on the same line not too far away, so "2 * 3", "snake_case", "__init__" and "**kwargs" stay
+ * what they are. Without colour, marks are left in place: nothing else would show them.
  *
  * The reader takes text as it comes and stops before anything that text still to come may decide: an
- * open mark, the beginning of a line, a cluster that may grow. Its whole state is eight bytes, so each
+ * open mark, the beginning of a line, a cluster that may grow. Its whole state is a few bytes, so each
  * row can remember it (wrap_place). What it stops before is bounded, so reading it again and again to
  * show it meanwhile costs a constant.
  *
@@ -18,6 +18,7 @@
 #ifndef REPL_LIGHT_MARKDOWN_H
 #define REPL_LIGHT_MARKDOWN_H
 
+#include "../../engine/base/markdown.h"
 #include "wrap.h"
 
 #define LIGHT_FOLD  '\002'
@@ -25,11 +26,12 @@
 
 /* {0} is valid: at the beginning of a text. */
 typedef struct light_markdown {
-    uint8_t fence, fence_length; /* '`' or '~' inside a fenced block */
-    uint8_t in_line;             /* not at the beginning of a line */
+    markdown lines;  /* in a line: behind it */
+    uint8_t in_line; /* not at the beginning of a line */
     uint8_t heading;
     uint8_t bold, italic; /* the mark that will end it, or 0 */
     uint8_t code;         /* so many backticks will end it */
+    uint8_t trim;         /* and the blank before them is not shown */
     uint8_t hang;
 } light_markdown;
 
@@ -53,8 +55,8 @@ int light_markdown_read(light_markdown *m, light_style style, const char *text, 
 int light_markdown_resume(const light_markdown *m, light_style style, size_t offset, wrap *out,
                           error *err);
 
-/* The state as a place's `reader`, and back. */
-uint64_t light_markdown_pack(const light_markdown *m);
-light_markdown light_markdown_unpack(uint64_t reader);
+/* The state in a place of the text, and back. */
+wrap_place light_markdown_place(const light_markdown *m, size_t offset);
+light_markdown light_markdown_at(const wrap_place *place);
 
 #endif

@@ -33,9 +33,10 @@ enum {
 #define WRAP_ANCHOR '\001'
 
 /* A place in the source: a byte offset, and what its reader must know to go on from there. */
+enum { WRAP_READER = 32 };
 typedef struct wrap_place {
     size_t offset;
-    uint64_t reader;
+    unsigned char reader[WRAP_READER];
 } wrap_place;
 
 typedef struct wrap_row {
