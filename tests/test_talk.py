@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from suite import BINARY, ROOT, case, finish, run, skip
+from suite import BINARY, FIXTURES, ROOT, case, finish, run, skip
 from talk_screen import ARGUMENTS, MODEL, Talk, environment, scratch
 
 STREAMING = re.compile(r"\d+ tok\b(?!.*own \d \u203a)", re.S)
@@ -291,12 +291,16 @@ def seats():
     t.leave()
 
 
-def showing():
-    fake = scratch / "showing" / "bin"
+def make_clipboard(name):
+    fake = scratch / name / "bin"
     fake.mkdir(parents=True)
     xclip = fake / "xclip"
     xclip.write_text(f"#!/bin/sh\ncat > {scratch}/clipboard\n")
     xclip.chmod(0o755)
+
+
+def showing():
+    make_clipboard("showing")
     t = Talk("showing", DISPLAY=":0")
     with case("/view cols, stack, focus NAME, auto"):
         t.say("one")
@@ -356,8 +360,19 @@ def showing():
         t.leave()
 
 
+def common_code():
+    """Texts from fixtures/markdown.json, with nothing left open behind any, and the code in them."""
+    cases = json.loads((FIXTURES / "markdown.json").read_text())["blocks"]
+    named = ("```a``` is code\n```", "- ```c\n  red\n  ```\n- blue")
+    for case in [c for c in cases if c["text"].startswith(named)] + cases[::4]:
+        if all(b["closed"] for b in case["blocks"]):
+            yield case["text"] + "\n\nwords\n\n", [b["code"] for b in case["blocks"]]
+
+
 def code():
     """Answers with code, from a transcript: /copy NAME.2 and /save coder.py."""
+    texts, blocks = zip(*common_code())
+    make_clipboard("code")
     t = Talk("code", "--merge", "none")
     t.say("Write")
     (path,) = t.transcripts()
@@ -365,15 +380,23 @@ def code():
     lines = [json.loads(line) for line in path.read_text().rstrip("\n").split("\n")]
     for line in lines:
         if line.get("persona") == "coder":
-            line["text"] = CODE
+            line["text"] = CODE + "\nwords\n\n" + "".join(texts)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with case("/save coder.py writes the first code block, NAME.2 is the second"):
-        t = Talk("code", "--resume", path.stem)
+        t = Talk("code", "--resume", path.stem, DISPLAY=":0")
         assert "wrote" in t.say(f"/save {t.home}/coder.py")
         assert (t.home / "coder.py").read_text() == "print(1)\n"
         assert "wrote" in t.say(f"/save {t.home}/b.txt coder.2")
         assert (t.home / "b.txt").read_text() == "second\n"
         assert "is there already" in t.say(f"/save {t.home}/b.txt coder.1")
+    with case("/save and /copy take the code that CommonMark finds"):
+        wanted = sum(blocks, [])
+        for number, text in enumerate(wanted, 3):
+            assert "wrote" in t.say(f"/save {t.home}/{number}.txt coder.{number}")
+            assert (t.home / f"{number}.txt").read_text() == text, (number, text)
+            assert "by xclip" in t.say(f"/copy coder.{number}")
+            assert (scratch / "clipboard").read_text() == text, (number, text)
+        assert len(wanted) > 8 and "no code block" in t.say(f"/copy coder.{len(wanted) + 3}")
         t.leave()
 
 
