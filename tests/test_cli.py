@@ -122,6 +122,13 @@ def help_and_usage():
         assert "consilium -m FILE" in "".join(overview.splitlines()[:4]), overview[:300]
         assert all(f"  {name} " in overview for name in COMMANDS)
         assert re.fullmatch(r"consilium \d+\.\d+\.\d+\n", run("--version").stdout)
+        assert run("-V").stdout == run("ask", "-V").stdout == run("--version").stdout
+    with case("help is --help, help COMMAND is COMMAND --help"):
+        assert run("help").stdout == overview
+        assert all(run("help", *name.split()).stdout == run(*name.split(), "--help").stdout for name in COMMANDS)
+        assert run("help", "model").stdout == run("model", "--help").stdout
+        refuse(2, ['unknown command "tokenise"', 'did you mean "tokenize"?'], "help", "tokenise")
+        refuse(2, 'did you mean "help"?', "hlep")
     with case("no command: a short help on stderr, status 2"):
         done = tool()
         assert done.returncode == 2 and not done.stdout
@@ -133,6 +140,14 @@ def help_and_usage():
         refuse(2, ["--kv", "f8", "f16|f32|q8_0"], "bench", "--kv=f8")
         refuse(2, "belongs to: logits", "perplexity", "--tokens", "1", "x")
         refuse(2, "perplexity needs FILE", "perplexity")
+    with case("an empty text is no file, folder or model"):
+        refuse(2, '--output: "" names no FILE', "transcripts", "export", "x", "-o", "")
+        refuse(2, '--output: "" names no FILE', "logits", "--tokens=1", "--output=")
+        refuse(2, '--file: "" names no FILE', "tokenize", "-f", "")
+        refuse(2, '--mask: "coder=" names no FILE', "ask", "hi", "--mask", "coder=")
+        refuse(2, '--model: "" names no MODEL', "bench", "-m", "")
+        refuse(2, '--safetensors: "" names no DIR', "model", "build-default", "--safetensors", "")
+        refuse(2, 'perplexity: "" names no FILE', "perplexity", "")
         refuse(2, "unknown command", "advise", "x")
         refuse(2, ["--experts", "x"], "logits", "--tokens", "1", "--output", "x", "--experts=x")
         refuse(2, "tokenize needs TEXT", "tokenize")

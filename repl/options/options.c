@@ -13,6 +13,8 @@
 
 #include "options_bind.h"
 
+static const char HELP[] = "help";
+
 typedef struct mention {
     const option_info *row; /* a row of that name: its argument or not, not yet its command's */
     const char *value;      /* "" for flags */
@@ -162,20 +164,20 @@ static const command_info *first_of_group(const char *word)
 /* "tokenise" -> "tokenize", "model lst" -> "model list", "modle" -> "model". */
 static const char *nearest_command(const char *first, const char *second)
 {
-    static const char *const groups[] = {"model", "personas", "transcripts"};
-    enum { GROUPS = sizeof groups / sizeof *groups };
+    static const char *const others[] = {"model", "personas", "transcripts", HELP};
+    enum { OTHERS = sizeof others / sizeof *others };
     const command_info *commands = options_commands();
-    const char *names[COMMAND_COUNT + GROUPS];
+    const char *names[COMMAND_COUNT + OTHERS];
     for (int i = 0; i < COMMAND_COUNT; i++)
         names[i] = commands[i].name;
-    for (int i = 0; i < GROUPS; i++)
-        names[COMMAND_COUNT + i] = groups[i];
+    for (int i = 0; i < OTHERS; i++)
+        names[COMMAND_COUNT + i] = others[i];
     char both[65];
     (void)snprintf(both, sizeof both, "%s %s", first, second);
     const char *near = *second ? options_nearest(both, names, COMMAND_COUNT) : NULL;
     if (near || first_of_group(first))
         return near;
-    return options_nearest(first, names, COMMAND_COUNT + GROUPS);
+    return options_nearest(first, names, COMMAND_COUNT + OTHERS);
 }
 
 static int unknown_command(const char *const *words, size_t n, error *err)
@@ -188,8 +190,18 @@ static int unknown_command(const char *const *words, size_t n, error *err)
                      near ? near : "", near ? "\"?" : "");
 }
 
-static int choose_command(options *opt, const line *l, error *err)
+/* "help" is --help, and "help COMMAND" is "COMMAND --help". */
+static void take_help(options *opt, line *l)
 {
+    while (l->word_count && strcmp(l->words[0], HELP) == 0) {
+        opt->help = true;
+        memmove(l->words, l->words + 1, --l->word_count * sizeof *l->words);
+    }
+}
+
+static int choose_command(options *opt, line *l, error *err)
+{
+    take_help(opt, l);
     if (l->word_count == 0)
         return 0;
     const command_info *commands = options_commands();
@@ -223,6 +235,9 @@ static int check_words(const options *opt, error *err)
                          "%s takes one argument, but there is also \"%s\" (quote a text that has "
                          "spaces)",
                          c->name, opt->words[1]);
+    for (size_t i = 0; i < opt->word_count; i++)
+        if (!*opt->words[i] && strncmp(c->arguments, "FILE", 4) == 0)
+            return error_set(err, ERROR_USAGE, "%s: \"\" names no FILE", c->name);
     return 0;
 }
 

@@ -97,6 +97,22 @@ int options_add_text(texts *list, const char *text, error *err)
     return 0;
 }
 
+/* What stands for a file, a folder or a model, and is empty: also "coder=" of "[NAME=]FILE". */
+static int check_name(const option_info *row, const char *value, error *err)
+{
+    static const char *const things[] = {"FILE", "DIR", "MODEL"};
+    size_t n = strlen(value);
+    const char *thing = strrchr(row->argument, ']');
+    thing = thing ? thing + 1 : row->argument;
+    if (n && (thing == row->argument || value[n - 1] != '='))
+        return 0;
+    for (size_t i = 0; i < sizeof things / sizeof *things; i++)
+        if (strcmp(thing, things[i]) == 0)
+            return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" names no %s", row->name, value,
+                             thing);
+    return 0;
+}
+
 /* field: row's place in a struct options. */
 int options_bind(char *field, const option_info *row, const char *value, error *err)
 {
@@ -106,7 +122,7 @@ int options_bind(char *field, const option_info *row, const char *value, error *
         return 0;
     case OPTION_TEXT:
         *(const char **)field = value;
-        return 0;
+        return check_name(row, value, err);
     case OPTION_CHOICE:
         return parse_choice(row, value, (const char **)field, err);
     case OPTION_NUMBER:
@@ -114,7 +130,8 @@ int options_bind(char *field, const option_info *row, const char *value, error *
     case OPTION_NUMBERS:
         return parse_numbers(row, value, (tokens *)field, err);
     case OPTION_TEXTS:
-        return options_add_text((texts *)(void *)field, value, err);
+        return check_name(row, value, err) ? -1
+                                           : options_add_text((texts *)(void *)field, value, err);
     case OPTION_REAL:
         return parse_real(row, value, (real *)(void *)field, err);
     case OPTION_SEED:

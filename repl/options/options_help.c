@@ -122,7 +122,7 @@ static int overview(buf *out, error *err)
         option_section(out, "Everywhere:", GROUP_EVERY, ~0u, err))
         return -1;
     return buf_text(out,
-                    "\n`consilium COMMAND --help` shows a command's own options; "
+                    "\n`consilium help COMMAND` shows a command's own options; "
                     "`consilium < FILE` is\n`consilium ask -`. Defaults for options may stand in "
                     "$XDG_CONFIG_HOME/consilium/\nconfig.json: {\"temperature\": 0.5}.\n"
                     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 a model, mask or persona "

@@ -445,7 +445,7 @@ static const option_info table[] = {
      "no colours (nor with NO_COLOR set, TERM=dumb, or in a pipe)", 0, 0, FIELD(no_color)},
     {"help", 'h', OPTION_FLAG, GROUP_EVERY, EVERY_COMMAND, NULL, "show this help", 0, 0,
      FIELD(help)},
-    {"version", 0, OPTION_FLAG, GROUP_EVERY, EVERY_COMMAND, NULL, "show the version", 0, 0,
+    {"version", 'V', OPTION_FLAG, GROUP_EVERY, EVERY_COMMAND, NULL, "show the version", 0, 0,
      FIELD(version)},
 };
 
