@@ -265,6 +265,8 @@ def seats():
         ban.write_text('{"mask":1,"model":null,"mode":"ban","layers":{"1-4":"0-1"}}')
         t.say(f"/set mask coder={ban}")
         assert "6 of 8 experts" in t.say("/mask show coder")
+        said = t.say("/mask show")
+        assert all(f"{name} acts by" in said for name in ("philosopher", "coder", "critic")), said
         assert "of the experts in common" in t.say("/mask diff coder critic")
         said = t.say("/mask diff coder")
         assert said.count("of the experts in common") == 2, said

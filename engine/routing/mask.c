@@ -59,8 +59,6 @@ static int check_bias(const json *value, error *err)
 /* One member of "layers" must be of the kind its mode asks, whatever the model. */
 static int check_layer(const mask *m, const json *layer, uint8_t *scratch, error *err)
 {
-    if (ranges_read(json_key(layer), "layer", MODEL_MAX_LAYERS, scratch, err))
-        return -1;
     if (m->mode != MASK_BIAS) {
         if (json_type(layer) != JSON_STRING)
             return error_set(err, ERROR_LOAD, "the experts of a %s mask are a text like \"0-63\"",
@@ -80,9 +78,12 @@ static int check_layer(const mask *m, const json *layer, uint8_t *scratch, error
 static int check_layers(const mask *m, error *err)
 {
     uint8_t scratch[MODEL_MAX_EXPERTS > MODEL_MAX_LAYERS ? MODEL_MAX_EXPERTS : MODEL_MAX_LAYERS];
-    for (const json *layer = json_first(m->layers); layer; layer = json_next(layer))
+    for (const json *layer = json_first(m->layers); layer; layer = json_next(layer)) {
+        if (ranges_read(json_key(layer), "layer", MODEL_MAX_LAYERS, scratch, err))
+            return error_prefix(err, "layers: "); /* the sentence quotes the key */
         if (check_layer(m, layer, scratch, err))
             return error_prefix(err, "layers \"%.40s\": ", json_key(layer));
+    }
     return 0;
 }
 
@@ -222,11 +223,14 @@ static int apply_to_layers(application *a, bool listed, float bias, error *err)
     return 0;
 }
 
-static int apply_member(application *a, const json *member, error *err)
+static int read_layers(application *a, const json *member, error *err)
 {
     memset(a->layers, 0, sizeof a->layers);
-    if (ranges_read(json_key(member), "layer", a->model->layers, a->layers, err))
-        return -1;
+    return ranges_read(json_key(member), "layer", a->model->layers, a->layers, err);
+}
+
+static int apply_member(application *a, const json *member, error *err)
+{
     for (int i = 0; i < a->model->layers; i++) {
         if (a->layers[i] && a->seen[i])
             return error_set(err, ERROR_LOAD, "layer %d is named twice", i);
@@ -254,10 +258,10 @@ int mask_apply(const mask *m, const model_config *model, const char *fingerprint
     application a = {.mask = m, .model = model, .tables = tables, .row = model->experts};
     a.row += tables->own ? own_experts_count(tables->own) : 0;
     for (const json *member = json_first(m->layers); member; member = json_next(member)) {
-        if (apply_member(&a, member, err)) {
-            error_prefix(err, "%s: layers \"%.40s\": ", m->path, json_key(member));
-            return -1;
-        }
+        if (read_layers(&a, member, err))
+            return error_prefix(err, "%s: layers: ", m->path);
+        if (apply_member(&a, member, err))
+            return error_prefix(err, "%s: layers \"%.40s\": ", m->path, json_key(member));
     }
     return 0;
 }

@@ -198,7 +198,10 @@ int slash_mask(talk *t, const char *rest, char *const *words, int count, error *
     if (!count)
         return list_masks(t, err);
     const char *what = words[0];
-    bool known = strcmp(what, "show") == 0 || strcmp(what, "on") == 0 || strcmp(what, "off") == 0 ||
+    bool show = strcmp(what, "show") == 0;
+    if (show && count == 1)
+        return list_masks(t, err);
+    bool known = show || strcmp(what, "on") == 0 || strcmp(what, "off") == 0 ||
                  strcmp(what, "soften") == 0 || strcmp(what, "diff") == 0;
     if (!known && count == 1 && dialogue_find(t->dialogue, what) >= 0)
         return show_mask(t, seat_named(t, what, err), err);
@@ -207,7 +210,7 @@ int slash_mask(talk *t, const char *rest, char *const *words, int count, error *
     const seat *s = seat_named(t, words[1], err);
     if (!s)
         return -1;
-    if (strcmp(what, "show") == 0)
+    if (show)
         return show_mask(t, s, err);
     if (strcmp(what, "soften") == 0)
         return soften(t, s, count > 2 ? words[2] : NULL, err);

@@ -17,9 +17,9 @@ static const slash_command table[] = {
      "`show NAME` tells what the mask keeps, bans or leans, by layer. `off NAME` lets the persona "
      "speak without its mask. `soften NAME [X]` turns what the mask keeps or bans into a leaning "
      "of X nats (default 2); the heading says so, \"mask x0.3\". `on NAME` gives the mask back as "
-     "it is in its file, after either. `diff NAME [OTHER]` compares two masks, or "
-     "one "
-     "with all others. A mask FILE is put on with /set mask NAME=FILE.",
+     "it is in its file, after either. `diff NAME [OTHER]` compares two masks, or one with all "
+     "others. `show` alone, and /mask, list all who speak. A mask FILE is put on with /set mask "
+     "NAME=FILE.",
      COMPLETE_PERSONA, "show|on|off|soften|diff", slash_mask},
     {"experts", "K | NAME=K", "experts called for each token",
      "K for every pass but control, or for one persona. A K above what a mask allows is capped, "
