@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -123,6 +124,25 @@ static int try_files(const char *place)
     return 0;
 }
 
+/* One descriptor is left, which the ruleset takes. */
+static int try_few_files(const char *place)
+{
+    char told[160], wanted[64];
+    error err = {0};
+    sandbox s;
+    int fd = dup(STDIN_FILENO);
+    struct rlimit limit = {(rlim_t)fd + 1, (rlim_t)fd + 1};
+    (void)close(fd);
+    (void)snprintf(wanted, sizeof wanted, "the limit of open files is %d, too few", fd + 1);
+    if (fd < 0 || setrlimit(RLIMIT_NOFILE, &limit))
+        return 1;
+    sandbox_open(&s);
+    sandbox_read(&s, place);
+    if (sandbox_enter(&s, told, sizeof told, &err) == 0 || !strstr(err.text, wanted))
+        return 2;
+    return dup(STDIN_FILENO) == fd ? 0 : 3; /* nothing was left open */
+}
+
 /* With the places there, where the kernel has Landlock. */
 static void all_is_well(int (*try)(const char *place))
 {
@@ -140,6 +160,12 @@ static void files_are_out_of_reach(void **state)
 {
     (void)state;
     all_is_well(try_files);
+}
+
+static void too_few_descriptors_are_told(void **state)
+{
+    (void)state;
+    all_is_well(try_few_files);
 }
 
 static void *in_thread(void *place)
@@ -390,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_out_of_reach),
+        cmocka_unit_test(too_few_descriptors_are_told),
         cmocka_unit_test(threads_inherit_it),
         cmocka_unit_test(no_sockets_and_no_programs),
         cmocka_unit_test(ask_keeps_what_it_needs),

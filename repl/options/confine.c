@@ -25,7 +25,7 @@ static bool is_folder(const char *path)
 
 /* What links in a folder lead to is read as well: caches and dotfiles are made of them. `end`: only names that
  * end so, or NULL. */
-static void read_entries(const sandbox *s, const char *place, const char *end)
+static void read_entries(sandbox *s, const char *place, const char *end)
 {
     DIR *d = opendir(place);
     for (const struct dirent *at; d && (at = readdir(d)) != NULL;) {
@@ -42,7 +42,7 @@ static void read_entries(const sandbox *s, const char *place, const char *end)
 }
 
 /* A folder with all in it; of a file also the other parts of a split model. */
-static void read_model(const sandbox *s, const char *model)
+static void read_model(sandbox *s, const char *model)
 {
     char *target = realpath(model, NULL);
     const char *slash = target ? strrchr(target, '/') : NULL;
@@ -63,7 +63,7 @@ static void read_model(const sandbox *s, const char *model)
     free(target);
 }
 
-static void read_system(const sandbox *s)
+static void read_system(sandbox *s)
 {
     static const char *const places[] = {"/usr",
                                          "/lib",
@@ -84,7 +84,7 @@ static void read_system(const sandbox *s)
         sandbox_read(s, places[i]);
 }
 
-static void write_devices(const sandbox *s)
+static void write_devices(sandbox *s)
 {
     static const char *const devices[] = {"/dev/null", "/dev/tty", "/dev/full"};
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
@@ -92,7 +92,7 @@ static void write_devices(const sandbox *s)
 }
 
 /* Personas, masks, the built-in model; writes: masks may be made there. */
-static void own_folders(const sandbox *s, bool writes)
+static void own_folders(sandbox *s, bool writes)
 {
     static const paths_kind kinds[] = {PATHS_CONFIG, PATHS_CACHE, PATHS_DATA};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -117,7 +117,7 @@ static void own_folders(const sandbox *s, bool writes)
 }
 
 /* What came with the program. */
-static void read_installation(const sandbox *s)
+static void read_installation(sandbox *s)
 {
     char *places[PATHS_SHIPPED];
     if (paths_shipped(places, NULL))
@@ -130,7 +130,7 @@ static void read_installation(const sandbox *s)
 }
 
 /* FILE, or NAME=FILE. */
-static void read_named(const sandbox *s, const char *text)
+static void read_named(sandbox *s, const char *text)
 {
     const char *equals = text ? strchr(text, '=') : NULL;
     if (text)
@@ -139,7 +139,7 @@ static void read_named(const sandbox *s, const char *text)
         sandbox_read(s, equals + 1);
 }
 
-static void read_command_line(const sandbox *s, const options *opt)
+static void read_command_line(sandbox *s, const options *opt)
 {
     const texts *lists[] = {&opt->files, &opt->masks, &opt->lesson_texts};
     read_named(s, opt->file);
@@ -151,7 +151,7 @@ static void read_command_line(const sandbox *s, const options *opt)
 }
 
 /* A file that is there; of one to be, the folder that it appears in. */
-static void write_output(const sandbox *s, const char *path)
+static void write_output(sandbox *s, const char *path)
 {
     if (!path || strcmp(path, "-") == 0)
         return;
@@ -164,7 +164,7 @@ static void write_output(const sandbox *s, const char *path)
     free(around);
 }
 
-static void write_transcripts(const sandbox *s, const options *opt)
+static void write_transcripts(sandbox *s, const options *opt)
 {
     char *place = NULL;
     if (!options_saves(opt) || transcript_folder(&place, NULL))
@@ -175,7 +175,7 @@ static void write_transcripts(const sandbox *s, const options *opt)
 }
 
 /* All that a command which answers and ends opens. */
-static void name_files(const sandbox *s, const options *opt, command_id id, const char *model)
+static void name_files(sandbox *s, const options *opt, command_id id, const char *model)
 {
     read_system(s);
     write_devices(s);
@@ -190,7 +190,7 @@ static void name_files(const sandbox *s, const options *opt, command_id id, cons
 
 /* The folder of a file that may be made there: the folder itself only with `make`. What the file is a link to
  * is written as well. */
-static void write_around(const sandbox *s, const char *path, bool make)
+static void write_around(sandbox *s, const char *path, bool make)
 {
     const char *slash = path ? strrchr(path, '/') : NULL;
     char *around = slash ? strndup(path, (size_t)(slash - path)) : NULL;
@@ -204,7 +204,7 @@ static void write_around(const sandbox *s, const char *path, bool make)
 }
 
 /* With --no-save nothing is made, and only the index, a cache, may change. */
-static void name_conversation(const sandbox *s, const options *opt, const console *con)
+static void name_conversation(sandbox *s, const options *opt, const console *con)
 {
     bool saves = !opt->no_save;
     const char *place = con->broker ? broker_place(con->broker) : NULL;

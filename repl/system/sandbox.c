@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -47,12 +48,14 @@ void sandbox_open(sandbox *s)
                  .scoped = s->abi >= ABI_SCOPE ? SCOPE_NAMES : 0};
     size_t size = s->abi >= ABI_SCOPE ? sizeof r : s->abi >= ABI_NET ? 16 : 8;
     s->rules = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
+    s->crowded = s->rules < 0 && errno == EMFILE;
 }
 
-static void allow(const sandbox *s, const char *path, uint64_t rights)
+static void allow(sandbox *s, const char *path, uint64_t rights)
 {
     struct stat st;
     int fd = s->rules < 0 ? -1 : open(path, O_PATH | O_CLOEXEC);
+    s->crowded = s->crowded || (fd < 0 && s->rules >= 0 && errno == EMFILE);
     if (fd < 0)
         return;
     if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
@@ -63,12 +66,12 @@ static void allow(const sandbox *s, const char *path, uint64_t rights)
     (void)close(fd);
 }
 
-void sandbox_read(const sandbox *s, const char *path)
+void sandbox_read(sandbox *s, const char *path)
 {
     allow(s, path, RIGHTS_READ);
 }
 
-void sandbox_write(const sandbox *s, const char *path)
+void sandbox_write(sandbox *s, const char *path)
 {
     allow(s, path, RIGHTS_WRITE);
 }
@@ -121,8 +124,24 @@ static int filter_calls(void)
 #endif
 }
 
+/* A file that could not be named for want of a descriptor would be refused later on, without a reason. */
+static int refuse_crowded(sandbox *s, error *err)
+{
+    struct rlimit limit = {0};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (s->rules >= 0)
+        (void)close(s->rules);
+    s->rules = -1;
+    return error_set(
+        err, ERROR_RUN,
+        "the limit of open files is %llu, too few for the sandbox: raise it (ulimit -n)",
+        (unsigned long long)limit.rlim_cur);
+}
+
 int sandbox_enter(sandbox *s, char *told, size_t size, error *err)
 {
+    if (s->crowded)
+        return refuse_crowded(s, err);
     int result = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     bool files = !result && s->rules >= 0;
     if (files)

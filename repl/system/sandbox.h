@@ -18,8 +18,9 @@
 #include "../../kernels/error.h"
 
 typedef struct sandbox {
-    int rules; /* a ruleset, or -1 */
-    int abi;   /* of Landlock; 0 = there is none */
+    int rules;    /* a ruleset, or -1 */
+    int abi;      /* of Landlock; 0 = there is none */
+    bool crowded; /* no descriptor was left to name a file by */
     unsigned long long handled;
 } sandbox;
 
@@ -27,9 +28,10 @@ typedef struct sandbox {
 void sandbox_open(sandbox *s);
 /* A file, or a folder and all that is below it, may still be read; or be read and written, with new
  * files. What is not there is passed over. */
-void sandbox_read(const sandbox *s, const char *path);
-void sandbox_write(const sandbox *s, const char *path);
-/* What is in force from here on, for people, into told[size]. ERROR_RUN when the kernel refuses. Releases s. */
+void sandbox_read(sandbox *s, const char *path);
+void sandbox_write(sandbox *s, const char *path);
+/* What is in force from here on, for people, into told[size]. ERROR_RUN when the kernel refuses, or the limit of
+ * open files did. Releases s. */
 int sandbox_enter(sandbox *s, char *told, size_t size, error *err);
 
 #endif
