@@ -183,6 +183,8 @@ def formats():
         assert len(judges) == int(winner[2]) and winner[1] not in judges, winner
         assert re.search(r"^prefill: own.*seed \d+$", err, re.M), err
         assert re.search(r"^coder: prompt, 5 tokens, .* length$", err, re.M), err
+        assert re.search(r"^merge: vote, \d+\.\d s$", err, re.M) and not re.search(r"\d s\b", out), (out, err)
+        assert ask("hello", "--max-tokens=5", "--merge=vote", "--temperature=0")[0] == out  # holds no times
         assert not ask("hello", "--max-tokens=2", "-q", "--control")[1]
     with case("--only prints the bare text of one, and the others rest"):
         whole = ask_json("hello")

@@ -12,7 +12,7 @@
  *
  *   setting  either all that later turns run under: "model" (as in the header, without its path, and
  *            "path"), "isa", "kv" "f16", "context", "max_tokens", "loop" (tokens
- *            that a cycle covers, 0 or absent = off), "reserve", "think", "prefill", "raw",
+ *            that a cycle covers, 0 or absent = off), "think", "prefill", "raw",
  *            "stops" [text], "chat_format" name ("template" = the model's own; without
  *            the next field, a name of its kind) or null, "template" ["KEY=VALUE"] (variables of the
  *            chat template), "day" "2026-11-22" (what one that asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"

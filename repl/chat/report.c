@@ -76,7 +76,6 @@ static int add_shares(const report *r, buf *out, error *err)
 int report_merge_line(const report *r, buf *out, error *err)
 {
     const merge_result *m = &r->merge;
-    char time[HUMAN_TEXT];
     int result = buf_text(out, merge_name(m->method), err);
     if (!result && m->shares)
         result = add_shares(r, out, err);
@@ -89,5 +88,11 @@ int report_merge_line(const report *r, buf *out, error *err)
                      : 0;
     if (!result && m->note)
         result = buf_format(out, err, " (%s)", m->note);
-    return result ? -1 : buf_format(out, err, ", %s", human_seconds(time, m->seconds));
+    return result;
+}
+
+int report_merge_seconds(const report *r, buf *out, error *err)
+{
+    char time[HUMAN_TEXT];
+    return buf_format(out, err, ", %s", human_seconds(time, r->merge.seconds));
 }

@@ -53,7 +53,9 @@ int report_experts(int asked, int least_allowed, buf *out, error *err);
 /* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */
 int report_figures(const report *r, int i, buf *out, error *err);
 /* One line on how the merge came about: "vote: * critic 0.41, coder 0.33; 2 of 2 votes, by coder; ahead
- * by 0.08 (nearly a tie), 3.2 s". */
+ * by 0.08 (nearly a tie)". */
 int report_merge_line(const report *r, buf *out, error *err);
+/* ", 1.3 s": apart, since it differs from run to run. */
+int report_merge_seconds(const report *r, buf *out, error *err);
 
 #endif

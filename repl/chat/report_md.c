@@ -48,7 +48,8 @@ int report_markdown(const report *r, buf *out, error *err)
         result = buf_format(out, err, "The answer of %s, above.", r->merge.by);
     else if (!result)
         result = safe_text_copy(out, SAFE_PROSE, r->merge.text, r->merge.len, err);
-    if (result || buf_text(out, "\n\n*", err) || report_merge_line(r, out, err))
+    if (result || buf_text(out, "\n\n*", err) || report_merge_line(r, out, err) ||
+        report_merge_seconds(r, out, err))
         return -1;
     return buf_text(out, "*\n", err);
 }

@@ -124,6 +124,7 @@ int ask_live_finish(ask *a)
         bool there = a->merge_streamed || report_stands_there(&a->report);
         view_merge_winner(a->view, chosen_seat(a));
         result = report_merge_line(&a->report, &line, a->err) ||
+                         report_merge_seconds(&a->report, &line, a->err) ||
                          view_merge(a->view, line.v, there ? NULL : m->text, m->len, a->err)
                      ? -1
                      : 0;

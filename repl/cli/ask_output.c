@@ -227,6 +227,12 @@ static int tell_figures(ask *a, bool each)
         if (!result)
             console_note(a->con, "%s: %s", r->answers[i].name, b.v);
     }
+    if (!result && each && r->merged) {
+        buf_clear(&b);
+        result = report_merge_seconds(r, &b, a->err);
+        if (!result)
+            console_note(a->con, "merge: %s%s", merge_name(r->merge.method), b.v);
+    }
     buf_release(&b);
     if (!result)
         console_note(a->con, "prefill: %s; seed %llu",
