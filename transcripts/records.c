@@ -1,4 +1,11 @@
-/* records.c - see records.h. */
+/* records.c - see records.h.
+ *
+ * Writing: a text that JSON cannot carry as it is goes out twice, once readable and once exact,
+ * in base64. Reading a line is deliberately soft: whatever a crash or a lost block may have
+ * left around a good record (NUL bytes before it) is damage to be counted, and the record is
+ * still taken; a line that is no record is passed over. Only memory that is missing is an
+ * error.
+ */
 #include "records.h"
 
 #include <limits.h>

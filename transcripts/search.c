@@ -1,4 +1,11 @@
-/* search.c - questions to the index. See search.h. */
+/* search.c - questions to the index. See search.h.
+ *
+ * The user's words become an FTS5 query in which each is a quoted string, so that no character
+ * of theirs is an operator: a word, a phrase, or the beginning of a word. Rows are copied out
+ * as they come; a snippet's marks are two control characters that no text holds. When SQLite
+ * finds the index damaged in the middle of a question, the index is made anew and the question
+ * asked once more.
+ */
 #include "search.h"
 
 #include <stdlib.h>

@@ -1,4 +1,10 @@
-/* search_index.c - opening the index, and replacing a damaged one. See search_index.h. */
+/* search_index.c - opening the index, and replacing a damaged one. See search_index.h.
+ *
+ * Opening takes the lock, opens or makes the database, compares its version and brings it up to
+ * date. Any answer of SQLite that only a damaged file can give marks the index so; then it is
+ * deleted with its journals and made from the transcripts, once. With no place to keep it, or
+ * when the disk refuses, the same tables are made in memory.
+ */
 #include "search_index.h"
 
 #include <errno.h>

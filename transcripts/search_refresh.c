@@ -1,4 +1,11 @@
-/* search_refresh.c - reading into the index what has changed. See search_index.h. */
+/* search_refresh.c - reading into the index what has changed. See search_index.h.
+ *
+ * What the index knows of the folder's files (id, size, time, inode) is read first. Then each
+ * file that is there is looked up in it: one that is the same is passed over, one that is new
+ * or changed is loaded and its rows are written anew. Rows of files that were not met, and of
+ * folders that are no more, are dropped. All of it is one transaction: whatever fails leaves
+ * the index as it was.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

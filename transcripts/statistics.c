@@ -1,4 +1,12 @@
-/* statistics.c - see statistics.h. */
+/* statistics.c - see statistics.h.
+ *
+ * A history is gone through turn by turn. In a turn with a pick every answer that did not fail,
+ * and the merge if it said something, could have won: each is counted once as that and the one
+ * picked as won, in the blind or the open column. Answers are counted for their model besides,
+ * picked or not: an answer that went on counts once, with what each of its versions added. Rows
+ * are found by name and made when they are first met, so that the tables keep the order of the
+ * transcripts.
+ */
 #include "statistics.h"
 
 #include <math.h>

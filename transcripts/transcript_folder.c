@@ -1,4 +1,11 @@
-/* transcript_folder.c - the folder of transcripts: its place, its names, finding one. */
+/* transcript_folder.c - the folder of transcripts: its place, its names, finding one.
+ *
+ * A transcript's name is its id and ".jsonl"; an id is letters, digits, "_" and "-", so it can
+ * be no path. Listing reads the folder's names and the times of its files, never their
+ * contents. Finding one takes a whole id, or a beginning that only one has; several are told,
+ * the newest first. Folders are made with mode 0700, each flushed into the one that it lies in
+ * before anything is put there.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

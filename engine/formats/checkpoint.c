@@ -1,4 +1,11 @@
-/* checkpoint.c - see checkpoint.h: chooses the format, then only forwards. */
+/* checkpoint.c - see checkpoint.h: chooses the format, then only forwards.
+ *
+ * Opening has three steps that the formats take in another order. A directory gives its
+ * configuration first, because that is small and a model that cannot run should not be mapped;
+ * a GGUF file gives its tensors first, because some dimensions only follow from their shapes.
+ * Then comes the chat template. Everything that a tensor or a text points to is in a mapping
+ * that lives as long as the checkpoint.
+ */
 #include "checkpoint.h"
 
 #include <errno.h>

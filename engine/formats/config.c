@@ -1,4 +1,10 @@
-/* config.c - see config.h: the checks that need more than one field. */
+/* config.c - see config.h: the checks that need more than one field.
+ *
+ * Both readers have put each field within its own range. config_build() then takes the fields
+ * in groups (attention, RoPE, experts, cache, tokens), derives what may be left out and refuses
+ * what does not fit together, naming the number at fault. What leaves here can be computed
+ * with: the layer loop checks no dimension again.
+ */
 #include "config.h"
 
 #include <math.h>

@@ -1,4 +1,11 @@
-/* gguf_writer.c - see gguf_writer.h. */
+/* gguf_writer.c - see gguf_writer.h.
+ *
+ * Metadata and the table of tensors are encoded into two buffers as they are declared; offsets
+ * can be given at once because sizes follow from type and shape. gguf_writer_begin() knows the
+ * counts, so it writes the fixed head, both buffers and the padding. From then on `at` and
+ * `left` say which tensor's bytes are wanted next and how many; each tensor is padded to the
+ * alignment when its last byte came.
+ */
 #include "gguf_writer.h"
 
 #include <stdlib.h>

@@ -1,4 +1,10 @@
-/* manner.c - see manner.h. The names are those of Ollama's Modelfile, docs/modelfile.md. */
+/* manner.c - see manner.h. The names are those of Ollama's Modelfile, docs/modelfile.md.
+ *
+ * A parameter is a row of a table: its name, where it goes, and its range; "stop" may come many
+ * times and is a list. One that has no row, or a value that this program has not, is noted in
+ * `left_out` by its name. Nothing is judged here: what is stronger, a flag or such a parameter,
+ * is settled where sampling is put together.
+ */
 #include "manner.h"
 
 #include <math.h>

@@ -1,4 +1,12 @@
-/* mask.c - see mask.h. The parsed document is kept: applying walks its "layers" object. */
+/* mask.c - see mask.h.
+ *
+ * Loading checks all that can be checked without a model: mode, fingerprint, that every member
+ * of "layers" is of the kind its mode asks, that numbers of layers and experts could exist. The
+ * parsed document is kept, and applying walks its "layers" object: for each member the range of
+ * layers in its key is read again, then what it says about experts is written into the tables
+ * of every layer in it. Only here is it known how many layers and experts there are, so only
+ * here is one that the model lacks refused, and a layer that two members name.
+ */
 #include "mask.h"
 
 #include <math.h>

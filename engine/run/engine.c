@@ -1,4 +1,13 @@
-/* engine.c - opening and describing a model; engine.h has the contract. */
+/* engine.c - opening and describing a model; engine.h has the contract.
+ *
+ * A model is opened from its file upwards: checkpoint, backend, weights, the plain program,
+ * tokenizer, chat format, the arrays of a batch. Each step needs the ones before it, and
+ * engine_close() takes an engine that stopped anywhere in between. Pools of pages and layer
+ * loops come later, with the first session of their KV type (session.c).
+ *
+ * A persona's experts are added to the bank once for each distinct file, and stay: a session
+ * may still hold a program that names them.
+ */
 #include "engine_state.h"
 
 #include <stdlib.h>

@@ -1,4 +1,13 @@
-/* kvcache.c - see kvcache.h. */
+/* kvcache.c - see kvcache.h.
+ *
+ * A page is in one of two places: on the pool's stack of idle pages, or in the tables of as
+ * many timelines as `references` says. Opening a timeline makes as many pages as it can need
+ * and puts them on the stack; closing gives its pages back and destroys that many. In between
+ * pages only move, so decoding allocates nothing.
+ *
+ * kv_prepare() is where sharing ends: a page about to be written that others hold as well is
+ * first replaced by a copy. kv_rewind() and kv_share() only count references.
+ */
 #include "kvcache.h"
 
 #include <assert.h>

@@ -1,5 +1,12 @@
-/* source_hf.c - hf:ORG/NAME in the cache of Hugging Face's libraries. A repository is the folder
- * models--ORG--NAME; refs/main holds the name of the folder under snapshots/ that is current. */
+/* source_hf.c - hf:ORG/NAME in the cache of Hugging Face's libraries.
+ *
+ * A repository is the folder models--ORG--NAME; refs/main holds the name of the folder under
+ * snapshots/ that is current, and where there is no such file the only snapshot is meant. A
+ * snapshot is a folder of links into blobs/, so a model in it is found as in any folder: GGUF
+ * files, or config.json with safetensors. A third part of the name is a file of it; behind a
+ * second colon stands the quantisation that a file's name holds. Listing goes through the same
+ * steps for every repository of the cache.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

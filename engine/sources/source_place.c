@@ -1,4 +1,9 @@
-/* source_place.c - see source_place.h. */
+/* source_place.c - see source_place.h.
+ *
+ * Three things that every scheme needs: the folders to look in, a name cut at its slashes into
+ * parts that are plain file names, and the choice of a model in a folder that may hold several.
+ * The sentences for what is not found are made here as well, so that all schemes say the same.
+ */
 #include "source_place.h"
 
 #include <errno.h>

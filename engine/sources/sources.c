@@ -1,4 +1,11 @@
-/* sources.c - see sources.h. */
+/* sources.c - see sources.h.
+ *
+ * A name is tried in this order: a scheme ("ollama:") hands the rest to that scheme; a path
+ * that exists is itself; anything else is looked for under every scheme, and one answer is
+ * taken, several are listed for the user to choose from. What is left is refused with the
+ * likeliest reason: a link that nobody follows here, a download that has not finished, a broken
+ * symbolic link.
+ */
 #include "sources.h"
 
 #include <errno.h>

@@ -1,4 +1,12 @@
-/* bpe.c - see bpe.h. */
+/* bpe.c - see bpe.h.
+ *
+ * The merges are one open-addressed table over (left, right). A word's symbols are an array
+ * that is also a linked list, so that merging two is changing two links. The queue holds rank
+ * and place of each pair that can merge, lowest first; a merge queues the pairs that it makes
+ * on either side and leaves the old ones in the queue. So an entry that comes out may be stale:
+ * its left symbol is gone, or the pair there is another by now, and it is passed over (see
+ * bpe.h for how that is told).
+ */
 #include "bpe.h"
 
 #include <stdlib.h>

@@ -1,4 +1,15 @@
-/* normalize.c - see normalize.h. */
+/* normalize.c - see normalize.h.
+ *
+ * NFC is three passes over code points: decompose each character, order every run of combining
+ * marks by class, compose. Text that lies below U+0300 altogether is left as it is before any
+ * of them (is_plain). Marks newer than the reference's Unicode cut the text where they stand:
+ * what is on either side is composed by itself.
+ *
+ * With trust, each byte of the text has one that says whether the template wrote it, and both
+ * change together. NFC then goes stretch by stretch, cut before ASCII, where nothing composes
+ * across; of a stretch that did change the equal bytes at both ends keep their trust, and what
+ * lies between is trusted only if all of it was.
+ */
 #include "normalize.h"
 
 #include <stdbool.h>

@@ -1,4 +1,10 @@
-/* tokenizer_parts.c - see tokenizer_parts.h: what both loaders need to fill a tokenizer. */
+/* tokenizer_parts.c - see tokenizer_parts.h: what both loaders need to fill a tokenizer.
+ *
+ * First, merges: a pair of contents becomes a pair of ids and the id of their concatenation,
+ * which must all be tokens. Then added tokens, and the white space that may surround one (the
+ * reference's lstrip, rstrip and single_word). Last, tokenizer_finish(): it decodes each token
+ * once, so that writing text later is one look-up an id, and finds the token of each byte.
+ */
 #include "tokenizer_parts.h"
 
 #include <stdlib.h>

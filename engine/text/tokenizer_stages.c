@@ -1,4 +1,15 @@
-/* tokenizer_stages.c - see tokenizer_stages.h. */
+/* tokenizer_stages.c - see tokenizer_stages.h.
+ *
+ * each() walks a stage or, depth first, the members of a Sequence, and hands every one to a
+ * reader of its part (normalizer, pre_tokenizer, decoder, post_processor) with its type. A
+ * reader adds a step to what the tokenizer already has: to `normal` and `split`, whose steps
+ * run in this order, or it sets the one field that a decoder comes down to. The order of the
+ * four calls matters in one place: a ByteLevel pre-tokenizer decides how tokens are decoded,
+ * whatever the decoder says.
+ *
+ * Readers compare an option with the few values that have a known meaning; any other is
+ * refused, because ids that are nearly right cannot be told from right ones later.
+ */
 #include "tokenizer_stages.h"
 
 #include <string.h>

@@ -1,4 +1,12 @@
-/* call.c - arguments, macros, and the table-driven call of everything built in. */
+/* call.c - arguments, macros, and the table-driven call of everything built in.
+ *
+ * A call's arguments are evaluated into one list of values and one of names with values, * and
+ * ** spread in between. Who is called then binds them. A macro gives each parameter its value
+ * in a new scope, defaults last, because a default may name another parameter; what is left
+ * over goes to varargs, kwargs and caller, if it reads them. Everything built in is a row of a
+ * table (natives.h): the row's words say how many arguments it takes and what they are called,
+ * so a native function is never entered with one too many or one missing.
+ */
 #include <string.h>
 
 #include "machine.h"

@@ -1,4 +1,11 @@
-/* eval.c - the value of an expression. */
+/* eval.c - the value of an expression.
+ *
+ * eval() enters a node (a step, a level), runs the function of its kind and leaves. What a node
+ * is made of is evaluated from left to right and only as far as Python would: the other side of
+ * "and", the branch not taken, what stands behind a comparison that is already false are never
+ * run, so they cannot fail either. Names, attributes and items that are not there give an
+ * undefined value, which fails only when it is used for more than printing or testing.
+ */
 #include "machine.h"
 #include "natives.h"
 

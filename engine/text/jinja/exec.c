@@ -1,4 +1,14 @@
-/* exec.c - statements. "if" makes no scope; loops, macros, blocks and captures do. */
+/* exec.c - statements. "if" makes no scope; loops, macros, blocks and captures do.
+ *
+ * run_body() runs one statement after the other and hands up what ends it early: a failure, a
+ * break or a continue (flow). Output goes to m->out; a capture ({% set x %}, a filter block)
+ * puts another text in its place while its body runs.
+ *
+ * A loop looks at its items as late as jinja2 does: with an "if", an item is tested when the
+ * loop comes to it or when loop.length, loop.last or loop.nextitem ask (loop_fill), because the
+ * body may change what the test says. A recursive loop is called like a function: it runs the
+ * same node with other items, in the scope that the first one stands in.
+ */
 #include "machine.h"
 #include "natives.h"
 

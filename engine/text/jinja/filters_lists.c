@@ -1,4 +1,11 @@
-/* filters_lists.c - filters that count, take, order and group elements. */
+/* filters_lists.c - filters that count, take, order and group elements.
+ *
+ * Each takes anything that can be gone through: elements() makes a list of it first. Sorting
+ * works on two arrays, the items and their keys (an attribute, in lower case unless case
+ * counts), and merges, so it is stable and takes n log n comparisons whatever order() costs.
+ * What jinja2 gives as a generator is an iterator here: its elements can be gone through once.
+ * A row without a function is a filter that jinja2 has and this interpreter refuses by name.
+ */
 #include <string.h>
 
 #include "natives.h"

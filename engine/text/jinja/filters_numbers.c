@@ -1,4 +1,10 @@
-/* filters_numbers.c - int, float, round, abs; numbers that are written in texts. */
+/* filters_numbers.c - int, float, round, abs; numbers that are written in texts.
+ *
+ * int() and float() of a text accept what Python's accept: white space around, a sign,
+ * underscores between digits, a base's prefix; anything else gives the filter's default, as in
+ * jinja2. Reading goes through lex_literal.h, which knows no locale. filter_find() stands here
+ * because this is the last of the four tables that it looks through.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,11 @@
-/* filters_text.c - filters that make text of a value. */
+/* filters_text.c - filters that make text of a value.
+ *
+ * soft() first makes a text of whatever the filter is applied to; Markup stays Markup. Then as
+ * in text_ops.c: kept parts are copied with their origins, new characters get the origin of
+ * what they were made from. Words, lines and lengths are jinja2's, which are not always
+ * Python's (title() begins a word behind "-" and "(", truncate() counts the dots). A row
+ * without a function is refused by name.
+ */
 #include <string.h>
 
 #include "../../base/utf8.h"

@@ -1,4 +1,10 @@
-/* format_fields.c - str.format: "{} {0} {name.attribute[key]!r:>10}". */
+/* format_fields.c - str.format: "{} {0} {name.attribute[key]!r:>10}".
+ *
+ * The pattern is walked once; "{{" and "}}" are braces. A field is cut into the path to its
+ * value, a conversion (!r, !s) and a format; a format that holds a field itself is refused.
+ * Paths are followed by the sandbox's rules for attributes, so format() reaches nothing that a
+ * template could not reach anyway. The value is then laid out by format.h.
+ */
 #include <string.h>
 
 #include "../../base/utf8.h"

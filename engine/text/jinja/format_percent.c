@@ -1,4 +1,10 @@
-/* format_percent.c - "..." % values, as Python's printf-style formatting. */
+/* format_percent.c - "..." % values, as Python's printf-style formatting.
+ *
+ * The pattern is walked once. What stands between conversions is copied as part of the pattern;
+ * a conversion (%, a name in brackets, flags, width, precision, letter) takes its value from
+ * the tuple in order, from the dict by name, or is given the one value there is, and is laid
+ * out by format.h. Too few values and too many are errors, as in Python.
+ */
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,10 @@
-/* globals.c - the functions every template finds: range, dict, namespace, raise_exception, ... */
+/* globals.c - the functions every template finds: range, dict, namespace, raise_exception, ...
+ *
+ * They are looked up by scope_get() behind all variables, so a variable of the same name hides
+ * one. A range is kept as three numbers and counted out when it is gone through, at most
+ * RANGE_MAX of them. raise_exception() is how a template refuses a conversation: its words
+ * become the error's.
+ */
 #include <string.h>
 
 #include "natives.h"

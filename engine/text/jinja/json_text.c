@@ -1,4 +1,10 @@
-/* json_text.c - the tojson filter: json.dumps with the options transformers passes on. */
+/* json_text.c - the tojson filter: json.dumps with the options transformers passes on.
+ *
+ * A value is walked depth first with a writer that knows the text, the style and the depth.
+ * Texts are copied in the longest stretches that need no escape, so their characters keep
+ * origin and offset; an escape belongs to the origin of the character that it stands for, and
+ * brackets, commas and indents to that of their container.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

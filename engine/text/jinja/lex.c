@@ -1,4 +1,15 @@
-/* lex.c - data, tags and what stands in tags; literals are in lex_literal.c. */
+/* lex.c - data, tags and what stands in tags; literals are in lex_literal.c.
+ *
+ * The lexer is in one of two places: outside tags, where everything up to the next "{{", "{%"
+ * or "{#" is one piece of data, or inside one, where it reads names, operators and literals up
+ * to the tag's end. White space at the seam belongs to the tag: "-" takes all of it away,
+ * trim_blocks takes one newline behind a block, lstrip_blocks the blanks before a block on its
+ * own line, "+" leaves them. Comments and raw sections are settled here and never seen by the
+ * parser.
+ *
+ * Lines and columns are counted as the lexer moves on, so that each token knows its place
+ * without anybody going through the text again.
+ */
 #include "lex.h"
 
 #include <stdarg.h>

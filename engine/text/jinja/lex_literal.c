@@ -1,4 +1,10 @@
-/* lex_literal.c - Python's numbers and string escapes. */
+/* lex_literal.c - Python's numbers and string escapes.
+ *
+ * Numbers are measured first and read then: which bytes belong to one (underscores between
+ * digits, a prefix of the base, a fraction or exponent), and what they are worth, without the
+ * locale's decimal point. A string is copied with its escapes replaced; it can only get
+ * shorter, so its buffer is as long as its source.
+ */
 #include "lex_literal.h"
 
 #include <locale.h>

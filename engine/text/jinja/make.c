@@ -1,4 +1,15 @@
-/* make.c - texts that grow, and where characters stand in them. */
+/* make.c - texts that grow, and where characters stand in them.
+ *
+ * Adding to a text copies the new bytes behind the end of its buffer and says in a run whose
+ * they are; a run that goes on where the last one ended only gets longer. A buffer of which
+ * another text is already the longer reader is copied first, with half as much room again, so
+ * that adding n times costs n in the end and no text ever sees another grow. Everything copied
+ * is paid for in steps.
+ *
+ * Searching is the C library's memmem, which is linear. Searching from the end compares place
+ * by place, which is not: it pays for what it reads. Characters are counted only where a text
+ * is not ASCII.
+ */
 #include <string.h>
 
 #include "../../base/utf8.h"

@@ -1,4 +1,10 @@
-/* methods.c - methods of dicts, lists, tuples, loops and cyclers; which type has which. */
+/* methods.c - methods of dicts, lists, tuples, loops and cyclers; which type has which.
+ *
+ * A method is a row of a table like a filter, found by the type of its object (method_find). A
+ * row without a function is a method that Python has and this interpreter refuses by name.
+ * Methods that would change a list or a dict have no row: as in jinja2's immutable sandbox,
+ * attributes.c calls them unsafe.
+ */
 #include <string.h>
 
 #include "natives.h"

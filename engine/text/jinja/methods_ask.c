@@ -1,4 +1,12 @@
-/* methods_ask.c - str methods that answer a question; the methods of every other type. */
+/* methods_ask.c - str methods that answer a question: where, how often, does it begin with, is it.
+ *
+ * Python counts characters, a text here counts bytes. So find() and its kind first cut the part
+ * that start and stop name, search its bytes, and turn the place found into characters again;
+ * for a text that is ASCII the two are the same. Searching is linear (text_find), so a template
+ * cannot buy quadratic time with one step.
+ *
+ * The answer belongs to the text that was asked, as its length does.
+ */
 #include <string.h>
 
 #include "../../base/utf8.h"

@@ -1,4 +1,10 @@
-/* methods_text.c - str methods that make texts and lists of texts. */
+/* methods_text.c - str methods that make texts and lists of texts.
+ *
+ * What text_ops.c and filters have as well (case, strip, replace, pad) is only given Python's
+ * arguments here. Splitting is done here: at white space or at a separator, from either end, at
+ * most so many times; the parts are parts of the text itself and share its buffer. A method of
+ * Markup gives Markup, and then refuses an argument that would have to be escaped.
+ */
 #include <string.h>
 
 #include "../../base/utf8.h"

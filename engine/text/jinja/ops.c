@@ -1,4 +1,14 @@
-/* ops.c - truth, equality, order and arithmetic, as Python's operators define them. */
+/* ops.c - truth, equality, order and arithmetic, as Python's operators define them.
+ *
+ * Each operator looks at the kinds of both sides: numbers first (True counts as 1, and an int
+ * that meets a float becomes one), then texts, lists and tuples; what Python has no answer for
+ * fails with the names that Python gives the types. Containers are compared element by element,
+ * one level deeper each, so that a list in a list in a list is bounded like any template.
+ *
+ * Integers are 64 bits where Python's have no end: an overflow is an error, never a wrapped
+ * number. Division and modulo round down, as Python's do and C's do not. A result belongs to
+ * the first origin of its operands that is not the template's (either).
+ */
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,13 @@
-/* parse.c - what all of the parser shares: tokens, nodes, names; and jinja_parse itself. */
+/* parse.c - what all of the parser shares: tokens, nodes, names; and jinja_parse itself.
+ *
+ * A parser by recursive descent with one token of look-ahead. Nodes, their lists and all words
+ * of the template lie in the template's arena and never change after parsing. Every distinct
+ * word is kept once; one that is used as a variable has a number besides, so that scopes
+ * compare numbers and jinja_reads() can say whether a template ever asks for a name.
+ *
+ * Depth is bounded twice: parse_enter() while parsing, and the height of each finished node, so
+ * that whoever walks the tree later needs no bound of its own.
+ */
 #include "parse.h"
 
 #include <stdarg.h>

@@ -1,4 +1,12 @@
-/* parse_postfix.c - what follows an atom: attributes, items, slices, calls, filters and tests. */
+/* parse_postfix.c - what follows an atom: attributes, items, slices, calls, filters and tests.
+ *
+ * Two loops, from the left: parse_postfix() takes .name, [..] and (..), parse_filter_expr()
+ * then takes | and "is". Each turns the node so far into the first child of the next, so a
+ * chain is as high as it is long, and parse_done() refuses one that is too high. Filters and
+ * tests are looked up here, once: a name that nobody knows is an error at once, unless it
+ * stands under an "if" that may keep it from ever being run, where jinja2 does not complain
+ * either.
+ */
 #include <string.h>
 
 #include "jinja.h"

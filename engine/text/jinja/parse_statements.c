@@ -1,4 +1,14 @@
-/* parse_statements.c - tags. Source: the grammar of jinja2 3.1's parser, statement by statement. */
+/* parse_statements.c - tags. Source: the grammar of jinja2 3.1's parser, statement by statement.
+ *
+ * parse_body() reads data, {{ }} and tags until a tag that its caller waits for ("else",
+ * "endif"), which it leaves unread. A tag's name picks its function from the table in tag_of();
+ * each reads its head, then its bodies through parse_body() again. So nesting in the template
+ * is recursion here, bounded by parse_enter().
+ *
+ * Bodies of macros, calls and filters are functions of their own in jinja2: "break" inside one
+ * does not see the loop around it (parse_function). A macro notes while it is parsed whether it
+ * reads caller, varargs or kwargs, because only then may it be given them.
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,10 @@
-/* print.c - str() and repr() as Python prints values; numbers in every locale the same. */
+/* print.c - str() and repr() as Python prints values; numbers in every locale the same.
+ *
+ * A float is the shortest digits that read back as it, laid out by Python's rule (an exponent
+ * below 1e-4 and from 1e16). A container prints its elements' repr, depth first. A text inside
+ * one gets the quotes that Python would choose, ' unless it holds one and no ", and its own
+ * characters keep their origin; brackets and digits belong to the value that they are of.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

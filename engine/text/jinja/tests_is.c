@@ -1,4 +1,9 @@
-/* tests_is.c - what may stand behind "is". */
+/* tests_is.c - what may stand behind "is": defined, none, divisibleby(3), in [...], ...
+ *
+ * One function a test, each with the truth that jinja2's test of that name gives, and the table
+ * that finds them. Comparisons ("is eq", "is lessthan") are those of ops.c. The tests "filter"
+ * and "test" ask these tables themselves.
+ */
 #include <string.h>
 
 #include "../../base/utf8.h"

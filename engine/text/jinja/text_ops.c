@@ -1,4 +1,11 @@
-/* text_ops.c - the work behind filters and methods of texts. */
+/* text_ops.c - the work behind filters and methods of texts: case, stripping, replacing, padding.
+ *
+ * All of them build their result the same way: parts that stay are copied as parts of the old
+ * text, so that every character keeps whose it is, and new characters (upper case, padding) are
+ * added with the origin of what they were made from. Case is by Unicode's full mappings
+ * (unicode.h): one character may become three, and a Greek sigma at a word's end is another
+ * than inside.
+ */
 #include <string.h>
 
 #include "../../base/utf8.h"

@@ -1,4 +1,14 @@
-/* value.c - constructors, lists, dicts and what texts are made of. */
+/* value.c - constructors, lists, dicts and what texts are made of.
+ *
+ * A dict is an array of entries in the order of insertion, and beside it, once it is larger
+ * than can be searched in a row, a table of hashes with open addressing. Keys are equal as
+ * Python's are: 1, 1.0 and True are one key, so numbers are hashed by their value. The
+ * functions count their probes; the machine charges them, because a template can choose keys
+ * that collide.
+ *
+ * All memory comes from an arena and goes with it, so nothing here frees anything, and what
+ * grows leaves its old array behind.
+ */
 #include "value.h"
 
 #include <math.h>
