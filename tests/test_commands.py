@@ -521,6 +521,27 @@ def settings():
                                   capture_output=True, text=True)
             assert done.returncode == 2 and wanted in done.stderr and "config.json" in done.stderr, done.stderr
         path.write_text("{}")
+    with case("a resumed session has the variables of its template again, unless others are given"):
+        def variables():
+            return [r["template"] for r in records(t, "setting", t.transcripts()[-1]) if "seats" in r]
+        t = Talk("variables", "--session", "styled", "--template", "style=plain", "-p", "coder")
+        t.say("Styled?")
+        t.leave()
+        t = Talk("variables", "--resume", "styled", "-p", "critic")
+        assert told(t.say("/set"))["template"] == ("style=plain", "session")
+        t.say("Still?")
+        assert variables() == [["style=plain"], ["style=plain"]], variables()
+        t.say("/new")
+        t.leave()
+        replays(t, t.transcripts()[-1])
+        t = Talk("variables", "--resume", "styled", "--template", "style=odd")
+        assert told(t.say("/set"))["template"] == ("style=odd", "command line")
+        t.leave()
+        t = Talk("variables")
+        assert told(t.say("/set"))["template"] == ("none", "default")
+        t.say("/resume styled")
+        assert told(t.say("/set"))["template"] == ("style=plain", "session")
+        t.leave()
     with case("a resumed session tells who spoke there"):
         t = Talk("settings", "-p", "coder", "--session", "one")
         t.say("hello")

@@ -164,6 +164,10 @@ def variables(scratch):
                        if r.get("type") == "setting")
         assert setting["template"] == ["reasoning_effort=odd"] and setting["chat_format"] == "template", setting
         run("transcripts", "replay", "vars", env=env)
+        run("ask", "And?", "-m", talker(scratch, "reasoning-effort"), "--max-tokens", 8, "--resume", "vars", env=env)
+        run("transcripts", "replay", "vars", env=env)
+        settings = [json.loads(r) for r in (scratch / "data/consilium/transcripts/vars.jsonl").open() if '"setting"' in r]
+        assert all(s["template"] == ["reasoning_effort=odd"] for s in settings), settings
         # other variables are another conversation
         done = run("transcripts", "replay", "vars", "--template", "reasoning_effort=low", env=env, check_status=False)
         assert done.returncode == 1, done.stdout

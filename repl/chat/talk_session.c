@@ -83,30 +83,54 @@ static int take_masks(talk *t, const keeper_setting *then, error *err)
     return 0;
 }
 
-/* What cannot be seated any more is told, and who speaks now goes on. */
-static void seat_as_then(talk *t, const history *h)
+/* The variables of the chat template, unless the user said others in this run. *anew: they differ. */
+static int take_template(talk *t, options *set, const keeper_setting *then, bool *anew, error *err)
 {
+    option_source said = options_source(set, "template");
+    size_t count = (size_t)then->variable_count, same = 0;
+    if (said != SOURCE_DEFAULT && said != SOURCE_SESSION)
+        return 0;
+    while (same < count && same < set->variables.len &&
+           strcmp(set->variables.v[same], then->variables[same]) == 0)
+        same++;
+    *anew = same < count || same < set->variables.len;
+    if (!*anew)
+        return 0;
+    if (options_reset(set, t->opt, "template", err))
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        const char *kept = talk_keep(t, then->variables[i], strlen(then->variables[i]), err);
+        if (!kept || options_set(set, "template", kept, err))
+            return -1;
+    }
+    options_mark(set, "template", count ? SOURCE_SESSION : SOURCE_DEFAULT);
+    return 0;
+}
+
+/* What cannot be seated any more is told, and who speaks now goes on. who_too: else the template alone. */
+static void seat_as_then(talk *t, const history *h, bool who_too)
+{
+    bool anew = false;
     keeper_setting then = {0};
     options set;
     error why = {0};
     if (!h->setting || options_copy(&set, &t->set, NULL))
         return;
     options before = t->set;
-    int result = keeper_setting_read(h->setting, &then, &why) ||
-                         take_setting(t, &set, &then, &why) || take_masks(t, &then, &why)
-                     ? -1
-                     : 0;
-    if (!result) {
+    int result = keeper_setting_read(h->setting, &then, &why);
+    if (!result)
+        result = take_template(t, &set, &then, &anew, &why);
+    if (!result && who_too)
+        result = take_setting(t, &set, &then, &why) || take_masks(t, &then, &why) ? -1 : 0;
+    bool changes = who_too || anew;
+    if (!result && changes) {
         t->set = set;
-        result = talk_seat(t, &why);
+        result = anew ? talk_open_dialogue(t, true, &why) : talk_seat(t, &why);
         t->set = result ? before : t->set;
     }
-    if (result) {
-        options_release(&set);
+    if (result && changes)
         console_note(t->con, "%s; who speaks now goes on", why.text);
-    } else {
-        options_release(&before);
-    }
+    options_release(result || !changes ? &set : &before);
     keeper_setting_release(&then);
 }
 
@@ -150,8 +174,8 @@ static int resume(talk *t, const char *prefix, bool as_then, error *err)
         h = archive_load(prefix, t->con, err);
     else
         k = keeper_resume(t->folder, prefix, &h, &repair, err);
-    if (h && as_then)
-        seat_as_then(t, h);
+    if (h)
+        seat_as_then(t, h, as_then);
     int result = h ? replace_turns(t, h, err) : -1;
     if (!result) {
         keeper_close(t->keeper);

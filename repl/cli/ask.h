@@ -30,11 +30,12 @@ typedef struct ask {
     buf prompt;
     asking how; /* who answers, and how */
 
-    history *past;      /* of the session that is continued, or NULL */
-    char *told;         /* names that `own` borrows from the past */
-    const char *system; /* what the past's personas were told by /system, or NULL */
-    keeper *keeper;     /* NULL: nothing is saved */
-    error unsaved;      /* why not, when it should have been */
+    history *past;                /* of the session that is continued, or NULL */
+    char *told;                   /* names that `own` borrows from the past */
+    const char *const *variables; /* the list, of the past's texts, that `own` borrows */
+    const char *system;           /* what the past's personas were told by /system, or NULL */
+    keeper *keeper;               /* NULL: nothing is saved */
+    error unsaved;                /* why not, when it should have been */
     roster_options seats;
     dialogue *dialogue;
 

@@ -34,7 +34,7 @@ static bool still_named(const char *name)
     return there;
 }
 
-/* Who answers and which model, unless the command line or the configuration says so. */
+/* Who answers, which model and the variables of its template, unless the command line or the configuration says so. */
 static int inherit(ask *a)
 {
     static const char *const controls[] = {NULL, "none", "prompt", "mask"};
@@ -56,6 +56,12 @@ static int inherit(ask *a)
         result = a->told ? 0 : -1;
         own->control = own->control ? own->control : controls[s.roster.control];
         own->no_instruction = own->no_instruction || s.roster.no_instruction;
+    }
+    if (!result && !own->variables.len && s.variable_count) {
+        a->variables = s.variables;
+        own->variables = (texts){(const char **)(uintptr_t)a->variables, (size_t)s.variable_count,
+                                 (size_t)s.variable_count};
+        s.variables = NULL;
     }
     free(standard);
     keeper_setting_release(&s); /* its texts are the history's */
@@ -191,4 +197,5 @@ void ask_session_close(ask *a)
     keeper_close(a->keeper);
     history_close(a->past);
     free(a->told);
+    free((void *)(uintptr_t)a->variables);
 }
