@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "../engine/base/buf.h"
-#include "../engine/base/mapped.h"
+#include "../engine/base/mapped_file.h"
 
 #define MODEL     "tests/fixtures/models/qwen3_moe/"
 #define FIXTURE   "tests/fixtures/chat.json"

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../engine/formats/tensors.h"
+#include "../engine/formats/tensor_list.h"
 
 /* Each lies inside the file; the sum of all bytes, so that they are read. */
 static uint64_t touch_tensors(const tensor_list *l, const uint8_t *file, size_t size)

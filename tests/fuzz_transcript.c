@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../engine/base/whole_file.h"
+#include "../engine/base/atomic_file.h"
 #include "../personas/conversation/keeper.h"
 #include "../transcripts/export/export.h"
 #include "../transcripts/records.h"

@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 #include "../engine/sources/sources.h"
-#include "own_support.h"
+#include "adapter_support.h"
 #include "routing_support.h"
 
 /* ---- the wrappers ------------------------------------------------------------------------------ */

@@ -12,7 +12,7 @@
 #include <utf8proc.h>
 
 #include "../engine/base/utf8.h"
-#include "../engine/text/added.h"
+#include "../engine/text/added_tokens.h"
 #include "../engine/text/bpe.h"
 #include "../engine/text/bytelevel.h"
 #include "../engine/text/normalize.h"

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/screen/cells.h"
+#include "../repl/screen/display_width.h"
 #include "../repl/screen/fold.h"
 
 static void becomes(size_t width, const char *text, const char *want)

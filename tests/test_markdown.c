@@ -14,7 +14,7 @@
 
 #include "../engine/base/json.h"
 #include "../engine/base/markdown_blocks.h"
-#include "../repl/screen/flow.h"
+#include "../repl/screen/column_text.h"
 #include "../transcripts/export/export_html.h"
 
 static json_document *fixture;

@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "../personas/roster/mask_view.h"
+#include "adapter_support.h"
 #include "dialogue_support.h"
-#include "own_support.h"
 
 static const char KEEP[] =
     "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"0\":\"0-3\",\"1\":\"2-6\"}}";

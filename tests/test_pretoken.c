@@ -12,7 +12,7 @@
 #include "../engine/base/buf.h"
 #include "../engine/text/onig.h"
 #include "../engine/text/pretoken.h"
-#include "../engine/text/tokenizer_rules.h"
+#include "../engine/text/tokenizer_presets.h"
 
 static int add_piece(void *user, const char *piece, size_t len, error *err)
 {

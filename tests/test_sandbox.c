@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/options/confine.h"
+#include "../repl/options/sandbox_policy.h"
 #include "../repl/system/broker.h"
 #include "../repl/system/sandbox.h"
 #include "transcript_support.h"

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/formats/manner.h"
+#include "../engine/formats/model_defaults.h"
 #include "../engine/sources/sources.h"
 
 #define OTHER  "1111111111111111111111111111111111111111111111111111111111111111"

@@ -16,8 +16,8 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-#include "../engine/base/mapped.h"
-#include "../engine/base/whole_file.h"
+#include "../engine/base/atomic_file.h"
+#include "../engine/base/mapped_file.h"
 #include "../engine/base/zip.h"
 #include "../engine/formats/gguf_writer.h"
 #include "../engine/formats/safetensors.h"

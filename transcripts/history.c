@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "history_memory.h"
-#include "lines.h"
+#include "jsonl.h"
 #include "records.h"
 
 enum { CHUNK_BYTES = 1 << 16 };

@@ -51,8 +51,8 @@
 #ifndef TRANSCRIPTS_RECORDS_H
 #define TRANSCRIPTS_RECORDS_H
 
-#include "../engine/base/emit.h"
 #include "../engine/base/json.h"
+#include "../engine/base/json_writer.h"
 
 /* The highest n that a record may have, and how many less a file may end with to be gone on from. */
 enum { RECORDS_MOST = 1 << 30, RECORDS_SPARE = 1 << 24 };

@@ -12,7 +12,7 @@
  * locks are never contended. Keep it open only as long as one question takes.
  *
  * Words are matched by FTS5 (unicode61: letters without their diacritics, no case), those of scripts
- * that write no spaces wherever their characters stand in a row (search_words.c); the user's words are
+ * that write no spaces wherever their characters stand in a row (search_tokenizer.c); the user's words are
  * always quoted, so nothing in them is an operator.
  */
 #ifndef TRANSCRIPTS_SEARCH_H

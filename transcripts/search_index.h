@@ -28,7 +28,7 @@ int search_step(search *s, sqlite3_stmt *q, error *err);
 /* Runs statements that return nothing. */
 int search_run(search *s, const char *sql, error *err);
 
-/* The tokenizer "words" for this connection: search_words.c. */
+/* The tokenizer "words" for this connection: search_tokenizer.c. */
 int search_words(search *s, error *err);
 /* Brings the rows of s->folder up to date. */
 int search_refresh(search *s, search_report *report, error *err);

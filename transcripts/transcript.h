@@ -18,7 +18,7 @@
 #define TRANSCRIPTS_TRANSCRIPT_H
 
 #include "../engine/base/buf.h"
-#include "../engine/base/emit.h"
+#include "../engine/base/json_writer.h"
 
 typedef struct transcript transcript;
 

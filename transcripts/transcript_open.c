@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "../engine/base/folder.h"
-#include "lines.h"
+#include "jsonl.h"
 #include "records.h"
 
 enum { TORN_MOST = 1000, COPY = 1 << 16 };

@@ -13,10 +13,10 @@
 #include <string.h>
 
 #include "buf.h"
-#include "foreign.h"
+#include "file_check.h"
 #include "json_lexer.h"
-#include "mapped.h"
-#include "names.h"
+#include "mapped_file.h"
+#include "name_index.h"
 #include "printable.h"
 
 enum {
@@ -60,7 +60,7 @@ static int scan_fail(const scan *s, const json_token *t, const char *what, error
     return error_set(err, ERROR_LOAD, "%s: offset %zu: %s", s->x.where, t->start, what);
 }
 
-/* names.h asks whether the stored key `number` equals bytes; the stored one is unescaped again. */
+/* name_index.h asks whether the stored key `number` equals bytes; the stored one is unescaped again. */
 static bool same_key(const void *owner, uint32_t number, const void *bytes, size_t len)
 {
     const scan *s = owner;

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "atomic_file.h"
 #include "checked.h"
-#include "mapped.h"
-#include "whole_file.h"
+#include "mapped_file.h"
 
 enum {
     END_BYTES = 22,      /* of the end record without its comment */

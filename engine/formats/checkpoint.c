@@ -17,11 +17,11 @@
 #include "../base/buf.h"
 #include "../base/checked.h"
 #include "../base/json.h"
-#include "../base/mapped.h"
+#include "../base/mapped_file.h"
 #include "config.h"
 #include "gguf.h"
 #include "safetensors.h"
-#include "tensors.h"
+#include "tensor_list.h"
 
 enum { MAX_TEMPLATE = 1 << 20, MAX_TOKENIZER_CONFIG = 64 << 20 };
 

@@ -19,7 +19,7 @@
 #include "gguf.h"
 #include "load_notes.h"
 #include "model_config.h"
-#include "tensors.h"
+#include "tensor_list.h"
 
 /* The dimensions and switches common to both formats, before they are checked against each other.
  * 0 in kv_heads or head_dim means "derive": heads, width / heads. */

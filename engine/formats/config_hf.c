@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "../base/buf.h"
-#include "../base/foreign.h"
+#include "../base/file_check.h"
 #include "../base/printable.h"
 #include "config_hf.h"
 #include "special_ids.h"

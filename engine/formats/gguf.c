@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../base/foreign.h"
+#include "../base/file_check.h"
 #include "gguf_internal.h"
 
 typedef struct split {

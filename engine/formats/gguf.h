@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #include "../../kernels/error.h"
-#include "tensors.h"
+#include "tensor_list.h"
 
 /* Generous multiples of what real files hold; they bound time and memory, not models. */
 enum {

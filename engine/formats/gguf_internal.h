@@ -7,8 +7,8 @@
 #ifndef ENGINE_GGUF_INTERNAL_H
 #define ENGINE_GGUF_INTERNAL_H
 
-#include "../base/mapped.h"
-#include "../base/names.h"
+#include "../base/mapped_file.h"
+#include "../base/name_index.h"
 #include "../base/text_pool.h"
 #include "gguf.h"
 

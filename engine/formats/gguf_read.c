@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "../base/checked.h"
-#include "../base/foreign.h"
+#include "../base/file_check.h"
 #include "../base/printable.h"
 #include "gguf_internal.h"
 

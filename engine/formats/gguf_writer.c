@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/atomic_file.h"
 #include "../base/buf.h"
 #include "../base/checked.h"
-#include "../base/whole_file.h"
 #include "gguf_internal.h"
 
 enum { ALIGNMENT = 32 };

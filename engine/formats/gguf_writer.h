@@ -2,7 +2,7 @@
  *
  * Order of calls: metadata and tensor declarations in any order, begin, then the bytes of every
  * tensor in the order of declaration, finish. Only the metadata is held in memory; tensors stream
- * through. The file appears at its path when it is whole (whole_file.h).
+ * through. The file appears at its path when it is whole (atomic_file.h).
  *
  * What comes out is version 3 with an alignment of 32: what gguf.h reads, and llama.cpp.
  */

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "../base/buf.h"
-#include "../base/foreign.h"
+#include "../base/file_check.h"
 #include "../base/json.h"
-#include "../base/mapped.h"
-#include "../base/names.h"
+#include "../base/mapped_file.h"
+#include "../base/name_index.h"
 #include "../base/printable.h"
 
 enum { MAX_INDEX = 64 << 20, MAX_SHARDS = 4096, MAX_FILE_NAME = 255 };

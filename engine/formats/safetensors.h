@@ -18,7 +18,7 @@
 #define ENGINE_SAFETENSORS_H
 
 #include "../../kernels/error.h"
-#include "tensors.h"
+#include "tensor_list.h"
 
 enum { SAFETENSORS_MAX_HEADER = 100000000 }; /* bytes, the format's own limit */
 

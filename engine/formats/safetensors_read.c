@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "../base/checked.h"
-#include "../base/foreign.h"
+#include "../base/file_check.h"
 #include "../base/json.h"
 #include "../base/json_lexer.h"
 #include "../base/printable.h"

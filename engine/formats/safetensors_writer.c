@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/atomic_file.h"
 #include "../base/checked.h"
-#include "../base/emit.h"
-#include "../base/whole_file.h"
+#include "../base/json_writer.h"
 
 struct safetensors_writer {
     whole_file *file;

@@ -18,7 +18,7 @@
 
 #include "../../kernels/error.h"
 #include "../formats/model_config.h"
-#include "own_experts.h"
+#include "adapter_experts.h"
 
 typedef enum mask_mode { MASK_KEEP, MASK_BAN, MASK_BIAS } mask_mode;
 

@@ -9,7 +9,7 @@
  *   4. c = z + bias; banned = -inf           9. renormalise over the gates left (norm_width wide)
  *   5. top-k of c, ties to the lowest id    10. gates of named experts *= strength
  *
- * Experts of the persona's own (own_experts.h) count as the model's next ones: allowed unless a mask
+ * Experts of the persona's own (adapter_experts.h) count as the model's next ones: allowed unless a mask
  * says otherwise, and named by the program, so that its strength reaches them.
  *
  * A gate of 0 means the expert is not run. A program is compiled once against a model into one
@@ -24,8 +24,8 @@
 #include "../../kernels/backend.h"
 #include "../../kernels/error.h"
 #include "../formats/model_config.h"
+#include "adapter_experts.h"
 #include "mask.h"
-#include "own_experts.h"
 #include "rules.h"
 
 typedef struct router_program router_program;

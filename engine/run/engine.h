@@ -41,7 +41,7 @@ typedef struct engine_options {
     int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */
     struct manner *manner;     /* how the model wishes to be run; the engine's from then on, may be
-                                  NULL (manner.h) */
+                                  NULL (model_defaults.h) */
     checkpoint_warn *warn;     /* may be NULL */
     void *warn_user;
 } engine_options;
@@ -76,7 +76,7 @@ uint64_t engine_weight_bytes(const engine *e);
 /* KV bytes of one session of `context` positions in `type`. */
 uint64_t engine_kv_bytes(const engine *e, int context, dtype type);
 
-/* Appends the experts of a persona's own file (own_experts.h) behind the model's. *out is what
+/* Appends the experts of a persona's own file (adapter_experts.h) behind the model's. *out is what
  * router_settings.own asks for; it lives as long as the engine, and a file whose bytes are there
  * already is not added again. Sessions may be open. ERROR_LOAD with file, tensor and offset. */
 int engine_add_experts(engine *e, const char *path, const own_experts **out, error *err);

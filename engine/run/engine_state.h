@@ -2,7 +2,7 @@
 #ifndef ENGINE_ENGINE_STATE_H
 #define ENGINE_ENGINE_STATE_H
 
-#include "../formats/manner.h"
+#include "../formats/model_defaults.h"
 #include "../routing/fingerprint.h"
 #include "engine.h"
 #include "forward.h"

@@ -14,7 +14,7 @@
 
 #include "../../kernels/backend.h"
 #include "../formats/checkpoint.h"
-#include "../routing/own_experts.h"
+#include "../routing/adapter_experts.h"
 
 /* d = width, h = heads * head_dim, g = kv_heads * head_dim, f = ffn width. NULL = not there. */
 typedef struct layer_weights {

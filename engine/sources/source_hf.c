@@ -13,7 +13,7 @@
 
 #include "../base/buf.h"
 #include "../base/folder.h"
-#include "../base/mapped.h"
+#include "../base/mapped_file.h"
 #include "../base/paths.h"
 #include "source_place.h"
 

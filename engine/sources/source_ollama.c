@@ -1,6 +1,6 @@
 /* source_ollama.c - ollama:NAME:TAG. Ollama keeps a manifest per name, a small JSON file whose layer
  * of type "model" names a blob by its digest; the blob is a GGUF file. Other layers say how it is run:
- * manner.h. One that would change the weights (an adapter) is refused.
+ * model_defaults.h. One that would change the weights (an adapter) is refused.
  *
  * The digest comes from a file, so it only becomes a path when it is 64 hex digits. */
 #include <stdlib.h>
@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 
 #include "../base/buf.h"
+#include "../base/file_check.h"
 #include "../base/folder.h"
-#include "../base/foreign.h"
 #include "../base/json.h"
-#include "../base/mapped.h"
+#include "../base/mapped_file.h"
 #include "../base/paths.h"
 #include "../base/utf8.h"
 #include "source_place.h"

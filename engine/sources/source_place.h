@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #include "../../kernels/error.h"
-#include "../formats/manner.h"
+#include "../formats/model_defaults.h"
 #include "sources.h"
 
 enum {

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "../base/buf.h"
+#include "../base/file_check.h"
 #include "../base/folder.h"
-#include "../base/foreign.h"
 #include "source_place.h"
 
 int sources_add(sources *s, const char *name, const char *path, uint64_t bytes, error *err)

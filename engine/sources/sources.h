@@ -21,7 +21,7 @@
 
 #include "../../kernels/error.h"
 
-/* A model that was found: its path, and how it wishes to be run (manner.h; NULL = no wishes). */
+/* A model that was found: its path, and how it wishes to be run (model_defaults.h; NULL = no wishes). */
 typedef struct source_found {
     char *path;
     struct manner *manner;

@@ -1,7 +1,7 @@
 /* tokenizer_gguf.c - a tokenizer from GGUF metadata (tokenizer.ggml.*); see tokenizer_parts.h.
  *
  * The file brings tokens, their types and merges (gpt2) or scores (llama), and *names* the split
- * rules in tokenizer.ggml.pre; tokenizer_rules.h knows what the names mean.
+ * rules in tokenizer.ggml.pre; tokenizer_presets.h knows what the names mean.
  *
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, and llama.cpp's converter for
  * the meaning of the token types.
@@ -15,7 +15,7 @@
 #include "../formats/special_ids.h"
 #include "spm.h"
 #include "tokenizer_parts.h"
-#include "tokenizer_rules.h"
+#include "tokenizer_presets.h"
 
 #define KEY(name) "tokenizer.ggml." name
 

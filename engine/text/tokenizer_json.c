@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../base/foreign.h"
+#include "../base/file_check.h"
 #include "../base/json.h"
 #include "../base/printable.h"
 #include "spm.h"

@@ -16,7 +16,7 @@
 
 #include "../base/printable.h"
 #include "spm.h"
-#include "tokenizer_rules.h"
+#include "tokenizer_presets.h"
 
 typedef int read_stage(tokenizer *t, const json *v, const char *type, error *err);
 

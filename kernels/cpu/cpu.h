@@ -14,7 +14,7 @@
 #include "../backend_impl.h"
 #include "attention.h"
 #include "dot.h"
-#include "pool.h"
+#include "thread_pool.h"
 
 /* Memory that an op needs while it runs. It grows to the largest need seen and is then kept, so
  * that a steady stream of equal steps allocates nothing. */

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "share.h"
+#include "guided.h"
 
 enum {
     BLOCK_BYTES = 48 * 1024, /* weights of one block: with the activations, within the L2 cache */

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "dot.h"
-#include "pool.h"
+#include "thread_pool.h"
 
 /* Where the products run. */
 typedef struct matmul_device {

@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "guided.h"
 #include "matmul.h"
-#include "share.h"
 
 enum {
     HIDDEN_BLOCK = 64, /* most ffn rows of one cell of region 1 */

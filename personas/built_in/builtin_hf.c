@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../../engine/base/emit.h"
-#include "../../engine/base/whole_file.h"
+#include "../../engine/base/atomic_file.h"
+#include "../../engine/base/json_writer.h"
 #include "../../engine/formats/checkpoint.h"
 #include "../../engine/formats/gguf.h"
 #include "../../engine/formats/safetensors_writer.h"

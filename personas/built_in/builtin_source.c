@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/mapped.h"
+#include "../../engine/base/mapped_file.h"
 
 /* ---- the experts file -------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/formats/manner.h"
+#include "../../engine/formats/model_defaults.h"
 #include "../../transcripts/records.h"
 #include "keeper_state.h"
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../engine/base/emit.h"
+#include "../../engine/base/json_writer.h"
 
 enum { WINDOW = 256, LAST_LAYERS = 2 };
 static const double EPSILON = 0.1, LEAST = 0.05, LIMIT = 2.0;

@@ -7,7 +7,7 @@
 #define REPL_REPORT_H
 
 #include "../../engine/base/buf.h"
-#include "../../engine/base/emit.h"
+#include "../../engine/base/json_writer.h"
 #include "../../personas/conversation/kept.h"
 #include "../screen/console.h"
 

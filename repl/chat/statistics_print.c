@@ -7,7 +7,7 @@
 #include "../../transcripts/statistics.h"
 #include "../../transcripts/transcript.h"
 #include "../screen/human.h"
-#include "archive.h"
+#include "transcript_lookup.h"
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 

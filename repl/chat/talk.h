@@ -11,7 +11,7 @@
 
 #include "../../personas/conversation/dialogue.h"
 #include "../../personas/conversation/keeper.h"
-#include "../options/asking.h"
+#include "../options/ask_options.h"
 #include "../options/options.h"
 #include "../screen/view.h"
 #include "line/line.h"

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../screen/cells.h"
+#include "../screen/display_width.h"
 #include "../screen/safe_text.h"
 #include "talk_exchange.h"
 

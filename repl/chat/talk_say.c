@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../../engine/base/utf8.h"
-#include "../screen/cells.h"
+#include "../screen/display_width.h"
 #include "../screen/safe_text.h"
 #include "talk.h"
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "../../engine/base/paths.h"
-#include "../options/chat_notes.h"
 #include "../options/open_model.h"
+#include "../options/template_notes.h"
 #include "talk.h"
 
 const char *talk_keep(talk *t, const char *text, size_t len, error *err)

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "archive.h"
 #include "talk.h"
+#include "transcript_lookup.h"
 
 void talk_saved(talk *t, int result, const error *err)
 {

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../../engine/base/emit.h"
+#include "../../engine/base/json_writer.h"
 #include "../../engine/run/sampler.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/emit.h"
+#include "../../engine/base/json_writer.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "commands.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../../engine/base/emit.h"
+#include "../../engine/base/json_writer.h"
 #include "../../engine/run/weights.h"
 #include "../../engine/sources/sources.h"
 #include "../options/open_model.h"

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/emit.h"
+#include "../../engine/base/json_writer.h"
 #include "../options/open_model.h"
 #include "../options/routing_options.h"
 #include "../screen/human.h"

@@ -1,7 +1,7 @@
 /* command_replay.c - `transcripts replay`: every answer again, compared token by token. */
 #include <string.h>
 
-#include "../chat/archive.h"
+#include "../chat/transcript_lookup.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
 #include "replay.h"

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "../../engine/text/chat.h"
-#include "../options/asking.h"
-#include "../options/chat_notes.h"
+#include "../options/ask_options.h"
 #include "../options/open_model.h"
+#include "../options/template_notes.h"
 #include "../system/input.h"
 #include "commands.h"
 

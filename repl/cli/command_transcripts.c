@@ -1,8 +1,8 @@
 /* command_transcripts.c - `transcripts list` and `transcripts search`: questions to the index. */
 #include <string.h>
 
-#include "../chat/archive.h"
 #include "../chat/statistics_print.h"
+#include "../chat/transcript_lookup.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
 

@@ -7,7 +7,7 @@
 
 #include "../../transcripts/export/export_text.h"
 #include "../../transcripts/transcript.h"
-#include "../chat/archive.h"
+#include "../chat/transcript_lookup.h"
 #include "commands.h"
 
 /* ---- rename ------------------------------------------------------------------------------------ */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "../../transcripts/export/export_text.h"
-#include "../chat/archive.h"
+#include "../chat/transcript_lookup.h"
 #include "../screen/safe_text.h"
 #include "../system/save.h"
 #include "commands.h"

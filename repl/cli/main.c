@@ -14,7 +14,7 @@
 
 #include "../../engine/base/version.h"
 #include "../options/options.h"
-#include "../options/settings.h"
+#include "../options/user_config.h"
 #include "../screen/charset.h"
 #include "../screen/terminal.h"
 #include "../system/input.h"

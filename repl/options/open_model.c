@@ -8,11 +8,11 @@
 
 #include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
-#include "../../engine/formats/manner.h"
+#include "../../engine/formats/model_defaults.h"
 #include "../../engine/sources/sources.h"
 #include "../../personas/built_in/builtin.h"
 #include "../screen/human.h"
-#include "confine.h"
+#include "sandbox_policy.h"
 
 enum { DEFAULT_CONTEXT = 8192, CHUNK_BYTES = 64 << 20 };
 

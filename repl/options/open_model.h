@@ -32,7 +32,7 @@ bool open_model_builtin(const options *opt); /* nothing else is asked for */
 const char *open_model_title(const options *opt, const engine *e);
 
 /* The context that --context asks for; default: what the
- * model wishes (manner.h), else its own, at most 8192. ERROR_USAGE when the
+ * model wishes (model_defaults.h), else its own, at most 8192. ERROR_USAGE when the
  * model was not trained for that much. 0 and *context. */
 int open_model_context(const options *opt, const engine *e, int *context, error *err);
 

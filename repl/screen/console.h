@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #include "../../engine/base/buf.h"
-#include "../../engine/base/emit.h"
+#include "../../engine/base/json_writer.h"
 #include "../../engine/formats/checkpoint.h"
 #include "../../kernels/error.h"
 #include "fold.h"
@@ -30,7 +30,7 @@ typedef struct console {
     bool moving; /* standard error may show a line that is written over */
     bool ascii;  /* the locale names a character set that is not UTF-8: main.c, by charset.h */
     bool quiet, verbose;
-    bool guard;       /* the process may still enter its sandbox, see confine.h */
+    bool guard;       /* the process may still enter its sandbox, see sandbox_policy.h */
     int input_mib;    /* the most of one text, see input.h; 0 = the usual */
     bool out_closed;  /* nobody reads standard output any more: end without a word */
     bool line_shown;  /* a moving line is on the screen */

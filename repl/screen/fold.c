@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "cells.h"
+#include "display_width.h"
 
 enum { USUAL = 80, FEWEST = 20, UNIT_CELLS = 12 };
 /* Three blanks or a deep indent begin a column of a table, which needs some room to be one. */

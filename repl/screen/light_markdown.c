@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "cells.h"
+#include "display_width.h"
 
 enum {
     FAR = 300, /* a counterpart is sought so many bytes ahead */

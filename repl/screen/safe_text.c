@@ -10,7 +10,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "cells.h"
+#include "display_width.h"
 
 static bool is_between(unsigned char c, unsigned char low, unsigned char high)
 {

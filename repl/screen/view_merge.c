@@ -1,7 +1,7 @@
 /* view_merge.c - what comes below the answers: the merge and the footer. See view.h. */
 #include <string.h>
 
-#include "cells.h"
+#include "display_width.h"
 #include "view_state.h"
 
 /* Our own words where UTF-8 is not read: what stands between figures becomes a dash. */

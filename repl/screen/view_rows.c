@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "cells.h"
+#include "display_width.h"
 #include "view_state.h"
 
 size_t view_width(const view *v)

@@ -12,7 +12,7 @@
 #ifndef REPL_VIEW_STATE_H
 #define REPL_VIEW_STATE_H
 
-#include "flow.h"
+#include "column_text.h"
 #include "live_window.h"
 #include "view.h"
 
@@ -80,7 +80,7 @@ bool view_failed(view *v, int result, const error *err);
 /* All answers, and the merge if there is one. */
 bool view_complete(const view *v);
 
-/* ---- view_text.c: words and figures ------------------------------------------------------------ */
+/* ---- view_labels.c: words and figures ------------------------------------------------------------ */
 
 /* "writing 12 tok · 39 t/s · 0.3 s": what a column does, or did, as far as `room` cells reach. */
 int view_figures(const view *v, const column *c, size_t room, buf *out, error *err);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cells.h"
+#include "display_width.h"
 
 /* ---- rows -------------------------------------------------------------------------------------- */
 

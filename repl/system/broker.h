@@ -1,6 +1,6 @@
 /* broker.h - the one door out of a conversation that has given its rights up.
  *
- * A conversation runs in the sandbox (confine.h), and yet /save writes where the user says, Ctrl-X Ctrl-E
+ * A conversation runs in the sandbox (sandbox_policy.h), and yet /save writes where the user says, Ctrl-X Ctrl-E
  * runs an editor and /copy a clipboard's program. So before anything of a stranger is opened, a second
  * process is forked that keeps the rights: it holds no model, no transcript and no lock, and
  * does five things when it is asked over a socket pair. A request is one message of one size that names

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../engine/base/whole_file.h"
+#include "../../engine/base/atomic_file.h"
 #include "../../transcripts/transcript.h"
 
 int output_file_check(const char *path, bool over, error *err)

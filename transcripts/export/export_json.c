@@ -5,7 +5,7 @@
  * with. Names are those of `ask --format json`, so that what reads one reads the other.
  */
 
-#include "../../engine/base/emit.h"
+#include "../../engine/base/json_writer.h"
 #include "export.h"
 #include "export_text.h"
 

@@ -59,7 +59,7 @@ int slash_run(talk *t, const slash_command *c, const char *rest, error *err);
 /* What SLASH_BARE is told. */
 int slash_hint(talk *t, const slash_command *c, error *err);
 /* The sentence for a command that does not exist, with the one that was meant: by meaning (/export is
- * /save), else by spelling. Returns -1. (slash_meaning.c) */
+ * /save), else by spelling. Returns -1. (slash_synonyms.c) */
 int slash_unknown(const char *word, size_t len, error *err);
 
 /* ---- help (slash_help.c): at most 80 columns ----------------------------------------------------- */

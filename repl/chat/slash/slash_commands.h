@@ -13,7 +13,7 @@ typedef int slash_fn(talk *t, const char *rest, char *const *words, int count, e
 /* slash_turn.c: what happens to an exchange */
 slash_fn slash_merge, slash_debate, slash_vote, slash_blend, slash_pick, slash_retry, slash_undo,
     slash_context, slash_diverge, slash_file;
-/* slash_past.c: what was asked */
+/* slash_history.c: what was asked */
 slash_fn slash_history, slash_edit, slash_continue, slash_new;
 /* slash_seats.c: who speaks, and how */
 slash_fn slash_personas, slash_control, slash_experts, slash_strength, slash_think, slash_set,

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../options/chat_notes.h"
 #include "../../options/open_model.h"
+#include "../../options/template_notes.h"
 #include "../../screen/human.h"
 #include "../report.h"
 #include "slash_commands.h"

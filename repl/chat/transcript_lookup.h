@@ -1,0 +1,23 @@
+/* transcript_lookup.h - what the commands about kept conversations share: one transcript, the index, times. */
+#ifndef REPL_TRANSCRIPT_LOOKUP_H
+#define REPL_TRANSCRIPT_LOOKUP_H
+
+#include "../../transcripts/history.h"
+#include "../../transcripts/search.h"
+#include "../screen/console.h"
+
+enum { ARCHIVE_TIME = 32 };
+
+/* The transcript whose id begins with `prefix`; what is damaged in it is told on standard error.
+ * ERROR_USAGE when there is none or several. Caller owns. */
+history *archive_load(const char *prefix, console *con, error *err);
+
+/* The index, brought up to date; says when it cannot be kept. Caller owns. */
+search *archive_index(console *con, error *err);
+
+/* "2026-11-22 11:31", local time; "" for 0. Writes into out [ARCHIVE_TIME], returns it. */
+char *archive_time(char *out, double seconds);
+/* "2026-11-22T11:31:24Z", for scripts. */
+char *archive_stamp(char *out, double seconds);
+
+#endif

@@ -1,0 +1,266 @@
+/* ask_options.c - see ask_options.h. */
+#include "ask_options.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "../../engine/base/utf8.h"
+#include "../../engine/formats/model_defaults.h"
+#include "../../personas/council/loop.h"
+#include "open_model.h"
+
+static const char DEFAULT_PERSONAS[] = "philosopher,coder,critic";
+enum { DEFAULT_TOKENS = 512 };
+
+/* ---- words ------------------------------------------------------------------------------------- */
+
+static int read_personas(asking *k, const options *opt, error *err)
+{
+    k->names = strdup(opt->personas ? opt->personas : DEFAULT_PERSONAS);
+    k->personas = calloc(k->names ? strlen(k->names) / 2 + 1 : 1, sizeof *k->personas);
+    if (!k->names || !k->personas)
+        return error_memory(err, "the personas");
+    for (char *name = k->names, *comma; name; name = comma ? comma + 1 : NULL) {
+        comma = strchr(name, ',');
+        if (comma)
+            *comma = '\0';
+        if (!persona_name_ok(name))
+            return error_set(err, ERROR_USAGE, "--personas: \"%.64s\" is no persona's name", name);
+        k->personas[k->persona_count++] = name;
+    }
+    return 0;
+}
+
+static int read_control(asking *k, const options *opt, error *err)
+{
+    static const char *const kinds[] = {"none", "prompt", "mask"};
+    if (!opt->control)
+        return 0;
+    k->control = CONTROL_NONE;
+    if (!opt->control[0])
+        return 0;
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(opt->control, kinds[i]) == 0) {
+            k->control = (control_kind)(CONTROL_NONE + i);
+            return 0;
+        }
+    }
+    return error_set(err, ERROR_USAGE, "--control: \"%.40s\" is none of none|prompt|mask",
+                     opt->control);
+}
+
+int asking_think(const options *opt, int *think, error *err)
+{
+    const char *text = opt->think;
+    *think = 0;
+    if (!text)
+        return 0;
+    size_t digits = strspn(text, "0123456789");
+    long n = *text ? strtol(text, NULL, 10) : -1;
+    if (text[digits] || digits > 7 || n == 0 || n > 1 << 20)
+        return error_set(err, ERROR_USAGE, "--think: \"%.40s\" is no whole number in 1..%d", text,
+                         1 << 20);
+    *think = (int)n;
+    return 0;
+}
+
+static int read_loop(asking *k, const options *opt, error *err)
+{
+    enum { LEAST = 2, MOST = 1 << 20 };
+    const char *text = opt->loop;
+    k->loop = LOOP_TOKENS;
+    if (!text)
+        return 0;
+    size_t digits = strspn(text, "0123456789");
+    long n = digits && !text[digits] && digits < 9 ? strtol(text, NULL, 10) : 0;
+    if (strcmp(text, "off") != 0 && (n < LEAST || n > MOST))
+        return error_set(err, ERROR_USAGE,
+                         "--loop: \"%.40s\" is neither \"off\" nor a whole number in %d..%d", text,
+                         LEAST, MOST);
+    k->loop = (int)n;
+    return 0;
+}
+
+static int read_seed(asking *k, const options *opt, error *err)
+{
+    static const uint64_t MASK = ((uint64_t)1 << 53) - 1;
+    if (opt->seed >= 0) {
+        k->seed = (uint64_t)opt->seed;
+        return 0;
+    }
+    if (getrandom(&k->seed, sizeof k->seed, 0) != (ssize_t)sizeof k->seed)
+        return error_set(err, ERROR_RUN, "no random numbers to be had; give --seed");
+    k->seed &= MASK;
+    return 0;
+}
+
+static int check_stops(const options *opt, error *err)
+{
+    for (size_t i = 0; i < opt->stops.len; i++)
+        if (!*opt->stops.v[i])
+            return error_set(err, ERROR_USAGE, "--stop: an empty text would stop nothing");
+    return 0;
+}
+
+int asking_read(asking *k, const options *opt, error *err)
+{
+    return read_personas(k, opt, err) || read_control(k, opt, err) ||
+                   asking_think(opt, &k->think, err) || read_loop(k, opt, err) ||
+                   read_seed(k, opt, err) || check_stops(opt, err) ||
+                   routing_options_read(&k->routing, opt, err) ||
+                   merge_parse(opt->merge ? opt->merge : "auto", &k->merge, &k->rounds, err)
+               ? -1
+               : 0;
+}
+
+void asking_release(asking *k)
+{
+    free(k->names);
+    free(k->personas);
+    routing_options_release(&k->routing);
+    persona_close(k->chair);
+    *k = (asking){0};
+}
+
+/* ---- files ------------------------------------------------------------------------------------- */
+
+static int look_into_personas(asking *k, error *err)
+{
+    for (int i = 0; i < k->persona_count; i++) {
+        persona *p = persona_find(k->personas[i], err);
+        own_experts *own = p && p->experts ? own_experts_open(p->experts, err) : NULL;
+        bool good = p && (!p->experts || own);
+        own_experts_close(own);
+        persona_close(p);
+        if (!good)
+            return -1;
+    }
+    return 0;
+}
+
+/* The chair is a persona too, so that its words can be changed; without one the merge has its own. */
+static int find_chair(asking *k, error *err)
+{
+    static const char CHAIR[] = "chair";
+    if (k->merge != MERGE_AUTO && k->merge != MERGE_SYNTH)
+        return 0;
+    bool there = false;
+    if (persona_exists(CHAIR, &there, err))
+        return -1;
+    if (there)
+        k->chair = persona_find(CHAIR, err);
+    return there && !k->chair ? -1 : 0;
+}
+
+int asking_prepare(asking *k, error *err)
+{
+    return look_into_personas(k, err) || find_chair(k, err) ? -1 : 0;
+}
+
+/* Letters outside Latin script outnumber those inside. Signs, digits and pictures are no letters. */
+bool asking_foreign(const char *text, size_t len)
+{
+    size_t latin = 0, other = 0;
+    for (size_t at = 0; at < len;) {
+        uint32_t c = utf8_next(text, &at);
+        bool sign = (c >= 0x2000 && c < 0x2C00) || (c >= 0x3000 && c < 0x3040) ||
+                    (c >= 0xFE00 && c < 0xFE70) || c >= 0x1F000;
+        latin += (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= 0xC0 && c < 0x250);
+        other += c >= 0x370 && !sign;
+    }
+    return other > latin;
+}
+
+/* ---- for the council --------------------------------------------------------------------------- */
+
+int asking_council(const asking *k, const options *opt, const engine *e, council_options *o,
+                   error *err)
+{
+    const manner *m = engine_manner(e);
+    bool own_stops = opt->stops.len || !m;
+    *o = (council_options){.kv = open_model_kv(opt, DTYPE_F16),
+                           .max_tokens = opt->max_tokens          ? opt->max_tokens
+                                         : m && m->max_tokens > 0 ? (int)m->max_tokens
+                                                                  : DEFAULT_TOKENS,
+                           .stops = own_stops ? opt->stops.v : (const char *const *)m->stops,
+                           .stop_count = own_stops ? (int)opt->stops.len : m->stop_count,
+                           .loop = k->loop,
+                           .think = k->think,
+                           .raw = opt->raw,
+                           .weigh = k->merge == MERGE_AUTO || k->merge == MERGE_VOTE};
+    if (opt->prefill && strcmp(opt->prefill, "auto") != 0)
+        o->prefill = strcmp(opt->prefill, "own") == 0 ? PREFILL_OWN : PREFILL_SHARED;
+    return open_model_context(opt, e, &o->context, err);
+}
+
+void asking_adopt(asking *k, const options *opt, const engine *e)
+{
+    const manner *m = engine_manner(e);
+    if (opt->seed < 0 && m && m->seed >= 0)
+        k->seed = (uint64_t)m->seed;
+}
+
+/* Flag (a bit: it wins over the persona), else configuration, else what the model wishes (NAN =
+ * nothing), else what its files say. */
+static void choose_real(const real *flag, const real *configured, double wish, double model,
+                        unsigned bit, double *out, unsigned *bits)
+{
+    *bits |= flag->given ? bit : 0;
+    if (flag->given)
+        *out = flag->v;
+    else if (configured->given)
+        *out = configured->v;
+    else if (!isnan(wish))
+        *out = wish;
+    else if (model >= 0)
+        *out = model;
+}
+
+static void choose_top_k(int flag, int configured, int model, int *out, unsigned *bits)
+{
+    *bits |= flag >= 0 ? GIVEN_TOP_K : 0;
+    *out = flag >= 0 ? flag : configured >= 0 ? configured : model >= 0 ? model : *out;
+}
+
+static int read_sampling(const asking *k, const options *opt, const engine *e, roster_options *o,
+                         error *err)
+{
+    const sampling_options *f = &opt->sampling, *c = &opt->configured;
+    const model_config *m = engine_config(e);
+    manner *none = engine_manner(e) ? NULL : manner_new(err);
+    const manner *w = engine_manner(e) ? engine_manner(e) : none;
+    if (!w)
+        return -1;
+    sampling *s = &o->sampling;
+    unsigned *bits = &o->given;
+    *s = sampling_defaults();
+    choose_real(&f->temperature, &c->temperature, w->temperature, m->temperature, GIVEN_TEMPERATURE,
+                &s->temperature, bits);
+    choose_real(&f->top_p, &c->top_p, w->top_p, m->top_p, GIVEN_TOP_P, &s->top_p, bits);
+    choose_real(&f->min_p, &c->min_p, w->min_p, m->min_p, GIVEN_MIN_P, &s->min_p, bits);
+    choose_real(&f->repeat_penalty, &c->repeat_penalty, w->repeat_penalty, m->repeat_penalty,
+                GIVEN_REPEAT, &s->repeat_penalty, bits);
+    choose_real(&f->presence_penalty, &c->presence_penalty, w->presence_penalty, -1, GIVEN_PRESENCE,
+                &s->presence_penalty, bits);
+    choose_real(&f->frequency_penalty, &c->frequency_penalty, w->frequency_penalty, -1,
+                GIVEN_FREQUENCY, &s->frequency_penalty, bits);
+    choose_top_k(f->top_k, c->top_k, w->top_k >= 0 ? (int)w->top_k : m->top_k, &s->top_k, bits);
+    s->seed = k->seed;
+    manner_close(none);
+    return sampling_check(s, err);
+}
+
+int asking_roster(const asking *k, const options *opt, const engine *e, roster_options *o,
+                  error *err)
+{
+    *o = (roster_options){.personas = k->personas,
+                          .persona_count = k->persona_count,
+                          .control = k->control,
+                          .no_instruction = opt->no_instruction};
+    if (engine_manner(e) && !opt->raw)
+        o->fallback = engine_manner(e)->system;
+    routing_options_fill(&k->routing, o);
+    return read_sampling(k, opt, e, o, err);
+}

@@ -1,0 +1,250 @@
+/* sandbox_policy.c - see sandbox_policy.h. */
+#include "sandbox_policy.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
+#include "../../transcripts/search.h"
+#include "../../transcripts/transcript.h"
+#include "../system/broker.h"
+#include "../system/line_history.h"
+#include "../system/sandbox.h"
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* What links in a folder lead to is read as well: caches and dotfiles are made of them. `end`: only names that
+ * end so, or NULL. */
+static void read_entries(sandbox *s, const char *place, const char *end)
+{
+    DIR *d = opendir(place);
+    for (const struct dirent *at; d && (at = readdir(d)) != NULL;) {
+        size_t n = strlen(at->d_name), m = end ? strlen(end) : 0;
+        bool wanted = end ? n >= m && strcmp(at->d_name + n - m, end) == 0
+                          : at->d_type == DT_LNK || at->d_type == DT_UNKNOWN;
+        char *path = wanted ? folder_path(NULL, "%s/%s", place, at->d_name) : NULL;
+        if (path && at->d_name[0] != '.')
+            sandbox_read(s, path);
+        free(path);
+    }
+    if (d)
+        (void)closedir(d);
+}
+
+/* A folder with all in it; of a file also the other parts of a split model. */
+static void read_model(sandbox *s, const char *model)
+{
+    char *target = realpath(model, NULL);
+    const char *slash = target ? strrchr(target, '/') : NULL;
+    char *around = slash ? strndup(target, (size_t)(slash - target)) : NULL;
+    sandbox_read(s, model);
+    if (is_folder(model)) {
+        read_entries(s, model, NULL);
+    } else {
+        if (around)
+            read_entries(s, around, ".gguf");
+        const char *own = strrchr(model, '/');
+        char *beside = own ? strndup(model, (size_t)(own - model)) : strdup(".");
+        if (beside)
+            read_entries(s, *beside ? beside : "/", ".gguf");
+        free(beside);
+    }
+    free(around);
+    free(target);
+}
+
+static void read_system(sandbox *s)
+{
+    static const char *const places[] = {"/usr",
+                                         "/lib",
+                                         "/lib64",
+                                         "/opt",
+                                         "/sys",
+                                         "/dev",
+                                         "/proc/self",
+                                         "/proc/cpuinfo",
+                                         "/proc/meminfo",
+                                         "/proc/locks",
+                                         "/proc/sys",
+                                         "/etc/localtime",
+                                         "/etc/timezone",
+                                         "/etc/ld.so.cache",
+                                         "/etc/ssl/openssl.cnf"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        sandbox_read(s, places[i]);
+}
+
+static void write_devices(sandbox *s)
+{
+    static const char *const devices[] = {"/dev/null", "/dev/tty", "/dev/full"};
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
+        sandbox_write(s, devices[i]);
+}
+
+/* Personas, masks, the built-in model; writes: masks may be made there. */
+static void own_folders(sandbox *s, bool writes)
+{
+    static const paths_kind kinds[] = {PATHS_CONFIG, PATHS_CACHE, PATHS_DATA};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char *path, *personas, *masks;
+        (void)paths_own(kinds[i], NULL, &path, NULL);
+        (void)paths_own(kinds[i], "personas", &personas, NULL);
+        (void)paths_own(kinds[i], "masks", &masks, NULL);
+        if (writes && path && kinds[i] != PATHS_DATA) {
+            (void)transcript_folder_make(kinds[i] == PATHS_CACHE ? masks : personas, NULL);
+            sandbox_write(s, path);
+        }
+        if (path)
+            sandbox_read(s, path);
+        if (personas)
+            read_entries(s, personas, NULL);
+        if (masks)
+            read_entries(s, masks, NULL);
+        free(path);
+        free(personas);
+        free(masks);
+    }
+}
+
+/* What came with the program. */
+static void read_installation(sandbox *s)
+{
+    char *places[PATHS_SHIPPED];
+    if (paths_shipped(places, NULL))
+        return;
+    for (int i = 0; i < PATHS_SHIPPED; i++) {
+        sandbox_read(s, places[i]);
+        read_entries(s, places[i], NULL);
+    }
+    paths_shipped_release(places);
+}
+
+/* FILE, or NAME=FILE. */
+static void read_named(sandbox *s, const char *text)
+{
+    const char *equals = text ? strchr(text, '=') : NULL;
+    if (text)
+        sandbox_read(s, text);
+    if (equals)
+        sandbox_read(s, equals + 1);
+}
+
+static void read_command_line(sandbox *s, const options *opt)
+{
+    const texts *lists[] = {&opt->files, &opt->masks, &opt->lesson_texts};
+    read_named(s, opt->file);
+    for (size_t i = 0; i < opt->word_count; i++)
+        read_named(s, opt->words[i]);
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
+        for (size_t i = 0; i < lists[k]->len; i++)
+            read_named(s, lists[k]->v[i]);
+}
+
+/* A file that is there; of one to be, the folder that it appears in. */
+static void write_output(sandbox *s, const char *path)
+{
+    if (!path || strcmp(path, "-") == 0)
+        return;
+    const char *slash = strrchr(path, '/');
+    char *around = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (access(path, F_OK) == 0)
+        sandbox_write(s, path);
+    else if (around)
+        sandbox_write(s, around);
+    free(around);
+}
+
+static void write_transcripts(sandbox *s, const options *opt)
+{
+    char *place = NULL;
+    if (!options_saves(opt) || transcript_folder(&place, NULL))
+        return;
+    (void)transcript_folder_make(place, NULL); /* what fails now will fail, and be told, then */
+    sandbox_write(s, place);
+    free(place);
+}
+
+/* All that a command which answers and ends opens. */
+static void name_files(sandbox *s, const options *opt, command_id id, const char *model)
+{
+    read_system(s);
+    write_devices(s);
+    read_installation(s);
+    own_folders(s, id == COMMAND_PERSONAS_DERIVE);
+    read_model(s, model);
+    read_command_line(s, opt);
+    write_output(s, opt->output);
+    if (id == COMMAND_ASK)
+        write_transcripts(s, opt);
+}
+
+/* The folder of a file that may be made there: the folder itself only with `make`. What the file is a link to
+ * is written as well. */
+static void write_around(sandbox *s, const char *path, bool make)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    char *around = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+    if (around && make)
+        (void)transcript_folder_make(around, NULL);
+    if (around) {
+        sandbox_write(s, around);
+        sandbox_write(s, path);
+    }
+    free(around);
+}
+
+/* With --no-save nothing is made, and only the index, a cache, may change. */
+static void name_conversation(sandbox *s, const options *opt, const console *con)
+{
+    bool saves = !opt->no_save;
+    const char *place = con->broker ? broker_place(con->broker) : NULL;
+    char *transcripts = NULL, *index = NULL, *lines = NULL;
+    sandbox_read(s, "/");
+    write_devices(s);
+    if (place)
+        sandbox_write(s, place);
+    write_transcripts(s, opt);
+    if (saves && transcript_folder(&transcripts, NULL) == 0)
+        sandbox_write(s, transcripts); /* /resume writes there later on */
+    if (search_path(&index, NULL) == 0)
+        write_around(s, index, saves);
+    if (saves && line_history_path(true, &lines, NULL) == 0)
+        write_around(s, lines, false);
+    free(transcripts);
+    free(index);
+    free(lines);
+}
+
+int confine(const options *opt, const char *model, console *con, error *err)
+{
+    char told[160];
+    command_id id = opt->command ? (command_id)(opt->command - options_commands()) : COMMAND_TALK;
+    if (opt->no_sandbox || !con->guard)
+        return 0;
+    con->guard = false;
+    sandbox s;
+    sandbox_open(&s);
+    if (id == COMMAND_TALK)
+        name_conversation(&s, opt, con);
+    else if (id == COMMAND_TRANSCRIPTS_REPLAY)
+        sandbox_read(&s, "/");
+    else
+        name_files(&s, opt, id, model);
+    int result = sandbox_enter(&s, told, sizeof told, err);
+    if (!result && con->verbose)
+        console_note(con, "%s%s", told,
+                     id == COMMAND_TALK
+                         ? "; a second process writes for /save and runs editor and clipboard"
+                         : "");
+    return result;
+}
