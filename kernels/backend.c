@@ -176,9 +176,9 @@ void op_sigmoid_gate(backend *b, tensor *y, const tensor *weight, const tensor *
     b->table->sigmoid_gate(b, y, weight, x, n);
 }
 
-double backend_likelihood(backend *b, const float *z, size_t n, int id)
+double backend_logprob(backend *b, const float *z, size_t n, int id)
 {
-    return b->table->likelihood(b, z, n, id);
+    return b->table->logprob(b, z, n, id);
 }
 
 void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n)
@@ -199,10 +199,10 @@ void routes_free(backend *b, routes *r)
         b->table->routes_free(b, r);
 }
 
-void op_route(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+void op_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
               bool renormalise, int n)
 {
-    b->table->route(b, r, z, appended, layer, renormalise, n);
+    b->table->route(b, r, z, adapter_z, layer, renormalise, n);
 }
 
 void routes_read(backend *b, const routes *r, int n, routes *host)

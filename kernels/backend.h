@@ -72,14 +72,14 @@ void tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst
 
 /* ln softmax(z)[id] of n logits in host memory, at once; exp is that of attention (f32), the sum is
  * made of sums of blocks, in double: the same bits on every ISA level. Not finite when z is not. */
-double backend_likelihood(backend *b, const float *z, size_t n, int id);
+double backend_logprob(backend *b, const float *z, size_t n, int id);
 
 /* ---- the batch: what differs from row to row ---------------------------------------------- */
 
 /* How one layer routes the tokens of one program: the compiled, per-layer form of a router
  * program. The plain model is {k, trained_k = k, norm_width = k, tail_gain 1, strength 1} with NULL
  * tables. Steps are numbered as in the pipeline that router.h documents. */
-typedef struct route_rule {
+typedef struct layer_routing {
     int k;                  /* experts called: 1..experts */
     int trained_k;          /* ranks beyond it are multiplied by tail_gain */
     int norm_width;         /* >= k; denominator = the first norm_width ranks */
@@ -91,16 +91,16 @@ typedef struct route_rule {
     const uint8_t *allowed; /* [experts] 1 = may run, or NULL = all; at least k are 1 */
     const uint8_t *named;   /* [experts] 1 = named by the program, or NULL */
     const uint8_t *forced;  /* [experts] 1 = chosen first, or NULL; allowed ones, at most k - 1 */
-    /* Experts that only this program sees, of those appended to the layer's bank: so many from the
-     * place `own_first` behind the model's. In the tables they follow the model's. */
-    int own_count, own_first;
-} route_rule;
+    /* Adapter experts: only this program sees them, of all that are in the layer's bank: so many from the
+     * place `adapter_first` behind the model's. In the tables they follow the model's. */
+    int adapter_count, adapter_first;
+} layer_routing;
 
 /* One batch row. Pointers are borrowed until backend_sync(). */
 typedef struct batch_row {
-    int position;            /* 0-based place on its session's timeline */
-    void *const *pages;      /* kv pages of the session, page i holds positions [64i, 64i+64) */
-    const route_rule *rules; /* [layers] */
+    int position;       /* 0-based place on its session's sequence */
+    void *const *pages; /* kv pages of the session, page i holds positions [64i, 64i+64) */
+    const layer_routing *routing; /* [layers] */
 } batch_row;
 
 /* The KV geometry that every page of a backend's sessions shares. A page holds, for each layer,
@@ -178,7 +178,7 @@ void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n)
 /* ---- mixture of experts ------------------------------------------------------------------- */
 
 /* The routed experts of one layer; each is its own [ffn, width] / [width, ffn] tensors, so that
- * experts from other files can be appended. Pointers are borrowed. */
+ * adapter experts can be added. Pointers are borrowed. */
 typedef struct expert_bank {
     int count;
     const tensor *const *gate; /* [count] of [ffn, width] */
@@ -200,10 +200,10 @@ typedef struct routes {
 routes *routes_new(backend *b, int max_rows, int slots, error *err);
 void routes_free(backend *b, routes *r); /* NULL ok */
 
-/* Chooses experts from router logits z [n, experts] with rules[layer] of each row; appended
- * [n, .]: those of the experts behind the model's, or NULL when no rule has own ones. ids are places
+/* Chooses experts from router logits z [n, experts] with routing[layer] of each row; adapter_z
+ * [n, .]: those of the adapter experts, or NULL when no program has any. ids are places
  * in the bank. renormalise: the model divides the gates by their sum (norm_topk_prob). */
-void op_route(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+void op_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
               bool renormalise, int n);
 /* Enqueued copy of the n rows of a layer's routes to host memory (arrays as in routes). */
 void routes_read(backend *b, const routes *r, int n, routes *host);

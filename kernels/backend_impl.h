@@ -35,7 +35,7 @@ typedef struct backend_table {
     int (*threads)(const backend *b);
     int (*sync)(backend *b, error *err);
     double (*read_seconds)(backend *b, const void *host, size_t bytes);
-    double (*likelihood)(backend *b, const float *z, size_t n, int id);
+    double (*logprob)(backend *b, const float *z, size_t n, int id);
 
     tensor *(*tensor_new)(backend *b, dtype type, size_t rows, size_t cols, error *err);
     tensor *(*tensor_map)(backend *b, dtype type, size_t rows, size_t cols, const void *host,
@@ -69,7 +69,7 @@ typedef struct backend_table {
 
     routes *(*routes_new)(backend *b, int max_rows, int slots, error *err);
     void (*routes_free)(backend *b, routes *r);
-    void (*route)(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+    void (*route)(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
                   bool renormalise, int n);
     void (*routes_read)(backend *b, const routes *r, int n, routes *host);
     void (*experts)(backend *b, tensor *out, const expert_bank *bank, const routes *r,

@@ -22,12 +22,12 @@ static float *noise(size_t n, uint32_t seed)
     return v;
 }
 
-static void declare(safetensors_writer *w, int layer, const own_plan *plan)
+static void declare(safetensors_writer *w, int layer, const adapter_plan *plan)
 {
     char name[96];
-    uint64_t router[2] = {(uint64_t)plan->count, OWN_SUPPORT_WIDTH};
-    uint64_t tall[2] = {(uint64_t)plan->ffn, OWN_SUPPORT_WIDTH},
-             flat[2] = {OWN_SUPPORT_WIDTH, (uint64_t)plan->ffn};
+    uint64_t router[2] = {(uint64_t)plan->count, ADAPTER_SUPPORT_WIDTH};
+    uint64_t tall[2] = {(uint64_t)plan->ffn, ADAPTER_SUPPORT_WIDTH},
+             flat[2] = {ADAPTER_SUPPORT_WIDTH, (uint64_t)plan->ffn};
     (void)snprintf(name, sizeof name, "model.layers.%d.mlp.gate.weight", layer);
     assert_int_equal(safetensors_writer_tensor(w, name, 2, router, NULL), 0);
     for (int e = 0; e < plan->count; e++) {
@@ -40,7 +40,7 @@ static void declare(safetensors_writer *w, int layer, const own_plan *plan)
     }
 }
 
-void own_support_write(const own_plan *plan, uint32_t seed)
+void adapter_support_write(const adapter_plan *plan, uint32_t seed)
 {
     error err = {0};
     safetensors_writer *w = safetensors_writer_open(plan->path, &err);
@@ -50,7 +50,7 @@ void own_support_write(const own_plan *plan, uint32_t seed)
         if (!(plan->layers >> layer & 1))
             continue;
         declare(w, layer, plan);
-        values += (size_t)plan->count * OWN_SUPPORT_WIDTH * (1 + 3 * (size_t)plan->ffn);
+        values += (size_t)plan->count * ADAPTER_SUPPORT_WIDTH * (1 + 3 * (size_t)plan->ffn);
     }
     float *v = noise(values, seed);
     assert_int_equal(safetensors_writer_begin(w, &err), 0);

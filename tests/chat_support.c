@@ -146,7 +146,7 @@ int chat_open_named(const fixture *f, const char *name, const chat_options *o, c
     char path[128], *text;
     size_t len;
     snprintf(path, sizeof path, TEMPLATES "%s.jinja", name);
-    if (mapped_read(path, 1 << 20, &text, &len, err))
+    if (file_read_all(path, 1 << 20, &text, &len, err))
         fail_msg("%s", err->text);
     int result = chat_open_text(f, text, o, c, err);
     free(text);

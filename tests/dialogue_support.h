@@ -34,7 +34,7 @@ dialogue_turn table_copy(const table *k, const dialogue_turn *t);
 void table_equal(const kept_answer *a, const kept_answer *b);
 
 /* The named seat alone, with a conversation [n] (user, assistant, ...), asked `prompt` with a seed:
- * must be its answer in force in turn t, byte for byte. */
+ * must be its current answer in turn t, byte for byte. */
 void table_oracle(const dialogue *d, const dialogue_turn *t, const char *name, uint64_t seed,
                   const chat_message *messages, size_t n);
 /* The two messages that a turn leaves: its prompt, and the words of `name` (or "merge") in it. */

@@ -46,7 +46,7 @@ static void act(const rule_list *r)
     error err = {0};
     if (rules_check(r, c, 0, &err))
         return;
-    rule_marks *m = rule_marks_open(r, engine_tokenizer(e), engine_chat(e), &err);
+    rule_triggers *m = rule_triggers_open(r, engine_tokenizer(e), engine_chat(e), &err);
     for (int i = 0; m && i < TOKENS; i++) {
         uint32_t active = 0;
         if (rules_step(r, m, &s, i * 7 % c->vocabulary, &active, &err))
@@ -55,7 +55,7 @@ static void act(const rule_list *r)
             abort();
         apply(r, c, active);
     }
-    rule_marks_close(m);
+    rule_triggers_close(m);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -145,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     error err = {0};
     (void)snprintf(path, sizeof path, "%s/s.jsonl", folder());
     (void)unlink(path);
-    insist(whole_file_put(path, (const char *)data, size, &err) == 0);
+    insist(atomic_file_put(path, (const char *)data, size, &err) == 0);
     history *h = history_load(path, &err);
     size_t records = h ? h->records : 0;
     if (h)

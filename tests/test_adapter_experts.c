@@ -31,8 +31,8 @@ static int write_files(void **state)
     assert_non_null(mkdtemp(at->folder));
     (void)snprintf(at->first, sizeof at->first, "%s/first.safetensors", at->folder);
     (void)snprintf(at->second, sizeof at->second, "%s/second.safetensors", at->folder);
-    own_support_write(&(own_plan){at->first, BOTH, 3, 12}, 1);
-    own_support_write(&(own_plan){at->second, SECOND, 2, 20}, 2);
+    adapter_support_write(&(adapter_plan){at->first, BOTH, 3, 12}, 1);
+    adapter_support_write(&(adapter_plan){at->second, SECOND, 2, 20}, 2);
     *state = at;
     return 0;
 }
@@ -45,19 +45,20 @@ static int remove_files(void **state)
     return left;
 }
 
-static const own_experts *add(engine *e, const char *path)
+static const adapter_experts *add(engine *e, const char *path)
 {
     error err = {0};
-    const own_experts *own = NULL;
-    if (engine_add_experts(e, path, &own, &err))
+    const adapter_experts *adapter = NULL;
+    if (engine_add_adapter(e, path, &adapter, &err))
         fail_msg("%s", err.text);
-    return own;
+    return adapter;
 }
 
-static router_program *program_of(const engine *e, const own_experts *own, const char *mask_text)
+static router_program *program_of(const engine *e, const adapter_experts *adapter,
+                                  const char *mask_text)
 {
     router_settings s = router_settings_plain();
-    s.own = own;
+    s.adapter = adapter;
     return support_program(e, s, mask_text, NULL);
 }
 
@@ -77,7 +78,7 @@ static size_t logit_bytes(const engine *e)
 /* ---- who calls them ------------------------------------------------------------------------------ */
 
 typedef struct calls {
-    int model, own; /* picks of the model's experts, and of those behind them */
+    int model, adapter; /* picks of the model's experts, and of those behind them */
     int per_layer[2];
 } calls;
 
@@ -87,7 +88,7 @@ static void count_calls(void *user, const session *s, const route_trace *t)
     (void)s;
     for (int i = 0; i < t->slots; i++) {
         c->model += t->ids[i] >= 0 && t->ids[i] < EXPERTS;
-        c->own += t->ids[i] >= EXPERTS;
+        c->adapter += t->ids[i] >= EXPERTS;
         c->per_layer[t->layer] += t->ids[i] >= EXPERTS;
     }
 }
@@ -105,20 +106,20 @@ static void only_their_owner_calls_them(void **state)
 {
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
-    const own_experts *first = add(e, at->first), *second = add(e, at->second);
+    const adapter_experts *first = add(e, at->first), *second = add(e, at->second);
     router_program *mine = program_of(e, first, NULL), *yours = program_of(e, second, NULL);
     router_program *masked = program_of(e, NULL,
                                         "{\"mask\":1,\"mode\":\"keep\","
                                         "\"layers\":{\"0-1\":\"2-7\"}}");
     calls c = calls_of(e, NULL);
-    assert_int_equal(c.own, 0);
-    assert_int_equal(calls_of(e, masked).own, 0);
+    assert_int_equal(c.adapter, 0);
+    assert_int_equal(calls_of(e, masked).adapter, 0);
     c = calls_of(e, mine);
     assert_true(c.per_layer[0] > 0 && c.per_layer[1] > 0 && c.model > 0);
     c = calls_of(e, yours);
     assert_int_equal(c.per_layer[0], 0);
     assert_true(c.per_layer[1] > 0);
-    assert_int_equal(engine_bank(e), EXPERTS + 5);
+    assert_int_equal(engine_max_experts(e), EXPERTS + 5);
     router_program_close(mine);
     router_program_close(yours);
     router_program_close(masked);
@@ -174,7 +175,7 @@ static void nobody_else_notices(void **state)
 
 /* ---- company ------------------------------------------------------------------------------------- */
 
-/* Three timelines in one batch: the first file's owner, the second's, and nobody. */
+/* Three sequences in one batch: the first file's owner, the second's, and nobody. */
 static void company_changes_nothing(void **state)
 {
     const scratch *at = *state;
@@ -218,10 +219,10 @@ static void order_changes_nothing(void **state)
         engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
         if (i == 1)
             add(e, at->first);
-        const own_experts *own = add(e, at->second);
-        assert_ptr_equal(add(e, at->second), own);
-        assert_int_equal(engine_bank(e), EXPERTS + 2 + 3 * i);
-        router_program *p = program_of(e, own, NULL);
+        const adapter_experts *adapter = add(e, at->second);
+        assert_ptr_equal(add(e, at->second), adapter);
+        assert_int_equal(engine_max_experts(e), EXPERTS + 2 + 3 * i);
+        router_program *p = program_of(e, adapter, NULL);
         hash[i] = router_program_hash(p);
         logits[i] = read_all(e, p);
         bytes = logit_bytes(e);
@@ -257,11 +258,11 @@ static void sessions_outlive_an_addition(void **state)
 
 /* ---- masks and rules ----------------------------------------------------------------------------- */
 
-static void assert_allowed(const engine *e, const own_experts *own, const char *mask_text,
+static void assert_allowed(const engine *e, const adapter_experts *adapter, const char *mask_text,
                            const char *expected)
 {
-    router_program *p = program_of(e, own, mask_text);
-    const route_rule *r = &router_program_rules(p)[1];
+    router_program *p = program_of(e, adapter, mask_text);
+    const layer_routing *r = &router_program_routing(p)[1];
     char text[EXPERTS + 4] = "";
     for (int i = 0; i < router_program_experts(p, 1); i++)
         text[i] = !r->allowed || r->allowed[i] ? '1' : '0';
@@ -273,26 +274,27 @@ static void masks_speak_of_them_by_number(void **state)
 {
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
-    const own_experts *own = add(e, at->first);
-    assert_allowed(e, own, NULL, "11111111111");
+    const adapter_experts *adapter = add(e, at->first);
+    assert_allowed(e, adapter, NULL, "11111111111");
     /* What names none of them leaves them all; what names some means those. */
-    assert_allowed(e, own, "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"1\":\"0-3\"}}",
+    assert_allowed(e, adapter, "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"1\":\"0-3\"}}",
                    "11110000111");
-    assert_allowed(e, own, "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"1\":\"0-3,9\"}}",
+    assert_allowed(e, adapter, "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"1\":\"0-3,9\"}}",
                    "11110000010");
-    assert_allowed(e, own, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0,10\"}}",
+    assert_allowed(e, adapter, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0,10\"}}",
                    "01111111110");
     assert_allowed(e, NULL, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0\"}}", "01111111");
     engine_close(e);
 }
 
-static void refuse_mask(const engine *e, const own_experts *own, const char *text, const char *why)
+static void refuse_mask(const engine *e, const adapter_experts *adapter, const char *text,
+                        const char *why)
 {
     error err = {0};
     mask *m = support_mask(text);
     const mask *list[] = {m};
     router_settings s = router_settings_plain();
-    s.own = own;
+    s.adapter = adapter;
     s.masks = list;
     s.mask_count = 1;
     assert_null(router_program_compile(engine_config(e), NULL, &s, &err));
@@ -306,7 +308,7 @@ static void masks_name_only_what_is_there(void **state)
 {
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
-    const own_experts *second = add(e, at->second);
+    const adapter_experts *second = add(e, at->second);
     refuse_mask(e, NULL, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"8\"}}", "expert");
     refuse_mask(e, second, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"10\"}}", "expert");
     refuse_mask(e, second, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"0-1\":\"8\"}}",
@@ -319,10 +321,10 @@ static void strength_reaches_them(void **state)
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     router_settings s = router_settings_plain();
-    s.own = add(e, at->first);
+    s.adapter = add(e, at->first);
     s.strength = 0;
     router_program *silent = support_program(e, s, NULL, NULL);
-    assert_int_equal(calls_of(e, silent).own, 0);
+    assert_int_equal(calls_of(e, silent).adapter, 0);
     router_program_close(silent);
     engine_close(e);
 }
@@ -333,15 +335,15 @@ static void a_softened_ban_leans_away_from_them(void **state)
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     router_settings s = router_settings_plain();
-    s.own = add(e, at->second);
-    s.soften = 3;
+    s.adapter = add(e, at->second);
+    s.mask_penalty = 3;
     router_program *p =
         support_program(e, s, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0,8\"}}", NULL);
-    const route_rule *r = router_program_rules(p);
-    assert_true(!r[0].allowed && !r[0].bias && r[0].own_count == 0);
-    assert_true(!r[1].allowed && r[1].bias && r[1].own_count == 2);
+    const layer_routing *r = router_program_routing(p);
+    assert_true(!r[0].allowed && !r[0].bias && r[0].adapter_count == 0);
+    assert_true(!r[1].allowed && r[1].bias && r[1].adapter_count == 2);
     assert_true(r[1].bias[0] == -3 && r[1].bias[8] == -3 && r[1].bias[9] == 0);
-    assert_true(calls_of(e, p).own > 0);
+    assert_true(calls_of(e, p).adapter > 0);
     router_program_close(p);
     engine_close(e);
 }
@@ -350,18 +352,18 @@ static void rules_force_and_ban_them(void **state)
 {
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
-    const own_experts *own = add(e, at->first);
+    const adapter_experts *adapter = add(e, at->first);
     rule_list *force =
         support_rules("[{\"when\":{\"pattern\":\"(?s).\"},\"do\":{\"force\":\"9\"}}]");
     rule_list *ban =
         support_rules("[{\"when\":{\"pattern\":\"(?s).\"},\"do\":{\"ban\":\"8-10\"}}]");
     rule_list *beyond = support_rules("[{\"when\":{\"pattern\":\".\"},\"do\":{\"ban\":\"11\"}}]");
     router_settings s = router_settings_plain();
-    s.own = own;
+    s.adapter = adapter;
     router_program *forced = support_program(e, s, NULL, force);
     router_program *banned = support_program(e, s, NULL, ban);
-    assert_true(calls_of(e, forced).own >= 2 * (TOKENS - 3)); /* special tokens have no text */
-    assert_true(calls_of(e, banned).own <= 2 * 3 * 3);
+    assert_true(calls_of(e, forced).adapter >= 2 * (TOKENS - 3)); /* special tokens have no text */
+    assert_true(calls_of(e, banned).adapter <= 2 * 3 * 3);
     error err = {0};
     s.rules = beyond;
     s.tokenizer = engine_tokenizer(e);

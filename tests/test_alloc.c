@@ -282,12 +282,12 @@ static void test_decoding_allocates_nothing(void **state)
 /* A reading of one token under a program that has the file's experts; false when memory ran out. */
 static bool read_with_own(engine *e, const char *file, float *logits, error *err)
 {
-    const own_experts *own = NULL;
+    const adapter_experts *adapter = NULL;
     router_settings s = router_settings_plain();
     int token = 3;
-    if (engine_add_experts(e, file, &own, err))
+    if (engine_add_adapter(e, file, &adapter, err))
         return false;
-    s.own = own;
+    s.adapter = adapter;
     router_program *p = router_program_compile(engine_config(e), NULL, &s, err);
     session *one = p ? session_open(e, 64, DTYPE_F32, err) : NULL;
     step st = {one, &token, 1, LOGITS_LAST, logits};
@@ -304,7 +304,7 @@ static void test_own_experts_survive_every_failure(void **state)
     static const char file[] = "/tmp/alloc-own.safetensors";
     engine_options options = options_of(COUNCIL_MODEL);
     float *expected = NULL;
-    own_support_write(&(own_plan){file, 3, 2, 8}, 1);
+    adapter_support_write(&(adapter_plan){file, 3, 2, 8}, 1);
     bool done = false;
     for (long n = 0; !done; n++) {
         error err = {0};

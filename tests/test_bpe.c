@@ -241,7 +241,7 @@ static void scores_become_ranks(void **state)
     for (int i = 0; i < 7; i++)
         assert_int_equal(vocabulary_add(&v, i, words[i], strlen(words[i]), TOKEN_NORMAL, &err), 0);
     assert_int_equal(spm_merges_from_scores(&v, scores, &table, &err), 0);
-    spm_rules rules = {&v, NULL, -1, false};
+    spm_options rules = {&v, NULL, -1, false};
     assert_int_equal(spm_symbols(&rules, "abzbac", 6, &word, &dropped, &err), 0);
     assert_int_equal(dropped, 1);
     assert_int_equal(bpe_word_merge(&word, &table, &err), 0);
@@ -284,38 +284,38 @@ static void the_alphabet_goes_round(void **state)
 
 static void the_longest_added_token_is_found(void **state)
 {
-    const added_rules anybody = {.anybody = true};
-    added a = {0};
+    const added_token_options anybody = {.untrusted = true};
+    added_tokens a = {0};
     error err = {0};
     (void)state;
-    assert_int_equal(added_match(&a, "  ", 2, NULL).id, -1);
-    assert_int_equal(added_insert(&a, "  ", 2, 7, anybody, &err), 0);
-    assert_int_equal(added_insert(&a, "    ", 4, 8, anybody, &err), 0);
-    assert_int_equal(added_insert(&a, "\t", 1, 9, anybody, &err), 0);
-    assert_int_equal(added_match(&a, "   x", 4, NULL).id, 7);
-    assert_int_equal(added_match(&a, "   x", 4, NULL).length, 2);
-    assert_int_equal(added_match(&a, "     ", 5, NULL).id, 8);
-    assert_int_equal(added_match(&a, "     ", 5, NULL).length, 4);
-    assert_int_equal(added_match(&a, " ", 1, NULL).id, -1);
-    assert_int_equal(added_match(&a, "\t\t", 2, NULL).id, 9);
-    added_release(&a);
+    assert_int_equal(added_tokens_match(&a, "  ", 2, NULL).id, -1);
+    assert_int_equal(added_tokens_insert(&a, "  ", 2, 7, anybody, &err), 0);
+    assert_int_equal(added_tokens_insert(&a, "    ", 4, 8, anybody, &err), 0);
+    assert_int_equal(added_tokens_insert(&a, "\t", 1, 9, anybody, &err), 0);
+    assert_int_equal(added_tokens_match(&a, "   x", 4, NULL).id, 7);
+    assert_int_equal(added_tokens_match(&a, "   x", 4, NULL).length, 2);
+    assert_int_equal(added_tokens_match(&a, "     ", 5, NULL).id, 8);
+    assert_int_equal(added_tokens_match(&a, "     ", 5, NULL).length, 4);
+    assert_int_equal(added_tokens_match(&a, " ", 1, NULL).id, -1);
+    assert_int_equal(added_tokens_match(&a, "\t\t", 2, NULL).id, 9);
+    added_tokens_release(&a);
 }
 
 /* Nobody's text makes a special token, wholly or in part, or decides which one a template makes. */
 static void special_tokens_are_trusted_throughout(void **state)
 {
     const unsigned char none[6] = {0}, all[6] = {1, 1, 1, 1, 1, 1}, half[6] = {1, 1, 1};
-    added a = {0};
+    added_tokens a = {0};
     error err = {0};
     (void)state;
-    assert_int_equal(added_insert(&a, "<s>", 3, 1, (added_rules){0}, &err), 0);
-    assert_int_equal(added_insert(&a, "<s>[x]", 6, 2, (added_rules){0}, &err), 0);
-    assert_int_equal(added_match(&a, "<s>[x]", 6, NULL).id, -1);
-    assert_int_equal(added_match(&a, "<s>[x]", 6, none).id, -1);
-    assert_int_equal(added_match(&a, "<s>[x]", 6, all).id, 2);
-    assert_int_equal(added_match(&a, "<s>[x]", 6, half).id, 1);
-    assert_int_equal(added_match(&a, "<s>[x]", 6, half + 1).id, -1);
-    added_release(&a);
+    assert_int_equal(added_tokens_insert(&a, "<s>", 3, 1, (added_token_options){0}, &err), 0);
+    assert_int_equal(added_tokens_insert(&a, "<s>[x]", 6, 2, (added_token_options){0}, &err), 0);
+    assert_int_equal(added_tokens_match(&a, "<s>[x]", 6, NULL).id, -1);
+    assert_int_equal(added_tokens_match(&a, "<s>[x]", 6, none).id, -1);
+    assert_int_equal(added_tokens_match(&a, "<s>[x]", 6, all).id, 2);
+    assert_int_equal(added_tokens_match(&a, "<s>[x]", 6, half).id, 1);
+    assert_int_equal(added_tokens_match(&a, "<s>[x]", 6, half + 1).id, -1);
+    added_tokens_release(&a);
 }
 
 /* What composes of a template's and somebody's characters is not the template's. */

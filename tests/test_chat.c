@@ -35,11 +35,10 @@ static void compare(const chat *c, const json *k, const json *ids, const char *t
     const char *name = json_string(json_member(k, "name"));
     tokens got = {0};
     error err = {0};
-    int result = c->format
-                     ? chat_render_given(c->format, messages, strlen(messages), "messages",
-                                         json_true(json_member(k, "reply")),
-                                         (int)json_number(json_member(k, "think")), &got, &err)
-                     : -1;
+    int result = c->format ? chat_render_json(c->format, messages, strlen(messages), "messages",
+                                              json_true(json_member(k, "reply")),
+                                              (int)json_number(json_member(k, "think")), &got, &err)
+                           : -1;
     if ((result != 0) != (json_type(ids) == JSON_NULL))
         fail_msg("%s, %s: %s", template, name, result ? err.text : "is not refused");
     if (result == 0)
@@ -240,7 +239,7 @@ static void opening_can_fail(void **state)
     static const char chatml[] = "{% for m in messages %}{{ m.content }}{% endfor %}";
     const struct {
         const char *template, *name;
-        bool own_first;
+        bool prefer_template;
         int result;
         error_code code;
         const char *words;
@@ -275,7 +274,7 @@ static void opening_can_fail(void **state)
                 "space\":"
                 "false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"<|begin|>\":1,"
                 "\"<|endoftext|>\":2},\"merges\":[]}}");
-        chat_options o = {.name = cases[i].name, .own_first = cases[i].own_first};
+        chat_options o = {.name = cases[i].name, .prefer_template = cases[i].prefer_template};
         assert_int_equal(chat_open_text(f, cases[i].template, &o, &c, &err), cases[i].result);
         if (cases[i].result) {
             assert_int_equal(err.code, cases[i].code);
@@ -363,8 +362,8 @@ static void bad_lists_are_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tokens got = {0};
         error err = {0};
-        assert_int_equal(chat_render_given(c.format, cases[i][0], strlen(cases[i][0]), "talk.json",
-                                           true, 0, &got, &err),
+        assert_int_equal(chat_render_json(c.format, cases[i][0], strlen(cases[i][0]), "talk.json",
+                                          true, 0, &got, &err),
                          -1);
         assert_int_equal(err.code, ERROR_USAGE);
         if (!strstr(err.text, cases[i][1]) || strncmp(err.text, "talk.json", 9) != 0)
@@ -387,7 +386,7 @@ static void names_of_members_are_text(void **state)
     chat_put_words(*state, "thinking");
     assert_int_equal(chat_open_text(*state, template, &(chat_options){0}, &c, &err), 0);
     assert_int_equal(
-        chat_render_given(c.format, given, strlen(given), "talk.json", false, 0, &ids, &err), 0);
+        chat_render_json(c.format, given, strlen(given), "talk.json", false, 0, &ids, &err), 0);
     for (size_t i = 0; i < ids.len; i++)
         assert_int_not_equal(ids.v[i], chat_id_of(&c, "<|im_end|>"));
     tokens_release(&ids);

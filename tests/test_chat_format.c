@@ -216,7 +216,7 @@ static void opens(const chat *c, chat_role role, const char *text)
 {
     tokens ids = {0};
     error err = {0};
-    assert_int_equal(chat_opening(c->format, role, 16, &ids, &err), 0);
+    assert_int_equal(chat_role_header(c->format, role, 16, &ids, &err), 0);
     chat_spells(c, ids, text);
 }
 

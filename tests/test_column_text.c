@@ -1,4 +1,4 @@
-/* test_column_text.c - wrap, light_markdown and flow: the rows that a text becomes, whatever its pieces. */
+/* test_column_text.c - wrap, light_markdown and column_text: the rows that a text becomes, whatever its pieces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,10 +15,10 @@ static const light_style colorful = {.color = true, .utf8 = true};
 static const light_style bare = {.utf8 = true};
 
 /* All rows, joined by newlines: SGR sequences become <codes>, anchors nothing. */
-static void join_rows(const flow *f, buf *out)
+static void join_rows(const column_text *f, buf *out)
 {
-    for (size_t i = 0; i < flow_rows(f); i++) {
-        const wrap_row *row = flow_row(f, i);
+    for (size_t i = 0; i < column_text_rows(f); i++) {
+        const wrap_row *row = column_text_row(f, i);
         if (i)
             buf_text(out, "\n", NULL);
         for (size_t at = 0; at < row->len; at++) {
@@ -37,7 +37,7 @@ static void join_rows(const flow *f, buf *out)
     buf_text(out, "", NULL);
 }
 
-static void assert_rows(const flow *f, const char *want)
+static void assert_rows(const column_text *f, const char *want)
 {
     buf got = {0};
     join_rows(f, &got);
@@ -46,25 +46,25 @@ static void assert_rows(const flow *f, const char *want)
 }
 
 /* Fed in pieces of `piece` bytes, with a look at the tail after each. */
-static void feed(flow *f, const char *text, size_t piece)
+static void feed(column_text *f, const char *text, size_t piece)
 {
     for (size_t n = strlen(text), at = 0; at < n; at += piece) {
-        assert_int_equal(flow_add(f, text + at, n - at < piece ? n - at : piece, NULL), 0);
-        assert_int_equal(flow_update(f, NULL), 0);
+        assert_int_equal(column_text_add(f, text + at, n - at < piece ? n - at : piece, NULL), 0);
+        assert_int_equal(column_text_update(f, NULL), 0);
     }
 }
 
 static void becomes(light_style style, size_t width, const char *text, const char *want)
 {
     for (size_t piece = 1; piece <= strlen(text) + 1; piece = piece < 4 ? piece + 1 : piece * 3) {
-        flow f;
-        flow_open(&f, style);
-        flow_set_width(&f, width, NULL);
+        column_text f;
+        column_text_open(&f, style);
+        column_text_set_width(&f, width, NULL);
         feed(&f, text, piece);
-        assert_int_equal(flow_end(&f, NULL, NULL), 0);
-        assert_int_equal(flow_update(&f, NULL), 0);
+        assert_int_equal(column_text_end(&f, NULL, NULL), 0);
+        assert_int_equal(column_text_update(&f, NULL), 0);
         assert_rows(&f, want);
-        flow_release(&f);
+        column_text_release(&f);
     }
 }
 
@@ -166,32 +166,32 @@ static void the_tail_shows_the_likely_reading(void **state)
         {"x \xf0\x9f", "x"},
     };
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        flow f;
-        flow_open(&f, colorful);
-        flow_set_width(&f, 30, NULL);
+        column_text f;
+        column_text_open(&f, colorful);
+        column_text_set_width(&f, 30, NULL);
         feed(&f, samples[i].text, 100);
         if (strcmp(samples[i].text, "- ") != 0)
             assert_rows(&f, samples[i].want);
-        flow_release(&f);
+        column_text_release(&f);
     }
 }
 
 static void thoughts_are_folded(void **state)
 {
     (void)state;
-    flow f;
-    flow_open(&f, colorful);
-    flow_set_width(&f, 40, NULL);
+    column_text f;
+    column_text_open(&f, colorful);
+    column_text_set_width(&f, 40, NULL);
     for (int i = 0; i < 132; i++)
-        flow_think(&f, NULL);
-    flow_update(&f, NULL);
+        column_text_think(&f, NULL);
+    column_text_update(&f, NULL);
     assert_rows(&f, "<0;2>thinking, 132 tokens<0>");
     feed(&f, "\n\nSo be it.", 3);
     assert_rows(&f, "<0;2>thinking, 132 tokens<0>\nSo be it.");
-    flow_end(&f, "out of \033 memory", NULL);
-    flow_update(&f, NULL);
+    column_text_end(&f, "out of \033 memory", NULL);
+    column_text_update(&f, NULL);
     assert_rows(&f, "<0;2>thinking, 132 tokens<0>\nSo be it.\n<0;31>out of \\x1b memory<0>");
-    flow_release(&f);
+    column_text_release(&f);
 }
 
 /* Takes out what depends on the width: blanks, ends of rows and the marks of cut code. */
@@ -207,31 +207,31 @@ static void strip(buf *b)
     b->len = n;
 }
 
-static void show(flow *f, size_t rows, buf *out)
+static void show(column_text *f, size_t rows, buf *out)
 {
     for (size_t i = 0; i < rows; i++)
         buf_add(out, f->rows.v[i].text, f->rows.v[i].len, NULL);
-    flow_shown(f, rows);
+    column_text_shown(f, rows);
 }
 
 /* Pieces, widths and rows that leave, all as chance will have it. */
 static void play(unsigned seed, const char *text, buf *out)
 {
-    flow f;
-    flow_open(&f, bare);
+    column_text f;
+    column_text_open(&f, bare);
     for (size_t at = 0, n = strlen(text); !f.over;) {
         seed = seed * 1103515245u + 12345u;
-        flow_set_width(&f, 12 + (seed >> 16) % 40, NULL);
+        column_text_set_width(&f, 12 + (seed >> 16) % 40, NULL);
         size_t piece = (seed >> 20) % 30;
         piece = n - at < piece ? n - at : piece;
-        flow_add(&f, text + at, piece, NULL);
+        column_text_add(&f, text + at, piece, NULL);
         at += piece;
         if (at == n)
-            flow_end(&f, NULL, NULL);
-        flow_update(&f, NULL);
+            column_text_end(&f, NULL, NULL);
+        column_text_update(&f, NULL);
         show(&f, f.over ? f.rows.count : f.rows.count / 2, out);
     }
-    flow_release(&f);
+    column_text_release(&f);
 }
 
 /* Rows that left at one width and the rest at others hold every character once, in order. */
@@ -258,19 +258,19 @@ static void widths_may_change_anywhere(void **state)
 static void the_cost_is_linear(void **state)
 {
     (void)state;
-    flow f;
-    flow_open(&f, colorful);
-    flow_set_width(&f, 38, NULL);
+    column_text f;
+    column_text_open(&f, colorful);
+    column_text_set_width(&f, 38, NULL);
     size_t rows = 0;
     for (int i = 0; i < 200000; i++) {
-        flow_add(&f, i % 50 ? "word *" : "\n", i % 50 == 0 ? 1u : i % 7 ? 5u : 6u, NULL);
-        flow_update(&f, NULL);
+        column_text_add(&f, i % 50 ? "word *" : "\n", i % 50 == 0 ? 1u : i % 7 ? 5u : 6u, NULL);
+        column_text_update(&f, NULL);
         rows += f.rows.count;
-        flow_shown(&f, f.rows.count);
-        assert_true(flow_rows(&f) < 20); /* what is held back stays small */
+        column_text_shown(&f, f.rows.count);
+        assert_true(column_text_rows(&f) < 20); /* what is held back stays small */
     }
     assert_true(rows > 20000);
-    flow_release(&f);
+    column_text_release(&f);
 }
 
 int main(void)
@@ -287,5 +287,5 @@ int main(void)
         cmocka_unit_test(widths_may_change_anywhere),
         cmocka_unit_test(the_cost_is_linear),
     };
-    return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("column_text", tests, NULL, NULL);
 }

@@ -139,9 +139,9 @@ static void lockstep_equals_solo_with_a_shared_prefill(void **state)
 
 /* ---- prefill ----------------------------------------------------------------------------------- */
 
-/* The logits that pass i's first token is drawn from, made from its prompt by hand: `acts_from`
+/* The logits that pass i's first token is drawn from, made from its prompt by hand: `program_start`
  * tokens without the program, the rest under it. */
-static void assert_first_logits(const cast *k, const account *a, int i, int acts_from)
+static void assert_first_logits(const cast *k, const account *a, int i, int program_start)
 {
     const pass *p = a->c->passes[i];
     error err = {0};
@@ -149,17 +149,19 @@ static void assert_first_logits(const cast *k, const account *a, int i, int acts
     size_t row = (size_t)engine_config(k->e)->vocabulary;
     session *s = support_session(k->e, NULL, 400);
     float *z = NULL;
-    if (acts_from)
-        z = support_read(k->e, s, p->prompt.v, acts_from);
+    if (program_start)
+        z = support_read(k->e, s, p->prompt.v, program_start);
     assert_int_equal(session_set_program(s, k->programs[i], &err), 0);
-    float *rest = acts_from < n ? support_read(k->e, s, p->prompt.v + acts_from, n - acts_from) : z;
-    int last = acts_from < n ? n - acts_from - 1 : n - 1;
+    float *rest = program_start < n
+                      ? support_read(k->e, s, p->prompt.v + program_start, n - program_start)
+                      : z;
+    int last = program_start < n ? n - program_start - 1 : n - 1;
     int best = 0;
     for (size_t t = 0; t < row; t++)
         if (rest[(size_t)last * row + t] > rest[(size_t)last * row + (size_t)best])
             best = (int)t;
     assert_int_equal(council_answer(a->c, i)->tokens[0], best);
-    /* And the whole answer, teacher-forced on the same timeline, ends in the same logits. */
+    /* And the whole answer, teacher-forced on the same sequence, ends in the same logits. */
     const answer *done = council_answer(a->c, i);
     int more = session_length(p->session) - n;
     assert_true(more >= 0 && more <= (int)done->token_count);

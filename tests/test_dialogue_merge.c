@@ -219,7 +219,7 @@ static void what_cannot_be_joined_is_refused(void **state)
     dialogue_close(d);
 }
 
-/* A merge that fails takes nothing away: the one before stays in force. */
+/* A merge that fails takes nothing away: the one before stays current. */
 static void a_failed_merge_is_kept_as_such(void **state)
 {
     const table *k = *state;

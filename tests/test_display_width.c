@@ -42,18 +42,18 @@ static void clusters_have_their_width(void **state)
     for (size_t i = 0; i < sizeof clusters / sizeof *clusters; i++) {
         const sample *s = &clusters[i];
         int cells;
-        assert_int_equal(cells_next(s->text, strlen(s->text), &cells), strlen(s->text));
+        assert_int_equal(display_next_cluster(s->text, strlen(s->text), &cells), strlen(s->text));
         assert_int_equal(cells, s->cells);
-        assert_int_equal(cells_disputed(s->text, strlen(s->text)), s->disputed);
+        assert_int_equal(display_disputed(s->text, strlen(s->text)), s->disputed);
     }
 }
 
 static void a_text_is_the_sum_of_its_clusters(void **state)
 {
     (void)state;
-    assert_int_equal(cells_width("", 0), 0);
+    assert_int_equal(display_width("", 0), 0);
     const char *text = "a語e\u0301🇩🇪🇫🇷👩‍🚀z";
-    assert_int_equal(cells_width(text, strlen(text)), 1 + 2 + 1 + 2 + 2 + 2 + 1);
+    assert_int_equal(display_width(text, strlen(text)), 1 + 2 + 1 + 2 + 2 + 2 + 1);
 }
 
 static void no_cut_parts_a_cluster(void **state)
@@ -62,16 +62,16 @@ static void no_cut_parts_a_cluster(void **state)
     const char *text = "a語e\u0301🇩🇪👨‍👩‍👧z";
     size_t n = strlen(text);
     for (size_t room = 0; room <= 10; room++) {
-        size_t cut = cells_cut(text, n, room);
-        assert_true(cells_width(text, cut) <= room);
+        size_t cut = display_cut(text, n, room);
+        assert_true(display_width(text, cut) <= room);
         size_t at = 0;
         int cells;
         while (at < cut)
-            at += cells_next(text + at, n - at, &cells);
+            at += display_next_cluster(text + at, n - at, &cells);
         assert_int_equal(at, cut);
         if (cut < n) {
-            size_t next = cells_next(text + cut, n - cut, &cells);
-            assert_true(cells_width(text, cut + next) > room);
+            size_t next = display_next_cluster(text + cut, n - cut, &cells);
+            assert_true(display_width(text, cut + next) > room);
         }
     }
 }
@@ -84,8 +84,8 @@ static void a_heap_of_accents_is_cut(void **state)
         memcpy(text + i, "\u0301", 2);
     size_t at = 0, total = 0;
     for (int cells; at < 999; total += (size_t)cells) {
-        size_t used = cells_next(text + at, 999 - at, &cells);
-        assert_in_range(used, 1, CELLS_CLUSTER);
+        size_t used = display_next_cluster(text + at, 999 - at, &cells);
+        assert_in_range(used, 1, DISPLAY_CLUSTER);
         at += used;
     }
     assert_int_equal(total, 1);
@@ -95,9 +95,9 @@ static void fits(const char *text, size_t room, bool utf8, const char *want)
 {
     buf out = {0};
     size_t used;
-    assert_int_equal(cells_fit(&out, text, strlen(text), room, utf8, &used, NULL), 0);
+    assert_int_equal(display_fit(&out, text, strlen(text), room, utf8, &used, NULL), 0);
     assert_string_equal(out.v, want);
-    assert_int_equal(used, cells_width(want, strlen(want)));
+    assert_int_equal(used, display_width(want, strlen(want)));
     buf_release(&out);
 }
 

@@ -415,11 +415,11 @@ static void test_threads_and_batch(void **state)
     const size_t batches[] = {1, 2, 5, 8, 19, 70};
     const int threads[] = {1, 2, 3, 8};
     layer alone = layer_new(1);
-    pool *single = pool_open(1, NULL);
+    thread_pool *single = thread_pool_open(1, NULL);
     for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
         for (size_t c = 0; c < sizeof threads / sizeof *threads; c++) {
             layer l = layer_new(batches[b]);
-            pool *p = pool_open(threads[c], NULL);
+            thread_pool *p = thread_pool_open(threads[c], NULL);
             matmul_input input = {.x = l.x, .stride = l.cols + 8, .cols = l.cols, .n = l.n};
             matmul_run((matmul_device){fastest(), p}, l.tasks, 4, input, l.scratch);
             for (size_t i = 0; i < l.n; i++) {
@@ -430,10 +430,10 @@ static void test_threads_and_batch(void **state)
                                         l.tasks[t].out + i * l.tasks[t].out_stride,
                                         l.tasks[t].rows * sizeof(float));
             }
-            pool_close(p);
+            thread_pool_close(p);
             layer_free(&l);
         }
-    pool_close(single);
+    thread_pool_close(single);
     layer_free(&alone);
 }
 
@@ -453,7 +453,7 @@ static void test_swiglu_region(void **state)
     }
     float *x = blocks_activations(&random, N * COLS), *fused = calloc(N * ROWS, sizeof(float));
     void *scratch = aligned_alloc(64, matmul_scratch_bytes(COLS, N));
-    pool *p = pool_open(3, NULL);
+    thread_pool *p = thread_pool_open(3, NULL);
     matmul_device device = {fastest(), p};
     matmul_input input = {.x = x, .stride = COLS, .cols = COLS, .n = N};
     matmul_task gate = tasks[0];
@@ -462,7 +462,7 @@ static void test_swiglu_region(void **state)
     matmul_run(device, tasks, 2, input, scratch);
     for (int i = 0; i < N * ROWS; i++)
         assert_true(fused[i] == mathx_silu(tasks[0].out[i]) * tasks[1].out[i]);
-    pool_close(p);
+    thread_pool_close(p);
     for (int t = 0; t < 2; t++) {
         free((void *)tasks[t].weight);
         free(tasks[t].out);

@@ -51,7 +51,7 @@ static int write_turns(const char *place, int ack, bool mend)
         disk_arm(NONE, 0, 0);
         if (transcript_sync(t, &err))
             fail_msg("%s", err.text);
-        assert_int_equal(transcript_waiting(t), 0);
+        assert_int_equal(transcript_pending(t), 0);
         saved = TURNS;
     }
     transcript_close(t);

@@ -250,11 +250,11 @@ static void texts_come_back_byte_for_byte(void **state)
         for (size_t i = 0; i < n; i++)
             text[i] = (char)(i * 7 % 128); /* holds U+0000 */
         buf b = {0};
-        emitter e = {.out = &b, .err = &err};
-        emit_object(&e, NULL);
+        json_writer e = {.out = &b, .err = &err};
+        json_begin_object(&e, NULL);
         records_text(&e, "thought", text, n);
-        emit_end(&e);
-        assert_int_equal(emit_finish(&e), 0);
+        json_end(&e);
+        assert_int_equal(json_writer_finish(&e), 0);
         json_document *d = json_parse("it", b.v, b.len, &err);
         assert_non_null(d);
         assert_int_equal(records_read_text(json_root(d), "thought", &back, &len, &err), 1);

@@ -17,22 +17,22 @@ static void nesting_and_commas(void **state)
     (void)state;
     buf out = {0};
     error err = {0};
-    emitter e = {.out = &out, .err = &err};
-    emit_object(&e, NULL);
-    emit_array(&e, "empty");
-    emit_end(&e);
-    emit_array(&e, "list");
-    emit_int(&e, NULL, -1);
-    emit_object(&e, NULL);
-    emit_end(&e);
-    emit_count(&e, NULL, UINT64_MAX);
-    emit_end(&e);
-    emit_bool(&e, "yes", true);
-    emit_bool(&e, "no", false);
-    emit_text(&e, "none", NULL);
-    emit_text(&e, "a\"b", "c\nd");
-    emit_end(&e);
-    assert_int_equal(emit_finish(&e), 0);
+    json_writer e = {.out = &out, .err = &err};
+    json_begin_object(&e, NULL);
+    json_begin_array(&e, "empty");
+    json_end(&e);
+    json_begin_array(&e, "list");
+    json_put_int(&e, NULL, -1);
+    json_begin_object(&e, NULL);
+    json_end(&e);
+    json_put_count(&e, NULL, UINT64_MAX);
+    json_end(&e);
+    json_put_bool(&e, "yes", true);
+    json_put_bool(&e, "no", false);
+    json_put_text(&e, "none", NULL);
+    json_put_text(&e, "a\"b", "c\nd");
+    json_end(&e);
+    assert_int_equal(json_writer_finish(&e), 0);
     assert_string_equal(out.v, "{\"empty\":[],\"list\":[-1,{},18446744073709551615],\"yes\":true,"
                                "\"no\":false,\"none\":null,\"a\\\"b\":\"c\\nd\"}");
     assert_int_equal(json_scan("emit", out.v, out.len, &err), 0);
@@ -45,25 +45,25 @@ static void numbers_read_back(void **state)
     const double values[] = {0, -0.0, 0.1, 1.0 / 3, 1e300, 5e-324, 123456789.125, 2.5, -7};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         buf out = {0};
-        emitter e = {.out = &out};
-        emit_number(&e, NULL, values[i]);
-        assert_int_equal(emit_finish(&e), 0);
+        json_writer e = {.out = &out};
+        json_put_number(&e, NULL, values[i]);
+        assert_int_equal(json_writer_finish(&e), 0);
         double back = strtod(out.v, NULL);
         assert_memory_equal(&back, &values[i], sizeof back);
         assert_int_equal(json_scan("emit", out.v, out.len, NULL), 0);
         buf_release(&out);
     }
     buf out = {0};
-    emitter e = {.out = &out};
-    emit_number(&e, NULL, 0.1);
+    json_writer e = {.out = &out};
+    json_put_number(&e, NULL, 0.1);
     assert_string_equal(out.v, "0.1"); /* the shortest that reads back */
     buf_clear(&out);
     e.comma = false;
-    emit_array(&e, NULL);
-    emit_float(&e, NULL, 1e-5f);
-    emit_float(&e, NULL, 0.28867513f);
-    emit_float(&e, NULL, HUGE_VALF);
-    emit_end(&e);
+    json_begin_array(&e, NULL);
+    json_put_float(&e, NULL, 1e-5f);
+    json_put_float(&e, NULL, 0.28867513f);
+    json_put_float(&e, NULL, HUGE_VALF);
+    json_end(&e);
     assert_string_equal(out.v, "[1e-05,0.28867513,null]");
     buf_release(&out);
 }
@@ -72,12 +72,12 @@ static void what_json_cannot_say_is_null(void **state)
 {
     (void)state;
     buf out = {0};
-    emitter e = {.out = &out};
-    emit_array(&e, NULL);
-    emit_number(&e, NULL, NAN);
-    emit_number(&e, NULL, INFINITY);
-    emit_end(&e);
-    assert_int_equal(emit_finish(&e), 0);
+    json_writer e = {.out = &out};
+    json_begin_array(&e, NULL);
+    json_put_number(&e, NULL, NAN);
+    json_put_number(&e, NULL, INFINITY);
+    json_end(&e);
+    assert_int_equal(json_writer_finish(&e), 0);
     assert_string_equal(out.v, "[null,null]");
     buf_release(&out);
 }
@@ -87,9 +87,9 @@ static void broken_text_becomes_valid_utf8(void **state)
     (void)state;
     buf out = {0};
     error err = {0};
-    emitter e = {.out = &out, .err = &err};
-    emit_bytes(&e, NULL, "a\xff\0b\x1b", 5);
-    assert_int_equal(emit_finish(&e), 0);
+    json_writer e = {.out = &out, .err = &err};
+    json_put_bytes(&e, NULL, "a\xff\0b\x1b", 5);
+    assert_int_equal(json_writer_finish(&e), 0);
     assert_int_equal(json_scan("emit", out.v, out.len, &err),
                      -1); /* U+0000: valid, but readers refuse it */
     assert_non_null(strstr(out.v, "\xef\xbf\xbd"));
@@ -102,10 +102,10 @@ static void depth_is_bounded(void **state)
     (void)state;
     buf out = {0};
     error err = {0};
-    emitter e = {.out = &out, .err = &err};
-    for (int i = 0; i <= EMIT_DEPTH; i++)
-        emit_array(&e, NULL);
-    assert_int_equal(emit_finish(&e), -1);
+    json_writer e = {.out = &out, .err = &err};
+    for (int i = 0; i <= JSON_WRITER_DEPTH; i++)
+        json_begin_array(&e, NULL);
+    assert_int_equal(json_writer_finish(&e), -1);
     assert_non_null(strstr(err.text, "nested"));
     buf_release(&out);
 }

@@ -30,7 +30,7 @@ static int feed(const cast *k, const char *text, int n, int need, bool *looped)
     int taken = 0;
     pass_begin(p, false);
     for (; taken < n && p->active; taken++)
-        assert_int_equal(pass_take(p, &r, (unsigned char)text[taken], &err), 0);
+        assert_int_equal(pass_accept(p, &r, (unsigned char)text[taken], &err), 0);
     *looped = !p->active;
     assert_true(p->active || p->answer.stop == STOP_LOOP);
     council_close(c);

@@ -172,18 +172,18 @@ static void assert_pieces(const char *text)
 static void join_rows(const char *text, size_t piece, buf *out)
 {
     flow f;
-    flow_open(&f, (light_style){.color = true, .utf8 = true});
-    flow_set_width(&f, 30, NULL);
+    column_text_open(&f, (light_style){.color = true, .utf8 = true});
+    column_text_set_width(&f, 30, NULL);
     for (size_t n = strlen(text), at = 0; at < n; at += piece) {
-        assert_int_equal(flow_add(&f, text + at, n - at < piece ? n - at : piece, NULL), 0);
-        assert_int_equal(flow_update(&f, NULL), 0);
+        assert_int_equal(column_text_add(&f, text + at, n - at < piece ? n - at : piece, NULL), 0);
+        assert_int_equal(column_text_update(&f, NULL), 0);
     }
-    flow_end(&f, NULL, NULL);
-    flow_update(&f, NULL);
+    column_text_end(&f, NULL, NULL);
+    column_text_update(&f, NULL);
     buf_clear(out);
-    for (size_t i = 0; i < flow_rows(&f); i++)
-        buf_format(out, NULL, "%s\n", flow_row(&f, i)->text);
-    flow_release(&f);
+    for (size_t i = 0; i < column_text_rows(&f); i++)
+        buf_format(out, NULL, "%s\n", column_text_row(&f, i)->text);
+    column_text_release(&f);
 }
 
 static void assert_rows_of_pieces(const char *text)
@@ -301,7 +301,7 @@ static void assert_page(const json *c)
 static void plain_row(const flow *f, size_t i, buf *out)
 {
     buf_clear(out);
-    for (const char *at = flow_row(f, i)->text; *at; at++)
+    for (const char *at = column_text_row(f, i)->text; *at; at++)
         if (*at == '\033')
             at = strchr(at, 'm');
         else
@@ -313,7 +313,7 @@ static void plain_row(const flow *f, size_t i, buf *out)
 
 static bool is_rule(const flow *f, size_t i)
 {
-    return i < flow_rows(f) && strstr(flow_row(f, i)->text, "\033[0;2m─");
+    return i < column_text_rows(f) && strstr(column_text_row(f, i)->text, "\033[0;2m─");
 }
 
 /* A line of code as the screen shows it behind `lead` cells: tabs reach as far as they do in the source. */
@@ -359,9 +359,9 @@ static void assert_rows(const json *c, const json *want, const flow *f, size_t *
     size_t lead = 0, n;
     for (const char *line = text_of(want, "code"); *line; line += n + 1, (*row)++) {
         n = strcspn(line, "\n");
-        if (*row == flow_rows(f) && strspn(line, "\n") == strlen(line))
+        if (*row == column_text_rows(f) && strspn(line, "\n") == strlen(line))
             break; /* at the end of an answer blank lines are not shown */
-        assert_true(*row < flow_rows(f));
+        assert_true(*row < column_text_rows(f));
         if (strspn(line, " \t") == n)
             continue;
         size_t here = lead_of(c, f, *row, line, n);
@@ -376,24 +376,25 @@ static void assert_screen(const json *c)
 {
     const char *text = text_of(c, "text");
     flow f;
-    flow_open(&f, (light_style){.color = true, .utf8 = true});
-    flow_set_width(&f, 100, NULL);
-    flow_add(&f, text, strlen(text), NULL);
-    flow_end(&f, NULL, NULL);
-    flow_update(&f, NULL);
+    column_text_open(&f, (light_style){.color = true, .utf8 = true});
+    column_text_set_width(&f, 100, NULL);
+    column_text_add(&f, text, strlen(text), NULL);
+    column_text_end(&f, NULL, NULL);
+    column_text_update(&f, NULL);
     size_t row = 0;
     for (const json *want = json_first(json_member(c, "blocks")); want; want = json_next(want)) {
-        while (row < flow_rows(&f) && !is_rule(&f, row))
+        while (row < column_text_rows(&f) && !is_rule(&f, row))
             row++;
         const char *info = text_of(want, "info");
-        if (!is_rule(&f, row) || (strlen(info) < 18 && !strstr(flow_row(&f, row)->text, info)))
+        if (!is_rule(&f, row) ||
+            (strlen(info) < 18 && !strstr(column_text_row(&f, row)->text, info)))
             fail_msg("the screen of \"%s\" lacks code", text);
         row++;
         assert_rows(c, want, &f, &row);
     }
-    for (; row < flow_rows(&f); row++)
+    for (; row < column_text_rows(&f); row++)
         assert_false(is_rule(&f, row));
-    flow_release(&f);
+    column_text_release(&f);
 }
 
 static void code_is_the_same_everywhere(void **state)
@@ -439,17 +440,17 @@ static void add_dense(buf *out, const char *text, size_t n)
 static void shown_code(const char *text, buf *out)
 {
     flow f;
-    flow_open(&f, (light_style){.color = true, .utf8 = true});
-    flow_set_width(&f, 100, NULL);
-    flow_add(&f, text, strlen(text), NULL);
-    flow_end(&f, NULL, NULL);
-    flow_update(&f, NULL);
-    const char *at = flow_row(&f, 0)->text;
+    column_text_open(&f, (light_style){.color = true, .utf8 = true});
+    column_text_set_width(&f, 100, NULL);
+    column_text_add(&f, text, strlen(text), NULL);
+    column_text_end(&f, NULL, NULL);
+    column_text_update(&f, NULL);
+    const char *at = column_text_row(&f, 0)->text;
     while ((at = strstr(at, ";36m")) != NULL) {
         at += strlen(";36m");
         add_dense(out, at, strcspn(at, "\033"));
     }
-    flow_release(&f);
+    column_text_release(&f);
 }
 
 static void assert_spans(const json *c)

@@ -26,7 +26,7 @@ static const char OTHER[] = "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"0\":\"0-
 static router_program *softened(const engine *e, const char *mask_text, double nats)
 {
     router_settings s = router_settings_plain();
-    s.soften = nats;
+    s.mask_penalty = nats;
     return support_program(e, s, mask_text, NULL);
 }
 
@@ -66,7 +66,7 @@ static void a_softened_mask_is_a_bias_on_what_it_bans(void **state)
     router_program_close(lean);
     router_program_close(hard);
     error err = {0};
-    plain.soften = -1;
+    plain.mask_penalty = -1;
     assert_null(router_program_compile(engine_config(k->e), NULL, &plain, &err));
     assert_int_equal(err.code, ERROR_USAGE);
 }
@@ -147,10 +147,10 @@ static void every_pass_is_told(void **state)
     for (int i = 0; i < 4; i++) {
         for (int language = 0; language < 2; language++) {
             const char *prompt = language ? russian : "yes?";
-            const char *own = roster_instruction(bare, i, prompt, strlen(prompt));
+            const char *alone = roster_instruction(bare, i, prompt, strlen(prompt));
             const char *told = roster_instruction(r, i, prompt, strlen(prompt));
             assert_memory_equal(told, "Be brief.", 9);
-            assert_string_equal(own ? told + 11 : told + 9, own ? own : "");
+            assert_string_equal(alone ? told + 11 : told + 9, alone ? alone : "");
         }
         assert_non_null(roster_seat(r, i)->instruction);
     }
@@ -175,7 +175,7 @@ static void a_mask_is_described(void **state)
     assert_int_equal(v.layers[0].allowed, 4);
     assert_int_equal(v.layers[1].allowed, 5);
     assert_int_equal(v.layers[1].k, 3);
-    assert_int_equal(v.layers[0].leaning, 0);
+    assert_int_equal(v.layers[0].biased, 0);
     assert_true(v.layers[0].may[3] && !v.layers[0].may[4]);
     assert_true(fabs(v.share - 9.0 / 16) < 1e-12);
     assert_true(v.hash == router_program_hash(keep) && !v.rules && v.strength == 1);
@@ -183,7 +183,7 @@ static void a_mask_is_described(void **state)
     router_program *lean = support_program(k->e, router_settings_plain(), LEAN, NULL);
     assert_int_equal(mask_view_describe(lean, m, &v, &err), 0);
     assert_int_equal(v.layers[1].allowed, 8);
-    assert_int_equal(v.layers[1].leaning, 3);
+    assert_int_equal(v.layers[1].biased, 3);
     assert_true(v.layers[1].least_bias == -2 && v.layers[1].most_bias == 0);
     assert_true(v.share == 1);
     mask_view_release(&v);
@@ -196,7 +196,7 @@ static void a_mask_is_described(void **state)
 }
 
 /* They stand apart: nothing of the model's own figures changes. */
-static void own_experts_are_counted_apart(void **state)
+static void adapter_experts_are_counted_apart(void **state)
 {
     const table *k = *state;
     char path[128];
@@ -204,12 +204,12 @@ static void own_experts_are_counted_apart(void **state)
     mask_view v;
     router_settings s = router_settings_plain();
     (void)snprintf(path, sizeof path, "%s/own.safetensors", k->folder);
-    own_support_write(&(own_plan){path, 2, 3, 12}, 1);
-    assert_int_equal(engine_add_experts(k->e, path, &s.own, &err), 0);
+    adapter_support_write(&(adapter_plan){path, 2, 3, 12}, 1);
+    assert_int_equal(engine_add_adapter(k->e, path, &s.adapter, &err), 0);
     router_program *p = support_program(k->e, s, KEEP, NULL);
     assert_int_equal(mask_view_describe(p, engine_config(k->e), &v, &err), 0);
-    assert_true(v.layers[0].own == 0 && v.layers[0].allowed == 4);
-    assert_true(v.layers[1].own == 3 && v.layers[1].allowed == 5);
+    assert_true(v.layers[0].adapter_count == 0 && v.layers[0].allowed == 4);
+    assert_true(v.layers[1].adapter_count == 3 && v.layers[1].allowed == 5);
     mask_view_release(&v);
     router_program_close(p);
     (void)unlink(path);
@@ -231,11 +231,12 @@ static void two_masks_are_compared(void **state)
     assert_true(d.layers[1].both == 5 && d.layers[1].either == 8);
     assert_true(fabs(d.layers[0].jaccard - 0.25) < 1e-12);
     assert_true(fabs(d.jaccard - (0.25 + 0.625) / 2) < 1e-12);
-    assert_true(d.apart == 0);
+    assert_true(d.bias_distance == 0);
     mask_view_difference_release(&d);
     assert_int_equal(mask_view_compare(lean, NULL, m, &d, &err), 0);
     assert_true(d.jaccard == 1);
-    assert_true(fabs(d.layers[0].apart - 1) < 1e-12 && fabs(d.layers[1].apart - 0.75) < 1e-12);
+    assert_true(fabs(d.layers[0].bias_distance - 1) < 1e-12 &&
+                fabs(d.layers[1].bias_distance - 0.75) < 1e-12);
     mask_view_difference_release(&d);
     router_program_close(keep);
     router_program_close(other);
@@ -251,7 +252,7 @@ int main(void)
         cmocka_unit_test(every_pass_is_told),
         cmocka_unit_test(a_mask_is_described),
         cmocka_unit_test(two_masks_are_compared),
-        cmocka_unit_test(own_experts_are_counted_apart),
+        cmocka_unit_test(adapter_experts_are_counted_apart),
     };
     return cmocka_run_group_tests(tests, table_setup, table_teardown);
 }

@@ -183,15 +183,16 @@ static void short_answers_are_found(void **state)
 static int vote_on(council *c, const char *const texts[], unsigned barred, merge_result *out,
                    error *err)
 {
-    ballot ballots[CAST];
+    merge_candidate candidates[CAST];
     for (int i = 0; i < council_passes(c); i++)
-        ballots[i] = (ballot){texts[i], strlen(texts[i]), (barred >> i & 1) || !*texts[i]};
+        candidates[i] =
+            (merge_candidate){texts[i], strlen(texts[i]), (barred >> i & 1) || !*texts[i]};
     *out = (merge_result){.winner = -1, .passes = council_passes(c)};
-    return merge_vote(c, ballots, out, NULL, err);
+    return merge_vote(c, candidates, out, NULL, err);
 }
 
 /* How much of the texts a vote reads. */
-static vote_share share_of(const cast *k, const char *const texts[], int n)
+static vote_budget share_of(const cast *k, const char *const texts[], int n)
 {
     int lengths[CAST];
     for (int i = 0; i < n; i++) {
@@ -202,31 +203,31 @@ static vote_share share_of(const cast *k, const char *const texts[], int n)
         lengths[i] = (int)ids.len;
         tokens_release(&ids);
     }
-    return merge_vote_share(lengths, n, n);
+    return merge_vote_budget(lengths, n, n);
 }
 
 /* The score of what is read of a text. */
 static double score_of(const cast *k, council *c, int judge, const char *text,
-                       const vote_share *share)
+                       const vote_budget *share)
 {
     tokens ids = {0};
     assert_int_equal(tokenizer_encode(engine_tokenizer(k->e), text, strlen(text), &ids, NULL, NULL),
                      0);
     int n = (int)ids.len < share->answer ? (int)ids.len : share->answer;
-    council_reading one = {.judge = judge, .ids = ids.v, .n = n};
-    assert_int_equal(council_judge(c, &one, 1, NULL, NULL), 0);
+    score_request one = {.judge = judge, .ids = ids.v, .n = n};
+    assert_int_equal(council_score_batch(c, &one, 1, NULL, NULL), 0);
     tokens_release(&ids);
     return one.mean;
 }
 
 /* S(a) from the reported matrix and the weights by their definition. */
-static double peer(council *c, const merge_result *r, const vote_share *share, int a)
+static double peer(council *c, const merge_result *r, const vote_budget *share, int a)
 {
     double sum = 0, total = 0;
     for (int j = 0; j < r->passes; j++) {
-        council_reading question = {.judge = j, .n = share->question};
+        score_request question = {.judge = j, .n = share->question};
         error err = {0};
-        assert_int_equal(council_judge(c, &question, 1, NULL, &err), 0);
+        assert_int_equal(council_score_batch(c, &question, 1, NULL, &err), 0);
         double nll = -question.mean;
         if (j != a)
             sum += exp(-nll) * r->scores[j * r->passes + a], total += exp(-nll);
@@ -234,7 +235,8 @@ static double peer(council *c, const merge_result *r, const vote_share *share, i
     return sum / total;
 }
 
-static int best_by_hand(council *c, const merge_result *r, const vote_share *share, unsigned barred)
+static int best_by_hand(council *c, const merge_result *r, const vote_budget *share,
+                        unsigned barred)
 {
     int best = -1;
     for (int a = 0; a < r->passes; a++)
@@ -248,7 +250,7 @@ static void the_peers_choose_and_nobody_for_himself(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     static const char *const texts[] = {"the the the code", "qqq zzz", "and is it?", "\x01\x02 Kx"};
-    vote_share share = share_of(k, texts, CAST);
+    vote_budget share = share_of(k, texts, CAST);
     council *c = cast_council(k, &o, EVERYONE, 1);
     cast_ask(c, PROMPT, NULL);
     merge_result r;
@@ -301,7 +303,7 @@ static void the_diagonal_does_not_count(void **state)
                            'A' + (7 * i + seed) % 50, 'a' + (11 * i + 3 * seed) % 26);
         cast_ask(c, "who?", NULL);
         assert_int_equal(vote_on(c, list, 0, &r, &err), 0);
-        vote_share share = share_of(k, list, 3);
+        vote_budget share = share_of(k, list, 3);
         assert_int_equal(r.winner, best_by_hand(c, &r, &share, 0));
         int with_own = 0;
         double best = -1e9;

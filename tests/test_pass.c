@@ -21,14 +21,14 @@ typedef struct heard {
 /* What a council tells after each token. */
 static void tell(pass *p, const pass_rules *r, bool all, heard *h)
 {
-    size_t sure = pass_sure(p, r, all);
-    while (p->shown < sure) {
-        bool thinking = p->shown < p->thought;
-        size_t end = thinking && p->thought < sure ? p->thought : sure;
-        assert_int_equal(
-            buf_add(thinking ? &h->thought : &h->text, p->text.v + p->shown, end - p->shown, NULL),
-            0);
-        p->shown = end;
+    size_t stable = pass_stable_prefix(p, r, all);
+    while (p->streamed < stable) {
+        bool thinking = p->streamed < p->thought;
+        size_t end = thinking && p->thought < stable ? p->thought : stable;
+        assert_int_equal(buf_add(thinking ? &h->thought : &h->text, p->text.v + p->streamed,
+                                 end - p->streamed, NULL),
+                         0);
+        p->streamed = end;
     }
 }
 
@@ -47,7 +47,7 @@ static heard say(const chat *c, const char *text, bool bytes)
         assert_int_equal(tokenizer_encode(c->words, text + at, piece, &ids, NULL, &err), 0);
     pass_begin(&p, false);
     for (size_t i = 0; i < ids.len; i++) {
-        assert_int_equal(pass_take(&p, &r, ids.v[i], &err), 0);
+        assert_int_equal(pass_accept(&p, &r, ids.v[i], &err), 0);
         tell(&p, &r, false, &h);
     }
     tell(&p, &r, true, &h);

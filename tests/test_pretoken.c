@@ -263,9 +263,9 @@ static void known_patterns_never_hit_a_limit(void **state)
                                         "(", "' ", "\xCC\x81", "\xE4\xB8\xAD", "Aa\xCC\x81"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const tokenizer_rule *rule = tokenizer_rule_find(names[i], strlen(names[i]));
+        const tokenizer_preset *rule = tokenizer_preset_find(names[i], strlen(names[i]));
         assert_non_null(rule);
-        for (int j = 0; j < TOKENIZER_RULE_PATTERNS && rule->pattern[j]; j++)
+        for (int j = 0; j < TOKENIZER_PRESET_PATTERNS && rule->pattern[j]; j++)
             for (size_t k = 0; k < sizeof units / sizeof *units; k++)
                 if (!try_pattern(rule->pattern[j], units[k],
                                  strlen(units[k]) * ((size_t)150000 / strlen(units[k])) + 1))
@@ -278,7 +278,7 @@ static void windows_do_not_cut_words(void **state)
 {
     error err = {0};
     pretoken *p = pretoken_open(&err);
-    const char *gpt2 = tokenizer_rule_gpt2();
+    const char *gpt2 = tokenizer_preset_gpt2();
     (void)state;
     assert_int_equal(
         pretoken_add_split(p, gpt2, strlen(gpt2), false, PRETOKEN_ISOLATED, false, &err), 0);

@@ -201,7 +201,7 @@ static void look(void *user, const session *s, const route_trace *t)
 {
     watch *w = user;
     (void)s;
-    const route_rule *r = &router_program_rules(w->program)[t->layer];
+    const layer_routing *r = &router_program_routing(w->program)[t->layer];
     int calls = 0;
     for (int i = 0; i < t->slots; i++) {
         int id = t->ids[i];
@@ -256,7 +256,7 @@ static void no_banned_expert_ever_runs(void **state)
                 read_watched(&s, &w, 10 * m + i, 320);
             for (int e = 0; e < s.c->experts; e++)
                 assert_int_equal(w.used[e], (e == 1 || e == 4) || (mode && e > 3));
-            assert_int_equal(router_program_rules(p)[0].k, left);
+            assert_int_equal(router_program_routing(p)[0].k, left);
             assert_int_equal(w.calls, w.tokens * s.c->layers * left);
             assert_int_equal(w.sunk,
                              w.tokens * s.c->layers); /* of their softmax, all lost a part */
@@ -301,7 +301,7 @@ static void no_expert_that_a_rule_bans_runs(void **state)
     close_subject(&s);
 }
 
-/* A program may call more experts than any before it, while timelines of every kind are alive. */
+/* A program may call more experts than any before it, while sequences of every kind are alive. */
 static void room_for_more_experts_is_made(void **state)
 {
     (void)state;

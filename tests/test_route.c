@@ -17,9 +17,9 @@ typedef struct choice {
     float banned, margin, entropy;
 } choice;
 
-static route_rule plain(int k)
+static layer_routing plain(int k)
 {
-    return (route_rule){.k = k, .trained_k = k, .norm_width = k, .tail_gain = 1, .strength = 1};
+    return (layer_routing){.k = k, .trained_k = k, .norm_width = k, .tail_gain = 1, .strength = 1};
 }
 
 static backend *any_backend(void **state)
@@ -28,8 +28,8 @@ static backend *any_backend(void **state)
 }
 
 /* Routes n rows of logits [n, experts] under rules[i]; out [n]. Returns backend_sync(). */
-static int route_rows(backend *b, const route_rule *rules, const float *z, int experts, int slots,
-                      bool renormalise, int n, choice *out, error *err)
+static int route_rows(backend *b, const layer_routing *rules, const float *z, int experts,
+                      int slots, bool renormalise, int n, choice *out, error *err)
 {
     kv_layout layout = {1, 1, 8, DTYPE_F32};
     batch_row rows[MOST];
@@ -68,7 +68,7 @@ static int route_rows(backend *b, const route_rule *rules, const float *z, int e
     return result;
 }
 
-static choice route_one(backend *b, route_rule rule, const float *z, int experts, int slots,
+static choice route_one(backend *b, layer_routing rule, const float *z, int experts, int slots,
                         bool renormalise)
 {
     choice c;
@@ -149,7 +149,7 @@ static void test_mask(void **state)
     float z[6];
     easy_logits(z);
     const uint8_t allowed[6] = {1, 1, 1, 1, 0, 1}, all[6] = {1, 1, 1, 1, 1, 1};
-    route_rule rule = plain(2);
+    layer_routing rule = plain(2);
     choice free_choice = route_one(any_backend(state), rule, z, 6, 2, true);
     rule.allowed = all;
     choice keep_all = route_one(any_backend(state), rule, z, 6, 2, true);
@@ -175,7 +175,7 @@ static void test_bias(void **state)
     float z[6];
     easy_logits(z);
     const float bias[6] = {10, 0, 0, -10, 0, 0}, zeros[6] = {0};
-    route_rule rule = plain(2);
+    layer_routing rule = plain(2);
     choice off = route_one(any_backend(state), rule, z, 6, 2, true);
     rule.bias = zeros;
     choice same = route_one(any_backend(state), rule, z, 6, 2, true);
@@ -195,7 +195,7 @@ static void test_tail_gain(void **state)
     float z[MOST];
     random_normal(z, 64, 2, 50);
     for (int renormalise = 0; renormalise < 2; renormalise++) {
-        route_rule wide = plain(8);
+        layer_routing wide = plain(8);
         choice eight = route_one(any_backend(state), wide, z, 64, 8, renormalise);
         wide.trained_k = 4;
         choice full = route_one(any_backend(state), wide, z, 64, 8, renormalise);
@@ -207,7 +207,7 @@ static void test_tail_gain(void **state)
         assert_int_equal(none.ids[4], -1);
     }
     easy_logits(z);
-    route_rule rule = plain(3);
+    layer_routing rule = plain(3);
     rule.trained_k = 1;
     rule.tail_gain = 0.5f;
     choice c = route_one(any_backend(state), rule, z, 6, 3, true); /* 16, 8/2, 4/2 of 22 */
@@ -220,7 +220,7 @@ static void test_adaptive(void **state)
 {
     float z[6];
     easy_logits(z);
-    route_rule rule = plain(4); /* 16, 8, 4, 2 of 32 */
+    layer_routing rule = plain(4); /* 16, 8, 4, 2 of 32 */
     choice off = route_one(any_backend(state), rule, z, 6, 4, true);
     rule.adaptive_min = 1;
     rule.adaptive_ratio = 0;
@@ -242,7 +242,7 @@ static void test_norm_width(void **state)
 {
     float z[6];
     easy_logits(z);
-    route_rule rule = plain(2);
+    layer_routing rule = plain(2);
     rule.norm_width = 4;
     choice c = route_one(any_backend(state), rule, z, 6, 2, true); /* 16 + 8 + 4 + 2 */
     assert_gate(c.gates[0], 16.0 / 30);
@@ -263,7 +263,7 @@ static void test_strength(void **state)
     float z[6];
     easy_logits(z);
     const uint8_t named[6] = {1, 0, 0, 1, 0, 0};
-    route_rule rule = plain(3);
+    layer_routing rule = plain(3);
     choice off = route_one(any_backend(state), rule, z, 6, 3, true);
     rule.named = named;
     choice one = route_one(any_backend(state), rule, z, 6, 3, true);
@@ -285,7 +285,7 @@ static void test_gate_of_zero(void **state)
     choice c = route_one(any_backend(state), plain(2), z, 4, 2, true);
     assert_ids(&c, (int[]){0, -1}, 2);
     assert_true(c.gates[0] == 1 && c.gates[1] == 0);
-    route_rule rule = plain(2);
+    layer_routing rule = plain(2);
     rule.bias = bias;
     c = route_one(any_backend(state), rule, z, 4, 2, true);
     assert_ids(&c, (int[]){-1, -1}, 2);
@@ -302,7 +302,7 @@ static void test_not_finite(void **state)
             backend *b = ((lab *)*state)->backends[0][t];
             error err = {0};
             choice out[3];
-            route_rule rules[3] = {plain(2), plain(2), plain(2)};
+            layer_routing rules[3] = {plain(2), plain(2), plain(2)};
             float z[3 * 5] = {1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 5, 4, 3, 2, 1};
             z[7] = bad[i];
             assert_int_equal(route_rows(b, rules, z, 5, 2, true, 3, out, &err), -1);
@@ -321,7 +321,7 @@ typedef struct problem {
     int rows, experts, slots;
     bool renormalise;
     float *z;
-    route_rule *rules;
+    layer_routing *rules;
 } problem;
 
 /* out: ids (as numbers), gates, banned, margin, entropy */
@@ -348,7 +348,7 @@ static void run_route(backend *b, int first, int n, float *out, const void *user
 /* Experts by falling score, the allowed ones only; returns how many. */
 static int sort_naive(const problem *p, int row, int *order)
 {
-    const route_rule *rule = &p->rules[row];
+    const layer_routing *rule = &p->rules[row];
     int n = 0;
     for (int e = 0; e < p->experts; e++) {
         if (rule->allowed && !rule->allowed[e])
@@ -368,7 +368,7 @@ static int sort_naive(const problem *p, int row, int *order)
 }
 
 /* Steps 6 to 10 in double precision. share [n] is the softmax in rank order; gates [slots] */
-static void weigh_naive(const problem *p, const route_rule *rule, const int *order,
+static void weigh_naive(const problem *p, const layer_routing *rule, const int *order,
                         const double *share, double *gates)
 {
     double sum = 0;
@@ -390,7 +390,7 @@ static void weigh_naive(const problem *p, const route_rule *rule, const int *ord
 
 static void route_naive(const problem *p, int row, double *out)
 {
-    const route_rule *rule = &p->rules[row];
+    const layer_routing *rule = &p->rules[row];
     const float *z = p->z + row * p->experts;
     double sum = 0, all = 0, entropy = 0, share[MOST];
     int order[MOST], n = sort_naive(p, row, order);
@@ -414,10 +414,10 @@ static void route_naive(const problem *p, int row, double *out)
 }
 
 /* Rows of one batch that differ in every knob. */
-static route_rule random_rule(int i, const float *bias, const uint8_t *allowed,
-                              const uint8_t *named)
+static layer_routing random_rule(int i, const float *bias, const uint8_t *allowed,
+                                 const uint8_t *named)
 {
-    route_rule rule = plain(1 + i % 8);
+    layer_routing rule = plain(1 + i % 8);
     rule.allowed = i % 2 ? allowed : NULL;
     rule.bias = i % 3 == 1 ? bias : NULL;
     rule.named = i % 5 < 3 ? named : NULL;

@@ -74,7 +74,7 @@ static void no_settings_are_the_plain_model(void **state)
     error err = {0};
     router_program *p = router_program_plain(&m, 0, &err);
     assert_non_null(p);
-    const route_rule *r = router_program_rules(p);
+    const layer_routing *r = router_program_routing(p);
     assert_int_equal(r[1].k, 2);
     assert_int_equal(r[1].norm_width, 2);
     assert_null(r[1].allowed);
@@ -108,7 +108,7 @@ static void keep_all_is_the_plain_model(void **state)
     assert_non_null(p);
     assert_true(router_program_hash(p) == 0);
     for (int i = 1; i < 4; i++)
-        assert_null(router_program_rules(p)[i].allowed);
+        assert_null(router_program_routing(p)[i].allowed);
     router_program_close(p);
 }
 
@@ -129,8 +129,8 @@ static void keep_and_ban_say_the_same_from_two_sides(void **state)
     assert_int_equal(router_program_allowed(keep, 2), 8);
     assert_int_equal(router_program_allowed(keep, 3), 2);
     const uint8_t want[8] = {1, 1, 1, 0, 0, 1, 0, 0};
-    assert_memory_equal(router_program_rules(keep)[1].allowed, want, 8);
-    assert_null(router_program_rules(keep)[2].allowed);
+    assert_memory_equal(router_program_routing(keep)[1].allowed, want, 8);
+    assert_null(router_program_routing(keep)[2].allowed);
     router_program_close(keep);
     router_program_close(ban);
 }
@@ -151,11 +151,11 @@ static void bans_unite_and_biases_add(void **state)
     router_program *p = router_program_compile(&m, NULL, &s, &err);
     assert_non_null(p);
     const uint8_t want[8] = {0, 1, 1, 1, 1, 1, 0, 0};
-    assert_memory_equal(router_program_rules(p)[1].allowed, want, 8);
-    assert_true(router_program_rules(p)[1].bias[3] == 1.5f);
-    assert_true(router_program_rules(p)[2].bias[3] == 1.75f);
-    assert_true(router_program_rules(p)[2].bias[5] == -1.0f);
-    assert_null(router_program_rules(p)[3].bias);
+    assert_memory_equal(router_program_routing(p)[1].allowed, want, 8);
+    assert_true(router_program_routing(p)[1].bias[3] == 1.5f);
+    assert_true(router_program_routing(p)[2].bias[3] == 1.75f);
+    assert_true(router_program_routing(p)[2].bias[5] == -1.0f);
+    assert_null(router_program_routing(p)[3].bias);
     router_program_close(p);
     for (int i = 0; i < 4; i++)
         mask_close(masks[i]);
@@ -175,8 +175,8 @@ static void a_layer_keeps_as_many_experts_as_it_calls(void **state)
     s.cap_experts = true;
     router_program *p = compile_mask(one, s, &err);
     assert_non_null(p);
-    assert_int_equal(router_program_rules(p)[2].k, 1);
-    assert_int_equal(router_program_rules(p)[1].k, 4);
+    assert_int_equal(router_program_routing(p)[2].k, 1);
+    assert_int_equal(router_program_routing(p)[1].k, 4);
     assert_int_equal(router_program_slots(p), 4);
     router_program_close(p);
     assert_null(compile_mask("{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"3\":\"0-7\"}}", s, &err));

@@ -1,5 +1,5 @@
 /* test_rules.c - rules by token, tag, pattern and role: when they act, what they do, and that the
- * way a timeline came to be never changes it. The model is the tiny one that can be talked to.
+ * way a sequence came to be never changes it. The model is the tiny one that can be talked to.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ static void acts_on(const engine *e, const char *rules, const int *ids, int n, c
 {
     error err = {0};
     rule_list *r = support_rules(rules);
-    rule_marks *m = rule_marks_open(r, engine_tokenizer(e), engine_chat(e), &err);
+    rule_triggers *m = rule_triggers_open(r, engine_tokenizer(e), engine_chat(e), &err);
     rule_state s = {0};
     assert_non_null(m);
     for (int i = 0; i < n; i++) {
@@ -44,7 +44,7 @@ static void acts_on(const engine *e, const char *rules, const int *ids, int n, c
         out[i] = active & 1 ? '1' : '.';
     }
     out[n] = '\0';
-    rule_marks_close(m);
+    rule_triggers_close(m);
     rules_close(r);
 }
 
@@ -267,7 +267,7 @@ static void keep_ban_bias_and_k_act_on_their_layers(void **state)
     free(r);
 }
 
-/* ---- however the timeline came to be ----------------------------------------------------------- */
+/* ---- however the sequence came to be ----------------------------------------------------------- */
 
 static const char MIXED[] =
     "[{\"when\":{\"pattern\":\"[aeiou][b-d]$\"},\"do\":{\"ban\":\"0-3\"},\"for\":5},"
@@ -327,7 +327,7 @@ static void rewinding_forking_and_sharing_route_as_a_fresh_run(void **state)
         session_rewind(s, at);
         session *fork = session_fork(s, &err);
         assert_non_null(fork);
-        assert_int_equal(session_share(t, s, at, &err), 0);
+        assert_int_equal(session_share_prefix(t, s, at, &err), 0);
         session *all[] = {s, fork, t};
         for (int k = 0; k < 3; k++) {
             got = support_read(e, all[k], ids + at, n - at);
@@ -416,7 +416,7 @@ static void slow_patterns_end_soon(void **state)
         error err = {0};
         (void)snprintf(text, sizeof text, RULE("\"pattern\":\"%s\"", ""), SLOW[i]);
         rule_list *r = support_rules(text);
-        rule_marks *m = rule_marks_open(r, engine_tokenizer(e), engine_chat(e), &err);
+        rule_triggers *m = rule_triggers_open(r, engine_tokenizer(e), engine_chat(e), &err);
         rule_state s = {0};
         uint32_t active;
         /* All of the text at once: only the last look is timed. */
@@ -429,7 +429,7 @@ static void slow_patterns_end_soon(void **state)
         gave_up += result != 0;
         if (seconds > 0.2)
             fail_msg("%s took %.2f s", SLOW[i], seconds);
-        rule_marks_close(m);
+        rule_triggers_close(m);
         rules_close(r);
     }
     assert_true(gave_up >= 3);

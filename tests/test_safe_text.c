@@ -245,7 +245,7 @@ static void pieces_never_matter(void **state)
 static void brief(const char *text, size_t cells, const char *want)
 {
     buf out = {0};
-    assert_int_equal(safe_text_brief(&out, text, strlen(text), cells, false, NULL), 0);
+    assert_int_equal(safe_text_excerpt(&out, text, strlen(text), cells, false, NULL), 0);
     assert_string_equal(out.v ? out.v : "", want);
     buf_release(&out);
 }

@@ -1,6 +1,6 @@
 /* test_sandbox.c - what is given up is gone: files, sockets, programs, in threads too.
  *
- * Each test gives up in a process of its own and tries there. What `confine` leaves to a command is tried
+ * Each test gives up in a process of its own and tries there. What `sandbox_policy_enter` leaves to a command is tried
  * with the options that the command would have, and what a conversation's broker does is asked for from
  * within.
  */
@@ -91,10 +91,10 @@ static int enter(const char *place)
     sandbox s;
     sandbox_open(&s);
     (void)snprintf(path, sizeof path, "%s/read", place);
-    sandbox_read(&s, path);
+    sandbox_allow_read(&s, path);
     (void)snprintf(path, sizeof path, "%s/write", place);
-    sandbox_write(&s, path);
-    sandbox_read(&s, "/nowhere/at/all");
+    sandbox_allow_write(&s, path);
+    sandbox_allow_read(&s, "/nowhere/at/all");
     return sandbox_enter(&s, told, sizeof told, &err) || !strstr(told, "sandbox: ");
 }
 
@@ -137,7 +137,7 @@ static int try_few_files(const char *place)
     if (fd < 0 || setrlimit(RLIMIT_NOFILE, &limit))
         return 1;
     sandbox_open(&s);
-    sandbox_read(&s, place);
+    sandbox_allow_read(&s, place);
     if (sandbox_enter(&s, told, sizeof told, &err) == 0 || !strstr(err.text, wanted))
         return 2;
     return dup(STDIN_FILENO) == fd ? 0 : 3; /* nothing was left open */
@@ -241,8 +241,8 @@ static int confine_ask(const char *place, bool without)
     options opt = {
         .command = &options_commands()[COMMAND_ASK], .no_sandbox = without, .files = {files, 1, 1}};
     error err = {0};
-    quiet.guard = true;
-    return confine(&opt, model, &quiet, &err);
+    quiet.may_sandbox = true;
+    return sandbox_policy_enter(&opt, model, &quiet, &err);
 }
 
 static int try_ask(const char *place)
@@ -316,21 +316,22 @@ static broker *converse(const char *place)
     options opt = {.command = &options_commands()[COMMAND_TALK]};
     (void)snprintf(model, sizeof model, "%s/read", place);
     set_folders(place);
-    quiet.guard = true;
+    quiet.may_sandbox = true;
     quiet.broker = broker_start(&quiet, false, &err);
-    return quiet.broker && confine(&opt, model, &quiet, &err) == 0 ? quiet.broker : NULL;
+    return quiet.broker && sandbox_policy_enter(&opt, model, &quiet, &err) == 0 ? quiet.broker
+                                                                                : NULL;
 }
 
 static int try_talk(const char *place)
 {
     char *const words[] = {"true", NULL};
     const broker *b = converse(place);
-    if (!b || !broker_place(b))
+    if (!b || !broker_private_folder(b))
         return 1;
     if (try_open(place, "other/file", O_RDONLY) || try_open("", "/etc/passwd", O_RDONLY) ||
         try_open(place, "data/consilium/transcripts/s.jsonl", O_RDWR | O_CREAT) ||
         try_open(place, "data/consilium/history", O_RDWR | O_CREAT) ||
-        try_open(broker_place(b), "record", O_RDWR | O_CREAT))
+        try_open(broker_private_folder(b), "record", O_RDWR | O_CREAT))
         return 2;
     if (try_open(place, "other/file", O_WRONLY) != EACCES ||
         try_open(place, "other/new", O_WRONLY | O_CREAT) != EACCES ||
@@ -391,7 +392,7 @@ static int try_broker(const char *place)
     if (broker_persona_folder(b, "../x", &err) == 0 || broker_persona_folder(b, "mine", &err))
         return 10;
     buf_release(&text);
-    (void)snprintf(program, sizeof program, "%s", broker_place(b));
+    (void)snprintf(program, sizeof program, "%s", broker_private_folder(b));
     broker_close(b); /* the folder goes with it, and leaves no zombie */
     if (access(program, F_OK) == 0 || waitpid(-1, NULL, WNOHANG) != -1)
         return 11;

@@ -281,13 +281,13 @@ static void only_what_changed_is_read(void **state)
     add_turn(p, "one", "w", 1, "alpha", "beta");
     add_turn(p, "two", "w", 1, "gamma", "delta");
     search_close(open_index(p, &r));
-    assert_true(r.anew && r.files == 2 && r.read == 2 && r.gone == 0);
+    assert_true(r.rebuilt && r.files == 2 && r.read == 2 && r.gone == 0);
     assert_int_equal(r.kept.code, ERROR_NONE);
     search_close(open_index(p, &r));
-    assert_true(!r.anew && r.files == 2 && r.read == 0);
+    assert_true(!r.rebuilt && r.files == 2 && r.read == 0);
     add_turn(p, "one", "a", 2, "epsilon", "zeta");
     search_close(open_index(p, &r));
-    assert_true(!r.anew && r.read == 1);
+    assert_true(!r.rebuilt && r.read == 1);
     assert_int_equal(found(p, "zeta"), 1);
     assert_int_equal(found(p, "beta"), 1);
     /* as large, at the same time, but another file */

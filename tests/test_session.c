@@ -1,6 +1,6 @@
-/* test_session.c - timelines of a tiny model: batching, forking, rewinding, reuse, refusal.
+/* test_session.c - sequences of a tiny model: batching, forking, rewinding, reuse, refusal.
  *
- * Every comparison is memcmp: a timeline's logits are the same bytes however it came to be.
+ * Every comparison is memcmp: a sequence's logits are the same bytes however it came to be.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -360,7 +360,7 @@ static double by_definition(const float *z, int n, int id)
     return (double)z[id] - (double)z[0] - log(sum);
 }
 
-/* Branches of two timelines in one batch, read in pieces: the likelihoods are those of their logits,
+/* Branches of two sequences in one batch, read in pieces: the likelihoods are those of their logits,
  * and the same bytes in any company. */
 static void branches_are_judged_in_one_batch(void **state)
 {
@@ -376,8 +376,8 @@ static void branches_are_judged_in_one_batch(void **state)
     assert_int_equal(engine_advance(f->engine, &st, 1, &err), 0);
     session *one = session_branch(s, SHARED, REST, NULL, &err);
     step whole = {one, f->ids + SHARED, REST, LOGITS_NONE, NULL};
-    judgement asked = {f->ids + SHARED + 1, alone};
-    assert_int_equal(engine_judge(f->engine, &whole, &asked, 1, &err), 0);
+    step_score asked = {f->ids + SHARED + 1, alone};
+    assert_int_equal(engine_score(f->engine, &whole, &asked, 1, &err), 0);
     for (int i = 0; i < REST; i++) {
         double want = by_definition(all + (size_t)i * (size_t)f->vocabulary, f->vocabulary,
                                     f->ids[SHARED + i + 1]);
@@ -388,12 +388,12 @@ static void branches_are_judged_in_one_batch(void **state)
     read_all(f, pair[1], f->ids + SHARED - 7, 7, NULL);
     for (int at = 0; at < REST; at += 8) {
         step steps[2];
-        judgement each[2];
+        step_score each[2];
         for (int k = 0; k < 2; k++) {
             steps[k] = (step){pair[k], f->ids + SHARED + at, 8, LOGITS_NONE, NULL};
-            each[k] = (judgement){f->ids + SHARED + at + 1, both[k] + at};
+            each[k] = (step_score){f->ids + SHARED + at + 1, both[k] + at};
         }
-        assert_int_equal(engine_judge(f->engine, steps, each, 2, &err), 0);
+        assert_int_equal(engine_score(f->engine, steps, each, 2, &err), 0);
     }
     assert_memory_equal(alone, both[0], sizeof alone);
     assert_memory_equal(alone, both[1], sizeof alone);
@@ -411,7 +411,7 @@ static void a_branch_has_no_more_than_its_room(void **state)
     const fixture *f = *state;
     session *s = new_session(f, LONG);
     error err = {0};
-    double likelihood[2];
+    double logprob[2];
     int strange[2] = {0, f->vocabulary};
     read_all(f, s, f->ids, 100, NULL);
     assert_null(session_branch(s, 101, 1, NULL, &err));
@@ -421,11 +421,11 @@ static void a_branch_has_no_more_than_its_room(void **state)
     assert_int_equal(engine_advance(f->engine, &st, 1, &err), -1);
     assert_int_equal(err.code, ERROR_CONTEXT);
     step two = {b, f->ids, 2, LOGITS_NONE, NULL};
-    judgement asked = {strange, likelihood};
-    assert_int_equal(engine_judge(f->engine, &two, &asked, 1, &err), -1);
+    step_score asked = {strange, logprob};
+    assert_int_equal(engine_score(f->engine, &two, &asked, 1, &err), -1);
     assert_int_equal(err.code, ERROR_USAGE);
     asked.next = f->ids;
-    assert_int_equal(engine_judge(f->engine, &two, &asked, 1, &err), 0);
+    assert_int_equal(engine_score(f->engine, &two, &asked, 1, &err), 0);
     session_close(b);
     session_close(s);
 }

@@ -44,29 +44,29 @@ static const line_case LINES[] = {
     {"/usr/bin/env x\ny", SLASH_TEXT, NULL, "/usr/bin/env x\ny"},
     {"// a comment\nint x;", SLASH_TEXT, NULL, "// a comment\nint x;"},
     {"\n/help", SLASH_TEXT, NULL, "\n/help"},
-    {"exit", SLASH_BARE, "quit", "exit"},
-    {"quit ", SLASH_BARE, "quit", "quit "},
-    {"Help\n", SLASH_BARE, "help", "Help\n"},
+    {"exit", SLASH_OMITTED, "quit", "exit"},
+    {"quit ", SLASH_OMITTED, "quit", "quit "},
+    {"Help\n", SLASH_OMITTED, "help", "Help\n"},
     {" exit", SLASH_TEXT, NULL, " exit"},
     {"exit now", SLASH_TEXT, NULL, "exit now"},
     {"exit\nnow", SLASH_TEXT, NULL, "exit\nnow"},
     {"helpful", SLASH_TEXT, NULL, "helpful"},
-    {"@coder\nwhy?", SLASH_ADDRESS, "coder", "why?"},
+    {"@coder\nwhy?", SLASH_MENTION, "coder", "why?"},
     {"/exit", SLASH_COMMAND, "quit", ""},
     {"/?", SLASH_COMMAND, "help", ""},
     {"/hel", SLASH_UNKNOWN, "hel", ""},
     {"/", SLASH_UNKNOWN, "", ""},
     {"/HELP", SLASH_UNKNOWN, "HELP", ""},
-    {"@coder why?", SLASH_ADDRESS, "coder", "why?"},
-    {"@coder:mask\tx", SLASH_ADDRESS, "coder:mask", "x"},
-    {"@coder", SLASH_ADDRESS, "coder", ""},
-    {"@coder,critic why?", SLASH_ADDRESS, "coder,critic", "why?"},
-    {"@coder @critic why?", SLASH_ADDRESS, "coder @critic", "why?"},
-    {"@coder  @critic,x  why?", SLASH_ADDRESS, "coder  @critic,x", "why?"},
-    {"@coder, why?", SLASH_ADDRESS, "coder,", "why?"},
-    {"@coder\n@property", SLASH_ADDRESS, "coder", "@property"},
-    {"@coder @", SLASH_ADDRESS, "coder", "@"},
-    {"@coder a@b", SLASH_ADDRESS, "coder", "a@b"},
+    {"@coder why?", SLASH_MENTION, "coder", "why?"},
+    {"@coder:mask\tx", SLASH_MENTION, "coder:mask", "x"},
+    {"@coder", SLASH_MENTION, "coder", ""},
+    {"@coder,critic why?", SLASH_MENTION, "coder,critic", "why?"},
+    {"@coder @critic why?", SLASH_MENTION, "coder @critic", "why?"},
+    {"@coder  @critic,x  why?", SLASH_MENTION, "coder  @critic,x", "why?"},
+    {"@coder, why?", SLASH_MENTION, "coder,", "why?"},
+    {"@coder\n@property", SLASH_MENTION, "coder", "@property"},
+    {"@coder @", SLASH_MENTION, "coder", "@"},
+    {"@coder a@b", SLASH_MENTION, "coder", "a@b"},
     {"@a,,b x", SLASH_TEXT, NULL, "@a,,b x"},
     {"@,a x", SLASH_TEXT, NULL, "@,a x"},
     {"@", SLASH_TEXT, NULL, "@"},
@@ -87,7 +87,7 @@ static void a_line_is_text_unless_it_is_a_command(void **state)
         if (kind != LINES[i].kind)
             fail_msg("\"%s\" is %d, not %d", LINES[i].typed, (int)kind, (int)LINES[i].kind);
         assert_string_equal(rest, LINES[i].rest);
-        if (kind == SLASH_COMMAND || kind == SLASH_BARE)
+        if (kind == SLASH_COMMAND || kind == SLASH_OMITTED)
             assert_string_equal(command->name, LINES[i].name);
         else if (LINES[i].name) {
             assert_int_equal(n, strlen(LINES[i].name));

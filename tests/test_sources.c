@@ -219,9 +219,9 @@ static void ollama_layers(void **state)
     put(".ollama/models/blobs/sha256-" DIGEST, "12345");
     put_layers("plain", "model " DIGEST " license " OTHER);
     assert_int_equal(source_find("ollama:x:plain", &f, &err), 0);
-    assert_non_null(f.manner);
-    assert_null(f.manner->system);
-    assert_int_equal(f.manner->honoured.len + f.manner->left_out.len, 0);
+    assert_non_null(f.defaults);
+    assert_null(f.defaults->system);
+    assert_int_equal(f.defaults->honoured.len + f.defaults->left_out.len, 0);
     source_found_release(&f);
 
     put_layers("tuned", "model " DIGEST " adapter " OTHER);
@@ -235,7 +235,7 @@ static void ollama_layers(void **state)
     put_layers("mario", "model " DIGEST " system " OTHER " params " THIRD " messages " OTHER
                         " template " OTHER " projector " OTHER);
     assert_int_equal(source_find("ollama:x:mario", &f, &err), 0);
-    const manner *m = f.manner;
+    const model_defaults *m = f.defaults;
     assert_string_equal(m->system, "You are Mario.");
     assert_true(m->temperature == 0.3 && m->top_k == 7 && m->context == 4096 && m->seed == 42);
     assert_true(m->max_tokens == -1 && isnan(m->top_p));

@@ -46,16 +46,16 @@ static void meet(void *arg, int index, int count)
 static void each_thread_runs_once(int threads, int regions)
 {
     error err = {0};
-    pool *p = pool_open(threads, &err);
+    thread_pool *p = thread_pool_open(threads, &err);
     assert_non_null(p);
-    assert_int_equal(pool_threads(p), threads);
+    assert_int_equal(thread_pool_threads(p), threads);
     counts c = {.threads = threads};
     for (int i = 0; i < regions; i++)
-        pool_run(p, meet, &c);
+        thread_pool_run(p, meet, &c);
     for (int i = 0; i < THREADS_MAX; i++)
         assert_int_equal(atomic_load(&c.calls[i]), i < threads ? regions : 0);
     assert_int_equal(atomic_load(&c.wrong_count), 0);
-    pool_close(p);
+    thread_pool_close(p);
 }
 
 static void test_counts(void **state)
@@ -70,11 +70,11 @@ static void test_counts(void **state)
 static void test_short_regions(void **state)
 {
     (void)state;
-    pool *p = pool_open(4, NULL);
+    thread_pool *p = thread_pool_open(4, NULL);
     counts c = {.threads = 4};
     for (int i = 0; i < 2000; i++)
-        pool_run(p, count_call, &c);
-    pool_close(p);
+        thread_pool_run(p, count_call, &c);
+    thread_pool_close(p);
     assert_int_equal(atomic_load(&c.calls[0]), 2000);
     for (int i = 1; i < 4; i++)
         assert_true(atomic_load(&c.calls[i]) <= 2000);
@@ -84,15 +84,15 @@ static void test_short_regions(void **state)
 static void test_sleep_between(void **state)
 {
     (void)state;
-    pool *p = pool_open(3, NULL);
+    thread_pool *p = thread_pool_open(3, NULL);
     counts c = {.threads = 3};
     const struct timespec nap = {.tv_nsec = 5 * 1000 * 1000};
     for (int i = 0; i < 10; i++) {
-        pool_run(p, meet, &c);
+        thread_pool_run(p, meet, &c);
         nanosleep(&nap, NULL);
     }
     assert_int_equal(atomic_load(&c.calls[2]), 10);
-    pool_close(p);
+    thread_pool_close(p);
 }
 
 typedef struct shared {
@@ -112,23 +112,23 @@ static void take_items(void *arg, int index, int count)
 static void test_memory_is_seen(void **state)
 {
     (void)state;
-    pool *p = pool_open(4, NULL);
+    thread_pool *p = thread_pool_open(4, NULL);
     shared s = {.items = 1000};
     for (int round = 0; round < 200; round++) {
         atomic_store(&s.next, 0);
-        pool_run(p, take_items, &s);
+        thread_pool_run(p, take_items, &s);
         for (int i = 0; i < s.items; i++)
             assert_int_equal(s.seen[i], (long)(round + 1) * (i + 1));
     }
-    pool_close(p);
+    thread_pool_close(p);
 }
 
 static void test_closed_unused(void **state)
 {
     (void)state;
     for (int i = 0; i < 20; i++)
-        pool_close(pool_open(5, NULL));
-    pool_close(NULL);
+        thread_pool_close(thread_pool_open(5, NULL));
+    thread_pool_close(NULL);
 }
 
 #if defined(__x86_64__)
@@ -150,14 +150,14 @@ static void test_float_environment(void **state)
     unsigned before = _mm_getcsr(), flushing = 0x9FC0;
     floats f = {.all = {.threads = 3}};
     _mm_setcsr(flushing);
-    pool *p = pool_open(3, NULL);
-    pool_run(p, read_mxcsr, &f);
+    thread_pool *p = thread_pool_open(3, NULL);
+    thread_pool_run(p, read_mxcsr, &f);
     unsigned after = _mm_getcsr();
     _mm_setcsr(before);
     for (int i = 0; i < 3; i++)
         assert_int_equal(f.inside[i] & ~0x3Fu, 0x1F80);
     assert_int_equal(after & ~0x3Fu, flushing & ~0x3Fu);
-    pool_close(p);
+    thread_pool_close(p);
 }
 #endif
 
@@ -174,7 +174,7 @@ static void take_all(void *arg, int index, int count)
     cells *s = arg;
     size_t first, last;
     (void)index;
-    while (last = share_take(&s->next, s->total, s->most, count, &first), first < s->total) {
+    while (last = guided_chunk(&s->next, s->total, s->most, count, &first), first < s->total) {
         if (last - first > s->most || last > s->total)
             atomic_fetch_add(&s->too_long, 1);
         for (size_t i = first; i < last && i < CELLS; i++)
@@ -189,19 +189,19 @@ static void test_sharing(void **state)
     const size_t totals[] = {0, 1, 7, 64, CELLS};
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
         for (int threads = 1; threads <= 8; threads++) {
-            pool *p = pool_open(threads, NULL);
+            thread_pool *p = thread_pool_open(threads, NULL);
             cells s = {.total = totals[i], .most = 1 + i * 3};
-            pool_run(p, take_all, &s);
+            thread_pool_run(p, take_all, &s);
             for (size_t c = 0; c < CELLS; c++)
                 assert_int_equal(atomic_load(&s.done[c]), c < totals[i]);
             assert_int_equal(atomic_load(&s.too_long), 0);
-            pool_close(p);
+            thread_pool_close(p);
         }
     atomic_size_t next = 0;
-    size_t first, last = share_take(&next, 100, 8, 2, &first);
+    size_t first, last = guided_chunk(&next, 100, 8, 2, &first);
     assert_true(first == 0 && last == 8);
     atomic_store(&next, 96);
-    assert_true(share_take(&next, 100, 8, 2, &first) == 97 && first == 96);
+    assert_true(guided_chunk(&next, 100, 8, 2, &first) == 97 && first == 96);
 }
 
 int main(void)

@@ -57,7 +57,7 @@ static void write_session(const char *place, const char *id, int turns)
         assert_true(answer > 0);
         parent = answer - 1;
     }
-    assert_int_equal(transcript_waiting(t), 0);
+    assert_int_equal(transcript_pending(t), 0);
     assert_int_equal(transcript_sync(t, &err), 0);
     transcript_close(t);
 }
@@ -193,7 +193,7 @@ static void a_file_that_others_changed_takes_nothing(void **state)
         assert_int_equal(transcript_sync(t, &err), -1);
         assert_int_equal(err.code, ERROR_RUN);
         assert_int_equal(transcripts_turn(t, 2, 1, &err), -1);
-        assert_int_equal(transcript_waiting(t), 2);
+        assert_int_equal(transcript_pending(t), 2);
         transcript_close(t);
         transcripts_remove(place);
     }
@@ -434,10 +434,10 @@ static void sessions_are_found_by_their_beginning(void **state)
     assert_int_equal(transcript_find(place, "oz", &id, &err), -1);
     assert_non_null(strstr(err.text, "nearest is other"));
     assert_int_equal(transcript_find(place, "", &id, &err), -1);
-    assert_int_equal(transcript_unique(place, "other"), 4);
-    assert_int_equal(transcript_unique(place, "3f9a0000"), 4);
+    assert_int_equal(transcript_prefix_length(place, "other"), 4);
+    assert_int_equal(transcript_prefix_length(place, "3f9a0000"), 4);
     write_session(place, "3f9a0001", 1);
-    assert_int_equal(transcript_unique(place, "3f9a0000"), 8);
+    assert_int_equal(transcript_prefix_length(place, "3f9a0000"), 8);
     free(stray);
     free(torn);
     transcripts_remove(place);
@@ -523,12 +523,12 @@ static void a_full_disk_loses_nothing(void **state)
         saved = answer > 0 && transcript_sync(t, &err) == 0 ? turn : saved;
         parent = transcript_last(t) - 1;
     }
-    bool full = t && saved < turn && strstr(err.text, "No space left") && transcript_waiting(t) > 0;
+    bool full = t && saved < turn && strstr(err.text, "No space left") && transcript_pending(t) > 0;
     size_t n = 0;
     char *bytes = t ? transcripts_read(transcript_path(t), &n) : NULL;
     bool whole = n > 0 && bytes[n - 1] == '\n';
     bool grown = mount("none", place, "tmpfs", MS_REMOUNT, "size=1m") == 0;
-    bool after = t && transcript_sync(t, &err) == 0 && transcript_waiting(t) == 0;
+    bool after = t && transcript_sync(t, &err) == 0 && transcript_pending(t) == 0;
     history *h = t ? history_load(transcript_path(t), &err) : NULL;
     transcript_close(t);
     (void)umount(place);

@@ -66,13 +66,13 @@ static int exchange(int fd, view_layout layout, bool linear)
 {
     terminal_signals signals = {0};
     console con = {.cancel = &signals.interrupted};
-    terminal_traits traits = {
+    terminal_capabilities traits = {
         .fd = fd, .columns = 120, .rows = 24, .linear = linear, .color = !linear, .utf8 = true};
     const view_column columns[] = {{"a", "mask", "red", NULL},
                                    {"b", "prompt+mask", "green", "4 of 8 experts"},
                                    {"c", "mask", NULL, NULL}};
     error err = {0};
-    terminal *t = terminal_of(&con, &signals, &traits, &err);
+    terminal *t = terminal_open_as(&con, &signals, &traits, &err);
     view *v = t ? view_open(t, layout, "a", columns, 3, &err) : NULL;
     int result = v ? show(v, &err) : -1;
     view_close(v);

@@ -179,10 +179,10 @@ typedef struct stage {
     size_t cap;
 } stage;
 
-static terminal *random_terminal(stage *s, dice *d, terminal_traits *traits)
+static terminal *random_terminal(stage *s, dice *d, terminal_capabilities *traits)
 {
     s->con = (console){.cancel = &s->signals.interrupted};
-    *traits = (terminal_traits){
+    *traits = (terminal_capabilities){
         .fd = s->fd,
         .columns = 20 + (int)roll(d, 180),
         .rows = 1 + (int)roll(d, 40),
@@ -192,7 +192,7 @@ static terminal *random_terminal(stage *s, dice *d, terminal_traits *traits)
         .frame = roll(d, 2) ? 0 : 1,
     };
     traits->color = traits->color && !traits->linear;
-    return terminal_of(&s->con, &s->signals, traits, NULL);
+    return terminal_open_as(&s->con, &s->signals, traits, NULL);
 }
 
 static void play_tokens(view *v, dice *d, int count)
@@ -208,7 +208,7 @@ static void play_tokens(view *v, dice *d, int count)
     }
 }
 
-static void play(stage *s, dice *d, terminal_traits *traits)
+static void play(stage *s, dice *d, terminal_capabilities *traits)
 {
     static const char *const stops[] = {"end", "length", "loop", "interrupted", "error"};
     char names[4][80], other[80], text[256];
@@ -271,7 +271,7 @@ static void nothing_but_our_own_sequences(void **state)
     unsigned long seed = setting("SEED", 1);
     for (unsigned long i = 0; i < streams; i++) {
         dice d = {(seed << 32) + i};
-        terminal_traits traits;
+        terminal_capabilities traits;
         play(&s, &d, &traits);
         size_t n = take(&s), fault = first_fault(s.got, n, !traits.linear, traits.color);
         if (fault < n)

@@ -71,7 +71,7 @@ static void a_vote_reads_less_than_was_written(void **state)
                 written += lengths[i];
                 longest = lengths[i] > longest ? lengths[i] : longest;
             }
-            vote_share s = merge_vote_share(lengths, n, n);
+            vote_budget s = merge_vote_budget(lengths, n, n);
             long rows = (long)s.question * n, more = rows;
             for (int i = 0; i < n; i++) {
                 rows += (long)(n - 1) * (lengths[i] < s.answer ? lengths[i] : s.answer);
@@ -83,7 +83,7 @@ static void a_vote_reads_less_than_was_written(void **state)
             assert_true(s.whole || more > written + written / 2); /* and no less than it may */
         }
     }
-    assert_true(merge_vote_share((int[]){100, 90}, 2, 2).whole); /* two are always read whole */
+    assert_true(merge_vote_budget((int[]){100, 90}, 2, 2).whole); /* two are always read whole */
 }
 
 /* What an answer is told to have been while it was given needs no reading, and is the same. */
@@ -95,12 +95,12 @@ static void a_pass_need_not_read_its_own_answer(void **state)
         merge_result r[2];
         o.prefill = shared ? PREFILL_SHARED : PREFILL_OWN;
         for (int known = 0; known < 2; known++) {
-            o.weigh = known;
+            o.keep_logprobs = known;
             council *c = cast_council(k, &o, EVERYONE, 0.7);
             merge_options vote = options_of(MERGE_VOTE);
             cast_ask(c, PROMPT, NULL);
             for (int i = 0; i < CAST; i++)
-                assert_int_equal(council_answer(c, i)->likely != NULL, known);
+                assert_int_equal(council_answer(c, i)->logprobs != NULL, known);
             merge(c, &vote, &r[known]);
             council_close(c);
         }

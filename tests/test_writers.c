@@ -61,18 +61,18 @@ static void test_whole(void **state)
     scratch *s = *state;
     error err = {0};
     struct stat st;
-    assert_int_equal(whole_file_put(s->other, "old", 3, &err), 0);
-    whole_file *f = whole_file_open(s->other, &err);
+    assert_int_equal(atomic_file_put(s->other, "old", 3, &err), 0);
+    atomic_file *f = atomic_file_open(s->other, &err);
     assert_non_null(f);
-    assert_null(whole_file_open(s->other, &err)); /* somebody writes it */
+    assert_null(atomic_file_open(s->other, &err)); /* somebody writes it */
     assert_non_null(strstr(err.text, "another process"));
     static char big[3 << 20];
-    assert_int_equal(whole_file_write(f, "new", 3, &err), 0);
-    assert_int_equal(whole_file_write(f, big, sizeof big, &err), 0);
+    assert_int_equal(atomic_file_write(f, "new", 3, &err), 0);
+    assert_int_equal(atomic_file_write(f, big, sizeof big, &err), 0);
     assert_int_equal(stat(s->other, &st), 0);
     assert_int_equal(st.st_size, 3); /* still the old one */
-    assert_int_equal(whole_file_commit(f, &err), 0);
-    whole_file_close(f);
+    assert_int_equal(atomic_file_commit(f, &err), 0);
+    atomic_file_close(f);
     assert_int_equal(stat(s->other, &st), 0);
     assert_int_equal(st.st_size, 3 + sizeof big);
     assert_int_equal(st.st_mode & 0777, 0644);
@@ -81,12 +81,12 @@ static void test_whole(void **state)
 static void test_abandoned(void **state)
 {
     scratch *s = *state;
-    whole_file *f = whole_file_open(s->other, NULL);
-    assert_int_equal(whole_file_write(f, "half", 4, NULL), 0);
-    whole_file_close(f);
+    atomic_file *f = atomic_file_open(s->other, NULL);
+    assert_int_equal(atomic_file_write(f, "half", 4, NULL), 0);
+    atomic_file_close(f);
     assert_false(exists(s->other));
     error err = {0};
-    assert_null(whole_file_open("/nowhere/at/all", &err));
+    assert_null(atomic_file_open("/nowhere/at/all", &err));
     assert_int_equal(err.code, ERROR_RUN);
     assert_non_null(strstr(err.text, "/nowhere/at/all.part"));
 }
@@ -98,7 +98,7 @@ static void test_linked_part(void **state)
     char part[128];
     (void)snprintf(part, sizeof part, "%s.part", s->other);
     assert_int_equal(symlink(s->file, part), 0);
-    assert_null(whole_file_open(s->other, NULL));
+    assert_null(atomic_file_open(s->other, NULL));
     assert_false(exists(s->file));
     assert_int_equal(unlink(part), 0);
 }
@@ -266,12 +266,12 @@ static void test_zip(void **state)
     unsigned char z[ZIP];
     error err = {0};
     build_zip(z);
-    assert_int_equal(whole_file_put(s->other, z, ZIP, &err), 0);
+    assert_int_equal(atomic_file_put(s->other, z, ZIP, &err), 0);
     assert_true(zip_is_archive(s->other));
     assert_int_equal(zip_extract(s->other, "hello", s->file, &err), 0);
     char *text = NULL;
     size_t len = 0;
-    assert_int_equal(mapped_read(s->file, 100, &text, &len, &err), 0);
+    assert_int_equal(file_read_all(s->file, 100, &text, &len, &err), 0);
     assert_int_equal(len, 5);
     assert_string_equal(text, "hello");
     free(text);
@@ -288,7 +288,7 @@ static void test_zip_damaged(void **state)
     for (size_t i = 0; i < ZIP; i++) {
         build_zip(z);
         z[i] ^= 0xff;
-        assert_int_equal(whole_file_put(s->other, z, ZIP, NULL), 0);
+        assert_int_equal(atomic_file_put(s->other, z, ZIP, NULL), 0);
         error err = {0};
         if (zip_extract(s->other, "hello", s->file, &err)) {
             assert_int_equal(err.code, ERROR_LOAD);
@@ -298,7 +298,7 @@ static void test_zip_damaged(void **state)
     }
     for (size_t n = 0; n < ZIP; n++) {
         build_zip(z);
-        assert_int_equal(whole_file_put(s->other, z, n, NULL), 0);
+        assert_int_equal(atomic_file_put(s->other, z, n, NULL), 0);
         assert_int_equal(zip_extract(s->other, "hello", s->file, NULL), -1);
     }
 }

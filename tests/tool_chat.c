@@ -31,8 +31,8 @@ static void answer(const chat_format *f, const char *line, size_t len, const err
     int result = -1;
     if (messages && f && json_get_int(root, "think", -1, 1 << 20, &think, &err) >= 0)
         result =
-            chat_render_given(f, json_string(messages), strlen(json_string(messages)), "messages",
-                              json_true(json_member(root, "reply")), (int)think, &ids, &err);
+            chat_render_json(f, json_string(messages), strlen(json_string(messages)), "messages",
+                             json_true(json_member(root, "reply")), (int)think, &ids, &err);
     if (result == 0)
         print_ids(&ids);
     else

@@ -27,10 +27,10 @@ enum {
 };
 
 /* One thread is measured by the processor's time, which other programs disturb less. */
-static double now(const pool *p)
+static double now(const thread_pool *p)
 {
     struct timespec t;
-    clock_gettime(pool_threads(p) == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    clock_gettime(thread_pool_threads(p) == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -67,13 +67,13 @@ static void read_blocks(void *arg, int index, int count)
     }
 }
 
-static double plain_read(pool *p, const uint8_t *buffer)
+static double plain_read(thread_pool *p, const uint8_t *buffer)
 {
     double best = 1e9;
     for (size_t i = 0; i < ROUNDS; i++) {
         reading r = {.bytes = buffer + i * SLICE % BUFFER};
         double start = now(p);
-        pool_run(p, read_blocks, &r);
+        thread_pool_run(p, read_blocks, &r);
         double seconds = now(p) - start;
         best = seconds < best ? seconds : best;
     }
@@ -85,11 +85,11 @@ static void nothing(void *arg, int index, int count)
     (void)arg, (void)index, (void)count;
 }
 
-static double empty_region(pool *p)
+static double empty_region(thread_pool *p)
 {
     double start = now(p);
     for (int i = 0; i < EMPTY_REGIONS; i++)
-        pool_run(p, nothing, NULL);
+        thread_pool_run(p, nothing, NULL);
     return (now(p) - start) / EMPTY_REGIONS;
 }
 
@@ -125,7 +125,7 @@ static double product(const bench *b, dtype type, size_t rows, size_t cols, size
     matmul_input input = {.x = b->x, .stride = cols, .cols = cols, .n = n};
     size_t bytes = rows * dtype_row_bytes(type, cols), times = n > 8 ? 1 : SLICE / bytes;
     times = times ? times : 1;
-    const pool *p = b->device.threads;
+    const thread_pool *p = b->device.threads;
     double best = 1e9;
     size_t next = 0, rounds = n == 1 ? ROUNDS : n > 8 ? 8 : ROUNDS / 3;
     for (size_t round = 0; round < rounds; round++) {
@@ -178,7 +178,7 @@ int main(int argc, char **argv)
     error err = {0};
     int threads = argc > 1 ? atoi(argv[1]) : 2;
     const dot_kernels *kernels = dot_select(argc > 2 ? argv[2] : "auto", &err);
-    pool *p = threads >= 1 ? pool_open(threads, &err) : NULL;
+    thread_pool *p = threads >= 1 ? thread_pool_open(threads, &err) : NULL;
     if (!kernels || !p) {
         fprintf(stderr, "%s\n", err.text[0] ? err.text : "threads: at least 1");
         return 2;
@@ -199,6 +199,6 @@ int main(int argc, char **argv)
     free(b.x);
     free(b.out);
     free(b.scratch);
-    pool_close(p);
+    thread_pool_close(p);
     return 0;
 }

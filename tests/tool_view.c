@@ -82,7 +82,7 @@ static void begin(player *p)
         return;
     p->con.ascii = p->con.ascii || p->ascii;
     p->t = terminal_open(&p->con, &flags, p->plain, &p->err);
-    terminal_quiet(p->t);
+    terminal_echo_off(p->t);
     p->v = view_open(p->t, p->layout, p->focus, p->columns, p->count, &p->err);
 }
 

@@ -48,20 +48,20 @@ const char *transcripts_text(char out[64], const char *what, int turn)
 int transcripts_turn(transcript *t, int turn, int parent, error *err)
 {
     char text[64];
-    emitter *e = transcript_begin(t, "prompt", turn, parent);
+    json_writer *e = transcript_begin(t, "prompt", turn, parent);
     records_text(e, "text", transcripts_text(text, "prompt", turn),
                  strlen(transcripts_text(text, "prompt", turn)));
-    emit_text(e, "context", "own");
+    json_put_text(e, "context", "own");
     int n = transcript_last(t);
     int failed = transcript_end(t, err) < 0;
     e = transcript_begin(t, "answer", turn, n);
-    emit_text(e, "persona", "coder");
+    json_put_text(e, "persona", "coder");
     (void)transcripts_text(text, "answer", turn);
     records_text(e, "text", text, strlen(text));
-    emit_array(e, "tokens");
+    json_begin_array(e, "tokens");
     for (int i = 0; i < turn; i++)
-        emit_int(e, NULL, i);
-    emit_end(e);
+        json_put_int(e, NULL, i);
+    json_end(e);
     n = transcript_end(t, err);
     return failed ? -1 : n;
 }
@@ -83,7 +83,7 @@ void transcripts_check(const history *h, int turns)
 
 char *transcripts_path(const char *place, const char *name)
 {
-    char *path = folder_path(NULL, "%s/%s", place, name);
+    char *path = string_format(NULL, "%s/%s", place, name);
     assert_non_null(path);
     return path;
 }

@@ -110,10 +110,10 @@ static int int_of(const json *object, const char *key)
     return (int)v;
 }
 
-static int read_header(history *h, lines *l, const char *path, error *err)
+static int read_header(history *h, jsonl_reader *l, const char *path, error *err)
 {
-    line first;
-    int got = lines_next(l, &first, err);
+    jsonl_line first;
+    int got = jsonl_next(l, &first, err);
     if (got < 0)
         return error_prefix(err, "%s: ", path);
     json_document *d =
@@ -138,13 +138,13 @@ static int read_header(history *h, lines *l, const char *path, error *err)
     return 0;
 }
 
-static void note_damage(history *h, const line *l, bool damaged)
+static void note_damage(history *h, const jsonl_line *l, bool damaged)
 {
     if (damaged && h->damaged++ == 0)
         h->first_damaged = l->number;
 }
 
-static int read_line(history *h, const line *l, error *err)
+static int read_line(history *h, const jsonl_line *l, error *err)
 {
     json_document *d = NULL;
     bool damaged = !l->v, keep = false, odd = false;
@@ -169,12 +169,12 @@ static int read_line(history *h, const line *l, error *err)
 
 static int read_file(history *h, int fd, const char *path, error *err)
 {
-    lines l = {.fd = fd};
-    line at;
+    jsonl_reader l = {.fd = fd};
+    jsonl_line at;
     int got = read_header(h, &l, path, err);
-    while (!got && (got = lines_next(&l, &at, err)) == 1)
+    while (!got && (got = jsonl_next(&l, &at, err)) == 1)
         got = read_line(h, &at, err);
-    lines_release(&l);
+    jsonl_release(&l);
     return got ? got : history_link_versions(h, err);
 }
 

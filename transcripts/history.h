@@ -50,9 +50,9 @@ typedef struct history_answer {
     int layers;
     const json *setting; /* the "setting" record it was given under, or NULL */
     /* Versions of one persona's answer: how many were there before, the index in the turn of the first,
-     * and of the one that took this one's place; 0 = it is in force. */
+     * and of the one that took this one's place; 0 = it is current. */
     int earlier, first, next;
-    int last; /* of a first version: the index of the one in force */
+    int last; /* of a first version: the index of the current one */
 } history_answer;
 
 typedef struct history_merge {
@@ -84,7 +84,7 @@ typedef struct history_timings {
     double prefill, decode, union_experts_per_step, picks_per_step;
 } history_timings;
 
-/* How a turn was asked: the setting in force, and what its passes remembered. */
+/* How a turn was asked: the current setting, and what its passes remembered. */
 typedef struct history_turn {
     int turn, n; /* its number, its prompt's record */
     int parent;  /* turn that it follows; 0 = the first */
@@ -97,9 +97,9 @@ typedef struct history_turn {
     int from;                /* the oldest turn that the passes still remembered */
     bool shared;             /* prompt read once for all */
     bool blind;              /* columns were A, B, C */
-    const json *setting;     /* the "setting" record in force, or NULL */
+    const json *setting;     /* the current "setting" record, or NULL */
     const json *record;      /* the prompt's record */
-    history_answer *answers; /* versions in order of time; the last of a name is the one in force */
+    history_answer *answers; /* versions in order of time; the last of a name is the current one */
     int answer_count;
     history_merge *merges;
     int merge_count;
@@ -121,7 +121,7 @@ typedef struct history {
     history_turn *turns; /* in order of time, undone ones too */
     int turn_count;
     int copied; /* records up to this one stand in the session that this was forked from, too */
-    const json *setting;                    /* the "setting" record in force at the end, or NULL */
+    const json *setting;                    /* the current "setting" record at the end, or NULL */
     int last_turn;                          /* the highest number that was used */
     size_t records, damaged, first_damaged; /* lines, also those with a field that cannot be */
     size_t torn;                            /* bytes of an unfinished last line */
@@ -138,7 +138,7 @@ static inline bool history_own(const history *h, int n)
 history *history_load(const char *path, error *err);
 void history_close(history *h); /* NULL ok */
 
-/* The answer of `persona` that is in force in a turn, or NULL. */
+/* The answer of `persona` that is current in a turn, or NULL. */
 const history_answer *history_answer_of(const history_turn *t, const char *persona);
 /* Turns that lead to the last one that is not undone, oldest first: what a resumed session goes on
  * from. Caller frees *path. */

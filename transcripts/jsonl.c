@@ -9,7 +9,7 @@
 enum { CHUNK = 1 << 16 };
 
 /* Reads behind v[len), which has room. 0, or -1. */
-static int fill(lines *l, error *err)
+static int fill(jsonl_reader *l, error *err)
 {
     ssize_t got;
     off_t at = (off_t)(l->offset + (l->len - l->start));
@@ -24,7 +24,7 @@ static int fill(lines *l, error *err)
 }
 
 /* Makes room for more of the line at `start`. */
-static int make_room(lines *l, error *err)
+static int make_room(jsonl_reader *l, error *err)
 {
     if (l->v && l->start > 0) {
         memmove(l->v, l->v + l->start, l->len - l->start);
@@ -42,14 +42,14 @@ static int make_room(lines *l, error *err)
     return 0;
 }
 
-static void advance(lines *l, size_t n)
+static void advance(jsonl_reader *l, size_t n)
 {
     l->start += n;
     l->offset += n;
 }
 
 /* A line too long to hold: reads on to its end, remembers nothing of it. */
-static int skip_long(lines *l, line *out, error *err)
+static int skip_long(jsonl_reader *l, jsonl_line *out, error *err)
 {
     for (;;) {
         const char *newline = memchr(l->v + l->start, '\n', l->len - l->start);
@@ -66,10 +66,10 @@ static int skip_long(lines *l, line *out, error *err)
     }
 }
 
-int lines_next(lines *l, line *out, error *err)
+int jsonl_next(jsonl_reader *l, jsonl_line *out, error *err)
 {
     size_t searched = 0;
-    *out = (line){.number = l->number + 1, .offset = l->offset};
+    *out = (jsonl_line){.number = l->number + 1, .offset = l->offset};
     if (!l->v && make_room(l, err))
         return -1;
     for (;;) {
@@ -86,7 +86,7 @@ int lines_next(lines *l, line *out, error *err)
         }
         if (l->end)
             return 0;
-        if (have >= LINES_MOST) {
+        if (have >= JSONL_MOST) {
             l->number++;
             return skip_long(l, out, err);
         }
@@ -96,8 +96,8 @@ int lines_next(lines *l, line *out, error *err)
     }
 }
 
-void lines_release(lines *l)
+void jsonl_release(jsonl_reader *l)
 {
     free(l->v);
-    *l = (lines){.fd = -1};
+    *l = (jsonl_reader){.fd = -1};
 }

@@ -21,7 +21,7 @@ enum { KEY_MOST = 64 };
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-static void emit_base64(emitter *e, const char *key, const unsigned char *bytes, size_t n)
+static void put_base64(json_writer *e, const char *key, const unsigned char *bytes, size_t n)
 {
     buf out = {0};
     for (size_t i = 0; i < n && !e->failed; i += 3) {
@@ -32,7 +32,7 @@ static void emit_base64(emitter *e, const char *key, const unsigned char *bytes,
                         have > 2 ? digits[v & 63] : '='};
         e->failed = buf_add(&out, four, sizeof four, e->err) != 0;
     }
-    emit_bytes(e, key, out.v ? out.v : "", out.len);
+    json_put_bytes(e, key, out.v ? out.v : "", out.len);
     buf_release(&out);
 }
 
@@ -42,10 +42,10 @@ static void exact_key(char out[KEY_MOST], const char *key)
     (void)snprintf(out, KEY_MOST, "exact%s%s", main_text ? "" : "_", main_text ? "" : key);
 }
 
-void records_text(emitter *e, const char *key, const char *bytes, size_t n)
+void records_text(json_writer *e, const char *key, const char *bytes, size_t n)
 {
     if (n == 0 || !memchr(bytes, '\0', n)) {
-        emit_bytes(e, key, bytes ? bytes : "", n);
+        json_put_bytes(e, key, bytes ? bytes : "", n);
         return;
     }
     char name[KEY_MOST];
@@ -53,10 +53,10 @@ void records_text(emitter *e, const char *key, const char *bytes, size_t n)
     for (size_t i = 0; i < n && !e->failed; i++)
         e->failed = (bytes[i] ? buf_add(&shown, bytes + i, 1, e->err)
                               : buf_text(&shown, "\xef\xbf\xbd", e->err)) != 0;
-    emit_bytes(e, key, shown.v ? shown.v : "", shown.len);
+    json_put_bytes(e, key, shown.v ? shown.v : "", shown.len);
     buf_release(&shown);
     exact_key(name, key);
-    emit_base64(e, name, (const unsigned char *)bytes, n);
+    put_base64(e, name, (const unsigned char *)bytes, n);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */

@@ -58,7 +58,7 @@
 enum { RECORDS_MOST = 1 << 30, RECORDS_SPARE = 1 << 24 };
 
 /* "KEY": text, and its exact bytes where it holds U+0000. */
-void records_text(emitter *e, const char *key, const char *bytes, size_t n);
+void records_text(json_writer *e, const char *key, const char *bytes, size_t n);
 
 /* The bytes of that text: 1 and *bytes (malloc'd, NUL-terminated, *n long) when the member is there,
  * 0 when not or not a text, -1 without memory. A broken "exact" is passed over. */

@@ -103,7 +103,7 @@ int search_list(search *s, search_sessions *out, error *err)
 {
     *out = (search_sessions){0};
     int result = list(s, out, err);
-    if (result && search_remake(s, err) == 0) {
+    if (result && search_rebuild(s, err) == 0) {
         search_sessions_release(out);
         result = list(s, out, err);
     }
@@ -240,7 +240,8 @@ int search_find(search *s, const char *const *words, size_t count, size_t most, 
     buf query = {0};
     *out = (search_hits){0};
     int result = make_query(words, count, &query, err);
-    if (!result && (result = find(s, query.v, most, out, err)) != 0 && search_remake(s, err) == 0) {
+    if (!result && (result = find(s, query.v, most, out, err)) != 0 &&
+        search_rebuild(s, err) == 0) {
         search_hits_release(out);
         result = find(s, query.v, most, out, err);
     }

@@ -12,8 +12,8 @@
  * locks are never contended. Keep it open only as long as one question takes.
  *
  * Words are matched by FTS5 (unicode61: letters without their diacritics, no case), those of scripts
- * that write no spaces wherever their characters stand in a row (search_tokenizer.c); the user's words are
- * always quoted, so nothing in them is an operator.
+ * that write no spaces wherever their characters stand in a row (search_tokenizer.c); the
+ * user's words are always quoted, so nothing in them is an operator.
  */
 #ifndef TRANSCRIPTS_SEARCH_H
 #define TRANSCRIPTS_SEARCH_H
@@ -29,7 +29,7 @@ typedef struct search search;
 /* What opening found to do. */
 typedef struct search_report {
     size_t files, read, gone; /* transcripts; read anew; rows of files that are no more */
-    bool anew;                /* the index was missing, damaged or of another version */
+    bool rebuilt;             /* because it was missing, damaged or of another version */
     error kept;               /* why it is in memory only; code ERROR_NONE when it is not */
 } search_report;
 

@@ -75,7 +75,7 @@ int search_run(search *s, const char *sql, error *err)
 
 static int take_lock(search *s, error *err)
 {
-    char *path = folder_path(err, "%s.lock", s->path);
+    char *path = string_format(err, "%s.lock", s->path);
     if (!path)
         return -1;
     s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -102,7 +102,7 @@ static int number_of(search *s, const char *sql, error *err)
 }
 
 /* The file is made with mode 0600 before SQLite opens it: it holds what people said. */
-static int open_database(search *s, bool *anew, error *err)
+static int open_database(search *s, bool *rebuilt, error *err)
 {
     const char *name = s->path ? s->path : ":memory:";
     if (s->path) {
@@ -118,13 +118,13 @@ static int open_database(search *s, bool *anew, error *err)
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     (void)sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
     (void)sqlite3_exec(s->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL); /* no text in /tmp */
-    if (search_words(s, err))
+    if (search_tokenizer(s, err))
         return -1;
     int version = number_of(s, "PRAGMA user_version", err);
     int tables = number_of(s, "SELECT count(*) FROM sqlite_schema", err);
     if (version < 0 || tables < 0)
         return -1;
-    *anew = tables == 0;
+    *rebuilt = tables == 0;
     if (tables && version != SCHEMA) {
         s->damaged = true;
         return error_set(err, ERROR_RUN, "%s is of another version", name);
@@ -144,7 +144,7 @@ static void throw_away(search *s)
     close_database(s);
     static const char *const ends[] = {"", "-journal", "-wal", "-shm"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        char *path = folder_path(NULL, "%s%s", s->path, ends[i]);
+        char *path = string_format(NULL, "%s%s", s->path, ends[i]);
         if (path)
             (void)unlink(path);
         free(path);
@@ -156,10 +156,10 @@ static void throw_away(search *s)
 static int bring_up(search *s, search_report *report, error *err)
 {
     for (int attempt = 0;; attempt++) {
-        bool anew = false;
-        *report = (search_report){.anew = attempt > 0};
-        if (open_database(s, &anew, err) == 0 && search_refresh(s, report, err) == 0) {
-            report->anew |= anew;
+        bool rebuilt = false;
+        *report = (search_report){.rebuilt = attempt > 0};
+        if (open_database(s, &rebuilt, err) == 0 && search_refresh(s, report, err) == 0) {
+            report->rebuilt |= rebuilt;
             return 0;
         }
         if (!s->damaged || !s->path || attempt)
@@ -168,7 +168,7 @@ static int bring_up(search *s, search_report *report, error *err)
     }
 }
 
-int search_remake(search *s, error *err)
+int search_rebuild(search *s, error *err)
 {
     search_report report;
     if (!s->path || !s->damaged)
@@ -179,7 +179,7 @@ int search_remake(search *s, error *err)
 
 static int open_on_disk(search *s, const char *path, search_report *report, error *err)
 {
-    s->path = path ? folder_path(err, "%s", path) : NULL;
+    s->path = path ? string_format(err, "%s", path) : NULL;
     if (path ? !s->path : search_path(&s->path, err) != 0)
         return -1;
     const char *slash = strrchr(s->path, '/');
@@ -211,7 +211,7 @@ search *search_open(const char *place, const char *path, search_report *report, 
     s->lock = -1;
     s->folder = realpath(place, NULL);
     if (!s->folder)
-        s->folder = folder_path(err, "%s", place);
+        s->folder = string_format(err, "%s", place);
     report = report ? report : &scratch;
     if (s->folder && open_on_disk(s, path, report, &first) == 0)
         return s;

@@ -29,11 +29,11 @@ int search_step(search *s, sqlite3_stmt *q, error *err);
 int search_run(search *s, const char *sql, error *err);
 
 /* The tokenizer "words" for this connection: search_tokenizer.c. */
-int search_words(search *s, error *err);
+int search_tokenizer(search *s, error *err);
 /* Brings the rows of s->folder up to date. */
 int search_refresh(search *s, search_report *report, error *err);
 
-/* Throws a damaged index away and makes it anew, as search_open did. */
-int search_remake(search *s, error *err);
+/* Throws a damaged index away and builds it again, as search_open did. */
+int search_rebuild(search *s, error *err);
 
 #endif

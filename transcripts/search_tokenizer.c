@@ -112,7 +112,7 @@ static int create(void *api_pointer, const char **arguments, int n, Fts5Tokenize
     return SQLITE_OK;
 }
 
-int search_words(search *s, error *err)
+int search_tokenizer(search *s, error *err)
 {
     static fts5_tokenizer own = {create, delete, tokenize};
     fts5_api *api = NULL;

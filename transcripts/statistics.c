@@ -144,7 +144,7 @@ static int count_pick(statistics *s, const history_turn *t, error *err)
     s->blind_picks += t->blind;
     for (int i = 0; i < t->answer_count; i++) {
         const history_answer *a = &t->answers[i];
-        if (export_in_force(a) && !a->failure && count_one(s, t, a->persona, err))
+        if (export_is_current(a) && !a->failure && count_one(s, t, a->persona, err))
             return -1;
     }
     if (!m || m->failure)

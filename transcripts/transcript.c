@@ -23,7 +23,7 @@ enum { NAME_TRIES = 16, NAME_BYTES = 64 + 32 };
 
 /* ---- the file ---------------------------------------------------------------------------------- */
 
-int transcript_put(int fd, const char *bytes, size_t n, uint64_t at)
+int transcript_write_at(int fd, const char *bytes, size_t n, uint64_t at)
 {
     while (n > 0) {
         ssize_t put = pwrite(fd, bytes, n, (off_t)at);
@@ -63,16 +63,16 @@ static int failed(const transcript *t, const char *what, error *err)
 /* Cuts the file back to what is known to be whole. */
 static void cut(transcript *t)
 {
-    t->ragged = ftruncate(t->fd, (off_t)(t->base + t->written)) != 0;
+    t->needs_truncation = ftruncate(t->fd, (off_t)(t->base + t->written)) != 0;
 }
 
 /* Nobody else has touched the file. */
 static int check_untouched(transcript *t, error *err)
 {
     struct stat now;
-    if (t->ragged)
+    if (t->needs_truncation)
         cut(t);
-    if (t->ragged || fstat(t->fd, &now))
+    if (t->needs_truncation || fstat(t->fd, &now))
         return failed(t, "write to", err);
     if (now.st_nlink == 0)
         return error_set(err, ERROR_RUN, "%s was removed while it was open", t->path);
@@ -121,9 +121,10 @@ static int make_named(transcript *t, const char *id, error *err)
     (void)snprintf(part, sizeof part, "%s.jsonl.new-%s", id, salt);
     (void)snprintf(name, sizeof name, "%s.jsonl", id);
     t->fd = openat(t->directory, part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int result = t->fd < 0 || transcript_put(t->fd, line.v, line.len, 0) || transcript_flush(t->fd)
-                     ? failed(t, "make", err)
-                     : transcript_lock(t, err);
+    int result =
+        t->fd < 0 || transcript_write_at(t->fd, line.v, line.len, 0) || transcript_flush(t->fd)
+            ? failed(t, "make", err)
+            : transcript_lock(t, err);
     if (!result && give_name(t->directory, part, name)) {
         result = errno == EEXIST ? 1 : -1;
         (void)failed(t, "make", err);
@@ -141,7 +142,7 @@ static int make_named(transcript *t, const char *id, error *err)
 
 static int make(transcript *t, error *err)
 {
-    if (t->directory < 0 && transcript_enter(t, true, err))
+    if (t->directory < 0 && transcript_open_folder(t, true, err))
         return -1;
     int result = 1;
     for (int i = 0; i < NAME_TRIES && result == 1; i++) {
@@ -156,7 +157,7 @@ static int make(transcript *t, error *err)
         if (result == 1 && !t->random)
             return error_set(err, ERROR_RUN, "there is a transcript called %s already", t->id);
     }
-    t->directory_late = result == 0;
+    t->directory_unsynced = result == 0;
     return result ? -1 : 0;
 }
 
@@ -178,7 +179,7 @@ transcript *transcript_new(const char *place, error *err)
 
 int transcript_set_name(transcript *t, const char *id, error *err)
 {
-    char *name = strdup(id), *path = folder_path(err, "%s/%s.jsonl", t->folder, id);
+    char *name = strdup(id), *path = string_format(err, "%s/%s.jsonl", t->folder, id);
     if (!name || !path) {
         free(name);
         free(path);
@@ -196,28 +197,28 @@ static int put_header(transcript *t, const transcript_model *m, const char *vers
                       const char *isa, error *err)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = err};
+    json_writer e = {.out = &b, .err = err};
     char created[32];
     time_t now = time(NULL);
     struct tm utc;
     (void)strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    emit_object(&e, NULL);
-    emit_text(&e, "created", created);
-    emit_text(&e, "version", version);
-    emit_object(&e, "model");
-    emit_text(&e, "path", m->path);
-    emit_text(&e, "architecture", m->architecture);
-    emit_text(&e, "fingerprint", m->fingerprint);
-    emit_int(&e, "layers", m->layers);
-    emit_int(&e, "experts", m->experts);
-    emit_int(&e, "experts_per_token", m->experts_per_token);
-    emit_end(&e);
-    emit_text(&e, "isa", isa);
-    emit_end(&e);
-    int result =
-        emit_finish(&e) || buf_text(&t->header, b.v + 1, err) || buf_text(&t->header, "\n", err)
-            ? -1
-            : 0;
+    json_begin_object(&e, NULL);
+    json_put_text(&e, "created", created);
+    json_put_text(&e, "version", version);
+    json_begin_object(&e, "model");
+    json_put_text(&e, "path", m->path);
+    json_put_text(&e, "architecture", m->architecture);
+    json_put_text(&e, "fingerprint", m->fingerprint);
+    json_put_int(&e, "layers", m->layers);
+    json_put_int(&e, "experts", m->experts);
+    json_put_int(&e, "experts_per_token", m->experts_per_token);
+    json_end(&e);
+    json_put_text(&e, "isa", isa);
+    json_end(&e);
+    int result = json_writer_finish(&e) || buf_text(&t->header, b.v + 1, err) ||
+                         buf_text(&t->header, "\n", err)
+                     ? -1
+                     : 0;
     buf_release(&b);
     return result;
 }
@@ -283,7 +284,7 @@ const char *transcript_path(const transcript *t)
 
 /* ---- records ----------------------------------------------------------------------------------- */
 
-size_t transcript_waiting(const transcript *t)
+size_t transcript_pending(const transcript *t)
 {
     size_t lines = 0;
     for (size_t i = t->written; i < t->pending.len; i++)
@@ -291,21 +292,21 @@ size_t transcript_waiting(const transcript *t)
     return lines;
 }
 
-emitter *transcript_begin(transcript *t, const char *type, int turn, int parent)
+json_writer *transcript_begin(transcript *t, const char *type, int turn, int parent)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     long milliseconds = now.tv_nsec / 1000000;
     buf_clear(&t->line);
     t->building = (error){0};
-    t->e = (emitter){.out = &t->line, .err = &t->building};
+    t->e = (json_writer){.out = &t->line, .err = &t->building};
     t->n++;
-    emit_object(&t->e, NULL);
-    emit_text(&t->e, "type", type);
-    emit_int(&t->e, "n", t->n);
-    emit_int(&t->e, "turn", turn);
-    emit_int(&t->e, "parent", parent);
-    emit_number(&t->e, "time", (double)now.tv_sec + (double)milliseconds / 1000);
+    json_begin_object(&t->e, NULL);
+    json_put_text(&t->e, "type", type);
+    json_put_int(&t->e, "n", t->n);
+    json_put_int(&t->e, "turn", turn);
+    json_put_int(&t->e, "parent", parent);
+    json_put_number(&t->e, "time", (double)now.tv_sec + (double)milliseconds / 1000);
     return &t->e;
 }
 
@@ -320,7 +321,7 @@ static int write_pending(transcript *t, error *err)
         const char *from = t->pending.v + t->written;
         const char *end = memchr(from, '\n', t->pending.len - t->written);
         size_t n = (size_t)(end - from) + 1;
-        if (transcript_put(t->fd, from, n, t->base + t->written)) {
+        if (transcript_write_at(t->fd, from, n, t->base + t->written)) {
             (void)failed(t, "write to", err);
             cut(t);
             return -1;
@@ -332,8 +333,8 @@ static int write_pending(transcript *t, error *err)
 
 int transcript_end(transcript *t, error *err)
 {
-    emit_end(&t->e);
-    if (emit_finish(&t->e) || buf_text(&t->line, "\n", &t->building) ||
+    json_end(&t->e);
+    if (json_writer_finish(&t->e) || buf_text(&t->line, "\n", &t->building) ||
         buf_add(&t->pending, t->line.v, t->line.len, &t->building)) {
         t->lost = t->building;
         if (err)
@@ -372,10 +373,10 @@ int transcript_sync(transcript *t, error *err)
         buf_clear(&t->pending);
     }
 #ifdef PLANT_NO_FOLDER_FLUSH
-    t->directory_late = false;
+    t->directory_unsynced = false;
 #endif
-    if (t->directory_late && transcript_flush(t->directory))
+    if (t->directory_unsynced && transcript_flush(t->directory))
         return failed(t, "flush the folder of", err);
-    t->directory_late = false;
+    t->directory_unsynced = false;
     return 0;
 }

@@ -61,12 +61,12 @@ void transcript_close(transcript *t);
 
 const char *transcript_id(const transcript *t);   /* NULL while it has no file and no name */
 const char *transcript_path(const transcript *t); /* the same */
-size_t transcript_waiting(const transcript *t);   /* records that are not in the file yet */
+size_t transcript_pending(const transcript *t);   /* records that are not in the file yet */
 
 /* Begins a record: {"type":TYPE,"n":N,"turn":TURN,"parent":PARENT,"time":SECONDS and the caller adds
- * members to the emitter that is returned. n counts all records from 1. parent is the n of the record
+ * members to the json_writer that is returned. n counts all records from 1. parent is the n of the record
  * that this one belongs to (an answer's prompt, a merge's prompt), 0 = none. */
-emitter *transcript_begin(transcript *t, const char *type, int turn, int parent);
+json_writer *transcript_begin(transcript *t, const char *type, int turn, int parent);
 /* Ends it and writes it. Returns its n, or -1 with the error (the record waits; its n is kept). */
 int transcript_end(transcript *t, error *err);
 /* n of the record that transcript_end wrote last, also when that failed. */
@@ -99,9 +99,9 @@ char *transcript_file(const char *place, const char *id, error *err);
 bool transcript_exists(const char *place, const char *id);
 /* Whether a document may be written to `path`: 0, or -1 (ERROR_RUN) when that is a transcript by its
  * content, through whatever link, or lies in the folder of transcripts. */
-int transcript_spare(const char *path, error *err);
+int transcript_check_overwrite(const char *path, error *err);
 /* How many characters of id name it alone in the folder, at least 4 (or all of it). */
-size_t transcript_unique(const char *place, const char *id);
+size_t transcript_prefix_length(const char *place, const char *id);
 
 typedef struct transcript_entry {
     char *id, *path;

@@ -76,7 +76,7 @@ int transcript_folder_make(const char *path, error *err)
     return result;
 }
 
-int transcript_enter(transcript *t, bool make, error *err)
+int transcript_open_folder(transcript *t, bool make, error *err)
 {
     if (make && transcript_folder_make(t->folder, err))
         return -1;
@@ -88,7 +88,7 @@ int transcript_enter(transcript *t, bool make, error *err)
 
 char *transcript_file(const char *place, const char *id, error *err)
 {
-    return folder_path(err, "%s/%s%s", place, id, END);
+    return string_format(err, "%s/%s%s", place, id, END);
 }
 
 bool transcript_exists(const char *place, const char *id)
@@ -126,7 +126,7 @@ static int add_entry(transcript_list *l, const char *place, const char *name, do
     if (!e->id)
         return error_memory(err, "the transcripts");
     l->len++;
-    return (e->path = folder_path(err, "%s/%s", place, name)) ? 0 : -1;
+    return (e->path = string_format(err, "%s/%s", place, name)) ? 0 : -1;
 }
 
 /* ID.jsonl with an id that can be one. */
@@ -237,7 +237,7 @@ int transcript_find(const char *place, const char *prefix, char **id, error *err
     return result;
 }
 
-size_t transcript_unique(const char *place, const char *id)
+size_t transcript_prefix_length(const char *place, const char *id)
 {
     transcript_list l;
     size_t needed = SHORTEST, all = strlen(id);

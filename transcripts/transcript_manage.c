@@ -49,7 +49,7 @@ int transcript_title(const char *text, buf *out, error *err)
 
 int transcript_rename(transcript *t, int turn, const char *title, error *err)
 {
-    emit_text(transcript_begin(t, "title", turn, 0), "title", title);
+    json_put_text(transcript_begin(t, "title", turn, 0), "title", title);
     (void)transcript_end(t, NULL);
     return transcript_sync(t, err);
 }
@@ -94,7 +94,7 @@ int transcript_delete(const char *place, const char *id, error *err)
     if (!result && !transcript_name_ok(id))
         result = error_set(err, ERROR_USAGE, "\"%.80s\" is no session's name", id);
     if (!result)
-        result = transcript_set_name(t, id, err) || transcript_enter(t, false, err) ||
+        result = transcript_set_name(t, id, err) || transcript_open_folder(t, false, err) ||
                          remove_file(t, err)
                      ? -1
                      : 0;

@@ -69,7 +69,7 @@ static int copy_tail(transcript *t, int out, uint64_t from, uint64_t to)
         ssize_t got = pread(t->fd, bytes, n, (off_t)at);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0 || transcript_put(out, bytes, (size_t)got, at - from))
+        if (got <= 0 || transcript_write_at(out, bytes, (size_t)got, at - from))
             return -1;
         at += (uint64_t)got;
     }
@@ -87,7 +87,7 @@ static int keep_tail(transcript *t, uint64_t from, uint64_t to, char **kept, err
         if (out < 0 && errno != EEXIST)
             break;
     }
-    *kept = folder_path(err, "%s/%s", t->folder, name);
+    *kept = string_format(err, "%s/%s", t->folder, name);
     int result = out < 0 || copy_tail(t, out, from, to) || transcript_flush(t->directory);
 #ifdef PLANT_NO_TORN_COPY
     (void)unlinkat(t->directory, name, 0);
@@ -107,12 +107,13 @@ static int keep_tail(transcript *t, uint64_t from, uint64_t to, char **kept, err
 }
 
 /* The last line has no '\n': a whole record gets one, anything else goes. */
-static int mend(transcript *t, const line *last, bool record, transcript_repair *r, error *err)
+static int mend(transcript *t, const jsonl_line *last, bool record, transcript_repair *r,
+                error *err)
 {
     uint64_t end = t->base;
     if (record) {
         t->base = end;
-        return transcript_put(t->fd, "\n", 1, t->base++) || transcript_flush(t->fd)
+        return transcript_write_at(t->fd, "\n", 1, t->base++) || transcript_flush(t->fd)
                    ? error_set(err, ERROR_RUN, "cannot write to %s: %s", t->path, strerror(errno))
                    : 0;
     }
@@ -136,7 +137,8 @@ static void note_number(transcript *t, const json_document *d)
 }
 
 /* One line behind the header. *record: it holds one. */
-static int look_at(transcript *t, const line *l, transcript_repair *r, bool *record, error *err)
+static int look_at(transcript *t, const jsonl_line *l, transcript_repair *r, bool *record,
+                   error *err)
 {
     json_document *d = NULL;
     bool damaged = !l->v;
@@ -153,10 +155,10 @@ static int look_at(transcript *t, const line *l, transcript_repair *r, bool *rec
     return 0;
 }
 
-static int read_header(const transcript *t, lines *l, error *err)
+static int read_header(const transcript *t, jsonl_reader *l, error *err)
 {
-    line first;
-    int got = lines_next(l, &first, err);
+    jsonl_line first;
+    int got = jsonl_next(l, &first, err);
     if (got < 0)
         return -1;
     json_document *d = got && first.v && first.whole
@@ -176,14 +178,14 @@ static int check_numbers(const transcript *t, error *err)
                      t->n);
 }
 
-static int read_through(transcript *t, lines *l, transcript_repair *r, error *err)
+static int read_through(transcript *t, jsonl_reader *l, transcript_repair *r, error *err)
 {
-    line at;
+    jsonl_line at;
     bool record = false;
     int got;
     if (read_header(t, l, err))
         return -1;
-    while ((got = lines_next(l, &at, err)) == 1) {
+    while ((got = jsonl_next(l, &at, err)) == 1) {
         if (look_at(t, &at, r, &record, err))
             return -1;
         if (!at.whole) {
@@ -211,10 +213,10 @@ static int int_of(const json *object, const char *key)
 }
 
 /* A transcript to be, with the other's header but for id and time. */
-static transcript *like(const transcript *from, lines *l, const char *id, error *err)
+static transcript *like(const transcript *from, jsonl_reader *l, const char *id, error *err)
 {
-    line first;
-    int got = lines_next(l, &first, err);
+    jsonl_line first;
+    int got = jsonl_next(l, &first, err);
     if (got < 0)
         return NULL;
     json_document *d = records_header(from->path, got && first.v ? first.v : "",
@@ -231,11 +233,11 @@ static transcript *like(const transcript *from, lines *l, const char *id, error 
     return t;
 }
 
-static int copy_lines(transcript *t, lines *l, error *err)
+static int copy_lines(transcript *t, jsonl_reader *l, error *err)
 {
-    line at;
+    jsonl_line at;
     int got;
-    while ((got = lines_next(l, &at, err)) == 1)
+    while ((got = jsonl_next(l, &at, err)) == 1)
         if (at.v && at.whole &&
             (buf_add(&t->pending, at.v, at.len, err) || buf_text(&t->pending, "\n", err)))
             return -1;
@@ -246,7 +248,7 @@ transcript *transcript_fork(transcript *from, const char *id, error *err)
 {
     if (transcript_sync(from, err))
         return NULL;
-    lines l = {.fd = from->fd};
+    jsonl_reader l = {.fd = from->fd};
     transcript *t = like(from, &l, id, err);
     if (t && (copy_lines(t, &l, err) || transcript_sync(t, err))) {
         buf_clear(&t->pending); /* all or nothing: closing shall not try again */
@@ -255,7 +257,7 @@ transcript *transcript_fork(transcript *from, const char *id, error *err)
     }
     if (t)
         t->n = from->n;
-    lines_release(&l);
+    jsonl_release(&l);
     return t;
 }
 
@@ -274,7 +276,7 @@ static int open_file(transcript *t, const char *id, error *err)
     if (!transcript_name_ok(id))
         return error_set(err, ERROR_USAGE,
                          "\"%.80s\" cannot name a session: 1 to 64 of A-Z a-z 0-9 _ -", id);
-    if (transcript_set_name(t, id, err) || transcript_enter(t, false, err))
+    if (transcript_set_name(t, id, err) || transcript_open_folder(t, false, err))
         return -1;
     (void)snprintf(name, sizeof name, "%s.jsonl", id);
     t->fd = openat(t->directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -295,9 +297,9 @@ transcript *transcript_open(const char *place, const char *id, transcript_repair
         return NULL;
     int result = open_file(t, id, err);
     if (!result) {
-        lines l = {.fd = t->fd};
+        jsonl_reader l = {.fd = t->fd};
         result = read_through(t, &l, &own, err);
-        lines_release(&l);
+        jsonl_release(&l);
     }
     if (repair)
         *repair = own;

@@ -63,7 +63,7 @@ static bool inside(const char *where, const char *place)
     return strncmp(where, place, n) == 0 && (where[n] == '\0' || where[n] == '/');
 }
 
-int transcript_spare(const char *path, error *err)
+int transcript_check_overwrite(const char *path, error *err)
 {
     char *place = NULL, *real = NULL, *where = folder_of(path);
     bool record = false;

@@ -17,10 +17,10 @@ struct transcript {
     uint64_t base;
     buf pending;
     size_t written;
-    bool ragged;         /* the file may be longer than base + written: cutting it failed */
-    bool directory_late; /* the folder was not flushed since the file appeared */
-    buf line;            /* the record that is being put together */
-    emitter e;
+    bool needs_truncation;   /* the file may be longer than base + written: cutting it failed */
+    bool directory_unsynced; /* the folder was not flushed since the file appeared */
+    buf line;                /* the record that is being put together */
+    json_writer e;
     error building;
     error lost; /* why a record could not even be put together */
     int n;      /* of the last record */
@@ -30,11 +30,11 @@ struct transcript {
 transcript *transcript_new(const char *place, error *err);
 int transcript_set_name(transcript *t, const char *id, error *err);
 /* Opens (makes, with `make`) the folder. */
-int transcript_enter(transcript *t, bool make, error *err);
+int transcript_open_folder(transcript *t, bool make, error *err);
 /* Takes the lock or says who has it. */
 int transcript_lock(const transcript *t, error *err);
 /* write at an offset, whole; EINTR and short writes are gone on from. errno is kept on failure. */
-int transcript_put(int fd, const char *bytes, size_t n, uint64_t at);
+int transcript_write_at(int fd, const char *bytes, size_t n, uint64_t at);
 int transcript_flush(int fd); /* fsync; 0 where a file system knows no such thing */
 
 #endif

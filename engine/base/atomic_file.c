@@ -15,7 +15,7 @@
 
 enum { CHUNK = 1 << 20 }; /* bytes gathered for one write */
 
-struct whole_file {
+struct atomic_file {
     char *path, *part;
     int fd;
     bool committed;
@@ -23,7 +23,7 @@ struct whole_file {
     unsigned char chunk[CHUNK];
 };
 
-static int failed(const whole_file *f, const char *what, error *err)
+static int failed(const atomic_file *f, const char *what, error *err)
 {
     return error_set(err, ERROR_RUN, "%s: cannot %s: %s", f->part, what, strerror(errno));
 }
@@ -40,14 +40,14 @@ static char *joined(const char *path, const char *rest, error *err)
 
 /* True when f->fd is still what the name f->part stands for: another writer may have renamed it
  * between our open and our lock. */
-static bool still_there(const whole_file *f)
+static bool still_there(const atomic_file *f)
 {
     struct stat opened, named;
     return fstat(f->fd, &opened) == 0 && stat(f->part, &named) == 0 &&
            opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
-static int open_part(whole_file *f, error *err)
+static int open_part(atomic_file *f, error *err)
 {
     for (;;) {
         f->fd = open(f->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -68,9 +68,9 @@ static int open_part(whole_file *f, error *err)
     }
 }
 
-whole_file *whole_file_open(const char *path, error *err)
+atomic_file *atomic_file_open(const char *path, error *err)
 {
-    whole_file *f = calloc(1, sizeof *f);
+    atomic_file *f = calloc(1, sizeof *f);
     if (!f) {
         (void)error_memory(err, "a file to write");
         return NULL;
@@ -80,11 +80,11 @@ whole_file *whole_file_open(const char *path, error *err)
     f->part = joined(path, ".part", err);
     if (f->path && f->part && open_part(f, err) == 0)
         return f;
-    whole_file_close(f);
+    atomic_file_close(f);
     return NULL;
 }
 
-static int write_all(whole_file *f, const unsigned char *bytes, size_t n, error *err)
+static int write_all(atomic_file *f, const unsigned char *bytes, size_t n, error *err)
 {
     while (n) {
         ssize_t written = write(f->fd, bytes, n);
@@ -98,19 +98,19 @@ static int write_all(whole_file *f, const unsigned char *bytes, size_t n, error 
     return 0;
 }
 
-static int flush(whole_file *f, error *err)
+static int flush(atomic_file *f, error *err)
 {
     size_t n = f->held;
     f->held = 0;
     return write_all(f, f->chunk, n, err);
 }
 
-const char *whole_file_path(const whole_file *f)
+const char *atomic_file_path(const atomic_file *f)
 {
     return f->path;
 }
 
-int whole_file_write(whole_file *f, const void *bytes, size_t n, error *err)
+int atomic_file_write(atomic_file *f, const void *bytes, size_t n, error *err)
 {
     if (n >= CHUNK)
         return flush(f, err) || write_all(f, bytes, n, err) ? -1 : 0;
@@ -139,7 +139,7 @@ static void sync_folder(const char *path, error *err)
     (void)close(fd);
 }
 
-int whole_file_commit(whole_file *f, error *err)
+int atomic_file_commit(atomic_file *f, error *err)
 {
     if (flush(f, err))
         return -1;
@@ -152,7 +152,7 @@ int whole_file_commit(whole_file *f, error *err)
     return 0;
 }
 
-void whole_file_close(whole_file *f)
+void atomic_file_close(atomic_file *f)
 {
     if (!f)
         return;
@@ -166,10 +166,10 @@ void whole_file_close(whole_file *f)
     free(f);
 }
 
-int whole_file_put(const char *path, const void *bytes, size_t n, error *err)
+int atomic_file_put(const char *path, const void *bytes, size_t n, error *err)
 {
-    whole_file *f = whole_file_open(path, err);
-    int result = f && whole_file_write(f, bytes, n, err) == 0 ? whole_file_commit(f, err) : -1;
-    whole_file_close(f);
+    atomic_file *f = atomic_file_open(path, err);
+    int result = f && atomic_file_write(f, bytes, n, err) == 0 ? atomic_file_commit(f, err) : -1;
+    atomic_file_close(f);
     return result;
 }

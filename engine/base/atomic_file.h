@@ -15,18 +15,18 @@
 
 #include "../../kernels/error.h"
 
-typedef struct whole_file whole_file;
+typedef struct atomic_file atomic_file;
 
 /* Caller owns. ERROR_RUN when the part cannot be made, or when another process writes it now. */
-whole_file *whole_file_open(const char *path, error *err);
-const char *whole_file_path(const whole_file *f); /* as given, for sentences */
-int whole_file_write(whole_file *f, const void *bytes, size_t n, error *err);
+atomic_file *atomic_file_open(const char *path, error *err);
+const char *atomic_file_path(const atomic_file *f); /* as given, for sentences */
+int atomic_file_write(atomic_file *f, const void *bytes, size_t n, error *err);
 /* After 0 the file is at its path and on the disk; only close may follow. */
-int whole_file_commit(whole_file *f, error *err);
+int atomic_file_commit(atomic_file *f, error *err);
 /* Without a commit before, the part is removed. NULL ok. */
-void whole_file_close(whole_file *f);
+void atomic_file_close(atomic_file *f);
 
 /* The whole of a small file at once. */
-int whole_file_put(const char *path, const void *bytes, size_t n, error *err);
+int atomic_file_put(const char *path, const void *bytes, size_t n, error *err);
 
 #endif

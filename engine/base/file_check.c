@@ -22,11 +22,11 @@ enum { LOOK = 512 };
 typedef struct magic {
     const char *bytes;
     size_t len, at;
-    foreign_wanted kind; /* no mistake when this was wanted */
+    file_wanted kind; /* no mistake when this was wanted */
     const char *words;
 } magic;
 
-#define NEVER ((foreign_wanted)-1)
+#define NEVER ((file_wanted)-1)
 #define MAGIC(bytes, at, words)                                                                    \
     {                                                                                              \
         bytes, sizeof(bytes) - 1, at, NEVER, words                                                 \
@@ -120,7 +120,7 @@ static bool all_zero(const uint8_t *data, size_t size)
     return n >= 64;
 }
 
-static int refuse_text(const char *where, const uint8_t *data, size_t size, foreign_wanted wanted,
+static int refuse_text(const char *where, const uint8_t *data, size_t size, file_wanted wanted,
                        error *err)
 {
     size_t at = skip_space(data, size);
@@ -150,8 +150,8 @@ static int refuse_safetensors(const char *where, const uint8_t *data, size_t siz
     return say(where, "a safetensors file; name the folder that holds it and its config.json", err);
 }
 
-int foreign_refuse(const char *where, const uint8_t *data, size_t size, foreign_wanted wanted,
-                   error *err)
+int file_check_kind(const char *where, const uint8_t *data, size_t size, file_wanted wanted,
+                    error *err)
 {
     if (size == 0)
         return error_set(err, ERROR_LOAD,
@@ -193,13 +193,13 @@ static bool ends_with(const char *path, const char *end)
 
 static bool beside(const char *path, const char *ending)
 {
-    char *name = folder_path(NULL, "%s%s", path, ending);
+    char *name = string_format(NULL, "%s%s", path, ending);
     bool there = name && access(name, F_OK) == 0;
     free(name);
     return there;
 }
 
-const char *foreign_partial(const char *path)
+const char *file_partial_download(const char *path)
 {
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
         if (beside(path, endings[i]))
@@ -207,7 +207,7 @@ const char *foreign_partial(const char *path)
     return NULL;
 }
 
-int foreign_unfinished(const char *path, error *err)
+int file_check_download(const char *path, error *err)
 {
     if (beside(path, ".aria2"))
         return error_set(err, ERROR_LOAD,
@@ -223,7 +223,7 @@ int foreign_unfinished(const char *path, error *err)
     return 0;
 }
 
-int foreign_cut_text(const char *path, error *err)
+int file_explain_truncated_text(const char *path, error *err)
 {
     char tail[64];
     size_t n = 0;
@@ -247,8 +247,8 @@ int foreign_cut_text(const char *path, error *err)
     return -1;
 }
 
-int foreign_cut(const char *where, uint64_t offset, const char *tensor, uint64_t size,
-                uint64_t needed, error *err)
+int file_refuse_truncated(const char *where, uint64_t offset, const char *tensor, uint64_t size,
+                          uint64_t needed, error *err)
 {
     char at[PRINTABLE_SIZE + 16] = "";
     if (tensor)

@@ -14,27 +14,27 @@
 
 #include "../../kernels/error.h"
 
-typedef enum foreign_wanted { WANTED_GGUF, WANTED_SAFETENSORS, WANTED_JSON } foreign_wanted;
+typedef enum file_wanted { WANTED_GGUF, WANTED_SAFETENSORS, WANTED_JSON } file_wanted;
 
 /* ERROR_LOAD "WHERE: offset 0: ..." when the bytes are recognised as something else than what was
  * wanted: -1; else 0 and *err is left alone. */
-int foreign_refuse(const char *where, const uint8_t *data, size_t size, foreign_wanted wanted,
-                   error *err);
+int file_check_kind(const char *where, const uint8_t *data, size_t size, file_wanted wanted,
+                    error *err);
 
 /* The same for a download that is still under way, by what download programs leave beside it
  * (PATH.aria2) or call it (PATH itself ends in ".part"). */
-int foreign_unfinished(const char *path, error *err);
+int file_check_download(const char *path, error *err);
 /* The name of a file beside PATH that holds a download of it: PATH.part, PATH.incomplete and so on;
  * NULL when there is none. Static. */
-const char *foreign_partial(const char *path);
+const char *file_partial_download(const char *path);
 
 /* Behind the sentence of a JSON file that was refused: when it does not end as JSON does, that its
  * download probably stopped. Returns -1. */
-int foreign_cut_text(const char *path, error *err);
+int file_explain_truncated_text(const char *path, error *err);
 
 /* A file of `size` bytes whose header asks for `needed`; `tensor` (or NULL) is the first that is not
  * whole. */
-int foreign_cut(const char *where, uint64_t offset, const char *tensor, uint64_t size,
-                uint64_t needed, error *err);
+int file_refuse_truncated(const char *where, uint64_t offset, const char *tensor, uint64_t size,
+                          uint64_t needed, error *err);
 
 #endif

@@ -21,7 +21,7 @@ bool folder_name_ok(const char *name, size_t len)
     return true;
 }
 
-char *folder_path(error *err, const char *format, ...)
+char *string_format(error *err, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -29,6 +29,6 @@ int folder_read(const char *path, folder *out, error *err);
 void folder_release(folder *f);
 
 /* printf into a new string, caller frees; NULL when out of memory. */
-char *folder_path(error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *string_format(error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -49,7 +49,7 @@ typedef struct scan {
     container open[JSON_MAX_DEPTH];
     int depth;
     uint32_t objects;
-    names index;
+    name_index index;
     key_place *keys;
     size_t keys_len, keys_cap;
     buf scratch; /* the key at hand, unescaped */
@@ -97,8 +97,8 @@ static int add_key(scan *s, const json_token *t, error *err)
         s->keys_cap = cap;
     }
     uint32_t object = s->open[s->depth - 1].number, found;
-    int added =
-        names_add(&s->index, object, key, len, (uint32_t)s->keys_len, same_key, s, &found, err);
+    int added = name_index_add(&s->index, object, key, len, (uint32_t)s->keys_len, same_key, s,
+                               &found, err);
     if (added == 1)
         return error_set(err, ERROR_LOAD, "%s: offset %zu: key \"%s\" appears twice in one object",
                          s->x.where, t->start, printable_of(key, len).text);
@@ -201,7 +201,7 @@ static int scan_limited(const char *where, const char *text, size_t len, size_t 
     scan s = {.x = {.where = where, .text = text, .len = len}, .max_number = max_number};
     int result = scan_text(&s, err);
     free(s.keys);
-    names_release(&s.index);
+    name_index_release(&s.index);
     buf_release(&s.scratch);
     return result;
 }
@@ -233,11 +233,11 @@ json_document *json_load(const char *path, size_t max_bytes, error *err)
 {
     char *text;
     size_t len;
-    if (mapped_read(path, max_bytes, &text, &len, err))
+    if (file_read_all(path, max_bytes, &text, &len, err))
         return NULL;
     json_document *d = json_parse(path, text, len, err);
     if (!d)
-        (void)foreign_refuse(path, (const uint8_t *)text, len, WANTED_JSON, err);
+        (void)file_check_kind(path, (const uint8_t *)text, len, WANTED_JSON, err);
     free(text);
     return d;
 }

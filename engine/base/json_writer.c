@@ -9,22 +9,23 @@
 
 #include "json.h"
 
-_Static_assert((int)EMIT_DEPTH >= (int)JSON_MAX_DEPTH + 16, "a value that was read can be written");
+_Static_assert((int)JSON_WRITER_DEPTH >= (int)JSON_MAX_DEPTH + 16,
+               "a value that was read can be written");
 
-static void append(emitter *e, const char *text)
+static void append(json_writer *e, const char *text)
 {
     if (!e->failed && buf_text(e->out, text, e->err))
         e->failed = true;
 }
 
-static void quote(emitter *e, const char *bytes, size_t n)
+static void quote(json_writer *e, const char *bytes, size_t n)
 {
     if (!e->failed && json_quote(e->out, bytes, n, e->err))
         e->failed = true;
 }
 
 /* What stands before every value. */
-static void begin(emitter *e, const char *key)
+static void begin(json_writer *e, const char *key)
 {
     if (e->comma)
         append(e, ",");
@@ -35,12 +36,12 @@ static void begin(emitter *e, const char *key)
     e->comma = true;
 }
 
-static void open_bracket(emitter *e, const char *key, const char *bracket, char end)
+static void open_bracket(json_writer *e, const char *key, const char *bracket, char end)
 {
     begin(e, key);
     append(e, bracket);
     e->comma = false;
-    if (e->depth == EMIT_DEPTH && !e->failed) {
+    if (e->depth == JSON_WRITER_DEPTH && !e->failed) {
         e->failed = true;
         (void)error_set(e->err, ERROR_RUN, "a JSON document is nested too deeply");
     }
@@ -48,17 +49,17 @@ static void open_bracket(emitter *e, const char *key, const char *bracket, char 
         e->ends[e->depth++] = end;
 }
 
-void emit_object(emitter *e, const char *key)
+void json_begin_object(json_writer *e, const char *key)
 {
     open_bracket(e, key, "{", '}');
 }
 
-void emit_array(emitter *e, const char *key)
+void json_begin_array(json_writer *e, const char *key)
 {
     open_bracket(e, key, "[", ']');
 }
 
-void emit_end(emitter *e)
+void json_end(json_writer *e)
 {
     if (e->failed || e->depth == 0)
         return;
@@ -67,21 +68,21 @@ void emit_end(emitter *e)
     e->comma = true;
 }
 
-void emit_text(emitter *e, const char *key, const char *text)
+void json_put_text(json_writer *e, const char *key, const char *text)
 {
     if (text)
-        emit_bytes(e, key, text, strlen(text));
+        json_put_bytes(e, key, text, strlen(text));
     else
-        emit_null(e, key);
+        json_put_null(e, key);
 }
 
-void emit_bytes(emitter *e, const char *key, const char *bytes, size_t n)
+void json_put_bytes(json_writer *e, const char *key, const char *bytes, size_t n)
 {
     begin(e, key);
     quote(e, bytes, n);
 }
 
-void emit_int(emitter *e, const char *key, int64_t value)
+void json_put_int(json_writer *e, const char *key, int64_t value)
 {
     char text[32];
     (void)snprintf(text, sizeof text, "%" PRId64, value);
@@ -89,7 +90,7 @@ void emit_int(emitter *e, const char *key, int64_t value)
     append(e, text);
 }
 
-void emit_count(emitter *e, const char *key, uint64_t value)
+void json_put_count(json_writer *e, const char *key, uint64_t value)
 {
     char text[32];
     (void)snprintf(text, sizeof text, "%" PRIu64, value);
@@ -97,10 +98,10 @@ void emit_count(emitter *e, const char *key, uint64_t value)
     append(e, text);
 }
 
-void emit_number(emitter *e, const char *key, double value)
+void json_put_number(json_writer *e, const char *key, double value)
 {
     if (!isfinite(value)) {
-        emit_null(e, key);
+        json_put_null(e, key);
         return;
     }
     char text[40];
@@ -113,10 +114,10 @@ void emit_number(emitter *e, const char *key, double value)
     append(e, text);
 }
 
-void emit_float(emitter *e, const char *key, float value)
+void json_put_float(json_writer *e, const char *key, float value)
 {
     if (!isfinite(value)) {
-        emit_null(e, key);
+        json_put_null(e, key);
         return;
     }
     char text[40];
@@ -129,52 +130,52 @@ void emit_float(emitter *e, const char *key, float value)
     append(e, text);
 }
 
-void emit_bool(emitter *e, const char *key, bool value)
+void json_put_bool(json_writer *e, const char *key, bool value)
 {
     begin(e, key);
     append(e, value ? "true" : "false");
 }
 
-void emit_null(emitter *e, const char *key)
+void json_put_null(json_writer *e, const char *key)
 {
     begin(e, key);
     append(e, "null");
 }
 
-static void emit_children(emitter *e, const json *v, bool keyed)
+static void put_children(json_writer *e, const json *v, bool keyed)
 {
     for (const json *c = json_first(v); c; c = json_next(c))
-        emit_value(e, keyed ? json_key(c) : NULL, c);
-    emit_end(e);
+        json_put_value(e, keyed ? json_key(c) : NULL, c);
+    json_end(e);
 }
 
-void emit_value(emitter *e, const char *key, const json *v)
+void json_put_value(json_writer *e, const char *key, const json *v)
 {
     switch (v ? json_type(v) : JSON_NULL) {
     case JSON_OBJECT:
-        emit_object(e, key);
-        emit_children(e, v, true);
+        json_begin_object(e, key);
+        put_children(e, v, true);
         break;
     case JSON_ARRAY:
-        emit_array(e, key);
-        emit_children(e, v, false);
+        json_begin_array(e, key);
+        put_children(e, v, false);
         break;
     case JSON_STRING:
-        emit_text(e, key, json_string(v));
+        json_put_text(e, key, json_string(v));
         break;
     case JSON_NUMBER:
-        emit_number(e, key, json_number(v));
+        json_put_number(e, key, json_number(v));
         break;
     case JSON_BOOL:
-        emit_bool(e, key, json_true(v));
+        json_put_bool(e, key, json_true(v));
         break;
     case JSON_NULL:
-        emit_null(e, key);
+        json_put_null(e, key);
         break;
     }
 }
 
-int emit_finish(emitter *e)
+int json_writer_finish(json_writer *e)
 {
     return e->failed ? -1 : 0;
 }

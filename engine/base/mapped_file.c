@@ -32,9 +32,9 @@ static int open_regular(int dir, const char *name, const char *path, size_t *siz
     return -1;
 }
 
-int mapped_open_at(mapped *m, int dir, const char *name, const char *path, error *err)
+int mapped_file_open_at(mapped_file *m, int dir, const char *name, const char *path, error *err)
 {
-    *m = (mapped){0};
+    *m = (mapped_file){0};
     size_t size = 0;
     int fd = open_regular(dir, name, path, &size, err);
     if (fd < 0)
@@ -53,16 +53,16 @@ int mapped_open_at(mapped *m, int dir, const char *name, const char *path, error
         close(fd);
         return -1;
     }
-    *m = (mapped){.data = data, .size = size, .path = copy, .fd = fd};
+    *m = (mapped_file){.data = data, .size = size, .path = copy, .fd = fd};
     return 0;
 }
 
-int mapped_open(mapped *m, const char *path, error *err)
+int mapped_file_open(mapped_file *m, const char *path, error *err)
 {
-    return mapped_open_at(m, AT_FDCWD, path, path, err);
+    return mapped_file_open_at(m, AT_FDCWD, path, path, err);
 }
 
-void mapped_close(mapped *m)
+void mapped_file_close(mapped_file *m)
 {
     if (!m->path)
         return;
@@ -70,10 +70,10 @@ void mapped_close(mapped *m)
         munmap((void *)(uintptr_t)m->data, m->size);
     close(m->fd);
     free(m->path);
-    *m = (mapped){0};
+    *m = (mapped_file){0};
 }
 
-int mapped_intact(const mapped *m, error *err)
+int mapped_file_intact(const mapped_file *m, error *err)
 {
     struct stat st;
     if (!m->path)
@@ -103,7 +103,7 @@ static int read_all(int fd, const char *path, char *text, size_t size, error *er
     return 0;
 }
 
-int mapped_read(const char *path, size_t max_bytes, char **text, size_t *len, error *err)
+int file_read_all(const char *path, size_t max_bytes, char **text, size_t *len, error *err)
 {
     size_t size = 0;
     int fd = open_regular(AT_FDCWD, path, path, &size, err);

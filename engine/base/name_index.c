@@ -12,9 +12,9 @@
 #include <time.h>
 
 /* hash: the low half of the SipHash; taken: number + 1, so that zeroed slots are empty. */
-typedef struct names_slot {
+typedef struct name_index_slot {
     uint32_t hash, taken;
-} names_slot;
+} name_index_slot;
 
 static uint64_t rotate(uint64_t x, int by)
 {
@@ -44,7 +44,7 @@ static void sip_word(uint64_t v[4], uint64_t word)
 }
 
 /* SipHash-1-3 of the salt (8 bytes) followed by the name. */
-static uint32_t hash_of(const names *n, uint64_t salt, const unsigned char *bytes, size_t len)
+static uint32_t hash_of(const name_index *n, uint64_t salt, const unsigned char *bytes, size_t len)
 {
     uint64_t v[4] = {n->key[0] ^ 0x736f6d6570736575, n->key[1] ^ 0x646f72616e646f6d,
                      n->key[0] ^ 0x6c7967656e657261, n->key[1] ^ 0x7465646279746573};
@@ -66,7 +66,7 @@ static uint32_t hash_of(const names *n, uint64_t salt, const unsigned char *byte
 }
 
 /* Random bytes from the kernel; should it have none, a guess is only a speed risk, not a fault. */
-static void choose_key(names *n)
+static void choose_key(name_index *n)
 {
     if (getrandom(n->key, sizeof n->key, GRND_NONBLOCK) == (ssize_t)sizeof n->key)
         return;
@@ -77,7 +77,7 @@ static void choose_key(names *n)
 }
 
 /* The first free slot from the hash on; there is one, the table is never full. */
-static void place(names_slot *slots, size_t cap, names_slot slot)
+static void place(name_index_slot *slots, size_t cap, name_index_slot slot)
 {
     size_t at = slot.hash & (cap - 1);
     while (slots[at].taken)
@@ -86,9 +86,9 @@ static void place(names_slot *slots, size_t cap, names_slot slot)
 }
 
 /* Moves everything to `cap` slots. The key is chosen once: stored hashes stay good. */
-static int grow(names *n, size_t cap, error *err)
+static int grow(name_index *n, size_t cap, error *err)
 {
-    names_slot *slots = calloc(cap, sizeof *slots);
+    name_index_slot *slots = calloc(cap, sizeof *slots);
     if (!slots)
         return error_memory(err, "an index of names");
     if (!n->cap)
@@ -102,7 +102,7 @@ static int grow(names *n, size_t cap, error *err)
     return 0;
 }
 
-int names_reserve(names *n, size_t count, error *err)
+int name_index_reserve(name_index *n, size_t count, error *err)
 {
     if (count >= UINT32_MAX / 2)
         return error_memory(err, "an index of names");
@@ -112,8 +112,8 @@ int names_reserve(names *n, size_t count, error *err)
     return cap == n->cap ? 0 : grow(n, cap, err);
 }
 
-bool names_find(const names *n, uint64_t salt, const void *bytes, size_t len, names_same *same,
-                const void *owner, uint32_t *found)
+bool name_index_find(const name_index *n, uint64_t salt, const void *bytes, size_t len,
+                     name_index_same *same, const void *owner, uint32_t *found)
 {
     if (!n->len)
         return false;
@@ -128,20 +128,20 @@ bool names_find(const names *n, uint64_t salt, const void *bytes, size_t len, na
     return false;
 }
 
-int names_add(names *n, uint64_t salt, const void *bytes, size_t len, uint32_t number,
-              names_same *same, const void *owner, uint32_t *found, error *err)
+int name_index_add(name_index *n, uint64_t salt, const void *bytes, size_t len, uint32_t number,
+                   name_index_same *same, const void *owner, uint32_t *found, error *err)
 {
-    if (names_find(n, salt, bytes, len, same, owner, found))
+    if (name_index_find(n, salt, bytes, len, same, owner, found))
         return 1;
-    if (names_reserve(n, n->len + 1, err))
+    if (name_index_reserve(n, n->len + 1, err))
         return -1;
-    place(n->slots, n->cap, (names_slot){hash_of(n, salt, bytes, len), number + 1});
+    place(n->slots, n->cap, (name_index_slot){hash_of(n, salt, bytes, len), number + 1});
     n->len++;
     return 0;
 }
 
-void names_release(names *n)
+void name_index_release(name_index *n)
 {
     free(n->slots);
-    *n = (names){0};
+    *n = (name_index){0};
 }

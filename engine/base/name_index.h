@@ -16,25 +16,25 @@
 #include "../../kernels/error.h"
 
 /* {0} is valid and empty. slots: [cap] of (hash, number + 1), open addressing, cap a power of 2. */
-typedef struct names {
-    struct names_slot *slots;
+typedef struct name_index {
+    struct name_index_slot *slots;
     size_t len, cap;
     uint64_t key[2];
-} names;
+} name_index;
 
 /* True when entry `number` of the owner is called bytes[0..len). */
-typedef bool names_same(const void *owner, uint32_t number, const void *bytes, size_t len);
+typedef bool name_index_same(const void *owner, uint32_t number, const void *bytes, size_t len);
 
 /* Room for `count` names without growing. */
-int names_reserve(names *n, size_t count, error *err);
+int name_index_reserve(name_index *n, size_t count, error *err);
 /* Adds `number` under bytes[0..len) (salt: a scope; names of different salts never meet in `same`
  * by chance more than in a hash tie, so `same` must compare the scope too). 0 = added; 1 = the name
  * is there already, *found is its number; -1 = out of memory. */
-int names_add(names *n, uint64_t salt, const void *bytes, size_t len, uint32_t number,
-              names_same *same, const void *owner, uint32_t *found, error *err);
+int name_index_add(name_index *n, uint64_t salt, const void *bytes, size_t len, uint32_t number,
+                   name_index_same *same, const void *owner, uint32_t *found, error *err);
 /* True and *found when the name is there. */
-bool names_find(const names *n, uint64_t salt, const void *bytes, size_t len, names_same *same,
-                const void *owner, uint32_t *found);
-void names_release(names *n); /* frees and empties */
+bool name_index_find(const name_index *n, uint64_t salt, const void *bytes, size_t len,
+                     name_index_same *same, const void *owner, uint32_t *found);
+void name_index_release(name_index *n); /* frees and empties */
 
 #endif

@@ -48,14 +48,14 @@ int paths_of(paths_kind kind, const char *below, char **path, error *err)
     if (!base && !home)
         return 0;
     below = below ? below : "";
-    *path = base ? folder_path(err, "%s%s%s", base, slash, below)
-                 : folder_path(err, "%s/%s%s%s", home, kinds[kind].below_home, slash, below);
+    *path = base ? string_format(err, "%s%s%s", base, slash, below)
+                 : string_format(err, "%s/%s%s%s", home, kinds[kind].below_home, slash, below);
     return *path ? 0 : -1;
 }
 
 int paths_own(paths_kind kind, const char *below, char **path, error *err)
 {
-    char *own = folder_path(err, "consilium%s%s", below ? "/" : "", below ? below : "");
+    char *own = string_format(err, "consilium%s%s", below ? "/" : "", below ? below : "");
     *path = NULL;
     int result = own ? paths_of(kind, own, path, err) : -1;
     free(own);
@@ -89,10 +89,10 @@ int paths_shipped(char *out[PATHS_SHIPPED], error *err)
     char parent[PATH_MAX];
     paths_program(parent);
     go_up(parent);
-    out[0] = folder_path(err, "%s/share/consilium/personas", parent);
-    out[1] = folder_path(err, "%s/personas/shipped", parent);
+    out[0] = string_format(err, "%s/share/consilium/personas", parent);
+    out[1] = string_format(err, "%s/personas/shipped", parent);
     go_up(parent);
-    out[2] = folder_path(err, "%s/personas/shipped", parent);
+    out[2] = string_format(err, "%s/personas/shipped", parent);
     if (out[0] && out[1] && out[2])
         return 0;
     paths_shipped_release(out);

@@ -37,21 +37,21 @@ static uint32_t get32(const uint8_t *p)
 
 bool zip_is_archive(const char *path)
 {
-    mapped m = {0};
-    bool zip =
-        mapped_open(&m, path, NULL) == 0 && m.size >= END_BYTES && memcmp(m.data, "PK\3\4", 4) == 0;
-    mapped_close(&m);
+    mapped_file m = {0};
+    bool zip = mapped_file_open(&m, path, NULL) == 0 && m.size >= END_BYTES &&
+               memcmp(m.data, "PK\3\4", 4) == 0;
+    mapped_file_close(&m);
     return zip;
 }
 
-static int broken(const mapped *m, uint64_t offset, const char *what, error *err)
+static int broken(const mapped_file *m, uint64_t offset, const char *what, error *err)
 {
     return error_set(err, ERROR_LOAD, "%s: offset %llu: %s", m->path, (unsigned long long)offset,
                      what);
 }
 
 /* The end record is the last of its kind; a comment of up to 65535 bytes may follow it. */
-static const uint8_t *find_end(const mapped *m)
+static const uint8_t *find_end(const mapped_file *m)
 {
     size_t back = m->size - END_BYTES;
     for (size_t i = 0; i <= END_COMMENT && i <= back; i++)
@@ -66,7 +66,7 @@ static bool ends_with(const uint8_t *name, size_t len, const char *suffix)
     return len >= n && memcmp(name + len - n, suffix, n) == 0;
 }
 
-static int find_member(const mapped *m, const char *suffix, member *out, error *err)
+static int find_member(const mapped_file *m, const char *suffix, member *out, error *err)
 {
     const uint8_t *end = m->size >= END_BYTES ? find_end(m) : NULL;
     if (!end)
@@ -92,7 +92,7 @@ static int find_member(const mapped *m, const char *suffix, member *out, error *
 }
 
 /* The member's packed bytes, checked to lie inside the file. */
-static int member_bytes(const mapped *m, const member *b, const uint8_t **out, error *err)
+static int member_bytes(const mapped_file *m, const member *b, const uint8_t **out, error *err)
 {
     if (b->header > m->size || m->size - b->header < LOCAL_BYTES ||
         memcmp(m->data + b->header, "PK\3\4", 4) != 0)
@@ -105,8 +105,8 @@ static int member_bytes(const mapped *m, const member *b, const uint8_t **out, e
     return 0;
 }
 
-static int inflate_all(z_stream *z, const mapped *m, const member *b, whole_file *f, uLong *crc,
-                       error *err)
+static int inflate_all(z_stream *z, const mapped_file *m, const member *b, atomic_file *f,
+                       uLong *crc, error *err)
 {
     unsigned char *out = malloc(OUT_BYTES);
     int state = Z_OK, result = out ? 0 : error_memory(err, "unpacking");
@@ -118,7 +118,7 @@ static int inflate_all(z_stream *z, const mapped *m, const member *b, whole_file
         if ((state != Z_OK && state != Z_STREAM_END) || z->total_out > b->unpacked)
             result = broken(m, b->header, "the member cannot be unpacked", err);
         else
-            result = whole_file_write(f, out, n, err);
+            result = atomic_file_write(f, out, n, err);
         *crc = crc32(*crc, out, (uInt)n);
     }
     free(out);
@@ -127,14 +127,14 @@ static int inflate_all(z_stream *z, const mapped *m, const member *b, whole_file
     return result;
 }
 
-static int unpack(const mapped *m, const member *b, const uint8_t *packed, whole_file *f,
+static int unpack(const mapped_file *m, const member *b, const uint8_t *packed, atomic_file *f,
                   error *err)
 {
     uLong crc = crc32(0, NULL, 0);
     int result = -1;
     if (b->method == STORED && b->packed == b->unpacked) {
         crc = crc32_z(crc, packed, b->packed);
-        result = whole_file_write(f, packed, b->packed, err);
+        result = atomic_file_write(f, packed, b->packed, err);
     } else if (b->method == DEFLATED) {
         /* next_in is not const in zlib's old interface; it is only read. */
         z_stream z = {.next_in = (Bytef *)(uintptr_t)packed, .avail_in = b->packed};
@@ -152,17 +152,17 @@ static int unpack(const mapped *m, const member *b, const uint8_t *packed, whole
 
 int zip_extract(const char *archive, const char *suffix, const char *out, error *err)
 {
-    mapped m = {0};
+    mapped_file m = {0};
     member b = {0};
     const uint8_t *packed = NULL;
-    whole_file *f = NULL;
+    atomic_file *f = NULL;
     int result = -1;
-    if (mapped_open(&m, archive, err) == 0 && find_member(&m, suffix, &b, err) == 0 &&
+    if (mapped_file_open(&m, archive, err) == 0 && find_member(&m, suffix, &b, err) == 0 &&
         member_bytes(&m, &b, &packed, err) == 0)
-        f = whole_file_open(out, err);
+        f = atomic_file_open(out, err);
     if (f && unpack(&m, &b, packed, f, err) == 0)
-        result = whole_file_commit(f, err);
-    whole_file_close(f);
-    mapped_close(&m);
+        result = atomic_file_commit(f, err);
+    atomic_file_close(f);
+    mapped_file_close(&m);
     return result;
 }

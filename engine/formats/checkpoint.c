@@ -97,7 +97,7 @@ static int read_template(checkpoint *c, buf *where, error *err)
     if (access(where->v, F_OK) == 0) {
         char *text;
         size_t len;
-        if (mapped_read(where->v, MAX_TEMPLATE, &text, &len, err))
+        if (file_read_all(where->v, MAX_TEMPLATE, &text, &len, err))
             return -1;
         int result = keep_template(c, where->v, text, len, err);
         free(text);

@@ -5,8 +5,8 @@
  * and makes the model_config. Every key that a reader knows is one of
  *
  *     used     - it lands in a field, within a range
- *     fixed    - only the value that changes nothing is accepted ("clip_qkv": null)
- *     dormant  - it cannot change a forward pass and is passed over in silence
+ *     off      - only the value that changes nothing is accepted ("clip_qkv": null)
+ *     ignored  - it cannot change a forward pass and is passed over in silence
  *
  * and what a reader does not know becomes one warning. A number out of range, of the wrong type or
  * not finite is refused with file, key, value and range.
@@ -61,12 +61,12 @@ int config_from_gguf(const gguf *g, const tensor_list *tensors, checkpoint_warn 
 
 /* One row of a reader's table: a key, and where its value goes. */
 typedef enum config_kind {
-    CONFIG_INT,    /* int64_t at `offset`, min to max */
-    CONFIG_NUMBER, /* double at `offset`, min to max */
-    CONFIG_BOOL,   /* bool at `offset` */
-    CONFIG_OFF,    /* fixed: false, 0, null or absent */
-    CONFIG_QUIET,  /* dormant */
-    CONFIG_OTHER,  /* read by a function of its own, or looked up elsewhere */
+    CONFIG_INT,     /* int64_t at `offset`, min to max */
+    CONFIG_NUMBER,  /* double at `offset`, min to max */
+    CONFIG_BOOL,    /* bool at `offset` */
+    CONFIG_OFF,     /* false, 0, null or absent */
+    CONFIG_IGNORED, /* cannot change a forward pass */
+    CONFIG_OTHER,   /* read by a function of its own, or looked up elsewhere */
 } config_kind;
 
 /* What null does. CONFIG_NULL_ZERO and _NONE put 0 or -1 into an integer: "derive", "there is none". */

@@ -73,9 +73,9 @@ static const struct class_defaults {
     {                                                                                              \
         key, CONFIG_OFF, archs, CONFIG_NULL_ABSENT, 0, 0, 0                                        \
     }
-#define QUIET(key)                                                                                 \
+#define IGNORED(key)                                                                               \
     {                                                                                              \
-        key, CONFIG_QUIET, ALL, CONFIG_NULL_ABSENT, 0, 0, 0                                        \
+        key, CONFIG_IGNORED, ALL, CONFIG_NULL_ABSENT, 0, 0, 0                                      \
     }
 #define OTHER(key, archs)                                                                          \
     {                                                                                              \
@@ -131,65 +131,65 @@ static const config_row rows[] = {
     OFF("add_cross_attention", ALL),
     OFF("cross_attention_hidden_size", ALL),
     OFF("pruned_heads", ALL),
-    QUIET("_attn_implementation_autoset"),
-    QUIET("_name_or_path"),
-    QUIET("architectures"),
-    QUIET("attention_dropout"),
-    QUIET("auto_map"),
-    QUIET("bad_words_ids"),
-    QUIET("begin_suppress_tokens"),
-    QUIET("chunk_size_feed_forward"),
-    QUIET("decoder_start_token_id"),
-    QUIET("diversity_penalty"),
-    QUIET("do_sample"),
-    QUIET("dtype"),
-    QUIET("early_stopping"),
-    QUIET("encoder_no_repeat_ngram_size"),
-    QUIET("exponential_decay_length_penalty"),
-    QUIET("finetuning_task"),
-    QUIET("forced_bos_token_id"),
-    QUIET("forced_eos_token_id"),
-    QUIET("id2label"),
-    QUIET("initializer_range"),
-    QUIET("is_decoder"),
-    QUIET("label2id"),
-    QUIET("length_penalty"),
-    QUIET("max_length"),
-    QUIET("min_length"),
-    QUIET("no_repeat_ngram_size"),
-    QUIET("num_beam_groups"),
-    QUIET("num_beams"),
-    QUIET("num_nextn_predict_layers"),
-    QUIET("num_return_sequences"),
-    QUIET("output_attentions"),
-    QUIET("output_hidden_states"),
-    QUIET("output_router_logits"),
-    QUIET("output_scores"),
-    QUIET("prefix"),
-    QUIET("pretraining_tp"),
-    QUIET("problem_type"),
-    QUIET("remove_invalid_values"),
-    QUIET("repetition_penalty"),
-    QUIET("return_dict"),
-    QUIET("return_dict_in_generate"),
-    QUIET("router_aux_loss_coef"),
-    QUIET("router_jitter_noise"),
-    QUIET("sep_token_id"),
-    QUIET("suppress_tokens"),
-    QUIET("task_specific_params"),
-    QUIET("temperature"),
-    QUIET("tf_legacy_loss"),
-    QUIET("tokenizer_class"),
-    QUIET("top_k"),
-    QUIET("top_p"),
-    QUIET("torch_dtype"),
-    QUIET("torchscript"),
-    QUIET("transformers_version"),
-    QUIET("typical_p"),
-    QUIET("unsloth_fixed"),
-    QUIET("unsloth_version"),
-    QUIET("use_bfloat16"),
-    QUIET("use_cache"),
+    IGNORED("_attn_implementation_autoset"),
+    IGNORED("_name_or_path"),
+    IGNORED("architectures"),
+    IGNORED("attention_dropout"),
+    IGNORED("auto_map"),
+    IGNORED("bad_words_ids"),
+    IGNORED("begin_suppress_tokens"),
+    IGNORED("chunk_size_feed_forward"),
+    IGNORED("decoder_start_token_id"),
+    IGNORED("diversity_penalty"),
+    IGNORED("do_sample"),
+    IGNORED("dtype"),
+    IGNORED("early_stopping"),
+    IGNORED("encoder_no_repeat_ngram_size"),
+    IGNORED("exponential_decay_length_penalty"),
+    IGNORED("finetuning_task"),
+    IGNORED("forced_bos_token_id"),
+    IGNORED("forced_eos_token_id"),
+    IGNORED("id2label"),
+    IGNORED("initializer_range"),
+    IGNORED("is_decoder"),
+    IGNORED("label2id"),
+    IGNORED("length_penalty"),
+    IGNORED("max_length"),
+    IGNORED("min_length"),
+    IGNORED("no_repeat_ngram_size"),
+    IGNORED("num_beam_groups"),
+    IGNORED("num_beams"),
+    IGNORED("num_nextn_predict_layers"),
+    IGNORED("num_return_sequences"),
+    IGNORED("output_attentions"),
+    IGNORED("output_hidden_states"),
+    IGNORED("output_router_logits"),
+    IGNORED("output_scores"),
+    IGNORED("prefix"),
+    IGNORED("pretraining_tp"),
+    IGNORED("problem_type"),
+    IGNORED("remove_invalid_values"),
+    IGNORED("repetition_penalty"),
+    IGNORED("return_dict"),
+    IGNORED("return_dict_in_generate"),
+    IGNORED("router_aux_loss_coef"),
+    IGNORED("router_jitter_noise"),
+    IGNORED("sep_token_id"),
+    IGNORED("suppress_tokens"),
+    IGNORED("task_specific_params"),
+    IGNORED("temperature"),
+    IGNORED("tf_legacy_loss"),
+    IGNORED("tokenizer_class"),
+    IGNORED("top_k"),
+    IGNORED("top_p"),
+    IGNORED("torch_dtype"),
+    IGNORED("torchscript"),
+    IGNORED("transformers_version"),
+    IGNORED("typical_p"),
+    IGNORED("unsloth_fixed"),
+    IGNORED("unsloth_version"),
+    IGNORED("use_bfloat16"),
+    IGNORED("use_cache"),
 };
 
 /* generation_config.json: only what a pass can use; the rest is about generation, not the model. */
@@ -217,7 +217,7 @@ static int take_row(const config_row *row, const json *object, const json *v, vo
                     error *err)
 {
     void *at = (char *)fields + row->offset;
-    if (row->kind == CONFIG_QUIET || row->kind == CONFIG_OTHER)
+    if (row->kind == CONFIG_IGNORED || row->kind == CONFIG_OTHER)
         return 0;
     if (row->kind == CONFIG_OFF)
         return hf_off(v, row->key, err);
@@ -512,7 +512,7 @@ static int load(const char *directory, const char *name, bool optional, buf *pat
     if (optional && access(path->v, F_OK) != 0)
         return 0;
     *out = json_load(path->v, MAX_FILE, err);
-    return *out ? 0 : foreign_cut_text(path->v, err);
+    return *out ? 0 : file_explain_truncated_text(path->v, err);
 }
 
 int config_from_directory(const char *directory, checkpoint_warn *warn, void *user,

@@ -73,9 +73,9 @@ static int split_stem(const char *path, const split *s, size_t *stem, error *err
 /* The sentence for a part that is not there, unless its download is under way. */
 static int missing_part(const char *path, int64_t part, int64_t parts, error *err)
 {
-    if (foreign_unfinished(path, err))
+    if (file_check_download(path, err))
         return -1;
-    const char *partial = foreign_partial(path);
+    const char *partial = file_partial_download(path);
     return error_set(err, ERROR_LOAD,
                      "%s: part %lld of %lld of the model is not there%s%s; download the missing "
                      "parts into the same folder",
@@ -95,10 +95,10 @@ static int open_part(gguf *g, size_t stem, const split *whole, int64_t i, tensor
         return error_memory(err, "a path");
     (void)snprintf(path, size, "%.*s-%05d-of-%05d.gguf", (int)stem, g->path, (int)i + 1,
                    (int)whole->parts);
-    mapped *m = &g->files[i];
-    int result = foreign_unfinished(path, err) || access(path, F_OK) != 0
+    mapped_file *m = &g->files[i];
+    int result = file_check_download(path, err) || access(path, F_OK) != 0
                      ? missing_part(path, i + 1, whole->parts, err)
-                     : mapped_open(m, path, err);
+                     : mapped_file_open(m, path, err);
     if (result == 0) {
         g->parts++;
         result = gguf_read(path, m->data, m->size, &meta, tensors, err) ||
@@ -125,7 +125,7 @@ static int open_rest(gguf *g, tensor_list *tensors, const split *s, error *err)
                          (int)s->part + 1, (int)s->parts, (int)stem, g->path, (int)s->parts);
     if (s->part != 0 || split_stem(g->path, s, &stem, err))
         return -1;
-    mapped *files = realloc(g->files, (size_t)s->parts * sizeof *files);
+    mapped_file *files = realloc(g->files, (size_t)s->parts * sizeof *files);
     if (!files)
         return error_memory(err, "the parts of a model");
     g->files = files;
@@ -143,10 +143,10 @@ static int open_all(gguf *g, tensor_list *tensors, error *err)
     g->files = calloc(1, sizeof *g->files);
     if (!g->files)
         return error_memory(err, "a model file");
-    if (foreign_unfinished(g->path, err) || mapped_open(&g->files[0], g->path, err))
+    if (file_check_download(g->path, err) || mapped_file_open(&g->files[0], g->path, err))
         return -1;
     g->parts = 1;
-    const mapped *m = &g->files[0];
+    const mapped_file *m = &g->files[0];
     if (gguf_read(g->path, m->data, m->size, &g->meta, tensors, err) ||
         read_split(&g->meta, g->path, &s, err) || (s.parts > 1 && open_rest(g, tensors, &s, err)))
         return -1;
@@ -199,7 +199,7 @@ void gguf_close(gguf *g)
     if (!g)
         return;
     for (size_t i = 0; i < g->parts; i++)
-        mapped_close(&g->files[i]);
+        mapped_file_close(&g->files[i]);
     metadata_release(&g->meta);
     free(g->files);
     free(g->path);
@@ -214,7 +214,7 @@ const char *gguf_path(const gguf *g)
 int gguf_intact(const gguf *g, error *err)
 {
     for (size_t i = 0; i < g->parts; i++)
-        if (mapped_intact(&g->files[i], err))
+        if (mapped_file_intact(&g->files[i], err))
             return -1;
     return 0;
 }

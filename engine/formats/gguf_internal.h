@@ -24,7 +24,7 @@ struct gguf_value {
 typedef struct metadata {
     gguf_value *v;
     size_t len;
-    names index;
+    name_index index;
     text_pool keys;
 } metadata;
 
@@ -36,8 +36,8 @@ void metadata_release(metadata *m);
 const gguf_value *metadata_find(const metadata *m, const char *key);
 
 struct gguf {
-    metadata meta; /* of the first file */
-    mapped *files; /* [parts]; none when the bytes came from memory */
+    metadata meta;      /* of the first file */
+    mapped_file *files; /* [parts]; none when the bytes came from memory */
     size_t parts;
     char *path;
 };

@@ -233,7 +233,7 @@ static int take_metadata(reader *r, uint64_t count, metadata *m, error *err)
     m->v = calloc((size_t)count + 1, sizeof *m->v);
     if (!m->v)
         return error_memory(err, "the metadata");
-    if (names_reserve(&m->index, (size_t)count, err))
+    if (name_index_reserve(&m->index, (size_t)count, err))
         return -1;
     for (uint64_t i = 0; i < count; i++) {
         size_t at = r->at, len = 0;
@@ -245,7 +245,8 @@ static int take_metadata(reader *r, uint64_t count, metadata *m, error *err)
         v->key = text_pool_keep(&m->keys, text, len, err);
         if (!v->key)
             return -1;
-        int added = names_add(&m->index, 0, text, len, (uint32_t)m->len, same_key, m, &found, err);
+        int added =
+            name_index_add(&m->index, 0, text, len, (uint32_t)m->len, same_key, m, &found, err);
         if (added == 1)
             return error_set(err, ERROR_LOAD, "%s: offset %zu: key \"%s\" appears twice", r->where,
                              at, printable_text(v->key).text);
@@ -261,7 +262,8 @@ static int take_metadata(reader *r, uint64_t count, metadata *m, error *err)
 const gguf_value *metadata_find(const metadata *m, const char *key)
 {
     uint32_t found;
-    return names_find(&m->index, 0, key, strlen(key), same_key, m, &found) ? &m->v[found] : NULL;
+    return name_index_find(&m->index, 0, key, strlen(key), same_key, m, &found) ? &m->v[found]
+                                                                                : NULL;
 }
 
 void metadata_release(metadata *m)
@@ -269,7 +271,7 @@ void metadata_release(metadata *m)
     for (size_t i = 0; i < m->len; i++)
         free(m->v[i].starts);
     free(m->v);
-    names_release(&m->index);
+    name_index_release(&m->index);
     text_pool_release(&m->keys);
     *m = (metadata){0};
 }
@@ -371,7 +373,7 @@ static int place_tensors(const reader *r, tensor_list *tensors, size_t first, ui
         checkpoint_tensor *t = &tensors->v[i];
         if (!checked_align(at, alignment, &begin) || !checked_add(begin, t->bytes, &end) ||
             end > r->size)
-            return foreign_cut(r->where, at, t->name, r->size, needed, err);
+            return file_refuse_truncated(r->where, at, t->name, r->size, needed, err);
         t->data = r->data + begin;
         at = end;
     }
@@ -391,7 +393,7 @@ static int take_header(reader *r, uint64_t *tensor_count, uint64_t *kv_count, er
 {
     uint32_t version;
     if (r->size < 4 || memcmp(r->data, "GGUF", 4) != 0)
-        return foreign_refuse(r->where, r->data, r->size, WANTED_GGUF, err)
+        return file_check_kind(r->where, r->data, r->size, WANTED_GGUF, err)
                    ? -1
                    : error_set(err, ERROR_LOAD,
                                "%s: offset 0: is no GGUF file: it does not begin with \"GGUF\"",

@@ -19,7 +19,7 @@
 enum { ALIGNMENT = 32 };
 
 struct gguf_writer {
-    whole_file *file;
+    atomic_file *file;
     buf meta, table;     /* the encoded metadata and tensor table */
     uint64_t keys, next; /* next: offset of the next tensor to be declared */
     uint64_t *sizes;     /* [count] bytes of each tensor */
@@ -33,7 +33,7 @@ gguf_writer *gguf_writer_open(const char *path, error *err)
     gguf_writer *w = calloc(1, sizeof *w);
     if (!w)
         (void)error_memory(err, "a file to write");
-    else if ((w->file = whole_file_open(path, err)))
+    else if ((w->file = atomic_file_open(path, err)))
         return w;
     free(w);
     return NULL;
@@ -43,7 +43,7 @@ void gguf_writer_close(gguf_writer *w)
 {
     if (!w)
         return;
-    whole_file_close(w->file);
+    atomic_file_close(w->file);
     buf_release(&w->meta);
     buf_release(&w->table);
     free(w->sizes);
@@ -149,7 +149,7 @@ int gguf_writer_tensor(gguf_writer *w, const char *name, dtype type, int dims,
         !checked_mul(elements / (uint64_t)info->block, (uint64_t)info->bytes, &bytes) ||
         !checked_add(w->next, bytes, &end) || !checked_align(end, ALIGNMENT, &end))
         return error_set(err, ERROR_RUN, "%s: tensor %s cannot be written as %s",
-                         whole_file_path(w->file), name, info->name);
+                         atomic_file_path(w->file), name, info->name);
     if (put_string(&w->table, name, err) || put_u32(&w->table, (uint32_t)dims, err))
         return -1;
     for (int i = dims; i-- > 0;)
@@ -165,7 +165,7 @@ static int pad(gguf_writer *w, uint64_t written, error *err)
 {
     static const char zeros[ALIGNMENT];
     uint64_t over = written % ALIGNMENT;
-    return over ? whole_file_write(w->file, zeros, (size_t)(ALIGNMENT - over), err) : 0;
+    return over ? atomic_file_write(w->file, zeros, (size_t)(ALIGNMENT - over), err) : 0;
 }
 
 /* Steps over finished tensors, padding each, to the next that still wants bytes. */
@@ -185,9 +185,9 @@ int gguf_writer_begin(gguf_writer *w, error *err)
     buf head = {0};
     int result = buf_add(&head, "GGUF", 4, err) || put_u32(&head, 3, err) ||
                          put_u64(&head, w->count, err) || put_u64(&head, w->keys, err) ||
-                         whole_file_write(w->file, head.v, head.len, err) ||
-                         whole_file_write(w->file, w->meta.v, w->meta.len, err) ||
-                         whole_file_write(w->file, w->table.v, w->table.len, err) ||
+                         atomic_file_write(w->file, head.v, head.len, err) ||
+                         atomic_file_write(w->file, w->meta.v, w->meta.len, err) ||
+                         atomic_file_write(w->file, w->table.v, w->table.len, err) ||
                          pad(w, head.len + w->meta.len + w->table.len, err)
                      ? -1
                      : 0;
@@ -200,8 +200,8 @@ int gguf_writer_data(gguf_writer *w, const void *bytes, size_t n, error *err)
 {
     if (n > w->left)
         return error_set(err, ERROR_RUN, "%s: tensor %zu was given more bytes than it has",
-                         whole_file_path(w->file), w->at);
-    if (whole_file_write(w->file, bytes, n, err))
+                         atomic_file_path(w->file), w->at);
+    if (atomic_file_write(w->file, bytes, n, err))
         return -1;
     w->left -= n;
     return advance(w, err);
@@ -211,6 +211,6 @@ int gguf_writer_finish(gguf_writer *w, error *err)
 {
     if (w->at < w->count)
         return error_set(err, ERROR_RUN, "%s: %llu bytes of tensor %zu are missing",
-                         whole_file_path(w->file), (unsigned long long)w->left, w->at);
-    return whole_file_commit(w->file, err);
+                         atomic_file_path(w->file), (unsigned long long)w->left, w->at);
+    return atomic_file_commit(w->file, err);
 }

@@ -16,9 +16,9 @@
 
 enum { MOST_STOPS = 64 };
 
-manner *manner_new(error *err)
+model_defaults *model_defaults_new(error *err)
 {
-    manner *m = calloc(1, sizeof *m);
+    model_defaults *m = calloc(1, sizeof *m);
     if (!m) {
         error_memory(err, "a model's parameters");
         return NULL;
@@ -29,7 +29,7 @@ manner *manner_new(error *err)
     return m;
 }
 
-void manner_close(manner *m)
+void model_defaults_close(model_defaults *m)
 {
     if (!m)
         return;
@@ -43,7 +43,7 @@ void manner_close(manner *m)
     free(m);
 }
 
-int manner_note(buf *list, const char *word, error *err)
+int model_defaults_note(buf *list, const char *word, error *err)
 {
     return buf_format(list, err, "%s%s", list->len ? ", " : "", word);
 }
@@ -59,11 +59,11 @@ typedef struct parameter {
 
 #define REAL(name, min, max)                                                                       \
     {                                                                                              \
-#name, offsetof(manner, name), true, min, max                                              \
+#name, offsetof(model_defaults, name), true, min, max                                      \
     }
 #define WHOLE(key, name, min, max)                                                                 \
     {                                                                                              \
-        key, offsetof(manner, name), false, min, max                                               \
+        key, offsetof(model_defaults, name), false, min, max                                       \
     }
 
 static const parameter parameters[] = {
@@ -79,7 +79,7 @@ static const parameter parameters[] = {
     WHOLE("seed", seed, 0, 9007199254740991.0),
 };
 
-static int take_stop(manner *m, const json *v, error *err)
+static int take_stop(model_defaults *m, const json *v, error *err)
 {
     if (json_type(v) != JSON_STRING)
         return error_set(err, ERROR_LOAD, "stop holds something that is no text");
@@ -95,7 +95,7 @@ static int take_stop(manner *m, const json *v, error *err)
     return m->stops[m->stop_count] ? m->stop_count++, 0 : error_memory(err, "a model's parameters");
 }
 
-static int take_stops(manner *m, const json *v, error *err)
+static int take_stops(model_defaults *m, const json *v, error *err)
 {
     if (json_type(v) != JSON_ARRAY)
         return take_stop(m, v, err);
@@ -113,8 +113,8 @@ static const parameter *find(const char *name)
     return NULL;
 }
 
-/* 1 when the value is one that this program has too; else the wish is left out. */
-static int take_number(manner *m, const parameter *p, const json *v, error *err)
+/* 1 when the value is one that this program has too; else it is left out. */
+static int take_number(model_defaults *m, const parameter *p, const json *v, error *err)
 {
     if (json_type(v) != JSON_NUMBER)
         return error_set(err, ERROR_LOAD, "%s is not a number", p->name);
@@ -129,7 +129,7 @@ static int take_number(manner *m, const parameter *p, const json *v, error *err)
     return 1;
 }
 
-static int take_parameter(manner *m, const json *v, error *err)
+static int take_parameter(model_defaults *m, const json *v, error *err)
 {
     const char *name = json_key(v);
     const parameter *p = find(name);
@@ -146,7 +146,7 @@ static int take_parameter(manner *m, const json *v, error *err)
                       printable_text(name).text);
 }
 
-int manner_parameters(manner *m, const json *object, error *err)
+int model_defaults_parameters(model_defaults *m, const json *object, error *err)
 {
     if (json_type(object) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD, "the parameters are no JSON object");

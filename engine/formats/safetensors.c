@@ -23,7 +23,7 @@ enum { MAX_INDEX = 64 << 20, MAX_SHARDS = 4096, MAX_FILE_NAME = 255 };
 
 /* A shard: its mapping and which tensors of the list are its own, [first, last). */
 typedef struct shard {
-    mapped file;
+    mapped_file file;
     char *name;
     size_t first, last;
 } shard;
@@ -31,7 +31,8 @@ typedef struct shard {
 struct safetensors {
     shard *v;
     size_t len, cap;
-    names index; /* of file names, so that 18,000 lines of an index are not 18,000 comparisons */
+    name_index
+        index; /* of file names, so that 18,000 lines of an index are not 18,000 comparisons */
     int directory;
     char *path;
 };
@@ -70,7 +71,7 @@ static int add_shard(safetensors *s, const char *name, error *err)
         s->v = v;
         s->cap = cap;
     }
-    if (names_find(&s->index, 0, name, len, same_name, s, &number))
+    if (name_index_find(&s->index, 0, name, len, same_name, s, &number))
         return 0;
     if (s->len == MAX_SHARDS)
         return error_set(err, ERROR_LOAD, "%s: weight_map names more than %d files", s->path,
@@ -79,7 +80,7 @@ static int add_shard(safetensors *s, const char *name, error *err)
     if (!copy)
         return error_memory(err, "the name of a shard");
     s->v[s->len] = (shard){.name = copy};
-    return names_add(&s->index, 0, name, len, (uint32_t)s->len++, same_name, s, &number, err);
+    return name_index_add(&s->index, 0, name, len, (uint32_t)s->len++, same_name, s, &number, err);
 }
 
 /* Maps one file below the directory's descriptor and adds its tensors. */
@@ -88,15 +89,15 @@ static int read_shard(safetensors *s, shard *part, tensor_list *tensors, error *
     buf path = {0};
     int result = buf_format(&path, err, "%s/%s", s->path, part->name);
     if (result == 0)
-        result = foreign_unfinished(path.v, err);
+        result = file_check_download(path.v, err);
     if (result == 0 && faccessat(s->directory, part->name, F_OK, 0) != 0)
-        result =
-            error_set(err, ERROR_LOAD,
-                      "%s: %s, which the index names; download it into the same folder", path.v,
-                      foreign_partial(path.v) ? "is not there yet: its download has not finished"
-                                              : "is not there");
+        result = error_set(
+            err, ERROR_LOAD, "%s: %s, which the index names; download it into the same folder",
+            path.v,
+            file_partial_download(path.v) ? "is not there yet: its download has not finished"
+                                          : "is not there");
     if (result == 0)
-        result = mapped_open_at(&part->file, s->directory, part->name, path.v, err);
+        result = mapped_file_open_at(&part->file, s->directory, part->name, path.v, err);
     part->first = tensors->len;
     if (result == 0)
         result = safetensors_read(path.v, part->file.data, part->file.size, tensors, err);
@@ -139,7 +140,7 @@ static int check_map(const safetensors *s, const char *where, const json *map,
         uint32_t number = 0;
         const checkpoint_tensor *t = tensor_list_find(tensors, key, strlen(key));
         size_t i = t ? (size_t)(t - tensors->v) : 0;
-        if (!t || !names_find(&s->index, 0, file, strlen(file), same_name, s, &number) ||
+        if (!t || !name_index_find(&s->index, 0, file, strlen(file), same_name, s, &number) ||
             i < s->v[number].first || i >= s->v[number].last)
             return error_set(err, ERROR_LOAD, "%s: weight_map: \"%s\" is not in %s", where,
                              printable_text(key).text, printable_text(file).text);
@@ -169,7 +170,8 @@ static int read_sharded(safetensors *s, tensor_list *tensors, error *err)
     if (buf_format(&where, err, "%s/model.safetensors.index.json", s->path))
         return -1;
     json_document *d = json_load(where.v, MAX_INDEX, err);
-    int result = d ? read_index(s, where.v, d, tensors, err) : foreign_cut_text(where.v, err);
+    int result =
+        d ? read_index(s, where.v, d, tensors, err) : file_explain_truncated_text(where.v, err);
     json_close(d);
     buf_release(&where);
     return result;
@@ -212,12 +214,12 @@ void safetensors_close(safetensors *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->len; i++) {
-        mapped_close(&s->v[i].file);
+        mapped_file_close(&s->v[i].file);
         free(s->v[i].name);
     }
     if (s->directory >= 0)
         close(s->directory);
-    names_release(&s->index);
+    name_index_release(&s->index);
     free(s->v);
     free(s->path);
     free(s);
@@ -226,7 +228,7 @@ void safetensors_close(safetensors *s)
 int safetensors_intact(const safetensors *s, error *err)
 {
     for (size_t i = 0; i < s->len; i++)
-        if (mapped_intact(&s->v[i].file, err))
+        if (mapped_file_intact(&s->v[i].file, err))
             return -1;
     return 0;
 }

@@ -295,7 +295,7 @@ static int check_cover(const reader *r, uint64_t data_size, size_t *longest, err
         return 0;
     uint64_t before = PREFIX + r->x.len, needed;
     if (expected > data_size && checked_add(before, expected, &needed))
-        return foreign_cut(r->x.where, before, NULL, before + data_size, needed, err);
+        return file_refuse_truncated(r->x.where, before, NULL, before + data_size, needed, err);
     return error_set(
         err, ERROR_LOAD, "%s: offset %zu: the tensors take %llu bytes of data, the file holds %llu",
         r->x.where, PREFIX + r->x.len, (unsigned long long)expected, (unsigned long long)data_size);
@@ -323,7 +323,7 @@ int safetensors_read(const char *where, const uint8_t *data, size_t size, tensor
 {
     uint64_t header;
     bool plausible = size > PREFIX && data[PREFIX] == '{';
-    if (!plausible && foreign_refuse(where, data, size, WANTED_SAFETENSORS, err))
+    if (!plausible && file_check_kind(where, data, size, WANTED_SAFETENSORS, err))
         return -1;
     if (size < PREFIX)
         return error_set(err, ERROR_LOAD, "%s: offset 0: a file of %zu bytes has no header", where,

@@ -22,7 +22,7 @@ int tensor_list_reserve(tensor_list *l, size_t more, error *err)
         l->v = v;
         l->cap = need;
     }
-    return names_reserve(&l->index, need, err);
+    return name_index_reserve(&l->index, need, err);
 }
 
 int tensor_list_add(tensor_list *l, const char *where, const char *name, size_t len,
@@ -34,7 +34,7 @@ int tensor_list_add(tensor_list *l, const char *where, const char *name, size_t 
     char *kept = text_pool_keep(&l->text, name, len, err);
     if (!kept)
         return -1;
-    int added = names_add(&l->index, 0, name, len, (uint32_t)l->len, same, l, &found, err);
+    int added = name_index_add(&l->index, 0, name, len, (uint32_t)l->len, same, l, &found, err);
     if (added == 1)
         return error_set(err, ERROR_LOAD, "%s: tensor \"%s\" appears twice", where,
                          printable_of(name, len).text);
@@ -48,13 +48,13 @@ int tensor_list_add(tensor_list *l, const char *where, const char *name, size_t 
 const checkpoint_tensor *tensor_list_find(const tensor_list *l, const char *name, size_t len)
 {
     uint32_t found;
-    return names_find(&l->index, 0, name, len, same, l, &found) ? &l->v[found] : NULL;
+    return name_index_find(&l->index, 0, name, len, same, l, &found) ? &l->v[found] : NULL;
 }
 
 void tensor_list_release(tensor_list *l)
 {
     free(l->v);
-    names_release(&l->index);
+    name_index_release(&l->index);
     text_pool_release(&l->text);
     *l = (tensor_list){0};
 }

@@ -19,7 +19,7 @@
 typedef struct tensor_list {
     checkpoint_tensor *v;
     size_t len, cap;
-    names index;
+    name_index index;
     text_pool text;
 } tensor_list;
 

@@ -18,7 +18,7 @@
 #include "../formats/safetensors.h"
 #include "../formats/weight_names.h"
 
-struct own_experts {
+struct adapter_experts {
     char *path, *bytes;
     size_t size;
     tensor_list tensors;
@@ -28,14 +28,14 @@ struct own_experts {
     uint64_t hash;
 };
 
-static const weight_part PARTS[] = {[OWN_ROUTER] = PART_ROUTER,
-                                    [OWN_GATE] = PART_EXPERT_GATE,
-                                    [OWN_UP] = PART_EXPERT_UP,
-                                    [OWN_DOWN] = PART_EXPERT_DOWN};
+static const weight_part PARTS[] = {[ADAPTER_ROUTER] = PART_ROUTER,
+                                    [ADAPTER_GATE] = PART_EXPERT_GATE,
+                                    [ADAPTER_UP] = PART_EXPERT_UP,
+                                    [ADAPTER_DOWN] = PART_EXPERT_DOWN};
 
 /* ---- messages ------------------------------------------------------------------------------------ */
 
-static int refuse(const own_experts *o, const checkpoint_tensor *t, const char *why, error *err)
+static int refuse(const adapter_experts *o, const checkpoint_tensor *t, const char *why, error *err)
 {
     size_t at = (size_t)((const char *)t->data - o->bytes);
     return error_set(err, ERROR_LOAD, "%s: offset %zu: tensor %s %s", o->path, at,
@@ -43,8 +43,8 @@ static int refuse(const own_experts *o, const checkpoint_tensor *t, const char *
 }
 
 /* "has shape [12, 31], ... asks [12, 32]" */
-static int refuse_shape(const own_experts *o, const checkpoint_tensor *t, const uint64_t want[2],
-                        const char *who, error *err)
+static int refuse_shape(const adapter_experts *o, const checkpoint_tensor *t,
+                        const uint64_t want[2], const char *who, error *err)
 {
     char why[160];
     (void)snprintf(why, sizeof why, "has shape [%llu, %llu], %s [%llu, %llu]",
@@ -55,7 +55,7 @@ static int refuse_shape(const own_experts *o, const checkpoint_tensor *t, const 
 
 /* ---- names --------------------------------------------------------------------------------------- */
 
-static void write_name(char *out, size_t size, own_part part, int layer, int expert)
+static void write_name(char *out, size_t size, adapter_part part, int layer, int expert)
 {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -63,7 +63,8 @@ static void write_name(char *out, size_t size, own_part part, int layer, int exp
 #pragma GCC diagnostic pop
 }
 
-static const checkpoint_tensor *find(const own_experts *o, own_part part, int layer, int expert)
+static const checkpoint_tensor *find(const adapter_experts *o, adapter_part part, int layer,
+                                     int expert)
 {
     char name[128];
     write_name(name, sizeof name, part, layer, expert);
@@ -89,9 +90,9 @@ static bool known_name(const char *name, int *layer, bool *router)
     int expert = number_after(name, ".experts.", MODEL_MAX_EXPERTS);
     *layer = number_after(name, "model.layers.", MODEL_MAX_LAYERS);
     *router = false;
-    for (int part = OWN_ROUTER; part <= OWN_DOWN && *layer >= 0; part++) {
-        write_name(again, sizeof again, (own_part)part, *layer, expert);
-        *router = part == OWN_ROUTER;
+    for (int part = ADAPTER_ROUTER; part <= ADAPTER_DOWN && *layer >= 0; part++) {
+        write_name(again, sizeof again, (adapter_part)part, *layer, expert);
+        *router = part == ADAPTER_ROUTER;
         if (strcmp(again, name) == 0)
             return true;
     }
@@ -100,7 +101,7 @@ static bool known_name(const char *name, int *layer, bool *router)
 
 /* ---- checks without a model ---------------------------------------------------------------------- */
 
-static int check_finite(const own_experts *o, const checkpoint_tensor *t, error *err)
+static int check_finite(const adapter_experts *o, const checkpoint_tensor *t, error *err)
 {
     size_t cols = (size_t)t->shape[1], step = (size_t)dtype_describe(t->type)->bytes;
     for (size_t i = 0; i < (size_t)t->shape[0] * cols; i++) {
@@ -115,7 +116,7 @@ static int check_finite(const own_experts *o, const checkpoint_tensor *t, error 
 }
 
 /* By itself: a matrix of a type that is read, and of finite numbers. */
-static int check_tensor(own_experts *o, const checkpoint_tensor *t, error *err)
+static int check_tensor(adapter_experts *o, const checkpoint_tensor *t, error *err)
 {
     int layer;
     bool router;
@@ -131,8 +132,8 @@ static int check_tensor(own_experts *o, const checkpoint_tensor *t, error *err)
 }
 
 /* Finds a part and holds it against the shape that it must have; 0 in `want` = any. */
-static int check_part(const own_experts *o, own_part part, int layer, int expert, uint64_t want[2],
-                      error *err)
+static int check_part(const adapter_experts *o, adapter_part part, int layer, int expert,
+                      uint64_t want[2], error *err)
 {
     char name[128];
     const checkpoint_tensor *t = find(o, part, layer, expert);
@@ -146,24 +147,24 @@ static int check_part(const own_experts *o, own_part part, int layer, int expert
     return refuse_shape(o, t, want, "where the rest of the file asks", err);
 }
 
-static int check_expert(const own_experts *o, int layer, int expert, error *err)
+static int check_expert(const adapter_experts *o, int layer, int expert, error *err)
 {
     uint64_t tall[2] = {0, (uint64_t)o->width};
-    if (check_part(o, OWN_GATE, layer, expert, tall, err) ||
-        check_part(o, OWN_UP, layer, expert, tall, err))
+    if (check_part(o, ADAPTER_GATE, layer, expert, tall, err) ||
+        check_part(o, ADAPTER_UP, layer, expert, tall, err))
         return -1;
     uint64_t flat[2] = {tall[1], tall[0]};
-    return check_part(o, OWN_DOWN, layer, expert, flat, err);
+    return check_part(o, ADAPTER_DOWN, layer, expert, flat, err);
 }
 
 /* The first router says how many experts a layer has, and how wide the model is. */
-static int check_layer(own_experts *o, int layer, error *err)
+static int check_layer(adapter_experts *o, int layer, error *err)
 {
     uint64_t rows[2] = {(uint64_t)o->count, (uint64_t)o->width};
-    if (check_part(o, OWN_ROUTER, layer, 0, rows, err))
+    if (check_part(o, ADAPTER_ROUTER, layer, 0, rows, err))
         return -1;
     if (rows[0] > MODEL_MAX_EXPERTS || !checked_int(rows[1], &o->width))
-        return refuse(o, find(o, OWN_ROUTER, layer, 0), "is larger than any model's", err);
+        return refuse(o, find(o, ADAPTER_ROUTER, layer, 0), "is larger than any model's", err);
     o->count = (int)rows[0];
     for (int e = 0; e < o->count; e++)
         if (check_expert(o, layer, e, err))
@@ -172,7 +173,7 @@ static int check_layer(own_experts *o, int layer, error *err)
 }
 
 /* A tensor that no router's layer asked for: its name tells what is wrong. */
-static int refuse_left_over(const own_experts *o, error *err)
+static int refuse_left_over(const adapter_experts *o, error *err)
 {
     for (size_t i = 0; i < o->tensors.len; i++) {
         const checkpoint_tensor *t = &o->tensors.v[i];
@@ -185,7 +186,7 @@ static int refuse_left_over(const own_experts *o, error *err)
     return 0;
 }
 
-static int check_file(own_experts *o, error *err)
+static int check_file(adapter_experts *o, error *err)
 {
     size_t asked = 0;
     if (o->tensors.len == 0)
@@ -214,27 +215,27 @@ static uint64_t hash_of(const char *bytes, size_t n)
     return hash;
 }
 
-own_experts *own_experts_open(const char *path, error *err)
+adapter_experts *adapter_experts_open(const char *path, error *err)
 {
-    own_experts *o = calloc(1, sizeof *o);
+    adapter_experts *o = calloc(1, sizeof *o);
     if (o)
         o->path = strdup(path);
     if (!o || !o->path) {
-        own_experts_close(o);
+        adapter_experts_close(o);
         error_memory(err, "a persona's experts");
         return NULL;
     }
-    if (mapped_read(path, OWN_EXPERTS_BYTES, &o->bytes, &o->size, err) ||
+    if (file_read_all(path, ADAPTER_EXPERTS_BYTES, &o->bytes, &o->size, err) ||
         safetensors_read(path, (const uint8_t *)o->bytes, o->size, &o->tensors, err) ||
         check_file(o, err)) {
-        own_experts_close(o);
+        adapter_experts_close(o);
         return NULL;
     }
     o->hash = hash_of(o->bytes, o->size);
     return o;
 }
 
-void own_experts_close(own_experts *o)
+void adapter_experts_close(adapter_experts *o)
 {
     if (!o)
         return;
@@ -244,12 +245,12 @@ void own_experts_close(own_experts *o)
     free(o);
 }
 
-int own_experts_fit(const own_experts *o, const model_config *model, error *err)
+int adapter_experts_fit(const adapter_experts *o, const model_config *model, error *err)
 {
     for (int i = 0; i < MODEL_MAX_LAYERS; i++) {
         if (!o->layers[i])
             continue;
-        const checkpoint_tensor *router = find(o, OWN_ROUTER, i, 0);
+        const checkpoint_tensor *router = find(o, ADAPTER_ROUTER, i, 0);
         char why[96];
         uint64_t want[2] = {(uint64_t)o->count, (uint64_t)model->width};
         (void)snprintf(why, sizeof why, "stands in a layer that the model lacks: it has 0 to %d",
@@ -266,42 +267,43 @@ int own_experts_fit(const own_experts *o, const model_config *model, error *err)
     return 0;
 }
 
-int own_experts_count(const own_experts *o)
+int adapter_experts_count(const adapter_experts *o)
 {
     return o->count;
 }
 
-bool own_experts_in(const own_experts *o, int layer)
+bool adapter_experts_in(const adapter_experts *o, int layer)
 {
     return o->layers[layer];
 }
 
-bool own_experts_same(const own_experts *a, const own_experts *b)
+bool adapter_experts_same(const adapter_experts *a, const adapter_experts *b)
 {
     return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
 }
 
-uint64_t own_experts_hash(const own_experts *o)
+uint64_t adapter_experts_hash(const adapter_experts *o)
 {
     return o->hash;
 }
 
-uint64_t own_experts_size(const own_experts *o)
+uint64_t adapter_experts_size(const adapter_experts *o)
 {
     return o->size;
 }
 
-checkpoint_tensor own_experts_tensor(const own_experts *o, own_part part, int layer, int expert)
+checkpoint_tensor adapter_experts_tensor(const adapter_experts *o, adapter_part part, int layer,
+                                         int expert)
 {
     return *find(o, part, layer, expert);
 }
 
-int own_experts_place(const own_experts *o, int layer)
+int adapter_experts_place(const adapter_experts *o, int layer)
 {
     return o->place[layer];
 }
 
-void own_experts_set_place(own_experts *o, int layer, int place)
+void adapter_experts_set_place(adapter_experts *o, int layer, int place)
 {
     o->place[layer] = place;
 }

@@ -1,4 +1,4 @@
-/* adapter_experts.h - the routed experts that a persona brings along in a file of its own.
+/* adapter_experts.h - routed experts that a persona brings along in a file.
  *
  * The file is safetensors, F32, F16 or BF16, at most 5 MiB, with the names that transformers gives a
  * qwen2_moe model. For each layer L that it has something for, and n experts in each of them:
@@ -24,33 +24,34 @@
 
 #include "../formats/checkpoint.h"
 
-enum { OWN_EXPERTS_BYTES = 5 << 20 };
+enum { ADAPTER_EXPERTS_BYTES = 5 << 20 };
 
-typedef struct own_experts own_experts;
+typedef struct adapter_experts adapter_experts;
 
-typedef enum own_part { OWN_ROUTER, OWN_GATE, OWN_UP, OWN_DOWN } own_part;
+typedef enum adapter_part { ADAPTER_ROUTER, ADAPTER_GATE, ADAPTER_UP, ADAPTER_DOWN } adapter_part;
 
 /* Reads a file and checks all that can be known without a model: names, types, shapes among each
  * other, finite values. Caller owns. ERROR_LOAD with file, tensor and offset. */
-own_experts *own_experts_open(const char *path, error *err);
-void own_experts_close(own_experts *o); /* NULL ok */
+adapter_experts *adapter_experts_open(const char *path, error *err);
+void adapter_experts_close(adapter_experts *o); /* NULL ok */
 
 /* Whether these experts fit into this model: ERROR_LOAD with file and tensor when a layer has no
  * experts or the width is another. */
-int own_experts_fit(const own_experts *o, const model_config *model, error *err);
+int adapter_experts_fit(const adapter_experts *o, const model_config *model, error *err);
 
-int own_experts_count(const own_experts *o);                       /* in each layer that has some */
-bool own_experts_in(const own_experts *o, int layer);              /* whether this layer has some */
-bool own_experts_same(const own_experts *a, const own_experts *b); /* equal bytes */
-uint64_t own_experts_hash(const own_experts *o);                   /* of all bytes */
-uint64_t own_experts_size(const own_experts *o);                   /* bytes of the file */
+int adapter_experts_count(const adapter_experts *o);          /* in each layer that has some */
+bool adapter_experts_in(const adapter_experts *o, int layer); /* whether this layer has some */
+bool adapter_experts_same(const adapter_experts *a, const adapter_experts *b); /* equal bytes */
+uint64_t adapter_experts_hash(const adapter_experts *o);                       /* of all bytes */
+uint64_t adapter_experts_size(const adapter_experts *o); /* bytes of the file */
 
-/* A tensor of a layer that has some; expert is not looked at for OWN_ROUTER. Borrowed. */
-checkpoint_tensor own_experts_tensor(const own_experts *o, own_part part, int layer, int expert);
+/* A tensor of a layer that has some; expert is not looked at for ADAPTER_ROUTER. Borrowed. */
+checkpoint_tensor adapter_experts_tensor(const adapter_experts *o, adapter_part part, int layer,
+                                         int expert);
 
 /* Where the engine put them: behind the model's experts and this many of other files. Set once, by
- * engine_add_experts(). */
-int own_experts_place(const own_experts *o, int layer);
-void own_experts_set_place(own_experts *o, int layer, int place);
+ * engine_add_adapter(). */
+int adapter_experts_place(const adapter_experts *o, int layer);
+void adapter_experts_set_place(adapter_experts *o, int layer, int place);
 
 #endif

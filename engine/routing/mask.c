@@ -17,7 +17,7 @@
 #include "../base/ranges.h"
 
 enum { MASK_BYTES = 64 << 20, FINGERPRINT_DIGITS = 64 };
-static const double BIAS_LIMIT = 1e6; /* beyond it a bias is no leaning but a mistake */
+static const double BIAS_LIMIT = 1e6; /* beyond it a bias is a mistake */
 
 struct mask {
     json_document *document;
@@ -181,8 +181,8 @@ static int read_experts(application *a, const char *list, error *err)
     return ranges_read(list, "expert", a->row, a->experts, err);
 }
 
-/* The first own expert that the list at hand names, or -1. */
-static int named_own(const application *a)
+/* The first adapter expert that the list at hand names, or -1. */
+static int named_adapter(const application *a)
 {
     for (int e = a->model->experts; e < a->row; e++)
         if (a->experts[e])
@@ -194,7 +194,7 @@ static void apply_list(application *a, int layer)
 {
     size_t at = (size_t)layer * (size_t)a->row;
     bool keep = a->mask->mode == MASK_KEEP;
-    int end = keep && named_own(a) < 0 ? a->model->experts : a->row;
+    int end = keep && named_adapter(a) < 0 ? a->model->experts : a->row;
     for (int e = 0; e < end; e++) {
         if (keep && a->experts[e])
             a->tables->named[at + (size_t)e] = 1;
@@ -217,12 +217,12 @@ static void apply_bias(application *a, int layer, float bias)
 /* Does one thing to every routed layer that the member at hand names. */
 static int apply_to_layers(application *a, bool listed, float bias, error *err)
 {
-    int own = named_own(a);
+    int adapter = named_adapter(a);
     for (int i = 0; i < a->model->layers; i++) {
         if (!a->layers[i] || !a->model->moe_layer[i])
             continue;
-        if (own >= 0 && !own_experts_in(a->tables->own, i))
-            return error_set(err, ERROR_LOAD, "layer %d has no expert %d", i, own);
+        if (adapter >= 0 && !adapter_experts_in(a->tables->adapter, i))
+            return error_set(err, ERROR_LOAD, "layer %d has no expert %d", i, adapter);
         if (listed)
             apply_list(a, i);
         else
@@ -264,7 +264,7 @@ int mask_apply(const mask *m, const model_config *model, const char *fingerprint
         return error_set(err, ERROR_LOAD, "%s: made for model %.16s, this model is %.16s", m->path,
                          m->model, fingerprint);
     application a = {.mask = m, .model = model, .tables = tables, .row = model->experts};
-    a.row += tables->own ? own_experts_count(tables->own) : 0;
+    a.row += tables->adapter ? adapter_experts_count(tables->adapter) : 0;
     for (const json *member = json_first(m->layers); member; member = json_next(member)) {
         if (read_layers(&a, member, err))
             return error_prefix(err, "%s: layers: ", m->path);

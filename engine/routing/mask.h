@@ -1,4 +1,4 @@
-/* mask.h - mask files: which experts a pass may call, or how its router leans.
+/* mask.h - mask files: which experts a pass may call, or a bias on its router's logits.
  *
  * A mask is a separate file because expert 77 means something else in every model. Three modes:
  * keep (the listed experts of a layer, no others), ban (all but the listed) and bias (a number
@@ -34,14 +34,14 @@ mask_mode mask_kind(const mask *m);
 const char *mask_path(const mask *m);
 
 /* What several masks together say about a model; all arrays are [layers * experts], the caller's.
- * Bans unite, biases add. With own experts of a persona a layer's row is longer by their count: masks
+ * Bans unite, biases add. With adapter experts a layer's row is longer by their count: masks
  * may name them by the numbers behind the model's, and a keep mask that names none of them in a layer
  * leaves them as they are. */
 typedef struct mask_tables {
-    uint8_t *allowed;       /* starts as all 1 */
-    uint8_t *named;         /* starts as all 0: experts a keep or bias mask lists */
-    float *bias;            /* starts as all 0 */
-    const own_experts *own; /* NULL = none; where a layer lacks them, they are not allowed */
+    uint8_t *allowed;               /* starts as all 1 */
+    uint8_t *named;                 /* starts as all 0: experts a keep or bias mask lists */
+    float *bias;                    /* starts as all 0 */
+    const adapter_experts *adapter; /* NULL = none; not allowed where a layer lacks them */
 } mask_tables;
 
 /* Adds m to the tables. Layers without experts inside a range are skipped. ERROR_LOAD by name for a

@@ -12,10 +12,10 @@
 
 /* The routing while one set of rules acts: the program's own tables, changed. */
 typedef struct variant {
-    uint32_t active;   /* bit i = rule i acts */
-    route_rule *rules; /* [layers] */
-    uint8_t *bytes;    /* [3][layers * experts]: allowed, named, forced */
-    float *bias;       /* [layers * experts] */
+    uint32_t active;        /* bit i = rule i acts */
+    layer_routing *routing; /* [layers] */
+    uint8_t *bytes;         /* [3][layers * experts]: allowed, named, forced */
+    float *bias;            /* [layers * experts] */
 } variant;
 
 /* Variants made so far. It stands apart so that a program is const to everybody: what it answers
@@ -26,16 +26,16 @@ typedef struct variant_cache {
 } variant_cache;
 
 struct router_program {
-    route_rule *rules; /* [layers] */
-    int *allowed;      /* [layers] experts that may be called */
+    layer_routing *routing; /* [layers] */
+    int *allowed;           /* [layers] experts that may be called */
     mask_tables tables;
     const model_config *model;
-    int row; /* experts in a row of the tables: the model's and own ones */
+    int row; /* experts in a row of the tables: the model's and the adapter's */
     uint64_t hash;
     int slots;
 
     const rule_list *list; /* NULL = no rules */
-    rule_marks *marks;
+    rule_triggers *triggers;
     variant_cache *cache;
 };
 
@@ -49,7 +49,7 @@ router_settings router_settings_plain(void)
 static bool settings_route(const router_settings *s)
 {
     return s->experts_per_token || s->norm_width || s->tail_gain != 1 || s->strength != 1 ||
-           s->adaptive_min || s->mask_count || s->own || (s->rules && rules_count(s->rules));
+           s->adaptive_min || s->mask_count || s->adapter || (s->rules && rules_count(s->rules));
 }
 
 static int check_range(const char *name, double value, double min, double max, error *err)
@@ -74,7 +74,7 @@ static int check_settings(const router_settings *s, const model_config *model, e
         if (check_range("adaptive min", s->adaptive_min, 1, model->experts, err) ||
             check_range("adaptive ratio", s->adaptive_ratio, 0, 1, err))
             return -1;
-    if (check_range("soften", s->soften, 0, 1e6, err))
+    if (check_range("soften", s->mask_penalty, 0, 1e6, err))
         return -1;
     return check_range("norm_width", s->norm_width, 0, model->experts, err) ||
                    check_range("tail_gain", s->tail_gain, 0, 1, err) ||
@@ -83,28 +83,28 @@ static int check_settings(const router_settings *s, const model_config *model, e
                : 0;
 }
 
-/* ---- own experts ----------------------------------------------------------------------------- */
+/* ---- adapter experts ----------------------------------------------------------------------------- */
 
-/* Own experts of a layer: 0 where the persona brings none. */
-static int own_count(const router_program *p, int layer)
+/* Adapter experts of a layer: 0 where there are none. */
+static int adapter_count(const router_program *p, int layer)
 {
-    const own_experts *own = p->tables.own;
-    return own && own_experts_in(own, layer) ? own_experts_count(own) : 0;
+    const adapter_experts *adapter = p->tables.adapter;
+    return adapter && adapter_experts_in(adapter, layer) ? adapter_experts_count(adapter) : 0;
 }
 
 int router_program_experts(const router_program *p, int layer)
 {
-    return p->model->experts + own_count(p, layer);
+    return p->model->experts + adapter_count(p, layer);
 }
 
 /* They are named, and allowed where they are, before any mask speaks. */
-static void admit_own(router_program *p)
+static void admit_adapter(router_program *p)
 {
     for (int i = 0; i < p->model->layers; i++) {
         size_t at = (size_t)i * (size_t)p->row + (size_t)p->model->experts;
         size_t n = (size_t)(p->row - p->model->experts);
-        memset(p->tables.allowed + at, own_count(p, i) != 0, n);
-        memset(p->tables.named + at, own_count(p, i) != 0, n);
+        memset(p->tables.allowed + at, adapter_count(p, i) != 0, n);
+        memset(p->tables.named + at, adapter_count(p, i) != 0, n);
     }
 }
 
@@ -162,18 +162,19 @@ static int compile_layer(router_program *p, const router_settings *s, const mode
     int width = k < 0 ? -1 : layer_norm_width(s, model, k, err);
     if (width < 0)
         return -1;
-    p->rules[layer] = (route_rule){.k = k,
-                                   .trained_k = model->experts_per_token,
-                                   .norm_width = width,
-                                   .tail_gain = (float)s->tail_gain,
-                                   .strength = (float)s->strength,
-                                   .adaptive_min = s->adaptive_min,
-                                   .adaptive_ratio = (float)s->adaptive_ratio,
-                                   .allowed = p->allowed[layer] < experts ? allowed : NULL,
-                                   .bias = any_bias(bias, experts) ? bias : NULL,
-                                   .named = s->strength != 1 ? named : NULL,
-                                   .own_count = own_count(p, layer),
-                                   .own_first = s->own ? own_experts_place(s->own, layer) : 0};
+    p->routing[layer] =
+        (layer_routing){.k = k,
+                        .trained_k = model->experts_per_token,
+                        .norm_width = width,
+                        .tail_gain = (float)s->tail_gain,
+                        .strength = (float)s->strength,
+                        .adaptive_min = s->adaptive_min,
+                        .adaptive_ratio = (float)s->adaptive_ratio,
+                        .allowed = p->allowed[layer] < experts ? allowed : NULL,
+                        .bias = any_bias(bias, experts) ? bias : NULL,
+                        .named = s->strength != 1 ? named : NULL,
+                        .adapter_count = adapter_count(p, layer),
+                        .adapter_first = s->adapter ? adapter_experts_place(s->adapter, layer) : 0};
     if (k > p->slots)
         p->slots = k;
     return 0;
@@ -190,10 +191,10 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
     return hash;
 }
 
-static bool rule_is_plain(const route_rule *r)
+static bool routing_is_plain(const layer_routing *r)
 {
     return r->k == r->trained_k && r->norm_width == r->k && r->strength == 1.0f &&
-           !r->adaptive_min && !r->bias && !r->allowed && !r->own_count;
+           !r->adaptive_min && !r->bias && !r->allowed && !r->adapter_count;
 }
 
 /* Only what can change numbers enters, so that a program that changes nothing hashes to 0. Own
@@ -201,14 +202,14 @@ static bool rule_is_plain(const route_rule *r)
 static uint64_t hash_rules(const router_program *p, const model_config *model)
 {
     uint64_t hash = 0xcbf29ce484222325;
-    uint64_t own = p->tables.own ? own_experts_hash(p->tables.own) : 0;
+    uint64_t adapter = p->tables.adapter ? adapter_experts_hash(p->tables.adapter) : 0;
     bool plain = true;
     for (int i = 0; i < model->layers; i++) {
         if (!model->moe_layer[i])
             continue;
-        const route_rule *r = &p->rules[i];
+        const layer_routing *r = &p->routing[i];
         size_t experts = (size_t)router_program_experts(p, i);
-        plain = plain && rule_is_plain(r);
+        plain = plain && routing_is_plain(r);
         int32_t whole[4] = {i, r->k, r->norm_width, r->adaptive_min};
         float real[3] = {r->tail_gain, r->adaptive_ratio, r->strength};
         hash = hash_bytes(hash, whole, sizeof whole);
@@ -219,8 +220,8 @@ static uint64_t hash_rules(const router_program *p, const model_config *model)
             hash = hash_bytes(hash, r->bias, experts * sizeof(float));
         if (r->named)
             hash = hash_bytes(hash, r->named, experts);
-        if (r->own_count)
-            hash = hash_bytes(hash, &own, sizeof own);
+        if (r->adapter_count)
+            hash = hash_bytes(hash, &adapter, sizeof adapter);
     }
     return plain ? 0 : hash | 1;
 }
@@ -229,13 +230,13 @@ static uint64_t hash_rules(const router_program *p, const model_config *model)
 
 static void variant_release(variant *v)
 {
-    free(v->rules);
+    free(v->routing);
     free(v->bytes);
     free(v->bias);
 }
 
 /* What the active rules leave of one layer must still be a routing. */
-static int check_variant(const route_rule *r, int experts, int layer, int least, int most,
+static int check_variant(const layer_routing *r, int experts, int layer, int least, int most,
                          error *err)
 {
     int allowed = count_allowed(r->allowed, experts), forced = 0;
@@ -259,18 +260,18 @@ static int fill_layer(const router_program *p, variant *v, int layer, error *err
 {
     size_t experts = (size_t)p->row, at = (size_t)layer * experts;
     size_t cells = (size_t)p->model->layers * experts;
-    const route_rule *base = &p->rules[layer];
+    const layer_routing *base = &p->routing[layer];
     rule_effect e = {.allowed = v->bytes + at,
                      .named = v->bytes + cells + at,
                      .forced = v->bytes + 2 * cells + at,
                      .bias = v->bias + at,
                      .k = base->k,
-                     .own = p->row - p->model->experts};
+                     .adapter = p->row - p->model->experts};
     memcpy(e.allowed, p->tables.allowed + at, experts);
     memcpy(e.named, p->tables.named + at, experts);
     memcpy(e.bias, p->tables.bias + at, experts * sizeof(float));
     rules_apply(p->list, v->active, layer, p->row, &e);
-    route_rule *r = &v->rules[layer];
+    layer_routing *r = &v->routing[layer];
     *r = *base;
     r->k = e.k;
     /* A denominator that was as wide as the program's k stays as wide as k. */
@@ -287,10 +288,10 @@ static int variant_make(const router_program *p, uint32_t active, variant *v, er
 {
     size_t layers = (size_t)p->model->layers, cells = layers * (size_t)p->row;
     *v = (variant){.active = active};
-    v->rules = calloc(layers, sizeof *v->rules);
+    v->routing = calloc(layers, sizeof *v->routing);
     v->bytes = calloc(3, cells);
     v->bias = calloc(cells, sizeof(float));
-    if (!v->rules || !v->bytes || !v->bias) {
+    if (!v->routing || !v->bytes || !v->bias) {
         variant_release(v);
         return error_memory(err, "the rules");
     }
@@ -303,12 +304,12 @@ static int variant_make(const router_program *p, uint32_t active, variant *v, er
     return 0;
 }
 
-static const route_rule *find_variant(const router_program *p, uint32_t active, error *err)
+static const layer_routing *find_variant(const router_program *p, uint32_t active, error *err)
 {
     variant_cache *c = p->cache;
     for (int i = 0; i < c->n; i++)
         if (c->v[i].active == active)
-            return c->v[i].rules;
+            return c->v[i].routing;
     variant *grown = realloc(c->v, ((size_t)c->n + 1) * sizeof *grown);
     if (!grown) {
         error_memory(err, "the rules");
@@ -317,15 +318,15 @@ static const route_rule *find_variant(const router_program *p, uint32_t active, 
     c->v = grown;
     if (variant_make(p, active, &grown[c->n], err))
         return NULL;
-    return grown[c->n++].rules;
+    return grown[c->n++].routing;
 }
 
 /* All masks and rules together must leave a routing for every k that a rule may set: whatever acts
  * at once later leaves at least that. */
-static int check_together(const router_program *p, const route_rule *all, error *err)
+static int check_together(const router_program *p, const layer_routing *all, error *err)
 {
     for (int i = 0; i < p->model->layers; i++) {
-        int least = p->rules[i].k, most = p->rules[i].k;
+        int least = p->routing[i].k, most = p->routing[i].k;
         if (!p->model->moe_layer[i])
             continue;
         rules_k_range(p->list, i, &least, &most);
@@ -344,13 +345,13 @@ static int compile_rules(router_program *p, const router_settings *s, error *err
     if (rules_check(s->rules, p->model, p->row - p->model->experts, err))
         return -1;
     p->list = s->rules;
-    p->marks = rule_marks_open(s->rules, s->tokenizer, s->chat, err);
-    if (!p->marks)
+    p->triggers = rule_triggers_open(s->rules, s->tokenizer, s->chat, err);
+    if (!p->triggers)
         return -1;
     int n = rules_count(s->rules);
     uint32_t all = n == RULES_MAX ? UINT32_MAX : ((uint32_t)1 << n) - 1;
     for (int i = 0; i <= n; i++) {
-        const route_rule *r = find_variant(p, i < n ? (uint32_t)1 << i : all, err);
+        const layer_routing *r = find_variant(p, i < n ? (uint32_t)1 << i : all, err);
         if (!r)
             return -1;
         for (int layer = 0; layer < p->model->layers; layer++)
@@ -368,46 +369,47 @@ bool router_program_has_rules(const router_program *p)
     return p->list != NULL;
 }
 
-const route_rule *router_program_step(const router_program *p, rule_state *state, int token,
-                                      error *err)
+const layer_routing *router_program_step(const router_program *p, rule_state *state, int token,
+                                         error *err)
 {
     uint32_t active = 0;
-    if (rules_step(p->list, p->marks, state, token, &active, err))
+    if (rules_step(p->list, p->triggers, state, token, &active, err))
         return NULL;
-    return active ? find_variant(p, active, err) : p->rules;
+    return active ? find_variant(p, active, err) : p->routing;
 }
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-static router_program *program_new(const model_config *model, const own_experts *own, error *err)
+static router_program *program_new(const model_config *model, const adapter_experts *adapter,
+                                   error *err)
 {
-    int row = model->experts + (own ? own_experts_count(own) : 0);
+    int row = model->experts + (adapter ? adapter_experts_count(adapter) : 0);
     size_t layers = (size_t)model->layers, cells = layers * (size_t)(row ? row : 1);
     router_program *p = calloc(1, sizeof *p);
     if (p) {
         p->model = model;
         p->row = row;
-        p->tables.own = own;
-        p->rules = calloc(layers, sizeof *p->rules);
+        p->tables.adapter = adapter;
+        p->routing = calloc(layers, sizeof *p->routing);
         p->allowed = calloc(layers, sizeof *p->allowed);
         p->tables.allowed = malloc(cells);
         p->tables.named = calloc(cells, 1);
         p->tables.bias = calloc(cells, sizeof(float));
         p->cache = calloc(1, sizeof *p->cache);
     }
-    if (!p || !p->cache || !p->rules || !p->allowed || !p->tables.allowed || !p->tables.named ||
+    if (!p || !p->cache || !p->routing || !p->allowed || !p->tables.allowed || !p->tables.named ||
         !p->tables.bias) {
         router_program_close(p);
         error_memory(err, "a router program");
         return NULL;
     }
     memset(p->tables.allowed, 1, cells);
-    admit_own(p);
+    admit_adapter(p);
     return p;
 }
 
 /* What the masks ban is allowed again, with a lower score instead. */
-static void soften(router_program *p, const model_config *model, double nats)
+static void penalise_banned(router_program *p, const model_config *model, double nats)
 {
     for (int layer = 0; layer < model->layers; layer++) {
         size_t first = (size_t)layer * (size_t)p->row;
@@ -426,8 +428,8 @@ static int compile(router_program *p, const model_config *model, const char *fin
     for (int i = 0; i < s->mask_count; i++)
         if (mask_apply(s->masks[i], model, fingerprint, &p->tables, err))
             return -1;
-    if (s->soften > 0)
-        soften(p, model, s->soften);
+    if (s->mask_penalty > 0)
+        penalise_banned(p, model, s->mask_penalty);
     for (int i = 0; i < model->layers; i++)
         if (model->moe_layer[i] && compile_layer(p, s, model, i, err))
             return -1;
@@ -440,7 +442,7 @@ router_program *router_program_compile(const model_config *model, const char *fi
 {
     if (check_settings(settings, model, err))
         return NULL;
-    router_program *p = program_new(model, settings->own, err);
+    router_program *p = program_new(model, settings->adapter, err);
     if (p && compile(p, model, fingerprint, settings, err)) {
         router_program_close(p);
         return NULL;
@@ -459,7 +461,7 @@ void router_program_close(router_program *p)
 {
     if (!p)
         return;
-    free(p->rules);
+    free(p->routing);
     free(p->allowed);
     free(p->tables.allowed);
     free(p->tables.named);
@@ -469,13 +471,13 @@ void router_program_close(router_program *p)
     if (p->cache)
         free(p->cache->v);
     free(p->cache);
-    rule_marks_close(p->marks);
+    rule_triggers_close(p->triggers);
     free(p);
 }
 
-const route_rule *router_program_rules(const router_program *p)
+const layer_routing *router_program_routing(const router_program *p)
 {
-    return p->rules;
+    return p->routing;
 }
 
 uint64_t router_program_hash(const router_program *p)

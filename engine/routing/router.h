@@ -9,11 +9,11 @@
  *   4. c = z + bias; banned = -inf           9. renormalise over the gates left (norm_width wide)
  *   5. top-k of c, ties to the lowest id    10. gates of named experts *= strength
  *
- * Experts of the persona's own (adapter_experts.h) count as the model's next ones: allowed unless a mask
+ * Adapter experts (adapter_experts.h) count as the model's next ones: allowed unless a mask
  * says otherwise, and named by the program, so that its strength reaches them.
  *
  * A gate of 0 means the expert is not run. A program is compiled once against a model into one
- * route_rule (kernels/backend.h) a layer; without a program the plain rules apply, and an empty
+ * layer_routing (kernels/backend.h) a layer; without a program the plain routing applies, and an empty
  * program compiles to exactly those, bit for bit.
  */
 #ifndef ENGINE_ROUTER_H
@@ -42,12 +42,11 @@ typedef struct router_settings {
     double adaptive_ratio; /* (0, 1] when adaptive_min > 0 */
     const mask *const *masks;
     int mask_count;
-    double
-        soften; /* 0 = off; else what masks forbid is allowed, its score lower by so much (nats) */
-    const own_experts *own;     /* appended by engine_add_experts(), or NULL */
-    const rule_list *rules;     /* NULL = none; must outlive the program */
-    const tokenizer *tokenizer; /* for rules */
-    const chat_format *chat;    /* for rules by role; may be NULL */
+    double mask_penalty; /* 0 = off; else banned experts are allowed at so many nats less */
+    const adapter_experts *adapter; /* from engine_add_adapter(), or NULL */
+    const rule_list *rules;         /* NULL = none; must outlive the program */
+    const tokenizer *tokenizer;     /* for rules */
+    const chat_format *chat;        /* for rules by role; may be NULL */
 } router_settings;
 
 router_settings router_settings_plain(void);
@@ -62,22 +61,22 @@ router_program *router_program_compile(const model_config *model, const char *fi
 router_program *router_program_plain(const model_config *model, int experts_per_token, error *err);
 void router_program_close(router_program *p); /* NULL ok */
 
-const route_rule *router_program_rules(const router_program *p); /* [layers] */
+const layer_routing *router_program_routing(const router_program *p); /* [layers] */
 /* 64-bit hash of everything that can change numbers; 0 = equal to the plain model. */
 uint64_t router_program_hash(const router_program *p);
 /* The largest k of any layer. */
 int router_program_slots(const router_program *p);
 /* True when the program has rules: then each token is routed by router_program_step(). */
 bool router_program_has_rules(const router_program *p);
-/* The routing [layers] of the next token of a timeline that stands at *state. Borrowed until
+/* The routing [layers] of the next token of a sequence that stands at *state. Borrowed until
  * router_program_close(); a set of rules seen for the first time is compiled then. ERROR_RUN when a
  * pattern hits a limit. One thread at a time. */
-const route_rule *router_program_step(const router_program *p, rule_state *state, int token,
-                                      error *err);
+const layer_routing *router_program_step(const router_program *p, rule_state *state, int token,
+                                         error *err);
 
 /* Experts that layer may call; 0 for a layer without experts. */
 int router_program_allowed(const router_program *p, int layer);
-/* Experts that the tables of a layer speak of: the model's, then the program's own ones. */
+/* Experts that the tables of a layer speak of: the model's, then its adapter experts. */
 int router_program_experts(const router_program *p, int layer);
 
 #endif

@@ -12,7 +12,7 @@
  *   layers all routed layers unless given
  *
  * What a rule does to a token depends only on the tokens up to it, so a replayed, forked or
- * prefilled timeline routes the same way. The state is small and can always be made again.
+ * prefilled sequence routes the same way. The state is small and can always be made again.
  */
 #ifndef ENGINE_RULES_H
 #define ENGINE_RULES_H
@@ -26,7 +26,7 @@
 typedef struct rule_list rule_list;
 struct cJSON; /* json.h */
 
-enum { RULES_MAX = 32, RULE_TEXT_BYTES = 256, RULE_MARK_TOKENS = 16 };
+enum { RULES_MAX = 32, RULE_TEXT_BYTES = 256, RULE_TRIGGER_TOKENS = 16 };
 
 /* Reads the "rules" array of a persona file; patterns are compiled here (JIT, with match, depth and
  * heap limits). Caller owns. ERROR_LOAD naming the rule and field. */
@@ -37,41 +37,41 @@ int rules_count(const rule_list *r);
 uint64_t rules_hash(const rule_list *r);
 
 /* What rules of one model look for: the token sequences that open a role, the ids of tags. */
-typedef struct rule_marks rule_marks;
+typedef struct rule_triggers rule_triggers;
 /* chat may be NULL: then no token has a role. Caller owns; t and r must outlive it. */
-rule_marks *rule_marks_open(const rule_list *r, const tokenizer *t, const chat_format *chat,
-                            error *err);
-void rule_marks_close(rule_marks *m); /* NULL ok */
+rule_triggers *rule_triggers_open(const rule_list *r, const tokenizer *t, const chat_format *chat,
+                                  error *err);
+void rule_triggers_close(rule_triggers *m); /* NULL ok */
 
-/* Where a timeline stands. {0} is the beginning. */
+/* Where a sequence stands. {0} is the beginning. */
 typedef struct rule_state {
     int length;                 /* tokens seen */
     char text[RULE_TEXT_BYTES]; /* the last text_len bytes of text */
     size_t text_len;
-    int last[RULE_MARK_TOKENS]; /* ring of the last tokens, at length % RULE_MARK_TOKENS */
-    int role;                   /* chat_role + 1, 0 = none yet */
-    int left[RULES_MAX];        /* tokens a rule still acts; -1 = to the end of the turn */
+    int last[RULE_TRIGGER_TOKENS]; /* ring of the last tokens, at length % RULE_TRIGGER_TOKENS */
+    int role;                      /* chat_role + 1, 0 = none yet */
+    int left[RULES_MAX];           /* tokens a rule still acts; -1 = to the end of the turn */
 } rule_state;
 
 /* Reads the next token: bit i of *active = rule i acts on it. ERROR_RUN when a pattern hits a
  * limit: that is never taken for "no match". */
-int rules_step(const rule_list *r, const rule_marks *m, rule_state *s, int token, uint32_t *active,
-               error *err);
+int rules_step(const rule_list *r, const rule_triggers *m, rule_state *s, int token,
+               uint32_t *active, error *err);
 
 /* One layer's routing while rules act; arrays are [experts], the caller's. */
 typedef struct rule_effect {
     uint8_t *allowed, *forced, *named;
     float *bias;
-    int k;   /* in: the program's; out: the last active rule's, when one sets it */
-    int own; /* so many at the end are the persona's own: a keep that names none leaves them */
+    int k;       /* in: the program's; out: the last active rule's, when one sets it */
+    int adapter; /* so many at the end are adapter experts: a keep that names none leaves them */
 } rule_effect;
 
 /* Adds what the active rules do to `layer`. */
 void rules_apply(const rule_list *r, uint32_t active, int layer, int experts, rule_effect *effect);
 /* Widens *least and *most (in: the program's k) to the k that rules may give `layer`. */
 void rules_k_range(const rule_list *r, int layer, int *least, int *most);
-/* Tokens, layers and experts named must exist, own: experts of the persona's own behind the model's.
+/* Tokens, layers and experts named must exist, adapter: adapter experts behind the model's.
  * ERROR_LOAD by rule. */
-int rules_check(const rule_list *r, const model_config *model, int own, error *err);
+int rules_check(const rule_list *r, const model_config *model, int adapter, error *err);
 
 #endif

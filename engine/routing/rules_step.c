@@ -1,7 +1,7 @@
 /* rules_step.c - rules at work: which of them act on the token that is read now.
  *
  * A role begins where a message of that role is opened: the tokens with which the chat format does
- * that everywhere are known (chat_opening). So roles come from the timeline itself and need no side
+ * that everywhere are known (chat_role_header). So roles come from the sequence itself and need no side
  * channel.
  */
 #include <stdlib.h>
@@ -11,18 +11,18 @@
 
 enum { ROLES = 3 };
 
-struct rule_marks {
+struct rule_triggers {
     const tokenizer *tokenizer;
-    tokens opening[ROLES];  /* the last RULE_MARK_TOKENS tokens that open a role; empty = unknown */
+    tokens opening[ROLES];  /* the last RULE_TRIGGER_TOKENS that open a role; empty = unknown */
     int tag_ids[RULES_MAX]; /* special token of a tag's content, or -1 */
 };
 
 /* ---- marks ------------------------------------------------------------------------------------- */
 
-rule_marks *rule_marks_open(const rule_list *list, const tokenizer *t, const chat_format *chat,
-                            error *err)
+rule_triggers *rule_triggers_open(const rule_list *list, const tokenizer *t,
+                                  const chat_format *chat, error *err)
 {
-    rule_marks *m = calloc(1, sizeof *m);
+    rule_triggers *m = calloc(1, sizeof *m);
     if (!m) {
         error_memory(err, "the rules");
         return NULL;
@@ -34,14 +34,14 @@ rule_marks *rule_marks_open(const rule_list *list, const tokenizer *t, const cha
         m->tag_ids[i] = id >= 0 && tokenizer_is_special(t, id) ? id : -1;
     }
     for (int role = 0; chat && role < ROLES; role++)
-        if (chat_opening(chat, (chat_role)role, RULE_MARK_TOKENS, &m->opening[role], err)) {
-            rule_marks_close(m);
+        if (chat_role_header(chat, (chat_role)role, RULE_TRIGGER_TOKENS, &m->opening[role], err)) {
+            rule_triggers_close(m);
             return NULL;
         }
     return m;
 }
 
-void rule_marks_close(rule_marks *m)
+void rule_triggers_close(rule_triggers *m)
 {
     if (!m)
         return;
@@ -69,7 +69,7 @@ static bool ends_with(const rule_state *s, const tokens *mark)
     if (mark->len == 0 || (size_t)s->length < mark->len)
         return false;
     for (size_t i = 0; i < mark->len; i++) {
-        size_t at = ((size_t)s->length - mark->len + i) % RULE_MARK_TOKENS;
+        size_t at = ((size_t)s->length - mark->len + i) % RULE_TRIGGER_TOKENS;
         if (s->last[at] != mark->v[i])
             return false;
     }
@@ -77,7 +77,7 @@ static bool ends_with(const rule_state *s, const tokens *mark)
 }
 
 /* A new user message begins a new turn: what acted to the end of the old one stops. */
-static void update_role(const rule_marks *m, rule_state *s)
+static void update_role(const rule_triggers *m, rule_state *s)
 {
     for (int role = 0; role < ROLES; role++) {
         if (!ends_with(s, &m->opening[role]))
@@ -113,8 +113,8 @@ static int matches_pattern(const rule_list *list, const rule *r, const rule_stat
     return error_set(err, ERROR_RUN, "rules[%d]: the pattern gave up: %s", (int)(r - list->v), why);
 }
 
-static int condition(const rule_list *list, const rule_marks *m, const rule *r, const rule_state *s,
-                     int token, bool new_text, error *err)
+static int condition(const rule_list *list, const rule_triggers *m, const rule *r,
+                     const rule_state *s, int token, bool new_text, error *err)
 {
     size_t n;
     switch (r->when) {
@@ -131,12 +131,12 @@ static int condition(const rule_list *list, const rule_marks *m, const rule *r, 
     }
 }
 
-int rules_step(const rule_list *list, const rule_marks *m, rule_state *s, int token,
+int rules_step(const rule_list *list, const rule_triggers *m, rule_state *s, int token,
                uint32_t *active, error *err)
 {
     size_t n = 0;
     const char *piece = tokenizer_piece(m->tokenizer, token, &n);
-    s->last[s->length % RULE_MARK_TOKENS] = token;
+    s->last[s->length % RULE_TRIGGER_TOKENS] = token;
     s->length++;
     add_text(s, piece, n);
     update_role(m, s);
@@ -158,17 +158,17 @@ int rules_step(const rule_list *list, const rule_marks *m, rule_state *s, int to
 /* ---- effects ----------------------------------------------------------------------------------- */
 
 /* How many of the experts a keep is about. */
-static int keep_reaches(const rule *r, int experts, int own)
+static int keep_reaches(const rule *r, int experts, int adapter)
 {
-    for (int i = experts - own; r->keep && i < experts; i++)
+    for (int i = experts - adapter; r->keep && i < experts; i++)
         if (r->keep[i])
             return experts;
-    return experts - own;
+    return experts - adapter;
 }
 
 static void apply_rule(const rule *r, int experts, rule_effect *e)
 {
-    int kept = keep_reaches(r, experts, e->own);
+    int kept = keep_reaches(r, experts, e->adapter);
     for (int i = 0; i < experts; i++) {
         if ((r->ban && r->ban[i]) || (r->keep && i < kept && !r->keep[i]))
             e->allowed[i] = 0;
@@ -235,10 +235,10 @@ static int check_rule(const rule *r, const model_config *model, int experts, err
     return 0;
 }
 
-int rules_check(const rule_list *list, const model_config *model, int own, error *err)
+int rules_check(const rule_list *list, const model_config *model, int adapter, error *err)
 {
     for (int i = 0; i < list->n; i++)
-        if (check_rule(&list->v[i], model, model->experts + own, err))
+        if (check_rule(&list->v[i], model, model->experts + adapter, err))
             return error_prefix(err, "rules[%d]: ", i);
     return 0;
 }

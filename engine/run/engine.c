@@ -75,11 +75,11 @@ engine *engine_open(const engine_options *opt, error *err)
         err = &scratch;
     engine *e = calloc(1, sizeof *e);
     if (!e) {
-        manner_close(opt->manner);
+        model_defaults_close(opt->defaults);
         error_memory(err, "the engine");
         return NULL;
     }
-    e->manner = opt->manner;
+    e->defaults = opt->defaults;
     if (open_model(e, opt, err)) {
         engine_close(e);
         return NULL;
@@ -100,12 +100,12 @@ void engine_close(engine *e)
     router_program_close(e->plain);
     chat_close(e->chat);
     tokens_release(&e->stops);
-    manner_close(e->manner);
+    model_defaults_close(e->defaults);
     tokenizer_close(e->tokenizer);
     weights_release(&e->weights);
-    for (int i = 0; i < e->added_count; i++)
-        own_experts_close(e->added[i].file);
-    free(e->added);
+    for (int i = 0; i < e->adapter_count; i++)
+        adapter_experts_close(e->adapters[i].file);
+    free(e->adapters);
     backend_close(e->backend);
     checkpoint_close(e->checkpoint);
     free(e);
@@ -141,9 +141,9 @@ const tokens *engine_stops(const engine *e)
     return &e->stops;
 }
 
-const struct manner *engine_manner(const engine *e)
+const struct model_defaults *engine_defaults(const engine *e)
 {
-    return e->manner;
+    return e->defaults;
 }
 
 backend *engine_backend(const engine *e)
@@ -165,46 +165,46 @@ void engine_trace(engine *e, trace_fn *fn, void *user)
 /* ---- experts that personas bring --------------------------------------------------------------- */
 
 /* Takes the file: a part of it may be in the bank even when this fails. */
-static int append(engine *e, own_experts *file, error *err)
+static int add_adapter(engine *e, adapter_experts *file, error *err)
 {
-    size_t n = (size_t)e->added_count + 1;
-    added_experts *grown = realloc(e->added, n * sizeof *grown);
+    size_t n = (size_t)e->adapter_count + 1;
+    loaded_adapter *grown = realloc(e->adapters, n * sizeof *grown);
     if (!grown) {
-        own_experts_close(file);
+        adapter_experts_close(file);
         return error_memory(err, "a persona's experts");
     }
-    e->added = grown;
-    added_experts *added = &grown[e->added_count++];
-    *added = (added_experts){.file = file};
-    added->whole = weights_append(&e->weights, e->backend, file, err) == 0;
-    return added->whole ? 0 : -1;
+    e->adapters = grown;
+    loaded_adapter *adapter = &grown[e->adapter_count++];
+    *adapter = (loaded_adapter){.file = file};
+    adapter->complete = weights_add_adapter(&e->weights, e->backend, file, err) == 0;
+    return adapter->complete ? 0 : -1;
 }
 
-static const own_experts *find_added(const engine *e, const own_experts *file)
+static const adapter_experts *find_adapter(const engine *e, const adapter_experts *file)
 {
-    for (int i = 0; i < e->added_count; i++)
-        if (e->added[i].whole && own_experts_same(e->added[i].file, file))
-            return e->added[i].file;
+    for (int i = 0; i < e->adapter_count; i++)
+        if (e->adapters[i].complete && adapter_experts_same(e->adapters[i].file, file))
+            return e->adapters[i].file;
     return NULL;
 }
 
-int engine_add_experts(engine *e, const char *path, const own_experts **out, error *err)
+int engine_add_adapter(engine *e, const char *path, const adapter_experts **out, error *err)
 {
-    own_experts *file = own_experts_open(path, err);
+    adapter_experts *file = adapter_experts_open(path, err);
     if (!file)
         return -1;
-    *out = find_added(e, file);
-    if (*out || own_experts_fit(file, engine_config(e), err)) {
-        own_experts_close(file);
+    *out = find_adapter(e, file);
+    if (*out || adapter_experts_fit(file, engine_config(e), err)) {
+        adapter_experts_close(file);
         return *out ? 0 : -1;
     }
     *out = file;
-    return append(e, file, err);
+    return add_adapter(e, file, err);
 }
 
-int engine_bank(const engine *e)
+int engine_max_experts(const engine *e)
 {
-    return e->weights.widest_bank;
+    return e->weights.max_experts;
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */

@@ -1,12 +1,12 @@
-/* engine.h - the public boundary: one loaded model, many timelines.
+/* engine.h - the public boundary: one loaded model, many sequences.
  *
  * Two nouns. An `engine` is a loaded model: weights, tokenizer, chat format, backend; immutable
- * after open and shared by all sessions. A `session` is one token timeline: what a persona's pass
+ * after open and shared by all sessions. A `session` is one token sequence: what a persona's pass
  * has read and written so far, with its keys and values in pages that forks share copy-on-write.
  *
  * One verb does all computing: engine_advance() takes any number of sessions, each with the tokens
  * it is to read next (one for decoding, many for prefill, ragged as they come), and runs them as
- * one batch. A session's numbers never depend on its company.
+ * one batch. A session's numbers never depend on what else is in the batch.
  *
  * Callers that hold a whole prompt use session_sync(): it keeps the longest prefix that is already
  * there under the same router program, rewinds the rest and reads what is missing in chunks.
@@ -40,13 +40,12 @@ typedef struct engine_options {
     int max_rows;              /* batch rows of one forward, 0 = 512; the prefill chunk */
     int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */
-    struct manner *manner;     /* how the model wishes to be run; the engine's from then on, may be
-                                  NULL (model_defaults.h) */
-    checkpoint_warn *warn;     /* may be NULL */
+    struct model_defaults *defaults; /* taken over, on failure too; may be NULL */
+    checkpoint_warn *warn;           /* may be NULL */
     void *warn_user;
 } engine_options;
 
-/* Caller owns. opt is copied (the strings are not kept); opt->manner is taken, on failure too. */
+/* Caller owns. opt is copied (the strings are not kept); opt->defaults is taken, on failure too. */
 engine *engine_open(const engine_options *opt, error *err);
 void engine_close(engine *e); /* NULL ok */
 
@@ -59,7 +58,7 @@ const char *engine_chat_problem(const engine *e);
 /* The tokens that end an answer, in a chat or in plain text (stop_tokens.h). Borrowed. */
 const tokens *engine_stops(const engine *e);
 /* What the name it was found by brings beside the weights; NULL = nothing. Borrowed. */
-const struct manner *engine_manner(const engine *e);
+const struct model_defaults *engine_defaults(const engine *e);
 backend *engine_backend(const engine *e);
 int engine_max_rows(const engine *e);
 
@@ -76,19 +75,19 @@ uint64_t engine_weight_bytes(const engine *e);
 /* KV bytes of one session of `context` positions in `type`. */
 uint64_t engine_kv_bytes(const engine *e, int context, dtype type);
 
-/* Appends the experts of a persona's own file (adapter_experts.h) behind the model's. *out is what
- * router_settings.own asks for; it lives as long as the engine, and a file whose bytes are there
+/* Adds the adapter experts of a file (adapter_experts.h) behind the model's. *out is what
+ * router_settings.adapter asks for; it lives as long as the engine, and a file whose bytes are there
  * already is not added again. Sessions may be open. ERROR_LOAD with file, tensor and offset. */
-int engine_add_experts(engine *e, const char *path, const own_experts **out, error *err);
-/* Experts of the largest layer with appended ones: the ids of a trace are below it. */
-int engine_bank(const engine *e);
+int engine_add_adapter(engine *e, const char *path, const adapter_experts **out, error *err);
+/* Experts of the largest layer with adapter experts: the ids of a trace are below it. */
+int engine_max_experts(const engine *e);
 
-/* ---- timelines ----------------------------------------------------------------------------- */
+/* ---- sequences ----------------------------------------------------------------------------- */
 
 /* Reserves pages for `context` positions, so that decoding allocates nothing. kv: DTYPE_F32,
  * DTYPE_F16 or DTYPE_Q8_0. Caller owns. */
 session *session_open(engine *e, int context, dtype kv, error *err);
-/* A second timeline with the same past; pages are shared until one of the two writes. */
+/* A second sequence with the same past; pages are shared until one of the two writes. */
 session *session_fork(session *s, error *err);
 /* A short-lived side line: the first `length` tokens of s under `program`, and room for `room` more
  * (and memory for no others). s must neither lose nor rewrite those `length` tokens before the branch
@@ -99,7 +98,7 @@ void session_close(session *s); /* NULL ok */
 
 /* Makes s's past the first `length` tokens of `from` (same engine and KV type; length within both),
  * sharing its pages: nothing is allocated or computed. s keeps its program. */
-int session_share(session *s, const session *from, int length, error *err);
+int session_share_prefix(session *s, const session *from, int length, error *err);
 
 int session_length(const session *s);  /* tokens read so far */
 int session_context(const session *s); /* the most it can hold */
@@ -137,35 +136,35 @@ typedef struct step {
  * ERROR_USAGE for a token id outside the vocabulary, ERROR_CANCELLED. */
 int engine_advance(engine *e, step *steps, int count, error *err);
 
-/* What is asked of a step besides: likelihood[i] becomes ln p of next[i] behind the step's tokens[i]. No
+/* Scores of a step: logprob[i] becomes ln p of next[i] behind the step's tokens[i]. No
  * logits need be kept for it. Both [n]. */
-typedef struct judgement {
+typedef struct step_score {
     const int *next;
-    double *likelihood;
-} judgement;
-/* engine_advance() with a judgement for each step: asked [count]. */
-int engine_judge(engine *e, step *steps, const judgement *asked, int count, error *err);
+    double *logprob;
+} step_score;
+/* engine_advance() with the scores of each step: asked [count]. */
+int engine_score(engine *e, step *steps, const step_score *asked, int count, error *err);
 
 /* Called for each layer, row by row, of every later engine_advance; NULL = off. */
 void engine_trace(engine *e, trace_fn *fn, void *user);
 
 /* Tokens of ids[0..n) that the session holds from its beginning on, read under the same programs as
  * session_sync() would read them; changes nothing. */
-int session_common(const session *s, const int *ids, int n, int acts_from);
+int session_common_prefix(const session *s, const int *ids, int n, int program_start);
 
 /* Rewinds the session to the longest prefix of ids[0..n) that it holds under the same programs
- * (positions < acts_from under none, the others under its program); returns its length, at
+ * (positions < program_start under none, the others under its program); returns its length, at
  * most n - 1, so that reading the rest gives the logits of the last token. */
-int session_reuse(session *s, const int *ids, int n, int acts_from);
+int session_reuse(session *s, const int *ids, int n, int program_start);
 
 /* Progress of a long read: tokens done of total. */
 typedef void progress_fn(void *user, int done, int total);
 
-/* Makes the session's timeline equal to tokens[0..n): positions < acts_from are read under no
+/* Makes the session's sequence equal to tokens[0..n): positions < program_start are read under no
  * program, the others under the session's. Keeps the longest common prefix made under the same
  * programs; at least the last token is read again so that logits (may be NULL) [vocabulary] are
  * its. On failure the session keeps what was read whole; nothing before it is lost. */
-int session_sync(session *s, const int *tokens, int n, int acts_from, float *logits,
+int session_sync(session *s, const int *tokens, int n, int program_start, float *logits,
                  progress_fn *progress, void *user, error *err);
 
 #endif

@@ -11,22 +11,22 @@
 
 enum { KV_KINDS = 3 }; /* F32, F16, Q8_0: sessions of different types may live together */
 
-typedef struct added_experts {
-    own_experts *file;
-    bool whole; /* false: memory ran out, and some layers lack it */
-} added_experts;
+typedef struct loaded_adapter {
+    adapter_experts *file;
+    bool complete; /* false: memory ran out, and some layers lack it */
+} loaded_adapter;
 
 struct engine {
     checkpoint *checkpoint;
     backend *backend;
-    tokenizer *tokenizer; /* NULL when the model brings none */
-    chat_format *chat;    /* NULL when there is none */
-    manner *manner;       /* NULL = no wishes */
-    tokens stops;         /* what ends an answer: stop_tokens.h */
-    error chat_problem;   /* why not, when the model brings a template */
+    tokenizer *tokenizer;     /* NULL when the model brings none */
+    chat_format *chat;        /* NULL when there is none */
+    model_defaults *defaults; /* NULL = none */
+    tokens stops;             /* what ends an answer: stop_tokens.h */
+    error chat_problem;       /* why not, when the model brings a template */
     weights weights;
-    added_experts *added; /* [added_count] files that personas brought */
-    int added_count;
+    loaded_adapter *adapters; /* [adapter_count] files that personas brought */
+    int adapter_count;
     router_program *plain; /* the rules of sessions without a program */
     const atomic_bool *cancel;
     int max_rows, max_slots;
@@ -45,9 +45,9 @@ struct engine {
 
 struct session {
     engine *engine;
-    kv_timeline *timeline;
+    kv_sequence *sequence;
     const router_program *program; /* NULL = the plain model */
-    rule_state rules;              /* of a program with rules: where the timeline stands */
+    rule_state rules;              /* of a program with rules: where the sequence stands */
     int kind;                      /* index into the engine's pools and loops */
     /* while engine_advance works: */
     int pending;              /* tokens of the step already put into a batch */

@@ -17,27 +17,27 @@ struct forward {
     int max_rows;
 
     /* activations, [max_rows, cols] f32 */
-    tensor *x;             /* the residual stream, d */
-    tensor *normed;        /* d */
-    tensor *q, *k, *v;     /* heads * head_dim, kv_heads * head_dim, the same */
-    tensor *attended;      /* heads * head_dim */
-    tensor *delta;         /* d: what a block adds to x */
-    tensor *hidden;        /* ffn of the dense layers, or NULL */
-    tensor *shared_hidden; /* ffn of the shared expert, or NULL */
-    tensor *shared;        /* d: the shared expert's output, or NULL */
-    tensor *scores;        /* experts: router logits, or NULL */
-    tensor *appended;      /* those of experts that personas bring: prepare_appended() */
-    tensor *last;          /* [OUTPUT_ROWS, d] rows that want logits */
-    tensor *logits;        /* [OUTPUT_ROWS, vocabulary] */
-    routes *chosen;        /* NULL for a dense model */
+    tensor *x;              /* the residual stream, d */
+    tensor *normed;         /* d */
+    tensor *q, *k, *v;      /* heads * head_dim, kv_heads * head_dim, the same */
+    tensor *attended;       /* heads * head_dim */
+    tensor *delta;          /* d: what a block adds to x */
+    tensor *hidden;         /* ffn of the dense layers, or NULL */
+    tensor *shared_hidden;  /* ffn of the shared expert, or NULL */
+    tensor *shared;         /* d: the shared expert's output, or NULL */
+    tensor *scores;         /* experts: router logits, or NULL */
+    tensor *adapter_scores; /* those of adapter experts: prepare_adapter_scores() */
+    tensor *last;           /* [OUTPUT_ROWS, d] rows that want logits */
+    tensor *logits;         /* [OUTPUT_ROWS, vocabulary] */
+    routes *chosen;         /* NULL for a dense model */
 
     /* host arrays borrowed by the ops of one batch */
     int *ids;               /* [max_rows] */
     batch_row *rows;        /* [max_rows] */
     float *frequencies;     /* [rotary/2] */
     float *cosines, *sines; /* [max_rows, rotary/2] */
-    int *wanted;            /* [max_rows] indices of rows that want logits or a likelihood */
-    float *judged;          /* [OUTPUT_ROWS, vocabulary] made by prepare_likelihoods() */
+    int *wanted;            /* [max_rows] indices of rows that want logits or a logprob */
+    float *host_logits;     /* [OUTPUT_ROWS, vocabulary] made by prepare_logprobs() */
     routes *traced;         /* [layers] host copies for a trace; made by trace_prepare() */
     int slots;
 };
@@ -126,7 +126,7 @@ void forward_close(forward *f)
         return;
     tensor *all[] = {
         f->x,      f->normed,        f->q,      f->k,      f->v,    f->attended, f->delta,
-        f->hidden, f->shared_hidden, f->shared, f->scores, f->last, f->logits,   f->appended};
+        f->hidden, f->shared_hidden, f->shared, f->scores, f->last, f->logits,   f->adapter_scores};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tensor_free(all[i]);
     routes_free(f->backend, f->chosen);
@@ -134,7 +134,7 @@ void forward_close(forward *f)
     free(f->ids);
     free(f->rows);
     free(f->wanted);
-    free(f->judged);
+    free(f->host_logits);
     free(f->frequencies);
     free(f->cosines);
     free(f->sines);
@@ -168,30 +168,30 @@ static int prepare_trace(forward *f, error *err)
     return 0;
 }
 
-/* Room for the logits of experts that were appended since the last batch. */
-static int prepare_appended(forward *f, error *err)
+/* Room for the logits of adapter experts that came since the last batch. */
+static int prepare_adapter_scores(forward *f, error *err)
 {
-    int own = f->weights->widest_bank - f->config->experts;
-    if (own <= 0 || (f->appended && tensor_cols(f->appended) >= (size_t)own))
+    int adapters = f->weights->max_experts - f->config->experts;
+    if (adapters <= 0 || (f->adapter_scores && tensor_cols(f->adapter_scores) >= (size_t)adapters))
         return 0;
-    tensor *wider = activation(f, own, err);
+    tensor *wider = activation(f, adapters, err);
     if (!wider)
         return -1;
-    tensor_free(f->appended);
-    f->appended = wider;
+    tensor_free(f->adapter_scores);
+    f->adapter_scores = wider;
     return 0;
 }
 
-/* Host copies of the logits of one block, made the first time a likelihood is asked for. */
-static int prepare_likelihoods(forward *f, const forward_row *rows, int n, error *err)
+/* Host copies of the logits of one block, made the first time a logprob is asked for. */
+static int prepare_logprobs(forward *f, const forward_row *rows, int n, error *err)
 {
     bool asked = false;
     for (int i = 0; i < n; i++)
-        asked = asked || rows[i].likelihood;
-    if (!asked || f->judged)
+        asked = asked || rows[i].logprob;
+    if (!asked || f->host_logits)
         return 0;
-    f->judged = malloc((size_t)OUTPUT_ROWS * (size_t)f->config->vocabulary * sizeof(float));
-    return f->judged ? 0 : error_memory(err, "the likelihoods");
+    f->host_logits = malloc((size_t)OUTPUT_ROWS * (size_t)f->config->vocabulary * sizeof(float));
+    return f->host_logits ? 0 : error_memory(err, "the likelihoods");
 }
 
 /* ---- the layer loop -------------------------------------------------------------------------- */
@@ -229,9 +229,9 @@ static void enqueue_ffn(forward *f, tensor *hidden, gated_weights w, product dow
 static void enqueue_experts(forward *f, const layer_weights *w, int layer, int n, bool trace)
 {
     backend *b = f->backend;
-    product p[2] = {{f->scores, w->router, NULL}, {f->appended, w->appended_router, NULL}};
-    op_matmul(b, p, w->appended_router ? 2 : 1, f->normed, n);
-    op_route(b, f->chosen, f->scores, w->appended_router ? f->appended : NULL, layer,
+    product p[2] = {{f->scores, w->router, NULL}, {f->adapter_scores, w->adapter_router, NULL}};
+    op_matmul(b, p, w->adapter_router ? 2 : 1, f->normed, n);
+    op_route(b, f->chosen, f->scores, w->adapter_router ? f->adapter_scores : NULL, layer,
              f->config->renormalise, n);
     if (trace)
         routes_read(b, f->chosen, n, &f->traced[layer]);
@@ -266,7 +266,7 @@ static void begin_batch(forward *f, const forward_row *rows, int n)
     size_t half = (size_t)f->config->rope.dim / 2;
     for (int i = 0; i < n; i++) {
         f->ids[i] = rows[i].token;
-        f->rows[i] = (batch_row){rows[i].position, rows[i].pages, rows[i].rules};
+        f->rows[i] = (batch_row){rows[i].position, rows[i].pages, rows[i].routing};
         rope_angles(&f->config->rope, f->frequencies, rows[i].position,
                     f->cosines + (size_t)i * half, f->sines + (size_t)i * half);
     }
@@ -276,25 +276,24 @@ static void begin_batch(forward *f, const forward_row *rows, int n)
 }
 
 /* How likely the next tokens are of the block's rows that ask: its logits are waited for. */
-static int read_likelihoods(forward *f, const forward_row *rows, const int *block, int m,
-                            error *err)
+static int read_logprobs(forward *f, const forward_row *rows, const int *block, int m, error *err)
 {
     size_t vocabulary = (size_t)f->config->vocabulary;
     bool asked = false;
     for (int i = 0; i < m; i++)
-        asked = asked || rows[block[i]].likelihood;
+        asked = asked || rows[block[i]].logprob;
     if (!asked)
         return 0;
-    tensor_read(f->backend, f->logits, 0, (size_t)m, f->judged);
+    tensor_read(f->backend, f->logits, 0, (size_t)m, f->host_logits);
     if (backend_sync(f->backend, err))
         return -1;
     for (int i = 0; i < m; i++) {
         const forward_row *row = &rows[block[i]];
-        if (!row->likelihood)
+        if (!row->logprob)
             continue;
-        *row->likelihood = backend_likelihood(f->backend, f->judged + (size_t)i * vocabulary,
-                                              vocabulary, row->next);
-        if (!isfinite(*row->likelihood))
+        *row->logprob = backend_logprob(f->backend, f->host_logits + (size_t)i * vocabulary,
+                                        vocabulary, row->next);
+        if (!isfinite(*row->logprob))
             return error_set(err, ERROR_RUN, "the logits at position %d are not finite",
                              row->position);
     }
@@ -307,7 +306,7 @@ static int enqueue_logits(forward *f, const forward_row *rows, int n, error *err
     backend *b = f->backend;
     int wanted = 0;
     for (int i = 0; i < n; i++)
-        if (rows[i].logits || rows[i].likelihood)
+        if (rows[i].logits || rows[i].logprob)
             f->wanted[wanted++] = i;
     op_layer(b, -1);
     for (int at = 0; at < wanted; at += OUTPUT_ROWS) {
@@ -321,7 +320,7 @@ static int enqueue_logits(forward *f, const forward_row *rows, int n, error *err
         for (int i = 0; i < m; i++)
             if (rows[f->wanted[at + i]].logits)
                 tensor_read(b, f->logits, (size_t)i, 1, rows[f->wanted[at + i]].logits);
-        if (read_likelihoods(f, rows, f->wanted + at, m, err))
+        if (read_logprobs(f, rows, f->wanted + at, m, err))
             return -1;
     }
     return 0;
@@ -343,7 +342,7 @@ static int check_logits(const forward *f, const forward_row *rows, int n, error 
 int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
                 forward_trace_fn *trace, void *trace_user, error *err)
 {
-    if (prepare_appended(f, err) || prepare_likelihoods(f, rows, n, err) ||
+    if (prepare_adapter_scores(f, err) || prepare_logprobs(f, rows, n, err) ||
         (trace && prepare_trace(f, err)))
         return -1;
     begin_batch(f, rows, n);

@@ -1,9 +1,9 @@
 /* forward.h - the one layer loop: prefill and decode, one row or many.
  *
- * A batch is a list of rows; a row is one token at one position of one timeline under one router
- * program. Rows of a timeline stand in ascending position, so that a row's keys are stored before a
+ * A batch is a list of rows; a row is one token at one position of one sequence under one router
+ * program. Rows of a sequence stand in ascending position, so that a row's keys are stored before a
  * later row looks at them. Everything is allocated at open; running allocates nothing, but for what
- * a first trace, a first likelihood and newly appended experts need.
+ * a first trace, a first logprob and new adapter experts need.
  *
  * The recipe of a layer, in the order of the code:
  *   norm -> q, k, v (+ bias) -> q/k norm -> RoPE -> store k, v -> attention -> o -> residual
@@ -21,11 +21,11 @@ typedef struct forward forward;
 
 typedef struct forward_row {
     int token, position;
-    void *const *pages;      /* of its timeline: kv_pages() */
-    const route_rule *rules; /* [layers] */
-    float *logits;           /* [vocabulary] of the caller, or NULL when not wanted */
-    int next;                /* the token that follows, */
-    double *likelihood;      /* and where ln p of it goes; NULL when not wanted */
+    void *const *pages;           /* of its sequence: kv_pages() */
+    const layer_routing *routing; /* [layers] */
+    float *logits;                /* [vocabulary] of the caller, or NULL when not wanted */
+    int next;                     /* the token that follows, */
+    double *logprob;              /* and where ln p of it goes; NULL when not wanted */
 } forward_row;
 
 /* What the router did in one layer for n rows; arrays as in `routes`, host memory. */

@@ -1,12 +1,12 @@
 /* kvcache.c - see kvcache.h.
  *
  * A page is in one of two places: on the pool's stack of idle pages, or in the tables of as
- * many timelines as `references` says. Opening a timeline makes as many pages as it can need
+ * many sequences as `references` says. Opening a sequence makes as many pages as it can need
  * and puts them on the stack; closing gives its pages back and destroys that many. In between
  * pages only move, so decoding allocates nothing.
  *
  * kv_prepare() is where sharing ends: a page about to be written that others hold as well is
- * first replaced by a copy. kv_rewind() and kv_share() only count references.
+ * first replaced by a copy. kv_rewind() and kv_share_prefix() only count references.
  */
 #include "kvcache.h"
 
@@ -16,7 +16,7 @@
 
 typedef struct kv_page {
     void *memory;   /* device keys and values, kv_layout */
-    int references; /* timelines whose table holds it */
+    int references; /* sequences whose table holds it */
     int32_t token[KV_PAGE];
     uint64_t program[KV_PAGE];
 } kv_page;
@@ -24,12 +24,12 @@ typedef struct kv_page {
 struct kv_pool {
     backend *backend;
     kv_layout layout;
-    kv_page **idle; /* [reserved] stack of pages that no timeline holds */
+    kv_page **idle; /* [reserved] stack of pages that no sequence holds */
     int idle_count;
-    int reserved; /* pages that exist = sum of the timelines' capacities */
+    int reserved; /* pages that exist = sum of the sequences' capacities */
 };
 
-struct kv_timeline {
+struct kv_sequence {
     kv_pool *pool;
     kv_page **pages; /* [capacity], the first `used` are held */
     void **memory;   /* [capacity] pages[i]->memory, in the form a backend reads */
@@ -60,7 +60,7 @@ void kv_pool_close(kv_pool *pool)
 {
     if (!pool)
         return;
-    assert(pool->reserved == 0 && "a timeline outlives its pool");
+    assert(pool->reserved == 0 && "a sequence outlives its pool");
     free(pool->idle);
     free(pool);
 }
@@ -121,10 +121,10 @@ static void page_drop(kv_pool *pool, kv_page *page)
 }
 
 /* A table for `context` positions, of which the first `shared` pages are never its own. */
-static kv_timeline *open_with(kv_pool *pool, int context, int shared, error *err)
+static kv_sequence *open_with(kv_pool *pool, int context, int shared, error *err)
 {
     int capacity = (context + KV_PAGE - 1) / KV_PAGE;
-    kv_timeline *t = calloc(1, sizeof *t);
+    kv_sequence *t = calloc(1, sizeof *t);
     if (!t) {
         error_memory(err, "a session");
         return NULL;
@@ -147,12 +147,12 @@ fail:
     return NULL;
 }
 
-kv_timeline *kv_open(kv_pool *pool, int context, error *err)
+kv_sequence *kv_open(kv_pool *pool, int context, error *err)
 {
     return open_with(pool, context, 0, err);
 }
 
-void kv_share(kv_timeline *t, const kv_timeline *from, int length)
+void kv_share_prefix(kv_sequence *t, const kv_sequence *from, int length)
 {
     assert(t->pool == from->pool && length <= from->length && length <= t->context);
     int pages = (length + KV_PAGE - 1) / KV_PAGE;
@@ -167,23 +167,23 @@ void kv_share(kv_timeline *t, const kv_timeline *from, int length)
     t->length = length;
 }
 
-kv_timeline *kv_branch(const kv_timeline *from, int length, int room, error *err)
+kv_sequence *kv_branch(const kv_sequence *from, int length, int room, error *err)
 {
-    kv_timeline *t = open_with(from->pool, length + room, length / KV_PAGE, err);
+    kv_sequence *t = open_with(from->pool, length + room, length / KV_PAGE, err);
     if (t)
-        kv_share(t, from, length);
+        kv_share_prefix(t, from, length);
     return t;
 }
 
-kv_timeline *kv_fork(const kv_timeline *from, error *err)
+kv_sequence *kv_fork(const kv_sequence *from, error *err)
 {
-    kv_timeline *t = kv_open(from->pool, from->context, err);
+    kv_sequence *t = kv_open(from->pool, from->context, err);
     if (t)
-        kv_share(t, from, from->length);
+        kv_share_prefix(t, from, from->length);
     return t;
 }
 
-void kv_close(kv_timeline *t)
+void kv_close(kv_sequence *t)
 {
     if (!t)
         return;
@@ -195,33 +195,33 @@ void kv_close(kv_timeline *t)
     free(t);
 }
 
-int kv_length(const kv_timeline *t)
+int kv_length(const kv_sequence *t)
 {
     return t->length;
 }
 
-int kv_context(const kv_timeline *t)
+int kv_context(const kv_sequence *t)
 {
     return t->context;
 }
 
-int kv_token(const kv_timeline *t, int position)
+int kv_token(const kv_sequence *t, int position)
 {
     return t->pages[position / KV_PAGE]->token[position % KV_PAGE];
 }
 
-uint64_t kv_program(const kv_timeline *t, int position)
+uint64_t kv_program(const kv_sequence *t, int position)
 {
     return t->pages[position / KV_PAGE]->program[position % KV_PAGE];
 }
 
-void *const *kv_pages(const kv_timeline *t)
+void *const *kv_pages(const kv_sequence *t)
 {
     return t->memory;
 }
 
-/* Slot i of the table becomes a page that only this timeline holds, with the same contents. */
-static void own_page(kv_timeline *t, int i)
+/* Slot i of the table becomes a page that only this sequence holds, with the same contents. */
+static void own_page(kv_sequence *t, int i)
 {
     kv_page *shared = t->pages[i];
     if (shared->references == 1)
@@ -235,7 +235,7 @@ static void own_page(kv_timeline *t, int i)
     t->memory[i] = own->memory;
 }
 
-void kv_prepare(kv_timeline *t, int n)
+void kv_prepare(kv_sequence *t, int n)
 {
     assert(n >= 0 && n <= t->context - t->length);
     int first = t->length / KV_PAGE;
@@ -248,7 +248,7 @@ void kv_prepare(kv_timeline *t, int n)
     }
 }
 
-void kv_commit(kv_timeline *t, const int *tokens, int n, uint64_t program)
+void kv_commit(kv_sequence *t, const int *tokens, int n, uint64_t program)
 {
     for (int i = 0; i < n; i++, t->length++) {
         kv_page *page = t->pages[t->length / KV_PAGE];
@@ -257,7 +257,7 @@ void kv_commit(kv_timeline *t, const int *tokens, int n, uint64_t program)
     }
 }
 
-void kv_rewind(kv_timeline *t, int length)
+void kv_rewind(kv_sequence *t, int length)
 {
     assert(length >= 0 && length <= t->length);
     int needed = (length + KV_PAGE - 1) / KV_PAGE;

@@ -1,9 +1,9 @@
-/* session.c - timelines, and the one verb that computes: engine.h has the contract.
+/* session.c - sequences, and the one verb that computes: engine.h has the contract.
  *
  * engine_advance() checks everything that can be refused before anything is touched: ids, room,
  * one step per session. Then it fills batches of at most max_rows rows, step after step, and only
- * when all of them have run are the tokens committed to their timelines. A failure in between
- * leaves keys and values beyond the timelines' ends, where nobody looks.
+ * when all of them have run are the tokens committed to their sequences. A failure in between
+ * leaves keys and values beyond the sequences' ends, where nobody looks.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -84,8 +84,8 @@ session *session_open(engine *e, int context, dtype kv, error *err)
     session *s = session_new(e, kind, err);
     if (!s)
         return NULL;
-    s->timeline = kv_open(e->pools[kind], context, err);
-    if (!s->timeline) {
+    s->sequence = kv_open(e->pools[kind], context, err);
+    if (!s->sequence) {
         free(s);
         return NULL;
     }
@@ -98,8 +98,8 @@ session *session_fork(session *from, error *err)
     if (!s)
         return NULL;
     s->program = from->program;
-    s->timeline = kv_fork(from->timeline, err);
-    if (!s->timeline) {
+    s->sequence = kv_fork(from->sequence, err);
+    if (!s->sequence) {
         free(s);
         return NULL;
     }
@@ -117,8 +117,8 @@ session *session_branch(session *from, int length, int room, const router_progra
     session *s = session_new(from->engine, from->kind, err);
     if (!s)
         return NULL;
-    s->timeline = kv_branch(from->timeline, length, room, err);
-    if (s->timeline && session_set_program(s, program, err) == 0)
+    s->sequence = kv_branch(from->sequence, length, room, err);
+    if (s->sequence && session_set_program(s, program, err) == 0)
         return s;
     session_close(s);
     return NULL;
@@ -128,11 +128,11 @@ void session_close(session *s)
 {
     if (!s)
         return;
-    kv_close(s->timeline);
+    kv_close(s->sequence);
     free(s);
 }
 
-int session_share(session *s, const session *from, int length, error *err)
+int session_share_prefix(session *s, const session *from, int length, error *err)
 {
     if (s->engine != from->engine || s->kind != from->kind)
         return error_set(err, ERROR_USAGE, "sessions of different kinds cannot share a past");
@@ -140,30 +140,30 @@ int session_share(session *s, const session *from, int length, error *err)
         return error_set(err, ERROR_CONTEXT, "a past of %d tokens: there are %d, and room for %d",
                          length, session_length(from), session_context(s));
     s->rules = (rule_state){0};
-    kv_share(s->timeline, from->timeline, length);
+    kv_share_prefix(s->sequence, from->sequence, length);
     return 0;
 }
 
 int session_length(const session *s)
 {
-    return kv_length(s->timeline);
+    return kv_length(s->sequence);
 }
 
 int session_context(const session *s)
 {
-    return kv_context(s->timeline);
+    return kv_context(s->sequence);
 }
 
 int session_token(const session *s, int position)
 {
-    return kv_token(s->timeline, position);
+    return kv_token(s->sequence, position);
 }
 
 void session_rewind(session *s, int length)
 {
     if (length < session_length(s))
         s->rules = (rule_state){0}; /* walked again when a program with rules needs it */
-    kv_rewind(s->timeline, length);
+    kv_rewind(s->sequence, length);
 }
 
 /* Between two batches a layer loop holds nothing but room: one with more takes its place. */
@@ -245,7 +245,7 @@ static float *logits_of(const engine *e, const step *st, int i)
     return st->want == LOGITS_LAST && i == st->n - 1 ? st->logits : NULL;
 }
 
-/* A program with rules must know the timeline up to its end: after a rewind, a share or a part read
+/* A program with rules must know the sequence up to its end: after a rewind, a share or a part read
  * without it, the tokens are walked again. */
 static int catch_up(session *s, error *err)
 {
@@ -266,32 +266,32 @@ static int catch_up(session *s, error *err)
 }
 
 /* The routing of the session's next token; NULL when a rule fails. */
-static const route_rule *next_rules(const engine *e, session *s, int token, error *err)
+static const layer_routing *next_routing(const engine *e, session *s, int token, error *err)
 {
     if (!s->program)
-        return router_program_rules(e->plain);
+        return router_program_routing(e->plain);
     if (!router_program_has_rules(s->program))
-        return router_program_rules(s->program);
+        return router_program_routing(s->program);
     return router_program_step(s->program, &s->rules_pending, token, err);
 }
 
 /* Adds rows of one step (asked may be NULL) to the batch until either is used up. Returns the rows now in the batch,
  * or -1. */
-static int add_rows(engine *e, const step *st, const judgement *asked, int used, error *err)
+static int add_rows(engine *e, const step *st, const step_score *asked, int used, error *err)
 {
     session *s = st->session;
     while (used < e->max_rows && s->pending < st->n) {
-        const route_rule *rules = next_rules(e, s, st->tokens[s->pending], err);
-        if (!rules)
+        const layer_routing *routing = next_routing(e, s, st->tokens[s->pending], err);
+        if (!routing)
             return -1;
         e->rows[used] = (forward_row){.token = st->tokens[s->pending],
                                       .position = session_length(s) + s->pending,
-                                      .pages = kv_pages(s->timeline),
-                                      .rules = rules,
+                                      .pages = kv_pages(s->sequence),
+                                      .routing = routing,
                                       .logits = logits_of(e, st, s->pending)};
         if (asked) {
             e->rows[used].next = asked->next[s->pending];
-            e->rows[used].likelihood = &asked->likelihood[s->pending];
+            e->rows[used].logprob = &asked->logprob[s->pending];
         }
         e->row_sessions[used++] = s;
         s->pending++;
@@ -323,7 +323,7 @@ static int run_batch(engine *e, int kind, int used, error *err)
                        err);
 }
 
-static int run_steps(engine *e, step *steps, const judgement *asked, int count, error *err)
+static int run_steps(engine *e, step *steps, const step_score *asked, int count, error *err)
 {
     int used = 0;
     for (int i = 0; i < count; i++) {
@@ -343,10 +343,10 @@ static int run_steps(engine *e, step *steps, const judgement *asked, int count, 
 
 int engine_advance(engine *e, step *steps, int count, error *err)
 {
-    return engine_judge(e, steps, NULL, count, err);
+    return engine_score(e, steps, NULL, count, err);
 }
 
-int engine_judge(engine *e, step *steps, const judgement *asked, int count, error *err)
+int engine_score(engine *e, step *steps, const step_score *asked, int count, error *err)
 {
     if (check_steps(e, steps, count, err))
         return -1;
@@ -357,34 +357,34 @@ int engine_judge(engine *e, step *steps, const judgement *asked, int count, erro
         steps[i].session->pending = 0;
         if (catch_up(steps[i].session, err))
             return -1;
-        kv_prepare(steps[i].session->timeline, steps[i].n);
+        kv_prepare(steps[i].session->sequence, steps[i].n);
     }
     if (run_steps(e, steps, asked, count, err))
         return -1;
     for (int i = 0; i < count; i++) {
         session *s = steps[i].session;
-        kv_commit(s->timeline, steps[i].tokens, steps[i].n, program_hash(s));
+        kv_commit(s->sequence, steps[i].tokens, steps[i].n, program_hash(s));
         if (s->program && router_program_has_rules(s->program))
             s->rules = s->rules_pending;
     }
     return 0;
 }
 
-/* ---- making a timeline equal to a token list --------------------------------------------------- */
+/* ---- making a sequence equal to a token list --------------------------------------------------- */
 
-int session_common(const session *s, const int *ids, int n, int acts_from)
+int session_common_prefix(const session *s, const int *ids, int n, int program_start)
 {
     int length = session_length(s), i = 0;
     uint64_t acting = program_hash(s);
-    while (i < n && i < length && kv_token(s->timeline, i) == ids[i] &&
-           kv_program(s->timeline, i) == (i < acts_from ? 0 : acting))
+    while (i < n && i < length && kv_token(s->sequence, i) == ids[i] &&
+           kv_program(s->sequence, i) == (i < program_start ? 0 : acting))
         i++;
     return i;
 }
 
-int session_reuse(session *s, const int *ids, int n, int acts_from)
+int session_reuse(session *s, const int *ids, int n, int program_start)
 {
-    int keep = session_common(s, ids, n, acts_from);
+    int keep = session_common_prefix(s, ids, n, program_start);
     if (keep == n)
         keep = n - 1; /* its logits must be computed again */
     session_rewind(s, keep);
@@ -409,7 +409,7 @@ static int read_chunks(session *s, const int *ids, int from, int to, int n, floa
     return 0;
 }
 
-int session_sync(session *s, const int *ids, int n, int acts_from, float *logits,
+int session_sync(session *s, const int *ids, int n, int program_start, float *logits,
                  progress_fn *progress, void *user, error *err)
 {
     if (n < 1)
@@ -417,8 +417,8 @@ int session_sync(session *s, const int *ids, int n, int acts_from, float *logits
     if (n > session_context(s))
         return error_set(err, ERROR_CONTEXT, "the text has %d tokens, the context holds %d", n,
                          session_context(s));
-    int keep = session_reuse(s, ids, n, acts_from);
-    int border = acts_from < keep ? keep : acts_from < n ? acts_from : n;
+    int keep = session_reuse(s, ids, n, program_start);
+    int border = program_start < keep ? keep : program_start < n ? program_start : n;
     const router_program *program = s->program;
     s->program = NULL;
     int result = read_chunks(s, ids, keep, border, n, logits, progress, user, err);

@@ -300,7 +300,7 @@ static int load_layer(loader *l, int layer)
     uint64_t before = l->w->bytes;
     if (load_experts(l, w, layer))
         return -1;
-    l->w->widest_bank = c->experts;
+    l->w->max_experts = c->experts;
     l->w->expert_bytes += l->w->bytes - before; /* all experts; made a mean at the end */
     return load_shared_expert(l, w, layer);
 }
@@ -368,16 +368,16 @@ int weights_check(const checkpoint *c, checkpoint_warn *warn, void *user, error 
 /* ---- experts that personas bring --------------------------------------------------------------- */
 
 /* One of a layer's three lists of experts, longer by n of o's matrices. 0 or -1. */
-static int append_matrices(backend *b, tensor ***list, int count, const own_experts *o,
-                           own_part part, int layer, error *err)
+static int append_matrices(backend *b, tensor ***list, int count, const adapter_experts *o,
+                           adapter_part part, int layer, error *err)
 {
-    int n = own_experts_count(o), made = 0;
+    int n = adapter_experts_count(o), made = 0;
     tensor **grown = realloc(*list, (size_t)(count + n) * sizeof(tensor *));
     if (!grown)
         return error_memory(err, "the experts");
     *list = grown;
     for (; made < n; made++) {
-        checkpoint_tensor t = own_experts_tensor(o, part, layer, made);
+        checkpoint_tensor t = adapter_experts_tensor(o, part, layer, made);
         grown[count + made] =
             tensor_map(b, t.type, (size_t)t.shape[0], (size_t)t.shape[1], t.data, err);
         if (!grown[count + made])
@@ -388,11 +388,11 @@ static int append_matrices(backend *b, tensor ***list, int count, const own_expe
     return made == n ? 0 : -1;
 }
 
-/* The rows of the router of all appended experts, o's the last of them; NULL on failure. */
-static tensor *longer_router(backend *b, const tensor *old, const own_experts *o, int layer,
+/* The rows of the router of all adapter experts, o's the last of them; NULL on failure. */
+static tensor *longer_router(backend *b, const tensor *old, const adapter_experts *o, int layer,
                              error *err)
 {
-    checkpoint_tensor t = own_experts_tensor(o, OWN_ROUTER, layer, 0);
+    checkpoint_tensor t = adapter_experts_tensor(o, ADAPTER_ROUTER, layer, 0);
     size_t before = old ? tensor_rows(old) : 0, n = (size_t)t.shape[0], d = (size_t)t.shape[1];
     float *rows = calloc((before + n) * d, sizeof *rows);
     tensor *router = rows ? tensor_new(b, DTYPE_F32, before + n, d, err) : NULL;
@@ -414,13 +414,14 @@ static void drop_matrices(tensor **list, int from, int n)
         tensor_free(list[i]);
 }
 
-static int append_layer(backend *b, layer_weights *w, own_experts *o, int layer, error *err)
+static int append_layer(backend *b, layer_weights *w, adapter_experts *o, int layer, error *err)
 {
     tensor ***const lists[] = {&w->expert_gate, &w->expert_up, &w->expert_down};
-    int count = w->bank.count, n = own_experts_count(o), done = 0;
-    tensor *router = longer_router(b, w->appended_router, o, layer, err);
+    int count = w->bank.count, n = adapter_experts_count(o), done = 0;
+    tensor *router = longer_router(b, w->adapter_router, o, layer, err);
     while (router && done < 3 &&
-           append_matrices(b, lists[done], count, o, (own_part)(OWN_GATE + done), layer, err) == 0)
+           append_matrices(b, lists[done], count, o, (adapter_part)(ADAPTER_GATE + done), layer,
+                           err) == 0)
         done++;
     w->bank =
         (expert_bank){count, (const tensor *const *)w->expert_gate,
@@ -431,26 +432,27 @@ static int append_layer(backend *b, layer_weights *w, own_experts *o, int layer,
         tensor_free(router);
         return -1;
     }
-    own_experts_set_place(o, layer, w->appended_router ? (int)tensor_rows(w->appended_router) : 0);
-    tensor_free(w->appended_router);
-    w->appended_router = router;
+    adapter_experts_set_place(o, layer,
+                              w->adapter_router ? (int)tensor_rows(w->adapter_router) : 0);
+    tensor_free(w->adapter_router);
+    w->adapter_router = router;
     w->bank.count += n;
     return 0;
 }
 
 /* Layers done before a failure keep experts that no program can name: harmless, and freed with the
  * rest. */
-int weights_append(weights *w, backend *b, own_experts *own, error *err)
+int weights_add_adapter(weights *w, backend *b, adapter_experts *adapter, error *err)
 {
     for (int i = 0; i < w->layer_count; i++) {
-        if (!own_experts_in(own, i))
+        if (!adapter_experts_in(adapter, i))
             continue;
-        if (append_layer(b, &w->layers[i], own, i, err))
+        if (append_layer(b, &w->layers[i], adapter, i, err))
             return -1;
-        if (w->layers[i].bank.count > w->widest_bank)
-            w->widest_bank = w->layers[i].bank.count;
+        if (w->layers[i].bank.count > w->max_experts)
+            w->max_experts = w->layers[i].bank.count;
     }
-    w->bytes += own_experts_size(own);
+    w->bytes += adapter_experts_size(adapter);
     return 0;
 }
 
@@ -490,7 +492,7 @@ void weights_release(weights *w)
                          l->shared_up,
                          l->shared_down,
                          l->shared_router,
-                         l->appended_router};
+                         l->adapter_router};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
             tensor_free(all[j]);
         release_experts(l->expert_gate, l->bank.count);

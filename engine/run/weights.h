@@ -4,7 +4,7 @@
  * and up fused, all experts of a layer in one) end here in one struct. Every tensor's type and
  * shape is checked against the configuration once, by name; the hot path checks nothing.
  *
- * Experts that personas bring along are appended behind the model's own, which keep their places.
+ * Adapter experts, which personas bring, stand behind the model's own, which keep their places.
  *
  * Matrices stay where they are, in the mapped file. Norms, biases and routers are small and become
  * f32: a router's logits are always computed in f32.
@@ -29,7 +29,7 @@ typedef struct layer_weights {
     tensor **expert_gate, **expert_up, **expert_down; /* [experts] of the same shapes */
     expert_bank bank;                                 /* the same, as an op takes it */
     tensor
-        *appended_router; /* [bank.count - experts, d] f32: of those behind the model's; or NULL */
+        *adapter_router; /* [bank.count - experts, d] f32: of those behind the model's; or NULL */
     tensor *shared_gate, *shared_up, *shared_down; /* shared expert: as dense */
     tensor *shared_router;                         /* [1, d] f32: its sigmoid gate */
 } layer_weights;
@@ -45,7 +45,7 @@ typedef struct weights {
     uint64_t dense_bytes;  /* read for every token: all but experts, embedding rows apart */
     uint64_t expert_bytes; /* the mean of one routed expert, all its matrices */
     int moe_layers;
-    int widest_bank; /* experts of the layer with the most, appended ones too */
+    int max_experts; /* experts of the layer with the most, adapter experts too */
 } weights;
 
 /* Caller releases with weights_release. ERROR_LOAD names the tensor that is missing, has another
@@ -59,6 +59,6 @@ void weights_release(weights *w); /* {0} ok */
 
 /* Appends the experts of a file that fits to the banks of its layers, and sets their places. The file
  * must outlive w. A failure leaves whole what was there. */
-int weights_append(weights *w, backend *b, own_experts *own, error *err);
+int weights_add_adapter(weights *w, backend *b, adapter_experts *adapter, error *err);
 
 #endif

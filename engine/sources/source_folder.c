@@ -39,7 +39,7 @@ static int split_bytes(const char *path, int count, uint64_t *bytes, error *err)
     size_t stem = strlen(path) - strlen("00001-of-00001.gguf");
     *bytes = 0;
     for (int i = 1; i <= count && i <= FOLDER_MAX; i++) {
-        char *part = folder_path(err, "%.*s%05d%s", (int)stem, path, i, path + stem + 5);
+        char *part = string_format(err, "%.*s%05d%s", (int)stem, path, i, path + stem + 5);
         if (!part)
             return -1;
         *bytes += file_bytes(part);
@@ -53,8 +53,8 @@ static int add_gguf(const char *dir, const char *sub, const char *name, sources 
     int count = 1, part = split_part(name, &count);
     if (part > 1 || strcasestr(name, "mmproj"))
         return 0;
-    char *path = folder_path(err, "%s/%s%s", dir, sub, name);
-    char *shown = path ? folder_path(err, "%s%s", sub, name) : NULL;
+    char *path = string_format(err, "%s/%s%s", dir, sub, name);
+    char *shown = path ? string_format(err, "%s%s", sub, name) : NULL;
     uint64_t bytes = path ? file_bytes(path) : 0;
     int result = shown ? 0 : -1;
     if (result == 0 && bytes && part == 1)
@@ -69,21 +69,21 @@ static int add_gguf(const char *dir, const char *sub, const char *name, sources 
 /* Looks at dir/sub; sub is "" or "NAME/". Subfolders are looked into from the top only. */
 static int models_in(const char *dir, const char *sub, sources *out, error *err)
 {
-    char *here = folder_path(err, "%s/%s", dir, sub);
+    char *here = string_format(err, "%s/%s", dir, sub);
     folder names = {0};
     int result = here ? folder_read(here, &names, err) : -1;
     uint64_t weights = 0;
     bool configured = false;
     for (size_t i = 0; result == 0 && i < names.len; i++) {
         const char *name = names.v[i];
-        char *path = folder_path(err, "%s%s", here, name);
+        char *path = string_format(err, "%s%s", here, name);
         struct stat s;
         if (!path)
             result = -1;
         else if (stat(path, &s))
             ; /* gone, or a link to nowhere: no model */
         else if (S_ISDIR(s.st_mode) && !*sub) {
-            char *below = folder_path(err, "%s/", name);
+            char *below = string_format(err, "%s/", name);
             result = below ? models_in(dir, below, out, err) : -1;
             free(below);
         } else if (ends_with(name, ".gguf"))

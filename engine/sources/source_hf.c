@@ -34,22 +34,22 @@ static int hf_places(places *p, error *err)
 /* The folder of the snapshot that refs/main names, or of the only one there is. */
 char *source_hf_snapshot(const char *repository, error *err)
 {
-    char *ref = folder_path(err, "%s/refs/main", repository), *hash = NULL, *path = NULL;
+    char *ref = string_format(err, "%s/refs/main", repository), *hash = NULL, *path = NULL;
     size_t len = 0;
     error unread;
-    if (ref && mapped_read(ref, MAX_REF, &hash, &len, &unread) == 0) {
+    if (ref && file_read_all(ref, MAX_REF, &hash, &len, &unread) == 0) {
         while (len && strchr("\r\n\t ", hash[len - 1]))
             hash[--len] = '\0';
         if (folder_name_ok(hash, strlen(hash)) && strlen(hash) == len)
-            path = folder_path(err, "%s/snapshots/%s", repository, hash);
+            path = string_format(err, "%s/snapshots/%s", repository, hash);
         else
             error_set(err, ERROR_LOAD, "%s: not the name of a snapshot", ref);
     } else if (ref) {
-        char *all = folder_path(err, "%s/snapshots", repository);
+        char *all = string_format(err, "%s/snapshots", repository);
         folder names = {0};
         if (all && folder_read(all, &names, err) == 0) {
             if (names.len == 1)
-                path = folder_path(err, "%s/%s", all, names.v[0]);
+                path = string_format(err, "%s/%s", all, names.v[0]);
             else
                 error_set(err, ERROR_LOAD, "%s: no such file, and %zu snapshots to choose from",
                           ref, names.len);
@@ -141,8 +141,8 @@ static int find_repository(const parts *p, const places *in, char **repository, 
 {
     *repository = NULL;
     for (size_t i = 0; i < in->len; i++) {
-        char *path = folder_path(err, "%s/models--%s%s%s", in->v[i], p->v[0],
-                                 p->len > 1 ? "--" : "", p->len > 1 ? p->v[1] : "");
+        char *path = string_format(err, "%s/models--%s%s%s", in->v[i], p->v[0],
+                                   p->len > 1 ? "--" : "", p->len > 1 ? p->v[1] : "");
         if (!path)
             return -1;
         if (source_is_folder(path)) {
@@ -157,7 +157,7 @@ static int find_repository(const parts *p, const places *in, char **repository, 
 /* A download of the repository that has not finished tells more than what is missing. */
 static void tell_unfinished(const char *name, const char *repository, error *err)
 {
-    char *path = folder_path(NULL, "%s/blobs", repository);
+    char *path = string_format(NULL, "%s/blobs", repository);
     folder blobs = {0};
     if (path && folder_read(path, &blobs, NULL) == 0)
         for (size_t i = 0; i < blobs.len; i++) {
@@ -246,8 +246,8 @@ static char *hf_name(const char *entry, error *err)
     entry += strlen(prefix);
     const char *dashes = strstr(entry, "--");
     if (!dashes)
-        return folder_path(err, "hf:%s", entry);
-    return folder_path(err, "hf:%.*s/%s", (int)(dashes - entry), entry, dashes + 2);
+        return string_format(err, "hf:%s", entry);
+    return string_format(err, "hf:%.*s/%s", (int)(dashes - entry), entry, dashes + 2);
 }
 
 static int list_place(const char *place, sources *out, error *err)
@@ -257,7 +257,7 @@ static int list_place(const char *place, sources *out, error *err)
     for (size_t i = 0; result == 0 && i < names.len; i++) {
         error unread = {0};
         char *name = hf_name(names.v[i], &unread), *snapshot = NULL;
-        char *repository = name ? folder_path(&unread, "%s/%s", place, names.v[i]) : NULL;
+        char *repository = name ? string_format(&unread, "%s/%s", place, names.v[i]) : NULL;
         if (repository && (snapshot = source_hf_snapshot(repository, &unread)))
             result = source_list_folder(name, snapshot, out, err);
         free(snapshot);

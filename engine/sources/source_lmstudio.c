@@ -28,7 +28,7 @@ int source_lmstudio_resolve(const char *name, const char *rest, source_found *ou
         result = lmstudio_places(&in, err);
     bool there = false;
     for (size_t i = 0; result == 0 && !there && i < in.len; i++) {
-        char *dir = folder_path(err, "%s/%s/%s", in.v[i], p.v[0], p.v[1]);
+        char *dir = string_format(err, "%s/%s/%s", in.v[i], p.v[0], p.v[1]);
         there = dir && source_is_folder(dir);
         result = !dir ? -1 : there ? source_choose(name, dir, file, &out->path, err) : 0;
         free(dir);
@@ -43,12 +43,12 @@ int source_lmstudio_resolve(const char *name, const char *rest, source_found *ou
 
 static int list_publisher(const char *place, const char *publisher, sources *out, error *err)
 {
-    char *path = folder_path(err, "%s/%s", place, publisher);
+    char *path = string_format(err, "%s/%s", place, publisher);
     folder names = {0};
     int result = path ? folder_read(path, &names, err) : -1;
     for (size_t i = 0; result == 0 && i < names.len; i++) {
-        char *name = folder_path(err, "lmstudio:%s/%s", publisher, names.v[i]);
-        char *model = name ? folder_path(err, "%s/%s", path, names.v[i]) : NULL;
+        char *name = string_format(err, "lmstudio:%s/%s", publisher, names.v[i]);
+        char *model = name ? string_format(err, "%s/%s", path, names.v[i]) : NULL;
         result = model ? source_list_folder(name, model, out, err) : -1;
         free(model);
         free(name);

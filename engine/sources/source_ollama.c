@@ -110,7 +110,7 @@ static int read_layers(manifest *m, error *err)
 /* The caller closes *m, on failure too. */
 static int manifest_open(const char *place, const char *relative, manifest *m, error *err)
 {
-    *m = (manifest){.place = place, .path = folder_path(err, "%s/manifests/%s", place, relative)};
+    *m = (manifest){.place = place, .path = string_format(err, "%s/manifests/%s", place, relative)};
     if (!m->path || !(m->document = json_load(m->path, MAX_MANIFEST, err)))
         return -1;
     return read_layers(m, err) ? error_prefix(err, "%s: ", m->path) : 0;
@@ -119,7 +119,7 @@ static int manifest_open(const char *place, const char *relative, manifest *m, e
 /* Where a layer's bytes lie; caller frees. */
 static char *blob_path(const manifest *m, layer_kind kind, error *err)
 {
-    return folder_path(err, "%s/blobs/sha256-%s", m->place, m->digest[kind] + 7);
+    return string_format(err, "%s/blobs/sha256-%s", m->place, m->digest[kind] + 7);
 }
 
 /* The path of the model itself, which must be there. */
@@ -130,11 +130,11 @@ static int model_blob(const manifest *m, char **path, error *err)
         return -1;
     if (stat(*path, &s) == 0 && S_ISREG(s.st_mode))
         return 0;
-    if (foreign_partial(*path))
+    if (file_partial_download(*path))
         error_set(
             err, ERROR_LOAD,
             "%s: its model is not there yet: a part of it is (%s%s); `ollama pull` finishes it",
-            m->path, *path, foreign_partial(*path));
+            m->path, *path, file_partial_download(*path));
     else
         error_set(err, ERROR_LOAD, "%s: its model is not there: %s", m->path, *path);
     free(*path);
@@ -144,30 +144,30 @@ static int model_blob(const manifest *m, char **path, error *err)
 
 /* ---- what stands beside the weights ----------------------------------------------------------- */
 
-static int take_system(const manifest *m, manner *out, error *err)
+static int take_system(const manifest *m, model_defaults *out, error *err)
 {
     size_t len = 0, bad;
     char *path = blob_path(m, LAYER_SYSTEM, err);
-    int result = path ? mapped_read(path, MAX_LAYER, &out->system, &len, err) : -1;
+    int result = path ? file_read_all(path, MAX_LAYER, &out->system, &len, err) : -1;
     if (!result && (strlen(out->system) != len || !utf8_check(out->system, len, &bad)))
         result = error_set(err, ERROR_LOAD, "%s: the SYSTEM of a model is no UTF-8 text", path);
     free(path);
-    return result ? -1 : manner_note(&out->honoured, "SYSTEM", err);
+    return result ? -1 : model_defaults_note(&out->honoured, "SYSTEM", err);
 }
 
-static int take_params(const manifest *m, manner *out, error *err)
+static int take_params(const manifest *m, model_defaults *out, error *err)
 {
     char *path = blob_path(m, LAYER_PARAMS, err);
     json_document *d = path ? json_load(path, MAX_LAYER, err) : NULL;
     int result = d ? 0 : -1;
-    if (d && manner_parameters(out, json_root(d), err))
+    if (d && model_defaults_parameters(out, json_root(d), err))
         result = error_prefix(err, "%s: ", path);
     json_close(d);
     free(path);
     return result;
 }
 
-static int take_manner(const manifest *m, const char *name, manner **out, error *err)
+static int take_defaults(const manifest *m, const char *name, model_defaults **out, error *err)
 {
     if (m->digest[LAYER_ADAPTER])
         return error_set(
@@ -176,12 +176,12 @@ static int take_manner(const manifest *m, const char *name, manner **out, error 
             "applied; without it this would be another model. Name its base model "
             "(FROM in `ollama show --modelfile`), or one that it was merged into",
             name);
-    manner *w = *out = manner_new(err);
+    model_defaults *w = *out = model_defaults_new(err);
     if (w && !(w->name = strdup(name)))
         return error_memory(err, "a model's name");
     if (!w || (m->digest[LAYER_SYSTEM] && take_system(m, w, err)))
         return -1;
-    if (m->digest[LAYER_MESSAGES] && manner_note(&w->left_out, "MESSAGE", err))
+    if (m->digest[LAYER_MESSAGES] && model_defaults_note(&w->left_out, "MESSAGE", err))
         return -1;
     w->own_template = m->digest[LAYER_TEMPLATE] != NULL;
     w->projector = m->digest[LAYER_PROJECTOR] != NULL;
@@ -204,8 +204,8 @@ static int cut_name(const char *name, const char *rest, parts *p, char **folder_
         *(*tag)++ = '\0';
     if (!*last || (*tag && !folder_name_ok(*tag, strlen(*tag))))
         return source_malformed(err, name, form);
-    *folder_of = folder_path(err, "%s/%s/%s", p->len == 3 ? p->v[0] : "registry.ollama.ai",
-                             p->len == 1 ? "library" : p->v[p->len - 2], last);
+    *folder_of = string_format(err, "%s/%s/%s", p->len == 3 ? p->v[0] : "registry.ollama.ai",
+                               p->len == 1 ? "library" : p->v[p->len - 2], last);
     return *folder_of ? 0 : -1;
 }
 
@@ -216,7 +216,7 @@ static int list_tags(const places *in, const char *folder_of, const char *rest, 
     size_t stem = strlen(rest) - (tag ? strlen(tag) + 1 : 0);
     for (size_t i = 0; i < in->len; i++) {
         folder names = {0};
-        char *path = folder_path(err, "%s/manifests/%s", in->v[i], folder_of);
+        char *path = string_format(err, "%s/manifests/%s", in->v[i], folder_of);
         int result = path ? folder_read(path, &names, err) : -1;
         for (size_t j = 0; result == 0 && j < names.len && list->len < 200; j++)
             result = buf_format(list, err, "%sollama:%.*s:%s", list->len ? ", " : "", (int)stem,
@@ -250,10 +250,10 @@ static int missing_tag(const char *name, const char *rest, const char *folder_of
 static int find_manifest(const places *in, const char *folder_of, const char *tag,
                          const char **place, char **relative, error *err)
 {
-    *relative = folder_path(err, "%s/%s", folder_of, tag ? tag : "latest");
+    *relative = string_format(err, "%s/%s", folder_of, tag ? tag : "latest");
     for (size_t i = 0; *relative && i < in->len; i++) {
         struct stat s;
-        char *path = folder_path(err, "%s/manifests/%s", in->v[i], *relative);
+        char *path = string_format(err, "%s/manifests/%s", in->v[i], *relative);
         bool there = path && stat(path, &s) == 0 && S_ISREG(s.st_mode);
         free(path);
         if (there) {
@@ -306,7 +306,7 @@ static int open_found(const char *name, const char *place, const char *relative,
 {
     manifest m;
     int result = manifest_open(place, relative, &m, err) || model_blob(&m, &out->path, err) ||
-                         take_manner(&m, name, &out->manner, err)
+                         take_defaults(&m, name, &out->defaults, err)
                      ? -1
                      : 0;
     manifest_close(&m);
@@ -349,7 +349,7 @@ static int list_manifest(const char *place, const char *relative, sources *out, 
         if (strncmp(relative, "library/", 8) == 0)
             relative += 8;
         const char *tag = strrchr(relative, '/');
-        name = folder_path(err, "ollama:%.*s:%s", (int)(tag - relative), relative, tag + 1);
+        name = string_format(err, "ollama:%.*s:%s", (int)(tag - relative), relative, tag + 1);
         result = name ? source_list_one(name, path, (uint64_t)s.st_size, out, err) : -1;
     }
     free(name);
@@ -363,10 +363,10 @@ static int list_level(const char *place, const char *relative, int level, source
     if (level == LEVELS)
         return list_manifest(place, relative, out, err);
     folder names = {0};
-    char *here = folder_path(err, "%s/manifests/%s", place, relative);
+    char *here = string_format(err, "%s/manifests/%s", place, relative);
     int result = here ? folder_read(here, &names, err) : -1;
     for (size_t i = 0; result == 0 && i < names.len; i++) {
-        char *below = folder_path(err, "%s%s%s", relative, *relative ? "/" : "", names.v[i]);
+        char *below = string_format(err, "%s%s%s", relative, *relative ? "/" : "", names.v[i]);
         result = below ? list_level(place, below, level + 1, out, err) : -1;
         free(below);
     }

@@ -17,7 +17,7 @@
 
 static bool has(const char *dir, const char *name)
 {
-    char *path = folder_path(NULL, "%s/%s", dir, name);
+    char *path = string_format(NULL, "%s/%s", dir, name);
     bool there = path && access(path, F_OK) == 0;
     free(path);
     return there;
@@ -162,7 +162,7 @@ static int of_folder(const char *dir, char **out, error *err)
 static char *folder_of_part(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *dir = folder_path(NULL, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    char *dir = string_format(NULL, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
     bool part = ends_with(path, ".safetensors") || ends_with(path, "config.json") ||
                 ends_with(path, ".safetensors.index.json");
     if (dir && part && has(*dir ? dir : "/", "config.json"))

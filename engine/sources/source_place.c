@@ -28,7 +28,7 @@ int places_add(places *p, const char *base, const char *below, error *err)
 {
     if (!base)
         return 0;
-    char *path = folder_path(err, "%s%s", base, below);
+    char *path = string_format(err, "%s%s", base, below);
     if (!path)
         return -1;
     p->v[p->len++] = path;
@@ -72,7 +72,7 @@ int parts_file(const parts *p, char **file, error *err)
     *file = NULL;
     if (p->len < 3)
         return 0;
-    *file = folder_path(err, "%s%s%s", p->v[2], p->len > 3 ? "/" : "", p->len > 3 ? p->v[3] : "");
+    *file = string_format(err, "%s%s%s", p->v[2], p->len > 3 ? "/" : "", p->len > 3 ? p->v[3] : "");
     return *file ? 0 : -1;
 }
 
@@ -135,7 +135,7 @@ int source_choose(const char *name, const char *dir, const char *file, char **pa
     if (result == 0 && !chosen && !file && found.len == 1)
         chosen = found.v[0].path;
     if (chosen)
-        result = (*path = folder_path(err, "%s", chosen)) ? 0 : -1;
+        result = (*path = string_format(err, "%s", chosen)) ? 0 : -1;
     else if (result == 0 && found.len && !file)
         result = several(err, name, &found);
     else if (result == 0)
@@ -160,7 +160,7 @@ int source_list_folder(const char *name, const char *dir, sources *out, error *e
     for (size_t i = 0; result == 0 && i < found.len; i++) {
         const source *one = &found.v[i];
         bool alone = found.len == 1 || !*one->name;
-        char *full = folder_path(err, "%s%s%s", name, alone ? "" : "/", alone ? "" : one->name);
+        char *full = string_format(err, "%s%s%s", name, alone ? "" : "/", alone ? "" : one->name);
         result = full ? source_list_one(full, one->path, one->bytes, out, err) : -1;
         free(full);
     }

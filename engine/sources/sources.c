@@ -72,7 +72,7 @@ static int collect(const char *name, sources *out, error *err)
         int result = 0;
         bool direct = schemes[i].has && schemes[i].has(name);
         if (direct) {
-            char *full = folder_path(err, "%s:%s", schemes[i].scheme, name);
+            char *full = string_format(err, "%s:%s", schemes[i].scheme, name);
             result = full ? sources_add(out, full, "", 0, err) : -1;
             free(full);
         } else if (schemes[i].list) {
@@ -115,7 +115,7 @@ static int refuse_unknown(const char *name, error *err)
 {
     if (is_link(name))
         return refuse_link(name, err);
-    const char *partial = *name ? foreign_partial(name) : NULL;
+    const char *partial = *name ? file_partial_download(name) : NULL;
     if (partial)
         return error_set(err, ERROR_LOAD,
                          "%s: is not there yet: %s%s is, so its download has not finished", name,
@@ -194,7 +194,7 @@ int source_find(const char *name, source_found *out, error *err)
 void source_found_release(source_found *f)
 {
     free(f->path);
-    manner_close(f->manner);
+    model_defaults_close(f->defaults);
     *f = (source_found){0};
 }
 

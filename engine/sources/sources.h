@@ -21,10 +21,10 @@
 
 #include "../../kernels/error.h"
 
-/* A model that was found: its path, and how it wishes to be run (model_defaults.h; NULL = no wishes). */
+/* A model that was found: its path, and its maker's defaults (model_defaults.h; NULL = none). */
 typedef struct source_found {
     char *path;
-    struct manner *manner;
+    struct model_defaults *defaults;
 } source_found;
 
 /* Finds what `name` stands for; caller releases *out, on failure too. ERROR_LOAD with where it looked,

@@ -18,40 +18,42 @@
 #include "../../kernels/error.h"
 
 /* A token that is longer is never searched; the longest published ones have 50 bytes. */
-enum { ADDED_MAX_TEXT = 256, ADDED_MAX_WHITE_SPACE = 1024 };
+enum { ADDED_TOKEN_MAX_TEXT = 256, ADDED_TOKENS_MAX_WHITE_SPACE = 1024 };
 
 /* What the reference calls lstrip, rstrip and single_word, and whose text it is found in. */
-typedef struct added_rules {
-    bool anybody;     /* of white space: found in text that is not trusted too */
+typedef struct added_token_options {
+    bool untrusted;   /* of white space: found in text that is not trusted too */
     bool left, right; /* takes the white space on this side with it */
     bool single;      /* only where no letter, digit or _ touches it */
-} added_rules;
+} added_token_options;
 
-typedef struct added_node {
+typedef struct added_token_node {
     unsigned char byte;
-    added_rules rules;
+    added_token_options options;
     int id;             /* -1: no token ends here */
     int child, sibling; /* indices, -1 = none */
-} added_node;
+} added_token_node;
 
 /* {0} is valid and finds nothing. */
-typedef struct added {
-    added_node *node; /* node 0 is the root */
+typedef struct added_tokens {
+    added_token_node *node; /* node 0 is the root */
     int len, cap;
     int white_space; /* tokens that are found in anybody's text */
-} added;
+} added_tokens;
 
-typedef struct added_hit {
+typedef struct added_token_hit {
     int id; /* -1 = none */
     size_t length;
-    added_rules rules;
-} added_hit;
+    added_token_options options;
+} added_token_hit;
 
 /* text is not empty. ERROR_LOAD for white space that is too long or too much of it. */
-int added_insert(added *a, const char *text, size_t len, int id, added_rules rules, error *err);
-void added_release(added *a);
+int added_tokens_insert(added_tokens *a, const char *text, size_t len, int id,
+                        added_token_options options, error *err);
+void added_tokens_release(added_tokens *a);
 
 /* The longest token that text[0..len) begins with. trusted: [len] 1 = by a template; NULL = none. */
-added_hit added_match(const added *a, const char *text, size_t len, const unsigned char *trusted);
+added_token_hit added_tokens_match(const added_tokens *a, const char *text, size_t len,
+                                   const unsigned char *trusted);
 
 #endif

@@ -25,8 +25,8 @@ enum { TAGS = sizeof tags / sizeof *tags };
 static int single_token(const chat_format *f, const char *text, error *err)
 {
     tokens ids = {0};
-    int id = tokenizer_find(f->words, text, strlen(text));
-    if (chat_encode_own(f, text, strlen(text), &ids, err))
+    int id = tokenizer_find(f->tokenizer, text, strlen(text));
+    if (chat_encode_trusted(f, text, strlen(text), &ids, err))
         id = -2;
     else if (ids.len != 1 || ids.v[0] != id)
         id = -1;
@@ -68,7 +68,7 @@ static int copy_variables(chat_format *f, const chat_options *opt, error *err)
 static int check_builtin(const chat_format *f, error *err)
 {
     const chat_builtin *b = f->builtin;
-    if (b->ends_with_eos && tokenizer_eos(f->words) < 0)
+    if (b->ends_with_eos && tokenizer_eos(f->tokenizer) < 0)
         return error_set(err, ERROR_LOAD,
                          "the chat format %s ends answers with the vocabulary's end-of-text token, "
                          "but the vocabulary names none",
@@ -200,7 +200,7 @@ static int find_tag(chat_format *f, const char *source, error *err)
             f->tag = &tags[i];
     written = f->tag != NULL;
     for (int i = 0; i < TAGS && !f->tag; i++)
-        if (tokenizer_find(f->words, tags[i].open, strlen(tags[i].open)) >= 0)
+        if (tokenizer_find(f->tokenizer, tags[i].open, strlen(tags[i].open)) >= 0)
             f->tag = &tags[i];
     f->tag = f->tag ? f->tag : &tags[0];
     f->think_start = single_token(f, f->tag->open, err);
@@ -266,9 +266,9 @@ static int end_behind(chat_format *f, const jinja_output *o, error *err)
     if (!from || to <= from)
         return 0;
     tokens ids = {0};
-    int result = chat_encode_own(f, o->text + from, to - from, &ids, err);
+    int result = chat_encode_trusted(f, o->text + from, to - from, &ids, err);
     for (size_t i = 0; !result && i < ids.len; i++)
-        if (tokenizer_is_special(f->words, ids.v[i])) {
+        if (tokenizer_is_special(f->tokenizer, ids.v[i])) {
             add_end(f, ids.v[i]);
             break;
         }
@@ -287,7 +287,7 @@ static int find_ends(chat_format *f, error *err)
     if (result == 0)
         result = end_behind(f, &out, &why);
     jinja_output_release(&out);
-    add_end(f, tokenizer_eos(f->words));
+    add_end(f, tokenizer_eos(f->tokenizer));
     if (result && why.code == ERROR_RUN) {
         *err = why;
         return -1;
@@ -328,7 +328,7 @@ int chat_open(const checkpoint *c, const tokenizer *t, const chat_options *opt, 
 {
     error own = {0};
     const char *own_text = checkpoint_chat_template(c);
-    const char *name = opt->own_first && own_text ? NULL : opt->name;
+    const char *name = opt->prefer_template && own_text ? NULL : opt->name;
     const chat_builtin *builtin = name ? chat_builtin_find(name) : NULL;
     const char *source = builtin ? builtin->text : own_text;
     err = err ? err : &own;
@@ -341,7 +341,7 @@ int chat_open(const checkpoint *c, const tokenizer *t, const chat_options *opt, 
     chat_format *f = calloc(1, sizeof *f);
     if (!f)
         return error_memory(err, "the chat format");
-    f->words = t;
+    f->tokenizer = t;
     f->builtin = builtin;
     if (fill(f, source, opt, err)) {
         chat_close(f);
@@ -430,14 +430,14 @@ bool chat_opens_thought(const chat_format *f, const int *ids, size_t n)
     size_t from = n, len;
     bool opens = false;
     for (; from > 0 && n - from < TAIL; from--) {
-        const char *piece = tokenizer_piece(f->words, ids[from - 1], &len);
-        if (tokenizer_is_special(f->words, ids[from - 1]) || !is_space(piece, len))
+        const char *piece = tokenizer_piece(f->tokenizer, ids[from - 1], &len);
+        if (tokenizer_is_special(f->tokenizer, ids[from - 1]) || !is_space(piece, len))
             break;
     }
     if (f->think_start >= 0)
         return from > 0 && ids[from - 1] == f->think_start;
     for (size_t i = n > TAIL ? n - TAIL : 0; i < n; i++) {
-        const char *piece = tokenizer_piece(f->words, ids[i], &len);
+        const char *piece = tokenizer_piece(f->tokenizer, ids[i], &len);
         if (buf_add(&text, piece, len, &ignored))
             break;
     }
@@ -449,7 +449,7 @@ bool chat_opens_thought(const chat_format *f, const int *ids, size_t n)
 bool chat_starts_thought(const chat_format *f, int id)
 {
     size_t len;
-    const char *content = tokenizer_content(f->words, id, &len);
+    const char *content = tokenizer_content(f->tokenizer, id, &len);
     return id == f->think_start ||
            (len == strlen(f->tag->open) && memcmp(content, f->tag->open, len) == 0);
 }
@@ -482,7 +482,7 @@ int chat_close_thought(const chat_format *f, tokens *out, error *err)
 {
     buf text = {0};
     int result = buf_format(&text, err, "\n%s\n\n", f->tag->close) ||
-                         chat_encode_own(f, text.v, text.len, out, err)
+                         chat_encode_trusted(f, text.v, text.len, out, err)
                      ? -1
                      : 0;
     buf_release(&text);

@@ -17,7 +17,7 @@
  *
  * Where a template leaves out or refuses a system message, chat_render puts its text in front of
  * the first question (the last, where the first is left out too), so that an instruction is never
- * lost; chat_render_given renders what it is given and nothing else.
+ * lost; chat_render_json renders what it is given and nothing else.
  *
  * A template has the interpreter's bounds (jinja/jinja.h: 2,000,000 steps, 40 MiB of memory, 8 MiB
  * of text) and, for each byte that the messages hold, one step, 16 bytes of memory and 4 of text
@@ -42,9 +42,9 @@ typedef struct chat_message {
 } chat_message;
 
 typedef struct chat_options {
-    const char *name; /* of a built-in format; NULL = the model's own template */
-    bool own_first;   /* the name is only for a model without a template */
-    const char *day;  /* "2026-11-22", what a template that asks is told; NULL = today */
+    const char *name;     /* of a built-in format; NULL = the model's own template */
+    bool prefer_template; /* the name is only for a model without a template */
+    const char *day;      /* "2026-11-22", what a template that asks is told; NULL = today */
     /* [variable_count] "KEY=VALUE": variables of the template, each a JSON value or else a string.
      * They win over what `think` sets. */
     const char *const *variables;
@@ -71,24 +71,24 @@ bool chat_reads(const chat_format *f, const char *name);
 bool chat_drops_system(const chat_format *f);
 
 /* Appends the whole conversation; messages[0] may be a system message (an instruction), otherwise
- * the template may put its own. With open_reply the header of the assistant's answer follows
+ * the template may put its own. With generation_prompt the header of the assistant's answer follows
  * (add_generation_prompt). think: 0 = no thought, -1 = one as long as it takes, N = of N tokens: it
  * sets the variables that templates have for it (enable_thinking, reasoning_effort and others). A
  * thought that the template opens although none is wanted is closed at once. ERROR_RUN with the
  * template's words for a conversation that it refuses, ERROR_USAGE for text that is no UTF-8. On
  * failure *out is as it was. */
-int chat_render(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
-                int think, tokens *out, error *err);
+int chat_render(const chat_format *f, const chat_message *messages, size_t n,
+                bool generation_prompt, int think, tokens *out, error *err);
 
 /* The same for JSON text[0..len), a list of {"role", "content"} and any other members, for the
  * reference's very ids: nothing is moved. where: what to call it in errors. ERROR_USAGE with the
  * offset or the message's number when it has not that form. */
-int chat_render_given(const chat_format *f, const char *text, size_t len, const char *where,
-                      bool open_reply, int think, tokens *out, error *err);
+int chat_render_json(const chat_format *f, const char *text, size_t len, const char *where,
+                     bool generation_prompt, int think, tokens *out, error *err);
 
 /* The tokens, the last of them at most `most`, that open a message of this role wherever it stands,
  * found by rendering; none when there are no such tokens. */
-int chat_opening(const chat_format *f, chat_role role, size_t most, tokens *out, error *err);
+int chat_role_header(const chat_format *f, chat_role role, size_t most, tokens *out, error *err);
 
 /* True for ids that end an answer in this format. */
 bool chat_is_end(const chat_format *f, int id);

@@ -31,8 +31,8 @@ static int run(const chat_format *f, const jinja_data *d, size_t said, jinja_out
     return f->builtin ? error_prefix(err, "chat format %s: ", f->builtin->name) : -1;
 }
 
-int chat_render_text(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
-                     int think, jinja_output *out, error *err)
+int chat_render_text(const chat_format *f, const chat_message *messages, size_t n,
+                     bool generation_prompt, int think, jinja_output *out, error *err)
 {
     size_t bad = 0, said = 0;
     *out = (jinja_output){0};
@@ -45,7 +45,7 @@ int chat_render_text(const chat_format *f, const chat_message *messages, size_t 
     jinja_data *d = jinja_data_open();
     if (!d)
         return error_memory(err, "a conversation");
-    chat_set_variables(f, d, open_reply, think);
+    chat_set_variables(f, d, generation_prompt, think);
     chat_set_messages(d, messages, n, f->lists);
     int result = run(f, d, said, out, err);
     jinja_data_close(d);
@@ -73,13 +73,13 @@ static int chat_encode(const chat_format *f, const jinja_output *o, tokens *out,
         memset(trusted + at, o->runs[r].origin == JINJA_TEMPLATE, o->runs[r].len);
         at += o->runs[r].len;
     }
-    int result =
-        tokenizer_encode_trusted(f->words, o->text ? o->text : "", o->len, trusted, out, NULL, err);
+    int result = tokenizer_encode_trusted(f->tokenizer, o->text ? o->text : "", o->len, trusted,
+                                          out, NULL, err);
     free(trusted);
     return result;
 }
 
-int chat_encode_own(const chat_format *f, const char *text, size_t len, tokens *out, error *err)
+int chat_encode_trusted(const chat_format *f, const char *text, size_t len, tokens *out, error *err)
 {
     jinja_run all = {len, JINJA_TEMPLATE, 0};
     jinja_output o = {(char *)(uintptr_t)text, len, &all, len > 0};
@@ -108,7 +108,8 @@ static size_t find_question(const chat_message *messages, size_t n, bool first)
 
 /* Renders messages[1..n) with messages[0] in front of a question. 1 when it shows, 0 when not. */
 static int render_moved(const chat_format *f, const chat_message *messages, size_t n,
-                        bool open_reply, int think, bool first, jinja_output *out, error *err)
+                        bool generation_prompt, int think, bool first, jinja_output *out,
+                        error *err)
 {
     size_t at = find_question(messages, n, first);
     buf joined = {0};
@@ -124,7 +125,7 @@ static int render_moved(const chat_format *f, const chat_message *messages, size
     if (!result) {
         moved[at - 1].text = joined.v;
         moved[at - 1].len = joined.len;
-        result = chat_render_text(f, moved, n - 1, open_reply, think, out, err);
+        result = chat_render_text(f, moved, n - 1, generation_prompt, think, out, err);
     }
     buf_release(&joined);
     free(moved);
@@ -138,12 +139,13 @@ static int render_moved(const chat_format *f, const chat_message *messages, size
 
 /* Why: what the template said to the conversation as it is; code 0 when it merely left the
  * instruction out. */
-static int rescue(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
-                  int think, const error *why, jinja_output *out, error *err)
+static int rescue(const chat_format *f, const chat_message *messages, size_t n,
+                  bool generation_prompt, int think, const error *why, jinja_output *out,
+                  error *err)
 {
     for (int first = 1; first >= 0; first--) {
         error ignored;
-        if (render_moved(f, messages, n, open_reply, think, first, out, &ignored) == 1)
+        if (render_moved(f, messages, n, generation_prompt, think, first, out, &ignored) == 1)
             return 0;
     }
     if (why->code) {
@@ -158,16 +160,16 @@ static int rescue(const chat_format *f, const chat_message *messages, size_t n, 
 }
 
 static int render_whole(const chat_format *f, const chat_message *messages, size_t n,
-                        bool open_reply, int think, jinja_output *out, error *err)
+                        bool generation_prompt, int think, jinja_output *out, error *err)
 {
     error why = {0};
     bool system = n && messages[0].role == CHAT_SYSTEM && !is_blank(&messages[0]);
-    int result = chat_render_text(f, messages, n, open_reply, think, out, &why);
+    int result = chat_render_text(f, messages, n, generation_prompt, think, out, &why);
     if (result == 0 && (!system || n == 1 || chat_shows(out, 0, messages[0].len)))
         return 0;
     jinja_output_release(out);
     if (system && why.code != ERROR_USAGE)
-        return rescue(f, messages, n, open_reply, think, &why, out, err);
+        return rescue(f, messages, n, generation_prompt, think, &why, out, err);
     if (err)
         *err = why;
     return -1;
@@ -199,13 +201,13 @@ static int close_thought(const chat_format *f, jinja_output *o, error *err)
     return 0;
 }
 
-static int render(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
-                  int think, tokens *out, error *err)
+static int render(const chat_format *f, const chat_message *messages, size_t n,
+                  bool generation_prompt, int think, tokens *out, error *err)
 {
     jinja_output text = {0};
-    if (render_whole(f, messages, n, open_reply, think, &text, err))
+    if (render_whole(f, messages, n, generation_prompt, think, &text, err))
         return -1;
-    int result = open_reply && !think ? close_thought(f, &text, err) : 0;
+    int result = generation_prompt && !think ? close_thought(f, &text, err) : 0;
     if (!result)
         result = chat_encode(f, &text, out, err);
     jinja_output_release(&text);
@@ -220,14 +222,14 @@ static int at_run_time(int result, error *err)
     return result;
 }
 
-int chat_render(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
-                int think, tokens *out, error *err)
+int chat_render(const chat_format *f, const chat_message *messages, size_t n,
+                bool generation_prompt, int think, tokens *out, error *err)
 {
-    return at_run_time(render(f, messages, n, open_reply, think, out, err), err);
+    return at_run_time(render(f, messages, n, generation_prompt, think, out, err), err);
 }
 
-int chat_render_given(const chat_format *f, const char *text, size_t len, const char *where,
-                      bool open_reply, int think, tokens *out, error *err)
+int chat_render_json(const chat_format *f, const char *text, size_t len, const char *where,
+                     bool generation_prompt, int think, tokens *out, error *err)
 {
     json_document *list = json_parse(where, text, len, err);
     if (!list && err)
@@ -238,8 +240,8 @@ int chat_render_given(const chat_format *f, const char *text, size_t len, const 
     if (list && !d)
         error_memory(err, "a conversation");
     if (d) {
-        chat_set_variables(f, d, open_reply, think);
-        result = chat_set_given(d, json_root(list), text, where, err) || run(f, d, len, &o, err) ||
+        chat_set_variables(f, d, generation_prompt, think);
+        result = chat_set_json(d, json_root(list), text, where, err) || run(f, d, len, &o, err) ||
                          chat_encode(f, &o, out, err)
                      ? -1
                      : 0;
@@ -273,7 +275,7 @@ static int tokens_before(const chat_format *f, chat_message *messages, size_t n,
 static bool any_special(const chat_format *f, const int *ids, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (tokenizer_is_special(f->words, ids[i]))
+        if (tokenizer_is_special(f->tokenizer, ids[i]))
             return true;
     return false;
 }
@@ -300,8 +302,8 @@ typedef struct place {
 } place;
 
 /* *out is empty. A template may refuse some of the places. */
-static int find_opening(const chat_format *f, const place *places, size_t count, size_t most,
-                        tokens *out, error *err)
+static int find_role_header(const chat_format *f, const place *places, size_t count, size_t most,
+                            tokens *out, error *err)
 {
     static const char *const texts[] = {"why", "so it is", "and then", "x"};
     bool found = false;
@@ -334,19 +336,19 @@ static int find_opening(const chat_format *f, const place *places, size_t count,
     return 0;
 }
 
-int chat_opening(const chat_format *f, chat_role role, size_t most, tokens *out, error *err)
+int chat_role_header(const chat_format *f, chat_role role, size_t most, tokens *out, error *err)
 {
     static const place users[] = {{"U", 0}, {"UAU", 2}, {"SU", 1}};
     static const place answers[] = {{"UAU", 1}, {"SUAU", 2}};
     static const place systems[] = {{"SU", 0}};
     if (role == CHAT_USER)
-        return find_opening(f, users, 3, most, out, err);
+        return find_role_header(f, users, 3, most, out, err);
     if (role == CHAT_ASSISTANT)
-        return find_opening(f, answers, 2, most, out, err);
+        return find_role_header(f, answers, 2, most, out, err);
     tokens user = {0};
-    int result = chat_drops_system(f) ? 0 : find_opening(f, systems, 1, most, out, err);
+    int result = chat_drops_system(f) ? 0 : find_role_header(f, systems, 1, most, out, err);
     if (!result)
-        result = find_opening(f, users, 3, most, &user, err);
+        result = find_role_header(f, users, 3, most, &user, err);
     /* A system message that stands inside a question has no place of its own. */
     if (user.len && user.len <= out->len &&
         memcmp(out->v + out->len - user.len, user.v, user.len * sizeof *user.v) == 0)

@@ -23,7 +23,7 @@ typedef struct chat_tag {
 struct chat_format {
     jinja_template *program;
     const chat_builtin *builtin; /* NULL = the model's own template */
-    const tokenizer *words;
+    const tokenizer *tokenizer;
     struct tm now;
     char day[16];
     char **variables; /* [variable_count] "KEY=VALUE" */
@@ -48,21 +48,22 @@ bool chat_leaves_open(const chat_format *f, const char *text, size_t len);
 /* ERROR_USAGE for a variable that has no name, or one that is not the user's to set. */
 int chat_variable_check(const char *variable, error *err);
 /* Sets everything but `messages`. */
-void chat_set_variables(const chat_format *f, jinja_data *d, bool open_reply, int think);
+void chat_set_variables(const chat_format *f, jinja_data *d, bool generation_prompt, int think);
 /* The messages as a list; content as text, or as a list of one part. */
 void chat_set_messages(jinja_data *d, const chat_message *messages, size_t n, bool lists);
 /* text: the JSON text of `messages`, from which numbers are taken as they are written. */
-int chat_set_given(jinja_data *d, const struct cJSON *messages, const char *text, const char *where,
-                   error *err);
+int chat_set_json(jinja_data *d, const struct cJSON *messages, const char *text, const char *where,
+                  error *err);
 
 /* ---- chat_render.c ------------------------------------------------------------------------- */
 
 /* Renders as the messages are, nothing moved. */
-int chat_render_text(const chat_format *f, const chat_message *messages, size_t n, bool open_reply,
-                     int think, jinja_output *out, error *err);
+int chat_render_text(const chat_format *f, const chat_message *messages, size_t n,
+                     bool generation_prompt, int think, jinja_output *out, error *err);
 /* True when a character of message i is in the rendering, from offset below `before` of it. */
 bool chat_shows(const jinja_output *o, size_t i, size_t before);
 /* Tokens of text that a template could have written. */
-int chat_encode_own(const chat_format *f, const char *text, size_t len, tokens *out, error *err);
+int chat_encode_trusted(const chat_format *f, const char *text, size_t len, tokens *out,
+                        error *err);
 
 #endif

@@ -89,22 +89,22 @@ static void set_thinking(const chat_format *f, jinja_data *d, int think)
         set_word(d, "reasoning_effort", effort_of(f, think));
 }
 
-void chat_set_variables(const chat_format *f, jinja_data *d, bool open_reply, int think)
+void chat_set_variables(const chat_format *f, jinja_data *d, bool generation_prompt, int think)
 {
     const char *name, *content;
-    for (size_t i = 0; content = tokenizer_named(f->words, i, &name), name; i++)
+    for (size_t i = 0; content = tokenizer_named(f->tokenizer, i, &name), name; i++)
         if (content)
             jinja_set(d, name, jinja_text(d, content, strlen(content), JINJA_TEMPLATE));
     /* A vocabulary may put a token in front of texts without giving it a name. */
     size_t len = 0;
-    int bos = tokenizer_bos(f->words);
-    if (f->builtin && bos >= 0 && !tokenizer_named(f->words, 0, &name)) {
-        content = tokenizer_content(f->words, bos, &len);
+    int bos = tokenizer_bos(f->tokenizer);
+    if (f->builtin && bos >= 0 && !tokenizer_named(f->tokenizer, 0, &name)) {
+        content = tokenizer_content(f->tokenizer, bos, &len);
         jinja_set(d, "bos_token", jinja_text(d, content, len, JINJA_TEMPLATE));
     }
     jinja_set(d, "tools", jinja_none(d));
     jinja_set(d, "documents", jinja_none(d));
-    jinja_set(d, "add_generation_prompt", jinja_bool(d, open_reply));
+    jinja_set(d, "add_generation_prompt", jinja_bool(d, generation_prompt));
     set_thinking(f, d, think);
     for (int i = 0; i < f->variable_count; i++)
         set_variable(d, f->variables[i]);
@@ -294,8 +294,8 @@ static int put_message(given *g, const json *m, jinja_value *list)
     return 0;
 }
 
-int chat_set_given(jinja_data *d, const json *messages, const char *text, const char *where,
-                   error *err)
+int chat_set_json(jinja_data *d, const json *messages, const char *text, const char *where,
+                  error *err)
 {
     given g = {d, where, skip_space(text), 0, err};
     if (json_type(messages) != JSON_ARRAY)

@@ -28,7 +28,7 @@ int spm_byte(const char *content, size_t len)
 }
 
 /* Adds the byte tokens of one character; false when one is missing (then none is added). */
-static bool has_bytes(const spm_rules *r, const char *s, size_t n)
+static bool has_bytes(const spm_options *r, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (!r->byte_id || r->byte_id[(unsigned char)s[i]] < 0)
@@ -36,14 +36,14 @@ static bool has_bytes(const spm_rules *r, const char *s, size_t n)
     return true;
 }
 
-int spm_symbols(const spm_rules *r, const char *piece, size_t len, bpe_word *word, size_t *dropped,
-                error *err)
+int spm_symbols(const spm_options *r, const char *piece, size_t len, bpe_word *word,
+                size_t *dropped, error *err)
 {
     bool pending = false; /* an unknown token waits: more may join it */
     for (size_t at = 0, n; at < len; at += n) {
         n = utf8_character(piece + at, len - at);
-        int id = vocabulary_find(r->words, piece + at, n);
-        if (id >= 0 && (r->words->entry[id].kind == TOKEN_NORMAL)) {
+        int id = vocabulary_find(r->vocabulary, piece + at, n);
+        if (id >= 0 && (r->vocabulary->entry[id].kind == TOKEN_NORMAL)) {
             if ((pending && bpe_word_add(word, r->unknown, err)) || bpe_word_add(word, id, err))
                 return -1;
             pending = false;

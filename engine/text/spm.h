@@ -21,17 +21,17 @@
 /* The byte that "<0x0A>" (two hexadecimal capitals, as the reference writes it) names, or -1. */
 int spm_byte(const char *content, size_t len);
 
-typedef struct spm_rules {
-    const vocabulary *words;
+typedef struct spm_options {
+    const vocabulary *vocabulary;
     const int *byte_id; /* [256] the byte tokens, -1 = absent; NULL = no byte fallback */
     int unknown;        /* -1 = none */
     bool fuse_unknown;  /* unknown characters in a row make one token */
-} spm_rules;
+} spm_options;
 
 /* Appends the symbols that piece[0..len) starts with to *word; adds the bytes of characters that
  * got none to *dropped. */
-int spm_symbols(const spm_rules *r, const char *piece, size_t len, bpe_word *word, size_t *dropped,
-                error *err);
+int spm_symbols(const spm_options *r, const char *piece, size_t len, bpe_word *word,
+                size_t *dropped, error *err);
 
 /* Longer tokens are refused where scores make merges: every cut of a token is looked up. */
 enum { SPM_MAX_TOKEN = 256 };

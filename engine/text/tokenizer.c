@@ -75,11 +75,11 @@ void tokenizer_close(tokenizer *t)
 {
     if (!t)
         return;
-    vocabulary_release(&t->words);
+    vocabulary_release(&t->vocabulary);
     bpe_release(&t->merges);
     pretoken_close(t->split);
-    added_release(&t->raw);
-    added_release(&t->normalized);
+    added_tokens_release(&t->raw);
+    added_tokens_release(&t->normalized);
     for (size_t i = 0; i < TOKENIZER_NAMES; i++)
         free(t->named[i]);
     free(t);
@@ -119,15 +119,15 @@ static int byte_symbols(encoding *e, const char *piece, size_t len, error *err)
 static int character_symbols(encoding *e, const char *piece, size_t len, error *err)
 {
     const tokenizer *t = e->t;
-    spm_rules rules = {&t->words, t->byte_fallback ? t->byte_id : NULL, t->unknown,
-                       t->fuse_unknown};
-    return spm_symbols(&rules, piece, len, &e->word, &e->dropped, err);
+    spm_options options = {&t->vocabulary, t->byte_fallback ? t->byte_id : NULL, t->unknown,
+                           t->fuse_unknown};
+    return spm_symbols(&options, piece, len, &e->word, &e->dropped, err);
 }
 
 /* 1 when the whole word is one token of the model and was appended; 0 when not. */
 static int whole_word(encoding *e, const char *piece, size_t len, error *err)
 {
-    const vocabulary *words = &e->t->words;
+    const vocabulary *words = &e->t->vocabulary;
     if (len > words->longest)
         return 0;
     if (e->t->byte_level) {
@@ -161,62 +161,62 @@ static int encode_word(void *user, const char *piece, size_t len, error *err)
     return 0;
 }
 
-/* A stretch of the text: trusted is [len], 1 = written by a chat template, or NULL = none of it.
+/* A span of the text: trusted is [len], 1 = written by a chat template, or NULL = none of it.
  * first: it begins the text that was asked for. */
-typedef struct stretch {
+typedef struct span {
     const char *text;
     const unsigned char *trusted;
     size_t len;
     bool first;
-} stretch;
+} span;
 
-static stretch part_of(const stretch *s, size_t from, size_t to)
+static span part_of(const span *s, size_t from, size_t to)
 {
-    return (stretch){s->text + from, s->trusted ? s->trusted + from : NULL, to - from,
-                     s->first && from == 0};
+    return (span){s->text + from, s->trusted ? s->trusted + from : NULL, to - from,
+                  s->first && from == 0};
 }
 
-typedef int encode_part(encoding *e, const stretch *s, error *err);
+typedef int encode_part(encoding *e, const span *s, error *err);
 
 /* Cuts s at the tokens of `a`; what lies between goes to `part`. As in the reference, a match that
  * is given up because a letter touches it is stepped over, and the white space that a token takes
  * with it is never taken from the token before. */
-static int cut_at(encoding *e, const added *a, const stretch *s, encode_part *part, error *err)
+static int cut_at(encoding *e, const added_tokens *a, const span *s, encode_part *part, error *err)
 {
     size_t start = 0, at = s->trusted || a->white_space ? 0 : s->len;
     while (at < s->len) {
-        added_hit hit =
-            added_match(a, s->text + at, s->len - at, s->trusted ? s->trusted + at : NULL);
+        added_token_hit hit =
+            added_tokens_match(a, s->text + at, s->len - at, s->trusted ? s->trusted + at : NULL);
         if (hit.id < 0) {
             at++;
             continue;
         }
         size_t from = at, to = at + hit.length;
         at = to;
-        if (hit.rules.single && !tokenizer_stands_alone(s->text, s->len, from, to))
+        if (hit.options.single && !tokenizer_stands_alone(s->text, s->len, from, to))
             continue;
-        if (hit.rules.left)
+        if (hit.options.left)
             from -= tokenizer_space_before(s->text, from);
-        if (hit.rules.right)
+        if (hit.options.right)
             to += tokenizer_space_behind(s->text + to, s->len - to);
-        stretch before = part_of(s, start, from > start ? from : start);
+        span before = part_of(s, start, from > start ? from : start);
         if ((before.len && part(e, &before, err)) || tokens_push(e->out, hit.id, err))
             return -1;
         start = to > start ? to : start;
     }
-    stretch rest = part_of(s, start, s->len);
+    span rest = part_of(s, start, s->len);
     return rest.len ? part(e, &rest, err) : 0;
 }
 
-static int encode_normal(encoding *e, const stretch *s, error *err)
+static int encode_normal(encoding *e, const span *s, error *err)
 {
     return pretoken_run(e->t->split, s->text, s->len, s->first, encode_word, e, err);
 }
 
-static int encode_raw(encoding *e, const stretch *s, error *err)
+static int encode_raw(encoding *e, const span *s, error *err)
 {
     const tokenizer *t = e->t;
-    stretch normal = *s;
+    span normal = *s;
     if (t->normal.steps) {
         buf_clear(&e->normal);
         buf_clear(&e->trusted);
@@ -239,7 +239,7 @@ int tokenizer_encode_trusted(const tokenizer *t, const char *text, size_t len,
         return error_set(err, ERROR_USAGE, "the text is not UTF-8: byte %zu (0x%02X)", bad,
                          (unsigned)(unsigned char)text[bad]);
     encoding e = {.t = t, .out = out};
-    stretch all = {text, trusted, len, true};
+    span all = {text, trusted, len, true};
     int result = cut_at(&e, &t->raw, &all, encode_raw, err);
     bpe_word_release(&e.word);
     buf_release(&e.key);
@@ -262,12 +262,12 @@ int tokenizer_encode(const tokenizer *t, const char *text, size_t len, tokens *o
 
 const char *tokenizer_piece(const tokenizer *t, int id, size_t *len)
 {
-    return vocabulary_piece(&t->words, id, len);
+    return vocabulary_piece(&t->vocabulary, id, len);
 }
 
 const char *tokenizer_first_piece(const tokenizer *t, int id, size_t *len)
 {
-    const char *piece = vocabulary_piece(&t->words, id, len);
+    const char *piece = vocabulary_piece(&t->vocabulary, id, len);
     if (t->drop_first_space && *len && piece[0] == ' ') {
         *len -= 1;
         piece++;
@@ -277,22 +277,22 @@ const char *tokenizer_first_piece(const tokenizer *t, int id, size_t *len)
 
 int tokenizer_count(const tokenizer *t)
 {
-    return t->words.count;
+    return t->vocabulary.count;
 }
 
 int tokenizer_find(const tokenizer *t, const char *content, size_t len)
 {
-    return vocabulary_find(&t->words, content, len);
+    return vocabulary_find(&t->vocabulary, content, len);
 }
 
 bool tokenizer_is_special(const tokenizer *t, int id)
 {
-    return t->words.entry[id].kind == TOKEN_SPECIAL;
+    return t->vocabulary.entry[id].kind == TOKEN_SPECIAL;
 }
 
 const char *tokenizer_content(const tokenizer *t, int id, size_t *len)
 {
-    return vocabulary_content(&t->words, id, len);
+    return vocabulary_content(&t->vocabulary, id, len);
 }
 
 int tokenizer_bos(const tokenizer *t)

@@ -74,7 +74,7 @@ static int add_word(loader *l, const gguf_value *list, size_t i)
     }
     if (len == 0)
         return 0; /* a gap in the table */
-    return vocabulary_add(&l->t->words, (int)i, text, len, kind, l->err);
+    return vocabulary_add(&l->t->vocabulary, (int)i, text, len, kind, l->err);
 }
 
 static int add_words(loader *l)
@@ -91,7 +91,7 @@ static int add_words(loader *l)
         return error_set(l->err, ERROR_LOAD,
                          "%s: " KEY("token_type") " has %zu elements for %zu tokens",
                          gguf_path(l->g), gguf_elements(l->types), n);
-    if (vocabulary_open(&l->t->words, n, l->err))
+    if (vocabulary_open(&l->t->vocabulary, n, l->err))
         return error_prefix(l->err, "%s: " KEY("tokens") ": ", gguf_path(l->g));
     for (size_t i = 0; i < n; i++)
         if (add_word(l, list, i))
@@ -105,7 +105,7 @@ static int named_id(loader *l, const char *key, int *out)
     int64_t id = -1;
     if (gguf_get_integer(l->g, key, INT64_MIN, INT64_MAX, &id, l->err) < 0)
         return -1;
-    special_ids ids = {.tokens = l->t->words.count};
+    special_ids ids = {.tokens = l->t->vocabulary.count};
     *out = (int)special_id(&ids, key, id, false);
     return 0;
 }
@@ -122,7 +122,7 @@ static int add_named(loader *l)
         size_t len = 0;
         if (named_id(l, keys[i], &id))
             return -1;
-        const char *content = id < 0 ? "" : vocabulary_content(&l->t->words, id, &len);
+        const char *content = id < 0 ? "" : vocabulary_content(&l->t->vocabulary, id, &len);
         if (len && tokenizer_set_named(l->t, i, content, len, l->err))
             return -1;
     }
@@ -138,9 +138,9 @@ static int add_names(loader *l, bool adds_bos)
         return -1;
     t->adds_bos = adds_bos && t->bos >= 0;
     if (t->bos >= 0)
-        t->words.entry[t->bos].kind = TOKEN_SPECIAL;
+        t->vocabulary.entry[t->bos].kind = TOKEN_SPECIAL;
     if (t->eos >= 0)
-        t->words.entry[t->eos].kind = TOKEN_SPECIAL;
+        t->vocabulary.entry[t->eos].kind = TOKEN_SPECIAL;
     return 0;
 }
 
@@ -148,13 +148,13 @@ static int add_names(loader *l, bool adds_bos)
  * of the text, after normalizing. */
 static int add_added(loader *l)
 {
-    for (int id = 0; id < l->t->words.count; id++) {
+    for (int id = 0; id < l->t->vocabulary.count; id++) {
         size_t len;
-        const char *content = vocabulary_content(&l->t->words, id, &len);
-        token_kind kind = l->t->words.entry[id].kind;
+        const char *content = vocabulary_content(&l->t->vocabulary, id, &len);
+        token_kind kind = l->t->vocabulary.entry[id].kind;
         bool space = kind == TOKEN_ADDED && tokenizer_is_white_space(content, len);
         if ((kind == TOKEN_ADDED || kind == TOKEN_SPECIAL) &&
-            tokenizer_add_added(l->t, id, space, (added_rules){0}, l->err))
+            tokenizer_add_added(l->t, id, space, (added_token_options){0}, l->err))
             return at_element(l, "tokens", (size_t)id);
     }
     return 0;
@@ -169,11 +169,11 @@ static int add_merges(loader *l)
     if (found < 0)
         return -1;
     size_t n = found ? gguf_elements(merges) : 0;
-    if (!found || n > tokenizer_most_merges((size_t)l->t->words.count))
+    if (!found || n > tokenizer_most_merges((size_t)l->t->vocabulary.count))
         return error_set(l->err, ERROR_LOAD,
                          found ? "%s: " KEY("merges") " has %zu elements, too many for %d tokens"
                                : "%s: " KEY("merges") " is missing",
-                         gguf_path(l->g), n, l->t->words.count);
+                         gguf_path(l->g), n, l->t->vocabulary.count);
     if (bpe_open(&l->t->merges, n, l->err))
         return -1;
     for (size_t i = 0; i < n; i++) {
@@ -189,7 +189,7 @@ static int add_merges(loader *l)
 static int unknown_rule(loader *l, const char *name, size_t len)
 {
     buf known = {0};
-    if (tokenizer_rule_names(&known, l->err) == 0)
+    if (tokenizer_preset_names(&known, l->err) == 0)
         error_set(l->err, ERROR_LOAD, "%s: " KEY("pre") " \"%s\" is not known; known are %s",
                   gguf_path(l->g), printable_of(name, len).text, known.v);
     buf_release(&known);
@@ -202,17 +202,17 @@ static int add_rule(loader *l, bool *adds_bos)
     size_t len = strlen(name);
     if (gguf_get_string(l->g, KEY("pre"), &name, &len, l->err) < 0)
         return -1;
-    const tokenizer_rule *rule = tokenizer_rule_find(name, len);
-    if (!rule)
+    const tokenizer_preset *preset = tokenizer_preset_find(name, len);
+    if (!preset)
         return unknown_rule(l, name, len);
-    if (rule->nfc && normalizer_add_nfc(&l->t->normal, l->err))
+    if (preset->nfc && normalizer_add_nfc(&l->t->normal, l->err))
         return -1;
-    for (int i = 0; i < TOKENIZER_RULE_PATTERNS && rule->pattern[i]; i++)
-        if (pretoken_add_split(l->t->split, rule->pattern[i], strlen(rule->pattern[i]), false,
+    for (int i = 0; i < TOKENIZER_PRESET_PATTERNS && preset->pattern[i]; i++)
+        if (pretoken_add_split(l->t->split, preset->pattern[i], strlen(preset->pattern[i]), false,
                                PRETOKEN_ISOLATED, false, l->err))
             return -1;
-    l->t->ignore_merges = rule->ignore_merges;
-    *adds_bos = rule->adds_bos;
+    l->t->ignore_merges = preset->ignore_merges;
+    *adds_bos = preset->adds_bos;
     return 0;
 }
 
@@ -239,7 +239,7 @@ static int load_byte_level(loader *l)
 static int add_scores(loader *l)
 {
     const gguf_value *array = NULL;
-    size_t n = (size_t)l->t->words.count;
+    size_t n = (size_t)l->t->vocabulary.count;
     int found = gguf_get_array(l->g, KEY("scores"), GGUF_F32, &array, l->err);
     if (found < 0)
         return -1;
@@ -260,7 +260,7 @@ static int add_scores(loader *l)
             result = at_element(l, "scores", i);
         }
     }
-    if (result == 0 && spm_merges_from_scores(&l->t->words, scores, &l->t->merges, l->err))
+    if (result == 0 && spm_merges_from_scores(&l->t->vocabulary, scores, &l->t->merges, l->err))
         result = error_prefix(l->err, "%s: " KEY("tokens") ": ", gguf_path(l->g));
     free(scores);
     return result;

@@ -72,10 +72,10 @@ static int count_ids(const json *words, const json *extra, size_t *count, error 
 /* Takes a free id for a token. */
 static int add_word(tokenizer *t, int id, const char *content, token_kind kind, error *err)
 {
-    if (t->words.entry[id].kind != TOKEN_NONE)
+    if (t->vocabulary.entry[id].kind != TOKEN_NONE)
         return error_set(err, ERROR_LOAD, "\"%s\" has id %d, which another token has",
                          printable_text(content).text, id);
-    return vocabulary_add(&t->words, id, content, strlen(content), kind, err);
+    return vocabulary_add(&t->vocabulary, id, content, strlen(content), kind, err);
 }
 
 static int add_words(tokenizer *t, const json *words, error *err)
@@ -99,12 +99,12 @@ static int mark_special(tokenizer *t, const json *extra, error *err)
         bool special = false;
         if (json_get_bool(v, "special", &special, err) < 0)
             return error_prefix(err, "added_tokens: ");
-        int id = vocabulary_find(&t->words, content, strlen(content));
+        int id = vocabulary_find(&t->vocabulary, content, strlen(content));
         if (id >= 0 && id != (int)json_number(json_member(v, "id")))
             return error_set(err, ERROR_LOAD, "added_tokens: \"%s\" has id %.0f, but %d in vocab",
                              printable_text(content).text, json_number(json_member(v, "id")), id);
         if (id >= 0 && special)
-            t->words.entry[id].kind = TOKEN_SPECIAL;
+            t->vocabulary.entry[id].kind = TOKEN_SPECIAL;
     }
     return 0;
 }
@@ -119,9 +119,9 @@ static int add_match(tokenizer *t, const json *v, int id, bool special, error *e
     for (size_t i = 0; i < 3; i++)
         wide[i] = json_true(json_member(v, options[i]));
     if (json_get_bool(v, "normalized", &normalized, err) < 0 ||
-        tokenizer_add_added(t, id, normalized,
-                            (added_rules){.single = wide[0], .left = wide[1], .right = wide[2]},
-                            err))
+        tokenizer_add_added(
+            t, id, normalized,
+            (added_token_options){.single = wide[0], .left = wide[1], .right = wide[2]}, err))
         return -1;
     bool found_anywhere = t->raw.white_space + t->normalized.white_space > before;
     for (size_t i = 0; i < 3 && found_anywhere; i++)
@@ -139,7 +139,7 @@ static int add_added(tokenizer *t, const json *extra, error *err)
         int id = (int)json_number(json_member(v, "id"));
         if (*content == '\0')
             continue; /* the library ignores it too */
-        if (vocabulary_find(&t->words, content, strlen(content)) != id &&
+        if (vocabulary_find(&t->vocabulary, content, strlen(content)) != id &&
             add_word(t, id, content, special ? TOKEN_SPECIAL : TOKEN_ADDED, err))
             return error_prefix(err, "added_tokens: ");
         if (add_match(t, v, id, special, err))
@@ -162,9 +162,9 @@ static int add_pair(tokenizer *t, const json *pair, uint32_t rank, error *err)
 static int add_merges(tokenizer *t, const json *merges, error *err)
 {
     size_t n = json_count(merges), i = 0;
-    if (n > tokenizer_most_merges((size_t)t->words.count))
+    if (n > tokenizer_most_merges((size_t)t->vocabulary.count))
         return error_set(err, ERROR_LOAD, "model.merges: %zu merges, too many for %d tokens", n,
-                         t->words.count);
+                         t->vocabulary.count);
     if (bpe_open(&t->merges, n, err))
         return -1;
     const json *first = json_first(merges);
@@ -222,7 +222,7 @@ static int read_unknown(tokenizer *t, const json *model, error *err)
     int found = json_get_string(model, "unk_token", &unknown, err);
     if (found <= 0)
         return found;
-    t->unknown = vocabulary_find(&t->words, unknown, strlen(unknown));
+    t->unknown = vocabulary_find(&t->vocabulary, unknown, strlen(unknown));
     return t->unknown < 0 ? error_set(err, ERROR_LOAD, "unk_token \"%s\" is not in the vocabulary",
                                       printable_text(unknown).text)
                           : 0;
@@ -253,7 +253,7 @@ static int read_model(tokenizer *t, const json *root, error *err)
         return error_prefix(err, "model: ");
     if (!words || !merges)
         return error_set(err, ERROR_LOAD, "model: vocab or merges is missing");
-    if (count_ids(words, extra, &count, err) || vocabulary_open(&t->words, count, err) ||
+    if (count_ids(words, extra, &count, err) || vocabulary_open(&t->vocabulary, count, err) ||
         add_words(t, words, err) || mark_special(t, extra, err))
         return -1;
     if (t->byte_level)
@@ -300,7 +300,7 @@ static int read_named(tokenizer *t, const json *config, error *err)
             *(i == 0 ? &t->bos : &t->eos) = id;
         if (tokenizer_set_named(t, i, content, strlen(content), err) ||
             (id >= 0 && !tokenizer_is_added(t, id) &&
-             tokenizer_add_added(t, id, false, (added_rules){0}, err)))
+             tokenizer_add_added(t, id, false, (added_token_options){0}, err)))
             return -1;
     }
     return 0;
@@ -375,7 +375,7 @@ static int load(const char *path, const char *config, tokenizer **out, error *er
     bool has_template = false;
     json_document *d = json_load(path, MAX_FILE, err);
     if (!d)
-        return foreign_cut_text(path, err);
+        return file_explain_truncated_text(path, err);
     tokenizer *t = build(path, d, &has_template, err);
     json_close(d);
     if (!t)

@@ -30,7 +30,7 @@ static int no_token(const char *s, size_t len, error *err)
 int tokenizer_add_merge(tokenizer *t, const char *left, size_t left_len, const char *right,
                         size_t right_len, uint32_t rank, error *err)
 {
-    const vocabulary *words = &t->words;
+    const vocabulary *words = &t->vocabulary;
     int a = vocabulary_find(words, left, left_len);
     if (a < 0)
         return no_token(left, left_len, err);
@@ -128,35 +128,36 @@ bool tokenizer_is_white_space(const char *s, size_t len)
     return len > 0 && tokenizer_space_behind(s, len) == len;
 }
 
-int tokenizer_add_added(tokenizer *t, int id, bool after_normalizing, added_rules rules, error *err)
+int tokenizer_add_added(tokenizer *t, int id, bool after_normalizing, added_token_options options,
+                        error *err)
 {
     size_t len;
-    const char *content = vocabulary_content(&t->words, id, &len);
-    if (len == 0 || vocabulary_find(&t->words, content, len) != id)
+    const char *content = vocabulary_content(&t->vocabulary, id, &len);
+    if (len == 0 || vocabulary_find(&t->vocabulary, content, len) != id)
         return 0;
-    rules.anybody =
-        t->words.entry[id].kind != TOKEN_SPECIAL && tokenizer_is_white_space(content, len);
+    options.untrusted =
+        t->vocabulary.entry[id].kind != TOKEN_SPECIAL && tokenizer_is_white_space(content, len);
     if (!after_normalizing)
-        return added_insert(&t->raw, content, len, id, rules, err);
+        return added_tokens_insert(&t->raw, content, len, id, options, err);
     buf normal = {0};
     int result = buf_add(&normal, content, len, err) || normalizer_run(&t->normal, &normal, err)
                      ? -1
-                     : added_insert(&t->normalized, normal.v, normal.len, id, rules, err);
+                     : added_tokens_insert(&t->normalized, normal.v, normal.len, id, options, err);
     buf_release(&normal);
     return result;
 }
 
 bool tokenizer_is_added(const tokenizer *t, int id)
 {
-    unsigned char trusted[ADDED_MAX_TEXT];
+    unsigned char trusted[ADDED_TOKEN_MAX_TEXT];
     size_t len;
-    const char *content = vocabulary_content(&t->words, id, &len);
-    if (len == 0 || len > ADDED_MAX_TEXT)
+    const char *content = vocabulary_content(&t->vocabulary, id, &len);
+    if (len == 0 || len > ADDED_TOKEN_MAX_TEXT)
         return false;
     memset(trusted, 1, sizeof trusted);
-    const added *lists[] = {&t->raw, &t->normalized};
+    const added_tokens *lists[] = {&t->raw, &t->normalized};
     for (size_t i = 0; i < 2; i++) {
-        added_hit hit = added_match(lists[i], content, len, trusted);
+        added_token_hit hit = added_tokens_match(lists[i], content, len, trusted);
         if (hit.id == id && hit.length == len)
             return true;
     }
@@ -174,9 +175,9 @@ void tokenizer_keep_alphabet(tokenizer *t)
 {
     for (int byte = 0; byte < 256; byte++) {
         char c[4];
-        int id = vocabulary_find(&t->words, c, bytelevel_character((unsigned char)byte, c));
+        int id = vocabulary_find(&t->vocabulary, c, bytelevel_character((unsigned char)byte, c));
         if (id >= 0)
-            t->words.entry[id].kind = TOKEN_NORMAL;
+            t->vocabulary.entry[id].kind = TOKEN_NORMAL;
     }
 }
 
@@ -188,8 +189,8 @@ static void find_bytes(tokenizer *t)
         size_t n = 6;
         if (t->byte_level)
             n = bytelevel_character((unsigned char)byte, text);
-        int id = vocabulary_find(&t->words, text, n);
-        token_kind kind = id < 0 ? TOKEN_NONE : t->words.entry[id].kind;
+        int id = vocabulary_find(&t->vocabulary, text, n);
+        token_kind kind = id < 0 ? TOKEN_NONE : t->vocabulary.entry[id].kind;
         t->byte_id[byte] = kind == TOKEN_NORMAL || kind == TOKEN_BYTE ? id : -1;
     }
 }
@@ -198,8 +199,8 @@ static void find_bytes(tokenizer *t)
 static int decode(const tokenizer *t, int id, buf *out, error *err)
 {
     size_t len;
-    const char *content = vocabulary_content(&t->words, id, &len);
-    token_kind kind = t->words.entry[id].kind;
+    const char *content = vocabulary_content(&t->vocabulary, id, &len);
+    token_kind kind = t->vocabulary.entry[id].kind;
     if (kind == TOKEN_NONE || kind == TOKEN_UNUSED || kind == TOKEN_SPECIAL)
         return 0;
     /* Added tokens are written as text, not in the byte-level alphabet. */
@@ -220,11 +221,11 @@ int tokenizer_finish(tokenizer *t, error *err)
     buf piece = {0};
     int result = 0;
     find_bytes(t);
-    for (int id = 0; id < t->words.count && result == 0; id++) {
+    for (int id = 0; id < t->vocabulary.count && result == 0; id++) {
         buf_clear(&piece);
         result = decode(t, id, &piece, err);
         if (result == 0)
-            result = vocabulary_set_piece(&t->words, id, piece.v, piece.len, err);
+            result = vocabulary_set_piece(&t->vocabulary, id, piece.v, piece.len, err);
     }
     buf_release(&piece);
     return result;

@@ -32,12 +32,12 @@ typedef enum tokenizer_decoder {
 enum { TOKENIZER_NAMES = 7 }; /* tokenizer_named() */
 
 struct tokenizer {
-    vocabulary words;
+    vocabulary vocabulary;
     bpe merges;
     normalizer normal;
     pretoken *split;
-    added raw;        /* added tokens found before normalization */
-    added normalized; /* and after it */
+    added_tokens raw;        /* added tokens found before normalization */
+    added_tokens normalized; /* and after it */
     tokenizer_decoder decoder;
     bool byte_level; /* words start as bytes, not characters */
     bool byte_fallback, ignore_merges, fuse_unknown;
@@ -59,8 +59,8 @@ int tokenizer_add_merge(tokenizer *t, const char *left, size_t left_len, const c
 /* "a b" cut at its only space. */
 int tokenizer_add_merge_line(tokenizer *t, const char *line, size_t len, uint32_t rank, error *err);
 /* Registers token id as one that is found in text: if it is white space alone and not special, in
- * anybody's, else in a chat template's. rules.anybody is set here. */
-int tokenizer_add_added(tokenizer *t, int id, bool after_normalizing, added_rules rules,
+ * anybody's, else in a chat template's. options.untrusted is set here. */
+int tokenizer_add_added(tokenizer *t, int id, bool after_normalizing, added_token_options options,
                         error *err);
 /* True when that was done for this id. */
 bool tokenizer_is_added(const tokenizer *t, int id);

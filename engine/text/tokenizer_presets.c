@@ -26,12 +26,12 @@
 #define SEED_CODER                                                                                 \
     SHORT_WORDS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|" SPACES
 
-const char *tokenizer_rule_gpt2(void)
+const char *tokenizer_preset_gpt2(void)
 {
     return GPT2;
 }
 
-static const tokenizer_rule rules[] = {
+static const tokenizer_preset presets[] = {
     {"gpt-2", false, false, false, {GPT2}},
     {"phi-2", false, false, false, {GPT2}},
     {"olmo", true, false, false, {GPT2}},
@@ -66,18 +66,18 @@ static const tokenizer_rule rules[] = {
      {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
 };
 
-const tokenizer_rule *tokenizer_rule_find(const char *name, size_t len)
+const tokenizer_preset *tokenizer_preset_find(const char *name, size_t len)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (strlen(rules[i].name) == len && memcmp(rules[i].name, name, len) == 0)
-            return &rules[i];
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+        if (strlen(presets[i].name) == len && memcmp(presets[i].name, name, len) == 0)
+            return &presets[i];
     return NULL;
 }
 
-int tokenizer_rule_names(buf *out, error *err)
+int tokenizer_preset_names(buf *out, error *err)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (buf_format(out, err, "%s%s", i ? ", " : "", rules[i].name))
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+        if (buf_format(out, err, "%s%s", i ? ", " : "", presets[i].name))
             return -1;
     return 0;
 }

@@ -12,22 +12,22 @@
 #include "../../kernels/error.h"
 #include "../base/buf.h"
 
-enum { TOKENIZER_RULE_PATTERNS = 5 };
+enum { TOKENIZER_PRESET_PATTERNS = 5 };
 
 /* The pattern of GPT-2, which ByteLevel pre-tokenizers apply with use_regex. */
-const char *tokenizer_rule_gpt2(void);
+const char *tokenizer_preset_gpt2(void);
 
-typedef struct tokenizer_rule {
+typedef struct tokenizer_preset {
     const char *name; /* of tokenizer.ggml.pre */
     bool nfc;
-    bool ignore_merges;                           /* a whole piece that is a token is that token */
-    bool adds_bos;                                /* when the file does not say */
-    const char *pattern[TOKENIZER_RULE_PATTERNS]; /* isolating splits, in order; NULL ends */
-} tokenizer_rule;
+    bool ignore_merges; /* a whole piece that is a token is that token */
+    bool adds_bos;      /* when the file does not say */
+    const char *pattern[TOKENIZER_PRESET_PATTERNS]; /* isolating splits, in order; NULL ends */
+} tokenizer_preset;
 
 /* NULL when the name is unknown. name need not end in NUL. */
-const tokenizer_rule *tokenizer_rule_find(const char *name, size_t len);
+const tokenizer_preset *tokenizer_preset_find(const char *name, size_t len);
 /* All names, separated by ", ". */
-int tokenizer_rule_names(buf *out, error *err);
+int tokenizer_preset_names(buf *out, error *err);
 
 #endif

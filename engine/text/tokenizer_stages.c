@@ -144,7 +144,7 @@ static int read_bytelevel(tokenizer *t, const json *v, error *err)
     t->drop_first_space = prefix;
     if (prefix && pretoken_add_spaces(t->split, " ", 1, PRETOKEN_PREFIX_ALWAYS, err))
         return -1;
-    return pattern ? add_pattern(t, tokenizer_rule_gpt2(), err) : 0;
+    return pattern ? add_pattern(t, tokenizer_preset_gpt2(), err) : 0;
 }
 
 static int read_scheme(const json *v, pretoken_prefix *out, error *err)

@@ -105,11 +105,11 @@ static void fold_queries(group *g, void *page, const void *next, int at, int cou
     g->kernels->score(&keys, g->q + first, n, g->scale, scores);
     for (int i = 0; i < n; i++) {
         float before = g->most[first + i];
-        float sum = g->kernels->soften(scores[i], count, &g->most[first + i]);
+        float sum = g->kernels->softmax(scores[i], count, &g->most[first + i]);
         keep[i] = mathx_exp(before - g->most[first + i]);
         g->sum[first + i] = g->sum[first + i] * keep[i] + sum;
     }
-    g->kernels->blend(&values, scores, keep, n, g->acc + first);
+    g->kernels->accumulate(&values, scores, keep, n, g->acc + first);
 }
 
 /* Folds positions [from, to) of the page that starts at position `start` into the group: queries
@@ -205,7 +205,7 @@ static void attend_rows(const attention_work *w, group *g, int row, int rows, in
             g->length[g->count] = length;
         }
     }
-    attend(g, longest, pool_threads(w->cpu->workers));
+    attend(g, longest, thread_pool_threads(w->cpu->workers));
     for (int i = 0; i < g->count; i++) {
         float inverse = 1.0f / g->sum[i];
         for (size_t d = 0; d < dim; d++)
@@ -284,9 +284,9 @@ void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int head
     for (int i = 0; i < n; i++)
         work += ((size_t)cpu->rows[i].position + 1) * q->cols;
     bool small = work < WORTH_WAKING;
-    cut_cells(&w, kv->kv_heads, small ? 1 : pool_threads(cpu->workers));
+    cut_cells(&w, kv->kv_heads, small ? 1 : thread_pool_threads(cpu->workers));
     if (small)
         attend_cells(&w, 0, 1);
     else
-        pool_run(cpu->workers, attend_cells, &w);
+        thread_pool_run(cpu->workers, attend_cells, &w);
 }

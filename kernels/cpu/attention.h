@@ -6,8 +6,8 @@
  * operations decide the bytes:
  *   score    element i of the product goes to lane i % 8 by fma, from +0; the lanes are added as
  *            ((0+1)+(2+3)) + ((4+5)+(6+7)); then one multiplication by the scale
- *   soften   p_j = exp(s_j - most); their sum runs in lanes j % 8 and is folded the same way
- *   blend    acc_i = acc_i * keep, then acc_i = fma(p_j, v_ji, acc_i), positions ascending
+ *   softmax  p_j = exp(s_j - most); their sum runs in lanes j % 8 and is folded the same way
+ *   add      acc_i = acc_i * keep, then acc_i = fma(p_j, v_ji, acc_i), positions ascending
  * attention_baseline.c is the plain reading; attention_avx2.c does the same on eight lanes.
  */
 #ifndef KERNELS_CPU_ATTENTION_H
@@ -33,10 +33,10 @@ typedef struct attention_kernels {
     void (*score)(const attention_chunk *keys, const float *const *q, int queries, float scale,
                   float (*scores)[KV_PAGE]);
     /* *most becomes the maximum of itself and the n scores; they become p; returns their sum. */
-    float (*soften)(float *scores, int n, float *most);
+    float (*softmax)(float *scores, int n, float *most);
     /* acc[i] [dim] = acc[i] * keep[i] + sum over j of p[i][j] * values[j] */
-    void (*blend)(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
-                  int queries, float *const *acc);
+    void (*accumulate)(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
+                       int queries, float *const *acc);
 } attention_kernels;
 
 const attention_kernels *attention_baseline(void);

@@ -1,7 +1,7 @@
 /* attention_avx2.c - the inner loops of attention on eight lanes, bit-equal to the baseline.
  *
  * Each loaded and converted vector of keys or values is used by up to three queries, so that
- * loading does not bind: score keeps 3 queries x 4 positions of sums in registers, blend 3 queries x
+ * loading does not bind: score keeps 3 queries x 4 positions of sums in registers, accumulate 3 queries x
  * 4 vectors of accumulators. The functions on top are inlined with constant counts (and a constant
  * type), one copy for each; dim is a multiple of 8 there, other sizes (tiny test models) go to the
  * baseline.
@@ -16,7 +16,7 @@
 #include "vector_avx2.h"
 
 enum {
-    TILE = 4,    /* positions in one pass of score, and vectors in one of blend */
+    TILE = 4,    /* positions in one pass of score, and vectors in one of accumulate */
     QUERIES = 3, /* most queries in one pass */
     LINE = 64,   /* bytes */
 };
@@ -155,7 +155,7 @@ static void score(const attention_chunk *keys, const float *const *q, int querie
 
 /* ---- softmax ---------------------------------------------------------------------------------- */
 
-static float soften(float *scores, int n, float *most)
+static float softmax(float *scores, int n, float *most)
 {
     float lanes[8];
     int whole = n - n % 8;
@@ -242,11 +242,11 @@ VECTOR_INLINE void blend_type(load_fn *load, const attention_chunk *values, floa
     }
 }
 
-static void blend(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
-                  int queries, float *const *acc)
+static void accumulate(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
+                       int queries, float *const *acc)
 {
     if (values->dim % 8 != 0)
-        attention_baseline()->blend(values, p, keep, queries, acc);
+        attention_baseline()->accumulate(values, p, keep, queries, acc);
     else if (values->type == DTYPE_F16)
         blend_type(load_f16, values, p, keep, queries, acc);
     else if (values->type == DTYPE_F32)
@@ -257,6 +257,6 @@ static void blend(const attention_chunk *values, float (*p)[KV_PAGE], const floa
 
 const attention_kernels *attention_avx2(void)
 {
-    static const attention_kernels kernels = {store, score, soften, blend};
+    static const attention_kernels kernels = {store, score, softmax, accumulate};
     return &kernels;
 }

@@ -30,7 +30,7 @@ static void score(const attention_chunk *keys, const float *const *q, int querie
         }
 }
 
-static float soften(float *scores, int n, float *most)
+static float softmax(float *scores, int n, float *most)
 {
     float lanes[8] = {0};
     for (int j = 0; j < n; j++)
@@ -42,8 +42,8 @@ static float soften(float *scores, int n, float *most)
     return attention_fold(lanes);
 }
 
-static void blend(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
-                  int queries, float *const *acc)
+static void accumulate(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
+                       int queries, float *const *acc)
 {
     float value[PIECE];
     for (int i = 0; i < queries; i++) {
@@ -58,6 +58,6 @@ static void blend(const attention_chunk *values, float (*p)[KV_PAGE], const floa
 
 const attention_kernels *attention_baseline(void)
 {
-    static const attention_kernels kernels = {quantize_row, score, soften, blend};
+    static const attention_kernels kernels = {quantize_row, score, softmax, accumulate};
     return &kernels;
 }

@@ -84,7 +84,7 @@ void *cpu_scratch(cpu_backend *cpu, scratch *s, size_t bytes, const char *what)
 static void cpu_close(backend *b)
 {
     cpu_backend *cpu = cpu_of(b);
-    pool_close(cpu->workers);
+    thread_pool_close(cpu->workers);
     free(cpu->activation.data);
     free(cpu->routing.data);
     for (size_t i = 0; i < sizeof cpu->experts / sizeof *cpu->experts; i++)
@@ -99,7 +99,7 @@ static const char *cpu_isa(const backend *b)
 
 static int cpu_threads(const backend *b)
 {
-    return pool_threads(((const cpu_backend *)b)->workers);
+    return thread_pool_threads(((const cpu_backend *)b)->workers);
 }
 
 /* ---- tensors -------------------------------------------------------------------------------- */
@@ -223,9 +223,9 @@ static void take_rows(void *arg, int index, int count)
 void cpu_rows(cpu_backend *cpu, int n, size_t row_cost, cpu_rows_fn *fn, void *user)
 {
     row_work w = {.fn = fn, .user = user, .n = n};
-    w.block = n / (4 * pool_threads(cpu->workers)) + 1;
+    w.block = n / (4 * thread_pool_threads(cpu->workers)) + 1;
     if (n > 1 && (size_t)n * row_cost >= WORTH_WAKING)
-        pool_run(cpu->workers, take_rows, &w);
+        thread_pool_run(cpu->workers, take_rows, &w);
     else
         fn(user, 0, n, 0);
 }
@@ -324,14 +324,14 @@ static double cpu_read_seconds(backend *b, const void *host, size_t bytes)
     sweep s = {.bytes = host, .size = bytes};
     struct timespec from, to;
     clock_gettime(CLOCK_MONOTONIC, &from);
-    pool_run(cpu_of(b)->workers, sweep_blocks, &s);
+    thread_pool_run(cpu_of(b)->workers, sweep_blocks, &s);
     clock_gettime(CLOCK_MONOTONIC, &to);
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
 }
 
 /* ---- likelihoods ---------------------------------------------------------------------------- */
 
-static double cpu_likelihood(backend *b, const float *z, size_t n, int id)
+static double cpu_logprob(backend *b, const float *z, size_t n, int id)
 {
     enum { BLOCK = 1024 };
     const attention_kernels *k = cpu_of(b)->kernels;
@@ -342,7 +342,7 @@ static double cpu_likelihood(backend *b, const float *z, size_t n, int id)
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t m = n - at < BLOCK ? n - at : BLOCK;
         memcpy(block, z + at, m * sizeof *block);
-        sum += (double)k->soften(block, (int)m, &most);
+        sum += (double)k->softmax(block, (int)m, &most);
     }
     return (double)z[id] - (double)most - log(sum);
 }
@@ -356,7 +356,7 @@ static const backend_table table = {
     .threads = cpu_threads,
     .sync = cpu_sync,
     .read_seconds = cpu_read_seconds,
-    .likelihood = cpu_likelihood,
+    .logprob = cpu_logprob,
     .tensor_new = cpu_tensor_new,
     .tensor_map = cpu_tensor_map,
     .tensor_free = cpu_tensor_free,
@@ -400,7 +400,8 @@ backend *cpu_open(const backend_options *options, error *err)
     cpu->layer = -1;
     cpu->dots = dots;
     cpu->kernels = strcmp(dots->name, "baseline") == 0 ? attention_baseline() : attention_avx2();
-    cpu->workers = pool_open(options->threads > 0 ? options->threads : cores_physical(), err);
+    cpu->workers =
+        thread_pool_open(options->threads > 0 ? options->threads : cores_physical(), err);
     if (cpu->workers)
         return &cpu->base;
     cpu_close(&cpu->base);

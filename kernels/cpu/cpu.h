@@ -27,7 +27,7 @@ enum { FAULT_ACTIVATIONS = 1, FAULT_ROUTER = 2 };
 
 typedef struct cpu_backend {
     backend base;
-    pool *workers;
+    thread_pool *workers;
     const dot_kernels *dots;          /* one ISA level, */
     const attention_kernels *kernels; /* the same for both */
     error failure;                    /* the first one since the last sync */
@@ -72,9 +72,9 @@ static inline float *cpu_row(const tensor *t, int i)
 }
 
 /* A float at any address: norm weights and biases lie in mapped files, unaligned. */
-typedef struct __attribute__((packed)) loose_float {
+typedef struct __attribute__((packed)) unaligned_float {
     float value;
-} loose_float;
+} unaligned_float;
 
 /* ---- the ops, by file ---------------------------------------------------------------------- */
 
@@ -98,7 +98,7 @@ void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int head
 routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err);
 void cpu_routes_free(backend *b, routes *r);
 int cpu_routes_rows(const routes *r); /* the most rows it can hold */
-void cpu_route(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
                bool renormalise, int n);
 void cpu_routes_read(backend *b, const routes *r, int n, routes *host);
 void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,

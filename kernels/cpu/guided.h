@@ -1,4 +1,4 @@
-/* guided.h - how the threads of one region divide its work: in stretches that shrink.
+/* guided.h - how the threads of one region divide its work: OpenMP's guided schedule.
  *
  * Memory is read fastest in long runs, so a thread takes several neighbouring cells at a time; near
  * the end it takes fewer, so that all come to their end together. Who took what changes no byte:
@@ -10,10 +10,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* The next stretch of cells [*first, return value) of `total`: at most `most`, and less than half of
+/* The next chunk of cells [*first, return value) of `total`: at most `most`, and less than half of
  * what each of the threads has still to do, but at least one. *first == total when none is left. */
-static inline size_t share_take(atomic_size_t *next, size_t total, size_t most, int threads,
-                                size_t *first)
+static inline size_t guided_chunk(atomic_size_t *next, size_t total, size_t most, int threads,
+                                  size_t *first)
 {
     size_t at = atomic_load_explicit(next, memory_order_relaxed), n;
     do {

@@ -16,7 +16,7 @@ enum {
     BLOCK_BYTES = 48 * 1024, /* weights of one block: with the activations, within the L2 cache */
     BLOCKS_PER_THREAD = 6,   /* so that the last block is a small part of a region */
     BLOCK_ROWS_MAX = 256,
-    STRETCH = 8,                /* most blocks that a thread takes at a time */
+    CHUNK = 8,                  /* most blocks that a thread takes at a time */
     QUANTIZE_ALONE = 16 * 1024, /* elements that one thread quantises faster than two are woken */
 };
 
@@ -75,7 +75,7 @@ matmul_rows matmul_quantize(matmul_device device, dtype type, matmul_input input
                       .out = scratch,
                       .stride = activation_bytes(form, input.cols)};
     if (input.n > 1 && input.n * input.cols > QUANTIZE_ALONE)
-        pool_run(device.threads, quantize_rows, &job);
+        thread_pool_run(device.threads, quantize_rows, &job);
     else
         quantize_rows(&job, 0, 1);
     return (matmul_rows){scratch, job.stride};
@@ -175,7 +175,7 @@ static void run_blocks(void *arg, int index, int count)
     (void)index;
     region *job = arg;
     size_t total = job->start[job->count], first, last;
-    while (last = share_take(&job->next, total, STRETCH, count, &first), first < total)
+    while (last = guided_chunk(&job->next, total, CHUNK, count, &first), first < total)
         for (size_t b = first; b < last; b++)
             run_block(job, b, b == first);
 }
@@ -189,7 +189,7 @@ void matmul_run(matmul_device device, const matmul_task *tasks, int count, matmu
                   .cols = input.cols,
                   .n = input.n,
                   .inputs = quantize_for(device, tasks, count, input, scratch)};
-    int threads = pool_threads(device.threads);
+    int threads = thread_pool_threads(device.threads);
     size_t total = 0;
     for (int t = 0; t < count; t++)
         total += tasks[t].rows;
@@ -198,7 +198,7 @@ void matmul_run(matmul_device device, const matmul_task *tasks, int count, matmu
         job.block_rows[t] = rows;
         job.start[t + 1] = job.start[t] + (tasks[t].rows + rows - 1) / rows;
     }
-    pool_run(device.threads, run_blocks, &job);
+    thread_pool_run(device.threads, run_blocks, &job);
 }
 
 /* ---- gate and up in one region -------------------------------------------------------------------- */
@@ -241,7 +241,7 @@ static void run_gated(void *arg, int index, int count)
     (void)index;
     gated *job = arg;
     size_t total = (job->gate->rows + job->block_rows - 1) / job->block_rows, first, last;
-    while (last = share_take(&job->next, total, STRETCH, count, &first), first < total)
+    while (last = guided_chunk(&job->next, total, CHUNK, count, &first), first < total)
         for (size_t b = first; b < last; b++)
             for (size_t i = 0; i < job->n; i += DOT_COLUMNS)
                 gate_columns(job, b * job->block_rows,
@@ -253,7 +253,7 @@ void matmul_swiglu(matmul_device device, const matmul_task *gate, const matmul_t
 {
     matmul_task both[2] = {*gate, *up};
     forms inputs = quantize_for(device, both, 2, input, scratch);
-    int threads = pool_threads(device.threads);
+    int threads = thread_pool_threads(device.threads);
     gated job = {.kernels = device.kernels,
                  .gate = gate,
                  .up = up,
@@ -262,5 +262,5 @@ void matmul_swiglu(matmul_device device, const matmul_task *gate, const matmul_t
                  .cols = input.cols,
                  .n = input.n,
                  .block_rows = matmul_block_rows(gate->type, input.cols, gate->rows, threads)};
-    pool_run(device.threads, run_gated, &job);
+    thread_pool_run(device.threads, run_gated, &job);
 }

@@ -23,7 +23,7 @@
 /* Where the products run. */
 typedef struct matmul_device {
     const dot_kernels *kernels;
-    pool *threads;
+    thread_pool *threads;
 } matmul_device;
 
 /* One weight matrix [rows, cols] and where its results go. */

@@ -22,7 +22,7 @@
 enum {
     HIDDEN_BLOCK = 64, /* most ffn rows of one cell of region 1 */
     OUTPUT_BLOCK = 32, /* output columns of one cell of region 2 */
-    STRETCH = 8,       /* most cells that a thread takes at a time */
+    CHUNK = 8,         /* most cells that a thread takes at a time */
 };
 
 /* The pairs of one expert: [first, first + count) of the sorted order. */
@@ -108,7 +108,7 @@ static bool reserve(moe *m, int **starts)
     size_t experts = (size_t)m->bank->count, rows = (size_t)cpu_routes_rows(m->chosen);
     size_t pairs = rows * (size_t)m->chosen->slots;
     size_t ints = (2 * pairs + experts + 1) * sizeof(int);
-    size_t threads = (size_t)pool_threads(cpu->workers);
+    size_t threads = (size_t)thread_pool_threads(cpu->workers);
     m->quantised_bytes = widest_form(m->ffn);
     m->partial_floats = pairs * OUTPUT_BLOCK;
     char *index = cpu_scratch(cpu, &cpu->experts[0], ints + experts * sizeof(run), "experts");
@@ -194,7 +194,7 @@ static void hidden_cells(void *arg, int thread, int threads)
     moe *m = arg;
     size_t total = m->blocks * (size_t)m->run_count, first, last;
     (void)thread;
-    while (last = share_take(&m->next, total, STRETCH, threads, &first), first < total)
+    while (last = guided_chunk(&m->next, total, CHUNK, threads, &first), first < total)
         for (size_t cell = first; cell < last; cell++)
             hidden_cell(m, cell, cell == first);
 }
@@ -204,10 +204,10 @@ static void make_hidden(moe *m)
     const tensor *gate = m->bank->gate[m->runs[0].expert];
     m->block = least(HIDDEN_BLOCK,
                      matmul_block_rows(gate->type, gate->cols, 2 * m->ffn * (size_t)m->run_count,
-                                       pool_threads(m->cpu->workers)));
+                                       thread_pool_threads(m->cpu->workers)));
     m->blocks = (m->ffn - 1) / m->block + 1;
     atomic_store(&m->next, 0);
-    pool_run(m->cpu->workers, hidden_cells, m);
+    thread_pool_run(m->cpu->workers, hidden_cells, m);
 }
 
 /* ---- region 2: output ----------------------------------------------------------------------- */
@@ -287,7 +287,7 @@ static void output_cells(void *arg, int thread, int threads)
     moe *m = arg;
     float *partial = m->partial + (size_t)thread * m->partial_floats;
     size_t first, last;
-    while (last = share_take(&m->next, m->blocks, m->wide / m->block, threads, &first),
+    while (last = guided_chunk(&m->next, m->blocks, m->wide / m->block, threads, &first),
            first < m->blocks) {
         size_t col = first * m->block;
         output_columns(m, col, least(last * m->block, m->out->cols) - col, partial);
@@ -296,15 +296,15 @@ static void output_cells(void *arg, int thread, int threads)
 
 static void make_output(moe *m)
 {
-    size_t threads = (size_t)pool_threads(m->cpu->workers), pairs = (size_t)m->pairs;
+    size_t threads = (size_t)thread_pool_threads(m->cpu->workers), pairs = (size_t)m->pairs;
     m->block = OUTPUT_BLOCK;
     while (m->block > 4 && m->out->cols / m->block < 4 * threads)
         m->block /= 2;
     m->blocks = (m->out->cols - 1) / m->block + 1;
     size_t fit = m->partial_floats / (m->block * (pairs ? pairs : 1));
-    m->wide = m->block * least(STRETCH, fit);
+    m->wide = m->block * least(CHUNK, fit);
     atomic_store(&m->next, 0);
-    pool_run(m->cpu->workers, output_cells, m);
+    thread_pool_run(m->cpu->workers, output_cells, m);
 }
 
 /* ---- the op --------------------------------------------------------------------------------- */

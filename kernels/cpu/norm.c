@@ -24,7 +24,7 @@ static float fold(float *lanes)
 }
 
 /* Sum of x[i] * weight[i], or of x[i]^2 when weight is NULL. x [n] */
-static float dot_lanes(const float *x, const loose_float *weight, size_t n)
+static float dot_lanes(const float *x, const unaligned_float *weight, size_t n)
 {
     float lanes[LANES] = {0};
     size_t i = 0;
@@ -82,7 +82,8 @@ void cpu_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n
 
 /* out = x / sqrt(mean(x^2) + eps) * weight over one row or one head; out may be x. Returns whether
  * the sum of squares is finite. */
-static bool norm_vector(float *out, const float *x, const loose_float *weight, size_t n, float eps)
+static bool norm_vector(float *out, const float *x, const unaligned_float *weight, size_t n,
+                        float eps)
 {
     float sum = dot_lanes(x, NULL, n);
     float inverse = 1.0f / sqrtf(sum / (float)n + eps);
@@ -95,7 +96,7 @@ typedef struct norm_work {
     cpu_backend *cpu;
     tensor *out;
     const tensor *x;
-    const loose_float *weight;
+    const unaligned_float *weight;
     size_t width; /* elements normed together */
     float eps;
 } norm_work;
@@ -176,7 +177,7 @@ void cpu_rope(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, bo
 typedef struct pair_work {
     tensor *x;
     const tensor *y;
-    const loose_float *weight;
+    const unaligned_float *weight;
     float scale;
 } pair_work;
 

@@ -1,6 +1,6 @@
 /* route.c - which experts a token visits, and with what weight: steps 3 to 10 of the pipeline.
  *
- * One row at a time, from router logits z [experts] and the row's route_rule:
+ * One row at a time, from router logits z [experts] and the row's layer_routing:
  *   selection score c = z + bias, banned experts out; the first k in order of c (ties to the
  *   lowest id) are chosen; gates p = softmax of z itself over the allowed experts; ranks from
  *   trained_k on are multiplied by tail_gain; ranks from adaptive_min on are dropped when
@@ -8,7 +8,7 @@
  *   of the gates left, in rank order, plus the p of the next ranks up to norm_width; experts the
  *   program names are multiplied by its strength.
  *
- * A program with experts of its own sees their logits behind the model's, as if the layer had just
+ * A program with adapter experts sees their logits behind the model's, as if the layer had just
  * these; others do not see them at all.
  *
  * Every knob has an exact off state. A gate that ends as 0 is an expert that is not run (id -1),
@@ -86,7 +86,7 @@ void cpu_routes_read(backend *b, const routes *r, int n, routes *host)
 
 /* What the steps share about one row. */
 typedef struct row_view {
-    const route_rule *rule;
+    const layer_routing *routing;
     const float *z; /* [experts] router logits */
     const dot_kernels *dots;
     float *p;   /* [experts] softmax over the allowed; meaningless where banned */
@@ -94,20 +94,20 @@ typedef struct row_view {
     int experts, ranks;
 } row_view;
 
-static bool is_allowed(const route_rule *rule, int e)
+static bool is_allowed(const layer_routing *routing, int e)
 {
-    return !rule->allowed || rule->allowed[e];
+    return !routing->allowed || routing->allowed[e];
 }
 
 static float selection_score(const row_view *v, int e)
 {
-    return v->rule->bias ? v->z[e] + v->rule->bias[e] : v->z[e];
+    return v->routing->bias ? v->z[e] + v->routing->bias[e] : v->z[e];
 }
 
 /* Forced experts come before all others; otherwise the higher score does. */
 static bool comes_before(const row_view *v, int a, int b)
 {
-    const uint8_t *forced = v->rule->forced;
+    const uint8_t *forced = v->routing->forced;
     if (forced && forced[a] != forced[b])
         return forced[a];
     return selection_score(v, a) > selection_score(v, b);
@@ -119,7 +119,7 @@ static void rank_experts(row_view *v, int most)
 {
     v->ranks = 0;
     for (int e = 0; e < v->experts; e++) {
-        if (!is_allowed(v->rule, e))
+        if (!is_allowed(v->routing, e))
             continue;
         int at = v->ranks < most ? v->ranks++ : most;
         for (; at > 0 && comes_before(v, e, v->order[at - 1]); at--)
@@ -135,20 +135,20 @@ static float softmax_allowed(row_view *v)
 {
     float most = -INFINITY, sum = 0, weighted = 0;
     for (int e = 0; e < v->experts; e++) {
-        if (is_allowed(v->rule, e) && v->z[e] > most)
+        if (is_allowed(v->routing, e) && v->z[e] > most)
             most = v->z[e];
         v->p[e] = v->z[e];
     }
     v->dots->exp(v->p, most, (size_t)v->experts);
     for (int e = 0; e < v->experts; e++) {
-        if (!is_allowed(v->rule, e))
+        if (!is_allowed(v->routing, e))
             continue;
         sum += v->p[e];
         if (v->p[e] > 0)
             weighted += v->p[e] * (v->z[e] - most);
     }
     for (int e = 0; e < v->experts; e++)
-        if (is_allowed(v->rule, e))
+        if (is_allowed(v->routing, e))
             v->p[e] /= sum;
     /* -sum p ln p, with ln p = (z - most) - ln sum; rounding may leave a negative zero's worth. */
     float entropy = (float)log((double)sum) - weighted / sum;
@@ -158,7 +158,7 @@ static float softmax_allowed(row_view *v)
 /* The share of the plain model's softmax that the banned experts would have had. */
 static float banned_mass(const row_view *v)
 {
-    if (!v->rule->allowed)
+    if (!v->routing->allowed)
         return 0;
     float most = v->z[0], banned = 0, sum = 0;
     for (int e = 1; e < v->experts; e++)
@@ -167,7 +167,7 @@ static float banned_mass(const row_view *v)
     for (int e = 0; e < v->experts; e++) {
         float p = mathx_exp(v->z[e] - most);
         sum += p;
-        if (!v->rule->allowed[e])
+        if (!v->routing->allowed[e])
             banned += p;
     }
     return banned / sum;
@@ -180,42 +180,42 @@ static void lift_forced(const row_view *v, int k, float *gates)
     for (int i = 0; i < k; i++)
         if (gates[i] > loudest)
             loudest = gates[i];
-    for (int i = 0; i < k && v->rule->forced[v->order[i]]; i++)
+    for (int i = 0; i < k && v->routing->forced[v->order[i]]; i++)
         gates[i] = loudest;
 }
 
 /* Steps 6 to 10 for the k chosen ranks. gates [k] */
 static void weigh(const row_view *v, int k, bool renormalise, float *gates)
 {
-    const route_rule *rule = v->rule;
+    const layer_routing *routing = v->routing;
     for (int i = 0; i < k; i++)
         gates[i] = v->p[v->order[i]];
-    if (rule->forced)
+    if (routing->forced)
         lift_forced(v, k, gates);
-    for (int i = rule->trained_k; i < k; i++)
-        gates[i] *= rule->tail_gain;
-    if (rule->adaptive_min > 0)
-        for (int i = rule->adaptive_min; i < k; i++)
-            if (gates[i] < rule->adaptive_ratio * gates[0])
+    for (int i = routing->trained_k; i < k; i++)
+        gates[i] *= routing->tail_gain;
+    if (routing->adaptive_min > 0)
+        for (int i = routing->adaptive_min; i < k; i++)
+            if (gates[i] < routing->adaptive_ratio * gates[0])
                 gates[i] = 0;
     if (renormalise) {
         float sum = 0;
         for (int i = 0; i < k; i++)
             sum += gates[i];
-        for (int i = k; i < rule->norm_width && i < v->ranks; i++)
+        for (int i = k; i < routing->norm_width && i < v->ranks; i++)
             sum += v->p[v->order[i]];
         /* A strong bias may choose only experts whose softmax is 0: then none of them runs. */
         for (int i = 0; i < k && sum > 0; i++)
             gates[i] /= sum;
     }
-    for (int i = 0; i < k && rule->named; i++)
-        if (rule->named[v->order[i]])
-            gates[i] *= rule->strength;
+    for (int i = 0; i < k && routing->named; i++)
+        if (routing->named[v->order[i]])
+            gates[i] *= routing->strength;
 }
 
 typedef struct route_work {
     routes *to;
-    const tensor *z, *appended;
+    const tensor *z, *adapter_z;
     cpu_backend *cpu;
     char *memory; /* [threads][3 * room] floats and ints, which are as wide */
     size_t room;  /* experts that a program sees at most */
@@ -223,19 +223,20 @@ typedef struct route_work {
     bool renormalise;
 } route_work;
 
-/* joined = the model's logits, then those of the program's own experts. */
-static void join_own(const route_work *w, int i, row_view *v, float *joined)
+/* joined = the model's logits, then those of the program's adapter experts. */
+static void join_adapter(const route_work *w, int i, row_view *v, float *joined)
 {
-    size_t experts = w->z->cols, own = (size_t)v->rule->own_count;
+    size_t experts = w->z->cols, adapter = (size_t)v->routing->adapter_count;
     memcpy(joined, v->z, experts * sizeof *joined);
-    memcpy(joined + experts, cpu_row(w->appended, i) + v->rule->own_first, own * sizeof *joined);
+    memcpy(joined + experts, cpu_row(w->adapter_z, i) + v->routing->adapter_first,
+           adapter * sizeof *joined);
     v->z = joined;
-    v->experts += (int)own;
+    v->experts += (int)adapter;
 }
 
-static int bank_place(const route_work *w, const route_rule *rule, int e)
+static int bank_place(const route_work *w, const layer_routing *routing, int e)
 {
-    return e < (int)w->z->cols ? e : e + rule->own_first;
+    return e < (int)w->z->cols ? e : e + routing->adapter_first;
 }
 
 static void route_row(const route_work *w, int i, row_view *v)
@@ -243,10 +244,10 @@ static void route_row(const route_work *w, int i, row_view *v)
     size_t slots = (size_t)w->to->slots;
     int32_t *ids = w->to->ids + (size_t)i * slots;
     float *gates = w->to->gates + (size_t)i * slots;
-    int k = v->rule->k;
-    assert(k >= 1 && (size_t)k <= slots && v->rule->norm_width >= k);
+    int k = v->routing->k;
+    assert(k >= 1 && (size_t)k <= slots && v->routing->norm_width >= k);
 
-    rank_experts(v, v->rule->norm_width > k ? v->rule->norm_width : k + 1);
+    rank_experts(v, v->routing->norm_width > k ? v->routing->norm_width : k + 1);
     if (k > v->ranks)
         k = v->ranks;
     w->to->entropy[i] = softmax_allowed(v);
@@ -256,7 +257,7 @@ static void route_row(const route_work *w, int i, row_view *v)
                            : INFINITY;
     weigh(v, k, w->renormalise, gates);
     for (int s = 0; s < k; s++)
-        ids[s] = gates[s] != 0 ? bank_place(w, v->rule, v->order[s]) : -1;
+        ids[s] = gates[s] != 0 ? bank_place(w, v->routing, v->order[s]) : -1;
     for (size_t s = (size_t)k; s < slots; s++) {
         ids[s] = -1;
         gates[s] = 0;
@@ -285,14 +286,14 @@ static void route_rows(void *user, int from, int to, int thread)
     const route_work *w = user;
     float *mine = (float *)(void *)w->memory + 3 * (size_t)thread * w->room;
     for (int i = from; i < to; i++) {
-        row_view v = {.rule = &w->cpu->rows[i].rules[w->layer],
+        row_view v = {.routing = &w->cpu->rows[i].routing[w->layer],
                       .z = cpu_row(w->z, i),
                       .dots = w->cpu->dots,
                       .p = mine,
                       .order = (int *)(void *)(mine + w->room),
                       .experts = (int)w->z->cols};
-        if (v.rule->own_count)
-            join_own(w, i, &v, mine + 2 * w->room);
+        if (v.routing->adapter_count)
+            join_adapter(w, i, &v, mine + 2 * w->room);
         if (all_finite(v.z, v.experts)) {
             route_row(w, i, &v);
         } else {
@@ -302,20 +303,20 @@ static void route_rows(void *user, int from, int to, int thread)
     }
 }
 
-void cpu_route(backend *b, routes *r, const tensor *z, const tensor *appended, int layer,
+void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
                bool renormalise, int n)
 {
     cpu_backend *cpu = cpu_of(b);
     assert(n <= cpu->batch);
-    size_t threads = (size_t)pool_threads(cpu->workers);
-    size_t room = z->cols + (appended ? appended->cols : 0);
+    size_t threads = (size_t)thread_pool_threads(cpu->workers);
+    size_t room = z->cols + (adapter_z ? adapter_z->cols : 0);
     char *memory = cpu_scratch(cpu, &cpu->routing, 3 * threads * room * sizeof(float), "routing");
     if (!memory) {
         for (int i = 0; i < n; i++)
             choose_nothing(r, i);
         return;
     }
-    route_work w = {r, z, appended, cpu, memory, room, layer, renormalise};
+    route_work w = {r, z, adapter_z, cpu, memory, room, layer, renormalise};
     cpu_rows(cpu, n, z->cols * 16, route_rows, &w);
     cpu_report_faults(cpu);
 }

@@ -34,14 +34,14 @@ enum { CACHE_LINE = 64, SPINS = 4000 };
 #define INSIDE 0x7fffffffu
 
 typedef struct worker {
-    pool *owner;
+    thread_pool *owner;
     pthread_t thread;
     int index;
 } worker;
 
-struct pool {
+struct thread_pool {
     alignas(CACHE_LINE) _Atomic uint64_t word;
-    pool_fn *fn;
+    thread_pool_fn *fn;
     void *arg;
     alignas(CACHE_LINE) atomic_int sleepers; /* workers asleep, or about to be */
     atomic_bool waiting;                     /* the caller is asleep, or about to be */
@@ -87,7 +87,7 @@ static uint32_t region_of(uint64_t word)
     return (uint32_t)(word >> 32);
 }
 
-static void sleep_until_announced(pool *p, uint32_t seen)
+static void sleep_until_announced(thread_pool *p, uint32_t seen)
 {
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->sleepers, 1);
@@ -97,7 +97,7 @@ static void sleep_until_announced(pool *p, uint32_t seen)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void wait_until_announced(pool *p, uint32_t seen)
+static void wait_until_announced(thread_pool *p, uint32_t seen)
 {
     for (int i = 0; i < p->spins; i++) {
         if (region_of(atomic_load_explicit(&p->word, memory_order_acquire)) != seen)
@@ -108,7 +108,7 @@ static void wait_until_announced(pool *p, uint32_t seen)
 }
 
 /* Enters the region of `word` if its door is still open. */
-static bool enter(pool *p, uint64_t word)
+static bool enter(thread_pool *p, uint64_t word)
 {
     uint32_t region = region_of(word);
     while ((word & OPEN) && region_of(word) == region)
@@ -117,7 +117,7 @@ static bool enter(pool *p, uint64_t word)
     return false;
 }
 
-static void leave(pool *p)
+static void leave(thread_pool *p)
 {
     uint64_t before = atomic_fetch_sub(&p->word, 1);
     if ((uint32_t)before != 1 || !atomic_load(&p->waiting))
@@ -130,7 +130,7 @@ static void leave(pool *p)
 static void *work(void *arg)
 {
     worker *self = arg;
-    pool *p = self->owner;
+    thread_pool *p = self->owner;
     floats_default();
     for (uint32_t seen = 0;;) {
         wait_until_announced(p, seen);
@@ -148,7 +148,7 @@ static void *work(void *arg)
 /* ---- the caller -------------------------------------------------------------------------------- */
 
 /* door: OPEN, or 0 when there is nothing to run. */
-static void announce(pool *p, uint32_t door)
+static void announce(thread_pool *p, uint32_t door)
 {
     uint32_t region = region_of(atomic_load(&p->word)) + 1;
     atomic_store(&p->word, (uint64_t)region << 32 | door);
@@ -159,7 +159,7 @@ static void announce(pool *p, uint32_t door)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void shut_and_wait(pool *p)
+static void shut_and_wait(thread_pool *p)
 {
     if ((atomic_fetch_and(&p->word, ~(uint64_t)OPEN) & INSIDE) == 0)
         return;
@@ -176,7 +176,7 @@ static void shut_and_wait(pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-void pool_run(pool *p, pool_fn *fn, void *arg)
+void thread_pool_run(thread_pool *p, thread_pool_fn *fn, void *arg)
 {
     unsigned floats = floats_default();
     if (p->threads > 1) {
@@ -190,7 +190,7 @@ void pool_run(pool *p, pool_fn *fn, void *arg)
     floats_restore(floats);
 }
 
-int pool_threads(const pool *p)
+int thread_pool_threads(const thread_pool *p)
 {
     return p->threads;
 }
@@ -200,7 +200,7 @@ int pool_threads(const pool *p)
 /* Signals are for the program's own threads: the workers take none but those that a thread brings
  * upon itself. Blocked, a bus error (a mapped file that was cut short) would end the process
  * without its handler's word. */
-static int start_workers(pool *p, error *err)
+static int start_workers(thread_pool *p, error *err)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -230,9 +230,9 @@ static int processors(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-pool *pool_open(int threads, error *err)
+thread_pool *thread_pool_open(int threads, error *err)
 {
-    pool *p = aligned_alloc(CACHE_LINE, sizeof *p);
+    thread_pool *p = aligned_alloc(CACHE_LINE, sizeof *p);
     worker *workers = calloc((size_t)threads, sizeof *workers);
     if (!p || !workers) {
         free(p);
@@ -248,13 +248,13 @@ pool *pool_open(int threads, error *err)
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);
     if (start_workers(p, err) != 0) {
-        pool_close(p);
+        thread_pool_close(p);
         return NULL;
     }
     return p;
 }
 
-void pool_close(pool *p)
+void thread_pool_close(thread_pool *p)
 {
     if (!p)
         return;

@@ -1,7 +1,7 @@
 /* thread_pool.h - the worker threads of the CPU backend.
  *
  * A pool runs one function on its threads at once and returns when the last one is done: a parallel
- * region. The caller takes part as thread 0, so pool_open(1) starts no thread. The function shares
+ * region. The caller takes part as thread 0, so thread_pool_open(1) starts no thread. The function shares
  * out the work through an atomic counter of chunks and returns when none is left; results must not
  * depend on who took what: see matmul.h.
  *
@@ -20,19 +20,19 @@
 
 #include "../error.h"
 
-typedef struct pool pool;
+typedef struct thread_pool thread_pool;
 
 /* One thread's part of a region; index 0..count-1, count = the pool's threads. */
-typedef void pool_fn(void *arg, int index, int count);
+typedef void thread_pool_fn(void *arg, int index, int count);
 
 /* threads >= 1. Caller owns. NULL when a thread cannot be started: never fewer than asked. */
-pool *pool_open(int threads, error *err);
-void pool_close(pool *p); /* NULL ok; no region may be running */
-int pool_threads(const pool *p);
+thread_pool *thread_pool_open(int threads, error *err);
+void thread_pool_close(thread_pool *p); /* NULL ok; no region may be running */
+int thread_pool_threads(const thread_pool *p);
 
 /* Runs fn(arg, index, count) on the calling thread and on every other that comes before it is done;
  * on each at most once. Only one caller at a time, never from inside a region. What the caller wrote
  * before is seen by all, and what they wrote is seen after. */
-void pool_run(pool *p, pool_fn *fn, void *arg);
+void thread_pool_run(thread_pool *p, thread_pool_fn *fn, void *arg);
 
 #endif

@@ -187,7 +187,7 @@ static int write_part(const plan *p, gguf_writer *w, const part *t, error *err)
     return t->zeros ? write_zeros(w, t->zeros, err) : 0;
 }
 
-static int write_parts(const plan *p, gguf_writer *w, const builtin_watch *watch, error *err)
+static int write_parts(const plan *p, gguf_writer *w, const builtin_progress *watch, error *err)
 {
     uint64_t done = 0;
     for (int i = 0; i < p->count; i++) {
@@ -271,7 +271,7 @@ static int check_base(const checkpoint *base, const builtin_bank *b, error *err)
     return 0;
 }
 
-static int write_model(plan *p, const char *out, const builtin_watch *watch, error *err)
+static int write_model(plan *p, const char *out, const builtin_progress *watch, error *err)
 {
     gguf_writer *w = gguf_writer_open(out, err);
     int result = w ? write_metadata(p, w, err) : -1;
@@ -287,8 +287,8 @@ static int write_model(plan *p, const char *out, const builtin_watch *watch, err
     return result;
 }
 
-int builtin_make(const char *base, const char *experts, const char *out, const builtin_watch *watch,
-                 error *err)
+int builtin_make(const char *base, const char *experts, const char *out,
+                 const builtin_progress *watch, error *err)
 {
     builtin_bank bank = {0};
     int result = -1;
@@ -334,7 +334,7 @@ int builtin_experts(char **path, error *err)
     *path = NULL;
     bool failed = false;
     for (int i = 0; i < PATHS_SHIPPED && !*path && !failed; i++) {
-        char *file = folder_path(err, "%s/built-in.experts.gguf", places[i]);
+        char *file = string_format(err, "%s/built-in.experts.gguf", places[i]);
         failed = !file;
         if (file && access(file, R_OK) == 0)
             *path = file;

@@ -25,10 +25,10 @@
 enum { BUILTIN_RECIPE = 2 };
 
 /* Told every few MiB; returning false ends the work with ERROR_CANCELLED. */
-typedef struct builtin_watch {
+typedef struct builtin_progress {
     void *user;
     bool (*step)(void *user, double share); /* 0..1; the pointer may be NULL */
-} builtin_watch;
+} builtin_progress;
 
 /* The experts that ship with the program: built-in.experts.gguf in share/consilium/personas beside
  * the program's folder, or in personas/ beside the build's. Caller frees; ERROR_LOAD when it is in
@@ -44,13 +44,13 @@ bool builtin_is_from(const struct gguf *model, const char *experts);
 
 /* Makes the model `out` (whole or not at all) from `base`, a GGUF of SmolLM2-135M-Instruct.
  * ERROR_LOAD when base or experts are not what the recipe needs. */
-int builtin_make(const char *base, const char *experts, const char *out, const builtin_watch *watch,
-                 error *err);
+int builtin_make(const char *base, const char *experts, const char *out,
+                 const builtin_progress *watch, error *err);
 
 /* Writes the built-in model as a Hugging Face directory in f32: config.json,
  * generation_config.json, tokenizer.json, tokenizer_config.json, model.safetensors. The directory is
  * made when missing; files of these names are replaced. */
-int builtin_export(const char *model, const char *directory, const builtin_watch *watch,
+int builtin_export(const char *model, const char *directory, const builtin_progress *watch,
                    error *err);
 
 #endif

@@ -30,16 +30,16 @@ typedef struct exporter {
 
 /* ---- JSON files -------------------------------------------------------------------------------- */
 
-static int put_json(const exporter *x, const char *name, emitter *e)
+static int put_json(const exporter *x, const char *name, json_writer *e)
 {
     char path[4096];
     int n = snprintf(path, sizeof path, "%s/%s", x->directory, name);
-    int result = emit_finish(e);
+    int result = json_writer_finish(e);
     if (result == 0 && (n < 0 || (size_t)n >= sizeof path))
         result = error_set(x->err, ERROR_USAGE, "the path of %s is too long", name);
     if (result == 0)
         result =
-            buf_text(e->out, "\n", x->err) || whole_file_put(path, e->out->v, e->out->len, x->err)
+            buf_text(e->out, "\n", x->err) || atomic_file_put(path, e->out->v, e->out->len, x->err)
                 ? -1
                 : 0;
     buf_release(e->out);
@@ -53,68 +53,68 @@ static int64_t token_id(const exporter *x, const char *key)
     return id;
 }
 
-static void emit_ids(emitter *e, const exporter *x)
+static void put_ids(json_writer *e, const exporter *x)
 {
     static const char *const ids[][2] = {{"bos_token_id", TOKENIZER("bos_token_id")},
                                          {"eos_token_id", TOKENIZER("eos_token_id")},
                                          {"pad_token_id", TOKENIZER("padding_token_id")}};
     for (int i = 0; i < 3; i++)
         if (token_id(x, ids[i][1]) >= 0)
-            emit_int(e, ids[i][0], token_id(x, ids[i][1]));
+            json_put_int(e, ids[i][0], token_id(x, ids[i][1]));
 }
 
-static void emit_experts(emitter *e, const model_config *c)
+static void put_experts(json_writer *e, const model_config *c)
 {
-    emit_int(e, "num_experts", c->experts);
-    emit_int(e, "num_experts_per_tok", c->experts_per_token);
-    emit_int(e, "moe_intermediate_size", c->expert_width);
-    emit_int(e, "shared_expert_intermediate_size", c->shared_width);
-    emit_bool(e, "norm_topk_prob", c->renormalise);
-    emit_int(e, "decoder_sparse_step", 1);
-    emit_array(e, "mlp_only_layers");
+    json_put_int(e, "num_experts", c->experts);
+    json_put_int(e, "num_experts_per_tok", c->experts_per_token);
+    json_put_int(e, "moe_intermediate_size", c->expert_width);
+    json_put_int(e, "shared_expert_intermediate_size", c->shared_width);
+    json_put_bool(e, "norm_topk_prob", c->renormalise);
+    json_put_int(e, "decoder_sparse_step", 1);
+    json_begin_array(e, "mlp_only_layers");
     for (int i = 0; i < c->layers; i++)
         if (!c->moe_layer[i])
-            emit_int(e, NULL, i);
-    emit_end(e);
+            json_put_int(e, NULL, i);
+    json_end(e);
 }
 
 static int write_config(const exporter *x)
 {
     const model_config *c = checkpoint_config(x->model);
     buf out = {0};
-    emitter e = {.out = &out, .err = x->err};
-    emit_object(&e, NULL);
-    emit_array(&e, "architectures");
-    emit_text(&e, NULL, "Qwen2MoeForCausalLM");
-    emit_end(&e);
-    emit_text(&e, "model_type", "qwen2_moe");
-    emit_text(&e, "hidden_act", "silu");
-    emit_int(&e, "hidden_size", c->width);
-    emit_int(&e, "intermediate_size", c->ffn_width);
-    emit_int(&e, "num_hidden_layers", c->layers);
-    emit_int(&e, "num_attention_heads", c->heads);
-    emit_int(&e, "num_key_value_heads", c->kv_heads);
-    emit_int(&e, "max_position_embeddings", c->context);
-    emit_int(&e, "vocab_size", c->vocabulary);
-    emit_number(&e, "rms_norm_eps", (double)c->norm_eps);
-    emit_number(&e, "rope_theta", c->rope.theta);
-    emit_bool(&e, "qkv_bias", c->qkv_bias);
-    emit_bool(&e, "use_sliding_window", false);
-    emit_bool(&e, "tie_word_embeddings", c->tied);
-    emit_experts(&e, c);
-    emit_text(&e, "torch_dtype", "float32");
-    emit_ids(&e, x);
-    emit_end(&e);
+    json_writer e = {.out = &out, .err = x->err};
+    json_begin_object(&e, NULL);
+    json_begin_array(&e, "architectures");
+    json_put_text(&e, NULL, "Qwen2MoeForCausalLM");
+    json_end(&e);
+    json_put_text(&e, "model_type", "qwen2_moe");
+    json_put_text(&e, "hidden_act", "silu");
+    json_put_int(&e, "hidden_size", c->width);
+    json_put_int(&e, "intermediate_size", c->ffn_width);
+    json_put_int(&e, "num_hidden_layers", c->layers);
+    json_put_int(&e, "num_attention_heads", c->heads);
+    json_put_int(&e, "num_key_value_heads", c->kv_heads);
+    json_put_int(&e, "max_position_embeddings", c->context);
+    json_put_int(&e, "vocab_size", c->vocabulary);
+    json_put_number(&e, "rms_norm_eps", (double)c->norm_eps);
+    json_put_number(&e, "rope_theta", c->rope.theta);
+    json_put_bool(&e, "qkv_bias", c->qkv_bias);
+    json_put_bool(&e, "use_sliding_window", false);
+    json_put_bool(&e, "tie_word_embeddings", c->tied);
+    put_experts(&e, c);
+    json_put_text(&e, "torch_dtype", "float32");
+    put_ids(&e, x);
+    json_end(&e);
     return put_json(x, "config.json", &e);
 }
 
 static int write_generation(const exporter *x)
 {
     buf out = {0};
-    emitter e = {.out = &out, .err = x->err};
-    emit_object(&e, NULL);
-    emit_ids(&e, x);
-    emit_end(&e);
+    json_writer e = {.out = &out, .err = x->err};
+    json_begin_object(&e, NULL);
+    put_ids(&e, x);
+    json_end(&e);
     return put_json(x, "generation_config.json", &e);
 }
 
@@ -128,72 +128,72 @@ static int need(const exporter *x, const char *key, gguf_type type, const gguf_v
     return found < 0 ? -1 : 0;
 }
 
-static void emit_string_of(emitter *e, const char *key, const gguf_value *list, size_t i)
+static void put_string_of(json_writer *e, const char *key, const gguf_value *list, size_t i)
 {
     const char *text = "";
     size_t len = 0;
     (void)gguf_string(list, i, &text, &len);
-    emit_bytes(e, key, text, len);
+    json_put_bytes(e, key, text, len);
 }
 
 /* Control tokens (type 3) are the added ones. */
-static void emit_added(emitter *e, const gguf_value *words, const gguf_value *types)
+static void put_added(json_writer *e, const gguf_value *words, const gguf_value *types)
 {
     enum { CONTROL = 3 };
-    emit_array(e, "added_tokens");
+    json_begin_array(e, "added_tokens");
     for (size_t i = 0; i < gguf_elements(types); i++) {
         int64_t type = 0;
         if (!gguf_integer(types, i, &type) || type != CONTROL)
             continue;
-        emit_object(e, NULL);
-        emit_count(e, "id", i);
-        emit_string_of(e, "content", words, i);
-        emit_bool(e, "single_word", false);
-        emit_bool(e, "lstrip", false);
-        emit_bool(e, "rstrip", false);
-        emit_bool(e, "normalized", false);
-        emit_bool(e, "special", true);
-        emit_end(e);
+        json_begin_object(e, NULL);
+        json_put_count(e, "id", i);
+        put_string_of(e, "content", words, i);
+        json_put_bool(e, "single_word", false);
+        json_put_bool(e, "lstrip", false);
+        json_put_bool(e, "rstrip", false);
+        json_put_bool(e, "normalized", false);
+        json_put_bool(e, "special", true);
+        json_end(e);
     }
-    emit_end(e);
+    json_end(e);
 }
 
-static void emit_byte_level(emitter *e, const char *key)
+static void put_byte_level(json_writer *e, const char *key)
 {
-    emit_object(e, key);
-    emit_text(e, "type", "ByteLevel");
-    emit_bool(e, "add_prefix_space", false);
-    emit_bool(e, "trim_offsets", true);
-    emit_bool(e, "use_regex", true);
-    emit_end(e);
+    json_begin_object(e, key);
+    json_put_text(e, "type", "ByteLevel");
+    json_put_bool(e, "add_prefix_space", false);
+    json_put_bool(e, "trim_offsets", true);
+    json_put_bool(e, "use_regex", true);
+    json_end(e);
 }
 
-static void emit_split(emitter *e)
+static void put_split(json_writer *e)
 {
-    emit_object(e, "pre_tokenizer");
-    emit_text(e, "type", "Sequence");
-    emit_array(e, "pretokenizers");
-    emit_object(e, NULL);
-    emit_text(e, "type", "Digits");
-    emit_bool(e, "individual_digits", true);
-    emit_end(e);
-    emit_byte_level(e, NULL);
-    emit_end(e);
-    emit_end(e);
+    json_begin_object(e, "pre_tokenizer");
+    json_put_text(e, "type", "Sequence");
+    json_begin_array(e, "pretokenizers");
+    json_begin_object(e, NULL);
+    json_put_text(e, "type", "Digits");
+    json_put_bool(e, "individual_digits", true);
+    json_end(e);
+    put_byte_level(e, NULL);
+    json_end(e);
+    json_end(e);
 }
 
-static int emit_bpe(emitter *e, const exporter *x, const gguf_value *words,
-                    const gguf_value *merges)
+static int put_bpe(json_writer *e, const exporter *x, const gguf_value *words,
+                   const gguf_value *merges)
 {
-    emit_object(e, "model");
-    emit_text(e, "type", "BPE");
-    emit_null(e, "dropout");
-    emit_null(e, "unk_token");
-    emit_null(e, "continuing_subword_prefix");
-    emit_null(e, "end_of_word_suffix");
-    emit_bool(e, "fuse_unk", false);
-    emit_bool(e, "byte_fallback", false);
-    emit_object(e, "vocab");
+    json_begin_object(e, "model");
+    json_put_text(e, "type", "BPE");
+    json_put_null(e, "dropout");
+    json_put_null(e, "unk_token");
+    json_put_null(e, "continuing_subword_prefix");
+    json_put_null(e, "end_of_word_suffix");
+    json_put_bool(e, "fuse_unk", false);
+    json_put_bool(e, "byte_fallback", false);
+    json_begin_object(e, "vocab");
     buf key = {0};
     for (size_t i = 0; i < gguf_elements(words); i++) {
         const char *text = "";
@@ -204,15 +204,15 @@ static int emit_bpe(emitter *e, const exporter *x, const gguf_value *words,
             buf_release(&key);
             return -1;
         }
-        emit_count(e, key.v ? key.v : "", i);
+        json_put_count(e, key.v ? key.v : "", i);
     }
     buf_release(&key);
-    emit_end(e);
-    emit_array(e, "merges");
+    json_end(e);
+    json_begin_array(e, "merges");
     for (size_t i = 0; i < gguf_elements(merges); i++)
-        emit_string_of(e, NULL, merges, i);
-    emit_end(e);
-    emit_end(e);
+        put_string_of(e, NULL, merges, i);
+    json_end(e);
+    json_end(e);
     return 0;
 }
 
@@ -224,21 +224,21 @@ static int write_tokenizer(const exporter *x)
         need(x, TOKENIZER("merges"), GGUF_STRING, &merges))
         return -1;
     buf out = {0};
-    emitter e = {.out = &out, .err = x->err};
-    emit_object(&e, NULL);
-    emit_text(&e, "version", "1.0");
-    emit_null(&e, "truncation");
-    emit_null(&e, "padding");
-    emit_added(&e, words, types);
-    emit_null(&e, "normalizer");
-    emit_split(&e);
-    emit_null(&e, "post_processor");
-    emit_byte_level(&e, "decoder");
-    if (emit_bpe(&e, x, words, merges)) {
+    json_writer e = {.out = &out, .err = x->err};
+    json_begin_object(&e, NULL);
+    json_put_text(&e, "version", "1.0");
+    json_put_null(&e, "truncation");
+    json_put_null(&e, "padding");
+    put_added(&e, words, types);
+    json_put_null(&e, "normalizer");
+    put_split(&e);
+    json_put_null(&e, "post_processor");
+    put_byte_level(&e, "decoder");
+    if (put_bpe(&e, x, words, merges)) {
         buf_release(&out);
         return -1;
     }
-    emit_end(&e);
+    json_end(&e);
     return put_json(x, "tokenizer.json", &e);
 }
 
@@ -252,18 +252,18 @@ static int write_tokenizer_config(const exporter *x)
     if (need(x, TOKENIZER("tokens"), GGUF_STRING, &words))
         return -1;
     buf out = {0};
-    emitter e = {.out = &out, .err = x->err};
-    emit_object(&e, NULL);
-    emit_text(&e, "tokenizer_class", "PreTrainedTokenizerFast");
+    json_writer e = {.out = &out, .err = x->err};
+    json_begin_object(&e, NULL);
+    json_put_text(&e, "tokenizer_class", "PreTrainedTokenizerFast");
     for (int i = 0; i < 4; i++) {
         int64_t id = token_id(x, marks[i][1]);
         if (id >= 0 && (size_t)id < gguf_elements(words))
-            emit_string_of(&e, marks[i][0], words, (size_t)id);
+            put_string_of(&e, marks[i][0], words, (size_t)id);
     }
-    emit_int(&e, "model_max_length", checkpoint_config(x->model)->context);
-    emit_bool(&e, "clean_up_tokenization_spaces", false);
-    emit_text(&e, "chat_template", checkpoint_chat_template(x->model));
-    emit_end(&e);
+    json_put_int(&e, "model_max_length", checkpoint_config(x->model)->context);
+    json_put_bool(&e, "clean_up_tokenization_spaces", false);
+    json_put_text(&e, "chat_template", checkpoint_chat_template(x->model));
+    json_end(&e);
     return put_json(x, "tokenizer_config.json", &e);
 }
 
@@ -349,7 +349,7 @@ static int write_values(const exporter *x, safetensors_writer *w, const checkpoi
     return result;
 }
 
-static int write_all(const exporter *x, safetensors_writer *w, const builtin_watch *watch)
+static int write_all(const exporter *x, safetensors_writer *w, const builtin_progress *watch)
 {
     int count = checkpoint_count(x->model);
     checkpoint_tensor t;
@@ -370,7 +370,7 @@ static int write_all(const exporter *x, safetensors_writer *w, const builtin_wat
     return safetensors_writer_finish(w, x->err);
 }
 
-static int write_weights(const exporter *x, const builtin_watch *watch)
+static int write_weights(const exporter *x, const builtin_progress *watch)
 {
     char path[4096];
     (void)snprintf(path, sizeof path, "%s/model.safetensors", x->directory);
@@ -380,7 +380,8 @@ static int write_weights(const exporter *x, const builtin_watch *watch)
     return result;
 }
 
-int builtin_export(const char *model, const char *directory, const builtin_watch *watch, error *err)
+int builtin_export(const char *model, const char *directory, const builtin_progress *watch,
+                   error *err)
 {
     checkpoint *c = checkpoint_open(model, NULL, NULL, err);
     exporter x = {c, c ? checkpoint_gguf(c) : NULL, directory, err};

@@ -76,13 +76,13 @@ static int check_tensors(const builtin_bank *b, error *err)
 
 int builtin_bank_hash(const char *path, char hex[65], error *err)
 {
-    mapped m = {0};
+    mapped_file m = {0};
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    if (mapped_open(&m, path, err))
+    if (mapped_file_open(&m, path, err))
         return -1;
     int ok = EVP_Digest(m.data, m.size, digest, &len, EVP_sha256(), NULL);
-    mapped_close(&m);
+    mapped_file_close(&m);
     if (!ok || len != 32)
         return error_set(err, ERROR_RUN, "%s: cannot be hashed", path);
     for (unsigned i = 0; i < len; i++)

@@ -79,7 +79,7 @@ int dialogue_find(const dialogue *d, const char *name)
     return -1;
 }
 
-int dialogue_stranger(const dialogue *d, const char *name, error *err)
+int dialogue_unknown_name(const dialogue *d, const char *name, error *err)
 {
     error_set(err, ERROR_USAGE, "%.64s does not sit here; there are", name);
     for (int i = 0; err && d->roster && i < roster_seats(d->roster); i++) {
@@ -256,7 +256,7 @@ int dialogue_add_merge(dialogue_turn *t, kept_merge *m, error *err)
     return 0;
 }
 
-/* ---- what is in force -------------------------------------------------------------------------- */
+/* ---- current versions -------------------------------------------------------------------------- */
 
 bool dialogue_asked(const char *only, const char *name)
 {
@@ -278,7 +278,7 @@ const kept_answer *dialogue_answer(const dialogue_turn *t, const char *name)
     return NULL;
 }
 
-static bool in_force(const dialogue_turn *t, const kept_merge *m)
+static bool is_current(const dialogue_turn *t, const kept_merge *m)
 {
     return !m->failure && (m->answers == 0 || m->answers == t->answer_count);
 }
@@ -286,17 +286,17 @@ static bool in_force(const dialogue_turn *t, const kept_merge *m)
 const kept_merge *dialogue_merged(const dialogue_turn *t)
 {
     for (int i = t->merge_count; i > 0; i--)
-        if (in_force(t, &t->merges[i - 1]))
+        if (is_current(t, &t->merges[i - 1]))
             return &t->merges[i - 1];
     return NULL;
 }
 
-/* What the last debate in force made of the answer, or NULL. */
+/* What the last current debate made of the answer, or NULL. */
 static const buf *revised(const dialogue_turn *t, const char *name)
 {
     for (int i = t->merge_count; i > 0; i--) {
         const kept_merge *m = &t->merges[i - 1];
-        if (!in_force(t, m) || !m->result.revised)
+        if (!is_current(t, m) || !m->result.revised)
             continue;
         for (int k = 0; k < m->result.passes; k++)
             if (strcmp(m->of[k], name) == 0)

@@ -30,9 +30,9 @@ typedef struct dialogue_turn {
     int from;    /* number of the oldest turn that was remembered; its own when none was */
     bool shared; /* the prompt was read once for all */
     council_timings timings; /* of asking */
-    kept_answer *answers;    /* versions in order of time; the last of a name is in force */
+    kept_answer *answers;    /* versions in order of time; the last of a name is current */
     int answer_count;
-    kept_merge *merges; /* dialogue_merged() is in force */
+    kept_merge *merges; /* dialogue_merged() is current */
     int merge_count;
     char *picked; /* a pass, "merge", or NULL */
     bool undone;
@@ -82,7 +82,7 @@ enum { DIALOGUE_TURNS_MOST = 1 << 24 };
 int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
                  const dialogue_events *events, error *err);
 /* The last turn again, on what was remembered then: for all passes that were asked or the one named, as
- * new versions of their answers; merges of older versions are no longer in force, and
+ * new versions of their answers; merges of older versions are no longer current, and
  * a pick of what was replaced is taken off. Interrupted while the
  * prompt is read, nothing is added: ERROR_CANCELLED. */
 int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_events *events,
@@ -95,7 +95,7 @@ int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_
 int dialogue_continue(dialogue *d, const char *name, int more, const dialogue_events *events,
                       error *err);
 
-/* Joins the answers in force of the last turn, as they were given (a debate's revisions are that
+/* Joins the current answers of the last turn, as they were given (a debate's revisions are that
  * merge's own). of: [count] names, or NULL for all who answered and sit here but
  * controls, which never take part in a vote (so not in a debate either: ERROR_USAGE); by: the seat or persona
  * whose instruction and program lead a synthesis, or NULL: then the plain model does, with the
@@ -124,11 +124,10 @@ dialogue_turn *dialogue_at(const dialogue *d, int i);
 dialogue_turn *dialogue_last(const dialogue *d); /* not undone; NULL when there is none */
 /* Whether a list as dialogue_turn.only has `name`; all when it is NULL. */
 bool dialogue_asked(const char *only, const char *name);
-const kept_answer *dialogue_answer(const dialogue_turn *t,
-                                   const char *name); /* in force; or NULL */
+const kept_answer *dialogue_answer(const dialogue_turn *t, const char *name); /* current; or NULL */
 /* The last merge that worked, unless an answer was given anew since; or NULL. */
 const kept_merge *dialogue_merged(const dialogue_turn *t);
-/* What a pass says in this turn: its answer in force, after a debate the revised one; false when that
+/* What a pass says in this turn: its current answer, after a debate the revised one; false when that
  * is nothing. */
 bool dialogue_words(const dialogue_turn *t, const char *name, const char **text, size_t *len);
 /* Tokens of the fullest pass after the last turn, for "context 212/8192". */

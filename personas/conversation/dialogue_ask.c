@@ -185,7 +185,7 @@ static int all_sit(const dialogue *d, const char *only, error *err)
         if (n < sizeof name)
             memcpy(name, only, n);
         if (dialogue_find(d, name) < 0)
-            return dialogue_stranger(d, name, err);
+            return dialogue_unknown_name(d, name, err);
         only += n + (only[n] == ',');
     }
     return 0;
@@ -210,7 +210,7 @@ static int choose(const dialogue *d, const char *only, int **who, int *n, error 
         return 0;
     free(*who);
     *who = NULL;
-    return dialogue_stranger(d, only ? only : "", err);
+    return dialogue_unknown_name(d, only ? only : "", err);
 }
 
 /* ---- a new turn -------------------------------------------------------------------------------- */
@@ -336,7 +336,7 @@ static int go_on(asking *a, dialogue_turn *t)
 {
     const kept_answer *k = a->before;
     memory_span span = {t->context, t->from, t->number};
-    said_answer said = {k->ids.v, k->ids.len, k->thought, k->text, k->thought_len, k->len};
+    partial_answer said = {k->ids.v, k->ids.len, k->thought, k->text, k->thought_len, k->len};
     council_events events = {
         .user = a, .prefill = on_prefill, .token = on_token, .answer = on_answer};
     if (dialogue_recall(a->d, a->stage.part, a->stage.who, &span, a->err) ||

@@ -113,7 +113,7 @@ int dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int
                                       .len = k->len,
                                       .stop = k->stop,
                                       .tokens = k->ids.v,
-                                      .likely = k->thought_len ? NULL : k->likely,
+                                      .logprobs = k->thought_len ? NULL : k->logprobs,
                                       .token_count = k->ids.len,
                                       .prompt_hash = k->prompt_hash,
                                       .program = k->program};
@@ -128,7 +128,7 @@ static int add_answered(const dialogue *d, const dialogue_turn *t, const char *n
 {
     int found = dialogue_find(d, name);
     if (found < 0)
-        return dialogue_stranger(d, name, err);
+        return dialogue_unknown_name(d, name, err);
     if (!dialogue_answer(t, name))
         return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);
     for (int i = 0; i < *n; i++)

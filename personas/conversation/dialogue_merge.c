@@ -1,7 +1,7 @@
 /* dialogue_merge.c - joining the answers of the last turn, as often as wanted.
  *
  * The passes whose answers are joined are put back to the turn: they remember what they did when it
- * was asked, and each has just given its answer in force. So a merge is the same after a resume, a
+ * was asked, and each has just given its current answer. So a merge is the same after a resume, a
  * retry or another merge, and is a function of the turn, the options and the seed.
  */
 #include <stdlib.h>

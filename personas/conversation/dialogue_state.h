@@ -30,10 +30,10 @@ typedef struct stage {
     int n;
 } stage;
 
-/* A part of the seats who[n] (taken over), with the settings in force. */
+/* A part of the seats who[n] (taken over), with the current settings. */
 int dialogue_stage(const dialogue *d, int *who, int n, stage *out, error *err);
 /* The part remembers what it did when the turn was asked (from: t->from, or later for less), and each
- * has given its answer in force. All draw with `seed`. */
+ * has given its current answer. All draw with `seed`. */
 int dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int from,
                         uint64_t seed, error *err);
 void dialogue_stage_close(stage *s);
@@ -46,7 +46,7 @@ int dialogue_answered(const dialogue *d, const dialogue_turn *t, const char *con
 int dialogue_instruct(const dialogue *d, const stage *s, const char *prompt, size_t len,
                       uint64_t seed, error *err);
 /* ERROR_USAGE with the names that there are. */
-int dialogue_stranger(const dialogue *d, const char *name, error *err);
+int dialogue_unknown_name(const dialogue *d, const char *name, error *err);
 /* Room for one more turn. */
 int dialogue_reserve(dialogue *d, error *err);
 /* Answer versions and merges are added whole, or not at all. */

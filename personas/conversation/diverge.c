@@ -61,7 +61,7 @@ int diverge_shared_in(const dialogue_turn *t)
 
 /* ---- which text -------------------------------------------------------------------------------- */
 
-/* The pass whose answer the merge in force chose, else "merge" itself. */
+/* The pass whose answer the current merge chose, else "merge" itself. */
 static const char *merged_by(const kept_merge *m)
 {
     return m->result.method == MERGE_VOTE && m->result.winner >= 0 ? m->of[m->result.winner]
@@ -137,8 +137,8 @@ static int read_prompts(comparison *b, error *err)
 {
     for (int i = 0; i < b->n; i++) {
         pass *p = b->c->passes[i];
-        if (session_sync(p->session, p->prompt.v, (int)p->prompt.len, p->acts_from, p->logits, NULL,
-                         NULL, err))
+        if (session_sync(p->session, p->prompt.v, (int)p->prompt.len, p->program_start, p->logits,
+                         NULL, NULL, err))
             return -1;
         take_row(b, i, p->logits);
     }

@@ -152,7 +152,7 @@ void keeper_short(const keeper *k, char out[KEEPER_NAME])
     const char *id = keeper_id(k);
     size_t n = id ? strlen(id) : 0;
     if (id && n == 8 && strspn(id, "0123456789abcdef") == n && (!k->id || strcmp(k->id, id) != 0))
-        n = transcript_unique(k->folder, id);
+        n = transcript_prefix_length(k->folder, id);
     (void)snprintf(out, KEEPER_NAME, "%.*s", (int)n, id ? id : "");
 }
 
@@ -195,11 +195,11 @@ static int write_setting(keeper *k, const dialogue *d, const roster_options *sea
                          const dialogue_turn *t, error *err)
 {
     buf now = {0};
-    emitter e = {.out = &now, .err = err};
-    emit_object(&e, NULL);
+    json_writer e = {.out = &now, .err = err};
+    json_begin_object(&e, NULL);
     keeper_setting_emit(&e, d, seats, t);
-    emit_end(&e);
-    if (emit_finish(&e)) {
+    json_end(&e);
+    if (json_writer_finish(&e)) {
         buf_release(&now);
         return -1;
     }
@@ -217,7 +217,7 @@ static int write_setting(keeper *k, const dialogue *d, const roster_options *sea
 static void write_note(keeper *k, const char *key, const char *value)
 {
     int turn = k->place_count ? k->places[k->place_count - 1].turn : 0;
-    emit_text(transcript_begin(k->t, "setting", turn, 0), key, value);
+    json_put_text(transcript_begin(k->t, "setting", turn, 0), key, value);
     end_record(k);
 }
 
@@ -248,86 +248,86 @@ static void write_notes(keeper *k)
 
 /* ---- turns ------------------------------------------------------------------------------------- */
 
-static void emit_ids(emitter *e, const char *key, const int *v, size_t n)
+static void put_ids(json_writer *e, const char *key, const int *v, size_t n)
 {
-    emit_array(e, key);
+    json_begin_array(e, key);
     for (size_t i = 0; i < n; i++)
-        emit_int(e, NULL, v[i]);
-    emit_end(e);
+        json_put_int(e, NULL, v[i]);
+    json_end(e);
 }
 
-static void emit_numbers(emitter *e, const char *key, const double *v, size_t n)
+static void put_numbers(json_writer *e, const char *key, const double *v, size_t n)
 {
-    emit_array(e, key);
+    json_begin_array(e, key);
     for (size_t i = 0; i < n; i++)
-        emit_number(e, NULL, v[i]);
-    emit_end(e);
+        json_put_number(e, NULL, v[i]);
+    json_end(e);
 }
 
-static void emit_hash(emitter *e, const char *key, uint64_t hash)
+static void put_hash(json_writer *e, const char *key, uint64_t hash)
 {
     char digits[17];
     (void)snprintf(digits, sizeof digits, "%016llx", (unsigned long long)hash);
-    emit_text(e, key, digits);
+    json_put_text(e, key, digits);
 }
 
 static int write_prompt(keeper *k, const dialogue *d, const dialogue_turn *t, error *err)
 {
     static const char *const contexts[] = {"own", "merged", "picked"};
-    emitter *e = transcript_begin(k->t, "prompt", t->number, place_of(k, t->parent));
+    json_writer *e = transcript_begin(k->t, "prompt", t->number, place_of(k, t->parent));
     records_text(e, "text", t->prompt, t->prompt_len);
-    emit_text(e, "context", contexts[t->context]);
-    emit_int(e, "from", t->from);
-    emit_bool(e, "shared", t->shared);
+    json_put_text(e, "context", contexts[t->context]);
+    json_put_int(e, "from", t->from);
+    json_put_bool(e, "shared", t->shared);
     if (t->only)
-        emit_text(e, "only", t->only);
-    emit_count(e, "seed", dialogue_seed(d, t->number));
-    emit_object(e, "timings");
-    emit_number(e, "prefill", t->timings.prefill);
-    emit_number(e, "decode", t->timings.decode);
-    emit_number(e, "union_experts_per_step", t->timings.union_experts_per_step);
-    emit_number(e, "picks_per_step", t->timings.picks_per_step);
-    emit_end(e);
+        json_put_text(e, "only", t->only);
+    json_put_count(e, "seed", dialogue_seed(d, t->number));
+    json_begin_object(e, "timings");
+    json_put_number(e, "prefill", t->timings.prefill);
+    json_put_number(e, "decode", t->timings.decode);
+    json_put_number(e, "union_experts_per_step", t->timings.union_experts_per_step);
+    json_put_number(e, "picks_per_step", t->timings.picks_per_step);
+    json_end(e);
     end_record(k);
     return remember(k, t->number, transcript_last(k->t), err);
 }
 
-static void emit_routing(emitter *e, const kept_answer *a, size_t layers)
+static void put_routing(json_writer *e, const kept_answer *a, size_t layers)
 {
-    emit_object(e, "routing");
-    emit_ids(e, "allowed", a->allowed, layers);
-    emit_ids(e, "used", a->used, layers);
-    emit_number(e, "banned_mass", a->banned_mass);
-    emit_end(e);
+    json_begin_object(e, "routing");
+    put_ids(e, "allowed", a->allowed, layers);
+    put_ids(e, "used", a->used, layers);
+    json_put_number(e, "banned_mass", a->banned_mass);
+    json_end(e);
 }
 
 static void write_answer(keeper *k, const dialogue *d, const dialogue_turn *t, const kept_answer *a)
 {
-    emitter *e = transcript_begin(k->t, "answer", t->number, place_of(k, t->number));
-    emit_text(e, "persona", a->name);
-    emit_text(e, "acts_by", a->acts_by);
+    json_writer *e = transcript_begin(k->t, "answer", t->number, place_of(k, t->number));
+    json_put_text(e, "persona", a->name);
+    json_put_text(e, "acts_by", a->acts_by);
     if (a->color)
-        emit_text(e, "color", a->color);
+        json_put_text(e, "color", a->color);
     records_text(e, "text", a->text, a->len);
     if (a->thought_len)
         records_text(e, "thought", a->thought, a->thought_len);
-    emit_ids(e, "tokens", a->ids.v, a->ids.len);
+    put_ids(e, "tokens", a->ids.v, a->ids.len);
     if (a->continued)
-        emit_int(e, "continued", a->continued);
-    emit_int(e, "prompt_tokens", a->prompt_tokens);
-    emit_hash(e, "prompt_hash", a->prompt_hash);
-    emit_text(e, "stop", pass_stop_name(a->stop));
+        json_put_int(e, "continued", a->continued);
+    json_put_int(e, "prompt_tokens", a->prompt_tokens);
+    put_hash(e, "prompt_hash", a->prompt_hash);
+    json_put_text(e, "stop", pass_stop_name(a->stop));
     if (a->stop == STOP_ERROR)
-        emit_text(e, "failure", a->failure.text);
-    emit_count(e, "seed", a->seed);
-    emit_hash(e, "program", a->program);
-    emit_number(e, "seconds", a->seconds);
-    emit_number(e, "tokens_per_second", a->tokens_per_second);
+        json_put_text(e, "failure", a->failure.text);
+    json_put_count(e, "seed", a->seed);
+    put_hash(e, "program", a->program);
+    json_put_number(e, "seconds", a->seconds);
+    json_put_number(e, "tokens_per_second", a->tokens_per_second);
     if (a->asked_experts) {
-        emit_int(e, "asked_experts", a->asked_experts);
-        emit_int(e, "least_allowed", a->least_allowed);
+        json_put_int(e, "asked_experts", a->asked_experts);
+        json_put_int(e, "least_allowed", a->least_allowed);
     }
-    emit_routing(e, a, (size_t)engine_config(dialogue_engine(d))->layers);
+    put_routing(e, a, (size_t)engine_config(dialogue_engine(d))->layers);
     end_record(k);
 }
 
@@ -363,30 +363,30 @@ int keeper_retry(keeper *k, const dialogue *d, const roster_options *seats, cons
 
 /* ---- what follows a turn ----------------------------------------------------------------------- */
 
-static void emit_vote(emitter *e, const merge_result *r)
+static void put_vote(json_writer *e, const merge_result *r)
 {
     size_t n = (size_t)r->passes;
     if (r->scores) {
-        emit_array(e, "scores");
+        json_begin_array(e, "scores");
         for (size_t j = 0; j < n; j++)
-            emit_numbers(e, NULL, r->scores + j * n, n);
-        emit_end(e);
+            put_numbers(e, NULL, r->scores + j * n, n);
+        json_end(e);
     }
     if (r->shares) {
-        emit_numbers(e, "shares", r->shares, n);
-        emit_bool(e, "tie", r->tie);
+        put_numbers(e, "shares", r->shares, n);
+        json_put_bool(e, "tie", r->tie);
     }
     if (r->divergence)
-        emit_numbers(e, "divergence", r->divergence, r->ids.len);
+        put_numbers(e, "divergence", r->divergence, r->ids.len);
     if (!r->revised)
         return;
-    emit_array(e, "revised");
+    json_begin_array(e, "revised");
     for (size_t i = 0; i < n; i++) {
-        emit_object(e, NULL);
+        json_begin_object(e, NULL);
         records_text(e, "text", r->revised[i].v ? r->revised[i].v : "", r->revised[i].len);
-        emit_end(e);
+        json_end(e);
     }
-    emit_end(e);
+    json_end(e);
 }
 
 int keeper_merge(keeper *k, const dialogue_turn *t, const kept_merge *m, error *err)
@@ -394,24 +394,24 @@ int keeper_merge(keeper *k, const dialogue_turn *t, const kept_merge *m, error *
     const merge_result *r = &m->result;
     if (!k->t)
         return 0; /* of a turn that could not be told: see keeper_turn */
-    emitter *e = transcript_begin(k->t, "merge", t->number, place_of(k, t->number));
-    emit_text(e, "method", merge_name(r->method));
-    emit_array(e, "of");
+    json_writer *e = transcript_begin(k->t, "merge", t->number, place_of(k, t->number));
+    json_put_text(e, "method", merge_name(r->method));
+    json_begin_array(e, "of");
     for (int i = 0; m->of && i < r->passes; i++)
-        emit_text(e, NULL, m->of[i]);
-    emit_end(e);
-    emit_count(e, "seed", m->seed);
+        json_put_text(e, NULL, m->of[i]);
+    json_end(e);
+    json_put_count(e, "seed", m->seed);
     if (m->failure) {
-        emit_text(e, "failure", m->failure);
+        json_put_text(e, "failure", m->failure);
     } else {
-        emit_text(e, "by", r->by);
-        emit_int(e, "winner", r->winner);
-        emit_text(e, "note", r->note);
+        json_put_text(e, "by", r->by);
+        json_put_int(e, "winner", r->winner);
+        json_put_text(e, "note", r->note);
         records_text(e, "text", r->text, r->len);
-        emit_ids(e, "tokens", r->ids.v, r->ids.len);
-        emit_vote(e, r);
-        emit_text(e, "stop", pass_stop_name(r->stop));
-        emit_number(e, "seconds", r->seconds);
+        put_ids(e, "tokens", r->ids.v, r->ids.len);
+        put_vote(e, r);
+        json_put_text(e, "stop", pass_stop_name(r->stop));
+        json_put_number(e, "seconds", r->seconds);
     }
     end_record(k);
     return transcript_sync(k->t, err);
@@ -421,7 +421,8 @@ int keeper_pick(keeper *k, const dialogue_turn *t, error *err)
 {
     if (!k->t)
         return 0;
-    emit_text(transcript_begin(k->t, "pick", t->number, place_of(k, t->number)), "name", t->picked);
+    json_put_text(transcript_begin(k->t, "pick", t->number, place_of(k, t->number)), "name",
+                  t->picked);
     end_record(k);
     return transcript_sync(k->t, err);
 }

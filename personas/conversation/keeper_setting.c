@@ -27,53 +27,53 @@ enum { GIVEN_COUNT = 7 };
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-static void emit_sampling(emitter *e, const sampling *s)
+static void put_sampling(json_writer *e, const sampling *s)
 {
-    emit_number(e, "temperature", s->temperature);
-    emit_number(e, "top_p", s->top_p);
-    emit_int(e, "top_k", s->top_k);
-    emit_number(e, "min_p", s->min_p);
-    emit_number(e, "repeat_penalty", s->repeat_penalty);
-    emit_number(e, "presence_penalty", s->presence_penalty);
-    emit_number(e, "frequency_penalty", s->frequency_penalty);
+    json_put_number(e, "temperature", s->temperature);
+    json_put_number(e, "top_p", s->top_p);
+    json_put_int(e, "top_k", s->top_k);
+    json_put_number(e, "min_p", s->min_p);
+    json_put_number(e, "repeat_penalty", s->repeat_penalty);
+    json_put_number(e, "presence_penalty", s->presence_penalty);
+    json_put_number(e, "frequency_penalty", s->frequency_penalty);
 }
 
-static void emit_model(emitter *e, engine *model)
+static void put_model(json_writer *e, engine *model)
 {
     const model_config *m = engine_config(model);
     char *full = realpath(checkpoint_path(engine_checkpoint(model)), NULL);
-    emit_object(e, "model");
-    emit_text(e, "path", full ? full : checkpoint_path(engine_checkpoint(model)));
-    if (engine_manner(model)) /* what stands beside the weights is found by it alone */
-        emit_text(e, "name", engine_manner(model)->name);
-    emit_text(e, "architecture", architecture_name(m->arch));
-    emit_text(e, "fingerprint", engine_fingerprint(model, e->err));
-    emit_int(e, "layers", m->layers);
-    emit_int(e, "experts", m->experts);
-    emit_int(e, "experts_per_token", m->experts_per_token);
-    emit_end(e);
+    json_begin_object(e, "model");
+    json_put_text(e, "path", full ? full : checkpoint_path(engine_checkpoint(model)));
+    if (engine_defaults(model)) /* what stands beside the weights is found by it alone */
+        json_put_text(e, "name", engine_defaults(model)->name);
+    json_put_text(e, "architecture", architecture_name(m->arch));
+    json_put_text(e, "fingerprint", engine_fingerprint(model, e->err));
+    json_put_int(e, "layers", m->layers);
+    json_put_int(e, "experts", m->experts);
+    json_put_int(e, "experts_per_token", m->experts_per_token);
+    json_end(e);
     free(full);
 }
 
-static void emit_council(emitter *e, const dialogue_options *o)
+static void put_council(json_writer *e, const dialogue_options *o)
 {
     const council_options *c = &o->council;
     const char *kv = "f16";
     for (size_t i = 0; i < sizeof kv_types / sizeof *kv_types; i++)
         kv = kv_types[i] == c->kv ? kv_names[i] : kv;
-    emit_text(e, "kv", kv);
-    emit_int(e, "context", c->context);
-    emit_int(e, "max_tokens", c->max_tokens);
-    emit_int(e, "loop", c->loop);
-    emit_int(e, "think", c->think);
-    emit_text(e, "prefill", prefills[c->prefill]);
-    emit_bool(e, "raw", c->raw);
-    emit_array(e, "stops");
+    json_put_text(e, "kv", kv);
+    json_put_int(e, "context", c->context);
+    json_put_int(e, "max_tokens", c->max_tokens);
+    json_put_int(e, "loop", c->loop);
+    json_put_int(e, "think", c->think);
+    json_put_text(e, "prefill", prefills[c->prefill]);
+    json_put_bool(e, "raw", c->raw);
+    json_begin_array(e, "stops");
     for (int i = 0; i < c->stop_count; i++)
-        emit_text(e, NULL, c->stops[i]);
-    emit_end(e);
-    emit_bool(e, "overflow_stop", o->overflow_stop);
-    emit_count(e, "seed", o->seed);
+        json_put_text(e, NULL, c->stops[i]);
+    json_end(e);
+    json_put_bool(e, "overflow_stop", o->overflow_stop);
+    json_put_count(e, "seed", o->seed);
 }
 
 /* SHA-256 of a file in hex, or "". */
@@ -95,103 +95,103 @@ static void hash_file(const char *path, char out[DIGITS + 1])
         (void)fclose(f);
 }
 
-static void emit_masks(emitter *e, const roster_options *o)
+static void put_masks(json_writer *e, const roster_options *o)
 {
-    emit_array(e, "masks");
+    json_begin_array(e, "masks");
     for (int i = 0; i < o->mask_count; i++) {
         char hash[DIGITS + 1];
         char *full = realpath(o->masks[i].path, NULL);
         hash_file(o->masks[i].path, hash);
-        emit_object(e, NULL);
-        emit_text(e, "name", o->masks[i].name);
-        emit_text(e, "path", full ? full : o->masks[i].path);
-        emit_text(e, "hash", hash);
-        emit_end(e);
+        json_begin_object(e, NULL);
+        json_put_text(e, "name", o->masks[i].name);
+        json_put_text(e, "path", full ? full : o->masks[i].path);
+        json_put_text(e, "hash", hash);
+        json_end(e);
         free(full);
     }
-    emit_end(e);
+    json_end(e);
 }
 
-static void emit_values(emitter *e, const char *key, const named_value *v, int n)
+static void put_values(json_writer *e, const char *key, const named_value *v, int n)
 {
-    emit_array(e, key);
+    json_begin_array(e, key);
     for (int i = 0; i < n; i++) {
-        emit_object(e, NULL);
-        emit_text(e, "name", v[i].name);
-        emit_number(e, "value", v[i].value);
-        emit_end(e);
+        json_begin_object(e, NULL);
+        json_put_text(e, "name", v[i].name);
+        json_put_number(e, "value", v[i].value);
+        json_end(e);
     }
-    emit_end(e);
+    json_end(e);
 }
 
-static void emit_roster(emitter *e, const roster_options *o)
+static void put_roster(json_writer *e, const roster_options *o)
 {
-    emit_array(e, "personas");
+    json_begin_array(e, "personas");
     for (int i = 0; i < o->persona_count; i++)
-        emit_text(e, NULL, o->personas[i]);
-    emit_end(e);
-    emit_text(e, "control", controls[o->control]);
-    emit_bool(e, "no_instruction", o->no_instruction);
-    emit_object(e, "sampling");
-    emit_sampling(e, &o->sampling);
-    emit_array(e, "given");
+        json_put_text(e, NULL, o->personas[i]);
+    json_end(e);
+    json_put_text(e, "control", controls[o->control]);
+    json_put_bool(e, "no_instruction", o->no_instruction);
+    json_begin_object(e, "sampling");
+    put_sampling(e, &o->sampling);
+    json_begin_array(e, "given");
     for (int i = 0; i < GIVEN_COUNT; i++)
         if (o->given & 1u << i)
-            emit_text(e, NULL, given_names[i]);
-    emit_end(e);
-    emit_end(e);
-    emit_masks(e, o);
-    emit_values(e, "experts", o->experts, o->expert_count);
-    emit_values(e, "strengths", o->strengths, o->strength_count);
-    emit_values(e, "softened", o->softened, o->softened_count);
-    emit_array(e, "unmasked");
+            json_put_text(e, NULL, given_names[i]);
+    json_end(e);
+    json_end(e);
+    put_masks(e, o);
+    put_values(e, "experts", o->experts, o->expert_count);
+    put_values(e, "strengths", o->strengths, o->strength_count);
+    put_values(e, "softened", o->softened, o->softened_count);
+    json_begin_array(e, "unmasked");
     for (int i = 0; i < o->unmasked_count; i++)
-        emit_text(e, NULL, o->unmasked[i]);
-    emit_end(e);
-    emit_text(e, "system", o->system);
+        json_put_text(e, NULL, o->unmasked[i]);
+    json_end(e);
+    json_put_text(e, "system", o->system);
 }
 
-static void emit_seats(emitter *e, const roster *r, const dialogue_turn *t)
+static void put_seats(json_writer *e, const roster *r, const dialogue_turn *t)
 {
-    emit_array(e, "seats");
+    json_begin_array(e, "seats");
     for (int i = 0; i < roster_seats(r); i++) {
         const seat *s = roster_seat(r, i);
         char program[17];
         (void)snprintf(program, sizeof program, "%016llx",
                        (unsigned long long)(s->program ? router_program_hash(s->program) : 0));
-        emit_object(e, NULL);
-        emit_text(e, "name", s->name);
-        emit_text(e, "persona", s->persona);
-        emit_text(e, "acts_by", s->acts_by);
-        emit_text(e, "color", s->color);
-        emit_text(e, "instruction", roster_instruction(r, i, t->prompt, t->prompt_len));
-        emit_text(e, "program", program);
-        emit_int(e, "asked_experts", s->asked_experts);
-        emit_object(e, "sampling");
-        emit_sampling(e, &s->sampling);
-        emit_end(e);
-        emit_end(e);
+        json_begin_object(e, NULL);
+        json_put_text(e, "name", s->name);
+        json_put_text(e, "persona", s->persona);
+        json_put_text(e, "acts_by", s->acts_by);
+        json_put_text(e, "color", s->color);
+        json_put_text(e, "instruction", roster_instruction(r, i, t->prompt, t->prompt_len));
+        json_put_text(e, "program", program);
+        json_put_int(e, "asked_experts", s->asked_experts);
+        json_begin_object(e, "sampling");
+        put_sampling(e, &s->sampling);
+        json_end(e);
+        json_end(e);
     }
-    emit_end(e);
+    json_end(e);
 }
 
-void keeper_setting_emit(emitter *e, const dialogue *d, const roster_options *seats,
+void keeper_setting_emit(json_writer *e, const dialogue *d, const roster_options *seats,
                          const dialogue_turn *t)
 {
     engine *model = dialogue_engine(d);
     const chat_format *chat = engine_chat(model);
-    emit_model(e, model);
-    emit_text(e, "isa", backend_isa(engine_backend(model)));
-    emit_council(e, dialogue_settings((dialogue *)(uintptr_t)d));
-    emit_text(e, "chat_format", chat ? chat_name(chat) : NULL);
-    emit_text(e, "day", chat ? chat_day(chat) : NULL);
-    emit_array(e, "template");
+    put_model(e, model);
+    json_put_text(e, "isa", backend_isa(engine_backend(model)));
+    put_council(e, dialogue_settings((dialogue *)(uintptr_t)d));
+    json_put_text(e, "chat_format", chat ? chat_name(chat) : NULL);
+    json_put_text(e, "day", chat ? chat_day(chat) : NULL);
+    json_begin_array(e, "template");
     const char *variable;
     for (int i = 0; chat && (variable = chat_variable(chat, i)); i++)
-        emit_text(e, NULL, variable);
-    emit_end(e);
-    emit_roster(e, seats);
-    emit_seats(e, dialogue_roster(d), t);
+        json_put_text(e, NULL, variable);
+    json_end(e);
+    put_roster(e, seats);
+    put_seats(e, dialogue_roster(d), t);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */

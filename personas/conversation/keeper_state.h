@@ -5,7 +5,7 @@
 #include "keeper.h"
 
 /* The members of the setting record that turn t runs under. */
-void keeper_setting_emit(emitter *e, const dialogue *d, const roster_options *seats,
+void keeper_setting_emit(json_writer *e, const dialogue *d, const roster_options *seats,
                          const dialogue_turn *t);
 
 #endif

@@ -35,10 +35,10 @@ static int copy_texts(kept_answer *k, const answer *a, const seat *s, size_t lay
     if (!k->name || !k->acts_by || (s->color && !k->color) || !k->thought || !k->text ||
         !k->allowed || !k->used)
         return error_memory(err, "an answer");
-    if (a->likely && !(k->likely = malloc((a->token_count + 1) * sizeof *k->likely)))
+    if (a->logprobs && !(k->logprobs = malloc((a->token_count + 1) * sizeof *k->logprobs)))
         return error_memory(err, "an answer");
-    if (a->likely)
-        memcpy(k->likely, a->likely, a->token_count * sizeof *k->likely);
+    if (a->logprobs)
+        memcpy(k->logprobs, a->logprobs, a->token_count * sizeof *k->logprobs);
     return tokens_append(&k->ids, a->tokens, a->token_count, err);
 }
 
@@ -69,7 +69,7 @@ void kept_answer_release(kept_answer *k)
     free(k->name);
     free(k->acts_by);
     free(k->color);
-    free(k->likely);
+    free(k->logprobs);
     free(k->text);
     free(k->thought);
     tokens_release(&k->ids);

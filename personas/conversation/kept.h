@@ -14,9 +14,9 @@ typedef struct kept_answer {
     size_t len;
     char *thought; /* "" when there is none */
     size_t thought_len;
-    tokens ids;     /* thought included */
-    double *likely; /* [ids.len] ln p of each, or NULL: answer.likely */
-    int continued;  /* how many of them an earlier version of this answer had; 0 = it is none */
+    tokens ids;       /* thought included */
+    double *logprobs; /* [ids.len] ln p of each, or NULL: answer.logprobs */
+    int continued;    /* how many of them an earlier version of this answer had; 0 = it is none */
     int prompt_tokens;
     uint64_t prompt_hash; /* as answer */
     pass_stop stop;

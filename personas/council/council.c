@@ -83,8 +83,8 @@ void council_close(council *c)
     free(c->stops);
     free(c->passes);
     free(c->steps);
-    free(c->fed);
-    free(c->speakers);
+    free(c->step_tokens);
+    free(c->step_passes);
     free(c->seen);
     free(c);
 }
@@ -112,12 +112,12 @@ int council_grow(council *c, int count, error *err)
     if (!(v = grown(c->steps, cap, sizeof *c->steps, err)))
         return -1;
     c->steps = v;
-    if (!(v = grown(c->fed, cap, sizeof *c->fed, err)))
+    if (!(v = grown(c->step_tokens, cap, sizeof *c->step_tokens, err)))
         return -1;
-    c->fed = v;
-    if (!(v = grown(c->speakers, cap, sizeof *c->speakers, err)))
+    c->step_tokens = v;
+    if (!(v = grown(c->step_passes, cap, sizeof *c->step_passes, err)))
         return -1;
-    c->speakers = v;
+    c->step_passes = v;
     c->cap = cap;
     return 0;
 }
@@ -143,7 +143,7 @@ int council_pose(council *c, const chat_message *prompts, error *err)
     for (int i = 0; i < c->count; i++) {
         if (pass_remember(c->passes[i], CHAT_USER, prompts[i].text, prompts[i].len, err)) {
             while (i-- > 0)
-                pass_forget(c->passes[i], c->passes[i]->remark_count - 1);
+                pass_forget(c->passes[i], c->passes[i]->message_count - 1);
             return -1;
         }
     }
@@ -153,8 +153,8 @@ int council_pose(council *c, const chat_message *prompts, error *err)
 void council_take_back(council *c)
 {
     for (int i = 0; i < c->count; i++)
-        if (c->passes[i]->remark_count)
-            pass_forget(c->passes[i], c->passes[i]->remark_count - 1);
+        if (c->passes[i]->message_count)
+            pass_forget(c->passes[i], c->passes[i]->message_count - 1);
 }
 
 int council_check_room(const council *c, int least, error *err)
@@ -215,7 +215,7 @@ static bool all_failed(const council *c)
  * judges answers behind them. */
 typedef struct former_prompt {
     tokens ids;
-    int acts_from;
+    int program_start;
 } former_prompt;
 
 typedef struct former {
@@ -233,7 +233,7 @@ static former *set_aside(council *c, error *err)
     f->timings = c->timings;
     for (int i = 0; i < c->count; i++) {
         pass *p = c->passes[i];
-        f->prompts[i] = (former_prompt){p->prompt, p->acts_from};
+        f->prompts[i] = (former_prompt){p->prompt, p->program_start};
         p->prompt = (tokens){0};
     }
     return f;
@@ -246,7 +246,7 @@ static void put_back(council *c, former *f)
         pass *p = c->passes[i];
         tokens_release(&p->prompt);
         p->prompt = f->prompts[i].ids;
-        p->acts_from = f->prompts[i].acts_from;
+        p->program_start = f->prompts[i].program_start;
     }
     free(f);
 }
@@ -276,7 +276,7 @@ static int read_posed(council *c, error *err)
 }
 
 /* said: what the only pass has said already, or NULL. */
-static int ask_each(council *c, const chat_message *prompts, const said_answer *said,
+static int ask_each(council *c, const chat_message *prompts, const partial_answer *said,
                     const council_events *events, error *err)
 {
     if (c->count == 0)
@@ -289,14 +289,14 @@ static int ask_each(council *c, const chat_message *prompts, const said_answer *
         return -1;
     }
     c->events = events;
-    if (read_posed(c, err) || (said && council_take_up(c, said, err))) {
+    if (read_posed(c, err) || (said && council_read_partial(c, said, err))) {
         council_take_back(c);
         put_back(c, f);
         return -1;
     }
     let_go(c, f);
     double start = council_clock();
-    int result = council_speak(c, err);
+    int result = council_decode(c, err);
     c->timings.decode = council_clock() - start;
     end_failed(c);
     return result;
@@ -308,7 +308,7 @@ int council_ask_each(council *c, const chat_message *prompts, const council_even
     return ask_each(c, prompts, NULL, events, err);
 }
 
-int council_continue(council *c, const char *prompt, size_t len, const said_answer *said,
+int council_continue(council *c, const char *prompt, size_t len, const partial_answer *said,
                      const council_events *events, error *err)
 {
     chat_message one = {CHAT_USER, prompt, len};
@@ -393,7 +393,7 @@ const council_timings *council_times(const council *c)
 
 size_t council_turns(const council *c, int i)
 {
-    return c->passes[i]->remark_count;
+    return c->passes[i]->message_count;
 }
 
 const chat_message *council_turn(const council *c, int i, size_t at)
@@ -404,9 +404,9 @@ const chat_message *council_turn(const council *c, int i, size_t at)
 int council_remember(council *c, int i, const char *text, size_t len, error *err)
 {
     pass *p = c->passes[i];
-    if (p->remark_count == 0 || p->remarks[p->remark_count - 1].role != CHAT_ASSISTANT)
+    if (p->message_count == 0 || p->messages[p->message_count - 1].role != CHAT_ASSISTANT)
         return error_set(err, ERROR_USAGE, "%s has not answered yet", p->name);
-    pass_forget(p, p->remark_count - 1);
+    pass_forget(p, p->message_count - 1);
     return pass_remember(p, CHAT_ASSISTANT, text, len, err);
 }
 
@@ -414,8 +414,8 @@ void council_forget_turn(council *c)
 {
     for (int i = 0; i < c->count; i++) {
         pass *p = c->passes[i];
-        size_t keep = p->remark_count;
-        while (keep > 0 && p->remarks[keep - 1].role == CHAT_ASSISTANT)
+        size_t keep = p->message_count;
+        while (keep > 0 && p->messages[keep - 1].role == CHAT_ASSISTANT)
             keep--;
         pass_forget(p, keep ? keep - 1 : 0);
     }

@@ -5,7 +5,7 @@
  * their prompts are read, then every pass that still speaks gains one token per step, all in one
  * batch (one sweep of the shared weights, each distinct expert visited once). A pass that finishes
  * leaves the batch. Its bytes are those it would have written alone: sampling is keyed by
- * (seed, name, position), and a row's numbers do not depend on its company.
+ * (seed, name, position), and a row's numbers do not depend on the rest of its batch.
  *
  * One failed pass does not hide the others: its answer says "error" and why. The caller's cancel
  * flag (engine_options) ends all passes; what they wrote is kept and marked "interrupted".
@@ -45,10 +45,10 @@ typedef struct council_options {
     int reserve;              /* tokens that a prompt must leave for its answer; 0 = 1 */
     const char *const *stops; /* stop strings: an answer ends before the first of them */
     int stop_count;
-    int loop;   /* tokens that a cycle must cover to be a loop (loop.h); 0 = never one */
-    int think;  /* 0 = no thinking; N = at most N tokens of thought; -1 = unlimited */
-    bool raw;   /* no chat format: the prompt is continued */
-    bool weigh; /* keep how likely each token of an answer was: a vote need not read it again */
+    int loop;           /* tokens that a cycle must cover to be a loop (loop.h); 0 = never one */
+    int think;          /* 0 = no thinking; N = at most N tokens of thought; -1 = unlimited */
+    bool raw;           /* no chat format: the prompt is continued */
+    bool keep_logprobs; /* ln p of each token of an answer: a vote need not read it again */
 } council_options;
 
 typedef struct pass_options {
@@ -65,8 +65,8 @@ typedef struct answer {
     size_t len;
     const int *tokens; /* generated ids, the end token included when it came */
     size_t token_count;
-    const double *likely; /* [token_count] ln p of each token, with `weigh`; else NULL */
-    size_t thought;       /* bytes at the start of text that are thinking, marks included */
+    const double *logprobs; /* [token_count] ln p of each token, with `keep_logprobs`; else NULL */
+    size_t thought;         /* bytes at the start of text that are thinking, marks included */
     int prompt_tokens;
     uint64_t prompt_hash; /* over the ids that were read: FNV-1a, 64 bits */
     pass_stop stop;
@@ -112,7 +112,7 @@ council *council_part(council *c, const int *who, int n, error *err);
  * is read again that was read under an equal program; newcomers take the sessions of those who leave;
  * conversations are forgotten. On error nothing has changed. */
 int council_reseat(council *c, const pass_options *passes, int n, error *err);
-/* What may change between two asks: prefill, max_tokens, reserve, loop, think, weigh. */
+/* What may change between two asks: prefill, max_tokens, reserve, loop, think, keep_logprobs. */
 void council_adjust(council *c, const council_options *options);
 /* A pass's seed, and its instruction (copied; NULL = none), from the next ask on. */
 int council_instruct(council *c, int pass, const char *instruction, uint64_t seed, error *err);
@@ -131,17 +131,17 @@ int council_ask(council *c, const char *prompt, size_t len, const council_events
 int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
                      error *err);
 
-/* What a pass has said so far of an answer that goes on. Borrowed. */
-typedef struct said_answer {
+/* What a pass has written so far of an answer that goes on. Borrowed. */
+typedef struct partial_answer {
     const int *tokens; /* [token_count], its thought included */
     size_t token_count;
     const char *thought, *text; /* what they are as text */
     size_t thought_len, len;
-} said_answer;
+} partial_answer;
 /* A council of one pass asks the same again and takes what was said as drawn: the answer goes on behind
  * it, to max_tokens in all. Its figures are those of the new tokens. ERROR_USAGE when the tokens are
  * not that text here: another model wrote them. Otherwise as council_ask. */
-int council_continue(council *c, const char *prompt, size_t len, const said_answer *said,
+int council_continue(council *c, const char *prompt, size_t len, const partial_answer *said,
                      const council_events *events, error *err);
 
 /* *longest = tokens of the longest prompt that asking this would make; nothing is asked. */
@@ -168,7 +168,7 @@ typedef struct adopted_answer {
     /* How likely each of its tokens was, when that is known: it counts if the pass reads the same
      * prompt under the same program again, and no thought came before. */
     const int *tokens;
-    const double *likely;
+    const double *logprobs;
     size_t token_count;
     uint64_t prompt_hash, program; /* router_program_hash, 0 = none */
 } adopted_answer;
@@ -183,15 +183,15 @@ void council_forget(council *c);
 
 /* A text that a pass judges: how likely it finds each token, as its own answer to the last prompt,
  * under its own program and instruction, teacher-forced. */
-typedef struct council_reading {
+typedef struct score_request {
     int judge;      /* pass */
     const int *ids; /* [n] the text's tokens; NULL = the last question, its last n tokens at most */
     int n;          /* what does not fit behind the pass's prompt is not read */
-    double mean;    /* ln p per token; 0 when there is none. Set by council_judge */
-} council_reading;
+    double mean;    /* ln p per token; 0 when there is none. Set by council_score_batch */
+} score_request;
 /* Reads them all in common batches; sessions stay as they are. ERROR_CANCELLED. */
-int council_judge(council *c, council_reading *readings, int n, const council_events *events,
-                  error *err);
+int council_score_batch(council *c, score_request *requests, int n, const council_events *events,
+                        error *err);
 
 /* One text. Mean log-likelihood per token (nats) of `text` as pass's answer to the last prompt, under its own
  * program and instruction, teacher-forced; the session is left as it was. Of a text that does not

@@ -13,14 +13,14 @@ static int join_raw(const council *c, const pass *p, size_t n, tokens *out, erro
     if (tokenizer_adds_bos(t) && tokenizer_bos(t) >= 0 && tokens_push(out, tokenizer_bos(t), err))
         return -1;
     for (size_t i = 0; i < n; i++)
-        if (tokenizer_encode(t, p->remarks[i].text, p->remarks[i].len, out, NULL, err))
+        if (tokenizer_encode(t, p->messages[i].text, p->messages[i].len, out, NULL, err))
             return -1;
     return 0;
 }
 
 static int build_raw(const council *c, pass *p, error *err)
 {
-    if (join_raw(c, p, p->remark_count, &p->prompt, err))
+    if (join_raw(c, p, p->message_count, &p->prompt, err))
         return -1;
     return p->prompt.len ? 0 : error_set(err, ERROR_USAGE, "the prompt is empty");
 }
@@ -53,22 +53,22 @@ static size_t same_tokens(const tokens *a, const tokens *b, size_t most)
     return n;
 }
 
-/* Where a pass's own words begin behind a shared conversation: at its instruction, else behind the
- * prompt. Its company has no say in it. */
-static int find_own_words(const council *c, pass *p, error *err)
+/* Where a pass's program starts to act on a shared conversation: at its instruction, else behind the
+ * prompt. The rest of the batch has no say in it. */
+static int find_program_start(const council *c, pass *p, error *err)
 {
     tokens bare = {0};
-    p->acts_from = (int)p->prompt.len;
+    p->program_start = (int)p->prompt.len;
     if (!p->instruction)
         return 0;
-    int result = render(c, p->view, p->remark_count, true, &bare, err);
-    p->acts_from = (int)same_tokens(&bare, &p->prompt, bare.len);
+    int result = render(c, p->view, p->message_count, true, &bare, err);
+    p->program_start = (int)same_tokens(&bare, &p->prompt, bare.len);
     tokens_release(&bare);
     return result;
 }
 
-/* The first `count` remarks, behind the instruction when that leads; caller frees. */
-static chat_message *list_remarks(const pass *p, size_t count, bool shared, size_t *n, error *err)
+/* The first `count` messages, behind the instruction when that leads; caller frees. */
+static chat_message *list_messages(const pass *p, size_t count, bool shared, size_t *n, error *err)
 {
     size_t lead = p->instruction && !shared ? 1 : 0;
     chat_message *list = calloc(count + lead + 1, sizeof *list);
@@ -87,7 +87,7 @@ static chat_message *list_remarks(const pass *p, size_t count, bool shared, size
 static int build_chat(const council *c, pass *p, bool shared, error *err)
 {
     size_t n;
-    chat_message *list = list_remarks(p, p->remark_count, shared, &n, err);
+    chat_message *list = list_messages(p, p->message_count, shared, &n, err);
     if (!list)
         return -1;
     buf joined = {0};
@@ -97,20 +97,20 @@ static int build_chat(const council *c, pass *p, bool shared, error *err)
     if (!result)
         result = render(c, list, n, true, &p->prompt, err);
     if (!result && shared)
-        result = find_own_words(c, p, err);
+        result = find_program_start(c, p, err);
     buf_release(&joined);
     free(list);
     return result;
 }
 
 /* What the prompt has in common with one that asks something else, but for what opens the question,
- * which is the remark behind the first `before`. */
+ * which is the message behind the first `before`. */
 static int before_question(const council *c, const pass *p, size_t before, size_t *start,
                            error *err)
 {
     size_t n;
     tokens other = {0};
-    chat_message *list = list_remarks(p, before + 1, c->timings.shared_prefill, &n, err);
+    chat_message *list = list_messages(p, before + 1, c->timings.shared_prefill, &n, err);
     if (!list)
         return -1;
     bool is_a = list[n - 1].len && *list[n - 1].text == 'a';
@@ -119,7 +119,7 @@ static int before_question(const council *c, const pass *p, size_t before, size_
     size_t same = same_tokens(&other, &p->prompt, other.len);
     other.len = 0;
     if (!result)
-        result = chat_opening(engine_chat(c->engine), CHAT_USER, same, &other, err);
+        result = chat_role_header(engine_chat(c->engine), CHAT_USER, same, &other, err);
     size_t head = other.len;
     if (!result && head && memcmp(other.v, p->prompt.v + same - head, head * sizeof *other.v) != 0)
         head = 0;
@@ -131,15 +131,15 @@ static int before_question(const council *c, const pass *p, size_t before, size_
 
 int council_question_start(const council *c, const pass *p, int *start, error *err)
 {
-    size_t before = p->remark_count, n = 0, same = 0;
+    size_t before = p->message_count, n = 0, same = 0;
     tokens past = {0};
     *start = 0;
     if (before == 0)
         return 0;
-    while (before > 0 && p->remarks[before - 1].role != CHAT_USER)
+    while (before > 0 && p->messages[before - 1].role != CHAT_USER)
         before--;
     before -= before > 0;
-    chat_message *list = list_remarks(p, before, c->timings.shared_prefill, &n, err);
+    chat_message *list = list_messages(p, before, c->timings.shared_prefill, &n, err);
     if (!list)
         return -1;
     error why = {0};
@@ -164,11 +164,11 @@ int council_build_prompts(council *c, bool shared, error *err)
     for (int i = 0; i < c->count; i++) {
         pass *p = c->passes[i];
         p->prompt.len = 0;
-        p->acts_from = 0;
+        p->program_start = 0;
         if (c->options.raw ? build_raw(c, p, err) : build_chat(c, p, shared, err))
             return -1;
         if (c->options.raw && shared)
-            p->acts_from = (int)p->prompt.len;
+            p->program_start = (int)p->prompt.len;
     }
     return 0;
 }
@@ -182,7 +182,7 @@ static int common_prefix(const council *c)
     size_t n = first->len;
     for (int i = 0; i < c->count; i++) {
         n = same_tokens(first, &c->passes[i]->prompt, n);
-        n = n < (size_t)c->passes[i]->acts_from ? n : (size_t)c->passes[i]->acts_from;
+        n = n < (size_t)c->passes[i]->program_start ? n : (size_t)c->passes[i]->program_start;
     }
     return (int)n;
 }
@@ -190,9 +190,9 @@ static int common_prefix(const council *c)
 /* An earlier pass that reads the very same and nothing else: its logits are this one's too. */
 static const pass *find_twin(const council *c, const pass *p)
 {
-    for (int i = 0; c->passes[i] != p && p->acts_from == (int)p->prompt.len; i++) {
+    for (int i = 0; c->passes[i] != p && p->program_start == (int)p->prompt.len; i++) {
         const pass *q = c->passes[i];
-        if (q->acts_from == p->acts_from && q->prompt.len == p->prompt.len &&
+        if (q->program_start == p->program_start && q->prompt.len == p->prompt.len &&
             same_tokens(&q->prompt, &p->prompt, p->prompt.len) == p->prompt.len)
             return q;
     }
@@ -200,12 +200,13 @@ static const pass *find_twin(const council *c, const pass *p)
 }
 
 /* Tokens read by now, over all passes; what one of them reads for all counts for each. */
-static void tell_prefill(const council *c)
+static void report_prefill(const council *c)
 {
     int first = session_length(c->passes[0]->session), done = 0, total = 0;
     for (int i = 0; i < c->count; i++) {
         const pass *p = c->passes[i];
-        int have = session_length(p->session), given = first < p->acts_from ? first : p->acts_from;
+        int have = session_length(p->session),
+            given = first < p->program_start ? first : p->program_start;
         done += have > given ? have : given;
         total += (int)p->prompt.len;
     }
@@ -216,35 +217,35 @@ static void tell_prefill(const council *c)
 static void on_chunk(void *user, int done, int total)
 {
     (void)done, (void)total; /* of one session: the sessions know */
-    tell_prefill(user);
+    report_prefill(user);
 }
 
-/* Reads what stands before the pass's own words, without its program. What the first pass has read
+/* Reads what stands before the program start, without the program. What the first pass has read
  * already, up to `shared`, is not read again; a pass that holds it keeps its own pages. */
-static int read_before_own_words(council *c, pass *p, int shared, error *err)
+static int read_before_program(council *c, pass *p, int shared, error *err)
 {
     const pass *twin = find_twin(c, p);
     int n = (int)p->prompt.len;
     if (twin) {
         memcpy(p->logits, twin->logits,
                (size_t)engine_config(c->engine)->vocabulary * sizeof(float));
-        return session_share(p->session, twin->session, n, err);
+        return session_share_prefix(p->session, twin->session, n, err);
     }
-    int have = session_reuse(p->session, p->prompt.v, n, p->acts_from);
+    int have = session_reuse(p->session, p->prompt.v, n, p->program_start);
     if (p != c->passes[0] && have < shared &&
-        session_share(p->session, c->passes[0]->session, shared, err))
+        session_share_prefix(p->session, c->passes[0]->session, shared, err))
         return -1;
-    if (session_length(p->session) >= p->acts_from)
+    if (session_length(p->session) >= p->program_start)
         return 0;
-    return session_sync(p->session, p->prompt.v, p->acts_from, p->acts_from,
-                        p->acts_from == n ? p->logits : NULL, on_chunk, c, err);
+    return session_sync(p->session, p->prompt.v, p->program_start, p->program_start,
+                        p->program_start == n ? p->logits : NULL, on_chunk, c, err);
 }
 
 static int read_common(council *c, error *err)
 {
     int shared = common_prefix(c);
     for (int i = 0; i < c->count; i++)
-        if (read_before_own_words(c, c->passes[i], shared, err))
+        if (read_before_program(c, c->passes[i], shared, err))
             return -1;
     return 0;
 }
@@ -269,7 +270,7 @@ static int gather_chunks(council *c)
             continue;
         int m = rest < part ? rest : part;
         bool last = m == rest;
-        c->speakers[n] = i;
+        c->step_passes[n] = i;
         c->steps[n++] = (step){p->session, p->prompt.v + have, m, last ? LOGITS_LAST : LOGITS_NONE,
                                last ? p->logits : NULL};
     }
@@ -285,7 +286,7 @@ static int advance(council *c, int n, error *err)
         return 0;
     for (int i = 0; i < n && why.code != ERROR_CANCELLED; i++)
         if (engine_advance(c->engine, &c->steps[i], 1, &why) && why.code != ERROR_CANCELLED)
-            fail_pass(c->passes[c->speakers[i]], &why);
+            fail_pass(c->passes[c->step_passes[i]], &why);
     if (why.code != ERROR_CANCELLED)
         return 0;
     if (err)
@@ -295,18 +296,18 @@ static int advance(council *c, int n, error *err)
 
 int council_hold_prompt(pass *p, int n, error *err)
 {
-    if (n < 1 || session_common(p->session, p->prompt.v, n, p->acts_from) == n)
+    if (n < 1 || session_common_prefix(p->session, p->prompt.v, n, p->program_start) == n)
         return 0;
-    return session_sync(p->session, p->prompt.v, n, p->acts_from, NULL, NULL, NULL, err);
+    return session_sync(p->session, p->prompt.v, n, p->program_start, NULL, NULL, NULL, err);
 }
 
 /* Sized anew each time: personas may have brought experts since. */
 static int begin_figures(council *c, error *err)
 {
-    size_t bank = (size_t)engine_bank(c->engine);
-    size_t cells = (size_t)engine_config(c->engine)->layers * (bank ? bank : 1);
+    size_t max_experts = (size_t)engine_max_experts(c->engine);
+    size_t cells = (size_t)engine_config(c->engine)->layers * (max_experts ? max_experts : 1);
     free(c->seen);
-    c->bank = (int)bank;
+    c->max_experts = (int)max_experts;
     c->seen = calloc(cells, sizeof *c->seen);
     c->step_number = 1; /* 0 in `seen` means never */
     c->union_sum = c->pick_sum = 0;
@@ -316,7 +317,7 @@ static int begin_figures(council *c, error *err)
     for (int i = 0; i < c->count; i++) {
         free(c->passes[i]->touched);
         c->passes[i]->touched = calloc(cells, 1);
-        c->passes[i]->bank = (int)bank;
+        c->passes[i]->max_experts = (int)max_experts;
         if (!c->passes[i]->touched)
             return error_memory(err, "a council");
     }
@@ -330,7 +331,7 @@ int council_prefill(council *c, error *err)
         const tokens *t = &c->passes[i]->prompt;
         pass_begin(c->passes[i], chat && chat_opens_thought(chat, t->v, t->len));
     }
-    tell_prefill(c);
+    report_prefill(c);
     if (begin_figures(c, err) || (c->timings.shared_prefill && read_common(c, err)))
         return -1;
     for (int i = 0; i < c->count && !c->timings.shared_prefill; i++) {
@@ -340,7 +341,7 @@ int council_prefill(council *c, error *err)
     for (int n; (n = gather_chunks(c)) > 0;) {
         if (advance(c, n, err))
             return -1;
-        tell_prefill(c);
+        report_prefill(c);
     }
     return 0;
 }
@@ -359,7 +360,7 @@ static void watch(void *user, const session *s, const route_trace *t)
 {
     council *c = user;
     pass *p = pass_of(c, s);
-    size_t base = (size_t)t->layer * (size_t)c->bank;
+    size_t base = (size_t)t->layer * (size_t)c->max_experts;
     if (!p)
         return;
     for (int i = 0; i < t->slots; i++) {
@@ -384,8 +385,8 @@ static void count_step(council *c)
     c->step_number++;
 }
 
-/* The whole timeline of a pass: its prompt and what it has said. */
-static int sync_said(pass *p, error *err)
+/* The whole sequence of a pass: its prompt and what it has said. */
+static int sync_partial(pass *p, error *err)
 {
     tokens all = {0};
     int result = tokens_append(&all, p->prompt.v, p->prompt.len, err) ||
@@ -393,8 +394,8 @@ static int sync_said(pass *p, error *err)
                      ? -1
                      : 0;
     if (!result)
-        result =
-            session_sync(p->session, all.v, (int)all.len, p->acts_from, p->logits, NULL, NULL, err);
+        result = session_sync(p->session, all.v, (int)all.len, p->program_start, p->logits, NULL,
+                              NULL, err);
     tokens_release(&all);
     return result;
 }
@@ -429,7 +430,7 @@ static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
     return i == a_len && k == b_len;
 }
 
-static bool says(const pass *p, const said_answer *said, error *err)
+static bool says(const pass *p, const partial_answer *said, error *err)
 {
     buf whole = {0};
     bool same = buf_add(&whole, said->thought, said->thought_len, err) == 0 &&
@@ -439,12 +440,12 @@ static bool says(const pass *p, const said_answer *said, error *err)
     return same;
 }
 
-/* Experts that are called on the way count for the pass, but are no step of speaking. */
-int council_take_up(council *c, const said_answer *said, error *err)
+/* Experts that are called on the way count for the pass, but are no step of decoding. */
+int council_read_partial(council *c, const partial_answer *said, error *err)
 {
     pass *p = c->passes[0];
     pass_rules r = council_rules(c);
-    if (pass_retake(p, &r, said->tokens, said->token_count, err))
+    if (pass_accept_prefix(p, &r, said->tokens, said->token_count, err))
         return -1;
     if (!says(p, said, err))
         return error_set(err, ERROR_USAGE, "the answer of %s was written by another model",
@@ -452,26 +453,27 @@ int council_take_up(council *c, const said_answer *said, error *err)
     if (!said->token_count)
         return 0;
     engine_trace(c->engine, watch, c);
-    int result = sync_said(p, err);
+    int result = sync_partial(p, err);
     engine_trace(c->engine, NULL, NULL);
     c->union_sum = c->pick_sum = 0;
     c->step_number++;
     return result;
 }
 
-/* ---- speaking ---------------------------------------------------------------------------------- */
+/* ---- decoding ---------------------------------------------------------------------------------- */
 
-static void tell(council *c, int i, bool all)
+static void stream_text(council *c, int i, bool all)
 {
     pass *p = c->passes[i];
     pass_rules r = council_rules(c);
-    size_t sure = pass_sure(p, &r, all);
-    while (p->shown < sure) {
-        bool thinking = p->shown < p->thought;
-        size_t end = thinking && p->thought < sure ? p->thought : sure;
+    size_t stable = pass_stable_prefix(p, &r, all);
+    while (p->streamed < stable) {
+        bool thinking = p->streamed < p->thought;
+        size_t end = thinking && p->thought < stable ? p->thought : stable;
         if (c->events && c->events->token)
-            c->events->token(c->events->user, i, p->text.v + p->shown, end - p->shown, thinking);
-        p->shown = end;
+            c->events->token(c->events->user, i, p->text.v + p->streamed, end - p->streamed,
+                             thinking);
+        p->streamed = end;
     }
 }
 
@@ -480,7 +482,7 @@ static void finish(council *c, int i, double start)
     pass *p = c->passes[i];
     pass_rules r = council_rules(c);
     error why = {0};
-    tell(c, i, true);
+    stream_text(c, i, true);
     if (pass_end(p, &r, p->failed ? STOP_ERROR : p->answer.stop, council_clock() - start, &why))
         p->answer.failure = why;
     if (c->events && c->events->answer)
@@ -498,14 +500,14 @@ static int close_thought(council *c, int i, error *err)
     return chat_close_thought(engine_chat(c->engine), &p->queued, err);
 }
 
-/* How likely it was, for a vote to come; not of what goes on from an earlier answer. */
-static int weigh(const council *c, pass *p, int id, error *err)
+/* Its log-probability, for a vote to come; not of what goes on from an earlier answer. */
+static int add_logprob(const council *c, pass *p, int id, error *err)
 {
     size_t vocabulary = (size_t)engine_config(c->engine)->vocabulary;
-    if (!c->options.weigh || p->likely.len != p->out.len * sizeof(double))
+    if (!c->options.keep_logprobs || p->logprobs.len != p->out.len * sizeof(double))
         return 0;
-    double likelihood = backend_likelihood(engine_backend(c->engine), p->logits, vocabulary, id);
-    return buf_add(&p->likely, (const char *)&likelihood, sizeof likelihood, err);
+    double logprob = backend_logprob(engine_backend(c->engine), p->logits, vocabulary, id);
+    return buf_add(&p->logprobs, (const char *)&logprob, sizeof logprob, err);
 }
 
 /* The next token of pass i: a queued one, or a draw. */
@@ -538,8 +540,8 @@ static int draw_all(council *c, double start)
         if (p->stopping) {
             p->active = false;
             p->answer.stop = STOP_INTERRUPTED;
-        } else if (next_token(c, i, &id, &why) || weigh(c, p, id, &why) ||
-                   pass_take(p, &r, id, &why)) {
+        } else if (next_token(c, i, &id, &why) || add_logprob(c, p, id, &why) ||
+                   pass_accept(p, &r, id, &why)) {
             fail_pass(p, &why);
         }
         if (p->active && session_length(p->session) >= session_context(p->session)) {
@@ -550,10 +552,10 @@ static int draw_all(council *c, double start)
             finish(c, i, start);
             continue;
         }
-        tell(c, i, false);
-        c->fed[n] = id;
-        c->speakers[n] = i;
-        c->steps[n] = (step){p->session, &c->fed[n], 1, LOGITS_LAST, p->logits};
+        stream_text(c, i, false);
+        c->step_tokens[n] = id;
+        c->step_passes[n] = i;
+        c->steps[n] = (step){p->session, &c->step_tokens[n], 1, LOGITS_LAST, p->logits};
         n++;
     }
     return n;
@@ -569,7 +571,7 @@ static void interrupt_all(council *c, double start)
     }
 }
 
-int council_speak(council *c, error *err)
+int council_decode(council *c, error *err)
 {
     double start = council_clock();
     engine_trace(c->engine, watch, c);
@@ -580,8 +582,8 @@ int council_speak(council *c, error *err)
         }
         count_step(c);
         for (int i = 0; i < n; i++)
-            if (c->passes[c->speakers[i]]->failed)
-                finish(c, c->speakers[i], start);
+            if (c->passes[c->step_passes[i]]->failed)
+                finish(c, c->step_passes[i], start);
     }
     engine_trace(c->engine, NULL, NULL);
     if (c->union_count) {

@@ -1,13 +1,13 @@
 /* council_score.c - how likely is this answer, for that pass?
  *
  * A text is read as the pass's answer to the last prompt, teacher-forced, on a branch of the pass's
- * session: the prompt's pages are shared, the session itself is left alone. Readings of all judges
+ * session: the prompt's pages are shared, the session itself is left alone. Requests of all judges
  * go into the same batches, as many rows at a time as take a few tenths of a second, so that the
  * weights are read once for all of them, progress is told and Ctrl-C is heard. A row's numbers do
- * not depend on its company, so neither do the scores.
+ * not depend on the rest of its batch, so neither do the scores.
  *
- * What a pass has said itself it need not read: how likely each token was stands in its answer
- * (council_options.weigh), bit for bit what reading it would give.
+ * What a pass has written itself it need not read: how likely each token was stands in its answer
+ * (council_options.keep_logprobs), bit for bit what reading it would give.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -21,9 +21,9 @@ enum {
 };
 static const double BATCH_SHORT = 0.15, BATCH_LONG = 0.6; /* seconds */
 
-/* One reading on its way: rows of ids [rows + 1], each followed by the next. */
+/* One request on its way: rows of ids [rows + 1], each followed by the next. */
 typedef struct job {
-    council_reading *reading;
+    score_request *request;
     const int *ids; /* the first is at `from` */
     int *own;       /* where ids lie when they are put together here */
     int from, rows, done;
@@ -31,17 +31,17 @@ typedef struct job {
     double sum;
 } job;
 
-typedef struct judging {
+typedef struct scoring {
     council *council;
-    job *jobs;          /* [count] */
-    step *steps;        /* [count] of a batch, */
-    judgement *asked;   /* [count] and what is asked of each */
-    int *working;       /* [count] whose steps they are */
-    double *likelihood; /* [max_rows] */
+    job *jobs;         /* [count] */
+    step *steps;       /* [count] of a batch, */
+    step_score *asked; /* [count] and what is asked of each */
+    int *working;      /* [count] whose steps they are */
+    double *logprob;   /* [max_rows] */
     int count;
     int rows; /* of the next batch */
     int done, total;
-} judging;
+} scoring;
 
 /* ---- what is read ------------------------------------------------------------------------------ */
 
@@ -52,7 +52,7 @@ static int open_question(council *c, job *j, const pass *p, error *err)
     if (council_question_start(c, p, &start, err))
         return -1;
     start = start > 0 ? start - 1 : 0; /* the token that the first one of the question follows */
-    start = n - 1 - start > j->reading->n ? n - 1 - j->reading->n : start;
+    start = n - 1 - start > j->request->n ? n - 1 - j->request->n : start;
     j->from = start;
     j->rows = n - 1 - start;
     j->ids = p->prompt.v + start;
@@ -64,50 +64,50 @@ static int open_answer(const council *c, job *j, const pass *p, error *err)
 {
     int last = (int)p->prompt.len - 1, room = c->options.context - last - 1;
     j->from = last;
-    j->rows = j->reading->n < room ? j->reading->n : room;
+    j->rows = j->request->n < room ? j->request->n : room;
     j->own = malloc(((size_t)j->rows + 1) * sizeof *j->own);
     if (!j->own)
         return error_memory(err, "a vote");
     j->own[0] = p->prompt.v[last];
     for (int i = 0; i < j->rows; i++)
-        j->own[i + 1] = j->reading->ids[i];
+        j->own[i + 1] = j->request->ids[i];
     j->ids = j->own;
     return 0;
 }
 
-/* Its own words under its own program, as it said them: then they need no reading. */
-static bool said_itself(const council *c, const job *j, const pass *p)
+/* Its own words under its own program, as it wrote them: their log-probabilities are known. */
+static bool knows_logprobs(const council *c, const job *j, const pass *p)
 {
     size_t n = (size_t)j->rows;
-    if (!j->own || !p->likely.len || p->thought || p->acts_from >= (int)p->prompt.len ||
-        p->out.len < n || p->likely.len < n * sizeof(double) || !c->options.weigh)
+    if (!j->own || !p->logprobs.len || p->thought || p->program_start >= (int)p->prompt.len ||
+        p->out.len < n || p->logprobs.len < n * sizeof(double) || !c->options.keep_logprobs)
         return false;
     return memcmp(p->out.v, j->own + 1, n * sizeof(int)) == 0;
 }
 
-static void recall(job *j, const pass *p)
+static void take_logprobs(job *j, const pass *p)
 {
     for (int i = 0; i < j->rows; i++) {
-        double likelihood;
-        memcpy(&likelihood, p->likely.v + (size_t)i * sizeof likelihood, sizeof likelihood);
-        j->sum += likelihood;
+        double logprob;
+        memcpy(&logprob, p->logprobs.v + (size_t)i * sizeof logprob, sizeof logprob);
+        j->sum += logprob;
     }
     j->done = j->rows;
 }
 
-static int open_jobs(judging *g, council_reading *readings, error *err)
+static int open_jobs(scoring *g, score_request *requests, error *err)
 {
     council *c = g->council;
     for (int i = 0; i < g->count; i++) {
         job *j = &g->jobs[i];
-        pass *p = c->passes[readings[i].judge];
-        j->reading = &readings[i];
+        pass *p = c->passes[requests[i].judge];
+        j->request = &requests[i];
         /* Branches of a session forbid that it is changed: it holds its prompt before any is made. */
         if (council_hold_prompt(p, (int)p->prompt.len - 1, err) ||
-            (readings[i].ids ? open_answer(c, j, p, err) : open_question(c, j, p, err)))
+            (requests[i].ids ? open_answer(c, j, p, err) : open_question(c, j, p, err)))
             return -1;
-        if (said_itself(c, j, p))
-            recall(j, p);
+        if (knows_logprobs(c, j, p))
+            take_logprobs(j, p);
         g->total += j->rows - j->done;
     }
     return 0;
@@ -116,24 +116,24 @@ static int open_jobs(judging *g, council_reading *readings, error *err)
 /* ---- batches ----------------------------------------------------------------------------------- */
 
 /* Takes rows of one job into the batch, at most `room`; returns how many, or -1. */
-static int take(judging *g, job *j, int step_number, int used, int room, error *err)
+static int take(scoring *g, job *j, int step_number, int used, int room, error *err)
 {
-    pass *p = g->council->passes[j->reading->judge];
+    pass *p = g->council->passes[j->request->judge];
     int rest = j->rows - j->done, n = rest < room ? rest : room;
     if (!j->branch && !(j->branch = session_branch(p->session, j->from, j->rows, p->program, err)))
         return -1;
     g->steps[step_number] = (step){j->branch, j->ids + j->done, n, LOGITS_NONE, NULL};
-    g->asked[step_number] = (judgement){j->ids + j->done + 1, g->likelihood + used};
+    g->asked[step_number] = (step_score){j->ids + j->done + 1, g->logprob + used};
     return n;
 }
 
-static void account(judging *g, int steps)
+static void account(scoring *g, int steps)
 {
     for (int i = 0; i < steps; i++) {
         const step *s = &g->steps[i];
         job *j = &g->jobs[g->working[i]];
         for (int k = 0; k < s->n; k++)
-            j->sum += g->asked[i].likelihood[k];
+            j->sum += g->asked[i].logprob[k];
         j->done += s->n;
         if (j->done < j->rows)
             continue;
@@ -143,7 +143,7 @@ static void account(judging *g, int steps)
 }
 
 /* Reads one batch of what is left; how long it took says how large the next one may be. */
-static int run_batch(judging *g, int first, error *err)
+static int run_batch(scoring *g, int first, error *err)
 {
     engine *e = g->council->engine;
     int used = 0, steps = 0;
@@ -157,7 +157,7 @@ static int run_batch(judging *g, int first, error *err)
         g->working[steps++] = i;
         used += n;
     }
-    if (engine_judge(e, g->steps, g->asked, steps, err))
+    if (engine_score(e, g->steps, g->asked, steps, err))
         return -1;
     account(g, steps);
     g->done += used;
@@ -169,7 +169,7 @@ static int run_batch(judging *g, int first, error *err)
     return 0;
 }
 
-static int run(judging *g, const council_events *events, error *err)
+static int run(scoring *g, const council_events *events, error *err)
 {
     for (int first = 0; first < g->count;) {
         if (events && events->judge)
@@ -186,22 +186,22 @@ static int run(judging *g, const council_events *events, error *err)
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-static int open_judging(judging *g, council *c, int n, error *err)
+static int open_scoring(scoring *g, council *c, int n, error *err)
 {
     size_t count = (size_t)n, rows = (size_t)engine_max_rows(c->engine);
-    *g = (judging){.council = c, .count = n};
+    *g = (scoring){.council = c, .count = n};
     g->rows = ROWS_FIRST < (int)rows ? ROWS_FIRST : (int)rows;
     g->jobs = calloc(count + 1, sizeof *g->jobs);
     g->steps = calloc(count + 1, sizeof *g->steps);
     g->asked = calloc(count + 1, sizeof *g->asked);
     g->working = calloc(count + 1, sizeof *g->working);
-    g->likelihood = calloc(rows, sizeof *g->likelihood);
-    return g->jobs && g->steps && g->asked && g->working && g->likelihood
+    g->logprob = calloc(rows, sizeof *g->logprob);
+    return g->jobs && g->steps && g->asked && g->working && g->logprob
                ? 0
                : error_memory(err, "a vote");
 }
 
-static void close_judging(judging *g)
+static void close_scoring(scoring *g)
 {
     for (int i = 0; g->jobs && i < g->count; i++) {
         session_close(g->jobs[i].branch);
@@ -211,19 +211,19 @@ static void close_judging(judging *g)
     free(g->steps);
     free(g->asked);
     free(g->working);
-    free(g->likelihood);
+    free(g->logprob);
 }
 
-int council_judge(council *c, council_reading *readings, int n, const council_events *events,
-                  error *err)
+int council_score_batch(council *c, score_request *requests, int n, const council_events *events,
+                        error *err)
 {
-    judging g;
-    int result = open_judging(&g, c, n, err) || open_jobs(&g, readings, err) || run(&g, events, err)
+    scoring g;
+    int result = open_scoring(&g, c, n, err) || open_jobs(&g, requests, err) || run(&g, events, err)
                      ? -1
                      : 0;
     for (int i = 0; i < n && !result; i++)
-        readings[i].mean = g.jobs[i].rows ? g.jobs[i].sum / g.jobs[i].rows : 0;
-    close_judging(&g);
+        requests[i].mean = g.jobs[i].rows ? g.jobs[i].sum / g.jobs[i].rows : 0;
+    close_scoring(&g);
     return result;
 }
 
@@ -233,15 +233,15 @@ int council_score(council *c, int i, const char *text, size_t len, double *logli
     static const int none[1] = {0};
     tokens ids = {0};
     int result = tokenizer_encode(engine_tokenizer(c->engine), text, len, &ids, NULL, err);
-    council_reading readings[2] = {
+    score_request requests[2] = {
         {.judge = i, .ids = ids.v ? ids.v : none, .n = ids.v ? (int)ids.len : 0},
         {.judge = i, .n = c->options.context}};
     if (!result)
-        result = council_judge(c, readings, prompt_nll ? 2 : 1, NULL, err);
+        result = council_score_batch(c, requests, prompt_nll ? 2 : 1, NULL, err);
     if (!result) {
-        *loglik = readings[0].mean;
+        *loglik = requests[0].mean;
         if (prompt_nll)
-            *prompt_nll = -readings[1].mean;
+            *prompt_nll = -requests[1].mean;
     }
     tokens_release(&ids);
     return result;

@@ -154,7 +154,7 @@ void council_adjust(council *c, const council_options *options)
     c->options.reserve = options->reserve;
     c->options.loop = options->loop;
     c->options.think = options->think;
-    c->options.weigh = options->weigh;
+    c->options.keep_logprobs = options->keep_logprobs;
 }
 
 int council_instruct(council *c, int i, const char *instruction, uint64_t seed, error *err)

@@ -11,11 +11,11 @@ struct council {
     council *whole; /* whose passes these are, when this is a part of another; else NULL */
     pass **passes;
     int count, cap;
-    step *steps;   /* [cap] one batch of decoding */
-    int *fed;      /* [cap] the token that each step reads */
-    int *speakers; /* [cap] which pass a step belongs to */
-    int *seen;     /* [layers * bank] the step that last touched an expert */
-    int bank;      /* places in the largest layer's bank, when the figures were begun */
+    step *steps;      /* [cap] one batch of decoding */
+    int *step_tokens; /* [cap] the token that each step reads */
+    int *step_passes; /* [cap] which pass a step belongs to */
+    int *seen;        /* [layers * max_experts] the step that last touched an expert */
+    int max_experts;  /* experts of the largest layer, when the figures were begun */
     int step_number;
     double union_sum, pick_sum; /* over (step, layer) */
     size_t union_count;
@@ -28,7 +28,7 @@ pass_rules council_rules(const council *c);
 int council_grow(council *c, int count, error *err);
 /* Remembers a prompt in every pass, or in none. */
 int council_pose(council *c, const chat_message *prompts, error *err);
-/* Takes back the remark that stands last in every pass. */
+/* Takes back the message that stands last in every pass. */
 void council_take_back(council *c);
 /* Builds the prompts of all passes and decides how they are read. */
 int council_prepare(council *c, error *err);
@@ -44,9 +44,9 @@ int council_question_start(const council *c, const pass *p, int *start, error *e
 int council_hold_prompt(pass *p, int n, error *err);
 /* Reads all prompts; passes that cannot be read are marked failed. */
 int council_prefill(council *c, error *err);
-/* The first pass has said this behind its prompt, which is read: reads it too. */
-int council_take_up(council *c, const said_answer *said, error *err);
-/* Speaks until no pass is active. */
-int council_speak(council *c, error *err);
+/* The first pass has written this behind its prompt, which is read: reads it too. */
+int council_read_partial(council *c, const partial_answer *said, error *err);
+/* Decodes until no pass is active. */
+int council_decode(council *c, error *err);
 
 #endif

@@ -6,12 +6,12 @@
 
 #include "../../engine/base/utf8.h"
 
-void loop_begin(loop_watch *w)
+void loop_begin(loop_detector *w)
 {
     memset(w->run, 0, sizeof w->run);
 }
 
-void loop_token(loop_watch *w, const int *ids, size_t n)
+void loop_token(loop_detector *w, const int *ids, size_t n)
 {
     size_t most = n - 1 < LOOP_LONGEST ? n - 1 : LOOP_LONGEST;
     for (size_t p = 1; p <= most; p++)
@@ -19,7 +19,7 @@ void loop_token(loop_watch *w, const int *ids, size_t n)
 }
 
 /* The shortest period whose cycle stands there often enough and covers `need` of n tokens; 0 = none. */
-static size_t period_of(const loop_watch *w, size_t n, size_t need)
+static size_t period_of(const loop_detector *w, size_t n, size_t need)
 {
     size_t longest = n / LOOP_TIMES < LOOP_LONGEST ? n / LOOP_TIMES : LOOP_LONGEST;
     for (size_t p = 1; p <= longest; p++) {
@@ -77,8 +77,8 @@ static bool in_code(const char *text, size_t len)
     return in;
 }
 
-bool loop_found(const loop_watch *w, const tokenizer *t, const int *ids, size_t n, const char *text,
-                size_t len, int need)
+bool loop_found(const loop_detector *w, const tokenizer *t, const int *ids, size_t n,
+                const char *text, size_t len, int need)
 {
     size_t most = need > 0 ? (size_t)need : 0;
     size_t period = most ? period_of(w, n, most) : 0;
@@ -94,7 +94,7 @@ bool loop_found(const loop_watch *w, const tokenizer *t, const int *ids, size_t 
 int loop_ends(const tokenizer *t, const char *text, size_t len, int need, error *err)
 {
     tokens ids = {0};
-    loop_watch *w = malloc(sizeof *w);
+    loop_detector *w = malloc(sizeof *w);
     int result = w ? tokenizer_encode(t, text, len, &ids, NULL, err) : error_memory(err, "a loop");
     if (!result) {
         loop_begin(w);

@@ -23,16 +23,16 @@ enum {
     LOOP_LONGEST = 1024, /* tokens of the longest cycle that is looked for */
 };
 
-typedef struct loop_watch {
+typedef struct loop_detector {
     int run[LOOP_LONGEST]; /* [p - 1] of the last tokens, those that equal the one p before */
-} loop_watch;
+} loop_detector;
 
-void loop_begin(loop_watch *w);
+void loop_begin(loop_detector *w);
 /* Takes notice of the last of ids[0..n); every token of an answer in turn, from the first on. */
-void loop_token(loop_watch *w, const int *ids, size_t n);
+void loop_token(loop_detector *w, const int *ids, size_t n);
 /* Whether the ids taken so far end in a loop. text[0..len) is what they say; need: N, 0 = off. */
-bool loop_found(const loop_watch *w, const tokenizer *t, const int *ids, size_t n, const char *text,
-                size_t len, int need);
+bool loop_found(const loop_detector *w, const tokenizer *t, const int *ids, size_t n,
+                const char *text, size_t len, int need);
 /* The same of a text from elsewhere. 1 yes, 0 no, -1 for lack of memory. */
 int loop_ends(const tokenizer *t, const char *text, size_t len, int need, error *err);
 

@@ -77,7 +77,7 @@ void pass_close(pass *p)
     if (!p)
         return;
     pass_forget(p, 0);
-    free(p->remarks);
+    free(p->messages);
     free(p->view);
     session_close(p->session);
     sampler_close(p->sampler);
@@ -85,7 +85,7 @@ void pass_close(pass *p)
     tokens_release(&p->out);
     tokens_release(&p->queued);
     buf_release(&p->text);
-    buf_release(&p->likely);
+    buf_release(&p->logprobs);
     free(p->name);
     free(p->instruction);
     free(p->logits);
@@ -97,34 +97,34 @@ void pass_close(pass *p)
 
 /* ---- conversation ------------------------------------------------------------------------------ */
 
-static int grow_remarks(pass *p, error *err)
+static int grow_messages(pass *p, error *err)
 {
-    if (p->remark_count < p->remark_cap)
+    if (p->message_count < p->message_cap)
         return 0;
-    size_t cap = p->remark_cap ? 2 * p->remark_cap : 8;
-    remark *remarks = realloc(p->remarks, cap * sizeof *remarks);
-    if (remarks)
-        p->remarks = remarks;
+    size_t cap = p->message_cap ? 2 * p->message_cap : 8;
+    message *messages = realloc(p->messages, cap * sizeof *messages);
+    if (messages)
+        p->messages = messages;
     chat_message *view = realloc(p->view, cap * sizeof *view);
     if (view)
         p->view = view;
-    if (!remarks || !view)
+    if (!messages || !view)
         return error_memory(err, "a conversation");
-    p->remark_cap = cap;
+    p->message_cap = cap;
     return 0;
 }
 
 int pass_remember(pass *p, chat_role role, const char *text, size_t len, error *err)
 {
-    if (grow_remarks(p, err))
+    if (grow_messages(p, err))
         return -1;
     char *copy = malloc(len + 1);
     if (!copy)
         return error_memory(err, "a conversation");
     memcpy(copy, text, len);
     copy[len] = '\0';
-    p->view[p->remark_count] = (chat_message){role, copy, len};
-    p->remarks[p->remark_count++] = (remark){role, copy, len};
+    p->view[p->message_count] = (chat_message){role, copy, len};
+    p->messages[p->message_count++] = (message){role, copy, len};
     return 0;
 }
 
@@ -146,8 +146,8 @@ int pass_reply(pass *p, const char *text, size_t len, error *err)
 
 void pass_forget(pass *p, size_t keep)
 {
-    while (p->remark_count > keep)
-        free(p->remarks[--p->remark_count].text);
+    while (p->message_count > keep)
+        free(p->messages[--p->message_count].text);
 }
 
 /* ---- tokens to text ---------------------------------------------------------------------------- */
@@ -167,10 +167,10 @@ void pass_begin(pass *p, bool open_thought)
     p->out.len = 0;
     loop_begin(&p->cycles);
     buf_clear(&p->text);
-    buf_clear(&p->likely);
-    p->shown = p->thought = p->thought_tokens = 0;
+    buf_clear(&p->logprobs);
+    p->streamed = p->thought = p->thought_tokens = 0;
     p->thinking = open_thought;
-    p->unsure = !open_thought;
+    p->maybe_thought = !open_thought;
     p->active = true;
     p->failed = p->stopping = false;
     p->queued.len = 0;
@@ -223,7 +223,7 @@ static void notice_mark(pass *p, const pass_rules *r)
 {
     int begins =
         r->chat && !p->thinking ? chat_begins_thought(r->chat, p->text.v, p->text.len) : -1;
-    p->unsure = begins == 0;
+    p->maybe_thought = begins == 0;
     if (begins == 1) {
         p->thinking = true;
         p->thought_tokens = p->out.len - 1;
@@ -239,7 +239,7 @@ static int add_piece(pass *p, const pass_rules *r, int id, error *err)
                             : tokenizer_piece(r->tokenizer, id, &n);
     if (buf_add(&p->text, piece, n, err))
         return -1;
-    if (p->unsure)
+    if (p->maybe_thought)
         notice_mark(p, r);
     if (p->thinking) {
         p->thought = p->text.len;
@@ -250,7 +250,7 @@ static int add_piece(pass *p, const pass_rules *r, int id, error *err)
     /* The blank lines behind a thought are its own: no template keeps them either. */
     while (p->thought && p->thought < p->text.len && p->text.v[p->thought] == '\n')
         p->thought++;
-    size_t from = p->shown > p->thought ? p->shown : p->thought;
+    size_t from = p->streamed > p->thought ? p->streamed : p->thought;
     size_t stop = find_stop(p, r->options, from);
     if (stop < p->text.len) {
         p->text.len = stop;
@@ -267,7 +267,7 @@ static void notice_thought(pass *p, const pass_rules *r, int id)
         p->thinking = true;
 }
 
-int pass_take(pass *p, const pass_rules *r, int id, error *err)
+int pass_accept(pass *p, const pass_rules *r, int id, error *err)
 {
     if (tokens_push(&p->out, id, err))
         return -1;
@@ -287,7 +287,7 @@ int pass_take(pass *p, const pass_rules *r, int id, error *err)
     return 0;
 }
 
-int pass_retake(pass *p, const pass_rules *r, const int *ids, size_t n, error *err)
+int pass_accept_prefix(pass *p, const pass_rules *r, const int *ids, size_t n, error *err)
 {
     council_options endless = *r->options;
     pass_rules lax = *r;
@@ -335,17 +335,17 @@ static size_t open_stop(const char *text, size_t len, const council_options *o)
     return longest;
 }
 
-size_t pass_sure(const pass *p, const pass_rules *r, bool all)
+size_t pass_stable_prefix(const pass *p, const pass_rules *r, bool all)
 {
     size_t len = p->text.len;
-    if (all || len == p->shown)
+    if (all || len == p->streamed)
         return len;
-    if (p->unsure)
-        return p->shown;
+    if (p->maybe_thought)
+        return p->streamed;
     size_t open = open_character(p->text.v, len);
     size_t stop = open_stop(p->text.v, len, r->options);
-    size_t sure = len - (open > stop ? open : stop);
-    return sure > p->shown ? sure : p->shown;
+    size_t stable = len - (open > stop ? open : stop);
+    return stable > p->streamed ? stable : p->streamed;
 }
 
 /* ---- the end ----------------------------------------------------------------------------------- */
@@ -354,8 +354,8 @@ static void count_used(pass *p, const model_config *model)
 {
     for (int i = 0; i < model->layers; i++) {
         p->used[i] = 0;
-        for (int e = 0; p->touched && model->moe_layer[i] && e < p->bank; e++)
-            p->used[i] += p->touched[(size_t)i * (size_t)p->bank + (size_t)e];
+        for (int e = 0; p->touched && model->moe_layer[i] && e < p->max_experts; e++)
+            p->used[i] += p->touched[(size_t)i * (size_t)p->max_experts + (size_t)e];
     }
 }
 
@@ -369,8 +369,8 @@ int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error
     a->len = p->text.len;
     a->tokens = p->out.v;
     a->token_count = p->out.len;
-    bool known = p->out.len && p->likely.len == p->out.len * sizeof(double);
-    a->likely = known ? (const double *)(const void *)p->likely.v : NULL;
+    bool known = p->out.len && p->logprobs.len == p->out.len * sizeof(double);
+    a->logprobs = known ? (const double *)(const void *)p->logprobs.v : NULL;
     a->thought = p->thought;
     a->seconds = seconds;
     a->tokens_per_second = seconds > 0 ? (double)p->out.len / seconds : 0;
@@ -380,13 +380,13 @@ int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error
 }
 
 /* Known likelihoods hold where the same is read under the same program. */
-static int adopt_likelihoods(pass *p, const adopted_answer *a, error *err)
+static int adopt_logprobs(pass *p, const adopted_answer *a, error *err)
 {
     uint64_t program = p->program ? router_program_hash(p->program) : 0;
-    if (!a->likely || p->answer.prompt_hash != a->prompt_hash || program != a->program)
+    if (!a->logprobs || p->answer.prompt_hash != a->prompt_hash || program != a->program)
         return 0;
     return tokens_append(&p->out, a->tokens, a->token_count, err) ||
-                   buf_add(&p->likely, a->likely, a->token_count * sizeof *a->likely, err)
+                   buf_add(&p->logprobs, a->logprobs, a->token_count * sizeof *a->logprobs, err)
                ? -1
                : 0;
 }
@@ -395,7 +395,7 @@ int pass_adopt(pass *p, const adopted_answer *a, error *err)
 {
     pass_begin(p, false);
     p->active = false;
-    if (adopt_likelihoods(p, a, err) || buf_add(&p->text, a->text, a->len, err))
+    if (adopt_logprobs(p, a, err) || buf_add(&p->text, a->text, a->len, err))
         return -1;
     p->answer.stop = a->stop;
     p->answer.text = p->text.v ? p->text.v : "";

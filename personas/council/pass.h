@@ -1,8 +1,8 @@
 /* pass.h - one pass while it speaks: tokens become text, and the end is noticed.
  *
  * Private to the council. A pass owns its session, its sampler, its conversation and what it has
- * written in this turn. Text is shown only when it is sure: whole UTF-8 characters, and never the
- * beginning of what may turn out to be a stop string.
+ * written in this turn. Text is streamed as far as it is stable: whole UTF-8
+ * characters, and never the beginning of what may turn out to be a stop string.
  */
 #ifndef PERSONAS_PASS_H
 #define PERSONAS_PASS_H
@@ -11,12 +11,12 @@
 #include "council.h"
 #include "loop.h"
 
-/* An entry of a conversation; owns its text. */
-typedef struct remark {
+/* A message of a conversation; owns its text. */
+typedef struct message {
     chat_role role;
     char *text;
     size_t len;
-} remark;
+} message;
 
 typedef struct pass {
     char *name, *instruction;
@@ -26,28 +26,28 @@ typedef struct pass {
     sampler *sampler;
     float *logits; /* [vocabulary] of the last token read */
 
-    remark *remarks; /* the conversation so far, [remark_count] */
-    size_t remark_count, remark_cap;
-    chat_message *view; /* the same for callers, [remark_cap] */
+    message *messages; /* the conversation so far, [message_count] */
+    size_t message_count, message_cap;
+    chat_message *view; /* the same for callers, [message_cap] */
 
-    tokens prompt; /* of this turn */
-    int acts_from; /* tokens of it that are read without the program */
-    tokens out;    /* generated in this turn */
-    loop_watch cycles;
-    buf likely; /* with `weigh`, a double for each of `out`: ln p of it under the pass's own logits */
+    tokens prompt;     /* of this turn */
+    int program_start; /* tokens of it that are read without the program */
+    tokens out;        /* generated in this turn */
+    loop_detector cycles;
+    buf logprobs; /* with `keep_logprobs`: [out.len] doubles, ln p of each token */
     buf text;
-    size_t shown;   /* bytes of text already told */
-    size_t thought; /* bytes of text that are thinking */
+    size_t streamed; /* bytes of text already told by events */
+    size_t thought;  /* bytes of text that are thinking */
     size_t thought_tokens;
-    tokens queued; /* to be forced on it (a thought that must end) */
-    bool thinking; /* inside a thought */
-    bool unsure;   /* what is said so far may be the beginning of the mark that opens a thought */
-    bool active;   /* still speaks in this turn */
-    bool stopping; /* ends at its next token */
-    bool failed;   /* could not begin: answer.stop is STOP_ERROR */
+    tokens queued;      /* to be forced on it (a thought that must end) */
+    bool thinking;      /* inside a thought */
+    bool maybe_thought; /* the text may be the beginning of the mark that opens a thought */
+    bool active;        /* still speaks in this turn */
+    bool stopping;      /* ends at its next token */
+    bool failed;        /* could not begin: answer.stop is STOP_ERROR */
 
-    uint8_t *touched;    /* [layers * bank] 1 = used while answering; NULL before it first speaks */
-    int bank;            /* places in the largest layer's bank */
+    uint8_t *touched;    /* [layers * max_experts] 1 = used; NULL before the first answer */
+    int max_experts;     /* experts of the largest layer */
     int *used, *allowed; /* [layers] */
     double banned_sum;
     size_t banned_count;
@@ -73,19 +73,20 @@ void pass_close(pass *p); /* NULL ok */
 int pass_remember(pass *p, chat_role role, const char *text, size_t len, error *err);
 /* A reply: what is remembered is text again, a byte that is no part of a character becomes U+FFFD. */
 int pass_reply(pass *p, const char *text, size_t len, error *err);
-void pass_forget(pass *p, size_t keep); /* keeps the first `keep` remarks */
+void pass_forget(pass *p, size_t keep); /* keeps the first `keep` messages */
 
 /* Begins an answer: everything of the last turn is emptied; `open_thought` when the prompt leaves
  * a thought open. */
 void pass_begin(pass *p, bool open_thought);
 /* Takes a token the sampler drew, or one forced on the pass. Sets p->active = false and
  * p->answer.stop when the answer ends with it. */
-int pass_take(pass *p, const pass_rules *rules, int id, error *err);
+int pass_accept(pass *p, const pass_rules *rules, int id, error *err);
 /* Tokens that the pass has written before, as if they had just been drawn; it goes on speaking. Nothing
  * in them ends the answer. ERROR_USAGE for an id that is none. */
-int pass_retake(pass *p, const pass_rules *rules, const int *ids, size_t n, error *err);
-/* Bytes that are sure now and were not told yet: [*from, returned). all = the answer is over. */
-size_t pass_sure(const pass *p, const pass_rules *rules, bool all);
+int pass_accept_prefix(pass *p, const pass_rules *rules, const int *ids, size_t n, error *err);
+/* Bytes of text that no later token can change: what is streamed next ends there. all = the answer
+ * is over. */
+size_t pass_stable_prefix(const pass *p, const pass_rules *rules, bool all);
 /* An answer from elsewhere, as if it had just been given. */
 int pass_adopt(pass *p, const adopted_answer *a, error *err);
 /* Ends the answer: figures are made, the reply enters the conversation. */

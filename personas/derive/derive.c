@@ -262,14 +262,14 @@ int derive_bias(const double *const own[2], const double *const other[2], int ex
         other_sum[h] = sum_of(other[h], experts);
     }
     for (int e = 0; e < experts; e++) {
-        double lean[2]; /* a half that nothing was counted in has no say */
+        double difference[2]; /* a half that nothing was counted in has no say */
         for (int h = 0; h < 2; h++)
-            lean[h] = share(own[h], own_sum[h], e) - share(other[h], other_sum[h], e);
+            difference[h] = share(own[h], own_sum[h], e) - share(other[h], other_sum[h], e);
         double a = own_sum[0] + own_sum[1], b = other_sum[0] + other_sum[1];
         double p = a > 0 ? (own[0][e] + own[1][e]) / a : 0;
         double q = b > 0 ? (other[0][e] + other[1][e]) / b : 0;
         bool halves = own_sum[0] > 0 && own_sum[1] > 0 && other_sum[0] > 0 && other_sum[1] > 0;
-        bool steady = !halves || lean[0] * lean[1] > 0;
+        bool steady = !halves || difference[0] * difference[1] > 0;
         bool large = fabs(p - q) >= LEAST * fmax(fmax(p, q), fair);
         double bias = log((p + EPSILON * fair) / (q + EPSILON * fair));
         out[e] = steady && large ? (float)fmax(-LIMIT, fmin(LIMIT, bias)) : 0.0f;
@@ -280,22 +280,22 @@ int derive_bias(const double *const own[2], const double *const other[2], int ex
 
 /* ---- the mask ---------------------------------------------------------------------------------- */
 
-static void emit_layer(emitter *e, int layer, const float *bias, int experts)
+static void put_layer(json_writer *e, int layer, const float *bias, int experts)
 {
     char key[16];
     (void)snprintf(key, sizeof key, "%d", layer);
-    emit_object(e, key);
+    json_begin_object(e, key);
     for (int i = 0; i < experts; i++) {
         if (bias[i] == 0.0f)
             continue;
         (void)snprintf(key, sizeof key, "%d", i);
-        emit_number(e, key,
-                    round((double)bias[i] * 1000) / 1000); /* a mask is read by people too */
+        json_put_number(e, key,
+                        round((double)bias[i] * 1000) / 1000); /* a mask is read by people too */
     }
-    emit_end(e);
+    json_end(e);
 }
 
-static void add_layers(const derivation *d, float *bias, emitter *e, derive_figures *f)
+static void add_layers(const derivation *d, float *bias, json_writer *e, derive_figures *f)
 {
     const model_config *m = engine_config(d->engine);
     for (int i = 0; i < m->layers; i++) {
@@ -307,7 +307,7 @@ static void add_layers(const derivation *d, float *bias, emitter *e, derive_figu
             continue;
         f->layers++;
         f->biases += n;
-        emit_layer(e, i, bias, m->experts);
+        put_layer(e, i, bias, m->experts);
     }
 }
 
@@ -323,17 +323,17 @@ int derive_mask(derivation *d, buf *out, derive_figures *f, error *err)
         free(bias);
         return fingerprint ? error_memory(err, "a mask") : -1;
     }
-    emitter e = {.out = out, .err = err};
-    emit_object(&e, NULL);
-    emit_int(&e, "mask", 1);
-    emit_text(&e, "model", fingerprint);
-    emit_text(&e, "mode", "bias");
-    emit_object(&e, "layers");
+    json_writer e = {.out = out, .err = err};
+    json_begin_object(&e, NULL);
+    json_put_int(&e, "mask", 1);
+    json_put_text(&e, "model", fingerprint);
+    json_put_text(&e, "mode", "bias");
+    json_begin_object(&e, "layers");
     add_layers(d, bias, &e, f);
-    emit_end(&e);
-    emit_end(&e);
+    json_end(&e);
+    json_end(&e);
     free(bias);
-    if (emit_finish(&e) || buf_text(out, "\n", err))
+    if (json_writer_finish(&e) || buf_text(out, "\n", err))
         return -1;
     if (f->biases == 0)
         return error_set(err, ERROR_RUN, "the texts do not differ in the experts that they call");

@@ -10,8 +10,8 @@
  * The bias acts on selection only, in nats, as the gates themselves do. It is left at 0
  *   - in the first tenth of the layers (tokens, not meanings, are routed there) and the last two,
  *   - where the two sides differ by less than 5 % of the larger and of the fair share,
- *   - where the two halves of the samples do not lean the same way: that is noise.
- * A soft leaning is all that stock models bear; a keep-mask of a quarter of the experts breaks them.
+ *   - where the two halves of the samples do not differ in the same direction: that is noise.
+ * A soft bias is all that stock models bear; a keep-mask of a quarter of the experts breaks them.
  */
 #ifndef PERSONAS_DERIVE_H
 #define PERSONAS_DERIVE_H

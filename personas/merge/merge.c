@@ -49,11 +49,11 @@ chat_message merge_reply(const council *c, int i)
     return *council_turn(c, i, n - 1);
 }
 
-ballot *merge_ballots(const council *c, error *err)
+merge_candidate *merge_candidates(const council *c, error *err)
 {
     const tokenizer *t = engine_tokenizer(council_engine(c));
     int n = council_passes(c), need = council_settings(c)->loop;
-    ballot *b = calloc((size_t)n, sizeof *b);
+    merge_candidate *b = calloc((size_t)n, sizeof *b);
     if (!b) {
         error_memory(err, "a merge");
         return NULL;
@@ -61,7 +61,7 @@ ballot *merge_ballots(const council *c, error *err)
     for (int i = 0; i < n; i++) {
         pass_stop stop = council_answer(c, i)->stop;
         chat_message reply = merge_reply(c, i);
-        b[i] = (ballot){.text = reply.text, .len = reply.len};
+        b[i] = (merge_candidate){.text = reply.text, .len = reply.len};
         /* One that was let go on, or stopped by somebody else, may loop all the same. */
         int loops = loop_ends(t, reply.text, reply.len, need > 0 ? need : LOOP_TOKENS, err);
         if (loops < 0) {
@@ -170,9 +170,9 @@ merge_method merge_chosen(const council *c)
 
 static int run_vote(council *c, merge_result *out, const council_events *events, error *err)
 {
-    ballot *ballots = merge_ballots(c, err);
-    int result = ballots ? merge_vote(c, ballots, out, events, err) : -1;
-    free(ballots);
+    merge_candidate *candidates = merge_candidates(c, err);
+    int result = candidates ? merge_vote(c, candidates, out, events, err) : -1;
+    free(candidates);
     return result;
 }
 

@@ -132,8 +132,8 @@ static int open_blend(blend *b, error *err)
         return -1;
     for (int i = 0; i < b->n; i++) {
         pass *p = b->c->passes[i];
-        if (speaks(b, i) && session_sync(p->session, p->prompt.v, (int)p->prompt.len, p->acts_from,
-                                         p->logits, NULL, NULL, err))
+        if (speaks(b, i) && session_sync(p->session, p->prompt.v, (int)p->prompt.len,
+                                         p->program_start, p->logits, NULL, NULL, err))
             return -1;
         if (speaks(b, i) && p->prompt.len > b->prompt)
             b->prompt = p->prompt.len;
@@ -159,7 +159,7 @@ static void close_blend(blend *b)
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-/* All timelines read the token that was drawn. */
+/* All sequences read the token that was drawn. */
 static int read_token(blend *b, const int *id, error *err)
 {
     int n = 0;
@@ -203,16 +203,16 @@ static int write_blend(blend *b, merge_result *out, const council_events *events
         int id = 0;
         double divergence = mix(b);
         fill_logits(b);
-        /* As for a pass: the position of the token in the longest timeline. */
+        /* As for a pass: the position of the token in the longest sequence. */
         uint64_t position = b->prompt + w->out.len;
         if (sampler_pick(b->sampler, b->z, w->out.v, w->out.len, position, NULL, &id, err) ||
             add_divergence(out, divergence, err) || tokens_push(&out->ids, id, err) ||
-            pass_take(w, &rules, id, err))
+            pass_accept(w, &rules, id, err))
             return -1;
-        size_t sure = pass_sure(w, &rules, !w->active);
-        if (events && events->token && sure > w->shown)
-            events->token(events->user, -1, w->text.v + w->shown, sure - w->shown, false);
-        w->shown = sure > w->shown ? sure : w->shown;
+        size_t stable = pass_stable_prefix(w, &rules, !w->active);
+        if (events && events->token && stable > w->streamed)
+            events->token(events->user, -1, w->text.v + w->streamed, stable - w->streamed, false);
+        w->streamed = stable > w->streamed ? stable : w->streamed;
         if (!w->active)
             break;
         error why = {0};

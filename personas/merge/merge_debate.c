@@ -148,20 +148,20 @@ static int settle(debate *d, error *err)
 
 static int vote(debate *d, merge_result *out, const council_events *events, error *err)
 {
-    ballot *ballots = merge_ballots(d->council, err);
-    if (!ballots)
+    merge_candidate *candidates = merge_candidates(d->council, err);
+    if (!candidates)
         return -1;
     for (int i = 0; i < d->passes; i++) {
-        ballots[i].text = d->texts[i].v;
-        ballots[i].len = d->texts[i].len;
+        candidates[i].text = d->texts[i].v;
+        candidates[i].len = d->texts[i].len;
     }
-    int result = merge_vote(d->council, ballots, out, events, err);
-    free(ballots);
+    int result = merge_vote(d->council, candidates, out, events, err);
+    free(candidates);
     return result;
 }
 
 /* What happened to the rounds stands before what the vote says. */
-static int tell(const debate *d, merge_result *out, error *err)
+static int note_rounds(const debate *d, merge_result *out, error *err)
 {
     const char *behind = out->note ? out->note : "";
     const char *between = out->note ? "; " : "";
@@ -175,7 +175,7 @@ static int tell(const debate *d, merge_result *out, error *err)
 }
 
 /* What was revised is kept, also when it was cut; nobody has won. */
-static int tell_stopped(const debate *d, merge_result *out, error *err)
+static int note_interrupted(const debate *d, merge_result *out, error *err)
 {
     free(out->scores);
     free(out->shares);
@@ -200,7 +200,7 @@ static int conclude(debate *d, merge_result *out, const council_events *events, 
             return -1;
         }
     }
-    return d->stopped ? tell_stopped(d, out, err) : tell(d, out, err);
+    return d->stopped ? note_interrupted(d, out, err) : note_rounds(d, out, err);
 }
 
 int merge_debate(council *c, const merge_options *options, merge_result *out,

@@ -4,27 +4,27 @@
 
 #include "merge.h"
 
-/* The answers to be judged: text without its thought, well-formed UTF-8. */
-typedef struct ballot {
+/* An answer to be judged: text without its thought, well-formed UTF-8. */
+typedef struct merge_candidate {
     const char *text;
     size_t len;
     bool barred; /* looping, empty or failed: cannot win */
-} ballot;
+} merge_candidate;
 
 /* How much of a vote's texts is read, so that a vote takes less time than the answers did: all
  * judges together read at most one and a half times the tokens that were written, their questions
  * included, and each its own answer besides where that is not known. */
-typedef struct vote_share {
+typedef struct vote_budget {
     int question; /* tokens at the end of each judge's question */
     int answer;   /* tokens at the beginning of each answer */
     bool whole;   /* no answer is longer */
-} vote_share;
+} vote_budget;
 /* lengths: [passes] tokens of the answers, 0 = it is not judged; judges: how many there are. */
-vote_share merge_vote_share(const int *lengths, int passes, int judges);
+vote_budget merge_vote_budget(const int *lengths, int passes, int judges);
 
 /* Fills out->scores, shares, winner, by, text, tie, note from the council's present passes. */
-int merge_vote(council *c, const ballot *ballots, merge_result *out, const council_events *events,
-               error *err);
+int merge_vote(council *c, const merge_candidate *candidates, merge_result *out,
+               const council_events *events, error *err);
 int merge_synth(council *c, const merge_options *options, merge_result *out,
                 const council_events *events, error *err);
 int merge_debate(council *c, const merge_options *options, merge_result *out,
@@ -34,8 +34,8 @@ int merge_blend(council *c, const merge_options *options, merge_result *out,
 
 /* What pass i remembers as its last answer; empty when there is none. */
 chat_message merge_reply(const council *c, int i);
-/* The ballots of the council's last answers; caller frees. */
-ballot *merge_ballots(const council *c, error *err);
+/* The council's last answers as candidates; caller frees. */
+merge_candidate *merge_candidates(const council *c, error *err);
 /* Sets out->text to a copy. */
 int merge_set_text(merge_result *out, const char *text, size_t len, error *err);
 int merge_set_note(merge_result *out, error *err, const char *format, ...)

@@ -28,7 +28,7 @@ const char *merge_chair(void)
 typedef struct synthesis {
     const council *from;
     const merge_options *options;
-    const ballot *ballots;
+    const merge_candidate *candidates;
     int *order; /* [passes] which answer is read as A, B, ... */
     int cut;    /* answers that were shortened */
 } synthesis;
@@ -67,7 +67,7 @@ static int write_prompt(synthesis *s, size_t most, buf *out, error *err)
         return question ? -1 : error_set(err, ERROR_USAGE, "nothing was asked yet");
     char label = 'A';
     for (int i = 0; i < council_passes(s->from); i++) {
-        const ballot *b = &s->ballots[s->order[i]];
+        const merge_candidate *b = &s->candidates[s->order[i]];
         if (b->len == 0)
             continue;
         if (buf_format(out, err, "\n\nAnswer %c:\n", label++) ||
@@ -81,8 +81,8 @@ static size_t longest_answer(const synthesis *s)
 {
     size_t longest = 0;
     for (int i = 0; i < council_passes(s->from); i++)
-        if (s->ballots[i].len > longest)
-            longest = s->ballots[i].len;
+        if (s->candidates[i].len > longest)
+            longest = s->candidates[i].len;
     return longest;
 }
 
@@ -146,9 +146,9 @@ int merge_synth(council *c, const merge_options *options, merge_result *out,
     if (council_settings(c)->raw)
         return error_set(err, ERROR_USAGE, "a synthesis needs a chat format; --raw has none");
     synthesis s = {.from = c, .options = options};
-    s.ballots = merge_ballots(c, err);
+    s.candidates = merge_candidates(c, err);
     s.order = calloc((size_t)council_passes(c), sizeof *s.order);
-    council *chair = s.ballots && s.order ? open_chair(c, options, err) : NULL;
+    council *chair = s.candidates && s.order ? open_chair(c, options, err) : NULL;
     buf prompt = {0};
     int result = chair ? 0 : -1;
     if (chair) {
@@ -158,7 +158,7 @@ int merge_synth(council *c, const merge_options *options, merge_result *out,
     }
     buf_release(&prompt);
     council_close(chair);
-    free((void *)s.ballots);
+    free((void *)s.candidates);
     free(s.order);
     return result;
 }

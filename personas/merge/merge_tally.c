@@ -35,7 +35,7 @@ static double runner_up(const merge_result *r)
 int merge_tally(const merge_result *r, const char *const *called, const char *between, buf *out,
                 error *err)
 {
-    int votes = 0, cast = 0, told = 0;
+    int votes = 0, cast = 0, named = 0;
     if (!r->scores || !r->shares || r->winner < 0)
         return 0;
     for (int j = 0; j < r->passes; j++) {
@@ -48,10 +48,10 @@ int merge_tally(const merge_result *r, const char *const *called, const char *be
     for (int j = 0; j < r->passes; j++) {
         if (merge_voted(r, j) != r->winner)
             continue;
-        const char *before = !told ? ", by " : told + 1 == votes ? " and " : ", ";
+        const char *before = !named ? ", by " : named + 1 == votes ? " and " : ", ";
         if (buf_text(out, before, err) || buf_text(out, called[j], err))
             return -1;
-        told++;
+        named++;
     }
     double next = runner_up(r);
     return next > 0

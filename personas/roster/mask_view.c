@@ -4,17 +4,17 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const route_rule *rule_of(const router_program *p, int layer)
+static const layer_routing *rule_of(const router_program *p, int layer)
 {
-    return p ? &router_program_rules(p)[layer] : NULL;
+    return p ? &router_program_routing(p)[layer] : NULL;
 }
 
-static bool may_call(const route_rule *r, int expert)
+static bool may_call(const layer_routing *r, int expert)
 {
     return !r || !r->allowed || r->allowed[expert];
 }
 
-static float bias_of(const route_rule *r, int expert)
+static float bias_of(const layer_routing *r, int expert)
 {
     return r && r->bias ? r->bias[expert] : 0;
 }
@@ -29,11 +29,11 @@ static int routed_layers(const model_config *m)
 
 /* ---- one --------------------------------------------------------------------------------------- */
 
-static mask_view_layer describe_layer(const route_rule *r, const model_config *m, int layer)
+static mask_view_layer describe_layer(const layer_routing *r, const model_config *m, int layer)
 {
     mask_view_layer v = {.layer = layer,
                          .k = r ? r->k : m->experts_per_token,
-                         .own = r ? r->own_count : 0,
+                         .adapter_count = r ? r->adapter_count : 0,
                          .least_bias = INFINITY,
                          .most_bias = -INFINITY,
                          .may = r ? r->allowed : NULL,
@@ -43,7 +43,7 @@ static mask_view_layer describe_layer(const route_rule *r, const model_config *m
         if (!may_call(r, e))
             continue;
         v.allowed++;
-        v.leaning += bias != 0;
+        v.biased += bias != 0;
         v.least_bias = bias < v.least_bias ? bias : v.least_bias;
         v.most_bias = bias > v.most_bias ? bias : v.most_bias;
     }
@@ -63,7 +63,7 @@ int mask_view_describe(const router_program *p, const model_config *m, mask_view
         return error_memory(err, "a mask");
     double sum = 0;
     for (int i = 0; i < m->layers && n; i++) {
-        const route_rule *r = rule_of(p, i);
+        const layer_routing *r = rule_of(p, i);
         if (!m->moe_layer[i])
             continue;
         out->layers[out->count] = describe_layer(r, m, i);
@@ -83,7 +83,7 @@ void mask_view_release(mask_view *v)
 
 /* ---- two --------------------------------------------------------------------------------------- */
 
-static mask_view_overlap compare_layer(const route_rule *a, const route_rule *b,
+static mask_view_overlap compare_layer(const layer_routing *a, const layer_routing *b,
                                        const model_config *m, int layer)
 {
     mask_view_overlap v = {.layer = layer};
@@ -98,7 +98,7 @@ static mask_view_overlap compare_layer(const route_rule *a, const route_rule *b,
             sum += fabs((double)bias_of(a, e) - (double)bias_of(b, e));
     }
     v.jaccard = v.either ? (double)v.both / v.either : 1;
-    v.apart = v.both ? sum / v.both : 0;
+    v.bias_distance = v.both ? sum / v.both : 0;
     return v;
 }
 
@@ -110,17 +110,17 @@ int mask_view_compare(const router_program *a, const router_program *b, const mo
     out->layers = calloc((size_t)n + 1, sizeof *out->layers);
     if (!out->layers)
         return error_memory(err, "a mask");
-    double jaccard = 0, apart = 0;
+    double jaccard = 0, bias_distance = 0;
     for (int i = 0; i < m->layers && n; i++) {
         if (!m->moe_layer[i])
             continue;
         mask_view_overlap v = compare_layer(rule_of(a, i), rule_of(b, i), m, i);
         out->layers[out->count++] = v;
         jaccard += v.jaccard;
-        apart += v.apart;
+        bias_distance += v.bias_distance;
     }
     if (n)
-        *out = (mask_view_difference){out->count, out->layers, jaccard / n, apart / n};
+        *out = (mask_view_difference){out->count, out->layers, jaccard / n, bias_distance / n};
     return 0;
 }
 

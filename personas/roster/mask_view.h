@@ -1,6 +1,6 @@
 /* mask_view.h - what a router program lets through, layer by layer, in figures: for showing a mask and
- * for comparing two. The plain model is NULL: all experts, no leaning. Rules are not looked at: they
- * act on some tokens only. Experts of a persona's own are counted apart: the figures are of the
+ * for comparing two. The plain model is NULL: all experts, no bias. Rules are not looked at: they
+ * act on some tokens only. Adapter experts are counted apart: the figures are of the
  * model's.
  */
 #ifndef PERSONAS_MASK_VIEW_H
@@ -13,8 +13,8 @@ typedef struct mask_view_layer {
     int layer;
     int k;                       /* experts called for each token */
     int allowed;                 /* experts that may be called */
-    int own;                     /* experts of the persona's own, besides */
-    int leaning;                 /* of those, experts that the program prefers or avoids */
+    int adapter_count;           /* adapter experts, besides */
+    int biased;                  /* of those allowed, experts with a logit bias */
     float least_bias, most_bias; /* nats, over the allowed ones */
     const uint8_t *may;          /* [experts] 1 = may be called; NULL = all may */
     const float *bias;           /* [experts] nats; NULL = none */
@@ -37,16 +37,16 @@ void mask_view_release(mask_view *v); /* {0} ok */
 /* Two programs in one layer. */
 typedef struct mask_view_overlap {
     int layer;
-    int a, b;         /* experts that each allows */
-    int both, either; /* |A and B|, |A or B| */
-    double jaccard;   /* both / either: 1 = the same experts */
-    double apart;     /* mean of |bias_a - bias_b| over the experts that both allow, nats */
+    int a, b;             /* experts that each allows */
+    int both, either;     /* |A and B|, |A or B| */
+    double jaccard;       /* both / either: 1 = the same experts */
+    double bias_distance; /* mean of |bias_a - bias_b| over the experts that both allow, nats */
 } mask_view_overlap;
 
 typedef struct mask_view_difference {
     int count;
     mask_view_overlap *layers;
-    double jaccard, apart; /* means over the layers; 1 and 0 for a dense model */
+    double jaccard, bias_distance; /* means over the layers; 1 and 0 for a dense model */
 } mask_view_difference;
 
 int mask_view_compare(const router_program *a, const router_program *b, const model_config *m,

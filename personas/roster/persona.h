@@ -51,7 +51,7 @@ typedef struct persona {
     int instruction_count;
     persona_text *lessons; /* file names, resolved beside the persona file */
     int lesson_count;
-    char *experts; /* path of its own experts file, or NULL */
+    char *experts; /* path of its adapter experts, or NULL */
     unsigned given;
     sampling sampling; /* only the given fields mean something */
     router_mode mode;

@@ -70,7 +70,7 @@ persona *persona_find(const char *name, error *err)
     persona *p = NULL;
     bool found = false;
     for (int i = 0; i < PLACES && !found; i++) {
-        char *path = s.folders[i] ? folder_path(err, "%s/%s.json", s.folders[i], name) : NULL;
+        char *path = s.folders[i] ? string_format(err, "%s/%s.json", s.folders[i], name) : NULL;
         found = path && is_file(path);
         if (found)
             p = persona_load(path, err);
@@ -98,7 +98,7 @@ int persona_exists(const char *name, bool *there, error *err)
     for (int i = 0; i < PLACES && !*there && !result; i++) {
         if (!s.folders[i])
             continue;
-        char *path = folder_path(err, "%s/%s.json", s.folders[i], name);
+        char *path = string_format(err, "%s/%s.json", s.folders[i], name);
         result = path ? 0 : -1;
         *there = path && is_file(path);
         free(path);
@@ -159,7 +159,7 @@ static int list_folder(persona_list *out, const char *path, error *err)
         memcpy(name, f.v[i], n);
         name[n] = '\0';
         if (persona_name_ok(name))
-            result = list_add(out, name, n, folder_path(err, "%s/%s", path, f.v[i]), err);
+            result = list_add(out, name, n, string_format(err, "%s/%s", path, f.v[i]), err);
     }
     folder_release(&f);
     return result;
@@ -197,7 +197,8 @@ void persona_list_release(persona_list *l)
 static char *mask_in(const char *place, size_t n, const persona *p, const char *fingerprint,
                      error *err)
 {
-    return folder_path(err, "%.*s/%s.%.*s.mask.json", (int)n, place, p->name, DIGITS, fingerprint);
+    return string_format(err, "%.*s/%s.%.*s.mask.json", (int)n, place, p->name, DIGITS,
+                         fingerprint);
 }
 
 /* Folder of the persona's file: its first n bytes of path. */
@@ -238,7 +239,7 @@ int persona_new_path(const char *name, char **path, error *err)
     if (!config)
         return paths_missing(PATHS_CONFIG, "no place for a persona: ", err);
     if (paths_make(config, strlen(config), err) == 0)
-        *path = folder_path(err, "%s/%s.json", config, name);
+        *path = string_format(err, "%s/%s.json", config, name);
     free(config);
     return *path ? 0 : -1;
 }
@@ -255,7 +256,7 @@ static int list_masks_in(persona_list *out, const persona *p, const char *path, 
         if (strncmp(f.v[i], p->name, name) != 0 || f.v[i][name] != '.' ||
             strspn(digits, "0123456789abcdef") != DIGITS || strcmp(digits + DIGITS, END) != 0)
             continue;
-        result = list_add(out, digits, DIGITS, folder_path(err, "%s/%s", path, f.v[i]), err);
+        result = list_add(out, digits, DIGITS, string_format(err, "%s/%s", path, f.v[i]), err);
     }
     folder_release(&f);
     return result;
@@ -266,7 +267,7 @@ int persona_list_masks(const persona *p, persona_list *out, error *err)
     char *own = NULL, *cache = NULL;
     *out = (persona_list){0};
     int result = paths_own(PATHS_CACHE, "masks", &cache, err);
-    if (!result && !(own = folder_path(err, "%.*s", (int)own_folder(p), p->path)))
+    if (!result && !(own = string_format(err, "%.*s", (int)own_folder(p), p->path)))
         result = -1;
     if (!result)
         result = list_masks_in(out, p, own, err);

@@ -14,23 +14,23 @@ typedef struct member {
     persona *persona; /* NULL: the plain model, with what the options ask */
     mask **masks;     /* its own and those of the options */
     int mask_count;
-    const own_experts *own;    /* experts that its file brings, or NULL */
-    router_program *program;   /* NULL = none of its own */
-    bool keeps;                /* its own mask is a keep-mask for this model */
-    bool maskless;             /* it wants a mask, and there is none for this model */
-    bool unmasked;             /* its program is switched off */
-    double softened, strength; /* strength: of its program */
+    const adapter_experts *adapter; /* adapter experts that its file brings, or NULL */
+    router_program *program;        /* NULL = none of its own */
+    bool keeps;                     /* its own mask is a keep-mask for this model */
+    bool maskless;                  /* it wants a mask, and there is none for this model */
+    bool unmasked;                  /* its program is switched off */
+    double softened, strength;      /* strength: of its program */
     int asked_experts;
 } member;
 
-typedef struct own_seat {
+typedef struct owned_seat {
     seat seat;
     char name[COLUMN_BYTES];
     const persona *instructor;     /* whose instruction it is given; NULL = none */
     const recorded_seat *recorded; /* or what it was given once; NULL = nothing is known */
     const char *fallback;          /* said when it has no instruction; NULL = nothing */
-    char **told; /* [its instructions, at least 1], NULL behind: with what every pass is told */
-} own_seat;
+    char **composed; /* [its instructions, at least 1], NULL behind: with what every pass is told */
+} owned_seat;
 
 struct roster {
     engine *engine;
@@ -38,7 +38,7 @@ struct roster {
     const char *fingerprint;       /* NULL for a dense model */
     member *members;
     int member_count;
-    own_seat *seats;
+    owned_seat *seats;
     int seat_count;
     roster_note *note;
     void *note_user;
@@ -113,17 +113,17 @@ static bool is_unmasked(const roster *r, const member *m)
 
 static bool changes_routing(const router_settings *s)
 {
-    return s->mask_count || s->own || s->experts_per_token || s->norm_width || s->tail_gain != 1 ||
-           s->strength != 1 || s->adaptive_min || s->rules;
+    return s->mask_count || s->adapter || s->experts_per_token || s->norm_width ||
+           s->tail_gain != 1 || s->strength != 1 || s->adaptive_min || s->rules;
 }
 
-/* Its own experts join the model's, whose layers must have some. */
-static int add_own_experts(roster *r, member *m, error *err)
+/* Its adapter experts join the model's, whose layers must have some. */
+static int add_adapter_experts(roster *r, member *m, error *err)
 {
     if (!m->persona || !m->persona->experts)
         return 0;
     if (r->fingerprint)
-        return engine_add_experts(r->engine, m->persona->experts, &m->own, err);
+        return engine_add_adapter(r->engine, m->persona->experts, &m->adapter, err);
     say(r, "this model is dense: a persona's own experts have no place in it");
     return 0;
 }
@@ -135,7 +135,7 @@ static int compile_program(roster *r, member *m, error *err)
     bool strong = false;
     s.masks = (const mask *const *)m->masks;
     s.mask_count = m->mask_count;
-    s.own = m->own;
+    s.adapter = m->adapter;
     s.rules = m->persona ? m->persona->rules : NULL;
     s.tokenizer = engine_tokenizer(r->engine);
     s.chat = engine_chat(r->engine);
@@ -151,7 +151,7 @@ static int compile_program(roster *r, member *m, error *err)
         }
     for (int i = 0; i < o->softened_count; i++)
         if (concerns(o->softened[i].name, m))
-            s.soften = m->softened = o->softened[i].value;
+            s.mask_penalty = m->softened = o->softened[i].value;
     /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
     bool asked = m->asked_experts || strong || has_given_mask(r, m);
     if (!changes_routing(&s) || (!r->fingerprint && !asked))
@@ -181,8 +181,8 @@ static int open_member(roster *r, const char *name, error *err)
     m->unmasked = m->persona && is_unmasked(r, m);
     if (m->unmasked)
         return 0;
-    return add_own_mask(r, m, err) || add_given_masks(r, m, err) || add_own_experts(r, m, err) ||
-                   compile_program(r, m, err)
+    return add_own_mask(r, m, err) || add_given_masks(r, m, err) ||
+                   add_adapter_experts(r, m, err) || compile_program(r, m, err)
                ? -1
                : 0;
 }
@@ -221,12 +221,12 @@ static const char *acts_by(const seat *s)
 }
 
 /* What every pass is told, and behind it each of the persona's instructions. */
-static int tell_all(own_seat *own, const char *system, error *err)
+static int compose_instructions(owned_seat *own, const char *system, error *err)
 {
     const persona *p = own->instructor;
     int n = p ? p->instruction_count : 0;
-    own->told = calloc((size_t)n + 2, sizeof *own->told);
-    if (!own->told)
+    own->composed = calloc((size_t)n + 2, sizeof *own->composed);
+    if (!own->composed)
         return error_memory(err, "an instruction");
     for (int i = 0; i < (n ? n : 1); i++) {
         buf text = {0};
@@ -235,25 +235,25 @@ static int tell_all(own_seat *own, const char *system, error *err)
             buf_release(&text);
             return -1;
         }
-        own->told[i] = buf_detach(&text);
+        own->composed[i] = buf_detach(&text);
     }
     return 0;
 }
 
 /* In the prompt's language. */
-static const char *instruction_of(const own_seat *own, const char *prompt, size_t len)
+static const char *instruction_of(const owned_seat *own, const char *prompt, size_t len)
 {
     const persona *p = own->instructor;
     const char *text = p ? persona_instruction(p, prompt, len) : NULL;
     if (own->recorded)
         return own->recorded->instruction;
-    for (int i = 0; own->told && text && i < p->instruction_count; i++)
+    for (int i = 0; own->composed && text && i < p->instruction_count; i++)
         if (p->instructions[i].text == text)
-            return own->told[i];
-    return own->told ? own->told[0] : text;
+            return own->composed[i];
+    return own->composed ? own->composed[0] : text;
 }
 
-/* Only what forbids can be made to lean instead. */
+/* Only what forbids can become a logit bias instead. */
 static bool forbids(const member *m)
 {
     for (int i = 0; i < m->mask_count; i++)
@@ -262,13 +262,13 @@ static bool forbids(const member *m)
     return false;
 }
 
-static int add_seat(roster *r, const char *name, const member *m, bool told,
+static int add_seat(roster *r, const char *name, const member *m, bool instructed,
                     const router_program *program, error *err)
 {
     const persona *p = m ? m->persona : NULL;
     const roster_options *o = r->options;
-    own_seat *own = &r->seats[r->seat_count++];
-    own->instructor = told ? p : NULL;
+    owned_seat *own = &r->seats[r->seat_count++];
+    own->instructor = instructed ? p : NULL;
     (void)snprintf(own->name, sizeof own->name, "%s", name);
     own->seat = (seat){.name = own->name,
                        .persona = p ? p->name : NULL,
@@ -289,7 +289,7 @@ static int add_seat(roster *r, const char *name, const member *m, bool told,
         own->seat.sampling = own->recorded->sampling;
         own->seat.sampling.seed = o->sampling.seed;
     }
-    if (o->system && *o->system && !own->recorded && tell_all(own, o->system, err))
+    if (o->system && *o->system && !own->recorded && compose_instructions(own, o->system, err))
         return -1;
     own->seat.instruction = instruction_of(own, o->prompt, o->prompt_len);
     own->seat.acts_by = acts_by(&own->seat); /* the model's own words are not the persona's */
@@ -334,20 +334,20 @@ static int check_names(const roster_options *o, error *err)
         for (int j = 0; j < i; j++)
             if (strcmp(o->personas[i], o->personas[j]) == 0)
                 return error_set(err, ERROR_USAGE, "--personas: %s stands twice", o->personas[i]);
-    const char *stranger = NULL;
+    const char *unknown = NULL;
     for (int i = 0; i < o->mask_count; i++)
-        stranger = is_persona(o, o->masks[i].name) ? stranger : o->masks[i].name;
+        unknown = is_persona(o, o->masks[i].name) ? unknown : o->masks[i].name;
     for (int i = 0; i < o->expert_count; i++)
-        stranger = is_persona(o, o->experts[i].name) ? stranger : o->experts[i].name;
+        unknown = is_persona(o, o->experts[i].name) ? unknown : o->experts[i].name;
     for (int i = 0; i < o->strength_count; i++)
-        stranger = is_persona(o, o->strengths[i].name) ? stranger : o->strengths[i].name;
+        unknown = is_persona(o, o->strengths[i].name) ? unknown : o->strengths[i].name;
     for (int i = 0; i < o->unmasked_count; i++)
-        stranger = is_persona(o, o->unmasked[i]) ? stranger : o->unmasked[i];
+        unknown = is_persona(o, o->unmasked[i]) ? unknown : o->unmasked[i];
     for (int i = 0; i < o->softened_count; i++)
-        stranger = is_persona(o, o->softened[i].name) ? stranger : o->softened[i].name;
-    if (stranger)
+        unknown = is_persona(o, o->softened[i].name) ? unknown : o->softened[i].name;
+    if (unknown)
         return error_set(err, ERROR_USAGE, "an option names %.64s, which is not among the personas",
-                         stranger);
+                         unknown);
     return 0;
 }
 
@@ -432,9 +432,9 @@ void roster_close(roster *r)
         persona_close(m->persona);
     }
     for (int i = 0; i < r->seat_count; i++) {
-        for (char **told = r->seats[i].told; told && *told; told++)
-            free(*told);
-        free(r->seats[i].told);
+        for (char **composed = r->seats[i].composed; composed && *composed; composed++)
+            free(*composed);
+        free(r->seats[i].composed);
     }
     free(r->members);
     free(r->seats);

@@ -57,7 +57,7 @@ typedef struct roster_options {
     const char *const
         *unmasked; /* personas whose router program is off: they act by prompt or none */
     int unmasked_count;
-    const named_value *softened; /* nats by which a keep or ban mask leans instead of forbidding */
+    const named_value *softened; /* logit bias (nats) of a keep or ban mask that does not forbid */
     int softened_count;
     unsigned given; /* GIVEN_* bits of `sampling` that were asked for and win over the persona's */
     sampling sampling;             /* asked for, or else the configuration's and the model's */

@@ -15,8 +15,8 @@ static int copy_beside(console *con, const char *from, const char *beside, error
 {
     buf bytes = {0};
     const char *slash = strrchr(beside, '/');
-    char *to = folder_path(err, "%.*s/%s", slash ? (int)(slash - beside) : 1, slash ? beside : ".",
-                           human_file_name(from));
+    char *to = string_format(err, "%.*s/%s", slash ? (int)(slash - beside) : 1,
+                             slash ? beside : ".", human_file_name(from));
     int result = to ? 0 : -1;
     if (!result && access(to, F_OK) != 0)
         result =

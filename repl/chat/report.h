@@ -31,19 +31,19 @@ typedef struct report {
 void report_release(report *r);
 
 /* The contract's object: {"consilium":1,...}. */
-void report_json(const report *r, emitter *e);
+void report_json(const report *r, json_writer *e);
 /* Its members, also used one by one for a stream of events. */
-void report_json_answer(const report *r, int i, const char *key, emitter *e);
-void report_json_merge(const report *r, const char *key, emitter *e);
+void report_json_answer(const report *r, int i, const char *key, json_writer *e);
+void report_json_merge(const report *r, const char *key, json_writer *e);
 /* "merge_error": why there is no merge; nothing when none failed. */
-void report_json_merge_error(const report *r, emitter *e);
-void report_json_model(const report *r, const char *key, emitter *e);
-void report_json_timings(const report *r, const char *key, emitter *e);
+void report_json_merge_error(const report *r, json_writer *e);
+void report_json_model(const report *r, const char *key, json_writer *e);
+void report_json_timings(const report *r, const char *key, json_writer *e);
 
 /* The whole exchange as Markdown. */
 int report_markdown(const report *r, buf *out, error *err);
 
-/* What a pass acts by, for its heading: "mask", "mask x0.3" where /mask soften has made it lean by so
+/* What a pass acts by, for its heading: "mask", "mask x0.3" where /mask soften has made it a bias of so
  * many nats, "mask strength 0.5", "mask silent" with a strength of 0. */
 int report_acts_by(const seat *s, buf *out, error *err);
 /* The merged text is one of the answers: it need not be printed again. */

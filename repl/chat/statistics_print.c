@@ -38,19 +38,19 @@ static int gather(statistics *s, console *con, error *err)
 
 /* ---- JSON -------------------------------------------------------------------------------------- */
 
-static void emit_rate(emitter *e, const char *key, statistics_rate r)
+static void put_rate(json_writer *e, const char *key, statistics_rate r)
 {
     double low, high;
     statistics_interval(r, &low, &high);
-    emit_object(e, key);
-    emit_count(e, "picked", r.won);
-    emit_count(e, "of", r.could);
+    json_begin_object(e, key);
+    json_put_count(e, "picked", r.won);
+    json_put_count(e, "of", r.could);
     if (r.could) {
-        emit_number(e, "share", (double)r.won / (double)r.could);
-        emit_number(e, "low", low);
-        emit_number(e, "high", high);
+        json_put_number(e, "share", (double)r.won / (double)r.could);
+        json_put_number(e, "low", low);
+        json_put_number(e, "high", high);
     }
-    emit_end(e);
+    json_end(e);
 }
 
 static double speed_of(const statistics_model *m)
@@ -58,44 +58,44 @@ static double speed_of(const statistics_model *m)
     return m->seconds > 0 ? (double)m->timed / m->seconds : 0;
 }
 
-static void emit_model(emitter *e, const statistics_model *m)
+static void put_model(json_writer *e, const statistics_model *m)
 {
-    emit_object(e, NULL);
-    emit_text(e, "name", m->name);
-    emit_text(e, "fingerprint", m->fingerprint);
-    emit_count(e, "answers", m->answers);
-    emit_count(e, "tokens", m->tokens);
-    emit_number(e, "tokens_per_second", speed_of(m));
-    emit_count(e, "loops", m->loops);
-    emit_count(e, "failures", m->failures);
-    emit_end(e);
+    json_begin_object(e, NULL);
+    json_put_text(e, "name", m->name);
+    json_put_text(e, "fingerprint", m->fingerprint);
+    json_put_count(e, "answers", m->answers);
+    json_put_count(e, "tokens", m->tokens);
+    json_put_number(e, "tokens_per_second", speed_of(m));
+    json_put_count(e, "loops", m->loops);
+    json_put_count(e, "failures", m->failures);
+    json_end(e);
 }
 
 static int print_json(const statistics *s, console *con, error *err)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = err};
-    emit_object(&e, NULL);
-    emit_count(&e, "transcripts", s->transcripts);
-    emit_count(&e, "turns", s->turns);
-    emit_count(&e, "picks", s->picks);
-    emit_count(&e, "blind_picks", s->blind_picks);
-    emit_count(&e, "damaged_lines", s->damaged);
-    emit_array(&e, "candidates");
+    json_writer e = {.out = &b, .err = err};
+    json_begin_object(&e, NULL);
+    json_put_count(&e, "transcripts", s->transcripts);
+    json_put_count(&e, "turns", s->turns);
+    json_put_count(&e, "picks", s->picks);
+    json_put_count(&e, "blind_picks", s->blind_picks);
+    json_put_count(&e, "damaged_lines", s->damaged);
+    json_begin_array(&e, "candidates");
     for (size_t i = 0; i < s->candidate_count; i++) {
-        emit_object(&e, NULL);
-        emit_text(&e, "name", s->candidates[i].name);
-        emit_rate(&e, "open", s->candidates[i].open);
-        emit_rate(&e, "blind", s->candidates[i].blind);
-        emit_end(&e);
+        json_begin_object(&e, NULL);
+        json_put_text(&e, "name", s->candidates[i].name);
+        put_rate(&e, "open", s->candidates[i].open);
+        put_rate(&e, "blind", s->candidates[i].blind);
+        json_end(&e);
     }
-    emit_end(&e);
-    emit_rate(&e, "vote_winner_picked", s->vote);
-    emit_array(&e, "models");
+    json_end(&e);
+    put_rate(&e, "vote_winner_picked", s->vote);
+    json_begin_array(&e, "models");
     for (size_t i = 0; i < s->model_count; i++)
-        emit_model(&e, &s->models[i]);
-    emit_end(&e);
-    emit_end(&e);
+        put_model(&e, &s->models[i]);
+    json_end(&e);
+    json_end(&e);
     int result = console_json(con, &e, err);
     buf_release(&b);
     return result;
@@ -138,7 +138,7 @@ static int add_candidates(const statistics *s, const console *con, buf *b, error
     size_t width = name_width(s);
     bool blind = s->blind_picks > 0;
     if (buf_format(b, err, "\n%s%-*s  %-32s%s%s\n", console_dim(con), (int)width, "picked",
-                   "of turns with a pick, 95 %", blind ? "  blind" : "", console_plain(con)))
+                   "of turns with a pick, 95 %", blind ? "  blind" : "", console_reset(con)))
         return -1;
     for (size_t i = 0; i < s->candidate_count; i++) {
         const statistics_candidate *c = &s->candidates[i];
@@ -157,7 +157,7 @@ static int add_candidates(const statistics *s, const console *con, buf *b, error
 static int add_models(const statistics *s, const console *con, buf *b, error *err)
 {
     if (buf_format(b, err, "\n%s%8s %10s %10s %6s %7s  model%s\n", console_dim(con), "answers",
-                   "tokens", "tokens/s", "loops", "failed", console_plain(con)))
+                   "tokens", "tokens/s", "loops", "failed", console_reset(con)))
         return -1;
     for (size_t i = 0; i < s->model_count; i++) {
         const statistics_model *m = &s->models[i];

@@ -27,12 +27,12 @@ struct talk {
     line_editor *line;
     engine *engine;
     dialogue *dialogue;
-    asking how;         /* `set`, taken apart */
-    roster_options who; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
-    keeper *keeper;     /* writes the transcript; NULL with --no-save */
-    char *folder;       /* of transcripts */
-    bool unsaved;       /* records wait for the disk; said already */
-    bool foreign;       /* told that the built-in model knows English only */
+    ask_options how;      /* `set`, taken apart */
+    roster_options seats; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
+    keeper *keeper;       /* writes the transcript; NULL with --no-save */
+    char *folder;         /* of transcripts */
+    bool unsaved;         /* records wait for the disk; said already */
+    bool foreign;         /* told that the built-in model knows English only */
     view_layout layout;
     char focus[65];
     bool blind; /* columns are A, B, C until a pick */
@@ -63,14 +63,14 @@ int talk_dim(talk *t, buf *text, error *err);
 /* Writes and empties text, made harmless; it holds no sequences of ours. */
 int talk_write(talk *t, buf *text, error *err);
 /* What went wrong, as a sentence; the conversation goes on. */
-void talk_problem(talk *t, const error *err);
+void talk_error(talk *t, const error *err);
 /* ERROR_USAGE unless something was asked; *turn = the last turn. */
 int talk_turn(talk *t, dialogue_turn **turn, error *err);
 /* The name of a pass of the last turn that a user means by `word`: itself, the only one that it
  * begins, or what a blind column's letter stands for. NULL and ERROR_USAGE with the names. */
-const char *talk_name(talk *t, const char *word, error *err);
+const char *talk_find_name(talk *t, const char *word, error *err);
 /* How a pass is called now: its letter (in letter) while a blind exchange waits. Borrowed. */
-const char *talk_called(const talk *t, const char *name, char letter[2]);
+const char *talk_display_name(const talk *t, const char *name, char letter[2]);
 /* The blind exchange is over: tells who was who. */
 int talk_reveal(talk *t, error *err);
 void talk_forget_blind(talk *t); /* the same without a word */
@@ -78,13 +78,13 @@ void talk_forget_blind(talk *t); /* the same without a word */
  * character: the pieces beside it make it whole, and "..." stands for what has not come yet. */
 int talk_token(const talk *t, const int *ids, size_t count, size_t at, int cells, buf *out,
                error *err);
-/* Foreign text for one line of ours (safe_text_brief). */
-int talk_brief(const talk *t, const char *text, size_t cells, buf *out, error *err);
+/* Foreign text for one line of ours (safe_text_excerpt). */
+int talk_excerpt(const talk *t, const char *text, size_t cells, buf *out, error *err);
 
 /* ---- who speaks (talk_seats.c) ------------------------------------------------------------------ */
 
 /* A copy of text that lives as long as the talk; NULL when memory is out. */
-const char *talk_keep(talk *t, const char *text, size_t len, error *err);
+const char *talk_copy_text(talk *t, const char *text, size_t len, error *err);
 /* A path as it was typed: "~/x" is in the home folder. Lives as long as the talk. */
 const char *talk_path(talk *t, const char *path, size_t n, error *err);
 /* An option by its long name, as if it had stood on the command line; "default" takes it back.
@@ -93,17 +93,17 @@ int talk_set(talk *t, const char *name, const char *value, error *err);
 bool talk_may_set(const char *name); /* while the conversation runs */
 /* How answers are laid out from now on; focus: who is large, NULL = the first. */
 int talk_view(talk *t, view_layout layout, const char *focus, error *err);
-/* What an option of /set is now, in force, and who said so: "0.2", "persona". Appended. (talk_values.c) */
+/* What an option of /set is now, and who said so: "0.2", "persona". Appended. (talk_values.c) */
 int talk_value(const talk *t, const option_info *row, buf *value, buf *from, error *err);
 /* Takes `set` apart and seats the passes. On error the old seats stay. */
 int talk_seat(talk *t, error *err);
-void talk_release_seats(asking *how, roster_options *who); /* {0} ok */
+void talk_release_seats(ask_options *how, roster_options *seats); /* {0} ok */
 /* Opens the engine (when anew says so, or there is none) and a dialogue as `set` says; the turns move
  * there. On error all stays as it was. */
 int talk_open_dialogue(talk *t, bool anew, error *err);
 /* A persona speaks without its mask from now on, or with it as it is in the file. */
 int talk_unmask(talk *t, const char *name, bool off, error *err);
-/* Its mask leans by so many nats instead of forbidding; 0 = as it is in the file. */
+/* Its mask is a logit bias of so many nats instead of forbidding; 0 = as it is in the file. */
 int talk_soften(talk *t, const char *name, double nats, error *err);
 
 /* ---- asking (talk_ask.c, talk_merge.c) ---------------------------------------------------------- */
@@ -115,7 +115,7 @@ int talk_retry(talk *t, const char *name, uint64_t seed, error *err);
 /* The answer of `name` goes on, by at most so many tokens. */
 int talk_continue(talk *t, const char *name, int more, error *err);
 /* What /merge, /vote, /debate and /blend ask for. */
-typedef struct talk_merge_wish {
+typedef struct merge_request {
     merge_method method;
     int rounds;
     const char *by;
@@ -123,10 +123,10 @@ typedef struct talk_merge_wish {
     int count;
     const double *weights; /* blend: [passes] or NULL */
     uint64_t seed;
-} talk_merge_wish;
-int talk_merge(talk *t, const talk_merge_wish *wish, error *err);
+} merge_request;
+int talk_merge(talk *t, const merge_request *request, error *err);
 /* The same below answers that have just been shown. */
-int talk_merge_in(talk *t, view *v, const talk_merge_wish *wish, error *err);
+int talk_merge_in(talk *t, view *v, const merge_request *request, error *err);
 /* A line of figures of a merge: "vote  critic 0.41 · coder 0.33 (nearly a tie)  0.2 s". */
 int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err);
 

@@ -78,7 +78,7 @@ static int fill_columns(exchange *x, view_column *columns, error *err)
         columns[i] = (view_column){.name = s->name, .acts_by = x->acts[i].v, .color = s->color};
         if (x->blind) {
             x->letters[i][0] = (char)('A' + i);
-            const char *letter = talk_called(x->talk, s->name, x->letters[i]);
+            const char *letter = talk_display_name(x->talk, s->name, x->letters[i]);
             columns[i] = (view_column){.name = letter == s->name ? x->letters[i] : letter,
                                        .acts_by = "blind"};
         } else if (s->asked_experts) {
@@ -112,18 +112,18 @@ view *exchange_view(exchange *x)
     x->failed = !x->view;
     /* From the first frame to the last: in the keyboard's own mode Ctrl-C throws away what was
      * written and not shown yet, and its echo moves the cursor. */
-    if (x->view && !x->quiet)
-        terminal_quiet(t->term);
-    x->quiet = x->quiet || x->view;
+    if (x->view && !x->echo_off)
+        terminal_echo_off(t->term);
+    x->echo_off = x->echo_off || x->view;
     return x->view;
 }
 
 void exchange_close(exchange *x)
 {
-    atomic_store(&terminal_flags(x->talk->term)->interrupted, false);
+    atomic_store(&terminal_signal_flags(x->talk->term)->interrupted, false);
     view_close(x->view);
-    if (x->quiet)
-        terminal_loud(x->talk->term);
+    if (x->echo_off)
+        terminal_echo_on(x->talk->term);
     exchange_end_rounds(x);
     for (int i = 0; x->experts && i < x->count; i++)
         buf_release(&x->experts[i]);
@@ -141,28 +141,28 @@ void exchange_close(exchange *x)
 
 void exchange_begin(exchange *x, bool gently)
 {
-    terminal_signals *s = terminal_flags(x->talk->term);
+    terminal_signals *s = terminal_signal_flags(x->talk->term);
     atomic_store(&s->interrupted, false);
     atomic_store(&s->cancel, false);
     atomic_store(&s->gentle, gently);
-    terminal_quiet(x->talk->term);
+    terminal_echo_off(x->talk->term);
 }
 
 /* `interrupted` stays: what would follow by itself looks at it. */
 void exchange_end(exchange *x)
 {
-    terminal_signals *s = terminal_flags(x->talk->term);
-    terminal_loud(x->talk->term);
+    terminal_signals *s = terminal_signal_flags(x->talk->term);
+    terminal_echo_on(x->talk->term);
     atomic_store(&s->gentle, false);
     atomic_store(&s->cancel, false);
 }
 
 /* The engine ends all by itself; gently, the column in focus is ended alone, and what is left by the
  * next Ctrl-C. */
-static void look(exchange *x)
+static void poll_signals(exchange *x)
 {
     talk *t = x->talk;
-    terminal_signals *s = terminal_flags(t->term);
+    terminal_signals *s = terminal_signal_flags(t->term);
     view_tick(x->view);
     if (!atomic_load(&s->gentle) || !atomic_exchange(&s->interrupted, false))
         return;
@@ -182,7 +182,7 @@ static void on_prefill(void *user, int done, int total)
         return;
     view_prefill(x->view, done, total);
     view_tick(x->view);
-    terminal_signals *s = terminal_flags(x->talk->term);
+    terminal_signals *s = terminal_signal_flags(x->talk->term);
     if (atomic_load(&s->gentle) && atomic_load(&s->interrupted)) /* nobody speaks yet */
         atomic_store(&s->cancel, true);
 }
@@ -194,7 +194,7 @@ static void on_token(void *user, int pass, const char *bytes, size_t n, bool thi
         return;
     if (x->column_of[pass] >= 0)
         view_token(x->view, x->column_of[pass], bytes, n, thinking);
-    look(x);
+    poll_signals(x);
 }
 
 static void show_complete(exchange *x, int column, pass_stop stop, const error *failure,
@@ -215,7 +215,7 @@ static void on_answer(void *user, int pass, const answer *a)
         show_complete(x, x->column_of[pass], a->stop, &a->failure, a->token_count,
                       a->tokens_per_second, a->seconds);
     if (x->view)
-        look(x);
+        poll_signals(x);
 }
 
 static void on_forgot(void *user, int from, int to)
@@ -233,7 +233,7 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
     x->merge_tokens++;
     if (pass >= 0) {
         exchange_revise(x, pass, bytes, n, thinking);
-        look(x);
+        poll_signals(x);
         return;
     }
     view_merge_progress(x->view, merge_name(x->merging), x->merge_tokens);
@@ -241,7 +241,7 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
         view_merge_token(x->view, bytes, n);
         x->merge_streamed = true;
     }
-    look(x);
+    poll_signals(x);
 }
 
 static void on_merge_answer(void *user, int pass, const answer *a)
@@ -255,7 +255,7 @@ static void on_merge_judge(void *user, int done, int total)
     if (!exchange_view(x))
         return;
     view_merge_judge(x->view, merge_name(x->merging), done, total);
-    look(x);
+    poll_signals(x);
 }
 
 void exchange_events(exchange *x, dialogue_events *events)
@@ -282,7 +282,7 @@ static void show_silent_ones(exchange *x, const dialogue_turn *turn)
     }
 }
 
-static int tell_forgotten(exchange *x, error *err)
+static int report_forgotten(exchange *x, error *err)
 {
     talk *t = x->talk;
     char range[32];
@@ -298,7 +298,7 @@ static int tell_forgotten(exchange *x, error *err)
                             "the context is full: the oldest turn%s, %s, %s no longer remembered "
                             "(/set overflow stop makes this an error)\n",
                             n == 1 ? "" : "s", range, n == 1 ? "is" : "are") ||
-                         terminal_prose(t->term, &text, err)
+                         terminal_write_folded(t->term, &text, err)
                      ? -1
                      : 0;
     buf_release(&text);
@@ -319,14 +319,14 @@ static bool interrupted(const dialogue_turn *turn)
 static int follow(exchange *x, const dialogue_turn *turn, error *err)
 {
     talk *t = x->talk;
-    talk_merge_wish wish = {.method = t->how.merge, .rounds = t->how.rounds, .seed = t->how.seed};
-    const terminal_signals *s = terminal_flags(t->term);
-    if (x->blind || t->blind_names || wish.method == MERGE_NONE ||
+    merge_request request = {.method = t->how.merge, .rounds = t->how.rounds, .seed = t->how.seed};
+    const terminal_signals *s = terminal_signal_flags(t->term);
+    if (x->blind || t->blind_names || request.method == MERGE_NONE ||
         dialogue_joined(t->dialogue, turn) < 2 || interrupted(turn) || atomic_load(&s->ended))
         return 0;
     if (atomic_load(&s->interrupted))
-        return exchange_merge_stopped(x, wish.method, err);
-    return exchange_merge(x, &wish, err);
+        return exchange_merge_stopped(x, request.method, err);
+    return exchange_merge(x, &request, err);
 }
 
 /* The blind order lasts until the pick. */
@@ -359,9 +359,9 @@ static int conclude(exchange *x, bool anew, const char *only, error *err)
     if (t->keeper && anew)
         talk_saved(t, exchange_save_retry(x, turn, only, &trouble), &trouble);
     else if (t->keeper)
-        talk_saved(t, keeper_turn(t->keeper, t->dialogue, &t->who, turn, &trouble), &trouble);
+        talk_saved(t, keeper_turn(t->keeper, t->dialogue, &t->seats, turn, &trouble), &trouble);
     if (!result)
-        result = remember_order(x, err) || tell_forgotten(x, err) || follow(x, turn, err) ||
+        result = remember_order(x, err) || report_forgotten(x, err) || follow(x, turn, err) ||
                          exchange_footer(x, turn, err)
                      ? -1
                      : 0;
@@ -375,7 +375,7 @@ int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only
     int result = 0;
     for (int i = first < 0 ? 0 : first; i < turn->answer_count && !result; i++)
         if (dialogue_asked(only, turn->answers[i].name))
-            result = keeper_retry(t->keeper, t->dialogue, &t->who, turn, &turn->answers[i], err);
+            result = keeper_retry(t->keeper, t->dialogue, &t->seats, turn, &turn->answers[i], err);
     if (!result && x->had_pick && !turn->picked)
         result = keeper_pick(t->keeper, turn, err);
     return result;
@@ -428,7 +428,7 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
     if (!result && !utf8_check(whole.v ? whole.v : "", whole.len, &bad))
         result = error_set(err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
     if (!result && open_model_is_built_in(&t->set) && !t->foreign &&
-        asking_foreign(whole.v, whole.len)) {
+        ask_options_foreign(whole.v, whole.len)) {
         console_note(t->con,
                      "the built-in model knows English only; /model NAME takes another one");
         t->foreign = true;

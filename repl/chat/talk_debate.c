@@ -11,7 +11,7 @@
 
 static bool takes_part(const exchange *x, const seat *s)
 {
-    const talk_merge_wish *w = x->wish;
+    const merge_request *w = x->request;
     const dialogue_turn *turn = dialogue_last(x->talk->dialogue);
     for (int i = 0; w && w->of && i < w->count; i++)
         if (strcmp(w->of[i], s->name) == 0)

@@ -10,7 +10,7 @@ enum { LETTERS = 26 };
 typedef struct exchange {
     talk *talk;
     view *view;           /* NULL before there is anything to show */
-    bool quiet;           /* the keyboard has been quiet since then */
+    bool echo_off;        /* no echo since then */
     view_column *columns; /* [count] */
     bool failed;          /* the view could not be opened: fault */
     error fault;
@@ -24,10 +24,10 @@ typedef struct exchange {
     int forgot_from, forgot_to; /* turns that left the memory; 0 = none */
     bool had_pick;              /* the turn that is answered again */
     merge_method merging;
-    const talk_merge_wish *wish; /* while it is merged */
-    int round;                   /* of a debate, whose view x->view is then; 0 = none */
-    int *round_column;           /* [seats] column of a seat in it, -1 = none */
-    bool *revised;               /* [seats] in this round */
+    const merge_request *request; /* while it is merged */
+    int round;                    /* of a debate, whose view x->view is then; 0 = none */
+    int *round_column;            /* [seats] column of a seat in it, -1 = none */
+    bool *revised;                /* [seats] in this round */
     char round_name[16];
     int merge_tokens;
     bool merge_streamed;
@@ -51,7 +51,7 @@ void exchange_events(exchange *x, dialogue_events *events);
 
 int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only, error *err);
 /* Joins, shows and saves. A merge that fails is told; the answers are there. */
-int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err);
+int exchange_merge(exchange *x, const merge_request *request, error *err);
 /* Ctrl-C came before it began: told, and nothing else. */
 int exchange_merge_stopped(exchange *x, merge_method method, error *err);
 /* Figures, where it is saved, where the answers part, what can be done now. */

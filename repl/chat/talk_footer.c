@@ -10,7 +10,7 @@ enum { TOKEN_CELLS = 24 };
 
 /* ---- where the answers part -------------------------------------------------------------------- */
 
-/* The first place where answers in force differ; -1 when they do not within the shortest. */
+/* The first place where current answers differ; -1 when they do not within the shortest. */
 static int first_difference(const dialogue_turn *turn, const char *const *names, int n)
 {
     const kept_answer *first = dialogue_answer(turn, names[0]);
@@ -25,17 +25,17 @@ static int first_difference(const dialogue_turn *turn, const char *const *names,
     return -1;
 }
 
-/* Names of the answers in force: [*n], freed by the caller; borrowed texts. */
-static const char **names_in_force(const dialogue_turn *turn, int *n)
+/* Names of the current answers: [*n], freed by the caller; borrowed texts. */
+static const char **current_names(const dialogue_turn *turn, int *n)
 {
     const char **names = calloc((size_t)turn->answer_count + 1, sizeof *names);
     *n = 0;
     for (int i = 0; names && i < turn->answer_count; i++) {
         const char *name = turn->answers[i].name;
-        bool told = dialogue_answer(turn, name)->stop == STOP_ERROR;
-        for (int k = 0; k < i && !told; k++) /* who answers again keeps the place */
-            told = strcmp(turn->answers[k].name, name) == 0;
-        if (!told)
+        bool listed = dialogue_answer(turn, name)->stop == STOP_ERROR;
+        for (int k = 0; k < i && !listed; k++) /* who answers again keeps the place */
+            listed = strcmp(turn->answers[k].name, name) == 0;
+        if (!listed)
             names[(*n)++] = name;
     }
     return names;
@@ -44,7 +44,7 @@ static const char **names_in_force(const dialogue_turn *turn, int *n)
 static int add_parting(const talk *t, const dialogue_turn *turn, buf *out, error *err)
 {
     int n, result = 0;
-    const char **names = names_in_force(turn, &n);
+    const char **names = current_names(turn, &n);
     if (!names)
         return error_memory(err, "the names");
     int at = n > 1 && n <= 6 ? first_difference(turn, names, n) : -1;
@@ -97,7 +97,7 @@ static int add_hints(const talk *t, const dialogue_turn *turn, buf *out, error *
     const kept_answer *worst = whom_to_retry(turn);
     bool cut = worst && (worst->stop == STOP_LENGTH || worst->stop == STOP_INTERRUPTED);
     return buf_format(out, err, "%s%s %s", more, cut ? "/continue" : "/retry",
-                      worst ? talk_called(t, worst->name, letter) : "");
+                      worst ? talk_display_name(t, worst->name, letter) : "");
 }
 
 static int add_saved(const talk *t, buf *out, error *err)
@@ -115,8 +115,8 @@ static int join(const talk *t, buf *out, const buf *part, error *err)
         return 0;
     const char *end = out->len ? memrchr(out->v, '\n', out->len) : NULL;
     const char *row = end ? end + 1 : out->v;
-    size_t used = out->len ? cells_width(row, out->len - (size_t)(row - out->v)) : 0;
-    bool fits = used + 3 + cells_width(part->v, part->len) < (size_t)terminal_columns(t->term);
+    size_t used = out->len ? display_width(row, out->len - (size_t)(row - out->v)) : 0;
+    bool fits = used + 3 + display_width(part->v, part->len) < (size_t)terminal_columns(t->term);
     return buf_text(out,
                     !out->len ? " "
                     : fits    ? dot(t)

@@ -18,20 +18,20 @@ static const char *star(const talk *t)
 static int add_shares(const talk *t, const kept_merge *m, buf *out, error *err)
 {
     const merge_result *r = &m->result;
-    bool *told = calloc((size_t)r->passes + 1, sizeof *told);
-    int result = told ? 0 : error_memory(err, "the merge");
+    bool *listed = calloc((size_t)r->passes + 1, sizeof *listed);
+    int result = listed ? 0 : error_memory(err, "the merge");
     for (int n = 0; n < r->passes && !result; n++) {
         int best = -1;
         char letter[2];
         for (int i = 0; i < r->passes; i++)
-            if (!told[i] && (best < 0 || r->shares[i] > r->shares[best]))
+            if (!listed[i] && (best < 0 || r->shares[i] > r->shares[best]))
                 best = i;
-        told[best] = true;
+        listed[best] = true;
         result =
             buf_format(out, err, "%s%s%s %.2f", n ? dot(t) : "  ", best == r->winner ? star(t) : "",
-                       talk_called(t, m->of[best], letter), r->shares[best]);
+                       talk_display_name(t, m->of[best], letter), r->shares[best]);
     }
-    free(told);
+    free(listed);
     return result;
 }
 
@@ -44,7 +44,7 @@ static int add_tally(const talk *t, const kept_merge *m, buf *out, error *err)
     char(*letters)[2] = calloc(n + 1, sizeof *letters);
     int result = called && letters ? 0 : error_memory(err, "the merge");
     for (size_t i = 0; i < n && !result; i++)
-        called[i] = talk_called(t, m->of[i], letters[i]);
+        called[i] = talk_display_name(t, m->of[i], letters[i]);
     if (!result)
         result = buf_text(out, "\n", err) || merge_tally(r, called, dot(t), out, err) ? -1 : 0;
     free(called);
@@ -60,7 +60,7 @@ int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err)
     if (!result && r->shares)
         result = add_shares(t, m, out, err);
     if (!result && !r->shares && r->by)
-        result = buf_format(out, err, "  by %s", talk_called(t, r->by, letter));
+        result = buf_format(out, err, "  by %s", talk_display_name(t, r->by, letter));
     result = result || buf_format(out, err, "  %s", human_seconds(time, r->seconds)) ? -1 : 0;
     if (!result && r->scores && r->winner >= 0)
         result = add_tally(t, m, out, err);
@@ -123,7 +123,7 @@ static int show(exchange *x, const kept_merge *m, error *err)
     return result;
 }
 
-static int tell_failure(talk *t, merge_method method, const error *why, error *err)
+static int report_failure(talk *t, merge_method method, const error *why, error *err)
 {
     const char *stopped = method == MERGE_DEBATE ? "the merge was stopped; /debate tries again"
                                                  : "the merge was stopped; /merge tries again";
@@ -132,7 +132,8 @@ static int tell_failure(talk *t, merge_method method, const error *why, error *e
         buf_text(&text, why->code == ERROR_CANCELLED ? stopped : "the merge failed: ", err);
     if (!result && why->code != ERROR_CANCELLED)
         result = console_quote(t->con, &text, why->text, err);
-    result = result || buf_text(&text, "\n", err) || terminal_prose(t->term, &text, err) ? -1 : 0;
+    result =
+        result || buf_text(&text, "\n", err) || terminal_write_folded(t->term, &text, err) ? -1 : 0;
     buf_release(&text);
     return result;
 }
@@ -140,32 +141,33 @@ static int tell_failure(talk *t, merge_method method, const error *why, error *e
 int exchange_merge_stopped(exchange *x, merge_method method, error *err)
 {
     const error why = {.code = ERROR_CANCELLED};
-    return tell_failure(x->talk, method, &why, err);
+    return report_failure(x->talk, method, &why, err);
 }
 
-int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err)
+int exchange_merge(exchange *x, const merge_request *request, error *err)
 {
     talk *t = x->talk;
     dialogue_turn *turn = dialogue_last(t->dialogue);
     int before = turn->merge_count;
     error why = {0};
-    merge_options o = {.method = wish->method,
-                       .rounds = wish->rounds,
-                       .seed = wish->seed,
-                       .weights = wish->weights,
+    merge_options o = {.method = request->method,
+                       .rounds = request->rounds,
+                       .seed = request->seed,
+                       .weights = request->weights,
                        .max_tokens = dialogue_settings(t->dialogue)->council.max_tokens};
     dialogue_events events;
     exchange_events(x, &events);
-    x->merging = dialogue_merge_method(t->dialogue, wish->method);
+    x->merging = dialogue_merge_method(t->dialogue, request->method);
     x->merge_streamed = false;
-    x->wish = wish;
+    x->request = request;
     if (!exchange_view(x)) {
         *err = x->fault;
         return -1;
     }
     exchange_begin(x, false);
     view_merge_progress(x->view, merge_name(x->merging), 0);
-    int failed = dialogue_merge(t->dialogue, &o, wish->of, wish->count, wish->by, &events, &why);
+    int failed =
+        dialogue_merge(t->dialogue, &o, request->of, request->count, request->by, &events, &why);
     exchange_end(x);
     if (failed && why.code == ERROR_USAGE && turn->merge_count == before) {
         if (err)
@@ -180,13 +182,13 @@ int exchange_merge(exchange *x, const talk_merge_wish *wish, error *err)
         talk_saved(t, keeper_merge(t->keeper, turn, &turn->merges[turn->merge_count - 1], &trouble),
                    &trouble);
     }
-    return failed && !result ? tell_failure(t, x->merging, &why, err) : result;
+    return failed && !result ? report_failure(t, x->merging, &why, err) : result;
 }
 
-int talk_merge(talk *t, const talk_merge_wish *wish, error *err)
+int talk_merge(talk *t, const merge_request *request, error *err)
 {
     exchange x = {.talk = t};
-    int result = exchange_merge(&x, wish, err);
+    int result = exchange_merge(&x, request, err);
     exchange_close(&x);
     return result;
 }

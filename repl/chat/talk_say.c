@@ -21,7 +21,7 @@ int talk_say(talk *t, const char *format, ...)
     va_end(args);
     int result = n < 0 || safe_text_add(&s, text, (size_t)n, &out, NULL) ||
                          safe_text_end(&s, &out, NULL) || buf_text(&out, "\n", NULL) ||
-                         terminal_prose(t->term, &out, NULL)
+                         terminal_write_folded(t->term, &out, NULL)
                      ? -1
                      : 0;
     buf_release(&out);
@@ -34,7 +34,7 @@ int talk_write(talk *t, buf *text, error *err)
 {
     buf out = {0};
     int result = safe_text_copy(&out, SAFE_PROSE, text->v ? text->v : "", text->len, err) ||
-                         terminal_prose(t->term, &out, err)
+                         terminal_write_folded(t->term, &out, err)
                      ? -1
                      : 0;
     buf_release(&out);
@@ -49,7 +49,7 @@ int talk_dim(talk *t, buf *text, error *err)
     size_t body = text->len && text->v[text->len - 1] == '\n' ? text->len - 1 : text->len;
     int result = (color && buf_text(&out, "\033[2m", err)) || buf_add(&out, text->v, body, err) ||
                          (color && buf_text(&out, "\033[0m", err)) || buf_text(&out, "\n", err) ||
-                         terminal_prose(t->term, &out, err)
+                         terminal_write_folded(t->term, &out, err)
                      ? -1
                      : 0;
     buf_release(&out);
@@ -57,7 +57,7 @@ int talk_dim(talk *t, buf *text, error *err)
     return result;
 }
 
-void talk_problem(talk *t, const error *err)
+void talk_error(talk *t, const error *err)
 {
     buf out = {0};
     if (!err->text[0])
@@ -95,7 +95,7 @@ static int no_such_answer(talk *t, const dialogue_turn *turn, const char *word, 
         char letter[2];
         if (dialogue_answer(turn, name) == &turn->answers[i])
             (void)buf_format(&names, NULL, "%s%s", names.len ? ", " : "",
-                             talk_called(t, name, letter));
+                             talk_display_name(t, name, letter));
     }
     (void)error_set(err, ERROR_USAGE, "\"%.40s\" did not answer; %s did", word,
                     names.v ? names.v : "nobody");
@@ -103,7 +103,7 @@ static int no_such_answer(talk *t, const dialogue_turn *turn, const char *word, 
     return -1;
 }
 
-const char *talk_name(talk *t, const char *word, error *err)
+const char *talk_find_name(talk *t, const char *word, error *err)
 {
     dialogue_turn *turn;
     const char *found = NULL;
@@ -133,7 +133,7 @@ const char *talk_name(talk *t, const char *word, error *err)
     return found;
 }
 
-const char *talk_called(const talk *t, const char *name, char letter[2])
+const char *talk_display_name(const talk *t, const char *name, char letter[2])
 {
     for (int i = 0; t->blind_names && i < t->blind_count; i++) {
         if (strcmp(t->blind_names[i], name) != 0)
@@ -199,7 +199,7 @@ static int add_piece(const talk *t, const char *text, size_t n, size_t cells, bu
     safe_text s = {.style = SAFE_LINE, .ascii = t->con->ascii};
     int result =
         safe_text_add(&s, text, n, &safe, err) || safe_text_end(&s, &safe, err) ||
-        cells_fit(out, safe.v ? safe.v : "", safe.len, cells, terminal_utf8(t->term), NULL, err);
+        display_fit(out, safe.v ? safe.v : "", safe.len, cells, terminal_utf8(t->term), NULL, err);
     buf_release(&safe);
     return result ? -1 : 0;
 }
@@ -224,7 +224,7 @@ int talk_token(const talk *t, const int *ids, size_t count, size_t at, int cells
     return result ? -1 : 0;
 }
 
-int talk_brief(const talk *t, const char *text, size_t cells, buf *out, error *err)
+int talk_excerpt(const talk *t, const char *text, size_t cells, buf *out, error *err)
 {
-    return safe_text_brief(out, text, strlen(text), cells, t->con->ascii, err);
+    return safe_text_excerpt(out, text, strlen(text), cells, t->con->ascii, err);
 }

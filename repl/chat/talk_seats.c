@@ -11,7 +11,7 @@
 #include "../options/template_notes.h"
 #include "talk.h"
 
-const char *talk_keep(talk *t, const char *text, size_t len, error *err)
+const char *talk_copy_text(talk *t, const char *text, size_t len, error *err)
 {
     char **grown = realloc(t->words, (t->word_count + 1) * sizeof *grown);
     if (grown) {
@@ -28,11 +28,11 @@ const char *talk_path(talk *t, const char *path, size_t n, error *err)
 {
     buf whole = {0};
     if (n < 2 || path[0] != '~' || path[1] != '/')
-        return talk_keep(t, path, n, err);
+        return talk_copy_text(t, path, n, err);
     const char *kept = NULL;
     if (buf_text(&whole, paths_account_home(), err) == 0 &&
         buf_add(&whole, path + 1, n - 1, err) == 0)
-        kept = talk_keep(t, whole.v, whole.len, err);
+        kept = talk_copy_text(t, whole.v, whole.len, err);
     buf_release(&whole);
     return kept;
 }
@@ -49,14 +49,15 @@ static void print_note(void *user, const char *sentence)
 }
 
 /* What a dialogue can be told between two turns. */
-static void adjust(dialogue *d, const options *set, const asking *how, const council_options *now)
+static void adjust(dialogue *d, const options *set, const ask_options *how,
+                   const council_options *now)
 {
     dialogue_options *o = dialogue_settings(d);
     o->council.max_tokens = now->max_tokens;
     o->council.prefill = now->prefill;
     o->council.loop = now->loop;
     o->council.think = now->think;
-    o->council.weigh = now->weigh;
+    o->council.keep_logprobs = now->keep_logprobs;
     o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
     o->unread_none = true;
     o->seed = how->seed;
@@ -64,7 +65,7 @@ static void adjust(dialogue *d, const options *set, const asking *how, const cou
 
 /* What was set for a persona waits while it does not speak; a name that is no persona's is refused
  * by the roster. */
-static bool waits(const asking *how, const char *name)
+static bool waits(const ask_options *how, const char *name)
 {
     bool there = false;
     for (int i = 0; i < how->persona_count; i++)
@@ -73,7 +74,7 @@ static bool waits(const asking *how, const char *name)
     return name && persona_exists(name, &there, NULL) == 0 && there;
 }
 
-static const char *first_waiting(const asking *how)
+static const char *first_waiting(const ask_options *how)
 {
     const routing_options *r = &how->routing;
     for (int i = 0; i < r->mask_count; i++)
@@ -90,48 +91,48 @@ static const char *first_waiting(const asking *how)
 
 /* What /mask says of those who speak: lists of who's own, so that a change that fails leaves those of
  * the seats that stay. */
-static int take_masks(const talk *t, const asking *how, roster_options *who, error *err)
+static int take_masks(const talk *t, const ask_options *how, roster_options *seats, error *err)
 {
     const char **unmasked = calloc((size_t)t->unmasked_count + 1, sizeof *unmasked);
     named_value *softened = calloc((size_t)t->softened_count + 1, sizeof *softened);
-    who->unmasked = unmasked;
-    who->softened = softened;
+    seats->unmasked = unmasked;
+    seats->softened = softened;
     if (!unmasked || !softened)
         return error_memory(err, "the masks");
     for (int i = 0; i < t->unmasked_count; i++)
         if (!waits(how, t->unmasked[i]))
-            unmasked[who->unmasked_count++] = t->unmasked[i];
+            unmasked[seats->unmasked_count++] = t->unmasked[i];
     for (int i = 0; i < t->softened_count; i++)
         if (!waits(how, t->softened[i].name))
-            softened[who->softened_count++] = t->softened[i];
+            softened[seats->softened_count++] = t->softened[i];
     return 0;
 }
 
-void talk_release_seats(asking *how, roster_options *who)
+void talk_release_seats(ask_options *how, roster_options *seats)
 {
-    free((void *)(uintptr_t)who->unmasked);
-    free((void *)(uintptr_t)who->softened);
-    *who = (roster_options){0};
-    asking_release(how);
+    free((void *)(uintptr_t)seats->unmasked);
+    free((void *)(uintptr_t)seats->softened);
+    *seats = (roster_options){0};
+    ask_options_release(how);
 }
 
 /* Seats `set` in d, on e. *how and *who are what it came to; who borrows from how. */
-static int take_seats(talk *t, options *set, engine *e, dialogue *d, asking *how,
-                      roster_options *who, error *err)
+static int take_seats(talk *t, options *set, engine *e, dialogue *d, ask_options *how,
+                      roster_options *seats, error *err)
 {
     council_options limits;
-    *how = (asking){0};
-    *who = (roster_options){0};
-    if (asking_read(how, set, err) || asking_prepare(how, err) ||
-        asking_council(how, set, e, &limits, err))
+    *how = (ask_options){0};
+    *seats = (roster_options){0};
+    if (ask_options_read(how, set, err) || ask_options_prepare(how, err) ||
+        ask_options_council(how, set, e, &limits, err))
         return -1;
-    asking_adopt(how, set, e);
+    ask_options_adopt(how, set, e);
     for (const char *name; (name = first_waiting(how));)
-        routing_options_forget(&how->routing, name);
-    if (asking_roster(how, set, e, who, err))
+        routing_options_remove(&how->routing, name);
+    if (ask_options_roster(how, set, e, seats, err))
         return -1;
-    who->system = t->system;
-    if (take_masks(t, how, who, err) || dialogue_seat(d, who, print_note, t, err))
+    seats->system = t->system;
+    if (take_masks(t, how, seats, err) || dialogue_seat(d, seats, print_note, t, err))
         return -1;
     set->seed = (long long)how->seed; /* drawn once: /set tells it, and the next turn keeps it */
     adjust(d, set, how, &limits);
@@ -140,15 +141,15 @@ static int take_seats(talk *t, options *set, engine *e, dialogue *d, asking *how
 
 static int seat_options(talk *t, options *set, error *err)
 {
-    asking how;
-    roster_options who;
-    if (take_seats(t, set, t->engine, t->dialogue, &how, &who, err)) {
-        talk_release_seats(&how, &who);
+    ask_options how;
+    roster_options seats;
+    if (take_seats(t, set, t->engine, t->dialogue, &how, &seats, err)) {
+        talk_release_seats(&how, &seats);
         return -1;
     }
-    talk_release_seats(&t->how, &t->who);
+    talk_release_seats(&t->how, &t->seats);
     t->how = how;
-    t->who = who;
+    t->seats = seats;
     return 0;
 }
 
@@ -160,7 +161,7 @@ int talk_seat(talk *t, error *err)
 /* A mask is as its file says, off, or softened: one of the three. nats: 0 = not softened. */
 static int change_mask(talk *t, const char *name, bool off, double nats, error *err)
 {
-    const char *kept = talk_keep(t, name, strlen(name), err);
+    const char *kept = talk_copy_text(t, name, strlen(name), err);
     const char **unmasked = calloc((size_t)t->unmasked_count + 1, sizeof *unmasked);
     named_value *softened = calloc((size_t)t->softened_count + 1, sizeof *softened);
     talk before = *t;
@@ -236,38 +237,39 @@ static int move_turns(dialogue *from, dialogue *to, error *err)
     return 0;
 }
 
-static dialogue *new_dialogue(talk *t, options *set, engine *e, asking *how, roster_options *who,
-                              error *err)
+static dialogue *new_dialogue(talk *t, options *set, engine *e, ask_options *how,
+                              roster_options *seats, error *err)
 {
     dialogue_options o = {0};
-    *how = (asking){0};
+    *how = (ask_options){0};
     int result =
-        asking_read(how, set, err) || asking_council(how, set, e, &o.council, err) ? -1 : 0;
-    asking_release(how);
+        ask_options_read(how, set, err) || ask_options_council(how, set, e, &o.council, err) ? -1
+                                                                                             : 0;
+    ask_options_release(how);
     if (result)
         return NULL;
     if (t->dialogue)
         o.context = dialogue_settings(t->dialogue)->context;
     dialogue *d = dialogue_open(e, &o, err);
-    if (d && take_seats(t, set, e, d, how, who, err)) {
-        talk_release_seats(how, who);
+    if (d && take_seats(t, set, e, d, how, seats, err)) {
+        talk_release_seats(how, seats);
         dialogue_close(d);
         d = NULL;
     }
     if (d && e != t->engine)
-        chat_notes(e, dialogue_roster(d), &o.council, t->con);
+        template_notes(e, dialogue_roster(d), &o.council, t->con);
     return d;
 }
 
 static int reopen(talk *t, options *set, bool anew, error *err)
 {
-    asking how = {0};
-    roster_options who = {0};
+    ask_options how = {0};
+    roster_options seats = {0};
     engine *e = anew || !t->engine ? open_model(set, t->con, err) : t->engine;
-    dialogue *d = e ? new_dialogue(t, set, e, &how, &who, err) : NULL;
+    dialogue *d = e ? new_dialogue(t, set, e, &how, &seats, err) : NULL;
     if (!d || move_turns(t->dialogue, d, err)) {
         dialogue_close(d);
-        talk_release_seats(&how, &who);
+        talk_release_seats(&how, &seats);
         if (e != t->engine)
             engine_close(e);
         return -1;
@@ -275,11 +277,11 @@ static int reopen(talk *t, options *set, bool anew, error *err)
     dialogue_close(t->dialogue);
     if (e != t->engine)
         engine_close(t->engine);
-    talk_release_seats(&t->how, &t->who);
+    talk_release_seats(&t->how, &t->seats);
     t->engine = e;
     t->dialogue = d;
     t->how = how;
-    t->who = who;
+    t->seats = seats;
     return 0;
 }
 
@@ -338,7 +340,7 @@ bool talk_may_set(const char *name)
 static int try_value(talk *t, options *trial, const char *name, const char *value, error *err)
 {
     bool back = strcmp(value, "default") == 0;
-    const char *kept = back ? value : talk_keep(t, value, strlen(value), err);
+    const char *kept = back ? value : talk_copy_text(t, value, strlen(value), err);
     if (!kept ||
         (back ? options_reset(trial, t->opt, name, err) : options_set(trial, name, kept, err)))
         return -1;
@@ -351,7 +353,7 @@ static int try_value(talk *t, options *trial, const char *name, const char *valu
         return reopen(t, trial, true, err);
     case REACH_VIEW: {
         view_layout layout;
-        (void)view_named(trial->view, &layout); /* one of its choices */
+        (void)view_layout_parse(trial->view, &layout); /* one of its choices */
         return talk_view(t, layout, NULL, err);
     }
     case REACH_NOTHING:

@@ -10,16 +10,16 @@ void talk_saved(talk *t, int result, const error *err)
     if (!result && t->unsaved)
         (void)talk_say(t, "everything is saved again");
     if (result && !t->unsaved) {
-        error told = *err;
-        (void)error_prefix(&told, "not saved: ");
-        talk_problem(t, &told);
+        error unsaved = *err;
+        (void)error_prefix(&unsaved, "not saved: ");
+        talk_error(t, &unsaved);
     }
     t->unsaved = result != 0;
 }
 
 /* ---- resuming ---------------------------------------------------------------------------------- */
 
-static void tell_repair(talk *t, const transcript_repair *r)
+static void note_repair(talk *t, const transcript_repair *r)
 {
     if (r->torn)
         console_loss(t->con, "the last line of the transcript was torn: %zu bytes were cut off%s%s",
@@ -43,7 +43,7 @@ static int take_setting(talk *t, options *set, const keeper_setting *then, error
     for (int i = 0; i < then->roster.persona_count; i++)
         if (buf_format(&names, err, "%s%s", i ? "," : "", then->roster.personas[i]))
             return -1;
-    const char *kept = names.len ? talk_keep(t, names.v, names.len, err) : set->personas;
+    const char *kept = names.len ? talk_copy_text(t, names.v, names.len, err) : set->personas;
     bool failed = names.len && !kept;
     set->personas = kept;
     options_mark(set, "personas", SOURCE_SESSION);
@@ -63,10 +63,12 @@ static int take_masks(talk *t, const keeper_setting *then, error *err)
     named_value *softened = calloc((size_t)o->softened_count + 1, sizeof *softened);
     bool whole = unmasked && softened;
     for (int i = 0; whole && i < o->unmasked_count; i++)
-        whole = (unmasked[i] = talk_keep(t, o->unmasked[i], strlen(o->unmasked[i]), err)) != NULL;
+        whole =
+            (unmasked[i] = talk_copy_text(t, o->unmasked[i], strlen(o->unmasked[i]), err)) != NULL;
     for (int i = 0; whole && i < o->softened_count; i++) {
         const char *name = o->softened[i].name ? o->softened[i].name : "";
-        softened[i] = (named_value){talk_keep(t, name, strlen(name), err), o->softened[i].value};
+        softened[i] =
+            (named_value){talk_copy_text(t, name, strlen(name), err), o->softened[i].value};
         whole = softened[i].name != NULL;
     }
     if (!whole) {
@@ -99,7 +101,7 @@ static int take_template(talk *t, options *set, const keeper_setting *then, bool
     if (options_reset(set, t->opt, "template", err))
         return -1;
     for (size_t i = 0; i < count; i++) {
-        const char *kept = talk_keep(t, then->variables[i], strlen(then->variables[i]), err);
+        const char *kept = talk_copy_text(t, then->variables[i], strlen(then->variables[i]), err);
         if (!kept || options_set(set, "template", kept, err))
             return -1;
     }
@@ -149,7 +151,7 @@ static int replace_turns(talk *t, const history *h, error *err)
     return -1;
 }
 
-static void tell_past(talk *t, const history *h)
+static void show_past(talk *t, const history *h)
 {
     const dialogue_turn *last = dialogue_last(t->dialogue);
     buf text = {0};
@@ -159,7 +161,7 @@ static void tell_past(talk *t, const history *h)
     if (!last || buf_format(&text, NULL, "%s goes on after %d turn%s; the last was: ", h->id, turns,
                             turns == 1 ? "" : "s"))
         (void)talk_say(t, "%s goes on; nothing was asked in it", h->id);
-    else if (talk_brief(t, last->prompt, 200, &text, NULL) == 0)
+    else if (talk_excerpt(t, last->prompt, 200, &text, NULL) == 0)
         (void)talk_say(t, "%s", text.v);
     buf_release(&text);
 }
@@ -171,7 +173,7 @@ static int resume(talk *t, const char *prefix, bool as_then, error *err)
     transcript_repair repair = {0};
     keeper *k = NULL;
     if (t->opt->no_save)
-        h = archive_load(prefix, t->con, err);
+        h = transcript_lookup(prefix, t->con, err);
     else
         k = keeper_resume(t->folder, prefix, &h, &repair, err);
     if (h)
@@ -181,8 +183,8 @@ static int resume(talk *t, const char *prefix, bool as_then, error *err)
         keeper_close(t->keeper);
         t->keeper = k;
         t->unsaved = false;
-        tell_repair(t, &repair);
-        tell_past(t, h);
+        note_repair(t, &repair);
+        show_past(t, h);
     } else {
         keeper_close(k);
     }
@@ -254,7 +256,7 @@ int talk_new(talk *t, error *err)
 
 static int copy_turn(talk *t, keeper *k, const dialogue_turn *turn, error *err)
 {
-    if (keeper_turn(k, t->dialogue, &t->who, turn, err))
+    if (keeper_turn(k, t->dialogue, &t->seats, turn, err))
         return -1;
     for (int i = 0; i < turn->merge_count; i++)
         if (keeper_merge(k, turn, &turn->merges[i], err))

@@ -1,4 +1,4 @@
-/* talk_values.c - what an option is in force, and who said so. See talk.h.
+/* talk_values.c - what an option is now, and who said so. See talk.h.
  *
  * A value comes from the command line, /set, a resumed session, config.json, a persona's file, the
  * model's, or is the program's own: the first that says anything. Here each option is looked up where
@@ -59,9 +59,9 @@ static bool model_says(const talk *t, const char *name)
 static int sampling_value(const talk *t, const sampling_row *row, buf *value, buf *from, error *err)
 {
     const roster *r = dialogue_roster(t->dialogue);
-    double all = sampled(&t->who.sampling, row);
+    double all = sampled(&t->seats.sampling, row);
     option_source source = options_source(&t->set, row->name);
-    bool asked = (t->who.given & row->given) != 0;
+    bool asked = (t->seats.given & row->given) != 0;
     int others = 0, result = 0;
     buf own = {0};
     for (int i = 0; i < roster_seats(r) && !result; i++) {

@@ -7,7 +7,7 @@
 #include "../../engine/base/folder.h"
 #include "../../transcripts/transcript.h"
 
-static void tell_damage(const history *h, console *con)
+static void report_damage(const history *h, console *con)
 {
     if (h->damaged)
         console_note(
@@ -18,22 +18,22 @@ static void tell_damage(const history *h, console *con)
                      h->torn);
 }
 
-history *archive_load(const char *prefix, console *con, error *err)
+history *transcript_lookup(const char *prefix, console *con, error *err)
 {
     char *place = NULL, *id = NULL, *path = NULL;
     history *h = NULL;
     if (transcript_folder(&place, err) == 0 && transcript_find(place, prefix, &id, err) == 0 &&
-        (path = folder_path(err, "%s/%s.jsonl", place, id)) != NULL)
+        (path = string_format(err, "%s/%s.jsonl", place, id)) != NULL)
         h = history_load(path, err);
     if (h)
-        tell_damage(h, con);
+        report_damage(h, con);
     free(place);
     free(id);
     free(path);
     return h;
 }
 
-search *archive_index(console *con, error *err)
+search *search_lookup(console *con, error *err)
 {
     char *place = NULL;
     search_report report;
@@ -52,17 +52,17 @@ static char *format_time(char *out, double seconds, bool local, const char *form
     struct tm parts;
     out[0] = '\0';
     if (seconds > 0 && seconds < 1e11 && (local ? localtime_r : gmtime_r)(&when, &parts) &&
-        !strftime(out, ARCHIVE_TIME, format, &parts))
+        !strftime(out, TIME_TEXT, format, &parts))
         out[0] = '\0';
     return out;
 }
 
-char *archive_time(char *out, double seconds)
+char *local_time(char *out, double seconds)
 {
     return format_time(out, seconds, true, "%Y-%m-%d %H:%M");
 }
 
-char *archive_stamp(char *out, double seconds)
+char *utc_time(char *out, double seconds)
 {
     return format_time(out, seconds, false, "%Y-%m-%dT%H:%M:%SZ");
 }

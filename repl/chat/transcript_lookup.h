@@ -6,18 +6,18 @@
 #include "../../transcripts/search.h"
 #include "../screen/console.h"
 
-enum { ARCHIVE_TIME = 32 };
+enum { TIME_TEXT = 32 };
 
 /* The transcript whose id begins with `prefix`; what is damaged in it is told on standard error.
  * ERROR_USAGE when there is none or several. Caller owns. */
-history *archive_load(const char *prefix, console *con, error *err);
+history *transcript_lookup(const char *prefix, console *con, error *err);
 
 /* The index, brought up to date; says when it cannot be kept. Caller owns. */
-search *archive_index(console *con, error *err);
+search *search_lookup(console *con, error *err);
 
-/* "2026-11-22 11:31", local time; "" for 0. Writes into out [ARCHIVE_TIME], returns it. */
-char *archive_time(char *out, double seconds);
+/* "2026-11-22 11:31", local time; "" for 0. Writes into out [TIME_TEXT], returns it. */
+char *local_time(char *out, double seconds);
 /* "2026-11-22T11:31:24Z", for scripts. */
-char *archive_stamp(char *out, double seconds);
+char *utc_time(char *out, double seconds);
 
 #endif

@@ -28,10 +28,10 @@ typedef struct ask {
     error *err;
 
     buf prompt;
-    asking how; /* who answers, and how */
+    ask_options how; /* who answers, and how */
 
     history *past;                /* of the session that is continued, or NULL */
-    char *told;                   /* names that `own` borrows from the past */
+    char *borrowed_names;         /* names that `own` borrows from the past */
     const char *const *variables; /* the list, of the past's texts, that `own` borrows */
     const char *system;           /* what the past's personas were told by /system, or NULL */
     keeper *keeper;               /* NULL: nothing is saved */
@@ -46,7 +46,7 @@ typedef struct ask {
     double judge_begun;
     bool merge_streamed; /* its words are on the screen */
     int current;         /* the seat whose answer is streaming */
-    bool told_heading;   /* of the current seat */
+    bool heading_shown;  /* of the current seat */
     bool started;        /* the start event is out */
     buf *waiting;        /* [seats] harmless text that waits for its turn */
     safe_text *filters;  /* [seats] */
@@ -61,12 +61,12 @@ typedef struct ask {
 int ask_session_open(ask *a);
 /* The earlier turns, for a dialogue that is open. */
 int ask_session_restore(ask *a);
-/* The last turn is kept; its merge, when there is one. What fails is told by ask_session_tell. */
+/* The last turn is kept; its merge, when there is one. What fails is told by ask_session_report. */
 void ask_session_turn(ask *a);
 void ask_session_merge(ask *a);
 /* "saved 3f9a", or why not. Returns `result`; ERROR_PARTIAL, told already, when that is 0 and the answers
  * were not saved. */
-int ask_session_tell(ask *a, int result);
+int ask_session_report(ask *a, int result);
 void ask_session_close(ask *a);
 
 /* Puts the prompt together and reads all that the options say. */

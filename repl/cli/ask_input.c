@@ -70,7 +70,7 @@ static int persona_of_seat(const ask *a, const char *column)
 /* An empty output with status 0 would look like an empty merge. */
 static int check_only_merge(const ask *a)
 {
-    const asking *how = &a->how;
+    const ask_options *how = &a->how;
     bool alone = how->persona_count < 2; /* a control takes no part */
     if (how->merge == MERGE_NONE)
         return error_set(a->err, ERROR_USAGE, "--only merge: there is none with --merge none");
@@ -99,7 +99,7 @@ static int read_only(ask *a)
         return 0;
     for (int i = 0; i < a->how.persona_count; i++)
         if (i != kept)
-            routing_options_forget(&a->how.routing, a->how.personas[i]);
+            routing_options_remove(&a->how.routing, a->how.personas[i]);
     a->how.personas[0] = a->how.personas[kept];
     a->how.persona_count = 1;
     if (a->how.control == CONTROL_NONE)
@@ -109,7 +109,7 @@ static int read_only(ask *a)
 
 int ask_read(ask *a)
 {
-    if (asking_read(&a->how, a->opt, a->err) || read_only(a) || read_prompt(a))
+    if (ask_options_read(&a->how, a->opt, a->err) || read_only(a) || read_prompt(a))
         return -1;
     return ask_prepare(a);
 }
@@ -117,5 +117,5 @@ int ask_read(ask *a)
 void ask_release(ask *a)
 {
     buf_release(&a->prompt);
-    asking_release(&a->how);
+    ask_options_release(&a->how);
 }

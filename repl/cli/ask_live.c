@@ -41,7 +41,7 @@ int ask_live_open(ask *a)
         return error_memory(a->err, "the columns");
     if (fill_columns(a))
         return -1;
-    terminal_quiet(a->term);
+    terminal_echo_off(a->term);
     return 0;
 }
 
@@ -49,7 +49,7 @@ int ask_live_open(ask *a)
 static view *view_of(ask *a)
 {
     view_layout layout;
-    (void)view_named(a->opt->view, &layout); /* one of its choices */
+    (void)view_layout_parse(a->opt->view, &layout); /* one of its choices */
     const char *first = a->report.count ? a->columns[0].name : NULL;
     if (!a->view && !a->failed)
         a->view = view_open(a->term, layout, layout == VIEW_FOCUS ? first : NULL, a->columns,
@@ -139,7 +139,7 @@ void ask_live_close(ask *a)
     view_close(a->view);
     a->view = NULL;
     if (a->term)
-        terminal_loud(a->term);
+        terminal_echo_on(a->term);
     terminal_close(a->term);
     a->term = NULL;
     for (int i = 0; a->live && i < a->report.count; i++) {

@@ -39,20 +39,20 @@ static bool shown(const ask *a, int seat_index)
 /* An event is one object on one line: {"event": "...", ...}. */
 typedef struct event {
     buf line;
-    emitter e;
+    json_writer e;
 } event;
 
 static void event_open(const ask *a, event *v, const char *name)
 {
     *v = (event){.e = {.err = a->err}};
     v->e.out = &v->line;
-    emit_object(&v->e, NULL);
-    emit_text(&v->e, "event", name);
+    json_begin_object(&v->e, NULL);
+    json_put_text(&v->e, "event", name);
 }
 
 static int event_write(ask *a, event *v)
 {
-    emit_end(&v->e);
+    json_end(&v->e);
     int result = console_json(a->con, &v->e, a->err);
     buf_release(&v->line);
     return result;
@@ -62,9 +62,9 @@ static int event_start(ask *a)
 {
     event v;
     event_open(a, &v, "start");
-    emit_int(&v.e, "consilium", 1);
+    json_put_int(&v.e, "consilium", 1);
     report_json_model(&a->report, "model", &v.e);
-    emit_bytes(&v.e, "prompt", a->prompt.v, a->prompt.len);
+    json_put_bytes(&v.e, "prompt", a->prompt.v, a->prompt.len);
     return event_write(a, &v);
 }
 
@@ -72,10 +72,10 @@ static int event_token(ask *a, int i, const char *bytes, size_t n, bool thinking
 {
     event v;
     event_open(a, &v, "token");
-    emit_text(&v.e, "persona", roster_seat(a->roster, i)->name);
-    emit_bytes(&v.e, "text", bytes, n);
+    json_put_text(&v.e, "persona", roster_seat(a->roster, i)->name);
+    json_put_bytes(&v.e, "text", bytes, n);
     if (thinking)
-        emit_bool(&v.e, "thinking", true);
+        json_put_bool(&v.e, "thinking", true);
     return event_write(a, &v);
 }
 
@@ -97,7 +97,7 @@ static int event_end(ask *a)
     event_open(a, &v, "end");
     report_json_merge_error(&a->report, &v.e);
     report_json_timings(&a->report, "timings", &v.e);
-    emit_text(&v.e, "session", a->report.session);
+    json_put_text(&v.e, "session", a->report.session);
     return event_write(a, &v);
 }
 
@@ -107,17 +107,17 @@ static int heading(ask *a, int i)
 {
     buf b = {0};
     const seat *s = roster_seat(a->roster, i);
-    a->told_heading = true;
+    a->heading_shown = true;
     if (a->opt->only)
         return 0;
     int result = buf_format(&b, a->err, "%s%s%s%s %s(", i ? "\n" : "", console_bold(a->con),
-                            s->name, console_plain(a->con), console_dim(a->con)) ||
+                            s->name, console_reset(a->con), console_dim(a->con)) ||
                  report_acts_by(s, &b, a->err);
     if (!result && s->asked_experts)
         result = buf_text(&b, ", ", a->err) ||
                  report_experts(s->asked_experts,
                                 seat_least_allowed(s, engine_config(a->report.engine)), &b, a->err);
-    result = result || buf_format(&b, a->err, ")%s\n", console_plain(a->con)) ||
+    result = result || buf_format(&b, a->err, ")%s\n", console_reset(a->con)) ||
                      console_text(a->con, &b, a->err)
                  ? -1
                  : 0;
@@ -131,7 +131,7 @@ static int flush_current(ask *a)
     if (!shown(a, a->current) || !a->waiting[a->current].len)
         return 0;
     console_progress_end(a->con);
-    if (!a->told_heading && heading(a, a->current))
+    if (!a->heading_shown && heading(a, a->current))
         return -1;
     return console_stream(a->con, &a->waiting[a->current], a->err);
 }
@@ -160,12 +160,12 @@ static int advance_seats(ask *a)
     while (a->current < a->report.count && a->report.answers[a->current].name) {
         if (shown(a, a->current)) {
             if (safe_text_end(&a->filters[a->current], &a->waiting[a->current], a->err) ||
-                flush_current(a) || (!a->told_heading && heading(a, a->current)) ||
+                flush_current(a) || (!a->heading_shown && heading(a, a->current)) ||
                 footer(a, a->current))
                 return -1;
         }
         a->current++;
-        a->told_heading = false;
+        a->heading_shown = false;
     }
     return a->current < a->report.count ? flush_current(a) : 0;
 }
@@ -178,9 +178,9 @@ static int merged_text(ask *a)
     bool only = a->opt->only != NULL;
     if (!only)
         result = buf_format(&b, a->err, "\n%smerged%s %s(", console_bold(a->con),
-                            console_plain(a->con), console_dim(a->con)) ||
+                            console_reset(a->con), console_dim(a->con)) ||
                  report_merge_line(&a->report, &b, a->err) ||
-                 buf_format(&b, a->err, ")%s\n", console_plain(a->con));
+                 buf_format(&b, a->err, ")%s\n", console_reset(a->con));
     if (!result && !only && report_stands_there(&a->report))
         result = buf_format(&b, a->err, "the answer of %s, above; --only merge prints it alone\n",
                             m->by);
@@ -197,7 +197,7 @@ static int merged_text(ask *a)
 static int write_json(ask *a)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = a->err};
+    json_writer e = {.out = &b, .err = a->err};
     report_json(&a->report, &e);
     int result = console_json(a->con, &e, a->err);
     buf_release(&b);
@@ -214,7 +214,7 @@ static int write_markdown(ask *a)
 
 /* ---- figures, on standard error ----------------------------------------------------------------- */
 
-static int tell_figures(ask *a, bool each)
+static int print_figures(ask *a, bool each)
 {
     buf b = {0};
     report *r = &a->report;
@@ -307,10 +307,10 @@ int ask_finish(ask *a)
     if (s == STYLE_JSON)
         return write_json(a);
     if (s == STYLE_LIVE)
-        return ask_live_finish(a) || tell_figures(a, false) ? -1 : 0;
+        return ask_live_finish(a) || print_figures(a, false) ? -1 : 0;
     if (s == STYLE_MD ? write_markdown(a) : merge_wanted && a->report.merged && merged_text(a))
         return -1;
-    return tell_figures(a, s == STYLE_TEXT && !a->opt->only);
+    return print_figures(a, s == STYLE_TEXT && !a->opt->only);
 }
 
 void ask_end(ask *a)

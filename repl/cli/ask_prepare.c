@@ -8,12 +8,12 @@ int ask_prepare(ask *a)
     size_t bad;
     if (!utf8_check(a->prompt.v, a->prompt.len, &bad))
         return error_set(a->err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
-    return asking_prepare(&a->how, a->err);
+    return ask_options_prepare(&a->how, a->err);
 }
 
 void ask_warn_of_script(ask *a)
 {
-    if (open_model_is_built_in(a->opt) && asking_foreign(a->prompt.v, a->prompt.len))
+    if (open_model_is_built_in(a->opt) && ask_options_foreign(a->prompt.v, a->prompt.len))
         console_note(a->con,
                      "the built-in model knows English only; name another one with -m MODEL");
 }

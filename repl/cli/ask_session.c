@@ -46,14 +46,14 @@ static int inherit(ask *a)
         keeper_setting_release(&s);
         return why.code == ERROR_RUN ? -1 : 0; /* a setting that is lost or damaged says nothing */
     }
-    int result = open_model_default(&standard, a->err);
+    int result = open_model_built_in_path(&standard, a->err);
     if (!result && !own->model && strcmp(s.model, standard) != 0 && access(s.model, F_OK) == 0)
         own->model = still_named(s.model_name) ? s.model_name : s.model;
     if (!result && !own->personas && s.roster.persona_count) {
-        a->told = join(s.roster.personas, s.roster.persona_count, a->err);
-        own->personas = a->told;
+        a->borrowed_names = join(s.roster.personas, s.roster.persona_count, a->err);
+        own->personas = a->borrowed_names;
         a->system = s.roster.system;
-        result = a->told ? 0 : -1;
+        result = a->borrowed_names ? 0 : -1;
         own->control = own->control ? own->control : controls[s.roster.control];
         own->no_instruction = own->no_instruction || s.roster.no_instruction;
     }
@@ -68,7 +68,7 @@ static int inherit(ask *a)
     return result;
 }
 
-static void tell_repair(ask *a, const transcript_repair *r)
+static void note_repair(ask *a, const transcript_repair *r)
 {
     if (r->torn)
         console_loss(a->con,
@@ -89,7 +89,7 @@ static int open_past(ask *a, const char *place, const char *id, bool save)
     if (save) {
         transcript_repair r = {0};
         a->keeper = keeper_resume(place, id, &a->past, &r, a->err);
-        tell_repair(a, &r);
+        note_repair(a, &r);
         transcript_repair_release(&r);
         return a->keeper ? 0 : -1;
     }
@@ -177,7 +177,7 @@ void ask_session_merge(ask *a)
     a->report.session = a->unsaved.code ? NULL : keeper_id(a->keeper);
 }
 
-int ask_session_tell(ask *a, int result)
+int ask_session_report(ask *a, int result)
 {
     char name[KEEPER_NAME] = "";
     if (a->unsaved.code) {
@@ -196,6 +196,6 @@ void ask_session_close(ask *a)
 {
     keeper_close(a->keeper);
     history_close(a->past);
-    free(a->told);
+    free(a->borrowed_names);
     free((void *)(uintptr_t)a->variables);
 }

@@ -179,7 +179,7 @@ static int speak(ask *a)
 }
 
 /* What the passes will need is told before a large model is touched. */
-static void tell_memory(const ask *a, const council_options *o)
+static void note_memory(const ask *a, const council_options *o)
 {
     static const uint64_t LARGE = (uint64_t)1 << 30;
     char weights[HUMAN_TEXT], kv[HUMAN_TEXT];
@@ -203,7 +203,7 @@ static int with_dialogue(ask *a)
     if (dialogue_seat(a->dialogue, &a->seats, print_note, a->con, a->err))
         return -1;
     a->roster = dialogue_roster(a->dialogue);
-    chat_notes(r->engine, a->roster, &dialogue_settings(a->dialogue)->council, a->con);
+    template_notes(r->engine, a->roster, &dialogue_settings(a->dialogue)->council, a->con);
     r->count = roster_seats(a->roster);
     r->answers = calloc((size_t)r->count, sizeof *r->answers);
     if (!r->answers)
@@ -215,19 +215,19 @@ static int with_dialogue(ask *a)
 
 static int with_engine(ask *a)
 {
-    asking_adopt(&a->how, a->opt, a->report.engine);
+    ask_options_adopt(&a->how, a->opt, a->report.engine);
     dialogue_options o = {.seed = a->how.seed};
     ask_warn_of_script(a);
-    if (asking_council(&a->how, a->opt, a->report.engine, &o.council, a->err) ||
-        asking_roster(&a->how, a->opt, a->report.engine, &a->seats, a->err))
+    if (ask_options_council(&a->how, a->opt, a->report.engine, &o.council, a->err) ||
+        ask_options_roster(&a->how, a->opt, a->report.engine, &a->seats, a->err))
         return -1;
     a->seats.system = a->system;
     a->seats.prompt = a->prompt.v;
     a->seats.prompt_len = a->prompt.len;
-    tell_memory(a, &o.council);
+    note_memory(a, &o.council);
     a->dialogue = dialogue_open(a->report.engine, &o, a->err);
     int result = a->dialogue ? with_dialogue(a) : -1;
-    result = ask_session_tell(a, result);
+    result = ask_session_report(a, result);
     report_release(&a->report);
     dialogue_close(a->dialogue);
     return result;

@@ -4,8 +4,8 @@
  * measures three things: the memory, by plain reads of a large buffer; the time of each phase; and
  * the bytes of a step: what all passes share, once, plus the distinct experts that they called
  * together, plus their keys and values. The experts are counted from a traced repetition of the
- * same steps (numbers do not depend on company or time, so the routes are the same), which keeps
- * the trace out of the timing. What company saves is measured step by step: all passes at once,
+ * same steps (numbers do not depend on the batch or on time, so the routes are the same), which keeps
+ * the trace out of the timing. What a batch saves is measured step by step: all passes at once,
  * then the same tokens again, one pass after the other.
  *
  * Tokens are random but the same in every run, and differ from pass to pass, so that passes route
@@ -160,7 +160,7 @@ static int count_experts(bench *b, bench_run *r, error *err)
     return result;
 }
 
-/* Repeats the first steps twice, in company and in turn, so that a machine that slows down slows
+/* Repeats the first steps twice, as a batch and in turn, so that a machine that slows down slows
  * both. */
 static int compare_apart(bench *b, bench_run *r, error *err)
 {
@@ -241,7 +241,7 @@ static int print_head(bench *b, error *err)
         buf_text(&out, console_bold(con), err) ||
                 console_quote(con, &out, open_model_title(b->opt, b->engine), err) ||
                 buf_format(&out, err, "%s\n%s, %d layers%s; %s, %d thread%s, %s\n",
-                           console_plain(con), architecture_name(c->arch), c->layers, experts,
+                           console_reset(con), architecture_name(c->arch), c->layers, experts,
                            backend_name(engine_backend(b->engine)),
                            backend_threads(engine_backend(b->engine)),
                            backend_threads(engine_backend(b->engine)) == 1 ? "" : "s",
@@ -255,7 +255,7 @@ static int print_head(bench *b, error *err)
                     b->prompt, b->generate, b->dram * 1e-9) ||
                 buf_format(&out, err, "%s%6s  %8s  %8s  %9s  %7s  %11s  %9s  %8s%s\n",
                            console_dim(con), "passes", "prefill", "decode", "each pass", "experts",
-                           "read a step", "of memory", "of apart", console_plain(con)) ||
+                           "read a step", "of memory", "of apart", console_reset(con)) ||
                 console_text(b->con, &out, err)
             ? -1
             : 0;
@@ -282,31 +282,31 @@ static int print_run(bench *b, const bench_run *r, error *err)
 static int print_json(bench *b, const bench_run *runs, size_t n, error *err)
 {
     buf out = {0};
-    emitter e = {.out = &out, .err = err};
+    json_writer e = {.out = &out, .err = err};
     backend *device = engine_backend(b->engine);
-    emit_object(&e, NULL);
-    emit_text(&e, "model", checkpoint_path(engine_checkpoint(b->engine)));
-    emit_text(&e, "backend", backend_name(device));
-    emit_text(&e, "isa", backend_isa(device));
-    emit_int(&e, "threads", backend_threads(device));
-    emit_int(&e, "prompt", b->prompt);
-    emit_int(&e, "generate", b->generate);
-    emit_number(&e, "dram_gbps", b->dram * 1e-9);
-    emit_array(&e, "runs");
+    json_begin_object(&e, NULL);
+    json_put_text(&e, "model", checkpoint_path(engine_checkpoint(b->engine)));
+    json_put_text(&e, "backend", backend_name(device));
+    json_put_text(&e, "isa", backend_isa(device));
+    json_put_int(&e, "threads", backend_threads(device));
+    json_put_int(&e, "prompt", b->prompt);
+    json_put_int(&e, "generate", b->generate);
+    json_put_number(&e, "dram_gbps", b->dram * 1e-9);
+    json_begin_array(&e, "runs");
     for (size_t i = 0; i < n; i++) {
-        emit_object(&e, NULL);
-        emit_int(&e, "passes", runs[i].passes);
-        emit_number(&e, "prefill_tps", runs[i].prefill_tps);
-        emit_number(&e, "decode_tps", runs[i].decode_tps);
-        emit_count(&e, "bytes_per_step", (uint64_t)runs[i].bytes_per_step);
-        emit_number(&e, "experts_per_step", runs[i].experts_per_step);
-        emit_number(&e, "union_experts_per_step", runs[i].union_per_layer);
-        emit_number(&e, "share_of_apart", runs[i].share_of_apart);
-        emit_number(&e, "share_of_dram", runs[i].share_of_dram);
-        emit_end(&e);
+        json_begin_object(&e, NULL);
+        json_put_int(&e, "passes", runs[i].passes);
+        json_put_number(&e, "prefill_tps", runs[i].prefill_tps);
+        json_put_number(&e, "decode_tps", runs[i].decode_tps);
+        json_put_count(&e, "bytes_per_step", (uint64_t)runs[i].bytes_per_step);
+        json_put_number(&e, "experts_per_step", runs[i].experts_per_step);
+        json_put_number(&e, "union_experts_per_step", runs[i].union_per_layer);
+        json_put_number(&e, "share_of_apart", runs[i].share_of_apart);
+        json_put_number(&e, "share_of_dram", runs[i].share_of_dram);
+        json_end(&e);
     }
-    emit_end(&e);
-    emit_end(&e);
+    json_end(&e);
+    json_end(&e);
     int result = console_json(b->con, &e, err);
     buf_release(&out);
     return result;

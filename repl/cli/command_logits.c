@@ -2,7 +2,7 @@
  *
  * The tokens are read in chunks, and each chunk's logits are written before the next is computed,
  * so a long list needs little memory. Chunks cannot change a byte: a row's numbers never depend on
- * its company.
+ * the batch.
  *
  * The output is opened only when everything that can be refused has been checked, and is written in
  * place: it may be a pipe, a device or a link, so it is never replaced by renaming.
@@ -45,7 +45,7 @@ static int compute(engine *e, session *s, const tokens *ids, int fd, const char 
                    error *err)
 {
     size_t row = (size_t)engine_config(e)->vocabulary * sizeof(float);
-    size_t chunk = (size_t)open_model_chunk(e);
+    size_t chunk = (size_t)open_model_logit_rows(e);
     float *logits = malloc(chunk * row);
     if (!logits)
         return error_memory(err, "logits");
@@ -67,7 +67,7 @@ static int compute(engine *e, session *s, const tokens *ids, int fd, const char 
 static int write_output(engine *e, session *s, const options *opt, console *con, error *err)
 {
     bool standard = strcmp(opt->output, "-") == 0;
-    if (!standard && transcript_spare(opt->output, err))
+    if (!standard && transcript_check_overwrite(opt->output, err))
         return -1;
     int fd = standard ? STDOUT_FILENO
                       : open(opt->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

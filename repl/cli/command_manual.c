@@ -25,7 +25,7 @@ char *manual_group(const command_info *c, char *out)
     return out;
 }
 
-bool manual_leads(int command, bool *two)
+bool manual_first_of_group(int command, bool *two)
 {
     const command_info *all = options_commands();
     size_t n = strcspn(all[command].name, " ");

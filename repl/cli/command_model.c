@@ -107,131 +107,131 @@ static const char *rope_name(rope_kind kind)
 
 /* ---- as JSON ---------------------------------------------------------------------------------- */
 
-static void emit_dimensions(emitter *e, const model_config *c)
+static void put_dimensions(json_writer *e, const model_config *c)
 {
-    emit_int(e, "layers", c->layers);
-    emit_int(e, "width", c->width);
-    emit_int(e, "heads", c->heads);
-    emit_int(e, "kv_heads", c->kv_heads);
-    emit_int(e, "head_dim", c->head_dim);
-    emit_int(e, "ffn_width", c->ffn_width);
-    emit_int(e, "vocabulary", c->vocabulary);
-    emit_int(e, "context", c->context);
-    emit_int(e, "experts", c->experts);
-    emit_int(e, "experts_per_token", c->experts_per_token);
-    emit_int(e, "expert_width", c->expert_width);
-    emit_int(e, "shared_width", c->shared_width);
-    emit_bool(e, "shared_gate", c->shared_gate);
-    emit_bool(e, "renormalise", c->renormalise);
-    emit_int(e, "moe_layers", moe_layers(c));
-    emit_float(e, "norm_eps", c->norm_eps);
-    emit_bool(e, "tied", c->tied);
-    emit_bool(e, "qkv_bias", c->qkv_bias);
-    emit_bool(e, "output_bias", c->output_bias);
-    emit_bool(e, "ffn_bias", c->ffn_bias);
-    emit_text(e, "qk_norm", qk_norm_name(c->norm_qk));
-    emit_float(e, "embedding_scale", c->embedding_scale);
-    emit_float(e, "residual_scale", c->residual_scale);
-    emit_float(e, "logit_scale", c->logit_scale);
-    emit_float(e, "attention_scale", c->attention_scale);
+    json_put_int(e, "layers", c->layers);
+    json_put_int(e, "width", c->width);
+    json_put_int(e, "heads", c->heads);
+    json_put_int(e, "kv_heads", c->kv_heads);
+    json_put_int(e, "head_dim", c->head_dim);
+    json_put_int(e, "ffn_width", c->ffn_width);
+    json_put_int(e, "vocabulary", c->vocabulary);
+    json_put_int(e, "context", c->context);
+    json_put_int(e, "experts", c->experts);
+    json_put_int(e, "experts_per_token", c->experts_per_token);
+    json_put_int(e, "expert_width", c->expert_width);
+    json_put_int(e, "shared_width", c->shared_width);
+    json_put_bool(e, "shared_gate", c->shared_gate);
+    json_put_bool(e, "renormalise", c->renormalise);
+    json_put_int(e, "moe_layers", moe_layers(c));
+    json_put_float(e, "norm_eps", c->norm_eps);
+    json_put_bool(e, "tied", c->tied);
+    json_put_bool(e, "qkv_bias", c->qkv_bias);
+    json_put_bool(e, "output_bias", c->output_bias);
+    json_put_bool(e, "ffn_bias", c->ffn_bias);
+    json_put_text(e, "qk_norm", qk_norm_name(c->norm_qk));
+    json_put_float(e, "embedding_scale", c->embedding_scale);
+    json_put_float(e, "residual_scale", c->residual_scale);
+    json_put_float(e, "logit_scale", c->logit_scale);
+    json_put_float(e, "attention_scale", c->attention_scale);
 }
 
-static void emit_rope(emitter *e, const rope_config *r)
+static void put_rope(json_writer *e, const rope_config *r)
 {
-    emit_object(e, "rope");
-    emit_text(e, "kind", rope_name(r->kind));
-    emit_number(e, "theta", r->theta);
-    emit_int(e, "dim", r->dim);
-    emit_text(e, "pairs", r->pairs ? "adjacent" : "halves");
+    json_begin_object(e, "rope");
+    json_put_text(e, "kind", rope_name(r->kind));
+    json_put_number(e, "theta", r->theta);
+    json_put_int(e, "dim", r->dim);
+    json_put_text(e, "pairs", r->pairs ? "adjacent" : "halves");
     if (r->kind != ROPE_PLAIN)
-        emit_number(e, "factor", r->factor);
+        json_put_number(e, "factor", r->factor);
     if (r->kind == ROPE_LLAMA3 || r->kind == ROPE_YARN)
-        emit_number(e, "original_context", r->original_context);
+        json_put_number(e, "original_context", r->original_context);
     if (r->kind == ROPE_LLAMA3) {
-        emit_number(e, "low_freq", r->low_freq);
-        emit_number(e, "high_freq", r->high_freq);
+        json_put_number(e, "low_freq", r->low_freq);
+        json_put_number(e, "high_freq", r->high_freq);
     }
     if (r->kind == ROPE_YARN) {
-        emit_number(e, "beta_fast", r->beta_fast);
-        emit_number(e, "beta_slow", r->beta_slow);
-        emit_number(e, "attention_factor", r->attention_factor);
+        json_put_number(e, "beta_fast", r->beta_fast);
+        json_put_number(e, "beta_slow", r->beta_slow);
+        json_put_number(e, "attention_factor", r->attention_factor);
     }
-    emit_bool(e, "factors", r->factors != NULL);
-    emit_end(e);
+    json_put_bool(e, "factors", r->factors != NULL);
+    json_end(e);
 }
 
-static void emit_weights(emitter *e, const info *in)
+static void put_weights(json_writer *e, const info *in)
 {
-    emit_object(e, "types");
+    json_begin_object(e, "types");
     for (int i = 0; i < in->type_count; i++) {
-        emit_object(e, in->types[i].name);
-        emit_count(e, "tensors", in->types[i].tensors);
-        emit_count(e, "bytes", in->types[i].bytes);
-        emit_end(e);
+        json_begin_object(e, in->types[i].name);
+        json_put_count(e, "tensors", in->types[i].tensors);
+        json_put_count(e, "bytes", in->types[i].bytes);
+        json_end(e);
     }
-    emit_end(e);
-    emit_count(e, "parameters", in->parameters);
-    emit_count(e, "weight_bytes", engine_weight_bytes(in->engine));
-    emit_count(e, "bytes_per_token", engine_bytes_per_token(in->engine));
+    json_end(e);
+    json_put_count(e, "parameters", in->parameters);
+    json_put_count(e, "weight_bytes", engine_weight_bytes(in->engine));
+    json_put_count(e, "bytes_per_token", engine_bytes_per_token(in->engine));
 }
 
-static void emit_memory(emitter *e, const info *in)
+static void put_memory(json_writer *e, const info *in)
 {
     static const dtype kinds[] = {DTYPE_F16, DTYPE_F32, DTYPE_Q8_0};
     static const char *const names[] = {"f16", "f32", "q8_0"};
     const char *chosen = "";
-    emit_int(e, "kv_context", in->context);
-    emit_object(e, "kv_bytes");
+    json_put_int(e, "kv_context", in->context);
+    json_begin_object(e, "kv_bytes");
     for (int i = 0; i < 3; i++) {
         if (kinds[i] == in->kv)
             chosen = names[i];
         if (kv_possible(in->config, kinds[i]))
-            emit_count(e, names[i], engine_kv_bytes(in->engine, in->context, kinds[i]));
+            json_put_count(e, names[i], engine_kv_bytes(in->engine, in->context, kinds[i]));
         else
-            emit_null(e, names[i]);
+            json_put_null(e, names[i]);
     }
-    emit_end(e);
-    emit_text(e, "kv", chosen);
+    json_end(e);
+    json_put_text(e, "kv", chosen);
 }
 
-static void emit_tokenizer(emitter *e, const info *in)
+static void put_tokenizer(json_writer *e, const info *in)
 {
     const tokenizer *t = engine_tokenizer(in->engine);
     const char *problem = engine_chat_problem(in->engine);
     if (t) {
-        emit_object(e, "tokenizer");
-        emit_int(e, "tokens", tokenizer_count(t));
-        emit_int(e, "bos", tokenizer_bos(t));
-        emit_int(e, "eos", tokenizer_eos(t));
-        emit_bool(e, "adds_bos", tokenizer_adds_bos(t));
-        emit_array(e, "stops");
+        json_begin_object(e, "tokenizer");
+        json_put_int(e, "tokens", tokenizer_count(t));
+        json_put_int(e, "bos", tokenizer_bos(t));
+        json_put_int(e, "eos", tokenizer_eos(t));
+        json_put_bool(e, "adds_bos", tokenizer_adds_bos(t));
+        json_begin_array(e, "stops");
         const tokens *stops = engine_stops(in->engine);
         for (size_t i = 0; i < stops->len; i++)
-            emit_int(e, NULL, stops->v[i]);
-        emit_end(e);
-        emit_end(e);
+            json_put_int(e, NULL, stops->v[i]);
+        json_end(e);
+        json_end(e);
     } else {
-        emit_null(e, "tokenizer");
+        json_put_null(e, "tokenizer");
     }
     const chat_format *chat = engine_chat(in->engine);
-    emit_text(e, "chat_format", chat ? chat_name(chat) : NULL);
-    emit_text(e, "chat_problem", *problem ? problem : NULL);
+    json_put_text(e, "chat_format", chat ? chat_name(chat) : NULL);
+    json_put_text(e, "chat_problem", *problem ? problem : NULL);
 }
 
 static int print_json(const info *in, console *con, error *err)
 {
     buf out = {0};
-    emitter e = {.out = &out, .err = err};
-    emit_object(&e, NULL);
-    emit_text(&e, "path", checkpoint_path(engine_checkpoint(in->engine)));
-    emit_text(&e, "architecture", architecture_name(in->config->arch));
-    emit_dimensions(&e, in->config);
-    emit_rope(&e, &in->config->rope);
-    emit_weights(&e, in);
-    emit_memory(&e, in);
-    emit_text(&e, "fingerprint", in->fingerprint);
-    emit_tokenizer(&e, in);
-    emit_end(&e);
+    json_writer e = {.out = &out, .err = err};
+    json_begin_object(&e, NULL);
+    json_put_text(&e, "path", checkpoint_path(engine_checkpoint(in->engine)));
+    json_put_text(&e, "architecture", architecture_name(in->config->arch));
+    put_dimensions(&e, in->config);
+    put_rope(&e, &in->config->rope);
+    put_weights(&e, in);
+    put_memory(&e, in);
+    json_put_text(&e, "fingerprint", in->fingerprint);
+    put_tokenizer(&e, in);
+    json_end(&e);
     int result = console_json(con, &e, err);
     buf_release(&out);
     return result;
@@ -260,7 +260,7 @@ static void row(sheet *s, const char *label, const char *format, ...)
     if (s->failed)
         return;
     s->failed = buf_format(s->out, s->err, "  %s%-16s%s", console_dim(s->con), label,
-                           console_plain(s->con)) ||
+                           console_reset(s->con)) ||
                 console_quote(s->con, s->out, text, s->err) || buf_text(s->out, "\n", s->err);
 }
 
@@ -346,7 +346,7 @@ static int print_text(const info *in, const char *title, console *con, error *er
     buf out = {0};
     sheet s = {&out, con, err, false};
     s.failed = buf_text(&out, console_bold(con), err) || console_quote(con, &out, title, err) ||
-               buf_format(&out, err, "%s\n", console_plain(con));
+               buf_format(&out, err, "%s\n", console_reset(con));
     row(&s, "path", "%s", path);
     show_shape(&s, in->config);
     show_rope(&s, in->config);

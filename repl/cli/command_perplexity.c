@@ -103,12 +103,12 @@ static int score_all(score *s, const int *ids, error *err)
 static int print_json(const score *s, error *err)
 {
     buf out = {0};
-    emitter e = {.out = &out, .err = err};
-    emit_object(&e, NULL);
-    emit_number(&e, "nll", mean(s));
-    emit_count(&e, "tokens", s->windows * SCORED);
-    emit_number(&e, "ppl", exp(mean(s)));
-    emit_end(&e);
+    json_writer e = {.out = &out, .err = err};
+    json_begin_object(&e, NULL);
+    json_put_number(&e, "nll", mean(s));
+    json_put_count(&e, "tokens", s->windows * SCORED);
+    json_put_number(&e, "ppl", exp(mean(s)));
+    json_end(&e);
     int result = console_json(s->con, &e, err);
     buf_release(&out);
     return result;
@@ -144,7 +144,7 @@ static int encode(const tokenizer *t, const buf *text, const options *opt, conso
 
 static int open_score(score *s, const options *opt, const router_program *program, error *err)
 {
-    s->chunk = open_model_chunk(s->engine);
+    s->chunk = open_model_logit_rows(s->engine);
     s->logits =
         malloc((size_t)s->chunk * (size_t)engine_config(s->engine)->vocabulary * sizeof *s->logits);
     if (!s->logits)

@@ -49,18 +49,18 @@ static void seat_all(engine *e, const persona_list *all, listed *v)
 static int print_json(const persona_list *all, const listed *v, console *con, error *err)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = err};
-    emit_array(&e, NULL);
+    json_writer e = {.out = &b, .err = err};
+    json_begin_array(&e, NULL);
     for (size_t i = 0; i < all->len; i++) {
-        emit_object(&e, NULL);
-        emit_text(&e, "name", all->names[i]);
-        emit_text(&e, "about", v[i].persona ? v[i].persona->about : NULL);
-        emit_text(&e, "acts_by", v[i].acts_by);
-        emit_text(&e, "path", all->paths[i]);
-        emit_text(&e, "problem", v[i].problem.code ? v[i].problem.text : NULL);
-        emit_end(&e);
+        json_begin_object(&e, NULL);
+        json_put_text(&e, "name", all->names[i]);
+        json_put_text(&e, "about", v[i].persona ? v[i].persona->about : NULL);
+        json_put_text(&e, "acts_by", v[i].acts_by);
+        json_put_text(&e, "path", all->paths[i]);
+        json_put_text(&e, "problem", v[i].problem.code ? v[i].problem.text : NULL);
+        json_end(&e);
     }
-    emit_end(&e);
+    json_end(&e);
     int result = console_json(con, &e, err);
     buf_release(&b);
     return result;
@@ -73,7 +73,7 @@ static int print_one(const persona_list *all, const listed *v, size_t i, int wid
                         : v[i].persona->about ? v[i].persona->about
                                               : "";
     int result =
-        buf_format(b, err, "%s%-*s%s", console_bold(con), width, all->names[i], console_plain(con));
+        buf_format(b, err, "%s%-*s%s", console_bold(con), width, all->names[i], console_reset(con));
     if (!result && model)
         result = buf_format(b, err, "  %-11s",
                             v[i].problem.code ? "broken"
@@ -81,7 +81,7 @@ static int print_one(const persona_list *all, const listed *v, size_t i, int wid
                                               : "");
     if (result || buf_text(b, "  ", err) || console_quote(con, b, about, err) ||
         buf_format(b, err, "\n%-*s  %s", width, "", console_dim(con)) ||
-        console_quote(con, b, all->paths[i], err) || buf_format(b, err, "%s\n", console_plain(con)))
+        console_quote(con, b, all->paths[i], err) || buf_format(b, err, "%s\n", console_reset(con)))
         return -1;
     return 0;
 }
@@ -163,7 +163,7 @@ static int write_lessons(const char *name, const char *path, console *con, error
     int result = example_lessons(name, &text, err);
     if (!result)
         result =
-            (lessons = folder_path(err, "%.*s%s.lessons.jsonl", (int)place, path, name)) ? 0 : -1;
+            (lessons = string_format(err, "%.*s%s.lessons.jsonl", (int)place, path, name)) ? 0 : -1;
     if (!result && access(lessons, F_OK) == 0)
         console_note(con, "%s is there already and was left alone.", lessons);
     else if (!result && write_new(lessons, &text, &why) == 0)

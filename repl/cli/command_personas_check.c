@@ -17,9 +17,9 @@ enum { LAYERS_TEXT = 4 * MODEL_MAX_LAYERS };
 
 typedef struct check {
     persona *persona;
-    size_t *lessons;  /* [persona->lesson_count] how many each file holds */
-    own_experts *own; /* what its experts file holds, or NULL */
-    engine *engine;   /* NULL when there is no model at hand */
+    size_t *lessons;          /* [persona->lesson_count] how many each file holds */
+    adapter_experts *adapter; /* what its experts file holds, or NULL */
+    engine *engine;           /* NULL when there is no model at hand */
     roster *roster;
     const char *title;
     char *mask; /* path, or NULL */
@@ -82,8 +82,8 @@ static int check_words(const persona *p, error *err)
 static int read_own(check *c, error *err)
 {
     if (c->persona->experts)
-        c->own = own_experts_open(c->persona->experts, err);
-    return c->persona->experts && !c->own ? -1 : 0;
+        c->adapter = adapter_experts_open(c->persona->experts, err);
+    return c->persona->experts && !c->adapter ? -1 : 0;
 }
 
 static int seat_on_model(check *c, const options *opt, console *con, error *err)
@@ -105,17 +105,17 @@ static int seat_on_model(check *c, const options *opt, console *con, error *err)
 /* ---- experts by layer -------------------------------------------------------------------------- */
 
 /* The layers that the persona's own experts stand in, "10-29". */
-static void own_layers(const own_experts *own, char *out, int size)
+static void adapter_layers(const adapter_experts *adapter, char *out, int size)
 {
     uint8_t layers[MODEL_MAX_LAYERS];
     for (int i = 0; i < MODEL_MAX_LAYERS; i++)
-        layers[i] = own_experts_in(own, i);
+        layers[i] = adapter_experts_in(adapter, i);
     (void)ranges_write(layers, MODEL_MAX_LAYERS, out, size);
 }
 
 static bool same_experts(const router_program *p, int a, int b)
 {
-    const route_rule *x = &router_program_rules(p)[a], *y = &router_program_rules(p)[b];
+    const layer_routing *x = &router_program_routing(p)[a], *y = &router_program_routing(p)[b];
     int experts = router_program_experts(p, a);
     if (experts != router_program_experts(p, b) || !x->allowed != !y->allowed)
         return false;
@@ -123,7 +123,7 @@ static bool same_experts(const router_program *p, int a, int b)
 }
 
 /* "0-7, 24-31" or "all 32". Caller frees. */
-static char *experts_text(const route_rule *r, int experts)
+static char *experts_text(const layer_routing *r, int experts)
 {
     enum { WIDE = 1 << 14 };
     char *text = calloc(WIDE, 1);
@@ -149,7 +149,7 @@ static int each_run(const check *c, layers_fn *fn, void *user, error *err)
             next++;
         char layers[32];
         (void)snprintf(layers, sizeof layers, i + 1 == next ? "%d" : "%d-%d", i, next - 1);
-        char *text = p ? experts_text(&router_program_rules(p)[i], router_program_experts(p, i))
+        char *text = p ? experts_text(&router_program_routing(p)[i], router_program_experts(p, i))
                        : experts_text(NULL, m->experts);
         int result =
             text ? fn(user, layers, p ? router_program_allowed(p, i) : m->experts, text, err)
@@ -165,50 +165,50 @@ static int each_run(const check *c, layers_fn *fn, void *user, error *err)
 
 static int json_run(void *user, const char *layers, int allowed, const char *experts, error *err)
 {
-    emitter *e = user;
+    json_writer *e = user;
     (void)err;
-    emit_object(e, NULL);
-    emit_text(e, "layers", layers);
-    emit_int(e, "allowed", allowed);
-    emit_text(e, "experts", experts);
-    emit_end(e);
+    json_begin_object(e, NULL);
+    json_put_text(e, "layers", layers);
+    json_put_int(e, "allowed", allowed);
+    json_put_text(e, "experts", experts);
+    json_end(e);
     return 0;
 }
 
-static void emit_own(const check *c, emitter *e)
+static void put_adapter(const check *c, json_writer *e)
 {
     char layers[LAYERS_TEXT];
-    if (!c->own) {
-        emit_null(e, "own_experts");
+    if (!c->adapter) {
+        json_put_null(e, "own_experts");
         return;
     }
-    own_layers(c->own, layers, sizeof layers);
-    emit_object(e, "own_experts");
-    emit_int(e, "experts", own_experts_count(c->own));
-    emit_text(e, "layers", layers);
-    emit_text(e, "path", c->persona->experts);
-    emit_end(e);
+    adapter_layers(c->adapter, layers, sizeof layers);
+    json_begin_object(e, "own_experts");
+    json_put_int(e, "experts", adapter_experts_count(c->adapter));
+    json_put_text(e, "layers", layers);
+    json_put_text(e, "path", c->persona->experts);
+    json_end(e);
 }
 
 static int print_json(const check *c, console *con, error *err)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = err};
-    emit_object(&e, NULL);
-    emit_text(&e, "persona", c->persona->name);
-    emit_text(&e, "path", c->persona->path);
-    emit_array(&e, "lessons");
+    json_writer e = {.out = &b, .err = err};
+    json_begin_object(&e, NULL);
+    json_put_text(&e, "persona", c->persona->name);
+    json_put_text(&e, "path", c->persona->path);
+    json_begin_array(&e, "lessons");
     for (int i = 0; i < c->persona->lesson_count; i++)
-        emit_count(&e, NULL, c->lessons[i]);
-    emit_end(&e);
-    emit_own(c, &e);
-    emit_text(&e, "mask", c->mask);
-    emit_text(&e, "acts_by", c->roster ? roster_seat(c->roster, 0)->acts_by : NULL);
-    emit_array(&e, "allowed");
+        json_put_count(&e, NULL, c->lessons[i]);
+    json_end(&e);
+    put_adapter(c, &e);
+    json_put_text(&e, "mask", c->mask);
+    json_put_text(&e, "acts_by", c->roster ? roster_seat(c->roster, 0)->acts_by : NULL);
+    json_begin_array(&e, "allowed");
     int result =
         c->roster && engine_config(c->engine)->experts ? each_run(c, json_run, &e, err) : 0;
-    emit_end(&e);
-    emit_end(&e);
+    json_end(&e);
+    json_end(&e);
     if (!result)
         result = console_json(con, &e, err);
     buf_release(&b);
@@ -240,10 +240,10 @@ static int add_model(const check *c, const console *con, buf *b, error *err)
 static int add_own(const check *c, const console *con, buf *b, error *err)
 {
     char layers[LAYERS_TEXT];
-    int n = c->own ? own_experts_count(c->own) : 0;
-    if (!c->own)
+    int n = c->adapter ? adapter_experts_count(c->adapter) : 0;
+    if (!c->adapter)
         return 0;
-    own_layers(c->own, layers, sizeof layers);
+    adapter_layers(c->adapter, layers, sizeof layers);
     return buf_format(b, err, "  %d own expert%s in layer%s %s: ", n, n == 1 ? "" : "s",
                       strpbrk(layers, ",-") ? "s" : "", layers) ||
                    console_quote(con, b, c->persona->experts, err) || buf_text(b, "\n", err)
@@ -256,7 +256,7 @@ static int print_text(const check *c, console *con, error *err)
     buf b = {0};
     const persona *p = c->persona;
     int result = buf_format(&b, err, "%s%s%s is in order: ", console_bold(con), p->name,
-                            console_plain(con)) ||
+                            console_reset(con)) ||
                  console_quote(con, &b, p->path, err) || buf_text(&b, "\n", err);
     for (int i = 0; i < p->lesson_count && !result; i++)
         result = buf_format(&b, err, "  %zu lessons in ", c->lessons[i]) ||
@@ -287,7 +287,7 @@ int command_personas_check(const options *opt, console *con, error *err)
         result = options_want_json(opt) ? print_json(&c, con, err) : print_text(&c, con, err);
     roster_close(c.roster);
     engine_close(c.engine);
-    own_experts_close(c.own);
+    adapter_experts_close(c.adapter);
     free(c.mask);
     free(c.lessons);
     persona_close(c.persona);

@@ -22,21 +22,21 @@ static int print_json(const persona *p, const json *root, const persona_list *ma
                       error *err)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = err};
-    emit_object(&e, NULL);
+    json_writer e = {.out = &b, .err = err};
+    json_begin_object(&e, NULL);
     for (const json *m = json_first(root); m; m = json_next(m))
-        emit_value(&e, json_key(m), m);
-    emit_text(&e, "path", p->path);
-    emit_array(&e, "masks");
+        json_put_value(&e, json_key(m), m);
+    json_put_text(&e, "path", p->path);
+    json_begin_array(&e, "masks");
     for (size_t i = 0; i < masks->len; i++) {
-        emit_object(&e, NULL);
-        emit_text(&e, "model", masks->names[i]);
-        emit_text(&e, "mode", mode_of(masks->paths[i]));
-        emit_text(&e, "path", masks->paths[i]);
-        emit_end(&e);
+        json_begin_object(&e, NULL);
+        json_put_text(&e, "model", masks->names[i]);
+        json_put_text(&e, "mode", mode_of(masks->paths[i]));
+        json_put_text(&e, "path", masks->paths[i]);
+        json_end(&e);
     }
-    emit_end(&e);
-    emit_end(&e);
+    json_end(&e);
+    json_end(&e);
     int result = console_json(con, &e, err);
     buf_release(&b);
     return result;
@@ -48,7 +48,7 @@ static int print_json(const persona *p, const json *root, const persona_list *ma
 static int line(const console *con, buf *b, const char *label, const char *language,
                 const char *value, error *err)
 {
-    if (buf_format(b, err, "  %s%-12s%s", console_dim(con), label, console_plain(con)) ||
+    if (buf_format(b, err, "  %s%-12s%s", console_dim(con), label, console_reset(con)) ||
         (language[0] && buf_format(b, err, "%s: ", language)) || console_quote(con, b, value, err))
         return -1;
     return buf_text(b, "\n", err);
@@ -71,11 +71,11 @@ static int members(const console *con, buf *b, const char *label, const json *ob
     for (const json *m = json_first(object); m && !result; m = json_next(m)) {
         if (strcmp(json_key(m), "rules") == 0)
             continue;
-        emitter e = {.out = &one, .err = err};
+        json_writer e = {.out = &one, .err = err};
         buf_clear(&one);
-        emit_value(&e, NULL, m);
+        json_put_value(&e, NULL, m);
         const char *value = json_type(m) == JSON_STRING ? json_string(m) : one.v;
-        result = emit_finish(&e) ||
+        result = json_writer_finish(&e) ||
                  buf_format(&all, err, "%s%s %s", all.len ? ", " : "", json_key(m), value);
     }
     if (!result && all.len)
@@ -91,10 +91,10 @@ static int rule_lines(const console *con, buf *b, const json *rules, error *err)
     int result = 0;
     bool first = true;
     for (const json *r = json_first(rules); r && !result; r = json_next(r)) {
-        emitter e = {.out = &one, .err = err};
+        json_writer e = {.out = &one, .err = err};
         buf_clear(&one);
-        emit_value(&e, NULL, r);
-        result = emit_finish(&e) || line(con, b, first ? "rules" : "", "", one.v, err);
+        json_put_value(&e, NULL, r);
+        result = json_writer_finish(&e) || line(con, b, first ? "rules" : "", "", one.v, err);
         first = false;
     }
     buf_release(&one);
@@ -119,7 +119,7 @@ static int print_text(const persona *p, const json *root, const persona_list *ma
     buf b = {0};
     const json *router = json_member(root, "router");
     int result =
-        buf_format(&b, err, "%s%s%s", console_bold(con), p->name, console_plain(con)) ||
+        buf_format(&b, err, "%s%s%s", console_bold(con), p->name, console_reset(con)) ||
         (p->about && (buf_text(&b, "  ", err) || console_quote(con, &b, p->about, err))) ||
         buf_text(&b, "\n", err) || line(con, &b, "file", "", p->path, err) ||
         language_lines(con, &b, "instruction", p->instructions, p->instruction_count, err) ||

@@ -8,7 +8,7 @@
 
 enum { AROUND = 12 }; /* tokens shown on either side of a difference */
 
-typedef struct told {
+typedef struct replay_output {
     const options *opt;
     console *con;
     buf out;
@@ -17,11 +17,11 @@ typedef struct told {
     const history_turn *first_turn;
     const history_answer *first_was;
     bool first_read; /* it is in what was read */
-} told;
+} replay_output;
 
 static void on_note(void *user, const char *sentence)
 {
-    told *t = user;
+    replay_output *t = user;
     console_note(t->con, "%s", sentence);
 }
 
@@ -61,7 +61,7 @@ static int add_around(buf *b, const char *label, const tokenizer *words, const i
                : 0;
 }
 
-static int add_difference(told *t, const replay_answer *a, error *err)
+static int add_difference(replay_output *t, const replay_answer *a, error *err)
 {
     buf *b = &t->out;
     if (!a->read_alike &&
@@ -81,19 +81,19 @@ static int add_difference(told *t, const replay_answer *a, error *err)
 
 /* ---- one below the other ----------------------------------------------------------------------- */
 
-static int add_text(told *t, const char *label, const char *text, size_t n, error *err)
+static int add_text(replay_output *t, const char *label, const char *text, size_t n, error *err)
 {
     return buf_format(&t->out, err, "  %s%s%s\n", console_dim(t->con), label,
-                      console_plain(t->con)) ||
+                      console_reset(t->con)) ||
                    safe_text_copy(&t->out, SAFE_PROSE, text, n, err) || buf_text(&t->out, "\n", err)
                ? -1
                : 0;
 }
 
-static int add_both(told *t, const replay_answer *a, error *err)
+static int add_both(replay_output *t, const replay_answer *a, error *err)
 {
     buf *b = &t->out;
-    const char *bold = console_bold(t->con), *plain = console_plain(t->con);
+    const char *bold = console_bold(t->con), *plain = console_reset(t->con);
     if (t->turn != a->turn->turn &&
         (buf_format(b, err, "%s%sturn %d%s ", t->turn ? "\n" : "", bold, a->turn->turn, plain) ||
          safe_text_copy(b, SAFE_PROSE, a->turn->prompt.v, a->turn->prompt.len, err) ||
@@ -110,7 +110,7 @@ static int add_both(told *t, const replay_answer *a, error *err)
 
 /* ---- events ------------------------------------------------------------------------------------ */
 
-static void note_first(told *t, const replay_answer *a)
+static void note_first(replay_output *t, const replay_answer *a)
 {
     if (a->equal || t->first_was)
         return;
@@ -122,7 +122,7 @@ static void note_first(told *t, const replay_answer *a)
 
 static int on_answer(void *user, const replay_answer *a, error *err)
 {
-    told *t = user;
+    replay_output *t = user;
     note_first(t, a);
     if (options_want_json(t->opt))
         return !a->equal && !a->other;
@@ -132,35 +132,35 @@ static int on_answer(void *user, const replay_answer *a, error *err)
     return !a->equal && !a->other;
 }
 
-static int write_json(told *t, const history *h, const replay_result *r, error *err)
+static int write_json(replay_output *t, const history *h, const replay_result *r, error *err)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = err};
-    emit_object(&e, NULL);
-    emit_int(&e, "replay", 1);
-    emit_text(&e, "id", h->id);
-    emit_bool(&e, "equal", r->answers && r->equal == r->answers);
-    emit_bool(&e, "other", r->other);
-    emit_int(&e, "answers", r->answers);
-    emit_count(&e, "tokens", r->tokens);
-    emit_int(&e, "lost", r->lost);
+    json_writer e = {.out = &b, .err = err};
+    json_begin_object(&e, NULL);
+    json_put_int(&e, "replay", 1);
+    json_put_text(&e, "id", h->id);
+    json_put_bool(&e, "equal", r->answers && r->equal == r->answers);
+    json_put_bool(&e, "other", r->other);
+    json_put_int(&e, "answers", r->answers);
+    json_put_count(&e, "tokens", r->tokens);
+    json_put_int(&e, "lost", r->lost);
     if (t->first_was) {
-        emit_object(&e, "first");
-        emit_int(&e, "turn", t->first_turn->turn);
-        emit_text(&e, "persona", t->first_was->persona);
+        json_begin_object(&e, "first");
+        json_put_int(&e, "turn", t->first_turn->turn);
+        json_put_text(&e, "persona", t->first_was->persona);
         if (!t->first_read)
-            emit_count(&e, "token", t->at);
-        emit_end(&e);
+            json_put_count(&e, "token", t->at);
+        json_end(&e);
     } else {
-        emit_null(&e, "first");
+        json_put_null(&e, "first");
     }
-    emit_end(&e);
+    json_end(&e);
     int result = console_json(t->con, &e, err);
     buf_release(&b);
     return result;
 }
 
-static int write_text(told *t, const history *h, const replay_result *r, error *err)
+static int write_text(replay_output *t, const history *h, const replay_result *r, error *err)
 {
     buf *b = &t->out;
     int result = 0;
@@ -173,7 +173,7 @@ static int write_text(told *t, const history *h, const replay_result *r, error *
     return result || console_text(t->con, b, err) ? -1 : 0;
 }
 
-static int conclude(told *t, const history *h, const replay_result *r, error *err)
+static int conclude(replay_output *t, const history *h, const replay_result *r, error *err)
 {
     if (r->lost)
         console_note(
@@ -198,9 +198,9 @@ static int conclude(told *t, const history *h, const replay_result *r, error *er
 
 int command_transcripts_replay(const options *opt, console *con, error *err)
 {
-    told t = {.opt = opt, .con = con};
+    replay_output t = {.opt = opt, .con = con};
     replay_result r;
-    history *h = archive_load(opt->words[0], con, err);
+    history *h = transcript_lookup(opt->words[0], con, err);
     int result = h ? replay_run(h, opt, con, on_note, on_answer, &t, &r, err) : -1;
     if (!result)
         result = conclude(&t, h, &r, err);

@@ -148,13 +148,13 @@ static int run_line(talk *t, const buf *text, error *err)
     switch (slash_classify(typed, text->len, &command, &word, &n, &rest)) {
     case SLASH_COMMAND:
         return slash_run(t, command, rest, err);
-    case SLASH_ADDRESS:
+    case SLASH_MENTION:
         if (!slash_one_line(typed, text->len) && !sits(t, word, n)) {
             rest = typed; /* "@property" above a function */
             break;
         }
         return address(t, word, n, rest, err);
-    case SLASH_BARE:
+    case SLASH_OMITTED:
         return slash_hint(t, command, err);
     case SLASH_UNKNOWN:
         return slash_unknown(word, n, err);
@@ -186,17 +186,17 @@ static int loop(talk *t, error *err)
         result = make_prompt(t, &prompt, err);
         if (!result)
             got = line_read(t->line, prompt.v, &text, err);
-        atomic_store(&terminal_flags(t->term)->cancel, false); /* of the prompt */
+        atomic_store(&terminal_signal_flags(t->term)->cancel, false); /* of the prompt */
         t->replacing = t->editing && line_prefilled(t->line);
         t->editing = t->unread = false;
         if (!result && got == LINE_TEXT && run_line(t, &text, &trouble))
-            talk_problem(t, &trouble);
+            talk_error(t, &trouble);
         if (t->unread) { /* typed once is enough */
             t->editing = t->replacing;
             result = line_prefill(t->line, text.v, text.len, err);
         }
         t->replacing = false;
-        t->leave = t->leave || atomic_load(&terminal_flags(t->term)->ended);
+        t->leave = t->leave || atomic_load(&terminal_signal_flags(t->term)->ended);
         if (t->con->out_closed)
             result = error_set(err, ERROR_RUN, "nobody reads standard output any more");
     }
@@ -217,7 +217,7 @@ static int open_line(talk *t, bool *first_time, error *err)
     line_options o = {.history = path,
                       .traceless = !saves,
                       .hint = "Ctrl-D or /quit leaves; Ctrl-C stops an answer",
-                      .complete = slash_offer,
+                      .complete = slash_complete_word,
                       .user = t};
     t->line = line_open(t->term, &o, err);
     free(path);
@@ -229,7 +229,7 @@ static int open_talk(talk *t, error *err)
     view_layout layout;
     t->term = terminal_open(t->con, t->con->signals, t->opt->plain, err);
     return !t->term || options_copy(&t->set, t->opt, err) || talk_open_dialogue(t, false, err) ||
-                   talk_begin_session(t, err) || !view_named(t->opt->view, &layout) ||
+                   talk_begin_session(t, err) || !view_layout_parse(t->opt->view, &layout) ||
                    talk_view(t, layout, NULL, err)
                ? -1
                : 0;
@@ -242,7 +242,7 @@ static void close_talk(talk *t)
     dialogue_close(t->dialogue);
     engine_close(t->engine);
     terminal_close(t->term);
-    talk_release_seats(&t->how, &t->who);
+    talk_release_seats(&t->how, &t->seats);
     options_release(&t->set);
     for (size_t i = 0; i < t->word_count; i++)
         free(t->words[i]);
@@ -274,7 +274,7 @@ int command_talk(const options *opt, console *con, error *err)
         return error_set(err, ERROR_USAGE,
                          "a conversation needs a terminal; `consilium ask` reads "
                          "pipes");
-    con->broker = broker_start(con, opt->no_sandbox || !con->guard, err);
+    con->broker = broker_start(con, opt->no_sandbox || !con->may_sandbox, err);
     int result = !con->broker || open_talk(&t, err) || open_line(&t, &first_time, err) ? -1 : 0;
     if (!result) {
         greet(&t, first_time);

@@ -47,11 +47,11 @@ static int read_text(const options *opt, console *con, buf *text, error *err)
 static int print_ids(const tokens *ids, console *con, error *err)
 {
     buf out = {0};
-    emitter e = {.out = &out, .err = err};
-    emit_array(&e, NULL);
+    json_writer e = {.out = &out, .err = err};
+    json_begin_array(&e, NULL);
     for (size_t i = 0; i < ids->len; i++)
-        emit_int(&e, NULL, ids->v[i]);
-    emit_end(&e);
+        json_put_int(&e, NULL, ids->v[i]);
+    json_end(&e);
     int result = console_json(con, &e, err);
     buf_release(&out);
     return result;
@@ -76,19 +76,19 @@ static int encode_chat(const checkpoint *c, const tokenizer *t, const options *o
     int think = 0;
     chat_format *f = NULL;
     tokens ids = {0};
-    if (asking_think(opt, &think, err) || chat_open(c, t, &chat, &f, err))
+    if (ask_options_think(opt, &think, err) || chat_open(c, t, &chat, &f, err))
         return -1;
     int result = f ? 0
                    : error_set(err, ERROR_LOAD,
                                "%s: no chat template; name a format with --chat-format (%s)",
                                checkpoint_path(c), chat_names());
     if (!result)
-        chat_notes_variables(f, con);
+        template_notes_variables(f, con);
     if (!result && think && !chat_can_think(f))
         console_note(con, "--think has no effect: the model's chat template knows no thinking");
     if (!result)
-        result = chat_render_given(f, text->v ? text->v : "", text->len, where, !opt->no_reply,
-                                   think, &ids, err) ||
+        result = chat_render_json(f, text->v ? text->v : "", text->len, where, !opt->no_reply,
+                                  think, &ids, err) ||
                  print_ids(&ids, con, err);
     chat_close(f);
     tokens_release(&ids);

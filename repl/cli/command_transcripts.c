@@ -10,34 +10,34 @@ enum { HITS_SHOWN = 20, HITS_JSON = 10000 };
 
 /* ---- list -------------------------------------------------------------------------------------- */
 
-static void emit_time(emitter *e, const char *key, double seconds)
+static void put_time(json_writer *e, const char *key, double seconds)
 {
-    char text[ARCHIVE_TIME];
-    emit_text(e, key, *archive_stamp(text, seconds) ? text : NULL);
+    char text[TIME_TEXT];
+    json_put_text(e, key, *utc_time(text, seconds) ? text : NULL);
 }
 
 static int list_json(const search_sessions *all, console *con, error *err)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = err};
-    emit_array(&e, NULL);
+    json_writer e = {.out = &b, .err = err};
+    json_begin_array(&e, NULL);
     for (size_t i = 0; i < all->len; i++) {
         const search_session *v = &all->v[i];
-        emit_object(&e, NULL);
-        emit_text(&e, "id", v->id);
-        emit_text(&e, "title", v->title);
-        emit_text(&e, "model", v->model);
-        emit_time(&e, "created", v->created);
-        emit_time(&e, "changed", v->changed);
-        emit_int(&e, "turns", v->turns);
-        emit_int(&e, "answers", v->answers);
-        emit_int(&e, "bytes", v->bytes);
-        emit_int(&e, "damaged_lines", v->damaged);
-        emit_int(&e, "torn_bytes", v->torn);
-        emit_text(&e, "problem", v->problem);
-        emit_end(&e);
+        json_begin_object(&e, NULL);
+        json_put_text(&e, "id", v->id);
+        json_put_text(&e, "title", v->title);
+        json_put_text(&e, "model", v->model);
+        put_time(&e, "created", v->created);
+        put_time(&e, "changed", v->changed);
+        json_put_int(&e, "turns", v->turns);
+        json_put_int(&e, "answers", v->answers);
+        json_put_int(&e, "bytes", v->bytes);
+        json_put_int(&e, "damaged_lines", v->damaged);
+        json_put_int(&e, "torn_bytes", v->torn);
+        json_put_text(&e, "problem", v->problem);
+        json_end(&e);
     }
-    emit_end(&e);
+    json_end(&e);
     int result = console_json(con, &e, err);
     buf_release(&b);
     return result;
@@ -45,11 +45,11 @@ static int list_json(const search_sessions *all, console *con, error *err)
 
 static int list_one(const search_session *v, int width, console *con, buf *b, error *err)
 {
-    char time[ARCHIVE_TIME];
+    char time[TIME_TEXT];
     int result =
         buf_format(b, err, "%s%-*s%s  %s%-16s%s  %3lld turn%s  ", console_bold(con), width, v->id,
-                   console_plain(con), console_dim(con), archive_time(time, v->changed),
-                   console_plain(con), (long long)v->turns, v->turns == 1 ? " " : "s");
+                   console_reset(con), console_dim(con), local_time(time, v->changed),
+                   console_reset(con), (long long)v->turns, v->turns == 1 ? " " : "s");
     if (!result)
         result = console_quote(con, b, v->problem ? v->problem : v->title, err);
     if (!result && v->damaged)
@@ -80,7 +80,7 @@ static int list_text(const search_sessions *all, console *con, error *err)
 int command_transcripts_list(const options *opt, console *con, error *err)
 {
     search_sessions all = {0};
-    search *s = archive_index(con, err);
+    search *s = search_lookup(con, err);
     int result = s ? search_list(s, &all, err) : -1;
     search_close(s);
     if (!result)
@@ -103,39 +103,39 @@ static size_t next_part(const char **at, const char **text, bool *match)
     return n;
 }
 
-static void emit_hit(emitter *e, const search_hit *h)
+static void put_hit(json_writer *e, const search_hit *h)
 {
     const char *at = h->snippet, *text;
     bool match = false;
     size_t n;
-    emit_object(e, NULL);
-    emit_text(e, "id", h->id);
-    emit_int(e, "turn", h->turn);
-    emit_text(e, "who", h->who);
-    emit_time(e, "time", h->time);
-    emit_bool(e, "undone", h->undone);
-    emit_array(e, "snippet");
+    json_begin_object(e, NULL);
+    json_put_text(e, "id", h->id);
+    json_put_int(e, "turn", h->turn);
+    json_put_text(e, "who", h->who);
+    put_time(e, "time", h->time);
+    json_put_bool(e, "undone", h->undone);
+    json_begin_array(e, "snippet");
     while ((n = next_part(&at, &text, &match)) != 0) {
-        emit_object(e, NULL);
-        emit_bytes(e, "text", text, n);
-        emit_bool(e, "match", match);
-        emit_end(e);
+        json_begin_object(e, NULL);
+        json_put_bytes(e, "text", text, n);
+        json_put_bool(e, "match", match);
+        json_end(e);
     }
-    emit_end(e);
-    emit_end(e);
+    json_end(e);
+    json_end(e);
 }
 
 static int search_json(const search_hits *hits, console *con, error *err)
 {
     buf b = {0};
-    emitter e = {.out = &b, .err = err};
-    emit_object(&e, NULL);
-    emit_count(&e, "total", hits->total);
-    emit_array(&e, "results");
+    json_writer e = {.out = &b, .err = err};
+    json_begin_object(&e, NULL);
+    json_put_count(&e, "total", hits->total);
+    json_begin_array(&e, "results");
     for (size_t i = 0; i < hits->len; i++)
-        emit_hit(&e, &hits->v[i]);
-    emit_end(&e);
-    emit_end(&e);
+        put_hit(&e, &hits->v[i]);
+    json_end(&e);
+    json_end(&e);
     int result = console_json(con, &e, err);
     buf_release(&b);
     return result;
@@ -145,7 +145,7 @@ static int search_json(const search_hits *hits, console *con, error *err)
 static int print_snippet(const search_hit *h, console *con, buf *b, error *err)
 {
     const char *begin = con->out_color ? console_bold(con) : "[";
-    const char *end = con->out_color ? console_plain(con) : "]";
+    const char *end = con->out_color ? console_reset(con) : "]";
     const char *at = h->snippet, *text;
     bool match = false;
     size_t n;
@@ -160,12 +160,12 @@ static int print_snippet(const search_hit *h, console *con, buf *b, error *err)
 
 static int print_hit(const search_hit *h, console *con, buf *b, error *err)
 {
-    char time[ARCHIVE_TIME];
-    return buf_format(b, err, "%s%s%s  ", console_bold(con), h->id, console_plain(con)) ||
+    char time[TIME_TEXT];
+    return buf_format(b, err, "%s%s%s  ", console_bold(con), h->id, console_reset(con)) ||
                    (h->turn && buf_format(b, err, "turn %d  ", h->turn)) ||
                    console_quote(con, b, h->who, err) ||
-                   buf_format(b, err, "  %s%s%s%s\n", console_dim(con), archive_time(time, h->time),
-                              h->undone ? "  undone" : "", console_plain(con)) ||
+                   buf_format(b, err, "  %s%s%s%s\n", console_dim(con), local_time(time, h->time),
+                              h->undone ? "  undone" : "", console_reset(con)) ||
                    print_snippet(h, con, b, err)
                ? -1
                : 0;
@@ -191,7 +191,7 @@ int command_transcripts_search(const options *opt, console *con, error *err)
 {
     search_hits hits = {0};
     bool json_wanted = options_want_json(opt);
-    search *s = archive_index(con, err);
+    search *s = search_lookup(con, err);
     int result = s ? search_find(s, opt->words, opt->word_count,
                                  json_wanted ? HITS_JSON : HITS_SHOWN, &hits, err)
                    : -1;

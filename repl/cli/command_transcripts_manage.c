@@ -36,7 +36,7 @@ static int rename_session(const char *place, const char *id, const char *title, 
 static void refresh_index(console *con)
 {
     error why = {0};
-    search *s = archive_index(con, &why);
+    search *s = search_lookup(con, &why);
     if (!s)
         console_note(con, "The index of transcripts will be made anew: %s", why.text);
     search_close(s);

@@ -28,7 +28,7 @@ static int add_dim(const console *con, buf *b, const buf *words, error *err)
     if (!words->len)
         return 0;
     return buf_text(b, console_dim(con), err) || console_quote(con, b, words->v, err) ||
-                   buf_format(b, err, "%s\n", console_plain(con))
+                   buf_format(b, err, "%s\n", console_reset(con))
                ? -1
                : 0;
 }
@@ -36,7 +36,7 @@ static int add_dim(const console *con, buf *b, const buf *words, error *err)
 static int add_name(const console *con, buf *b, const char *name, bool picked, error *err)
 {
     return buf_format(b, err, "\n%s", console_bold(con)) || console_quote(con, b, name, err) ||
-                   buf_format(b, err, "%s%s\n", console_plain(con), picked ? "  (picked)" : "")
+                   buf_format(b, err, "%s%s\n", console_reset(con), picked ? "  (picked)" : "")
                ? -1
                : 0;
 }
@@ -88,11 +88,11 @@ static int add_turn(const console *con, buf *b, const history *h, int turn, erro
 {
     const history_turn *t = &h->turns[turn];
     const history_merge *m = export_merge(t);
-    char time[ARCHIVE_TIME];
+    char time[TIME_TEXT];
     buf words = {0};
     int result = buf_format(b, err, "\n%sturn %d%s  %s%s%s\n", console_bold(con), t->turn,
-                            console_plain(con), console_dim(con), archive_time(time, t->time),
-                            console_plain(con)) ||
+                            console_reset(con), console_dim(con), local_time(time, t->time),
+                            console_reset(con)) ||
                  add_text(con, b, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
                  add_dim(con, b, &words, err);
     for (int i = 0; i < t->answer_count && !result; i++)
@@ -109,7 +109,7 @@ static int show(const history *h, console *con, error *err)
     buf b = {0}, words = {0};
     int undone = export_undone(h);
     int result = buf_text(&b, console_bold(con), err) || console_quote(con, &b, h->id, err) ||
-                 buf_format(&b, err, "%s\n", console_plain(con)) ||
+                 buf_format(&b, err, "%s\n", console_reset(con)) ||
                  buf_format(&words, err, "%s, %d layers, %d experts, %d a token", h->model_path,
                             h->layers, h->experts, h->experts_per_token) ||
                  add_dim(con, &b, &words, err);
@@ -128,7 +128,7 @@ static int show(const history *h, console *con, error *err)
 
 int command_transcripts_show(const options *opt, console *con, error *err)
 {
-    history *h = archive_load(opt->words[0], con, err);
+    history *h = transcript_lookup(opt->words[0], con, err);
     if (!h)
         return -1;
     int result = options_want_json(opt) ? save_export(h, EXPORT_JSON, NULL, false, con, err)
@@ -146,7 +146,7 @@ int command_transcripts_export(const options *opt, console *con, error *err)
         (void)export_format_named(opt->to, &format); /* one of its choices */
     else if (opt->output)
         (void)save_format(opt->output, &format);
-    history *h = archive_load(opt->words[0], con, err);
+    history *h = transcript_lookup(opt->words[0], con, err);
     int result = h ? save_export(h, format, opt->output, opt->force, con, err) : -1;
     history_close(h);
     return result;

@@ -73,9 +73,9 @@ static void on_bus_error(int signal_number)
 {
     static const char sentence[] =
         "\nconsilium: a model file was cut short or became unreadable while it was in use\n";
-    static atomic_flag told = ATOMIC_FLAG_INIT;
+    static atomic_flag written = ATOMIC_FLAG_INIT;
     (void)signal_number;
-    if (atomic_flag_test_and_set(&told))
+    if (atomic_flag_test_and_set(&written))
         for (;;)
             (void)pause();
     size_t skip = isatty(STDERR_FILENO) ? 0 : 1;
@@ -214,16 +214,16 @@ int main(int argc, char **argv)
 
     options opt;
     console con;
-    settings defaults = {0};
+    user_config defaults = {0};
     error err = {0};
     bool parsed = read_command_line(&opt, argc, argv, &err) == 0;
     int result = parsed ? 0 : -1;
     if (parsed && opt.command && !opt.help && !opt.version)
-        result = settings_apply(&defaults, &opt, &err);
+        result = user_config_apply(&defaults, &opt, &err);
     console_open(&con, &signals.cancel, opt.quiet, opt.verbose, opt.no_color);
     con.ascii = ascii;
     con.input_mib = opt.max_input;
-    con.guard = true;
+    con.may_sandbox = true;
     con.signals = &signals;
     con.moving = con.moving && !opt.plain;
     if (!result)
@@ -236,7 +236,7 @@ int main(int argc, char **argv)
     if (result)
         report(&opt, &con, parsed, &err);
     options_release(&opt);
-    settings_release(&defaults);
+    user_config_release(&defaults);
     if (atomic_load(&signals.ended)) { /* all is saved: end as who sent it expects */
         handle(SIGTERM, SIG_DFL);
         (void)raise(SIGTERM);

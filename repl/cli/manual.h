@@ -17,6 +17,6 @@ const option_info *manual_next(command_id command, size_t *at);
 /* The first word of a command's name: out [32]. Returns it. */
 char *manual_group(const command_info *c, char *out);
 /* True for the first command of its group; *two: its name has a second word. */
-bool manual_leads(int command, bool *two);
+bool manual_first_of_group(int command, bool *two);
 
 #endif

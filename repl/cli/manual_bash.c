@@ -138,7 +138,7 @@ static int commands(buf *out, error *err)
     for (int i = 0; i < COMMAND_COUNT; i++) {
         bool two;
         char group[32];
-        if (!manual_leads(i, &two) || !two)
+        if (!manual_first_of_group(i, &two) || !two)
             continue;
         if (buf_format(out, err, "%s%s", first ? "" : "|", manual_group(&all[i], group)))
             return -1;
@@ -178,7 +178,7 @@ static int option_names(buf *out, error *err)
         return -1;
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char group[32];
-        bool two, leads = manual_leads(i, &two);
+        bool two, leads = manual_first_of_group(i, &two);
         size_t at = 0;
         const char *bare = i == COMMAND_TALK ? "|''" : "";
         if (two && leads ? buf_format(out, err, "        %s|'%s')", manual_group(&all[i], group),
@@ -205,7 +205,7 @@ static int words(buf *out, error *err)
     for (int i = 0; i < COMMAND_COUNT; i++) {
         bool two;
         char group[32];
-        if (manual_leads(i, &two) && two &&
+        if (manual_first_of_group(i, &two) && two &&
             (buf_format(out, err, "    %s:0) _consilium_offer", manual_group(&all[i], group)) ||
              manual_command_words(out, group, err) || buf_text(out, " ;;\n", err)))
             return -1;

@@ -63,7 +63,7 @@ static int fish_commands(buf *out, error *err)
     const command_info *all = options_commands();
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char group[32];
-        bool two, leads = manual_leads(i, &two);
+        bool two, leads = manual_first_of_group(i, &two);
         (void)manual_group(&all[i], group);
         if (leads &&
             (buf_format(out, err, "complete -c consilium -f -n __fish_use_subcommand -a %s -d '",
@@ -92,7 +92,7 @@ int manual_fish(buf *out, error *err)
         char when[128], group[32];
         bool two;
         size_t at = 0;
-        (void)manual_leads(i, &two);
+        (void)manual_first_of_group(i, &two);
         (void)manual_group(&all[i], group);
         if (i == COMMAND_TALK)
             (void)snprintf(when, sizeof when, "__fish_use_subcommand");

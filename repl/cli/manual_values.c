@@ -55,7 +55,7 @@ value_info manual_option_value(const option_info *row)
     value_info v = read_argument(row->argument ? row->argument : "");
     if (row->kind == OPTION_FLAG)
         v.kind = VALUE_NONE;
-    v.maybe = row->kind == OPTION_MAYBE;
+    v.maybe = row->kind == OPTION_OPTIONAL;
     if (strcmp(row->name, "session") == 0)
         v.kind = VALUE_SESSION;
     if (strcmp(row->name, "chat-format") == 0) {
@@ -108,7 +108,7 @@ int manual_command_words(buf *out, const char *group, error *err)
     for (int i = 0; i < COMMAND_COUNT; i++) {
         bool two;
         char name[32];
-        if (!group && manual_leads(i, &two) &&
+        if (!group && manual_first_of_group(i, &two) &&
             buf_format(out, err, " %s", manual_group(&all[i], name)))
             return -1;
         if (group && strncmp(all[i].name, group, n) == 0 && all[i].name[n] == ' ' &&

@@ -95,7 +95,7 @@ static int command(buf *out, int i, error *err)
 {
     const command_info *c = &options_commands()[i];
     char group[32];
-    bool two, leads = manual_leads(i, &two);
+    bool two, leads = manual_first_of_group(i, &two);
     size_t at = 0;
     value_info v = manual_word_value(c);
     if (buf_format(out, err, "    '%s'", c->name) ||
@@ -120,7 +120,7 @@ static int describe(buf *out, const char *group, error *err)
     const command_info *all = options_commands();
     size_t n = group ? strlen(group) : 0;
     for (int i = 0; i < COMMAND_COUNT; i++) {
-        bool two, leads = manual_leads(i, &two);
+        bool two, leads = manual_first_of_group(i, &two);
         char name[32];
         bool wanted = group ? strncmp(all[i].name, group, n) == 0 && all[i].name[n] == ' ' : leads;
         if (!wanted)
@@ -149,7 +149,7 @@ static int words(buf *out, error *err)
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char group[32];
         bool two;
-        if (!manual_leads(i, &two) || !two)
+        if (!manual_first_of_group(i, &two) || !two)
             continue;
         if (buf_format(out, err, "    %s) second=(", manual_group(&all[i], group)) ||
             describe(out, group, err) || buf_text(out, ") ;;\n", err))

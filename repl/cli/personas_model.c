@@ -9,7 +9,7 @@ int personas_model(const options *opt, console *con, engine **out, error *err)
     *out = NULL;
     if (!opt->model) {
         char *path;
-        if (open_model_default(&path, err))
+        if (open_model_built_in_path(&path, err))
             return -1;
         bool built = access(path, F_OK) == 0;
         free(path);

@@ -12,7 +12,7 @@ typedef struct replay {
     const history *h;
     const options *opt;
     console *con;
-    roster_note *tell;
+    roster_note *note;
     replay_fn *each;
     void *user;
     replay_result *out;
@@ -33,9 +33,9 @@ typedef struct replay {
     bool enough;
 } replay;
 
-static void tell(const replay *r, const error *sentence)
+static void add_note(const replay *r, const error *sentence)
 {
-    r->tell(r->user, sentence->text);
+    r->note(r->user, sentence->text);
 }
 
 /* ---- the model --------------------------------------------------------------------------------- */
@@ -104,11 +104,11 @@ static int open_model_of(replay *r)
     if (!(r->engine = open_engine(r)))
         return -1;
     if (strcmp(backend_isa(engine_backend(r->engine)), r->s.isa) != 0) {
-        error told;
-        (void)error_set(&told, ERROR_NONE,
+        error message;
+        (void)error_set(&message, ERROR_NONE,
                         "recorded with %s instructions, replayed with %s: bytes may differ",
                         r->s.isa, backend_isa(engine_backend(r->engine)));
-        tell(r, &told);
+        add_note(r, &message);
     }
     return 0;
 }
@@ -138,7 +138,7 @@ static void compare_programs(replay *r)
         int at = dialogue_find(r->d, r->s.seats[i].name);
         const seat *s = at < 0 ? NULL : roster_seat(dialogue_roster(r->d), at);
         char now[17] = "";
-        error told;
+        error message;
         if (s)
             (void)snprintf(now, sizeof now, "%016llx",
                            (unsigned long long)(s->program ? router_program_hash(s->program) : 0));
@@ -146,12 +146,12 @@ static void compare_programs(replay *r)
             continue;
         r->other = true;
         if (s)
-            (void)error_set(&told, ERROR_NONE,
+            (void)error_set(&message, ERROR_NONE,
                             "%s: recorded under router program %s, which is %s today", s->name,
                             r->s.seats[i].program, now);
         else
-            (void)error_set(&told, ERROR_NONE, "%s does not sit here today", r->s.seats[i].name);
-        tell(r, &told);
+            (void)error_set(&message, ERROR_NONE, "%s does not sit here today", r->s.seats[i].name);
+        add_note(r, &message);
     }
 }
 
@@ -187,11 +187,11 @@ static int use_setting(replay *r, const json *record)
     bool same = strcmp(now, r->s.fingerprint) == 0;
     r->other = !same || r->opt->model;
     if (!same) {
-        error told;
+        error message;
         (void)error_set(
-            &told, ERROR_NONE, "recorded with model %.16s (%s), replayed with %.16s (%s)",
+            &message, ERROR_NONE, "recorded with model %.16s (%s), replayed with %.16s (%s)",
             r->s.fingerprint, r->s.model, now, checkpoint_path(engine_checkpoint(r->engine)));
-        tell(r, &told);
+        add_note(r, &message);
     }
     if (open_dialogue_of(r, same))
         return -1;
@@ -421,7 +421,7 @@ int replay_run(const history *h, const options *opt, console *con, roster_note *
     replay r = {.h = h,
                 .opt = opt,
                 .con = con,
-                .tell = note,
+                .note = note,
                 .each = each,
                 .user = user,
                 .out = out,

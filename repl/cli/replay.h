@@ -36,9 +36,9 @@ typedef struct replay_result {
 } replay_result;
 
 /* Options win over what was recorded: -m, --kv, --isa, --chat-format; --threads and --backend are not
- * recorded at all. What differs from then is told by `tell`, a sentence each. ERROR_LOAD when a model
+ * recorded at all. What differs from then goes to `note`, a sentence each. ERROR_LOAD when a model
  * or persona is not there, ERROR_CANCELLED. */
-int replay_run(const history *h, const options *opt, console *con, roster_note *tell,
+int replay_run(const history *h, const options *opt, console *con, roster_note *note,
                replay_fn *each, void *user, replay_result *out, error *err);
 
 #endif

@@ -16,7 +16,7 @@ enum { DEFAULT_TOKENS = 512 };
 
 /* ---- words ------------------------------------------------------------------------------------- */
 
-static int read_personas(asking *k, const options *opt, error *err)
+static int read_personas(ask_options *k, const options *opt, error *err)
 {
     k->names = strdup(opt->personas ? opt->personas : DEFAULT_PERSONAS);
     k->personas = calloc(k->names ? strlen(k->names) / 2 + 1 : 1, sizeof *k->personas);
@@ -33,7 +33,7 @@ static int read_personas(asking *k, const options *opt, error *err)
     return 0;
 }
 
-static int read_control(asking *k, const options *opt, error *err)
+static int read_control(ask_options *k, const options *opt, error *err)
 {
     static const char *const kinds[] = {"none", "prompt", "mask"};
     if (!opt->control)
@@ -51,7 +51,7 @@ static int read_control(asking *k, const options *opt, error *err)
                      opt->control);
 }
 
-int asking_think(const options *opt, int *think, error *err)
+int ask_options_think(const options *opt, int *think, error *err)
 {
     const char *text = opt->think;
     *think = 0;
@@ -66,7 +66,7 @@ int asking_think(const options *opt, int *think, error *err)
     return 0;
 }
 
-static int read_loop(asking *k, const options *opt, error *err)
+static int read_loop(ask_options *k, const options *opt, error *err)
 {
     enum { LEAST = 2, MOST = 1 << 20 };
     const char *text = opt->loop;
@@ -83,7 +83,7 @@ static int read_loop(asking *k, const options *opt, error *err)
     return 0;
 }
 
-static int read_seed(asking *k, const options *opt, error *err)
+static int read_seed(ask_options *k, const options *opt, error *err)
 {
     static const uint64_t MASK = ((uint64_t)1 << 53) - 1;
     if (opt->seed >= 0) {
@@ -104,10 +104,10 @@ static int check_stops(const options *opt, error *err)
     return 0;
 }
 
-int asking_read(asking *k, const options *opt, error *err)
+int ask_options_read(ask_options *k, const options *opt, error *err)
 {
     return read_personas(k, opt, err) || read_control(k, opt, err) ||
-                   asking_think(opt, &k->think, err) || read_loop(k, opt, err) ||
+                   ask_options_think(opt, &k->think, err) || read_loop(k, opt, err) ||
                    read_seed(k, opt, err) || check_stops(opt, err) ||
                    routing_options_read(&k->routing, opt, err) ||
                    merge_parse(opt->merge ? opt->merge : "auto", &k->merge, &k->rounds, err)
@@ -115,24 +115,24 @@ int asking_read(asking *k, const options *opt, error *err)
                : 0;
 }
 
-void asking_release(asking *k)
+void ask_options_release(ask_options *k)
 {
     free(k->names);
     free(k->personas);
     routing_options_release(&k->routing);
     persona_close(k->chair);
-    *k = (asking){0};
+    *k = (ask_options){0};
 }
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
-static int look_into_personas(asking *k, error *err)
+static int check_personas(ask_options *k, error *err)
 {
     for (int i = 0; i < k->persona_count; i++) {
         persona *p = persona_find(k->personas[i], err);
-        own_experts *own = p && p->experts ? own_experts_open(p->experts, err) : NULL;
-        bool good = p && (!p->experts || own);
-        own_experts_close(own);
+        adapter_experts *adapter = p && p->experts ? adapter_experts_open(p->experts, err) : NULL;
+        bool good = p && (!p->experts || adapter);
+        adapter_experts_close(adapter);
         persona_close(p);
         if (!good)
             return -1;
@@ -141,7 +141,7 @@ static int look_into_personas(asking *k, error *err)
 }
 
 /* The chair is a persona too, so that its words can be changed; without one the merge has its own. */
-static int find_chair(asking *k, error *err)
+static int find_chair(ask_options *k, error *err)
 {
     static const char CHAIR[] = "chair";
     if (k->merge != MERGE_AUTO && k->merge != MERGE_SYNTH)
@@ -154,13 +154,13 @@ static int find_chair(asking *k, error *err)
     return there && !k->chair ? -1 : 0;
 }
 
-int asking_prepare(asking *k, error *err)
+int ask_options_prepare(ask_options *k, error *err)
 {
-    return look_into_personas(k, err) || find_chair(k, err) ? -1 : 0;
+    return check_personas(k, err) || find_chair(k, err) ? -1 : 0;
 }
 
 /* Letters outside Latin script outnumber those inside. Signs, digits and pictures are no letters. */
-bool asking_foreign(const char *text, size_t len)
+bool ask_options_foreign(const char *text, size_t len)
 {
     size_t latin = 0, other = 0;
     for (size_t at = 0; at < len;) {
@@ -175,10 +175,10 @@ bool asking_foreign(const char *text, size_t len)
 
 /* ---- for the council --------------------------------------------------------------------------- */
 
-int asking_council(const asking *k, const options *opt, const engine *e, council_options *o,
-                   error *err)
+int ask_options_council(const ask_options *k, const options *opt, const engine *e,
+                        council_options *o, error *err)
 {
-    const manner *m = engine_manner(e);
+    const model_defaults *m = engine_defaults(e);
     bool own_stops = opt->stops.len || !m;
     *o = (council_options){.kv = open_model_kv(opt, DTYPE_F16),
                            .max_tokens = opt->max_tokens          ? opt->max_tokens
@@ -189,22 +189,22 @@ int asking_council(const asking *k, const options *opt, const engine *e, council
                            .loop = k->loop,
                            .think = k->think,
                            .raw = opt->raw,
-                           .weigh = k->merge == MERGE_AUTO || k->merge == MERGE_VOTE};
+                           .keep_logprobs = k->merge == MERGE_AUTO || k->merge == MERGE_VOTE};
     if (opt->prefill && strcmp(opt->prefill, "auto") != 0)
         o->prefill = strcmp(opt->prefill, "own") == 0 ? PREFILL_OWN : PREFILL_SHARED;
     return open_model_context(opt, e, &o->context, err);
 }
 
-void asking_adopt(asking *k, const options *opt, const engine *e)
+void ask_options_adopt(ask_options *k, const options *opt, const engine *e)
 {
-    const manner *m = engine_manner(e);
+    const model_defaults *m = engine_defaults(e);
     if (opt->seed < 0 && m && m->seed >= 0)
         k->seed = (uint64_t)m->seed;
 }
 
-/* Flag (a bit: it wins over the persona), else configuration, else what the model wishes (NAN =
+/* Flag (a bit: it wins over the persona), else configuration, else what the model recommends (NAN =
  * nothing), else what its files say. */
-static void choose_real(const real *flag, const real *configured, double wish, double model,
+static void choose_real(const real *flag, const real *configured, double recommended, double model,
                         unsigned bit, double *out, unsigned *bits)
 {
     *bits |= flag->given ? bit : 0;
@@ -212,8 +212,8 @@ static void choose_real(const real *flag, const real *configured, double wish, d
         *out = flag->v;
     else if (configured->given)
         *out = configured->v;
-    else if (!isnan(wish))
-        *out = wish;
+    else if (!isnan(recommended))
+        *out = recommended;
     else if (model >= 0)
         *out = model;
 }
@@ -224,13 +224,13 @@ static void choose_top_k(int flag, int configured, int model, int *out, unsigned
     *out = flag >= 0 ? flag : configured >= 0 ? configured : model >= 0 ? model : *out;
 }
 
-static int read_sampling(const asking *k, const options *opt, const engine *e, roster_options *o,
-                         error *err)
+static int read_sampling(const ask_options *k, const options *opt, const engine *e,
+                         roster_options *o, error *err)
 {
     const sampling_options *f = &opt->sampling, *c = &opt->configured;
     const model_config *m = engine_config(e);
-    manner *none = engine_manner(e) ? NULL : manner_new(err);
-    const manner *w = engine_manner(e) ? engine_manner(e) : none;
+    model_defaults *none = engine_defaults(e) ? NULL : model_defaults_new(err);
+    const model_defaults *w = engine_defaults(e) ? engine_defaults(e) : none;
     if (!w)
         return -1;
     sampling *s = &o->sampling;
@@ -248,19 +248,19 @@ static int read_sampling(const asking *k, const options *opt, const engine *e, r
                 GIVEN_FREQUENCY, &s->frequency_penalty, bits);
     choose_top_k(f->top_k, c->top_k, w->top_k >= 0 ? (int)w->top_k : m->top_k, &s->top_k, bits);
     s->seed = k->seed;
-    manner_close(none);
+    model_defaults_close(none);
     return sampling_check(s, err);
 }
 
-int asking_roster(const asking *k, const options *opt, const engine *e, roster_options *o,
-                  error *err)
+int ask_options_roster(const ask_options *k, const options *opt, const engine *e, roster_options *o,
+                       error *err)
 {
     *o = (roster_options){.personas = k->personas,
                           .persona_count = k->persona_count,
                           .control = k->control,
                           .no_instruction = opt->no_instruction};
-    if (engine_manner(e) && !opt->raw)
-        o->fallback = engine_manner(e)->system;
+    if (engine_defaults(e) && !opt->raw)
+        o->fallback = engine_defaults(e)->system;
     routing_options_fill(&k->routing, o);
     return read_sampling(k, opt, e, o, err);
 }

@@ -1,7 +1,7 @@
 /* ask_options.h - who is asked, and how: what the options say, read once for `ask` and the conversation.
  *
- * Everything that can be refused from the words alone is refused by asking_read(), what the personas'
- * files say by asking_prepare(), both before a model is opened; then come the model's own limits.
+ * Everything that can be refused from the words alone is refused by ask_options_read(), what the personas'
+ * files say by ask_options_prepare(), both before a model is opened; then come the model's own limits.
  */
 #ifndef REPL_ASK_OPTIONS_H
 #define REPL_ASK_OPTIONS_H
@@ -10,7 +10,7 @@
 #include "options.h"
 #include "routing_options.h"
 
-typedef struct asking {
+typedef struct ask_options {
     char *names;           /* a copy of --personas, cut at the commas */
     const char **personas; /* [persona_count] */
     int persona_count;
@@ -22,28 +22,28 @@ typedef struct asking {
     int loop;       /* tokens, 0 = off */
     persona *chair; /* whose instruction leads a synthesis; NULL = none is found or needed */
     uint64_t seed;  /* --seed, else drawn */
-} asking;
+} ask_options;
 
-/* *k is zeroed before; asking_release in any case. opt must outlive it. ERROR_USAGE. */
-int asking_read(asking *k, const options *opt, error *err);
+/* *k is zeroed before; ask_options_release in any case. opt must outlive it. ERROR_USAGE. */
+int ask_options_read(ask_options *k, const options *opt, error *err);
 /* A persona's file that is broken, or not there, is told before a large model is touched. */
-int asking_prepare(asking *k, error *err);
-void asking_release(asking *k); /* leaves it zeroed */
+int ask_options_prepare(ask_options *k, error *err);
+void ask_options_release(ask_options *k); /* leaves it zeroed */
 
-/* The seed that the loaded model wishes, unless one was given. */
-void asking_adopt(asking *k, const options *opt, const engine *e);
+/* The seed that the loaded model recommends, unless one was given. */
+void ask_options_adopt(ask_options *k, const options *opt, const engine *e);
 
 /* For a council and its roster, on a loaded model; *o borrows from k and opt. o->prompt is the
  * caller's to set. */
-int asking_council(const asking *k, const options *opt, const engine *e, council_options *o,
-                   error *err);
-int asking_roster(const asking *k, const options *opt, const engine *e, roster_options *o,
-                  error *err);
+int ask_options_council(const ask_options *k, const options *opt, const engine *e,
+                        council_options *o, error *err);
+int ask_options_roster(const ask_options *k, const options *opt, const engine *e, roster_options *o,
+                       error *err);
 
 /* --think: 0, -1 = unlimited, N. */
-int asking_think(const options *opt, int *think, error *err);
+int ask_options_think(const options *opt, int *think, error *err);
 
 /* Letters outside Latin script outnumber those inside. Signs, digits and pictures are no letters. */
-bool asking_foreign(const char *text, size_t len);
+bool ask_options_foreign(const char *text, size_t len);
 
 #endif

@@ -16,12 +16,12 @@
 
 enum { DEFAULT_CONTEXT = 8192, CHUNK_BYTES = 64 << 20 };
 
-int open_model_default(char **path, error *err)
+int open_model_built_in_path(char **path, error *err)
 {
     if (paths_own(PATHS_CACHE, "built-in.gguf", path, err))
         return -1;
     if (!*path)
-        *path = folder_path(err, "%s/.cache/consilium/built-in.gguf", paths_account_home());
+        *path = string_format(err, "%s/.cache/consilium/built-in.gguf", paths_account_home());
     return *path ? 0 : -1;
 }
 
@@ -35,21 +35,21 @@ static char *expand_home(const char *name, error *err)
 {
     const char *rest = name + strcspn(name, "/");
     if (*name != '~')
-        return folder_path(err, "%s", name);
+        return string_format(err, "%s", name);
     if (rest == name + 1)
-        return folder_path(err, "%s%s", paths_account_home(), rest);
-    char *user = folder_path(err, "%.*s", (int)(rest - name - 1), name + 1);
+        return string_format(err, "%s%s", paths_account_home(), rest);
+    char *user = string_format(err, "%.*s", (int)(rest - name - 1), name + 1);
     const struct passwd *entry = user ? getpwnam(user) : NULL;
     char *path = !user                    ? NULL
-                 : entry && entry->pw_dir ? folder_path(err, "%s%s", entry->pw_dir, rest)
-                                          : folder_path(err, "%s", name);
+                 : entry && entry->pw_dir ? string_format(err, "%s%s", entry->pw_dir, rest)
+                                          : string_format(err, "%s", name);
     free(user);
     return path;
 }
 
 static int built_in_path(char **path, error *err)
 {
-    if (open_model_default(path, err))
+    if (open_model_built_in_path(path, err))
         return -1;
     if (access(*path, F_OK) == 0)
         return 0;
@@ -84,7 +84,7 @@ int open_model_path(const options *opt, char **path, error *err)
 }
 
 /* A built-in model that an older program made still runs; whoever runs it shall know. */
-static void tell_stale(const engine *e, console *con)
+static void note_stale(const engine *e, console *con)
 {
     char *experts = NULL;
     const struct gguf *model = checkpoint_gguf(engine_checkpoint(e));
@@ -100,9 +100,9 @@ engine *open_model(const options *opt, console *con, error *err)
 }
 
 /* In one line what an Ollama model brings, and what of it is not used. */
-static void tell_manner(const options *opt, const engine *e, console *con)
+static void note_defaults(const options *opt, const engine *e, console *con)
 {
-    const manner *m = engine_manner(e);
+    const model_defaults *m = engine_defaults(e);
     if (!m)
         return;
     bool unfit = m->own_template && !checkpoint_chat_template(engine_checkpoint(e));
@@ -136,19 +136,19 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
         return NULL;
     }
     char *path = found.path;
-    if (confine(opt, path, con, err)) {
+    if (sandbox_policy_enter(opt, path, con, err)) {
         source_found_release(&found);
         return NULL;
     }
     console_progress(con, "opening %s", path);
     engine_options o = {
         .path = path,
-        .manner = found.manner,
+        .defaults = found.defaults,
         .backend = {.name = opt->backend ? opt->backend : "auto",
                     .isa = opt->isa ? opt->isa : "auto",
                     .threads = opt->threads},
         .chat = {.name = opt->chat_format,
-                 .own_first = opt->own_template,
+                 .prefer_template = opt->own_template,
                  .day = day,
                  .variables = opt->variables.v,
                  .variable_count = (int)opt->variables.len},
@@ -160,9 +160,9 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
     console_progress_end(con);
     free(path);
     if (e && open_model_is_built_in(opt))
-        tell_stale(e, con);
+        note_stale(e, con);
     if (e)
-        tell_manner(opt, e, con);
+        note_defaults(opt, e, con);
     return e;
 }
 
@@ -183,7 +183,7 @@ const char *open_model_title(const options *opt, const engine *e)
 int open_model_context(const options *opt, const engine *e, int *context, error *err)
 {
     const model_config *model = engine_config(e);
-    const manner *m = engine_manner(e);
+    const model_defaults *m = engine_defaults(e);
     int64_t usual = m && m->context > 0 ? m->context : DEFAULT_CONTEXT;
     if (opt->context > model->context)
         return error_set(err, ERROR_USAGE, "--context: %d is outside 1..%d, the model's context",
@@ -192,7 +192,7 @@ int open_model_context(const options *opt, const engine *e, int *context, error 
     return 0;
 }
 
-int open_model_chunk(const engine *e)
+int open_model_logit_rows(const engine *e)
 {
     size_t row = (size_t)engine_config(e)->vocabulary * sizeof(float);
     size_t fits = CHUNK_BYTES / row, most = (size_t)engine_max_rows(e);

@@ -10,7 +10,7 @@ struct source_found; /* engine/sources/sources.h */
 
 /* Where the built-in model lies once it was built: $XDG_CACHE_HOME/consilium/built-in.gguf.
  * Caller frees. */
-int open_model_default(char **path, error *err);
+int open_model_built_in_path(char **path, error *err);
 
 /* No model is named, or the one that `model list` calls "built-in". */
 bool open_model_is_built_in(const options *opt);
@@ -32,12 +32,12 @@ bool open_model_builtin(const options *opt); /* nothing else is asked for */
 const char *open_model_title(const options *opt, const engine *e);
 
 /* The context that --context asks for; default: what the
- * model wishes (model_defaults.h), else its own, at most 8192. ERROR_USAGE when the
+ * model's maker says (model_defaults.h), else its own, at most 8192. ERROR_USAGE when the
  * model was not trained for that much. 0 and *context. */
 int open_model_context(const options *opt, const engine *e, int *context, error *err);
 
 /* How many rows of logits are computed at once: at most 64 MiB of them, and one batch. */
-int open_model_chunk(const engine *e);
+int open_model_logit_rows(const engine *e);
 
 /* --kv, or the command's default. */
 dtype open_model_kv(const options *opt, dtype standard);

@@ -84,7 +84,7 @@ static int split_long(line *l, int argc, char *const *argv, int *at, error *err)
     const char *value = equals ? equals + 1 : NULL;
     if (row->kind == OPTION_FLAG && value)
         return error_set(err, ERROR_USAGE, "--%s takes no value", row->name);
-    if (row->kind == OPTION_MAYBE && !value)
+    if (row->kind == OPTION_OPTIONAL && !value)
         value = "";
     if (row->kind != OPTION_FLAG && !value) {
         if (*at + 1 == argc)

@@ -62,15 +62,15 @@ typedef struct command_info {
 } command_info;
 
 typedef enum option_kind {
-    OPTION_FLAG,    /* bool */
-    OPTION_TEXT,    /* const char *, borrowed from the command line */
-    OPTION_CHOICE,  /* const char *: one of the words in `argument`, "f16|f32|q8_0" */
-    OPTION_NUMBER,  /* int in min..max */
-    OPTION_NUMBERS, /* tokens: one or more of them, joined by commas */
-    OPTION_TEXTS,   /* texts: may stand several times */
-    OPTION_REAL,    /* real: a decimal number in min..max */
-    OPTION_SEED,    /* long long in min..max; -1 = not given */
-    OPTION_MAYBE,   /* const char *: a value only behind '='; "" without one */
+    OPTION_FLAG,     /* bool */
+    OPTION_TEXT,     /* const char *, borrowed from the command line */
+    OPTION_CHOICE,   /* const char *: one of the words in `argument`, "f16|f32|q8_0" */
+    OPTION_NUMBER,   /* int in min..max */
+    OPTION_NUMBERS,  /* tokens: one or more of them, joined by commas */
+    OPTION_TEXTS,    /* texts: may stand several times */
+    OPTION_REAL,     /* real: a decimal number in min..max */
+    OPTION_SEED,     /* long long in min..max; -1 = not given */
+    OPTION_OPTIONAL, /* const char *: a value only behind '='; "" without one */
 } option_kind;
 
 /* Values of an option that may stand several times; the list is owned, the texts are borrowed. */

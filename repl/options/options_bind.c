@@ -136,7 +136,7 @@ int options_bind(char *field, const option_info *row, const char *value, error *
         return parse_real(row, value, (real *)(void *)field, err);
     case OPTION_SEED:
         return parse_seed(row, value, (long long *)(void *)field, err);
-    case OPTION_MAYBE:
+    case OPTION_OPTIONAL:
         *(const char **)field = value;
         return 0;
     }

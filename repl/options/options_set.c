@@ -25,7 +25,7 @@ int options_set(options *opt, const char *name, const char *value, error *err)
         return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is neither on nor off", name, value);
     if (row->kind == OPTION_FLAG)
         *(bool *)field = on;
-    else if (row->kind == OPTION_MAYBE && (on || off))
+    else if (row->kind == OPTION_OPTIONAL && (on || off))
         *(const char **)field = on ? "" : NULL;
     else if (options_bind(field, row, value, err))
         return -1;
@@ -103,7 +103,7 @@ int options_value(const options *opt, const option_info *row, buf *out, error *e
 {
     const char *field = (const char *)opt + row->field;
     const char *text =
-        row->kind == OPTION_TEXT || row->kind == OPTION_CHOICE || row->kind == OPTION_MAYBE
+        row->kind == OPTION_TEXT || row->kind == OPTION_CHOICE || row->kind == OPTION_OPTIONAL
             ? *(const char *const *)(const void *)field
             : NULL;
     switch (row->kind) {

@@ -7,19 +7,20 @@
 enum {
     EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
     /* A command that takes -m takes all that says how a model is run. */
-    ARCHIVE = BIT(TRANSCRIPTS_LIST) | BIT(TRANSCRIPTS_SHOW) | BIT(TRANSCRIPTS_STATS) |
-              BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) |
-              BIT(TRANSCRIPTS_DELETE), /* transcripts alone */
+    TRANSCRIPTS = BIT(TRANSCRIPTS_LIST) | BIT(TRANSCRIPTS_SHOW) | BIT(TRANSCRIPTS_STATS) |
+                  BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) |
+                  BIT(TRANSCRIPTS_DELETE), /* transcripts alone */
     WITH_MODEL = EVERY_COMMAND & ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(PERSONAS_SHOW) |
-                                   BIT(PERSONAS_NEW) | BIT(MANUAL) | ARCHIVE),
+                                   BIT(PERSONAS_NEW) | BIT(MANUAL) | TRANSCRIPTS),
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ASKING = BIT(TALK) | BIT(ASK),
     ROUTED = ASKING | EXACT,
     READING = ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE), /* texts */
-    WITH_FORMAT =
-        BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) | BIT(PERSONAS_LIST) |
-        BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(TRANSCRIPTS_REPLAY) |
-        (ARCHIVE & ~(BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) | BIT(TRANSCRIPTS_DELETE))),
+    WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
+                  BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) |
+                  BIT(TRANSCRIPTS_REPLAY) |
+                  (TRANSCRIPTS &
+                   ~(BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) | BIT(TRANSCRIPTS_DELETE))),
 };
 
 static const command_info commands[COMMAND_COUNT] = {
@@ -300,7 +301,7 @@ static const option_info table[] = {
      "print the bare text of one persona's answer, or of the merge", 0, 0, FIELD(only)},
     {"merge", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, "auto|synth|vote|debate[:N]|blend|none",
      "how the answers are joined; debate has N rounds (default auto)", 0, 0, FIELD(merge)},
-    {"control", 0, OPTION_MAYBE, GROUP_COMMAND, ASKING, "[=none|prompt|mask]",
+    {"control", 0, OPTION_OPTIONAL, GROUP_COMMAND, ASKING, "[=none|prompt|mask]",
      "add a column with nothing, only the instruction, or only the mask", 0, 0, FIELD(control)},
     {"no-instruction", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL,
      "personas act by their router programs alone", 0, 0, FIELD(no_instruction)},
@@ -316,10 +317,10 @@ static const option_info table[] = {
      0, FIELD(named_strengths)},
     {"prefill", 0, OPTION_CHOICE, GROUP_COMMAND, ASKING, "auto|own|shared",
      "read the prompt under each program, or once for all (default auto)", 0, 0, FIELD(prefill)},
-    {"think", 0, OPTION_MAYBE, GROUP_COMMAND, ASKING, "[=N]",
+    {"think", 0, OPTION_OPTIONAL, GROUP_COMMAND, ASKING, "[=N]",
      "let a thinking model think, at most N tokens (sets enable_thinking and reasoning_effort)", 0,
      0, FIELD(think)},
-    {"think", 0, OPTION_MAYBE, GROUP_COMMAND, BIT(TOKENIZE), "[=N]",
+    {"think", 0, OPTION_OPTIONAL, GROUP_COMMAND, BIT(TOKENIZE), "[=N]",
      "render --messages for an answer that thinks", 0, 0, FIELD(think)},
     {"raw", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL, "continue the text, without a chat format",
      0, 0, FIELD(raw)},

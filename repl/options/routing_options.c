@@ -108,7 +108,7 @@ static void forget_value(named_value *v, int *count, const char *name)
     *count = n;
 }
 
-void routing_options_forget(routing_options *r, const char *name)
+void routing_options_remove(routing_options *r, const char *name)
 {
     int n = 0;
     for (int i = 0; i < r->mask_count; i++)

@@ -27,7 +27,7 @@ int routing_options_read(routing_options *r, const options *opt, error *err);
 void routing_options_release(routing_options *r);
 
 /* Takes out what is said of one persona: it shall not speak after all. */
-void routing_options_forget(routing_options *r, const char *name);
+void routing_options_remove(routing_options *r, const char *name);
 
 /* Sets the fields of *o that these options decide; r must outlive the roster's opening. */
 void routing_options_fill(const routing_options *r, roster_options *o);

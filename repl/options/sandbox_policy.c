@@ -32,9 +32,9 @@ static void read_entries(sandbox *s, const char *place, const char *end)
         size_t n = strlen(at->d_name), m = end ? strlen(end) : 0;
         bool wanted = end ? n >= m && strcmp(at->d_name + n - m, end) == 0
                           : at->d_type == DT_LNK || at->d_type == DT_UNKNOWN;
-        char *path = wanted ? folder_path(NULL, "%s/%s", place, at->d_name) : NULL;
+        char *path = wanted ? string_format(NULL, "%s/%s", place, at->d_name) : NULL;
         if (path && at->d_name[0] != '.')
-            sandbox_read(s, path);
+            sandbox_allow_read(s, path);
         free(path);
     }
     if (d)
@@ -47,7 +47,7 @@ static void read_model(sandbox *s, const char *model)
     char *target = realpath(model, NULL);
     const char *slash = target ? strrchr(target, '/') : NULL;
     char *around = slash ? strndup(target, (size_t)(slash - target)) : NULL;
-    sandbox_read(s, model);
+    sandbox_allow_read(s, model);
     if (is_folder(model)) {
         read_entries(s, model, NULL);
     } else {
@@ -81,14 +81,14 @@ static void read_system(sandbox *s)
                                          "/etc/ld.so.cache",
                                          "/etc/ssl/openssl.cnf"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        sandbox_read(s, places[i]);
+        sandbox_allow_read(s, places[i]);
 }
 
 static void write_devices(sandbox *s)
 {
     static const char *const devices[] = {"/dev/null", "/dev/tty", "/dev/full"};
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
-        sandbox_write(s, devices[i]);
+        sandbox_allow_write(s, devices[i]);
 }
 
 /* Personas, masks, the built-in model; writes: masks may be made there. */
@@ -102,10 +102,10 @@ static void own_folders(sandbox *s, bool writes)
         (void)paths_own(kinds[i], "masks", &masks, NULL);
         if (writes && path && kinds[i] != PATHS_DATA) {
             (void)transcript_folder_make(kinds[i] == PATHS_CACHE ? masks : personas, NULL);
-            sandbox_write(s, path);
+            sandbox_allow_write(s, path);
         }
         if (path)
-            sandbox_read(s, path);
+            sandbox_allow_read(s, path);
         if (personas)
             read_entries(s, personas, NULL);
         if (masks)
@@ -123,7 +123,7 @@ static void read_installation(sandbox *s)
     if (paths_shipped(places, NULL))
         return;
     for (int i = 0; i < PATHS_SHIPPED; i++) {
-        sandbox_read(s, places[i]);
+        sandbox_allow_read(s, places[i]);
         read_entries(s, places[i], NULL);
     }
     paths_shipped_release(places);
@@ -134,9 +134,9 @@ static void read_named(sandbox *s, const char *text)
 {
     const char *equals = text ? strchr(text, '=') : NULL;
     if (text)
-        sandbox_read(s, text);
+        sandbox_allow_read(s, text);
     if (equals)
-        sandbox_read(s, equals + 1);
+        sandbox_allow_read(s, equals + 1);
 }
 
 static void read_command_line(sandbox *s, const options *opt)
@@ -158,9 +158,9 @@ static void write_output(sandbox *s, const char *path)
     const char *slash = strrchr(path, '/');
     char *around = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     if (access(path, F_OK) == 0)
-        sandbox_write(s, path);
+        sandbox_allow_write(s, path);
     else if (around)
-        sandbox_write(s, around);
+        sandbox_allow_write(s, around);
     free(around);
 }
 
@@ -170,7 +170,7 @@ static void write_transcripts(sandbox *s, const options *opt)
     if (!options_saves(opt) || transcript_folder(&place, NULL))
         return;
     (void)transcript_folder_make(place, NULL); /* what fails now will fail, and be told, then */
-    sandbox_write(s, place);
+    sandbox_allow_write(s, place);
     free(place);
 }
 
@@ -197,8 +197,8 @@ static void write_around(sandbox *s, const char *path, bool make)
     if (around && make)
         (void)transcript_folder_make(around, NULL);
     if (around) {
-        sandbox_write(s, around);
-        sandbox_write(s, path);
+        sandbox_allow_write(s, around);
+        sandbox_allow_write(s, path);
     }
     free(around);
 }
@@ -207,15 +207,15 @@ static void write_around(sandbox *s, const char *path, bool make)
 static void name_conversation(sandbox *s, const options *opt, const console *con)
 {
     bool saves = !opt->no_save;
-    const char *place = con->broker ? broker_place(con->broker) : NULL;
+    const char *place = con->broker ? broker_private_folder(con->broker) : NULL;
     char *transcripts = NULL, *index = NULL, *lines = NULL;
-    sandbox_read(s, "/");
+    sandbox_allow_read(s, "/");
     write_devices(s);
     if (place)
-        sandbox_write(s, place);
+        sandbox_allow_write(s, place);
     write_transcripts(s, opt);
     if (saves && transcript_folder(&transcripts, NULL) == 0)
-        sandbox_write(s, transcripts); /* /resume writes there later on */
+        sandbox_allow_write(s, transcripts); /* /resume writes there later on */
     if (search_path(&index, NULL) == 0)
         write_around(s, index, saves);
     if (saves && line_history_path(true, &lines, NULL) == 0)
@@ -225,24 +225,24 @@ static void name_conversation(sandbox *s, const options *opt, const console *con
     free(lines);
 }
 
-int confine(const options *opt, const char *model, console *con, error *err)
+int sandbox_policy_enter(const options *opt, const char *model, console *con, error *err)
 {
-    char told[160];
+    char summary[160];
     command_id id = opt->command ? (command_id)(opt->command - options_commands()) : COMMAND_TALK;
-    if (opt->no_sandbox || !con->guard)
+    if (opt->no_sandbox || !con->may_sandbox)
         return 0;
-    con->guard = false;
+    con->may_sandbox = false;
     sandbox s;
     sandbox_open(&s);
     if (id == COMMAND_TALK)
         name_conversation(&s, opt, con);
     else if (id == COMMAND_TRANSCRIPTS_REPLAY)
-        sandbox_read(&s, "/");
+        sandbox_allow_read(&s, "/");
     else
         name_files(&s, opt, id, model);
-    int result = sandbox_enter(&s, told, sizeof told, err);
+    int result = sandbox_enter(&s, summary, sizeof summary, err);
     if (!result && con->verbose)
-        console_note(con, "%s%s", told,
+        console_note(con, "%s%s", summary,
                      id == COMMAND_TALK
                          ? "; a second process writes for /save and runs editor and clipboard"
                          : "");

@@ -16,7 +16,7 @@
 #include "options.h"
 
 /* Enters the sandbox that opt's command allows, the first time it is called; model: its path. Does nothing
- * with --no-sandbox, or where con->guard is false (see main.c). With -v what is in force is told. */
-int confine(const options *opt, const char *model, console *con, error *err);
+ * with --no-sandbox, or where con->may_sandbox is false (see main.c). With -v what was given up is told. */
+int sandbox_policy_enter(const options *opt, const char *model, console *con, error *err);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const char *chat_notes_thinking(const engine *e, const council_options *o)
+const char *template_notes_thinking(const engine *e, const council_options *o)
 {
     const chat_format *f = engine_chat(e);
     if (o->raw)
@@ -21,7 +21,7 @@ static bool any_instruction(const roster *seats)
     return false;
 }
 
-void chat_notes_variables(const chat_format *f, console *con)
+void template_notes_variables(const chat_format *f, console *con)
 {
     const char *variable;
     for (int i = 0; (variable = chat_variable(f, i)); i++) {
@@ -35,15 +35,15 @@ void chat_notes_variables(const chat_format *f, console *con)
     }
 }
 
-void chat_notes(const engine *e, const roster *seats, const council_options *o, console *con)
+void template_notes(const engine *e, const roster *seats, const council_options *o, console *con)
 {
     const chat_format *f = engine_chat(e);
-    const char *why = o->think ? chat_notes_thinking(e, o) : NULL;
+    const char *why = o->think ? template_notes_thinking(e, o) : NULL;
     if (why)
         console_note(con, "%s", why);
     if (o->raw || !f)
         return;
-    chat_notes_variables(f, con);
+    template_notes_variables(f, con);
     if (!o->think && chat_always_thinks(f))
         console_note(con, "the model's chat template begins every answer with a thought; it is "
                           "closed at once (--think lets the model think)");

@@ -9,12 +9,12 @@
 
 /* A --think without effect, a thought that nobody asked for, an instruction that stands elsewhere, a
  * variable that nothing reads. */
-void chat_notes(const engine *e, const roster *seats, const council_options *o, console *con);
+void template_notes(const engine *e, const roster *seats, const council_options *o, console *con);
 
 /* The last of them alone. */
-void chat_notes_variables(const chat_format *f, console *con);
+void template_notes_variables(const chat_format *f, console *con);
 
 /* Why thinking cannot be had, or NULL. */
-const char *chat_notes_thinking(const engine *e, const council_options *o);
+const char *template_notes_thinking(const engine *e, const council_options *o);
 
 #endif

@@ -20,13 +20,13 @@ static int bad(const json *v, const char *must, error *err)
     return error_set(err, ERROR_USAGE, "%.60s: must be %s", json_key(v), must);
 }
 
-/* A number as an option would have it; kept until settings_release(). */
-static const char *number_text(settings *s, const json *v, error *err)
+/* A number as an option would have it; kept until user_config_release(). */
+static const char *number_text(user_config *s, const json *v, error *err)
 {
     char **grown = realloc(s->texts, (s->count + 1) * sizeof *grown);
     if (grown) {
         s->texts = grown;
-        char *text = folder_path(err, "%.17g", json_number(v));
+        char *text = string_format(err, "%.17g", json_number(v));
         if (text)
             return s->texts[s->count++] = text;
     }
@@ -36,7 +36,7 @@ static const char *number_text(settings *s, const json *v, error *err)
 
 /* The text of one value of an option of this kind; a list is taken apart by the caller. `key` is the
  * member, for messages. */
-static const char *value_text(settings *s, const json *key, const json *v, option_kind kind,
+static const char *value_text(user_config *s, const json *key, const json *v, option_kind kind,
                               error *err)
 {
     json_kind have = json_type(v);
@@ -45,13 +45,13 @@ static const char *value_text(settings *s, const json *key, const json *v, optio
         return number_text(s, v, err);
     if (have == JSON_STRING && !numeric && kind != OPTION_FLAG)
         return json_string(v);
-    if (have == JSON_BOOL && kind == OPTION_MAYBE)
+    if (have == JSON_BOOL && kind == OPTION_OPTIONAL)
         return "";
     (void)bad(key, kind == OPTION_FLAG ? "true or false" : numeric ? "a number" : "a text", err);
     return NULL;
 }
 
-static int take_list(settings *s, options *opt, const json *member, const option_info *row,
+static int take_list(user_config *s, options *opt, const json *member, const option_info *row,
                      error *err)
 {
     const char *values[LIST_MOST];
@@ -94,7 +94,7 @@ static int unknown_key(const char *key, error *err)
                      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
-static int take_member(settings *s, options *opt, const json *member, error *err)
+static int take_member(user_config *s, options *opt, const json *member, error *err)
 {
     const char *key = json_key(member);
     const option_info *row = row_of(opt, key);
@@ -105,7 +105,7 @@ static int take_member(settings *s, options *opt, const json *member, error *err
             return bad(member, "one value, not a list", err);
         return take_list(s, opt, member, row, err);
     }
-    bool flag = row->kind == OPTION_FLAG || row->kind == OPTION_MAYBE;
+    bool flag = row->kind == OPTION_FLAG || row->kind == OPTION_OPTIONAL;
     if (flag && json_type(member) == JSON_BOOL) {
         const char *on = "";
         return json_true(member) ? options_configure(opt, key, &on, 1, err) : 0;
@@ -114,7 +114,7 @@ static int take_member(settings *s, options *opt, const json *member, error *err
     return value ? options_configure(opt, key, &value, 1, err) : -1;
 }
 
-static int take_members(settings *s, options *opt, error *err)
+static int take_members(user_config *s, options *opt, error *err)
 {
     const json *root = json_root(s->document);
     if (json_type(root) != JSON_OBJECT)
@@ -125,9 +125,9 @@ static int take_members(settings *s, options *opt, error *err)
     return 0;
 }
 
-int settings_apply(settings *s, options *opt, error *err)
+int user_config_apply(user_config *s, options *opt, error *err)
 {
-    *s = (settings){0};
+    *s = (user_config){0};
     char *path;
     if (paths_own(PATHS_CONFIG, "config.json", &path, err))
         return -1;
@@ -145,11 +145,11 @@ int settings_apply(settings *s, options *opt, error *err)
     return result;
 }
 
-void settings_release(settings *s)
+void user_config_release(user_config *s)
 {
     json_close(s->document);
     for (size_t i = 0; i < s->count; i++)
         free(s->texts[i]);
     free(s->texts);
-    *s = (settings){0};
+    *s = (user_config){0};
 }

@@ -17,15 +17,15 @@
 #include "options.h"
 
 /* Owns the texts that options borrow from the file. {0} is valid and empty. */
-typedef struct settings {
+typedef struct user_config {
     json_document *document;
     char **texts; /* numbers, written out */
     size_t count;
-} settings;
+} user_config;
 
 /* Reads the file, if there is one, into *opt, which has its command. ERROR_USAGE naming file and
- * key. settings_release in any case, after the last use of *opt. */
-int settings_apply(settings *s, options *opt, error *err);
-void settings_release(settings *s);
+ * key. user_config_release in any case, after the last use of *opt. */
+int user_config_apply(user_config *s, options *opt, error *err);
+void user_config_release(user_config *s);
 
 #endif

@@ -63,21 +63,21 @@ bool charset_open(void)
     return other;
 }
 
-charset_loan charset_lend(void)
+charset_saved charset_export(void)
 {
     const char *found = getenv("LC_ALL"), *now = setlocale(LC_CTYPE, NULL);
-    charset_loan loan = {found ? strdup(found) : NULL};
+    charset_saved saved = {found ? strdup(found) : NULL};
     if (now)
         (void)setenv("LC_ALL", now, 1);
-    return loan;
+    return saved;
 }
 
-void charset_take_back(charset_loan *loan)
+void charset_restore(charset_saved *saved)
 {
-    if (loan->found)
-        (void)setenv("LC_ALL", loan->found, 1);
+    if (saved->found)
+        (void)setenv("LC_ALL", saved->found, 1);
     else
         (void)unsetenv("LC_ALL");
-    free(loan->found);
-    loan->found = NULL;
+    free(saved->found);
+    saved->found = NULL;
 }

@@ -18,10 +18,10 @@ bool charset_open(void);
 
 /* Readline sets LC_CTYPE from the environment before each line: between these two it finds there
  * what is set already. */
-typedef struct charset_loan {
+typedef struct charset_saved {
     char *found; /* LC_ALL as it was, owned; NULL = unset */
-} charset_loan;
-charset_loan charset_lend(void);
-void charset_take_back(charset_loan *loan);
+} charset_saved;
+charset_saved charset_export(void);
+void charset_restore(charset_saved *saved);
 
 #endif

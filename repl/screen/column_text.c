@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-void flow_open(flow *f, light_style style)
+void column_text_open(column_text *f, light_style style)
 {
-    *f = (flow){.style = style, .safe = {.style = SAFE_PROSE, .ascii = style.ascii}, .width = 80};
+    *f = (column_text){
+        .style = style, .safe = {.style = SAFE_PROSE, .ascii = style.ascii}, .width = 80};
     wrap_begin(&f->wrap, f->width, &f->rows);
 }
 
-void flow_release(flow *f)
+void column_text_release(column_text *f)
 {
     buf_release(&f->text);
     wrap_release(&f->wrap);
@@ -20,7 +21,7 @@ void flow_release(flow *f)
 
 /* ---- text -------------------------------------------------------------------------------------- */
 
-static int begin_line(flow *f, error *err)
+static int begin_line(column_text *f, error *err)
 {
     return f->text.len && f->text.v[f->text.len - 1] != '\n' ? buf_text(&f->text, "\n", err) : 0;
 }
@@ -31,14 +32,14 @@ static int fold(buf *out, int tokens, error *err)
                       tokens == 1 ? "" : "s");
 }
 
-static int end_thought(flow *f, error *err)
+static int end_thought(column_text *f, error *err)
 {
     int tokens = f->thoughts;
     f->thoughts = 0;
     return tokens && (begin_line(f, err) || fold(&f->text, tokens, err)) ? -1 : 0;
 }
 
-int flow_add(flow *f, const char *bytes, size_t n, error *err)
+int column_text_add(column_text *f, const char *bytes, size_t n, error *err)
 {
     if (end_thought(f, err))
         return -1;
@@ -48,7 +49,7 @@ int flow_add(flow *f, const char *bytes, size_t n, error *err)
     return safe_text_add(&f->safe, bytes, n, &f->text, err);
 }
 
-int flow_think(flow *f, error *err)
+int column_text_think(column_text *f, error *err)
 {
     f->thoughts++;
     f->begun = false;
@@ -61,7 +62,7 @@ static void strip_trailing(buf *text, size_t least)
         text->v[--text->len] = '\0';
 }
 
-int flow_end(flow *f, const char *fault, error *err)
+int column_text_end(column_text *f, const char *fault, error *err)
 {
     if (f->over)
         return 0;
@@ -81,7 +82,7 @@ int flow_end(flow *f, const char *fault, error *err)
 /* ---- rows -------------------------------------------------------------------------------------- */
 
 /* Newlines at the end wait for what follows: at the end of an answer they are no rows. */
-static size_t readable(const flow *f)
+static size_t readable(const column_text *f)
 {
     size_t n = f->text.len;
     while (!f->over && n > f->read && f->text.v[n - 1] == '\n')
@@ -89,7 +90,7 @@ static size_t readable(const flow *f)
     return n;
 }
 
-static int settle(flow *f, error *err)
+static int settle(column_text *f, error *err)
 {
     light_ending ending = f->over ? LIGHT_OVER : LIGHT_MORE;
     size_t n = readable(f);
@@ -99,7 +100,7 @@ static int settle(flow *f, error *err)
     return f->over ? wrap_end(&f->wrap, err) : 0;
 }
 
-static int make_tail(flow *f, error *err)
+static int make_tail(column_text *f, error *err)
 {
     light_markdown md = f->md;
     size_t used = f->read, length = f->text.len;
@@ -121,12 +122,12 @@ static int make_tail(flow *f, error *err)
     return result;
 }
 
-int flow_update(flow *f, error *err)
+int column_text_update(column_text *f, error *err)
 {
     return settle(f, err) || make_tail(f, err) ? -1 : 0;
 }
 
-int flow_set_width(flow *f, size_t width, error *err)
+int column_text_set_width(column_text *f, size_t width, error *err)
 {
     if (width == f->width)
         return 0;
@@ -142,19 +143,19 @@ int flow_set_width(flow *f, size_t width, error *err)
     return light_markdown_resume(&f->md, f->style, f->read, &f->wrap, err);
 }
 
-size_t flow_rows(const flow *f)
+size_t column_text_rows(const column_text *f)
 {
     return f->rows.count + f->tail.count;
 }
 
-const wrap_row *flow_row(const flow *f, size_t i)
+const wrap_row *column_text_row(const column_text *f, size_t i)
 {
     if (i < f->rows.count)
         return &f->rows.v[i];
     return i - f->rows.count < f->tail.count ? &f->tail.v[i - f->rows.count] : NULL;
 }
 
-void flow_shown(flow *f, size_t rows)
+void column_text_shown(column_text *f, size_t rows)
 {
     wrap_rows_drop(&f->rows, rows < f->rows.count ? rows : f->rows.count);
 }

@@ -91,9 +91,9 @@ int console_stream(console *c, buf *text, error *err)
     return result ? -1 : 0;
 }
 
-int console_json(console *c, emitter *e, error *err)
+int console_json(console *c, json_writer *e, error *err)
 {
-    if (emit_finish(e) || buf_text(e->out, "\n", err))
+    if (json_writer_finish(e) || buf_text(e->out, "\n", err))
         return -1;
     buf safe = {0};
     safe_text s = {.style = SAFE_JSON, .ascii = c->ascii};
@@ -147,7 +147,7 @@ void console_say(console *c, const buf *text)
     buf_release(&out);
 }
 
-static void tell(console *c, const char *format, va_list args)
+static void print_line(console *c, const char *format, va_list args)
 {
     char text[1024];
     (void)vsnprintf(text, sizeof text, format, args);
@@ -161,7 +161,7 @@ void console_note(console *c, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    tell(c, format, args);
+    print_line(c, format, args);
     va_end(args);
 }
 
@@ -169,7 +169,7 @@ void console_loss(console *c, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    tell(c, format, args);
+    print_line(c, format, args);
     va_end(args);
 }
 
@@ -252,7 +252,7 @@ const char *console_dim(const console *c)
     return c->out_color ? "\033[2m" : "";
 }
 
-const char *console_plain(const console *c)
+const char *console_reset(const console *c)
 {
     return c->out_color ? "\033[0m" : "";
 }

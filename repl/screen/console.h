@@ -30,7 +30,7 @@ typedef struct console {
     bool moving; /* standard error may show a line that is written over */
     bool ascii;  /* the locale names a character set that is not UTF-8: main.c, by charset.h */
     bool quiet, verbose;
-    bool guard;       /* the process may still enter its sandbox, see sandbox_policy.h */
+    bool may_sandbox; /* the process may still enter its sandbox, see sandbox_policy.h */
     int input_mib;    /* the most of one text, see input.h; 0 = the usual */
     bool out_closed;  /* nobody reads standard output any more: end without a word */
     bool line_shown;  /* a moving line is on the screen */
@@ -50,7 +50,7 @@ int console_stream(console *c, buf *text, error *err);
 int console_document(console *c, buf *text, error *err);
 /* The same for the JSON document that *e has put together, with a newline: characters that a
  * terminal would obey become \u escapes. */
-int console_json(console *c, emitter *e, error *err);
+int console_json(console *c, json_writer *e, error *err);
 /* Writes n bytes to fd, which `name` names in errors; Ctrl-C ends a write that waits. */
 int console_write(console *c, int fd, const char *name, const void *bytes, size_t n, error *err);
 
@@ -77,7 +77,7 @@ void console_progress_end(console *c);
 /* Escape sequences for standard output, "" where there is no colour. */
 const char *console_bold(const console *c);
 const char *console_dim(const console *c);
-const char *console_plain(const console *c);
+const char *console_reset(const console *c);
 
 bool console_cancelled(const console *c);
 /* ERROR_CANCELLED, "interrupted". Returns -1. */

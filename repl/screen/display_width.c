@@ -41,7 +41,7 @@ static int width_of(int32_t c, bool first)
     return c == 0xAD ? 1 : utf8proc_charwidth(c);
 }
 
-size_t cells_next(const char *text, size_t n, int *cells)
+size_t display_next_cluster(const char *text, size_t n, int *cells)
 {
     if (is_plain((unsigned char)*text) && (n == 1 || is_plain((unsigned char)text[1]))) {
         *cells = 1;
@@ -50,7 +50,7 @@ size_t cells_next(const char *text, size_t n, int *cells)
     int32_t before, c, state = 0;
     size_t at = code_point(text, n, &before);
     int width = width_of(before, true);
-    while (at < n && at < CELLS_CLUSTER - 4) {
+    while (at < n && at < DISPLAY_CLUSTER - 4) {
         size_t used = code_point(text + at, n - at, &c);
         if (utf8proc_grapheme_break_stateful(before, c, &state))
             break;
@@ -63,7 +63,7 @@ size_t cells_next(const char *text, size_t n, int *cells)
     return at;
 }
 
-bool cells_disputed(const char *cluster, size_t n)
+bool display_disputed(const char *cluster, size_t n)
 {
     int32_t c;
     size_t at = code_point(cluster, n, &c);
@@ -74,21 +74,21 @@ bool cells_disputed(const char *cluster, size_t n)
     return c == EMOJI_SELECTOR;
 }
 
-size_t cells_width(const char *text, size_t n)
+size_t display_width(const char *text, size_t n)
 {
     size_t width = 0;
     int cells;
     for (size_t at = 0; at < n; width += (size_t)cells)
-        at += cells_next(text + at, n - at, &cells);
+        at += display_next_cluster(text + at, n - at, &cells);
     return width;
 }
 
-size_t cells_cut(const char *text, size_t n, size_t room)
+size_t display_cut(const char *text, size_t n, size_t room)
 {
     size_t width = 0, at = 0;
     while (at < n) {
         int cells;
-        size_t used = cells_next(text + at, n - at, &cells);
+        size_t used = display_next_cluster(text + at, n - at, &cells);
         width += (size_t)cells;
         if (width > room)
             break;
@@ -97,26 +97,26 @@ size_t cells_cut(const char *text, size_t n, size_t room)
     return at;
 }
 
-int cells_fit(buf *out, const char *text, size_t n, size_t room, bool utf8, size_t *used,
-              error *err)
+int display_fit(buf *out, const char *text, size_t n, size_t room, bool utf8, size_t *used,
+                error *err)
 {
     const char *mark = "";
     size_t mark_cells = 0, keep = n;
-    if (cells_cut(text, n, room) < n) {
+    if (display_cut(text, n, room) < n) {
         mark = utf8 ? "…" : "...";
         mark_cells = utf8 ? 1 : 3;
         if (mark_cells > room) {
             mark = "";
             mark_cells = 0;
         }
-        keep = cells_cut(text, n, room - mark_cells);
+        keep = display_cut(text, n, room - mark_cells);
     }
     if (used)
-        *used = cells_width(text, keep) + mark_cells;
+        *used = display_width(text, keep) + mark_cells;
     return buf_add(out, text, keep, err) || buf_text(out, mark, err) ? -1 : 0;
 }
 
-int cells_repeat(buf *out, const char *text, size_t count, error *err)
+int display_repeat(buf *out, const char *text, size_t count, error *err)
 {
     size_t n = strlen(text);
     for (size_t i = 0; i < count; i++)

@@ -5,7 +5,7 @@
  * (UAX #29, utf8proc), and never cut inside one. A cluster is as wide as its widest code point; an
  * emoji presentation selector, a flag and a joined emoji take two cells.
  *
- * Terminals disagree about the last kind. Who draws columns asks cells_disputed() and says anew where
+ * Terminals disagree about the last kind. Who draws columns asks display_disputed() and says anew where
  * the next character goes, so that a terminal with another opinion breaks no column.
  *
  * Texts are well-formed UTF-8 without control bytes: they have passed safe_text.h.
@@ -19,24 +19,24 @@
 
 /* Bytes of the cluster that text[0..n) begins with, n > 0; *cells is what it takes, 0 to 2. A cluster
  * that ends where the text ends may go on in text that is still to come. No cluster is longer than
- * CELLS_CLUSTER bytes: a longer heap of accents is cut. */
-enum { CELLS_CLUSTER = 128 };
-size_t cells_next(const char *text, size_t n, int *cells);
+ * DISPLAY_CLUSTER bytes: a longer heap of accents is cut. */
+enum { DISPLAY_CLUSTER = 128 };
+size_t display_next_cluster(const char *text, size_t n, int *cells);
 
 /* True for a cluster that terminals measure differently. */
-bool cells_disputed(const char *cluster, size_t n);
+bool display_disputed(const char *cluster, size_t n);
 
-size_t cells_width(const char *text, size_t n);
+size_t display_width(const char *text, size_t n);
 
 /* Bytes of the longest beginning of the text that takes at most `room` cells. */
-size_t cells_cut(const char *text, size_t n, size_t room);
+size_t display_cut(const char *text, size_t n, size_t room);
 
 /* Appends the text, with "..." (one cell where UTF-8 is read) for what does not fit into `room`.
  * *used = the cells it took; may be NULL. */
-int cells_fit(buf *out, const char *text, size_t n, size_t room, bool utf8, size_t *used,
-              error *err);
+int display_fit(buf *out, const char *text, size_t n, size_t room, bool utf8, size_t *used,
+                error *err);
 
 /* Appends `count` times a short text. */
-int cells_repeat(buf *out, const char *text, size_t count, error *err);
+int display_repeat(buf *out, const char *text, size_t count, error *err);
 
 #endif

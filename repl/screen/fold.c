@@ -20,7 +20,7 @@ static int new_line(fold *f, buf *out, error *err)
     f->column = !narrow ? f->hang : f->width >= 2 * ROOM ? SHALLOW : 0;
     f->blanks = 0;
     f->filled = false;
-    return buf_text(out, "\n", err) || cells_repeat(out, " ", f->column, err) ? -1 : 0;
+    return buf_text(out, "\n", err) || display_repeat(out, " ", f->column, err) ? -1 : 0;
 }
 
 static int place(fold *f, const char *word, size_t n, size_t cells, buf *out, error *err)
@@ -32,7 +32,7 @@ static int place(fold *f, const char *word, size_t n, size_t cells, buf *out, er
         return -1;
     if (f->filled && f->hang && f->blanks >= GAP && f->column + f->blanks + ROOM <= f->width)
         f->hang = f->column + f->blanks;
-    if (cells_repeat(out, " ", f->blanks, err) || buf_add(out, word, n, err))
+    if (display_repeat(out, " ", f->blanks, err) || buf_add(out, word, n, err))
         return -1;
     f->column += f->blanks + cells;
     f->blanks = 0;
@@ -128,7 +128,7 @@ static size_t put(fold *f, const char *text, size_t n, buf *out, error *err)
         const char *end = memchr(text, 'm', n);
         used = end ? (size_t)(end - text) + 1 : n;
     } else {
-        used = cells_next(text, n, &cells);
+        used = display_next_cluster(text, n, &cells);
     }
     if (cells == 2 && !f->number && put_word(f, out, err))
         return 0;
@@ -163,7 +163,7 @@ int fold_add(fold *f, const char *text, size_t n, buf *out, error *err)
 int fold_end(fold *f, buf *out, error *err)
 {
     size_t blanks = f->word.len ? 0 : f->blanks; /* a question that waits for its answer */
-    int result = put_word(f, out, err) || cells_repeat(out, " ", blanks, err) ? -1 : 0;
+    int result = put_word(f, out, err) || display_repeat(out, " ", blanks, err) ? -1 : 0;
     buf_release(&f->word);
     *f = (fold){.width = f->width};
     return result;
@@ -190,7 +190,7 @@ size_t fold_columns(int fd)
         return 0;
     if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col)
         return size.ws_col < FEWEST ? FEWEST : size.ws_col;
-    const char *told = getenv("COLUMNS");
-    int columns = told ? atoi(told) : 0;
+    const char *setting = getenv("COLUMNS");
+    int columns = setting ? atoi(setting) : 0;
     return columns >= FEWEST && columns < 10000 ? (size_t)columns : USUAL;
 }

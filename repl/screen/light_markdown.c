@@ -70,21 +70,21 @@ static wrap_place place(const reader *r)
     return light_markdown_place(r->m, r->at);
 }
 
-static void put(reader *r, const char *bytes, size_t n, size_t cells, unsigned look)
+static void put(reader *r, const char *bytes, size_t n, size_t cells, unsigned attributes)
 {
-    look = r->style.color ? look : 0;
-    r->failed = r->failed || wrap_put(r->out, bytes, n, cells, look, place(r), r->err);
+    attributes = r->style.color ? attributes : 0;
+    r->failed = r->failed || wrap_put(r->out, bytes, n, cells, attributes, place(r), r->err);
 }
 
-static void put_text(reader *r, const char *text, size_t n, unsigned look)
+static void put_text(reader *r, const char *text, size_t n, unsigned attributes)
 {
     for (size_t at = 0; at < n;) {
         int cells;
-        size_t used = cells_next(text + at, n - at, &cells);
+        size_t used = display_next_cluster(text + at, n - at, &cells);
         if (text[at] == ' ')
             r->failed = r->failed || wrap_blank(r->out, place(r), r->err);
         else
-            put(r, text + at, used, (size_t)cells, look);
+            put(r, text + at, used, (size_t)cells, attributes);
         at += used;
     }
 }
@@ -110,7 +110,7 @@ static void tell_hang(const light_markdown *m, light_style style, wrap *out)
 {
     out->hang = hang_within(out, m->hang);
     out->mark = m->lines.fence ? (style.utf8 ? "›" : ">") : NULL;
-    out->mark_look = style.color ? LOOK_DIM : 0;
+    out->mark_attributes = style.color ? ATTRIBUTE_DIM : 0;
 }
 
 /* The further rows of this line begin so far to the right. */
@@ -132,8 +132,8 @@ int light_markdown_resume(const light_markdown *m, light_style style, size_t off
 static unsigned look_now(const reader *r)
 {
     const light_markdown *m = r->m;
-    return (m->bold || m->heading ? LOOK_BOLD : 0u) | (m->italic ? LOOK_ITALIC : 0u) |
-           (m->code || m->lines.fence ? LOOK_CODE : 0u);
+    return (m->bold || m->heading ? ATTRIBUTE_BOLD : 0u) | (m->italic ? ATTRIBUTE_ITALIC : 0u) |
+           (m->code || m->lines.fence ? ATTRIBUTE_CODE : 0u);
 }
 
 /* ---- the beginning of a line ------------------------------------------------------------------- */
@@ -144,7 +144,7 @@ static size_t own_line(reader *r, bool *wait)
     if (must_wait(r, end))
         return *wait = true, 0;
     put_text(r, r->text + r->at + 1, end - r->at - 1,
-             r->text[r->at] == LIGHT_FOLD ? LOOK_DIM : LOOK_FAULT);
+             r->text[r->at] == LIGHT_FOLD ? ATTRIBUTE_DIM : ATTRIBUTE_FAULT);
     end_row(r);
     return end - r->at + (end < r->n);
 }
@@ -171,17 +171,17 @@ static void put_rule(reader *r, size_t used, const char *word, size_t n)
 {
     const char *dash = r->style.utf8 ? "─" : "-";
     size_t room = r->out->width > 24 ? 24 : r->out->width;
-    n = cells_cut(word, n, room > used + 6 ? room - used - 6 : 0);
+    n = display_cut(word, n, room > used + 6 ? room - used - 6 : 0);
     for (size_t lead = n ? used + 2 : room; used < lead; used++)
-        put(r, dash, strlen(dash), 1, LOOK_DIM);
+        put(r, dash, strlen(dash), 1, ATTRIBUTE_DIM);
     if (n) {
-        put(r, " ", 1, 1, LOOK_DIM);
-        put_text(r, word, n, LOOK_DIM);
-        put(r, " ", 1, 1, LOOK_DIM);
-        used += 2 + cells_width(word, n);
+        put(r, " ", 1, 1, ATTRIBUTE_DIM);
+        put_text(r, word, n, ATTRIBUTE_DIM);
+        put(r, " ", 1, 1, ATTRIBUTE_DIM);
+        used += 2 + display_width(word, n);
     }
     for (; used < room; used++)
-        put(r, dash, strlen(dash), 1, LOOK_DIM);
+        put(r, dash, strlen(dash), 1, ATTRIBUTE_DIM);
 }
 
 /* The line that opens or closes fenced code, n bytes. */
@@ -393,8 +393,8 @@ static size_t newline(reader *r)
 static size_t cluster(reader *r, bool *wait)
 {
     int cells;
-    size_t n = cells_next(r->text + r->at, r->n - r->at, &cells);
-    if (must_wait(r, r->at + n) && n < CELLS_CLUSTER - 4)
+    size_t n = display_next_cluster(r->text + r->at, r->n - r->at, &cells);
+    if (must_wait(r, r->at + n) && n < DISPLAY_CLUSTER - 4)
         return *wait = true, 0;
     put(r, r->text + r->at, n, (size_t)cells, look_now(r));
     if (r->m->lines.fence)

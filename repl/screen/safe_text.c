@@ -172,7 +172,7 @@ int safe_text_copy(buf *out, safe_style style, const char *text, size_t n, error
     return safe_text_add(&s, text, n, out, err) || safe_text_end(&s, out, err) ? -1 : 0;
 }
 
-int safe_text_brief(buf *out, const char *text, size_t n, size_t cells, bool ascii, error *err)
+int safe_text_excerpt(buf *out, const char *text, size_t n, size_t cells, bool ascii, error *err)
 {
     buf line = {0}, safe = {0};
     safe_text s = {.style = SAFE_LINE, .ascii = ascii};
@@ -189,7 +189,7 @@ int safe_text_brief(buf *out, const char *text, size_t n, size_t cells, bool asc
     }
     result = result || safe_text_add(&s, line.v, line.len, &safe, err) ||
              safe_text_end(&s, &safe, err) ||
-             cells_fit(out, safe.v ? safe.v : "", safe.len, cells, !ascii, NULL, err);
+             display_fit(out, safe.v ? safe.v : "", safe.len, cells, !ascii, NULL, err);
     buf_release(&line);
     buf_release(&safe);
     return result ? -1 : 0;

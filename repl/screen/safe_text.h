@@ -46,7 +46,7 @@ int safe_text_copy(buf *out, safe_style style, const char *text, size_t n, error
 
 /* A text for a place in a line of ours: harmless, blanks and newlines as one space each, and cut behind
  * a whole character with "..." (one cell unless ascii) when it takes more than `cells`. */
-int safe_text_brief(buf *out, const char *text, size_t n, size_t cells, bool ascii, error *err);
+int safe_text_excerpt(buf *out, const char *text, size_t n, size_t cells, bool ascii, error *err);
 
 /* Terminal columns that harmless UTF-8 text takes. */
 size_t safe_text_width(const char *text, size_t n);

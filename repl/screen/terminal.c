@@ -1,7 +1,7 @@
 /* terminal.c - see terminal.h.
  *
- * The keyboard's settings are read once, when a terminal is opened; "loud" always means exactly
- * those again. While quiet, line mode is off as well: in line mode the kernel keeps at most 4096 typed
+ * The keyboard's settings are read once, when a terminal is opened; with echo on it has exactly
+ * those again. With echo off, line mode is off as well: in line mode the kernel keeps at most 4096 typed
  * bytes and turns Ctrl-D into an end of file that the next prompt would find.
  */
 #include "terminal.h"
@@ -22,11 +22,11 @@ static const double usual_frame = 0.05; /* 20 repaints a second */
 struct terminal {
     console *con;
     terminal_signals *signals;
-    terminal_traits is;
+    terminal_capabilities is;
     bool measured; /* fd is a terminal that knows its size */
     bool keyboard; /* standard input is a terminal, and `found` its settings */
     struct termios found;
-    int quiet; /* how often */
+    int echo_off; /* how often */
 };
 
 /* ---- what it is -------------------------------------------------------------------------------- */
@@ -46,8 +46,8 @@ static void measure(terminal *t)
     t->is.rows = size.ws_row ? size.ws_row : USUAL_ROWS;
 }
 
-terminal *terminal_of(console *con, terminal_signals *signals, const terminal_traits *traits,
-                      error *err)
+terminal *terminal_open_as(console *con, terminal_signals *signals,
+                           const terminal_capabilities *traits, error *err)
 {
     terminal *t = calloc(1, sizeof *t);
     if (!t) {
@@ -74,7 +74,7 @@ static bool asks_for_ascii(void)
 terminal *terminal_open(console *con, terminal_signals *signals, bool plain, error *err)
 {
     bool linear = plain || !moves();
-    terminal_traits traits = {
+    terminal_capabilities traits = {
         .fd = STDOUT_FILENO,
         .columns = USUAL_COLUMNS,
         .rows = USUAL_ROWS,
@@ -83,7 +83,7 @@ terminal *terminal_open(console *con, terminal_signals *signals, bool plain, err
         .utf8 = !con->ascii && !asks_for_ascii(),
         .frame = usual_frame,
     };
-    terminal *t = terminal_of(con, signals, &traits, err);
+    terminal *t = terminal_open_as(con, signals, &traits, err);
     if (!t)
         return NULL;
     t->measured = fold_columns(STDOUT_FILENO) > 0;
@@ -127,7 +127,7 @@ console *terminal_console(const terminal *t)
     return t->con;
 }
 
-terminal_signals *terminal_flags(const terminal *t)
+terminal_signals *terminal_signal_flags(const terminal *t)
 {
     return t->signals;
 }
@@ -149,12 +149,12 @@ static void bracket_pastes(const terminal *t, bool on)
     (void)ignored;
 }
 
-static void set_keyboard(const terminal *t, bool quiet)
+static void set_keyboard(const terminal *t, bool echo_off)
 {
     if (!t->keyboard)
         return;
     struct termios wanted = t->found;
-    if (quiet) {
+    if (echo_off) {
         wanted.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON);
         wanted.c_lflag |= NOFLSH; /* what was typed survives Ctrl-C and Ctrl-Z */
         wanted.c_cc[VMIN] = 1;
@@ -164,18 +164,18 @@ static void set_keyboard(const terminal *t, bool quiet)
         if (atomic_load(&t->signals->ended))
             return;
     if (!t->is.linear)
-        bracket_pastes(t, quiet);
+        bracket_pastes(t, echo_off);
 }
 
-void terminal_quiet(terminal *t)
+void terminal_echo_off(terminal *t)
 {
-    if (t->quiet++ == 0)
+    if (t->echo_off++ == 0)
         set_keyboard(t, true);
 }
 
-void terminal_loud(terminal *t)
+void terminal_echo_on(terminal *t)
 {
-    if (t->quiet > 0 && --t->quiet == 0)
+    if (t->echo_off > 0 && --t->echo_off == 0)
         set_keyboard(t, false);
 }
 
@@ -183,7 +183,7 @@ void terminal_close(terminal *t)
 {
     if (!t)
         return;
-    if (t->quiet)
+    if (t->echo_off)
         set_keyboard(t, false);
     atomic_store(&t->signals->attended, false);
     free(t);
@@ -197,12 +197,12 @@ bool terminal_suspended(terminal *t)
         return false;
     struct sigaction ours, usual = {.sa_handler = SIG_DFL};
     sigemptyset(&usual.sa_mask);
-    if (t->quiet)
+    if (t->echo_off)
         set_keyboard(t, false);
     (void)sigaction(SIGTSTP, &usual, &ours);
     (void)raise(SIGTSTP);
     (void)sigaction(SIGTSTP, &ours, NULL); /* here again: somebody said "fg" */
-    if (t->quiet)
+    if (t->echo_off)
         set_keyboard(t, true);
     return true;
 }
@@ -238,7 +238,7 @@ int terminal_write(terminal *t, buf *text, error *err)
     return result;
 }
 
-int terminal_prose(terminal *t, buf *text, error *err)
+int terminal_write_folded(terminal *t, buf *text, error *err)
 {
     measure(t);
     return fold_text(text, t->measured ? (size_t)t->is.columns : 0, err) ||

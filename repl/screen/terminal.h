@@ -31,15 +31,15 @@ typedef struct terminal terminal;
 terminal *terminal_open(console *con, terminal_signals *signals, bool plain, error *err);
 
 /* What terminal_open() finds out by looking. */
-typedef struct terminal_traits {
+typedef struct terminal_capabilities {
     int fd; /* where frames are written */
     int columns, rows;
     bool linear, color, utf8;
     double frame; /* seconds between two repaints, at least */
-} terminal_traits;
+} terminal_capabilities;
 /* A terminal of these qualities, without a keyboard. */
-terminal *terminal_of(console *con, terminal_signals *signals, const terminal_traits *traits,
-                      error *err);
+terminal *terminal_open_as(console *con, terminal_signals *signals,
+                           const terminal_capabilities *traits, error *err);
 void terminal_close(terminal *t); /* NULL ok; restores everything */
 
 int terminal_columns(const terminal *t); /* at least 20; 80 when unknown */
@@ -49,12 +49,12 @@ bool terminal_color(const terminal *t);
 bool terminal_utf8(const terminal *t);
 double terminal_frame(const terminal *t); /* seconds between two repaints, at least */
 console *terminal_console(const terminal *t);
-terminal_signals *terminal_flags(const terminal *t);
+terminal_signals *terminal_signal_flags(const terminal *t);
 
 /* While answers stream: no echo, keys wait for the next prompt; Ctrl-C and Ctrl-Z stay signals. Pairs
  * nest. */
-void terminal_quiet(terminal *t);
-void terminal_loud(terminal *t);
+void terminal_echo_off(terminal *t);
+void terminal_echo_on(terminal *t);
 /* Asks the kernel for the size; true when it changed. (SIGWINCH only ends a wait.) */
 bool terminal_resized(terminal *t);
 /* Suspends when Ctrl-Z was typed: restores, stops, and comes back. True when it did. */
@@ -64,6 +64,6 @@ bool terminal_suspended(terminal *t);
  * behind; a terminal that hung up does. */
 int terminal_write(terminal *t, buf *text, error *err);
 /* The same for lines that people read: folded to the width (fold.h), if there is one. */
-int terminal_prose(terminal *t, buf *text, error *err);
+int terminal_write_folded(terminal *t, buf *text, error *err);
 
 #endif

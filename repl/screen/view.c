@@ -9,7 +9,7 @@
 static const char *const layouts[] = {
     [VIEW_AUTO] = "auto", [VIEW_COLS] = "cols", [VIEW_STACK] = "stack", [VIEW_FOCUS] = "focus"};
 
-bool view_named(const char *name, view_layout *out)
+bool view_layout_parse(const char *name, view_layout *out)
 {
     *out = VIEW_AUTO;
     for (int i = VIEW_AUTO; name && i <= VIEW_FOCUS; i++) {
@@ -50,7 +50,7 @@ static int harmless(const view *v, buf *out, const char *text, error *err)
 
 static int column_open(view *v, column *c, const view_column *from, error *err)
 {
-    flow_open(&c->flow, v->style);
+    column_text_open(&c->body, v->style);
     c->color = color_sequence(v, from->color);
     return harmless(v, &c->name, from->name, err) || harmless(v, &c->acts_by, from->acts_by, err) ||
                    harmless(v, &c->experts, from->experts, err)
@@ -63,7 +63,7 @@ static void column_release(column *c)
     buf_release(&c->name);
     buf_release(&c->acts_by);
     buf_release(&c->experts);
-    flow_release(&c->flow);
+    column_text_release(&c->body);
 }
 
 static int find_column(const view_column *columns, int count, const char *name)
@@ -82,7 +82,7 @@ static int open_all(view *v, const view_column *columns, int count, error *err)
         return error_memory(err, "the view");
     v->count = count;
     for (int i = 0; i < count; i++)
-        flow_open(&v->columns[i].flow, v->style);
+        column_text_open(&v->columns[i].body, v->style);
     for (int i = 0; i < count; i++)
         if (column_open(v, &v->columns[i], &columns[i], err))
             return -1;
@@ -105,7 +105,7 @@ view *view_open(terminal *t, view_layout layout, const char *focus, const view_c
     v->opened = console_seconds();
     v->resized = v->opened - 60;
     v->winner = -1;
-    flow_open(&v->merge.flow, v->style);
+    column_text_open(&v->merge.body, v->style);
     v->merge.color = "";
     live_window_open(&v->window, t);
     if (open_all(v, columns, count, err)) {
@@ -189,7 +189,7 @@ static void follow_terminal(view *v)
         (void)terminal_suspended(v->t);
         return;
     }
-    if (atomic_load(&terminal_flags(v->t)->suspend)) {
+    if (atomic_load(&terminal_signal_flags(v->t)->suspend)) {
         double since = console_seconds();
         (void)view_failed(v, live_window_hide(&v->window, &err), &err);
         (void)terminal_suspended(v->t);
@@ -239,7 +239,8 @@ static void add_token(view *v, column *c, const char *bytes, size_t n, bool thin
     if (!c->tokens++)
         c->begun = console_seconds();
     c->thinking = thinking;
-    int result = thinking ? flow_think(&c->flow, &err) : flow_add(&c->flow, bytes, n, &err);
+    int result =
+        thinking ? column_text_think(&c->body, &err) : column_text_add(&c->body, bytes, n, &err);
     (void)view_failed(v, result, &err);
 }
 
@@ -257,7 +258,7 @@ static int complete(column *c, const char *stop, const char *failure, error *err
     size_t n = strlen(stop) < sizeof c->stop ? strlen(stop) : sizeof c->stop - 1;
     memcpy(c->stop, stop, n);
     c->stop[n] = '\0';
-    return flow_end(&c->flow, failure, err);
+    return column_text_end(&c->body, failure, err);
 }
 
 void view_answer(view *v, int i, const char *stop, const char *failure, int tokens,

@@ -22,7 +22,7 @@
 typedef enum view_layout { VIEW_AUTO, VIEW_COLS, VIEW_STACK, VIEW_FOCUS } view_layout;
 
 /* "cols" and its like; NULL = auto. False for a word that is none. */
-bool view_named(const char *name, view_layout *out);
+bool view_layout_parse(const char *name, view_layout *out);
 const char *view_layout_name(view_layout layout);
 
 typedef struct view_column {

@@ -94,7 +94,8 @@ int view_figures(const view *v, const column *c, size_t room, buf *out, error *e
     size_t used = 0;
     for (int i = 0; i < count && !result; i++) {
         const char *before = i ? view_dot(v) : "";
-        size_t more = cells_width(before, strlen(before)) + cells_width(parts[i].v, parts[i].len);
+        size_t more =
+            display_width(before, strlen(before)) + display_width(parts[i].v, parts[i].len);
         if (i && used + more > room)
             break; /* figures are left out, never cut */
         used += more;
@@ -119,7 +120,7 @@ int view_figures_fit(const view *v, const column *c, size_t room, buf *out, size
 {
     buf text = {0};
     int result = view_figures(v, c, room, &text, err) || buf_text(out, figures_sgr(v, c), err) ||
-                         cells_fit(out, text.v, text.len, room, v->style.utf8, used, err) ||
+                         display_fit(out, text.v, text.len, room, v->style.utf8, used, err) ||
                          buf_text(out, view_sgr(v, "\033[0m"), err)
                      ? -1
                      : 0;
@@ -129,9 +130,9 @@ int view_figures_fit(const view *v, const column *c, size_t room, buf *out, size
 
 static int add_part(const view *v, const buf *part, size_t room, buf *out, size_t *used, error *err)
 {
-    if (!part->len || *used + 2 + cells_width(part->v, part->len) > room)
+    if (!part->len || *used + 2 + display_width(part->v, part->len) > room)
         return 0;
-    *used += 2 + cells_width(part->v, part->len);
+    *used += 2 + display_width(part->v, part->len);
     return buf_text(out, "  ", err) || buf_text(out, view_sgr(v, "\033[2m"), err) ||
                    buf_add(out, part->v, part->len, err) ||
                    buf_text(out, view_sgr(v, "\033[0m"), err)
@@ -141,11 +142,11 @@ static int add_part(const view *v, const buf *part, size_t room, buf *out, size_
 
 int view_title(const view *v, const column *c, size_t room, buf *out, size_t *used, error *err)
 {
-    size_t after = c->acts_by.len ? cells_width(c->acts_by.v, c->acts_by.len) + 2 : 0;
+    size_t after = c->acts_by.len ? display_width(c->acts_by.v, c->acts_by.len) + 2 : 0;
     size_t name = room > after + 8 ? room - after : room; /* a long name leaves room for the rest */
     return buf_text(out, view_sgr(v, "\033[1m"), err) ||
                    buf_text(out, view_sgr(v, c->color), err) ||
-                   cells_fit(out, c->name.v, c->name.len, name, v->style.utf8, used, err) ||
+                   display_fit(out, c->name.v, c->name.len, name, v->style.utf8, used, err) ||
                    buf_text(out, view_sgr(v, "\033[0m"), err) ||
                    add_part(v, &c->acts_by, room, out, used, err) ||
                    add_part(v, &c->experts, room, out, used, err)
@@ -164,7 +165,7 @@ static int add_words_row(view *v, const char *text, size_t n, bool dim, error *e
                : 0;
 }
 
-int view_words(view *v, const char *text, bool dim, error *err)
+int view_message(view *v, const char *text, bool dim, error *err)
 {
     buf safe = {0};
     size_t width = view_width(v) - 1;
@@ -173,7 +174,7 @@ int view_words(view *v, const char *text, bool dim, error *err)
                  safe_text_end(&s, &safe, err) || fold_text(&safe, width, err);
     for (size_t at = 0, n; at < safe.len && !result; at += n) {
         size_t line = strcspn(safe.v + at, "\n");
-        n = cells_cut(safe.v + at, line, width); /* a word that no row can hold */
+        n = display_cut(safe.v + at, line, width); /* a word that no row can hold */
         n = n ? n : line;
         result = add_words_row(v, safe.v + at, n, dim, err);
         n += n == line && safe.v[at + n] == '\n';

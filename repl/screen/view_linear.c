@@ -8,8 +8,8 @@
 
 #include "view_state.h"
 
-/* The flow's text; lines of our own lose the byte that marks them. */
-static int add_flow(const flow *f, buf *out, error *err)
+/* The column's text; lines of our own lose the byte that marks them. */
+static int add_column_text(const column_text *f, buf *out, error *err)
 {
     size_t before = out->len;
     for (size_t i = 0; i < f->text.len; i++)
@@ -35,8 +35,9 @@ static int add_heading(const view *v, const column *c, buf *out, error *err)
 static int write_answer(view *v, const column *c, error *err)
 {
     buf out = {0};
-    int result = (v->told && buf_text(&out, "\n", err)) || add_heading(v, c, &out, err) ||
-                         add_flow(&c->flow, &out, err) || terminal_prose(v->t, &out, err)
+    int result = (v->written && buf_text(&out, "\n", err)) || add_heading(v, c, &out, err) ||
+                         add_column_text(&c->body, &out, err) ||
+                         terminal_write_folded(v->t, &out, err)
                      ? -1
                      : 0;
     buf_release(&out);
@@ -45,10 +46,10 @@ static int write_answer(view *v, const column *c, error *err)
 
 int view_linear_answers(view *v, bool all, error *err)
 {
-    while (v->told < v->count && (all || v->columns[v->told].complete)) {
-        if (write_answer(v, &v->columns[v->told], err))
+    while (v->written < v->count && (all || v->columns[v->written].complete)) {
+        if (write_answer(v, &v->columns[v->written], err))
             return -1;
-        v->told++;
+        v->written++;
     }
     return 0;
 }
@@ -57,8 +58,8 @@ int view_linear_merge(view *v, const char *line, error *err)
 {
     buf out = {0};
     int result = buf_text(&out, "\n", err) || buf_text(&out, line, err) ||
-                         buf_text(&out, "\n", err) || add_flow(&v->merge.flow, &out, err) ||
-                         terminal_prose(v->t, &out, err)
+                         buf_text(&out, "\n", err) || add_column_text(&v->merge.body, &out, err) ||
+                         terminal_write_folded(v->t, &out, err)
                      ? -1
                      : 0;
     buf_release(&out);

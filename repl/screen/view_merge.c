@@ -70,7 +70,7 @@ void view_merge_token(view *v, const char *bytes, size_t n)
     error err = {0};
     if (v->failed || v->merge.complete || view_failed(v, begin_merge(v, "merge", &err), &err))
         return;
-    (void)view_failed(v, flow_add(&v->merge.flow, bytes, n, &err), &err);
+    (void)view_failed(v, column_text_add(&v->merge.body, bytes, n, &err), &err);
     show(v);
 }
 
@@ -80,7 +80,8 @@ int view_merge(view *v, const char *line, const char *text, size_t n, error *err
         return -1;
     v->merge.complete = true;
     if (add_words(v, &v->merge_line, line, err) ||
-        (text && flow_add(&v->merge.flow, text, n, err)) || flow_end(&v->merge.flow, NULL, err))
+        (text && column_text_add(&v->merge.body, text, n, err)) ||
+        column_text_end(&v->merge.body, NULL, err))
         return -1;
     if (terminal_linear(v->t))
         return view_linear_merge(v, v->merge_line.v ? v->merge_line.v : "", err);
@@ -93,7 +94,7 @@ static int footer_row(view *v, const char *left, const char *right, size_t room,
                       error *err)
 {
     return buf_text(row, " ", err) || buf_text(row, view_sgr(v, "\033[2m"), err) ||
-                   buf_text(row, left, err) || cells_repeat(row, " ", room, err) ||
+                   buf_text(row, left, err) || display_repeat(row, " ", room, err) ||
                    buf_text(row, right, err) || buf_text(row, view_sgr(v, "\033[0m"), err)
                ? -1
                : 0;
@@ -101,14 +102,14 @@ static int footer_row(view *v, const char *left, const char *right, size_t room,
 
 static int show_footer(view *v, const buf *left, const buf *right, error *err)
 {
-    size_t used = cells_width(left->v, left->len) + cells_width(right->v, right->len);
+    size_t used = display_width(left->v, left->len) + display_width(right->v, right->len);
     live_frame_clear(&v->frame);
     if (used + 4 <= view_width(v)) {
         buf *row = live_frame_row(&v->frame, err);
         if (!row || footer_row(v, left->v, right->v, view_width(v) - 1 - used, row, err))
             return -1;
-    } else if ((left->len && view_words(v, left->v, true, err)) ||
-               (right->len && view_words(v, right->v, true, err))) {
+    } else if ((left->len && view_message(v, left->v, true, err)) ||
+               (right->len && view_message(v, right->v, true, err))) {
         return -1;
     }
     v->frame.final = v->frame.count;
@@ -120,7 +121,7 @@ static int write_footer(view *v, const buf *left, const buf *right, error *err)
     buf out = {0};
     int result =
         buf_format(&out, err, "%s%s%s\n", left->v, left->len && right->len ? "; " : "", right->v) ||
-                terminal_prose(v->t, &out, err)
+                terminal_write_folded(v->t, &out, err)
             ? -1
             : 0;
     buf_release(&out);
@@ -150,7 +151,7 @@ int view_plain(terminal *t, const char *text, size_t n, error *err)
     if (!result && (!out.len || out.v[out.len - 1] != '\n'))
         result = buf_text(&out, "\n", err);
     if (!result)
-        result = terminal_prose(t, &out, err);
+        result = terminal_write_folded(t, &out, err);
     buf_release(&out);
     return result;
 }

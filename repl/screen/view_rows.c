@@ -22,7 +22,7 @@ static void cells_of(const view *v, size_t count, int i, size_t *start, size_t *
     *width = each + (n < wider);
 }
 
-void view_cells(const view *v, int i, size_t *start, size_t *width)
+void view_member_span(const view *v, int i, size_t *start, size_t *width)
 {
     cells_of(v, (size_t)v->section.count, i, start, width);
 }
@@ -36,7 +36,7 @@ static int dim(const view *v, buf *row, const char *text, size_t count, error *e
 {
     if (!count)
         return 0;
-    return buf_text(row, view_sgr(v, "\033[2m"), err) || cells_repeat(row, text, count, err) ||
+    return buf_text(row, view_sgr(v, "\033[2m"), err) || display_repeat(row, text, count, err) ||
                    buf_text(row, view_sgr(v, "\033[0m"), err)
                ? -1
                : 0;
@@ -55,7 +55,7 @@ int view_names_row(const view *v, buf *row, error *err)
 {
     for (int i = 0; i < v->section.count; i++) {
         size_t start, width, used;
-        view_cells(v, i, &start, &width);
+        view_member_span(v, i, &start, &width);
         if ((i && separate(v, start, row, err)) || buf_text(row, " ", err) ||
             view_title(v, v->section.members[i], width - 2, row, &used, err))
             return -1;
@@ -72,8 +72,8 @@ int view_winner_row(const view *v, buf *row, error *err)
                    buf_text(row, view_sgr(v, "\033[1m"), err) ||
                    buf_text(row, view_sgr(v, c->color), err) ||
                    buf_text(row, v->style.utf8 ? "★ " : "* ", err) ||
-                   cells_fit(row, c->name.v, c->name.len, width > 5 ? width - 4 : 1, v->style.utf8,
-                             &used, err) ||
+                   display_fit(row, c->name.v, c->name.len, width > 5 ? width - 4 : 1,
+                               v->style.utf8, &used, err) ||
                    buf_text(row, view_sgr(v, "\033[0m"), err)
                ? -1
                : 0;
@@ -90,7 +90,7 @@ int view_rule_row(const view *v, bool figures, int joint, buf *row, error *err)
 {
     for (int i = 0; i < v->section.count; i++) {
         size_t start, width, used = 0;
-        view_cells(v, i, &start, &width);
+        view_member_span(v, i, &start, &width);
         if (i && dim(v, row, joint ? joint_of(v, joint) : view_dash(v), 1, err))
             return -1;
         if (figures) {
@@ -131,8 +131,8 @@ static int merge_row(const view *v, bool figures, buf *row, error *err)
     const column *c = &v->merge;
     size_t used;
     if (c->complete)
-        return buf_text(row, " ", err) || cells_fit(row, v->merge_line.v, v->merge_line.len,
-                                                    view_width(v) - 1, v->style.utf8, &used, err)
+        return buf_text(row, " ", err) || display_fit(row, v->merge_line.v, v->merge_line.len,
+                                                      view_width(v) - 1, v->style.utf8, &used, err)
                    ? -1
                    : 0;
     if (buf_text(row, " ", err) || view_title(v, c, view_width(v) / 2, row, &used, err))
@@ -188,8 +188,9 @@ static int put_text(const wrap_row *text, size_t from, buf *row, error *err)
 static int put_cursor(const view *v, const column *c, size_t r, size_t cells, size_t width,
                       buf *row, error *err)
 {
-    const flow *f = &c->flow;
-    bool here = !f->over && c->tokens && !c->thinking && r + 1 == flow_rows(f) && cells < width;
+    const column_text *f = &c->body;
+    bool here =
+        !f->over && c->tokens && !c->thinking && r + 1 == column_text_rows(f) && cells < width;
     if (!here || !v->style.color || !v->style.utf8)
         return 0;
     return buf_text(row, c->color, err) || buf_text(row, "▌\033[0m", err) ? -1 : 0;
@@ -200,8 +201,8 @@ int view_body_row(const view *v, size_t r, buf *row, error *err)
     for (int i = 0; i < v->section.count; i++) {
         size_t start, width;
         const column *c = v->section.members[i];
-        const wrap_row *text = flow_row(&c->flow, r);
-        view_cells(v, i, &start, &width);
+        const wrap_row *text = column_text_row(&c->body, r);
+        view_member_span(v, i, &start, &width);
         if (i && separate(v, start, row, err))
             return -1;
         if (!text)

@@ -17,18 +17,18 @@ enum {
 static const double drag_seconds = 0.4;
 /* So many frames (0.3 s) rows stay in the window although nothing changes them: a terminal may have
  * another width already and not have said so, and then they must be wrapped again. */
-enum { RIPENING_FRAMES = 6 };
+enum { SETTLING_FRAMES = 6 };
 
 /* ---- which section ----------------------------------------------------------------------------- */
 
 /* All that it had to say was shown for good. */
-static bool is_told(const column *c)
+static bool is_shown(const column *c)
 {
-    return c->complete && c->headed && c->flow.over && flow_rows(&c->flow) == 0 &&
-           c->flow.read == c->flow.text.len;
+    return c->complete && c->headed && c->body.over && column_text_rows(&c->body) == 0 &&
+           c->body.read == c->body.text.len;
 }
 
-/* All columns count, also those that are told: a stack stays a stack to its last answer. */
+/* All columns count, also those that were shown: a stack stays a stack to its last answer. */
 bool view_columns_fit(const view *v)
 {
     size_t n = (size_t)v->count, room = view_width(v) + 1;
@@ -36,12 +36,12 @@ bool view_columns_fit(const view *v)
     return room >= n * least + n - 1;
 }
 
-/* Those that are not told, into members unless that is NULL. */
-static int untold(const view *v, column **members)
+/* Those that were not shown, into members unless that is NULL. */
+static int unshown(const view *v, column **members)
 {
     int count = 0;
     for (int i = 0; i < v->count; i++) {
-        if (is_told(&v->columns[i]))
+        if (is_shown(&v->columns[i]))
             continue;
         if (members)
             members[count] = &v->columns[i];
@@ -64,8 +64,8 @@ static int set_widths(view *v, error *err)
 {
     for (int i = 0; i < v->section.count; i++) {
         size_t start, width;
-        view_cells(v, i, &start, &width);
-        if (flow_set_width(&v->section.members[i]->flow, width > 3 ? width - 2 : 1, err))
+        view_member_span(v, i, &start, &width);
+        if (column_text_set_width(&v->section.members[i]->body, width > 3 ? width - 2 : 1, err))
             return -1;
     }
     return 0;
@@ -74,7 +74,7 @@ static int set_widths(view *v, error *err)
 static void choose_members(view *v)
 {
     section *s = &v->section;
-    s->count = untold(v, s->members);
+    s->count = unshown(v, s->members);
     s->kind = choose(v);
     if (s->kind == SECTION_MERGE)
         s->members[0] = &v->merge;
@@ -93,7 +93,7 @@ static bool goes_on(const section *s, section_kind kind, const column *member)
            s->members[0] == member;
 }
 
-/* Opens the section that shows what is untold, in the layout that fits now. */
+/* Opens the section that shows what is left, in the layout that fits now. */
 static int begin(view *v, error *err)
 {
     section *s = &v->section, before = *s;
@@ -102,7 +102,7 @@ static int begin(view *v, error *err)
     s->open = s->count > 0;
     before.members = &member;
     s->head_final = s->frozen = s->open && goes_on(&before, s->kind, s->members[0]);
-    s->ripe = s->green = 0;
+    s->settled = s->settling = 0;
     buf_clear(&s->head);
     return set_widths(v, err);
 }
@@ -135,7 +135,7 @@ static int add_merge_head(view *v, error *err)
     buf *row = mark ? live_frame_row(&v->frame, err) : NULL;
     if (mark && (!row || view_winner_row(v, row, err)))
         return -1;
-    return view_words(v, v->merge_line.v ? v->merge_line.v : "", false, err);
+    return view_message(v, v->merge_line.v ? v->merge_line.v : "", false, err);
 }
 
 /* Names and a row of figures, or one row of both. */
@@ -158,7 +158,7 @@ static size_t most_rows(const view *v)
 {
     size_t most = 0;
     for (int i = 0; i < v->section.count; i++) {
-        size_t rows = flow_rows(&v->section.members[i]->flow);
+        size_t rows = column_text_rows(&v->section.members[i]->body);
         most = rows > most ? rows : most;
     }
     return most;
@@ -169,24 +169,24 @@ static size_t final_rows(const view *v)
 {
     size_t final = most_rows(v);
     for (int i = 0; i < v->section.count; i++) {
-        const flow *f = &v->section.members[i]->flow;
+        const column_text *f = &v->section.members[i]->body;
         if (!f->over && f->rows.count < final)
             final = f->rows.count;
     }
     return final;
 }
 
-/* Of rows that nothing changes any more, those that were so for a while. */
-static size_t ripe_rows(view *v, size_t final)
+/* Final rows that were so for SETTLING_FRAMES frames: they may leave for the scrollback. */
+static size_t settled_rows(view *v, size_t final)
 {
     section *s = &v->section;
     double now = console_seconds();
-    if (now - s->looked >= RIPENING_FRAMES * terminal_frame(v->t)) {
-        s->ripe = s->green < final ? s->green : final;
-        s->green = final;
+    if (now - s->looked >= SETTLING_FRAMES * terminal_frame(v->t)) {
+        s->settled = s->settling < final ? s->settling : final;
+        s->settling = final;
         s->looked = now;
     }
-    return s->ripe;
+    return s->settled;
 }
 
 static int add_body(view *v, size_t rows, error *err)
@@ -205,7 +205,7 @@ static int add_merge_foot(view *v, error *err)
     if (!v->section.frozen)
         return 0;
     if (v->merge.complete)
-        return view_words(v, v->merge_line.v ? v->merge_line.v : "", false, err);
+        return view_message(v, v->merge_line.v ? v->merge_line.v : "", false, err);
     buf *row = live_frame_row(&v->frame, err);
     return row ? view_head_row(v, true, row, err) : -1;
 }
@@ -262,10 +262,10 @@ static int follow_head(view *v, size_t window_rows, error *err)
 
 /* ---- one frame --------------------------------------------------------------------------------- */
 
-static int update_flows(view *v, error *err)
+static int update_texts(view *v, error *err)
 {
     for (int i = 0; i < v->section.count; i++)
-        if (flow_update(&v->section.members[i]->flow, err))
+        if (column_text_update(&v->section.members[i]->body, err))
             return -1;
     return 0;
 }
@@ -275,14 +275,14 @@ static int add_section(view *v, bool *over, error *err)
 {
     section *s = &v->section;
     live_frame *f = &v->frame;
-    if (update_flows(v, err))
+    if (update_texts(v, err))
         return -1;
     *over = is_over(v);
     size_t rows = most_rows(v), final = final_rows(v), head = 0, before = f->count;
     if (!*over)
-        final = ripe_rows(v, final);
-    bool told = s->kind == SECTION_MERGE && v->merge.complete; /* its head says it all */
-    if (!s->head_final && !told && rows + 6 > (size_t)terminal_rows(v->t))
+        final = settled_rows(v, final);
+    bool head_says_all = s->kind == SECTION_MERGE && v->merge.complete; /* its head says it all */
+    if (!s->head_final && !head_says_all && rows + 6 > (size_t)terminal_rows(v->t))
         s->frozen = true; /* by the end of this frame it may be gone */
     if (!s->head_final && add_head(v, err))
         return -1;
@@ -300,20 +300,20 @@ static int add_section(view *v, bool *over, error *err)
         buf_clear(&s->head);
     }
     for (int i = 0; i < s->count; i++) {
-        flow_shown(&s->members[i]->flow, final);
+        column_text_shown(&s->members[i]->body, final);
         s->members[i]->headed = s->members[i]->headed || s->head_final;
     }
-    s->ripe -= s->ripe < final ? s->ripe : final;
-    s->green -= s->green < final ? s->green : final;
+    s->settled -= s->settled < final ? s->settled : final;
+    s->settling -= s->settling < final ? s->settling : final;
     return 0;
 }
 
-/* Another answer of a stack; columns that a wide window left untold. */
+/* Another answer of a stack; columns that a wide window left over. */
 static bool more_to_come(const view *v)
 {
     if (v->section.kind != SECTION_SINGLE && v->section.kind != SECTION_COLUMNS)
         return false;
-    return untold(v, NULL) > 0;
+    return unshown(v, NULL) > 0;
 }
 
 /* Below the last answer of a stack stands a line, as below columns. */

@@ -1,10 +1,10 @@
 /* view_state.h - what the files of the view share (view.h is for everybody else).
  *
  * A screen is a list of sections, one below the other. A section shows one or more columns: a head
- * (names, a row of figures), the rows of their flows side by side, and a foot. Only the last section
+ * (names, a row of figures), the rows of their texts side by side, and a foot. Only the last section
  * is open. Its rows become final from the top as soon as no column can change them, and leave for
  * the scrollback; the rest is the live window. A new width, another layout or the next answer of a
- * stack is simply the next section, over what the flows have not shown yet: that is why nothing is
+ * stack is simply the next section, over what the texts have not shown yet: that is why nothing is
  * ever shown twice.
  *
  * Figures live in the head as long as it is on the screen, then in the foot.
@@ -19,7 +19,7 @@
 typedef struct column {
     buf name, acts_by, experts; /* harmless */
     const char *color;          /* SGR, "" for none */
-    flow flow;
+    column_text body;
     bool complete, thinking;
     bool headed; /* its head was shown for good */
     char stop[16];
@@ -40,11 +40,11 @@ typedef struct section {
     section_kind kind;
     column **members; /* [count], storage for all columns */
     int count;
-    bool head_final, frozen; /* frozen: the head shows no figures any more */
-    size_t ripe, green;      /* rows that may become final now, and at the next look */
-    double looked;           /* when that was counted */
-    size_t head_at;          /* absolute number of its row of figures */
-    buf head;                /* as it stands there */
+    bool head_final, frozen;  /* frozen: the head shows no figures any more */
+    size_t settled, settling; /* rows that may leave now, and at the next check */
+    double looked;            /* when that was counted */
+    size_t head_at;           /* absolute number of its row of figures */
+    buf head;                 /* as it stands there */
 } section;
 
 struct view {
@@ -69,7 +69,7 @@ struct view {
     live_frame frame;
     double painted, resized; /* times of the last frame and of the last new size */
     bool dirty;
-    int told; /* linear: answers that were written */
+    int written; /* linear: answers that were written */
     bool failed;
     error fault; /* the first one */
 };
@@ -93,7 +93,7 @@ const char *view_sgr(const view *v, const char *sequence); /* "" without colour 
 const char *view_dash(const view *v);
 const char *view_dot(const view *v); /* between figures */
 /* Rows of our own words, wrapped to the screen, dim or not, appended to the frame. */
-int view_words(view *v, const char *text, bool dim, error *err);
+int view_message(view *v, const char *text, bool dim, error *err);
 
 /* ---- view_section.c ----------------------------------------------------------------------------- */
 
@@ -110,7 +110,7 @@ bool view_columns_fit(const view *v);
 /* The row that marks the chosen column. */
 int view_winner_row(const view *v, buf *row, error *err);
 /* Where member i begins, and how many cells it has, its blank on either side included. */
-void view_cells(const view *v, int i, size_t *start, size_t *width);
+void view_member_span(const view *v, int i, size_t *start, size_t *width);
 int view_names_row(const view *v, buf *row, error *err);
 /* A line across, with figures in it or without; joint: 0 none, +1 where columns begin, -1 end. */
 int view_rule_row(const view *v, bool figures, int joint, buf *row, error *err);

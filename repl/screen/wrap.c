@@ -44,34 +44,34 @@ void wrap_rows_release(wrap_rows *r)
     *r = (wrap_rows){0};
 }
 
-/* ---- looks ------------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------------- */
 
-int wrap_look(buf *out, unsigned look, error *err)
+int wrap_attributes(buf *out, unsigned attributes, error *err)
 {
     static const struct {
         unsigned bit;
         const char *code;
-    } codes[] = {{LOOK_BOLD, ";1"},
-                 {LOOK_DIM, ";2"},
-                 {LOOK_ITALIC, ";3"},
-                 {LOOK_CODE, ";36"},
-                 {LOOK_FAULT, ";31"}};
-    if (!look)
+    } codes[] = {{ATTRIBUTE_BOLD, ";1"},
+                 {ATTRIBUTE_DIM, ";2"},
+                 {ATTRIBUTE_ITALIC, ";3"},
+                 {ATTRIBUTE_CODE, ";36"},
+                 {ATTRIBUTE_FAULT, ";31"}};
+    if (!attributes)
         return 0;
     if (buf_text(out, "\033[0", err))
         return -1;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (look & codes[i].bit && buf_text(out, codes[i].code, err))
+        if (attributes & codes[i].bit && buf_text(out, codes[i].code, err))
             return -1;
     return buf_text(out, "m", err);
 }
 
-static int change_look(buf *out, unsigned *now, unsigned wanted, error *err)
+static int change_attributes(buf *out, unsigned *now, unsigned wanted, error *err)
 {
     if (*now == wanted)
         return 0;
     *now = wanted;
-    return wanted ? wrap_look(out, wanted, err) : buf_text(out, "\033[0m", err);
+    return wanted ? wrap_attributes(out, wanted, err) : buf_text(out, "\033[0m", err);
 }
 
 /* ---- one row ----------------------------------------------------------------------------------- */
@@ -114,7 +114,7 @@ static void open_row(wrap *w, wrap_place at)
 
 static int close_row(wrap *w, error *err)
 {
-    if (change_look(&w->row, &w->row_look, 0, err) ||
+    if (change_attributes(&w->row, &w->row_attributes, 0, err) ||
         rows_add(w->out, w->row_place, &w->row, w->row_cells, err))
         return -1;
     buf_clear(&w->row);
@@ -127,16 +127,17 @@ int wrap_resume(wrap *w, wrap_place at, error *err)
 {
     open_row(w, at);
     size_t marked = w->mark && w->hang ? 1 : 0;
-    if (marked && (change_look(&w->row, &w->row_look, w->mark_look, err) ||
-                   buf_text(&w->row, w->mark, err) || change_look(&w->row, &w->row_look, 0, err)))
+    if (marked &&
+        (change_attributes(&w->row, &w->row_attributes, w->mark_attributes, err) ||
+         buf_text(&w->row, w->mark, err) || change_attributes(&w->row, &w->row_attributes, 0, err)))
         return -1;
     w->row_cells = w->hang;
-    return cells_repeat(&w->row, " ", w->hang - marked, err);
+    return display_repeat(&w->row, " ", w->hang - marked, err);
 }
 
 static int put_blanks(wrap *w, error *err)
 {
-    if (cells_repeat(&w->row, " ", w->blanks, err))
+    if (display_repeat(&w->row, " ", w->blanks, err))
         return -1;
     w->row_cells += w->blanks;
     w->blanks = 0;
@@ -149,10 +150,10 @@ static int place_word(wrap *w, error *err)
     if (w->filled && w->row_cells + w->blanks + w->word_cells > w->width &&
         (close_row(w, err) || wrap_resume(w, w->word_place, err)))
         return -1;
-    if (put_blanks(w, err) || change_look(&w->row, &w->row_look, w->word_first, err) ||
+    if (put_blanks(w, err) || change_attributes(&w->row, &w->row_attributes, w->word_first, err) ||
         buf_add(&w->row, w->word.v, w->word.len, err))
         return -1;
-    w->row_look = w->word_look;
+    w->row_attributes = w->word_attributes;
     w->row_cells += w->word_cells;
     w->filled = w->filled || w->word_cells;
     buf_clear(&w->word);
@@ -183,18 +184,19 @@ size_t wrap_anchor_cells(const char *two)
     return (size_t)(two[0] - ' ') * 90 + (size_t)(two[1] - ' ');
 }
 
-int wrap_put(wrap *w, const char *cluster, size_t n, size_t cells, unsigned look, wrap_place at,
-             error *err)
+int wrap_put(wrap *w, const char *cluster, size_t n, size_t cells, unsigned attributes,
+             wrap_place at, error *err)
 {
-    bool disputed = cells == 2 && cells_disputed(cluster, n);
+    bool disputed = cells == 2 && display_disputed(cluster, n);
     if ((cells == 2 || fills_row(w, cells)) && wrap_break(w, err))
         return -1;
     if (!w->word.len) {
         w->word_place = at;
-        w->word_first = w->word_look = look;
+        w->word_first = w->word_attributes = attributes;
         open_row(w, at);
     }
-    if (change_look(&w->word, &w->word_look, look, err) || buf_add(&w->word, cluster, n, err))
+    if (change_attributes(&w->word, &w->word_attributes, attributes, err) ||
+        buf_add(&w->word, cluster, n, err))
         return -1;
     w->word_cells += cells;
     if (cells == 2 && wrap_break(w, err))

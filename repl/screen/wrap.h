@@ -20,13 +20,13 @@
 
 #include "../../engine/base/buf.h"
 
-/* What a cluster looks like; bits. */
+/* Attributes of a cluster, as SGR has them; bits. */
 enum {
-    LOOK_BOLD = 1,
-    LOOK_ITALIC = 2,
-    LOOK_CODE = 4,
-    LOOK_DIM = 8,
-    LOOK_FAULT = 16,
+    ATTRIBUTE_BOLD = 1,
+    ATTRIBUTE_ITALIC = 2,
+    ATTRIBUTE_CODE = 4,
+    ATTRIBUTE_DIM = 8,
+    ATTRIBUTE_FAULT = 16,
 };
 
 /* A byte that no harmless text holds. */
@@ -54,10 +54,10 @@ typedef struct wrap_rows {
 typedef struct wrap {
     size_t width, hang; /* hang: cells that the further rows of a line are moved right */
     const char *mark;   /* shown before them instead of blanks (one cell), or NULL */
-    unsigned mark_look;
+    unsigned mark_attributes;
     buf row, word;
     size_t row_cells, word_cells, blanks;
-    unsigned row_look, word_first, word_look;
+    unsigned row_attributes, word_first, word_attributes;
     bool row_open, filled; /* a row was begun; it holds more than its indent */
     wrap_place row_place, word_place;
     wrap_rows *out; /* borrowed */
@@ -70,8 +70,8 @@ void wrap_release(wrap *w);
 int wrap_copy(wrap *to, const wrap *from, wrap_rows *out, error *err);
 
 /* One cluster. Wide ones may be parted from their neighbours, others only at blanks and breaks. */
-int wrap_put(wrap *w, const char *cluster, size_t n, size_t cells, unsigned look, wrap_place at,
-             error *err);
+int wrap_put(wrap *w, const char *cluster, size_t n, size_t cells, unsigned attributes,
+             wrap_place at, error *err);
 /* A blank; those at the end of a full row vanish. */
 int wrap_blank(wrap *w, wrap_place at, error *err);
 /* What comes may stand in the next row. */
@@ -86,8 +86,8 @@ int wrap_resume(wrap *w, wrap_place at, error *err);
 /* Where the text begins that is in no row yet; `next` when there is none. */
 wrap_place wrap_unfinished(const wrap *w, wrap_place next);
 
-/* The SGR sequence of a look, "" for 0. */
-int wrap_look(buf *out, unsigned look, error *err);
+/* The SGR sequence of attributes, "" for 0. */
+int wrap_attributes(buf *out, unsigned attributes, error *err);
 /* The two characters behind WRAP_ANCHOR as a number. */
 size_t wrap_anchor_cells(const char *two);
 

@@ -21,11 +21,11 @@
 
 enum { PATH_MOST = 4096, TEXT_MOST = 1 << 30 };
 
-typedef enum deed { WRITE, EDIT, EDIT_TEXT, COPY, PERSONA_FOLDER, DEEDS } deed;
+typedef enum operation { WRITE, EDIT, EDIT_TEXT, COPY, PERSONA_FOLDER, OPERATIONS } operation;
 
 /* One message; the text's descriptor travels beside it. */
 typedef struct request {
-    unsigned deed;
+    unsigned operation;
     unsigned how;         /* WRITE: over; EDIT_TEXT: in memory; COPY: the program */
     char path[PATH_MOST]; /* or a persona's name */
 } request;
@@ -139,9 +139,9 @@ static int make_persona_folder(const char *name, error *err)
     return result;
 }
 
-static int do_it(const request *r, int fd, buf *text, console *con, error *err)
+static int perform(const request *r, int fd, buf *text, console *con, error *err)
 {
-    switch ((deed)r->deed) {
+    switch ((operation)r->operation) {
     case WRITE:
         return output_file_put(con, r->path, r->how != 0, text->v, text->len, err);
     case EDIT:
@@ -152,22 +152,24 @@ static int do_it(const request *r, int fd, buf *text, console *con, error *err)
         return copy_program_run((copy_program)r->how, text->v, text->len);
     case PERSONA_FOLDER:
         return make_persona_folder(r->path, err);
-    case DEEDS:
+    case OPERATIONS:
         break;
     }
     return -1;
 }
 
 /* Nothing of a request is believed. */
-static int obey(const request *r, ssize_t n, int fd, console *con, error *err)
+static int handle(const request *r, ssize_t n, int fd, console *con, error *err)
 {
-    bool whole = n == (ssize_t)sizeof *r && r->deed < DEEDS && memchr(r->path, '\0', PATH_MOST);
-    bool brings = whole && (r->deed == WRITE || r->deed == EDIT_TEXT || r->deed == COPY);
-    if (!whole || brings != (fd >= 0) || (r->deed == COPY && r->how >= COPY_PROGRAMS))
+    bool whole =
+        n == (ssize_t)sizeof *r && r->operation < OPERATIONS && memchr(r->path, '\0', PATH_MOST);
+    bool brings =
+        whole && (r->operation == WRITE || r->operation == EDIT_TEXT || r->operation == COPY);
+    if (!whole || brings != (fd >= 0) || (r->operation == COPY && r->how >= COPY_PROGRAMS))
         return error_set(err, ERROR_RUN, "this is no request");
     buf text = {0};
     int result = brings ? get_text(fd, &text, err) : 0;
-    result = result || do_it(r, fd, &text, con, err) ? -1 : 0;
+    result = result || perform(r, fd, &text, con, err) ? -1 : 0;
     buf_release(&text);
     return result;
 }
@@ -193,7 +195,7 @@ static void serve(int fd, console *con)
             return;
         reply answer = {0};
         forget_interrupts(con);
-        answer.result = obey(&r, n, text, con, &answer.why);
+        answer.result = handle(&r, n, text, con, &answer.why);
         if (text >= 0)
             (void)close(text);
         if (send_message(fd, &answer, sizeof answer, -1) < 0)
@@ -261,7 +263,7 @@ void broker_close(broker *b)
     free(b);
 }
 
-const char *broker_place(const broker *b)
+const char *broker_private_folder(const broker *b)
 {
     return b->place;
 }
@@ -277,9 +279,9 @@ static int await(broker *b, reply *answer)
     return n == (ssize_t)sizeof *answer ? 0 : -1;
 }
 
-static int ask(broker *b, deed what, unsigned how, const char *path, int fd, error *err)
+static int ask(broker *b, operation what, unsigned how, const char *path, int fd, error *err)
 {
-    request r = {.deed = what, .how = how};
+    request r = {.operation = what, .how = how};
     reply answer = {0};
     if (strlen(path) >= PATH_MOST)
         return error_set(err, ERROR_USAGE, "%.64s...: %s", path, strerror(ENAMETOOLONG));
@@ -294,7 +296,7 @@ static int ask(broker *b, deed what, unsigned how, const char *path, int fd, err
 }
 
 /* The text is there when it is asked; with `back` it holds afterwards what was made of it. */
-static int ask_with(broker *b, deed what, unsigned how, const char *path, const char *text,
+static int ask_with(broker *b, operation what, unsigned how, const char *path, const char *text,
                     size_t n, buf *back, error *err)
 {
     int fd = memfd_create("text", MFD_CLOEXEC);
@@ -316,18 +318,18 @@ int broker_write(broker *b, const char *path, bool over, const char *text, size_
 int broker_edit(broker *b, const char *path, error *err)
 {
     editor_signals ours;
-    editor_yield(&ours);
+    editor_signals_ignore(&ours);
     int result = ask(b, EDIT, 0, path, -1, err);
-    editor_return(&ours);
+    editor_signals_restore(&ours);
     return result;
 }
 
 int broker_edit_text(broker *b, buf *text, bool in_memory, error *err)
 {
     editor_signals ours;
-    editor_yield(&ours);
+    editor_signals_ignore(&ours);
     int result = ask_with(b, EDIT_TEXT, in_memory, "", text->v, text->len, text, err);
-    editor_return(&ours);
+    editor_signals_restore(&ours);
     return result;
 }
 

@@ -3,13 +3,13 @@
  * A conversation runs in the sandbox (sandbox_policy.h), and yet /save writes where the user says, Ctrl-X Ctrl-E
  * runs an editor and /copy a clipboard's program. So before anything of a stranger is opened, a second
  * process is forked that keeps the rights: it holds no model, no transcript and no lock, and
- * does five things when it is asked over a socket pair. A request is one message of one size that names
+ * does five operations when it is asked over a socket pair. A request is one message of one size that names
  * one of them; what runs is chosen by this side from the environment that it was started with, never by the
  * request; a longer text comes in a file in memory whose size is bounded.
  *
  * What a conversation that was taken over can still ask for is what its user could: a text in a file of
  * its choosing, the user's editor on a file, a text in the clipboard. It cannot run a program of its choosing
- * nor reach the net, and the five deeds are all that there is to guard.
+ * nor reach the net, and the five operations are all that there is to guard.
  *
  * The broker ends when the other end of the pair is closed, also by kill -9, and takes the private folder
  * with it. Ctrl-C reaches both (they are one job for the shell) and ends a write that waits.
@@ -29,7 +29,7 @@ void broker_close(broker *b); /* NULL ok; waits for its end */
 
 /* A private folder (in memory where there is a place for that) which lasts as long as the broker; NULL
  * when none could be made. Borrowed. */
-const char *broker_place(const broker *b);
+const char *broker_private_folder(const broker *b);
 
 /* output_file_put(). */
 int broker_write(broker *b, const char *path, bool over, const char *text, size_t n, error *err);

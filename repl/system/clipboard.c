@@ -131,7 +131,7 @@ static int no_way(const terminal *t, size_t n, error *err)
                      n);
 }
 
-static int copy_harmless(terminal *t, const char *name, const char *text, size_t n, buf *told,
+static int copy_harmless(terminal *t, const char *name, const char *text, size_t n, buf *message,
                          error *err)
 {
     broker *b = terminal_console(t)->broker;
@@ -139,19 +139,20 @@ static int copy_harmless(terminal *t, const char *name, const char *text, size_t
     const char *program = copy_on_desktop(b, text, n);
     passage way = find_passage();
     if (tmux)
-        return buf_format(
-            told, err, "copied %zu bytes of %s into tmux's buffer (prefix ] pastes)%s%s", n, name,
-            program ? " and by "
-            : asked ? "; tmux was asked to hand them to the terminal as well"
-                    : "",
-            program ? program : "");
+        return buf_format(message, err,
+                          "copied %zu bytes of %s into tmux's buffer (prefix ] pastes)%s%s", n,
+                          name,
+                          program ? " and by "
+                          : asked ? "; tmux was asked to hand them to the terminal as well"
+                                  : "",
+                          program ? program : "");
     if (program)
-        return buf_format(told, err, "copied %zu bytes of %s by %s", n, name, program);
+        return buf_format(message, err, "copied %zu bytes of %s by %s", n, name, program);
     if (!takes_osc52(t) || n > OSC_MOST)
         return no_way(t, n, err);
     if (copy_by_terminal(t, way, text, n, err))
         return -1;
-    return buf_format(told, err,
+    return buf_format(message, err,
                       "sent %zu bytes of %s to the terminal%s by OSC 52; whether it took them is "
                       "not known",
                       n, name,
@@ -160,7 +161,8 @@ static int copy_harmless(terminal *t, const char *name, const char *text, size_t
                                            : "");
 }
 
-int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, buf *told, error *err)
+int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, buf *message,
+                   error *err)
 {
     buf lines = {0}, safe = {0};
     int result = 0;
@@ -177,9 +179,10 @@ int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, bu
     if (!result && !safe.len)
         result = error_set(err, ERROR_USAGE, "%s said nothing; the clipboard stays as it is", name);
     if (!result)
-        result = copy_harmless(t, name, safe.v, safe.len, told, err);
+        result = copy_harmless(t, name, safe.v, safe.len, message, err);
     if (!result && safe.len != lines.len)
-        result = buf_text(told, "; what a terminal would obey stands there as on the screen", err);
+        result =
+            buf_text(message, "; what a terminal would obey stands there as on the screen", err);
     buf_release(&lines);
     buf_release(&safe);
     return result;

@@ -13,9 +13,9 @@
 
 #include "../screen/terminal.h"
 
-/* Appends to *told, as a sentence about `name`, what is known to have happened. ERROR_USAGE for a text
+/* Appends to *message, as a sentence about `name`, what is known to have happened. ERROR_USAGE for a text
  * that is empty, ERROR_RUN when there is no way. */
-int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, buf *told,
+int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, buf *message,
                    error *err);
 
 #endif

@@ -49,7 +49,7 @@ static int wait_for(pid_t child)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-void editor_yield(editor_signals *ours)
+void editor_signals_ignore(editor_signals *ours)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
     (void)sigaction(SIGINT, &ignore, &ours->interrupt);
@@ -57,7 +57,7 @@ void editor_yield(editor_signals *ours)
     (void)sigaction(SIGTSTP, &standard, &ours->stop);
 }
 
-void editor_return(const editor_signals *ours)
+void editor_signals_restore(const editor_signals *ours)
 {
     (void)sigaction(SIGINT, &ours->interrupt, NULL);
     (void)sigaction(SIGQUIT, &ours->quit, NULL);
@@ -68,9 +68,9 @@ static int run_editor(char *const *argv)
 {
     editor_signals ours;
     pid_t child;
-    editor_yield(&ours);
+    editor_signals_ignore(&ours);
     int result = spawn(argv, &child) ? -1 : wait_for(child);
-    editor_return(&ours);
+    editor_signals_restore(&ours);
     return result;
 }
 
@@ -78,7 +78,7 @@ static int run_editor(char *const *argv)
 int editor_file(const char *path, error *err)
 {
     static char shell[] = "/bin/sh", flag[] = "-c";
-    char *command = folder_path(err, "%s \"$1\"", editor_name()), *file = strdup(path);
+    char *command = string_format(err, "%s \"$1\"", editor_name()), *file = strdup(path);
     char *const argv[] = {shell, flag, command, shell, file, NULL};
     int result = command && file ? run_editor(argv) : error_memory(err, "the editor");
     free(command);
@@ -131,7 +131,7 @@ static int get(const char *path, buf *text, error *err)
 int editor_text(buf *text, bool in_memory, error *err)
 {
     char *place = private_folder_make(in_memory, err);
-    char *path = place ? folder_path(err, "%s/prompt.md", place) : NULL;
+    char *path = place ? string_format(err, "%s/prompt.md", place) : NULL;
     int result = path ? put(path, text, err) || editor_file(path, err) || get(path, text, err) : -1;
     free(path);
     private_folder_remove(place);

@@ -20,7 +20,7 @@ int editor_text(buf *text, bool in_memory, error *err);
 typedef struct editor_signals {
     struct sigaction interrupt, quit, stop;
 } editor_signals;
-void editor_yield(editor_signals *ours);
-void editor_return(const editor_signals *ours);
+void editor_signals_ignore(editor_signals *ours);
+void editor_signals_restore(const editor_signals *ours);
 
 #endif

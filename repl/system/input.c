@@ -12,15 +12,15 @@ enum { LOOK_MS = 100 };
 static const double PATIENCE = 1; /* seconds */
 
 /* Waits for something to read. Looks up now and then: a Ctrl-C just before a blocking read would
- * not end it. Regular files are always ready. *told: that standard input keeps us waiting. */
-static void wait_for_input(int fd, bool *told, console *con)
+ * not end it. Regular files are always ready. *noted: that standard input keeps us waiting. */
+static void wait_for_input(int fd, bool *noted, console *con)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     double start = console_seconds();
     while (!console_cancelled(con) && poll(&p, 1, LOOK_MS) == 0) {
-        if (*told || fd != STDIN_FILENO || console_seconds() - start < PATIENCE)
+        if (*noted || fd != STDIN_FILENO || console_seconds() - start < PATIENCE)
             continue;
-        *told = true;
+        *noted = true;
         console_note(con, "waiting for standard input to end (Ctrl-D ends it in a terminal; "
                           "`</dev/null` goes without)");
     }
@@ -39,11 +39,11 @@ static int read_all(int fd, const char *name, buf *text, console *con, error *er
     struct stat st;
     int mib = con->input_mib ? con->input_mib : INPUT_MIB;
     size_t most = (size_t)mib << 20, have = 0;
-    bool told = false;
+    bool noted = false;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (size_t)st.st_size > most)
         return too_much(name, mib, err);
     for (;;) {
-        wait_for_input(fd, &told, con);
+        wait_for_input(fd, &noted, con);
         if (console_cancelled(con))
             return console_interrupted(err);
         ssize_t n = read(fd, chunk, sizeof chunk);

@@ -16,7 +16,7 @@ int output_file_check(const char *path, bool over, error *err)
     struct stat st;
     if (!over && stat(path, &st) == 0 && S_ISREG(st.st_mode))
         return error_set(err, ERROR_RUN, "%s is there already and was left alone (--force)", path);
-    return transcript_spare(path, err);
+    return transcript_check_overwrite(path, err);
 }
 
 /* A pipe or a device. */
@@ -34,7 +34,7 @@ static int write_in_place(console *con, const char *path, const char *text, size
 static int write_whole(const char *path, bool there, const char *text, size_t n, error *err)
 {
     char *target = there ? realpath(path, NULL) : NULL; /* behind a link */
-    int result = whole_file_put(target ? target : path, text, n, err);
+    int result = atomic_file_put(target ? target : path, text, n, err);
     free(target);
     return result;
 }

@@ -11,7 +11,7 @@
 
 static char *make_in(const char *place, error *err)
 {
-    char *path = folder_path(err, "%s/consilium-XXXXXX", place);
+    char *path = string_format(err, "%s/consilium-XXXXXX", place);
     if (path && mkdtemp(path))
         return path;
     if (path)

@@ -66,12 +66,12 @@ static void allow(sandbox *s, const char *path, uint64_t rights)
     (void)close(fd);
 }
 
-void sandbox_read(sandbox *s, const char *path)
+void sandbox_allow_read(sandbox *s, const char *path)
 {
     allow(s, path, RIGHTS_READ);
 }
 
-void sandbox_write(sandbox *s, const char *path)
+void sandbox_allow_write(sandbox *s, const char *path)
 {
     allow(s, path, RIGHTS_WRITE);
 }
@@ -138,7 +138,7 @@ static int refuse_crowded(sandbox *s, error *err)
         (unsigned long long)limit.rlim_cur);
 }
 
-int sandbox_enter(sandbox *s, char *told, size_t size, error *err)
+int sandbox_enter(sandbox *s, char *summary, size_t size, error *err)
 {
     if (s->crowded)
         return refuse_crowded(s, err);
@@ -158,7 +158,7 @@ int sandbox_enter(sandbox *s, char *told, size_t size, error *err)
     char landlock[64] = "the kernel has no Landlock: files are not guarded";
     if (files)
         (void)snprintf(landlock, sizeof landlock, "only named files (Landlock %d)", s->abi);
-    (void)snprintf(told, size, "sandbox: %s%s; no new privileges", landlock,
+    (void)snprintf(summary, size, "sandbox: %s%s; no new privileges", landlock,
                    calls ? "; no sockets, no programs (seccomp)" : "; no seccomp");
     return 0;
 }

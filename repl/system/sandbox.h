@@ -28,10 +28,10 @@ typedef struct sandbox {
 void sandbox_open(sandbox *s);
 /* A file, or a folder and all that is below it, may still be read; or be read and written, with new
  * files. What is not there is passed over. */
-void sandbox_read(sandbox *s, const char *path);
-void sandbox_write(sandbox *s, const char *path);
-/* What is in force from here on, for people, into told[size]. ERROR_RUN when the kernel refuses, or the limit of
+void sandbox_allow_read(sandbox *s, const char *path);
+void sandbox_allow_write(sandbox *s, const char *path);
+/* What is given up from here on, for people, into summary[size]. ERROR_RUN when the kernel refuses, or the limit of
  * open files did. Releases s. */
-int sandbox_enter(sandbox *s, char *told, size_t size, error *err);
+int sandbox_enter(sandbox *s, char *summary, size_t size, error *err);
 
 #endif

@@ -22,8 +22,8 @@ static bool is_control(const char *name)
 
 static int place_of(const html *p, const char *name)
 {
-    for (int i = 0; i < p->cast_count; i++)
-        if (strcmp(p->cast[i].name, name) == 0)
+    for (int i = 0; i < p->persona_count; i++)
+        if (strcmp(p->personas[i].name, name) == 0)
             return i;
     return -1;
 }
@@ -43,14 +43,14 @@ static int wished(const char *color)
 static int choose_color(const html *p, const char *color)
 {
     bool taken[HTML_COLORS] = {false};
-    for (int i = 0; i < p->cast_count; i++)
-        taken[p->cast[i].color] = true;
+    for (int i = 0; i < p->persona_count; i++)
+        taken[p->personas[i].color] = true;
     int wish = wished(color), free = 0;
     while (free < HTML_COLORS && taken[free])
         free++;
     return wish >= 0 && !taken[wish] ? wish
            : free < HTML_COLORS      ? free
-                                     : p->cast_count % HTML_COLORS;
+                                     : p->persona_count % HTML_COLORS;
 }
 
 const char *html_color(const html *p, const char *persona)
@@ -60,19 +60,19 @@ const char *html_color(const html *p, const char *persona)
     if (is_control(persona))
         return "pc";
     int place = place_of(p, persona);
-    return classes[place < 0 ? HTML_COLORS - 1 : p->cast[place].color];
+    return classes[place < 0 ? HTML_COLORS - 1 : p->personas[place].color];
 }
 
-static void gather_cast(html *p)
+static void gather_personas(html *p)
 {
     const history *h = p->history;
     for (int i = 0; i < h->turn_count; i++)
-        for (int k = 0; k < h->turns[i].answer_count && p->cast_count < HTML_CAST; k++) {
+        for (int k = 0; k < h->turns[i].answer_count && p->persona_count < HTML_PERSONAS; k++) {
             const history_answer *a = &h->turns[i].answers[k];
             if (h->turns[i].undone || place_of(p, a->persona) >= 0)
                 continue;
             int color = is_control(a->persona) ? HTML_COLORS - 1 : choose_color(p, a->color);
-            p->cast[p->cast_count++] = (html_speaker){a->persona, color};
+            p->personas[p->persona_count++] = (html_persona){a->persona, color};
         }
 }
 
@@ -302,12 +302,12 @@ static const char *file_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-static void put_cast(html *p)
+static void put_personas(html *p)
 {
     html_put(p, "<ul class=\"cast\">");
-    for (int i = 0; i < p->cast_count; i++) {
-        html_format(p, "<li class=\"%s\">", html_color(p, p->cast[i].name));
-        html_name(p, p->cast[i].name);
+    for (int i = 0; i < p->persona_count; i++) {
+        html_format(p, "<li class=\"%s\">", html_color(p, p->personas[i].name));
+        html_name(p, p->personas[i].name);
         html_put(p, "</li>");
     }
     html_put(p, "</ul>\n");
@@ -318,7 +318,7 @@ static void put_masthead(html *p)
     const history *h = p->history;
     buf words = {0};
     html_put(p, "<header class=\"top\"><p class=\"mark\">consilium</p>\n");
-    put_cast(p);
+    put_personas(p);
     html_put(p, "<p class=\"meta\">");
     if (h->model_path) {
         html_name(p, file_name(h->model_path));
@@ -360,7 +360,7 @@ static void put_footer(html *p)
 int export_html(const history *h, buf *out, error *err)
 {
     html p = {.out = out, .err = err, .history = h};
-    gather_cast(&p);
+    gather_personas(&p);
     put_head(&p);
     put_masthead(&p);
     html_put(&p, "<main>\n");

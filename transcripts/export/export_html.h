@@ -13,20 +13,20 @@
 #include "../../engine/base/buf.h"
 #include "../history.h"
 
-enum { HTML_CAST = 64, HTML_COLORS = 8 };
+enum { HTML_PERSONAS = 64, HTML_COLORS = 8 };
 
-typedef struct html_speaker {
+typedef struct html_persona {
     const char *name;
     int color; /* 0 to HTML_COLORS - 1 */
-} html_speaker;
+} html_persona;
 
 typedef struct html {
     buf *out;
     error *err;
     bool failed;
     const history *history;
-    html_speaker cast[HTML_CAST]; /* in order of appearance */
-    int cast_count;
+    html_persona personas[HTML_PERSONAS]; /* personas in order of appearance */
+    int persona_count;
 } html;
 
 void html_put(html *p, const char *ours);

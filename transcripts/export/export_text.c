@@ -191,7 +191,7 @@ int export_memory_line(buf *out, const history *h, int turn, error *err)
 
 /* ---- what counts ------------------------------------------------------------------------------- */
 
-bool export_in_force(const history_answer *a)
+bool export_is_current(const history_answer *a)
 {
     return a->next == 0;
 }

@@ -30,12 +30,12 @@ int export_merge_line(buf *out, const history_merge *m, error *err);
  * Turns before 3 were not remembered. " */
 int export_memory_line(buf *out, const history *h, int turn, error *err);
 
-/* True for the version of its persona's answer that is in force. */
-bool export_in_force(const history_answer *a);
-/* Answers keep their columns when they are given anew: the one in force whose first version is the i-th
+/* True for the version of its persona's answer that is current. */
+bool export_is_current(const history_answer *a);
+/* Answers keep their columns when they are given anew: the current one whose first version is the i-th
  * of the turn; NULL when that is a later version. */
 const history_answer *export_column(const history_turn *t, int i);
-/* The merge in force, or NULL. */
+/* The current merge, or NULL. */
 const history_merge *export_merge(const history_turn *t);
 /* The answer that a vote took as it stands, so that nobody has to read it twice; else NULL. */
 const history_answer *export_winner(const history_turn *t, const history_merge *m);

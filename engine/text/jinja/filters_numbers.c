@@ -232,7 +232,8 @@ static const native_row filters_numbers[] = {
 
 const native_row *filter_find(text name)
 {
-    const native_row *const tables[] = {filters_text, filters_lists, filters_pick, filters_numbers};
+    const native_row *const tables[] = {filters_text, filters_lists, filters_select,
+                                        filters_numbers};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         const native_row *row = row_find(tables[i], name);
         if (row != NULL)

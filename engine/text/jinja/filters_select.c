@@ -135,7 +135,7 @@ static bool filter_attr(machine *m, value self, const value *a, const arguments 
     return found >= 0;
 }
 
-const native_row filters_pick[] = {
+const native_row filters_select[] = {
     {"map", filter_map, "*"},
     {"select", filter_select, "*"},
     {"reject", filter_reject, "*"},

@@ -182,7 +182,7 @@ static const native_row of_view[] = {{"mapping", NULL, ""}, {"isdisjoint", NULL,
 static const native_row *text_method_find(text name)
 {
     const native_row *row = row_find(methods_text, name);
-    return row ? row : row_find(methods_text_ask, name);
+    return row ? row : row_find(methods_text_query, name);
 }
 
 const native_row *method_find(value of, text name)

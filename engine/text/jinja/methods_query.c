@@ -226,7 +226,7 @@ static bool method_isidentifier(machine *m, value self, const value *a, const ar
     return spend_bytes(m, 4 * (size_t)t.len);
 }
 
-const native_row methods_text_ask[] = {
+const native_row methods_text_query[] = {
     {"find", method_lfind, "_,_?,_?"},         {"rfind", method_rfind, "_,_?,_?"},
     {"index", method_index, "_,_?,_?"},        {"rindex", method_rindex, "_,_?,_?"},
     {"count", method_count, "_,_?,_?"},        {"startswith", method_startswith, "_,_?,_?"},

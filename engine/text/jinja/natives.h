@@ -37,8 +37,8 @@ bool argument_int(machine *m, value v, const char *what, int64_t *out);
 bool argument_true(machine *m, value v, bool *out); /* V_MISSING is false */
 
 /* The tables, one per file. */
-extern const native_row filters_text[], filters_lists[], filters_pick[];
-extern const native_row methods_text[], methods_text_ask[];
+extern const native_row filters_text[], filters_lists[], filters_select[];
+extern const native_row methods_text[], methods_text_query[];
 
 /* Shared by filters and methods of texts (text_ops.c). */
 typedef enum letter_case {

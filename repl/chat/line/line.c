@@ -24,7 +24,7 @@ static line_editor *current;
 
 bool line_fill(line_editor *l, int wait_ms)
 {
-    terminal_signals *s = terminal_flags(l->term);
+    terminal_signals *s = terminal_signal_flags(l->term);
     while (l->at == l->end && !l->gone) {
         struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
         int ready = poll(&p, 1, wait_ms);
@@ -65,9 +65,9 @@ static int next_byte(FILE *stream)
     line_editor *l = current;
     (void)stream;
     while (!line_fill(l, LOOK_MS)) {
-        if (l->gone || atomic_load(&terminal_flags(l->term)->ended))
+        if (l->gone || atomic_load(&terminal_signal_flags(l->term)->ended))
             return EOF;
-        if (atomic_load(&terminal_flags(l->term)->interrupted))
+        if (atomic_load(&terminal_signal_flags(l->term)->interrupted))
             return ABORT;
     }
     return watch(l, (unsigned char)l->bytes[l->at++]);
@@ -170,7 +170,7 @@ static void bind_keys(Keymap map)
 
 /* ---- completion -------------------------------------------------------------------------------- */
 
-int line_offer(line_offers *o, const char *word)
+int line_completion_add(line_completions *o, const char *word)
 {
     if (o->len == o->cap) {
         size_t cap = o->cap ? 2 * o->cap : 16;
@@ -186,7 +186,7 @@ int line_offer(line_offers *o, const char *word)
     return 0;
 }
 
-static void release_offers(line_offers *o)
+static void release_offers(line_completions *o)
 {
     for (size_t i = 0; i < o->len; i++)
         free(o->v[i]);
@@ -194,7 +194,7 @@ static void release_offers(line_offers *o)
 }
 
 /* Readline's list: the longest common beginning, then the words, then NULL. Takes the words over. */
-static char **as_matches(line_offers *o)
+static char **as_matches(line_completions *o)
 {
     char **matches = calloc(o->len + 2, sizeof *matches);
     if (!matches || !o->len) {
@@ -223,13 +223,13 @@ static char **as_matches(line_offers *o)
 static char **complete(const char *word, int start, int end)
 {
     line_editor *l = current;
-    line_offers all = {0}, fit = {0};
+    line_completions all = {0}, fit = {0};
     size_t n = strlen(word);
     if (l->complete)
         l->complete(l->user, rl_line_buffer, (size_t)start, (size_t)end, &all);
     for (size_t i = 0; i < all.len; i++)
         if (strncmp(all.v[i], word, n) == 0)
-            (void)line_offer(&fit, all.v[i]);
+            (void)line_completion_add(&fit, all.v[i]);
     rl_attempted_completion_over = !all.files;
     char **matches = as_matches(&fit);
     release_offers(&all);
@@ -276,9 +276,9 @@ static void set_up_readline(line_editor *l)
     rl_input_available_hook = byte_ready;
     rl_attempted_completion_function = complete;
     rl_completer_word_break_characters = words;
-    charset_loan loan = charset_lend();
+    charset_saved saved = charset_export();
     (void)rl_initialize();
-    charset_take_back(&loan);
+    charset_restore(&saved);
     const char *type = getenv("TERM");
     if (type && strcmp(type, "dumb") != 0)
         (void)rl_variable_bind("enable-bracketed-paste", "on");
@@ -331,9 +331,9 @@ static void finished(char *typed)
 
 static void begin(line_editor *l)
 {
-    charset_loan loan = charset_lend();
+    charset_saved saved = charset_export();
     rl_callback_handler_install(l->prompt, finished);
-    charset_take_back(&loan);
+    charset_restore(&saved);
     read_utf8();
 }
 
@@ -360,7 +360,7 @@ static void clear_line(line_editor *l)
 
 static void look_at_signals(line_editor *l)
 {
-    terminal_signals *s = terminal_flags(l->term);
+    terminal_signals *s = terminal_signal_flags(l->term);
     if (atomic_exchange(&s->interrupted, false))
         clear_line(l);
     if (terminal_resized(l->term))
@@ -450,12 +450,12 @@ line_result line_read(line_editor *l, const char *prompt, buf *out, error *err)
     put_prefill(l);
     while (!l->done) {
         look_at_signals(l);
-        if (atomic_load(&terminal_flags(l->term)->ended) || l->gone) {
+        if (atomic_load(&terminal_signal_flags(l->term)->ended) || l->gone) {
             rl_callback_handler_remove();
-            return l->gone ? LINE_LEAVE : LINE_ENDED;
+            return l->gone ? LINE_EOF : LINE_SIGNALLED;
         }
         if (line_fill(l, LOOK_MS))
             rl_callback_read_char();
     }
-    return l->typed ? finish(l, out, err) : LINE_LEAVE;
+    return l->typed ? finish(l, out, err) : LINE_EOF;
 }

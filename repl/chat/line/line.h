@@ -18,30 +18,30 @@
 typedef struct line_editor line_editor;
 
 /* What may stand where Tab was pressed. */
-typedef struct line_offers {
+typedef struct line_completions {
     char **v; /* owned */
     size_t len, cap;
     bool files; /* also the names of files */
-} line_offers;
-int line_offer(line_offers *o, const char *word);
+} line_completions;
+int line_completion_add(line_completions *o, const char *word);
 
 /* text: the whole line; text[start..end) is the word to complete. */
-typedef void line_complete(void *user, const char *text, size_t start, size_t end,
-                           line_offers *out);
+typedef void line_complete_fn(void *user, const char *text, size_t start, size_t end,
+                              line_completions *out);
 
 typedef struct line_options {
-    const char *history;     /* file, NULL = none; copied */
-    bool traceless;          /* the history is read and nothing is written, also no editor's file */
-    const char *hint;        /* shown for Ctrl-C on an empty line; borrowed */
-    line_complete *complete; /* may be NULL */
+    const char *history; /* file, NULL = none; copied */
+    bool traceless;      /* the history is read and nothing is written, also no editor's file */
+    const char *hint;    /* shown for Ctrl-C on an empty line; borrowed */
+    line_complete_fn *complete; /* may be NULL */
     void *user;
 } line_options;
 
 typedef enum line_result {
     LINE_TEXT,
-    LINE_LEAVE,  /* Ctrl-D on an empty line, or the terminal has gone */
-    LINE_ENDED,  /* SIGTERM, SIGHUP or SIGQUIT */
-    LINE_FAILED, /* *err */
+    LINE_EOF,       /* Ctrl-D on an empty line, or the terminal has gone */
+    LINE_SIGNALLED, /* SIGTERM, SIGHUP or SIGQUIT */
+    LINE_FAILED,    /* *err */
 } line_result;
 
 /* t is borrowed. Caller owns; one at a time. */

@@ -97,8 +97,8 @@ const char *line_paste_note(line_editor *l, buf *text, error *err)
     if (text->len <= SHORT_BYTES && lines <= SHORT_LINES)
         return text->v;
     paste *p = new_paste(l, err);
-    char *note = p ? folder_path(err, "[pasted text %zu: %s, %zu line%s]", l->paste_count + 1,
-                                 human_bytes(size, text->len), lines, lines == 1 ? "" : "s")
+    char *note = p ? string_format(err, "[pasted text %zu: %s, %zu line%s]", l->paste_count + 1,
+                                   human_bytes(size, text->len), lines, lines == 1 ? "" : "s")
                    : NULL;
     if (!note)
         return NULL;

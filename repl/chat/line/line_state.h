@@ -14,7 +14,7 @@ struct line_editor {
     char *history; /* file, or NULL */
     bool traceless;
     const char *hint;
-    line_complete *complete;
+    line_complete_fn *complete;
     void *user;
     const char *prompt;
 

@@ -72,7 +72,7 @@ static slash_kind classify_address(const char *typed, const char **word, size_t 
         *rest = skip_spaces(next + 1 + n);
         bool below = memchr(next, '\n', (size_t)(*rest - next)) != NULL;
         if (below || **rest != '@' || !(n = address_names(*rest + 1)))
-            return SLASH_ADDRESS;
+            return SLASH_MENTION;
     }
 }
 
@@ -97,7 +97,7 @@ static slash_kind classify_bare(const char *typed, size_t len, const slash_comma
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i]) == n && strncasecmp(words[i], typed, n) == 0) {
             *command = slash_find(words[i], n);
-            return SLASH_BARE;
+            return SLASH_OMITTED;
         }
     return SLASH_TEXT;
 }

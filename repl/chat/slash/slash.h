@@ -14,7 +14,7 @@
 
 enum { SLASH_WORDS = 32 };
 
-typedef enum slash_complete {
+typedef enum slash_completion {
     COMPLETE_NOTHING,
     COMPLETE_PERSONA, /* any persona on disk */
     COMPLETE_SEAT,    /* who speaks now, and "merge" */
@@ -22,14 +22,14 @@ typedef enum slash_complete {
     COMPLETE_SESSION, /* transcript ids */
     COMPLETE_OPTION,  /* long names that /set takes */
     COMPLETE_COMMAND, /* the commands, without their slash */
-} slash_complete;
+} slash_completion;
 
 typedef struct slash_command {
     const char *name;      /* without the slash */
     const char *arguments; /* "[NAME] [seed=N]" */
     const char *about;     /* one line */
     const char *details;   /* for /help NAME and the man page, or NULL */
-    slash_complete complete;
+    slash_completion complete;
     const char *choices; /* words that may come first, "cols|stack|focus"; NULL = `complete` does */
     /* words: [count] behind the command; rest: the same text uncut. 0 or -1 (shown, the loop goes
      * on). */
@@ -42,12 +42,12 @@ const slash_command *slash_find(const char *name, size_t len); /* also by its ot
 typedef enum slash_kind {
     SLASH_TEXT,
     SLASH_COMMAND,
-    SLASH_ADDRESS,
+    SLASH_MENTION,
     SLASH_UNKNOWN,
-    SLASH_BARE, /* "exit", "quit" or "help" and nothing else: a command that lacks its slash */
+    SLASH_OMITTED, /* "exit", "quit" or "help" and nothing else: a command that lacks its slash */
 } slash_kind;
 /* What a line is. *rest = where its text begins (behind "@coder ", "/word " or the slash that escapes
- * another); *command for SLASH_COMMAND and SLASH_BARE; *word, *word_len the name for the others: of an
+ * another); *command for SLASH_COMMAND and SLASH_OMITTED; *word, *word_len the name for the others: of an
  * address all names, with what parts them ("coder,critic", "coder @critic"). Blanks and empty lines at
  * the end are nothing. */
 bool slash_one_line(const char *typed, size_t len);
@@ -56,7 +56,7 @@ slash_kind slash_classify(const char *typed, size_t len, const slash_command **c
 
 /* Runs a line that is a command. */
 int slash_run(talk *t, const slash_command *c, const char *rest, error *err);
-/* What SLASH_BARE is told. */
+/* What SLASH_OMITTED is told. */
 int slash_hint(talk *t, const slash_command *c, error *err);
 /* The sentence for a command that does not exist, with the one that was meant: by meaning (/export is
  * /save), else by spelling. Returns -1. (slash_synonyms.c) */
@@ -80,6 +80,7 @@ int slash_help_text(const slash_command *c, buf *out, error *err); /* of one com
 int slash_help_about(const char *word, buf *out, error *err);
 
 /* line.h's completion; user: the talk. */
-void slash_offer(void *user, const char *text, size_t start, size_t end, line_offers *out);
+void slash_complete_word(void *user, const char *text, size_t start, size_t end,
+                         line_completions *out);
 
 #endif

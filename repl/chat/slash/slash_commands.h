@@ -27,7 +27,7 @@ slash_fn slash_save, slash_sessions, slash_resume, slash_fork, slash_title, slas
     slash_stats;
 
 /* Whether a persona is among those asked. */
-bool slash_speaks(const talk *t, const char *name);
+bool slash_is_seated(const talk *t, const char *name);
 /* slash_edit.c */
 int slash_edit_persona(talk *t, const char *name, error *err);
 /* The text of a pass's answer, or of the merge. Borrowed from the turn. */

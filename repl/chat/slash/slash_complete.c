@@ -4,15 +4,15 @@
 
 #include "slash.h"
 
-static void offer_joined(line_offers *out, const char *mark, const char *name)
+static void offer_joined(line_completions *out, const char *mark, const char *name)
 {
     buf word = {0};
     if (buf_format(&word, NULL, "%s%s", mark, name) == 0)
-        (void)line_offer(out, word.v);
+        (void)line_completion_add(out, word.v);
     buf_release(&word);
 }
 
-static void offer_commands(line_offers *out, const char *mark)
+static void offer_commands(line_completions *out, const char *mark)
 {
     size_t count;
     const slash_command *table = slash_table(&count);
@@ -20,7 +20,7 @@ static void offer_commands(line_offers *out, const char *mark)
         offer_joined(out, mark, table[i].name);
 }
 
-static void offer_seats(const talk *t, line_offers *out, const char *mark)
+static void offer_seats(const talk *t, line_completions *out, const char *mark)
 {
     const roster *r = dialogue_roster(t->dialogue);
     for (int i = 0; r && i < roster_seats(r); i++)
@@ -28,7 +28,7 @@ static void offer_seats(const talk *t, line_offers *out, const char *mark)
 }
 
 /* sign: '+' or '-' when the word began with one. */
-static void offer_personas(line_offers *out, char sign)
+static void offer_personas(line_completions *out, char sign)
 {
     persona_list all = {0};
     char mark[2] = {sign == '+' || sign == '-' ? sign : '\0', '\0'};
@@ -38,38 +38,38 @@ static void offer_personas(line_offers *out, char sign)
     persona_list_release(&all);
 }
 
-static void offer_sessions(const talk *t, line_offers *out)
+static void offer_sessions(const talk *t, line_completions *out)
 {
     transcript_list all = {0};
     if (transcript_list_all(t->folder, &all, NULL) == 0)
         for (size_t i = 0; i < all.len; i++)
-            (void)line_offer(out, all.v[i].id);
+            (void)line_completion_add(out, all.v[i].id);
     transcript_list_release(&all);
 }
 
-static void offer_options(line_offers *out)
+static void offer_options(line_completions *out)
 {
     size_t count;
     const option_info *rows = options_table(&count);
     for (size_t i = 0; i < count; i++)
         if ((rows[i].commands & (1u << COMMAND_TALK)) && talk_may_set(rows[i].name))
-            (void)line_offer(out, rows[i].name);
+            (void)line_completion_add(out, rows[i].name);
 }
 
-static void offer_choices(line_offers *out, const char *choices)
+static void offer_choices(line_completions *out, const char *choices)
 {
     while (*choices) {
         char word[32] = "";
         size_t n = strcspn(choices, "|");
         if (n < sizeof word)
             memcpy(word, choices, n);
-        (void)line_offer(out, word);
+        (void)line_completion_add(out, word);
         choices += n + (choices[n] == '|');
     }
 }
 
 static void offer_arguments(const talk *t, const slash_command *c, bool first, char sign,
-                            line_offers *out)
+                            line_completions *out)
 {
     if (c->choices && first)
         offer_choices(out, c->choices);
@@ -79,11 +79,11 @@ static void offer_arguments(const talk *t, const slash_command *c, bool first, c
     case COMPLETE_PERSONA:
         offer_personas(out, sign);
         if (first && !c->choices)
-            (void)line_offer(out, "edit");
+            (void)line_completion_add(out, "edit");
         break;
     case COMPLETE_SEAT:
         offer_seats(t, out, "");
-        (void)line_offer(out, "merge");
+        (void)line_completion_add(out, "merge");
         break;
     case COMPLETE_FILE:
         out->files = true;
@@ -103,14 +103,15 @@ static void offer_arguments(const talk *t, const slash_command *c, bool first, c
     }
 }
 
-void slash_offer(void *user, const char *text, size_t start, size_t end, line_offers *out)
+void slash_complete_word(void *user, const char *text, size_t start, size_t end,
+                         line_completions *out)
 {
     const talk *t = user;
     const slash_command *command = NULL;
     const char *word = NULL, *rest = NULL;
     size_t n = 0;
     slash_kind kind = slash_classify(text, strlen(text), &command, &word, &n, &rest);
-    if (text[0] == '@' && text[start] == '@' && (start == 0 || kind == SLASH_ADDRESS)) {
+    if (text[0] == '@' && text[start] == '@' && (start == 0 || kind == SLASH_MENTION)) {
         offer_seats(t, out, "@");
         return;
     }

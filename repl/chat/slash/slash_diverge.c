@@ -28,7 +28,7 @@ static int add_position(const talk *t, const diverge_report *r, int at, buf *out
     for (int i = 0; i < r->passes; i++) {
         const diverge_choice *c = &r->choices[at * r->passes + i];
         char letter[2];
-        if (buf_format(out, err, "    %-14s", talk_called(t, r->names[i], letter)))
+        if (buf_format(out, err, "    %-14s", talk_display_name(t, r->names[i], letter)))
             return -1;
         for (int k = 0; k < DIVERGE_TOP && c->id[k] >= 0; k++)
             if (buf_text(out, " ", err) || add_choice(t, r, at, c->id[k], out, err) ||
@@ -58,8 +58,8 @@ static int add_report(const talk *t, const diverge_report *r, buf *out, error *e
     if (buf_format(
             out, err,
             "along %s: the answers share %d token%s; the mean divergence of %d is %.2f nats\n",
-            talk_called(t, r->follows, letter), r->shared, r->shared == 1 ? "" : "s", r->positions,
-            mean))
+            talk_display_name(t, r->follows, letter), r->shared, r->shared == 1 ? "" : "s",
+            r->positions, mean))
         return -1;
     for (int at = 0; at < r->positions && shown < SHOWN; at++)
         if (parts(r, at)) {
@@ -75,14 +75,14 @@ int slash_diverge(talk *t, const char *rest, char *const *words, int count, erro
     dialogue_turn *turn;
     diverge_report r = {0};
     buf out = {0};
-    terminal_signals *s = terminal_flags(t->term);
+    terminal_signals *s = terminal_signal_flags(t->term);
     (void)rest, (void)words, (void)count;
     if (talk_turn(t, &turn, err))
         return -1;
     console_progress(t->con, "reading the answers in every pass");
-    terminal_quiet(t->term);
+    terminal_echo_off(t->term);
     int result = diverge_compute(t->dialogue, NULL, 0, NULL, POSITIONS, &r, err);
-    terminal_loud(t->term);
+    terminal_echo_on(t->term);
     console_progress_end(t->con);
     atomic_store(&s->interrupted, false);
     atomic_store(&s->cancel, false);

@@ -32,7 +32,7 @@ int slash_edit_persona(talk *t, const char *name, error *err)
     if (!persona_name_ok(name))
         return error_set(err, ERROR_USAGE, "\"%.64s\" is no persona's name", name);
     int result = own_file(t, name, &path, err) || broker_edit(t->con->broker, path, err) ? -1 : 0;
-    bool here = slash_speaks(t, name);
+    bool here = slash_is_seated(t, name);
     if (!result && here && talk_seat(t, err))
         result = error_prefix(err, "the old %s goes on: ", name);
     if (!result)

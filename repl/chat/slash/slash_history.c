@@ -31,8 +31,8 @@ static int first_words(const talk *t, const char *text, size_t len, size_t room,
     result = result || safe_text_copy(&line, SAFE_LINE, plain.v ? plain.v : "", plain.len, err);
     buf_release(&plain);
     if (!result)
-        result = cells_fit(out, line.v ? line.v : "", line.len, room, terminal_utf8(t->term), &used,
-                           err);
+        result = display_fit(out, line.v ? line.v : "", line.len, room, terminal_utf8(t->term),
+                             &used, err);
     buf_release(&line);
     return result;
 }
@@ -62,7 +62,7 @@ static int add_turn(const talk *t, const dialogue_turn *turn, buf *out, error *e
         if (!is_first(turn, i))
             continue;
         const char *name =
-            turn == dialogue_last(t->dialogue) ? talk_called(t, k->name, letter) : k->name;
+            turn == dialogue_last(t->dialogue) ? talk_display_name(t, k->name, letter) : k->name;
         used = strlen(name) + 10;
         const char *text = k->stop == STOP_ERROR ? "[failed]" : k->len ? k->text : "[nothing]";
         if (buf_format(out, err, "      %s: ", name) ||
@@ -185,7 +185,7 @@ int slash_continue(talk *t, const char *rest, char *const *words, int count, err
         return error_set(err, ERROR_USAGE, "/continue [NAME] [N]: at most N more tokens");
     if (talk_turn(t, &turn, err))
         return -1;
-    const char *name = count ? talk_name(t, words[0], err) : only_cut(turn, err);
+    const char *name = count ? talk_find_name(t, words[0], err) : only_cut(turn, err);
     if (!name || (count > 1 && read_count("/continue", words[1], CONTINUE_MOST, &more, err)))
         return -1;
     if (strcmp(name, "merge") == 0)

@@ -11,7 +11,8 @@
 
 static bool same_figures(const mask_view_layer *a, const mask_view_layer *b)
 {
-    return a->allowed == b->allowed && a->leaning == b->leaning && a->k == b->k && a->own == b->own;
+    return a->allowed == b->allowed && a->biased == b->biased && a->k == b->k &&
+           a->adapter_count == b->adapter_count;
 }
 
 /* Layers with the same figures stand on one line. */
@@ -28,9 +29,9 @@ static int add_layers(const mask_view *v, buf *out, error *err)
         if (buf_format(out, err, last > l->layer ? "  layers %d-%d: " : "  layer %d: ", l->layer,
                        last) ||
             buf_format(out, err, "%d of %d experts, %d a token", l->allowed, v->experts, l->k) ||
-            (l->own && buf_format(out, err, ", %d of its own", l->own)) ||
-            (l->leaning && buf_format(out, err, "; %d lean by %+.2f to %+.2f nats", l->leaning,
-                                      (double)least, (double)most)) ||
+            (l->adapter_count && buf_format(out, err, ", %d of its own", l->adapter_count)) ||
+            (l->biased && buf_format(out, err, "; %d lean by %+.2f to %+.2f nats", l->biased,
+                                     (double)least, (double)most)) ||
             buf_text(out, "\n", err))
             return -1;
     }
@@ -89,8 +90,9 @@ static int list_masks(talk *t, error *err)
 
 static bool same_overlap(const mask_view_overlap *a, const mask_view_overlap *b)
 {
-    return a->a == b->a && a->b == b->b && a->both == b->both && a->apart - b->apart < 0.005 &&
-           b->apart - a->apart < 0.005;
+    return a->a == b->a && a->b == b->b && a->both == b->both &&
+           a->bias_distance - b->bias_distance < 0.005 &&
+           b->bias_distance - a->bias_distance < 0.005;
 }
 
 static int compare(talk *t, const seat *a, const seat *b, error *err)
@@ -101,18 +103,18 @@ static int compare(talk *t, const seat *a, const seat *b, error *err)
     if (!result)
         result =
             buf_format(&out, err, "%s and %s: %.0f %% of the experts in common, %.2f nats apart\n",
-                       a->name, b->name, 100 * d.jaccard, d.apart);
+                       a->name, b->name, 100 * d.jaccard, d.bias_distance);
     for (int i = 0, end; i < d.count && !result; i = end) {
         const mask_view_overlap *o = &d.layers[i];
         for (end = i + 1; end < d.count && same_overlap(o, &d.layers[end]); end++)
             ;
         int last = d.layers[end - 1].layer;
-        if (o->jaccard < 1 || o->apart > 0)
+        if (o->jaccard < 1 || o->bias_distance > 0)
             result =
                 buf_format(&out, err,
                            last > o->layer ? "  layers %d-%d: " : "  layer %d: ", o->layer, last) ||
                         buf_format(&out, err, "%d and %d experts, %d in common; %.2f nats\n", o->a,
-                                   o->b, o->both, o->apart)
+                                   o->b, o->both, o->bias_distance)
                     ? -1
                     : 0;
     }

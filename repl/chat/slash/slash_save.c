@@ -59,8 +59,8 @@ static char *no_place(error *err)
 /* The record of a conversation that keeps none, in the private folder. */
 static int export_unsaved(talk *t, export_format format, const char *path, bool over, error *err)
 {
-    const char *place = broker_place(t->con->broker);
-    char *record = place ? folder_path(err, "%s/conversation.jsonl", place) : no_place(err);
+    const char *place = broker_private_folder(t->con->broker);
+    char *record = place ? string_format(err, "%s/conversation.jsonl", place) : no_place(err);
     keeper *k = record ? keeper_new(place, "conversation", err) : NULL;
     int result = k ? talk_record(t, k, err) : -1;
     keeper_close(k);
@@ -80,7 +80,7 @@ static int save_document(talk *t, const char *path, bool over, export_format for
     const char *id = t->keeper && !t->unsaved ? keeper_id(t->keeper) : NULL;
     if (!id)
         return export_unsaved(t, format, path, over, err);
-    char *record = folder_path(err, "%s/%s.jsonl", t->folder, id);
+    char *record = string_format(err, "%s/%s.jsonl", t->folder, id);
     int result = record ? export_record(t, record, format, path, over, err) : -1;
     free(record);
     return result;

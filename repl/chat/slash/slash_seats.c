@@ -27,7 +27,7 @@ static int list_seats(talk *t, buf *out, error *err)
     return 0;
 }
 
-bool slash_speaks(const talk *t, const char *name)
+bool slash_is_seated(const talk *t, const char *name)
 {
     for (int i = 0; i < t->how.persona_count; i++)
         if (strcmp(t->how.personas[i], name) == 0)
@@ -45,7 +45,7 @@ static int list_personas(talk *t, error *err)
                      ? -1
                      : 0;
     for (size_t i = 0; i < all.len && !result; i++)
-        if (!slash_speaks(t, all.names[i]))
+        if (!slash_is_seated(t, all.names[i]))
             result = buf_format(&out, err, "%s%s", others++ ? ", " : "others: ", all.names[i]);
     if (!result && others)
         result = buf_text(&out, " (/personas +NAME)\n", err);
@@ -69,9 +69,9 @@ static int change_list(const talk *t, char *const *words, int count, buf *out, e
     }
     for (int w = 0; w < count; w++) {
         const char *name = words[w] + (words[w][0] == '+');
-        if (words[w][0] == '-' && !slash_speaks(t, words[w] + 1))
+        if (words[w][0] == '-' && !slash_is_seated(t, words[w] + 1))
             return error_set(err, ERROR_USAGE, "%.64s does not speak", words[w] + 1);
-        if (words[w][0] == '+' && slash_speaks(t, name))
+        if (words[w][0] == '+' && slash_is_seated(t, name))
             return error_set(err, ERROR_USAGE, "%.64s speaks already", name);
         if (words[w][0] != '-' && buf_format(out, err, "%s%s", out->len ? "," : "", name))
             return -1;
@@ -79,7 +79,7 @@ static int change_list(const talk *t, char *const *words, int count, buf *out, e
     return out->len ? 0 : error_set(err, ERROR_USAGE, "somebody must speak");
 }
 
-static int tell_seats(talk *t, error *err)
+static int show_seats(talk *t, error *err)
 {
     buf out = {0};
     int result = list_seats(t, &out, err) || talk_write(t, &out, err) ? -1 : 0;
@@ -98,7 +98,7 @@ int slash_personas(talk *t, const char *rest, char *const *words, int count, err
                           : error_set(err, ERROR_USAGE, "/personas edit needs one name");
     int result = change_list(t, words, count, &names, err) || talk_set(t, "personas", names.v, err)
                      ? -1
-                     : tell_seats(t, err);
+                     : show_seats(t, err);
     buf_release(&names);
     return result;
 }
@@ -110,7 +110,7 @@ int slash_control(talk *t, const char *rest, char *const *words, int count, erro
     (void)rest;
     if (count != 1)
         return error_set(err, ERROR_USAGE, "/control needs on, off, prompt or mask");
-    return talk_set(t, "control", words[0], err) ? -1 : tell_seats(t, err);
+    return talk_set(t, "control", words[0], err) ? -1 : show_seats(t, err);
 }
 
 int slash_think(talk *t, const char *rest, char *const *words, int count, error *err)
@@ -120,7 +120,7 @@ int slash_think(talk *t, const char *rest, char *const *words, int count, error 
         return -1;
     int n = dialogue_settings(t->dialogue)->council.think;
     const char *why =
-        n ? chat_notes_thinking(t->engine, &dialogue_settings(t->dialogue)->council) : NULL;
+        n ? template_notes_thinking(t->engine, &dialogue_settings(t->dialogue)->council) : NULL;
     if (why)
         return talk_say(t, "%s", why);
     if (n < 0)
@@ -156,14 +156,14 @@ static int set_named(talk *t, const char *option, const char *old, const char *n
     if (!result)
         result = talk_set(t, option, text.v, err);
     buf_release(&text);
-    return result ? -1 : tell_seats(t, err);
+    return result ? -1 : show_seats(t, err);
 }
 
 int slash_experts(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     (void)rest;
     if (!count)
-        return tell_seats(t, err);
+        return show_seats(t, err);
     if (count > 2)
         return error_set(err, ERROR_USAGE, "/experts K, or NAME=K");
     if (count == 2)

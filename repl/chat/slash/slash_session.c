@@ -72,7 +72,7 @@ static int session_line(const talk *t, const search_session *s, buf *out, error 
     bool here = own && strcmp(own, s->id) == 0;
     buf title = {0};
     int result =
-        talk_brief(t, s->problem ? s->problem : s->title, s->problem ? 200 : 60, &title, err) ||
+        talk_excerpt(t, s->problem ? s->problem : s->title, s->problem ? 200 : 60, &title, err) ||
                 buf_format(out, err, "%s %-10s %s  %3d turn%s  %s\n", here ? "*" : " ", s->id, when,
                            (int)s->turns, s->turns == 1 ? " " : "s", title.v ? title.v : "")
             ? -1
@@ -148,7 +148,7 @@ int slash_search(talk *t, const char *rest, char *const *words, int count, error
         result = buf_format(&out, err, "  and %zu more: consilium transcripts search\n",
                             hits.total - hits.len);
     if (!result)
-        result = hits.len ? terminal_prose(t->term, &out, err)
+        result = hits.len ? terminal_write_folded(t->term, &out, err)
                           : talk_say(t, "no conversation has these words");
     search_hits_release(&hits);
     buf_release(&out);

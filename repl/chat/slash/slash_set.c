@@ -76,7 +76,7 @@ static int list_options(talk *t, error *err)
     return result;
 }
 
-static int tell(talk *t, const option_info *row, error *err)
+static int show_value(talk *t, const option_info *row, error *err)
 {
     buf value = {0}, from = {0};
     int result = talk_value(t, row, &value, &from, err);
@@ -92,7 +92,7 @@ static int tell(talk *t, const option_info *row, error *err)
 static int set(talk *t, const char *name, const char *value, error *err)
 {
     const option_info *row = row_named(name, err);
-    return !row || talk_set(t, name, value, err) ? -1 : tell(t, row, err);
+    return !row || talk_set(t, name, value, err) ? -1 : show_value(t, row, err);
 }
 
 int slash_set(talk *t, const char *rest, char *const *words, int count, error *err)
@@ -107,7 +107,7 @@ int slash_set(talk *t, const char *rest, char *const *words, int count, error *e
     }
     if (count == 1) {
         const option_info *row = row_named(name, err);
-        return row ? tell(t, row, err) : -1;
+        return row ? show_value(t, row, err) : -1;
     }
     buf value = {0};
     int result = buf_text(&value, rest + strlen(words[0]), err);

@@ -15,7 +15,7 @@ int slash_view(talk *t, const char *rest, char *const *words, int count, error *
     if (!count)
         return talk_say(t, "view %s%s%s", view_layout_name(t->layout), *t->focus ? " " : "",
                         t->focus);
-    if (!view_named(words[0], &layout))
+    if (!view_layout_parse(words[0], &layout))
         return error_set(err, ERROR_USAGE, "/view: \"%.40s\" is none of cols, stack, focus, auto",
                          words[0]);
     if (talk_view(t, layout, count > 1 ? words[1] : NULL, err))
@@ -48,7 +48,7 @@ int slash_text(talk *t, const char *word, const char **name, const char **text, 
                error *err)
 {
     dialogue_turn *turn;
-    *name = talk_name(t, word, err);
+    *name = talk_find_name(t, word, err);
     if (!*name || talk_turn(t, &turn, err))
         return -1;
     if (strcmp(*name, "merge") == 0) {
@@ -101,17 +101,17 @@ static int split_block(char *word, int *block, error *err)
 static int copy_text(talk *t, const char *name, const char *text, size_t n, int block, error *err)
 {
     char letter[2];
-    const char *called = talk_called(t, name, letter);
-    buf code = {0}, told = {0};
+    const char *called = talk_display_name(t, name, letter);
+    buf code = {0}, message = {0};
     markdown_block found;
     if (block && !markdown_code_block(text, n, block, &found))
         return error_set(err, ERROR_USAGE, "%s has no code block %d", called, block);
     int result = block ? markdown_code(&found, &code, err) : buf_add(&code, text, n, err);
     if (!result)
-        result = clipboard_copy(t->term, called, code.v ? code.v : "", code.len, &told, err);
+        result = clipboard_copy(t->term, called, code.v ? code.v : "", code.len, &message, err);
     if (!result)
-        result = talk_say(t, "%s", told.v);
-    buf_release(&told);
+        result = talk_say(t, "%s", message.v);
+    buf_release(&message);
     buf_release(&code);
     return result ? -1 : 0;
 }

@@ -19,7 +19,7 @@ static int read_names(talk *t, char *text, const char **of, int *count, error *e
             *comma = '\0';
         if (!*at)
             continue;
-        if (*count == SLASH_WORDS || !(of[*count] = talk_name(t, at, err)))
+        if (*count == SLASH_WORDS || !(of[*count] = talk_find_name(t, at, err)))
             return -1;
         if (strcmp(of[*count], "merge") == 0)
             return error_set(err, ERROR_USAGE, "/merge joins answers; the merge is none");
@@ -28,13 +28,13 @@ static int read_names(talk *t, char *text, const char **of, int *count, error *e
     return 0;
 }
 
-static int run_merge(talk *t, talk_merge_wish *wish, error *err)
+static int run_merge(talk *t, merge_request *request, error *err)
 {
     dialogue_turn *turn;
-    wish->seed = t->how.seed;
+    request->seed = t->how.seed;
     if (t->blind_names) /* what is joined would tell who is who */
         return error_set(err, ERROR_USAGE, "the answers are blind still: /pick A comes first");
-    return talk_turn(t, &turn, err) || talk_merge(t, wish, err) ? -1 : 0;
+    return talk_turn(t, &turn, err) || talk_merge(t, request, err) ? -1 : 0;
 }
 
 /* "/merge auto" and "/merge none": what follows every answer. */
@@ -46,13 +46,13 @@ static int set_merge(talk *t, const char *method, error *err)
                                                    : "a merge follows every answer (auto)");
 }
 
-/* wish->of is the caller's room for SLASH_WORDS names. */
-static int read_merge(talk *t, char *const *words, int count, talk_merge_wish *wish,
+/* request->of is the caller's room for SLASH_WORDS names. */
+static int read_merge(talk *t, char *const *words, int count, merge_request *request,
                       const char **of, error *err)
 {
     int i = 0;
     if (count && strcmp(words[0], "by") != 0 && strcmp(words[0], "of") != 0 &&
-        merge_parse(words[i++], &wish->method, &wish->rounds, err))
+        merge_parse(words[i++], &request->method, &request->rounds, err))
         return -1;
     for (; i < count; i++) {
         bool by = strcmp(words[i], "by") == 0;
@@ -60,15 +60,15 @@ static int read_merge(talk *t, char *const *words, int count, talk_merge_wish *w
             return error_set(err, ERROR_USAGE, "/merge [METHOD] [by NAME] [of A,B]: \"%.40s\" %s",
                              words[i], i + 1 == count ? "needs a name" : "is neither by nor of");
         if (by) {
-            wish->by = words[++i];
-            wish->method = wish->method == MERGE_AUTO ? MERGE_SYNTH : wish->method;
+            request->by = words[++i];
+            request->method = request->method == MERGE_AUTO ? MERGE_SYNTH : request->method;
         } else {
             while (i + 1 < count && strcmp(words[i + 1], "by") != 0)
-                if (read_names(t, words[++i], of, &wish->count, err))
+                if (read_names(t, words[++i], of, &request->count, err))
                     return -1;
         }
     }
-    wish->of = wish->count ? of : NULL;
+    request->of = request->count ? of : NULL;
     return 0;
 }
 
@@ -76,31 +76,33 @@ int slash_merge(talk *t, const char *rest, char *const *words, int count, error 
 {
     const char *of[SLASH_WORDS];
     dialogue_turn *turn;
-    talk_merge_wish wish = {.method = t->how.merge, .rounds = t->how.rounds};
+    merge_request request = {.method = t->how.merge, .rounds = t->how.rounds};
     (void)rest;
     if (count == 1 && (strcmp(words[0], "none") == 0 || strcmp(words[0], "auto") == 0))
         return set_merge(t, words[0], err);
-    if (wish.method == MERGE_NONE)
-        wish.method = MERGE_AUTO;
-    if (talk_turn(t, &turn, err) || read_merge(t, words, count, &wish, of, err))
+    if (request.method == MERGE_NONE)
+        request.method = MERGE_AUTO;
+    if (talk_turn(t, &turn, err) || read_merge(t, words, count, &request, of, err))
         return -1;
-    return run_merge(t, &wish, err);
+    return run_merge(t, &request, err);
 }
 
 int slash_vote(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    talk_merge_wish wish = {.method = MERGE_VOTE, .rounds = 1};
+    merge_request request = {.method = MERGE_VOTE, .rounds = 1};
     (void)rest, (void)words, (void)count;
-    return run_merge(t, &wish, err);
+    return run_merge(t, &request, err);
 }
 
 int slash_debate(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     char text[40];
-    talk_merge_wish wish = {0};
+    merge_request request = {0};
     (void)rest;
     (void)snprintf(text, sizeof text, "debate:%.20s", count ? words[0] : "1");
-    return merge_parse(text, &wish.method, &wish.rounds, err) || run_merge(t, &wish, err) ? -1 : 0;
+    return merge_parse(text, &request.method, &request.rounds, err) || run_merge(t, &request, err)
+               ? -1
+               : 0;
 }
 
 /* "coder=.6": who takes part, and how much. */
@@ -113,7 +115,7 @@ static int read_weight(talk *t, char *word, const char **of, double *weights, in
     double weight = equals ? strtod(equals + 1, &end) : 1;
     if (equals && (!equals[1] || *end || !(weight > 0 && weight <= 1000)))
         return error_set(err, ERROR_USAGE, "/blend: \"%.40s\" is no weight above 0", equals + 1);
-    const char *name = talk_name(t, word, err);
+    const char *name = talk_find_name(t, word, err);
     if (!name)
         return -1;
     of[*count] = name;
@@ -125,19 +127,19 @@ int slash_blend(talk *t, const char *rest, char *const *words, int count, error 
 {
     const char *of[SLASH_WORDS];
     double weights[SLASH_WORDS];
-    talk_merge_wish wish = {.method = MERGE_BLEND, .rounds = 1};
+    merge_request request = {.method = MERGE_BLEND, .rounds = 1};
     dialogue_turn *turn;
     (void)rest;
     if (talk_turn(t, &turn, err))
         return -1;
     for (int i = 0; i < count; i++)
-        if (read_weight(t, words[i], of, weights, &wish.count, err))
+        if (read_weight(t, words[i], of, weights, &request.count, err))
             return -1;
-    if (wish.count == 1)
+    if (request.count == 1)
         return error_set(err, ERROR_USAGE, "/blend needs two answers, or none for all of them");
-    wish.of = wish.count ? of : NULL;
-    wish.weights = wish.count ? weights : NULL;
-    return run_merge(t, &wish, err);
+    request.of = request.count ? of : NULL;
+    request.weights = request.count ? weights : NULL;
+    return run_merge(t, &request, err);
 }
 
 /* ---- picking, remembering ---------------------------------------------------------------------- */
@@ -151,7 +153,7 @@ int slash_pick(talk *t, const char *rest, char *const *words, int count, error *
         return -1;
     if (count != 1)
         return error_set(err, ERROR_USAGE, "/pick needs the name of one answer, or merge");
-    const char *name = talk_name(t, words[0], err);
+    const char *name = talk_find_name(t, words[0], err);
     if (!name || dialogue_pick(t->dialogue, name, err))
         return -1;
     if (t->keeper)
@@ -206,7 +208,7 @@ int slash_retry(talk *t, const char *rest, char *const *words, int count, error 
         if (strncmp(words[i], "seed=", 5) == 0) {
             if (read_seed(words[i] + 5, &seed, err))
                 return -1;
-        } else if (name || !(name = talk_name(t, words[i], err))) {
+        } else if (name || !(name = talk_find_name(t, words[i], err))) {
             return name ? error_set(err, ERROR_USAGE, "/retry takes one name, or none for all")
                         : -1;
         }
@@ -227,7 +229,7 @@ int slash_undo(talk *t, const char *rest, char *const *words, int count, error *
     if (t->keeper)
         talk_saved(t, keeper_undo(t->keeper, turn, &trouble), &trouble);
     talk_forget_blind(t);
-    int result = talk_brief(t, turn->prompt, PROMPT_CELLS, &text, err);
+    int result = talk_excerpt(t, turn->prompt, PROMPT_CELLS, &text, err);
     if (!result)
         result = talk_say(t, "forgotten: %s", text.v ? text.v : "");
     buf_release(&text);
