@@ -171,7 +171,7 @@ static void assert_pieces(const char *text)
 
 static void join_rows(const char *text, size_t piece, buf *out)
 {
-    flow f;
+    column_text f;
     column_text_open(&f, (light_style){.color = true, .utf8 = true});
     column_text_set_width(&f, 30, NULL);
     for (size_t n = strlen(text), at = 0; at < n; at += piece) {
@@ -298,7 +298,7 @@ static void assert_page(const json *c)
 }
 
 /* A row without its looks and the blanks at its end. */
-static void plain_row(const flow *f, size_t i, buf *out)
+static void plain_row(const column_text *f, size_t i, buf *out)
 {
     buf_clear(out);
     for (const char *at = column_text_row(f, i)->text; *at; at++)
@@ -311,7 +311,7 @@ static void plain_row(const flow *f, size_t i, buf *out)
     buf_text(out, "", NULL);
 }
 
-static bool is_rule(const flow *f, size_t i)
+static bool is_rule(const column_text *f, size_t i)
 {
     return i < column_text_rows(f) && strstr(column_text_row(f, i)->text, "\033[0;2m─");
 }
@@ -335,7 +335,7 @@ static void shown_line(const char *line, size_t n, size_t lead, buf *out)
 }
 
 /* How far right the line stands that row i shows; it must be shown. */
-static size_t lead_of(const json *c, const flow *f, size_t i, const char *line, size_t n)
+static size_t lead_of(const json *c, const column_text *f, size_t i, const char *line, size_t n)
 {
     buf got = {0}, shown = {0};
     size_t lead = 2;
@@ -354,7 +354,7 @@ static size_t lead_of(const json *c, const flow *f, size_t i, const char *line, 
 }
 
 /* The rows from *row on are the lines of this block, all at one place; the fence that closes it, too. */
-static void assert_rows(const json *c, const json *want, const flow *f, size_t *row)
+static void assert_rows(const json *c, const json *want, const column_text *f, size_t *row)
 {
     size_t lead = 0, n;
     for (const char *line = text_of(want, "code"); *line; line += n + 1, (*row)++) {
@@ -375,7 +375,7 @@ static void assert_rows(const json *c, const json *want, const flow *f, size_t *
 static void assert_screen(const json *c)
 {
     const char *text = text_of(c, "text");
-    flow f;
+    column_text f;
     column_text_open(&f, (light_style){.color = true, .utf8 = true});
     column_text_set_width(&f, 100, NULL);
     column_text_add(&f, text, strlen(text), NULL);
@@ -439,7 +439,7 @@ static void add_dense(buf *out, const char *text, size_t n)
 /* What the row shows as code, blanks apart. */
 static void shown_code(const char *text, buf *out)
 {
-    flow f;
+    column_text f;
     column_text_open(&f, (light_style){.color = true, .utf8 = true});
     column_text_set_width(&f, 100, NULL);
     column_text_add(&f, text, strlen(text), NULL);
