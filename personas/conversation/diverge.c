@@ -3,6 +3,7 @@
  */
 #include "diverge.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,18 +46,6 @@ int diverge_shared(const kept_answer *const *answers, int count)
         compared++;
     }
     return compared < 2 ? -1 : (int)shared;
-}
-
-int diverge_shared_in(const dialogue_turn *t)
-{
-    const kept_answer **list = calloc((size_t)t->answer_count + 1, sizeof *list);
-    int n = 0;
-    for (int i = 0; list && i < t->answer_count; i++)
-        if (dialogue_answer(t, t->answers[i].name) == &t->answers[i])
-            list[n++] = &t->answers[i];
-    int shared = diverge_shared(list, n);
-    free(list);
-    return shared;
 }
 
 /* ---- which text -------------------------------------------------------------------------------- */
@@ -202,6 +191,7 @@ static void close_comparison(comparison *b)
 
 static int name_passes(const dialogue *d, const stage *s, diverge_report *r, error *err)
 {
+    assert(s->n > 0);
     r->names = calloc((size_t)s->n, sizeof *r->names);
     if (!r->names)
         return error_memory(err, "a comparison");

@@ -261,11 +261,10 @@ static int read_files(persona *p, const json *root, error *err)
 
 static int read_names(persona *p, const json *root, error *err)
 {
-    int found = read_copy(root, "name", &p->name, err);
-    if (found == 0)
-        return error_set(err, ERROR_LOAD, "name: missing");
-    if (found < 0)
+    if (read_copy(root, "name", &p->name, err) < 0)
         return -1;
+    if (!p->name)
+        return error_set(err, ERROR_LOAD, "name: missing");
     if (!persona_name_ok(p->name))
         return error_set(err, ERROR_LOAD,
                          "name: \"%.64s\" must be 1 to 64 of A-Z a-z 0-9 _ - and not reserved",

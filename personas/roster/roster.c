@@ -481,13 +481,3 @@ int seat_least_allowed(const seat *s, const model_config *m)
     }
     return least;
 }
-
-int roster_join(const roster *r, council *c, error *err)
-{
-    for (int i = 0; i < r->seat_count; i++) {
-        pass_options p = roster_pass(r, i);
-        if (council_add(c, &p, err) < 0)
-            return -1;
-    }
-    return 0;
-}

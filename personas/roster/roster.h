@@ -110,7 +110,5 @@ const seat *roster_seat(const roster *r, int i);
 pass_options roster_pass(const roster *r, int i);
 /* What a seat is told for a prompt, in the prompt's language; NULL = no instruction. */
 const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len);
-/* Adds all seats to a council, in order. */
-int roster_join(const roster *r, council *c, error *err);
 
 #endif

@@ -25,7 +25,7 @@ static int add_file(ask *a, const char *name)
     buf part = {0};
     size_t bad;
     int result = input_read(name, &part, a->con, a->err);
-    if (!result && !utf8_check(part.v ? part.v : "", part.len, &bad))
+    if (!result && part.len && !utf8_check(part.v, part.len, &bad))
         result = error_set(a->err, ERROR_USAGE, "%s is no UTF-8 at byte %zu",
                            strcmp(name, "-") == 0 ? "standard input" : name, bad);
     result = result || add_part(a, &part) ? -1 : 0;
