@@ -10,13 +10,13 @@
  * Queries that read the same keys share the work of loading them: the heads of one KV head, and in
  * prefill neighbouring rows of one session, form a group. Groups are the unit that threads take.
  */
-#include "attention.h"
+#include "attention_chunk.h"
 
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_state.h"
 #include "mathx.h"
 
 enum {

@@ -15,7 +15,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_state.h"
 #include "guided.h"
 #include "matmul.h"
 

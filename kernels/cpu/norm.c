@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "../dequantize.h"
-#include "cpu.h"
+#include "cpu_state.h"
 #include "mathx.h"
 
 enum { LANES = 16 };

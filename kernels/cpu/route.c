@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_state.h"
 #include "mathx.h"
 
 /* ---- storage -------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
-/* attention_baseline.c - the inner loops of attention as attention.h defines them: the oracle. */
+/* attention_chunk_baseline.c - the inner loops of attention as attention_chunk.h defines them: the oracle. */
 #include <math.h>
 
 #include "../dequantize.h"
-#include "attention.h"
+#include "attention_chunk.h"
 #include "mathx.h"
 
 enum { PIECE = 32 }; /* elements converted at a time: a block of Q8_0 */

@@ -1,4 +1,4 @@
-/* attention.h - the inner loops of attention, defined once for every ISA level.
+/* attention_chunk.h - the inner loops of attention, defined once for every ISA level.
  *
  * They work on one chunk: the keys or the values of up to KV_PAGE consecutive positions of one KV
  * head, as the page stores them, met by all queries of a group. Stored elements are converted to
@@ -8,10 +8,10 @@
  *            ((0+1)+(2+3)) + ((4+5)+(6+7)); then one multiplication by the scale
  *   softmax  p_j = exp(s_j - most); their sum runs in lanes j % 8 and is folded the same way
  *   add      acc_i = acc_i * keep, then acc_i = fma(p_j, v_ji, acc_i), positions ascending
- * attention_baseline.c is the plain reading; attention_avx2.c does the same on eight lanes.
+ * attention_chunk_baseline.c is the plain reading; attention_chunk_avx2.c does the same on eight lanes.
  */
-#ifndef KERNELS_CPU_ATTENTION_H
-#define KERNELS_CPU_ATTENTION_H
+#ifndef KERNELS_CPU_ATTENTION_CHUNK_H
+#define KERNELS_CPU_ATTENTION_CHUNK_H
 
 #include <stddef.h>
 

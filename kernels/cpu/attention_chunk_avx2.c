@@ -1,4 +1,4 @@
-/* attention_avx2.c - the inner loops of attention on eight lanes, bit-equal to the baseline.
+/* attention_chunk_avx2.c - the inner loops of attention on eight lanes, bit-equal to the baseline.
  *
  * Each loaded and converted vector of keys or values is used by up to three queries, so that
  * loading does not bind: score keeps 3 queries x 4 positions of sums in registers, accumulate 3 queries x
@@ -12,7 +12,7 @@
 #include <math.h>
 
 #include "../dequantize.h"
-#include "attention.h"
+#include "attention_chunk.h"
 #include "vector_avx2.h"
 
 enum {

@@ -1,4 +1,4 @@
-/* cpu.h - the CPU backend's own state, shared by the files that implement its ops.
+/* cpu_state.h - the CPU backend's own state, shared by the files that implement its ops.
  *
  * Ops run at once, on the calling thread and the pool's workers; "enqueue" means nothing more here
  * than that failures wait in `failure` until backend_sync(). Work is dealt out in chunks that the
@@ -6,13 +6,13 @@
  * output is therefore computed by one thread, from start to end, in an order that depends on
  * nothing but its own inputs. That is the whole of how the bytes stay the same at any thread count.
  */
-#ifndef KERNELS_CPU_CPU_H
-#define KERNELS_CPU_CPU_H
+#ifndef KERNELS_CPU_STATE_H
+#define KERNELS_CPU_STATE_H
 
 #include <stdatomic.h>
 
 #include "../backend_impl.h"
-#include "attention.h"
+#include "attention_chunk.h"
 #include "dot.h"
 #include "thread_pool.h"
 
