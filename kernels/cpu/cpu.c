@@ -3,7 +3,7 @@
  * Also here are the two products, which only hand over to matmul.c, and the sharing of small row
  * work. Own tensors are aligned to a cache line; borrowed ones lie wherever their file put them.
  */
-#include "cpu_state.h"
+#include "cpu.h"
 
 #include <assert.h>
 #include <math.h>
@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cores.h"
+#include "cpu_state.h"
 #include "matmul.h"
 
 enum {

@@ -43,9 +43,6 @@ typedef struct cpu_backend {
     const float *sines;
 } cpu_backend;
 
-/* Caller owns. The opener that devices/backend_open.c lists. */
-backend *cpu_open(const backend_options *options, error *err);
-
 static inline cpu_backend *cpu_of(backend *b)
 {
     return (cpu_backend *)b;

@@ -2,7 +2,7 @@
  *
  * Memory is read fastest in long runs, so a thread takes several neighbouring cells at a time; near
  * the end it takes fewer, so that all come to their end together. Who took what changes no byte:
- * see cpu.h.
+ * see cpu_state.h.
  */
 #ifndef CPU_GUIDED_H
 #define CPU_GUIDED_H

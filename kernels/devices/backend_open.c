@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "../cpu/cpu_state.h"
+#include "../cpu/cpu.h"
 
 static backend *open_cuda(const backend_options *options, error *err)
 {

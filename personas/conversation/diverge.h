@@ -45,7 +45,5 @@ void diverge_release(diverge_report *r);
  * one, or are all the same when it is the length of each. Answers without a token are left out; -1
  * when fewer than two are left. */
 int diverge_shared(const kept_answer *const *answers, int count);
-/* The same for the current answers of a turn. */
-int diverge_shared_in(const dialogue_turn *t);
 
 #endif
