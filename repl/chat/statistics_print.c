@@ -1,4 +1,9 @@
-/* statistics_print.c - see statistics_print.h. */
+/* statistics_print.c - see statistics_print.h.
+ *
+ * Transcripts are loaded one at a time and added up (statistics.h); the sums are then written as
+ * JSON, or as two tables: who was picked, of the turns in which they could have been, with the
+ * interval that so few picks allow, and what each model wrote.
+ */
 #include "statistics_print.h"
 
 #include <stdlib.h>

@@ -1,4 +1,10 @@
-/* talk_footer.c - the lines below an exchange: figures, the record, where the answers part. */
+/* talk_footer.c - the lines below an exchange: figures, the record, where the answers part.
+ *
+ * The figures are the view's last row (view_footer()). Below it stand up to three parts, each
+ * made by itself: "saved ID", the first token at which the current answers differ, and what can
+ * be done next. join() puts a part behind the one before where the row has room, else on a row
+ * of its own.
+ */
 #include <stdlib.h>
 #include <string.h>
 

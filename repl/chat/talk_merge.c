@@ -1,4 +1,10 @@
-/* talk_merge.c - joining answers on the screen and in the record. See talk.h. */
+/* talk_merge.c - joining answers on the screen and in the record. See talk.h.
+ *
+ * The dialogue computes the merge and calls back with its words and with its progress, which the
+ * view shows (exchange_events()); then comes the line of figures, then the record. A vote's
+ * winner and a debate's revisions stand in columns already and are marked there, not printed
+ * again. A merge that failed or was stopped takes nothing away from the answers.
+ */
 #include <stdlib.h>
 #include <string.h>
 

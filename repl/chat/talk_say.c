@@ -1,4 +1,11 @@
-/* talk_say.c - the conversation's own words, and what the user's words for passes mean. See talk.h. */
+/* talk_say.c - the conversation's own words, and what the user's words for passes mean. See
+ * talk.h.
+ *
+ * What is said may quote files, models and transcripts, so it is made harmless on its way out,
+ * here once for all callers. A pass may be meant by its name, a beginning of it, or, while an
+ * exchange is blind, by its letter; talk_find_name() reads what the user typed,
+ * talk_display_name() says how a pass is called now.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,11 @@
-/* talk_session.c - the transcript that a conversation is kept in: begun, resumed, forked. See talk.h. */
+/* talk_session.c - the transcript that a conversation is kept in: begun, resumed, forked. See
+ * talk.h.
+ *
+ * To resume, the record is opened, what its last setting says is set again (the template's
+ * variables, who speaks, their masks), and its turns go into a new dialogue; the old one is
+ * closed when all of this went well, so that a session that cannot be read costs no turn. /new
+ * gives the conversation a new record and an empty dialogue, /fork a new record alone.
+ */
 #include <stdlib.h>
 #include <string.h>
 

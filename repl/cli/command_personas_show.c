@@ -1,4 +1,10 @@
-/* command_personas_show.c - all that one persona file says, and the masks made for it. */
+/* command_personas_show.c - `personas show`: all that one persona file says, and the masks made
+ * for it.
+ *
+ * The file is read twice: as a persona, which checks it, and as JSON, whose members are shown as
+ * they stand, so that nothing is lost that only the engine reads. Masks are those for any model;
+ * each is opened to tell its mode, and one that is broken is called so.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

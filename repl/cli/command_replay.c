@@ -1,4 +1,10 @@
-/* command_replay.c - `transcripts replay`: every answer again, compared token by token. */
+/* command_replay.c - `transcripts replay`: every answer again, compared token by token.
+ *
+ * replay.h hands over the answers one after the other, with what was recorded of each. With the
+ * recorded model and programs the first difference ends the run and is shown with the tokens
+ * around it. With others every answer may differ: both stand one below the other and the run
+ * goes on. The first difference is kept for JSON, and for the sentence of status 1.
+ */
 #include <string.h>
 
 #include "../chat/transcript_lookup.h"

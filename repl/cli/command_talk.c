@@ -1,4 +1,11 @@
-/* command_talk.c - the loop of a conversation: a line is read, and run or asked. See talk.h. */
+/* command_talk.c - the loop of a conversation: a line is read, and run or asked. See talk.h.
+ *
+ * In this order: the broker is forked while the process is small and trusted; the terminal and
+ * the model are opened, which gives the rights up; a session is begun or resumed; lines are read
+ * until /quit, Ctrl-D or a signal. slash_classify() says what a line is: a command runs on the
+ * talk, all else is a question to everybody or to those named in front. What fails is told and
+ * the loop goes on; only a prompt that cannot be read, and an output that nobody reads, end it.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

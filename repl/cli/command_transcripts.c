@@ -1,4 +1,9 @@
-/* command_transcripts.c - `transcripts list` and `transcripts search`: questions to the index. */
+/* command_transcripts.c - `transcripts list`, `search` and `stats`: questions to all of them.
+ *
+ * List and search ask the index (search.h), which is brought up to date first; stats reads every
+ * transcript (statistics_print.h). Text is for people: at most 20 hits, with the words that were
+ * found in bold. JSON has up to 10,000, each snippet in pieces that match or do not.
+ */
 #include <string.h>
 
 #include "../chat/statistics_print.h"

@@ -1,4 +1,10 @@
-/* command_transcripts_show.c - `transcripts show` and `transcripts export`: one conversation. */
+/* command_transcripts_show.c - `transcripts show` and `transcripts export`: one conversation.
+ *
+ * Shown is what is current: turns that were undone are counted, and of an answer's versions and
+ * a turn's merges one each is left (export_column(), export_merge()). The lines of figures are
+ * those of the exports (export_text.h). Whatever the transcript says passes safe_text or
+ * console_quote() on its way out.
+ */
 #include <string.h>
 
 #include "../../transcripts/export/export_text.h"

@@ -2,6 +2,10 @@
  *
  * The only file that ends the program. Every failure below arrives here as an error value whose
  * code is the kind of failure and whose text is the sentence for the user.
+ *
+ * In this order: streams 0 to 2 are held, the character set and the signals are set up, the
+ * command line is read, then config.json, then the command runs (commands.h), then what failed
+ * is told.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,10 @@
-/* manual_page.c - consilium(1) in man(7) macros. See manual.h. */
+/* manual_page.c - consilium(1) in man(7) macros. See manual.h.
+ *
+ * The sections that come of tables first: commands, options, the conversation, the files that
+ * people write; then what no table knows (LAST). Every text passes add(), which spells what
+ * troff would obey; prose() ends a line behind each sentence, as troff wants it to set the space
+ * between two.
+ */
 #include <stdio.h>
 #include <string.h>
 

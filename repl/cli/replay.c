@@ -1,4 +1,15 @@
-/* replay.c - see replay.h. */
+/* replay.c - see replay.h.
+ *
+ * Turns are taken in the order of the record, and of a turn those answers together that were
+ * asked for together. For each such group: the setting's model and seats are opened unless they
+ * stand already (use_setting), the dialogue is brought to where the record was just before
+ * (put_turns), the passes answer (again), and tokens are compared (compare).
+ *
+ * A dialogue is brought there by differences. A turn that it holds as it was before record n
+ * stays as it is (as_of, until: which records it stands for), and of a conversation with
+ * branches only the turns between the old tip and the new one change their mark (lead_to). So
+ * the time goes into answers, however long the past.
+ */
 #include "replay.h"
 
 #include <limits.h>

@@ -1,4 +1,13 @@
-/* ask_options.c - see ask_options.h. */
+/* ask_options.c - see ask_options.h.
+ *
+ * Three steps, later ones knowing more: words (ask_options_read(); no file is touched), files
+ * (ask_options_prepare(): the personas and the chair), and on a loaded model what the council
+ * and the roster are opened with (ask_options_council(), ask_options_roster()).
+ *
+ * A value of sampling is chosen in choose_real(): flag, else configuration, else what an Ollama
+ * model wishes, else its generation_config. The roster puts a persona's own value between flag
+ * and configuration; the bits of `given` say which values are flags.
+ */
 #include "ask_options.h"
 
 #include <math.h>

@@ -1,4 +1,8 @@
-/* examples.c - see examples.h. */
+/* examples.c - see examples.h.
+ *
+ * The texts below are the only place where these files are written out: PERSONA is filled with a
+ * name for `personas new`, and with the lawyer for --help and the manual.
+ */
 #include "examples.h"
 
 #include <stdbool.h>

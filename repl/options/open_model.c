@@ -1,4 +1,11 @@
-/* open_model.c - see open_model.h. */
+/* open_model.c - see open_model.h.
+ *
+ * First from a name to a path: no name and "built-in" mean the file in the cache, "~" is
+ * expanded, all else engine/sources looks up. With the path in hand the process gives its rights
+ * up (sandbox_policy_enter()), and only then is the model opened, with the defaults that its
+ * source brings; what a user should know about it is told behind that. The last part reads the
+ * options that need the model's figures: context, keys and values.
+ */
 #include "open_model.h"
 
 #include <pwd.h>

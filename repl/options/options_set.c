@@ -1,4 +1,9 @@
-/* options_set.c - options that change while a conversation runs: /set and its kin. See options.h. */
+/* options_set.c - options that change while a conversation runs: /set and its kin. See options.h.
+ *
+ * One option is bound, taken back or written out, by its row of the table, as options.c does it
+ * with a whole command line. /set works on a copy (options_copy()), which owns its lists and
+ * borrows every text, and keeps it only when all that follows from the change went well.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,9 @@
-/* options_table.c - the commands and the options: names, arguments, ranges, help. See options.h. */
+/* options_table.c - the commands and the options: names, arguments, ranges, help. See options.h.
+ *
+ * First the sets of commands that share options, then the commands by command_id, then the
+ * options in the order in which --help shows them. An option that differs from command to
+ * command has a row for each. Which function a command runs is cli/commands.c's.
+ */
 #include "options.h"
 
 #include <string.h>

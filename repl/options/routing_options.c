@@ -1,4 +1,9 @@
-/* routing_options.c - see routing_options.h. */
+/* routing_options.c - see routing_options.h.
+ *
+ * Masks come one a word, "[NAME=]FILE"; experts and strengths all in one, "NAME=X,NAME=X". Each
+ * text is copied once and cut in place, and the lists point into the copies. What the values
+ * mean for a seat is the roster's.
+ */
 #include "routing_options.h"
 
 #include <stdlib.h>

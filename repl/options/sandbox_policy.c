@@ -1,4 +1,11 @@
-/* sandbox_policy.c - see sandbox_policy.h. */
+/* sandbox_policy.c - see sandbox_policy.h.
+ *
+ * For each kind of command one function names the paths, and sandbox.h makes rules for the
+ * kernel of them. What is not there is passed over: who opens it will say so. A folder that is
+ * to be written is made here, since nothing can be made beside it afterwards. Links lead out of
+ * their folder, so in folders of personas, masks and split models what they lead to is named as
+ * well (read_entries()).
+ */
 #include "sandbox_policy.h"
 
 #include <dirent.h>

@@ -1,4 +1,11 @@
-/* user_config.c - see user_config.h. */
+/* user_config.c - see user_config.h.
+ *
+ * Each member is looked up in the table by its key; its JSON value becomes the text that a
+ * command line would have, and options_configure() reads that, so that words and ranges are
+ * checked where those of the command line are. Numbers become texts too, which are kept here,
+ * since options borrow their texts. What makes no sense in a file (NEVER) is refused by its
+ * name.
+ */
 #include "user_config.h"
 
 #include <stdio.h>

@@ -1,4 +1,11 @@
-/* broker.c - see broker.h. Both sides: what is asked, and how it is done. */
+/* broker.c - see broker.h. Both sides: what is asked, and how it is done.
+ *
+ * A message is one struct request over the socket pair. A text travels beside it as the
+ * descriptor of a file in memory (put_text(), get_text()), whose size is looked at before a byte
+ * is read. The broker receives, checks (handle()), does (perform()) and answers (serve()). For
+ * the conversation each operation is a function that sends and waits; a Ctrl-C meanwhile is
+ * passed on (await()).
+ */
 #include "broker.h"
 
 #include <errno.h>

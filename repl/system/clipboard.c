@@ -1,4 +1,10 @@
-/* clipboard.c - see clipboard.h. */
+/* clipboard.c - see clipboard.h.
+ *
+ * The text is made harmless first. Then tmux's buffer and a desktop's program are tried, both,
+ * as their exit status tells what happened; where neither took it the terminal is asked by OSC
+ * 52, wrapped for the tmux or screen that stands between. The sentence says which way it went,
+ * and how much is known of it.
+ */
 #include "clipboard.h"
 
 #include <stdlib.h>

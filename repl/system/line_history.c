@@ -1,4 +1,10 @@
-/* line_history.c - see line_history.h. */
+/* line_history.c - see line_history.h.
+ *
+ * The end of the file is read, without the half of a line that it may begin with. An entry is
+ * written escaped, with one write() under flock(); one that was cut short, as on a full disk, is
+ * taken back, so that it spoils no later one. The file is opened without waiting and must be
+ * regular: a pipe in its place would hold the prompt up for ever.
+ */
 #include "line_history.h"
 
 #include <errno.h>

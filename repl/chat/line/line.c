@@ -1,4 +1,11 @@
-/* line.c - see line.h. Readline's callback interface: we wait, it edits. */
+/* line.c - see line.h. Readline's callback interface: we wait, it edits.
+ *
+ * line_read() looks at the flags of signals, waits for bytes in a buffer of our own
+ * (line_fill()) and lets readline take them one at a time (next_byte()). Keys that are ours are
+ * bound in both keymaps (bind_keys()). Enter brings the line to finished(); finish() then puts
+ * pasted texts in the place of their notes, refuses what is no UTF-8, and writes the history.
+ * Readline has one state in a process and hands no pointer of ours on, hence `current`.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>

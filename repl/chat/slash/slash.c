@@ -1,4 +1,9 @@
-/* slash.c - what a line is, and running it when it is a command. See slash.h. */
+/* slash.c - what a line is, and running it when it is a command. See slash.h.
+ *
+ * slash_classify() looks at the first character and the first word, and at nothing of the
+ * conversation. slash_run() cuts what stands behind the command at blanks, and hands it over
+ * uncut as well, for commands that take a text.
+ */
 #include "slash.h"
 
 #include <stdlib.h>

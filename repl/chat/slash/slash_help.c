@@ -1,4 +1,9 @@
-/* slash_help.c - /help: the sections, one of them, one command, or all. See slash.h. */
+/* slash_help.c - /help: the sections, one of them, one command, or all. See slash.h.
+ *
+ * Words come from the table of commands; here are the sections, which name the commands in the
+ * order of their help, and the columns: a text begins at ABOUT_COLUMN, on the next row when name
+ * and arguments reach that far.
+ */
 #include <string.h>
 
 #include "slash.h"

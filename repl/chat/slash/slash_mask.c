@@ -1,4 +1,9 @@
-/* slash_mask.c - /mask: what a persona's program lets through; switching, softening, comparing. */
+/* slash_mask.c - /mask: what a persona's program lets through; switching, softening, comparing.
+ *
+ * To look: mask_view.h tells a program's figures layer by layer, and layers with the same
+ * figures become one line. To change: talk_unmask() and talk_soften() seat the persona anew,
+ * which may be refused, and what it acts by now is told.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,9 @@
-/* slash_seats.c - commands about who speaks, and how. */
+/* slash_seats.c - commands about who speaks, and how.
+ *
+ * All but /system end in talk_set(): what was said is put into the words of an option (+NAME
+ * into the list of --personas, NAME=K into that of --experts), and is so checked and recorded as
+ * that option. Then who speaks is listed as it is now.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,9 @@
-/* slash_session.c - commands about the record: sessions, search, figures. */
+/* slash_session.c - commands about the record: sessions, search, figures.
+ *
+ * Sessions and hits come from the index (search.h), which is opened for the moment of the
+ * question; where it is long, the command line has the rest. /stats tells this conversation's
+ * figures, from the dialogue, and those of all conversations below (statistics_print.h).
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

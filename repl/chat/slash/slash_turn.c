@@ -1,4 +1,10 @@
-/* slash_turn.c - commands about the exchange that was last: merging, picking, asking again. */
+/* slash_turn.c - commands about the exchange that was last: merging, picking, asking again.
+ *
+ * The merges differ in how their words are read; each fills a merge_request and runs it
+ * (run_merge()). Picking and undoing change the dialogue first and are then recorded; a record
+ * that fails is told and takes nothing back. What is asked again is recorded where it is shown,
+ * in talk_ask.c.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
