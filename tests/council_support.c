@@ -53,12 +53,7 @@ council_options cast_options(void)
 pass_options cast_pass(const cast *k, int i, double temperature)
 {
     static const char *const names[CAST] = {"a", "b", "c", "d"};
-    static const char *const instructions[CAST] = {NULL, "You are the coder.", "You are a user.",
-                                                   NULL};
-    pass_options p = {.name = names[i],
-                      .instruction = instructions[i],
-                      .program = k->programs[i],
-                      .sampling = sampling_defaults()};
+    pass_options p = {.name = names[i], .program = k->programs[i], .sampling = sampling_defaults()};
     p.sampling.temperature = temperature;
     p.sampling.top_p = 1;
     p.sampling.seed = 7;
@@ -79,9 +74,138 @@ council *cast_council(const cast *k, const council_options *o, unsigned who, dou
     return c;
 }
 
+/* ---- asking ------------------------------------------------------------------------------------ */
+
+const char *cast_instruction(const char *name)
+{
+    return *name == 'b' ? "You are the coder." : *name == 'c' ? "You are a user." : NULL;
+}
+
+static council_request request_of(const council *c, int i, const chat_message *messages, size_t n)
+{
+    return (council_request){.instruction = cast_instruction(council_name(c, i)),
+                             .messages = messages,
+                             .count = n,
+                             .seed = c->passes[i]->sampling.seed};
+}
+
+int cast_try(council *c, const char *prompt, size_t len, error *err)
+{
+    chat_message question = {CHAT_USER, prompt, len};
+    council_request requests[CAST];
+    for (int i = 0; i < council_passes(c); i++)
+        requests[i] = request_of(c, i, &question, 1);
+    return council_ask(c, requests, err);
+}
+
 void cast_ask(council *c, const char *prompt, const council_events *events)
 {
     error err = {0};
-    if (council_ask(c, prompt, strlen(prompt), events, &err))
+    if (events)
+        assert_int_equal(council_subscribe(c, events, &err), 0);
+    if (cast_try(c, prompt, strlen(prompt), &err))
         fail_msg("%s", err.text);
+    if (events)
+        council_unsubscribe(c, events);
+}
+
+/* ---- conversations ----------------------------------------------------------------------------- */
+
+static void *copy_of(const void *bytes, size_t n)
+{
+    char *copy = bytes ? malloc(n + 1) : NULL;
+    if (copy) {
+        memcpy(copy, bytes, n);
+        copy[n] = '\0';
+    }
+    return copy;
+}
+
+static council_reply copy_reply(const council_reply *r)
+{
+    council_reply copy = *r;
+    copy.text = copy_of(r->text, r->len);
+    copy.tokens = copy_of(r->tokens, r->token_count * sizeof *r->tokens);
+    copy.logprobs = copy_of(r->logprobs, r->token_count * sizeof *r->logprobs);
+    return copy;
+}
+
+static void drop_reply(council_reply *r)
+{
+    free((void *)r->text);
+    free((void *)r->tokens);
+    free((void *)r->logprobs);
+    *r = (council_reply){0};
+}
+
+cast_talk cast_talk_of(council *c)
+{
+    return (cast_talk){.c = c};
+}
+
+/* The replies become messages, and the question follows. */
+static void put_question(cast_talk *t, const char *prompt)
+{
+    for (int i = 0; i < council_passes(t->c); i++) {
+        council_reply *r = &t->replies[i];
+        size_t n = t->count;
+        if (n)
+            t->messages[i][n++] = (chat_message){CHAT_ASSISTANT, copy_of(r->text, r->len), r->len};
+        t->messages[i][n++] =
+            (chat_message){CHAT_USER, copy_of(prompt, strlen(prompt)), strlen(prompt)};
+        assert_true(n < 16);
+        t->requests[i] = request_of(t->c, i, t->messages[i], n);
+        drop_reply(r);
+    }
+    t->count += t->count ? 2 : 1;
+}
+
+void cast_talk_ask(cast_talk *t, const char *prompt)
+{
+    error err = {0};
+    put_question(t, prompt);
+    if (council_ask(t->c, t->requests, &err))
+        fail_msg("%s", err.text);
+    for (int i = 0; i < council_passes(t->c); i++) {
+        council_reply r = council_reply_of(t->c, i);
+        t->replies[i] = copy_reply(&r);
+    }
+    t->round = (council_round){t->requests, t->replies, council_times(t->c)->shared_prefill};
+}
+
+void cast_talk_adopt(cast_talk *t, const char *prompt, const council_reply *replies)
+{
+    assert_int_equal(t->count, 0);
+    put_question(t, prompt);
+    for (int i = 0; i < council_passes(t->c); i++)
+        t->replies[i] = copy_reply(&replies[i]);
+    t->round = (council_round){t->requests, t->replies, false};
+}
+
+void cast_talk_close(cast_talk *t)
+{
+    for (int i = 0; i < council_passes(t->c); i++) {
+        for (size_t k = 0; k < t->count; k++)
+            free((void *)t->messages[i][k].text);
+        drop_reply(&t->replies[i]);
+    }
+    council_close(t->c);
+}
+
+void cast_talk_score(cast_talk *t, int i, const char *text, size_t len, double *loglik,
+                     double *prompt_nll)
+{
+    static const int none[1] = {0};
+    tokens ids = {0};
+    error err = {0};
+    assert_int_equal(
+        tokenizer_encode(engine_tokenizer(council_engine(t->c)), text, len, &ids, NULL, &err), 0);
+    score_request readings[2] = {{.judge = i, .ids = ids.v ? ids.v : none, .n = (int)ids.len},
+                                 {.judge = i, .n = council_settings(t->c)->context}};
+    if (council_score_batch(t->c, &t->round, readings, prompt_nll ? 2 : 1, NULL, NULL, &err))
+        fail_msg("%s", err.text);
+    *loglik = readings[0].mean;
+    if (prompt_nll)
+        *prompt_nll = -readings[1].mean;
+    tokens_release(&ids);
 }

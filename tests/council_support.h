@@ -22,13 +22,41 @@ void cast_close(cast *k);
 /* Default options: own prefill, 60 tokens, a context of 400. */
 council_options cast_options(void);
 
-/* Pass i of the cast (names "a" to "d", instructions for two of them), at a temperature. */
+/* Pass i of the cast (names "a" to "d"), at a temperature. */
 pass_options cast_pass(const cast *k, int i, double temperature);
+
+/* What the pass of this name is told, or NULL. */
+const char *cast_instruction(const char *name);
 
 /* A council of the passes whose bit is set in `who`. */
 council *cast_council(const cast *k, const council_options *o, unsigned who, double temperature);
 
-/* Asks; fails the test when nobody can begin. */
+/* One question without a past, heard by events (NULL = nobody); fails the test when nobody can begin. */
 void cast_ask(council *c, const char *prompt, const council_events *events);
+/* The same; returns what council_ask does. */
+int cast_try(council *c, const char *prompt, size_t len, error *err);
+
+/* A conversation with a council, kept as a caller keeps it: each pass remembers the questions and what
+ * it replied itself. Instructions are the cast's, seeds those that the passes were added with. */
+typedef struct cast_talk {
+    council *c;
+    chat_message messages[CAST][16];
+    size_t count; /* of messages; the last is the question */
+    council_request requests[CAST];
+    council_reply replies[CAST]; /* copies */
+    council_round round;
+} cast_talk;
+
+cast_talk cast_talk_of(council *c);
+/* Asks; fails the test when nobody can begin. Afterwards t->round is what was asked and replied. */
+void cast_talk_ask(cast_talk *t, const char *prompt);
+/* As if replies [passes] had just been given to this prompt, without a past. */
+void cast_talk_adopt(cast_talk *t, const char *prompt, const council_reply *replies);
+void cast_talk_close(cast_talk *t); /* the council too */
+
+/* Mean log-likelihood of a text as pass i's reply to the round's request, and (may be NULL) the mean
+ * negative one of the question. */
+void cast_talk_score(cast_talk *t, int i, const char *text, size_t len, double *loglik,
+                     double *prompt_nll);
 
 #endif

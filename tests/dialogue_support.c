@@ -230,27 +230,67 @@ void table_equal(const kept_answer *a, const kept_answer *b)
     assert_true(a->seed == b->seed && a->program == b->program);
 }
 
-void table_oracle(const dialogue *d, const dialogue_turn *t, const char *name, uint64_t seed,
-                  const chat_message *messages, size_t n)
+/* ---- by hand ----------------------------------------------------------------------------------- */
+
+hand hand_of(const dialogue *d, const char *const *of, int count)
 {
     error err = {0};
     council_options o = dialogue_settings((dialogue *)(uintptr_t)d)->council;
-    council *c = council_open(dialogue_engine(d), &o, &err);
-    pass_options p = roster_pass(dialogue_roster(d), dialogue_find(d, name));
-    p.sampling.seed = seed;
-    assert_non_null(c);
-    assert_int_equal(council_add(c, &p, &err), 0);
-    assert_int_equal(council_recall(c, 0, messages, n, &err), 0);
-    if (council_ask(c, t->prompt, t->prompt_len, NULL, &err))
+    hand h = {.d = d, .c = council_open(dialogue_engine(d), &o, &err), .n = count};
+    assert_non_null(h.c);
+    for (int i = 0; i < count; i++) {
+        h.seats[i] = dialogue_find(d, of[i]);
+        pass_options p = roster_pass(dialogue_roster(d), h.seats[i]);
+        assert_int_equal(council_add(h.c, &p, &err), i);
+        h.requests[i].seed = p.sampling.seed;
+    }
+    return h;
+}
+
+void hand_remember(hand *h, int i, const chat_message *messages, size_t n)
+{
+    assert_true(n < HAND_MESSAGES);
+    if (n)
+        memcpy(h->messages[i], messages, n * sizeof *messages);
+    h->requests[i].count = n;
+}
+
+void hand_ask(hand *h, const char *prompt, size_t len)
+{
+    error err = {0};
+    for (int i = 0; i < h->n; i++) {
+        council_request *r = &h->requests[i];
+        r->instruction = roster_instruction(dialogue_roster(h->d), h->seats[i], prompt, len);
+        r->messages = h->messages[i];
+        h->messages[i][r->count++] = (chat_message){CHAT_USER, prompt, len};
+    }
+    if (council_ask(h->c, h->requests, &err))
         fail_msg("%s", err.text);
-    const answer *a = council_answer(c, 0);
+    for (int i = 0; i < h->n; i++)
+        h->replies[i] = council_reply_of(h->c, i);
+    h->round = (council_round){h->requests, h->replies, council_times(h->c)->shared_prefill};
+}
+
+void hand_close(hand *h)
+{
+    council_close(h->c);
+}
+
+void table_oracle(const dialogue *d, const dialogue_turn *t, const char *name, uint64_t seed,
+                  const chat_message *messages, size_t n)
+{
+    hand h = hand_of(d, &name, 1);
+    h.requests[0].seed = seed;
+    hand_remember(&h, 0, messages, n);
+    hand_ask(&h, t->prompt, t->prompt_len);
+    const answer *a = council_answer(h.c, 0);
     const kept_answer *k = dialogue_answer(t, name);
     assert_non_null(k);
     assert_int_equal(k->prompt_tokens, a->prompt_tokens);
     assert_same_text(name, k->text, k->len, a->text, a->len);
     assert_int_equal(k->ids.len, a->token_count);
     assert_memory_equal(k->ids.v, a->tokens, a->token_count * sizeof(int));
-    council_close(c);
+    hand_close(&h);
 }
 
 void table_remembered(const dialogue_turn *t, const char *name, chat_message out[2])

@@ -7,7 +7,7 @@
 #include "../personas/conversation/dialogue.h"
 #include "routing_support.h"
 
-enum { TABLE_SEATS = 3, TABLE_CONTEXT = 400 };
+enum { TABLE_SEATS = 3, TABLE_CONTEXT = 400, HAND_MESSAGES = 100 };
 
 /* The engine, and a folder with the persona files ann (an instruction), bob (an instruction and fewer
  * experts) and cleo (a mask alone, given by an option), and dora, who comes later. */
@@ -32,6 +32,24 @@ dialogue_turn *table_ask(dialogue *d, const char *prompt, const char *only);
 dialogue_turn table_copy(const table *k, const dialogue_turn *t);
 
 void table_equal(const kept_answer *a, const kept_answer *b);
+
+/* Seats in a council of their own, told and asked by hand. Replies are borrowed from the council. */
+typedef struct hand {
+    const dialogue *d;
+    council *c;
+    int n, seats[TABLE_SEATS];
+    chat_message messages[TABLE_SEATS][HAND_MESSAGES];
+    council_request requests[TABLE_SEATS];
+    council_reply replies[TABLE_SEATS];
+    council_round round;
+} hand;
+
+/* The seats named, who remember nothing yet; their seeds are the roster's. */
+hand hand_of(const dialogue *d, const char *const *of, int count);
+void hand_remember(hand *h, int i, const chat_message *messages, size_t n);
+/* Only once: h->round is what was asked and replied. */
+void hand_ask(hand *h, const char *prompt, size_t len);
+void hand_close(hand *h);
 
 /* The named seat alone, with a conversation [n] (user, assistant, ...), asked `prompt` with a seed:
  * must be its current answer in turn t, byte for byte. */

@@ -33,6 +33,8 @@ static int close_cast(void **state)
 /* What a pass wrote and computed: every token event's bytes and the logits behind it. */
 typedef struct account {
     council *c;
+    cast_talk talk;
+    council_events events;
     uint64_t logits[CAST];
     buf told[CAST];
     int answers[CAST];
@@ -59,10 +61,16 @@ static void count_answer(void *user, int i, const answer *done)
     assert_ptr_equal(done, council_answer(a->c, i));
 }
 
-static council_events events_of(account *a, council *c)
+/* Asks prompts[0..turns), and listens to the last. */
+static void listen(account *a, council *c, const char *const *prompts, int turns)
 {
-    *a = (account){.c = c};
-    return (council_events){.user = a, .token = hash_logits, .answer = count_answer};
+    error err = {0};
+    *a = (account){.c = c, .talk = cast_talk_of(c)};
+    for (int i = 0; i < turns - 1; i++)
+        cast_talk_ask(&a->talk, prompts[i]);
+    a->events = (council_events){.user = a, .token = hash_logits, .answer = count_answer};
+    assert_int_equal(council_subscribe(c, &a->events, &err), 0);
+    cast_talk_ask(&a->talk, prompts[turns - 1]);
 }
 
 static void assert_equal_answers(const account *x, int i, const account *y, int j)
@@ -86,7 +94,7 @@ static void release_account(account *a)
 {
     for (int i = 0; i < CAST; i++)
         buf_release(&a->told[i]);
-    council_close(a->c);
+    cast_talk_close(&a->talk);
 }
 
 /* Two turns together, and alone; returns how many different lengths the first answers had. */
@@ -98,16 +106,10 @@ static int compare_with_solo(const cast *k, prefill_mode prefill, double tempera
     int lengths = 0;
     for (int turns = 1; turns <= 2; turns++) {
         account all;
-        council_events events = events_of(&all, cast_council(k, &o, EVERYONE, temperature));
-        if (turns == 2)
-            cast_ask(all.c, prompts[0], NULL);
-        cast_ask(all.c, prompts[turns - 1], &events);
+        listen(&all, cast_council(k, &o, EVERYONE, temperature), prompts, turns);
         for (int i = 0; i < CAST; i++) {
             account solo;
-            events = events_of(&solo, cast_council(k, &o, 1u << i, temperature));
-            if (turns == 2)
-                cast_ask(solo.c, prompts[0], NULL);
-            cast_ask(solo.c, prompts[turns - 1], &events);
+            listen(&solo, cast_council(k, &o, 1u << i, temperature), prompts, turns);
             assert_equal_answers(&all, i, &solo, 0);
             release_account(&solo);
             bool new = turns == 1;
@@ -180,8 +182,8 @@ static void own_programs_act_from_the_first_token(void **state)
 {
     const cast *k = *state;
     council_options o = cast_options();
-    account a = {.c = cast_council(k, &o, EVERYONE, 0)};
-    cast_ask(a.c, "Is it the code?", NULL);
+    account a;
+    listen(&a, cast_council(k, &o, EVERYONE, 0), (const char *[]){"Is it the code?"}, 1);
     assert_false(council_times(a.c)->shared_prefill);
     for (int i = 0; i < CAST; i++)
         assert_first_logits(k, &a, i, 0);
@@ -191,8 +193,7 @@ static void own_programs_act_from_the_first_token(void **state)
 /* In the prompt of pass i the instruction follows "\n\n" behind the last word. */
 static int own_words(const cast *k, const pass *p, int i)
 {
-    const char *instruction = cast_pass(k, i, 0).instruction;
-    if (!instruction)
+    if (!cast_instruction(cast_pass(k, i, 0).name))
         return (int)p->prompt.len;
     buf text = {0};
     int at = 0;
@@ -209,8 +210,8 @@ static void shared_programs_act_from_their_own_words(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     o.prefill = PREFILL_SHARED;
-    account a = {.c = cast_council(k, &o, EVERYONE, 0)};
-    cast_ask(a.c, "Is it the code?", NULL);
+    account a;
+    listen(&a, cast_council(k, &o, EVERYONE, 0), (const char *[]){"Is it the code?"}, 1);
     assert_true(council_times(a.c)->shared_prefill);
     for (int i = 0; i < CAST; i++)
         assert_first_logits(k, &a, i, own_words(k, a.c->passes[i], i));
@@ -229,7 +230,6 @@ static void a_long_prompt_is_shared_by_itself(void **state)
     council *c = cast_council(k, &o, EVERYONE, 0);
     cast_ask(c, prompt, NULL);
     assert_true(council_times(c)->shared_prefill);
-    council_forget(c);
     prompt[100] = '\0';
     cast_ask(c, prompt, NULL);
     assert_false(council_times(c)->shared_prefill);
@@ -257,7 +257,6 @@ static void answers_end_as_they_say(void **state)
             assert_true(a->stop != STOP_LENGTH || a->token_count == 60);
             assert_true(a->token_count <= 60);
             assert_int_equal(a->prompt_tokens, c->passes[i]->prompt.len);
-            assert_int_equal(council_turns(c, i), 2);
         }
         council_close(c);
     }
@@ -271,8 +270,7 @@ static void stop_strings_end_an_answer_across_tokens(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     account free_run;
-    council_events events = events_of(&free_run, cast_council(k, &o, 1, 1));
-    cast_ask(free_run.c, "a thing", &events);
+    listen(&free_run, cast_council(k, &o, 1, 1), (const char *[]){"a thing"}, 1);
     const answer *whole = council_answer(free_run.c, 0);
     /* Bytes 6 to 8 of what it says: they come in two or three tokens. */
     assert_true(whole->len > 12);
@@ -284,8 +282,7 @@ static void stop_strings_end_an_answer_across_tokens(void **state)
     o.stops = stops;
     o.stop_count = 2;
     account a;
-    events = events_of(&a, cast_council(k, &o, 1, 1));
-    cast_ask(a.c, "a thing", &events);
+    listen(&a, cast_council(k, &o, 1, 1), (const char *[]){"a thing"}, 1);
     const answer *cut = council_answer(a.c, 0);
     assert_int_equal(cut->stop, STOP_END);
     assert_int_equal(cut->len, where);
@@ -315,40 +312,49 @@ static void an_interrupt_keeps_what_was_written(void **state)
 {
     cast *k = *state;
     council_options o = cast_options();
-    council *whole = cast_council(k, &o, EVERYONE, 1), *cut = cast_council(k, &o, EVERYONE, 1);
+    error err = {0};
+    cast_talk whole = cast_talk_of(cast_council(k, &o, EVERYONE, 1));
+    cast_talk cut = cast_talk_of(cast_council(k, &o, EVERYONE, 1));
     cutter user = {&k->cancel, 12};
     council_events events = {.user = &user, .token = cut_after};
-    cast_ask(whole, "Is it?", NULL);
-    cast_ask(cut, "Is it?", &events);
+    assert_int_equal(council_subscribe(cut.c, &events, &err), 0);
+    cast_talk_ask(&whole, "Is it?");
+    cast_talk_ask(&cut, "Is it?");
     atomic_store(&k->cancel, false);
-    int interrupted = 0;
+    int interrupted = 0, before[CAST];
     for (int i = 0; i < CAST; i++) {
-        const answer *a = council_answer(cut, i), *b = council_answer(whole, i);
+        const answer *a = council_answer(cut.c, i), *b = council_answer(whole.c, i);
         assert_true(a->token_count <= b->token_count && a->len <= b->len);
         assert_memory_equal(a->text, b->text, a->len);
         interrupted += a->stop == STOP_INTERRUPTED && a->len > 0;
-        assert_int_equal(council_turns(cut, i), 2);
+        before[i] = a->prompt_tokens + (int)a->len;
     }
     assert_true(interrupted >= 2);
     /* The council goes on, and says what it says with that past. */
-    cast_ask(cut, "and?", NULL);
-    assert_int_equal(council_turns(cut, 0), 4);
-    council_close(whole);
-    council_close(cut);
+    cast_talk_ask(&cut, "and?");
+    for (int i = 0; i < CAST; i++)
+        assert_true(council_answer(cut.c, i)->stop != STOP_ERROR &&
+                    council_answer(cut.c, i)->prompt_tokens > before[i]);
+    cast_talk_close(&whole);
+    cast_talk_close(&cut);
 }
 
 static void an_interrupt_while_reading_changes_nothing(void **state)
 {
     cast *k = *state;
     council_options o = cast_options();
-    council *c = cast_council(k, &o, EVERYONE, 0);
+    council *c = cast_council(k, &o, EVERYONE, 0), *fresh = cast_council(k, &o, EVERYONE, 0);
     error err = {0};
     atomic_store(&k->cancel, true);
-    assert_int_equal(council_ask(c, "Is it?", 6, NULL, &err), -1);
+    assert_int_equal(cast_try(c, "Is it?", 6, &err), -1);
     assert_int_equal(err.code, ERROR_CANCELLED);
     atomic_store(&k->cancel, false);
-    assert_int_equal(council_turns(c, 0), 0);
+    cast_ask(c, "Is it?", NULL);
+    cast_ask(fresh, "Is it?", NULL);
+    for (int i = 0; i < CAST; i++)
+        assert_string_equal(council_answer(c, i)->text, council_answer(fresh, i)->text);
     council_close(c);
+    council_close(fresh);
 }
 
 /* The prompt makes the pattern of the failing pass give up, at once or only later. */
@@ -365,15 +371,12 @@ static void one_failed_pass_does_not_hide_the_others(void **state)
         without = cast_council(k, &o, 7, temperature);
         const char *prompt = "why xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
         account a;
-        council_events events = events_of(&a, c);
-        cast_ask(c, prompt, &events);
+        listen(&a, c, &prompt, 1);
         cast_ask(without, prompt, NULL);
         const answer *failed = council_answer(c, 3);
         assert_int_equal(failed->stop, STOP_ERROR);
         assert_int_equal(failed->failure.code, ERROR_RUN);
         assert_non_null(strstr(failed->failure.text, "rules[0]"));
-        for (int i = 0; i < 4; i++)
-            assert_int_equal(council_turns(c, i), 2);
         for (int i = 0; i < 3; i++) {
             const answer *x = council_answer(c, i), *y = council_answer(without, i);
             assert_int_equal(x->stop, y->stop);
@@ -422,14 +425,12 @@ static void a_pass_that_fails_while_it_speaks_is_ended_once(void **state)
     council *c = cast_council(k, &o, 6, 1);
     assert_int_equal(council_add(c, &p, &err), 2);
     account a;
-    council_events events = events_of(&a, c);
-    cast_ask(c, prompt, &events);
+    listen(&a, c, (const char *[]){prompt}, 1);
     const answer *failed = council_answer(c, 2);
     assert_int_equal(failed->stop, STOP_ERROR);
     assert_true(failed->token_count > 4 && failed->text[failed->len - 1] == letter);
     assert_int_equal(a.answers[2], 1);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(council_turns(c, i), 2);
+    assert_int_equal(a.answers[0] + a.answers[1], 2);
     assert_true(council_answer(c, 0)->stop != STOP_ERROR);
     release_account(&a);
     router_program_close(program);
@@ -446,9 +447,8 @@ static void when_all_fail_the_council_fails(void **state)
     p.program = k->failing;
     assert_int_equal(council_add(c, &p, &err), 0);
     const char *prompt = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
-    assert_int_equal(council_ask(c, prompt, strlen(prompt), NULL, &err), -1);
+    assert_int_equal(cast_try(c, prompt, strlen(prompt), &err), -1);
     assert_int_equal(err.code, ERROR_RUN);
-    assert_int_equal(council_turns(c, 0), 0);
     council_close(c);
 }
 

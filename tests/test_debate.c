@@ -1,4 +1,4 @@
-/* test_debate.c - a debate is remembered as one answer, quotes what fits, and whole where it fits. */
+/* test_debate.c - a debate revises, leaves the answers, and quotes what fits, whole where it fits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,59 +32,64 @@ static merge_options debate_of(int rounds)
     return (merge_options){.method = MERGE_DEBATE, .rounds = rounds, .seed = 3, .max_tokens = 20};
 }
 
-static void debate(council *c, int rounds, const council_events *events, merge_result *out)
+static void debate(cast_talk *t, int rounds, merge_result *out)
 {
     error err = {0};
     merge_options o = debate_of(rounds);
-    if (merge_run(c, &o, out, events, &err))
+    if (merge_run(t->c, &t->round, &o, out, &err))
         fail_msg("%s", err.text);
 }
 
-static council *small_council(const cast *k, int context)
+static void hear(cast_talk *t, const council_events *events)
+{
+    error err = {0};
+    assert_int_equal(council_subscribe(t->c, events, &err), 0);
+}
+
+static cast_talk small_council(const cast *k, int context)
 {
     council_options o = cast_options();
     o.context = context;
     o.max_tokens = 20;
-    return cast_council(k, &o, EVERYONE, 1);
+    return cast_talk_of(cast_council(k, &o, EVERYONE, 1));
 }
 
 /* The same answer by all, of `len` bytes. */
-static void adopt(council *c, const char *text, size_t len)
+static void adopt(cast_talk *t, const char *text, size_t len)
 {
-    adopted_answer all[CAST];
-    error err = {0};
+    council_reply all[CAST];
     for (int i = 0; i < CAST; i++)
-        all[i] = (adopted_answer){.text = text, .len = len, .stop = STOP_END};
-    if (council_adopt(c, PROMPT, strlen(PROMPT), false, all, &err))
-        fail_msg("%s", err.text);
+        all[i] = (council_reply){.text = text, .len = len, .stop = STOP_END};
+    cast_talk_adopt(t, PROMPT, all);
 }
 
-/* ---- what is remembered -------------------------------------------------------------------------- */
+/* ---- what it leaves ------------------------------------------------------------------------------ */
 
-static void a_debate_is_remembered_as_one_answer(void **state)
+/* The answers are what they were: whatever came before, the same round is joined. */
+static void a_debate_leaves_the_round_as_it_was(void **state)
 {
     const cast *k = *state;
     for (int rounds = 1; rounds <= 2; rounds++) {
-        council *c = small_council(k, 1200);
-        char before[CAST][200];
-        cast_ask(c, PROMPT, NULL);
-        for (int i = 0; i < CAST; i++)
-            (void)snprintf(before[i], sizeof before[i], "%s", council_turn(c, i, 1)->text);
-        merge_result r;
-        debate(c, rounds, NULL, &r);
+        cast_talk t = small_council(k, 1200);
+        cast_talk_ask(&t, PROMPT);
+        merge_result r, again;
+        debate(&t, rounds, &r);
         int changed = 0;
         for (int i = 0; i < CAST; i++) {
-            assert_int_equal(council_turns(c, i), 2);
-            assert_string_equal(council_turn(c, i, 0)->text, PROMPT);
-            assert_int_equal(council_turn(c, i, 1)->len, r.revised[i].len);
-            assert_memory_equal(council_turn(c, i, 1)->text, r.revised[i].v, r.revised[i].len);
-            changed += strcmp(before[i], r.revised[i].v) != 0;
+            const council_reply *said = &t.replies[i];
+            changed +=
+                said->len != r.revised[i].len || memcmp(said->text, r.revised[i].v, said->len) != 0;
         }
         assert_true(changed >= 2);
         assert_true(r.winner >= 0 && r.scores && r.len == r.revised[r.winner].len);
         assert_memory_equal(r.text, r.revised[r.winner].v, r.len);
+        debate(&t, rounds, &again);
+        assert_memory_equal(r.scores, again.scores, CAST * CAST * sizeof(double));
+        for (int i = 0; i < CAST; i++)
+            assert_string_equal(r.revised[i].v, again.revised[i].v);
         merge_release(&r);
-        council_close(c);
+        merge_release(&again);
+        cast_talk_close(&t);
     }
 }
 
@@ -102,12 +107,13 @@ static int tokens_read(const cast *k, const char *text, size_t len)
 {
     int total = 0;
     council_events events = {.user = &total, .prefill = note_total};
-    council *c = small_council(k, 1200);
+    cast_talk t = small_council(k, 1200);
     merge_result r;
-    adopt(c, text, len);
-    debate(c, 1, &events, &r);
+    adopt(&t, text, len);
+    hear(&t, &events);
+    debate(&t, 1, &r);
     merge_release(&r);
-    council_close(c);
+    cast_talk_close(&t);
     return total;
 }
 
@@ -132,13 +138,15 @@ static void count_marks(void *user, int done, int total)
 
 static int marks_read(const cast *k, const char *text)
 {
-    marks m = {.k = k, .c = small_council(k, 1800)};
+    cast_talk t = small_council(k, 1800);
+    marks m = {.k = k, .c = t.c};
     council_events events = {.user = &m, .prefill = count_marks};
     merge_result r;
-    adopt(m.c, text, strlen(text));
-    debate(m.c, 1, &events, &r);
+    adopt(&t, text, strlen(text));
+    hear(&t, &events);
+    debate(&t, 1, &r);
     merge_release(&r);
-    council_close(m.c);
+    cast_talk_close(&t);
     return m.count;
 }
 
@@ -170,19 +178,19 @@ static void answers_that_are_too_long_are_cut_and_told(void **state)
         strcat(text, "It is no code. ");
     int cut = 0, whole = 0;
     for (int context = 600; context <= 1800; context += 600) {
-        council *c = small_council(k, context);
+        cast_talk t = small_council(k, context);
         merge_result r;
         int total = 0;
         council_events events = {.user = &total, .prefill = note_total};
-        adopt(c, text, strlen(text));
-        debate(c, 1, &events, &r);
+        adopt(&t, text, strlen(text));
+        hear(&t, &events);
+        debate(&t, 1, &r);
         bool told = r.note && strstr(r.note, "were cut to fit the context");
         assert_true(total > 0 && total <= CAST * (context - 20));
         cut += told;
         whole += !told;
-        assert_int_equal(council_turns(c, 0), 2);
         merge_release(&r);
-        council_close(c);
+        cast_talk_close(&t);
     }
     assert_true(cut > 0 && whole > 0);
 }
@@ -192,28 +200,26 @@ static void without_room_there_is_a_vote(void **state)
 {
     static const char text[] = "Yes. \0 It is the code of the user, and the user is the code.";
     const cast *k = *state;
-    council *c = small_council(k, 190);
+    cast_talk t = small_council(k, 190), d = small_council(k, 420);
     merge_result r;
-    adopt(c, text, sizeof text - 1);
-    debate(c, 2, NULL, &r);
+    adopt(&t, text, sizeof text - 1);
+    debate(&t, 2, &r);
     assert_non_null(r.note);
     assert_non_null(strstr(r.note, "0 of 2 rounds"));
     assert_true(r.method == MERGE_DEBATE && r.winner >= 0 && r.scores);
     for (int i = 0; i < CAST; i++) {
         assert_int_equal(r.revised[i].len, sizeof text - 1);
         assert_memory_equal(r.revised[i].v, text, sizeof text - 1);
-        assert_int_equal(council_turn(c, i, 1)->len, sizeof text - 1);
     }
     merge_release(&r);
     /* A first round fits, a second does not. */
-    council *d = small_council(k, 420);
-    adopt(d, "Yes.", 4);
-    debate(d, 9, NULL, &r);
+    adopt(&d, "Yes.", 4);
+    debate(&d, 9, &r);
     assert_non_null(strstr(r.note, " of 9 rounds"));
     assert_null(strstr(r.note, "0 of 9 rounds"));
     merge_release(&r);
-    council_close(c);
-    council_close(d);
+    cast_talk_close(&t);
+    cast_talk_close(&d);
 }
 
 /* A question that is too long leaves nothing behind: the vote is the one that was due. */
@@ -222,21 +228,27 @@ static void a_refused_question_changes_no_vote(void **state)
     const cast *k = *state;
     char text[1200];
     memset(text, 'x', sizeof text);
+    chat_message question = {CHAT_USER, text, sizeof text};
     merge_options vote = {.method = MERGE_VOTE};
     merge_result r[3];
     for (int i = 0; i < 3; i++) {
-        council *c = small_council(k, 600);
+        cast_talk t = small_council(k, 600);
+        council_request requests[CAST];
         error err = {0};
         int longest = 0;
-        cast_ask(c, PROMPT, NULL);
+        cast_talk_ask(&t, PROMPT);
+        for (int p = 0; p < CAST; p++) {
+            requests[p] = t.requests[p];
+            requests[p].messages = &question;
+        }
         if (i == 1)
-            assert_int_equal(council_ask(c, text, sizeof text, NULL, &err), -1);
+            assert_int_equal(council_ask(t.c, requests, &err), -1);
         if (i == 2)
-            assert_int_equal(council_longest(c, text, sizeof text, &longest, &err), 0);
+            assert_int_equal(council_longest(t.c, requests, &longest, &err), 0);
         assert_true(i != 1 || err.code == ERROR_CONTEXT);
         assert_true(i != 2 || longest > 1200);
-        assert_int_equal(merge_run(c, &vote, &r[i], NULL, &err), 0);
-        council_close(c);
+        assert_int_equal(merge_run(t.c, &t.round, &vote, &r[i], &err), 0);
+        cast_talk_close(&t);
     }
     for (int i = 1; i < 3; i++)
         assert_memory_equal(r[0].scores, r[i].scores, CAST * CAST * sizeof(double));
@@ -257,7 +269,7 @@ static void stop_after(void *user, int i, const char *bytes, size_t n, bool thin
         atomic_store(s->cancel, true);
 }
 
-/* Whenever it is stopped, what was revised is there, nobody has won, and the passes remember it. */
+/* Whenever it is stopped, what was revised is there, and nobody has won. */
 static void a_debate_that_is_stopped_keeps_its_revisions(void **state)
 {
     cast *k = *state;
@@ -265,32 +277,32 @@ static void a_debate_that_is_stopped_keeps_its_revisions(void **state)
     for (int after = 6; after < 400; after += 41) {
         stopper s = {&k->cancel, 0, after};
         council_events events = {.user = &s, .token = stop_after};
-        council *c = small_council(k, 1200);
+        cast_talk t = small_council(k, 1200);
         merge_options o = {.method = MERGE_DEBATE, .rounds = 2};
         merge_result r;
         error err = {0};
-        adopt(c, text, sizeof text - 1);
-        assert_int_equal(merge_run(c, &o, &r, &events, &err), 0);
+        adopt(&t, text, sizeof text - 1);
+        hear(&t, &events);
+        assert_int_equal(merge_run(t.c, &t.round, &o, &r, &err), 0);
         bool stopped = s.tokens >= after;
         assert_true(stopped == (r.winner < 0) && stopped == (r.stop == STOP_INTERRUPTED));
         assert_true(!stopped || (!r.scores && !r.by && strstr(r.note, "of 2: no vote")));
         int differ = 0;
         for (int i = 0; i < CAST; i++) {
-            const chat_message *last = council_turn(c, i, council_turns(c, i) - 1);
-            assert_int_equal(last->len, r.revised[i].len);
+            assert_true(r.revised[i].len > 0);
             differ += r.revised[i].len != sizeof text - 1;
         }
         assert_true(differ > 0);
         atomic_store(&k->cancel, false);
         merge_release(&r);
-        council_close(c);
+        cast_talk_close(&t);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_debate_is_remembered_as_one_answer),
+        cmocka_unit_test(a_debate_leaves_the_round_as_it_was),
         cmocka_unit_test(quotes_stay_text),
         cmocka_unit_test(a_nul_does_not_end_an_answer),
         cmocka_unit_test(answers_that_are_too_long_are_cut_and_told),

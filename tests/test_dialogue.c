@@ -254,9 +254,10 @@ static void the_question_chooses_the_language(void **state)
     council_options co = o.council;
     council *c = council_open(k->e, &co, &err);
     pass_options p = roster_pass(dialogue_roster(d), 0);
-    p.instruction = told;
+    chat_message question = {CHAT_USER, t->prompt, t->prompt_len};
+    council_request request = {.instruction = told, .messages = &question, .count = 1};
     assert_int_equal(council_add(c, &p, &err), 0);
-    assert_int_equal(council_ask(c, t->prompt, t->prompt_len, NULL, &err), 0);
+    assert_int_equal(council_ask(c, &request, &err), 0);
     assert_int_equal(council_answer(c, 0)->prompt_tokens, russian);
     council_close(c);
     dialogue_close(d);

@@ -32,32 +32,26 @@ static const kept_merge *merge(dialogue *d, const merge_options *o, const char *
 }
 
 /* The same passes in a council of their own, asked turn t on what they remember of `before`. */
-static council *by_hand(const dialogue *d, const dialogue_turn *t, const dialogue_turn *before,
-                        const char *const *of, int count)
+static void by_hand(hand *h, const dialogue *d, const dialogue_turn *t, const dialogue_turn *before,
+                    const char *const *of, int count)
 {
-    error err = {0};
-    council_options o = dialogue_settings((dialogue *)(uintptr_t)d)->council;
-    council *c = council_open(dialogue_engine(d), &o, &err);
-    chat_message memory[2], prompt = {CHAT_USER, t->prompt, t->prompt_len};
+    *h = hand_of(d, of, count);
+    chat_message memory[2];
     for (int i = 0; i < count; i++) {
-        pass_options p = roster_pass(dialogue_roster(d), dialogue_find(d, of[i]));
-        p.sampling.seed = dialogue_answer(t, of[i])->seed;
-        assert_int_equal(council_add(c, &p, &err), i);
+        h->requests[i].seed = dialogue_answer(t, of[i])->seed;
         if (before)
             table_remembered(before, of[i], memory);
-        assert_int_equal(council_recall(c, i, memory, before ? 2 : 0, &err), 0);
+        hand_remember(h, i, memory, before ? 2 : 0);
     }
-    if (council_ask(c, prompt.text, prompt.len, NULL, &err))
-        fail_msg("%s", err.text);
-    return c;
+    hand_ask(h, t->prompt, t->prompt_len);
 }
 
-static void assert_merge(const kept_merge *kept, council *c, const merge_options *o)
+static void assert_merge(const kept_merge *kept, hand *h, const merge_options *o)
 {
     const merge_result *x = &kept->result;
     merge_result y;
     error err = {0};
-    if (merge_run(c, o, &y, NULL, &err))
+    if (merge_run(h->c, &h->round, o, &y, &err))
         fail_msg("%s", err.text);
     size_t n = (size_t)y.passes;
     assert_int_equal(x->passes, y.passes);
@@ -94,9 +88,10 @@ static void some_answers_are_joined_as_if_alone(void **state)
         assert_string_equal(kept->of[1], "ann");
         assert_int_equal(kept->answers, t2->answer_count);
         assert_true(kept->seed == m.seed);
-        council *c = by_hand(d, t2, t1, TWO, 2);
-        assert_merge(kept, c, &m);
-        council_close(c);
+        hand h;
+        by_hand(&h, d, t2, t1, TWO, 2);
+        assert_merge(kept, &h, &m);
+        hand_close(&h);
         dialogue_close(d);
     }
 }
@@ -144,9 +139,10 @@ static void a_chair_is_named(void **state)
         same.by = chairs[i];
         same.program = seat_of < 0 ? NULL : roster_seat(dialogue_roster(d), seat_of)->program;
         static const char *const all[] = {"ann", "bob", "cleo"};
-        council *c = by_hand(d, dialogue_last(d), NULL, all, 3);
-        assert_merge(kept, c, &same);
-        council_close(c);
+        hand h;
+        by_hand(&h, d, dialogue_last(d), NULL, all, 3);
+        assert_merge(kept, &h, &same);
+        hand_close(&h);
     }
     free(text);
     error err = {0};
@@ -168,9 +164,10 @@ static void a_blend_has_weights_and_a_contrast(void **state)
         m.weights = weights;
         m.contrast = contrast * 0.5;
         const kept_merge *kept = merge(d, &m, TWO, 2, NULL);
-        council *c = by_hand(d, t, NULL, TWO, 2);
-        assert_merge(kept, c, &m);
-        council_close(c);
+        hand h;
+        by_hand(&h, d, t, NULL, TWO, 2);
+        assert_merge(kept, &h, &m);
+        hand_close(&h);
     }
     assert_int_not_equal(t->merges[0].result.len, 0);
     assert_true(
@@ -288,9 +285,10 @@ static void an_interrupted_merge_leaves_a_working_dialogue(void **state)
     }
     merge_options vote = options_of(MERGE_VOTE);
     const kept_merge *kept = merge(d, &vote, TWO, 2, NULL);
-    council *c = by_hand(d, t1, NULL, TWO, 2);
-    assert_merge(kept, c, &vote);
-    council_close(c);
+    hand h;
+    by_hand(&h, d, t1, NULL, TWO, 2);
+    assert_merge(kept, &h, &vote);
+    hand_close(&h);
     dialogue_turn *t2 = table_ask(d, "why?", NULL);
     table_remembered(t1, "ann", memory);
     table_oracle(d, t2, "ann", dialogue_seed(d, 2), memory, 2);

@@ -20,20 +20,19 @@ static tokens prompt_of(const dialogue *d, const dialogue_turn *t, const dialogu
                         int i)
 {
     error err = {0};
-    council_options o = dialogue_settings((dialogue *)(uintptr_t)d)->council;
-    o.max_tokens = 1;
-    council *c = council_open(dialogue_engine(d), &o, &err);
-    pass_options p = roster_pass(dialogue_roster(d), i);
+    hand h = hand_of(d, &NAMES[i], 1);
+    council_options o = *council_settings(h.c);
     chat_message memory[2];
     tokens prompt = {0};
-    assert_int_equal(council_add(c, &p, &err), 0);
+    o.max_tokens = 1;
+    council_adjust(h.c, &o);
     if (before)
         table_remembered(before, NAMES[i], memory);
-    assert_int_equal(council_recall(c, 0, memory, before ? 2 : 0, &err), 0);
-    assert_int_equal(council_ask(c, t->prompt, t->prompt_len, NULL, &err), 0);
-    const tokens *read = &c->passes[0]->prompt;
+    hand_remember(&h, 0, memory, before ? 2 : 0);
+    hand_ask(&h, t->prompt, t->prompt_len);
+    const tokens *read = &h.c->passes[0]->prompt;
     assert_int_equal(tokens_append(&prompt, read->v, read->len, &err), 0);
-    council_close(c);
+    hand_close(&h);
     return prompt;
 }
 
@@ -178,19 +177,16 @@ static void a_shared_prompt_is_read_as_it_was(void **state)
     error err = {0};
     size_t v = (size_t)engine_config(k->e)->vocabulary;
     const kept_answer *a = dialogue_answer(t, "cleo");
-    council_options co = o.council;
-    council *c = council_open(k->e, &co, &err);
-    pass_options p = roster_pass(dialogue_roster(d), 2);
-    assert_int_equal(council_add(c, &p, &err), 0);
-    assert_int_equal(council_ask(c, t->prompt, t->prompt_len, NULL, &err), 0);
-    int n = (int)c->passes[0]->prompt.len, more = (int)a->ids.len - 1;
+    hand h = hand_of(d, &NAMES[2], 1);
+    hand_ask(&h, t->prompt, t->prompt_len);
+    int n = (int)h.c->passes[0]->prompt.len, more = (int)a->ids.len - 1;
     session *s = support_session(k->e, NULL, 400);
-    float *z = support_read(k->e, s, c->passes[0]->prompt.v, n);
+    float *z = support_read(k->e, s, h.c->passes[0]->prompt.v, n);
     double *q = malloc(v * sizeof *q);
     distribution(z + (size_t)(n - 1) * v, v, q);
     assert_choices(q, v, &r.choices[2]);
     free(z);
-    assert_int_equal(session_set_program(s, p.program, &err), 0);
+    assert_int_equal(session_set_program(s, h.c->passes[0]->program, &err), 0);
     z = support_read(k->e, s, a->ids.v, more);
     for (int x = 0; x < more; x++) {
         distribution(z + (size_t)x * v, v, q);
@@ -199,7 +195,7 @@ static void a_shared_prompt_is_read_as_it_was(void **state)
     free(z);
     free(q);
     session_close(s);
-    council_close(c);
+    hand_close(&h);
     diverge_release(&r);
     dialogue_close(d);
 }

@@ -40,11 +40,18 @@ static merge_options options_of(merge_method method)
     return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
 }
 
-static void merge(council *c, const merge_options *o, merge_result *out)
+static void merge(cast_talk *t, const merge_options *o, merge_result *out)
 {
     error err = {0};
-    if (merge_run(c, o, out, NULL, &err))
+    if (merge_run(t->c, &t->round, o, out, &err))
         fail_msg("%s", err.text);
+}
+
+/* A council answers. */
+static void ask(cast_talk *t, council *c, const char *prompt)
+{
+    *t = cast_talk_of(c);
+    cast_talk_ask(t, prompt);
 }
 
 /* ---- likelihood -------------------------------------------------------------------------------- */
@@ -83,20 +90,20 @@ static void judges_weigh_by_the_question(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     council *c = cast_council(k, &o, EVERYONE, 0);
-    error err = {0};
+    cast_talk t = cast_talk_of(c);
     for (int turn = 0; turn < 2; turn++) {
-        cast_ask(c, turn ? "why?" : PROMPT, NULL);
+        cast_talk_ask(&t, turn ? "why?" : PROMPT);
         for (int i = 0; i < CAST; i++) {
             const tokens *prompt = &c->passes[i]->prompt;
             size_t start = question_of(k, prompt);
             double unused, nll;
-            assert_int_equal(start > 1, turn || cast_pass(k, i, 0).instruction);
-            assert_int_equal(council_score(c, i, "x", 1, &unused, &nll, &err), 0);
+            assert_int_equal(start > 1, turn || t.requests[i].instruction);
+            cast_talk_score(&t, i, "x", 1, &unused, &nll);
             double hand = by_hand(k, c->passes[i]->program, prompt, start ? start : 1);
             assert_true(fabs(nll + hand) < NEAR);
         }
     }
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 static void a_score_is_the_mean_log_likelihood(void **state)
@@ -105,14 +112,15 @@ static void a_score_is_the_mean_log_likelihood(void **state)
     council_options o = cast_options();
     council *c = cast_council(k, &o, EVERYONE, 0);
     static const char text[] = "yes, and no: it is the code of the user.";
-    cast_ask(c, PROMPT, NULL);
+    cast_talk asking;
+    ask(&asking, c, PROMPT);
     for (int i = 0; i < CAST; i++) {
         const pass *p = c->passes[i];
         error err = {0};
         tokens all = {0};
         double score;
         int before = session_length(p->session);
-        assert_int_equal(council_score(c, i, text, strlen(text), &score, NULL, &err), 0);
+        cast_talk_score(&asking, i, text, strlen(text), &score, NULL);
         assert_int_equal(tokens_append(&all, p->prompt.v, p->prompt.len, &err), 0);
         assert_int_equal(
             tokenizer_encode(engine_tokenizer(k->e), text, strlen(text), &all, NULL, &err), 0);
@@ -121,7 +129,7 @@ static void a_score_is_the_mean_log_likelihood(void **state)
         assert_int_equal(session_length(p->session), before);
         tokens_release(&all);
     }
-    council_close(c);
+    cast_talk_close(&asking);
 }
 
 static void what_does_not_fit_is_not_judged(void **state)
@@ -129,17 +137,16 @@ static void what_does_not_fit_is_not_judged(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     o.context = 80;
-    council *c = cast_council(k, &o, 1, 0);
-    cast_ask(c, PROMPT, NULL);
+    cast_talk t;
+    ask(&t, cast_council(k, &o, 1, 0), PROMPT);
     char text[100];
-    error err = {0};
     double whole, part;
-    size_t room = 80 - c->passes[0]->prompt.len;
+    size_t room = 80 - t.c->passes[0]->prompt.len;
     memset(text, 'z', sizeof text);
-    assert_int_equal(council_score(c, 0, text, sizeof text, &whole, NULL, &err), 0);
-    assert_int_equal(council_score(c, 0, text, room, &part, NULL, &err), 0);
+    cast_talk_score(&t, 0, text, sizeof text, &whole, NULL);
+    cast_talk_score(&t, 0, text, room, &part, NULL);
     assert_true(whole == part);
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 /* ---- short answers ----------------------------------------------------------------------------- */
@@ -180,15 +187,15 @@ static void short_answers_are_found(void **state)
 /* ---- votes ------------------------------------------------------------------------------------- */
 
 /* A vote on given texts; barred: bit a = answer a cannot win. */
-static int vote_on(council *c, const char *const texts[], unsigned barred, merge_result *out,
+static int vote_on(cast_talk *t, const char *const texts[], unsigned barred, merge_result *out,
                    error *err)
 {
     merge_candidate candidates[CAST];
-    for (int i = 0; i < council_passes(c); i++)
+    for (int i = 0; i < council_passes(t->c); i++)
         candidates[i] =
             (merge_candidate){texts[i], strlen(texts[i]), (barred >> i & 1) || !*texts[i]};
-    *out = (merge_result){.winner = -1, .passes = council_passes(c)};
-    return merge_vote(c, candidates, out, NULL, err);
+    *out = (merge_result){.winner = -1, .passes = council_passes(t->c)};
+    return merge_vote_on(t->c, &t->round, candidates, out, err);
 }
 
 /* How much of the texts a vote reads. */
@@ -207,7 +214,7 @@ static vote_budget share_of(const cast *k, const char *const texts[], int n)
 }
 
 /* The score of what is read of a text. */
-static double score_of(const cast *k, council *c, int judge, const char *text,
+static double score_of(const cast *k, cast_talk *t, int judge, const char *text,
                        const vote_budget *share)
 {
     tokens ids = {0};
@@ -215,19 +222,19 @@ static double score_of(const cast *k, council *c, int judge, const char *text,
                      0);
     int n = (int)ids.len < share->answer ? (int)ids.len : share->answer;
     score_request one = {.judge = judge, .ids = ids.v, .n = n};
-    assert_int_equal(council_score_batch(c, &one, 1, NULL, NULL), 0);
+    assert_int_equal(council_score_batch(t->c, &t->round, &one, 1, NULL, NULL, NULL), 0);
     tokens_release(&ids);
     return one.mean;
 }
 
 /* S(a) from the reported matrix and the weights by their definition. */
-static double peer(council *c, const merge_result *r, const vote_budget *share, int a)
+static double peer(cast_talk *t, const merge_result *r, const vote_budget *share, int a)
 {
     double sum = 0, total = 0;
     for (int j = 0; j < r->passes; j++) {
         score_request question = {.judge = j, .n = share->question};
         error err = {0};
-        assert_int_equal(council_score_batch(c, &question, 1, NULL, &err), 0);
+        assert_int_equal(council_score_batch(t->c, &t->round, &question, 1, NULL, NULL, &err), 0);
         double nll = -question.mean;
         if (j != a)
             sum += exp(-nll) * r->scores[j * r->passes + a], total += exp(-nll);
@@ -235,12 +242,12 @@ static double peer(council *c, const merge_result *r, const vote_budget *share, 
     return sum / total;
 }
 
-static int best_by_hand(council *c, const merge_result *r, const vote_budget *share,
+static int best_by_hand(cast_talk *t, const merge_result *r, const vote_budget *share,
                         unsigned barred)
 {
     int best = -1;
     for (int a = 0; a < r->passes; a++)
-        if (!(barred >> a & 1) && (best < 0 || peer(c, r, share, a) > peer(c, r, share, best)))
+        if (!(barred >> a & 1) && (best < 0 || peer(t, r, share, a) > peer(t, r, share, best)))
             best = a;
     return best;
 }
@@ -252,38 +259,39 @@ static void the_peers_choose_and_nobody_for_himself(void **state)
     static const char *const texts[] = {"the the the code", "qqq zzz", "and is it?", "\x01\x02 Kx"};
     vote_budget share = share_of(k, texts, CAST);
     council *c = cast_council(k, &o, EVERYONE, 1);
-    cast_ask(c, PROMPT, NULL);
+    cast_talk t;
+    ask(&t, c, PROMPT);
     merge_result r;
     error err = {0};
-    assert_int_equal(vote_on(c, texts, 0, &r, &err), 0);
+    assert_int_equal(vote_on(&t, texts, 0, &r, &err), 0);
     double shares = 0;
     for (int j = 0; j < CAST; j++) {
         for (int a = 0; a < CAST; a++) {
-            double score = score_of(k, c, j, texts[a], &share); /* the diagonal too */
+            double score = score_of(k, &t, j, texts[a], &share); /* the diagonal too */
             assert_true(r.scores[j * CAST + a] == score);
         }
         shares += r.shares[j];
         double odds = log(r.shares[j]) - log(r.shares[r.winner]);
-        double lead = peer(c, &r, &share, r.winner) - peer(c, &r, &share, j);
+        double lead = peer(&t, &r, &share, r.winner) - peer(&t, &r, &share, j);
         assert_true(fabs(odds + lead) < 1e-9);
     }
     assert_true(fabs(shares - 1) < 1e-12);
-    assert_int_equal(r.winner, best_by_hand(c, &r, &share, 0));
+    assert_int_equal(r.winner, best_by_hand(&t, &r, &share, 0));
     assert_string_equal(r.by, council_answer(c, r.winner)->name);
     assert_string_equal(r.text, texts[r.winner]);
     /* Who cannot win does not, however likely; the next best does. */
     unsigned barred = 1u << r.winner;
     int first = r.winner;
     merge_release(&r);
-    assert_int_equal(vote_on(c, texts, barred, &r, &err), 0);
+    assert_int_equal(vote_on(&t, texts, barred, &r, &err), 0);
     assert_int_not_equal(r.winner, first);
-    assert_int_equal(r.winner, best_by_hand(c, &r, &share, barred));
+    assert_int_equal(r.winner, best_by_hand(&t, &r, &share, barred));
     assert_true(r.shares[first] == 0);
     merge_release(&r);
-    assert_int_equal(vote_on(c, texts, EVERYONE, &r, &err), -1);
+    assert_int_equal(vote_on(&t, texts, EVERYONE, &r, &err), -1);
     assert_int_equal(err.code, ERROR_RUN);
     merge_release(&r);
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 /* An answer that its own author finds likely does not win by that. */
@@ -301,10 +309,11 @@ static void the_diagonal_does_not_count(void **state)
         for (int i = 0; i < 3; i++)
             (void)snprintf(texts[i], sizeof texts[i], "%c%c %c", 'A' + seed,
                            'A' + (7 * i + seed) % 50, 'a' + (11 * i + 3 * seed) % 26);
-        cast_ask(c, "who?", NULL);
-        assert_int_equal(vote_on(c, list, 0, &r, &err), 0);
+        cast_talk t;
+        ask(&t, c, "who?");
+        assert_int_equal(vote_on(&t, list, 0, &r, &err), 0);
         vote_budget share = share_of(k, list, 3);
-        assert_int_equal(r.winner, best_by_hand(c, &r, &share, 0));
+        assert_int_equal(r.winner, best_by_hand(&t, &r, &share, 0));
         int with_own = 0;
         double best = -1e9;
         for (int a = 0; a < 3; a++) {
@@ -314,7 +323,7 @@ static void the_diagonal_does_not_count(void **state)
         }
         differ += with_own != r.winner;
         merge_release(&r);
-        council_close(c);
+        cast_talk_close(&t);
     }
     assert_true(differ > 0);
 }
@@ -324,24 +333,25 @@ static void equal_short_answers_are_counted_first(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     council *c = cast_council(k, &o, EVERYONE, 1);
-    cast_ask(c, PROMPT, NULL);
+    cast_talk t;
+    ask(&t, c, PROMPT);
     static const char *const two[] = {"Yes, qzx.", "the code is", "No.", "yes"};
     static const char *const even[] = {"Yes.", "No, never.", "No.", "yes"};
     merge_result r;
     error err = {0};
-    assert_int_equal(vote_on(c, two, 0, &r, &err), 0);
+    assert_int_equal(vote_on(&t, two, 0, &r, &err), 0);
     assert_true(r.winner == 0 || r.winner == 3);
     assert_non_null(strstr(r.note, "2 of 4"));
     assert_true(r.shares[1] == 0 && r.shares[2] == 0);
     merge_release(&r);
-    assert_int_equal(vote_on(c, two, 1, &r, &err), 0); /* one of the two is barred: none agree */
+    assert_int_equal(vote_on(&t, two, 1, &r, &err), 0); /* one of the two is barred: none agree */
     assert_true(r.shares[1] > 0 && r.shares[2] > 0 && r.shares[0] == 0);
     merge_release(&r);
-    assert_int_equal(vote_on(c, even, 0, &r, &err), 0);
+    assert_int_equal(vote_on(&t, even, 0, &r, &err), 0);
     for (int i = 0; i < CAST; i++)
         assert_true(r.shares[i] > 0);
     merge_release(&r);
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 static void a_tie_is_said(void **state)
@@ -353,16 +363,17 @@ static void a_tie_is_said(void **state)
     error err = {0};
     twin.name = "twin";
     assert_int_equal(council_add(c, &twin, &err), 1);
-    cast_ask(c, PROMPT, NULL);
+    cast_talk t;
+    ask(&t, c, PROMPT);
     static const char *const same[] = {"the code", "the code"}, *const far[] = {"the code", "\x02"};
     merge_result r;
-    assert_int_equal(vote_on(c, same, 0, &r, &err), 0);
+    assert_int_equal(vote_on(&t, same, 0, &r, &err), 0);
     assert_true(r.tie && strstr(r.note, "tie"));
     merge_release(&r);
-    assert_int_equal(vote_on(c, far, 0, &r, &err), 0);
+    assert_int_equal(vote_on(&t, far, 0, &r, &err), 0);
     assert_false(r.tie);
     merge_release(&r);
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 static void a_failed_pass_judges_nothing_and_the_vote_goes_on(void **state)
@@ -374,11 +385,12 @@ static void a_failed_pass_judges_nothing_and_the_vote_goes_on(void **state)
     error err = {0};
     p.program = k->failing;
     assert_int_equal(council_add(c, &p, &err), 2);
-    cast_ask(c, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", NULL);
+    cast_talk t;
+    ask(&t, c, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
     assert_int_equal(council_answer(c, 2)->stop, STOP_ERROR);
     merge_result r;
     merge_options vote = options_of(MERGE_AUTO), blend = options_of(MERGE_BLEND);
-    merge(c, &vote, &r);
+    merge(&t, &vote, &r);
     assert_int_equal(r.method, MERGE_VOTE); /* a small model */
     assert_true(r.winner == 0 || r.winner == 1);
     for (int i = 0; i < 3; i++)
@@ -386,10 +398,10 @@ static void a_failed_pass_judges_nothing_and_the_vote_goes_on(void **state)
     assert_true(isfinite(r.scores[1]) && isfinite(r.scores[3]));
     assert_true(utf8_check(r.text, r.len, NULL));
     merge_release(&r);
-    merge(c, &blend, &r);
+    merge(&t, &blend, &r);
     assert_true(r.ids.len > 0);
     merge_release(&r);
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 /* ---- the chair --------------------------------------------------------------------------------- */
@@ -409,20 +421,23 @@ static void the_chair_reads_what_fits(void **state)
     for (int context = 400; context <= 1600; context *= 2) {
         o.context = context;
         council *c = cast_council(k, &o, EVERYONE, 1);
-        cast_ask(c, PROMPT, NULL);
+        cast_talk t = cast_talk_of(c);
+        council_reply replies[CAST];
         merge_options synth = options_of(MERGE_SYNTH);
-        /* Answers of known length, in sentences; what they remember is what the chair reads. */
+        /* Answers of known length, in sentences; */
         error err = {0};
         char text[301] = "";
         for (int i = 0; i < 20; i++)
             strcat(text, "It is no code. ");
         for (int i = 0; i < CAST; i++)
-            assert_int_equal(council_remember(c, i, text, strlen(text), &err), 0);
+            replies[i] = (council_reply){.text = text, .len = strlen(text), .stop = STOP_END};
+        cast_talk_adopt(&t, PROMPT, replies);
         int total = 0;
         council_events events = {.user = &total, .prefill = note_total};
         merge_result r;
         synth.chair = "Join them.";
-        assert_int_equal(merge_run(c, &synth, &r, &events, &err), 0);
+        assert_int_equal(council_subscribe(c, &events, &err), 0);
+        assert_int_equal(merge_run(c, &t.round, &synth, &r, &err), 0);
         int reserve = 30 < context / 4 ? 30 : context / 4;
         assert_true(total > 0 && total + reserve <= context);
         assert_string_equal(r.by, "chair");
@@ -433,14 +448,13 @@ static void the_chair_reads_what_fits(void **state)
         merge_release(&r);
         /* The same seed, the same synthesis. */
         merge_result again;
-        merge(c, &synth, &r);
-        merge(c, &synth, &again);
+        merge(&t, &synth, &r);
+        merge(&t, &synth, &again);
         assert_int_equal(r.len, again.len);
         assert_memory_equal(r.text, again.text, r.len);
         merge_release(&r);
         merge_release(&again);
-        assert_int_equal(council_turns(c, 0), 2);
-        council_close(c);
+        cast_talk_close(&t);
     }
     assert_true(cut > 0 && whole > 0);
 }
@@ -451,13 +465,15 @@ static void a_question_that_never_fits_is_told(void **state)
     council_options o = cast_options();
     o.context = 120;
     council *c = cast_council(k, &o, 1, 1);
-    cast_ask(c, "the code of the user and the code of the user and the user", NULL);
+    cast_talk t;
+    ask(&t, c, "the code of the user and the code of the user and the user");
     merge_options synth = options_of(MERGE_SYNTH);
     merge_result r;
     error err = {0};
-    assert_int_equal(merge_run(c, &synth, &r, NULL, &err), -1); /* its own instruction is longer */
+    assert_int_equal(merge_run(c, &t.round, &synth, &r, &err),
+                     -1); /* its own instruction is longer */
     assert_int_equal(err.code, ERROR_CONTEXT);
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 /* ---- blend ------------------------------------------------------------------------------------- */
@@ -469,24 +485,24 @@ static void a_blend_of_one_is_that_one(void **state)
         council_options o = cast_options();
         o.prefill = shared ? PREFILL_SHARED : PREFILL_OWN;
         council *c = cast_council(k, &o, EVERYONE, 0);
-        cast_ask(c, PROMPT, NULL);
+        cast_talk t;
+        ask(&t, c, PROMPT);
         for (int i = 0; i < CAST; i++) {
             double weights[CAST] = {0};
             merge_options blend = options_of(MERGE_BLEND);
             merge_result r;
             weights[i] = 2;
             blend.weights = weights;
-            merge(c, &blend, &r);
-            const answer *a = council_answer(c, i);
+            merge(&t, &blend, &r);
+            const council_reply *a = &t.replies[i];
             assert_int_equal(r.ids.len, a->token_count);
             assert_memory_equal(r.ids.v, a->tokens, r.ids.len * sizeof(int));
             assert_int_equal(r.stop, a->stop);
-            for (size_t t = 0; t < r.ids.len; t++)
-                assert_true(r.divergence[t] == 0);
-            assert_int_equal(council_turns(c, i), 2);
+            for (size_t x = 0; x < r.ids.len; x++)
+                assert_true(r.divergence[x] == 0);
             merge_release(&r);
         }
-        council_close(c);
+        cast_talk_close(&t);
     }
 }
 
@@ -499,24 +515,26 @@ static void divergence_says_where_passes_part(void **state)
     error err = {0};
     twin.name = "twin";
     assert_int_equal(council_add(twins, &twin, &err), 1);
-    cast_ask(c, PROMPT, NULL);
-    cast_ask(twins, PROMPT, NULL);
+    cast_talk t;
+    ask(&t, c, PROMPT);
+    cast_talk same;
+    ask(&same, twins, PROMPT);
     merge_options blend = options_of(MERGE_BLEND);
     merge_result r;
     double most = 0;
-    merge(c, &blend, &r);
-    for (size_t t = 0; t < r.ids.len; t++) {
-        assert_true(r.divergence[t] >= 0 && r.divergence[t] <= log(CAST));
-        most = fmax(most, r.divergence[t]);
+    merge(&t, &blend, &r);
+    for (size_t x = 0; x < r.ids.len; x++) {
+        assert_true(r.divergence[x] >= 0 && r.divergence[x] <= log(CAST));
+        most = fmax(most, r.divergence[x]);
     }
     assert_true(most > 0.01);
     merge_release(&r);
-    merge(twins, &blend, &r);
-    for (size_t t = 0; t < r.ids.len; t++)
-        assert_true(fabs(r.divergence[t]) < 1e-12);
+    merge(&same, &blend, &r);
+    for (size_t x = 0; x < r.ids.len; x++)
+        assert_true(fabs(r.divergence[x]) < 1e-12);
     merge_release(&r);
-    council_close(c);
-    council_close(twins);
+    cast_talk_close(&t);
+    cast_talk_close(&same);
 }
 
 static void a_contrast_chooses_among_the_plausible(void **state)
@@ -524,12 +542,13 @@ static void a_contrast_chooses_among_the_plausible(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     council *c = cast_council(k, &o, 1, 0);
-    cast_ask(c, PROMPT, NULL);
+    cast_talk t;
+    ask(&t, c, PROMPT);
     merge_options blend = options_of(MERGE_BLEND);
     merge_result plain, contrast;
-    merge(c, &blend, &plain);
+    merge(&t, &blend, &plain);
     blend.contrast = 1;
-    merge(c, &blend, &contrast);
+    merge(&t, &blend, &contrast);
     assert_true(plain.ids.len != contrast.ids.len ||
                 memcmp(plain.ids.v, contrast.ids.v, plain.ids.len * sizeof(int)) != 0);
     merge_release(&plain);
@@ -537,9 +556,9 @@ static void a_contrast_chooses_among_the_plausible(void **state)
     double none[1] = {0};
     error err = {0};
     blend.weights = none;
-    assert_int_equal(merge_run(c, &blend, &plain, NULL, &err), -1);
+    assert_int_equal(merge_run(c, &t.round, &blend, &plain, &err), -1);
     assert_int_equal(err.code, ERROR_USAGE);
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 /* ---- words and interrupts ---------------------------------------------------------------------- */
@@ -550,20 +569,21 @@ static void an_interrupted_merge_leaves_the_answers(void **state)
     council_options o = cast_options();
     o.context = 2000;
     council *c = cast_council(k, &o, EVERYONE, 1);
-    cast_ask(c, PROMPT, NULL);
+    cast_talk t;
+    ask(&t, c, PROMPT);
     const merge_method methods[] = {MERGE_VOTE, MERGE_SYNTH, MERGE_DEBATE};
     for (int i = 0; i < 3; i++) {
         merge_options m = options_of(methods[i]);
         merge_result r;
         error err = {0};
         atomic_store(&k->cancel, true);
-        assert_int_equal(merge_run(c, &m, &r, NULL, &err), -1);
+        assert_int_equal(merge_run(c, &t.round, &m, &r, &err), -1);
         atomic_store(&k->cancel, false);
         assert_int_equal(err.code, ERROR_CANCELLED);
-        for (int p = 0; p < CAST; p++)
-            assert_int_equal(council_turns(c, p), 2);
+        merge(&t, &m, &r); /* what it joins is still there */
+        merge_release(&r);
     }
-    council_close(c);
+    cast_talk_close(&t);
 }
 
 static void a_lead_is_what_the_shown_shares_give(void **state)

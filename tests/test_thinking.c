@@ -38,18 +38,13 @@ static dialogue_options options(void)
     return o;
 }
 
-/* The passes of a dialogue in a council that is asked or filled by hand. */
-static council *council_of(const dialogue *d)
+/* The passes of a dialogue, asked or filled by hand. */
+static hand passes_of(const dialogue *d)
 {
-    error err = {0};
-    council_options o = dialogue_settings((dialogue *)(uintptr_t)d)->council;
-    council *c = council_open(dialogue_engine(d), &o, &err);
-    for (int i = 0; i < TABLE_SEATS; i++) {
-        pass_options p = roster_pass(dialogue_roster(d), i);
-        p.sampling.seed = 7;
-        assert_int_equal(council_add(c, &p, &err), i);
-    }
-    return c;
+    hand h = hand_of(d, NAMES, TABLE_SEATS);
+    for (int i = 0; i < TABLE_SEATS; i++)
+        h.requests[i].seed = 7;
+    return h;
 }
 
 typedef struct told {
@@ -99,22 +94,21 @@ static void later_turns_hold_no_thought(void **state)
     const table *k = *state;
     dialogue_options o = options();
     dialogue *d = table_dialogue(k, &o);
-    error err = {0};
     dialogue_turn *t1 = table_ask(d, PROMPT, NULL), *t2 = table_ask(d, "why?", NULL);
-    council *c = council_of(d);
+    hand h = passes_of(d);
     chat_message memory[2];
     for (int i = 0; i < TABLE_SEATS; i++) {
         const kept_answer *a = dialogue_answer(t1, NAMES[i]);
         assert_true(a->thought_len > 0);
         memory[0] = (chat_message){CHAT_USER, PROMPT, strlen(PROMPT)};
         memory[1] = (chat_message){CHAT_ASSISTANT, a->text, a->len};
-        assert_int_equal(council_recall(c, i, memory, 2, &err), 0);
+        hand_remember(&h, i, memory, 2);
     }
-    assert_int_equal(council_ask(c, "why?", 4, NULL, &err), 0);
+    hand_ask(&h, "why?", 4);
     for (int i = 0; i < TABLE_SEATS; i++)
         assert_true(dialogue_answer(t2, NAMES[i])->prompt_hash ==
-                    council_answer(c, i)->prompt_hash);
-    council_close(c);
+                    council_answer(h.c, i)->prompt_hash);
+    hand_close(&h);
     dialogue_close(d);
 }
 
@@ -140,28 +134,29 @@ static void no_merge_reads_a_thought(void **state)
     dialogue *d = table_dialogue(k, &o);
     error err = {0};
     dialogue_turn *t = table_ask(d, PROMPT, NULL);
-    adopted_answer words[TABLE_SEATS];
+    council_reply words[TABLE_SEATS];
     for (int i = 0; i < TABLE_SEATS; i++) {
         const kept_answer *a = dialogue_answer(t, NAMES[i]);
-        words[i] = (adopted_answer){.text = a->text, .len = a->len, .stop = a->stop};
+        words[i] = (council_reply){.text = a->text, .len = a->len, .stop = a->stop};
     }
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         merge_options m = {
             .method = methods[i], .rounds = 1, .seed = 7, .chair = "Join.", .max_tokens = 24};
         merge_result live, bare;
-        council *c = council_of(d), *other = council_of(d);
-        assert_int_equal(council_ask(c, PROMPT, strlen(PROMPT), NULL, &err), 0);
-        assert_true(council_answer(c, 0)->thought > 0);
-        assert_int_equal(council_adopt(other, PROMPT, strlen(PROMPT), false, words, &err), 0);
-        if (merge_run(c, &m, &live, NULL, &err) || merge_run(other, &m, &bare, NULL, &err) ||
+        hand h = passes_of(d), other = passes_of(d);
+        hand_ask(&h, PROMPT, strlen(PROMPT));
+        assert_true(council_answer(h.c, 0)->thought > 0);
+        council_round said = {h.requests, words, false};
+        if (merge_run(h.c, &h.round, &m, &live, &err) ||
+            merge_run(other.c, &said, &m, &bare, &err) ||
             dialogue_merge(d, &m, NULL, 0, NULL, NULL, &err))
             fail_msg("%s", err.text);
         assert_same_merge(&live, &bare);
         assert_same_merge(&live, &dialogue_merged(t)->result);
         merge_release(&live);
         merge_release(&bare);
-        council_close(c);
-        council_close(other);
+        hand_close(&h);
+        hand_close(&other);
     }
     dialogue_close(d);
 }

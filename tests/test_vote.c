@@ -21,10 +21,10 @@ static merge_options options_of(merge_method method)
     return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
 }
 
-static void merge(council *c, const merge_options *o, merge_result *out)
+static void merge(cast_talk *t, const merge_options *o, merge_result *out)
 {
     error err = {0};
-    if (merge_run(c, o, out, NULL, &err))
+    if (merge_run(t->c, &t->round, o, out, &err))
         fail_msg("%s", err.text);
 }
 
@@ -37,26 +37,26 @@ static void who_goes_round_in_circles_cannot_win(void **state)
     for (size_t i = 0; i < 200; i++)
         circle[i] = "the end is near. "[i % 17];
     for (int round = 0; round < 3; round++) {
-        council *c = cast_council(k, &o, EVERYONE, 0);
-        adopted_answer answers[CAST];
+        cast_talk t = cast_talk_of(cast_council(k, &o, EVERYONE, 0));
+        council_reply answers[CAST];
         merge_options vote = {.method = MERGE_VOTE};
         merge_result r;
         error err = {0};
         for (int i = 0; i < CAST; i++) {
             bool loops = round == 2 || (round ? i != 2 : i == 1);
             const char *text = loops ? circle : "qq zz \x02 it is not";
-            answers[i] = (adopted_answer){
+            answers[i] = (council_reply){
                 .text = text, .len = strlen(text), .stop = i % 2 ? STOP_LENGTH : STOP_END};
         }
-        assert_int_equal(council_adopt(c, PROMPT, strlen(PROMPT), false, answers, &err), 0);
-        int result = merge_run(c, &vote, &r, NULL, &err);
+        cast_talk_adopt(&t, PROMPT, answers);
+        int result = merge_run(t.c, &t.round, &vote, &r, &err);
         assert_int_equal(result, round == 2 ? -1 : 0);
         if (round == 2)
             assert_non_null(strstr(err.text, "no answer can win"));
         else
             assert_true(round ? r.winner == 2 : r.winner != 1);
         merge_release(&r);
-        council_close(c);
+        cast_talk_close(&t);
     }
 }
 
@@ -96,13 +96,13 @@ static void a_pass_need_not_read_its_own_answer(void **state)
         o.prefill = shared ? PREFILL_SHARED : PREFILL_OWN;
         for (int known = 0; known < 2; known++) {
             o.keep_logprobs = known;
-            council *c = cast_council(k, &o, EVERYONE, 0.7);
+            cast_talk t = cast_talk_of(cast_council(k, &o, EVERYONE, 0.7));
             merge_options vote = options_of(MERGE_VOTE);
-            cast_ask(c, PROMPT, NULL);
+            cast_talk_ask(&t, PROMPT);
             for (int i = 0; i < CAST; i++)
-                assert_int_equal(council_answer(c, i)->logprobs != NULL, known);
-            merge(c, &vote, &r[known]);
-            council_close(c);
+                assert_int_equal(t.replies[i].logprobs != NULL, known);
+            merge(&t, &vote, &r[known]);
+            cast_talk_close(&t);
         }
         assert_memory_equal(r[0].scores, r[1].scores, sizeof(double) * CAST * CAST);
         merge_release(&r[0]);
@@ -133,18 +133,18 @@ static void a_vote_tells_how_far_it_is_and_can_be_stopped(void **state)
     for (int stopped = 0; stopped < 2; stopped++) {
         heard_judges h = {.cancel = stopped ? &k->cancel : NULL};
         council_events events = {.user = &h, .judge = hear_judges};
-        council *c = cast_council(k, &o, EVERYONE, 0.7);
+        cast_talk t = cast_talk_of(cast_council(k, &o, EVERYONE, 0.7));
         merge_options vote = options_of(MERGE_VOTE);
         merge_result r;
         error err = {0};
-        cast_ask(c, PROMPT, NULL);
-        assert_int_equal(merge_run(c, &vote, &r, &events, &err), -stopped);
+        cast_talk_ask(&t, PROMPT);
+        assert_int_equal(council_subscribe(t.c, &events, &err), 0);
+        assert_int_equal(merge_run(t.c, &t.round, &vote, &r, &err), -stopped);
         assert_true(!stopped || err.code == ERROR_CANCELLED);
         assert_true(stopped ? h.done < h.total : h.calls > 2 && h.done == h.total);
         atomic_store(&k->cancel, false);
-        assert_int_equal(council_turns(c, 0), 2);
         merge_release(&r);
-        council_close(c);
+        cast_talk_close(&t);
     }
 }
 

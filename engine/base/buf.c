@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 static int reserve(buf *b, size_t more, error *err)
 {
     if (more >= (size_t)-1 / 2 - b->len)
@@ -55,6 +57,21 @@ int buf_format(buf *b, error *err, const char *format, ...)
     }
     va_end(again);
     return result;
+}
+
+int buf_mend(buf *b, const char *text, size_t len, error *err)
+{
+    static const char broken[] = "\xEF\xBF\xBD";
+    if (reserve(b, len, err))
+        return -1;
+    for (size_t at = 0; at < len;) {
+        size_t n = utf8_character(text + at, len - at);
+        if (n ? buf_add(b, text + at, n, err) : buf_text(b, broken, err))
+            return -1;
+        at += n ? n : 1;
+    }
+    b->v[b->len] = '\0';
+    return 0;
 }
 
 void buf_clear(buf *b)

@@ -1,7 +1,8 @@
 /* dialogue_ask.c - asking a question, or the last one again.
  *
- * The passes that are asked form a part of the council; what they remember is written, and when it
- * does not fit, the oldest turns leave. Nothing is added to the dialogue before the part has ended.
+ * The passes that are asked form a part of the council. Their requests are made from the turns; when
+ * these do not fit, shorter ones are made, without the oldest turns. Nothing is added to the dialogue
+ * before the part has ended.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,10 @@ typedef struct asking {
     dialogue *d;
     const dialogue_events *events;
     stage stage;
+    council_events heard; /* what the part tells while it is asked */
     const char *prompt;
     size_t len;
+    uint64_t seed;
     kept_answer *kept;         /* [stage.n] */
     const kept_answer *before; /* the version that goes on, or NULL */
     error *err;
@@ -52,6 +55,23 @@ static void on_answer(void *user, int i, const answer *done)
         a->events->council.answer(a->events->user, a->stage.who[i], &whole);
 }
 
+static void on_routing(void *user, int i, const route_trace *trace)
+{
+    asking *a = user;
+    a->events->council.routing(a->events->user, a->stage.who[i], trace);
+}
+
+static int hear(asking *a)
+{
+    bool routing = a->events && a->events->council.routing;
+    a->heard = (council_events){.user = a,
+                                .prefill = on_prefill,
+                                .token = on_token,
+                                .answer = on_answer,
+                                .routing = routing ? on_routing : NULL};
+    return council_subscribe(a->stage.part, &a->heard, a->err);
+}
+
 /* ---- room -------------------------------------------------------------------------------------- */
 
 /* Room for all that may be written, but not more than a quarter of the context. */
@@ -62,18 +82,22 @@ static int reserve_of(const council_options *o)
     return least > 0 ? least : 1;
 }
 
+static void make_requests(asking *a, const memory_span *span)
+{
+    dialogue_make_requests(a->d, &a->stage, span, a->prompt, a->len, a->seed);
+}
+
 /* Tokens of the longest prompt when memory begins at turn `from`. */
-static int measure(const asking *a, memory_span span, int from, int *longest)
+static int measure(asking *a, memory_span span, int from, int *longest)
 {
     span.from = from;
-    if (dialogue_recall(a->d, a->stage.part, a->stage.who, &span, a->err))
-        return -1;
-    return council_longest(a->stage.part, a->prompt, a->len, longest, a->err);
+    make_requests(a, &span);
+    return council_longest(a->stage.part, a->stage.requests, longest, a->err);
 }
 
 /* The first turn from which on memory fits into `most` tokens: a search in the numbers of the turns,
  * for less memory is never longer. span->before when even no memory is too long. */
-static int first_that_fits(const asking *a, const memory_span *span, int most, int *from)
+static int first_that_fits(asking *a, const memory_span *span, int most, int *from)
 {
     int low = span->from + 1, high = span->before;
     while (low < high) {
@@ -91,7 +115,7 @@ static int first_that_fits(const asking *a, const memory_span *span, int most, i
 
 /* Turns leave until a quarter of the context is free; when the question itself is too long for that,
  * as many as must. */
-static int forget_oldest(const asking *a, memory_span *span)
+static int forget_oldest(asking *a, memory_span *span)
 {
     const council_options *o = council_settings(a->stage.part);
     int alone = 0, from = 0, room = o->context - reserve_of(o), roomy = room - o->context / 4;
@@ -106,11 +130,8 @@ static int forget_oldest(const asking *a, memory_span *span)
 
 static int try_asking(asking *a, const memory_span *span, error *err)
 {
-    council_events events = {
-        .user = a, .prefill = on_prefill, .token = on_token, .answer = on_answer};
-    if (dialogue_recall(a->d, a->stage.part, a->stage.who, span, err))
-        return -1;
-    return council_ask(a->stage.part, a->prompt, a->len, &events, err);
+    make_requests(a, span);
+    return council_ask(a->stage.part, a->stage.requests, err);
 }
 
 /* Asks; forgets when it must and may. */
@@ -162,10 +183,9 @@ static int begin(asking *a, int *who, int n, prefill_mode prefill, int reserve, 
     o.prefill = prefill;
     o.reserve = reserve;
     council_adjust(a->stage.part, &o);
+    a->seed = seed;
     a->kept = calloc((size_t)n + 1, sizeof *a->kept);
-    if (!a->kept)
-        return error_memory(a->err, "the answers");
-    return dialogue_instruct(d, &a->stage, a->prompt, a->len, seed, a->err);
+    return a->kept ? hear(a) : error_memory(a->err, "the answers");
 }
 
 static void end(asking *a)
@@ -337,10 +357,8 @@ static int go_on(asking *a, dialogue_turn *t)
     const kept_answer *k = a->before;
     memory_span span = {t->context, t->from, t->number};
     partial_answer said = {k->ids.v, k->ids.len, k->thought, k->text, k->thought_len, k->len};
-    council_events events = {
-        .user = a, .prefill = on_prefill, .token = on_token, .answer = on_answer};
-    if (dialogue_recall(a->d, a->stage.part, a->stage.who, &span, a->err) ||
-        council_continue(a->stage.part, a->prompt, a->len, &said, &events, a->err))
+    make_requests(a, &span);
+    if (council_continue(a->stage.part, a->stage.requests, &said, a->err))
         return -1;
     keep_silent_ones(a, false);
     if (a->failed)

@@ -1,8 +1,8 @@
 /* dialogue_memory.c - what a pass remembers, made from the turns.
  *
- * Nothing here is kept between two questions: a conversation is written into the council's passes
- * just before they are asked. The sessions behind them still hold the tokens of the last one, and
- * read only what is new.
+ * Nothing here is kept between two questions: the messages of each pass are made from the turns, handed
+ * to the council with the question, and thrown away. The sessions still hold the tokens of the last
+ * one, and read only what is new.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,27 +55,21 @@ static size_t collect(const dialogue *d, const memory_span *span, const char *na
     return n;
 }
 
-int dialogue_recall(const dialogue *d, council *part, const int *who, const memory_span *span,
-                    error *err)
-{
-    chat_message *messages = calloc(2 * (size_t)d->count + 1, sizeof *messages);
-    int result = messages ? 0 : error_memory(err, "a conversation");
-    for (int i = 0; i < council_passes(part) && !result; i++) {
-        size_t n = collect(d, span, roster_seat(d->roster, who[i])->name, messages);
-        result = council_recall(part, i, messages, n, err);
-    }
-    free(messages);
-    return result;
-}
-
-/* ---- a turn as it was -------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------- */
 
 int dialogue_stage(const dialogue *d, int *who, int n, stage *out, error *err)
 {
-    *out = (stage){.who = who, .n = n, .part = council_part(d->council, who, n, err)};
+    size_t seats = (size_t)n;
+    *out = (stage){.who = who, .n = n, .room = 2 * (size_t)d->count + 1};
+    out->part = council_part(d->council, who, n, err);
     if (!out->part)
         return -1;
     council_adjust(out->part, &d->options.council);
+    out->requests = calloc(seats + 1, sizeof *out->requests);
+    out->replies = calloc(seats + 1, sizeof *out->replies);
+    out->messages = calloc(seats * out->room + 1, sizeof *out->messages);
+    if (!out->requests || !out->replies || !out->messages)
+        return error_memory(err, "a conversation");
     return 0;
 }
 
@@ -83,44 +77,46 @@ void dialogue_stage_close(stage *s)
 {
     council_close(s->part);
     free(s->who);
+    free(s->requests);
+    free(s->replies);
+    free(s->messages);
     *s = (stage){0};
 }
 
-int dialogue_instruct(const dialogue *d, const stage *s, const char *prompt, size_t len,
-                      uint64_t seed, error *err)
+void dialogue_make_requests(const dialogue *d, stage *s, const memory_span *span,
+                            const char *prompt, size_t len, uint64_t seed)
 {
     for (int i = 0; i < s->n; i++) {
-        const char *text = roster_instruction(d->roster, s->who[i], prompt, len);
-        if (council_instruct(s->part, i, text, seed, err))
-            return -1;
+        chat_message *messages = s->messages + (size_t)i * s->room;
+        size_t n = collect(d, span, roster_seat(d->roster, s->who[i])->name, messages);
+        messages[n++] = (chat_message){CHAT_USER, prompt, len};
+        s->requests[i] =
+            (council_request){.instruction = roster_instruction(d->roster, s->who[i], prompt, len),
+                              .messages = messages,
+                              .count = n,
+                              .seed = seed};
     }
-    return 0;
 }
 
-int dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int from,
-                        uint64_t seed, error *err)
+/* ---- a turn as it was -------------------------------------------------------------------------- */
+
+council_round dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int from,
+                                  uint64_t seed)
 {
     memory_span span = {t->context, from, t->number};
-    if (dialogue_instruct(d, s, t->prompt, t->prompt_len, seed, err) ||
-        dialogue_recall(d, s->part, s->who, &span, err))
-        return -1;
-    adopted_answer *answers = calloc((size_t)s->n + 1, sizeof *answers);
-    if (!answers)
-        return error_memory(err, "the answers");
+    dialogue_make_requests(d, s, &span, t->prompt, t->prompt_len, seed);
     for (int i = 0; i < s->n; i++) {
         const kept_answer *k = dialogue_answer(t, roster_seat(d->roster, s->who[i])->name);
-        answers[i] = (adopted_answer){.text = k->text,
-                                      .len = k->len,
-                                      .stop = k->stop,
-                                      .tokens = k->ids.v,
-                                      .logprobs = k->thought_len ? NULL : k->logprobs,
-                                      .token_count = k->ids.len,
-                                      .prompt_hash = k->prompt_hash,
-                                      .program = k->program};
+        s->replies[i] = (council_reply){.text = k->text,
+                                        .len = k->len,
+                                        .stop = k->stop,
+                                        .tokens = k->ids.v,
+                                        .logprobs = k->thought_len ? NULL : k->logprobs,
+                                        .token_count = k->ids.len,
+                                        .prompt_hash = k->prompt_hash,
+                                        .program = k->program};
     }
-    int result = council_adopt(s->part, t->prompt, t->prompt_len, t->shared, answers, err);
-    free(answers);
-    return result;
+    return (council_round){s->requests, s->replies, t->shared};
 }
 
 static int add_answered(const dialogue *d, const dialogue_turn *t, const char *name, int *who,

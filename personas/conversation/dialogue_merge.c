@@ -1,8 +1,8 @@
 /* dialogue_merge.c - joining the answers of the last turn, as often as wanted.
  *
- * The passes whose answers are joined are put back to the turn: they remember what they did when it
- * was asked, and each has just given its current answer. So a merge is the same after a resume, a
- * retry or another merge, and is a function of the turn, the options and the seed.
+ * The merge is handed the round as it was: the requests, made from the turns anew, and the answers in
+ * force. So it is the same after a resume, a retry or another merge, and is a function of the turn, the
+ * options and the seed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "../../engine/base/buf.h"
 #include "dialogue_state.h"
 
-typedef struct merging {
+typedef struct joining {
     dialogue *d;
     const dialogue_events *events;
     stage stage;
@@ -19,11 +19,11 @@ typedef struct merging {
     roster *guest;    /* a chair who does not sit here, or NULL */
     buf words;        /* of the chair who is named */
     bool round;       /* passes speak, not a chair */
-} merging;
+} joining;
 
 static void on_token(void *user, int i, const char *bytes, size_t n, bool thinking)
 {
-    merging *m = user;
+    joining *m = user;
     int speaker = m->round && i >= 0 ? m->stage.who[i] : -1;
     if (m->events && m->events->merge_token)
         m->events->merge_token(m->events->user, speaker, bytes, n, thinking);
@@ -31,14 +31,14 @@ static void on_token(void *user, int i, const char *bytes, size_t n, bool thinki
 
 static void on_answer(void *user, int i, const answer *a)
 {
-    merging *m = user;
+    joining *m = user;
     if (m->round && m->events && m->events->merge_answer)
         m->events->merge_answer(m->events->user, m->stage.who[i], a);
 }
 
 static void on_judge(void *user, int done, int total)
 {
-    merging *m = user;
+    joining *m = user;
     if (m->events && m->events->merge_judge)
         m->events->merge_judge(m->events->user, done, total);
 }
@@ -46,7 +46,7 @@ static void on_judge(void *user, int done, int total)
 /* ---- the chair --------------------------------------------------------------------------------- */
 
 /* A persona's own words, and behind them what a chair has to do. */
-static int give_chair(merging *m, const seat *s, const char *instruction, error *err)
+static int give_chair(joining *m, const seat *s, const char *instruction, error *err)
 {
     m->options.by = s->name;
     m->options.program = s->program;
@@ -59,7 +59,7 @@ static int give_chair(merging *m, const seat *s, const char *instruction, error 
     return 0;
 }
 
-static int seat_chair(merging *m, const dialogue_turn *t, const char *by, error *err)
+static int seat_chair(joining *m, const dialogue_turn *t, const char *by, error *err)
 {
     const roster *r = m->d->roster;
     int i = dialogue_find(m->d, by);
@@ -79,7 +79,7 @@ static int seat_chair(merging *m, const dialogue_turn *t, const char *by, error 
 }
 
 /* The chair is a persona too, so that its words can be changed; without one the merge has its own. */
-static int find_chair(merging *m, const dialogue_turn *t, const char *by, error *err)
+static int find_chair(joining *m, const dialogue_turn *t, const char *by, error *err)
 {
     static const char CHAIR[] = "chair";
     bool there = false;
@@ -95,7 +95,7 @@ static int find_chair(merging *m, const dialogue_turn *t, const char *by, error 
 }
 
 /* A control is there to compare with: it neither judges nor wins. */
-static int check_voters(const merging *m, error *err)
+static int check_voters(const joining *m, error *err)
 {
     const roster *r = m->d->roster;
     merge_method method = m->options.method;
@@ -111,7 +111,7 @@ static int check_voters(const merging *m, error *err)
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
-static int name_answers(const merging *m, kept_merge *out, error *err)
+static int name_answers(const joining *m, kept_merge *out, error *err)
 {
     out->of = calloc((size_t)m->stage.n, sizeof *out->of);
     if (!out->of)
@@ -135,16 +135,14 @@ static int add_note(merge_result *r, const dialogue_turn *t, error *err)
     return 0;
 }
 
-static int run_from(merging *m, const dialogue_turn *t, int from, merge_result *out, error *err)
+static int run_from(joining *m, const dialogue_turn *t, int from, merge_result *out, error *err)
 {
-    council_events events = {.user = m, .token = on_token, .answer = on_answer, .judge = on_judge};
-    if (dialogue_stage_turn(m->d, &m->stage, t, from, m->options.seed, err))
-        return -1;
-    return merge_run(m->stage.part, &m->options, out, &events, err);
+    council_round round = dialogue_stage_turn(m->d, &m->stage, t, from, m->options.seed);
+    return merge_run(m->stage.part, &round, &m->options, out, err);
 }
 
 /* A debate needs more room than the question did: when it must, it goes without the turns before. */
-static int run(merging *m, const dialogue_turn *t, merge_result *out, error *err)
+static int run(joining *m, const dialogue_turn *t, merge_result *out, error *err)
 {
     council_options o = m->d->options.council;
     o.max_tokens = m->options.max_tokens;
@@ -164,14 +162,14 @@ static int run(merging *m, const dialogue_turn *t, merge_result *out, error *err
 }
 
 /* What was wanted and why it did not come about. */
-static int keep_failure(const merging *m, kept_merge *out, const error *why)
+static int keep_failure(const joining *m, kept_merge *out, const error *why)
 {
     out->result = (merge_result){.method = m->options.method, .winner = -1, .passes = m->stage.n};
     out->failure = strdup(why->text);
     return out->failure ? 0 : -1;
 }
 
-static int merge_turn(merging *m, dialogue_turn *t, error *err)
+static int merge_turn(joining *m, dialogue_turn *t, error *err)
 {
     kept_merge kept = {.seed = m->options.seed, .answers = t->answer_count};
     kept.result = (merge_result){.winner = -1, .passes = m->stage.n};
@@ -192,7 +190,7 @@ static int merge_turn(merging *m, dialogue_turn *t, error *err)
     return result;
 }
 
-static void end(merging *m)
+static void end(joining *m)
 {
     dialogue_stage_close(&m->stage);
     persona_close(m->persona);
@@ -229,13 +227,19 @@ int dialogue_merge(dialogue *d, const merge_options *options, const char *const 
                          "a merge needs two answers; turn %d has %d of those here%s", t->number, n,
                          of ? "" : " (a control takes no part)");
     }
-    merging m = {.d = d, .events = events, .options = *options};
+    joining m = {.d = d, .events = events, .options = *options};
     if (m.options.max_tokens < 1)
         m.options.max_tokens = d->options.council.max_tokens;
-    int result = dialogue_stage(d, who, n, &m.stage, err) || check_voters(&m, err) ||
-                         find_chair(&m, t, by, err)
-                     ? -1
-                     : merge_turn(&m, t, err);
+    council_events heard = {.user = &m, .token = on_token, .answer = on_answer, .judge = on_judge};
+    int result = dialogue_stage(d, who, n, &m.stage, err);
+    if (!result)
+        result = council_subscribe(m.stage.part, &heard, err);
+    if (!result)
+        result = check_voters(&m, err);
+    if (!result)
+        result = find_chair(&m, t, by, err);
+    if (!result)
+        result = merge_turn(&m, t, err);
     end(&m);
     return result;
 }

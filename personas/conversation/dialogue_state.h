@@ -19,32 +19,34 @@ typedef struct memory_span {
     int from, before;
 } memory_span;
 
-/* What each pass of a part remembers is put together anew. who: [council_passes(part)] seats. */
-int dialogue_recall(const dialogue *d, council *part, const int *who, const memory_span *span,
-                    error *err);
-
-/* Some seats at a turn as it was asked. */
+/* Some seats, and what they are asked. */
 typedef struct stage {
     council *part;
     int *who; /* [n] seats */
     int n;
+    council_request *requests; /* [n]: dialogue_make_requests() */
+    chat_message *messages;    /* theirs: [n][room] */
+    size_t room;
+    council_reply *replies; /* [n]: dialogue_stage_turn() */
 } stage;
 
 /* A part of the seats who[n] (taken over), with the current settings. */
 int dialogue_stage(const dialogue *d, int *who, int n, stage *out, error *err);
-/* The part remembers what it did when the turn was asked (from: t->from, or later for less), and each
- * has given its current answer. All draw with `seed`. */
-int dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int from,
-                        uint64_t seed, error *err);
 void dialogue_stage_close(stage *s);
+/* The requests for a prompt: what each seat remembers of the span, then the prompt, with the seat's
+ * instruction in the prompt's language. A function of the turns; made as often as wanted. Texts are
+ * borrowed from the turns and the roster. */
+void dialogue_make_requests(const dialogue *d, stage *s, const memory_span *span,
+                            const char *prompt, size_t len, uint64_t seed);
+/* The round as it was: the requests of turn t with memory from `from` on (t->from, or later for less),
+ * and each seat's current answer. */
+council_round dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int from,
+                                  uint64_t seed);
 
 /* The seats of names[count], or of all but controls whose answers the turn has; each must have answered.
  * Caller frees *who. */
 int dialogue_answered(const dialogue *d, const dialogue_turn *t, const char *const *names,
                       int count, int **who, int *n, error *err);
-/* The seats' instructions in the prompt's language, and a seed for all of a part. */
-int dialogue_instruct(const dialogue *d, const stage *s, const char *prompt, size_t len,
-                      uint64_t seed, error *err);
 /* ERROR_USAGE with the names that there are. */
 int dialogue_unknown_name(const dialogue *d, const char *name, error *err);
 /* Room for one more turn. */

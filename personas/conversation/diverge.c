@@ -250,11 +250,14 @@ static int compute(dialogue *d, const dialogue_turn *t, stage *s, const char *fo
 {
     comparison b = {
         .c = s->part, .out = out, .n = s->n, .vocabulary = engine_config(d->engine)->vocabulary};
-    int result = dialogue_stage_turn(d, s, t, t->from, dialogue_seed(d, t->number), err) ||
-                         prepare(d, t, s, follow, most, out, err) || open_comparison(&b, err) ||
-                         walk(&b, err)
-                     ? -1
-                     : 0;
+    council_round round = dialogue_stage_turn(d, s, t, t->from, dialogue_seed(d, t->number));
+    int result = council_load_round(s->part, &round, err);
+    if (!result)
+        result = prepare(d, t, s, follow, most, out, err);
+    if (!result)
+        result = open_comparison(&b, err);
+    if (!result)
+        result = walk(&b, err);
     close_comparison(&b);
     return result;
 }

@@ -1,4 +1,10 @@
-/* council.c - passes come together, are asked, and remember; council.h has the contract. */
+/* council.c - passes come together and are asked; council.h has the contract.
+ *
+ * A question goes through four files. Here the requests become prompts (council_prompt.c), it is
+ * decided whether they are read once for all, and they are refused when they are too long; up to then
+ * nothing has changed. The prompts move into the passes and are read (council_read.c); then the passes
+ * speak (council_run.c). What they said stays in their answers until the next question.
+ */
 #include "council.h"
 
 #include <stdlib.h>
@@ -78,6 +84,8 @@ void council_close(council *c)
         return;
     for (int i = 0; i < c->count && !c->whole; i++)
         pass_close(c->passes[i]);
+    free(c->whole);
+    free(c->subscribers);
     for (int i = 0; c->stops && c->stops[i]; i++)
         free(c->stops[i]);
     free(c->stops);
@@ -136,31 +144,79 @@ int council_add(council *c, const pass_options *wanted, error *err)
     return c->count++;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- prompts ----------------------------------------------------------------------------------- */
 
-int council_pose(council *c, const chat_message *prompts, error *err)
+/* Prompts that are built but not yet the passes' own. */
+typedef struct prompt {
+    tokens ids;
+    int program_start;
+} prompt;
+
+static void release_prompts(const council *c, prompt *prompts)
 {
-    for (int i = 0; i < c->count; i++) {
-        if (pass_remember(c->passes[i], CHAT_USER, prompts[i].text, prompts[i].len, err)) {
-            while (i-- > 0)
-                pass_forget(c->passes[i], c->passes[i]->message_count - 1);
+    for (int i = 0; prompts && i < c->count; i++)
+        tokens_release(&prompts[i].ids);
+    free(prompts);
+}
+
+static int build(const council *c, const council_request *requests, bool shared, prompt *prompts,
+                 error *err)
+{
+    for (int i = 0; i < c->count; i++)
+        if (council_build_prompt(c, &requests[i], shared, &prompts[i].ids,
+                                 &prompts[i].program_start, err))
             return -1;
-        }
-    }
     return 0;
 }
 
-void council_take_back(council *c)
+static size_t longest_of(const council *c, const prompt *prompts)
 {
+    size_t longest = 0;
     for (int i = 0; i < c->count; i++)
-        if (c->passes[i]->message_count)
-            pass_forget(c->passes[i], c->passes[i]->message_count - 1);
+        if (prompts[i].ids.len > longest)
+            longest = prompts[i].ids.len;
+    return longest;
 }
 
-int council_check_room(const council *c, int least, error *err)
+/* auto: exact while it costs little. */
+static bool choose_shared(const council *c, const prompt *prompts)
+{
+    enum { LONG_PROMPT = 256 };
+    if (c->options.prefill != PREFILL_AUTO)
+        return c->options.prefill == PREFILL_SHARED;
+    return c->count > 1 && longest_of(c, prompts) >= LONG_PROMPT;
+}
+
+static prompt *new_prompts(const council *c, error *err)
+{
+    prompt *prompts = calloc((size_t)c->count + 1, sizeof *prompts);
+    if (!prompts)
+        error_memory(err, "a prompt");
+    return prompts;
+}
+
+/* The prompts [count] in the way they are to be read; caller releases. */
+static prompt *prepare(const council *c, const council_request *requests, bool *shared, error *err)
+{
+    prompt *prompts = new_prompts(c, err);
+    bool told = c->options.prefill == PREFILL_SHARED;
+    int result = prompts ? build(c, requests, told, prompts, err) : -1;
+    if (!result) {
+        *shared = choose_shared(c, prompts);
+        if (*shared && !told)
+            result = build(c, requests, true, prompts, err);
+    }
+    if (!result)
+        return prompts;
+    release_prompts(c, prompts);
+    return NULL;
+}
+
+/* ERROR_CONTEXT unless each prompt leaves `least` tokens for an answer. */
+static int check_room(const council *c, const prompt *prompts, int least, error *err)
 {
     for (int i = 0; i < c->count; i++) {
-        size_t n = c->passes[i]->prompt.len;
+        size_t n = prompts[i].ids.len;
         if (n + (size_t)least > (size_t)c->options.context)
             return error_set(err, ERROR_CONTEXT,
                              "%s: the prompt has %zu tokens and an answer needs at least %d more; "
@@ -170,29 +226,55 @@ int council_check_room(const council *c, int least, error *err)
     return 0;
 }
 
-/* auto: exact while it costs little. */
-static bool choose_shared(const council *c)
+/* The passes take over the prompts. */
+static void move_in(council *c, prompt *prompts)
 {
-    enum { LONG_PROMPT = 256 };
-    if (c->options.prefill != PREFILL_AUTO)
-        return c->options.prefill == PREFILL_SHARED;
-    size_t longest = 0;
-    for (int i = 0; i < c->count; i++)
-        if (c->passes[i]->prompt.len > longest)
-            longest = c->passes[i]->prompt.len;
-    return c->count > 1 && longest >= LONG_PROMPT;
+    for (int i = 0; i < c->count; i++) {
+        pass *p = c->passes[i];
+        tokens_release(&p->prompt);
+        p->prompt = prompts[i].ids;
+        p->program_start = prompts[i].program_start;
+        prompts[i].ids = (tokens){0};
+    }
 }
 
-int council_prepare(council *c, error *err)
+int council_longest(const council *c, const council_request *requests, int *longest, error *err)
 {
-    if (council_build_prompts(c, c->options.prefill == PREFILL_SHARED, err))
-        return -1;
-    bool shared = choose_shared(c);
-    if (shared && c->options.prefill == PREFILL_AUTO && council_build_prompts(c, true, err))
-        return -1;
-    c->timings = (council_timings){.shared_prefill = shared};
-    return 0;
+    bool shared = false;
+    prompt *prompts = prepare(c, requests, &shared, err);
+    *longest = prompts ? (int)longest_of(c, prompts) : 0;
+    release_prompts(c, prompts);
+    return prompts ? 0 : -1;
 }
+
+/* The prompts of a round, when they leave room; caller releases. */
+static prompt *round_prompts(const council *c, const council_round *round, error *err)
+{
+    prompt *prompts = new_prompts(c, err);
+    if (prompts && build(c, round->requests, round->shared, prompts, err) == 0 &&
+        check_room(c, prompts, 1, err) == 0)
+        return prompts;
+    release_prompts(c, prompts);
+    return NULL;
+}
+
+int council_check_round(const council *c, const council_round *round, error *err)
+{
+    prompt *prompts = round_prompts(c, round, err);
+    release_prompts(c, prompts);
+    return prompts ? 0 : -1;
+}
+
+int council_load_round(council *c, const council_round *round, error *err)
+{
+    prompt *prompts = round_prompts(c, round, err);
+    if (prompts)
+        move_in(c, prompts);
+    release_prompts(c, prompts);
+    return prompts ? 0 : -1;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------ */
 
 /* Those that failed before they could speak; the others have ended. */
 static void end_failed(council *c)
@@ -200,7 +282,7 @@ static void end_failed(council *c)
     pass_rules r = council_rules(c);
     for (int i = 0; i < c->count; i++)
         if (c->passes[i]->failed && c->passes[i]->answer.stop != STOP_ERROR)
-            (void)pass_end(c->passes[i], &r, STOP_ERROR, 0, NULL);
+            pass_end(c->passes[i], &r, STOP_ERROR, 0);
 }
 
 static bool all_failed(const council *c)
@@ -211,90 +293,39 @@ static bool all_failed(const council *c)
     return true;
 }
 
-/* The prompts that were answered last. A question that comes to nothing must leave them: a vote
- * judges answers behind them. */
-typedef struct former_prompt {
-    tokens ids;
-    int program_start;
-} former_prompt;
-
-typedef struct former {
-    council_timings timings;
-    former_prompt prompts[]; /* [count], moved out of the passes */
-} former;
-
-static former *set_aside(council *c, error *err)
+/* Each pass gets its prompt and its seed. */
+static int begin(council *c, const council_request *requests, error *err)
 {
-    former *f = calloc(1, sizeof *f + (size_t)c->count * sizeof(former_prompt));
-    if (!f) {
-        error_memory(err, "a prompt");
-        return NULL;
-    }
-    f->timings = c->timings;
-    for (int i = 0; i < c->count; i++) {
-        pass *p = c->passes[i];
-        f->prompts[i] = (former_prompt){p->prompt, p->program_start};
-        p->prompt = (tokens){0};
-    }
-    return f;
-}
-
-static void put_back(council *c, former *f)
-{
-    c->timings = f->timings;
-    for (int i = 0; i < c->count; i++) {
-        pass *p = c->passes[i];
-        tokens_release(&p->prompt);
-        p->prompt = f->prompts[i].ids;
-        p->program_start = f->prompts[i].program_start;
-    }
-    free(f);
-}
-
-static void let_go(const council *c, former *f)
-{
-    for (int i = 0; i < c->count; i++)
-        tokens_release(&f->prompts[i].ids);
-    free(f);
-}
-
-/* The prompts are in the conversations: reads them. */
-static int read_posed(council *c, error *err)
-{
+    bool shared = false;
+    prompt *prompts = prepare(c, requests, &shared, err);
     int least = c->options.reserve > 0 ? c->options.reserve : 1;
-    if (council_prepare(c, err) || council_check_room(c, least, err))
-        return -1;
+    int result = prompts ? check_room(c, prompts, least, err) : -1;
+    if (!result) {
+        move_in(c, prompts);
+        c->timings = (council_timings){.shared_prefill = shared};
+    }
+    for (int i = 0; i < c->count && !result; i++) {
+        c->passes[i]->sampling.seed = requests[i].seed;
+        sampler_reseed(c->passes[i]->sampler, requests[i].seed);
+    }
+    release_prompts(c, prompts);
+    return result;
+}
+
+static int read_prompts(council *c, error *err)
+{
     double start = council_clock();
     if (council_prefill(c, err))
         return -1;
     c->timings.prefill = council_clock() - start;
-    if (all_failed(c)) {
-        *err = c->passes[0]->answer.failure;
-        return -1;
-    }
-    return 0;
+    if (!all_failed(c))
+        return 0;
+    *err = c->passes[0]->answer.failure;
+    return -1;
 }
 
-/* said: what the only pass has said already, or NULL. */
-static int ask_each(council *c, const chat_message *prompts, const partial_answer *said,
-                    const council_events *events, error *err)
+static int speak(council *c, error *err)
 {
-    if (c->count == 0)
-        return error_set(err, ERROR_USAGE, "a council without passes");
-    former *f = set_aside(c, err);
-    if (!f)
-        return -1;
-    if (council_pose(c, prompts, err)) {
-        put_back(c, f);
-        return -1;
-    }
-    c->events = events;
-    if (read_posed(c, err) || (said && council_read_partial(c, said, err))) {
-        council_take_back(c);
-        put_back(c, f);
-        return -1;
-    }
-    let_go(c, f);
     double start = council_clock();
     int result = council_decode(c, err);
     c->timings.decode = council_clock() - start;
@@ -302,61 +333,23 @@ static int ask_each(council *c, const chat_message *prompts, const partial_answe
     return result;
 }
 
-int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
+int council_ask(council *c, const council_request *requests, error *err)
+{
+    if (c->count == 0)
+        return error_set(err, ERROR_USAGE, "a council without passes");
+    if (begin(c, requests, err) || read_prompts(c, err))
+        return -1;
+    return speak(c, err);
+}
+
+int council_continue(council *c, const council_request *request, const partial_answer *said,
                      error *err)
 {
-    return ask_each(c, prompts, NULL, events, err);
-}
-
-int council_continue(council *c, const char *prompt, size_t len, const partial_answer *said,
-                     const council_events *events, error *err)
-{
-    chat_message one = {CHAT_USER, prompt, len};
     if (c->count != 1)
         return error_set(err, ERROR_USAGE, "one pass goes on at a time, not %d", c->count);
-    return ask_each(c, &one, said, events, err);
-}
-
-/* The same prompt for each pass; caller frees. */
-static chat_message *for_all(const council *c, const char *prompt, size_t len, error *err)
-{
-    size_t n = (size_t)(c->count ? c->count : 1);
-    chat_message *prompts = calloc(n, sizeof *prompts);
-    if (!prompts) {
-        error_memory(err, "a prompt");
-        return NULL;
-    }
-    for (size_t i = 0; i < n; i++)
-        prompts[i] = (chat_message){CHAT_USER, prompt, len};
-    return prompts;
-}
-
-int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
-                error *err)
-{
-    chat_message *prompts = for_all(c, prompt, len, err);
-    int result = prompts ? council_ask_each(c, prompts, events, err) : -1;
-    free(prompts);
-    return result;
-}
-
-int council_longest(council *c, const char *prompt, size_t len, int *longest, error *err)
-{
-    chat_message *prompts = for_all(c, prompt, len, err);
-    former *f = prompts ? set_aside(c, err) : NULL;
-    int result = f ? council_pose(c, prompts, err) : -1;
-    free(prompts);
-    *longest = 0;
-    if (!result) {
-        result = council_prepare(c, err);
-        council_take_back(c);
-    }
-    for (int i = 0; i < c->count; i++)
-        if ((int)c->passes[i]->prompt.len > *longest)
-            *longest = (int)c->passes[i]->prompt.len;
-    if (f)
-        put_back(c, f);
-    return result;
+    if (begin(c, request, err) || read_prompts(c, err) || council_read_partial(c, said, err))
+        return -1;
+    return speak(c, err);
 }
 
 void council_stop(council *c, int i)
@@ -364,11 +357,16 @@ void council_stop(council *c, int i)
     c->passes[i]->stopping = true;
 }
 
-/* ---- looking and remembering ------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------------------- */
 
 int council_passes(const council *c)
 {
     return c->count;
+}
+
+const char *council_name(const council *c, int i)
+{
+    return c->passes[i]->name;
 }
 
 engine *council_engine(const council *c)
@@ -391,72 +389,16 @@ const council_timings *council_times(const council *c)
     return &c->timings;
 }
 
-size_t council_turns(const council *c, int i)
+council_reply council_reply_of(const council *c, int i)
 {
-    return c->passes[i]->message_count;
-}
-
-const chat_message *council_turn(const council *c, int i, size_t at)
-{
-    return &c->passes[i]->view[at];
-}
-
-int council_remember(council *c, int i, const char *text, size_t len, error *err)
-{
-    pass *p = c->passes[i];
-    if (p->message_count == 0 || p->messages[p->message_count - 1].role != CHAT_ASSISTANT)
-        return error_set(err, ERROR_USAGE, "%s has not answered yet", p->name);
-    pass_forget(p, p->message_count - 1);
-    return pass_remember(p, CHAT_ASSISTANT, text, len, err);
-}
-
-void council_forget_turn(council *c)
-{
-    for (int i = 0; i < c->count; i++) {
-        pass *p = c->passes[i];
-        size_t keep = p->message_count;
-        while (keep > 0 && p->messages[keep - 1].role == CHAT_ASSISTANT)
-            keep--;
-        pass_forget(p, keep ? keep - 1 : 0);
-    }
-}
-
-int council_recall(council *c, int i, const chat_message *messages, size_t n, error *err)
-{
-    pass *p = c->passes[i];
-    pass_forget(p, 0);
-    for (size_t at = 0; at < n; at++) {
-        const chat_message *m = &messages[at];
-        int result = m->role == CHAT_ASSISTANT ? pass_reply(p, m->text, m->len, err)
-                                               : pass_remember(p, m->role, m->text, m->len, err);
-        if (result) {
-            pass_forget(p, 0);
-            return -1;
-        }
-    }
-    return 0;
-}
-
-int council_adopt(council *c, const char *prompt, size_t len, bool shared,
-                  const adopted_answer *answers, error *err)
-{
-    chat_message *prompts = for_all(c, prompt, len, err);
-    int result = prompts ? council_pose(c, prompts, err) : -1;
-    free(prompts);
-    if (result)
-        return -1;
-    if (council_build_prompts(c, shared, err) || council_check_room(c, 1, err)) {
-        council_take_back(c);
-        return -1;
-    }
-    c->timings = (council_timings){.shared_prefill = shared};
-    for (int i = 0; i < c->count && !result; i++)
-        result = pass_adopt(c->passes[i], &answers[i], err);
-    return result;
-}
-
-void council_forget(council *c)
-{
-    for (int i = 0; i < c->count; i++)
-        pass_forget(c->passes[i], 0);
+    const answer *a = &c->passes[i]->answer;
+    const router_program *program = c->passes[i]->program;
+    return (council_reply){.text = a->text ? a->text + a->thought : "",
+                           .len = a->text ? a->len - a->thought : 0,
+                           .stop = a->stop,
+                           .tokens = a->tokens,
+                           .logprobs = a->thought ? NULL : a->logprobs,
+                           .token_count = a->token_count,
+                           .prompt_hash = a->prompt_hash,
+                           .program = program ? router_program_hash(program) : 0};
 }

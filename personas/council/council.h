@@ -1,16 +1,19 @@
-/* council.h - several passes of one prompt, advanced in lockstep.
+/* council.h - several passes, asked together and advanced in lockstep.
  *
- * A council holds the passes: each has a name, an instruction or none, a router program or none,
- * sampling, and its own conversation and session. council_ask() gives one prompt to all of them:
- * their prompts are read, then every pass that still speaks gains one token per step, all in one
- * batch (one sweep of the shared weights, each distinct expert visited once). A pass that finishes
+ * A council holds the passes: each has a name, a router program or none, sampling and a session. It
+ * holds nothing of a conversation: every call is handed a request for each pass (the messages, the
+ * instruction, the seed), and whatever is done with answers later (a vote, a merge) is handed the
+ * requests and the answers again. A session finds by itself how much of a prompt it has read already.
+ *
+ * council_ask() reads the prompts; then every pass that still speaks gains one token per step, all in
+ * one batch (one sweep of the shared weights, each distinct expert visited once). A pass that finishes
  * leaves the batch. Its bytes are those it would have written alone: sampling is keyed by
  * (seed, name, position), and a row's numbers do not depend on the rest of its batch.
  *
  * One failed pass does not hide the others: its answer says "error" and why. The caller's cancel
  * flag (engine_options) ends all passes; what they wrote is kept and marked "interrupted".
  *
- * Knows no terminal and no files; events are told by callback while the council works.
+ * Knows no terminal and no files; what happens is told, while it happens, to all who have subscribed.
  */
 #ifndef PERSONAS_COUNCIL_H
 #define PERSONAS_COUNCIL_H
@@ -53,10 +56,19 @@ typedef struct council_options {
 
 typedef struct pass_options {
     const char *name;              /* copied */
-    const char *instruction;       /* copied; NULL = none */
     const router_program *program; /* borrowed; NULL = none */
-    sampling sampling;
+    sampling sampling;             /* its seed gives way to that of each request */
 } pass_options;
+
+/* What one pass is asked. Borrowed while the call works, and not kept. The messages are the user's and
+ * the assistant's in turns, the question last; bytes of a reply that are no character are read as
+ * U+FFFD. */
+typedef struct council_request {
+    const char *instruction; /* NULL = none */
+    const chat_message *messages;
+    size_t count; /* of messages, 1 or more */
+    uint64_t seed;
+} council_request;
 
 /* What one pass answered; borrowed from the council until the next ask. */
 typedef struct answer {
@@ -85,16 +97,23 @@ typedef struct council_timings {
     bool shared_prefill;           /* which way the prompt was read */
 } council_timings;
 
+/* What a subscriber hears; each may be NULL. pass: an index in the council that it subscribed to. */
 typedef struct council_events {
     void *user;
     /* Prompt tokens read so far, over all passes. */
     void (*prefill)(void *user, int done, int total);
-    /* Bytes that token adds to pass i's text (whole UTF-8 characters); thinking = part of a thought. */
+    /* Bytes that a token adds to a pass's text (whole UTF-8 characters); thinking = part of a thought.
+     * pass -1: the text of a blend, which is nobody's. */
     void (*token)(void *user, int pass, const char *bytes, size_t len, bool thinking);
-    /* Pass i has finished. */
+    /* A pass has finished. */
     void (*answer)(void *user, int pass, const answer *a);
     /* Of a vote: tokens that the judges have read, of all that they will. */
     void (*judge)(void *user, int done, int total);
+    /* What the router chose for one token in one layer: its position in the pass's sequence, experts
+     * and gates (engine.h). It fires for every generated token that the pass reads, so for all but the
+     * one that ends the answer, and for the tokens that council_continue() reads anew; not for prompts,
+     * scores, blends and comparisons. Valid during the call. */
+    void (*routing)(void *user, int pass, const route_trace *trace);
 } council_events;
 
 council *council_open(engine *e, const council_options *options, error *err);
@@ -103,33 +122,31 @@ void council_close(council *c); /* NULL ok */
 /* Adds a pass; returns its index, or -1. Names are distinct. */
 int council_add(council *c, const pass_options *pass, error *err);
 int council_passes(const council *c);
+const char *council_name(const council *c, int pass);
 
-/* Some passes of a council as a council of their own: who [n], distinct. They are borrowed: what is
- * asked of the part and merged in it changes these passes and leaves the others as they are. Close it
- * first. */
+/* Some passes of a council as a council of their own: who [n], distinct; c is no part itself. They are
+ * borrowed: close the part first. Who has subscribed to the whole hears of the part too, under the
+ * whole's indices. */
 council *council_part(council *c, const int *who, int n, error *err);
 /* Other passes in place of all there are. One that keeps its name keeps its session, so that nothing
- * is read again that was read under an equal program; newcomers take the sessions of those who leave;
- * conversations are forgotten. On error nothing has changed. */
+ * is read again that was read under an equal program; newcomers take the sessions of those who leave.
+ * On error nothing has changed. */
 int council_reseat(council *c, const pass_options *passes, int n, error *err);
 /* What may change between two asks: prefill, max_tokens, reserve, loop, think, keep_logprobs. */
 void council_adjust(council *c, const council_options *options);
-/* A pass's seed, and its instruction (copied; NULL = none), from the next ask on. */
-int council_instruct(council *c, int pass, const char *instruction, uint64_t seed, error *err);
 
 engine *council_engine(const council *c);
 const council_options *council_settings(const council *c);
 
-/* Gives the prompt to all passes. 0 when at least one pass answered (look at each stop); -1 when
- * none could begin: too long (ERROR_CONTEXT, with both token counts, nothing changed), no chat
- * format (ERROR_LOAD). Afterwards each pass's conversation holds the prompt and its own answer,
- * broken bytes of which are remembered as U+FFFD. */
-int council_ask(council *c, const char *prompt, size_t len, const council_events *events,
-                error *err);
+/* Tells everything that happens from now on; borrowed until it is unsubscribed or the council closed,
+ * any number at once. Not to be called by a subscriber. */
+int council_subscribe(council *c, const council_events *events, error *err);
+void council_unsubscribe(council *c, const council_events *events);
 
-/* The same with a prompt for each pass: prompts [council_passes()], roles ignored. */
-int council_ask_each(council *c, const chat_message *prompts, const council_events *events,
-                     error *err);
+/* Asks all passes: requests [council_passes()]. 0 when at least one pass answered (look at each
+ * stop); -1 when none could begin: too long (ERROR_CONTEXT, with both token counts, no answer has
+ * changed), no chat format (ERROR_LOAD). */
+int council_ask(council *c, const council_request *requests, error *err);
 
 /* What a pass has written so far of an answer that goes on. Borrowed. */
 typedef struct partial_answer {
@@ -138,14 +155,14 @@ typedef struct partial_answer {
     const char *thought, *text; /* what they are as text */
     size_t thought_len, len;
 } partial_answer;
-/* A council of one pass asks the same again and takes what was said as drawn: the answer goes on behind
- * it, to max_tokens in all. Its figures are those of the new tokens. ERROR_USAGE when the tokens are
- * not that text here: another model wrote them. Otherwise as council_ask. */
-int council_continue(council *c, const char *prompt, size_t len, const partial_answer *said,
-                     const council_events *events, error *err);
+/* A council of one pass is asked the same again and takes what was said as drawn: the answer goes on
+ * behind it, to max_tokens in all. Its figures are those of the new tokens. ERROR_USAGE when the tokens
+ * are not that text here: another model wrote them. Otherwise as council_ask. */
+int council_continue(council *c, const council_request *request, const partial_answer *said,
+                     error *err);
 
-/* *longest = tokens of the longest prompt that asking this would make; nothing is asked. */
-int council_longest(council *c, const char *prompt, size_t len, int *longest, error *err);
+/* *longest = tokens of the longest prompt that asking this would make. */
+int council_longest(const council *c, const council_request *requests, int *longest, error *err);
 
 /* For callbacks: the pass ends at its next token as "interrupted", the others go on. */
 void council_stop(council *c, int pass);
@@ -153,52 +170,43 @@ void council_stop(council *c, int pass);
 const answer *council_answer(const council *c, int pass);
 const council_timings *council_times(const council *c);
 
-/* The conversation of a pass, for callers that decide what it remembers. */
-size_t council_turns(const council *c, int pass);
-const chat_message *council_turn(const council *c, int pass, size_t i);
-/* Replaces the last reply in what a pass remembers ("merged" and "picked" contexts). */
-int council_remember(council *c, int pass, const char *text, size_t len, error *err);
-/* Replaces all that a pass remembers; replies that are broken text are mended. */
-int council_recall(council *c, int pass, const chat_message *messages, size_t n, error *err);
-/* An answer from elsewhere: a transcript, an earlier version. */
-typedef struct adopted_answer {
-    const char *text; /* without its thought */
+/* What a pass replied to a request: here just now, or elsewhere (a transcript, an earlier version).
+ * Borrowed. */
+typedef struct council_reply {
+    const char *text; /* without its thought; may hold broken UTF-8 */
     size_t len;
     pass_stop stop;
-    /* How likely each of its tokens was, when that is known: it counts if the pass reads the same
-     * prompt under the same program again, and no thought came before. */
+    /* How likely each of its tokens was, or NULL: it counts where the pass reads the same prompt under
+     * the same program, and no thought came before. */
     const int *tokens;
     const double *logprobs;
     size_t token_count;
     uint64_t prompt_hash, program; /* router_program_hash, 0 = none */
-} adopted_answer;
-/* Takes answers [council_passes()] as if they had just been given to this prompt, on what the passes
- * remember: merges and scores then work as after an ask. Nothing is drawn, and nothing is read before
- * it is needed. shared: how the prompt was read (council_timings). ERROR_CONTEXT as council_ask. */
-int council_adopt(council *c, const char *prompt, size_t len, bool shared,
-                  const adopted_answer *answers, error *err);
-/* Forgets the last prompt and reply of every pass (undo), or everything. */
-void council_forget_turn(council *c);
-void council_forget(council *c);
+} council_reply;
+/* The last answer of a pass. */
+council_reply council_reply_of(const council *c, int pass);
 
-/* A text that a pass judges: how likely it finds each token, as its own answer to the last prompt,
- * under its own program and instruction, teacher-forced. */
+/* What all passes were asked and replied, for what is made of it later. Borrowed. */
+typedef struct council_round {
+    const council_request *requests; /* [passes] */
+    const council_reply *replies;    /* [passes] */
+    bool shared;                     /* how the prompts were read (council_timings) */
+} council_round;
+/* ERROR_CONTEXT, as council_ask, when a prompt of the round leaves no room here. */
+int council_check_round(const council *c, const council_round *round, error *err);
+
+/* A text that a pass judges: how likely it finds each token, as its own answer to its request, under
+ * its own program and instruction, teacher-forced. */
 typedef struct score_request {
     int judge;      /* pass */
-    const int *ids; /* [n] the text's tokens; NULL = the last question, its last n tokens at most */
+    const int *ids; /* [n] the text's tokens; NULL = the question, its last n tokens at most */
     int n;          /* what does not fit behind the pass's prompt is not read */
     double mean;    /* ln p per token; 0 when there is none. Set by council_score_batch */
 } score_request;
-/* Reads them all in common batches; sessions stay as they are. ERROR_CANCELLED. */
-int council_score_batch(council *c, score_request *requests, int n, const council_events *events,
-                        error *err);
-
-/* One text. Mean log-likelihood per token (nats) of `text` as pass's answer to the last prompt, under its own
- * program and instruction, teacher-forced; the session is left as it was. Of a text that does not
- * fit behind the pass's own prompt, what fits is judged. *prompt_nll (may be NULL)
- * is the mean negative log-likelihood of the last question's tokens, whatever came before them. */
-int council_score(council *c, int pass, const char *text, size_t len, double *loglik,
-                  double *prompt_nll, error *err);
+/* Reads them all in common batches; sessions stay as they are. progress may be NULL.
+ * ERROR_CANCELLED. */
+int council_score_batch(council *c, const council_round *round, score_request *requests, int n,
+                        progress_fn *progress, void *user, error *err);
 
 /* Monotonic seconds, for the figures. */
 double council_clock(void);

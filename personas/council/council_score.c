@@ -1,13 +1,14 @@
 /* council_score.c - how likely is this answer, for that pass?
  *
- * A text is read as the pass's answer to the last prompt, teacher-forced, on a branch of the pass's
+ * A text is read as the pass's answer to its request, teacher-forced, on a branch of the pass's
  * session: the prompt's pages are shared, the session itself is left alone. Requests of all judges
  * go into the same batches, as many rows at a time as take a few tenths of a second, so that the
  * weights are read once for all of them, progress is told and Ctrl-C is heard. A row's numbers do
  * not depend on the rest of its batch, so neither do the scores.
  *
- * What a pass has written itself it need not read: how likely each token was stands in its answer
- * (council_options.keep_logprobs), bit for bit what reading it would give.
+ * What a pass has written itself it need not read: how likely each token was stands in its reply
+ * (council_options.keep_logprobs), bit for bit what reading it would give, as long as prompt and
+ * program are those under which it was said.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -33,6 +34,9 @@ typedef struct job {
 
 typedef struct scoring {
     council *council;
+    const council_round *round;
+    progress_fn *progress; /* may be NULL */
+    void *user;
     job *jobs;         /* [count] */
     step *steps;       /* [count] of a batch, */
     step_score *asked; /* [count] and what is asked of each */
@@ -46,10 +50,11 @@ typedef struct scoring {
 /* ---- what is read ------------------------------------------------------------------------------ */
 
 /* The end of the question alone: what came before it is not the same for all judges. */
-static int open_question(council *c, job *j, const pass *p, error *err)
+static int open_question(const scoring *g, job *j, const pass *p, error *err)
 {
+    const council_request *r = &g->round->requests[j->request->judge];
     int n = (int)p->prompt.len, start = 0;
-    if (council_question_start(c, p, &start, err))
+    if (council_question_start(g->council, r, g->round->shared, &p->prompt, &start, err))
         return -1;
     start = start > 0 ? start - 1 : 0; /* the token that the first one of the question follows */
     start = n - 1 - start > j->request->n ? n - 1 - j->request->n : start;
@@ -76,22 +81,22 @@ static int open_answer(const council *c, job *j, const pass *p, error *err)
 }
 
 /* Its own words under its own program, as it wrote them: their log-probabilities are known. */
-static bool knows_logprobs(const council *c, const job *j, const pass *p)
+static bool knows_logprobs(const scoring *g, const job *j, const pass *p)
 {
+    const council_reply *r = &g->round->replies[j->request->judge];
     size_t n = (size_t)j->rows;
-    if (!j->own || !p->logprobs.len || p->thought || p->program_start >= (int)p->prompt.len ||
-        p->out.len < n || p->logprobs.len < n * sizeof(double) || !c->options.keep_logprobs)
+    bool known = j->own && r->logprobs && r->token_count >= n && g->council->options.keep_logprobs;
+    if (!known || p->program_start >= (int)p->prompt.len)
         return false;
-    return memcmp(p->out.v, j->own + 1, n * sizeof(int)) == 0;
+    uint64_t program = p->program ? router_program_hash(p->program) : 0;
+    return r->program == program && r->prompt_hash == pass_prompt_hash(p) &&
+           memcmp(r->tokens, j->own + 1, n * sizeof(int)) == 0;
 }
 
-static void take_logprobs(job *j, const pass *p)
+static void add_known(job *j, const council_reply *r)
 {
-    for (int i = 0; i < j->rows; i++) {
-        double logprob;
-        memcpy(&logprob, p->logprobs.v + (size_t)i * sizeof logprob, sizeof logprob);
-        j->sum += logprob;
-    }
+    for (int i = 0; i < j->rows; i++)
+        j->sum += r->logprobs[i];
     j->done = j->rows;
 }
 
@@ -104,10 +109,10 @@ static int open_jobs(scoring *g, score_request *requests, error *err)
         j->request = &requests[i];
         /* Branches of a session forbid that it is changed: it holds its prompt before any is made. */
         if (council_hold_prompt(p, (int)p->prompt.len - 1, err) ||
-            (requests[i].ids ? open_answer(c, j, p, err) : open_question(c, j, p, err)))
+            (requests[i].ids ? open_answer(c, j, p, err) : open_question(g, j, p, err)))
             return -1;
-        if (knows_logprobs(c, j, p))
-            take_logprobs(j, p);
+        if (knows_logprobs(g, j, p))
+            add_known(j, &g->round->replies[requests[i].judge]);
         g->total += j->rows - j->done;
     }
     return 0;
@@ -169,27 +174,30 @@ static int run_batch(scoring *g, int first, error *err)
     return 0;
 }
 
-static int run(scoring *g, const council_events *events, error *err)
+static void tell_progress(const scoring *g)
+{
+    if (g->progress)
+        g->progress(g->user, g->done, g->total);
+}
+
+static int run(scoring *g, error *err)
 {
     for (int first = 0; first < g->count;) {
-        if (events && events->judge)
-            events->judge(events->user, g->done, g->total);
+        tell_progress(g);
         if (g->done < g->total && run_batch(g, first, err))
             return -1;
         while (first < g->count && g->jobs[first].done == g->jobs[first].rows)
             first++;
     }
-    if (events && events->judge)
-        events->judge(events->user, g->done, g->total);
+    tell_progress(g);
     return 0;
 }
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-static int open_scoring(scoring *g, council *c, int n, error *err)
+static int open_scoring(scoring *g, error *err)
 {
-    size_t count = (size_t)n, rows = (size_t)engine_max_rows(c->engine);
-    *g = (scoring){.council = c, .count = n};
+    size_t count = (size_t)g->count, rows = (size_t)engine_max_rows(g->council->engine);
     g->rows = ROWS_FIRST < (int)rows ? ROWS_FIRST : (int)rows;
     g->jobs = calloc(count + 1, sizeof *g->jobs);
     g->steps = calloc(count + 1, sizeof *g->steps);
@@ -214,35 +222,19 @@ static void close_scoring(scoring *g)
     free(g->logprob);
 }
 
-int council_score_batch(council *c, score_request *requests, int n, const council_events *events,
-                        error *err)
+int council_score_batch(council *c, const council_round *round, score_request *requests, int n,
+                        progress_fn *progress, void *user, error *err)
 {
-    scoring g;
-    int result = open_scoring(&g, c, n, err) || open_jobs(&g, requests, err) || run(&g, events, err)
-                     ? -1
-                     : 0;
+    scoring g = {.council = c, .round = round, .progress = progress, .user = user, .count = n};
+    int result = open_scoring(&g, err);
+    if (!result)
+        result = council_load_round(c, round, err);
+    if (!result)
+        result = open_jobs(&g, requests, err);
+    if (!result)
+        result = run(&g, err);
     for (int i = 0; i < n && !result; i++)
         requests[i].mean = g.jobs[i].rows ? g.jobs[i].sum / g.jobs[i].rows : 0;
     close_scoring(&g);
-    return result;
-}
-
-int council_score(council *c, int i, const char *text, size_t len, double *loglik,
-                  double *prompt_nll, error *err)
-{
-    static const int none[1] = {0};
-    tokens ids = {0};
-    int result = tokenizer_encode(engine_tokenizer(c->engine), text, len, &ids, NULL, err);
-    score_request requests[2] = {
-        {.judge = i, .ids = ids.v ? ids.v : none, .n = ids.v ? (int)ids.len : 0},
-        {.judge = i, .n = c->options.context}};
-    if (!result)
-        result = council_score_batch(c, requests, prompt_nll ? 2 : 1, NULL, err);
-    if (!result) {
-        *loglik = requests[0].mean;
-        if (prompt_nll)
-            *prompt_nll = -requests[1].mean;
-    }
-    tokens_release(&ids);
     return result;
 }

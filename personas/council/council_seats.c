@@ -6,23 +6,32 @@
 
 /* ---- parts ------------------------------------------------------------------------------------- */
 
+static int fill_part(council *part, const council *c, const int *who, int n, error *err)
+{
+    part->engine = c->engine;
+    part->options = c->options; /* the stop strings stay the whole's */
+    part->whole = calloc((size_t)n + 1, sizeof *part->whole);
+    if (!part->whole)
+        return error_memory(err, "a part of the council");
+    if (council_grow(part, n, err))
+        return -1;
+    for (int i = 0; i < n; i++) {
+        part->whole[i] = who[i];
+        part->passes[i] = c->passes[who[i]];
+    }
+    part->count = n;
+    return council_share_subscribers(part, c, part->whole, err);
+}
+
 council *council_part(council *c, const int *who, int n, error *err)
 {
     council *part = calloc(1, sizeof *part);
-    if (!part) {
+    if (!part)
         error_memory(err, "a part of the council");
-        return NULL;
-    }
-    part->engine = c->engine;
-    part->options = c->options; /* the stop strings stay the whole's */
-    part->whole = c->whole ? c->whole : c;
-    if (council_grow(part, n, err)) {
+    else if (fill_part(part, c, who, n, err)) {
         council_close(part);
-        return NULL;
+        part = NULL;
     }
-    for (int i = 0; i < n; i++)
-        part->passes[i] = c->passes[who[i]];
-    part->count = n;
     return part;
 }
 
@@ -155,17 +164,4 @@ void council_adjust(council *c, const council_options *options)
     c->options.loop = options->loop;
     c->options.think = options->think;
     c->options.keep_logprobs = options->keep_logprobs;
-}
-
-int council_instruct(council *c, int i, const char *instruction, uint64_t seed, error *err)
-{
-    pass *p = c->passes[i];
-    char *copy = instruction ? strdup(instruction) : NULL;
-    if (instruction && !copy)
-        return error_memory(err, "an instruction");
-    free(p->instruction);
-    p->instruction = copy;
-    p->sampling.seed = seed;
-    sampler_reseed(p->sampler, seed);
-    return 0;
 }

@@ -1,52 +1,80 @@
-/* council_state.h - what the files of the council share behind council.h. */
+/* council_state.h - what the files of the council share behind council.h, with the merges and
+ * comparisons that use its passes' sessions themselves.
+ */
 #ifndef PERSONAS_COUNCIL_STATE_H
 #define PERSONAS_COUNCIL_STATE_H
 
 #include "pass.h"
 
+/* Who hears of it, and what the passes are called there. */
+typedef struct subscriber {
+    const council_events *events;
+    const int *indices; /* [passes], or NULL: as here */
+} subscriber;
+
 struct council {
     engine *engine;
     council_options options;
-    char **stops;   /* own copies */
-    council *whole; /* whose passes these are, when this is a part of another; else NULL */
+    char **stops; /* own copies */
+    int *whole; /* [count] where the passes sit in the council that this is a part of; else NULL */
     pass **passes;
     int count, cap;
     step *steps;      /* [cap] one batch of decoding */
     int *step_tokens; /* [cap] the token that each step reads */
     int *step_passes; /* [cap] which pass a step belongs to */
-    int *seen;        /* [layers * max_experts] the step that last touched an expert */
-    int max_experts;  /* experts of the largest layer, when the figures were begun */
+    subscriber *subscribers;
+    size_t subscriber_count, subscriber_cap;
+    council_timings timings;
+
+    /* figures of one answer: council_figures.c */
+    int *seen;       /* [layers * max_experts] the step that last touched an expert */
+    int max_experts; /* experts of the largest layer, when the figures were begun */
     int step_number;
     double union_sum, pick_sum; /* over (step, layer) */
     size_t union_count;
-    const council_events *events;
-    council_timings timings;
 };
 
 pass_rules council_rules(const council *c);
 /* Room for `count` passes in all arrays. */
 int council_grow(council *c, int count, error *err);
-/* Remembers a prompt in every pass, or in none. */
-int council_pose(council *c, const chat_message *prompts, error *err);
-/* Takes back the message that stands last in every pass. */
-void council_take_back(council *c);
-/* Builds the prompts of all passes and decides how they are read. */
-int council_prepare(council *c, error *err);
-/* ERROR_CONTEXT unless each prompt leaves `least` tokens for an answer. */
-int council_check_room(const council *c, int least, error *err);
 
-/* Builds every pass's prompt tokens for its conversation as it stands. shared: the instruction
- * follows the last prompt instead of leading the conversation. */
-int council_build_prompts(council *c, bool shared, error *err);
-/* Tokens of the pass's prompt that stand before its last question. */
-int council_question_start(const council *c, const pass *p, int *start, error *err);
+/* Appends the tokens of one prompt to *ids. shared: the instruction follows the question instead of
+ * leading the conversation. *program_start: how many of them are read without the pass's program. */
+int council_build_prompt(const council *c, const council_request *r, bool shared, tokens *ids,
+                         int *program_start, error *err);
+/* *start = tokens of the prompt (as it was built) that stand before its question. */
+int council_question_start(const council *c, const council_request *r, bool shared,
+                           const tokens *prompt, int *start, error *err);
+/* Each pass's prompt becomes that of its request in the round; nothing is read. ERROR_CONTEXT. */
+int council_load_round(council *c, const council_round *round, error *err);
+
 /* Makes the pass's session hold the first n tokens of its prompt, unless it does. */
 int council_hold_prompt(pass *p, int n, error *err);
 /* Reads all prompts; passes that cannot be read are marked failed. */
 int council_prefill(council *c, error *err);
+/* Advances the first n of c->steps. When the batch fails, each goes alone, so that only the pass with
+ * the fault drops out, marked failed. -1 only when cancelled. */
+int council_advance(council *c, int n, error *err);
+void council_fail_pass(pass *p, const error *why);
 /* The first pass has written this behind its prompt, which is read: reads it too. */
 int council_read_partial(council *c, const partial_answer *said, error *err);
 /* Decodes until no pass is active. */
 int council_decode(council *c, error *err);
+
+/* The figures of an answer that begins, the next step, and what they come to (timings). */
+int council_begin_figures(council *c, error *err);
+void council_count_step(council *c);
+void council_end_figures(council *c);
+/* What counts: a subscriber to routing while the passes speak. */
+council_events council_figures(council *c);
+
+/* All subscribers hear of it. */
+void council_tell_prefill(const council *c, int done, int total);
+void council_tell_token(const council *c, int i, const char *bytes, size_t len, bool thinking);
+void council_tell_answer(const council *c, int i, const answer *a);
+void council_tell_judge(const council *c, int done, int total);
+void council_tell_routing(const council *c, int i, const route_trace *trace);
+/* `to` is told to everybody who has subscribed to `from`: under indices, or as in `to` with NULL. */
+int council_share_subscribers(council *to, const council *from, const int *indices, error *err);
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/utf8.h"
 #include "../../engine/text/stop_tokens.h"
 
 const char *pass_stop_name(pass_stop s)
@@ -14,11 +13,6 @@ const char *pass_stop_name(pass_stop s)
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */
-
-static char *copy_text(const char *text)
-{
-    return text ? strdup(text) : NULL;
-}
 
 static int open_figures(pass *p, const model_config *model, error *err)
 {
@@ -39,10 +33,9 @@ static int fill(pass *p, engine *e, const council_options *options, const pass_o
     const model_config *model = engine_config(e);
     const tokenizer *t = engine_tokenizer(e);
     *p = (pass){.program = wanted->program, .sampling = wanted->sampling};
-    p->name = copy_text(wanted->name);
-    p->instruction = copy_text(wanted->instruction);
+    p->name = strdup(wanted->name);
     p->logits = malloc((size_t)model->vocabulary * sizeof(float));
-    if (!p->name || (wanted->instruction && !p->instruction) || !p->logits)
+    if (!p->name || !p->logits)
         return error_memory(err, "a pass");
     int candidates =
         tokenizer_count(t) < model->vocabulary ? tokenizer_count(t) : model->vocabulary;
@@ -76,9 +69,6 @@ void pass_close(pass *p)
 {
     if (!p)
         return;
-    pass_forget(p, 0);
-    free(p->messages);
-    free(p->view);
     session_close(p->session);
     sampler_close(p->sampler);
     tokens_release(&p->prompt);
@@ -87,7 +77,6 @@ void pass_close(pass *p)
     buf_release(&p->text);
     buf_release(&p->logprobs);
     free(p->name);
-    free(p->instruction);
     free(p->logits);
     free(p->touched);
     free(p->used);
@@ -95,70 +84,15 @@ void pass_close(pass *p)
     free(p);
 }
 
-/* ---- conversation ------------------------------------------------------------------------------ */
-
-static int grow_messages(pass *p, error *err)
-{
-    if (p->message_count < p->message_cap)
-        return 0;
-    size_t cap = p->message_cap ? 2 * p->message_cap : 8;
-    message *messages = realloc(p->messages, cap * sizeof *messages);
-    if (messages)
-        p->messages = messages;
-    chat_message *view = realloc(p->view, cap * sizeof *view);
-    if (view)
-        p->view = view;
-    if (!messages || !view)
-        return error_memory(err, "a conversation");
-    p->message_cap = cap;
-    return 0;
-}
-
-int pass_remember(pass *p, chat_role role, const char *text, size_t len, error *err)
-{
-    if (grow_messages(p, err))
-        return -1;
-    char *copy = malloc(len + 1);
-    if (!copy)
-        return error_memory(err, "a conversation");
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    p->view[p->message_count] = (chat_message){role, copy, len};
-    p->messages[p->message_count++] = (message){role, copy, len};
-    return 0;
-}
-
-int pass_reply(pass *p, const char *text, size_t len, error *err)
-{
-    static const char broken[] = "\xEF\xBF\xBD";
-    buf reply = {0};
-    int result = 0;
-    for (size_t at = 0; at < len && !result;) {
-        size_t n = utf8_character(text + at, len - at);
-        result = n ? buf_add(&reply, text + at, n, err) : buf_text(&reply, broken, err);
-        at += n ? n : 1;
-    }
-    if (!result)
-        result = pass_remember(p, CHAT_ASSISTANT, reply.v ? reply.v : "", reply.len, err);
-    buf_release(&reply);
-    return result;
-}
-
-void pass_forget(pass *p, size_t keep)
-{
-    while (p->message_count > keep)
-        free(p->messages[--p->message_count].text);
-}
-
 /* ---- tokens to text ---------------------------------------------------------------------------- */
 
 /* FNV-1a over the ids, little-endian. */
-static uint64_t hash_ids(const tokens *ids)
+uint64_t pass_prompt_hash(const pass *p)
 {
     uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < ids->len; i++)
+    for (size_t i = 0; i < p->prompt.len; i++)
         for (int shift = 0; shift < 32; shift += 8)
-            hash = (hash ^ ((unsigned)ids->v[i] >> shift & 255)) * 0x100000001b3u;
+            hash = (hash ^ ((unsigned)p->prompt.v[i] >> shift & 255)) * 0x100000001b3u;
     return hash;
 }
 
@@ -178,7 +112,7 @@ void pass_begin(pass *p, bool open_thought)
     p->banned_count = 0;
     p->answer = (answer){.name = p->name,
                          .prompt_tokens = (int)p->prompt.len,
-                         .prompt_hash = hash_ids(&p->prompt),
+                         .prompt_hash = pass_prompt_hash(p),
                          .seed = p->sampling.seed,
                          .allowed = p->allowed,
                          .used = p->used};
@@ -359,7 +293,7 @@ static void count_used(pass *p, const model_config *model)
     }
 }
 
-int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error *err)
+void pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds)
 {
     answer *a = &p->answer;
     p->active = false;
@@ -375,30 +309,4 @@ int pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds, error
     a->seconds = seconds;
     a->tokens_per_second = seconds > 0 ? (double)p->out.len / seconds : 0;
     a->banned_mass = p->banned_count ? p->banned_sum / (double)p->banned_count : 0;
-    /* Thinking never enters later turns. */
-    return pass_reply(p, a->text + a->thought, a->len - a->thought, err);
-}
-
-/* Known likelihoods hold where the same is read under the same program. */
-static int adopt_logprobs(pass *p, const adopted_answer *a, error *err)
-{
-    uint64_t program = p->program ? router_program_hash(p->program) : 0;
-    if (!a->logprobs || p->answer.prompt_hash != a->prompt_hash || program != a->program)
-        return 0;
-    return tokens_append(&p->out, a->tokens, a->token_count, err) ||
-                   buf_add(&p->logprobs, a->logprobs, a->token_count * sizeof *a->logprobs, err)
-               ? -1
-               : 0;
-}
-
-int pass_adopt(pass *p, const adopted_answer *a, error *err)
-{
-    pass_begin(p, false);
-    p->active = false;
-    if (adopt_logprobs(p, a, err) || buf_add(&p->text, a->text, a->len, err))
-        return -1;
-    p->answer.stop = a->stop;
-    p->answer.text = p->text.v ? p->text.v : "";
-    p->answer.len = a->len;
-    return pass_reply(p, a->text, a->len, err);
 }

@@ -1,7 +1,7 @@
 /* pass.h - one pass while it speaks: tokens become text, and the end is noticed.
  *
- * Private to the council. A pass owns its session, its sampler, its conversation and what it has
- * written in this turn. Text is streamed as far as it is stable: whole UTF-8
+ * Private to the council. A pass owns its session, its sampler and what it has written for the request
+ * at hand. Text is streamed as far as it is stable: whole UTF-8
  * characters, and never the beginning of what may turn out to be a stop string.
  */
 #ifndef PERSONAS_PASS_H
@@ -11,26 +11,15 @@
 #include "council.h"
 #include "loop.h"
 
-/* A message of a conversation; owns its text. */
-typedef struct message {
-    chat_role role;
-    char *text;
-    size_t len;
-} message;
-
 typedef struct pass {
-    char *name, *instruction;
+    char *name;
     const router_program *program;
     sampling sampling;
     session *session;
     sampler *sampler;
     float *logits; /* [vocabulary] of the last token read */
 
-    message *messages; /* the conversation so far, [message_count] */
-    size_t message_count, message_cap;
-    chat_message *view; /* the same for callers, [message_cap] */
-
-    tokens prompt;     /* of this turn */
+    tokens prompt;     /* of the request at hand */
     int program_start; /* tokens of it that are read without the program */
     tokens out;        /* generated in this turn */
     loop_detector cycles;
@@ -69,13 +58,9 @@ pass *pass_open(engine *e, const council_options *options, const pass_options *w
                 session *given, error *err);
 void pass_close(pass *p); /* NULL ok */
 
-/* Conversation. */
-int pass_remember(pass *p, chat_role role, const char *text, size_t len, error *err);
-/* A reply: what is remembered is text again, a byte that is no part of a character becomes U+FFFD. */
-int pass_reply(pass *p, const char *text, size_t len, error *err);
-void pass_forget(pass *p, size_t keep); /* keeps the first `keep` messages */
-
-/* Begins an answer: everything of the last turn is emptied; `open_thought` when the prompt leaves
+/* What answer.prompt_hash is for the prompt at hand. */
+uint64_t pass_prompt_hash(const pass *p);
+/* Begins an answer: everything of the last one is emptied; `open_thought` when the prompt leaves
  * a thought open. */
 void pass_begin(pass *p, bool open_thought);
 /* Takes a token the sampler drew, or one forced on the pass. Sets p->active = false and
@@ -87,9 +72,7 @@ int pass_accept_prefix(pass *p, const pass_rules *rules, const int *ids, size_t 
 /* Bytes of text that no later token can change: what is streamed next ends there. all = the answer
  * is over. */
 size_t pass_stable_prefix(const pass *p, const pass_rules *rules, bool all);
-/* An answer from elsewhere, as if it had just been given. */
-int pass_adopt(pass *p, const adopted_answer *a, error *err);
-/* Ends the answer: figures are made, the reply enters the conversation. */
-int pass_end(pass *p, const pass_rules *rules, pass_stop stop, double seconds, error *err);
+/* Ends the answer: its figures are made. */
+void pass_end(pass *p, const pass_rules *rules, pass_stop stop, double seconds);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/buf.h"
 #include "../council/loop.h"
 #include "merge_state.h"
 
@@ -41,36 +40,49 @@ int merge_parse(const char *text, merge_method *method, int *rounds, error *err)
 
 /* ---- what the merges share --------------------------------------------------------------------- */
 
-chat_message merge_reply(const council *c, int i)
+/* Replies as text again, one behind the other. */
+static int mend_replies(const council_round *round, merge_candidate *candidates, int n, buf *texts,
+                        error *err)
 {
-    size_t n = council_turns(c, i);
-    if (n == 0 || council_turn(c, i, n - 1)->role != CHAT_ASSISTANT)
-        return (chat_message){CHAT_ASSISTANT, "", 0};
-    return *council_turn(c, i, n - 1);
+    buf_clear(texts);
+    for (int i = 0; i < n; i++) {
+        size_t from = texts->len;
+        if (buf_mend(texts, round->replies[i].text, round->replies[i].len, err))
+            return -1;
+        candidates[i].len = texts->len - from;
+    }
+    const char *at = texts->v;
+    for (int i = 0; i < n; at += candidates[i++].len)
+        candidates[i].text = at;
+    return 0;
 }
 
-merge_candidate *merge_candidates(const council *c, error *err)
+static int bar_ballot(const council *c, merge_candidate *b, pass_stop stop, error *err)
 {
-    const tokenizer *t = engine_tokenizer(council_engine(c));
-    int n = council_passes(c), need = council_settings(c)->loop;
+    int need = council_settings(c)->loop;
+    /* One that was let go on, or stopped by somebody else, may loop all the same. */
+    int loops = loop_ends(engine_tokenizer(council_engine(c)), b->text, b->len,
+                          need > 0 ? need : LOOP_TOKENS, err);
+    b->barred = loops || stop == STOP_LOOP || stop == STOP_ERROR || b->len == 0;
+    return loops < 0 ? -1 : 0;
+}
+
+merge_candidate *merge_candidates(const council *c, const council_round *round, buf *texts,
+                                  error *err)
+{
+    int n = council_passes(c);
     merge_candidate *b = calloc((size_t)n, sizeof *b);
     if (!b) {
         error_memory(err, "a merge");
         return NULL;
     }
-    for (int i = 0; i < n; i++) {
-        pass_stop stop = council_answer(c, i)->stop;
-        chat_message reply = merge_reply(c, i);
-        b[i] = (merge_candidate){.text = reply.text, .len = reply.len};
-        /* One that was let go on, or stopped by somebody else, may loop all the same. */
-        int loops = loop_ends(t, reply.text, reply.len, need > 0 ? need : LOOP_TOKENS, err);
-        if (loops < 0) {
-            free(b);
-            return NULL;
-        }
-        b[i].barred = loops || stop == STOP_LOOP || stop == STOP_ERROR || b[i].len == 0;
-    }
-    return b;
+    int result = mend_replies(round, b, n, texts, err);
+    for (int i = 0; i < n && !result; i++)
+        result = bar_ballot(c, &b[i], round->replies[i].stop, err);
+    if (!result)
+        return b;
+    free(b);
+    return NULL;
 }
 
 int merge_set_text(merge_result *out, const char *text, size_t len, error *err)
@@ -168,29 +180,22 @@ merge_method merge_chosen(const council *c)
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-static int run_vote(council *c, merge_result *out, const council_events *events, error *err)
+int merge_run(council *c, const council_round *round, const merge_options *options,
+              merge_result *out, error *err)
 {
-    merge_candidate *candidates = merge_candidates(c, err);
-    int result = candidates ? merge_vote(c, candidates, out, events, err) : -1;
-    free(candidates);
-    return result;
-}
-
-int merge_run(council *c, const merge_options *options, merge_result *out,
-              const council_events *events, error *err)
-{
-    merge_method m = options->method == MERGE_AUTO ? merge_chosen(c) : options->method;
-    *out = (merge_result){.method = m, .winner = -1, .passes = council_passes(c)};
+    merge_method method = options->method == MERGE_AUTO ? merge_chosen(c) : options->method;
+    merging m = {c, round, options};
     double start = council_clock();
-    int result = 0;
-    if (m == MERGE_VOTE)
-        result = run_vote(c, out, events, err);
-    else if (m == MERGE_SYNTH)
-        result = merge_synth(c, options, out, events, err);
-    else if (m == MERGE_DEBATE)
-        result = merge_debate(c, options, out, events, err);
-    else if (m == MERGE_BLEND)
-        result = merge_blend(c, options, out, events, err);
+    *out = (merge_result){.method = method, .winner = -1, .passes = council_passes(c)};
+    int result = council_check_round(c, round, err);
+    if (!result && method == MERGE_VOTE)
+        result = merge_vote(&m, out, err);
+    else if (!result && method == MERGE_SYNTH)
+        result = merge_synth(&m, out, err);
+    else if (!result && method == MERGE_DEBATE)
+        result = merge_debate(&m, out, err);
+    else if (!result && method == MERGE_BLEND)
+        result = merge_blend(&m, out, err);
     out->seconds = council_clock() - start;
     if (result)
         merge_release(out);

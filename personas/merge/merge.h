@@ -67,11 +67,11 @@ typedef struct merge_result {
     double seconds;
 } merge_result;
 
-/* Joins the answers of the council's last ask. 0 and *out filled, or -1. Blend and debate speak
- * again: council_answer() then holds other text, so callers keep what they want to show. What the
- * passes remember of the turn is their own answer, as before (after a debate, the revised one). */
-int merge_run(council *c, const merge_options *options, merge_result *out,
-              const council_events *events, error *err);
+/* Joins what the passes of a council replied to their requests. 0 and *out filled, or -1. Blend and
+ * debate speak again: council_answer() then holds other text. Whoever has subscribed to the council
+ * hears of it: a chair speaks as pass 0, a blend as -1. */
+int merge_run(council *c, const council_round *round, const merge_options *options,
+              merge_result *out, error *err);
 void merge_release(merge_result *r);
 /* Whom a judge of a vote finds best, of those that could win and are not its own; -1 = nobody. */
 int merge_voted(const merge_result *r, int judge);

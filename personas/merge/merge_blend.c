@@ -22,6 +22,7 @@ static const double PLAUSIBLE = 0.1;
 
 typedef struct blend {
     council *c;
+    const council_round *round;
     const merge_options *options;
     int n, vocabulary;
     double *weights;       /* [n] */
@@ -87,22 +88,33 @@ static int open_weak(blend *b, error *err)
     return session_sync(b->weak, prompt->v, (int)prompt->len, 0, b->weak_logits, NULL, NULL, err);
 }
 
+/* How well each predicts the question; a pass that failed is worth nothing. */
+static int weigh_by_question(blend *b, error *err)
+{
+    const council_reply *replies = b->round->replies;
+    score_request *questions = calloc((size_t)b->n, sizeof *questions);
+    int count = 0;
+    if (!questions)
+        return error_memory(err, "a blend");
+    for (int i = 0; i < b->n; i++)
+        if (replies[i].stop != STOP_ERROR)
+            questions[count++] = (score_request){.judge = i, .n = b->c->options.context};
+    int result = council_score_batch(b->c, b->round, questions, count, NULL, NULL, err);
+    for (int i = 0; i < b->n; i++)
+        b->weights[i] = INFINITY;
+    for (int i = 0; i < count; i++)
+        b->weights[questions[i].judge] = -questions[i].mean;
+    free(questions);
+    merge_weights(b->weights, b->n);
+    return result;
+}
+
 static int open_weights(blend *b, error *err)
 {
-    for (int i = 0; i < b->n; i++) {
-        double unused;
-        bool failed = council_answer(b->c, i)->stop == STOP_ERROR;
-        if (failed)
-            b->weights[i] = b->options->weights ? 0 : INFINITY;
-        else if (b->options->weights)
-            b->weights[i] = b->options->weights[i];
-        else if (council_score(b->c, i, "", 0, &unused, &b->weights[i], err))
-            return -1;
-    }
-    if (!b->options->weights) {
-        merge_weights(b->weights, b->n);
-        return 0;
-    }
+    if (!b->options->weights)
+        return weigh_by_question(b, err);
+    for (int i = 0; i < b->n; i++)
+        b->weights[i] = b->round->replies[i].stop == STOP_ERROR ? 0 : b->options->weights[i];
     double sum = 0;
     for (int i = 0; i < b->n; i++)
         sum += b->weights[i];
@@ -194,7 +206,7 @@ static int add_divergence(merge_result *out, double value, error *err)
     return 0;
 }
 
-static int write_blend(blend *b, merge_result *out, const council_events *events, error *err)
+static int write_blend(blend *b, merge_result *out, error *err)
 {
     pass *w = &b->written;
     pass_rules rules = council_rules(b->c);
@@ -210,9 +222,10 @@ static int write_blend(blend *b, merge_result *out, const council_events *events
             pass_accept(w, &rules, id, err))
             return -1;
         size_t stable = pass_stable_prefix(w, &rules, !w->active);
-        if (events && events->token && stable > w->streamed)
-            events->token(events->user, -1, w->text.v + w->streamed, stable - w->streamed, false);
-        w->streamed = stable > w->streamed ? stable : w->streamed;
+        if (stable > w->streamed) {
+            council_tell_token(b->c, -1, w->text.v + w->streamed, stable - w->streamed, false);
+            w->streamed = stable;
+        }
         if (!w->active)
             break;
         error why = {0};
@@ -233,15 +246,20 @@ static int write_blend(blend *b, merge_result *out, const council_events *events
     return merge_set_text(out, w->text.v ? w->text.v : "", w->text.len, err);
 }
 
-int merge_blend(council *c, const merge_options *options, merge_result *out,
-                const council_events *events, error *err)
+int merge_blend(const merging *m, merge_result *out, error *err)
 {
+    council *c = m->council;
     blend b = {.c = c,
-               .options = options,
+               .round = m->round,
+               .options = m->options,
                .n = council_passes(c),
                .vocabulary = engine_config(c->engine)->vocabulary};
     b.written.name = c->passes[0]->name;
-    int result = open_blend(&b, err) || write_blend(&b, out, events, err) ? -1 : 0;
+    int result = council_load_round(c, m->round, err);
+    if (!result)
+        result = open_blend(&b, err);
+    if (!result)
+        result = write_blend(&b, out, err);
     close_blend(&b);
     return result;
 }

@@ -1,8 +1,8 @@
 /* merge_debate.c - each pass reads what the others said and revises, in lockstep; then a vote.
  *
- * The rounds are turns of the same council. Afterwards they are forgotten and each pass remembers
- * the user's prompt with its revised answer, as if it had said that at once. Quoted answers are
- * content: nothing in them becomes a special token.
+ * A round is a question behind the one before: each pass's request grows by its last reply and by what
+ * the others said. The vote is held behind the prompts of the last round. Quoted answers are content:
+ * nothing in them becomes a special token.
  *
  * Stopped by Ctrl-C it keeps what was revised so far, cut or not, and holds no vote.
  *
@@ -21,9 +21,13 @@ static const char TASK[] =
 
 typedef struct debate {
     council *council;
-    buf *texts;   /* [passes] the answers as they stand */
-    buf *prompts; /* [passes] of the round at hand */
-    chat_message *messages;
+    council_request *asked;  /* [passes] of the last round that was held, or of the question */
+    council_reply *replies;  /* [passes] to it */
+    chat_message **messages; /* [passes][room] of the requests: those from `given` on are owned */
+    size_t *given;           /* [passes] messages that were there before */
+    bool shared;             /* how the last round was read */
+    buf *texts;              /* [passes] the answers as they stand */
+    buf *prompts;            /* [passes] of the round at hand */
     int passes;
     int rounds, done;
     bool whole;   /* quotes may not be cut, nor rounds left out */
@@ -32,18 +36,20 @@ typedef struct debate {
     int cut;      /* answers that were quoted shorter than they are */
 } debate;
 
+/* ---- what was said ----------------------------------------------------------------------------- */
+
 static int keep_texts(debate *d, error *err)
 {
     for (int i = 0; i < d->passes; i++) {
-        chat_message reply = merge_reply(d->council, i);
-        bool failed = council_answer(d->council, i)->stop == STOP_ERROR || reply.len == 0;
+        const council_reply *r = &d->replies[i];
+        bool failed = r->stop == STOP_ERROR || r->len == 0;
         /* A pass that failed to revise stays with what it said, and a whole revision is kept rather
          * than half of the next one. */
-        bool half = council_answer(d->council, i)->stop == STOP_INTERRUPTED && d->done > 1;
+        bool half = r->stop == STOP_INTERRUPTED && d->done > 1;
         if (d->texts[i].v && (failed || half))
             continue;
         buf_clear(&d->texts[i]);
-        if (buf_add(&d->texts[i], reply.text, failed ? 0 : reply.len, err))
+        if (buf_mend(&d->texts[i], r->text, failed ? 0 : r->len, err))
             return -1;
     }
     return 0;
@@ -75,7 +81,6 @@ static int write_prompts(debate *d, size_t most, int *cut, error *err)
         int n = write_prompt(d, i, most, err);
         if (n < 0)
             return -1;
-        d->messages[i] = (chat_message){CHAT_USER, d->prompts[i].v, d->prompts[i].len};
         *cut += n > 0;
     }
     return 0;
@@ -89,27 +94,81 @@ static size_t longest_text(const debate *d)
     return longest;
 }
 
+/* ---- rounds ------------------------------------------------------------------------------------ */
+
 static bool interrupted(const debate *d)
 {
     for (int i = 0; i < d->passes; i++)
-        if (council_answer(d->council, i)->stop == STOP_INTERRUPTED)
+        if (d->replies[i].stop == STOP_INTERRUPTED)
             return true;
     return false;
 }
 
-/* Sets d->full, and holds no round, when not even the shortest quotes fit. */
-static int hold_round(debate *d, const council_events *events, error *err)
+/* The replies of the last round go into the requests, once however often the next one is tried. */
+static int add_replies(debate *d, error *err)
 {
+    for (int i = 0; i < d->passes; i++) {
+        const council_reply *r = &d->replies[i];
+        chat_message *m = &d->messages[i][d->asked[i].count];
+        char *copy = malloc(r->len + 1);
+        if (!copy)
+            return error_memory(err, "a debate");
+        memcpy(copy, r->text, r->len);
+        free((void *)m->text);
+        *m = (chat_message){CHAT_ASSISTANT, copy, r->len};
+    }
+    return 0;
+}
+
+/* The prompts that were written, behind the replies. */
+static int ask_round(debate *d, error *err)
+{
+    council_request *next = calloc((size_t)d->passes, sizeof *next);
+    if (!next)
+        return error_memory(err, "a debate");
+    for (int i = 0; i < d->passes; i++) {
+        next[i] = d->asked[i];
+        next[i].count += 2;
+        d->messages[i][next[i].count - 1] =
+            (chat_message){CHAT_USER, d->prompts[i].v, d->prompts[i].len};
+    }
+    int result = council_ask(d->council, next, err);
+    for (int i = 0; i < d->passes; i++) {
+        chat_message *question = &d->messages[i][next[i].count - 1];
+        if (result)
+            *question = (chat_message){0}; /* the text is d->prompts' */
+        else
+            question->text = buf_detach(&d->prompts[i]);
+    }
+    if (!result)
+        memcpy(d->asked, next, (size_t)d->passes * sizeof *next);
+    free(next);
+    return result;
+}
+
+static int keep_round(debate *d, error *err)
+{
+    for (int i = 0; i < d->passes; i++)
+        d->replies[i] = council_reply_of(d->council, i);
+    d->shared = council_times(d->council)->shared_prefill;
+    d->done++;
+    d->stopped = interrupted(d);
+    return keep_texts(d, err);
+}
+
+/* Sets d->full, and holds no round, when not even the shortest quotes fit. */
+static int hold_round(debate *d, error *err)
+{
+    if (add_replies(d, err))
+        return -1;
     for (size_t most = longest_text(d);; most = most * 4 / 5) {
         error why = {0};
         int cut;
         if (write_prompts(d, most, &cut, err))
             return -1;
-        if (council_ask_each(d->council, d->messages, events, &why) == 0) {
+        if (ask_round(d, &why) == 0) {
             d->cut += cut;
-            d->done++;
-            d->stopped = interrupted(d);
-            return keep_texts(d, err);
+            return keep_round(d, err);
         }
         d->full = why.code == ERROR_CONTEXT && !d->whole && most <= MERGE_SHORTEST;
         d->stopped = why.code == ERROR_CANCELLED && d->done;
@@ -123,39 +182,32 @@ static int hold_round(debate *d, const council_events *events, error *err)
 }
 
 /* The rounds leave room for their answers; then the council is as it was. */
-static int hold_rounds(debate *d, const council_events *events, error *err)
+static int hold_rounds(debate *d, error *err)
 {
     council_options before = *council_settings(d->council), roomy = before;
     int result = 0;
     roomy.reserve = merge_reserve(d->council, before.max_tokens);
     council_adjust(d->council, &roomy);
     while (!result && !d->full && !d->stopped && d->done < d->rounds)
-        result = hold_round(d, events, err);
+        result = hold_round(d, err);
     council_adjust(d->council, &before);
     return result;
 }
 
-/* The rounds go, the revised answers stay. */
-static int settle(debate *d, error *err)
-{
-    for (int i = 0; i < d->done; i++)
-        council_forget_turn(d->council);
-    for (int i = 0; i < d->passes; i++)
-        if (council_remember(d->council, i, d->texts[i].v, d->texts[i].len, err))
-            return -1;
-    return 0;
-}
+/* ---- the vote ---------------------------------------------------------------------------------- */
 
-static int vote(debate *d, merge_result *out, const council_events *events, error *err)
+/* Who may win says the last round; what they are judged by are the answers as they stand. */
+static int vote(debate *d, merge_result *out, error *err)
 {
-    merge_candidate *candidates = merge_candidates(d->council, err);
-    if (!candidates)
-        return -1;
-    for (int i = 0; i < d->passes; i++) {
+    council_round last = {d->asked, d->replies, d->shared};
+    buf texts = {0};
+    merge_candidate *candidates = merge_candidates(d->council, &last, &texts, err);
+    for (int i = 0; candidates && i < d->passes; i++) {
         candidates[i].text = d->texts[i].v;
         candidates[i].len = d->texts[i].len;
     }
-    int result = merge_vote(d->council, candidates, out, events, err);
+    int result = candidates ? merge_vote_on(d->council, &last, candidates, out, err) : -1;
+    buf_release(&texts);
     free(candidates);
     return result;
 }
@@ -182,18 +234,16 @@ static int note_interrupted(const debate *d, merge_result *out, error *err)
     out->scores = out->shares = NULL;
     out->winner = -1;
     out->stop = STOP_INTERRUPTED;
-    return merge_set_text(out, "", 0, err) ||
-                   merge_set_note(out, err, "interrupted in round %d of %d: no vote", d->done,
-                                  d->rounds)
-               ? -1
-               : 0;
+    if (merge_set_text(out, "", 0, err))
+        return -1;
+    return merge_set_note(out, err, "interrupted in round %d of %d: no vote", d->done, d->rounds);
 }
 
 /* The rounds are over; the vote may be stopped too. */
-static int conclude(debate *d, merge_result *out, const council_events *events, error *err)
+static int conclude(debate *d, merge_result *out, error *err)
 {
     error why = {0};
-    if (!d->stopped && vote(d, out, events, &why)) {
+    if (!d->stopped && vote(d, out, &why)) {
         d->stopped = why.code == ERROR_CANCELLED;
         if (!d->stopped) {
             *err = why;
@@ -203,31 +253,73 @@ static int conclude(debate *d, merge_result *out, const council_events *events, 
     return d->stopped ? note_interrupted(d, out, err) : note_rounds(d, out, err);
 }
 
-int merge_debate(council *c, const merge_options *options, merge_result *out,
-                 const council_events *events, error *err)
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+/* Room for all rounds behind what was asked. */
+static int open_requests(debate *d, const council_round *round, error *err)
 {
-    if (council_settings(c)->raw)
-        return error_set(err, ERROR_USAGE, "a debate needs a chat format; --raw has none");
+    for (int i = 0; i < d->passes; i++) {
+        const council_request *r = &round->requests[i];
+        d->messages[i] = calloc(r->count + 2 * (size_t)d->rounds, sizeof **d->messages);
+        if (!d->messages[i])
+            return error_memory(err, "a debate");
+        memcpy(d->messages[i], r->messages, r->count * sizeof **d->messages);
+        d->given[i] = r->count;
+        d->asked[i] = *r;
+        d->asked[i].messages = d->messages[i];
+        d->replies[i] = round->replies[i];
+    }
+    return 0;
+}
+
+static int open_debate(debate *d, const council_round *round, error *err)
+{
+    size_t n = (size_t)d->passes;
+    d->asked = calloc(n, sizeof *d->asked);
+    d->replies = calloc(n, sizeof *d->replies);
+    d->messages = calloc(n, sizeof *d->messages);
+    d->given = calloc(n, sizeof *d->given);
+    d->texts = calloc(n, sizeof *d->texts);
+    d->prompts = calloc(n, sizeof *d->prompts);
+    bool ready = d->asked && d->replies && d->messages && d->given && d->texts && d->prompts;
+    if (!ready)
+        return error_memory(err, "a debate");
+    return open_requests(d, round, err) ? -1 : keep_texts(d, err);
+}
+
+/* The texts are the result's. */
+static void close_debate(debate *d)
+{
+    for (int i = 0; d->messages && i < d->passes; i++) {
+        for (size_t k = d->given[i]; d->messages[i] && k < d->given[i] + 2 * (size_t)d->rounds; k++)
+            free((void *)d->messages[i][k].text);
+        free(d->messages[i]);
+    }
+    for (int i = 0; d->prompts && i < d->passes; i++)
+        buf_release(&d->prompts[i]);
+    free(d->asked);
+    free(d->replies);
+    free(d->messages);
+    free(d->given);
+    free(d->prompts);
+}
+
+int merge_debate(const merging *m, merge_result *out, error *err)
+{
+    council *c = m->council;
     debate d = {.council = c,
                 .passes = council_passes(c),
-                .rounds = options->rounds,
-                .whole = options->whole};
-    size_t n = (size_t)d.passes;
-    d.texts = calloc(n, sizeof *d.texts);
-    d.prompts = calloc(n, sizeof *d.prompts);
-    d.messages = calloc(n, sizeof *d.messages);
-    bool ready = d.texts && d.prompts && d.messages;
-    int result = ready ? keep_texts(&d, err) : error_memory(err, "a debate");
-    bool kept = result == 0;
+                .shared = m->round->shared,
+                .rounds = m->options->rounds,
+                .whole = m->options->whole};
+    if (council_settings(c)->raw)
+        return error_set(err, ERROR_USAGE, "a debate needs a chat format; --raw has none");
+    int result = open_debate(&d, m->round, err);
     if (!result)
-        result = hold_rounds(&d, events, err) || conclude(&d, out, events, err) ? -1 : 0;
-    error ignored;
-    if (kept && settle(&d, result ? &ignored : err))
-        result = -1;
-    for (size_t i = 0; d.prompts && i < n; i++)
-        buf_release(&d.prompts[i]);
-    free(d.prompts);
-    free(d.messages);
+        result = hold_rounds(&d, err);
+    if (!result)
+        result = conclude(&d, out, err);
+    close_debate(&d);
     out->revised = d.texts;
     return result;
 }

@@ -22,20 +22,26 @@ typedef struct vote_budget {
 /* lengths: [passes] tokens of the answers, 0 = it is not judged; judges: how many there are. */
 vote_budget merge_vote_budget(const int *lengths, int passes, int judges);
 
-/* Fills out->scores, shares, winner, by, text, tie, note from the council's present passes. */
-int merge_vote(council *c, const merge_candidate *candidates, merge_result *out,
-               const council_events *events, error *err);
-int merge_synth(council *c, const merge_options *options, merge_result *out,
-                const council_events *events, error *err);
-int merge_debate(council *c, const merge_options *options, merge_result *out,
-                 const council_events *events, error *err);
-int merge_blend(council *c, const merge_options *options, merge_result *out,
-                const council_events *events, error *err);
+/* What a merge is made of. */
+typedef struct merging {
+    council *council;
+    const council_round *round;
+    const merge_options *options;
+} merging;
 
-/* What pass i remembers as its last answer; empty when there is none. */
-chat_message merge_reply(const council *c, int i);
-/* The council's last answers as candidates; caller frees. */
-merge_candidate *merge_candidates(const council *c, error *err);
+/* Each fills *out, which knows its method and the number of passes. */
+int merge_vote(const merging *m, merge_result *out, error *err);
+int merge_synth(const merging *m, merge_result *out, error *err);
+int merge_debate(const merging *m, merge_result *out, error *err);
+int merge_blend(const merging *m, merge_result *out, error *err);
+
+/* A vote of the council's passes, behind the prompts of the round, on ballots [passes]: scores, shares,
+ * winner, by, text, tie, note. */
+int merge_vote_on(council *c, const council_round *round, const merge_candidate *candidates,
+                  merge_result *out, error *err);
+/* The replies of a round as ballots [passes], which borrow from *texts; caller frees both. */
+merge_candidate *merge_candidates(const council *c, const council_round *round, buf *texts,
+                                  error *err);
 /* Sets out->text to a copy. */
 int merge_set_text(merge_result *out, const char *text, size_t len, error *err);
 int merge_set_note(merge_result *out, error *err, const char *format, ...)

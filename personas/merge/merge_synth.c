@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/buf.h"
+#include "../council/council_state.h"
 #include "merge_state.h"
 
 static const char CHAIR[] =
@@ -26,47 +26,42 @@ const char *merge_chair(void)
 }
 
 typedef struct synthesis {
-    const council *from;
-    const merge_options *options;
-    const merge_candidate *candidates;
-    int *order; /* [passes] which answer is read as A, B, ... */
-    int cut;    /* answers that were shortened */
+    const merging *merge;
+    int passes;
+    merge_candidate *candidates; /* [passes] */
+    buf texts;                   /* theirs */
+    int *order;                  /* [passes] which answer is read as A, B, ... */
+    council *chair;
+    buf prompt;
+    int cut; /* answers that were shortened */
 } synthesis;
 
 /* Fisher-Yates with keyed random numbers: the same seed reads in the same order. */
 static void shuffle(synthesis *s)
 {
-    int n = council_passes(s->from);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < s->passes; i++)
         s->order[i] = i;
-    for (int i = n - 1; i > 0; i--) {
-        int j = (int)(keyed_uniform(s->options->seed, "chair", 0, (uint32_t)i) * (i + 1));
+    for (int i = s->passes - 1; i > 0; i--) {
+        double at = keyed_uniform(s->merge->options->seed, "chair", 0, (uint32_t)i);
+        int j = (int)(at * (i + 1));
         int swap = s->order[i];
         s->order[i] = s->order[j];
         s->order[j] = swap;
     }
 }
 
-static const chat_message *question_of(const council *c)
-{
-    size_t n = council_turns(c, 0);
-    for (size_t i = n; i > 0; i--)
-        if (council_turn(c, 0, i - 1)->role == CHAT_USER)
-            return council_turn(c, 0, i - 1);
-    return NULL;
-}
-
 /* The chair's prompt with at most `most` bytes of each answer. */
-static int write_prompt(synthesis *s, size_t most, buf *out, error *err)
+static int write_prompt(synthesis *s, size_t most, error *err)
 {
-    const chat_message *question = question_of(s->from);
+    const council_request *asked = &s->merge->round->requests[0];
+    const chat_message *question = &asked->messages[asked->count - 1];
+    buf *out = &s->prompt;
     buf_clear(out);
     s->cut = 0;
-    if (!question || buf_text(out, "Question:\n", err) ||
-        buf_add(out, question->text, question->len, err))
-        return question ? -1 : error_set(err, ERROR_USAGE, "nothing was asked yet");
+    if (buf_text(out, "Question:\n", err) || buf_add(out, question->text, question->len, err))
+        return -1;
     char label = 'A';
-    for (int i = 0; i < council_passes(s->from); i++) {
+    for (int i = 0; i < s->passes; i++) {
         const merge_candidate *b = &s->candidates[s->order[i]];
         if (b->len == 0)
             continue;
@@ -80,53 +75,57 @@ static int write_prompt(synthesis *s, size_t most, buf *out, error *err)
 static size_t longest_answer(const synthesis *s)
 {
     size_t longest = 0;
-    for (int i = 0; i < council_passes(s->from); i++)
+    for (int i = 0; i < s->passes; i++)
         if (s->candidates[i].len > longest)
             longest = s->candidates[i].len;
     return longest;
 }
 
 /* Asks the chair; while the prompt is too long for the context, the answers get shorter by a fifth. */
-static int ask_chair(council *chair, synthesis *s, buf *prompt, const council_events *events,
-                     error *err)
+static int ask_chair(synthesis *s, error *err)
 {
-    size_t most = longest_answer(s);
-    for (;;) {
-        if (write_prompt(s, most, prompt, err))
+    const merge_options *o = s->merge->options;
+    for (size_t most = longest_answer(s);; most = most * 4 / 5) {
+        if (write_prompt(s, most, err))
             return -1;
+        chat_message task = {CHAT_USER, s->prompt.v, s->prompt.len};
+        council_request request = {.instruction = o->chair ? o->chair : CHAIR,
+                                   .messages = &task,
+                                   .count = 1,
+                                   .seed = o->seed};
         error why = {0};
-        if (council_ask(chair, prompt->v, prompt->len, events, &why) == 0)
+        if (council_ask(s->chair, &request, &why) == 0)
             return 0;
         *err = why;
         if (why.code != ERROR_CONTEXT || most <= MERGE_SHORTEST)
             return -1;
-        most = most * 4 / 5;
     }
 }
 
-static council *open_chair(const council *c, const merge_options *o, error *err)
+/* A council of its own, heard by whoever hears the passes. */
+static council *open_chair(const merging *m, error *err)
 {
-    council_options options = *council_settings(c);
+    const merge_options *o = m->options;
+    council_options options = *council_settings(m->council);
     options.max_tokens = o->max_tokens;
     options.prefill = PREFILL_OWN;
-    options.reserve = merge_reserve(c, o->max_tokens);
-    council *chair = council_open(council_engine(c), &options, err);
-    pass_options pass = {.name = o->by ? o->by : "chair",
-                         .instruction = o->chair ? o->chair : CHAIR,
-                         .program = o->program,
-                         .sampling = sampling_defaults()};
-    pass.sampling.seed = o->seed;
-    pass.sampling.temperature = 0;
-    if (chair && council_add(chair, &pass, err) < 0) {
-        council_close(chair);
+    options.reserve = merge_reserve(m->council, o->max_tokens);
+    council *chair = council_open(council_engine(m->council), &options, err);
+    pass_options seat = {
+        .name = o->by ? o->by : "chair", .program = o->program, .sampling = sampling_defaults()};
+    seat.sampling.temperature = 0;
+    if (!chair)
         return NULL;
-    }
-    return chair;
+    if (council_add(chair, &seat, err) == 0 &&
+        council_share_subscribers(chair, m->council, NULL, err) == 0)
+        return chair;
+    council_close(chair);
+    return NULL;
 }
 
-static int take_answer(const council *chair, const synthesis *s, merge_result *out, error *err)
+static int take_answer(const synthesis *s, merge_result *out, error *err)
 {
-    const answer *a = council_answer(chair, 0);
+    const answer *a = council_answer(s->chair, 0);
     out->stop = a->stop;
     out->by = strdup(a->name);
     if (!out->by)
@@ -136,29 +135,33 @@ static int take_answer(const council *chair, const synthesis *s, merge_result *o
         return -1;
     if (s->cut)
         return merge_set_note(out, err, "%d of %d answers were cut to fit the context", s->cut,
-                              council_passes(s->from));
+                              s->passes);
     return 0;
 }
 
-int merge_synth(council *c, const merge_options *options, merge_result *out,
-                const council_events *events, error *err)
+static int synthesise(synthesis *s, merge_result *out, error *err)
 {
-    if (council_settings(c)->raw)
+    const merging *m = s->merge;
+    s->order = calloc((size_t)s->passes, sizeof *s->order);
+    if (!s->order)
+        return error_memory(err, "a merge");
+    if (!(s->candidates = merge_candidates(m->council, m->round, &s->texts, err)) ||
+        !(s->chair = open_chair(m, err)))
+        return -1;
+    shuffle(s);
+    return ask_chair(s, err) ? -1 : take_answer(s, out, err);
+}
+
+int merge_synth(const merging *m, merge_result *out, error *err)
+{
+    synthesis s = {.merge = m, .passes = council_passes(m->council)};
+    if (council_settings(m->council)->raw)
         return error_set(err, ERROR_USAGE, "a synthesis needs a chat format; --raw has none");
-    synthesis s = {.from = c, .options = options};
-    s.candidates = merge_candidates(c, err);
-    s.order = calloc((size_t)council_passes(c), sizeof *s.order);
-    council *chair = s.candidates && s.order ? open_chair(c, options, err) : NULL;
-    buf prompt = {0};
-    int result = chair ? 0 : -1;
-    if (chair) {
-        shuffle(&s);
-        result =
-            ask_chair(chair, &s, &prompt, events, err) || take_answer(chair, &s, out, err) ? -1 : 0;
-    }
-    buf_release(&prompt);
-    council_close(chair);
-    free((void *)s.candidates);
+    int result = synthesise(&s, out, err);
+    council_close(s.chair);
+    buf_release(&s.prompt);
+    buf_release(&s.texts);
+    free(s.candidates);
     free(s.order);
     return result;
 }

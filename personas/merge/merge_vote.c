@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../council/council_state.h"
 #include "extract.h"
 #include "merge_state.h"
 
@@ -52,51 +53,61 @@ vote_budget merge_vote_budget(const int *lengths, int passes, int judges)
 
 /* All score requests of a vote: first each judge's question, then each judge's answers. */
 typedef struct poll {
+    council *council;
+    const council_round *round;
+    const merge_candidate *candidates; /* [passes] */
+    int passes;
     tokens *texts; /* [passes] the answers' tokens */
     vote_budget budget;
     score_request *requests; /* [count] */
     int count;
 } poll;
 
-static void close_poll(poll *p, int n)
+static void close_poll(poll *p)
 {
-    for (int a = 0; p->texts && a < n; a++)
+    for (int a = 0; p->texts && a < p->passes; a++)
         tokens_release(&p->texts[a]);
     free(p->texts);
     free(p->requests);
 }
 
-/* A pass that failed judges nothing, and of an empty answer there is nothing to judge. */
-static bool judges(const council *c, const merge_candidate *candidates, int j, int a)
+/* A pass that failed judges nothing, */
+static bool judges(const poll *p, int j)
 {
-    return council_answer(c, j)->stop != STOP_ERROR && candidates[a].len > 0;
+    return p->round->replies[j].stop != STOP_ERROR;
 }
 
-static int choose_budget(const council *c, poll *p, error *err)
+/* and of an empty answer there is nothing to judge. */
+static bool is_judged(const poll *p, int j, int a)
 {
-    int n = council_passes(c), count = 0;
+    return judges(p, j) && p->candidates[a].len > 0;
+}
+
+static int choose_budget(poll *p, error *err)
+{
+    int n = p->passes, count = 0;
     int *lengths = calloc((size_t)n, sizeof *lengths);
     if (!lengths)
         return error_memory(err, "a vote");
     for (int i = 0; i < n; i++) {
         lengths[i] = (int)p->texts[i].len;
-        count += council_answer(c, i)->stop != STOP_ERROR;
+        count += judges(p, i);
     }
     p->budget = merge_vote_budget(lengths, n, count);
     free(lengths);
     return 0;
 }
 
-static void list_requests(const council *c, const merge_candidate *candidates, poll *p)
+static void list_requests(poll *p)
 {
-    int n = council_passes(c);
+    int n = p->passes;
     for (int j = 0; j < n; j++)
-        if (council_answer(c, j)->stop != STOP_ERROR)
+        if (judges(p, j))
             p->requests[p->count++] = (score_request){.judge = j, .n = p->budget.question};
     for (int j = 0; j < n; j++) {
         for (int a = 0; a < n; a++) {
             int length = (int)p->texts[a].len;
-            if (judges(c, candidates, j, a))
+            if (is_judged(p, j, a))
                 p->requests[p->count++] =
                     (score_request){.judge = j,
                                     .ids = p->texts[a].v,
@@ -105,50 +116,51 @@ static void list_requests(const council *c, const merge_candidate *candidates, p
     }
 }
 
-static int open_poll(council *c, const merge_candidate *candidates, poll *p, error *err)
+static int open_poll(poll *p, error *err)
 {
-    int n = council_passes(c);
-    size_t cells = (size_t)n * ((size_t)n + 1);
-    p->texts = calloc((size_t)n, sizeof *p->texts);
-    p->requests = calloc(cells, sizeof *p->requests);
+    const tokenizer *t = engine_tokenizer(council_engine(p->council));
+    size_t n = (size_t)p->passes;
+    p->texts = calloc(n, sizeof *p->texts);
+    p->requests = calloc(n * (n + 1), sizeof *p->requests);
     if (!p->texts || !p->requests)
         return error_memory(err, "a vote");
-    for (int a = 0; a < n; a++)
-        if (candidates[a].len &&
-            tokenizer_encode(engine_tokenizer(council_engine(c)), candidates[a].text,
-                             candidates[a].len, &p->texts[a], NULL, err))
+    for (size_t a = 0; a < n; a++) {
+        const merge_candidate *b = &p->candidates[a];
+        if (b->len && tokenizer_encode(t, b->text, b->len, &p->texts[a], NULL, err))
             return -1;
-    if (choose_budget(c, p, err))
+    }
+    if (choose_budget(p, err))
         return -1;
-    list_requests(c, candidates, p);
+    list_requests(p);
     return 0;
 }
 
 /* What was read, in the order of open_poll(). Where nothing was: NaN. */
-static void fill_scores(const council *c, const merge_candidate *candidates, const poll *p,
-                        double *scores, double *weights)
+static void fill_scores(const poll *p, double *scores, double *weights)
 {
-    int n = council_passes(c), at = 0;
+    int n = p->passes, at = 0;
     for (int j = 0; j < n; j++)
-        weights[j] = council_answer(c, j)->stop != STOP_ERROR ? -p->requests[at++].mean : INFINITY;
+        weights[j] = judges(p, j) ? -p->requests[at++].mean : INFINITY;
     for (int j = 0; j < n; j++)
         for (int a = 0; a < n; a++)
-            scores[j * n + a] = judges(c, candidates, j, a) ? p->requests[at++].mean : NAN;
+            scores[j * n + a] = is_judged(p, j, a) ? p->requests[at++].mean : NAN;
     merge_weights(weights, n);
 }
 
-static int take_poll(council *c, const merge_candidate *candidates, double *scores, double *weights,
-                     vote_budget *budget, const council_events *events, error *err)
+static void on_progress(void *user, int done, int total)
 {
-    poll p = {0};
-    int result = open_poll(c, candidates, &p, err) ||
-                         council_score_batch(c, p.requests, p.count, events, err)
-                     ? -1
-                     : 0;
+    council_tell_judge(user, done, total);
+}
+
+static int take_poll(poll *p, double *scores, double *weights, error *err)
+{
+    int result = open_poll(p, err);
     if (!result)
-        fill_scores(c, candidates, &p, scores, weights);
-    *budget = p.budget;
-    close_poll(&p, council_passes(c));
+        result = council_score_batch(p->council, p->round, p->requests, p->count, on_progress,
+                                     p->council, err);
+    if (!result)
+        fill_scores(p, scores, weights);
+    close_poll(p);
     return result;
 }
 
@@ -226,13 +238,13 @@ static int declare(council *c, const merge_candidate *candidates, merge_result *
     fill_shares(score, barred, n, best, out->shares);
     out->winner = best;
     out->tie = second >= 0 && score[best] - score[second] < TIE;
-    out->by = strdup(council_answer(c, best)->name);
+    out->by = strdup(council_name(c, best));
     if (!out->by || merge_set_text(out, candidates[best].text, candidates[best].len, err))
         return out->by ? -1 : error_memory(err, "a vote");
     if (agreeing)
         return merge_set_note(out, err, "%d of %d answers say %s", agreeing, n, value);
     if (out->tie)
-        return merge_set_note(out, err, "nearly a tie with %s", council_answer(c, second)->name);
+        return merge_set_note(out, err, "nearly a tie with %s", council_name(c, second));
     return 0;
 }
 
@@ -242,18 +254,18 @@ static int note_budget(merge_result *out, const vote_budget *budget, error *err)
                           out->note ? out->note : "", out->note ? "; " : "", budget->answer);
 }
 
-int merge_vote(council *c, const merge_candidate *candidates, merge_result *out,
-               const council_events *events, error *err)
+int merge_vote_on(council *c, const council_round *round, const merge_candidate *candidates,
+                  merge_result *out, error *err)
 {
     int n = council_passes(c);
     size_t passes = (size_t)n;
+    poll p = {.council = c, .round = round, .candidates = candidates, .passes = n};
     double *weights = calloc(passes, sizeof *weights), *score = calloc(passes, sizeof *score);
     bool *barred = calloc(passes, sizeof *barred);
-    vote_budget budget = {.whole = true};
     out->scores = calloc(passes * passes, sizeof *out->scores);
     out->shares = calloc(passes, sizeof *out->shares);
     int result = weights && score && barred && out->scores && out->shares
-                     ? take_poll(c, candidates, out->scores, weights, &budget, events, err)
+                     ? take_poll(&p, out->scores, weights, err)
                      : error_memory(err, "a vote");
     for (int a = 0; a < n && !result; a++) {
         score[a] = peer_score(out->scores, weights, n, a);
@@ -261,10 +273,20 @@ int merge_vote(council *c, const merge_candidate *candidates, merge_result *out,
     }
     if (!result)
         result = declare(c, candidates, out, score, barred, err);
-    if (!result && !budget.whole)
-        result = note_budget(out, &budget, err);
+    if (!result && !p.budget.whole)
+        result = note_budget(out, &p.budget, err);
     free(weights);
     free(score);
     free(barred);
+    return result;
+}
+
+int merge_vote(const merging *m, merge_result *out, error *err)
+{
+    buf texts = {0};
+    merge_candidate *candidates = merge_candidates(m->council, m->round, &texts, err);
+    int result = candidates ? merge_vote_on(m->council, m->round, candidates, out, err) : -1;
+    buf_release(&texts);
+    free(candidates);
     return result;
 }

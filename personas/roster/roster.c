@@ -454,10 +454,7 @@ const seat *roster_seat(const roster *r, int i)
 pass_options roster_pass(const roster *r, int i)
 {
     const seat *s = &r->seats[i].seat;
-    return (pass_options){.name = s->name,
-                          .instruction = s->instruction,
-                          .program = s->program,
-                          .sampling = s->sampling};
+    return (pass_options){.name = s->name, .program = s->program, .sampling = s->sampling};
 }
 
 const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len)

@@ -1,0 +1,94 @@
+/* council_events.c - who hears of what happens in a council.
+ *
+ * Subscribers are told in the order in which they came. A part of a council begins with those of the
+ * whole, to whom a pass keeps the index that it has there.
+ */
+#include <stdlib.h>
+
+#include "council_state.h"
+
+static int add(council *c, const council_events *events, const int *indices, error *err)
+{
+    if (c->subscriber_count == c->subscriber_cap) {
+        size_t cap = c->subscriber_cap ? 2 * c->subscriber_cap : 4;
+        subscriber *grown = realloc(c->subscribers, cap * sizeof *grown);
+        if (!grown)
+            return error_memory(err, "a subscriber");
+        c->subscribers = grown;
+        c->subscriber_cap = cap;
+    }
+    c->subscribers[c->subscriber_count++] = (subscriber){events, indices};
+    return 0;
+}
+
+int council_subscribe(council *c, const council_events *events, error *err)
+{
+    return add(c, events, NULL, err);
+}
+
+void council_unsubscribe(council *c, const council_events *events)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->subscriber_count; i++)
+        if (c->subscribers[i].events != events)
+            c->subscribers[kept++] = c->subscribers[i];
+    c->subscriber_count = kept;
+}
+
+int council_share_subscribers(council *to, const council *from, const int *indices, error *err)
+{
+    for (size_t i = 0; i < from->subscriber_count; i++)
+        if (add(to, from->subscribers[i].events, indices, err))
+            return -1;
+    return 0;
+}
+
+static int index_for(const subscriber *s, int i)
+{
+    return i >= 0 && s->indices ? s->indices[i] : i;
+}
+
+void council_tell_prefill(const council *c, int done, int total)
+{
+    for (size_t i = 0; i < c->subscriber_count; i++) {
+        const council_events *e = c->subscribers[i].events;
+        if (e->prefill)
+            e->prefill(e->user, done, total);
+    }
+}
+
+void council_tell_token(const council *c, int p, const char *bytes, size_t len, bool thinking)
+{
+    for (size_t i = 0; i < c->subscriber_count; i++) {
+        const council_events *e = c->subscribers[i].events;
+        if (e->token)
+            e->token(e->user, index_for(&c->subscribers[i], p), bytes, len, thinking);
+    }
+}
+
+void council_tell_answer(const council *c, int p, const answer *a)
+{
+    for (size_t i = 0; i < c->subscriber_count; i++) {
+        const council_events *e = c->subscribers[i].events;
+        if (e->answer)
+            e->answer(e->user, index_for(&c->subscribers[i], p), a);
+    }
+}
+
+void council_tell_judge(const council *c, int done, int total)
+{
+    for (size_t i = 0; i < c->subscriber_count; i++) {
+        const council_events *e = c->subscribers[i].events;
+        if (e->judge)
+            e->judge(e->user, done, total);
+    }
+}
+
+void council_tell_routing(const council *c, int p, const route_trace *trace)
+{
+    for (size_t i = 0; i < c->subscriber_count; i++) {
+        const council_events *e = c->subscribers[i].events;
+        if (e->routing)
+            e->routing(e->user, index_for(&c->subscribers[i], p), trace);
+    }
+}
