@@ -46,7 +46,7 @@ static void make_problem(problem *p)
             p->position[p->rows++] = i;
         }
     }
-    size_t n = (size_t)p->rows * (size_t)(p->heads * p->kv.head_dim);
+    size_t n = (size_t)p->rows * (size_t)p->heads * (size_t)p->kv.head_dim;
     p->q = malloc(n * sizeof(float));
     random_normal(p->q, n, 2.0f, 40);
 }
@@ -84,7 +84,7 @@ static void fill_pages(backend *b, const problem *p, int s, void **pages, int ch
 static void run_attention(backend *b, int first, int n, float *out, const void *user)
 {
     const problem *p = user;
-    size_t width = (size_t)(p->heads * p->kv.head_dim);
+    size_t width = (size_t)p->heads * (size_t)p->kv.head_dim;
     void *pages[SESSIONS][MOST_PAGES] = {0};
     batch_row rows[64];
     for (int s = 0; s < SESSIONS; s++)

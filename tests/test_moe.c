@@ -64,7 +64,7 @@ static problem make_problem(int rows, int slots, int experts, size_t width, size
                             const dtype types[3], bool ragged)
 {
     problem p = {.rows = rows, .slots = slots, .experts = experts, .width = width};
-    size_t cells = (size_t)(rows * slots);
+    size_t cells = (size_t)rows * (size_t)slots;
     p.x = malloc((size_t)rows * width * sizeof *p.x);
     p.ids = malloc(cells * sizeof *p.ids);
     p.gates = malloc(cells * sizeof *p.gates);
@@ -113,7 +113,7 @@ static void run_experts(backend *b, int first, int n, float *out, const void *us
     tensor *x = tensor_of(b, p->x + (size_t)first * p->width, (size_t)n, p->width);
     tensor *y = tensor_of(b, NULL, (size_t)n, p->width);
     routes *r = routes_new(b, n, p->slots, NULL);
-    size_t cells = (size_t)(n * p->slots), at = (size_t)(first * p->slots);
+    size_t cells = (size_t)n * (size_t)p->slots, at = (size_t)first * (size_t)p->slots;
     memcpy(r->ids, p->ids + at, cells * sizeof *r->ids);
     memcpy(r->gates, p->gates + at, cells * sizeof *r->gates);
     op_experts(b, y, &bank, r, x, n);

@@ -275,7 +275,7 @@ static void rotate_naive(const problem *p, double *want)
     size_t dim = p->cols / (size_t)p->heads, half = (size_t)p->rotary / 2;
     for (size_t i = 0; i < (size_t)p->rows * p->cols; i++)
         want[i] = (double)p->x[i];
-    for (size_t i = 0; i < (size_t)(p->rows * p->heads); i++)
+    for (size_t i = 0; i < (size_t)p->rows * (size_t)p->heads; i++)
         for (size_t j = 0; j < half; j++) {
             size_t a = i * dim + (p->pairs ? 2 * j : j), c = p->pairs ? a + 1 : a + half;
             size_t angle = i / (size_t)p->heads * half + j;

@@ -444,10 +444,10 @@ static void test_random(void **state)
                      .experts = c < 2 ? 14 : 128,
                      .slots = 9,
                      .renormalise = c % 2 == 0};
-        size_t cols = (size_t)(2 * p.slots + 3);
-        p.z = malloc((size_t)(p.rows * p.experts) * sizeof *p.z);
+        size_t cols = 2 * (size_t)p.slots + 3;
+        p.z = malloc((size_t)p.rows * (size_t)p.experts * sizeof *p.z);
         p.rules = malloc((size_t)p.rows * sizeof *p.rules);
-        random_normal(p.z, (size_t)(p.rows * p.experts), 2, 60);
+        random_normal(p.z, (size_t)p.rows * (size_t)p.experts, 2, 60);
         double *want = malloc((size_t)p.rows * cols * sizeof *want);
         for (int i = 0; i < p.rows; i++) {
             p.rules[i] = random_rule(i, bias, allowed, named);

@@ -63,7 +63,7 @@ static void many_are_sure(void **state)
 
 #define TEXT(words)                                                                                \
     {                                                                                              \
-        words, sizeof words - 1                                                                    \
+        (words), sizeof(words) - 1                                                                 \
     }
 
 static history_answer said(const char *persona, const char *stop, size_t count, double speed)
