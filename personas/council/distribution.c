@@ -17,7 +17,8 @@ void distribution_softmax(const float *z, int n, double *p)
         p[i] /= sum;
 }
 
-double distribution_entropy(const double *p, int n)
+/* -sum p ln p. */
+static double entropy(const double *p, int n)
 {
     double h = 0;
     for (int i = 0; i < n; i++)
@@ -37,8 +38,8 @@ double distribution_divergence(const double *p, const double *weights, int count
             continue;
         for (int t = 0; t < n; t++)
             mixed[t] += weights[i] * row[t];
-        inner += weights[i] * distribution_entropy(row, n);
+        inner += weights[i] * entropy(row, n);
     }
-    double outer = distribution_entropy(mixed, n);
+    double outer = entropy(mixed, n);
     return outer > inner ? outer - inner : 0;
 }

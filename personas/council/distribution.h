@@ -6,8 +6,6 @@
 
 /* p[n] = softmax of the logits z[n]. */
 void distribution_softmax(const float *z, int n, double *p);
-/* -sum p ln p. */
-double distribution_entropy(const double *p, int n);
 /* The Jensen-Shannon divergence of p [count][n] (Lin, 1991), each of weight weights[i] (sum 1; those
  * of weight 0 are not looked at): H(sum w p) - sum w H(p), from 0 to ln count. mixed [n] becomes the
  * weighted sum. */

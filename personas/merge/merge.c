@@ -111,7 +111,7 @@ int merge_set_note(merge_result *out, error *err, const char *format, ...)
 }
 
 /* Behind the last sentence that fits, else behind the last word. */
-size_t merge_cut(const char *text, size_t len, size_t most)
+static size_t end_within(const char *text, size_t len, size_t most)
 {
     if (len <= most)
         return len;
@@ -129,7 +129,7 @@ size_t merge_cut(const char *text, size_t len, size_t most)
 
 int merge_quote(buf *out, const char *text, size_t len, size_t most, int *cut, error *err)
 {
-    size_t n = merge_cut(text, len, most);
+    size_t n = end_within(text, len, most);
     *cut += n < len;
     return buf_add(out, text, n, err) || (n < len && buf_text(out, " [cut]", err)) ? -1 : 0;
 }

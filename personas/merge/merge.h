@@ -73,8 +73,6 @@ typedef struct merge_result {
 int merge_run(council *c, const council_round *round, const merge_options *options,
               merge_result *out, error *err);
 void merge_release(merge_result *r);
-/* Whom a judge of a vote finds best, of those that could win and are not its own; -1 = nobody. */
-int merge_voted(const merge_result *r, int judge);
 /* "2 of 3 votes, by philosopher and critic; ahead by 0.32" of a vote's winner; nothing where nobody
  * voted. called: [passes] how to call each; between: what stands for the semicolon. */
 int merge_tally(const merge_result *r, const char *const *called, const char *between, buf *out,

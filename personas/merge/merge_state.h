@@ -50,7 +50,6 @@ int merge_set_note(merge_result *out, error *err, const char *format, ...)
  * end of a sentence (else of a word) and then says "[cut]"; while the prompt does not fit, most
  * becomes four fifths of itself, down to MERGE_SHORTEST. */
 enum { MERGE_SHORTEST = 80 };
-size_t merge_cut(const char *text, size_t len, size_t most);
 /* Appends what stays of text; *cut counts those that were shortened. */
 int merge_quote(buf *out, const char *text, size_t len, size_t most, int *cut, error *err);
 /* Room that a prompt leaves: for all that may be written, but at most a quarter of the context. */

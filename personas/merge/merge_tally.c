@@ -3,7 +3,8 @@
 
 #include "merge.h"
 
-int merge_voted(const merge_result *r, int judge)
+/* Whom a judge of a vote finds best, of those that could win and are not its own; -1 = nobody. */
+static int choice_of(const merge_result *r, int judge)
 {
     int best = -1;
     for (int a = 0; a < r->passes; a++) {
@@ -39,14 +40,14 @@ int merge_tally(const merge_result *r, const char *const *called, const char *be
     if (!r->scores || !r->shares || r->winner < 0)
         return 0;
     for (int j = 0; j < r->passes; j++) {
-        int voted = merge_voted(r, j);
+        int voted = choice_of(r, j);
         cast += voted >= 0;
         votes += voted == r->winner;
     }
     if (buf_format(out, err, "%d of %d vote%s", votes, cast, cast == 1 ? "" : "s"))
         return -1;
     for (int j = 0; j < r->passes; j++) {
-        if (merge_voted(r, j) != r->winner)
+        if (choice_of(r, j) != r->winner)
             continue;
         const char *before = !named ? ", by " : named + 1 == votes ? " and " : ", ";
         if (buf_text(out, before, err) || buf_text(out, called[j], err))

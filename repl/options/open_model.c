@@ -68,7 +68,9 @@ static int built_in_path(char **path, error *err)
                      "what is on this machine)");
 }
 
-int open_model_find(const options *opt, source_found *found, error *err)
+/* What -m names, or the built-in model; "~/" is the home folder. Caller releases *found, on failure
+ * too. */
+static int find_model(const options *opt, source_found *found, error *err)
 {
     *found = (source_found){0};
     if (open_model_is_built_in(opt))
@@ -82,7 +84,7 @@ int open_model_find(const options *opt, source_found *found, error *err)
 int open_model_path(const options *opt, char **path, error *err)
 {
     source_found found;
-    int result = open_model_find(opt, &found, err);
+    int result = find_model(opt, &found, err);
     *path = result ? NULL : found.path;
     if (!result)
         found.path = NULL;
@@ -138,7 +140,7 @@ static void note_defaults(const options *opt, const engine *e, console *con)
 engine *open_model_on(const options *opt, const char *day, console *con, error *err)
 {
     source_found found;
-    if (open_model_find(opt, &found, err)) {
+    if (find_model(opt, &found, err)) {
         source_found_release(&found);
         return NULL;
     }

@@ -15,9 +15,6 @@ int open_model_built_in_path(char **path, error *err);
 /* No model is named, or the one that `model list` calls "built-in". */
 bool open_model_is_built_in(const options *opt);
 
-/* What -m names, or the built-in model; "~/" is the home folder. Caller releases *found, on failure
- * too. */
-int open_model_find(const options *opt, struct source_found *found, error *err);
 /* The file or folder that -m names, or the built-in model. ERROR_LOAD naming the command that
  * builds it when there is none. Caller frees. */
 int open_model_path(const options *opt, char **path, error *err);

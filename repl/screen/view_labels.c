@@ -15,7 +15,8 @@ const char *view_dash(const view *v)
     return v->style.utf8 ? "─" : "-";
 }
 
-const char *view_dot(const view *v)
+/* What stands between figures. */
+static const char *dot(const view *v)
 {
     return v->style.utf8 ? " · " : ", ";
 }
@@ -42,7 +43,7 @@ static int prefill(const view *v, buf *out, error *err)
         return -1;
     if (v->done == 0 || gone < 0.3)
         return 0;
-    return buf_text(out, view_dot(v), err) || add_seconds(out, gone / share - gone, err) ||
+    return buf_text(out, dot(v), err) || add_seconds(out, gone / share - gone, err) ||
                    buf_text(out, " left", err)
                ? -1
                : 0;
@@ -93,7 +94,7 @@ int view_figures(const view *v, const column *c, size_t room, buf *out, error *e
     int count = figure_parts(v, c, parts, err), result = count < 0 ? -1 : 0;
     size_t used = 0;
     for (int i = 0; i < count && !result; i++) {
-        const char *before = i ? view_dot(v) : "";
+        const char *before = i ? dot(v) : "";
         size_t more =
             display_width(before, strlen(before)) + display_width(parts[i].v, parts[i].len);
         if (i && used + more > room)

@@ -28,8 +28,8 @@ static bool is_shown(const column *c)
            c->body.read == c->body.text.len;
 }
 
-/* All columns count, also those that were shown: a stack stays a stack to its last answer. */
-bool view_columns_fit(const view *v)
+/* Whether all columns have room side by side; all count, also those that were shown: a stack stays a stack to its last answer. */
+static bool columns_fit(const view *v)
 {
     size_t n = (size_t)v->count, room = view_width(v) + 1;
     size_t least = v->layout == VIEW_COLS ? COLUMN_LEAST : COLUMN_CELLS;
@@ -56,7 +56,7 @@ static section_kind choose(const view *v)
         return SECTION_MERGE;
     if (v->layout == VIEW_FOCUS && v->focus >= 0)
         return SECTION_FOCUS;
-    return v->layout != VIEW_STACK && view_columns_fit(v) ? SECTION_COLUMNS : SECTION_SINGLE;
+    return v->layout != VIEW_STACK && columns_fit(v) ? SECTION_COLUMNS : SECTION_SINGLE;
 }
 
 /* Text keeps a blank on either side. */
@@ -131,7 +131,7 @@ static bool is_over(const view *v)
 static int add_merge_head(view *v, error *err)
 {
     bool mark = v->winner >= 0 && v->count > 1 && v->layout != VIEW_STACK &&
-                v->layout != VIEW_FOCUS && view_columns_fit(v);
+                v->layout != VIEW_FOCUS && columns_fit(v);
     buf *row = mark ? live_frame_row(&v->frame, err) : NULL;
     if (mark && (!row || view_winner_row(v, row, err)))
         return -1;

@@ -91,7 +91,6 @@ int view_figures_fit(const view *v, const column *c, size_t room, buf *out, size
 int view_title(const view *v, const column *c, size_t room, buf *out, size_t *used, error *err);
 const char *view_sgr(const view *v, const char *sequence); /* "" without colour */
 const char *view_dash(const view *v);
-const char *view_dot(const view *v); /* between figures */
 /* Rows of our own words, wrapped to the screen, dim or not, appended to the frame. */
 int view_message(view *v, const char *text, bool dim, error *err);
 
@@ -105,8 +104,6 @@ size_t view_width(const view *v); /* cells that are used of a row */
 
 /* ---- view_rows.c: rows of a section -------------------------------------------------------------- */
 
-/* Whether all columns have room side by side. */
-bool view_columns_fit(const view *v);
 /* The row that marks the chosen column. */
 int view_winner_row(const view *v, buf *row, error *err);
 /* Where member i begins, and how many cells it has, its blank on either side included. */

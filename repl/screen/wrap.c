@@ -46,7 +46,7 @@ void wrap_rows_release(wrap_rows *r)
 
 /* ---- attributes ------------------------------------------------------------------------------------- */
 
-int wrap_attributes(buf *out, unsigned attributes, error *err)
+static int add_attributes(buf *out, unsigned attributes, error *err)
 {
     static const struct {
         unsigned bit;
@@ -71,7 +71,7 @@ static int change_attributes(buf *out, unsigned *now, unsigned wanted, error *er
     if (*now == wanted)
         return 0;
     *now = wanted;
-    return wanted ? wrap_attributes(out, wanted, err) : buf_text(out, "\033[0m", err);
+    return wanted ? add_attributes(out, wanted, err) : buf_text(out, "\033[0m", err);
 }
 
 /* ---- one row ----------------------------------------------------------------------------------- */

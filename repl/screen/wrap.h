@@ -86,8 +86,6 @@ int wrap_resume(wrap *w, wrap_place at, error *err);
 /* Where the text begins that is in no row yet; `next` when there is none. */
 wrap_place wrap_unfinished(const wrap *w, wrap_place next);
 
-/* The SGR sequence of attributes, "" for 0. */
-int wrap_attributes(buf *out, unsigned attributes, error *err);
 /* The two characters behind WRAP_ANCHOR as a number. */
 size_t wrap_anchor_cells(const char *two);
 

@@ -74,7 +74,6 @@ const slash_section *slash_sections(size_t *count);
 const slash_command *slash_next(const char **at);
 
 int slash_help_sections(buf *out, error *err); /* /help: what there is, by section */
-int slash_help_all(buf *out, error *err);
 int slash_help_text(const slash_command *c, buf *out, error *err); /* of one command */
 /* A section's name, a command's, or "all". ERROR_USAGE as slash_unknown(). */
 int slash_help_about(const char *word, buf *out, error *err);

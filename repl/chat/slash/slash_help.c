@@ -140,7 +140,7 @@ int slash_help_sections(buf *out, error *err)
                : 0;
 }
 
-int slash_help_all(buf *out, error *err)
+static int help_all(buf *out, error *err)
 {
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
         if (section_lines(&sections[i], out, err) || buf_text(out, "\n", err))
@@ -156,6 +156,6 @@ int slash_help_about(const char *word, buf *out, error *err)
     if (s)
         return section_lines(s, out, err);
     if (strcmp(word, "all") == 0)
-        return slash_help_all(out, err);
+        return help_all(out, err);
     return c ? slash_help_text(c, out, err) : slash_unknown(name, strlen(name), err);
 }
