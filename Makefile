@@ -228,14 +228,17 @@ HOUSE    = $(foreach d,$(FOLDERS) tests,$(wildcard $(d)/*.c $(d)/*.h))
 format: ## lay out every C file with clang-format
 	clang-format -i $(HOUSE)
 
-lint: check-layers ## clang-format check and clang-tidy
+lint: check-layers check-dead ## layers, dead functions, clang-format check and clang-tidy, tests too
 	clang-format --dry-run -Werror $(HOUSE)
-	@printf '%s\n' $(SOURCES) repl/cli/main.c | xargs -P $(shell nproc) -n 1 sh -c \
+	@printf '%s\n' $(filter %.c,$(HOUSE)) | xargs -P $(shell nproc) -n 1 sh -c \
 	    'clang-tidy --quiet "$$0" -- -std=c11 -D_GNU_SOURCE $(AVX512) -include tests/analyser.h 2>/dev/null'
 
 # repl -> personas -> transcripts -> engine -> kernels, and likewise between the rooms inside them.
 check-layers: ## refuse an include that points upward, and modules that include each other
 	@python3 tests/check_layers.py
+
+check-dead: $(PROGRAM) $(UNITS) $(TOOLS) ## refuse functions that no other file calls
+	@python3 tests/check_dead.py $(BUILD)
 
 clean: ## remove everything that was built or fetched
 	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-fuzz
@@ -244,7 +247,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench personas-report install-packages format lint check-layers clean help FORCE
+        fuzzers bench personas-report install-packages format lint check-layers check-dead clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)

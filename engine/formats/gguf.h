@@ -85,7 +85,6 @@ const gguf_value *gguf_at(const gguf *g, size_t i);
 const char *gguf_key(const gguf_value *v); /* NUL-terminated, printable ASCII */
 
 gguf_type gguf_value_type(const gguf_value *v);   /* GGUF_ARRAY for arrays */
-gguf_type gguf_element_type(const gguf_value *v); /* of an array; of the value itself otherwise */
 size_t gguf_elements(const gguf_value *v);        /* of an array; 1 otherwise */
 const char *gguf_type_name(gguf_type type);       /* "u32", "string" */
 

@@ -35,11 +35,6 @@ gguf_type gguf_value_type(const gguf_value *v)
     return v->array ? GGUF_ARRAY : (gguf_type)v->element;
 }
 
-gguf_type gguf_element_type(const gguf_value *v)
-{
-    return (gguf_type)v->element;
-}
-
 size_t gguf_elements(const gguf_value *v)
 {
     return v->count;

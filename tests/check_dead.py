@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Refuse functions that no other file calls: they are dead, or they should be static.
+
+Reads the symbols of the objects in BUILD (nm), so everything must be built, tests too. A function that
+only tests call is refused as well, unless it is one of FOR_TESTS.
+
+usage: check_dead.py [BUILD]
+"""
+import subprocess
+import sys
+from pathlib import Path
+
+# Files read from memory, for fuzzers; parts of a public interface; and steps that a test pins alone.
+FOR_TESTS = set("""
+    config_from_json gguf_open_memory lessons_read tokenizer_parse
+    session_fork session_token tensor_type jinja_set_all transcript_create
+    derive_bias diverge_shared gguf_type_name html_inline merge_vote_budget slash_help_text
+    slash_next terminal_open_as transcript_pending
+""".split())
+
+FOLDERS = ("kernels", "engine", "transcripts", "personas", "repl", "tests")
+
+
+def symbols(paths):
+    """(object, letter, name) of all that is defined for others or wanted from them."""
+    done = subprocess.run(["nm", "-A", "-g", *paths], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit("check_dead.py: build everything first")
+    for line in done.stdout.splitlines():
+        path, rest = line.split(":", 1)
+        *_, letter, name = rest.split()
+        yield path, letter, name
+
+
+def main():
+    build = Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+    sources = [p for top in FOLDERS for p in sorted(Path(top).rglob("*.c"))]
+    objects = [build / p.with_suffix(".o") for p in sources if not p.name.startswith("fuzz_")]
+    defined, wanted, tested = {}, {"main"}, set()
+    for path, letter, name in symbols(objects):
+        source = Path(path).relative_to(build).with_suffix(".c")
+        if letter == "U":
+            (tested if source.parts[0] == "tests" else wanted).add(name)
+        elif source.parts[0] != "tests":
+            defined[name] = source
+    wrong = 0
+    for name, source in sorted(defined.items(), key=lambda item: (item[1], item[0])):
+        if name in wanted or (name in tested and name in FOR_TESTS):
+            continue
+        wrong += 1
+        why = "only tests call it" if name in tested else "no other file calls it"
+        print(f"{source}: {name}: {why}")
+    for name in sorted(name for name in FOR_TESTS if name in wanted or name not in defined):
+        wrong += 1
+        print(f"tests/check_dead.py: {name} need not be listed any more")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
