@@ -153,10 +153,9 @@ static int add_candidates(const statistics *s, const console *con, buf *b, error
     }
     if (!s->vote.could)
         return 0;
-    return buf_text(b, "\nThe vote's winner was picked", err) || add_rate(b, s->vote, err) ||
-                   buf_text(b, " %\n", err)
-               ? -1
-               : 0;
+    if (buf_text(b, "\nThe vote's winner was picked", err) || add_rate(b, s->vote, err))
+        return -1;
+    return buf_text(b, " %\n", err);
 }
 
 static int add_models(const statistics *s, const console *con, buf *b, error *err)

@@ -389,9 +389,9 @@ static int join_files(talk *t, const char *prompt, size_t len, buf *out, error *
         return -1;
     if (!t->pending.len)
         return 0;
-    return (len && buf_text(out, "\n\n", err)) || buf_add(out, t->pending.v, t->pending.len, err)
-               ? -1
-               : 0;
+    if (len && buf_text(out, "\n\n", err))
+        return -1;
+    return buf_add(out, t->pending.v, t->pending.len, err);
 }
 
 static int run(exchange *x, const buf *prompt, const char *only, error *err)

@@ -123,14 +123,9 @@ static int join(const talk *t, buf *out, const buf *part, error *err)
     const char *row = end ? end + 1 : out->v;
     size_t used = out->len ? display_width(row, out->len - (size_t)(row - out->v)) : 0;
     bool fits = used + 3 + display_width(part->v, part->len) < (size_t)terminal_columns(t->term);
-    return buf_text(out,
-                    !out->len ? " "
-                    : fits    ? dot(t)
-                              : "\n ",
-                    err) ||
-                   buf_add(out, part->v, part->len, err)
-               ? -1
-               : 0;
+    if (buf_text(out, !out->len ? " " : fits ? dot(t) : "\n ", err))
+        return -1;
+    return buf_add(out, part->v, part->len, err);
 }
 
 /* What is known of the exchange, and what can be done with it. */

@@ -244,11 +244,11 @@ static int add_own(const check *c, const console *con, buf *b, error *err)
     if (!c->adapter)
         return 0;
     adapter_layers(c->adapter, layers, sizeof layers);
-    return buf_format(b, err, "  %d own expert%s in layer%s %s: ", n, n == 1 ? "" : "s",
-                      strpbrk(layers, ",-") ? "s" : "", layers) ||
-                   console_quote(con, b, c->persona->experts, err) || buf_text(b, "\n", err)
-               ? -1
-               : 0;
+    if (buf_format(b, err, "  %d own expert%s in layer%s %s: ", n, n == 1 ? "" : "s",
+                   strpbrk(layers, ",-") ? "s" : "", layers) ||
+        console_quote(con, b, c->persona->experts, err))
+        return -1;
+    return buf_text(b, "\n", err);
 }
 
 static int print_text(const check *c, console *con, error *err)

@@ -58,13 +58,11 @@ static int add_around(buf *b, const char *label, const tokenizer *words, const i
                       size_t at, error *err)
 {
     size_t from = at > AROUND ? at - AROUND : 0, to = at + AROUND < n ? at + AROUND : n;
-    return buf_format(b, err, "  %-9s %s", label, from ? "..." : "") ||
-                   add_pieces(b, words, ids, from, at < n ? at : n, err) ||
-                   buf_text(b, at < n ? "|" : "| (the end)", err) ||
-                   add_pieces(b, words, ids, at, to, err) ||
-                   buf_text(b, to < n ? "...\n" : "\n", err)
-               ? -1
-               : 0;
+    if (buf_format(b, err, "  %-9s %s", label, from ? "..." : "") ||
+        add_pieces(b, words, ids, from, at < n ? at : n, err) ||
+        buf_text(b, at < n ? "|" : "| (the end)", err) || add_pieces(b, words, ids, at, to, err))
+        return -1;
+    return buf_text(b, to < n ? "...\n" : "\n", err);
 }
 
 static int add_difference(replay_output *t, const replay_answer *a, error *err)
@@ -76,24 +74,21 @@ static int add_difference(replay_output *t, const replay_answer *a, error *err)
         return -1;
     if (a->alike == a->was->token_count)
         return 0;
-    return buf_format(b, err, "turn %d, %s: token %zu of %zu differs\n", a->turn->turn,
-                      a->now->name, a->alike + 1, a->was->token_count) ||
-                   add_around(b, "recorded", a->words, a->was->tokens, a->was->token_count,
-                              a->alike, err) ||
-                   add_around(b, "now", a->words, a->now->ids.v, a->now->ids.len, a->alike, err)
-               ? -1
-               : 0;
+    if (buf_format(b, err, "turn %d, %s: token %zu of %zu differs\n", a->turn->turn, a->now->name,
+                   a->alike + 1, a->was->token_count) ||
+        add_around(b, "recorded", a->words, a->was->tokens, a->was->token_count, a->alike, err))
+        return -1;
+    return add_around(b, "now", a->words, a->now->ids.v, a->now->ids.len, a->alike, err);
 }
 
 /* ---- one below the other ----------------------------------------------------------------------- */
 
 static int add_text(replay_output *t, const char *label, const char *text, size_t n, error *err)
 {
-    return buf_format(&t->out, err, "  %s%s%s\n", console_dim(t->con), label,
-                      console_reset(t->con)) ||
-                   safe_text_copy(&t->out, SAFE_PROSE, text, n, err) || buf_text(&t->out, "\n", err)
-               ? -1
-               : 0;
+    if (buf_format(&t->out, err, "  %s%s%s\n", console_dim(t->con), label, console_reset(t->con)) ||
+        safe_text_copy(&t->out, SAFE_PROSE, text, n, err))
+        return -1;
+    return buf_text(&t->out, "\n", err);
 }
 
 static int add_both(replay_output *t, const replay_answer *a, error *err)

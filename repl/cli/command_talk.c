@@ -235,11 +235,10 @@ static int open_talk(talk *t, error *err)
 {
     view_layout layout;
     t->term = terminal_open(t->con, t->con->signals, t->opt->plain, err);
-    return !t->term || options_copy(&t->set, t->opt, err) || talk_open_dialogue(t, false, err) ||
-                   talk_begin_session(t, err) || !view_layout_parse(t->opt->view, &layout) ||
-                   talk_view(t, layout, NULL, err)
-               ? -1
-               : 0;
+    if (!t->term || options_copy(&t->set, t->opt, err) || talk_open_dialogue(t, false, err) ||
+        talk_begin_session(t, err) || !view_layout_parse(t->opt->view, &layout))
+        return -1;
+    return talk_view(t, layout, NULL, err);
 }
 
 static void close_talk(talk *t)

@@ -166,14 +166,13 @@ static int print_snippet(const search_hit *h, console *con, buf *b, error *err)
 static int print_hit(const search_hit *h, console *con, buf *b, error *err)
 {
     char time[TIME_TEXT];
-    return buf_format(b, err, "%s%s%s  ", console_bold(con), h->id, console_reset(con)) ||
-                   (h->turn && buf_format(b, err, "turn %d  ", h->turn)) ||
-                   console_quote(con, b, h->who, err) ||
-                   buf_format(b, err, "  %s%s%s%s\n", console_dim(con), local_time(time, h->time),
-                              h->undone ? "  undone" : "", console_reset(con)) ||
-                   print_snippet(h, con, b, err)
-               ? -1
-               : 0;
+    if (buf_format(b, err, "%s%s%s  ", console_bold(con), h->id, console_reset(con)) ||
+        (h->turn && buf_format(b, err, "turn %d  ", h->turn)) ||
+        console_quote(con, b, h->who, err) ||
+        buf_format(b, err, "  %s%s%s%s\n", console_dim(con), local_time(time, h->time),
+                   h->undone ? "  undone" : "", console_reset(con)))
+        return -1;
+    return print_snippet(h, con, b, err);
 }
 
 static int search_text(const search_hits *hits, console *con, error *err)

@@ -22,10 +22,9 @@ static int add_text(const console *con, buf *b, history_text text, error *err)
     size_t n = text.len;
     while (n && text.v[n - 1] == '\n')
         n--;
-    return safe_text_add(&s, text.v, n, b, err) || safe_text_end(&s, b, err) ||
-                   buf_text(b, "\n", err)
-               ? -1
-               : 0;
+    if (safe_text_add(&s, text.v, n, b, err) || safe_text_end(&s, b, err))
+        return -1;
+    return buf_text(b, "\n", err);
 }
 
 /* A line in the dim style; empty words print nothing. */
@@ -33,26 +32,23 @@ static int add_dim(const console *con, buf *b, const buf *words, error *err)
 {
     if (!words->len)
         return 0;
-    return buf_text(b, console_dim(con), err) || console_quote(con, b, words->v, err) ||
-                   buf_format(b, err, "%s\n", console_reset(con))
-               ? -1
-               : 0;
+    if (buf_text(b, console_dim(con), err) || console_quote(con, b, words->v, err))
+        return -1;
+    return buf_format(b, err, "%s\n", console_reset(con));
 }
 
 static int add_name(const console *con, buf *b, const char *name, bool picked, error *err)
 {
-    return buf_format(b, err, "\n%s", console_bold(con)) || console_quote(con, b, name, err) ||
-                   buf_format(b, err, "%s%s\n", console_reset(con), picked ? "  (picked)" : "")
-               ? -1
-               : 0;
+    if (buf_format(b, err, "\n%s", console_bold(con)) || console_quote(con, b, name, err))
+        return -1;
+    return buf_format(b, err, "%s%s\n", console_reset(con), picked ? "  (picked)" : "");
 }
 
 static int add_failure(const console *con, buf *b, const char *failure, error *err)
 {
-    return buf_text(b, "failed: ", err) || console_quote(con, b, failure, err) ||
-                   buf_text(b, "\n", err)
-               ? -1
-               : 0;
+    if (buf_text(b, "failed: ", err) || console_quote(con, b, failure, err))
+        return -1;
+    return buf_text(b, "\n", err);
 }
 
 static int add_answer(const console *con, buf *b, const history_turn *t, const history_answer *a,

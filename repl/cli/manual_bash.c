@@ -221,10 +221,9 @@ static int words(buf *out, error *err)
 
 int manual_bash(buf *out, error *err)
 {
-    return buf_text(out, HEAD, err) || skip_values(out, err) || commands(out, err) ||
-                   option_values(out, err) || option_names(out, err) || words(out, err) ||
-                   buf_text(out, WORDS, err) ||
-                   buf_text(out, "complete -F _consilium consilium\n", err)
-               ? -1
-               : 0;
+    if (buf_text(out, HEAD, err) || skip_values(out, err) || commands(out, err) ||
+        option_values(out, err) || option_names(out, err) || words(out, err) ||
+        buf_text(out, WORDS, err))
+        return -1;
+    return buf_text(out, "complete -F _consilium consilium\n", err);
 }

@@ -51,11 +51,11 @@ static int fish_option(buf *out, const char *when, const option_info *row, error
         strcpy(letter, " -s x");
         letter[4] = row->letter;
     }
-    return buf_format(out, err, "complete -c consilium -n %s -l %s%s", when, row->name, letter) ||
-                   value(out, &v, false, err) || buf_text(out, " -d '", err) ||
-                   manual_quoted(out, row->help, "\\", err) || buf_text(out, "'\n", err)
-               ? -1
-               : 0;
+    if (buf_format(out, err, "complete -c consilium -n %s -l %s%s", when, row->name, letter) ||
+        value(out, &v, false, err) || buf_text(out, " -d '", err) ||
+        manual_quoted(out, row->help, "\\", err))
+        return -1;
+    return buf_text(out, "'\n", err);
 }
 
 static int fish_commands(buf *out, error *err)

@@ -71,14 +71,12 @@ static int prose(buf *out, const char *text, error *err)
 /* ".TP" and its head: what is typed in bold, what it takes in italics. */
 static int head(buf *out, const char *bold, const char *argument, error *err)
 {
-    return buf_text(out, ".TP\n\\fB", err) || add(out, bold, err) || buf_text(out, "\\fR", err) ||
-                   (argument && *argument &&
-                    (buf_text(out, argument[0] == '[' && argument[1] == '=' ? "\\fI" : " \\fI",
-                              err) ||
-                     add(out, argument, err) || buf_text(out, "\\fR", err))) ||
-                   buf_text(out, "\n", err)
-               ? -1
-               : 0;
+    if (buf_text(out, ".TP\n\\fB", err) || add(out, bold, err) || buf_text(out, "\\fR", err) ||
+        (argument && *argument &&
+         (buf_text(out, argument[0] == '[' && argument[1] == '=' ? "\\fI" : " \\fI", err) ||
+          add(out, argument, err) || buf_text(out, "\\fR", err))))
+        return -1;
+    return buf_text(out, "\n", err);
 }
 
 /* ---- sections ---------------------------------------------------------------------------------- */
@@ -125,10 +123,9 @@ static int option_entry(buf *out, const option_info *row, error *err)
     if (row->letter)
         (void)snprintf(letter, sizeof letter, "-%c, ", row->letter);
     (void)snprintf(name, sizeof name, "%s--%s", letter, row->name);
-    return head(out, name, row->argument, err) || prose(out, row->help, err) ||
-                   takers(out, row->commands, err)
-               ? -1
-               : 0;
+    if (head(out, name, row->argument, err) || prose(out, row->help, err))
+        return -1;
+    return takers(out, row->commands, err);
 }
 
 static int options_section(buf *out, error *err)

@@ -83,12 +83,11 @@ static int option(buf *out, const option_info *row, error *err)
          manual_quoted(out, row->help, "[]\\", err) || buf_text(out, "]", err) ||
          action(out, &v, row->argument ? row->argument : "", err) || buf_text(out, "' \\\n", err)))
         return -1;
-    return buf_format(out, err, "            '%s--%s%s[", more, row->name, takes) ||
-                   manual_quoted(out, row->help, "[]\\", err) || buf_text(out, "]", err) ||
-                   action(out, &v, row->argument ? row->argument : "", err) ||
-                   buf_text(out, "' \\\n", err)
-               ? -1
-               : 0;
+    if (buf_format(out, err, "            '%s--%s%s[", more, row->name, takes) ||
+        manual_quoted(out, row->help, "[]\\", err) || buf_text(out, "]", err) ||
+        action(out, &v, row->argument ? row->argument : "", err))
+        return -1;
+    return buf_text(out, "' \\\n", err);
 }
 
 static int command(buf *out, int i, error *err)

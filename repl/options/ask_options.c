@@ -115,13 +115,12 @@ static int check_stops(const options *opt, error *err)
 
 int ask_options_read(ask_options *k, const options *opt, error *err)
 {
-    return read_personas(k, opt, err) || read_control(k, opt, err) ||
-                   ask_options_think(opt, &k->think, err) || read_loop(k, opt, err) ||
-                   read_seed(k, opt, err) || check_stops(opt, err) ||
-                   routing_options_read(&k->routing, opt, err) ||
-                   merge_parse(opt->merge ? opt->merge : "auto", &k->merge, &k->rounds, err)
-               ? -1
-               : 0;
+    if (read_personas(k, opt, err) || read_control(k, opt, err) ||
+        ask_options_think(opt, &k->think, err) || read_loop(k, opt, err) ||
+        read_seed(k, opt, err) || check_stops(opt, err) ||
+        routing_options_read(&k->routing, opt, err))
+        return -1;
+    return merge_parse(opt->merge ? opt->merge : "auto", &k->merge, &k->rounds, err);
 }
 
 void ask_options_release(ask_options *k)

@@ -84,11 +84,10 @@ static int command_help(const command_info *c, buf *out, error *err)
     bool personas = bit & (1u << COMMAND_PERSONAS_LIST | 1u << COMMAND_PERSONAS_NEW);
     if (personas && examples_help(out, err))
         return -1;
-    return option_section(out, "Options:", GROUP_COMMAND, bit, err) ||
-                   option_section(out, "Model:", GROUP_MODEL, bit, err) ||
-                   option_section(out, "Everywhere:", GROUP_EVERY, bit, err)
-               ? -1
-               : 0;
+    if (option_section(out, "Options:", GROUP_COMMAND, bit, err) ||
+        option_section(out, "Model:", GROUP_MODEL, bit, err))
+        return -1;
+    return option_section(out, "Everywhere:", GROUP_EVERY, bit, err);
 }
 
 static int command_list(buf *out, error *err)
@@ -133,10 +132,9 @@ static int overview(buf *out, error *err)
 
 int options_usage(buf *out, error *err)
 {
-    return buf_text(out, "Usage: consilium COMMAND [OPTION...]\n\n", err) ||
-                   command_list(out, err) || buf_text(out, "\n`consilium --help` says more.\n", err)
-               ? -1
-               : 0;
+    if (buf_text(out, "Usage: consilium COMMAND [OPTION...]\n\n", err) || command_list(out, err))
+        return -1;
+    return buf_text(out, "\n`consilium --help` says more.\n", err);
 }
 
 int options_help(const command_info *command, buf *out, error *err)

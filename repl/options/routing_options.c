@@ -84,13 +84,11 @@ int routing_options_read(routing_options *r, const options *opt, error *err)
     static const number_rule experts = {"experts", 1, MODEL_MAX_EXPERTS, true};
     static const number_rule strength = {"strength", 0, 4, false};
     *r = (routing_options){0};
-    return read_masks(r, &opt->masks, err) ||
-                   read_named(&experts, opt->named_experts, &r->expert_text, &r->experts,
-                              &r->expert_count, err) ||
-                   read_named(&strength, opt->named_strengths, &r->strength_text, &r->strengths,
-                              &r->strength_count, err)
-               ? -1
-               : 0;
+    if (read_masks(r, &opt->masks, err) || read_named(&experts, opt->named_experts, &r->expert_text,
+                                                      &r->experts, &r->expert_count, err))
+        return -1;
+    return read_named(&strength, opt->named_strengths, &r->strength_text, &r->strengths,
+                      &r->strength_count, err);
 }
 
 void routing_options_release(routing_options *r)

@@ -75,10 +75,9 @@ static passage find_passage(void)
 /* tmux: DCS "tmux;", every ESC doubled. */
 static int wrap_tmux(const buf *sequence, buf *out, error *err)
 {
-    return buf_text(out, "\033Ptmux;\033", err) || buf_add(out, sequence->v, sequence->len, err) ||
-                   buf_text(out, "\033\\", err)
-               ? -1
-               : 0;
+    if (buf_text(out, "\033Ptmux;\033", err) || buf_add(out, sequence->v, sequence->len, err))
+        return -1;
+    return buf_text(out, "\033\\", err);
 }
 
 /* screen: what a DCS holds goes on as it is; one after another when it is long. */

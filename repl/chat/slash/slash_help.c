@@ -118,10 +118,9 @@ static int section_names(const slash_section *s, buf *out, error *err)
 
 int slash_help_text(const slash_command *c, buf *out, error *err)
 {
-    return buf_format(out, err, "/%s%s%s\n", c->name, *c->arguments ? " " : "", c->arguments) ||
-                   wrap(out, 0, c->details ? c->details : c->about, err)
-               ? -1
-               : 0;
+    if (buf_format(out, err, "/%s%s%s\n", c->name, *c->arguments ? " " : "", c->arguments))
+        return -1;
+    return wrap(out, 0, c->details ? c->details : c->about, err);
 }
 
 int slash_help_sections(buf *out, error *err)
@@ -131,13 +130,12 @@ int slash_help_sections(buf *out, error *err)
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
         if (section_names(&sections[i], out, err))
             return -1;
-    return buf_text(out,
-                    "  /help SECTION says what each does, /help COMMAND all about one, /help all\n"
-                    "  everything. @NAME TEXT asks one alone, @A,B TEXT two.\n",
-                    err) ||
-                   buf_text(out, KEYS, err)
-               ? -1
-               : 0;
+    if (buf_text(out,
+                 "  /help SECTION says what each does, /help COMMAND all about one, /help all\n"
+                 "  everything. @NAME TEXT asks one alone, @A,B TEXT two.\n",
+                 err))
+        return -1;
+    return buf_text(out, KEYS, err);
 }
 
 static int help_all(buf *out, error *err)

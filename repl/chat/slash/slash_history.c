@@ -123,9 +123,9 @@ static int as_typed(const dialogue_turn *turn, buf *out, error *err)
         slash_classify(turn->prompt, turn->prompt_len, &command, &word, &n, &text) != SLASH_TEXT;
     if (turn->only && buf_format(out, err, "@%s ", turn->only))
         return -1;
-    return (escape && buf_text(out, "/", err)) || buf_add(out, turn->prompt, turn->prompt_len, err)
-               ? -1
-               : 0;
+    if (escape && buf_text(out, "/", err))
+        return -1;
+    return buf_add(out, turn->prompt, turn->prompt_len, err);
 }
 
 /* Nothing is undone before the new words are sent. */

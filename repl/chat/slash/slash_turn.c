@@ -106,9 +106,9 @@ int slash_debate(talk *t, const char *rest, char *const *words, int count, error
     merge_request request = {0};
     (void)rest;
     (void)snprintf(text, sizeof text, "debate:%.20s", count ? words[0] : "1");
-    return merge_parse(text, &request.method, &request.rounds, err) || run_merge(t, &request, err)
-               ? -1
-               : 0;
+    if (merge_parse(text, &request.method, &request.rounds, err))
+        return -1;
+    return run_merge(t, &request, err);
 }
 
 /* "coder=.6": who takes part, and how much. */
