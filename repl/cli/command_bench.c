@@ -228,37 +228,46 @@ static int measure(bench *b, bench_run *r, error *err)
 
 /* ---- answers ---------------------------------------------------------------------------------- */
 
+/* "MODEL" in bold, and a line of what it is and what computes. */
+static int add_model(const bench *b, buf *out, error *err)
+{
+    const model_config *c = engine_config(b->engine);
+    const backend *device = engine_backend(b->engine);
+    int threads = backend_threads(device);
+    if (buf_text(out, console_bold(b->con), err) ||
+        console_quote(b->con, out, open_model_title(b->opt, b->engine), err) ||
+        buf_format(out, err, "%s\n%s, %d layers", console_reset(b->con), architecture_name(c->arch),
+                   c->layers))
+        return -1;
+    if (c->experts && buf_format(out, err, ", %d of %d experts", c->experts_per_token, c->experts))
+        return -1;
+    return buf_format(out, err, "; %s, %d thread%s, %s\n", backend_name(device), threads,
+                      threads == 1 ? "" : "s", backend_isa(device));
+}
+
+static int add_legend(const bench *b, buf *out, error *err)
+{
+    return buf_format(out, err,
+                      "%d tokens read, %d written in each pass; memory reads %.1f GB/s\n"
+                      "prefill, decode, each pass: tokens a second; experts: distinct ones in a "
+                      "layer;\nof apart: time of a step over that of its passes one after "
+                      "another\n\n",
+                      b->prompt, b->generate, b->dram * 1e-9);
+}
+
+static int add_columns(const bench *b, buf *out, error *err)
+{
+    return buf_format(out, err, "%s%6s  %8s  %8s  %9s  %7s  %11s  %9s  %8s%s\n",
+                      console_dim(b->con), "passes", "prefill", "decode", "each pass", "experts",
+                      "read a step", "of memory", "of apart", console_reset(b->con));
+}
+
 static int print_head(bench *b, error *err)
 {
-    const console *con = b->con;
-    const model_config *c = engine_config(b->engine);
-    char experts[64] = "";
-    if (c->experts)
-        (void)snprintf(experts, sizeof experts, ", %d of %d experts", c->experts_per_token,
-                       c->experts);
     buf out = {0};
-    int result =
-        buf_text(&out, console_bold(con), err) ||
-                console_quote(con, &out, open_model_title(b->opt, b->engine), err) ||
-                buf_format(&out, err, "%s\n%s, %d layers%s; %s, %d thread%s, %s\n",
-                           console_reset(con), architecture_name(c->arch), c->layers, experts,
-                           backend_name(engine_backend(b->engine)),
-                           backend_threads(engine_backend(b->engine)),
-                           backend_threads(engine_backend(b->engine)) == 1 ? "" : "s",
-                           backend_isa(engine_backend(b->engine))) ||
-                buf_format(
-                    &out, err,
-                    "%d tokens read, %d written in each pass; memory reads %.1f GB/s\n"
-                    "prefill, decode, each pass: tokens a second; experts: distinct ones in a "
-                    "layer;\nof apart: time of a step over that of its passes one after "
-                    "another\n\n",
-                    b->prompt, b->generate, b->dram * 1e-9) ||
-                buf_format(&out, err, "%s%6s  %8s  %8s  %9s  %7s  %11s  %9s  %8s%s\n",
-                           console_dim(con), "passes", "prefill", "decode", "each pass", "experts",
-                           "read a step", "of memory", "of apart", console_reset(con)) ||
-                console_text(b->con, &out, err)
-            ? -1
-            : 0;
+    bool made = add_model(b, &out, err) == 0 && add_legend(b, &out, err) == 0 &&
+                add_columns(b, &out, err) == 0;
+    int result = made ? console_text(b->con, &out, err) : -1;
     buf_release(&out);
     return result;
 }

@@ -223,12 +223,11 @@ static int print_written(const places *p, console *con, error *err)
     char bytes[HUMAN_TEXT];
     if (stat(p->model, &st))
         return error_set(err, ERROR_RUN, "%s: %s", p->model, strerror(errno));
-    int result =
-        console_quote(con, &out, p->model, err) ||
-                buf_format(&out, err, " (%s)\n", human_bytes(bytes, (uint64_t)st.st_size)) ||
-                console_text(con, &out, err)
-            ? -1
-            : 0;
+    int result = console_quote(con, &out, p->model, err);
+    if (!result)
+        result = buf_format(&out, err, " (%s)\n", human_bytes(bytes, (uint64_t)st.st_size));
+    if (!result)
+        result = console_text(con, &out, err);
     buf_release(&out);
     return result;
 }

@@ -150,13 +150,11 @@ static int visit_text(void *user, const source *found, const verdict *v, error *
     int pad = width < l->name_width ? (int)(l->name_width - width) : 0;
     if (result == 0)
         result = buf_format(&l->out, err, "%s%*s  %10s  %-8s  ", name.v ? name.v : "", pad, "",
-                            human_bytes(bytes, found->bytes), v->runnable ? "yes" : "no") ||
-                         console_quote(l->con, &l->out, about, err) ||
-                         buf_text(&l->out, "\n", err) || console_text(l->con, &l->out, err)
-                     ? -1
-                     : 0;
+                            human_bytes(bytes, found->bytes), v->runnable ? "yes" : "no");
     buf_release(&name);
-    return result;
+    if (result || console_quote(l->con, &l->out, about, err) || buf_text(&l->out, "\n", err))
+        return -1;
+    return console_text(l->con, &l->out, err);
 }
 
 static int print_json(listing *l, const sources *all, error *err)

@@ -121,10 +121,9 @@ static int print_text(const score *s, error *err)
                             "perplexity %.4f   nll %.6f nats a token   %zu tokens scored in %zu "
                             "window%s\n",
                             exp(mean(s)), mean(s), s->windows * SCORED, s->windows,
-                            s->windows == 1 ? "" : "s") ||
-                         console_text(s->con, &out, err)
-                     ? -1
-                     : 0;
+                            s->windows == 1 ? "" : "s");
+    if (!result)
+        result = console_text(s->con, &out, err);
     buf_release(&out);
     return result;
 }

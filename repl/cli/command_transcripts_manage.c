@@ -46,12 +46,15 @@ int command_transcripts_rename(const options *opt, console *con, error *err)
 {
     char *place = NULL, *id = NULL;
     buf words = {0}, title = {0};
-    int result =
-        join_words(opt, &words, err) || transcript_title(words.v ? words.v : "", &title, err) ||
-                transcript_folder(&place, err) || transcript_find(place, opt->words[0], &id, err) ||
-                rename_session(place, id, title.v ? title.v : "", err)
-            ? -1
-            : 0;
+    int result = join_words(opt, &words, err);
+    if (!result)
+        result = transcript_title(words.v ? words.v : "", &title, err);
+    if (!result)
+        result = transcript_folder(&place, err);
+    if (!result)
+        result = transcript_find(place, opt->words[0], &id, err);
+    if (!result)
+        result = rename_session(place, id, title.v ? title.v : "", err);
     if (!result) {
         refresh_index(con);
         console_note(con, title.len ? "%s is called \"%s\"." : "%s is called by its first words.%s",
@@ -66,23 +69,27 @@ int command_transcripts_rename(const options *opt, console *con, error *err)
 
 /* ---- delete ------------------------------------------------------------------------------------ */
 
+static int add_title(const history *h, const console *con, buf *out, error *err)
+{
+    buf title = {0};
+    int result = export_title(h, &title, err) || buf_text(out, "\"", err) ? -1 : 0;
+    if (!result)
+        result = console_quote(con, out, title.v ? title.v : "", err);
+    buf_release(&title);
+    if (result)
+        return -1;
+    return buf_format(out, err, "\", %d turn%s", h->turn_count, h->turn_count == 1 ? "" : "s");
+}
+
 /* What is to go, for the question: its title and how many turns; or why it cannot be read. */
 static int describe(const char *place, const char *id, const console *con, buf *out, error *err)
 {
-    buf title = {0};
     error why = {0};
     char *path = transcript_file(place, id, err);
     history *h = path ? history_load(path, &why) : NULL;
-    int result = path ? 0 : -1, turns = h ? h->turn_count : 0;
-    if (h && !result)
-        result = export_title(h, &title, err) || buf_text(out, "\"", err) ||
-                         console_quote(con, out, title.v ? title.v : "", err) ||
-                         buf_format(out, err, "\", %d turn%s", turns, turns == 1 ? "" : "s")
-                     ? -1
-                     : 0;
-    else if (!result)
-        result = console_quote(con, out, why.text, err);
-    buf_release(&title);
+    int result = h      ? add_title(h, con, out, err)
+                 : path ? console_quote(con, out, why.text, err)
+                        : -1;
     history_close(h);
     free(path);
     return result;

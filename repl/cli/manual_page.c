@@ -50,10 +50,10 @@ static int prose(buf *out, const char *text, error *err)
             line = out->len;
             fresh = true;
         }
-        result = result || (!fresh && buf_text(out, " ", err)) ||
-                         (safe.len && buf_add(out, safe.v, safe.len, err))
-                     ? -1
-                     : 0;
+        if (!result && !fresh)
+            result = buf_text(out, " ", err);
+        if (!result && safe.len)
+            result = buf_add(out, safe.v, safe.len, err);
         text += n + strspn(text + n, " ");
         fresh = ends || !*text;
         if (!result && fresh) {
@@ -68,15 +68,34 @@ static int prose(buf *out, const char *text, error *err)
     return 0;
 }
 
+/* " ARGUMENT" in italics; "[=X]" goes on where the name ends. */
+static int add_argument(buf *out, const char *argument, error *err)
+{
+    bool behind_equals = argument[0] == '[' && argument[1] == '=';
+    if (buf_text(out, behind_equals ? "\\fI" : " \\fI", err) || add(out, argument, err))
+        return -1;
+    return buf_text(out, "\\fR", err);
+}
+
 /* ".TP" and its head: what is typed in bold, what it takes in italics. */
 static int head(buf *out, const char *bold, const char *argument, error *err)
 {
-    if (buf_text(out, ".TP\n\\fB", err) || add(out, bold, err) || buf_text(out, "\\fR", err) ||
-        (argument && *argument &&
-         (buf_text(out, argument[0] == '[' && argument[1] == '=' ? "\\fI" : " \\fI", err) ||
-          add(out, argument, err) || buf_text(out, "\\fR", err))))
+    if (buf_text(out, ".TP\n\\fB", err) || add(out, bold, err) || buf_text(out, "\\fR", err))
+        return -1;
+    if (argument && *argument && add_argument(out, argument, err))
         return -1;
     return buf_text(out, "\n", err);
+}
+
+/* Blocks whose lines stay as they are, indented; NULL ends them before n. */
+static int as_it_stands(buf *out, const char *const *blocks, size_t n, error *err)
+{
+    if (buf_text(out, ".RS\n.PP\n.nf\n", err))
+        return -1;
+    for (size_t i = 0; i < n && blocks[i]; i++)
+        if (add(out, blocks[i], err) || (out->v[out->len - 1] != '\n' && buf_text(out, "\n", err)))
+            return -1;
+    return buf_text(out, ".fi\n.RE\n", err);
 }
 
 /* ---- sections ---------------------------------------------------------------------------------- */
@@ -89,12 +108,7 @@ static int commands_section(buf *out, error *err)
     for (int i = 0; i < COMMAND_COUNT; i++) {
         const command_info *c = &all[i];
         if (head(out, c->name, c->arguments, err) || prose(out, c->details, err) ||
-            buf_text(out, ".RS\n.PP\n.nf\n", err))
-            return -1;
-        for (size_t k = 0; k < 3 && c->example[k]; k++)
-            if (add(out, c->example[k], err) || buf_text(out, "\n", err))
-                return -1;
-        if (buf_text(out, ".fi\n.RE\n", err))
+            as_it_stands(out, c->example, 3, err))
             return -1;
     }
     return 0;
@@ -181,12 +195,13 @@ static int files_section(buf *out, error *err)
     if (buf_text(out, ".SH PERSONAS, MASKS, RULES, LESSONS\n", err))
         return -1;
     for (size_t i = 0; i < count; i++) {
+        if (head(out, all[i].kind, all[i].file, err) || prose(out, all[i].about, err))
+            return -1;
         buf text = {0};
-        int result = head(out, all[i].kind, all[i].file, err) || prose(out, all[i].about, err) ||
-                             buf_text(out, ".RS\n.PP\n.nf\n", err) || example_text(i, &text, err) ||
-                             add(out, text.v, err) || buf_text(out, ".fi\n.RE\n", err)
-                         ? -1
-                         : 0;
+        int result = example_text(i, &text, err);
+        const char *const block = text.v;
+        if (!result)
+            result = as_it_stands(out, &block, 1, err);
         buf_release(&text);
         if (result)
             return -1;

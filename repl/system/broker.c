@@ -309,10 +309,9 @@ static int ask_with(broker *b, operation what, unsigned how, const char *path, c
     int fd = memfd_create("text", MFD_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_RUN, "no memory for the text: %s", strerror(errno));
-    int result = put_text(fd, text, n, err) || ask(b, what, how, path, fd, err) ||
-                         (back && get_text(fd, back, err))
-                     ? -1
-                     : 0;
+    int result = put_text(fd, text, n, err) || ask(b, what, how, path, fd, err) ? -1 : 0;
+    if (!result && back)
+        result = get_text(fd, back, err);
     (void)close(fd);
     return result;
 }

@@ -100,6 +100,15 @@ static bool same_overlap(const mask_view_overlap *a, const mask_view_overlap *b)
            b->bias_distance - a->bias_distance < 0.005;
 }
 
+/* One line for the layers o->layer to `last`. */
+static int add_overlap(const mask_view_overlap *o, int last, buf *out, error *err)
+{
+    if (buf_format(out, err, last > o->layer ? "  layers %d-%d: " : "  layer %d: ", o->layer, last))
+        return -1;
+    return buf_format(out, err, "%d and %d experts, %d in common; %.2f nats\n", o->a, o->b, o->both,
+                      o->bias_distance);
+}
+
 static int compare(talk *t, const seat *a, const seat *b, error *err)
 {
     mask_view_difference d = {0};
@@ -115,13 +124,7 @@ static int compare(talk *t, const seat *a, const seat *b, error *err)
             ;
         int last = d.layers[end - 1].layer;
         if (o->jaccard < 1 || o->bias_distance > 0)
-            result =
-                buf_format(&out, err,
-                           last > o->layer ? "  layers %d-%d: " : "  layer %d: ", o->layer, last) ||
-                        buf_format(&out, err, "%d and %d experts, %d in common; %.2f nats\n", o->a,
-                                   o->b, o->both, o->bias_distance)
-                    ? -1
-                    : 0;
+            result = add_overlap(o, last, &out, err);
     }
     if (!result)
         result = talk_write(t, &out, err);
