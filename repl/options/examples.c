@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { WIDTH = 80, INDENT = 2 };
+#include "help_text.h"
+
+enum { INDENT = 2 };
 
 /* JSON has no comments, so every field says by example what it is for. The marks stand for the name,
  * what is told about it, and its instruction. */
@@ -133,20 +135,6 @@ int example_text(size_t i, buf *out, error *err)
     return 0;
 }
 
-static int wrap(buf *out, const char *text, error *err)
-{
-    size_t at = 0;
-    while (*text) {
-        size_t n = strcspn(text, " ");
-        bool fits = at + (at != 0) + n <= WIDTH;
-        if ((at && buf_text(out, fits ? " " : "\n", err)) || buf_add(out, text, n, err))
-            return -1;
-        at = fits ? at + (at != 0) + n : n;
-        text += n + strspn(text + n, " ");
-    }
-    return buf_text(out, "\n", err);
-}
-
 static int indented(buf *out, const char *text, error *err)
 {
     while (*text) {
@@ -164,7 +152,7 @@ int examples_help(buf *out, error *err)
         buf text = {0}, head = {0};
         int result = buf_format(&head, err, "A %s%s, %s, %s:", i == 3 ? "file of " : "",
                                 EXAMPLES[i].kind, EXAMPLES[i].file, EXAMPLES[i].about) ||
-                             buf_text(out, "\n", err) || wrap(out, head.v, err) ||
+                             buf_text(out, "\n", err) || help_wrap(out, 0, head.v, err) ||
                              example_text(i, &text, err) || indented(out, text.v, err)
                          ? -1
                          : 0;

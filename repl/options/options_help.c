@@ -5,43 +5,9 @@
 #include <string.h>
 
 #include "examples.h"
+#include "help_text.h"
 
-enum { WIDTH = 80, OPTION_COLUMN = 27, COMMAND_COLUMN = 23 };
-
-/* Appends words of `text`, wrapped; the first line goes on at `column`, the others begin there. */
-static int wrap(buf *out, size_t column, const char *text, error *err)
-{
-    size_t at = column;
-    bool first = true;
-    while (*text) {
-        size_t n = strcspn(text, " ");
-        bool fits = at + !first + n <= WIDTH;
-        if (!first && !fits) {
-            if (buf_format(out, err, "\n%*s", (int)column, ""))
-                return -1;
-            at = column;
-            first = true;
-        }
-        if (buf_format(out, err, "%s%.*s", first ? "" : " ", (int)n, text))
-            return -1;
-        at += n + !first;
-        first = false;
-        text += n;
-        text += strspn(text, " ");
-    }
-    return buf_text(out, "\n", err);
-}
-
-/* "  name       text": a name too long for its column has a line of its own. */
-static int entry(buf *out, const char *name, size_t column, const char *text, error *err)
-{
-    size_t used = strlen(name);
-    bool fits = used + 2 <= column;
-    int pad = (int)(fits ? column - used : column);
-    if (buf_format(out, err, "%s%s%*s", name, fits ? "" : "\n", pad, ""))
-        return -1;
-    return wrap(out, column, text, err);
-}
+enum { OPTION_COLUMN = 27, COMMAND_COLUMN = 23 };
 
 static int option_entry(buf *out, const option_info *row, error *err)
 {
@@ -50,7 +16,7 @@ static int option_entry(buf *out, const option_info *row, error *err)
         (void)snprintf(letter, sizeof letter, "-%c, ", row->letter);
     (void)snprintf(name, sizeof name, "  %s--%s%s%s", letter, row->name, row->argument ? " " : "",
                    row->argument ? row->argument : "");
-    return entry(out, name, OPTION_COLUMN, row->help, err);
+    return help_entry(out, name, OPTION_COLUMN, row->help, err);
 }
 
 static int option_section(buf *out, const char *title, option_group group, uint32_t commands,
@@ -76,7 +42,7 @@ static int command_help(const command_info *c, buf *out, error *err)
     uint32_t bit = 1u << (c - options_commands());
     if (buf_format(out, err, "Usage: consilium %s%s%s [OPTION...]\n\n", c->name,
                    *c->arguments ? " " : "", c->arguments) ||
-        wrap(out, 0, c->details, err) || buf_text(out, "\nExamples:\n", err))
+        help_wrap(out, 0, c->details, err) || buf_text(out, "\nExamples:\n", err))
         return -1;
     for (size_t i = 0; i < sizeof c->example / sizeof *c->example && c->example[i]; i++)
         if (buf_format(out, err, "  %s\n", c->example[i]))
@@ -98,7 +64,7 @@ static int command_list(buf *out, error *err)
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char name[40];
         (void)snprintf(name, sizeof name, "  %s", commands[i].name);
-        if (entry(out, name, COMMAND_COLUMN, commands[i].about, err))
+        if (help_entry(out, name, COMMAND_COLUMN, commands[i].about, err))
             return -1;
     }
     return 0;

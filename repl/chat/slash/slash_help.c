@@ -6,9 +6,10 @@
  */
 #include <string.h>
 
+#include "../../options/help_text.h"
 #include "slash.h"
 
-enum { WIDTH = 80, ABOUT_COLUMN = 31, SECTION_COLUMN = 12 };
+enum { ABOUT_COLUMN = 31, SECTION_COLUMN = 12 };
 
 /* ---- sections ---------------------------------------------------------------------------------- */
 
@@ -48,35 +49,15 @@ const slash_command *slash_next(const char **at)
 
 /* ---- text -------------------------------------------------------------------------------------- */
 
-/* Appends words of `text`, wrapped; the first line goes on at `column`. */
-static int wrap(buf *out, size_t column, const char *text, error *err)
-{
-    size_t at = column;
-    for (bool first = true; *text; first = false) {
-        size_t n = strcspn(text, " ");
-        bool fits = first || at + 1 + n <= WIDTH;
-        if (!fits)
-            at = column;
-        if (buf_format(out, err, fits ? "%*s" : "\n%*s", fits ? !first : (int)column, "") ||
-            buf_add(out, text, n, err))
-            return -1;
-        at += n + (fits && !first);
-        text += n + strspn(text + n, " ");
-    }
-    return buf_text(out, "\n", err);
-}
-
 static int help_line(const slash_command *c, buf *out, error *err)
 {
-    size_t before = out->len;
-    if (buf_format(out, err, "  /%s%s%s", c->name, *c->arguments ? " " : "", c->arguments))
-        return -1;
-    size_t used = out->len - before;
-    bool fits = used + 2 <= ABOUT_COLUMN;
-    if (buf_format(out, err, "%s%*s", fits ? "" : "\n",
-                   (int)(fits ? ABOUT_COLUMN - used : ABOUT_COLUMN), ""))
-        return -1;
-    return wrap(out, ABOUT_COLUMN, c->about, err);
+    buf name = {0};
+    int result =
+        buf_format(&name, err, "  /%s%s%s", c->name, *c->arguments ? " " : "", c->arguments);
+    if (!result)
+        result = help_entry(out, name.v, ABOUT_COLUMN, c->about, err);
+    buf_release(&name);
+    return result;
 }
 
 static int section_lines(const slash_section *s, buf *out, error *err)
@@ -103,15 +84,14 @@ static const char KEYS[] =
 /* "  asking     /file /retry ..." */
 static int section_names(const slash_section *s, buf *out, error *err)
 {
-    buf names = {0};
+    buf name = {0}, names = {0};
     const slash_command *c;
-    int result = 0;
+    int result = buf_format(&name, err, "  %s", s->name);
     for (const char *at = s->commands; (c = slash_next(&at)) != NULL && !result;)
         result = buf_format(&names, err, "%s/%s", names.len ? " " : "", c->name);
-    result = result || buf_format(out, err, "  %-*s", SECTION_COLUMN - 2, s->name) ||
-                     wrap(out, SECTION_COLUMN, names.v ? names.v : "", err)
-                 ? -1
-                 : 0;
+    if (!result)
+        result = help_entry(out, name.v, SECTION_COLUMN, names.v ? names.v : "", err);
+    buf_release(&name);
     buf_release(&names);
     return result;
 }
@@ -120,7 +100,7 @@ int slash_help_text(const slash_command *c, buf *out, error *err)
 {
     if (buf_format(out, err, "/%s%s%s\n", c->name, *c->arguments ? " " : "", c->arguments))
         return -1;
-    return wrap(out, 0, c->details ? c->details : c->about, err);
+    return help_wrap(out, 0, c->details ? c->details : c->about, err);
 }
 
 int slash_help_sections(buf *out, error *err)
