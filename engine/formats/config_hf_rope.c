@@ -85,11 +85,11 @@ static int take_kind(const json *o, const char *type, hf_config *h, error *err)
     }
     if (strcmp(type, "llama3") == 0) {
         r->kind = ROPE_LLAMA3;
-        return needed(o, "factor", 1e-3, &r->factor, err) ||
-                       needed(o, "low_freq_factor", 1e-6, &r->low_freq, err) ||
-                       needed(o, "high_freq_factor", 1e-6, &r->high_freq, err)
-                   ? -1
-                   : 0;
+        if (needed(o, "factor", 1e-3, &r->factor, err) ||
+            needed(o, "low_freq_factor", 1e-6, &r->low_freq, err) ||
+            needed(o, "high_freq_factor", 1e-6, &r->high_freq, err))
+            return -1;
+        return 0;
     }
     if (strcmp(type, "yarn") == 0) {
         r->kind = ROPE_YARN;

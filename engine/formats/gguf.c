@@ -101,11 +101,10 @@ static int open_part(gguf *g, size_t stem, const split *whole, int64_t i, tensor
                      : mapped_file_open(m, path, err);
     if (result == 0) {
         g->parts++;
-        result = gguf_read(path, m->data, m->size, &meta, tensors, err) ||
-                         read_split(&meta, path, &here, err)
-                     ? -1
-                     : 0;
+        result = gguf_read(path, m->data, m->size, &meta, tensors, err);
     }
+    if (result == 0)
+        result = read_split(&meta, path, &here, err);
     if (result == 0 && (here.part != i || here.parts != whole->parts))
         result = error_set(err, ERROR_LOAD, "%s: split.no is %lld of %lld, expected %lld of %lld",
                            path, (long long)here.part, (long long)here.parts, (long long)i,

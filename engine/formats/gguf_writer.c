@@ -183,17 +183,15 @@ static int advance(gguf_writer *w, error *err)
 int gguf_writer_begin(gguf_writer *w, error *err)
 {
     buf head = {0};
-    int result = buf_add(&head, "GGUF", 4, err) || put_u32(&head, 3, err) ||
-                         put_u64(&head, w->count, err) || put_u64(&head, w->keys, err) ||
-                         atomic_file_write(w->file, head.v, head.len, err) ||
-                         atomic_file_write(w->file, w->meta.v, w->meta.len, err) ||
-                         atomic_file_write(w->file, w->table.v, w->table.len, err) ||
-                         pad(w, head.len + w->meta.len + w->table.len, err)
-                     ? -1
-                     : 0;
+    bool failed = buf_add(&head, "GGUF", 4, err) || put_u32(&head, 3, err) ||
+                  put_u64(&head, w->count, err) || put_u64(&head, w->keys, err) ||
+                  atomic_file_write(w->file, head.v, head.len, err) ||
+                  atomic_file_write(w->file, w->meta.v, w->meta.len, err) ||
+                  atomic_file_write(w->file, w->table.v, w->table.len, err) ||
+                  pad(w, head.len + w->meta.len + w->table.len, err);
     buf_release(&head);
     w->left = w->count ? w->sizes[0] : 0;
-    return result ? -1 : advance(w, err);
+    return failed ? -1 : advance(w, err);
 }
 
 int gguf_writer_data(gguf_writer *w, const void *bytes, size_t n, error *err)

@@ -183,9 +183,10 @@ static int read_model(safetensors *s, tensor_list *tensors, error *err)
     s->directory = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->directory < 0)
         return error_set(err, ERROR_LOAD, "%s: cannot open: %s", s->path, strerror(errno));
-    if (faccessat(s->directory, "model.safetensors", F_OK, 0) == 0)
-        return add_shard(s, "model.safetensors", err) || read_shard(s, &s->v[0], tensors, err) ? -1
-                                                                                               : 0;
+    if (faccessat(s->directory, "model.safetensors", F_OK, 0) == 0) {
+        int added = add_shard(s, "model.safetensors", err);
+        return added ? -1 : read_shard(s, &s->v[0], tensors, err);
+    }
     if (faccessat(s->directory, "model.safetensors.index.json", F_OK, 0) == 0)
         return read_sharded(s, tensors, err);
     return error_set(err, ERROR_LOAD,

@@ -77,10 +77,10 @@ int safetensors_writer_begin(safetensors_writer *w, error *err)
         if (buf_text(&w->header, " ", err))
             return -1;
     uint64_t size = w->header.len;
-    return atomic_file_write(w->file, &size, sizeof size, err) ||
-                   atomic_file_write(w->file, w->header.v, w->header.len, err)
-               ? -1
-               : 0;
+    if (atomic_file_write(w->file, &size, sizeof size, err) ||
+        atomic_file_write(w->file, w->header.v, w->header.len, err))
+        return -1;
+    return 0;
 }
 
 int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n, error *err)

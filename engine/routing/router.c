@@ -76,11 +76,11 @@ static int check_settings(const router_settings *s, const model_config *model, e
             return -1;
     if (check_range("soften", s->mask_penalty, 0, 1e6, err))
         return -1;
-    return check_range("norm_width", s->norm_width, 0, model->experts, err) ||
-                   check_range("tail_gain", s->tail_gain, 0, 1, err) ||
-                   check_range("strength", s->strength, 0, 4, err)
-               ? -1
-               : 0;
+    if (check_range("norm_width", s->norm_width, 0, model->experts, err) ||
+        check_range("tail_gain", s->tail_gain, 0, 1, err) ||
+        check_range("strength", s->strength, 0, 4, err))
+        return -1;
+    return 0;
 }
 
 /* ---- adapter experts ----------------------------------------------------------------------------- */

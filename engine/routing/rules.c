@@ -218,10 +218,10 @@ static int read_rule(rule_list *list, const json *root, error *err)
         if (!ok)
             return error_set(err, ERROR_LOAD, "%.40s: no such field", json_key(m));
     }
-    return read_when(list, r, root, err) || read_layers(r, root, err) || read_do(r, root, err) ||
-                   read_for(r, root, err)
-               ? -1
-               : 0;
+    if (read_when(list, r, root, err) || read_layers(r, root, err) || read_do(r, root, err) ||
+        read_for(r, root, err))
+        return -1;
+    return 0;
 }
 
 /* FNV-1a over the rules as they are written: keys, texts and numbers in order. */

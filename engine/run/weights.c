@@ -279,11 +279,11 @@ static int load_dense(loader *l, layer_weights *w, int layer)
         load_matrix(l, PART_UP, layer, 0, f, d, &w->up) ||
         load_matrix(l, PART_DOWN, layer, 0, d, f, &w->down))
         return -1;
-    return load_bias(l, c->ffn_bias, PART_GATE_BIAS, layer, f, &w->gate_bias) ||
-                   load_bias(l, c->ffn_bias, PART_UP_BIAS, layer, f, &w->up_bias) ||
-                   load_bias(l, c->ffn_bias, PART_DOWN_BIAS, layer, d, &w->down_bias)
-               ? -1
-               : 0;
+    if (load_bias(l, c->ffn_bias, PART_GATE_BIAS, layer, f, &w->gate_bias) ||
+        load_bias(l, c->ffn_bias, PART_UP_BIAS, layer, f, &w->up_bias) ||
+        load_bias(l, c->ffn_bias, PART_DOWN_BIAS, layer, d, &w->down_bias))
+        return -1;
+    return 0;
 }
 
 static int load_layer(loader *l, int layer)
@@ -343,7 +343,9 @@ static int walk(weights *w, const checkpoint *c, backend *b, checkpoint_warn *wa
     if (!result && config->rope.factors) /* the configuration has looked at these */
         (void)tensor_claims_take(&claims, "rope_freqs.weight", &t);
     if (!result)
-        result = load_all(&l) || tensor_claims_settle(&claims, warn, user, err) ? -1 : 0;
+        result = load_all(&l);
+    if (!result)
+        result = tensor_claims_settle(&claims, warn, user, err);
     tensor_claims_release(&claims);
     return result;
 }

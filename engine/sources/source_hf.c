@@ -126,10 +126,9 @@ static int choose_quant(const char *name, const char *snapshot, const char *quan
                         error *err)
 {
     sources found = {0};
-    int result =
-        source_folder_models(snapshot, &found, err) || pick_quant(&found, name, quant, path, err)
-            ? -1
-            : 0;
+    int result = source_folder_models(snapshot, &found, err);
+    if (result == 0)
+        result = pick_quant(&found, name, quant, path, err);
     sources_release(&found);
     return result;
 }
@@ -205,10 +204,11 @@ int source_hf_resolve(const char *name, const char *rest, source_found *out, err
         parts_cut(name, rest, 1, 4, "hf:ORG/NAME, hf:ORG/NAME:QUANT or hf:ORG/NAME/FILE", &p, err);
     const char *quant = result ? NULL : cut_quant(&p);
     if (result == 0)
-        result = parts_file(&p, &file, err) || hf_places(&in, err) ||
-                         find_repository(&p, &in, &repository, err)
-                     ? -1
-                     : 0;
+        result = parts_file(&p, &file, err);
+    if (result == 0)
+        result = hf_places(&in, err);
+    if (result == 0)
+        result = find_repository(&p, &in, &repository, err);
     if (result == 0 && repository)
         result = resolve_in(name, repository, file, quant, &out->path, err);
     else if (result == 0)

@@ -9,10 +9,10 @@
 static int lmstudio_places(places *p, error *err)
 {
     const char *home = paths_home();
-    return places_add(p, home, "/.lmstudio/models", err) ||
-                   places_add(p, home, "/.cache/lm-studio/models", err)
-               ? -1
-               : 0;
+    if (places_add(p, home, "/.lmstudio/models", err) ||
+        places_add(p, home, "/.cache/lm-studio/models", err))
+        return -1;
+    return 0;
 }
 
 int source_lmstudio_resolve(const char *name, const char *rest, source_found *out, error *err)

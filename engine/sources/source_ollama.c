@@ -26,10 +26,10 @@ static int ollama_places(places *p, error *err)
 {
     if (source_environment("OLLAMA_MODELS"))
         return places_add(p, source_environment("OLLAMA_MODELS"), "", err);
-    return places_add(p, paths_home(), "/.ollama/models", err) ||
-                   places_add(p, "/usr/share/ollama", "/.ollama/models", err)
-               ? -1
-               : 0;
+    if (places_add(p, paths_home(), "/.ollama/models", err) ||
+        places_add(p, "/usr/share/ollama", "/.ollama/models", err))
+        return -1;
+    return 0;
 }
 
 /* "sha256:" and 64 lower-case hex digits: nothing else may become a file name. */
@@ -305,12 +305,10 @@ static int open_found(const char *name, const char *place, const char *relative,
                       error *err)
 {
     manifest m;
-    int result = manifest_open(place, relative, &m, err) || model_blob(&m, &out->path, err) ||
-                         take_defaults(&m, name, &out->defaults, err)
-                     ? -1
-                     : 0;
+    bool failed = manifest_open(place, relative, &m, err) || model_blob(&m, &out->path, err) ||
+                  take_defaults(&m, name, &out->defaults, err);
     manifest_close(&m);
-    return result;
+    return failed ? -1 : 0;
 }
 
 int source_ollama_resolve(const char *name, const char *rest, source_found *out, error *err)
@@ -319,8 +317,9 @@ int source_ollama_resolve(const char *name, const char *rest, source_found *out,
     places in = {0};
     char *folder_of = NULL, *tag = NULL, *relative = NULL;
     const char *place = NULL;
-    int result =
-        cut_name(name, rest, &p, &folder_of, &tag, err) || ollama_places(&in, err) ? -1 : 0;
+    int result = cut_name(name, rest, &p, &folder_of, &tag, err);
+    if (!result)
+        result = ollama_places(&in, err);
     int found = result ? -1 : find_manifest(&in, folder_of, tag, &place, &relative, err);
     if (found > 0)
         result = open_found(name, place, relative, out, err);

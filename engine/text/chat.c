@@ -481,10 +481,9 @@ bool chat_ends_thought(const chat_format *f, int id, const char *text, size_t le
 int chat_close_thought(const chat_format *f, tokens *out, error *err)
 {
     buf text = {0};
-    int result = buf_format(&text, err, "\n%s\n\n", f->tag->close) ||
-                         chat_encode_trusted(f, text.v, text.len, out, err)
-                     ? -1
-                     : 0;
+    int result = buf_format(&text, err, "\n%s\n\n", f->tag->close);
+    if (!result)
+        result = chat_encode_trusted(f, text.v, text.len, out, err);
     buf_release(&text);
     return result;
 }

@@ -241,10 +241,9 @@ int chat_render_json(const chat_format *f, const char *text, size_t len, const c
         error_memory(err, "a conversation");
     if (d) {
         chat_set_variables(f, d, generation_prompt, think);
-        result = chat_set_json(d, json_root(list), text, where, err) || run(f, d, len, &o, err) ||
-                         chat_encode(f, &o, out, err)
-                     ? -1
-                     : 0;
+        bool failed = chat_set_json(d, json_root(list), text, where, err) ||
+                      run(f, d, len, &o, err) || chat_encode(f, &o, out, err);
+        result = failed ? -1 : 0;
     }
     jinja_output_release(&o);
     jinja_data_close(d);

@@ -331,15 +331,25 @@ static int replace(const normalize_step *s, buf *text, buf *trusted, error *err)
     return 0;
 }
 
+static int run_step(const normalize_step *s, buf *text, buf *trusted, error *err)
+{
+    switch (s->kind) {
+    case NORMALIZE_NFC:
+        return trusted ? nfc_trusted(text, trusted, err) : nfc(text, err);
+    case NORMALIZE_PREPEND:
+        return prepend(s, text, trusted, err);
+    default:
+        return replace(s, text, trusted, err);
+    }
+}
+
 int normalizer_run_trusted(const normalizer *n, buf *text, buf *trusted, error *err)
 {
     for (size_t i = 0; i < n->steps; i++) {
         const normalize_step *s = &n->step[i];
         if (text->len == 0)
             return 0;
-        if (s->kind == NORMALIZE_NFC ? trusted ? nfc_trusted(text, trusted, err) : nfc(text, err)
-            : s->kind == NORMALIZE_PREPEND ? prepend(s, text, trusted, err)
-                                           : replace(s, text, trusted, err))
+        if (run_step(s, text, trusted, err))
             return -1;
     }
     return 0;

@@ -90,11 +90,10 @@ static int read_normalizer(tokenizer *t, const json *v, const char *type, error 
     bool literal = false;
     if (strcmp(type, "NFC") == 0)
         return normalizer_add_nfc(&t->normal, err);
-    if (strcmp(type, "Prepend") == 0)
-        return need_string(v, "prepend", &text, err) ||
-                       normalizer_add_prepend(&t->normal, text, strlen(text), err)
-                   ? -1
-                   : 0;
+    if (strcmp(type, "Prepend") == 0) {
+        int missing = need_string(v, "prepend", &text, err);
+        return missing ? -1 : normalizer_add_prepend(&t->normal, text, strlen(text), err);
+    }
     if (strcmp(type, "Replace") != 0)
         return unsupported(type, err);
     if (need_pattern(v, &text, &literal, err) || need_string(v, "content", &content, err))
