@@ -1,4 +1,5 @@
 /* dialogue_support.c - see dialogue_support.h. */
+#include <limits.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,7 +127,7 @@ dialogue *table_dialogue(const table *k, const dialogue_options *o)
     return d;
 }
 
-dialogue_turn *table_ask(dialogue *d, const char *prompt, const char *only)
+struct turn *table_ask(dialogue *d, const char *prompt, const char *only)
 {
     error err = {0};
     if (dialogue_ask(d, prompt, strlen(prompt), only, NULL, &err))
@@ -134,79 +135,11 @@ dialogue_turn *table_ask(dialogue *d, const char *prompt, const char *only)
     return dialogue_last(d);
 }
 
-/* ---- copies ------------------------------------------------------------------------------------ */
-
-static void *copy_bytes(const void *bytes, size_t n)
+struct turn table_copy(const struct turn *t)
 {
-    char *copy = bytes ? malloc(n + 1) : NULL;
-    if (copy) {
-        memcpy(copy, bytes, n);
-        copy[n] = '\0';
-    }
+    struct turn copy;
+    assert_int_equal(turn_before(t, INT_MAX, &copy, NULL), 0);
     return copy;
-}
-
-static char *copy_text(const char *text)
-{
-    return copy_bytes(text, text ? strlen(text) : 0);
-}
-
-static kept_answer copy_answer(const kept_answer *a, size_t layers)
-{
-    kept_answer k = *a;
-    k.name = copy_text(a->name);
-    k.acts_by = copy_text(a->acts_by);
-    k.color = copy_text(a->color);
-    k.text = copy_bytes(a->text, a->len);
-    k.thought = copy_bytes(a->thought, a->thought_len);
-    k.ids = (tokens){0};
-    assert_int_equal(tokens_append(&k.ids, a->ids.v, a->ids.len, NULL), 0);
-    k.allowed = copy_bytes(a->allowed, layers * sizeof(int));
-    k.used = copy_bytes(a->used, layers * sizeof(int));
-    return k;
-}
-
-static kept_merge copy_merge(const kept_merge *m)
-{
-    size_t n = (size_t)m->result.passes;
-    kept_merge k = *m;
-    const merge_result *r = &m->result;
-    k.of = calloc(n, sizeof *k.of);
-    k.failure = copy_text(m->failure);
-    k.result.by = copy_text(r->by);
-    k.result.note = copy_text(r->note);
-    k.result.text = copy_bytes(r->text, r->len);
-    k.result.ids = (tokens){0};
-    assert_int_equal(tokens_append(&k.result.ids, r->ids.v, r->ids.len, NULL), 0);
-    k.result.scores = copy_bytes(r->scores, n * n * sizeof(double));
-    k.result.shares = copy_bytes(r->shares, n * sizeof(double));
-    k.result.divergence = copy_bytes(r->divergence, r->ids.len * sizeof(double));
-    k.result.revised = r->revised ? calloc(n, sizeof *r->revised) : NULL;
-    for (size_t i = 0; i < n; i++) {
-        k.of[i] = copy_text(m->of[i]);
-        if (r->revised)
-            assert_int_equal(
-                buf_add(&k.result.revised[i], r->revised[i].v, r->revised[i].len, NULL), 0);
-    }
-    return k;
-}
-
-dialogue_turn table_copy(const table *k, const dialogue_turn *t)
-{
-    size_t layers = (size_t)engine_config(k->e)->layers;
-    dialogue_turn c = *t;
-    c.prompt = copy_bytes(t->prompt, t->prompt_len);
-    c.only = copy_text(t->only);
-    c.picked = copy_text(t->picked);
-    c.answers = calloc((size_t)t->answer_count + 1, sizeof *c.answers);
-    c.merges = calloc((size_t)t->merge_count + 1, sizeof *c.merges);
-    assert_non_null(c.answers);
-    assert_non_null(c.merges);
-    for (int i = 0; i < t->answer_count; i++)
-        c.answers[i] = copy_answer(&t->answers[i], layers);
-    for (int i = 0; i < t->merge_count; i++)
-        c.merges[i] = copy_merge(&t->merges[i]);
-    return c;
 }
 
 /* ---- comparing --------------------------------------------------------------------------------- */
@@ -217,12 +150,12 @@ static void assert_same_text(const char *name, const char *a, size_t n, const ch
         fail_msg("%s says \"%.*s\", not \"%.*s\"", name, (int)n, a, (int)m, b);
 }
 
-void table_equal(const kept_answer *a, const kept_answer *b)
+void table_equal(const turn_answer *a, const turn_answer *b)
 {
     assert_non_null(a);
     assert_non_null(b);
     assert_string_equal(a->name, b->name);
-    assert_same_text(a->name, a->text, a->len, b->text, b->len);
+    assert_same_text(a->name, a->text.v, a->text.len, b->text.v, b->text.len);
     assert_int_equal(a->ids.len, b->ids.len);
     assert_memory_equal(a->ids.v, b->ids.v, a->ids.len * sizeof(int));
     assert_int_equal(a->prompt_tokens, b->prompt_tokens);
@@ -276,34 +209,37 @@ void hand_close(hand *h)
     council_close(h->c);
 }
 
-void table_oracle(const dialogue *d, const dialogue_turn *t, const char *name, uint64_t seed,
+void table_oracle(const dialogue *d, const struct turn *t, const char *name, uint64_t seed,
                   const chat_message *messages, size_t n)
 {
     hand h = hand_of(d, &name, 1);
     h.requests[0].seed = seed;
     hand_remember(&h, 0, messages, n);
-    hand_ask(&h, t->prompt, t->prompt_len);
+    hand_ask(&h, t->prompt.v, t->prompt.len);
     const answer *a = council_answer(h.c, 0);
-    const kept_answer *k = dialogue_answer(t, name);
+    const turn_answer *k = turn_answer_of(t, name);
     assert_non_null(k);
     assert_int_equal(k->prompt_tokens, a->prompt_tokens);
-    assert_same_text(name, k->text, k->len, a->text, a->len);
+    assert_same_text(name, k->text.v, k->text.len, a->text, a->len);
     assert_int_equal(k->ids.len, a->token_count);
     assert_memory_equal(k->ids.v, a->tokens, a->token_count * sizeof(int));
     hand_close(&h);
 }
 
-void table_remembered(const dialogue_turn *t, const char *name, chat_message out[2])
+void table_remembered(const struct turn *t, const char *name, chat_message out[2])
 {
-    const kept_merge *m = dialogue_merged(t);
-    out[0] = (chat_message){CHAT_USER, t->prompt, t->prompt_len};
+    const turn_merge *m = turn_merged(t);
+    out[0] = (chat_message){CHAT_USER, t->prompt.v, t->prompt.len};
     out[1] = (chat_message){.role = CHAT_ASSISTANT};
     if (strcmp(name, "merge") == 0) {
         assert_non_null(m);
-        out[1].text = m->result.text;
-        out[1].len = m->result.len;
+        out[1].text = m->text.v;
+        out[1].len = m->text.len;
     } else {
-        assert_true(dialogue_words(t, name, &out[1].text, &out[1].len));
+        turn_text words;
+        assert_true(turn_words(t, name, &words));
+        out[1].text = words.v;
+        out[1].len = words.len;
     }
 }
 

@@ -27,11 +27,11 @@ int table_seat(const table *k, dialogue *d, const char *names, error *err);
 /* A dialogue of ann, bob and cleo. */
 dialogue *table_dialogue(const table *k, const dialogue_options *o);
 /* Asks; fails the test when that fails. only may be NULL. Returns the new turn. */
-dialogue_turn *table_ask(dialogue *d, const char *prompt, const char *only);
-/* A deep copy of a turn, as a transcript would give it back. */
-dialogue_turn table_copy(const table *k, const dialogue_turn *t);
+struct turn *table_ask(dialogue *d, const char *prompt, const char *only);
+/* A turn as a transcript would give it back; its texts are those of t. */
+struct turn table_copy(const struct turn *t);
 
-void table_equal(const kept_answer *a, const kept_answer *b);
+void table_equal(const turn_answer *a, const turn_answer *b);
 
 /* Seats in a council of their own, told and asked by hand. Replies are borrowed from the council. */
 typedef struct hand {
@@ -53,10 +53,10 @@ void hand_close(hand *h);
 
 /* The named seat alone, with a conversation [n] (user, assistant, ...), asked `prompt` with a seed:
  * must be its current answer in turn t, byte for byte. */
-void table_oracle(const dialogue *d, const dialogue_turn *t, const char *name, uint64_t seed,
+void table_oracle(const dialogue *d, const struct turn *t, const char *name, uint64_t seed,
                   const chat_message *messages, size_t n);
 /* The two messages that a turn leaves: its prompt, and the words of `name` (or "merge") in it. */
-void table_remembered(const dialogue_turn *t, const char *name, chat_message out[2]);
+void table_remembered(const struct turn *t, const char *name, chat_message out[2]);
 
 /* Bytes that are allocated now, by whichever allocator there is. */
 size_t table_allocated(void);

@@ -51,48 +51,48 @@ static bool figure(double x)
     return x >= 0 && x <= 1e11;
 }
 
-static void check_answers(const history_turn *t)
+static void check_answers(const struct turn *t)
 {
     for (int i = 0; i < t->answer_count; i++) {
-        const history_answer *a = &t->answers[i];
-        insist(a->n >= 1 && a->n <= RECORDS_MOST && a->persona && a->stop && a->program &&
-               a->prompt_tokens >= 0 && a->asked_experts >= 0 && a->least_allowed >= 0 &&
-               figure(a->seconds) && figure(a->tokens_per_second) && figure(a->banned_mass) &&
-               a->seed <= (uint64_t)1 << 53);
-        insist((a->next == 0) == (history_answer_of(t, a->persona) == a));
-        for (size_t k = 0; k < a->token_count; k++)
-            insist(a->tokens[k] >= 0 && a->tokens[k] <= HISTORY_TOKENS_MOST);
-        for (int k = 0; k < a->layers; k++)
-            insist(a->allowed[k] >= 0 && a->used[k] >= 0);
+        const turn_answer *a = &t->answers[i];
+        insist(a->n >= 1 && a->n <= RECORDS_MOST && a->name && a->acts_by &&
+               a->stop <= STOP_ERROR && a->prompt_tokens >= 0 && a->asked_experts >= 0 &&
+               a->least_allowed >= 0 && figure(a->seconds) && figure(a->tokens_per_second) &&
+               figure(a->banned_mass) && a->seed <= (uint64_t)1 << 53);
+        insist((a->next == 0) == (turn_answer_of(t, a->name) == a));
+        for (size_t k = 0; k < a->ids.len; k++)
+            insist(a->ids.v[k] >= 0 && a->ids.v[k] <= TURN_TOKENS_MOST);
+        insist(a->allowed.len == a->used.len);
+        for (size_t k = 0; k < a->used.len; k++)
+            insist(a->allowed.v[k] >= 0 && a->used.v[k] >= 0);
     }
 }
 
 static void check_turn(const history *h, int i)
 {
-    const history_turn *t = &h->turns[i];
-    insist(t->turn >= 1 && t->turn <= HISTORY_TURNS_MOST + h->turn_count && t->parent >= 0 &&
-           t->from >= 1 && t->from <= t->turn && t->follows >= -1 && t->follows < i &&
+    const struct turn *t = &h->turns[i];
+    insist(t->number >= 1 && t->number <= TURN_NUMBER_MOST + h->turn_count && t->parent >= 0 &&
+           t->from >= 1 && t->from <= t->number && t->follows >= -1 && t->follows < i &&
            figure(t->time) && figure(t->timings.prefill) && figure(t->timings.decode));
     check_answers(t);
     for (int k = 0; k < t->merge_count; k++) {
-        const history_merge *m = &t->merges[k];
-        insist(m->passes >= 0 && m->passes <= HISTORY_PASSES_MOST && m->winner >= -1 &&
+        const turn_merge *m = &t->merges[k];
+        insist(m->passes >= 0 && m->passes <= TURN_PASSES_MOST && m->winner >= -1 &&
                m->winner < m->passes && figure(m->seconds));
         for (int p = 0; m->scores && p < m->passes * m->passes; p++)
             insist(isnan(m->scores[p]) || isfinite(m->scores[p]));
     }
 }
 
-static void restore(const history *h)
+static void restore(history *h)
 {
     dialogue_options o = {.council = {.context = 64, .kv = DTYPE_F32, .max_tokens = 4}};
     keeper_setting s = {0};
     error err = {0};
-    for (int i = 0; i < h->turn_count; i++)
-        if (h->turns[i].setting) {
-            (void)keeper_setting_read(h->turns[i].setting, &s, &err);
-            keeper_setting_release(&s);
-        }
+    for (int i = 1; i <= h->setting_count; i++) {
+        (void)keeper_setting_read(history_setting(h, i), &s, &err);
+        keeper_setting_release(&s);
+    }
     dialogue *d = dialogue_open(model(), &o, &err);
     insist(d != NULL);
     if (keeper_restore(h, d, &err) == 0)
@@ -100,10 +100,10 @@ static void restore(const history *h)
     dialogue_close(d);
 }
 
-static void read_all(const history *h)
+static void read_all(history *h)
 {
     statistics s = {0};
-    const history_turn **path = NULL;
+    const struct turn **path = NULL;
     size_t count = 0;
     error err = {0};
     for (int i = 0; i < h->turn_count; i++)

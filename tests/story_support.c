@@ -54,13 +54,13 @@ static void saved(story *s, int result)
 
 void story_ask(story *s, const char *prompt, const char *only)
 {
-    const dialogue_turn *t = table_ask(s->d, prompt, only);
+    const struct turn *t = table_ask(s->d, prompt, only);
     saved(s, keeper_turn(s->keeper, s->d, &s->seats, t, &s->err));
 }
 
 void story_retry(story *s, const char *name, uint64_t seed)
 {
-    const dialogue_turn *t = dialogue_last(s->d);
+    const struct turn *t = dialogue_last(s->d);
     int before = t->answer_count;
     assert_int_equal(dialogue_retry(s->d, name, seed, NULL, &s->err), 0);
     for (int i = before; i < t->answer_count; i++)
@@ -70,7 +70,7 @@ void story_retry(story *s, const char *name, uint64_t seed)
 void story_merge(story *s, merge_method method)
 {
     merge_options o = {.method = method, .rounds = 1, .seed = 3, .max_tokens = 8};
-    const dialogue_turn *t = dialogue_last(s->d);
+    const struct turn *t = dialogue_last(s->d);
     assert_int_equal(dialogue_merge(s->d, &o, NULL, 0, NULL, NULL, &s->err), 0);
     saved(s, keeper_merge(s->keeper, t, &t->merges[t->merge_count - 1], &s->err));
 }
@@ -83,7 +83,7 @@ void story_pick(story *s, const char *name)
 
 void story_undo(story *s)
 {
-    const dialogue_turn *t = dialogue_last(s->d);
+    const struct turn *t = dialogue_last(s->d);
     assert_int_equal(dialogue_undo(s->d, &s->err), 0);
     saved(s, keeper_undo(s->keeper, t, &s->err));
 }

@@ -39,11 +39,11 @@ static void each_remembers_its_own(void **state)
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
     chat_message memory[4];
-    dialogue_turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
+    struct turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++)
         table_oracle(d, t1, NAMES[i], 7, NULL, 0);
-    dialogue_turn *t2 = table_ask(d, "and then?", NULL);
-    dialogue_turn *t3 = table_ask(d, "why?", NULL);
+    struct turn *t2 = table_ask(d, "and then?", NULL);
+    struct turn *t3 = table_ask(d, "why?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++) {
         table_remembered(t1, NAMES[i], memory);
         table_oracle(d, t2, NAMES[i], SECOND, memory, 2);
@@ -54,9 +54,9 @@ static void each_remembers_its_own(void **state)
     assert_int_equal(t3->parent, 2);
     assert_int_equal(t3->from, 1);
     assert_int_equal(dialogue_turns(d), 3);
-    const kept_answer *a = dialogue_answer(t3, "bob");
+    const turn_answer *a = turn_answer_of(t3, "bob");
     assert_string_equal(a->acts_by, "prompt+mask");
-    assert_true(a->program != 0 && dialogue_answer(t3, "ann")->program == 0);
+    assert_true(a->program != 0 && turn_answer_of(t3, "ann")->program == 0);
     dialogue_close(d);
 }
 
@@ -67,10 +67,10 @@ static void all_remember_what_was_merged(void **state)
     o.context = CONTEXT_MERGED;
     dialogue *d = table_dialogue(k, &o);
     chat_message memory[4];
-    dialogue_turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
+    struct turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
     merge(d, MERGE_VOTE);
-    dialogue_turn *t2 = table_ask(d, "and then?", NULL); /* not merged: each keeps its own */
-    dialogue_turn *t3 = table_ask(d, "why?", NULL);
+    struct turn *t2 = table_ask(d, "and then?", NULL); /* not merged: each keeps its own */
+    struct turn *t3 = table_ask(d, "why?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++) {
         table_remembered(t1, "merge", memory);
         table_oracle(d, t2, NAMES[i], SECOND, memory, 2);
@@ -89,16 +89,16 @@ static void all_remember_what_was_picked(void **state)
     chat_message memory[4];
     error err = {0};
     assert_int_equal(dialogue_pick(d, "bob", &err), -1);
-    dialogue_turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
+    struct turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
     pick(d, "cleo");
     pick(d, "bob");
-    dialogue_turn *t2 = table_ask(d, "and then?", NULL);
+    struct turn *t2 = table_ask(d, "and then?", NULL);
     assert_int_equal(dialogue_pick(d, "merge", &err), -1); /* there is none yet */
     merge(d, MERGE_SYNTH);
     pick(d, "merge");
     assert_int_equal(dialogue_pick(d, "nobody", &err), -1);
     assert_int_equal(err.code, ERROR_USAGE);
-    dialogue_turn *t3 = table_ask(d, "why?", NULL);
+    struct turn *t3 = table_ask(d, "why?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++) {
         table_remembered(t1, "bob", memory);
         table_oracle(d, t2, NAMES[i], SECOND, memory, 2);
@@ -115,18 +115,18 @@ static void a_debate_is_remembered_revised(void **state)
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
     chat_message memory[2];
-    dialogue_turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
+    struct turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
     merge(d, MERGE_DEBATE);
     merge(d, MERGE_VOTE);
     assert_int_equal(t1->merge_count, 2);
-    const kept_merge *debate = &t1->merges[0];
-    dialogue_turn *t2 = table_ask(d, "and then?", NULL);
+    const turn_merge *debate = &t1->merges[0];
+    struct turn *t2 = table_ask(d, "and then?", NULL);
     int changed = 0;
     for (int i = 0; i < TABLE_SEATS; i++) {
         table_remembered(t1, NAMES[i], memory);
-        assert_string_equal(memory[1].text, debate->result.revised[i].v);
+        assert_string_equal(memory[1].text, debate->revised[i].v);
         assert_string_equal(debate->of[i], NAMES[i]);
-        changed += strcmp(dialogue_answer(t1, NAMES[i])->text, memory[1].text) != 0;
+        changed += strcmp(turn_answer_of(t1, NAMES[i])->text.v, memory[1].text) != 0;
         table_oracle(d, t2, NAMES[i], SECOND, memory, 2);
     }
     assert_int_equal(changed, TABLE_SEATS);
@@ -141,8 +141,8 @@ static void one_persona_is_asked_alone(void **state)
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
     chat_message memory[4];
-    dialogue_turn *t1 = table_ask(d, "yes?", NULL), *t2 = table_ask(d, "and you?", "bob");
-    dialogue_turn *t3 = table_ask(d, "why?", NULL);
+    struct turn *t1 = table_ask(d, "yes?", NULL), *t2 = table_ask(d, "and you?", "bob");
+    struct turn *t3 = table_ask(d, "why?", NULL);
     assert_int_equal(t2->answer_count, 1);
     assert_string_equal(t2->only, "bob");
     assert_null(t3->only);
@@ -186,7 +186,7 @@ static void newcomers_and_those_who_stay(void **state)
         dialogue *d = table_dialogue(k, &o);
         chat_message memory[4];
         error err = {0};
-        dialogue_turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
+        struct turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
         if (merged)
             merge(d, MERGE_VOTE);
         assert_int_equal(table_seat(k, d, "ann,ann", &err), -1); /* the old ones stay */
@@ -197,8 +197,8 @@ static void newcomers_and_those_who_stay(void **state)
         reading r = {0};
         dialogue_events events = {.user = &r, .council = {.prefill = on_prefill}};
         assert_int_equal(dialogue_ask(d, "and then?", 9, NULL, &events, &err), 0);
-        dialogue_turn *t2 = dialogue_last(d);
-        assert_true(r.first >= dialogue_answer(t1, "cleo")->prompt_tokens && r.first < r.total);
+        struct turn *t2 = dialogue_last(d);
+        assert_true(r.first >= turn_answer_of(t1, "cleo")->prompt_tokens && r.first < r.total);
         table_remembered(t1, merged ? "merge" : "cleo", memory);
         table_oracle(d, t2, "cleo", SECOND, memory, 2);
         table_remembered(t1, merged ? "merge" : "ann", memory);
@@ -206,7 +206,7 @@ static void newcomers_and_those_who_stay(void **state)
         table_oracle(d, t2, "dora", SECOND, memory, merged ? 2 : 0);
         /* The one who was away remembers what it heard. */
         assert_int_equal(table_seat(k, d, "bob", &err), 0);
-        dialogue_turn *t3 = table_ask(d, "why?", NULL);
+        struct turn *t3 = table_ask(d, "why?", NULL);
         table_remembered(t1, merged ? "merge" : "bob", memory);
         table_oracle(d, t3, "bob", THIRD, memory, 2);
         dialogue_close(d);
@@ -230,7 +230,7 @@ static void seats_change_without_more_memory(void **state)
             assert_true(table_allocated() <
                         before + 16384); /* a session of this model is 140,000 */
     }
-    dialogue_turn *t = table_ask(d, "yes?", NULL);
+    struct turn *t = table_ask(d, "yes?", NULL);
     for (int i = 0; i < 3; i++)
         table_oracle(d, t, roster_seat(dialogue_roster(d), i)->name, 7, NULL, 0);
     assert_int_equal(table_seat(k, d, "bob,dora,ann", &err), 0);
@@ -245,16 +245,16 @@ static void the_question_chooses_the_language(void **state)
     const table *k = *state;
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
-    dialogue_turn *t = table_ask(d, "\xd0\xb4\xd0\xb0? \xd0\xbd\xd0\xb5\xd1\x82?", "ann");
+    struct turn *t = table_ask(d, "\xd0\xb4\xd0\xb0? \xd0\xbd\xd0\xb5\xd1\x82?", "ann");
     const seat *s = roster_seat(dialogue_roster(d), 0);
-    const char *told = roster_instruction(dialogue_roster(d), 0, t->prompt, t->prompt_len);
+    const char *told = roster_instruction(dialogue_roster(d), 0, t->prompt.v, t->prompt.len);
     assert_string_not_equal(told, s->instruction);
-    int russian = dialogue_answer(t, "ann")->prompt_tokens;
+    int russian = turn_answer_of(t, "ann")->prompt_tokens;
     error err = {0};
     council_options co = o.council;
     council *c = council_open(k->e, &co, &err);
     pass_options p = roster_pass(dialogue_roster(d), 0);
-    chat_message question = {CHAT_USER, t->prompt, t->prompt_len};
+    chat_message question = {CHAT_USER, t->prompt.v, t->prompt.len};
     council_request request = {.instruction = told, .messages = &question, .count = 1};
     assert_int_equal(council_add(c, &p, &err), 0);
     assert_int_equal(council_ask(c, &request, &err), 0);
@@ -274,24 +274,24 @@ static void versions_of_an_answer(void **state)
     chat_message memory[4];
     error err = {0};
     assert_int_equal(dialogue_retry(d, NULL, 1, NULL, &err), -1);
-    dialogue_turn *t1 = table_ask(d, "yes?", NULL);
+    struct turn *t1 = table_ask(d, "yes?", NULL);
     merge(d, MERGE_SYNTH);
-    dialogue_turn *t2 = table_ask(d, "Is it ever right?", NULL);
+    struct turn *t2 = table_ask(d, "Is it ever right?", NULL);
     merge(d, MERGE_VOTE);
-    assert_non_null(dialogue_merged(t2));
+    assert_non_null(turn_merged(t2));
     dialogue_settings(d)->context = CONTEXT_OWN; /* of turns to come: this one stays as it was */
     assert_int_equal(dialogue_retry(d, "bob", SECOND, NULL, &err), 0);
     assert_int_equal(t2->answer_count, 4);
     table_equal(&t2->answers[3], &t2->answers[1]); /* the same seed, the same answer */
-    assert_null(dialogue_merged(t2));              /* it joined an older version */
+    assert_null(turn_merged(t2));                  /* it joined an older version */
     assert_int_equal(dialogue_retry(d, "bob", 99, NULL, &err), 0);
     table_remembered(t1, "merge", memory);
     table_oracle(d, t2, "bob", 99, memory, 2);
-    assert_int_equal(dialogue_answer(t2, "bob")->seed, 99);
+    assert_int_equal(turn_answer_of(t2, "bob")->seed, 99);
     assert_int_equal(dialogue_retry(d, NULL, 5, NULL, &err), 0);
     assert_int_equal(t2->answer_count, 8);
     dialogue_settings(d)->context = CONTEXT_MERGED;
-    dialogue_turn *t3 = table_ask(d, "why?", NULL);
+    struct turn *t3 = table_ask(d, "why?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++) {
         table_remembered(t1, "merge", memory);
         table_oracle(d, t2, NAMES[i], 5, memory, 2);
@@ -309,11 +309,11 @@ static void an_undone_turn_is_not_remembered(void **state)
     chat_message memory[2];
     error err = {0};
     assert_int_equal(dialogue_undo(d, &err), -1);
-    dialogue_turn *t1 = table_ask(d, "yes?", NULL);
+    struct turn *t1 = table_ask(d, "yes?", NULL);
     table_ask(d, "a mistake", NULL);
     assert_int_equal(dialogue_undo(d, &err), 0);
     assert_ptr_equal(dialogue_last(d), t1);
-    dialogue_turn *t3 = table_ask(d, "why?", NULL);
+    struct turn *t3 = table_ask(d, "why?", NULL);
     assert_int_equal(t3->number, 3);
     assert_int_equal(t3->parent, 1);
     for (int i = 0; i < TABLE_SEATS; i++) {
@@ -325,7 +325,7 @@ static void an_undone_turn_is_not_remembered(void **state)
     assert_int_equal(dialogue_undo(d, &err), -1);
     assert_null(dialogue_last(d));
     assert_int_equal(dialogue_turns(d), 3);
-    dialogue_turn *t4 = table_ask(d, "why?", NULL);
+    struct turn *t4 = table_ask(d, "why?", NULL);
     assert_int_equal(t4->parent, 0);
     assert_int_equal(t4->from, 4);
     table_oracle(d, t4, "ann", 7 + 3 * 1000003, NULL, 0);
@@ -339,24 +339,24 @@ static dialogue *restored(const table *k, const dialogue_options *o, const dialo
     dialogue *d = table_dialogue(k, o);
     error err = {0};
     for (int i = 0; i < dialogue_turns(from); i++) {
-        dialogue_turn t = table_copy(k, dialogue_at(from, i));
+        struct turn t = table_copy(dialogue_at(from, i));
         if (dialogue_restore(d, &t, &err))
             fail_msg("%s", err.text);
-        assert_null(t.prompt); /* taken over */
+        assert_null(t.answers); /* taken over */
     }
     return d;
 }
 
-static void assert_same_merge(const kept_merge *a, const kept_merge *b)
+static void assert_same_merge(const turn_merge *a, const turn_merge *b)
 {
-    const merge_result *x = &a->result, *y = &b->result;
+    const turn_merge *x = a, *y = b;
     size_t n = (size_t)x->passes;
     assert_non_null(a);
-    assert_int_equal(x->method, y->method);
+    assert_string_equal(x->method, y->method);
     assert_int_equal(x->passes, y->passes);
     assert_int_equal(x->winner, y->winner);
-    assert_int_equal(x->len, y->len);
-    assert_memory_equal(x->text, y->text, x->len);
+    assert_int_equal(x->text.len, y->text.len);
+    assert_memory_equal(x->text.v, y->text.v, x->text.len);
     assert_int_equal(x->ids.len, y->ids.len);
     if (x->ids.len)
         assert_memory_equal(x->ids.v, y->ids.v, x->ids.len * sizeof(int));
@@ -394,25 +394,25 @@ static void a_restored_dialogue_goes_on_as_the_live_one(void **state)
         for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
             merge(live, methods[i]);
             merge(later, methods[i]);
-            const kept_merge *a = dialogue_merged(dialogue_last(live));
-            const char *note = a->result.note ? a->result.note : "";
-            assert_same_merge(a, dialogue_merged(dialogue_last(later)));
+            const turn_merge *a = turn_merged(dialogue_last(live));
+            const char *note = a->note ? a->note : "";
+            assert_same_merge(a, turn_merged(dialogue_last(later)));
             assert_true(!strstr(note, "without") == (policy || methods[i] != MERGE_DEBATE));
         }
         assert_int_equal(dialogue_retry(live, "ann", 11, NULL, &err), 0);
         assert_int_equal(dialogue_retry(later, "ann", 11, NULL, &err), 0);
-        table_equal(dialogue_answer(dialogue_last(live), "ann"),
-                    dialogue_answer(dialogue_last(later), "ann"));
+        table_equal(turn_answer_of(dialogue_last(live), "ann"),
+                    turn_answer_of(dialogue_last(later), "ann"));
         merge(live, MERGE_VOTE);
         merge(later, MERGE_VOTE);
         dialogue *latest = restored(k, &o, later);
-        dialogue_turn *a = table_ask(live, "why?", NULL), *b = table_ask(later, "why?", NULL);
-        dialogue_turn *c = table_ask(latest, "why?", NULL);
+        struct turn *a = table_ask(live, "why?", NULL), *b = table_ask(later, "why?", NULL);
+        struct turn *c = table_ask(latest, "why?", NULL);
         assert_true(a->number == b->number && a->parent == b->parent && a->from == b->from);
         assert_int_equal(dialogue_context_used(live), dialogue_context_used(latest));
         for (int i = 0; i < TABLE_SEATS; i++) {
-            table_equal(dialogue_answer(a, NAMES[i]), dialogue_answer(b, NAMES[i]));
-            table_equal(dialogue_answer(a, NAMES[i]), dialogue_answer(c, NAMES[i]));
+            table_equal(turn_answer_of(a, NAMES[i]), turn_answer_of(b, NAMES[i]));
+            table_equal(turn_answer_of(a, NAMES[i]), turn_answer_of(c, NAMES[i]));
         }
         dialogue_close(live);
         dialogue_close(later);
@@ -426,10 +426,10 @@ static void what_is_no_turn_is_not_restored(void **state)
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
     error err = {0};
-    dialogue_turn *t1 = table_ask(d, "yes?", NULL), copy = table_copy(k, t1);
+    struct turn *t1 = table_ask(d, "yes?", NULL), copy = table_copy(t1);
     assert_int_equal(dialogue_restore(d, &copy, &err), -1); /* the number is taken */
     assert_int_equal(err.code, ERROR_LOAD);
-    copy = table_copy(k, t1);
+    copy = table_copy(t1);
     copy.number = 5;
     copy.from = 6;
     assert_int_equal(dialogue_restore(d, &copy, &err), -1);

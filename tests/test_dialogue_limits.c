@@ -54,18 +54,18 @@ static void stop_reading(void *user, int done, int total)
         atomic_store(s->cancel, true);
 }
 
-static void count_answers(void *user, int pass, const answer *a)
+static void count_answers(void *user, int pass, const turn_answer *a)
 {
     stopper *s = user;
     (void)pass;
-    s->answers += a->text != NULL;
+    s->answers += a->text.v != NULL;
 }
 
-static dialogue_turn *ask_and_stop(dialogue *d, stopper *s)
+static struct turn *ask_and_stop(dialogue *d, stopper *s)
 {
     error err = {0};
     dialogue_events events = {
-        .user = s, .council = {.prefill = stop_reading, .token = stop_at, .answer = count_answers}};
+        .user = s, .council = {.prefill = stop_reading, .token = stop_at}, .answer = count_answers};
     s->d = d;
     if (dialogue_ask(d, "Is it ever right to lie?", 24, NULL, &events, &err))
         fail_msg("%s", err.text);
@@ -76,10 +76,10 @@ static dialogue_turn *ask_and_stop(dialogue *d, stopper *s)
 }
 
 /* `part` is how `whole` begins. */
-static void assert_begins(const kept_answer *part, const kept_answer *whole)
+static void assert_begins(const turn_answer *part, const turn_answer *whole)
 {
-    assert_true(part->ids.len <= whole->ids.len && part->len <= whole->len);
-    assert_memory_equal(part->text, whole->text, part->len);
+    assert_true(part->ids.len <= whole->ids.len && part->text.len <= whole->text.len);
+    assert_memory_equal(part->text.v, whole->text.v, part->text.len);
     if (part->ids.len)
         assert_memory_equal(part->ids.v, whole->ids.v, part->ids.len * sizeof(int));
 }
@@ -89,16 +89,16 @@ static void one_pass_is_stopped_and_the_others_go_on(void **state)
     const table *k = *state;
     dialogue_options o = table_options();
     dialogue *whole = table_dialogue(k, &o);
-    dialogue_turn *free_run = table_ask(whole, "Is it ever right to lie?", NULL);
+    struct turn *free_run = table_ask(whole, "Is it ever right to lie?", NULL);
     int cut = 0;
     for (int pass = -1; pass < TABLE_SEATS; pass++) {
         for (int after = 1; after <= 9; after += 4) {
             dialogue *d = table_dialogue(k, &o);
             stopper s = {.pass = pass, .after = after};
-            dialogue_turn *t = ask_and_stop(d, &s);
+            struct turn *t = ask_and_stop(d, &s);
             for (int i = 0; i < TABLE_SEATS; i++) {
-                const kept_answer *a = dialogue_answer(t, NAMES[i]);
-                const kept_answer *b = dialogue_answer(free_run, NAMES[i]);
+                const turn_answer *a = turn_answer_of(t, NAMES[i]);
+                const turn_answer *b = turn_answer_of(free_run, NAMES[i]);
                 if (pass >= 0 && pass != i) {
                     table_equal(a, b);
                     continue;
@@ -121,17 +121,17 @@ static void an_interrupt_keeps_what_was_written(void **state)
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o), *whole = table_dialogue(k, &o);
     chat_message memory[4];
-    dialogue_turn *free_run = table_ask(whole, "Is it ever right to lie?", NULL);
+    struct turn *free_run = table_ask(whole, "Is it ever right to lie?", NULL);
     stopper s = {.cancel = &k->cancel, .after = 12};
-    dialogue_turn *t1 = ask_and_stop(d, &s);
+    struct turn *t1 = ask_and_stop(d, &s);
     int interrupted = 0;
     for (int i = 0; i < TABLE_SEATS; i++) {
-        assert_begins(dialogue_answer(t1, NAMES[i]), dialogue_answer(free_run, NAMES[i]));
-        interrupted += dialogue_answer(t1, NAMES[i])->stop == STOP_INTERRUPTED;
+        assert_begins(turn_answer_of(t1, NAMES[i]), turn_answer_of(free_run, NAMES[i]));
+        interrupted += turn_answer_of(t1, NAMES[i])->stop == STOP_INTERRUPTED;
     }
     assert_true(interrupted >= 2);
     merge(d, MERGE_VOTE); /* partial answers can be joined */
-    dialogue_turn *t2 = table_ask(d, "and then?", NULL);
+    struct turn *t2 = table_ask(d, "and then?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++) {
         table_remembered(t1, NAMES[i], memory);
         table_oracle(d, t2, NAMES[i], SECOND, memory, 2);
@@ -147,11 +147,11 @@ static void an_interrupt_while_reading_is_a_turn(void **state)
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
     stopper s = {.cancel = &k->cancel, .reading = true};
-    dialogue_turn *t1 = ask_and_stop(d, &s);
+    struct turn *t1 = ask_and_stop(d, &s);
     assert_int_equal(t1->answer_count, TABLE_SEATS);
     for (int i = 0; i < TABLE_SEATS; i++) {
-        assert_int_equal(dialogue_answer(t1, NAMES[i])->stop, STOP_INTERRUPTED);
-        assert_int_equal(dialogue_answer(t1, NAMES[i])->ids.len, 0);
+        assert_int_equal(turn_answer_of(t1, NAMES[i])->stop, STOP_INTERRUPTED);
+        assert_int_equal(turn_answer_of(t1, NAMES[i])->ids.len, 0);
     }
     error err = {0};
     dialogue_events events = {.user = &s, .council = {.prefill = stop_reading}};
@@ -159,7 +159,7 @@ static void an_interrupt_while_reading_is_a_turn(void **state)
     assert_int_equal(err.code, ERROR_CANCELLED);
     assert_int_equal(t1->answer_count, TABLE_SEATS);
     atomic_store(&k->cancel, false);
-    dialogue_turn *t2 = table_ask(d, "and then?", NULL);
+    struct turn *t2 = table_ask(d, "and then?", NULL);
     table_oracle(d, t2, "ann", SECOND, NULL, 0);
     dialogue_close(d);
 }
@@ -177,7 +177,7 @@ static void on_forgot(void *user, int from, int to)
     *f = (forgetting){f->times + 1, f->times ? f->from : from, to};
 }
 
-static dialogue_turn *ask_forgetting(dialogue *d, const char *prompt, forgetting *f)
+static struct turn *ask_forgetting(dialogue *d, const char *prompt, forgetting *f)
 {
     error err = {0};
     dialogue_events events = {.user = f, .forgot = on_forgot};
@@ -196,7 +196,7 @@ static void the_oldest_turns_leave(void **state)
         assert_true(dialogue_turns(d) < 20);
         ask_forgetting(d, "Is it ever right to lie?", &f);
     }
-    dialogue_turn *t = dialogue_last(d);
+    struct turn *t = dialogue_last(d);
     assert_int_equal(f.from, 1);
     assert_int_equal(t->from, f.to + 1);
     assert_true(t->from > 1 && t->from < t->number);
@@ -206,7 +206,7 @@ static void the_oldest_turns_leave(void **state)
         for (int at = t->from; at < t->number; at++, n += 2)
             table_remembered(dialogue_at(d, at - 1), NAMES[i], memory + n);
         table_oracle(d, t, NAMES[i], dialogue_seed(d, t->number), memory, n);
-        const kept_answer *a = dialogue_answer(t, NAMES[i]);
+        const turn_answer *a = turn_answer_of(t, NAMES[i]);
         assert_true(a->prompt_tokens + 24 <= TABLE_CONTEXT - TABLE_CONTEXT / 4);
     }
     int times = f.times;
@@ -234,7 +234,7 @@ static void a_full_context_may_be_an_error(void **state)
     int turns = dialogue_turns(d);
     assert_true(turns > 3);
     for (int i = 0; i < TABLE_SEATS; i++) /* never without room for the answer */
-        assert_true(dialogue_answer(dialogue_last(d), NAMES[i])->prompt_tokens + 24 <=
+        assert_true(turn_answer_of(dialogue_last(d), NAMES[i])->prompt_tokens + 24 <=
                     TABLE_CONTEXT);
     dialogue_settings(d)->overflow_stop = false;
     ask_forgetting(d, prompt, &f);
@@ -253,7 +253,7 @@ static void a_question_too_long_changes_nothing(void **state)
     error err = {0};
     forgetting f = {0};
     dialogue_events events = {.user = &f, .forgot = on_forgot};
-    dialogue_turn *t1 = table_ask(d, "yes?", NULL);
+    struct turn *t1 = table_ask(d, "yes?", NULL);
     memset(prompt, 'x', TABLE_CONTEXT);
     prompt[TABLE_CONTEXT] = '\0';
     assert_int_equal(dialogue_ask(d, prompt, TABLE_CONTEXT, NULL, &events, &err), -1);
@@ -263,7 +263,7 @@ static void a_question_too_long_changes_nothing(void **state)
     assert_true(atoi(number) > TABLE_CONTEXT && strstr(number, "400"));
     assert_int_equal(f.times, 0);
     assert_int_equal(dialogue_turns(d), 1);
-    dialogue_turn *t2 = table_ask(d, "why?", NULL);
+    struct turn *t2 = table_ask(d, "why?", NULL);
     assert_int_equal(t2->from, 1);
     for (int i = 0; i < TABLE_SEATS; i++) {
         table_remembered(t1, NAMES[i], memory);
@@ -271,38 +271,39 @@ static void a_question_too_long_changes_nothing(void **state)
     }
     /* One that fits alone, but not with the room that is wanted free: all before it is forgotten. */
     prompt[300] = '\0';
-    dialogue_turn *t3 = ask_forgetting(d, prompt, &f);
+    struct turn *t3 = ask_forgetting(d, prompt, &f);
     assert_int_equal(t3->from, 3);
     assert_int_equal(f.to, 2);
     /* Alone a question may leave even less room than is usually kept. */
-    int longest = dialogue_answer(t3, "bob")->prompt_tokens;
+    int longest = turn_answer_of(t3, "bob")->prompt_tokens;
     memset(prompt, 'x', TABLE_CONTEXT);
     prompt[300 + TABLE_CONTEXT - longest - 5] = '\0';
-    dialogue_turn *t4 = ask_forgetting(d, prompt, &f);
+    struct turn *t4 = ask_forgetting(d, prompt, &f);
     assert_int_equal(t4->from, 4);
-    assert_int_equal(dialogue_answer(t4, "bob")->prompt_tokens, TABLE_CONTEXT - 5);
-    assert_true(dialogue_answer(t4, "bob")->ids.len <= 6);
+    assert_int_equal(turn_answer_of(t4, "bob")->prompt_tokens, TABLE_CONTEXT - 5);
+    assert_true(turn_answer_of(t4, "bob")->ids.len <= 6);
     dialogue_close(d);
 }
 
 /* ---- 200 turns --------------------------------------------------------------------------------- */
 
-/* What the turns of a dialogue hold, with room for the allocator's own words. */
+/* What the turns of a dialogue hold; a region may have as much in reserve, and what lists grew out of. */
 static size_t turn_bytes(const dialogue *d, int from)
 {
     enum { OVERHEAD = 32 };
     size_t bytes = 0;
     for (int i = from; i < dialogue_turns(d); i++) {
-        const dialogue_turn *t = dialogue_at(d, i);
-        bytes += sizeof *t + t->prompt_len + 4 * OVERHEAD;
+        const struct turn *t = dialogue_at(d, i);
+        bytes += sizeof *t + t->prompt.len + 4 * OVERHEAD;
         for (int a = 0; a < t->answer_count; a++) {
-            const kept_answer *k = &t->answers[a];
-            bytes += sizeof *k + k->len + k->thought_len + k->ids.cap * sizeof(int) + 12 * OVERHEAD;
+            const turn_answer *k = &t->answers[a];
+            bytes +=
+                sizeof *k + k->text.len + k->thought.len + k->ids.len * sizeof(int) + 12 * OVERHEAD;
         }
         for (int m = 0; m < t->merge_count; m++)
-            bytes += sizeof(kept_merge) + 2 * t->merges[m].result.len + 20 * OVERHEAD;
+            bytes += sizeof(turn_merge) + 2 * t->merges[m].text.len + 20 * OVERHEAD;
     }
-    return bytes;
+    return 2 * bytes;
 }
 
 static void two_hundred_turns_need_no_more_memory(void **state)

@@ -22,43 +22,43 @@ static merge_options options_of(merge_method method)
         .method = method, .rounds = 1, .seed = 7, .chair = "Join them.", .max_tokens = 24};
 }
 
-static const kept_merge *merge(dialogue *d, const merge_options *o, const char *const *of,
+static const turn_merge *merge(dialogue *d, const merge_options *o, const char *const *of,
                                int count, const char *by)
 {
     error err = {0};
     if (dialogue_merge(d, o, of, count, by, NULL, &err))
         fail_msg("%s", err.text);
-    return dialogue_merged(dialogue_last(d));
+    return turn_merged(dialogue_last(d));
 }
 
 /* The same passes in a council of their own, asked turn t on what they remember of `before`. */
-static void by_hand(hand *h, const dialogue *d, const dialogue_turn *t, const dialogue_turn *before,
+static void by_hand(hand *h, const dialogue *d, const struct turn *t, const struct turn *before,
                     const char *const *of, int count)
 {
     *h = hand_of(d, of, count);
     chat_message memory[2];
     for (int i = 0; i < count; i++) {
-        h->requests[i].seed = dialogue_answer(t, of[i])->seed;
+        h->requests[i].seed = turn_answer_of(t, of[i])->seed;
         if (before)
             table_remembered(before, of[i], memory);
         hand_remember(h, i, memory, before ? 2 : 0);
     }
-    hand_ask(h, t->prompt, t->prompt_len);
+    hand_ask(h, t->prompt.v, t->prompt.len);
 }
 
-static void assert_merge(const kept_merge *kept, hand *h, const merge_options *o)
+static void assert_merge(const turn_merge *kept, hand *h, const merge_options *o)
 {
-    const merge_result *x = &kept->result;
+    const turn_merge *x = kept;
     merge_result y;
     error err = {0};
     if (merge_run(h->c, &h->round, o, &y, &err))
         fail_msg("%s", err.text);
     size_t n = (size_t)y.passes;
     assert_int_equal(x->passes, y.passes);
-    assert_int_equal(x->method, y.method);
+    assert_string_equal(x->method, merge_name(y.method));
     assert_int_equal(x->winner, y.winner);
-    assert_int_equal(x->len, y.len);
-    assert_memory_equal(x->text, y.text, y.len);
+    assert_int_equal(x->text.len, y.len);
+    assert_memory_equal(x->text.v, y.text, y.len);
     assert_int_equal(x->ids.len, y.ids.len);
     if (y.ids.len)
         assert_memory_equal(x->ids.v, y.ids.v, y.ids.len * sizeof(int));
@@ -79,11 +79,11 @@ static void some_answers_are_joined_as_if_alone(void **state)
     o.council.context = 600;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         dialogue *d = table_dialogue(k, &o);
-        dialogue_turn *t1 = table_ask(d, "yes?", NULL), *t2 = table_ask(d, PROMPT, NULL);
+        struct turn *t1 = table_ask(d, "yes?", NULL), *t2 = table_ask(d, PROMPT, NULL);
         merge_options m = options_of(methods[i]);
         m.seed = dialogue_seed(d, 2);
-        const kept_merge *kept = merge(d, &m, TWO, 2, NULL);
-        assert_int_equal(kept->result.passes, 2);
+        const turn_merge *kept = merge(d, &m, TWO, 2, NULL);
+        assert_int_equal(kept->passes, 2);
         assert_string_equal(kept->of[0], "cleo");
         assert_string_equal(kept->of[1], "ann");
         assert_int_equal(kept->answers, t2->answer_count);
@@ -101,15 +101,15 @@ static void merges_are_repeated_and_kept(void **state)
     const table *k = *state;
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
-    dialogue_turn *t = table_ask(d, PROMPT, NULL);
+    struct turn *t = table_ask(d, PROMPT, NULL);
     merge_options synth = options_of(MERGE_SYNTH), debate = options_of(MERGE_DEBATE);
-    char *first = strdup(merge(d, &synth, NULL, 0, NULL)->result.text);
+    char *first = strdup(merge(d, &synth, NULL, 0, NULL)->text.v);
     merge(d, &debate, NULL, 0, NULL);
-    const kept_merge *again = merge(d, &synth, NULL, 0, NULL);
-    assert_string_equal(again->result.text, first); /* whatever came between */
+    const turn_merge *again = merge(d, &synth, NULL, 0, NULL);
+    assert_string_equal(again->text.v, first); /* whatever came between */
     assert_int_equal(t->merge_count, 3);
-    assert_string_equal(t->merges[0].result.text, first);
-    assert_int_equal(t->merges[1].result.method, MERGE_DEBATE);
+    assert_string_equal(t->merges[0].text.v, first);
+    assert_string_equal(t->merges[1].method, "debate");
     assert_int_equal(t->answer_count, TABLE_SEATS); /* the answers are what they were */
     free(first);
     dialogue_close(d);
@@ -124,13 +124,13 @@ static void a_chair_is_named(void **state)
     dialogue *d = table_dialogue(k, &o);
     table_ask(d, PROMPT, NULL);
     merge_options m = options_of(MERGE_SYNTH);
-    const kept_merge *plain = merge(d, &m, NULL, 0, NULL);
-    assert_string_equal(plain->result.by, "chair");
-    char *text = strdup(plain->result.text);
+    const turn_merge *plain = merge(d, &m, NULL, 0, NULL);
+    assert_string_equal(plain->by, "chair");
+    char *text = strdup(plain->text.v);
     for (int i = 0; i < 3; i++) {
-        const kept_merge *kept = merge(d, &m, NULL, 0, chairs[i]);
-        assert_string_equal(kept->result.by, chairs[i]);
-        assert_string_not_equal(kept->result.text, text);
+        const turn_merge *kept = merge(d, &m, NULL, 0, chairs[i]);
+        assert_string_equal(kept->by, chairs[i]);
+        assert_string_not_equal(kept->text.v, text);
         merge_options same = m;
         static const char *const words[] = {"You are the coder.\n\nJoin them.", "Join them.",
                                             "You are Dora.\n\nJoin them."};
@@ -157,22 +157,21 @@ static void a_blend_has_weights_and_a_contrast(void **state)
     const table *k = *state;
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
-    dialogue_turn *t = table_ask(d, PROMPT, NULL);
+    struct turn *t = table_ask(d, PROMPT, NULL);
     static const double weights[] = {0.25, 0.75};
     for (int contrast = 0; contrast < 2; contrast++) {
         merge_options m = options_of(MERGE_BLEND);
         m.weights = weights;
         m.contrast = contrast * 0.5;
-        const kept_merge *kept = merge(d, &m, TWO, 2, NULL);
+        const turn_merge *kept = merge(d, &m, TWO, 2, NULL);
         hand h;
         by_hand(&h, d, t, NULL, TWO, 2);
         assert_merge(kept, &h, &m);
         hand_close(&h);
     }
-    assert_int_not_equal(t->merges[0].result.len, 0);
-    assert_true(
-        t->merges[0].result.len != t->merges[1].result.len ||
-        memcmp(t->merges[0].result.text, t->merges[1].result.text, t->merges[0].result.len) != 0);
+    assert_int_not_equal(t->merges[0].text.len, 0);
+    assert_true(t->merges[0].text.len != t->merges[1].text.len ||
+                memcmp(t->merges[0].text.v, t->merges[1].text.v, t->merges[0].text.len) != 0);
     dialogue_close(d);
 }
 
@@ -206,7 +205,7 @@ static void what_cannot_be_joined_is_refused(void **state)
     /* She can still answer, and then be joined. */
     assert_int_equal(dialogue_retry(d, "dora", 7, NULL, &err), 0);
     merge_options m = options_of(MERGE_VOTE);
-    assert_int_equal(merge(d, &m, NULL, 0, NULL)->result.passes, 2);
+    assert_int_equal(merge(d, &m, NULL, 0, NULL)->passes, 2);
     assert_int_equal(dialogue_last(d)->merge_count, 1);
     static const double none[] = {0, 0};
     m = options_of(MERGE_BLEND);
@@ -222,7 +221,7 @@ static void a_failed_merge_is_kept_as_such(void **state)
     const table *k = *state;
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
-    dialogue_turn *t = table_ask(d, PROMPT, NULL);
+    struct turn *t = table_ask(d, PROMPT, NULL);
     merge_options vote = options_of(MERGE_VOTE), synth = options_of(MERGE_SYNTH);
     char chair[2 * TABLE_CONTEXT + 1];
     error err = {0};
@@ -233,13 +232,13 @@ static void a_failed_merge_is_kept_as_such(void **state)
     assert_int_equal(dialogue_merge(d, &synth, NULL, 0, NULL, NULL, &err), -1);
     assert_int_equal(err.code, ERROR_CONTEXT);
     assert_int_equal(t->merge_count, 2);
-    const kept_merge *failed = &t->merges[1];
+    const turn_merge *failed = &t->merges[1];
     assert_string_equal(failed->failure, err.text);
-    assert_int_equal(failed->result.method, MERGE_SYNTH);
-    assert_int_equal(failed->result.passes, TABLE_SEATS);
+    assert_string_equal(failed->method, "synth");
+    assert_int_equal(failed->passes, TABLE_SEATS);
     assert_string_equal(failed->of[1], "bob");
-    assert_null(failed->result.text);
-    assert_ptr_equal(dialogue_merged(t), &t->merges[0]);
+    assert_null(failed->text.v);
+    assert_ptr_equal(turn_merged(t), &t->merges[0]);
     dialogue_close(d);
 }
 
@@ -265,7 +264,7 @@ static void an_interrupted_merge_leaves_a_working_dialogue(void **state)
     dialogue *d = table_dialogue(k, &o);
     chat_message memory[2];
     error err = {0};
-    dialogue_turn *t1 = table_ask(d, PROMPT, NULL);
+    struct turn *t1 = table_ask(d, PROMPT, NULL);
     static const merge_method methods[] = {MERGE_SYNTH, MERGE_BLEND, MERGE_DEBATE};
     static const int heard[] = {1, 1,
                                 2 + 4 + 8}; /* a chair is -1; a debate's passes have their own */
@@ -277,19 +276,19 @@ static void an_interrupted_merge_leaves_a_working_dialogue(void **state)
         atomic_store(&k->cancel, false);
         assert_true(c.tokens <= 0);
         assert_int_equal(c.passes, heard[i]);
-        const kept_merge *last = &t1->merges[t1->merge_count - 1];
+        const turn_merge *last = &t1->merges[t1->merge_count - 1];
         assert_int_equal(t1->merge_count, i + 1);
         assert_int_equal(result != 0, last->failure != NULL);
         if (i < 2)
-            assert_int_equal(last->result.stop, STOP_INTERRUPTED);
+            assert_int_equal(last->stop, STOP_INTERRUPTED);
     }
     merge_options vote = options_of(MERGE_VOTE);
-    const kept_merge *kept = merge(d, &vote, TWO, 2, NULL);
+    const turn_merge *kept = merge(d, &vote, TWO, 2, NULL);
     hand h;
     by_hand(&h, d, t1, NULL, TWO, 2);
     assert_merge(kept, &h, &vote);
     hand_close(&h);
-    dialogue_turn *t2 = table_ask(d, "why?", NULL);
+    struct turn *t2 = table_ask(d, "why?", NULL);
     table_remembered(t1, "ann", memory);
     table_oracle(d, t2, "ann", dialogue_seed(d, 2), memory, 2);
     dialogue_close(d);

@@ -16,8 +16,7 @@
 static const char *const NAMES[TABLE_SEATS] = {"ann", "bob", "cleo"};
 
 /* The tokens that a seat read before it answered turn t, whose memory is turn `before` or none. */
-static tokens prompt_of(const dialogue *d, const dialogue_turn *t, const dialogue_turn *before,
-                        int i)
+static tokens prompt_of(const dialogue *d, const struct turn *t, const struct turn *before, int i)
 {
     error err = {0};
     hand h = hand_of(d, &NAMES[i], 1);
@@ -29,7 +28,7 @@ static tokens prompt_of(const dialogue *d, const dialogue_turn *t, const dialogu
     if (before)
         table_remembered(before, NAMES[i], memory);
     hand_remember(&h, 0, memory, before ? 2 : 0);
-    hand_ask(&h, t->prompt, t->prompt_len);
+    hand_ask(&h, t->prompt.v, t->prompt.len);
     const tokens *read = &h.c->passes[0]->prompt;
     assert_int_equal(tokens_append(&prompt, read->v, read->len, &err), 0);
     hand_close(&h);
@@ -73,8 +72,8 @@ static void assert_choices(const double *p, size_t v, const diverge_choice *c)
 }
 
 /* Everything in the report, from logits that each pass computes alone. */
-static void assert_report(const table *k, const dialogue *d, const dialogue_turn *t,
-                          const dialogue_turn *before, const diverge_report *r)
+static void assert_report(const table *k, const dialogue *d, const struct turn *t,
+                          const struct turn *before, const diverge_report *r)
 {
     size_t v = (size_t)engine_config(k->e)->vocabulary;
     float *z[TABLE_SEATS];
@@ -117,9 +116,9 @@ static diverge_report compute(dialogue *d, const char *follow, int most)
     return r;
 }
 
-static void assert_follows(const dialogue_turn *t, const diverge_report *r, const char *name)
+static void assert_follows(const struct turn *t, const diverge_report *r, const char *name)
 {
-    const kept_answer *a = dialogue_answer(t, name);
+    const turn_answer *a = turn_answer_of(t, name);
     assert_string_equal(r->follows, name);
     assert_true((size_t)r->positions <= a->ids.len);
     assert_memory_equal(r->tokens, a->ids.v, (size_t)r->positions * sizeof(int));
@@ -130,12 +129,12 @@ static void each_position_is_what_the_logits_say(void **state)
     const table *k = *state;
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
-    dialogue_turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
-    dialogue_turn *t2 = table_ask(d, "why?", NULL);
+    struct turn *t1 = table_ask(d, "Is it ever right to lie?", NULL);
+    struct turn *t2 = table_ask(d, "why?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++) {
         diverge_report r = compute(d, NAMES[i], 0);
         assert_int_equal(r.passes, TABLE_SEATS);
-        assert_int_equal(r.positions, dialogue_answer(t2, NAMES[i])->ids.len);
+        assert_int_equal(r.positions, turn_answer_of(t2, NAMES[i])->ids.len);
         assert_follows(t2, &r, NAMES[i]);
         assert_report(k, d, t2, t1, &r);
         diverge_release(&r);
@@ -157,9 +156,9 @@ static void looking_changes_nothing(void **state)
     table_ask(other, "Is it ever right to lie?", NULL);
     diverge_report r = compute(d, "cleo", 0);
     diverge_release(&r);
-    dialogue_turn *a = table_ask(d, "why?", NULL), *b = table_ask(other, "why?", NULL);
+    struct turn *a = table_ask(d, "why?", NULL), *b = table_ask(other, "why?", NULL);
     for (int i = 0; i < TABLE_SEATS; i++)
-        table_equal(dialogue_answer(a, NAMES[i]), dialogue_answer(b, NAMES[i]));
+        table_equal(turn_answer_of(a, NAMES[i]), turn_answer_of(b, NAMES[i]));
     dialogue_close(d);
     dialogue_close(other);
 }
@@ -170,15 +169,15 @@ static void a_shared_prompt_is_read_as_it_was(void **state)
     dialogue_options o = table_options();
     o.council.prefill = PREFILL_SHARED;
     dialogue *d = table_dialogue(k, &o);
-    dialogue_turn *t = table_ask(d, "Is it ever right to lie?", NULL);
+    struct turn *t = table_ask(d, "Is it ever right to lie?", NULL);
     diverge_report r = compute(d, "cleo", 0);
     /* cleo has no instruction and so read the whole prompt without its mask; the mask acts on its
      * own words. */
     error err = {0};
     size_t v = (size_t)engine_config(k->e)->vocabulary;
-    const kept_answer *a = dialogue_answer(t, "cleo");
+    const turn_answer *a = turn_answer_of(t, "cleo");
     hand h = hand_of(d, &NAMES[2], 1);
-    hand_ask(&h, t->prompt, t->prompt_len);
+    hand_ask(&h, t->prompt.v, t->prompt.len);
     int n = (int)h.c->passes[0]->prompt.len, more = (int)a->ids.len - 1;
     session *s = support_session(k->e, NULL, 400);
     float *z = support_read(k->e, s, h.c->passes[0]->prompt.v, n);
@@ -214,18 +213,17 @@ static void the_picked_or_merged_text_is_followed(void **state)
     dialogue_options o = table_options();
     dialogue *d = table_dialogue(k, &o);
     error err = {0};
-    dialogue_turn *t = table_ask(d, "Is it ever right to lie?", NULL);
+    struct turn *t = table_ask(d, "Is it ever right to lie?", NULL);
     merge(d, MERGE_VOTE);
-    const char *winner = NAMES[dialogue_merged(t)->result.winner];
+    const char *winner = NAMES[turn_merged(t)->winner];
     diverge_report r = compute(d, NULL, 3);
     assert_follows(t, &r, winner);
     diverge_release(&r);
     merge(d, MERGE_BLEND);
     r = compute(d, NULL, 0);
     assert_string_equal(r.follows, "merge");
-    assert_int_equal(r.positions, dialogue_merged(t)->result.ids.len);
-    assert_memory_equal(r.tokens, dialogue_merged(t)->result.ids.v,
-                        (size_t)r.positions * sizeof(int));
+    assert_int_equal(r.positions, turn_merged(t)->ids.len);
+    assert_memory_equal(r.tokens, turn_merged(t)->ids.v, (size_t)r.positions * sizeof(int));
     diverge_release(&r);
     assert_int_equal(dialogue_pick(d, "bob", &err), 0);
     r = compute(d, NULL, 3);
@@ -246,9 +244,9 @@ static void a_blend_says_the_same(void **state)
     static const char *const two[] = {"ann", "cleo"};
     static const double equal[] = {1, 1};
     merge_options m = {.method = MERGE_BLEND, .seed = 5, .weights = equal};
-    dialogue_turn *t = table_ask(d, "Is it ever right to lie?", NULL);
+    struct turn *t = table_ask(d, "Is it ever right to lie?", NULL);
     assert_int_equal(dialogue_merge(d, &m, two, 2, NULL, NULL, &err), 0);
-    const merge_result *blend = &dialogue_merged(t)->result;
+    const turn_merge *blend = turn_merged(t);
     diverge_report r;
     assert_int_equal(diverge_compute(d, two, 2, "merge", 0, &r, &err), 0);
     assert_int_equal(r.positions, blend->ids.len);
@@ -259,17 +257,17 @@ static void a_blend_says_the_same(void **state)
     dialogue_close(d);
 }
 
-static kept_answer saying(int *ids, size_t n)
+static turn_answer saying(int *ids, size_t n)
 {
-    return (kept_answer){.ids = {ids, n, n}};
+    return (turn_answer){.ids = {ids, n}};
 }
 
 static void what_answers_begin_with(void **state)
 {
     (void)state;
     int x[] = {1, 2, 3, 4}, y[] = {1, 2, 9};
-    kept_answer a = saying(x, 4), b = saying(y, 3), c = saying(x, 2), none = saying(NULL, 0);
-    const kept_answer *all[] = {&a, &b, &none, &c}, *same[] = {&a, &a}, *one[] = {&none, &a};
+    turn_answer a = saying(x, 4), b = saying(y, 3), c = saying(x, 2), none = saying(NULL, 0);
+    const turn_answer *all[] = {&a, &b, &none, &c}, *same[] = {&a, &a}, *one[] = {&none, &a};
     assert_int_equal(diverge_shared(all, 2), 2);
     assert_int_equal(diverge_shared(all, 4), 2);
     assert_int_equal(diverge_shared(same, 2), 4);

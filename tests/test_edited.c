@@ -118,22 +118,22 @@ static void check_ranges(const history *h, const char *field, const char *value)
 {
     bool good = h->turn_count >= 1;
     for (int i = 0; i < h->turn_count; i++) {
-        const history_turn *t = &h->turns[i];
-        good = good && t->turn >= 1 && t->turn <= HISTORY_TURNS_MOST + 1 && t->parent >= 0 &&
-               t->from >= 1 && t->from <= t->turn && figure(t->time) &&
+        const struct turn *t = &h->turns[i];
+        good = good && t->number >= 1 && t->number <= TURN_NUMBER_MOST + 1 && t->parent >= 0 &&
+               t->from >= 1 && t->from <= t->number && figure(t->time) &&
                t->seed <= (uint64_t)1 << 53 && figure(t->timings.prefill) &&
                figure(t->timings.decode) && figure(t->timings.picks_per_step) &&
                figure(t->timings.union_experts_per_step);
         for (int k = 0; k < t->answer_count; k++) {
-            const history_answer *a = &t->answers[k];
+            const turn_answer *a = &t->answers[k];
             good = good && a->prompt_tokens >= 0 && a->asked_experts >= 0 &&
                    a->least_allowed >= 0 && figure(a->seconds) && figure(a->tokens_per_second) &&
-                   a->banned_mass >= 0 && a->banned_mass <= 1.01 && !a->tokens && !a->layers &&
+                   a->banned_mass >= 0 && a->banned_mass <= 1.01 && !a->ids.v && !a->used.len &&
                    strcmp(a->text.v, "said") == 0;
         }
         for (int k = 0; k < t->merge_count; k++)
             good = good && t->merges[k].winner >= -1 && t->merges[k].winner < 2 &&
-                   figure(t->merges[k].seconds) && !t->merges[k].tokens;
+                   figure(t->merges[k].seconds) && !t->merges[k].ids.v;
     }
     if (!good)
         fail_msg("%s with %s", field, value);
@@ -272,7 +272,7 @@ static double seconds_to_export(shape s, int n)
     double best = INFINITY;
     add_long(&b, s, n);
     for (int i = 0; i < 3; i++) {
-        const history_turn **path;
+        const struct turn **path;
         size_t count;
         buf out = {0};
         clock_t start = clock();

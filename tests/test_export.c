@@ -207,17 +207,16 @@ static void links_of_answers(void **state)
 /* ---- whole documents --------------------------------------------------------------------------- */
 
 typedef struct document {
-    history_answer answers[2];
-    history_turn turn;
+    turn_answer answers[2];
+    struct turn turn;
     history h;
 } document;
 
 static void make_document(document *d, const char *text, size_t n)
 {
-    *d = (document){
-        .answers = {{.persona = "coder", .acts_by = "mask", .stop = "end", .text = {text, n}},
-                    {.persona = "critic", .acts_by = "mask", .stop = "end", .text = {"calm", 4}}},
-        .turn = {.turn = 1, .prompt = {text, n}, .context = "own", .answer_count = 2}};
+    *d = (document){.answers = {{.name = "coder", .acts_by = "mask", .text = {text, n}},
+                                {.name = "critic", .acts_by = "mask", .text = {"calm", 4}}},
+                    .turn = {.number = 1, .prompt = {text, n}, .answer_count = 2}};
     d->turn.answers = d->answers;
     d->h = (history){.id = "x", .turns = &d->turn, .turn_count = 1, .experts = 4, .layers = 2};
 }
@@ -333,7 +332,7 @@ static void no_memory_is_an_error(void **state)
     html_put(&p, "a");
     html_escape(&p, "<", 1);
     html_name(&p, "b");
-    html_answer(&p, (history_text){"c", 1});
+    html_answer(&p, (turn_text){"c", 1});
     assert_null(out.v); /* nothing follows the first failure */
 }
 

@@ -77,7 +77,7 @@ static void check(const char *place, int saved)
     assert_non_null(h);
     assert_int_equal(h->damaged + r.damaged + h->torn, 0);
     assert_true(h->turn_count > saved);
-    assert_int_equal(h->turns[h->turn_count - 1].turn, 9);
+    assert_int_equal(h->turns[h->turn_count - 1].number, 9);
     h->turn_count = saved;
     transcripts_check(h, saved);
     history_close(h);

@@ -63,9 +63,9 @@ static history *load(const char *head, const char *body, error *err)
     return h;
 }
 
-static void check_first_turn(const history_turn *t)
+static void check_first_turn(const struct turn *t)
 {
-    assert_int_equal(t->turn, 1);
+    assert_int_equal(t->number, 1);
     assert_int_equal(t->parent, 0);
     assert_int_equal(t->prompt.len, 3);
     assert_memory_equal(t->prompt.v, "a\0b", 4);
@@ -73,35 +73,35 @@ static void check_first_turn(const history_turn *t)
     assert_true(t->time == 1.5 && t->timings.decode == 1.5);
     assert_true(t->timings.union_experts_per_step == 3.5);
     assert_true(t->seed == 9007199254740991u);
-    assert_string_equal(json_string(json_member(t->setting, "kv")), "f16");
-    assert_string_equal(json_string(json_member(t->record, "exact")), "YQBi");
+    assert_int_equal(t->setting, 1);
+    assert_false(t->lost);
     assert_int_equal(t->answer_count, 2);
     assert_int_equal(t->pick_count, 2);
     assert_string_equal(t->picked, "merge");
 }
 
-static void check_answers(const history_turn *t)
+static void check_answers(const struct turn *t)
 {
-    const history_answer *a = history_answer_of(t, "coder");
+    const turn_answer *a = turn_answer_of(t, "coder");
     assert_non_null(a);
     assert_string_equal(a->text.v, "one");
     assert_string_equal(a->thought.v, "hm");
     assert_string_equal(a->acts_by, "mask");
-    assert_string_equal(a->program, "00000000000000ff");
-    assert_int_equal(a->token_count, 3);
-    assert_int_equal(a->tokens[2], 7);
-    assert_int_equal(a->layers, 2);
-    assert_int_equal(a->allowed[1], 4);
-    assert_int_equal(a->used[0], 3);
+    assert_int_equal(a->program, 0xff);
+    assert_int_equal(a->ids.len, 3);
+    assert_int_equal(a->ids.v[2], 7);
+    assert_int_equal(a->used.len, 2);
+    assert_int_equal(a->allowed.v[1], 4);
+    assert_int_equal(a->used.v[0], 3);
     assert_int_equal(a->asked_experts, 8);
     assert_true(a->banned_mass == 0.125 && a->seconds == 0.25);
-    a = history_answer_of(t, "critic");
+    a = turn_answer_of(t, "critic");
     assert_string_equal(a->failure, "it broke");
-    assert_string_equal(a->stop, "error");
-    assert_null(history_answer_of(t, "nobody"));
+    assert_int_equal(a->stop, STOP_ERROR);
+    assert_null(turn_answer_of(t, "nobody"));
 }
 
-static void check_merge(const history_merge *m)
+static void check_merge(const turn_merge *m)
 {
     assert_string_equal(m->method, "vote");
     assert_int_equal(m->passes, 2);
@@ -118,7 +118,7 @@ static void records_become_turns(void **state)
 {
     (void)state;
     error err = {0};
-    const history_turn **path;
+    const struct turn **path;
     size_t count;
     history *h = load(HEADER, SESSION, &err);
     assert_int_equal(h->records, 15);
@@ -133,9 +133,10 @@ static void records_become_turns(void **state)
     assert_string_equal(h->turns[1].only, "coder");
     assert_int_equal(h->turns[2].parent, 1);
     assert_false(h->turns[2].blind);
-    assert_ptr_equal(h->setting, h->turns[2].setting);
-    assert_ptr_not_equal(h->setting, h->turns[0].setting);
-    assert_string_equal(history_answer_of(&h->turns[2], "coder")->text.v, "z");
+    assert_string_equal(json_string(json_member(history_setting(h, 1), "kv")), "f16");
+    assert_int_equal(h->turns[2].setting, 2);
+    assert_int_equal(h->setting_count, 2);
+    assert_string_equal(turn_answer_of(&h->turns[2], "coder")->text.v, "z");
     assert_int_equal(history_path(h, &path, &count, &err), 0);
     assert_int_equal(count, 2);
     assert_ptr_equal(path[0], &h->turns[0]);
@@ -158,11 +159,11 @@ static void each_line_may_be_lost(void **state)
         assert_int_equal(h->records, 14);
         assert_int_equal(h->damaged, 1);
         assert_int_equal(h->first_damaged, lines + 2);
-        const history_turn **path;
+        const struct turn **path;
         size_t count;
         assert_int_equal(history_path(h, &path, &count, &err), 0);
         assert_true(count >= 1);
-        assert_string_equal(path[count - 1]->answers[0].persona, "coder");
+        assert_string_equal(path[count - 1]->answers[0].name, "coder");
         assert_int_equal(path[0]->parent, 0);
         free(path);
         history_close(h);
@@ -182,7 +183,7 @@ static void a_lost_prompt_shows_its_answers(void **state)
     assert_int_equal(h->turn_count, 1);
     assert_int_equal(h->turns[0].answer_count, 2);
     assert_int_equal(h->turns[0].prompt.len, 0);
-    assert_null(h->turns[0].record);
+    assert_true(h->turns[0].lost);
     history_close(h);
 }
 
@@ -212,14 +213,14 @@ static void strange_records_are_borne(void **state)
     assert_int_equal(h->first_damaged, 5);
     assert_int_equal(h->torn, strlen("{\"type\":\"prompt\",\"n\":8,\"turn\":2,\"te"));
     assert_int_equal(h->turn_count, 1);
-    const history_turn *t = &h->turns[0];
-    assert_int_equal(t->turn, 1);
+    const struct turn *t = &h->turns[0];
+    assert_int_equal(t->number, 1);
     assert_string_equal(t->prompt.v, "");
-    assert_string_equal(t->context, "own");
+    assert_int_equal(t->context, CONTEXT_OWN);
     assert_int_equal(t->from, 1);
-    assert_null(t->answers[0].tokens);
-    assert_int_equal(t->answers[0].token_count, 0);
-    assert_string_equal(t->answers[0].persona, "");
+    assert_null(t->answers[0].ids.v);
+    assert_int_equal(t->answers[0].ids.len, 0);
+    assert_string_equal(t->answers[0].name, "");
     assert_null(t->merges[0].scores);
     assert_null(t->merges[0].shares);
     assert_null(t->merges[0].revised);

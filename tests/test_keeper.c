@@ -37,20 +37,20 @@ static void same_numbers(const double *a, const double *b, size_t n)
 
 /* In JSON: bytes that are no character have become U+FFFD on the way, as they do in what is
  * remembered. */
-static void same_words(const char *a, size_t n, const char *b, size_t m)
+static void same_words(turn_text a, turn_text b)
 {
     buf x = {0}, y = {0};
-    assert_int_equal(json_quote(&x, a, n, NULL) || json_quote(&y, b, m, NULL), 0);
+    assert_int_equal(json_quote(&x, a.v, a.len, NULL) || json_quote(&y, b.v, b.len, NULL), 0);
     assert_string_equal(x.v, y.v);
     buf_release(&x);
     buf_release(&y);
 }
 
-static void same_merge(const kept_merge *a, const kept_merge *b)
+static void same_merge(const turn_merge *a, const turn_merge *b)
 {
-    const merge_result *x = &a->result, *y = &b->result;
+    const turn_merge *x = a, *y = b;
     size_t n = (size_t)x->passes;
-    assert_int_equal(x->method, y->method);
+    assert_string_equal(x->method, y->method);
     assert_int_equal(x->winner, y->winner);
     assert_int_equal(x->passes, y->passes);
     assert_int_equal(x->tie, y->tie);
@@ -59,7 +59,7 @@ static void same_merge(const kept_merge *a, const kept_merge *b)
     same_text(x->by, y->by);
     same_text(x->note, y->note);
     same_text(a->failure, b->failure);
-    same_words(x->text, x->len, y->text, y->len);
+    same_words(x->text, y->text);
     assert_int_equal(x->ids.len, y->ids.len);
     same_numbers(x->scores, y->scores, n * n);
     same_numbers(x->shares, y->shares, n);
@@ -68,15 +68,15 @@ static void same_merge(const kept_merge *a, const kept_merge *b)
         assert_string_equal(a->of[i], b->of[i]);
         assert_int_equal(x->revised == NULL, y->revised == NULL);
         if (x->revised)
-            same_words(x->revised[i].v, x->revised[i].len, y->revised[i].v, y->revised[i].len);
+            same_words(x->revised[i], y->revised[i]);
     }
 }
 
-static void same_answer(const kept_answer *x, const kept_answer *y)
+static void same_answer(const turn_answer *x, const turn_answer *y)
 {
     assert_string_equal(x->name, y->name);
-    same_words(x->text, x->len, y->text, y->len);
-    same_words(x->thought, x->thought_len, y->thought, y->thought_len);
+    same_words(x->text, y->text);
+    same_words(x->thought, y->thought);
     assert_int_equal(x->ids.len, y->ids.len);
     assert_memory_equal(x->ids.v, y->ids.v, x->ids.len * sizeof(int));
     assert_int_equal(x->prompt_tokens, y->prompt_tokens);
@@ -85,16 +85,16 @@ static void same_answer(const kept_answer *x, const kept_answer *y)
     assert_string_equal(x->acts_by, y->acts_by);
     assert_true(x->program == y->program && x->prompt_hash == y->prompt_hash && x->prompt_hash);
     assert_true(x->seconds == y->seconds && x->banned_mass == y->banned_mass);
-    assert_int_equal(x->allowed[1], y->allowed[1]);
-    assert_int_equal(x->used[0], y->used[0]);
+    assert_int_equal(x->allowed.v[1], y->allowed.v[1]);
+    assert_int_equal(x->used.v[0], y->used.v[0]);
 }
 
-static void same_turn(const dialogue_turn *a, const dialogue_turn *b)
+static void same_turn(const struct turn *a, const struct turn *b)
 {
     assert_int_equal(a->number, b->number);
     assert_int_equal(a->parent, b->parent);
-    assert_int_equal(a->prompt_len, b->prompt_len);
-    assert_string_equal(a->prompt, b->prompt);
+    assert_int_equal(a->prompt.len, b->prompt.len);
+    assert_string_equal(a->prompt.v, b->prompt.v);
     assert_int_equal(a->context, b->context);
     assert_int_equal(a->from, b->from);
     assert_int_equal(a->shared, b->shared);
@@ -125,8 +125,8 @@ static void a_conversation_comes_back_the_same(void **state)
     assert_int_equal(dialogue_turns(again), dialogue_turns(s.d));
     for (int i = 0; i < dialogue_turns(again); i++)
         same_turn(dialogue_at(s.d, i), dialogue_at(again, i));
-    const dialogue_turn *a = table_ask(s.d, "And now?", NULL);
-    const dialogue_turn *b = table_ask(again, "And now?", NULL);
+    const struct turn *a = table_ask(s.d, "And now?", NULL);
+    const struct turn *b = table_ask(again, "And now?", NULL);
     assert_int_equal(a->number, b->number);
     for (int i = 0; i < a->answer_count; i++)
         table_equal(&a->answers[i], &b->answers[i]);
@@ -140,40 +140,28 @@ static void a_turn_comes_back_as_it_was(void **state)
 {
     story s;
     error err = {0};
-    dialogue_turn t;
+    struct turn t;
     story_begin(&s, *state, "talk");
     story_tell(&s);
     history *h = story_read_back(&s);
-    const history_turn *second = &h->turns[1];
+    const struct turn *second = &h->turns[1];
     assert_int_equal(second->answer_count, 7);
-    assert_int_equal(keeper_restore_turn(second, second->answers[3].n, s.k->e, &t, &err), 0);
+    assert_int_equal(turn_before(second, second->answers[3].n, &t, &err), 0);
     assert_int_equal(t.answer_count, 3);
     assert_int_equal(t.merge_count, 0);
-    dialogue_turn_release(&t);
-    const history_turn *third = &h->turns[2];
-    assert_int_equal(keeper_restore_turn(third, third->undone_n, s.k->e, &t, &err), 0);
+    turn_release(&t);
+    const struct turn *third = &h->turns[2];
+    assert_int_equal(turn_before(third, third->undone_n, &t, &err), 0);
     assert_false(t.undone);
-    dialogue_turn_release(&t);
-    assert_int_equal(keeper_restore_turn(third, INT_MAX, s.k->e, &t, &err), 0);
+    turn_release(&t);
+    assert_int_equal(turn_before(third, INT_MAX, &t, &err), 0);
     assert_true(t.undone);
-    dialogue_turn_release(&t);
-    assert_int_equal(keeper_restore_turn(&h->turns[0], h->turns[0].picks[0].n, s.k->e, &t, &err),
-                     0);
+    turn_release(&t);
+    assert_int_equal(turn_before(&h->turns[0], h->turns[0].picks[0].n, &t, &err), 0);
     assert_null(t.picked);
-    dialogue_turn_release(&t);
+    turn_release(&t);
     history_close(h);
     story_finish(&s);
-}
-
-static int count_settings(const history *h)
-{
-    int n = 0;
-    const json *last = NULL;
-    for (int i = 0; i < h->turn_count; i++) {
-        n += h->turns[i].setting != last;
-        last = h->turns[i].setting;
-    }
-    return n;
 }
 
 static void settings_are_kept_when_they_change(void **state)
@@ -192,8 +180,8 @@ static void settings_are_kept_when_they_change(void **state)
     s.seats.system = "Be brief.";
     story_tell(&s);
     history *h = story_read_back(&s);
-    assert_int_equal(count_settings(h), 3);
-    assert_int_equal(keeper_setting_read(h->setting, &set, &err), 0);
+    assert_int_equal(h->setting_count, 3);
+    assert_int_equal(keeper_setting_read(history_setting(h, h->setting_count), &set, &err), 0);
     assert_string_equal(set.fingerprint, engine_fingerprint(s.k->e, &err));
     assert_string_equal(set.isa, backend_isa(engine_backend(s.k->e)));
     assert_null(set.day);
@@ -301,7 +289,7 @@ static void a_session_is_continued(void **state)
     story_ask(&s, "Three.", NULL);
     h = story_read_back(&s);
     assert_int_equal(h->turn_count, 3);
-    assert_int_equal(h->turns[2].turn, 3);
+    assert_int_equal(h->turns[2].number, 3);
     assert_int_equal(h->turns[2].parent, 1);
     history_close(h);
     assert_null(keeper_resume(s.place, "nothing", &h, NULL, &s.err));
@@ -331,13 +319,13 @@ static void a_fork_has_the_same_past(void **state)
         assert_int_equal(h->turns[i].n, before->turns[i].n);
         assert_int_equal(h->turns[i].answer_count, before->turns[i].answer_count);
     }
-    assert_int_equal(count_settings(h), 3);
+    assert_int_equal(h->setting_count, 3);
     history_close(h);
     story_ask(&s, "Only here.", NULL);
     h = story_read_back(&s);
     assert_int_equal(h->turn_count, before->turn_count + 1);
     assert_int_equal(h->turns[h->turn_count - 1].parent, 5);
-    assert_int_equal(count_settings(h), 3);
+    assert_int_equal(h->setting_count, 3);
     history_close(h);
     history_close(before);
     keeper_close(first);
@@ -354,7 +342,7 @@ static void what_could_not_be_saved_is_saved_later(void **state)
     transcripts_write(below, "in the way", 10);
     s.keeper = keeper_new(below, "late", &s.err);
     for (int i = 0; i < 2; i++) {
-        const dialogue_turn *t = table_ask(s.d, "Lost?", NULL);
+        const struct turn *t = table_ask(s.d, "Lost?", NULL);
         assert_int_equal(keeper_turn(s.keeper, s.d, &s.seats, t, &s.err), -1);
         assert_int_equal(s.err.code, ERROR_RUN);
         merge_options o = {.method = MERGE_VOTE};

@@ -590,7 +590,7 @@ static void a_lead_is_what_the_shown_shares_give(void **state)
 {
     (void)state;
     double scores[] = {NAN, -1, -1, NAN}, shares[] = {0.5249, 0.2451}; /* shown: 0.52, 0.25 */
-    merge_result r = {.passes = 2, .scores = scores, .shares = shares};
+    turn_merge r = {.passes = 2, .scores = scores, .shares = shares};
     buf out = {0};
     assert_int_equal(merge_tally(&r, (const char *[]){"coder", "critic"}, "; ", &out, NULL), 0);
     assert_string_equal(out.v, "1 of 2 votes, by critic; ahead by 0.27");

@@ -17,7 +17,7 @@
 
 typedef struct seen {
     int answers, equal, sentences;
-    const history_answer *first; /* that was not equal */
+    const turn_answer *first; /* that was not equal */
     size_t at;
     bool read_alike;
 } seen;
@@ -84,14 +84,14 @@ static void a_change_is_found(void **state)
     story_begin(&s, *state, "changed");
     story_tell(&s);
     history *h = story_read_back(&s);
-    history_answer *victim = &h->turns[1].answers[3];
-    ((int *)(uintptr_t)victim->tokens)[2] ^= 1;
+    turn_answer *victim = &h->turns[1].answers[3];
+    ((int *)(uintptr_t)victim->ids.v)[2] ^= 1;
     seen all = replay_it(*state, h, &opt, &result);
     assert_ptr_equal(all.first, victim);
     assert_int_equal(all.at, 2);
     assert_true(all.read_alike);
     assert_int_equal(all.equal, all.answers - 1);
-    ((int *)(uintptr_t)victim->tokens)[2] ^= 1;
+    ((int *)(uintptr_t)victim->ids.v)[2] ^= 1;
     victim->seed++;
     assert_ptr_equal(replay_it(*state, h, &opt, &result).first, victim);
     victim->seed--;
@@ -122,7 +122,7 @@ static void another_mask_is_told(void **state)
     assert_true(result.other);
     assert_int_equal(all.sentences, 1);
     assert_int_equal(all.equal, 2);
-    assert_string_equal(all.first->persona, "cleo");
+    assert_string_equal(all.first->name, "cleo");
     free(before);
     history_close(h);
     story_finish(&s);

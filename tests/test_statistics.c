@@ -66,15 +66,15 @@ static void many_are_sure(void **state)
         (words), sizeof(words) - 1                                                                 \
     }
 
-static history_answer said(const char *persona, const char *stop, size_t count, double speed)
+static turn_answer said(const char *persona, pass_stop stop, size_t count, double speed)
 {
-    return (history_answer){.persona = persona,
-                            .acts_by = "mask",
-                            .stop = stop,
-                            .failure = strcmp(stop, "error") == 0 ? "it broke" : NULL,
-                            .text = TEXT("words"),
-                            .token_count = count,
-                            .tokens_per_second = speed};
+    return (turn_answer){.name = persona,
+                         .acts_by = "mask",
+                         .stop = stop,
+                         .failure = stop == STOP_ERROR ? "it broke" : NULL,
+                         .text = TEXT("words"),
+                         .ids = {NULL, count},
+                         .tokens_per_second = speed};
 }
 
 static const statistics_candidate *candidate(const statistics *s, const char *name)
@@ -95,16 +95,16 @@ static void check_rate(statistics_rate r, size_t won, size_t could)
 static const char *const pair[] = {"coder", "critic"};
 static const double scores[] = {-1, -2, -1.5, -1}, shares[] = {0.6, 0.4};
 
-static history_merge voted(void)
+static turn_merge voted(void)
 {
-    return (history_merge){.method = "vote",
-                           .by = "coder",
-                           .of = pair,
-                           .passes = 2,
-                           .winner = 0,
-                           .scores = scores,
-                           .shares = shares,
-                           .text = TEXT("words")};
+    return (turn_merge){.method = "vote",
+                        .by = "coder",
+                        .of = pair,
+                        .passes = 2,
+                        .winner = 0,
+                        .scores = scores,
+                        .shares = shares,
+                        .text = TEXT("words")};
 }
 
 /* A pick counts for those who could have been picked: not for a failed answer, not for an undone
@@ -112,25 +112,25 @@ static history_merge voted(void)
 static void those_who_could(void **state)
 {
     (void)state;
-    history_answer both[] = {said("coder", "end", 10, 20), said("critic", "loop", 30, 30)};
-    history_answer broken[] = {said("coder", "end", 10, 20), said("critic", "error", 0, 0)};
-    history_merge vote = voted();
-    history_turn turns[] = {
-        {.turn = 1,
+    turn_answer both[] = {said("coder", STOP_END, 10, 20), said("critic", STOP_LOOP, 30, 30)};
+    turn_answer broken[] = {said("coder", STOP_END, 10, 20), said("critic", STOP_ERROR, 0, 0)};
+    turn_merge vote = voted();
+    struct turn turns[] = {
+        {.number = 1,
          .answers = both,
          .answer_count = 2,
          .merges = &vote,
          .merge_count = 1,
          .picked = "critic"},
-        {.turn = 2, .answers = both, .answer_count = 2, .picked = "coder"},
-        {.turn = 3,
+        {.number = 2, .answers = both, .answer_count = 2, .picked = "coder"},
+        {.number = 3,
          .answers = broken,
          .answer_count = 2,
          .merges = &vote,
          .merge_count = 1,
          .picked = "merge"},
-        {.turn = 4, .answers = both, .answer_count = 2, .picked = "critic", .undone = true},
-        {.turn = 5, .answers = both, .answer_count = 2},
+        {.number = 4, .answers = both, .answer_count = 2, .picked = "critic", .undone = true},
+        {.number = 5, .answers = both, .answer_count = 2},
     };
     history h = {.model_path = "/a/b.gguf", .fingerprint = "f", .turns = turns, .turn_count = 5};
     statistics s = {0};
@@ -157,17 +157,17 @@ static void those_who_could(void **state)
 static void blind_picks_are_apart(void **state)
 {
     (void)state;
-    history_answer both[] = {said("coder", "end", 10, 20), said("control", "end", 10, 20)};
-    history_pick picks[] = {{1, "control"}, {2, "coder"}};
-    history_turn turns[] = {
-        {.turn = 1,
+    turn_answer both[] = {said("coder", STOP_END, 10, 20), said("control", STOP_END, 10, 20)};
+    turn_pick picks[] = {{1, "control"}, {2, "coder"}};
+    struct turn turns[] = {
+        {.number = 1,
          .answers = both,
          .answer_count = 2,
          .picks = picks,
          .pick_count = 2,
          .picked = "coder",
          .blind = true},
-        {.turn = 2,
+        {.number = 2,
          .answers = both,
          .answer_count = 2,
          .picks = picks,
@@ -190,10 +190,10 @@ static void blind_picks_are_apart(void **state)
 static void versions_count_once(void **state)
 {
     (void)state;
-    history_answer three[] = {said("coder", "loop", 10, 20), said("critic", "end", 10, 20),
-                              said("coder", "end", 10, 20)};
+    turn_answer three[] = {said("coder", STOP_LOOP, 10, 20), said("critic", STOP_END, 10, 20),
+                           said("coder", STOP_END, 10, 20)};
     three[0].next = 2;
-    history_turn turn = {.turn = 1, .answers = three, .answer_count = 3, .picked = "coder"};
+    struct turn turn = {.number = 1, .answers = three, .answer_count = 3, .picked = "coder"};
     history h = {.turns = &turn, .turn_count = 1};
     statistics s = {0};
     for (int i = 0; i < 40; i++)

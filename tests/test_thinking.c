@@ -69,17 +69,17 @@ static void a_thought_is_told_apart(void **state)
     dialogue_events events = {.user = &heard, .council = {.token = on_token}};
     assert_int_equal(dialogue_ask(d, PROMPT, strlen(PROMPT), NULL, &events, &err), 0);
     for (int i = 0; i < TABLE_SEATS; i++) {
-        const kept_answer *a = dialogue_answer(dialogue_last(d), NAMES[i]);
+        const turn_answer *a = turn_answer_of(dialogue_last(d), NAMES[i]);
         size_t at = 0;
         while (at < a->ids.len && a->ids.v[at] != end)
             at++;
         assert_true(at <= THOUGHT + 1); /* what closes it by force begins with a newline */
-        assert_true(a->ids.len > at && a->thought_len > 0);
-        assert_true(a->len > 0 && a->text[0] != '\n');
-        assert_int_equal(heard.text[i].len, a->len);
-        assert_memory_equal(heard.text[i].v, a->text, a->len);
-        assert_int_equal(heard.thought[i].len, a->thought_len);
-        assert_memory_equal(heard.thought[i].v, a->thought, a->thought_len);
+        assert_true(a->ids.len > at && a->thought.len > 0);
+        assert_true(a->text.len > 0 && a->text.v[0] != '\n');
+        assert_int_equal(heard.text[i].len, a->text.len);
+        assert_memory_equal(heard.text[i].v, a->text.v, a->text.len);
+        assert_int_equal(heard.thought[i].len, a->thought.len);
+        assert_memory_equal(heard.thought[i].v, a->thought.v, a->thought.len);
         forced += at == THOUGHT + 1;
         buf_release(&heard.text[i]);
         buf_release(&heard.thought[i]);
@@ -94,19 +94,19 @@ static void later_turns_hold_no_thought(void **state)
     const table *k = *state;
     dialogue_options o = options();
     dialogue *d = table_dialogue(k, &o);
-    dialogue_turn *t1 = table_ask(d, PROMPT, NULL), *t2 = table_ask(d, "why?", NULL);
+    struct turn *t1 = table_ask(d, PROMPT, NULL), *t2 = table_ask(d, "why?", NULL);
     hand h = passes_of(d);
     chat_message memory[2];
     for (int i = 0; i < TABLE_SEATS; i++) {
-        const kept_answer *a = dialogue_answer(t1, NAMES[i]);
-        assert_true(a->thought_len > 0);
+        const turn_answer *a = turn_answer_of(t1, NAMES[i]);
+        assert_true(a->thought.len > 0);
         memory[0] = (chat_message){CHAT_USER, PROMPT, strlen(PROMPT)};
-        memory[1] = (chat_message){CHAT_ASSISTANT, a->text, a->len};
+        memory[1] = (chat_message){CHAT_ASSISTANT, a->text.v, a->text.len};
         hand_remember(&h, i, memory, 2);
     }
     hand_ask(&h, "why?", 4);
     for (int i = 0; i < TABLE_SEATS; i++)
-        assert_true(dialogue_answer(t2, NAMES[i])->prompt_hash ==
+        assert_true(turn_answer_of(t2, NAMES[i])->prompt_hash ==
                     council_answer(h.c, i)->prompt_hash);
     hand_close(&h);
     dialogue_close(d);
@@ -133,11 +133,11 @@ static void no_merge_reads_a_thought(void **state)
     dialogue_options o = options();
     dialogue *d = table_dialogue(k, &o);
     error err = {0};
-    dialogue_turn *t = table_ask(d, PROMPT, NULL);
+    struct turn *t = table_ask(d, PROMPT, NULL);
     council_reply words[TABLE_SEATS];
     for (int i = 0; i < TABLE_SEATS; i++) {
-        const kept_answer *a = dialogue_answer(t, NAMES[i]);
-        words[i] = (council_reply){.text = a->text, .len = a->len, .stop = a->stop};
+        const turn_answer *a = turn_answer_of(t, NAMES[i]);
+        words[i] = (council_reply){.text = a->text.v, .len = a->text.len, .stop = a->stop};
     }
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         merge_options m = {
@@ -152,7 +152,16 @@ static void no_merge_reads_a_thought(void **state)
             dialogue_merge(d, &m, NULL, 0, NULL, NULL, &err))
             fail_msg("%s", err.text);
         assert_same_merge(&live, &bare);
-        assert_same_merge(&live, &dialogue_merged(t)->result);
+        const turn_merge *kept = turn_merged(t);
+        assert_int_equal(kept->text.len, live.len);
+        assert_memory_equal(kept->text.v, live.text, live.len);
+        assert_int_equal(kept->winner, live.winner);
+        assert_int_equal(kept->ids.len, live.ids.len);
+        if (live.ids.len)
+            assert_memory_equal(kept->ids.v, live.ids.v, live.ids.len * sizeof(int));
+        if (live.scores)
+            assert_memory_equal(kept->scores, live.scores,
+                                TABLE_SEATS * TABLE_SEATS * sizeof(double));
         merge_release(&live);
         merge_release(&bare);
         hand_close(&h);

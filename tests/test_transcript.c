@@ -254,8 +254,8 @@ static void check_cut(const char *place, const char *path, const char *whole, si
         assert_int_equal(r.damaged, 0);
         assert_int_equal(h->records, records + 2);
         assert_int_equal(h->damaged + h->torn, 0);
-        assert_int_equal(h->turns[h->turn_count - 1].turn, 9);
-        assert_int_equal(h->turns[h->turn_count - 1].answers[0].token_count, 9);
+        assert_int_equal(h->turns[h->turn_count - 1].number, 9);
+        assert_int_equal(h->turns[h->turn_count - 1].answers[0].ids.len, 9);
         assert_int_equal(h->turn_count, (records + 1) / 2 + 1);
         history_close(h);
     }

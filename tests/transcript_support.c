@@ -71,13 +71,13 @@ void transcripts_check(const history *h, int turns)
     char text[64];
     assert_int_equal(h->turn_count, turns);
     for (int i = 0; i < turns; i++) {
-        const history_turn *t = &h->turns[i];
-        assert_int_equal(t->turn, i + 1);
+        const struct turn *t = &h->turns[i];
+        assert_int_equal(t->number, i + 1);
         assert_int_equal(t->parent, i);
         assert_string_equal(t->prompt.v, transcripts_text(text, "prompt", i + 1));
         assert_int_equal(t->answer_count, 1);
         assert_string_equal(t->answers[0].text.v, transcripts_text(text, "answer", i + 1));
-        assert_int_equal(t->answers[0].token_count, i + 1);
+        assert_int_equal(t->answers[0].ids.len, i + 1);
     }
 }
 

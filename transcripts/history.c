@@ -1,4 +1,4 @@
-/* history.c - reading a transcript back: the file, the pool, and the way through the turns. */
+/* history.c - reading a transcript back: the file, and the way through the turns. */
 #include "history.h"
 
 #include <errno.h>
@@ -12,86 +12,25 @@
 #include "jsonl.h"
 #include "records.h"
 
-enum { CHUNK_BYTES = 1 << 16 };
-
-/* ---- the pool ---------------------------------------------------------------------------------- */
-
-typedef struct history_chunk {
-    struct history_chunk *next;
-    size_t used, size;
-    max_align_t bytes[];
-} history_chunk;
-
-void *history_take(history_memory *m, size_t size, error *err)
+static void release(history *h)
 {
-    size_t whole = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-    history_chunk *c = m->chunks;
-    if (!c || c->size - c->used < whole) {
-        size_t bytes = whole > CHUNK_BYTES ? whole : CHUNK_BYTES;
-        c = malloc(sizeof *c + bytes);
-        if (!c) {
-            (void)error_memory(err, "a transcript");
-            return NULL;
-        }
-        *c = (history_chunk){.next = m->chunks, .size = bytes};
-        m->chunks = c;
-    }
-    void *out = (char *)c->bytes + c->used;
-    c->used += whole;
-    return memset(out, 0, whole);
-}
-
-const char *history_copy(history_memory *m, const char *bytes, size_t n, error *err)
-{
-    char *out = history_take(m, n + 1, err);
-    if (out && n)
-        memcpy(out, bytes, n);
-    return out;
-}
-
-void *history_add(history_memory *m, void *list, int *count, size_t size, error *err)
-{
-    char *items;
-    size_t have = (size_t)*count;
-    memcpy(&items, list, sizeof items);
-    if ((have & (have - 1)) == 0) {
-        char *grown = history_take(m, (have ? 2 * have : 1) * size, err);
-        if (!grown)
-            return NULL;
-        if (have)
-            memcpy(grown, items, have * size);
-        memcpy(list, &grown, sizeof grown);
-        items = grown;
-    }
-    ++*count;
-    return items + have * size;
-}
-
-void history_memory_release(history_memory *m)
-{
-    while (m->chunks) {
-        history_chunk *next = m->chunks->next;
-        free(m->chunks);
-        m->chunks = next;
-    }
-    for (size_t i = 0; i < m->document_count; i++)
+    history_memory *m = h->memory;
+    for (int i = 0; i < h->turn_count; i++)
+        turn_release(&h->turns[i]);
+    for (int i = 0; i < m->document_count; i++)
         json_close(m->documents[i]);
-    free(m->documents);
     history_index_release(&m->by_record);
     history_index_release(&m->by_number);
+    region_release(&m->texts);
 }
 
 static int keep_document(history_memory *m, json_document *d, error *err)
 {
-    if (m->document_count == m->document_cap) {
-        size_t cap = m->document_cap ? 2 * m->document_cap : 16;
-        json_document **grown = realloc(m->documents, cap * sizeof(json_document *));
-        if (!grown)
-            return error_memory(err, "a transcript");
-        m->documents = grown;
-        m->document_cap = cap;
-    }
-    m->documents[m->document_count++] = d;
+    json_document **place =
+        region_add(&m->texts, &m->documents, &m->document_count, 1, sizeof(json_document *), err);
+    if (!place)
+        return -1;
+    *place = d;
     return 0;
 }
 
@@ -175,7 +114,9 @@ static int read_file(history *h, int fd, const char *path, error *err)
     while (!got && (got = jsonl_next(&l, &at, err)) == 1)
         got = read_line(h, &at, err);
     jsonl_release(&l);
-    return got ? got : history_link_versions(h, err);
+    for (int i = 0; i < h->turn_count && !got; i++)
+        got = turn_link(&h->turns[i], err);
+    return got;
 }
 
 history *history_load(const char *path, error *err)
@@ -210,25 +151,22 @@ void history_close(history *h)
 {
     if (!h)
         return;
-    history_memory_release(h->memory);
+    release(h);
     free(h->memory);
     free(h);
 }
 
 /* ---- asking it --------------------------------------------------------------------------------- */
 
-const history_answer *history_answer_of(const history_turn *t, const char *persona)
+const json *history_setting(const history *h, int setting)
 {
-    for (int i = t->answer_count; i-- > 0;)
-        if (strcmp(t->answers[i].persona, persona) == 0)
-            return &t->answers[i];
-    return NULL;
+    return setting > 0 && setting <= h->setting_count ? h->settings[setting - 1] : NULL;
 }
 
-int history_path(const history *h, const history_turn ***path, size_t *count, error *err)
+int history_path(const history *h, const struct turn ***path, size_t *count, error *err)
 {
     size_t n = 0, cap = (size_t)h->turn_count + 1;
-    const history_turn **way = calloc(cap, sizeof(history_turn *));
+    const struct turn **way = calloc(cap, sizeof(struct turn *));
     *path = NULL;
     *count = 0;
     if (!way)
@@ -236,11 +174,11 @@ int history_path(const history *h, const history_turn ***path, size_t *count, er
     int last = h->turn_count - 1;
     while (last >= 0 && h->turns[last].undone)
         last--;
-    for (const history_turn *t = last >= 0 ? &h->turns[last] : NULL; t;
+    for (const struct turn *t = last >= 0 ? &h->turns[last] : NULL; t;
          t = t->follows >= 0 ? &h->turns[t->follows] : NULL)
         way[n++] = t;
     for (size_t i = 0; i < n / 2; i++) {
-        const history_turn *swap = way[i];
+        const struct turn *swap = way[i];
         way[i] = way[n - 1 - i];
         way[n - 1 - i] = swap;
     }

@@ -102,8 +102,7 @@ typedef struct passages {
     buf clean;
 } passages;
 
-static int put_text(passages *p, const history_turn *t, const char *who, history_text text,
-                    error *err)
+static int put_text(passages *p, const struct turn *t, const char *who, turn_text text, error *err)
 {
     if (!text.len)
         return 0;
@@ -114,7 +113,7 @@ static int put_text(passages *p, const history_turn *t, const char *who, history
         if ((unsigned char)p->clean.v[i] < ' ' || p->clean.v[i] == 0x7F)
             p->clean.v[i] = ' ';
     (void)sqlite3_bind_int64(p->passage, 1, p->file);
-    (void)sqlite3_bind_int(p->passage, 2, t->turn);
+    (void)sqlite3_bind_int(p->passage, 2, t->number);
     (void)sqlite3_bind_text(p->passage, 3, who, -1, SQLITE_TRANSIENT);
     (void)sqlite3_bind_double(p->passage, 4, t->time);
     (void)sqlite3_bind_int(p->passage, 5, t->undone);
@@ -129,15 +128,15 @@ static int put_text(passages *p, const history_turn *t, const char *who, history
     return result;
 }
 
-static int put_turn(passages *p, const history *h, const history_turn *t, error *err)
+static int put_turn(passages *p, const history *h, const struct turn *t, error *err)
 {
     int result = history_own(h, t->n) ? put_text(p, t, "prompt", t->prompt, err) : 0;
     for (int i = 0; i < t->answer_count && !result; i++)
         if (history_own(h, t->answers[i].n))
-            result = put_text(p, t, t->answers[i].persona, t->answers[i].text, err);
+            result = put_text(p, t, t->answers[i].name, t->answers[i].text, err);
     for (int i = 0; i < t->merge_count && !result; i++)
         if (history_own(h, t->merges[i].n) &&
-            !export_winner(t, &t->merges[i])) /* a vote's text is there already */
+            !turn_winner(t, &t->merges[i])) /* a vote's text is there already */
             result = put_text(p, t, "merge", t->merges[i].text, err);
     return result;
 }
@@ -145,10 +144,10 @@ static int put_turn(passages *p, const history *h, const history_turn *t, error 
 /* Of no turn. */
 static int put_title(passages *p, const history *h, error *err)
 {
-    const history_turn none = {.time = h->turn_count ? h->turns[h->turn_count - 1].time : 0};
+    const struct turn none = {.time = h->turn_count ? h->turns[h->turn_count - 1].time : 0};
     if (!h->title)
         return 0;
-    return put_text(p, &none, "title", (history_text){h->title, strlen(h->title)}, err);
+    return put_text(p, &none, "title", (turn_text){h->title, strlen(h->title)}, err);
 }
 
 static int put_turns(search *s, const history *h, sqlite3_int64 file, error *err)

@@ -107,7 +107,7 @@ static statistics_model *model_of(statistics *s, const history *h, error *err)
 
 /* ---- counting ---------------------------------------------------------------------------------- */
 
-static int count_one(statistics *s, const history_turn *t, const char *name, error *err)
+static int count_one(statistics *s, const struct turn *t, const char *name, error *err)
 {
     statistics_candidate *c = candidate_named(s, name, err);
     if (!c)
@@ -119,7 +119,7 @@ static int count_one(statistics *s, const history_turn *t, const char *name, err
 }
 
 /* Whether the pick agrees with the vote: its winner, or the merge, which is the winner's text. */
-static void count_vote(statistics *s, const history_turn *t, const history_merge *m)
+static void count_vote(statistics *s, const struct turn *t, const turn_merge *m)
 {
     if (!m->scores || !m->of || m->winner < 0 || m->winner >= m->passes)
         return;
@@ -129,7 +129,7 @@ static void count_vote(statistics *s, const history_turn *t, const history_merge
 }
 
 /* The record of the pick that holds. */
-static int record_of_pick(const history_turn *t)
+static int record_of_pick(const struct turn *t)
 {
     int n = 0;
     for (int i = 0; i < t->pick_count; i++)
@@ -137,14 +137,14 @@ static int record_of_pick(const history_turn *t)
     return n;
 }
 
-static int count_pick(statistics *s, const history_turn *t, error *err)
+static int count_pick(statistics *s, const struct turn *t, error *err)
 {
-    const history_merge *m = export_merge(t);
+    const turn_merge *m = export_merge(t);
     s->picks += !t->blind;
     s->blind_picks += t->blind;
     for (int i = 0; i < t->answer_count; i++) {
-        const history_answer *a = &t->answers[i];
-        if (export_is_current(a) && !a->failure && count_one(s, t, a->persona, err))
+        const turn_answer *a = &t->answers[i];
+        if (a->next == 0 && !a->failure && count_one(s, t, a->name, err))
             return -1;
     }
     if (!m || m->failure)
@@ -154,13 +154,13 @@ static int count_pick(statistics *s, const history_turn *t, error *err)
 }
 
 /* One that went on counts once, with what each of its versions added. */
-static void count_answer(statistics_model *m, const history_answer *a)
+static void count_answer(statistics_model *m, const turn_answer *a)
 {
-    size_t added = a->token_count - (size_t)a->continued;
+    size_t added = a->ids.len - (size_t)a->continued;
     m->answers += !a->continued;
     m->tokens += added;
-    m->loops += strcmp(a->stop, "loop") == 0;
-    m->failures += strcmp(a->stop, "error") == 0;
+    m->loops += a->stop == STOP_LOOP;
+    m->failures += a->stop == STOP_ERROR;
     if (a->tokens_per_second > 0) {
         m->timed += added;
         m->seconds += (double)added / a->tokens_per_second;
@@ -175,7 +175,7 @@ int statistics_add(statistics *s, const history *h, error *err)
     s->transcripts++;
     s->damaged += h->damaged;
     for (int i = 0; i < h->turn_count; i++) {
-        const history_turn *t = &h->turns[i];
+        const struct turn *t = &h->turns[i];
         for (int k = 0; k < t->answer_count; k++)
             if (history_own(h, t->answers[k].n))
                 count_answer(m, &t->answers[k]);

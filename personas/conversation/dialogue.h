@@ -10,33 +10,14 @@
  *
  * When the context is full the oldest whole turns leave the memory (or the question is refused), a few
  * at once, so that a quarter of the context is free again and the next questions need no new reading;
- * dialogue_turn.from says where memory begins, and what has left does not come back. The dialogue knows no terminal and no files: the REPL
+ * turn.from says where memory begins, and what has left does not come back. The dialogue knows no terminal and no files: the REPL
  * shows what it tells by events, and a transcript keeps its turns.
  */
 #ifndef PERSONAS_DIALOGUE_H
 #define PERSONAS_DIALOGUE_H
 
-#include "kept.h"
-
-typedef enum context_policy { CONTEXT_OWN, CONTEXT_MERGED, CONTEXT_PICKED } context_policy;
-
-typedef struct dialogue_turn {
-    int number; /* from 1, never used again */
-    int parent; /* number of the turn before, 0 = none */
-    char *prompt;
-    size_t prompt_len;
-    char *only; /* the passes that were asked, "coder" or "coder,critic"; NULL = all */
-    context_policy context;
-    int from;    /* number of the oldest turn that was remembered; its own when none was */
-    bool shared; /* the prompt was read once for all */
-    council_timings timings; /* of asking */
-    kept_answer *answers;    /* versions in order of time; the last of a name is current */
-    int answer_count;
-    kept_merge *merges; /* dialogue_merged() is current */
-    int merge_count;
-    char *picked; /* a pass, "merge", or NULL */
-    bool undone;
-} dialogue_turn;
+#include "../merge/merge.h"
+#include "../roster/roster.h"
 
 typedef struct dialogue dialogue;
 
@@ -51,7 +32,9 @@ typedef struct dialogue_options {
 /* Events, with the pass's index in the roster; -1 = a chair or a blend. */
 typedef struct dialogue_events {
     void *user;
-    council_events council;                       /* of answering; its user is ignored */
+    council_events council; /* of answering: prefill and token; its user is ignored */
+    /* A pass has finished; *a stays as long as the turn that it will be of. */
+    void (*answer)(void *user, int pass, const turn_answer *a);
     void (*forgot)(void *user, int from, int to); /* turns that left the memory, both included */
     void (*merge_token)(void *user, int pass, const char *bytes, size_t n, bool thinking);
     /* Of a debate: a pass has revised its answer. */
@@ -73,9 +56,6 @@ engine *dialogue_engine(const dialogue *d);
 /* What may change between turns: max_tokens, loop, think, prefill, context policy, overflow, seed. */
 dialogue_options *dialogue_settings(dialogue *d);
 
-/* A conversation has no more turns than this. */
-enum { DIALOGUE_TURNS_MOST = 1 << 24 };
-
 /* Asks all seats, or those named: "coder", "coder,critic". A new turn is added when anybody answered or was interrupted, be
  * it while the prompt was read (unless settings say unread_none: ERROR_CANCELLED); its answers hold an entry for each pass that was asked. 0, or -1 as
  * council_ask (no turn is added). The cancel flag stays as it is: it is the caller's to clear. */
@@ -89,7 +69,7 @@ int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_
                    error *err);
 
 /* The answer of `name` to the last turn goes on behind its recorded tokens, with at most `more` new ones,
- * and becomes a new version of itself (kept_answer.continued). ERROR_USAGE when it did not end by
+ * and becomes a new version of itself (turn_answer.continued). ERROR_USAGE when it did not end by
  * "length" or "interrupted", or another model wrote it; ERROR_CANCELLED when it was interrupted before
  * it gained a token. Then nothing is added. */
 int dialogue_continue(dialogue *d, const char *name, int more, const dialogue_events *events,
@@ -108,7 +88,7 @@ int dialogue_merge(dialogue *d, const merge_options *options, const char *const 
 /* What a merge by this method will be: MERGE_AUTO is decided. */
 merge_method dialogue_merge_method(const dialogue *d, merge_method wanted);
 /* How many answers of the turn a merge of all would join. */
-int dialogue_joined(const dialogue *d, const dialogue_turn *t);
+int dialogue_joined(const dialogue *d, const struct turn *t);
 int dialogue_pick(dialogue *d, const char *name, error *err); /* a pass or "merge" */
 int dialogue_undo(dialogue *d, error *err);                   /* the last turn */
 
@@ -120,21 +100,11 @@ uint64_t dialogue_seed(const dialogue *d, int number);
 
 /* The turns, undone ones too. */
 int dialogue_turns(const dialogue *d);
-dialogue_turn *dialogue_at(const dialogue *d, int i);
-dialogue_turn *dialogue_last(const dialogue *d); /* not undone; NULL when there is none */
-/* Whether a list as dialogue_turn.only has `name`; all when it is NULL. */
-bool dialogue_asked(const char *only, const char *name);
-const kept_answer *dialogue_answer(const dialogue_turn *t, const char *name); /* current; or NULL */
-/* The last merge that worked, unless an answer was given anew since; or NULL. */
-const kept_merge *dialogue_merged(const dialogue_turn *t);
-/* What a pass says in this turn: its current answer, after a debate the revised one; false when that
- * is nothing. */
-bool dialogue_words(const dialogue_turn *t, const char *name, const char **text, size_t *len);
+struct turn *dialogue_at(const dialogue *d, int i);
+struct turn *dialogue_last(const dialogue *d); /* not undone; NULL when there is none */
 /* Tokens of the fullest pass after the last turn, for "context 212/8192". */
 int dialogue_context_used(const dialogue *d);
-/* A turn from a transcript; takes over what *t owns, also on error. Numbers must grow. A kept_merge
- * whose `answers` is 0 counts as joining all that the turn holds. */
-int dialogue_restore(dialogue *d, dialogue_turn *t, error *err);
-void dialogue_turn_release(dialogue_turn *t);
+/* A turn from elsewhere; takes over what *t owns, also on error. Numbers must grow. */
+int dialogue_restore(dialogue *d, struct turn *t, error *err);
 
 #endif

@@ -17,11 +17,68 @@ typedef struct asking {
     const char *prompt;
     size_t len;
     uint64_t seed;
-    kept_answer *kept;         /* [stage.n] */
-    const kept_answer *before; /* the version that goes on, or NULL */
+    region memory;             /* of what is kept; the turn's in the end */
+    turn_answer *kept;         /* [stage.n] */
+    const turn_answer *before; /* the version that goes on, or NULL */
     error *err;
     bool failed; /* an answer could not be kept: *err is filled */
 } asking;
+
+/* ---- keeping what was said --------------------------------------------------------------------- */
+
+static turn_ids keep_ids(asking *a, const int *v, size_t n)
+{
+    int *copy = region_take(&a->memory, (n + 1) * sizeof *copy, a->err);
+    if (copy && v)
+        memcpy(copy, v, n * sizeof *copy);
+    return (turn_ids){copy, copy ? n : 0};
+}
+
+static const double *keep_numbers(asking *a, const double *v, size_t n)
+{
+    double *copy = region_take(&a->memory, (n + 1) * sizeof *copy, a->err);
+    return copy ? memcpy(copy, v, n * sizeof *copy) : NULL;
+}
+
+static turn_text keep_text(asking *a, const char *text, size_t n)
+{
+    return (turn_text){region_keep(&a->memory, text, n, a->err), n};
+}
+
+/* A copy that outlives the council and the roster it came from. */
+static int keep(asking *a, const answer *from, const seat *s, turn_answer *out)
+{
+    const model_config *m = engine_config(a->d->engine);
+    size_t layers = (size_t)m->layers, said = from->len - from->thought;
+    bool failed = from->stop == STOP_ERROR, logprobs = from->logprobs != NULL;
+    *out = (turn_answer){
+        .name = region_keep_text(&a->memory, s->name, a->err),
+        .acts_by = region_keep_text(&a->memory, s->acts_by, a->err),
+        .color = region_keep_text(&a->memory, s->color, a->err),
+        .text = keep_text(a, from->text + (said ? from->thought : 0), said),
+        .thought = keep_text(a, from->text, from->thought),
+        .ids = keep_ids(a, from->tokens, from->token_count),
+        .continued = a->before ? (int)a->before->ids.len : 0,
+        .prompt_tokens = from->prompt_tokens,
+        .prompt_hash = from->prompt_hash,
+        .stop = from->stop,
+        .failure = failed ? region_keep_text(&a->memory, from->failure.text, a->err) : NULL,
+        .seed = from->seed,
+        .program = s->program ? router_program_hash(s->program) : 0,
+        .seconds = from->seconds,
+        .tokens_per_second = from->tokens_per_second,
+        .banned_mass = from->banned_mass,
+        .allowed = keep_ids(a, from->allowed, layers),
+        .used = keep_ids(a, from->used, layers),
+        .asked_experts = s->asked_experts,
+        .least_allowed = seat_least_allowed(s, m)};
+    if (logprobs)
+        out->logprobs = keep_numbers(a, from->logprobs, from->token_count);
+    bool whole = out->name && out->acts_by && (!s->color || out->color) && out->text.v &&
+                 out->thought.v && out->ids.v && (!failed || out->failure) && out->allowed.v &&
+                 out->used.v && (!logprobs || out->logprobs);
+    return whole ? 0 : -1;
+}
 
 /* ---- events ------------------------------------------------------------------------------------ */
 
@@ -48,11 +105,12 @@ static void on_answer(void *user, int i, const answer *done)
         whole.seconds += a->before->seconds;
         whole.tokens_per_second = whole.seconds > 0 ? (double)whole.token_count / whole.seconds : 0;
     }
-    if (kept_answer_copy(&a->kept[i], &whole, s, engine_config(a->d->engine), a->err))
+    if (keep(a, &whole, s, &a->kept[i])) {
         a->failed = true;
-    a->kept[i].continued = a->before ? (int)a->before->ids.len : 0;
-    if (a->events && a->events->council.answer)
-        a->events->council.answer(a->events->user, a->stage.who[i], &whole);
+        return;
+    }
+    if (a->events && a->events->answer)
+        a->events->answer(a->events->user, a->stage.who[i], &a->kept[i]);
 }
 
 static void on_routing(void *user, int i, const route_trace *trace)
@@ -184,15 +242,13 @@ static int begin(asking *a, int *who, int n, prefill_mode prefill, int reserve, 
     o.reserve = reserve;
     council_adjust(a->stage.part, &o);
     a->seed = seed;
-    a->kept = calloc((size_t)n + 1, sizeof *a->kept);
-    return a->kept ? hear(a) : error_memory(a->err, "the answers");
+    a->kept = region_take(&a->memory, ((size_t)n + 1) * sizeof *a->kept, a->err);
+    return a->kept ? hear(a) : -1;
 }
 
 static void end(asking *a)
 {
-    for (int i = 0; a->kept && i < a->stage.n; i++)
-        kept_answer_release(&a->kept[i]);
-    free(a->kept);
+    region_release(&a->memory);
     dialogue_stage_close(&a->stage);
 }
 
@@ -224,7 +280,7 @@ static int choose(const dialogue *d, const char *only, int **who, int *n, error 
         return error_memory(err, "a question");
     *n = 0;
     for (int i = 0; i < seats; i++)
-        if (dialogue_asked(only, roster_seat(d->roster, i)->name))
+        if (turn_asked(only, roster_seat(d->roster, i)->name))
             (*who)[(*n)++] = i;
     if (*n)
         return 0;
@@ -235,33 +291,41 @@ static int choose(const dialogue *d, const char *only, int **who, int *n, error 
 
 /* ---- a new turn -------------------------------------------------------------------------------- */
 
-static int fill_turn(dialogue_turn *t, asking *a, const char *only)
+/* The answers are the turn's from now on. */
+static int give_answers(asking *a, struct turn *t, int n)
+{
+    if (turn_add_answers(t, a->kept, n, a->err))
+        return -1;
+    region_join(&t->memory, &a->memory);
+    return 0;
+}
+
+static int fill_turn(struct turn *t, asking *a, const char *only)
 {
     const council_timings *times = council_times(a->stage.part);
-    t->prompt = malloc(a->len + 1);
-    t->only = only ? strdup(only) : NULL;
-    t->prompt_len = a->len;
-    t->timings = *times;
+    t->prompt = keep_text(a, a->prompt, a->len);
+    t->only = region_keep_text(&a->memory, only, a->err);
+    t->seed = dialogue_seed(a->d, t->number);
     t->shared = times->shared_prefill;
-    if (!t->prompt || (only && !t->only))
-        return error_memory(a->err, "a turn");
-    memcpy(t->prompt, a->prompt, a->len);
-    t->prompt[a->len] = '\0';
-    return dialogue_add_answers(t, a->kept, a->stage.n, a->err);
+    t->timings = (turn_timings){times->prefill, times->decode, times->union_experts_per_step,
+                                times->picks_per_step};
+    if (!t->prompt.v || (only && !t->only))
+        return -1;
+    return give_answers(a, t, a->stage.n);
 }
 
 static int add_turn(asking *a, const memory_span *span, int parent, const char *only)
 {
     dialogue *d = a->d;
-    dialogue_turn *t = calloc(1, sizeof *t);
+    struct turn *t = calloc(1, sizeof *t);
     if (!t || dialogue_reserve(d, a->err)) {
         free(t);
         return error_memory(a->err, "a turn");
     }
-    *t = (dialogue_turn){
+    *t = (struct turn){
         .number = span->before, .parent = parent, .context = span->context, .from = span->from};
     if (fill_turn(t, a, only)) {
-        dialogue_turn_release(t);
+        turn_release(t);
         free(t);
         return -1;
     }
@@ -272,13 +336,13 @@ static int add_turn(asking *a, const memory_span *span, int parent, const char *
 int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
                  const dialogue_events *events, error *err)
 {
-    const dialogue_turn *last = dialogue_last(d);
+    const struct turn *last = dialogue_last(d);
     int number = d->count ? d->turns[d->count - 1]->number + 1 : 1, n = 0, *who = NULL;
     memory_span span = {d->options.context, last ? last->from : number, number};
     const council_options *o = &d->options.council;
     error why = {0};
     asking a = {.d = d, .events = events, .prompt = prompt, .len = len, .err = &why};
-    if (number > DIALOGUE_TURNS_MOST)
+    if (number > TURN_NUMBER_MOST)
         return error_set(
             err, ERROR_USAGE,
             "this conversation is at turn %d, the last that there can be: begin a new one",
@@ -301,24 +365,24 @@ int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
 /* ---- the last turn again ----------------------------------------------------------------------- */
 
 /* As it was read then, so that the same seed gives the same answer. */
-static int ask_again(asking *a, dialogue_turn *t)
+static int ask_again(asking *a, struct turn *t)
 {
     memory_span span = {t->context, t->from, t->number};
     if (ask_with_room(a, &span, false))
         return -1;
     keep_silent_ones(a, false);
-    return a->failed ? -1 : dialogue_add_answers(t, a->kept, a->stage.n, a->err);
+    return a->failed ? -1 : give_answers(a, t, a->stage.n);
 }
 
 int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_events *events,
                    error *err)
 {
-    dialogue_turn *t = dialogue_last(d);
+    struct turn *t = dialogue_last(d);
     int n = 0, *who = NULL;
     error why = {0};
     if (!t)
         return error_set(err, ERROR_USAGE, "nothing was asked yet");
-    asking a = {.d = d, .events = events, .prompt = t->prompt, .len = t->prompt_len, .err = &why};
+    asking a = {.d = d, .events = events, .prompt = t->prompt.v, .len = t->prompt.len, .err = &why};
     int result = choose(d, name ? name : t->only, &who, &n, &why);
     if (!result)
         result = begin(&a, who, n, t->shared ? PREFILL_SHARED : PREFILL_OWN, 1, seed);
@@ -332,9 +396,9 @@ int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_
 
 /* ---- an answer that goes on -------------------------------------------------------------------- */
 
-static int may_continue(const dialogue *d, const dialogue_turn *t, const char *name, error *err)
+static int may_continue(const dialogue *d, const struct turn *t, const char *name, error *err)
 {
-    const kept_answer *k = dialogue_answer(t, name);
+    const turn_answer *k = turn_answer_of(t, name);
     if (!k)
         return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);
     if (k->stop == STOP_END)
@@ -352,42 +416,42 @@ static int may_continue(const dialogue *d, const dialogue_turn *t, const char *n
 }
 
 /* A version that gained nothing is none. */
-static int go_on(asking *a, dialogue_turn *t)
+static int go_on(asking *a, struct turn *t)
 {
-    const kept_answer *k = a->before;
+    const turn_answer *k = a->before;
     memory_span span = {t->context, t->from, t->number};
-    partial_answer said = {k->ids.v, k->ids.len, k->thought, k->text, k->thought_len, k->len};
+    partial_answer said = {k->ids.v,  k->ids.len,     k->thought.v,
+                           k->text.v, k->thought.len, k->text.len};
     make_requests(a, &span);
     if (council_continue(a->stage.part, a->stage.requests, &said, a->err))
         return -1;
     keep_silent_ones(a, false);
     if (a->failed)
         return -1;
-    const kept_answer *now = &a->kept[0];
+    const turn_answer *now = &a->kept[0];
     if (now->stop == STOP_ERROR) {
-        *a->err = now->failure;
-        return -1;
+        return error_set(a->err, ERROR_RUN, "%s", now->failure);
     }
     if (now->stop == STOP_INTERRUPTED && now->ids.len == k->ids.len)
         return error_set(a->err, ERROR_CANCELLED, "%s was stopped before it went on", k->name);
-    return dialogue_add_answers(t, a->kept, 1, a->err);
+    return give_answers(a, t, 1);
 }
 
 int dialogue_continue(dialogue *d, const char *name, int more, const dialogue_events *events,
                       error *err)
 {
-    dialogue_turn *t = dialogue_last(d);
+    struct turn *t = dialogue_last(d);
     int n = 0, *who = NULL;
     error why = {0};
     if (!t)
         return error_set(err, ERROR_USAGE, "nothing was asked yet");
     if (may_continue(d, t, name, err))
         return -1;
-    const kept_answer *k = dialogue_answer(t, name);
+    const turn_answer *k = turn_answer_of(t, name);
     asking a = {.d = d,
                 .events = events,
-                .prompt = t->prompt,
-                .len = t->prompt_len,
+                .prompt = t->prompt.v,
+                .len = t->prompt.len,
                 .before = k,
                 .err = &why};
     int said = (int)k->ids.len, result = choose(d, name, &who, &n, &why);

@@ -9,31 +9,26 @@
 
 #include "dialogue_state.h"
 
-typedef struct words {
-    const char *text;
-    size_t len;
-} words;
-
 /* What everybody remembers of a turn under this policy; nothing when each remembers its own. */
-static words common_words(const dialogue_turn *t, context_policy context)
+static turn_text common_words(const struct turn *t, context_policy context)
 {
-    words w = {"", 0};
+    turn_text w = {"", 0};
     bool picked = context == CONTEXT_PICKED && t->picked;
     if (context == CONTEXT_MERGED || (picked && strcmp(t->picked, "merge") == 0)) {
-        const kept_merge *m = dialogue_merged(t);
-        if (m && m->result.text)
-            w = (words){m->result.text, m->result.len};
+        const turn_merge *m = turn_merged(t);
+        if (m)
+            w = m->text;
     } else if (picked) {
-        (void)dialogue_words(t, t->picked, &w.text, &w.len);
+        (void)turn_words(t, t->picked, &w);
     }
     return w;
 }
 
-static words words_for(const dialogue_turn *t, context_policy context, const char *name)
+static turn_text words_for(const struct turn *t, context_policy context, const char *name)
 {
-    words w = common_words(t, context);
+    turn_text w = common_words(t, context);
     if (!w.len)
-        (void)dialogue_words(t, name, &w.text, &w.len);
+        (void)turn_words(t, name, &w);
     return w;
 }
 
@@ -43,14 +38,14 @@ static size_t collect(const dialogue *d, const memory_span *span, const char *na
 {
     size_t n = 0;
     for (int i = 0; i < d->count; i++) {
-        const dialogue_turn *t = d->turns[i];
+        const struct turn *t = d->turns[i];
         if (t->undone || t->number < span->from || t->number >= span->before)
             continue;
-        words w = words_for(t, span->context, name);
+        turn_text w = words_for(t, span->context, name);
         if (!w.len)
             continue;
-        out[n++] = (chat_message){CHAT_USER, t->prompt, t->prompt_len};
-        out[n++] = (chat_message){CHAT_ASSISTANT, w.text, w.len};
+        out[n++] = (chat_message){CHAT_USER, t->prompt.v, t->prompt.len};
+        out[n++] = (chat_message){CHAT_ASSISTANT, w.v, w.len};
     }
     return n;
 }
@@ -100,18 +95,18 @@ void dialogue_make_requests(const dialogue *d, stage *s, const memory_span *span
 
 /* ---- a turn as it was -------------------------------------------------------------------------- */
 
-council_round dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int from,
+council_round dialogue_stage_turn(const dialogue *d, stage *s, const struct turn *t, int from,
                                   uint64_t seed)
 {
     memory_span span = {t->context, from, t->number};
-    dialogue_make_requests(d, s, &span, t->prompt, t->prompt_len, seed);
+    dialogue_make_requests(d, s, &span, t->prompt.v, t->prompt.len, seed);
     for (int i = 0; i < s->n; i++) {
-        const kept_answer *k = dialogue_answer(t, roster_seat(d->roster, s->who[i])->name);
-        s->replies[i] = (council_reply){.text = k->text,
-                                        .len = k->len,
+        const turn_answer *k = turn_answer_of(t, roster_seat(d->roster, s->who[i])->name);
+        s->replies[i] = (council_reply){.text = k->text.v,
+                                        .len = k->text.len,
                                         .stop = k->stop,
                                         .tokens = k->ids.v,
-                                        .logprobs = k->thought_len ? NULL : k->logprobs,
+                                        .logprobs = k->thought.len ? NULL : k->logprobs,
                                         .token_count = k->ids.len,
                                         .prompt_hash = k->prompt_hash,
                                         .program = k->program};
@@ -119,13 +114,13 @@ council_round dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_tu
     return (council_round){s->requests, s->replies, t->shared};
 }
 
-static int add_answered(const dialogue *d, const dialogue_turn *t, const char *name, int *who,
-                        int *n, error *err)
+static int add_answered(const dialogue *d, const struct turn *t, const char *name, int *who, int *n,
+                        error *err)
 {
     int found = dialogue_find(d, name);
     if (found < 0)
         return dialogue_unknown_name(d, name, err);
-    if (!dialogue_answer(t, name))
+    if (!turn_answer_of(t, name))
         return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);
     for (int i = 0; i < *n; i++)
         if (who[i] == found)
@@ -134,8 +129,8 @@ static int add_answered(const dialogue *d, const dialogue_turn *t, const char *n
     return 0;
 }
 
-int dialogue_answered(const dialogue *d, const dialogue_turn *t, const char *const *names,
-                      int count, int **who, int *n, error *err)
+int dialogue_answered(const dialogue *d, const struct turn *t, const char *const *names, int count,
+                      int **who, int *n, error *err)
 {
     int seats = d->roster ? roster_seats(d->roster) : 0;
     *n = 0;
@@ -146,7 +141,7 @@ int dialogue_answered(const dialogue *d, const dialogue_turn *t, const char *con
     for (int i = 0; names && i < count && !result; i++)
         result = add_answered(d, t, names[i], *who, n, err);
     for (int i = 0; !names && i < seats; i++)
-        if (dialogue_answer(t, roster_seat(d->roster, i)->name) &&
+        if (turn_answer_of(t, roster_seat(d->roster, i)->name) &&
             !seat_is_control(roster_seat(d->roster, i)))
             (*who)[(*n)++] = i;
     if (!result)

@@ -59,7 +59,7 @@ static int give_chair(joining *m, const seat *s, const char *instruction, error 
     return 0;
 }
 
-static int seat_chair(joining *m, const dialogue_turn *t, const char *by, error *err)
+static int seat_chair(joining *m, const struct turn *t, const char *by, error *err)
 {
     const roster *r = m->d->roster;
     int i = dialogue_find(m->d, by);
@@ -67,19 +67,19 @@ static int seat_chair(joining *m, const dialogue_turn *t, const char *by, error 
         roster_options o = {.personas = &by,
                             .persona_count = 1,
                             .sampling = sampling_defaults(),
-                            .prompt = t->prompt,
-                            .prompt_len = t->prompt_len};
+                            .prompt = t->prompt.v,
+                            .prompt_len = t->prompt.len};
         r = m->guest = roster_open(m->d->engine, &o, NULL, NULL, err);
         i = 0;
     }
     if (!r)
         return -1;
-    return give_chair(m, roster_seat(r, i), roster_instruction(r, i, t->prompt, t->prompt_len),
+    return give_chair(m, roster_seat(r, i), roster_instruction(r, i, t->prompt.v, t->prompt.len),
                       err);
 }
 
 /* The chair is a persona too, so that its words can be changed; without one the merge has its own. */
-static int find_chair(joining *m, const dialogue_turn *t, const char *by, error *err)
+static int find_chair(joining *m, const struct turn *t, const char *by, error *err)
 {
     static const char CHAIR[] = "chair";
     bool there = false;
@@ -90,7 +90,7 @@ static int find_chair(joining *m, const dialogue_turn *t, const char *by, error 
     if (there && !(m->persona = persona_find(CHAIR, err)))
         return -1;
     if (m->persona)
-        m->options.chair = persona_instruction(m->persona, t->prompt, t->prompt_len);
+        m->options.chair = persona_instruction(m->persona, t->prompt.v, t->prompt.len);
     return by && strcmp(by, CHAIR) != 0 ? seat_chair(m, t, by, err) : 0;
 }
 
@@ -111,18 +111,19 @@ static int check_voters(const joining *m, error *err)
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
-static int name_answers(const joining *m, kept_merge *out, error *err)
+static int name_answers(const joining *m, region *memory, turn_merge *out, error *err)
 {
-    out->of = calloc((size_t)m->stage.n, sizeof *out->of);
-    if (!out->of)
-        return error_memory(err, "a merge");
-    for (int i = 0; i < m->stage.n; i++)
-        if (!(out->of[i] = strdup(roster_seat(m->d->roster, m->stage.who[i])->name)))
-            return error_memory(err, "a merge");
-    return 0;
+    const char **of = region_take(memory, (size_t)m->stage.n * sizeof *of, err);
+    for (int i = 0; of && i < m->stage.n; i++)
+        if (!(of[i] =
+                  region_keep_text(memory, roster_seat(m->d->roster, m->stage.who[i])->name, err)))
+            return -1;
+    out->of = of;
+    out->passes = m->stage.n;
+    return of ? 0 : -1;
 }
 
-static int add_note(merge_result *r, const dialogue_turn *t, error *err)
+static int add_note(merge_result *r, const struct turn *t, error *err)
 {
     buf note = {0};
     if (buf_format(&note, err, "%s%sdebated without what was said before turn %d",
@@ -135,14 +136,14 @@ static int add_note(merge_result *r, const dialogue_turn *t, error *err)
     return 0;
 }
 
-static int run_from(joining *m, const dialogue_turn *t, int from, merge_result *out, error *err)
+static int run_from(joining *m, const struct turn *t, int from, merge_result *out, error *err)
 {
     council_round round = dialogue_stage_turn(m->d, &m->stage, t, from, m->options.seed);
     return merge_run(m->stage.part, &round, &m->options, out, err);
 }
 
 /* A debate needs more room than the question did: when it must, it goes without the turns before. */
-static int run(joining *m, const dialogue_turn *t, merge_result *out, error *err)
+static int run(joining *m, const struct turn *t, merge_result *out, error *err)
 {
     council_options o = m->d->options.council;
     o.max_tokens = m->options.max_tokens;
@@ -161,33 +162,69 @@ static int run(joining *m, const dialogue_turn *t, merge_result *out, error *err
     return -1;
 }
 
-/* What was wanted and why it did not come about. */
-static int keep_failure(const joining *m, kept_merge *out, const error *why)
+/* In the turn's memory. */
+static const double *keep_numbers(region *memory, const double *v, size_t n, error *err)
 {
-    out->result = (merge_result){.method = m->options.method, .winner = -1, .passes = m->stage.n};
-    out->failure = strdup(why->text);
-    return out->failure ? 0 : -1;
+    double *copy = v ? region_take(memory, (n + 1) * sizeof *copy, err) : NULL;
+    return copy ? memcpy(copy, v, n * sizeof *copy) : NULL;
 }
 
-static int merge_turn(joining *m, dialogue_turn *t, error *err)
+static const turn_text *keep_revised(region *memory, const buf *v, size_t n, error *err)
 {
-    kept_merge kept = {.seed = m->options.seed, .answers = t->answer_count};
-    kept.result = (merge_result){.winner = -1, .passes = m->stage.n};
+    turn_text *copy = v ? region_take(memory, (n + 1) * sizeof *copy, err) : NULL;
+    for (size_t i = 0; copy && i < n; i++)
+        if (!(copy[i] = (turn_text){region_keep(memory, v[i].v, v[i].len, err), v[i].len}).v)
+            return NULL;
+    return copy;
+}
+
+static int keep_result(region *memory, const merge_result *r, turn_merge *out, error *err)
+{
+    size_t n = (size_t)r->passes;
+    int *ids = region_take(memory, (r->ids.len + 1) * sizeof *ids, err);
+    out->winner = r->winner;
+    out->tie = r->tie;
+    out->stop = r->stop;
+    out->seconds = r->seconds;
+    out->method = merge_name(r->method);
+    out->by = region_keep_text(memory, r->by, err);
+    out->note = region_keep_text(memory, r->note, err);
+    out->text = (turn_text){region_keep(memory, r->text, r->len, err), r->len};
+    out->scores = keep_numbers(memory, r->scores, n * n, err);
+    out->shares = keep_numbers(memory, r->shares, n, err);
+    out->divergence = keep_numbers(memory, r->divergence, r->ids.len, err);
+    out->revised = keep_revised(memory, r->revised, n, err);
+    if (ids && r->ids.len)
+        memcpy(ids, r->ids.v, r->ids.len * sizeof *ids);
+    out->ids = (turn_ids){ids, r->ids.len};
+    bool whole = ids && (!r->by || out->by) && (!r->note || out->note) && out->text.v &&
+                 (!r->scores || out->scores) && (!r->shares || out->shares) &&
+                 (!r->divergence || out->divergence) && (!r->revised || out->revised);
+    return whole ? 0 : -1;
+}
+
+static int merge_turn(joining *m, struct turn *t, error *err)
+{
+    turn_merge kept = {.method = merge_name(m->options.method),
+                       .winner = -1,
+                       .seed = m->options.seed,
+                       .answers = t->answer_count};
+    merge_result r = {.winner = -1};
     error why = {0};
-    if (name_answers(m, &kept, err)) {
-        kept_merge_release(&kept);
+    if (name_answers(m, &t->memory, &kept, err))
         return -1;
+    int result = run(m, t, &r, &why);
+    if (!result) {
+        result = keep_result(&t->memory, &r, &kept, &why) || turn_add_merge(t, &kept, &why);
+    } else if (why.code != ERROR_USAGE) {
+        kept.failure = region_keep_text(&t->memory, why.text, &why);
+        if (kept.failure)
+            (void)turn_add_merge(t, &kept, &why);
     }
-    int result = run(m, t, &kept.result, &why);
-    bool keep = result == 0 || (why.code != ERROR_USAGE && keep_failure(m, &kept, &why) == 0);
-    if (keep && dialogue_add_merge(t, &kept, &why))
-        result = -1;
-    if (result)
-        kept.result.passes = m->stage.n; /* merge_run emptied it; `of` is still there */
-    kept_merge_release(&kept);
+    merge_release(&r);
     if (result && err)
         *err = why;
-    return result;
+    return result ? -1 : 0;
 }
 
 static void end(joining *m)
@@ -203,19 +240,19 @@ merge_method dialogue_merge_method(const dialogue *d, merge_method wanted)
     return wanted == MERGE_AUTO ? merge_chosen(d->council) : wanted;
 }
 
-int dialogue_joined(const dialogue *d, const dialogue_turn *t)
+int dialogue_joined(const dialogue *d, const struct turn *t)
 {
     int n = 0;
     for (int i = 0; i < roster_seats(d->roster); i++)
         n += !seat_is_control(roster_seat(d->roster, i)) &&
-             dialogue_answer(t, roster_seat(d->roster, i)->name);
+             turn_answer_of(t, roster_seat(d->roster, i)->name);
     return n;
 }
 
 int dialogue_merge(dialogue *d, const merge_options *options, const char *const *of, int count,
                    const char *by, const dialogue_events *events, error *err)
 {
-    dialogue_turn *t = dialogue_last(d);
+    struct turn *t = dialogue_last(d);
     int n = 0, *who = NULL;
     if (!t)
         return error_set(err, ERROR_USAGE, "nothing was asked yet");

@@ -9,7 +9,7 @@ struct dialogue {
     dialogue_options options;
     council *council; /* a pass for each seat, in order */
     roster *roster;   /* NULL before the first dialogue_seat() */
-    dialogue_turn **turns;
+    struct turn **turns;
     int count, cap;
 };
 
@@ -40,19 +40,16 @@ void dialogue_make_requests(const dialogue *d, stage *s, const memory_span *span
                             const char *prompt, size_t len, uint64_t seed);
 /* The round as it was: the requests of turn t with memory from `from` on (t->from, or later for less),
  * and each seat's current answer. */
-council_round dialogue_stage_turn(const dialogue *d, stage *s, const dialogue_turn *t, int from,
+council_round dialogue_stage_turn(const dialogue *d, stage *s, const struct turn *t, int from,
                                   uint64_t seed);
 
 /* The seats of names[count], or of all but controls whose answers the turn has; each must have answered.
  * Caller frees *who. */
-int dialogue_answered(const dialogue *d, const dialogue_turn *t, const char *const *names,
-                      int count, int **who, int *n, error *err);
+int dialogue_answered(const dialogue *d, const struct turn *t, const char *const *names, int count,
+                      int **who, int *n, error *err);
 /* ERROR_USAGE with the names that there are. */
 int dialogue_unknown_name(const dialogue *d, const char *name, error *err);
 /* Room for one more turn. */
 int dialogue_reserve(dialogue *d, error *err);
-/* Answer versions and merges are added whole, or not at all. */
-int dialogue_add_answers(dialogue_turn *t, kept_answer *kept, int n, error *err);
-int dialogue_add_merge(dialogue_turn *t, kept_merge *m, error *err);
 
 #endif

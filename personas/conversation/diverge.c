@@ -26,13 +26,13 @@ typedef struct comparison {
 
 /* ---- answers as they are ----------------------------------------------------------------------- */
 
-int diverge_shared(const kept_answer *const *answers, int count)
+int diverge_shared(const turn_answer *const *answers, int count)
 {
-    const tokens *first = NULL;
+    const turn_ids *first = NULL;
     size_t shared = 0;
     int compared = 0;
     for (int i = 0; i < count; i++) {
-        const tokens *t = &answers[i]->ids;
+        const turn_ids *t = &answers[i]->ids;
         if (!t->len)
             continue;
         if (!first) {
@@ -51,31 +51,30 @@ int diverge_shared(const kept_answer *const *answers, int count)
 /* ---- which text -------------------------------------------------------------------------------- */
 
 /* The pass whose answer the current merge chose, else "merge" itself. */
-static const char *merged_by(const kept_merge *m)
+static const char *merged_by(const turn_merge *m)
 {
-    return m->result.method == MERGE_VOTE && m->result.winner >= 0 ? m->of[m->result.winner]
-                                                                   : "merge";
+    return strcmp(m->method, "vote") == 0 && m->winner >= 0 ? m->of[m->winner] : "merge";
 }
 
-static const char *choose(const dialogue_turn *t, const diverge_report *r, const char *follow)
+static const char *choose(const struct turn *t, const diverge_report *r, const char *follow)
 {
-    const kept_merge *m = dialogue_merged(t);
+    const turn_merge *m = turn_merged(t);
     if (!follow)
         follow = t->picked ? t->picked : m ? "merge" : r->names[0];
     return strcmp(follow, "merge") == 0 && m ? merged_by(m) : follow;
 }
 
 /* The tokens of the text that is followed. */
-static int text_of(const dialogue *d, const dialogue_turn *t, const char *name, tokens *out,
+static int text_of(const dialogue *d, const struct turn *t, const char *name, tokens *out,
                    error *err)
 {
-    const kept_merge *m = strcmp(name, "merge") == 0 ? dialogue_merged(t) : NULL;
-    const kept_answer *a = dialogue_answer(t, name);
-    if (m && m->result.ids.len)
-        return tokens_append(out, m->result.ids.v, m->result.ids.len, err);
+    const turn_merge *m = strcmp(name, "merge") == 0 ? turn_merged(t) : NULL;
+    const turn_answer *a = turn_answer_of(t, name);
+    if (m && m->ids.len)
+        return tokens_append(out, m->ids.v, m->ids.len, err);
     if (m)
-        return tokenizer_encode(engine_tokenizer(d->engine), m->result.text, m->result.len, out,
-                                NULL, err);
+        return tokenizer_encode(engine_tokenizer(d->engine), m->text.v, m->text.len, out, NULL,
+                                err);
     if (!a)
         return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);
     return tokens_append(out, a->ids.v, a->ids.len, err);
@@ -214,19 +213,19 @@ static int positions_of(const council *c, size_t text, int most)
     return (int)room;
 }
 
-static int shared_by(const dialogue_turn *t, const diverge_report *r, error *err)
+static int shared_by(const struct turn *t, const diverge_report *r, error *err)
 {
-    const kept_answer **list = calloc((size_t)r->passes, sizeof *list);
+    const turn_answer **list = calloc((size_t)r->passes, sizeof *list);
     if (!list)
         return error_memory(err, "a comparison");
     for (int i = 0; i < r->passes; i++)
-        list[i] = dialogue_answer(t, r->names[i]);
+        list[i] = turn_answer_of(t, r->names[i]);
     int shared = diverge_shared(list, r->passes);
     free(list);
     return shared < 0 ? 0 : shared;
 }
 
-static int prepare(const dialogue *d, const dialogue_turn *t, const stage *s, const char *follow,
+static int prepare(const dialogue *d, const struct turn *t, const stage *s, const char *follow,
                    int most, diverge_report *r, error *err)
 {
     tokens text = {0};
@@ -245,7 +244,7 @@ static int prepare(const dialogue *d, const dialogue_turn *t, const stage *s, co
     return result;
 }
 
-static int compute(dialogue *d, const dialogue_turn *t, stage *s, const char *follow, int most,
+static int compute(dialogue *d, const struct turn *t, stage *s, const char *follow, int most,
                    diverge_report *out, error *err)
 {
     comparison b = {
@@ -265,7 +264,7 @@ static int compute(dialogue *d, const dialogue_turn *t, stage *s, const char *fo
 int diverge_compute(dialogue *d, const char *const *of, int count, const char *follow, int most,
                     diverge_report *out, error *err)
 {
-    const dialogue_turn *t = dialogue_last(d);
+    const struct turn *t = dialogue_last(d);
     int n = 0, *who = NULL;
     *out = (diverge_report){.first = -1};
     if (!t)

@@ -44,6 +44,6 @@ void diverge_release(diverge_report *r);
 /* Without computing: the number of tokens that all these answers begin with; they part at the next
  * one, or are all the same when it is the length of each. Answers without a token are left out; -1
  * when fewer than two are left. */
-int diverge_shared(const kept_answer *const *answers, int count);
+int diverge_shared(const turn_answer *const *answers, int count);
 
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "../../engine/base/version.h"
-#include "../../transcripts/records.h"
+#include "../../transcripts/turn_json.h"
 #include "keeper_state.h"
 
 /* Where the prompt of a turn stands. */
@@ -76,7 +76,7 @@ static int resume(keeper *k, const char *id, history **h, transcript_repair *rep
         repair->first_damaged = (*h)->first_damaged;
     }
     for (int i = 0; *h && i < (*h)->turn_count; i++)
-        if (remember(k, (*h)->turns[i].turn, (*h)->turns[i].n, err)) {
+        if (remember(k, (*h)->turns[i].number, (*h)->turns[i].n, err)) {
             history_close(*h);
             *h = NULL;
         }
@@ -192,7 +192,7 @@ static int place_of(const keeper *k, int turn)
 
 /* The setting, when it is not the one that was written last. */
 static int write_setting(keeper *k, const dialogue *d, const roster_options *seats,
-                         const dialogue_turn *t, error *err)
+                         const struct turn *t, error *err)
 {
     buf now = {0};
     json_writer e = {.out = &now, .err = err};
@@ -248,91 +248,23 @@ static void write_notes(keeper *k)
 
 /* ---- turns ------------------------------------------------------------------------------------- */
 
-static void put_ids(json_writer *e, const char *key, const int *v, size_t n)
+static int write_prompt(keeper *k, const struct turn *t, error *err)
 {
-    json_begin_array(e, key);
-    for (size_t i = 0; i < n; i++)
-        json_put_int(e, NULL, v[i]);
-    json_end(e);
-}
-
-static void put_numbers(json_writer *e, const char *key, const double *v, size_t n)
-{
-    json_begin_array(e, key);
-    for (size_t i = 0; i < n; i++)
-        json_put_number(e, NULL, v[i]);
-    json_end(e);
-}
-
-static void put_hash(json_writer *e, const char *key, uint64_t hash)
-{
-    char digits[17];
-    (void)snprintf(digits, sizeof digits, "%016llx", (unsigned long long)hash);
-    json_put_text(e, key, digits);
-}
-
-static int write_prompt(keeper *k, const dialogue *d, const dialogue_turn *t, error *err)
-{
-    static const char *const contexts[] = {"own", "merged", "picked"};
-    json_writer *e = transcript_begin(k->t, "prompt", t->number, place_of(k, t->parent));
-    records_text(e, "text", t->prompt, t->prompt_len);
-    json_put_text(e, "context", contexts[t->context]);
-    json_put_int(e, "from", t->from);
-    json_put_bool(e, "shared", t->shared);
-    if (t->only)
-        json_put_text(e, "only", t->only);
-    json_put_count(e, "seed", dialogue_seed(d, t->number));
-    json_begin_object(e, "timings");
-    json_put_number(e, "prefill", t->timings.prefill);
-    json_put_number(e, "decode", t->timings.decode);
-    json_put_number(e, "union_experts_per_step", t->timings.union_experts_per_step);
-    json_put_number(e, "picks_per_step", t->timings.picks_per_step);
-    json_end(e);
+    turn_json_prompt(transcript_begin(k->t, "prompt", t->number, place_of(k, t->parent)),
+                     TURN_RECORD, t);
     end_record(k);
     return remember(k, t->number, transcript_last(k->t), err);
 }
 
-static void put_routing(json_writer *e, const kept_answer *a, size_t layers)
+static void write_answer(keeper *k, const struct turn *t, const turn_answer *a)
 {
-    json_begin_object(e, "routing");
-    put_ids(e, "allowed", a->allowed, layers);
-    put_ids(e, "used", a->used, layers);
-    json_put_number(e, "banned_mass", a->banned_mass);
-    json_end(e);
-}
-
-static void write_answer(keeper *k, const dialogue *d, const dialogue_turn *t, const kept_answer *a)
-{
-    json_writer *e = transcript_begin(k->t, "answer", t->number, place_of(k, t->number));
-    json_put_text(e, "persona", a->name);
-    json_put_text(e, "acts_by", a->acts_by);
-    if (a->color)
-        json_put_text(e, "color", a->color);
-    records_text(e, "text", a->text, a->len);
-    if (a->thought_len)
-        records_text(e, "thought", a->thought, a->thought_len);
-    put_ids(e, "tokens", a->ids.v, a->ids.len);
-    if (a->continued)
-        json_put_int(e, "continued", a->continued);
-    json_put_int(e, "prompt_tokens", a->prompt_tokens);
-    put_hash(e, "prompt_hash", a->prompt_hash);
-    json_put_text(e, "stop", pass_stop_name(a->stop));
-    if (a->stop == STOP_ERROR)
-        json_put_text(e, "failure", a->failure.text);
-    json_put_count(e, "seed", a->seed);
-    put_hash(e, "program", a->program);
-    json_put_number(e, "seconds", a->seconds);
-    json_put_number(e, "tokens_per_second", a->tokens_per_second);
-    if (a->asked_experts) {
-        json_put_int(e, "asked_experts", a->asked_experts);
-        json_put_int(e, "least_allowed", a->least_allowed);
-    }
-    put_routing(e, a, (size_t)engine_config(dialogue_engine(d))->layers);
+    turn_json_answer(transcript_begin(k->t, "answer", t->number, place_of(k, t->number)),
+                     TURN_RECORD, a);
     end_record(k);
 }
 
 static int begin_phase(keeper *k, const dialogue *d, const roster_options *seats,
-                       const dialogue_turn *t, error *err)
+                       const struct turn *t, error *err)
 {
     if (!k->t && open_transcript(k, d, err))
         return -1;
@@ -342,82 +274,38 @@ static int begin_phase(keeper *k, const dialogue *d, const roster_options *seats
     return 0;
 }
 
-int keeper_turn(keeper *k, const dialogue *d, const roster_options *seats, const dialogue_turn *t,
+int keeper_turn(keeper *k, const dialogue *d, const roster_options *seats, const struct turn *t,
                 error *err)
 {
-    if (begin_phase(k, d, seats, t, err) || write_prompt(k, d, t, err))
+    if (begin_phase(k, d, seats, t, err) || write_prompt(k, t, err))
         return -1;
     for (int i = 0; i < t->answer_count; i++)
-        write_answer(k, d, t, &t->answers[i]);
+        write_answer(k, t, &t->answers[i]);
     return transcript_sync(k->t, err);
 }
 
-int keeper_retry(keeper *k, const dialogue *d, const roster_options *seats, const dialogue_turn *t,
-                 const kept_answer *a, error *err)
+int keeper_retry(keeper *k, const dialogue *d, const roster_options *seats, const struct turn *t,
+                 const turn_answer *a, error *err)
 {
     if (begin_phase(k, d, seats, t, err))
         return -1;
-    write_answer(k, d, t, a);
+    write_answer(k, t, a);
     return transcript_sync(k->t, err);
 }
 
 /* ---- what follows a turn ----------------------------------------------------------------------- */
 
-static void put_vote(json_writer *e, const merge_result *r)
+int keeper_merge(keeper *k, const struct turn *t, const turn_merge *m, error *err)
 {
-    size_t n = (size_t)r->passes;
-    if (r->scores) {
-        json_begin_array(e, "scores");
-        for (size_t j = 0; j < n; j++)
-            put_numbers(e, NULL, r->scores + j * n, n);
-        json_end(e);
-    }
-    if (r->shares) {
-        put_numbers(e, "shares", r->shares, n);
-        json_put_bool(e, "tie", r->tie);
-    }
-    if (r->divergence)
-        put_numbers(e, "divergence", r->divergence, r->ids.len);
-    if (!r->revised)
-        return;
-    json_begin_array(e, "revised");
-    for (size_t i = 0; i < n; i++) {
-        json_begin_object(e, NULL);
-        records_text(e, "text", r->revised[i].v ? r->revised[i].v : "", r->revised[i].len);
-        json_end(e);
-    }
-    json_end(e);
-}
-
-int keeper_merge(keeper *k, const dialogue_turn *t, const kept_merge *m, error *err)
-{
-    const merge_result *r = &m->result;
     if (!k->t)
         return 0; /* of a turn that could not be told: see keeper_turn */
-    json_writer *e = transcript_begin(k->t, "merge", t->number, place_of(k, t->number));
-    json_put_text(e, "method", merge_name(r->method));
-    json_begin_array(e, "of");
-    for (int i = 0; m->of && i < r->passes; i++)
-        json_put_text(e, NULL, m->of[i]);
-    json_end(e);
-    json_put_count(e, "seed", m->seed);
-    if (m->failure) {
-        json_put_text(e, "failure", m->failure);
-    } else {
-        json_put_text(e, "by", r->by);
-        json_put_int(e, "winner", r->winner);
-        json_put_text(e, "note", r->note);
-        records_text(e, "text", r->text, r->len);
-        put_ids(e, "tokens", r->ids.v, r->ids.len);
-        put_vote(e, r);
-        json_put_text(e, "stop", pass_stop_name(r->stop));
-        json_put_number(e, "seconds", r->seconds);
-    }
+    turn_json_merge(transcript_begin(k->t, "merge", t->number, place_of(k, t->number)), TURN_RECORD,
+                    m);
     end_record(k);
     return transcript_sync(k->t, err);
 }
 
-int keeper_pick(keeper *k, const dialogue_turn *t, error *err)
+int keeper_pick(keeper *k, const struct turn *t, error *err)
 {
     if (!k->t)
         return 0;
@@ -427,7 +315,7 @@ int keeper_pick(keeper *k, const dialogue_turn *t, error *err)
     return transcript_sync(k->t, err);
 }
 
-int keeper_undo(keeper *k, const dialogue_turn *t, error *err)
+int keeper_undo(keeper *k, const struct turn *t, error *err)
 {
     if (!k->t)
         return 0;
@@ -442,4 +330,56 @@ int keeper_title(keeper *k, const char *title, error *err)
         return error_set(err, ERROR_USAGE, "nothing is saved yet that could have a title");
     int turn = k->place_count ? k->places[k->place_count - 1].turn : 0;
     return transcript_rename(k->t, turn, title, err);
+}
+
+/* ---- back again -------------------------------------------------------------------------------- */
+
+static void fit_ids(turn_ids *ids, const engine *e)
+{
+    const tokenizer *words = engine_tokenizer(e);
+    int known = words ? tokenizer_count(words) : 0;
+    if (known > engine_config(e)->vocabulary)
+        known = engine_config(e)->vocabulary;
+    for (size_t i = 0; i < ids->len; i++)
+        if (ids->v[i] >= known) {
+            *ids = (turn_ids){NULL, 0};
+            return;
+        }
+}
+
+void keeper_fit(struct turn *t, engine *e)
+{
+    merge_method method;
+    int rounds;
+    for (int i = 0; i < t->answer_count; i++)
+        fit_ids(&t->answers[i].ids, e);
+    for (int i = 0; i < t->merge_count; i++) {
+        turn_merge *m = &t->merges[i];
+        fit_ids(&m->ids, e);
+        if (!m->failure && merge_parse(m->method, &method, &rounds, NULL))
+            m->failure = "its method is unknown";
+    }
+}
+
+int keeper_restore(history *h, dialogue *d, error *err)
+{
+    const struct turn **path;
+    size_t count, at = 0;
+    int number = 0;
+    if (history_path(h, &path, &count, err))
+        return -1;
+    int result = 0;
+    for (int i = 0; i < h->turn_count && !result; i++) {
+        struct turn *t = &h->turns[i];
+        bool leads = at < count && path[at] == t;
+        at += leads;
+        if (t->number <= number)
+            continue; /* a number that was used twice: damage */
+        number = t->number;
+        t->undone = !leads;
+        keeper_fit(t, dialogue_engine(d));
+        result = dialogue_restore(d, t, err);
+    }
+    free(path);
+    return result;
 }

@@ -65,25 +65,24 @@ void keeper_short(const keeper *k, char out[KEEPER_NAME]);
 
 /* The turn's prompt and answers / one new answer version / merge / pick / undo. Each ends with a sync:
  * 0 = saved. -1: the records wait (say "not saved"), the conversation goes on. */
-int keeper_turn(keeper *k, const dialogue *d, const roster_options *seats, const dialogue_turn *t,
+int keeper_turn(keeper *k, const dialogue *d, const roster_options *seats, const struct turn *t,
                 error *err);
-int keeper_retry(keeper *k, const dialogue *d, const roster_options *seats, const dialogue_turn *t,
-                 const kept_answer *a, error *err);
-int keeper_merge(keeper *k, const dialogue_turn *t, const kept_merge *m, error *err);
-int keeper_pick(keeper *k, const dialogue_turn *t, error *err);
-int keeper_undo(keeper *k, const dialogue_turn *t, error *err);
+int keeper_retry(keeper *k, const dialogue *d, const roster_options *seats, const struct turn *t,
+                 const turn_answer *a, error *err);
+int keeper_merge(keeper *k, const struct turn *t, const turn_merge *m, error *err);
+int keeper_pick(keeper *k, const struct turn *t, error *err);
+int keeper_undo(keeper *k, const struct turn *t, error *err);
 /* What the session is called, as transcript_title() made it. ERROR_USAGE before the first record. */
 int keeper_title(keeper *k, const char *title, error *err);
 /* Something else worth a record: {"type":"setting","KEY":"VALUE"} (forgotten turns, /blind, ...). One
  * before the first prompt is written with it. */
 int keeper_note(keeper *k, const char *key, const char *value, error *err);
 
-/* Puts the turns of a history into a dialogue that has none: those that lead to its end, the others
- * as undone. */
-int keeper_restore(const history *h, dialogue *d, error *err);
-/* A turn as it was when record n was about to be written (INT_MAX: at the end), for the model of `e`:
- * token ids that are not in its vocabulary and counts of other layers are left out. Caller owns *out
- * (dialogue_turn_release). */
-int keeper_restore_turn(const history_turn *t, int n, engine *e, dialogue_turn *out, error *err);
+/* Moves the turns of a history into a dialogue that has none: those that lead to its end, the others
+ * as undone. Afterwards the history has none. */
+int keeper_restore(history *h, dialogue *d, error *err);
+/* What a turn from a file says that cannot hold for this model: token ids that are not in its vocabulary
+ * are left out, a merge of an unknown method counts as failed. */
+void keeper_fit(struct turn *t, engine *e);
 
 #endif

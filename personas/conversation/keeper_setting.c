@@ -151,7 +151,7 @@ static void put_roster(json_writer *e, const roster_options *o)
     json_put_text(e, "system", o->system);
 }
 
-static void put_seats(json_writer *e, const roster *r, const dialogue_turn *t)
+static void put_seats(json_writer *e, const roster *r, const struct turn *t)
 {
     json_begin_array(e, "seats");
     for (int i = 0; i < roster_seats(r); i++) {
@@ -164,7 +164,7 @@ static void put_seats(json_writer *e, const roster *r, const dialogue_turn *t)
         json_put_text(e, "persona", s->persona);
         json_put_text(e, "acts_by", s->acts_by);
         json_put_text(e, "color", s->color);
-        json_put_text(e, "instruction", roster_instruction(r, i, t->prompt, t->prompt_len));
+        json_put_text(e, "instruction", roster_instruction(r, i, t->prompt.v, t->prompt.len));
         json_put_text(e, "program", program);
         json_put_int(e, "asked_experts", s->asked_experts);
         json_begin_object(e, "sampling");
@@ -176,7 +176,7 @@ static void put_seats(json_writer *e, const roster *r, const dialogue_turn *t)
 }
 
 void keeper_setting_emit(json_writer *e, const dialogue *d, const roster_options *seats,
-                         const dialogue_turn *t)
+                         const struct turn *t)
 {
     engine *model = dialogue_engine(d);
     const chat_format *chat = engine_chat(model);

@@ -6,6 +6,6 @@
 
 /* The members of the setting record that turn t runs under. */
 void keeper_setting_emit(json_writer *e, const dialogue *d, const roster_options *seats,
-                         const dialogue_turn *t);
+                         const struct turn *t);
 
 #endif

@@ -20,6 +20,7 @@
 
 #include "../../engine/run/engine.h"
 #include "../../engine/run/sampler.h"
+#include "../../transcripts/turn.h"
 
 typedef struct council council;
 
@@ -30,15 +31,6 @@ typedef enum prefill_mode {
                        the pass's own instruction or the first generated token on, whoever else is
                        in the council */
 } prefill_mode;
-
-typedef enum pass_stop {
-    STOP_END,         /* it ended itself, or a stop string was met */
-    STOP_LENGTH,      /* max_tokens, or the context is full */
-    STOP_LOOP,        /* it went round in circles: loop.h */
-    STOP_INTERRUPTED, /* cancelled */
-    STOP_ERROR,
-} pass_stop;
-const char *pass_stop_name(pass_stop s); /* "end", "length", "loop", "interrupted", "error" */
 
 typedef struct council_options {
     int context; /* positions per pass */

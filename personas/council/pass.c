@@ -6,12 +6,6 @@
 
 #include "../../engine/text/stop_tokens.h"
 
-const char *pass_stop_name(pass_stop s)
-{
-    static const char *const names[] = {"end", "length", "loop", "interrupted", "error"};
-    return names[s];
-}
-
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 static int open_figures(pass *p, const model_config *model, error *err)

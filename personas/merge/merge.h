@@ -75,7 +75,7 @@ int merge_run(council *c, const council_round *round, const merge_options *optio
 void merge_release(merge_result *r);
 /* "2 of 3 votes, by philosopher and critic; ahead by 0.32" of a vote's winner; nothing where nobody
  * voted. called: [passes] how to call each; between: what stands for the semicolon. */
-int merge_tally(const merge_result *r, const char *const *called, const char *between, buf *out,
+int merge_tally(const turn_merge *r, const char *const *called, const char *between, buf *out,
                 error *err);
 /* The built-in instruction of a chair. */
 const char *merge_chair(void);

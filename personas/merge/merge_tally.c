@@ -4,7 +4,7 @@
 #include "merge.h"
 
 /* Whom a judge of a vote finds best, of those that could win and are not its own; -1 = nobody. */
-static int choice_of(const merge_result *r, int judge)
+static int choice_of(const turn_merge *r, int judge)
 {
     int best = -1;
     for (int a = 0; a < r->passes; a++) {
@@ -24,7 +24,7 @@ static double lead(double first, double next)
 }
 
 /* The share of the next best; 0 when there is none. */
-static double runner_up(const merge_result *r)
+static double runner_up(const turn_merge *r)
 {
     double best = 0;
     for (int a = 0; a < r->passes; a++)
@@ -33,7 +33,7 @@ static double runner_up(const merge_result *r)
     return best;
 }
 
-int merge_tally(const merge_result *r, const char *const *called, const char *between, buf *out,
+int merge_tally(const turn_merge *r, const char *const *called, const char *between, buf *out,
                 error *err)
 {
     int votes = 0, cast = 0, named = 0;

@@ -8,8 +8,6 @@
 
 void report_release(report *r)
 {
-    for (int i = 0; r->answers && i < r->count; i++)
-        kept_answer_release(&r->answers[i]);
     free(r->answers);
     *r = (report){0};
 }
@@ -26,7 +24,7 @@ int report_acts_by(const seat *s, buf *out, error *err)
 
 bool report_stands_there(const report *r)
 {
-    return r->merged && r->merge.method == MERGE_VOTE;
+    return r->merge && strcmp(r->merge->method, "vote") == 0;
 }
 
 int report_experts(int asked, int least, buf *out, error *err)
@@ -38,7 +36,7 @@ int report_experts(int asked, int least, buf *out, error *err)
 
 int report_figures(const report *r, int i, buf *out, error *err)
 {
-    const kept_answer *k = &r->answers[i];
+    const turn_answer *k = r->answers[i];
     char time[HUMAN_TEXT];
     int result = buf_format(out, err, "%s, %zu token%s, %.1f tokens/s, %s", k->acts_by, k->ids.len,
                             k->ids.len == 1 ? "" : "s", k->tokens_per_second,
@@ -55,7 +53,7 @@ int report_figures(const report *r, int i, buf *out, error *err)
 
 static int add_shares(const report *r, buf *out, error *err)
 {
-    const merge_result *m = &r->merge;
+    const turn_merge *m = r->merge;
     bool *told = calloc((size_t)m->passes, sizeof *told);
     if (!told)
         return error_memory(err, "the merge");
@@ -67,7 +65,7 @@ static int add_shares(const report *r, buf *out, error *err)
                 best = i;
         told[best] = true;
         result = buf_format(out, err, "%s%s%s %.2f", n ? ", " : ": ",
-                            best == m->winner ? r->star : "", r->merge_of[best], m->shares[best]);
+                            best == m->winner ? r->star : "", m->of[best], m->shares[best]);
     }
     free(told);
     return result;
@@ -75,17 +73,14 @@ static int add_shares(const report *r, buf *out, error *err)
 
 int report_merge_line(const report *r, buf *out, error *err)
 {
-    const merge_result *m = &r->merge;
-    int result = buf_text(out, merge_name(m->method), err);
+    const turn_merge *m = r->merge;
+    int result = buf_text(out, m->method, err);
     if (!result && m->shares)
         result = add_shares(r, out, err);
     if (!result && !m->shares && m->by)
         result = buf_format(out, err, " by %s", m->by);
     if (!result && m->scores && m->winner >= 0)
-        result = buf_text(out, "; ", err) ||
-                         merge_tally(m, (const char *const *)r->merge_of, "; ", out, err)
-                     ? -1
-                     : 0;
+        result = buf_text(out, "; ", err) || merge_tally(m, m->of, "; ", out, err) ? -1 : 0;
     if (!result && m->note)
         result = buf_format(out, err, " (%s)", m->note);
     return result;
@@ -94,5 +89,5 @@ int report_merge_line(const report *r, buf *out, error *err)
 int report_merge_seconds(const report *r, buf *out, error *err)
 {
     char time[HUMAN_TEXT];
-    return buf_format(out, err, ", %s", human_seconds(time, r->merge.seconds));
+    return buf_format(out, err, ", %s", human_seconds(time, r->merge->seconds));
 }

@@ -1,14 +1,14 @@
 /* report.h - what one question brought: the answers, the merge, the figures, ready to be printed.
  *
- * A merge may let the passes speak again (debate, blend), so the answers are copied when they are
- * complete. Text of models is foreign: each printer makes it harmless in the way its format needs.
+ * All of it is the turn's; a report only points there. Text of models is foreign: each printer makes it harmless in the way its format needs.
  */
 #ifndef REPL_REPORT_H
 #define REPL_REPORT_H
 
 #include "../../engine/base/buf.h"
 #include "../../engine/base/json_writer.h"
-#include "../../personas/conversation/kept.h"
+#include "../../personas/merge/merge.h"
+#include "../../personas/roster/roster.h"
 #include "../screen/console.h"
 
 typedef struct report {
@@ -16,16 +16,14 @@ typedef struct report {
     const char *title; /* of the model */
     const char *prompt;
     size_t prompt_len;
-    kept_answer *answers; /* [count], zeroed until they are complete */
+    const turn_answer **answers; /* [count], NULL until they are complete */
     int count;
-    merge_result merge;    /* borrowed */
-    char *const *merge_of; /* [merge.passes] whose answers it joined; borrowed */
-    const char *star;      /* stands before a vote's winner */
-    bool merged;           /* merge holds a result */
-    error merge_failure;   /* code is not ERROR_NONE when the merge failed */
-    council_timings timings;
-    double load;         /* seconds */
-    const char *session; /* where it is saved, or NULL */
+    const struct turn *turn; /* NULL before it has been asked */
+    const turn_merge *merge; /* NULL = none */
+    const char *star;        /* stands before a vote's winner */
+    error merge_failure;     /* code is not ERROR_NONE when the merge failed */
+    double load;             /* seconds */
+    const char *session;     /* where it is saved, or NULL */
 } report;
 
 void report_release(report *r);

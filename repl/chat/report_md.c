@@ -24,11 +24,12 @@ static int add_quoted(buf *out, const char *text, size_t len, error *err)
 
 static int add_answer(const report *r, int i, buf *out, error *err)
 {
-    const kept_answer *k = &r->answers[i];
+    const turn_answer *k = r->answers[i];
     if (buf_format(out, err, "\n## %s\n\n", k->name))
         return -1;
-    int result = k->stop == STOP_ERROR ? buf_format(out, err, "*failed: %s*", k->failure.text)
-                                       : safe_text_copy(out, SAFE_PROSE, k->text, k->len, err);
+    int result = k->stop == STOP_ERROR
+                     ? buf_format(out, err, "*failed: %s*", k->failure)
+                     : safe_text_copy(out, SAFE_PROSE, k->text.v, k->text.len, err);
     if (result || buf_text(out, "\n\n*", err) || report_figures(r, i, out, err))
         return -1;
     return buf_text(out, "*\n", err);
@@ -41,13 +42,13 @@ int report_markdown(const report *r, buf *out, error *err)
     for (int i = 0; i < r->count; i++)
         if (add_answer(r, i, out, err))
             return -1;
-    if (!r->merged || r->merge.method == MERGE_NONE)
+    if (!r->merge)
         return 0;
     int result = buf_text(out, "\n## Merged\n\n", err);
     if (!result && report_stands_there(r))
-        result = buf_format(out, err, "The answer of %s, above.", r->merge.by);
+        result = buf_format(out, err, "The answer of %s, above.", r->merge->by);
     else if (!result)
-        result = safe_text_copy(out, SAFE_PROSE, r->merge.text, r->merge.len, err);
+        result = safe_text_copy(out, SAFE_PROSE, r->merge->text.v, r->merge->text.len, err);
     if (result || buf_text(out, "\n\n*", err) || report_merge_line(r, out, err) ||
         report_merge_seconds(r, out, err))
         return -1;

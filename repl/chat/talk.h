@@ -44,14 +44,14 @@ struct talk {
     int unmasked_count;
     named_value *softened; /* [softened_count] /mask soften; names of `words` */
     int softened_count;
-    char *note;        /* what was said last about the seats */
-    buf pending;       /* files put into the next prompt by /file */
-    int pending_files; /* how many */
-    bool unread;       /* the question was given up while it was read: it returns to the line */
-    bool leave;        /* /quit, Ctrl-D */
-    bool editing;      /* the line begins with the last question */
-    bool replacing;    /* what is asked next takes the place of the last turn: /edit */
-    dialogue_turn *replaced; /* that turn, undone, until the record says so; of the dialogue */
+    char *note;            /* what was said last about the seats */
+    buf pending;           /* files put into the next prompt by /file */
+    int pending_files;     /* how many */
+    bool unread;           /* the question was given up while it was read: it returns to the line */
+    bool leave;            /* /quit, Ctrl-D */
+    bool editing;          /* the line begins with the last question */
+    bool replacing;        /* what is asked next takes the place of the last turn: /edit */
+    struct turn *replaced; /* that turn, undone, until the record says so; of the dialogue */
 };
 
 /* ---- saying things (talk_say.c) ----------------------------------------------------------------- */
@@ -65,7 +65,7 @@ int talk_write(talk *t, buf *text, error *err);
 /* What went wrong, as a sentence; the conversation goes on. */
 void talk_error(talk *t, const error *err);
 /* ERROR_USAGE unless something was asked; *turn = the last turn. */
-int talk_turn(talk *t, dialogue_turn **turn, error *err);
+int talk_turn(talk *t, struct turn **turn, error *err);
 /* The name of a pass of the last turn that a user means by `word`: itself, the only one that it
  * begins, or what a blind column's letter stands for. NULL and ERROR_USAGE with the names. */
 const char *talk_find_name(talk *t, const char *word, error *err);
@@ -128,7 +128,7 @@ int talk_merge(talk *t, const merge_request *request, error *err);
 /* The same below answers that have just been shown. */
 int talk_merge_in(talk *t, view *v, const merge_request *request, error *err);
 /* A line of figures of a merge: "vote  critic 0.41 · coder 0.33 (nearly a tie)  0.2 s". */
-int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err);
+int talk_merge_line(const talk *t, const turn_merge *m, buf *out, error *err);
 
 /* ---- the file of the conversation (talk_session.c) ---------------------------------------------- */
 

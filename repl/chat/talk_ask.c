@@ -53,7 +53,7 @@ static int choose_columns(exchange *x, const char *only, error *err)
     const roster *r = dialogue_roster(t->dialogue);
     for (int i = 0; i < seats; i++) {
         x->column_of[i] = -1;
-        if (dialogue_asked(only, roster_seat(r, i)->name))
+        if (turn_asked(only, roster_seat(r, i)->name))
             x->seat_of[x->count++] = i;
     }
     if (x->blind && !t->blind_names)
@@ -197,23 +197,20 @@ static void on_token(void *user, int pass, const char *bytes, size_t n, bool thi
     poll_signals(x);
 }
 
-static void show_complete(exchange *x, int column, pass_stop stop, const error *failure,
-                          size_t count, double per_second, double seconds)
+static void show_complete(exchange *x, int column, const turn_answer *a)
 {
     if (x->complete[column] || !exchange_view(x))
         return;
     x->complete[column] = true;
-    view_answer(x->view, column, pass_stop_name(stop),
-                stop == STOP_ERROR && failure ? failure->text : NULL, (int)count, per_second,
-                seconds);
+    view_answer(x->view, column, pass_stop_name(a->stop), a->failure, (int)a->ids.len,
+                a->tokens_per_second, a->seconds);
 }
 
-static void on_answer(void *user, int pass, const answer *a)
+static void on_answer(void *user, int pass, const turn_answer *a)
 {
     exchange *x = user;
     if (x->column_of[pass] >= 0)
-        show_complete(x, x->column_of[pass], a->stop, &a->failure, a->token_count,
-                      a->tokens_per_second, a->seconds);
+        show_complete(x, x->column_of[pass], a);
     if (x->view)
         poll_signals(x);
 }
@@ -260,25 +257,25 @@ static void on_merge_judge(void *user, int done, int total)
 
 void exchange_events(exchange *x, dialogue_events *events)
 {
-    *events = (dialogue_events){
-        .user = x,
-        .council = {.prefill = on_prefill, .token = on_token, .answer = on_answer},
-        .forgot = on_forgot,
-        .merge_token = on_merge_token,
-        .merge_answer = on_merge_answer,
-        .merge_judge = on_merge_judge};
+    *events = (dialogue_events){.user = x,
+                                .council = {.prefill = on_prefill, .token = on_token},
+                                .answer = on_answer,
+                                .forgot = on_forgot,
+                                .merge_token = on_merge_token,
+                                .merge_answer = on_merge_answer,
+                                .merge_judge = on_merge_judge};
 }
 
 /* ---- after the answers ------------------------------------------------------------------------- */
 
 /* A pass that failed or was interrupted before it could speak had no event. */
-static void show_silent_ones(exchange *x, const dialogue_turn *turn)
+static void show_silent_ones(exchange *x, const struct turn *turn)
 {
     const roster *r = dialogue_roster(x->talk->dialogue);
     for (int i = 0; i < x->count; i++) {
-        const kept_answer *k = dialogue_answer(turn, roster_seat(r, x->seat_of[i])->name);
+        const turn_answer *k = turn_answer_of(turn, roster_seat(r, x->seat_of[i])->name);
         if (k)
-            show_complete(x, i, k->stop, &k->failure, k->ids.len, k->tokens_per_second, k->seconds);
+            show_complete(x, i, k);
     }
 }
 
@@ -305,10 +302,10 @@ static int report_forgotten(exchange *x, error *err)
     return result;
 }
 
-static bool interrupted(const dialogue_turn *turn)
+static bool interrupted(const struct turn *turn)
 {
     for (int i = 0; i < turn->answer_count; i++)
-        if (dialogue_answer(turn, turn->answers[i].name) == &turn->answers[i] &&
+        if (turn_answer_of(turn, turn->answers[i].name) == &turn->answers[i] &&
             turn->answers[i].stop == STOP_INTERRUPTED)
             return true;
     return false;
@@ -316,7 +313,7 @@ static bool interrupted(const dialogue_turn *turn)
 
 /* What follows an answer by itself; nothing after Ctrl-C: /merge is there when it is wanted. One that
  * came when all had spoken meant the merge, and is told as if that had begun. */
-static int follow(exchange *x, const dialogue_turn *turn, error *err)
+static int follow(exchange *x, const struct turn *turn, error *err)
 {
     talk *t = x->talk;
     merge_request request = {.method = t->how.merge, .rounds = t->how.rounds, .seed = t->how.seed};
@@ -349,7 +346,7 @@ static int remember_order(exchange *x, error *err)
 static int conclude(exchange *x, bool anew, const char *only, error *err)
 {
     talk *t = x->talk;
-    dialogue_turn *turn = dialogue_last(t->dialogue);
+    struct turn *turn = dialogue_last(t->dialogue);
     error trouble = {0};
     show_silent_ones(x, turn);
     int result = view_settle(x->view, err);
@@ -368,13 +365,13 @@ static int conclude(exchange *x, bool anew, const char *only, error *err)
     return result;
 }
 
-int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only, error *err)
+int exchange_save_retry(exchange *x, const struct turn *turn, const char *only, error *err)
 {
     talk *t = x->talk;
     int first = turn->answer_count - x->count;
     int result = 0;
     for (int i = first < 0 ? 0 : first; i < turn->answer_count && !result; i++)
-        if (dialogue_asked(only, turn->answers[i].name))
+        if (turn_asked(only, turn->answers[i].name))
             result = keeper_retry(t->keeper, t->dialogue, &t->seats, turn, &turn->answers[i], err);
     if (!result && x->had_pick && !turn->picked)
         result = keeper_pick(t->keeper, turn, err);
@@ -471,7 +468,7 @@ static int again(talk *t, const char *name, uint64_t seed, int more, error *err)
 {
     exchange x;
     dialogue_events events;
-    dialogue_turn *turn;
+    struct turn *turn;
     if (talk_turn(t, &turn, err))
         return -1;
     const char *only = name ? name : turn->only;

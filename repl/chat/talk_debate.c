@@ -12,11 +12,11 @@
 static bool takes_part(const exchange *x, const seat *s)
 {
     const merge_request *w = x->request;
-    const dialogue_turn *turn = dialogue_last(x->talk->dialogue);
+    const struct turn *turn = dialogue_last(x->talk->dialogue);
     for (int i = 0; w && w->of && i < w->count; i++)
         if (strcmp(w->of[i], s->name) == 0)
             return true;
-    return (!w || !w->of) && !seat_is_control(s) && dialogue_answer(turn, s->name);
+    return (!w || !w->of) && !seat_is_control(s) && turn_answer_of(turn, s->name);
 }
 
 static view *open_round(exchange *x, view_column *columns, error *err)

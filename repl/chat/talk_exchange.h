@@ -49,12 +49,12 @@ void exchange_begin(exchange *x, bool gently);
 void exchange_end(exchange *x);
 void exchange_events(exchange *x, dialogue_events *events);
 
-int exchange_save_retry(exchange *x, const dialogue_turn *turn, const char *only, error *err);
+int exchange_save_retry(exchange *x, const struct turn *turn, const char *only, error *err);
 /* Joins, shows and saves. A merge that fails is told; the answers are there. */
 int exchange_merge(exchange *x, const merge_request *request, error *err);
 /* Ctrl-C came before it began: told, and nothing else. */
 int exchange_merge_stopped(exchange *x, merge_method method, error *err);
 /* Figures, where it is saved, where the answers part, what can be done now. */
-int exchange_footer(exchange *x, const dialogue_turn *turn, error *err);
+int exchange_footer(exchange *x, const struct turn *turn, error *err);
 
 #endif

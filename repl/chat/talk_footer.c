@@ -17,12 +17,12 @@ enum { TOKEN_CELLS = 24 };
 /* ---- where the answers part -------------------------------------------------------------------- */
 
 /* The first place where current answers differ; -1 when they do not within the shortest. */
-static int first_difference(const dialogue_turn *turn, const char *const *names, int n)
+static int first_difference(const struct turn *turn, const char *const *names, int n)
 {
-    const kept_answer *first = dialogue_answer(turn, names[0]);
+    const turn_answer *first = turn_answer_of(turn, names[0]);
     for (size_t at = 0; at < first->ids.len; at++)
         for (int i = 1; i < n; i++) {
-            const kept_answer *k = dialogue_answer(turn, names[i]);
+            const turn_answer *k = turn_answer_of(turn, names[i]);
             if (at >= k->ids.len)
                 return -1;
             if (k->ids.v[at] != first->ids.v[at])
@@ -32,13 +32,13 @@ static int first_difference(const dialogue_turn *turn, const char *const *names,
 }
 
 /* Names of the current answers: [*n], freed by the caller; borrowed texts. */
-static const char **current_names(const dialogue_turn *turn, int *n)
+static const char **current_names(const struct turn *turn, int *n)
 {
     const char **names = calloc((size_t)turn->answer_count + 1, sizeof *names);
     *n = 0;
     for (int i = 0; names && i < turn->answer_count; i++) {
         const char *name = turn->answers[i].name;
-        bool listed = dialogue_answer(turn, name)->stop == STOP_ERROR;
+        bool listed = turn_answer_of(turn, name)->stop == STOP_ERROR;
         for (int k = 0; k < i && !listed; k++) /* who answers again keeps the place */
             listed = strcmp(turn->answers[k].name, name) == 0;
         if (!listed)
@@ -47,7 +47,7 @@ static const char **current_names(const dialogue_turn *turn, int *n)
     return names;
 }
 
-static int add_parting(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+static int add_parting(const talk *t, const struct turn *turn, buf *out, error *err)
 {
     int n, result = 0;
     const char **names = current_names(turn, &n);
@@ -57,7 +57,7 @@ static int add_parting(const talk *t, const dialogue_turn *turn, buf *out, error
     if (at >= 0) {
         result = buf_format(out, err, "part at token %d (", at + 1);
         for (int i = 0; i < n && !result; i++) {
-            const tokens *ids = &dialogue_answer(turn, names[i])->ids;
+            const turn_ids *ids = &turn_answer_of(turn, names[i])->ids;
             result = (i && buf_text(out, " / ", err)) ||
                              talk_token(t, ids->v, ids->len, (size_t)at, TOKEN_CELLS, out, err)
                          ? -1
@@ -77,12 +77,12 @@ static const char *dot(const talk *t)
 }
 
 /* Whom one would most likely ask again, or to go on: who ended badly, else who said least. */
-static const kept_answer *whom_to_retry(const dialogue_turn *turn)
+static const turn_answer *whom_to_retry(const struct turn *turn)
 {
-    const kept_answer *worst = NULL;
+    const turn_answer *worst = NULL;
     for (int i = 0; i < turn->answer_count; i++) {
-        const kept_answer *k = &turn->answers[i];
-        if (dialogue_answer(turn, k->name) != k)
+        const turn_answer *k = &turn->answers[i];
+        if (turn_answer_of(turn, k->name) != k)
             continue;
         bool bad = k->stop != STOP_END, worse = worst && worst->stop != STOP_END;
         if (!worst || (bad && !worse) || (bad == worse && k->ids.len < worst->ids.len))
@@ -91,16 +91,16 @@ static const kept_answer *whom_to_retry(const dialogue_turn *turn)
     return worst;
 }
 
-static int add_hints(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+static int add_hints(const talk *t, const struct turn *turn, buf *out, error *err)
 {
     char letter[2];
     if (t->blind_names)
         return buf_text(out, "who was best? /pick A", err);
     bool several = turn->answer_count > 1 && (!turn->only || strchr(turn->only, ','));
-    const char *more = !several                ? ""
-                       : dialogue_merged(turn) ? "/diverge /pick /debate "
-                                               : "/merge /pick /diverge ";
-    const kept_answer *worst = whom_to_retry(turn);
+    const char *more = !several            ? ""
+                       : turn_merged(turn) ? "/diverge /pick /debate "
+                                           : "/merge /pick /diverge ";
+    const turn_answer *worst = whom_to_retry(turn);
     bool cut = worst && (worst->stop == STOP_LENGTH || worst->stop == STOP_INTERRUPTED);
     return buf_format(out, err, "%s%s %s", more, cut ? "/continue" : "/retry",
                       worst ? talk_display_name(t, worst->name, letter) : "");
@@ -129,7 +129,7 @@ static int join(const talk *t, buf *out, const buf *part, error *err)
 }
 
 /* What is known of the exchange, and what can be done with it. */
-static int last_line(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+static int last_line(const talk *t, const struct turn *turn, buf *out, error *err)
 {
     buf saved = {0}, parting = {0}, hints = {0};
     int result =
@@ -144,11 +144,11 @@ static int last_line(const talk *t, const dialogue_turn *turn, buf *out, error *
     return result;
 }
 
-int exchange_footer(exchange *x, const dialogue_turn *turn, error *err)
+int exchange_footer(exchange *x, const struct turn *turn, error *err)
 {
     talk *t = x->talk;
     buf left = {0}, right = {0}, text = {0};
-    const council_timings *c = &turn->timings;
+    const turn_timings *c = &turn->timings;
     int result = 0;
     if (c->picks_per_step > 0)
         result = buf_format(&left, err, "union %.1f of %.0f picks", c->union_experts_per_step,

@@ -21,109 +21,105 @@ static const char *star(const talk *t)
     return terminal_utf8(t->term) ? "★ " : "* ";
 }
 
-static int add_shares(const talk *t, const kept_merge *m, buf *out, error *err)
+static int add_shares(const talk *t, const turn_merge *m, buf *out, error *err)
 {
-    const merge_result *r = &m->result;
-    bool *listed = calloc((size_t)r->passes + 1, sizeof *listed);
+    bool *listed = calloc((size_t)m->passes + 1, sizeof *listed);
     int result = listed ? 0 : error_memory(err, "the merge");
-    for (int n = 0; n < r->passes && !result; n++) {
+    for (int n = 0; n < m->passes && !result; n++) {
         int best = -1;
         char letter[2];
-        for (int i = 0; i < r->passes; i++)
-            if (!listed[i] && (best < 0 || r->shares[i] > r->shares[best]))
+        for (int i = 0; i < m->passes; i++)
+            if (!listed[i] && (best < 0 || m->shares[i] > m->shares[best]))
                 best = i;
         listed[best] = true;
         result =
-            buf_format(out, err, "%s%s%s %.2f", n ? dot(t) : "  ", best == r->winner ? star(t) : "",
-                       talk_display_name(t, m->of[best], letter), r->shares[best]);
+            buf_format(out, err, "%s%s%s %.2f", n ? dot(t) : "  ", best == m->winner ? star(t) : "",
+                       talk_display_name(t, m->of[best], letter), m->shares[best]);
     }
     free(listed);
     return result;
 }
 
 /* On a row of its own: by whose vote, and how close it was. */
-static int add_tally(const talk *t, const kept_merge *m, buf *out, error *err)
+static int add_tally(const talk *t, const turn_merge *m, buf *out, error *err)
 {
-    const merge_result *r = &m->result;
-    size_t n = (size_t)r->passes;
+    size_t n = (size_t)m->passes;
     const char **called = calloc(n + 1, sizeof *called);
     char(*letters)[2] = calloc(n + 1, sizeof *letters);
     int result = called && letters ? 0 : error_memory(err, "the merge");
     for (size_t i = 0; i < n && !result; i++)
         called[i] = talk_display_name(t, m->of[i], letters[i]);
     if (!result)
-        result = buf_text(out, "\n", err) || merge_tally(r, called, dot(t), out, err) ? -1 : 0;
+        result = buf_text(out, "\n", err) || merge_tally(m, called, dot(t), out, err) ? -1 : 0;
     free(called);
     free(letters);
     return result;
 }
 
-int talk_merge_line(const talk *t, const kept_merge *m, buf *out, error *err)
+int talk_merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
 {
-    const merge_result *r = &m->result;
     char time[HUMAN_TEXT], letter[2];
-    int result = buf_text(out, merge_name(r->method), err);
-    if (!result && r->shares)
+    int result = buf_text(out, m->method, err);
+    if (!result && m->shares)
         result = add_shares(t, m, out, err);
-    if (!result && !r->shares && r->by)
-        result = buf_format(out, err, "  by %s", talk_display_name(t, r->by, letter));
-    result = result || buf_format(out, err, "  %s", human_seconds(time, r->seconds)) ? -1 : 0;
-    if (!result && r->scores && r->winner >= 0)
+    if (!result && !m->shares && m->by)
+        result = buf_format(out, err, "  by %s", talk_display_name(t, m->by, letter));
+    result = result || buf_format(out, err, "  %s", human_seconds(time, m->seconds)) ? -1 : 0;
+    if (!result && m->scores && m->winner >= 0)
         result = add_tally(t, m, out, err);
-    if (!result && r->note && !t->blind_names)
-        result = buf_format(out, err, " (%s)", r->note);
-    else if (!result && r->tie)
+    if (!result && m->note && !t->blind_names)
+        result = buf_format(out, err, " (%s)", m->note);
+    else if (!result && m->tie)
         result = buf_text(out, " (nearly a tie)", err);
     return result;
 }
 
 /* A vote's winner stands there already, in its column, and so do the revisions of a debate: it is
  * marked, not printed again. */
-static bool stands_there(const exchange *x, const kept_merge *m)
+static bool stands_there(const exchange *x, const turn_merge *m)
 {
-    return m->result.method == MERGE_VOTE || x->round;
+    return strcmp(m->method, "vote") == 0 || x->round;
 }
 
 /* Of a debate that was stopped: what each has revised so far. */
-static int add_revisions(const kept_merge *m, buf *out, error *err)
+static int add_revisions(const turn_merge *m, buf *out, error *err)
 {
-    for (int i = 0; i < m->result.passes; i++) {
-        const buf *text = &m->result.revised[i];
+    for (int i = 0; i < m->passes; i++) {
+        const turn_text *text = &m->revised[i];
         if (buf_format(out, err, "%s**%s**\n\n", i ? "\n\n" : "", m->of[i]) ||
-            buf_add(out, text->v ? text->v : "", text->len, err))
+            buf_add(out, text->v, text->len, err))
             return -1;
     }
     return 0;
 }
 
-static int column_of(const exchange *x, const kept_merge *m)
+static int column_of(const exchange *x, const turn_merge *m)
 {
-    int at = m->result.winner >= 0 ? dialogue_find(x->talk->dialogue, m->of[m->result.winner]) : -1;
+    int at = m->winner >= 0 ? dialogue_find(x->talk->dialogue, m->of[m->winner]) : -1;
     if (x->round && at >= 0)
         return x->round_column[at];
     return x->count && at >= 0 ? x->column_of[at] : -1;
 }
 
 /* The merge that dialogue_merge() added last. */
-static int show(exchange *x, const kept_merge *m, error *err)
+static int show(exchange *x, const turn_merge *m, error *err)
 {
-    const merge_result *r = &m->result;
     buf text = {0}, revisions = {0};
-    bool there = x->merge_streamed || stands_there(x, m), stopped = r->revised && r->winner < 0;
+    bool there = x->merge_streamed || stands_there(x, m), stopped = m->revised && m->winner < 0;
     if (stopped && add_revisions(m, &revisions, err)) {
         buf_release(&revisions);
         return -1;
     }
     if (stands_there(x, m))
         view_merge_winner(x->view, column_of(x, m));
-    int result =
-        talk_merge_line(x->talk, m, &text, err) || view_merge(x->view, text.v,
-                                                              there     ? NULL
-                                                              : stopped ? revisions.v
-                                                                        : r->text,
-                                                              stopped ? revisions.len : r->len, err)
-            ? -1
-            : 0;
+    int result = talk_merge_line(x->talk, m, &text, err) ||
+                         view_merge(x->view, text.v,
+                                    there     ? NULL
+                                    : stopped ? revisions.v
+                                              : m->text.v,
+                                    stopped ? revisions.len : m->text.len, err)
+                     ? -1
+                     : 0;
     buf_release(&text);
     buf_release(&revisions);
     return result;
@@ -153,7 +149,7 @@ int exchange_merge_stopped(exchange *x, merge_method method, error *err)
 int exchange_merge(exchange *x, const merge_request *request, error *err)
 {
     talk *t = x->talk;
-    dialogue_turn *turn = dialogue_last(t->dialogue);
+    struct turn *turn = dialogue_last(t->dialogue);
     int before = turn->merge_count;
     error why = {0};
     merge_options o = {.method = request->method,

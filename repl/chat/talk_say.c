@@ -77,7 +77,7 @@ void talk_error(talk *t, const error *err)
     buf_release(&out);
 }
 
-int talk_turn(talk *t, dialogue_turn **turn, error *err)
+int talk_turn(talk *t, struct turn **turn, error *err)
 {
     *turn = dialogue_last(t->dialogue);
     return *turn ? 0 : error_set(err, ERROR_USAGE, "nothing was asked yet");
@@ -94,13 +94,13 @@ static const char *behind_letter(const talk *t, const char *word)
     return t->blind_names[column];
 }
 
-static int no_such_answer(talk *t, const dialogue_turn *turn, const char *word, error *err)
+static int no_such_answer(talk *t, const struct turn *turn, const char *word, error *err)
 {
     buf names = {0};
     for (int i = 0; i < turn->answer_count; i++) {
         const char *name = turn->answers[i].name;
         char letter[2];
-        if (dialogue_answer(turn, name) == &turn->answers[i])
+        if (turn_answer_of(turn, name) == &turn->answers[i])
             (void)buf_format(&names, NULL, "%s%s", names.len ? ", " : "",
                              talk_display_name(t, name, letter));
     }
@@ -112,7 +112,7 @@ static int no_such_answer(talk *t, const dialogue_turn *turn, const char *word, 
 
 const char *talk_find_name(talk *t, const char *word, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     const char *found = NULL;
     if (talk_turn(t, &turn, err))
         return NULL;

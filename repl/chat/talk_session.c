@@ -123,10 +123,11 @@ static void seat_as_then(talk *t, const history *h, bool who_too)
     keeper_setting then = {0};
     options set;
     error why = {0};
-    if (!h->setting || options_copy(&set, &t->set, NULL))
+    const json *setting = history_setting(h, h->setting_count);
+    if (!setting || options_copy(&set, &t->set, NULL))
         return;
     options before = t->set;
-    int result = keeper_setting_read(h->setting, &then, &why);
+    int result = keeper_setting_read(setting, &then, &why);
     if (!result)
         result = take_template(t, &set, &then, &anew, &why);
     if (!result && who_too)
@@ -144,7 +145,7 @@ static void seat_as_then(talk *t, const history *h, bool who_too)
 }
 
 /* The old turns leave this process; their transcript has them. */
-static int replace_turns(talk *t, const history *h, error *err)
+static int replace_turns(talk *t, history *h, error *err)
 {
     dialogue *old = t->dialogue;
     t->dialogue = NULL;
@@ -160,7 +161,7 @@ static int replace_turns(talk *t, const history *h, error *err)
 
 static void show_past(talk *t, const history *h)
 {
-    const dialogue_turn *last = dialogue_last(t->dialogue);
+    const struct turn *last = dialogue_last(t->dialogue);
     buf text = {0};
     int turns = 0;
     for (int i = 0; i < dialogue_turns(t->dialogue); i++)
@@ -168,7 +169,7 @@ static void show_past(talk *t, const history *h)
     if (!last || buf_format(&text, NULL, "%s goes on after %d turn%s; the last was: ", h->id, turns,
                             turns == 1 ? "" : "s"))
         (void)talk_say(t, "%s goes on; nothing was asked in it", h->id);
-    else if (talk_excerpt(t, last->prompt, 200, &text, NULL) == 0)
+    else if (talk_excerpt(t, last->prompt.v, 200, &text, NULL) == 0)
         (void)talk_say(t, "%s", text.v);
     buf_release(&text);
 }
@@ -261,7 +262,7 @@ int talk_new(talk *t, error *err)
 
 /* ---- forking ----------------------------------------------------------------------------------- */
 
-static int copy_turn(talk *t, keeper *k, const dialogue_turn *turn, error *err)
+static int copy_turn(talk *t, keeper *k, const struct turn *turn, error *err)
 {
     if (keeper_turn(k, t->dialogue, &t->seats, turn, err))
         return -1;
@@ -274,7 +275,7 @@ static int copy_turn(talk *t, keeper *k, const dialogue_turn *turn, error *err)
 int talk_record(talk *t, keeper *k, error *err)
 {
     for (int i = 0; i < dialogue_turns(t->dialogue); i++) {
-        const dialogue_turn *turn = dialogue_at(t->dialogue, i);
+        const struct turn *turn = dialogue_at(t->dialogue, i);
         if (!turn->undone && copy_turn(t, k, turn, err))
             return -1;
     }

@@ -74,11 +74,10 @@ void ask_live_token(ask *a, int pass, const char *bytes, size_t n, bool thinking
 
 void ask_live_answer(ask *a, int pass)
 {
-    const kept_answer *k = &a->report.answers[pass];
+    const turn_answer *k = a->report.answers[pass];
     if (!view_of(a))
         return;
-    view_answer(a->view, pass, pass_stop_name(k->stop),
-                k->stop == STOP_ERROR ? k->failure.text : NULL, (int)k->ids.len,
+    view_answer(a->view, pass, pass_stop_name(k->stop), k->failure, (int)k->ids.len,
                 k->tokens_per_second, k->seconds);
     view_tick(a->view);
 }
@@ -110,22 +109,22 @@ static int chosen_seat(const ask *a)
 {
     const report *r = &a->report;
     for (int i = 0; report_stands_there(r) && i < r->count; i++)
-        if (strcmp(r->answers[i].name, r->merge.by) == 0)
+        if (strcmp(r->answers[i]->name, r->merge->by) == 0)
             return i;
     return -1;
 }
 
 int ask_live_finish(ask *a)
 {
-    const merge_result *m = &a->report.merge;
+    const turn_merge *m = a->report.merge;
     buf line = {0};
     int result = view_of(a) ? view_settle(a->view, a->err) : -1;
-    if (!result && a->report.merged) {
+    if (!result && m) {
         bool there = a->merge_streamed || report_stands_there(&a->report);
         view_merge_winner(a->view, chosen_seat(a));
         result = report_merge_line(&a->report, &line, a->err) ||
                          report_merge_seconds(&a->report, &line, a->err) ||
-                         view_merge(a->view, line.v, there ? NULL : m->text, m->len, a->err)
+                         view_merge(a->view, line.v, there ? NULL : m->text.v, m->text.len, a->err)
                      ? -1
                      : 0;
     }

@@ -139,11 +139,11 @@ static int flush_current(ask *a)
 static int footer(ask *a, int i)
 {
     buf b = {0};
-    const kept_answer *k = &a->report.answers[i];
+    const turn_answer *k = a->report.answers[i];
     int result = buf_text(&b, "\n", a->err);
     if (!result && k->stop == STOP_ERROR && !a->opt->only) {
         result = buf_text(&b, "[failed: ", a->err) ||
-                 safe_text_copy(&b, SAFE_LINE, k->failure.text, strlen(k->failure.text), a->err) ||
+                 safe_text_copy(&b, SAFE_LINE, k->failure, strlen(k->failure), a->err) ||
                  buf_text(&b, "]\n", a->err);
     } else if (!result && k->stop != STOP_END && !a->opt->only) {
         result = buf_format(&b, a->err, "[%s]\n", pass_stop_name(k->stop));
@@ -157,7 +157,7 @@ static int footer(ask *a, int i)
 /* Moves on over all seats that are complete. */
 static int advance_seats(ask *a)
 {
-    while (a->current < a->report.count && a->report.answers[a->current].name) {
+    while (a->current < a->report.count && a->report.answers[a->current]) {
         if (shown(a, a->current)) {
             if (safe_text_end(&a->filters[a->current], &a->waiting[a->current], a->err) ||
                 flush_current(a) || (!a->heading_shown && heading(a, a->current)) ||
@@ -173,7 +173,7 @@ static int advance_seats(ask *a)
 static int merged_text(ask *a)
 {
     buf b = {0};
-    const merge_result *m = &a->report.merge;
+    const turn_merge *m = a->report.merge;
     int result = 0;
     bool only = a->opt->only != NULL;
     if (!only)
@@ -185,8 +185,8 @@ static int merged_text(ask *a)
         result = buf_format(&b, a->err, "the answer of %s, above; --only merge prints it alone\n",
                             m->by);
     else if (!result)
-        result =
-            safe_text_copy(&b, SAFE_PROSE, m->text, m->len, a->err) || buf_text(&b, "\n", a->err);
+        result = safe_text_copy(&b, SAFE_PROSE, m->text.v, m->text.len, a->err) ||
+                 buf_text(&b, "\n", a->err);
     result = result || console_text(a->con, &b, a->err);
     buf_release(&b);
     return result ? -1 : 0;
@@ -225,19 +225,19 @@ static int print_figures(ask *a, bool each)
         buf_clear(&b);
         result = report_figures(r, i, &b, a->err);
         if (!result)
-            console_note(a->con, "%s: %s", r->answers[i].name, b.v);
+            console_note(a->con, "%s: %s", r->answers[i]->name, b.v);
     }
-    if (!result && each && r->merged) {
+    if (!result && each && r->merge) {
         buf_clear(&b);
         result = report_merge_seconds(r, &b, a->err);
         if (!result)
-            console_note(a->con, "merge: %s%s", merge_name(r->merge.method), b.v);
+            console_note(a->con, "merge: %s%s", r->merge->method, b.v);
     }
     buf_release(&b);
     if (!result)
         console_note(a->con, "prefill: %s; seed %llu",
-                     r->timings.shared_prefill ? "shared, the prompt was read once for all"
-                                               : "own, each pass read the prompt itself",
+                     r->turn->shared ? "shared, the prompt was read once for all"
+                                     : "own, each pass read the prompt itself",
                      (unsigned long long)a->how.seed);
     return result;
 }
@@ -308,7 +308,7 @@ int ask_finish(ask *a)
         return write_json(a);
     if (s == STYLE_LIVE)
         return ask_live_finish(a) || print_figures(a, false) ? -1 : 0;
-    if (s == STYLE_MD ? write_markdown(a) : merge_wanted && a->report.merged && merged_text(a))
+    if (s == STYLE_MD ? write_markdown(a) : merge_wanted && a->report.merge && merged_text(a))
         return -1;
     return print_figures(a, s == STYLE_TEXT && !a->opt->only);
 }

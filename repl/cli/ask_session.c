@@ -42,7 +42,8 @@ static int inherit(ask *a)
     options *own = &a->own;
     char *standard = NULL;
     error why = {0};
-    if (!a->past->setting || keeper_setting_read(a->past->setting, &s, &why)) {
+    const json *setting = history_setting(a->past, a->past->setting_count);
+    if (!setting || keeper_setting_read(setting, &s, &why)) {
         keeper_setting_release(&s);
         return why.code == ERROR_RUN ? -1 : 0; /* a setting that is lost or damaged says nothing */
     }
@@ -145,7 +146,7 @@ int ask_session_restore(ask *a)
         return 0;
     if (keeper_restore(a->past, a->dialogue, a->err))
         return -1;
-    const dialogue_turn *last = dialogue_last(a->dialogue);
+    const struct turn *last = dialogue_last(a->dialogue);
     if (last)
         dialogue_settings(a->dialogue)->context = last->context;
     return 0;
@@ -167,7 +168,7 @@ void ask_session_turn(ask *a)
 
 void ask_session_merge(ask *a)
 {
-    const dialogue_turn *t = dialogue_last(a->dialogue);
+    const struct turn *t = dialogue_last(a->dialogue);
     error why = {0};
     if (!a->keeper || !t->merge_count)
         return;

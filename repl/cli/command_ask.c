@@ -39,12 +39,10 @@ static void on_token(void *user, int pass, const char *bytes, size_t n, bool thi
     ask_stream_token(a, pass, bytes, n, thinking);
 }
 
-static void on_answer(void *user, int pass, const answer *done)
+static void on_answer(void *user, int pass, const turn_answer *done)
 {
     ask *a = user;
-    if (!a->failed)
-        a->failed = kept_answer_copy(&a->report.answers[pass], done, roster_seat(a->roster, pass),
-                                     engine_config(a->report.engine), a->err) != 0;
+    a->report.answers[pass] = done;
     if (!a->failed)
         ask_stream_answer(a, pass);
 }
@@ -95,7 +93,7 @@ static void on_forgot(void *user, int from, int to)
 static bool anything_said(const report *r)
 {
     for (int i = 0; i < r->count; i++)
-        if (r->answers[i].stop != STOP_INTERRUPTED || r->answers[i].ids.len)
+        if (r->answers[i]->stop != STOP_INTERRUPTED || r->answers[i]->ids.len)
             return true;
     return false;
 }
@@ -103,15 +101,15 @@ static bool anything_said(const report *r)
 /* Ctrl-C while the prompt is read leaves answers too: empty ones, marked. */
 static int answer_prompt(ask *a)
 {
-    dialogue_events events = {
-        .user = a,
-        .council = {.prefill = on_prefill, .token = on_token, .answer = on_answer},
-        .forgot = on_forgot};
+    dialogue_events events = {.user = a,
+                              .council = {.prefill = on_prefill, .token = on_token},
+                              .answer = on_answer,
+                              .forgot = on_forgot};
     int result = dialogue_ask(a->dialogue, a->prompt.v, a->prompt.len, NULL, &events, a->err);
     console_progress_end(a->con);
     if (result)
         return -1;
-    a->report.timings = dialogue_last(a->dialogue)->timings;
+    a->report.turn = dialogue_last(a->dialogue);
     if (anything_said(&a->report)) /* nothing is left of a question that was not even read */
         ask_session_turn(a);
     return a->failed ? -1 : 0;
@@ -120,7 +118,7 @@ static int answer_prompt(ask *a)
 static bool any_interrupted(const report *r)
 {
     for (int i = 0; i < r->count; i++)
-        if (r->answers[i].stop == STOP_INTERRUPTED)
+        if (r->answers[i]->stop == STOP_INTERRUPTED)
             return true;
     return false;
 }
@@ -129,7 +127,7 @@ static bool any_interrupted(const report *r)
 static void merge_answers(ask *a)
 {
     report *r = &a->report;
-    const dialogue_turn *t = dialogue_last(a->dialogue);
+    const struct turn *t = dialogue_last(a->dialogue);
     if (a->how.merge == MERGE_NONE || dialogue_joined(a->dialogue, t) < 2 || any_interrupted(r))
         return;
     merge_options o = {.method = a->how.merge,
@@ -144,12 +142,9 @@ static void merge_answers(ask *a)
         ask_live_merge(a, -1, NULL, 0, false);
     else
         console_progress(a->con, "merging");
-    r->merged = dialogue_merge(a->dialogue, &o, NULL, 0, NULL, &events, &r->merge_failure) == 0;
+    if (dialogue_merge(a->dialogue, &o, NULL, 0, NULL, &events, &r->merge_failure) == 0)
+        r->merge = &t->merges[t->merge_count - 1];
     console_progress_end(a->con);
-    if (r->merged) {
-        r->merge = t->merges[t->merge_count - 1].result;
-        r->merge_of = t->merges[t->merge_count - 1].of;
-    }
     ask_session_merge(a);
 }
 
@@ -157,12 +152,12 @@ static int status_of(const ask *a)
 {
     const report *r = &a->report;
     if (any_interrupted(r) || r->merge_failure.code == ERROR_CANCELLED ||
-        (r->merged && r->merge.stop == STOP_INTERRUPTED))
+        (r->merge && r->merge->stop == STOP_INTERRUPTED))
         return console_interrupted(a->err);
     for (int i = 0; i < r->count; i++)
-        if (r->answers[i].stop == STOP_ERROR)
-            return error_set(a->err, ERROR_PARTIAL, "%s failed: %s", r->answers[i].name,
-                             r->answers[i].failure.text);
+        if (r->answers[i]->stop == STOP_ERROR)
+            return error_set(a->err, ERROR_PARTIAL, "%s failed: %s", r->answers[i]->name,
+                             r->answers[i]->failure);
     if (r->merge_failure.code != ERROR_NONE)
         return error_set(a->err, ERROR_PARTIAL, "the merge failed: %s", r->merge_failure.text);
     return 0;
@@ -205,7 +200,7 @@ static int with_dialogue(ask *a)
     a->roster = dialogue_roster(a->dialogue);
     template_notes(r->engine, a->roster, &dialogue_settings(a->dialogue)->council, a->con);
     r->count = roster_seats(a->roster);
-    r->answers = calloc((size_t)r->count, sizeof *r->answers);
+    r->answers = calloc((size_t)r->count, sizeof(const turn_answer *));
     if (!r->answers)
         return error_memory(a->err, "the answers");
     int result = speak(a);

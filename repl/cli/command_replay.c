@@ -20,8 +20,8 @@ typedef struct replay_output {
     buf out;
     int turn;  /* whose heading stands already */
     size_t at; /* its token, from 1 */
-    const history_turn *first_turn;
-    const history_answer *first_was;
+    const struct turn *first_turn;
+    const turn_answer *first_was;
     bool first_read; /* it is in what was read */
 } replay_output;
 
@@ -70,13 +70,13 @@ static int add_difference(replay_output *t, const replay_answer *a, error *err)
     buf *b = &t->out;
     if (!a->read_alike &&
         buf_format(b, err, "turn %d, %s: what was read before it differs (%d tokens, then %d)\n",
-                   a->turn->turn, a->now->name, a->was->prompt_tokens, a->now->prompt_tokens))
+                   a->turn->number, a->now->name, a->was->prompt_tokens, a->now->prompt_tokens))
         return -1;
-    if (a->alike == a->was->token_count)
+    if (a->alike == a->was->ids.len)
         return 0;
-    if (buf_format(b, err, "turn %d, %s: token %zu of %zu differs\n", a->turn->turn, a->now->name,
-                   a->alike + 1, a->was->token_count) ||
-        add_around(b, "recorded", a->words, a->was->tokens, a->was->token_count, a->alike, err))
+    if (buf_format(b, err, "turn %d, %s: token %zu of %zu differs\n", a->turn->number, a->now->name,
+                   a->alike + 1, a->was->ids.len) ||
+        add_around(b, "recorded", a->words, a->was->ids.v, a->was->ids.len, a->alike, err))
         return -1;
     return add_around(b, "now", a->words, a->now->ids.v, a->now->ids.len, a->alike, err);
 }
@@ -95,18 +95,18 @@ static int add_both(replay_output *t, const replay_answer *a, error *err)
 {
     buf *b = &t->out;
     const char *bold = console_bold(t->con), *plain = console_reset(t->con);
-    if (t->turn != a->turn->turn &&
-        (buf_format(b, err, "%s%sturn %d%s ", t->turn ? "\n" : "", bold, a->turn->turn, plain) ||
+    if (t->turn != a->turn->number &&
+        (buf_format(b, err, "%s%sturn %d%s ", t->turn ? "\n" : "", bold, a->turn->number, plain) ||
          safe_text_copy(b, SAFE_PROSE, a->turn->prompt.v, a->turn->prompt.len, err) ||
          buf_text(b, "\n", err)))
         return -1;
-    t->turn = a->turn->turn;
+    t->turn = a->turn->number;
     if (buf_format(b, err, "\n%s", bold) || console_quote(t->con, b, a->now->name, err) ||
         buf_format(b, err, "%s%s\n", plain, a->equal ? " (equal)" : ""))
         return -1;
     if (add_text(t, a->equal ? "both" : "recorded", a->was->text.v, a->was->text.len, err))
         return -1;
-    return a->equal ? 0 : add_text(t, "now", a->now->text, a->now->len, err);
+    return a->equal ? 0 : add_text(t, "now", a->now->text.v, a->now->text.len, err);
 }
 
 /* ---- events ------------------------------------------------------------------------------------ */
@@ -117,7 +117,7 @@ static void note_first(replay_output *t, const replay_answer *a)
         return;
     t->first_was = a->was;
     t->first_turn = a->turn;
-    t->first_read = a->alike == a->was->token_count;
+    t->first_read = a->alike == a->was->ids.len;
     t->at = a->alike + 1;
 }
 
@@ -147,8 +147,8 @@ static int write_json(replay_output *t, const history *h, const replay_result *r
     json_put_int(&e, "lost", r->lost);
     if (t->first_was) {
         json_begin_object(&e, "first");
-        json_put_int(&e, "turn", t->first_turn->turn);
-        json_put_text(&e, "persona", t->first_was->persona);
+        json_put_int(&e, "turn", t->first_turn->number);
+        json_put_text(&e, "persona", t->first_was->name);
         if (!t->first_read)
             json_put_count(&e, "token", t->at);
         json_end(&e);
@@ -191,10 +191,10 @@ static int conclude(replay_output *t, const history *h, const replay_result *r, 
     if (r->equal == r->answers)
         return 0;
     if (t->first_read)
-        return error_set(err, ERROR_RUN, "not equal from turn %d, %s on", t->first_turn->turn,
-                         t->first_was->persona);
+        return error_set(err, ERROR_RUN, "not equal from turn %d, %s on", t->first_turn->number,
+                         t->first_was->name);
     return error_set(err, ERROR_RUN, "not equal from turn %d, %s, token %zu on",
-                     t->first_turn->turn, t->first_was->persona, t->at);
+                     t->first_turn->number, t->first_was->name, t->at);
 }
 
 int command_transcripts_replay(const options *opt, console *con, error *err)

@@ -16,7 +16,7 @@
 /* ---- show -------------------------------------------------------------------------------------- */
 
 /* Foreign text, several lines. */
-static int add_text(const console *con, buf *b, history_text text, error *err)
+static int add_text(const console *con, buf *b, turn_text text, error *err)
 {
     safe_text s = {.style = SAFE_PROSE, .ascii = con->ascii};
     size_t n = text.len;
@@ -51,11 +51,11 @@ static int add_failure(const console *con, buf *b, const char *failure, error *e
     return buf_text(b, "\n", err);
 }
 
-static int add_answer(const console *con, buf *b, const history_turn *t, const history_answer *a,
+static int add_answer(const console *con, buf *b, const struct turn *t, const turn_answer *a,
                       error *err)
 {
     buf words = {0};
-    int result = add_name(con, b, a->persona, t->picked && strcmp(t->picked, a->persona) == 0, err);
+    int result = add_name(con, b, a->name, t->picked && strcmp(t->picked, a->name) == 0, err);
     if (!result)
         result = a->failure ? add_failure(con, b, a->failure, err) : add_text(con, b, a->text, err);
     if (!result)
@@ -68,15 +68,14 @@ static int add_answer(const console *con, buf *b, const history_turn *t, const h
     return result ? -1 : 0;
 }
 
-static int add_merge(const console *con, buf *b, const history_turn *t, const history_merge *m,
+static int add_merge(const console *con, buf *b, const struct turn *t, const turn_merge *m,
                      error *err)
 {
     buf words = {0};
-    const history_answer *winner = m->failure ? NULL : export_winner(t, m);
+    const turn_answer *winner = m->failure ? NULL : turn_winner(t, m);
     int result = add_name(con, b, "merged", t->picked && strcmp(t->picked, "merge") == 0, err);
     if (!result && winner)
-        result = buf_text(b, "The answer of ", err) ||
-                 console_quote(con, b, winner->persona, err) ||
+        result = buf_text(b, "The answer of ", err) || console_quote(con, b, winner->name, err) ||
                  buf_text(b, ", as it stands above.\n", err);
     else if (!result)
         result = m->failure ? add_failure(con, b, m->failure, err) : add_text(con, b, m->text, err);
@@ -88,11 +87,11 @@ static int add_merge(const console *con, buf *b, const history_turn *t, const hi
 
 static int add_turn(const console *con, buf *b, const history *h, int turn, error *err)
 {
-    const history_turn *t = &h->turns[turn];
-    const history_merge *m = export_merge(t);
+    const struct turn *t = &h->turns[turn];
+    const turn_merge *m = export_merge(t);
     char time[TIME_TEXT];
     buf words = {0};
-    int result = buf_format(b, err, "\n%sturn %d%s  %s%s%s\n", console_bold(con), t->turn,
+    int result = buf_format(b, err, "\n%sturn %d%s  %s%s%s\n", console_bold(con), t->number,
                             console_reset(con), console_dim(con), local_time(time, t->time),
                             console_reset(con)) ||
                  add_text(con, b, t->prompt, err) || export_memory_line(&words, h, turn, err) ||

@@ -220,7 +220,7 @@ static void note_record(int record, int n, int *next)
 }
 
 /* The turn's first record that is not before n, or INT_MAX. */
-static int next_record(const history_turn *t, int n)
+static int next_record(const struct turn *t, int n)
 {
     int next = INT_MAX;
     note_record(t->undone_n, n, &next);
@@ -254,7 +254,7 @@ static void set_leading(replay *r, int i, bool leads)
  * walked, up to where they meet. */
 static void lead_to(replay *r, int last)
 {
-    const history_turn *turns = r->h->turns;
+    const struct turn *turns = r->h->turns;
     int fork = last;
     while (fork >= 0 && !r->leads[fork])
         fork = turns[fork].follows;
@@ -273,14 +273,15 @@ static bool holds(const replay *r, int i, int n)
 
 static int put_turn(replay *r, int i, int n)
 {
-    dialogue_turn t;
-    if (keeper_restore_turn(&r->h->turns[i], n, r->engine, &t, r->err))
+    struct turn t;
+    if (turn_before(&r->h->turns[i], n, &t, r->err))
         return -1;
+    keeper_fit(&t, r->engine);
     t.undone = !r->leads[i];
     if (i < r->turns) {
-        dialogue_turn *there = dialogue_at(r->d, i);
-        dialogue_turn_release(there);
-        *there = t;
+        struct turn *there = dialogue_at(r->d, i);
+        turn_release(there);
+        turn_move(there, &t);
     } else if (dialogue_restore(r->d, &t, r->err)) {
         return -1;
     } else {
@@ -302,28 +303,26 @@ static int put_turns(replay *r, int last, int n)
     return 0;
 }
 
-static int compare(replay *r, const history_turn *t, const history_answer *was)
+static int compare(replay *r, const struct turn *t, const turn_answer *was)
 {
-    const kept_answer *now = dialogue_answer(dialogue_last(r->d), was->persona);
-    char hash[17];
+    const turn_answer *now = turn_answer_of(dialogue_last(r->d), was->name);
     if (!now) { /* no seat of the setting bears that name */
         r->out->lost++;
         return 0;
     }
-    (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)now->prompt_hash);
     replay_answer a = {.turn = t,
                        .was = was,
                        .now = now,
                        .words = engine_tokenizer(r->engine),
                        .other = r->other,
-                       .read_alike = !was->prompt_hash || strcmp(hash, was->prompt_hash) == 0};
-    while (a.alike < was->token_count && a.alike < now->ids.len &&
-           was->tokens[a.alike] == now->ids.v[a.alike])
+                       .read_alike = !was->prompt_hash || was->prompt_hash == now->prompt_hash};
+    while (a.alike < was->ids.len && a.alike < now->ids.len &&
+           was->ids.v[a.alike] == now->ids.v[a.alike])
         a.alike++;
-    a.equal = a.alike == was->token_count && (a.read_alike || was->token_count == 0);
+    a.equal = a.alike == was->ids.len && (a.read_alike || was->ids.len == 0);
     r->out->answers++;
     r->out->equal += a.equal;
-    r->out->tokens += was->token_count;
+    r->out->tokens += was->ids.len;
     int result = r->each(r->user, &a, r->err);
     r->enough = result == 1;
     return result < 0 ? -1 : 0;
@@ -331,12 +330,12 @@ static int compare(replay *r, const history_turn *t, const history_answer *was)
 
 /* An answer that went on goes on again behind what it had then; with another model it has nothing to go
  * on from, and is given anew. */
-static int again(const replay *r, const history_answer *v, bool all)
+static int again(const replay *r, const turn_answer *v, bool all)
 {
-    int more = (int)v->token_count - v->continued;
+    int more = (int)v->ids.len - v->continued;
     if (v->continued && !r->other)
-        return dialogue_continue(r->d, v->persona, more > 0 ? more : 1, NULL, r->err);
-    return dialogue_retry(r->d, all ? NULL : v->persona, v->seed, NULL, r->err);
+        return dialogue_continue(r->d, v->name, more > 0 ? more : 1, NULL, r->err);
+    return dialogue_retry(r->d, all ? NULL : v->name, v->seed, NULL, r->err);
 }
 
 static size_t names_in(const char *list)
@@ -353,20 +352,20 @@ static bool all_sit(const dialogue *d, const char *list)
     const roster *seats = dialogue_roster(d);
     size_t found = 0;
     for (int i = 0; i < roster_seats(seats); i++)
-        found += dialogue_asked(list, roster_seat(seats, i)->name);
+        found += turn_asked(list, roster_seat(seats, i)->name);
     return found == names_in(list);
 }
 
 /* Answers v[0..n) were asked for at once: all passes, those of `only`, or one. */
-static int replay_answers(replay *r, int turn, const history_answer *v, int n, bool all)
+static int replay_answers(replay *r, int turn, const turn_answer *v, int n, bool all)
 {
-    const history_turn *t = &r->h->turns[turn];
+    const struct turn *t = &r->h->turns[turn];
     size_t longest = 1;
     for (int i = 0; i < n; i++)
-        longest = v[i].token_count > longest ? v[i].token_count : longest;
-    if (use_setting(r, v->setting))
+        longest = v[i].ids.len > longest ? v[i].ids.len : longest;
+    if (use_setting(r, history_setting(r->h, v->setting)))
         return -1;
-    const char *asked = all ? t->only : v->persona;
+    const char *asked = all ? t->only : v->name;
     if (asked && !all_sit(r->d, asked)) {
         r->out->lost += n;
         return 0;
@@ -375,25 +374,24 @@ static int replay_answers(replay *r, int turn, const history_answer *v, int n, b
         return -1;
     council_options *o = &dialogue_settings(r->d)->council;
     o->max_tokens = r->other || longest > INT_MAX ? r->s.dialogue.council.max_tokens : (int)longest;
-    console_progress(r->con, "replaying turn %d of %d", t->turn, r->h->last_turn);
+    console_progress(r->con, "replaying turn %d of %d", t->number, r->h->last_turn);
     int result = again(r, v, all);
     console_progress_end(r->con);
     if (!result && console_cancelled(r->con))
         return console_interrupted(r->err);
     if (result)
-        return r->err->code == ERROR_CANCELLED ? -1 : error_prefix(r->err, "turn %d: ", t->turn);
+        return r->err->code == ERROR_CANCELLED ? -1 : error_prefix(r->err, "turn %d: ", t->number);
     for (int i = 0; i < n && !result && !r->enough; i++)
         result = compare(r, t, &v[i]);
     return result;
 }
 
 /* How many answers from v on came of one question to all seats; 1 for anything else. */
-static int asked_together(const history_turn *t, const history_answer *v)
+static int asked_together(const struct turn *t, const turn_answer *v, size_t seats)
 {
-    const history_answer *end = t->answers + t->answer_count;
-    const json *seats = json_member(v->setting, "seats");
-    size_t seated = t->only ? names_in(t->only) : json_count(seats);
-    int wanted = seated <= HISTORY_PASSES_MOST ? (int)seated : 1, n = 1;
+    const turn_answer *end = t->answers + t->answer_count;
+    size_t seated = t->only ? names_in(t->only) : seats;
+    int wanted = seated <= TURN_PASSES_MOST ? (int)seated : 1, n = 1;
     if (v->continued)
         return 1;
     while (v + n < end && n < wanted && !v[n].continued && v[n].seed == v->seed &&
@@ -401,23 +399,24 @@ static int asked_together(const history_turn *t, const history_answer *v)
         n++;
     for (int i = 0; i < n; i++)
         for (int k = 0; k < i; k++)
-            if (strcmp(v[i].persona, v[k].persona) == 0)
+            if (strcmp(v[i].name, v[k].name) == 0)
                 return 1;
     return n == wanted ? n : 1;
 }
 
 static int replay_turn(replay *r, int turn)
 {
-    const history_turn *t = &r->h->turns[turn];
+    const struct turn *t = &r->h->turns[turn];
     for (int i = 0; i < t->answer_count && !r->enough;) {
-        const history_answer *v = &t->answers[i];
-        if (!v->setting || !t->record) {
+        const turn_answer *v = &t->answers[i];
+        if (!v->setting || t->lost) {
             r->out->lost++;
             i++;
             continue;
         }
-        int n = asked_together(t, v);
-        bool all = n > 1 || json_count(json_member(v->setting, "seats")) == 1;
+        size_t seats = json_count(json_member(history_setting(r->h, v->setting), "seats"));
+        int n = asked_together(t, v, seats);
+        bool all = n > 1 || seats == 1;
         if (replay_answers(r, turn, v, n, all))
             return -1;
         i += n;

@@ -15,9 +15,9 @@
 
 /* One answer, replayed. */
 typedef struct replay_answer {
-    const history_turn *turn;
-    const history_answer *was;
-    const kept_answer *now;
+    const struct turn *turn;
+    const turn_answer *was;
+    const turn_answer *now;
     const tokenizer *words; /* of the model that answers now */
     bool other;             /* another model or program: a difference is no surprise */
     bool read_alike;        /* the tokens that were read before it are equal */

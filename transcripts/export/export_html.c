@@ -68,11 +68,11 @@ static void gather_personas(html *p)
     const history *h = p->history;
     for (int i = 0; i < h->turn_count; i++)
         for (int k = 0; k < h->turns[i].answer_count && p->persona_count < HTML_PERSONAS; k++) {
-            const history_answer *a = &h->turns[i].answers[k];
-            if (h->turns[i].undone || place_of(p, a->persona) >= 0)
+            const turn_answer *a = &h->turns[i].answers[k];
+            if (h->turns[i].undone || place_of(p, a->name) >= 0)
                 continue;
-            int color = is_control(a->persona) ? HTML_COLORS - 1 : choose_color(p, a->color);
-            p->personas[p->persona_count++] = (html_persona){a->persona, color};
+            int color = is_control(a->name) ? HTML_COLORS - 1 : choose_color(p, a->color);
+            p->personas[p->persona_count++] = (html_persona){a->name, color};
         }
 }
 
@@ -117,7 +117,7 @@ static void put_failure(html *p, const char *failure)
     html_put(p, "</p>\n");
 }
 
-static void put_thought(html *p, const history_answer *a)
+static void put_thought(html *p, const turn_answer *a)
 {
     if (!a->thought.len)
         return;
@@ -126,7 +126,7 @@ static void put_thought(html *p, const history_answer *a)
     html_put(p, "</details>\n");
 }
 
-static void put_figures(html *p, const history_answer *a)
+static void put_figures(html *p, const turn_answer *a)
 {
     buf words = {0};
     keep(p, export_figures(&words, a, p->err));
@@ -134,13 +134,13 @@ static void put_figures(html *p, const history_answer *a)
     buf_release(&words);
 }
 
-static void put_earlier(html *p, const history_turn *t, const history_answer *a)
+static void put_earlier(html *p, const struct turn *t, const turn_answer *a)
 {
     if (!a->earlier)
         return;
     html_format(p, "<details class=\"earlier\"><summary>%d earlier version%s</summary>", a->earlier,
                 a->earlier == 1 ? "" : "s");
-    for (const history_answer *v = t->answers + a->first; v != a; v = t->answers + v->next) {
+    for (const turn_answer *v = t->answers + a->first; v != a; v = t->answers + v->next) {
         html_put(p, "<div class=\"version\">");
         html_answer(p, v->text);
         put_figures(p, v);
@@ -149,12 +149,12 @@ static void put_earlier(html *p, const history_turn *t, const history_answer *a)
     html_put(p, "</details>\n");
 }
 
-static void put_answer(html *p, const history_turn *t, const history_answer *a)
+static void put_answer(html *p, const struct turn *t, const turn_answer *a)
 {
-    bool picked = t->picked && strcmp(t->picked, a->persona) == 0;
-    html_format(p, "<section class=\"answer %s%s\"><h3>", html_color(p, a->persona),
+    bool picked = t->picked && strcmp(t->picked, a->name) == 0;
+    html_format(p, "<section class=\"answer %s%s\"><h3>", html_color(p, a->name),
                 picked ? " picked" : "");
-    put_tag(p, "who", a->persona);
+    put_tag(p, "who", a->name);
     if (a->acts_by)
         put_tag(p, "acts", a->acts_by);
     html_put(p, picked ? "<span class=\"pick\">picked</span></h3>\n" : "</h3>\n");
@@ -171,7 +171,7 @@ static void put_answer(html *p, const history_turn *t, const history_answer *a)
     html_put(p, "</footer></section>\n");
 }
 
-static void put_answers(html *p, const history_turn *t)
+static void put_answers(html *p, const struct turn *t)
 {
     html_put(p, "<div class=\"columns\">\n");
     for (int i = 0; i < t->answer_count && !p->failed; i++)
@@ -182,7 +182,7 @@ static void put_answers(html *p, const history_turn *t)
 
 /* ---- the merge --------------------------------------------------------------------------------- */
 
-static void put_revised(html *p, const history_merge *m)
+static void put_revised(html *p, const turn_merge *m)
 {
     if (!m->revised || !m->of)
         return;
@@ -198,16 +198,16 @@ static void put_revised(html *p, const history_merge *m)
     html_put(p, "</div></details>\n");
 }
 
-static void put_result(html *p, const history_turn *t, const history_merge *m)
+static void put_result(html *p, const struct turn *t, const turn_merge *m)
 {
-    const history_answer *winner = m->failure ? NULL : export_winner(t, m);
+    const turn_answer *winner = m->failure ? NULL : turn_winner(t, m);
     html_put(p, "<div class=\"text\">");
     if (m->failure) {
         put_failure(p, m->failure);
     } else if (winner) {
         html_put(p, "<p>The vote takes the answer of ");
-        html_format(p, "<b class=\"who %s\">", html_color(p, winner->persona));
-        html_name(p, winner->persona);
+        html_format(p, "<b class=\"who %s\">", html_color(p, winner->name));
+        html_name(p, winner->name);
         html_put(p, m->tie ? "</b>; it is nearly a tie.</p>\n" : "</b>.</p>\n");
     } else {
         html_answer(p, m->text);
@@ -215,7 +215,7 @@ static void put_result(html *p, const history_turn *t, const history_merge *m)
     html_put(p, "</div>\n");
 }
 
-static void put_merge(html *p, const history_turn *t, const history_merge *m)
+static void put_merge(html *p, const struct turn *t, const turn_merge *m)
 {
     bool picked = t->picked && strcmp(t->picked, "merge") == 0;
     buf words = {0};
@@ -236,7 +236,7 @@ static void put_merge(html *p, const history_turn *t, const history_merge *m)
 
 /* ---- turns ------------------------------------------------------------------------------------- */
 
-static void put_prompt(html *p, const history_turn *t)
+static void put_prompt(html *p, const struct turn *t)
 {
     buf clean = {0};
     if (t->prompt.v)
@@ -249,11 +249,11 @@ static void put_prompt(html *p, const history_turn *t)
 
 static void put_turn(html *p, int turn)
 {
-    const history_turn *t = &p->history->turns[turn];
-    const history_merge *m = export_merge(t);
+    const struct turn *t = &p->history->turns[turn];
+    const turn_merge *m = export_merge(t);
     buf words = {0};
     html_format(p, "<article class=\"turn\" id=\"turn-%d\"><header><span class=\"n\">%d</span>\n",
-                t->turn, t->turn);
+                t->number, t->number);
     put_prompt(p, t);
     html_put(p, "</header>\n");
     keep(p, export_memory_line(&words, p->history, turn, p->err));

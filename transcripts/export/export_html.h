@@ -37,14 +37,14 @@ void html_escape(html *p, const char *clean, size_t n);
 void html_name(html *p, const char *text);
 
 /* A foreign text as its author meant it: blocks, emphasis, code, links. */
-void html_answer(html *p, history_text text);
+void html_answer(html *p, turn_text text);
 /* One paragraph's worth of clean text: emphasis, code, links. */
 void html_inline(html *p, const char *clean, size_t n);
 
 /* Experts allowed and used, a bar for each layer; nothing when they were not recorded. */
-void html_routing(html *p, const history_answer *a);
+void html_routing(html *p, const turn_answer *a);
 /* Who gave what to whom, and the shares; nothing without a vote. */
-void html_vote(html *p, const history_merge *m);
+void html_vote(html *p, const turn_merge *m);
 
 /* "p0" to "p7", or "pc" for the control: the class that carries a persona's colour. */
 const char *html_color(const html *p, const char *persona);

@@ -19,14 +19,14 @@ typedef struct routing {
     int layers;
 } routing;
 
-static routing measure(const history_answer *a)
+static routing measure(const turn_answer *a)
 {
     routing r = {0};
-    for (int i = 0; i < a->layers; i++) {
-        if (a->allowed[i] <= 0)
+    for (size_t i = 0; i < a->allowed.len; i++) {
+        if (a->allowed.v[i] <= 0)
             continue;
-        r.allowed += a->allowed[i];
-        r.used += a->used[i];
+        r.allowed += a->allowed.v[i];
+        r.used += a->used.v[i];
         r.layers++;
     }
     if (r.layers) {
@@ -69,21 +69,22 @@ static void put_layer(html *p, int i, int allowed, int used)
     html_put(p, "</g>");
 }
 
-static void put_layers(html *p, const history_answer *a)
+static void put_layers(html *p, const turn_answer *a)
 {
+    int layers = (int)a->allowed.len;
     html_format(p,
                 "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" "
                 "aria-label=\"Experts allowed and used, layer by layer\">",
-                a->layers * BAR - GAP, HEIGHT);
-    for (int i = 0; i < a->layers; i++)
-        put_layer(p, i, a->allowed[i], a->used[i]);
+                layers * BAR - GAP, HEIGHT);
+    for (int i = 0; i < layers; i++)
+        put_layer(p, i, a->allowed.v[i], a->used.v[i]);
     html_put(p, "</svg>");
 }
 
-void html_routing(html *p, const history_answer *a)
+void html_routing(html *p, const turn_answer *a)
 {
     const history *h = p->history;
-    if (!a->allowed || !a->used || a->layers <= 0 || a->layers > LAYERS_MOST || h->experts <= 0)
+    if (!a->allowed.len || a->allowed.len > LAYERS_MOST || h->experts <= 0)
         return;
     routing r = measure(a);
     if (!r.layers)
@@ -109,7 +110,7 @@ static int shade(double score, double low, double high)
     return (int)lrint(4 * (score - low) / (high - low));
 }
 
-static void score_range(const history_merge *m, double *low, double *high)
+static void score_range(const turn_merge *m, double *low, double *high)
 {
     *low = INFINITY;
     *high = -INFINITY;
@@ -138,7 +139,7 @@ static void put_score(html *p, double score, bool own, double low, double high)
     html_put(p, "</td>");
 }
 
-static void put_head(html *p, const history_merge *m)
+static void put_head(html *p, const turn_merge *m)
 {
     html_put(p, "<thead><tr><td></td>");
     for (int i = 0; i < m->passes; i++) {
@@ -149,7 +150,7 @@ static void put_head(html *p, const history_merge *m)
     html_put(p, "</tr></thead>\n");
 }
 
-static void put_matrix(html *p, const history_merge *m)
+static void put_matrix(html *p, const turn_merge *m)
 {
     double low, high;
     score_range(m, &low, &high);
@@ -169,7 +170,7 @@ static void put_matrix(html *p, const history_merge *m)
     html_put(p, "</tbody></table></div>\n");
 }
 
-static void put_shares(html *p, const history_merge *m)
+static void put_shares(html *p, const turn_merge *m)
 {
     html_put(p, "<ul class=\"shares\">");
     for (int i = 0; i < m->passes; i++) {
@@ -187,7 +188,7 @@ static void put_shares(html *p, const history_merge *m)
     html_put(p, "</ul>\n");
 }
 
-void html_vote(html *p, const history_merge *m)
+void html_vote(html *p, const turn_merge *m)
 {
     if (!m->of || m->passes < 1 || (!m->shares && !m->scores))
         return;

@@ -389,7 +389,7 @@ static void put_block(html *p, const markdown_block *b, lists *l)
     }
 }
 
-void html_answer(html *p, history_text text)
+void html_answer(html *p, turn_text text)
 {
     buf clean = {0};
     if (!p->failed && text.v && export_clean(&clean, text.v, text.len, p->err))

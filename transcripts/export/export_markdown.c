@@ -223,7 +223,7 @@ static int add_block(buf *out, const markdown_block *b, error *err)
     }
 }
 
-static int add_answer_text(buf *out, history_text text, error *err)
+static int add_answer_text(buf *out, turn_text text, error *err)
 {
     buf clean = {0};
     int result = export_clean(&clean, text.v, text.len, err);
@@ -265,7 +265,7 @@ static int add_prompt_line(buf *out, const char *line, size_t n, error *err)
     return 0;
 }
 
-static int add_prompt(buf *out, history_text prompt, error *err)
+static int add_prompt(buf *out, turn_text prompt, error *err)
 {
     buf clean = {0};
     int result = export_clean(&clean, prompt.v, prompt.len, err);
@@ -293,7 +293,7 @@ static int add_note(buf *out, const buf *words, error *err)
                : 0;
 }
 
-static int answer_note(buf *out, const history_answer *a, error *err)
+static int answer_note(buf *out, const turn_answer *a, error *err)
 {
     buf words = {0};
     int result = export_clean_line(&words, a->acts_by, err) ||
@@ -303,10 +303,10 @@ static int answer_note(buf *out, const history_answer *a, error *err)
     return result ? -1 : 0;
 }
 
-static int add_answer(buf *out, const history_turn *t, const history_answer *a, error *err)
+static int add_answer(buf *out, const struct turn *t, const turn_answer *a, error *err)
 {
-    bool picked = t->picked && strcmp(t->picked, a->persona) == 0;
-    if (buf_text(out, "\n### ", err) || add_plain(out, a->persona, err) ||
+    bool picked = t->picked && strcmp(t->picked, a->name) == 0;
+    if (buf_text(out, "\n### ", err) || add_plain(out, a->name, err) ||
         buf_text(out, picked ? " (picked)\n\n" : "\n\n", err))
         return -1;
     if (a->failure)
@@ -317,7 +317,7 @@ static int add_answer(buf *out, const history_turn *t, const history_answer *a, 
     return add_answer_text(out, a->text, err) || answer_note(out, a, err) ? -1 : 0;
 }
 
-static int add_merge(buf *out, const history_turn *t, const history_merge *m, error *err)
+static int add_merge(buf *out, const struct turn *t, const turn_merge *m, error *err)
 {
     bool picked = t->picked && strcmp(t->picked, "merge") == 0;
     if (buf_format(out, err, "\n### Merged%s\n\n", picked ? " (picked)" : ""))
@@ -328,9 +328,9 @@ static int add_merge(buf *out, const history_turn *t, const history_merge *m, er
                    ? -1
                    : 0;
     buf words = {0};
-    const history_answer *winner = export_winner(t, m);
+    const turn_answer *winner = turn_winner(t, m);
     int result = winner ? buf_text(out, "The answer of **", err) ||
-                              add_plain(out, winner->persona, err) ||
+                              add_plain(out, winner->name, err) ||
                               buf_text(out, "**, as it stands above.\n", err)
                         : add_answer_text(out, m->text, err);
     if (!result)
@@ -341,15 +341,15 @@ static int add_merge(buf *out, const history_turn *t, const history_merge *m, er
 
 static int add_turn(buf *out, const history *h, int turn, error *err)
 {
-    const history_turn *t = &h->turns[turn];
+    const struct turn *t = &h->turns[turn];
     buf words = {0};
-    int result = buf_format(out, err, "\n## Turn %d\n\n", t->turn) ||
+    int result = buf_format(out, err, "\n## Turn %d\n\n", t->number) ||
                  add_prompt(out, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
                  add_note(out, &words, err);
     for (int i = 0; i < t->answer_count && !result; i++)
         if (export_column(t, i))
             result = add_answer(out, t, export_column(t, i), err);
-    const history_merge *m = export_merge(t);
+    const turn_merge *m = export_merge(t);
     if (!result && m)
         result = add_merge(out, t, m, err);
     buf_release(&words);

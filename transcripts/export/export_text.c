@@ -81,7 +81,7 @@ int export_clean_line(buf *out, const char *text, error *err)
 
 int export_title(const history *h, buf *out, error *err)
 {
-    const history_turn *first = NULL;
+    const struct turn *first = NULL;
     for (int i = 0; i < h->turn_count && !first; i++)
         if (!h->turns[i].undone)
             first = &h->turns[i];
@@ -113,23 +113,22 @@ int export_date(buf *out, double seconds, error *err)
     return buf_text(out, text, err);
 }
 
-int export_figures(buf *out, const history_answer *a, error *err)
+int export_figures(buf *out, const turn_answer *a, error *err)
 {
-    int result =
-        buf_format(out, err, "%zu token%s", a->token_count, a->token_count == 1 ? "" : "s");
+    int result = buf_format(out, err, "%zu token%s", a->ids.len, a->ids.len == 1 ? "" : "s");
     if (!result && a->tokens_per_second > 0)
         result = buf_format(out, err, ", %.1f tokens/s", a->tokens_per_second);
     if (!result && a->seconds > 0)
         result = buf_format(out, err, ", %.1f s", a->seconds);
     if (!result)
         result = buf_format(out, err, ", seed %llu", (unsigned long long)a->seed);
-    if (!result && a->stop && strcmp(a->stop, "end") != 0)
-        result = buf_text(out, ", ", err) || export_clean_line(out, a->stop, err);
+    if (!result && a->stop != STOP_END)
+        result = buf_format(out, err, ", %s", pass_stop_name(a->stop));
     return result ? -1 : 0;
 }
 
 /* The shares, largest first. */
-static int add_shares(buf *out, const history_merge *m, error *err)
+static int add_shares(buf *out, const turn_merge *m, error *err)
 {
     double above = INFINITY;
     int result = 0, last = -1;
@@ -151,7 +150,7 @@ static int add_shares(buf *out, const history_merge *m, error *err)
     return result;
 }
 
-int export_merge_line(buf *out, const history_merge *m, error *err)
+int export_merge_line(buf *out, const turn_merge *m, error *err)
 {
     int result = export_clean_line(out, m->method, err);
     if (!result && m->shares)
@@ -170,19 +169,19 @@ int export_merge_line(buf *out, const history_merge *m, error *err)
 
 int export_memory_line(buf *out, const history *h, int turn, error *err)
 {
-    const history_turn *t = &h->turns[turn];
+    const struct turn *t = &h->turns[turn];
     int result = 0;
     if (t->only)
         result = buf_text(out, "Only ", err) || export_clean_line(out, t->only, err) ||
                  buf_text(out, strchr(t->only, ',') ? " were asked. " : " was asked. ", err);
-    if (!result && t->parent && t->context && strcmp(t->context, "own") != 0)
-        result = buf_text(out, "All passes remembered the ", err) ||
-                 export_clean_line(out, t->context, err) || buf_text(out, " answers. ", err);
-    if (!result && turn && t->parent && t->parent != h->turns[turn - 1].turn)
+    if (!result && t->parent && t->context != CONTEXT_OWN)
+        result = buf_format(out, err, "All passes remembered the %s answers. ",
+                            context_policy_name(t->context));
+    if (!result && turn && t->parent && t->parent != h->turns[turn - 1].number)
         result = buf_format(out, err, "This turn goes on from turn %d. ", t->parent);
-    if (!result && t->from >= t->turn && t->parent)
+    if (!result && t->from >= t->number && t->parent)
         result = buf_text(out, "Earlier turns were not remembered. ", err);
-    else if (!result && t->from < t->turn && t->from > t->root)
+    else if (!result && t->from < t->number && t->from > t->root)
         result = buf_format(out, err, "Turns before %d were not remembered. ", t->from);
     if (!result && t->blind)
         result = buf_text(out, "The columns were shown without names. ", err);
@@ -191,29 +190,15 @@ int export_memory_line(buf *out, const history *h, int turn, error *err)
 
 /* ---- what counts ------------------------------------------------------------------------------- */
 
-bool export_is_current(const history_answer *a)
+const turn_answer *export_column(const struct turn *t, int i)
 {
-    return a->next == 0;
-}
-
-const history_answer *export_column(const history_turn *t, int i)
-{
-    const history_answer *a = &t->answers[i];
+    const turn_answer *a = &t->answers[i];
     return a->first == i ? &t->answers[a->last] : NULL;
 }
 
-const history_merge *export_merge(const history_turn *t)
+const turn_merge *export_merge(const struct turn *t)
 {
     return t->merge_count ? &t->merges[t->merge_count - 1] : NULL;
-}
-
-const history_answer *export_winner(const history_turn *t, const history_merge *m)
-{
-    if (!m->of || m->winner < 0 || m->winner >= m->passes)
-        return NULL;
-    const history_answer *a = history_answer_of(t, m->of[m->winner]);
-    bool same = a && a->text.len == m->text.len && memcmp(a->text.v, m->text.v, m->text.len) == 0;
-    return same && m->text.len ? a : NULL;
 }
 
 int export_undone(const history *h)

@@ -23,22 +23,18 @@ int export_title(const history *h, buf *out, error *err);
 /* "2026-11-22 11:31 UTC"; nothing for a time of 0. */
 int export_date(buf *out, double seconds, error *err);
 /* "48 tokens, 39.1 tokens/s, 1.2 s, seed 7, interrupted". */
-int export_figures(buf *out, const history_answer *a, error *err);
+int export_figures(buf *out, const turn_answer *a, error *err);
 /* "vote: critic 0.41, coder 0.33 (nearly a tie), 3.2 s". Names are clean. */
-int export_merge_line(buf *out, const history_merge *m, error *err);
+int export_merge_line(buf *out, const turn_merge *m, error *err);
 /* How turn h->turns[turn] was asked, where that does not go without saying: "Only coder was asked.
  * Turns before 3 were not remembered. " */
 int export_memory_line(buf *out, const history *h, int turn, error *err);
 
-/* True for the version of its persona's answer that is current. */
-bool export_is_current(const history_answer *a);
 /* Answers keep their columns when they are given anew: the current one whose first version is the i-th
  * of the turn; NULL when that is a later version. */
-const history_answer *export_column(const history_turn *t, int i);
+const turn_answer *export_column(const struct turn *t, int i);
 /* The current merge, or NULL. */
-const history_merge *export_merge(const history_turn *t);
-/* The answer that a vote took as it stands, so that nobody has to read it twice; else NULL. */
-const history_answer *export_winner(const history_turn *t, const history_merge *m);
+const turn_merge *export_merge(const struct turn *t);
 /* How many turns were undone. */
 int export_undone(const history *h);
 /* What is wrong with the file, as one sentence; nothing when nothing is. */

@@ -72,7 +72,7 @@ static int add_report(const talk *t, const diverge_report *r, buf *out, error *e
 
 int slash_diverge(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     diverge_report r = {0};
     buf out = {0};
     terminal_signals *s = terminal_signal_flags(t->term);

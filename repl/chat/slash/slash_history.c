@@ -38,7 +38,7 @@ static int first_words(const talk *t, const char *text, size_t len, size_t room,
 }
 
 /* The first version of an answer: that is where it stands in the list. */
-static bool is_first(const dialogue_turn *turn, int i)
+static bool is_first(const struct turn *turn, int i)
 {
     for (int k = 0; k < i; k++)
         if (strcmp(turn->answers[k].name, turn->answers[i].name) == 0)
@@ -46,25 +46,27 @@ static bool is_first(const dialogue_turn *turn, int i)
     return true;
 }
 
-static int add_turn(const talk *t, const dialogue_turn *turn, buf *out, error *err)
+static int add_turn(const talk *t, const struct turn *turn, buf *out, error *err)
 {
     size_t width = (size_t)terminal_columns(t->term) - 1, used = 0;
     size_t to = turn->only ? strlen(turn->only) + 2 : 0;
     if (buf_format(out, err, "%4d  %s%s%s", turn->number, to ? "@" : "", to ? turn->only : "",
                    to ? " " : "") ||
-        first_words(t, turn->prompt, turn->prompt_len, width > to + 16 ? width - to - 6 : 10, out,
+        first_words(t, turn->prompt.v, turn->prompt.len, width > to + 16 ? width - to - 6 : 10, out,
                     err) ||
         buf_text(out, "\n", err))
         return -1;
     for (int i = 0; i < turn->answer_count; i++) {
-        const kept_answer *k = dialogue_answer(turn, turn->answers[i].name);
+        const turn_answer *k = turn_answer_of(turn, turn->answers[i].name);
         char letter[2];
         if (!is_first(turn, i))
             continue;
         const char *name =
             turn == dialogue_last(t->dialogue) ? talk_display_name(t, k->name, letter) : k->name;
         used = strlen(name) + 10;
-        const char *text = k->stop == STOP_ERROR ? "[failed]" : k->len ? k->text : "[nothing]";
+        const char *text = k->stop == STOP_ERROR ? "[failed]"
+                           : k->text.len         ? k->text.v
+                                                 : "[nothing]";
         if (buf_format(out, err, "      %s: ", name) ||
             first_words(t, text, strlen(text), width > used + 10 ? width - used : 10, out, err) ||
             buf_text(out, "\n", err))
@@ -93,7 +95,7 @@ static int read_count(const char *command, const char *text, int most, int *out,
 
 int slash_history(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     buf out = {0};
     int n = HISTORY_USUAL, result = 0;
     (void)rest;
@@ -113,25 +115,25 @@ int slash_history(talk *t, const char *rest, char *const *words, int count, erro
 /* ---- /edit ------------------------------------------------------------------------------------- */
 
 /* The question as it has to be typed: whom it was for, and a slash that is text. */
-static int as_typed(const dialogue_turn *turn, buf *out, error *err)
+static int as_typed(const struct turn *turn, buf *out, error *err)
 {
     const slash_command *command;
     const char *word, *text;
     size_t n;
     bool escape =
-        !turn->only && turn->prompt[0] == '/' &&
-        slash_classify(turn->prompt, turn->prompt_len, &command, &word, &n, &text) != SLASH_TEXT;
+        !turn->only && turn->prompt.v[0] == '/' &&
+        slash_classify(turn->prompt.v, turn->prompt.len, &command, &word, &n, &text) != SLASH_TEXT;
     if (turn->only && buf_format(out, err, "@%s ", turn->only))
         return -1;
     if (escape && buf_text(out, "/", err))
         return -1;
-    return buf_add(out, turn->prompt, turn->prompt_len, err);
+    return buf_add(out, turn->prompt.v, turn->prompt.len, err);
 }
 
 /* Nothing is undone before the new words are sent. */
 int slash_edit(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     buf text = {0};
     (void)rest, (void)words;
     if (count)
@@ -151,14 +153,14 @@ int slash_edit(talk *t, const char *rest, char *const *words, int count, error *
 
 /* ---- /continue --------------------------------------------------------------------------------- */
 
-static bool was_cut(const dialogue_turn *turn, const kept_answer *k)
+static bool was_cut(const struct turn *turn, const turn_answer *k)
 {
-    return dialogue_answer(turn, k->name) == k &&
+    return turn_answer_of(turn, k->name) == k &&
            (k->stop == STOP_LENGTH || k->stop == STOP_INTERRUPTED);
 }
 
 /* The only answer that was cut short, when nobody is named. */
-static const char *only_cut(const dialogue_turn *turn, error *err)
+static const char *only_cut(const struct turn *turn, error *err)
 {
     const char *found = NULL;
     for (int i = 0; i < turn->answer_count; i++) {
@@ -178,7 +180,7 @@ static const char *only_cut(const dialogue_turn *turn, error *err)
 
 int slash_continue(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     int more = dialogue_settings(t->dialogue)->council.max_tokens;
     (void)rest;
     if (count > 2)

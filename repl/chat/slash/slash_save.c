@@ -74,7 +74,7 @@ static int export_unsaved(talk *t, export_format format, const char *path, bool 
 
 static int save_document(talk *t, const char *path, bool over, export_format format, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     if (talk_turn(t, &turn, err))
         return -1;
     const char *id = t->keeper && !t->unsaved ? keeper_id(t->keeper) : NULL;
@@ -114,16 +114,16 @@ static int block_for_file(talk *t, const char *path, markdown_block *code, error
 {
     const char *base = human_file_name(path);
     char stem[80] = "";
-    dialogue_turn *turn;
+    struct turn *turn;
     if (talk_turn(t, &turn, err))
         return -1;
     if (strcspn(base, ".") < sizeof stem)
         memcpy(stem, base, strcspn(base, "."));
-    if (*stem && dialogue_answer(turn, stem))
+    if (*stem && turn_answer_of(turn, stem))
         return block_named(t, stem, code, err);
     for (int i = 0; i < turn->answer_count; i++) {
-        const kept_answer *k = &turn->answers[i];
-        if (dialogue_answer(turn, k->name) == k && markdown_code_block(k->text, k->len, 1, code))
+        const turn_answer *k = &turn->answers[i];
+        if (turn_in_force(turn, k) && markdown_code_block(k->text.v, k->text.len, 1, code))
             return 0;
     }
     return error_set(err, ERROR_USAGE,

@@ -26,7 +26,7 @@ int slash_resume(talk *t, const char *rest, char *const *words, int count, error
 
 int slash_fork(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     (void)rest, (void)words, (void)count;
     if (talk_turn(t, &turn, err))
         return -1;
@@ -43,7 +43,7 @@ int slash_fork(talk *t, const char *rest, char *const *words, int count, error *
 /* What it is called is one more record; who resumes it goes by its id. */
 int slash_title(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     buf title = {0};
     bool back = count == 1 && strcmp(words[0], "default") == 0;
     if (!count)
@@ -169,10 +169,10 @@ static int add_figures(const talk *t, buf *out, error *err)
     size_t count = 0;
     double seconds = 0;
     for (int i = 0; i < dialogue_turns(t->dialogue); i++) {
-        const dialogue_turn *turn = dialogue_at(t->dialogue, i);
+        const struct turn *turn = dialogue_at(t->dialogue, i);
         turns += !turn->undone;
         for (int k = 0; k < turn->answer_count; k++) {
-            const kept_answer *a = &turn->answers[k];
+            const turn_answer *a = &turn->answers[k];
             size_t added = a->ids.len - (size_t)a->continued; /* by this version */
             answers += !a->continued;
             count += added;

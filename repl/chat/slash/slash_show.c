@@ -47,26 +47,28 @@ int slash_blind(talk *t, const char *rest, char *const *words, int count, error 
 int slash_text(talk *t, const char *word, const char **name, const char **text, size_t *n,
                error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     *name = talk_find_name(t, word, err);
     if (!*name || talk_turn(t, &turn, err))
         return -1;
     if (strcmp(*name, "merge") == 0) {
-        const kept_merge *m = dialogue_merged(turn);
+        const turn_merge *m = turn_merged(turn);
         if (!m)
             return error_set(err, ERROR_USAGE, "the answers are not merged");
-        if (m->result.revised && m->result.winner < 0)
+        if (m->revised && m->winner < 0)
             return error_set(err, ERROR_USAGE,
                              "the debate was stopped before its vote; /show NAME "
                              "shows what NAME has revised");
-        *text = m->result.text ? m->result.text : "";
-        *n = m->result.len;
+        *text = m->text.v;
+        *n = m->text.len;
         return 0;
     }
-    const kept_answer *k = dialogue_answer(turn, *name);
-    if (!k)
+    turn_text words;
+    if (!turn_answer_of(turn, *name))
         return error_set(err, ERROR_USAGE, "%s did not answer", *name);
-    (void)dialogue_words(turn, *name, text, n); /* after a debate the revised answer */
+    (void)turn_words(turn, *name, &words); /* after a debate the revised answer */
+    *text = words.v;
+    *n = words.len;
     return 0;
 }
 

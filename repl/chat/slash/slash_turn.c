@@ -36,7 +36,7 @@ static int read_names(talk *t, char *text, const char **of, int *count, error *e
 
 static int run_merge(talk *t, merge_request *request, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     request->seed = t->how.seed;
     if (t->blind_names) /* what is joined would tell who is who */
         return error_set(err, ERROR_USAGE, "the answers are blind still: /pick A comes first");
@@ -81,7 +81,7 @@ static int read_merge(talk *t, char *const *words, int count, merge_request *req
 int slash_merge(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     const char *of[SLASH_WORDS];
-    dialogue_turn *turn;
+    struct turn *turn;
     merge_request request = {.method = t->how.merge, .rounds = t->how.rounds};
     (void)rest;
     if (count == 1 && (strcmp(words[0], "none") == 0 || strcmp(words[0], "auto") == 0))
@@ -134,7 +134,7 @@ int slash_blend(talk *t, const char *rest, char *const *words, int count, error 
     const char *of[SLASH_WORDS];
     double weights[SLASH_WORDS];
     merge_request request = {.method = MERGE_BLEND, .rounds = 1};
-    dialogue_turn *turn;
+    struct turn *turn;
     (void)rest;
     if (talk_turn(t, &turn, err))
         return -1;
@@ -152,7 +152,7 @@ int slash_blend(talk *t, const char *rest, char *const *words, int count, error 
 
 int slash_pick(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     error trouble = {0};
     (void)rest;
     if (talk_turn(t, &turn, err))
@@ -203,7 +203,7 @@ static int read_seed(const char *text, uint64_t *seed, error *err)
 
 int slash_retry(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     const char *name = NULL;
     (void)rest;
     if (talk_turn(t, &turn, err))
@@ -226,7 +226,7 @@ int slash_retry(talk *t, const char *rest, char *const *words, int count, error 
 
 int slash_undo(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    dialogue_turn *turn;
+    struct turn *turn;
     error trouble = {0};
     buf text = {0};
     (void)rest, (void)words, (void)count;
@@ -235,7 +235,7 @@ int slash_undo(talk *t, const char *rest, char *const *words, int count, error *
     if (t->keeper)
         talk_saved(t, keeper_undo(t->keeper, turn, &trouble), &trouble);
     talk_forget_blind(t);
-    int result = talk_excerpt(t, turn->prompt, PROMPT_CELLS, &text, err);
+    int result = talk_excerpt(t, turn->prompt.v, PROMPT_CELLS, &text, err);
     if (!result)
         result = talk_say(t, "forgotten: %s", text.v ? text.v : "");
     buf_release(&text);
