@@ -1,5 +1,5 @@
 /* test_pass.c - what an answer tells as its thought and what as its text, where the marks of a thought
- * are text that many tokens spell: personas/council/pass.h, fed by hand.
+ * are text that many tokens spell: personas/council/council_pass.h, fed by hand.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../personas/council/pass.h"
+#include "../personas/council/council_pass.h"
 #include "chat_support.h"
 
 typedef struct heard {

@@ -4,7 +4,7 @@
 #ifndef PERSONAS_COUNCIL_STATE_H
 #define PERSONAS_COUNCIL_STATE_H
 
-#include "pass.h"
+#include "council_pass.h"
 
 /* Who hears of it, and what the passes are called there. */
 typedef struct subscriber {

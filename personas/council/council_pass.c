@@ -1,5 +1,5 @@
-/* pass.c - see pass.h. */
-#include "pass.h"
+/* council_pass.c - see council_pass.h. */
+#include "council_pass.h"
 
 #include <stdlib.h>
 #include <string.h>
