@@ -1,4 +1,12 @@
-/* council_pass.c - see council_pass.h. */
+/* council_pass.c - see council_pass.h.
+ *
+ * A token that is accepted goes through: does it open a thought, does it end the answer, what bytes does
+ * it add, do these complete a stop string (which cuts the text before itself), is the answer going round
+ * in circles, is it long enough. Thoughts need care: some templates open them in the prompt, some leave
+ * it to the model, by one token or by text that many tokens spell. As long as the text may still turn
+ * out to be such a mark nothing of it is stable. A thought's bytes stand at the beginning of the text,
+ * so one length tells both apart.
+ */
 #include "council_pass.h"
 
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* council_pass.h - one pass while it speaks: tokens become text, and the end is noticed.
  *
  * Private to the council. A pass owns its session, its sampler and what it has written for the request
- * at hand. Text is streamed as far as it is stable: whole UTF-8
- * characters, and never the beginning of what may turn out to be a stop string.
+ * at hand. Text is streamed as far as it is stable: whole UTF-8 characters, and never the beginning of
+ * what may turn out to be a stop string.
  */
 #ifndef PERSONAS_COUNCIL_PASS_H
 #define PERSONAS_COUNCIL_PASS_H

@@ -1,10 +1,10 @@
 /* council_run.c - the passes speak, in lockstep.
  *
  * Each step, every pass that still speaks takes a token: one that is queued (a thought that must end),
- * else one drawn from its logits. The token becomes text (council_pass.h), and what is stable of it is told. Who
- * has ended leaves; the tokens of the others are read in one batch, which gives the logits of the next
- * step. When the batch fails, the pass that is to blame is found and drops out; when it is cancelled,
- * all end as interrupted. While the batch runs the engine's trace is turned into routing events.
+ * else one drawn from its logits. The token becomes text (council_pass.h), and what is stable of it is
+ * told. Who has ended leaves; the tokens of the others are read in one batch, which gives the logits of
+ * the next step. When the batch fails, the pass that is to blame is found and drops out; when it is
+ * cancelled, all end as interrupted. While the batch runs the engine's trace becomes routing events.
  *
  * An answer that goes on begins with its tokens taken as drawn and read as part of the sequence.
  */

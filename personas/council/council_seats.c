@@ -1,4 +1,10 @@
-/* council_seats.c - who sits in a council, and how: parts of it, other passes, other settings. */
+/* council_seats.c - who sits in a council, and how: parts of it, other passes, other settings.
+ *
+ * Reading is what costs, so sessions outlive seats. When others sit down, new passes are opened beside
+ * the old ones, each with the session of its namesake or of one who leaves; the sessions get their new
+ * programs, all or none; only then do the old passes go, without what was taken over. Until that step
+ * everything can be given up and the council is as it was.
+ */
 #include <stdlib.h>
 #include <string.h>
 
