@@ -44,6 +44,18 @@ void cast_close(cast *k)
     free(k);
 }
 
+int cast_setup(void **state)
+{
+    *state = cast_open();
+    return 0;
+}
+
+int cast_teardown(void **state)
+{
+    cast_close(*state);
+    return 0;
+}
+
 council_options cast_options(void)
 {
     return (council_options){

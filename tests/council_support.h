@@ -18,6 +18,9 @@ typedef struct cast {
 
 cast *cast_open(void);
 void cast_close(cast *k);
+/* The same for a group of tests, as *state. */
+int cast_setup(void **state);
+int cast_teardown(void **state);
 
 /* Default options: own prefill, 60 tokens, a context of 400. */
 council_options cast_options(void);

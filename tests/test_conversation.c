@@ -15,18 +15,6 @@
 
 enum { EVERYONE = 15 };
 
-static int open_cast(void **state)
-{
-    *state = cast_open();
-    return 0;
-}
-
-static int close_cast(void **state)
-{
-    cast_close(*state);
-    return 0;
-}
-
 static void a_prompt_too_long_changes_nothing(void **state)
 {
     const cast *k = *state;
@@ -155,5 +143,5 @@ int main(void)
         cmocka_unit_test(a_council_remembers_nothing),
         cmocka_unit_test(something_must_be_asked),
     };
-    return cmocka_run_group_tests(tests, open_cast, close_cast);
+    return cmocka_run_group_tests(tests, cast_setup, cast_teardown);
 }

@@ -16,18 +16,6 @@
 
 enum { EVERYONE = 15 };
 
-static int open_cast(void **state)
-{
-    *state = cast_open();
-    return 0;
-}
-
-static int close_cast(void **state)
-{
-    cast_close(*state);
-    return 0;
-}
-
 /* ---- lockstep equals solo ---------------------------------------------------------------------- */
 
 /* What a pass wrote and computed: every token event's bytes and the logits behind it. */
@@ -469,5 +457,5 @@ int main(void)
         cmocka_unit_test(a_pass_that_fails_while_it_speaks_is_ended_once),
         cmocka_unit_test(when_all_fail_the_council_fails),
     };
-    return cmocka_run_group_tests(tests, open_cast, close_cast);
+    return cmocka_run_group_tests(tests, cast_setup, cast_teardown);
 }

@@ -15,18 +15,6 @@
 enum { EVERYONE = 15 };
 static const char PROMPT[] = "Is it ever right to lie?";
 
-static int open_cast(void **state)
-{
-    *state = cast_open();
-    return 0;
-}
-
-static int close_cast(void **state)
-{
-    cast_close(*state);
-    return 0;
-}
-
 static merge_options debate_of(int rounds)
 {
     return (merge_options){.method = MERGE_DEBATE, .rounds = rounds, .seed = 3, .max_tokens = 20};
@@ -310,5 +298,5 @@ int main(void)
         cmocka_unit_test(a_refused_question_changes_no_vote),
         cmocka_unit_test(a_debate_that_is_stopped_keeps_its_revisions),
     };
-    return cmocka_run_group_tests(tests, open_cast, close_cast);
+    return cmocka_run_group_tests(tests, cast_setup, cast_teardown);
 }

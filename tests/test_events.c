@@ -15,18 +15,6 @@
 enum { EVERYONE = 15 };
 static const char PROMPT[] = "Is it the code?";
 
-static int open_cast(void **state)
-{
-    *state = cast_open();
-    return 0;
-}
-
-static int close_cast(void **state)
-{
-    cast_close(*state);
-    return 0;
-}
-
 /* What the router chose, as bytes: for each token and layer the numbers, the experts, the gates. */
 typedef struct account {
     buf of[CAST];
@@ -191,5 +179,5 @@ int main(void)
         cmocka_unit_test(figures_are_one_subscriber_of_many),
         cmocka_unit_test(a_part_is_heard_by_the_whole_and_by_its_own),
     };
-    return cmocka_run_group_tests(tests, open_cast, close_cast);
+    return cmocka_run_group_tests(tests, cast_setup, cast_teardown);
 }

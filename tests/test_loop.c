@@ -152,18 +152,6 @@ static void a_text_from_elsewhere_is_judged_by_its_end(void **state)
     assert_int_equal(loop_ends(t, "", 0, LOOP_TOKENS, &err), 0);
 }
 
-static int open_cast(void **state)
-{
-    *state = cast_open();
-    return 0;
-}
-
-static int close_cast(void **state)
-{
-    cast_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,5 +161,5 @@ int main(void)
         cmocka_unit_test(figures_and_code_may_go_on_longer),
         cmocka_unit_test(a_text_from_elsewhere_is_judged_by_its_end),
     };
-    return cmocka_run_group_tests(tests, open_cast, close_cast);
+    return cmocka_run_group_tests(tests, cast_setup, cast_teardown);
 }

@@ -23,18 +23,6 @@ static const double NEAR = 1e-6;
 enum { EVERYONE = 15 };
 static const char PROMPT[] = "Is it ever right to lie?";
 
-static int open_cast(void **state)
-{
-    *state = cast_open();
-    return 0;
-}
-
-static int close_cast(void **state)
-{
-    cast_close(*state);
-    return 0;
-}
-
 static merge_options options_of(merge_method method)
 {
     return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
@@ -617,5 +605,5 @@ int main(void)
         cmocka_unit_test(an_interrupted_merge_leaves_the_answers),
         cmocka_unit_test(a_lead_is_what_the_shown_shares_give),
     };
-    return cmocka_run_group_tests(tests, open_cast, close_cast);
+    return cmocka_run_group_tests(tests, cast_setup, cast_teardown);
 }

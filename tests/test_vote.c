@@ -170,18 +170,6 @@ static void methods_have_names(void **state)
     }
 }
 
-static int open_cast(void **state)
-{
-    *state = cast_open();
-    return 0;
-}
-
-static int close_cast(void **state)
-{
-    cast_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,5 +179,5 @@ int main(void)
         cmocka_unit_test(a_vote_tells_how_far_it_is_and_can_be_stopped),
         cmocka_unit_test(methods_have_names),
     };
-    return cmocka_run_group_tests(tests, open_cast, close_cast);
+    return cmocka_run_group_tests(tests, cast_setup, cast_teardown);
 }
