@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/base/array.h"
 #include "../engine/base/buf.h"
 #include "../engine/base/paths.h"
 #include "search_index.h"
@@ -32,20 +33,6 @@ static char *column(sqlite3_stmt *q, int i, bool *failed)
     return copy;
 }
 
-/* Room for one more in an array of items of this size; NULL when memory is out. */
-static void *grown(void *v, size_t len, size_t *cap, size_t size, error *err)
-{
-    if (len < *cap)
-        return v;
-    size_t more = *cap ? 2 * *cap : 32;
-    void *out = realloc(v, more * size);
-    if (out)
-        *cap = more;
-    else
-        (void)error_memory(err, "what the index found");
-    return out;
-}
-
 /* ---- the list ---------------------------------------------------------------------------------- */
 
 static void release_session(search_session *e)
@@ -58,7 +45,8 @@ static void release_session(search_session *e)
 
 static int add_session(search_sessions *out, sqlite3_stmt *q, error *err)
 {
-    search_session *v = grown(out->v, out->len, &out->cap, sizeof *v, err);
+    search_session *v =
+        array_room(out->v, out->len, &out->cap, sizeof *v, "what the index found", err);
     bool failed = false;
     if (!v)
         return -1;
@@ -185,7 +173,7 @@ static void release_hit(search_hit *h)
 
 static int add_hit(search_hits *out, sqlite3_stmt *q, error *err)
 {
-    search_hit *v = grown(out->v, out->len, &out->cap, sizeof *v, err);
+    search_hit *v = array_room(out->v, out->len, &out->cap, sizeof *v, "what the index found", err);
     bool failed = false;
     if (!v)
         return -1;

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../engine/base/array.h"
 #include "export/export_text.h"
 #include "history.h"
 #include "search_index.h"
@@ -37,14 +38,10 @@ static void release_known(known_list *l)
 
 static int add_known(known_list *l, sqlite3_stmt *q, error *err)
 {
-    if (l->len == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 64;
-        known *v = realloc(l->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(err, "the index of transcripts");
-        l->v = v;
-        l->cap = cap;
-    }
+    known *v = array_room(l->v, l->len, &l->cap, sizeof *v, "the index of transcripts", err);
+    if (!v)
+        return -1;
+    l->v = v;
     const unsigned char *id = sqlite3_column_text(q, 1);
     char *copy = id ? strdup((const char *)id) : NULL;
     if (!copy)

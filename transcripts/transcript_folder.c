@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../engine/base/array.h"
 #include "../engine/base/folder.h"
 #include "../engine/base/paths.h"
 #include "transcript_state.h"
@@ -113,14 +114,10 @@ static int newest_first(const void *a, const void *b)
 static int add_entry(transcript_list *l, const char *place, const char *name, double changed,
                      error *err)
 {
-    if (l->len == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 16;
-        transcript_entry *v = realloc(l->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(err, "the transcripts");
-        l->v = v;
-        l->cap = cap;
-    }
+    transcript_entry *v = array_room(l->v, l->len, &l->cap, sizeof *v, "the transcripts", err);
+    if (!v)
+        return -1;
+    l->v = v;
     transcript_entry *e = &l->v[l->len];
     *e = (transcript_entry){.id = strndup(name, strlen(name) - strlen(END)), .changed = changed};
     if (!e->id)

@@ -1,5 +1,6 @@
 /* folder.c - see folder.h. */
 #include "folder.h"
+#include "array.h"
 
 #include <dirent.h>
 #include <stdarg.h>
@@ -44,14 +45,10 @@ static int compare_names(const void *a, const void *b)
 
 static int add_name(folder *f, const char *name, error *err)
 {
-    if (f->len == f->cap) {
-        size_t cap = f->cap ? 2 * f->cap : 16;
-        char **v = realloc(f->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(err, "a folder");
-        f->v = v;
-        f->cap = cap;
-    }
+    char **v = array_room(f->v, f->len, &f->cap, sizeof *v, "a folder", err);
+    if (!v)
+        return -1;
+    f->v = v;
     if (!(f->v[f->len] = strdup(name)))
         return error_memory(err, "a folder");
     f->len++;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/array.h"
 #include "../base/atomic_file.h"
 #include "../base/buf.h"
 #include "../base/checked.h"
@@ -127,14 +128,11 @@ int gguf_writer_copy(gguf_writer *w, const gguf_value *v, error *err)
 
 static int remember_size(gguf_writer *w, uint64_t bytes, error *err)
 {
-    if (w->count == w->cap) {
-        size_t cap = w->cap ? 2 * w->cap : 256;
-        uint64_t *sizes = realloc(w->sizes, cap * sizeof *sizes);
-        if (!sizes)
-            return error_memory(err, "the tensor table");
-        w->sizes = sizes;
-        w->cap = cap;
-    }
+    uint64_t *sizes =
+        array_room(w->sizes, w->count, &w->cap, sizeof *sizes, "the tensor table", err);
+    if (!sizes)
+        return -1;
+    w->sizes = sizes;
     w->sizes[w->count++] = bytes;
     return 0;
 }

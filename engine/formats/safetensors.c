@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/array.h"
 #include "../base/buf.h"
 #include "../base/file_check.h"
 #include "../base/json.h"
@@ -61,16 +62,10 @@ static int add_shard(safetensors *s, const char *name, error *err)
 {
     size_t len = strlen(name);
     uint32_t number;
-    if (s->len == s->cap) {
-        size_t cap = s->cap * 2 + 4;
-        shard *v = realloc(s->v, cap * sizeof *v);
-        if (!v) {
-            error_memory(err, "the shards of a model");
-            return -1;
-        }
-        s->v = v;
-        s->cap = cap;
-    }
+    shard *v = array_room(s->v, s->len, &s->cap, sizeof *v, "the shards of a model", err);
+    if (!v)
+        return -1;
+    s->v = v;
     if (name_index_find(&s->index, 0, name, len, same_name, s, &number))
         return 0;
     if (s->len == MAX_SHARDS)

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/array.h"
 #include "../base/buf.h"
 #include "../base/file_check.h"
 #include "../base/folder.h"
@@ -22,14 +23,10 @@
 
 int sources_add(sources *s, const char *name, const char *path, uint64_t bytes, error *err)
 {
-    if (s->len == s->cap) {
-        size_t cap = s->cap ? 2 * s->cap : 16;
-        source *v = realloc(s->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(err, "the list of models");
-        s->v = v;
-        s->cap = cap;
-    }
+    source *v = array_room(s->v, s->len, &s->cap, sizeof *v, "the list of models", err);
+    if (!v)
+        return -1;
+    s->v = v;
     source one = {strdup(name), strdup(path), bytes};
     if (!one.name || !one.path) {
         free(one.name);

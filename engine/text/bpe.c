@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "../base/array.h"
 #include "vocabulary.h"
 
 #define NOWHERE UINT32_MAX
@@ -81,18 +82,13 @@ void bpe_word_release(bpe_word *w)
 
 int bpe_word_add(bpe_word *w, int id, error *err)
 {
-    if (w->len == w->cap) {
-        /* Places are 32-bit numbers; two below the top value stay free for NOWHERE. */
-        if (w->len >= NOWHERE - 1)
-            return error_set(err, ERROR_USAGE, "the text has a word of more than %zu symbols",
-                             w->len);
-        size_t cap = w->cap ? w->cap * 2 : 64;
-        bpe_symbol *v = realloc(w->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(err, "a word's symbols");
-        w->v = v;
-        w->cap = cap;
-    }
+    /* Places are 32-bit numbers; two below the top value stay free for NOWHERE. */
+    if (w->len >= NOWHERE - 1)
+        return error_set(err, ERROR_USAGE, "the text has a word of more than %zu symbols", w->len);
+    bpe_symbol *v = array_room(w->v, w->len, &w->cap, sizeof *v, "a word's symbols", err);
+    if (!v)
+        return -1;
+    w->v = v;
     uint32_t at = (uint32_t)w->len;
     if (at)
         w->v[at - 1].next = at;
@@ -102,14 +98,11 @@ int bpe_word_add(bpe_word *w, int id, error *err)
 
 static int push(bpe_word *w, uint64_t key, error *err)
 {
-    if (w->queued == w->queue_cap) {
-        size_t cap = w->queue_cap ? w->queue_cap * 2 : 64;
-        uint64_t *queue = realloc(w->queue, cap * sizeof *queue);
-        if (!queue)
-            return error_memory(err, "a word's merges");
-        w->queue = queue;
-        w->queue_cap = cap;
-    }
+    uint64_t *queue =
+        array_room(w->queue, w->queued, &w->queue_cap, sizeof *queue, "a word's merges", err);
+    if (!queue)
+        return -1;
+    w->queue = queue;
     size_t i = w->queued++;
     while (i > 0 && key < w->queue[(i - 1) / 4]) {
         w->queue[i] = w->queue[(i - 1) / 4];

@@ -5,18 +5,16 @@
  */
 #include <stdlib.h>
 
+#include "../../engine/base/array.h"
 #include "council_state.h"
 
 static int add(council *c, const council_events *events, const int *indices, error *err)
 {
-    if (c->subscriber_count == c->subscriber_cap) {
-        size_t cap = c->subscriber_cap ? 2 * c->subscriber_cap : 4;
-        subscriber *grown = realloc(c->subscribers, cap * sizeof *grown);
-        if (!grown)
-            return error_memory(err, "a subscriber");
-        c->subscribers = grown;
-        c->subscriber_cap = cap;
-    }
+    subscriber *grown = array_room(c->subscribers, c->subscriber_count, &c->subscriber_cap,
+                                   sizeof *grown, "a subscriber", err);
+    if (!grown)
+        return -1;
+    c->subscribers = grown;
     c->subscribers[c->subscriber_count++] = (subscriber){events, indices};
     return 0;
 }

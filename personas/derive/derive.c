@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../engine/base/array.h"
 #include "../../engine/base/json_writer.h"
 
 enum { WINDOW = 256, LAST_LAYERS = 2 };
@@ -103,16 +104,12 @@ static int add_sample(derivation *d, derive_side side, tokens *ids, size_t from,
         tokens_release(ids);
         return 0;
     }
-    if (d->len == d->cap) {
-        size_t cap = d->cap ? 2 * d->cap : 64;
-        sample *v = realloc(d->samples, cap * sizeof *v);
-        if (!v) {
-            tokens_release(ids);
-            return error_memory(err, "a derivation");
-        }
-        d->samples = v;
-        d->cap = cap;
+    sample *v = array_room(d->samples, d->len, &d->cap, sizeof *v, "a derivation", err);
+    if (!v) {
+        tokens_release(ids);
+        return -1;
     }
+    d->samples = v;
     int half = 0; /* halves take turns */
     for (size_t i = 0; i < d->len; i++)
         half ^= d->samples[i].side == side;

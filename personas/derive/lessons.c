@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../engine/base/array.h"
 #include "../../engine/base/buf.h"
 
 static const char *const FIELDS[] = {"id", "form", "question", "answer", "before"};
@@ -89,16 +90,12 @@ static int read_lesson(lesson *l, error *err)
 
 static int grow(lessons *out, error *err)
 {
-    if (out->len < out->cap)
-        return 0;
     if (out->len >= LESSONS_MOST)
         return error_set(err, ERROR_LOAD, "more than %d lessons", LESSONS_MOST);
-    size_t cap = out->cap ? 2 * out->cap : 64;
-    lesson *v = realloc(out->v, cap * sizeof *v);
+    lesson *v = array_room(out->v, out->len, &out->cap, sizeof *v, "the lessons", err);
     if (!v)
-        return error_memory(err, "the lessons");
+        return -1;
     out->v = v;
-    out->cap = cap;
     return 0;
 }
 

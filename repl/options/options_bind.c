@@ -1,5 +1,6 @@
 /* options_bind.c - the text of a value, read as its kind says. See options_bind.h. */
 #include "options_bind.h"
+#include "../../engine/base/array.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -85,14 +86,10 @@ static int parse_seed(const option_info *row, const char *text, long long *out, 
 
 int options_add_text(texts *list, const char *text, error *err)
 {
-    if (list->len == list->cap) {
-        size_t cap = list->cap ? 2 * list->cap : 4;
-        const char **v = realloc(list->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(err, "the command line");
-        list->v = v;
-        list->cap = cap;
-    }
+    const char **v = array_room(list->v, list->len, &list->cap, sizeof *v, "the command line", err);
+    if (!v)
+        return -1;
+    list->v = v;
     list->v[list->len++] = text;
     return 0;
 }

@@ -4,20 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/array.h"
 #include "display_width.h"
 
 /* ---- rows -------------------------------------------------------------------------------------- */
 
 static int rows_add(wrap_rows *r, wrap_place place, buf *text, size_t cells, error *err)
 {
-    if (r->count == r->cap) {
-        size_t cap = r->cap ? r->cap * 2 : 16;
-        wrap_row *v = realloc(r->v, cap * sizeof *v);
-        if (!v)
-            return error_memory(err, "rows of text");
-        r->v = v;
-        r->cap = cap;
-    }
+    wrap_row *v = array_room(r->v, r->count, &r->cap, sizeof *v, "rows of text", err);
+    if (!v)
+        return -1;
+    r->v = v;
     char *copy = malloc(text->len + 1);
     if (!copy)
         return error_memory(err, "a row of text");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../engine/base/array.h"
 #include "../../../engine/base/folder.h"
 #include "../../screen/human.h"
 #include "line_state.h"
@@ -75,16 +76,11 @@ static size_t count_lines(const buf *text)
 
 static paste *new_paste(line_editor *l, error *err)
 {
-    if (l->paste_count == l->paste_cap) {
-        size_t cap = l->paste_cap ? 2 * l->paste_cap : 4;
-        paste *grown = realloc(l->pastes, cap * sizeof *grown);
-        if (!grown) {
-            error_memory(err, "a paste");
-            return NULL;
-        }
-        l->pastes = grown;
-        l->paste_cap = cap;
-    }
+    paste *grown =
+        array_room(l->pastes, l->paste_count, &l->paste_cap, sizeof *grown, "a paste", err);
+    if (!grown)
+        return NULL;
+    l->pastes = grown;
     return &l->pastes[l->paste_count];
 }
 
