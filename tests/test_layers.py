@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""The check of layers bites: one include is planted in a small tree, and it is named."""
+"""The check of layers bites: one include is planted in a small tree, and it is named. And README, which
+tells where to begin reading, names every room and no file that is not there."""
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from check_layers import ROOMS
 from suite import ROOT, check, finish
 
 CLEAN = {
@@ -39,7 +42,19 @@ def refused(name, planted, words):
     check(name, status == 1 and words in said, (status, said))
 
 
+def readme_is_true():
+    words = re.findall(r"`([^`\n ]+)`", (ROOT / "README.md").read_text())
+    tops = {room.split("/")[0] for room in ROOMS} | {"tests"}
+    there = [path.relative_to(ROOT).as_posix() for top in tops for path in (ROOT / top).rglob("*")]
+    files = [w for w in words if re.fullmatch(r"[\w/]+\.(h|c|py)", w)]
+    gone = [w for w in files if not any(("/" + path).endswith("/" + w) for path in there)]
+    check("README names files that are there", len(files) > 100 and not gone, gone)
+    missing = [room for room in ROOMS if room not in words]
+    check("README tells of every room", not missing, missing)
+
+
 def main():
+    readme_is_true()
     check("a tree that keeps the arrows passes", verdict({}) == (0, ""), verdict({}))
     refused("upward between the large rooms", {"engine/base/buf.c": "../../repl/cli/commands.h"},
             "engine/base/buf.c includes repl/cli/commands.h")
