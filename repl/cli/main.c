@@ -167,8 +167,7 @@ static int run(const options *opt, console *con, error *err)
         return show_version(con, err);
     if (!opt->command)
         return show_usage(con, err);
-    command_id id = (command_id)(opt->command - options_commands());
-    return command_function(id)(opt, con, err);
+    return command_function(options_command(opt))(opt, con, err);
 }
 
 /* What is wrong with the command line itself is best answered by its help. */

@@ -263,7 +263,7 @@ static int bind_all(options *opt, const line *l, error *err)
     for (size_t i = 0; i < l->mention_count; i++) {
         const option_info *row = l->mentions[i].row;
         if (opt->command) {
-            command_id id = (command_id)(opt->command - options_commands());
+            command_id id = options_command(opt);
             const option_info *own = options_find(row->name, strlen(row->name), id);
             if (!own)
                 return wrong_command(row, opt->command, err);
@@ -353,7 +353,7 @@ int options_configure(options *opt, const char *name, const char *const *values,
 {
     size_t count;
     const option_info *rows = options_table(&count);
-    command_id id = (command_id)(opt->command - options_commands());
+    command_id id = options_command(opt);
     const option_info *own = options_find(name, strlen(name), id);
     bool valid = false;
     error why = {0};

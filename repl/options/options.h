@@ -162,6 +162,8 @@ struct options {
 /* The tables. commands: [COMMAND_COUNT], indexed by command_id. */
 const command_info *options_commands(void);
 const option_info *options_table(size_t *count);
+/* Of opt's command, which must be there. */
+command_id options_command(const options *opt);
 /* The row of `name` that `command` takes, or NULL. */
 const option_info *options_find(const char *name, size_t length, command_id command);
 

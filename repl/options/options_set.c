@@ -9,10 +9,14 @@
 
 #include "options_bind.h"
 
+static const option_info *row_of(const options *opt, const char *name)
+{
+    return options_find(name, strlen(name), options_command(opt));
+}
+
 static const option_info *row_to_set(const options *opt, const char *name, error *err)
 {
-    const option_info *row =
-        options_find(name, strlen(name), (command_id)(opt->command - options_commands()));
+    const option_info *row = row_of(opt, name);
     if (!row)
         (void)options_unknown(name, strlen(name), err);
     return row;
@@ -74,11 +78,6 @@ int options_reset(options *opt, const options *from, const char *name, error *er
     }
     memcpy(field, old, field_size(row->kind));
     return 0;
-}
-
-static const option_info *row_of(const options *opt, const char *name)
-{
-    return options_find(name, strlen(name), (command_id)(opt->command - options_commands()));
 }
 
 option_source options_source(const options *opt, const char *name)

@@ -460,6 +460,11 @@ const command_info *options_commands(void)
     return commands;
 }
 
+command_id options_command(const options *opt)
+{
+    return (command_id)(opt->command - commands);
+}
+
 const option_info *options_table(size_t *count)
 {
     *count = sizeof table / sizeof *table;

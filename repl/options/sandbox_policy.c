@@ -235,7 +235,7 @@ static void name_conversation(sandbox *s, const options *opt, const console *con
 int sandbox_policy_enter(const options *opt, const char *model, console *con, error *err)
 {
     char summary[160];
-    command_id id = opt->command ? (command_id)(opt->command - options_commands()) : COMMAND_TALK;
+    command_id id = opt->command ? options_command(opt) : COMMAND_TALK;
     if (opt->no_sandbox || !con->may_sandbox)
         return 0;
     con->may_sandbox = false;

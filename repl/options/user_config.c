@@ -77,8 +77,7 @@ static int take_list(user_config *s, options *opt, const json *member, const opt
 /* Any row of the option: all of a name are of one kind, or read the same JSON. */
 static const option_info *row_of(const options *opt, const char *name)
 {
-    const option_info *row =
-        options_find(name, strlen(name), (command_id)(opt->command - options_commands()));
+    const option_info *row = options_find(name, strlen(name), options_command(opt));
     for (int c = 0; c < COMMAND_COUNT && !row; c++)
         row = options_find(name, strlen(name), (command_id)c);
     for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
