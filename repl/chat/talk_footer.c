@@ -132,36 +132,47 @@ static int join(const talk *t, buf *out, const buf *part, error *err)
 static int last_line(const talk *t, const struct turn *turn, buf *out, error *err)
 {
     buf saved = {0}, parting = {0}, hints = {0};
-    int result =
-        add_saved(t, &saved, err) || (!t->blind_names && add_parting(t, turn, &parting, err)) ||
-                add_hints(t, turn, &hints, err) || join(t, out, &saved, err) ||
-                join(t, out, &parting, err) || join(t, out, &hints, err) || buf_text(out, "\n", err)
-            ? -1
-            : 0;
+    const buf *const parts[] = {&saved, &parting, &hints};
+    int result = add_saved(t, &saved, err);
+    if (!result && !t->blind_names)
+        result = add_parting(t, turn, &parting, err);
+    if (!result)
+        result = add_hints(t, turn, &hints, err);
+    for (int i = 0; i < 3 && !result; i++)
+        result = join(t, out, parts[i], err);
+    if (!result)
+        result = buf_text(out, "\n", err);
     buf_release(&saved);
     buf_release(&parting);
     buf_release(&hints);
     return result;
 }
 
-int exchange_footer(exchange *x, const struct turn *turn, error *err)
+/* "union 11.0 of 11 picks" on the left, "context 113/8192" on the right. */
+static int figures_row(exchange *x, const turn_timings *c, error *err)
 {
-    talk *t = x->talk;
-    buf left = {0}, right = {0}, text = {0};
-    const turn_timings *c = &turn->timings;
-    int result = 0;
-    if (c->picks_per_step > 0)
+    const dialogue *d = x->talk->dialogue;
+    buf left = {0}, right = {0};
+    int result = buf_format(&right, err, "context %d/%d", dialogue_context_used(d),
+                            dialogue_settings(x->talk->dialogue)->council.context);
+    if (!result && c->picks_per_step > 0)
         result = buf_format(&left, err, "union %.1f of %.0f picks", c->union_experts_per_step,
                             c->picks_per_step);
-    result = result ||
-                     buf_format(&right, err, "context %d/%d", dialogue_context_used(t->dialogue),
-                                dialogue_settings(t->dialogue)->council.context) ||
-                     view_footer(x->view, left.v ? left.v : "", right.v, err) ||
-                     last_line(t, turn, &text, err) || talk_dim(t, &text, err)
-                 ? -1
-                 : 0;
+    if (!result)
+        result = view_footer(x->view, left.v ? left.v : "", right.v, err);
     buf_release(&left);
     buf_release(&right);
+    return result;
+}
+
+int exchange_footer(exchange *x, const struct turn *turn, error *err)
+{
+    buf text = {0};
+    int result = figures_row(x, &turn->timings, err);
+    if (!result)
+        result = last_line(x->talk, turn, &text, err);
+    if (!result)
+        result = talk_dim(x->talk, &text, err);
     buf_release(&text);
     return result;
 }

@@ -16,21 +16,26 @@
 #include "../screen/safe_text.h"
 #include "talk.h"
 
+static int add_harmless(const talk *t, const char *text, size_t n, buf *out)
+{
+    safe_text s = {.style = SAFE_PROSE, .ascii = t->con->ascii};
+    if (safe_text_add(&s, text, n, out, NULL) || safe_text_end(&s, out, NULL))
+        return -1;
+    return buf_text(out, "\n", NULL);
+}
+
 /* Sentences quote paths, names and what a resumed session says: harmless here, once for all. */
 int talk_say(talk *t, const char *format, ...)
 {
     char *text = NULL;
     buf out = {0};
-    safe_text s = {.style = SAFE_PROSE, .ascii = t->con->ascii};
     va_list args;
     va_start(args, format);
     int n = vasprintf(&text, format, args);
     va_end(args);
-    int result = n < 0 || safe_text_add(&s, text, (size_t)n, &out, NULL) ||
-                         safe_text_end(&s, &out, NULL) || buf_text(&out, "\n", NULL) ||
-                         terminal_write_folded(t->term, &out, NULL)
-                     ? -1
-                     : 0;
+    int result = n < 0 ? -1 : add_harmless(t, text, (size_t)n, &out);
+    if (!result)
+        result = terminal_write_folded(t->term, &out, NULL);
     buf_release(&out);
     if (n >= 0)
         free(text);
@@ -40,10 +45,9 @@ int talk_say(talk *t, const char *format, ...)
 int talk_write(talk *t, buf *text, error *err)
 {
     buf out = {0};
-    int result = safe_text_copy(&out, SAFE_PROSE, text->v ? text->v : "", text->len, err) ||
-                         terminal_write_folded(t->term, &out, err)
-                     ? -1
-                     : 0;
+    int result = safe_text_copy(&out, SAFE_PROSE, text->v ? text->v : "", text->len, err);
+    if (!result)
+        result = terminal_write_folded(t->term, &out, err);
     buf_release(&out);
     buf_clear(text);
     return result;
@@ -53,12 +57,15 @@ int talk_dim(talk *t, buf *text, error *err)
 {
     buf out = {0};
     bool color = terminal_color(t->term);
+    const char *dim = color ? "\033[2m" : "", *normal = color ? "\033[0m\n" : "\n";
     size_t body = text->len && text->v[text->len - 1] == '\n' ? text->len - 1 : text->len;
-    int result = (color && buf_text(&out, "\033[2m", err)) || buf_add(&out, text->v, body, err) ||
-                         (color && buf_text(&out, "\033[0m", err)) || buf_text(&out, "\n", err) ||
-                         terminal_write_folded(t->term, &out, err)
-                     ? -1
-                     : 0;
+    int result = buf_text(&out, dim, err);
+    if (!result)
+        result = buf_add(&out, text->v, body, err);
+    if (!result)
+        result = buf_text(&out, normal, err);
+    if (!result)
+        result = terminal_write_folded(t->term, &out, err);
     buf_release(&out);
     buf_clear(text);
     return result;

@@ -6,10 +6,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../../../transcripts/search.h"
 #include "../statistics_print.h"
+#include "../transcript_lookup.h"
 #include "slash_commands.h"
 
 enum { SESSIONS_MOST = 20, HITS_MOST = 10 };
@@ -68,20 +68,16 @@ int slash_title(talk *t, const char *rest, char *const *words, int count, error 
 
 static int session_line(const talk *t, const search_session *s, buf *out, error *err)
 {
-    char when[32] = "";
-    time_t changed = (time_t)s->changed;
-    struct tm local;
-    if (localtime_r(&changed, &local))
-        (void)strftime(when, sizeof when, "%Y-%m-%d %H:%M", &local);
+    char when[TIME_TEXT];
     const char *own = t->keeper ? keeper_id(t->keeper) : NULL;
     bool here = own && strcmp(own, s->id) == 0;
     buf title = {0};
     int result =
-        talk_excerpt(t, s->problem ? s->problem : s->title, s->problem ? 200 : 60, &title, err) ||
-                buf_format(out, err, "%s %-10s %s  %3d turn%s  %s\n", here ? "*" : " ", s->id, when,
-                           (int)s->turns, s->turns == 1 ? " " : "s", title.v ? title.v : "")
-            ? -1
-            : 0;
+        talk_excerpt(t, s->problem ? s->problem : s->title, s->problem ? 200 : 60, &title, err);
+    if (!result)
+        result = buf_format(out, err, "%s %-10s %s  %3d turn%s  %s\n", here ? "*" : " ", s->id,
+                            local_time(when, s->changed), (int)s->turns, s->turns == 1 ? " " : "s",
+                            title.v ? title.v : "");
     buf_release(&title);
     return result;
 }
@@ -130,6 +126,17 @@ static int add_snippet(const talk *t, const char *text, buf *out, error *err)
     return buf_text(out, "\n", err);
 }
 
+/* "  3f9a turn 2, coder: ...the old library..." */
+static int add_hit(const talk *t, const search_hit *h, buf *out, error *err)
+{
+    if (buf_format(out, err, "  %s ", h->id) ||
+        (h->turn && buf_format(out, err, "turn %d, ", h->turn)) ||
+        console_quote(t->con, out, h->who, err) ||
+        buf_text(out, h->undone ? " (undone): " : ": ", err))
+        return -1;
+    return add_snippet(t, h->snippet, out, err);
+}
+
 int slash_search(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     search_hits hits = {0};
@@ -142,13 +149,7 @@ int slash_search(talk *t, const char *rest, char *const *words, int count, error
         s ? search_find(s, (const char *const *)words, (size_t)count, HITS_MOST, &hits, err) : -1;
     search_close(s);
     for (size_t i = 0; i < hits.len && !result; i++)
-        result = buf_format(&out, err, "  %s ", hits.v[i].id) ||
-                         (hits.v[i].turn && buf_format(&out, err, "turn %d, ", hits.v[i].turn)) ||
-                         console_quote(t->con, &out, hits.v[i].who, err) ||
-                         buf_text(&out, hits.v[i].undone ? " (undone): " : ": ", err) ||
-                         add_snippet(t, hits.v[i].snippet, &out, err)
-                     ? -1
-                     : 0;
+        result = add_hit(t, &hits.v[i], &out, err);
     if (!result && hits.total > hits.len)
         result = buf_format(&out, err, "  and %zu more: consilium transcripts search\n",
                             hits.total - hits.len);
@@ -193,10 +194,9 @@ int slash_stats(talk *t, const char *rest, char *const *words, int count, error 
 {
     buf out = {0};
     (void)rest, (void)words, (void)count;
-    int result = add_figures(t, &out, err) || talk_write(t, &out, err) ||
-                         statistics_print(options_want_json(&t->set), t->con, err)
-                     ? -1
-                     : 0;
+    int result = add_figures(t, &out, err);
+    if (!result)
+        result = talk_write(t, &out, err);
     buf_release(&out);
-    return result;
+    return result ? -1 : statistics_print(options_want_json(&t->set), t->con, err);
 }

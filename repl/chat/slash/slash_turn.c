@@ -265,11 +265,10 @@ int slash_file(talk *t, const char *rest, char *const *words, int count, error *
     int result = path ? input_read(path, &part, t->con, err) : -1;
     if (!result && part.len && part.v[part.len - 1] == '\n')
         part.v[--part.len] = '\0';
+    if (!result && t->pending.len)
+        result = buf_text(&t->pending, "\n\n", err);
     if (!result)
-        result = (t->pending.len && buf_text(&t->pending, "\n\n", err)) ||
-                         buf_add(&t->pending, part.v ? part.v : "", part.len, err)
-                     ? -1
-                     : 0;
+        result = buf_add(&t->pending, part.v ? part.v : "", part.len, err);
     if (!result) {
         t->pending_files++;
         result = talk_say(t, "%d file%s, %zu bytes, will stand behind the next prompt",
