@@ -133,21 +133,21 @@ static void *copy_of(const void *bytes, size_t n)
     return copy;
 }
 
-static council_reply copy_reply(const council_reply *r)
+static turn_answer copy_reply(const turn_answer *r)
 {
-    council_reply copy = *r;
-    copy.text = copy_of(r->text, r->len);
-    copy.tokens = copy_of(r->tokens, r->token_count * sizeof *r->tokens);
-    copy.logprobs = copy_of(r->logprobs, r->token_count * sizeof *r->logprobs);
+    turn_answer copy = *r;
+    copy.text.v = copy_of(r->text.v, r->text.len);
+    copy.ids.v = copy_of(r->ids.v, r->ids.len * sizeof *r->ids.v);
+    copy.logprobs = copy_of(r->logprobs, r->ids.len * sizeof *r->logprobs);
     return copy;
 }
 
-static void drop_reply(council_reply *r)
+static void drop_reply(turn_answer *r)
 {
-    free((void *)r->text);
-    free((void *)r->tokens);
+    free((void *)r->text.v);
+    free((void *)r->ids.v);
     free((void *)r->logprobs);
-    *r = (council_reply){0};
+    *r = (turn_answer){0};
 }
 
 cast_talk cast_talk_of(council *c)
@@ -159,10 +159,11 @@ cast_talk cast_talk_of(council *c)
 static void put_question(cast_talk *t, const char *prompt)
 {
     for (int i = 0; i < council_passes(t->c); i++) {
-        council_reply *r = &t->replies[i];
+        turn_answer *r = &t->replies[i];
         size_t n = t->count;
         if (n)
-            t->messages[i][n++] = (chat_message){CHAT_ASSISTANT, copy_of(r->text, r->len), r->len};
+            t->messages[i][n++] =
+                (chat_message){CHAT_ASSISTANT, copy_of(r->text.v, r->text.len), r->text.len};
         t->messages[i][n++] =
             (chat_message){CHAT_USER, copy_of(prompt, strlen(prompt)), strlen(prompt)};
         assert_true(n < 16);
@@ -179,13 +180,13 @@ void cast_talk_ask(cast_talk *t, const char *prompt)
     if (council_ask(t->c, t->requests, &err))
         fail_msg("%s", err.text);
     for (int i = 0; i < council_passes(t->c); i++) {
-        council_reply r = council_reply_of(t->c, i);
+        turn_answer r = *council_answer(t->c, i);
         t->replies[i] = copy_reply(&r);
     }
     t->round = (council_round){t->requests, t->replies, council_times(t->c)->shared_prefill};
 }
 
-void cast_talk_adopt(cast_talk *t, const char *prompt, const council_reply *replies)
+void cast_talk_adopt(cast_talk *t, const char *prompt, const turn_answer *replies)
 {
     assert_int_equal(t->count, 0);
     put_question(t, prompt);

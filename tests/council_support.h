@@ -46,7 +46,7 @@ typedef struct cast_talk {
     chat_message messages[CAST][16];
     size_t count; /* of messages; the last is the question */
     council_request requests[CAST];
-    council_reply replies[CAST]; /* copies */
+    turn_answer replies[CAST]; /* copies */
     council_round round;
 } cast_talk;
 
@@ -54,7 +54,7 @@ cast_talk cast_talk_of(council *c);
 /* Asks; fails the test when nobody can begin. Afterwards t->round is what was asked and replied. */
 void cast_talk_ask(cast_talk *t, const char *prompt);
 /* As if replies [passes] had just been given to this prompt, without a past. */
-void cast_talk_adopt(cast_talk *t, const char *prompt, const council_reply *replies);
+void cast_talk_adopt(cast_talk *t, const char *prompt, const turn_answer *replies);
 void cast_talk_close(cast_talk *t); /* the council too */
 
 /* Mean log-likelihood of a text as pass i's reply to the round's request, and (may be NULL) the mean

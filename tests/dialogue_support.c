@@ -200,7 +200,7 @@ void hand_ask(hand *h, const char *prompt, size_t len)
     if (council_ask(h->c, h->requests, &err))
         fail_msg("%s", err.text);
     for (int i = 0; i < h->n; i++)
-        h->replies[i] = council_reply_of(h->c, i);
+        h->replies[i] = *council_answer(h->c, i);
     h->round = (council_round){h->requests, h->replies, council_times(h->c)->shared_prefill};
 }
 
@@ -216,13 +216,13 @@ void table_oracle(const dialogue *d, const struct turn *t, const char *name, uin
     h.requests[0].seed = seed;
     hand_remember(&h, 0, messages, n);
     hand_ask(&h, t->prompt.v, t->prompt.len);
-    const answer *a = council_answer(h.c, 0);
+    const turn_answer *a = council_answer(h.c, 0);
     const turn_answer *k = turn_answer_of(t, name);
     assert_non_null(k);
     assert_int_equal(k->prompt_tokens, a->prompt_tokens);
-    assert_same_text(name, k->text.v, k->text.len, a->text, a->len);
-    assert_int_equal(k->ids.len, a->token_count);
-    assert_memory_equal(k->ids.v, a->tokens, a->token_count * sizeof(int));
+    assert_same_text(name, k->text.v, k->text.len, a->text.v, a->text.len);
+    assert_int_equal(k->ids.len, a->ids.len);
+    assert_memory_equal(k->ids.v, a->ids.v, a->ids.len * sizeof(int));
     hand_close(&h);
 }
 

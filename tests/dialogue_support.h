@@ -40,7 +40,7 @@ typedef struct hand {
     int n, seats[TABLE_SEATS];
     chat_message messages[TABLE_SEATS][HAND_MESSAGES];
     council_request requests[TABLE_SEATS];
-    council_reply replies[TABLE_SEATS];
+    turn_answer replies[TABLE_SEATS];
     council_round round;
 } hand;
 

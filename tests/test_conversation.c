@@ -25,11 +25,11 @@ static void a_prompt_too_long_changes_nothing(void **state)
     char prompt[200];
     memset(prompt, 'x', sizeof prompt);
     cast_ask(c, "yes?", NULL);
-    char *before = strdup(council_answer(c, 2)->text);
+    char *before = strdup(council_answer(c, 2)->text.v);
     assert_int_equal(cast_try(c, prompt, sizeof prompt, &err), -1);
     assert_int_equal(err.code, ERROR_CONTEXT);
     assert_non_null(strstr(err.text, "60"));
-    assert_string_equal(council_answer(c, 2)->text, before);
+    assert_string_equal(council_answer(c, 2)->text.v, before);
     free(before);
     /* What fits ends where the context does. */
     cast_ask(c, "yes yes yes", NULL);
@@ -112,10 +112,10 @@ static void a_council_remembers_nothing(void **state)
         assert_true(council_answer(c, i)->prompt_tokens <= longest);
     cast_ask(c, "one", NULL);
     for (int i = 0; i < CAST; i++) {
-        const answer *x = council_answer(c, i), *y = council_answer(fresh, i);
+        const turn_answer *x = council_answer(c, i), *y = council_answer(fresh, i);
         assert_true(x->prompt_hash == y->prompt_hash);
-        assert_int_equal(x->token_count, y->token_count);
-        assert_memory_equal(x->tokens, y->tokens, x->token_count * sizeof(int));
+        assert_int_equal(x->ids.len, y->ids.len);
+        assert_memory_equal(x->ids.v, y->ids.v, x->ids.len * sizeof(int));
     }
     cast_talk_close(&t);
     council_close(fresh);

@@ -42,7 +42,7 @@ static void hash_logits(void *user, int i, const char *bytes, size_t len, bool t
     assert_int_equal(buf_add(&a->told[i], bytes, len, NULL), 0);
 }
 
-static void count_answer(void *user, int i, const answer *done)
+static void count_answer(void *user, int i, const turn_answer *done)
 {
     account *a = user;
     a->answers[i]++;
@@ -63,17 +63,17 @@ static void listen(account *a, council *c, const char *const *prompts, int turns
 
 static void assert_equal_answers(const account *x, int i, const account *y, int j)
 {
-    const answer *a = council_answer(x->c, i), *b = council_answer(y->c, j);
+    const turn_answer *a = council_answer(x->c, i), *b = council_answer(y->c, j);
     assert_string_equal(a->name, b->name);
-    assert_int_equal(a->token_count, b->token_count);
-    assert_memory_equal(a->tokens, b->tokens, a->token_count * sizeof(int));
-    assert_int_equal(a->len, b->len);
-    assert_memory_equal(a->text, b->text, a->len);
+    assert_int_equal(a->ids.len, b->ids.len);
+    assert_memory_equal(a->ids.v, b->ids.v, a->ids.len * sizeof(int));
+    assert_int_equal(a->text.len, b->text.len);
+    assert_memory_equal(a->text.v, b->text.v, a->text.len);
     assert_int_equal(a->stop, b->stop);
     assert_true(x->logits[i] == y->logits[j]);
     assert_int_equal(x->answers[i], 1);
-    assert_int_equal(x->told[i].len, a->len);
-    assert_memory_equal(x->told[i].v ? x->told[i].v : "", a->text, a->len);
+    assert_int_equal(x->told[i].len, a->text.len);
+    assert_memory_equal(x->told[i].v ? x->told[i].v : "", a->text.v, a->text.len);
     const float *p = x->c->passes[i]->logits, *q = y->c->passes[j]->logits;
     assert_memory_equal(p, q, (size_t)engine_config(x->c->engine)->vocabulary * sizeof(float));
 }
@@ -102,8 +102,7 @@ static int compare_with_solo(const cast *k, prefill_mode prefill, double tempera
             release_account(&solo);
             bool new = turns == 1;
             for (int j = 0; j < i; j++)
-                new = new &&council_answer(all.c, i)->token_count !=
-                      council_answer(all.c, j)->token_count;
+                new = new &&council_answer(all.c, i)->ids.len != council_answer(all.c, j)->ids.len;
             lengths += new;
         }
         release_account(&all);
@@ -150,13 +149,13 @@ static void assert_first_logits(const cast *k, const account *a, int i, int prog
     for (size_t t = 0; t < row; t++)
         if (rest[(size_t)last * row + t] > rest[(size_t)last * row + (size_t)best])
             best = (int)t;
-    assert_int_equal(council_answer(a->c, i)->tokens[0], best);
+    assert_int_equal(council_answer(a->c, i)->ids.v[0], best);
     /* And the whole answer, teacher-forced on the same sequence, ends in the same logits. */
-    const answer *done = council_answer(a->c, i);
+    const turn_answer *done = council_answer(a->c, i);
     int more = session_length(p->session) - n;
-    assert_true(more >= 0 && more <= (int)done->token_count);
+    assert_true(more >= 0 && more <= (int)done->ids.len);
     if (more) {
-        float *end = support_read(k->e, s, done->tokens, more);
+        float *end = support_read(k->e, s, done->ids.v, more);
         assert_memory_equal(end + (size_t)(more - 1) * row, p->logits, row * sizeof(float));
         free(end);
     }
@@ -238,12 +237,12 @@ static void answers_end_as_they_say(void **state)
         council *c = cast_council(k, &o, EVERYONE, round % 2);
         cast_ask(c, prompt, NULL);
         for (int i = 0; i < CAST; i++) {
-            const answer *a = council_answer(c, i);
-            bool ended = stop_tokens_have(engine_stops(k->e), a->tokens[a->token_count - 1]);
+            const turn_answer *a = council_answer(c, i);
+            bool ended = stop_tokens_have(engine_stops(k->e), a->ids.v[a->ids.len - 1]);
             seen[a->stop]++;
             assert_int_equal(a->stop == STOP_END, ended);
-            assert_true(a->stop != STOP_LENGTH || a->token_count == 60);
-            assert_true(a->token_count <= 60);
+            assert_true(a->stop != STOP_LENGTH || a->ids.len == 60);
+            assert_true(a->ids.len <= 60);
             assert_int_equal(a->prompt_tokens, c->passes[i]->prompt.len);
         }
         council_close(c);
@@ -259,24 +258,25 @@ static void stop_strings_end_an_answer_across_tokens(void **state)
     council_options o = cast_options();
     account free_run;
     listen(&free_run, cast_council(k, &o, 1, 1), (const char *[]){"a thing"}, 1);
-    const answer *whole = council_answer(free_run.c, 0);
+    const turn_answer *whole = council_answer(free_run.c, 0);
     /* Bytes 6 to 8 of what it says: they come in two or three tokens. */
-    assert_true(whole->len > 12);
+    assert_true(whole->text.len > 12);
     char stop[4] = {0}, never[] = "a stop that never comes";
-    memcpy(stop, whole->text + 6, 3);
+    memcpy(stop, whole->text.v + 6, 3);
     assert_null(memchr(stop, 0, 3));
-    size_t where = (size_t)((char *)memmem(whole->text, whole->len, stop, 3) - whole->text);
+    size_t where =
+        (size_t)((char *)memmem(whole->text.v, whole->text.len, stop, 3) - whole->text.v);
     const char *stops[] = {never, stop};
     o.stops = stops;
     o.stop_count = 2;
     account a;
     listen(&a, cast_council(k, &o, 1, 1), (const char *[]){"a thing"}, 1);
-    const answer *cut = council_answer(a.c, 0);
+    const turn_answer *cut = council_answer(a.c, 0);
     assert_int_equal(cut->stop, STOP_END);
-    assert_int_equal(cut->len, where);
-    assert_memory_equal(cut->text, whole->text, where);
+    assert_int_equal(cut->text.len, where);
+    assert_memory_equal(cut->text.v, whole->text.v, where);
     assert_int_equal(a.told[0].len, where); /* not a byte of the stop string was ever told */
-    assert_true(cut->token_count < whole->token_count);
+    assert_true(cut->ids.len < whole->ids.len);
     release_account(&a);
     release_account(&free_run);
 }
@@ -311,11 +311,11 @@ static void an_interrupt_keeps_what_was_written(void **state)
     atomic_store(&k->cancel, false);
     int interrupted = 0, before[CAST];
     for (int i = 0; i < CAST; i++) {
-        const answer *a = council_answer(cut.c, i), *b = council_answer(whole.c, i);
-        assert_true(a->token_count <= b->token_count && a->len <= b->len);
-        assert_memory_equal(a->text, b->text, a->len);
-        interrupted += a->stop == STOP_INTERRUPTED && a->len > 0;
-        before[i] = a->prompt_tokens + (int)a->len;
+        const turn_answer *a = council_answer(cut.c, i), *b = council_answer(whole.c, i);
+        assert_true(a->ids.len <= b->ids.len && a->text.len <= b->text.len);
+        assert_memory_equal(a->text.v, b->text.v, a->text.len);
+        interrupted += a->stop == STOP_INTERRUPTED && a->text.len > 0;
+        before[i] = a->prompt_tokens + (int)a->text.len;
     }
     assert_true(interrupted >= 2);
     /* The council goes on, and says what it says with that past. */
@@ -340,7 +340,7 @@ static void an_interrupt_while_reading_changes_nothing(void **state)
     cast_ask(c, "Is it?", NULL);
     cast_ask(fresh, "Is it?", NULL);
     for (int i = 0; i < CAST; i++)
-        assert_string_equal(council_answer(c, i)->text, council_answer(fresh, i)->text);
+        assert_string_equal(council_answer(c, i)->text.v, council_answer(fresh, i)->text.v);
     council_close(c);
     council_close(fresh);
 }
@@ -361,15 +361,14 @@ static void one_failed_pass_does_not_hide_the_others(void **state)
         account a;
         listen(&a, c, &prompt, 1);
         cast_ask(without, prompt, NULL);
-        const answer *failed = council_answer(c, 3);
+        const turn_answer *failed = council_answer(c, 3);
         assert_int_equal(failed->stop, STOP_ERROR);
-        assert_int_equal(failed->failure.code, ERROR_RUN);
-        assert_non_null(strstr(failed->failure.text, "rules[0]"));
+        assert_non_null(strstr(failed->failure, "rules[0]"));
         for (int i = 0; i < 3; i++) {
-            const answer *x = council_answer(c, i), *y = council_answer(without, i);
+            const turn_answer *x = council_answer(c, i), *y = council_answer(without, i);
             assert_int_equal(x->stop, y->stop);
-            assert_int_equal(x->token_count, y->token_count);
-            assert_memory_equal(x->tokens, y->tokens, x->token_count * sizeof(int));
+            assert_int_equal(x->ids.len, y->ids.len);
+            assert_memory_equal(x->ids.v, y->ids.v, x->ids.len * sizeof(int));
         }
         release_account(&a);
         council_close(without);
@@ -377,12 +376,12 @@ static void one_failed_pass_does_not_hide_the_others(void **state)
 }
 
 /* A letter that an answer has late, its beginning not, nor its prompt; 0 when there is none. */
-static char late_letter(const answer *a, const char *prompt)
+static char late_letter(const turn_answer *a, const char *prompt)
 {
-    for (size_t i = 4; i < a->len; i++) {
-        char c = a->text[i];
+    for (size_t i = 4; i < a->text.len; i++) {
+        char c = a->text.v[i];
         if (((c >= 'A' && c <= 'Z') || (c >= 'b' && c <= 'z')) && !strchr(prompt, c) &&
-            !strchr("<|im_startuserassistantend|>", c) && !memchr(a->text, c, i))
+            !strchr("<|im_startuserassistantend|>", c) && !memchr(a->text.v, c, i))
             return c;
     }
     return 0;
@@ -414,9 +413,9 @@ static void a_pass_that_fails_while_it_speaks_is_ended_once(void **state)
     assert_int_equal(council_add(c, &p, &err), 2);
     account a;
     listen(&a, c, (const char *[]){prompt}, 1);
-    const answer *failed = council_answer(c, 2);
+    const turn_answer *failed = council_answer(c, 2);
     assert_int_equal(failed->stop, STOP_ERROR);
-    assert_true(failed->token_count > 4 && failed->text[failed->len - 1] == letter);
+    assert_true(failed->ids.len > 4 && failed->text.v[failed->text.len - 1] == letter);
     assert_int_equal(a.answers[2], 1);
     assert_int_equal(a.answers[0] + a.answers[1], 2);
     assert_true(council_answer(c, 0)->stop != STOP_ERROR);

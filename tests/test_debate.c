@@ -45,9 +45,9 @@ static cast_talk small_council(const cast *k, int context)
 /* The same answer by all, of `len` bytes. */
 static void adopt(cast_talk *t, const char *text, size_t len)
 {
-    council_reply all[CAST];
+    turn_answer all[CAST];
     for (int i = 0; i < CAST; i++)
-        all[i] = (council_reply){.text = text, .len = len, .stop = STOP_END};
+        all[i] = (turn_answer){.text = {text, len}, .stop = STOP_END};
     cast_talk_adopt(t, PROMPT, all);
 }
 
@@ -64,9 +64,9 @@ static void a_debate_leaves_the_round_as_it_was(void **state)
         debate(&t, rounds, &r);
         int changed = 0;
         for (int i = 0; i < CAST; i++) {
-            const council_reply *said = &t.replies[i];
-            changed +=
-                said->len != r.revised[i].len || memcmp(said->text, r.revised[i].v, said->len) != 0;
+            const turn_answer *said = &t.replies[i];
+            changed += said->text.len != r.revised[i].len ||
+                       memcmp(said->text.v, r.revised[i].v, said->text.len) != 0;
         }
         assert_true(changed >= 2);
         assert_true(r.winner >= 0 && r.scores && r.len == r.revised[r.winner].len);

@@ -37,7 +37,7 @@ static void on_routing(void *user, int i, const route_trace *t)
     add_route(user, i, t);
 }
 
-static void on_answer(void *user, int i, const answer *a)
+static void on_answer(void *user, int i, const turn_answer *a)
 {
     account *r = user;
     (void)i, (void)a;
@@ -67,13 +67,13 @@ static void release_routes(account *r)
 static account own_routes(const cast *k, const council *c, int i)
 {
     const tokens *prompt = &c->passes[i]->prompt;
-    const answer *a = council_answer(c, i);
+    const turn_answer *a = council_answer(c, i);
     session *s = support_session(k->e, k->programs[i], 400);
     account r = {0};
     free(support_read(k->e, s, prompt->v, (int)prompt->len));
     engine_trace(k->e, on_trace, &r);
     for (int t = 0; t < session_length(c->passes[i]->session) - (int)prompt->len; t++)
-        free(support_read(k->e, s, &a->tokens[t], 1));
+        free(support_read(k->e, s, &a->ids.v[t], 1));
     engine_trace(k->e, NULL, NULL);
     session_close(s);
     return r;
@@ -105,7 +105,7 @@ static void two_subscribers_hear_the_same_routing(void **state)
     assert_int_equal(heard[1].answers, CAST);
     for (int i = 0; i < CAST; i++) {
         account own = own_routes(k, c, i);
-        int read = (int)council_answer(c, i)->token_count - 1; /* the last is never read */
+        int read = (int)council_answer(c, i)->ids.len - 1; /* the last is never read */
         assert_true(read > 0);
         assert_int_equal(heard[0].calls[i], read * layers_with_experts(k->e));
         assert_same_routes(&heard[0].of[i], &own.of[0]);
@@ -132,8 +132,8 @@ static void figures_are_one_subscriber_of_many(void **state)
                 council_times(unheard)->union_experts_per_step);
     assert_true(council_times(c)->picks_per_step > 0);
     for (int i = 0; i < CAST; i++) {
-        const answer *a = council_answer(c, i), *b = council_answer(unheard, i);
-        assert_memory_equal(a->used, b->used, layers * sizeof(int));
+        const turn_answer *a = council_answer(c, i), *b = council_answer(unheard, i);
+        assert_memory_equal(a->used.v, b->used.v, layers * sizeof(int));
         assert_true(a->banned_mass == b->banned_mass);
     }
     /* Who has left hears nothing. */

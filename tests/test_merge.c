@@ -410,7 +410,7 @@ static void the_chair_reads_what_fits(void **state)
         o.context = context;
         council *c = cast_council(k, &o, EVERYONE, 1);
         cast_talk t = cast_talk_of(c);
-        council_reply replies[CAST];
+        turn_answer replies[CAST];
         merge_options synth = options_of(MERGE_SYNTH);
         /* Answers of known length, in sentences; */
         error err = {0};
@@ -418,7 +418,7 @@ static void the_chair_reads_what_fits(void **state)
         for (int i = 0; i < 20; i++)
             strcat(text, "It is no code. ");
         for (int i = 0; i < CAST; i++)
-            replies[i] = (council_reply){.text = text, .len = strlen(text), .stop = STOP_END};
+            replies[i] = (turn_answer){.text = {text, strlen(text)}, .stop = STOP_END};
         cast_talk_adopt(&t, PROMPT, replies);
         int total = 0;
         council_events events = {.user = &total, .prefill = note_total};
@@ -482,9 +482,9 @@ static void a_blend_of_one_is_that_one(void **state)
             weights[i] = 2;
             blend.weights = weights;
             merge(&t, &blend, &r);
-            const council_reply *a = &t.replies[i];
-            assert_int_equal(r.ids.len, a->token_count);
-            assert_memory_equal(r.ids.v, a->tokens, r.ids.len * sizeof(int));
+            const turn_answer *a = &t.replies[i];
+            assert_int_equal(r.ids.len, a->ids.len);
+            assert_memory_equal(r.ids.v, a->ids.v, r.ids.len * sizeof(int));
             assert_int_equal(r.stop, a->stop);
             for (size_t x = 0; x < r.ids.len; x++)
                 assert_true(r.divergence[x] == 0);

@@ -134,10 +134,10 @@ static void no_merge_reads_a_thought(void **state)
     dialogue *d = table_dialogue(k, &o);
     error err = {0};
     struct turn *t = table_ask(d, PROMPT, NULL);
-    council_reply words[TABLE_SEATS];
+    turn_answer words[TABLE_SEATS];
     for (int i = 0; i < TABLE_SEATS; i++) {
         const turn_answer *a = turn_answer_of(t, NAMES[i]);
-        words[i] = (council_reply){.text = a->text.v, .len = a->text.len, .stop = a->stop};
+        words[i] = (turn_answer){.text = {a->text.v, a->text.len}, .stop = a->stop};
     }
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         merge_options m = {
@@ -145,7 +145,7 @@ static void no_merge_reads_a_thought(void **state)
         merge_result live, bare;
         hand h = passes_of(d), other = passes_of(d);
         hand_ask(&h, PROMPT, strlen(PROMPT));
-        assert_true(council_answer(h.c, 0)->thought > 0);
+        assert_true(council_answer(h.c, 0)->thought.len > 0);
         council_round said = {h.requests, words, false};
         if (merge_run(h.c, &h.round, &m, &live, &err) ||
             merge_run(other.c, &said, &m, &bare, &err) ||

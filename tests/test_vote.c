@@ -38,15 +38,15 @@ static void who_goes_round_in_circles_cannot_win(void **state)
         circle[i] = "the end is near. "[i % 17];
     for (int round = 0; round < 3; round++) {
         cast_talk t = cast_talk_of(cast_council(k, &o, EVERYONE, 0));
-        council_reply answers[CAST];
+        turn_answer answers[CAST];
         merge_options vote = {.method = MERGE_VOTE};
         merge_result r;
         error err = {0};
         for (int i = 0; i < CAST; i++) {
             bool loops = round == 2 || (round ? i != 2 : i == 1);
             const char *text = loops ? circle : "qq zz \x02 it is not";
-            answers[i] = (council_reply){
-                .text = text, .len = strlen(text), .stop = i % 2 ? STOP_LENGTH : STOP_END};
+            answers[i] =
+                (turn_answer){.text = {text, strlen(text)}, .stop = i % 2 ? STOP_LENGTH : STOP_END};
         }
         cast_talk_adopt(&t, PROMPT, answers);
         int result = merge_run(t.c, &t.round, &vote, &r, &err);

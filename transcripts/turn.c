@@ -64,6 +64,46 @@ int turn_before(const struct turn *t, int n, struct turn *out, error *err)
     return -1;
 }
 
+static turn_text copy_text(region *memory, turn_text text, error *err)
+{
+    return (turn_text){region_keep(memory, text.v, text.len, err), text.len};
+}
+
+static turn_ids copy_ids(region *memory, turn_ids ids, error *err)
+{
+    int *copy = region_take(memory, (ids.len + 1) * sizeof *copy, err);
+    if (copy && ids.v)
+        memcpy(copy, ids.v, ids.len * sizeof *copy);
+    return (turn_ids){copy, ids.len};
+}
+
+static const double *copy_numbers(region *memory, const double *v, size_t n, error *err)
+{
+    double *copy = v ? region_take(memory, (n + 1) * sizeof *copy, err) : NULL;
+    return copy ? memcpy(copy, v, n * sizeof *copy) : NULL;
+}
+
+int turn_answer_copy(region *memory, const turn_answer *from, turn_answer *out, error *err)
+{
+    turn_answer a = *from;
+    a.name = region_keep_text(memory, from->name, err);
+    a.acts_by = region_keep_text(memory, from->acts_by, err);
+    a.color = region_keep_text(memory, from->color, err);
+    a.failure = region_keep_text(memory, from->failure, err);
+    a.text = copy_text(memory, from->text, err);
+    a.thought = copy_text(memory, from->thought, err);
+    a.ids = copy_ids(memory, from->ids, err);
+    a.allowed = copy_ids(memory, from->allowed, err);
+    a.used = copy_ids(memory, from->used, err);
+    a.logprobs = copy_numbers(memory, from->logprobs, from->ids.len, err);
+    bool words = a.name && a.acts_by && (!from->color || a.color) && (!from->failure || a.failure);
+    bool rest = a.text.v && a.thought.v && a.ids.v && a.allowed.v && a.used.v;
+    if (!words || !rest || (from->logprobs && !a.logprobs))
+        return -1;
+    *out = a;
+    return 0;
+}
+
 /* ---- what is added ----------------------------------------------------------------------------- */
 
 static void take_off_pick(struct turn *t, const turn_answer *a)

@@ -146,6 +146,8 @@ void turn_move(struct turn *to, struct turn *from);
  * which has to outlive *out. */
 int turn_before(const struct turn *t, int n, struct turn *out, error *err);
 
+/* A copy of all that it points to; where there are no counts there are zeros. */
+int turn_answer_copy(region *memory, const turn_answer *from, turn_answer *out, error *err);
 /* New versions, all of them or none; what they point to lies in the turn's memory already, or outlives it.
  * What is given anew was not picked, nor was the merge that joined what it was before. */
 int turn_add_answers(struct turn *t, const turn_answer *a, int n, error *err);

@@ -38,7 +38,7 @@ typedef struct dialogue_events {
     void (*forgot)(void *user, int from, int to); /* turns that left the memory, both included */
     void (*merge_token)(void *user, int pass, const char *bytes, size_t n, bool thinking);
     /* Of a debate: a pass has revised its answer. */
-    void (*merge_answer)(void *user, int pass, const answer *a);
+    void (*merge_answer)(void *user, int pass, const turn_answer *a);
     /* Of a vote: tokens that the judges have read, of all that they will. */
     void (*merge_judge)(void *user, int done, int total);
 } dialogue_events;

@@ -24,60 +24,17 @@ typedef struct asking {
     bool failed; /* an answer could not be kept: *err is filled */
 } asking;
 
-/* ---- keeping what was said --------------------------------------------------------------------- */
-
-static turn_ids keep_ids(asking *a, const int *v, size_t n)
+/* A copy that outlives the council, with what the roster knows of its seat. */
+static int keep(asking *a, const turn_answer *from, const seat *s, turn_answer *out)
 {
-    int *copy = region_take(&a->memory, (n + 1) * sizeof *copy, a->err);
-    if (copy && v)
-        memcpy(copy, v, n * sizeof *copy);
-    return (turn_ids){copy, copy ? n : 0};
-}
-
-static const double *keep_numbers(asking *a, const double *v, size_t n)
-{
-    double *copy = region_take(&a->memory, (n + 1) * sizeof *copy, a->err);
-    return copy ? memcpy(copy, v, n * sizeof *copy) : NULL;
-}
-
-static turn_text keep_text(asking *a, const char *text, size_t n)
-{
-    return (turn_text){region_keep(&a->memory, text, n, a->err), n};
-}
-
-/* A copy that outlives the council and the roster it came from. */
-static int keep(asking *a, const answer *from, const seat *s, turn_answer *out)
-{
-    const model_config *m = engine_config(a->d->engine);
-    size_t layers = (size_t)m->layers, said = from->len - from->thought;
-    bool failed = from->stop == STOP_ERROR, logprobs = from->logprobs != NULL;
-    *out = (turn_answer){
-        .name = region_keep_text(&a->memory, s->name, a->err),
-        .acts_by = region_keep_text(&a->memory, s->acts_by, a->err),
-        .color = region_keep_text(&a->memory, s->color, a->err),
-        .text = keep_text(a, from->text + (said ? from->thought : 0), said),
-        .thought = keep_text(a, from->text, from->thought),
-        .ids = keep_ids(a, from->tokens, from->token_count),
-        .continued = a->before ? (int)a->before->ids.len : 0,
-        .prompt_tokens = from->prompt_tokens,
-        .prompt_hash = from->prompt_hash,
-        .stop = from->stop,
-        .failure = failed ? region_keep_text(&a->memory, from->failure.text, a->err) : NULL,
-        .seed = from->seed,
-        .program = s->program ? router_program_hash(s->program) : 0,
-        .seconds = from->seconds,
-        .tokens_per_second = from->tokens_per_second,
-        .banned_mass = from->banned_mass,
-        .allowed = keep_ids(a, from->allowed, layers),
-        .used = keep_ids(a, from->used, layers),
-        .asked_experts = s->asked_experts,
-        .least_allowed = seat_least_allowed(s, m)};
-    if (logprobs)
-        out->logprobs = keep_numbers(a, from->logprobs, from->token_count);
-    bool whole = out->name && out->acts_by && (!s->color || out->color) && out->text.v &&
-                 out->thought.v && out->ids.v && (!failed || out->failure) && out->allowed.v &&
-                 out->used.v && (!logprobs || out->logprobs);
-    return whole ? 0 : -1;
+    turn_answer whole = *from;
+    whole.name = s->name;
+    whole.acts_by = s->acts_by;
+    whole.color = s->color;
+    whole.continued = a->before ? (int)a->before->ids.len : 0;
+    whole.asked_experts = s->asked_experts;
+    whole.least_allowed = seat_least_allowed(s, engine_config(a->d->engine));
+    return turn_answer_copy(&a->memory, &whole, out, a->err);
 }
 
 /* ---- events ------------------------------------------------------------------------------------ */
@@ -96,14 +53,14 @@ static void on_token(void *user, int i, const char *bytes, size_t n, bool thinki
         a->events->council.token(a->events->user, a->stage.who[i], bytes, n, thinking);
 }
 
-static void on_answer(void *user, int i, const answer *done)
+static void on_answer(void *user, int i, const turn_answer *done)
 {
     asking *a = user;
     const seat *s = roster_seat(a->d->roster, a->stage.who[i]);
-    answer whole = *done;
+    turn_answer whole = *done;
     if (a->before) { /* the figures are those of all its tokens */
         whole.seconds += a->before->seconds;
-        whole.tokens_per_second = whole.seconds > 0 ? (double)whole.token_count / whole.seconds : 0;
+        whole.tokens_per_second = whole.seconds > 0 ? (double)whole.ids.len / whole.seconds : 0;
     }
     if (keep(a, &whole, s, &a->kept[i])) {
         a->failed = true;
@@ -222,11 +179,12 @@ static void keep_silent_ones(asking *a, bool interrupted)
     for (int i = 0; i < a->stage.n && !a->failed; i++) {
         if (a->kept[i].name)
             continue;
-        answer silent = *council_answer(a->stage.part, i);
-        silent.text = silent.text ? silent.text : "";
-        silent.used = NULL;
-        if (interrupted)
+        turn_answer silent = *council_answer(a->stage.part, i);
+        silent.used.v = NULL;
+        if (interrupted) {
             silent.stop = STOP_INTERRUPTED;
+            silent.failure = NULL;
+        }
         on_answer(a, i, &silent);
     }
 }
@@ -303,7 +261,7 @@ static int give_answers(asking *a, struct turn *t, int n)
 static int fill_turn(struct turn *t, asking *a, const char *only)
 {
     const council_timings *times = council_times(a->stage.part);
-    t->prompt = keep_text(a, a->prompt, a->len);
+    t->prompt = (turn_text){region_keep(&a->memory, a->prompt, a->len, a->err), a->len};
     t->only = region_keep_text(&a->memory, only, a->err);
     t->seed = dialogue_seed(a->d, t->number);
     t->shared = times->shared_prefill;
@@ -420,10 +378,8 @@ static int go_on(asking *a, struct turn *t)
 {
     const turn_answer *k = a->before;
     memory_span span = {t->context, t->from, t->number};
-    partial_answer said = {k->ids.v,  k->ids.len,     k->thought.v,
-                           k->text.v, k->thought.len, k->text.len};
     make_requests(a, &span);
-    if (council_continue(a->stage.part, a->stage.requests, &said, a->err))
+    if (council_continue(a->stage.part, a->stage.requests, k, a->err))
         return -1;
     keep_silent_ones(a, false);
     if (a->failed)

@@ -100,17 +100,8 @@ council_round dialogue_stage_turn(const dialogue *d, stage *s, const struct turn
 {
     memory_span span = {t->context, from, t->number};
     dialogue_make_requests(d, s, &span, t->prompt.v, t->prompt.len, seed);
-    for (int i = 0; i < s->n; i++) {
-        const turn_answer *k = turn_answer_of(t, roster_seat(d->roster, s->who[i])->name);
-        s->replies[i] = (council_reply){.text = k->text.v,
-                                        .len = k->text.len,
-                                        .stop = k->stop,
-                                        .tokens = k->ids.v,
-                                        .logprobs = k->thought.len ? NULL : k->logprobs,
-                                        .token_count = k->ids.len,
-                                        .prompt_hash = k->prompt_hash,
-                                        .program = k->program};
-    }
+    for (int i = 0; i < s->n; i++)
+        s->replies[i] = *turn_answer_of(t, roster_seat(d->roster, s->who[i])->name);
     return (council_round){s->requests, s->replies, t->shared};
 }
 

@@ -29,7 +29,7 @@ static void on_token(void *user, int i, const char *bytes, size_t n, bool thinki
         m->events->merge_token(m->events->user, speaker, bytes, n, thinking);
 }
 
-static void on_answer(void *user, int i, const answer *a)
+static void on_answer(void *user, int i, const turn_answer *a)
 {
     joining *m = user;
     if (m->round && m->events && m->events->merge_answer)

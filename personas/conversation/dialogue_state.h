@@ -27,7 +27,7 @@ typedef struct stage {
     council_request *requests; /* [n]: dialogue_make_requests() */
     chat_message *messages;    /* theirs: [n][room] */
     size_t room;
-    council_reply *replies; /* [n]: dialogue_stage_turn() */
+    turn_answer *replies; /* [n]: dialogue_stage_turn() */
 } stage;
 
 /* A part of the seats who[n] (taken over), with the current settings. */

@@ -320,7 +320,7 @@ static int read_prompts(council *c, error *err)
     c->timings.prefill = council_clock() - start;
     if (!all_failed(c))
         return 0;
-    *err = c->passes[0]->answer.failure;
+    *err = c->passes[0]->why;
     return -1;
 }
 
@@ -342,7 +342,7 @@ int council_ask(council *c, const council_request *requests, error *err)
     return speak(c, err);
 }
 
-int council_continue(council *c, const council_request *request, const partial_answer *said,
+int council_continue(council *c, const council_request *request, const turn_answer *said,
                      error *err)
 {
     if (c->count != 1)
@@ -379,7 +379,7 @@ const council_options *council_settings(const council *c)
     return &c->options;
 }
 
-const answer *council_answer(const council *c, int i)
+const turn_answer *council_answer(const council *c, int i)
 {
     return &c->passes[i]->answer;
 }
@@ -387,18 +387,4 @@ const answer *council_answer(const council *c, int i)
 const council_timings *council_times(const council *c)
 {
     return &c->timings;
-}
-
-council_reply council_reply_of(const council *c, int i)
-{
-    const answer *a = &c->passes[i]->answer;
-    const router_program *program = c->passes[i]->program;
-    return (council_reply){.text = a->text ? a->text + a->thought : "",
-                           .len = a->text ? a->len - a->thought : 0,
-                           .stop = a->stop,
-                           .tokens = a->tokens,
-                           .logprobs = a->thought ? NULL : a->logprobs,
-                           .token_count = a->token_count,
-                           .prompt_hash = a->prompt_hash,
-                           .program = program ? router_program_hash(program) : 0};
 }

@@ -62,26 +62,6 @@ typedef struct council_request {
     uint64_t seed;
 } council_request;
 
-/* What one pass answered; borrowed from the council until the next ask. */
-typedef struct answer {
-    const char *name;
-    const char *text; /* NUL-terminated; may hold broken UTF-8 when cut */
-    size_t len;
-    const int *tokens; /* generated ids, the end token included when it came */
-    size_t token_count;
-    const double *logprobs; /* [token_count] ln p of each token, with `keep_logprobs`; else NULL */
-    size_t thought;         /* bytes at the start of text that are thinking, marks included */
-    int prompt_tokens;
-    uint64_t prompt_hash; /* over the ids that were read: FNV-1a, 64 bits */
-    pass_stop stop;
-    error failure; /* with STOP_ERROR */
-    uint64_t seed;
-    double seconds, tokens_per_second; /* of decoding */
-    const int *allowed; /* [layers] experts its program allows; 0 = a layer without experts */
-    const int *used;    /* [layers] distinct experts it used while answering */
-    double banned_mass; /* mean over tokens and layers */
-} answer;
-
 typedef struct council_timings {
     double prefill, decode;        /* seconds */
     double union_experts_per_step; /* mean distinct experts a layer's batch touched in a step */
@@ -98,7 +78,7 @@ typedef struct council_events {
      * pass -1: the text of a blend, which is nobody's. */
     void (*token)(void *user, int pass, const char *bytes, size_t len, bool thinking);
     /* A pass has finished. */
-    void (*answer)(void *user, int pass, const answer *a);
+    void (*answer)(void *user, int pass, const turn_answer *a);
     /* Of a vote: tokens that the judges have read, of all that they will. */
     void (*judge)(void *user, int done, int total);
     /* What the router chose for one token in one layer: its position in the pass's sequence, experts
@@ -140,17 +120,10 @@ void council_unsubscribe(council *c, const council_events *events);
  * changed), no chat format (ERROR_LOAD). */
 int council_ask(council *c, const council_request *requests, error *err);
 
-/* What a pass has written so far of an answer that goes on. Borrowed. */
-typedef struct partial_answer {
-    const int *tokens; /* [token_count], its thought included */
-    size_t token_count;
-    const char *thought, *text; /* what they are as text */
-    size_t thought_len, len;
-} partial_answer;
-/* A council of one pass is asked the same again and takes what was said as drawn: the answer goes on
+/* A council of one pass is asked the same again and takes what it said then as drawn: the answer goes on
  * behind it, to max_tokens in all. Its figures are those of the new tokens. ERROR_USAGE when the tokens
  * are not that text here: another model wrote them. Otherwise as council_ask. */
-int council_continue(council *c, const council_request *request, const partial_answer *said,
+int council_continue(council *c, const council_request *request, const turn_answer *said,
                      error *err);
 
 /* *longest = tokens of the longest prompt that asking this would make. */
@@ -159,29 +132,17 @@ int council_longest(const council *c, const council_request *requests, int *long
 /* For callbacks: the pass ends at its next token as "interrupted", the others go on. */
 void council_stop(council *c, int pass);
 
-const answer *council_answer(const council *c, int pass);
+/* What a pass answered last; borrowed until the next ask. Its thought has no NUL behind it. What a seat
+ * is (acts_by, color, asked_experts, least_allowed) a council does not know. */
+const turn_answer *council_answer(const council *c, int pass);
 const council_timings *council_times(const council *c);
 
-/* What a pass replied to a request: here just now, or elsewhere (a transcript, an earlier version).
- * Borrowed. */
-typedef struct council_reply {
-    const char *text; /* without its thought; may hold broken UTF-8 */
-    size_t len;
-    pass_stop stop;
-    /* How likely each of its tokens was, or NULL: it counts where the pass reads the same prompt under
-     * the same program, and no thought came before. */
-    const int *tokens;
-    const double *logprobs;
-    size_t token_count;
-    uint64_t prompt_hash, program; /* router_program_hash, 0 = none */
-} council_reply;
-/* The last answer of a pass. */
-council_reply council_reply_of(const council *c, int pass);
-
-/* What all passes were asked and replied, for what is made of it later. Borrowed. */
+/* What all passes were asked and replied, here just now or elsewhere (a transcript, an earlier version),
+ * for what is made of it later. Borrowed. Of a reply its text, stop and ids count, and its logprobs where
+ * the pass reads the same prompt under the same program and no thought came before. */
 typedef struct council_round {
     const council_request *requests; /* [passes] */
-    const council_reply *replies;    /* [passes] */
+    const turn_answer *replies;      /* [passes] */
     bool shared;                     /* how the prompts were read (council_timings) */
 } council_round;
 /* ERROR_CONTEXT, as council_ask, when a prompt of the round leaves no room here. */

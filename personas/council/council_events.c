@@ -64,7 +64,7 @@ void council_tell_token(const council *c, int p, const char *bytes, size_t len, 
     }
 }
 
-void council_tell_answer(const council *c, int p, const answer *a)
+void council_tell_answer(const council *c, int p, const turn_answer *a)
 {
     for (size_t i = 0; i < c->subscriber_count; i++) {
         const council_events *e = c->subscribers[i].events;

@@ -18,7 +18,7 @@
 
 static int open_figures(pass *p, const model_config *model, error *err)
 {
-    size_t layers = (size_t)model->layers;
+    size_t layers = p->layers = (size_t)model->layers;
     p->used = calloc(layers, sizeof(int));
     p->allowed = calloc(layers, sizeof(int));
     if (!p->used || !p->allowed)
@@ -112,12 +112,13 @@ void pass_begin(pass *p, bool open_thought)
     p->queued.len = 0;
     p->banned_sum = 0;
     p->banned_count = 0;
-    p->answer = (answer){.name = p->name,
-                         .prompt_tokens = (int)p->prompt.len,
-                         .prompt_hash = pass_prompt_hash(p),
-                         .seed = p->sampling.seed,
-                         .allowed = p->allowed,
-                         .used = p->used};
+    p->answer = (turn_answer){.name = p->name,
+                              .prompt_tokens = (int)p->prompt.len,
+                              .prompt_hash = pass_prompt_hash(p),
+                              .program = p->program ? router_program_hash(p->program) : 0,
+                              .seed = p->sampling.seed,
+                              .allowed = {p->allowed, p->layers},
+                              .used = {p->used, p->layers}};
 }
 
 /* A thought that goes round in circles is a loop too. */
@@ -297,17 +298,16 @@ static void count_used(pass *p, const model_config *model)
 
 void pass_end(pass *p, const pass_rules *r, pass_stop stop, double seconds)
 {
-    answer *a = &p->answer;
+    turn_answer *a = &p->answer;
     p->active = false;
     count_used(p, r->model);
     a->stop = stop;
-    a->text = p->text.v ? p->text.v : "";
-    a->len = p->text.len;
-    a->tokens = p->out.v;
-    a->token_count = p->out.len;
+    a->failure = stop == STOP_ERROR ? p->why.text : NULL;
+    a->thought = (turn_text){p->text.v ? p->text.v : "", p->thought};
+    a->text = (turn_text){a->thought.v + p->thought, p->text.len - p->thought};
+    a->ids = (turn_ids){p->out.v, p->out.len};
     bool known = p->out.len && p->logprobs.len == p->out.len * sizeof(double);
     a->logprobs = known ? (const double *)(const void *)p->logprobs.v : NULL;
-    a->thought = p->thought;
     a->seconds = seconds;
     a->tokens_per_second = seconds > 0 ? (double)p->out.len / seconds : 0;
     a->banned_mass = p->banned_count ? p->banned_sum / (double)p->banned_count : 0;

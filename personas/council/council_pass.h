@@ -35,12 +35,14 @@ typedef struct pass {
     bool stopping;      /* ends at its next token */
     bool failed;        /* could not begin: answer.stop is STOP_ERROR */
 
-    uint8_t *touched;    /* [layers * max_experts] 1 = used; NULL before the first answer */
-    int max_experts;     /* experts of the largest layer */
+    uint8_t *touched; /* [layers * max_experts] 1 = used; NULL before the first answer */
+    int max_experts;  /* experts of the largest layer */
+    size_t layers;
     int *used, *allowed; /* [layers] */
     double banned_sum;
     size_t banned_count;
-    answer answer;
+    error why; /* it failed */
+    turn_answer answer;
 } pass;
 
 /* What a pass needs to know of its council to take a token. */

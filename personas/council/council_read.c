@@ -100,7 +100,8 @@ void council_fail_pass(pass *p, const error *why)
 {
     p->failed = true;
     p->active = false;
-    p->answer.failure = *why;
+    p->why = *why;
+    p->answer.failure = p->why.text;
 }
 
 /* Takes as much of each prompt as gives every pass an equal part of one batch. */

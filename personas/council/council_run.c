@@ -84,27 +84,27 @@ static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
     return i == a_len && k == b_len;
 }
 
-static bool says(const pass *p, const partial_answer *said, error *err)
+static bool says(const pass *p, const turn_answer *said, error *err)
 {
     buf whole = {0};
-    bool same = buf_add(&whole, said->thought, said->thought_len, err) == 0 &&
-                buf_add(&whole, said->text, said->len, err) == 0 &&
+    bool same = buf_add(&whole, said->thought.v, said->thought.len, err) == 0 &&
+                buf_add(&whole, said->text.v, said->text.len, err) == 0 &&
                 same_text(p->text.v, p->text.len, whole.v, whole.len);
     buf_release(&whole);
     return same;
 }
 
 /* Experts that are called on the way count for the pass, but are no step of decoding. */
-int council_read_partial(council *c, const partial_answer *said, error *err)
+int council_read_partial(council *c, const turn_answer *said, error *err)
 {
     pass *p = c->passes[0];
     pass_rules r = council_rules(c);
-    if (pass_accept_prefix(p, &r, said->tokens, said->token_count, err))
+    if (pass_accept_prefix(p, &r, said->ids.v, said->ids.len, err))
         return -1;
     if (!says(p, said, err))
         return error_set(err, ERROR_USAGE, "the answer of %s was written by another model",
                          p->name);
-    if (!said->token_count)
+    if (!said->ids.len)
         return 0;
     int result = traced(c, sync_partial, err);
     c->union_sum = c->pick_sum = 0;

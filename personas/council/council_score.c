@@ -83,17 +83,18 @@ static int open_answer(const council *c, job *j, const pass *p, error *err)
 /* Its own words under its own program, as it wrote them: their log-probabilities are known. */
 static bool knows_logprobs(const scoring *g, const job *j, const pass *p)
 {
-    const council_reply *r = &g->round->replies[j->request->judge];
+    const turn_answer *r = &g->round->replies[j->request->judge];
     size_t n = (size_t)j->rows;
-    bool known = j->own && r->logprobs && r->token_count >= n && g->council->options.keep_logprobs;
+    bool known = j->own && r->logprobs && !r->thought.len && r->ids.len >= n &&
+                 g->council->options.keep_logprobs;
     if (!known || p->program_start >= (int)p->prompt.len)
         return false;
     uint64_t program = p->program ? router_program_hash(p->program) : 0;
     return r->program == program && r->prompt_hash == pass_prompt_hash(p) &&
-           memcmp(r->tokens, j->own + 1, n * sizeof(int)) == 0;
+           memcmp(r->ids.v, j->own + 1, n * sizeof(int)) == 0;
 }
 
-static void add_known(job *j, const council_reply *r)
+static void add_known(job *j, const turn_answer *r)
 {
     for (int i = 0; i < j->rows; i++)
         j->sum += r->logprobs[i];

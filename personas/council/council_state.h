@@ -57,7 +57,7 @@ int council_prefill(council *c, error *err);
 int council_advance(council *c, int n, error *err);
 void council_fail_pass(pass *p, const error *why);
 /* The first pass has written this behind its prompt, which is read: reads it too. */
-int council_read_partial(council *c, const partial_answer *said, error *err);
+int council_read_partial(council *c, const turn_answer *said, error *err);
 /* Decodes until no pass is active. */
 int council_decode(council *c, error *err);
 
@@ -71,7 +71,7 @@ council_events council_figures(council *c);
 /* All subscribers hear of it. */
 void council_tell_prefill(const council *c, int done, int total);
 void council_tell_token(const council *c, int i, const char *bytes, size_t len, bool thinking);
-void council_tell_answer(const council *c, int i, const answer *a);
+void council_tell_answer(const council *c, int i, const turn_answer *a);
 void council_tell_judge(const council *c, int done, int total);
 void council_tell_routing(const council *c, int i, const route_trace *trace);
 /* `to` is told to everybody who has subscribed to `from`: under indices, or as in `to` with NULL. */

@@ -47,7 +47,7 @@ static int mend_replies(const council_round *round, merge_candidate *candidates,
     buf_clear(texts);
     for (int i = 0; i < n; i++) {
         size_t from = texts->len;
-        if (buf_mend(texts, round->replies[i].text, round->replies[i].len, err))
+        if (buf_mend(texts, round->replies[i].text.v, round->replies[i].text.len, err))
             return -1;
         candidates[i].len = texts->len - from;
     }

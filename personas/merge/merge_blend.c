@@ -91,7 +91,7 @@ static int open_weak(blend *b, error *err)
 /* How well each predicts the question; a pass that failed is worth nothing. */
 static int weigh_by_question(blend *b, error *err)
 {
-    const council_reply *replies = b->round->replies;
+    const turn_answer *replies = b->round->replies;
     score_request *questions = calloc((size_t)b->n, sizeof *questions);
     int count = 0;
     if (!questions)

@@ -22,7 +22,7 @@ static const char TASK[] =
 typedef struct debate {
     council *council;
     council_request *asked;  /* [passes] of the last round that was held, or of the question */
-    council_reply *replies;  /* [passes] to it */
+    turn_answer *replies;    /* [passes] to it */
     chat_message **messages; /* [passes][room] of the requests: those from `given` on are owned */
     size_t *given;           /* [passes] messages that were there before */
     bool shared;             /* how the last round was read */
@@ -41,15 +41,15 @@ typedef struct debate {
 static int keep_texts(debate *d, error *err)
 {
     for (int i = 0; i < d->passes; i++) {
-        const council_reply *r = &d->replies[i];
-        bool failed = r->stop == STOP_ERROR || r->len == 0;
+        const turn_answer *r = &d->replies[i];
+        bool failed = r->stop == STOP_ERROR || r->text.len == 0;
         /* A pass that failed to revise stays with what it said, and a whole revision is kept rather
          * than half of the next one. */
         bool half = r->stop == STOP_INTERRUPTED && d->done > 1;
         if (d->texts[i].v && (failed || half))
             continue;
         buf_clear(&d->texts[i]);
-        if (buf_mend(&d->texts[i], r->text, failed ? 0 : r->len, err))
+        if (buf_mend(&d->texts[i], r->text.v, failed ? 0 : r->text.len, err))
             return -1;
     }
     return 0;
@@ -108,14 +108,14 @@ static bool interrupted(const debate *d)
 static int add_replies(debate *d, error *err)
 {
     for (int i = 0; i < d->passes; i++) {
-        const council_reply *r = &d->replies[i];
+        const turn_answer *r = &d->replies[i];
         chat_message *m = &d->messages[i][d->asked[i].count];
-        char *copy = malloc(r->len + 1);
+        char *copy = malloc(r->text.len + 1);
         if (!copy)
             return error_memory(err, "a debate");
-        memcpy(copy, r->text, r->len);
+        memcpy(copy, r->text.v, r->text.len);
         free((void *)m->text);
-        *m = (chat_message){CHAT_ASSISTANT, copy, r->len};
+        *m = (chat_message){CHAT_ASSISTANT, copy, r->text.len};
     }
     return 0;
 }
@@ -149,7 +149,7 @@ static int ask_round(debate *d, error *err)
 static int keep_round(debate *d, error *err)
 {
     for (int i = 0; i < d->passes; i++)
-        d->replies[i] = council_reply_of(d->council, i);
+        d->replies[i] = *council_answer(d->council, i);
     d->shared = council_times(d->council)->shared_prefill;
     d->done++;
     d->stopped = interrupted(d);

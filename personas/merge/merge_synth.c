@@ -125,13 +125,13 @@ static council *open_chair(const merging *m, error *err)
 
 static int take_answer(const synthesis *s, merge_result *out, error *err)
 {
-    const answer *a = council_answer(s->chair, 0);
+    const turn_answer *a = council_answer(s->chair, 0);
     out->stop = a->stop;
     out->by = strdup(a->name);
     if (!out->by)
         return error_memory(err, "a merge");
-    if (merge_set_text(out, a->text + a->thought, a->len - a->thought, err) ||
-        tokens_append(&out->ids, a->tokens, a->token_count, err))
+    if (merge_set_text(out, a->text.v, a->text.len, err) ||
+        tokens_append(&out->ids, a->ids.v, a->ids.len, err))
         return -1;
     if (s->cut)
         return merge_set_note(out, err, "%d of %d answers were cut to fit the context", s->cut,

@@ -241,7 +241,7 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
     poll_signals(x);
 }
 
-static void on_merge_answer(void *user, int pass, const answer *a)
+static void on_merge_answer(void *user, int pass, const turn_answer *a)
 {
     exchange_revised(user, pass, a);
 }

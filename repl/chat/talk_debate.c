@@ -73,14 +73,13 @@ void exchange_revise(exchange *x, int pass, const char *bytes, size_t n, bool th
         view_token(x->view, x->round_column[pass], bytes, n, thinking);
 }
 
-void exchange_revised(exchange *x, int pass, const answer *a)
+void exchange_revised(exchange *x, int pass, const turn_answer *a)
 {
     if (!x->round || x->round_column[pass] < 0)
         return;
     x->revised[pass] = true;
-    view_answer(x->view, x->round_column[pass], pass_stop_name(a->stop),
-                a->stop == STOP_ERROR ? a->failure.text : NULL, (int)a->token_count,
-                a->tokens_per_second, a->seconds);
+    view_answer(x->view, x->round_column[pass], pass_stop_name(a->stop), a->failure,
+                (int)a->ids.len, a->tokens_per_second, a->seconds);
 }
 
 void exchange_end_rounds(exchange *x)

@@ -41,7 +41,7 @@ view *exchange_view(exchange *x);
 
 /* talk_debate.c: revisions stream in columns of their own, round by round, below the answers. */
 void exchange_revise(exchange *x, int pass, const char *bytes, size_t n, bool thinking);
-void exchange_revised(exchange *x, int pass, const answer *a);
+void exchange_revised(exchange *x, int pass, const turn_answer *a);
 void exchange_end_rounds(exchange *x); /* frees what the rounds needed */
 
 /* Around what generates: keys wait, Ctrl-C ends the phase; gently: first the column in focus. */
