@@ -103,6 +103,33 @@ static void help_fits_eighty_columns(void **state)
     buf_release(&out);
 }
 
+/* Whatever the table calls a file, a folder or a model. */
+static void an_empty_name_is_refused(void **state)
+{
+    (void)state;
+    size_t count, tried = 0;
+    const option_info *rows = options_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        const char *thing = rows[i].argument ? strrchr(rows[i].argument, ']') : NULL;
+        thing = thing ? thing + 1 : rows[i].argument ? rows[i].argument : "";
+        if (strcmp(thing, "FILE") != 0 && strcmp(thing, "DIR") != 0 && strcmp(thing, "MODEL") != 0)
+            continue;
+        char name[64], wanted[96];
+        char *argv[] = {"consilium", NULL, NULL, NULL};
+        (void)snprintf(name, sizeof name, "--%s=", rows[i].name);
+        (void)snprintf(wanted, sizeof wanted, "--%s: \"\" names no %s", rows[i].name, thing);
+        argv[1] = name;
+        options opt;
+        error err = {0};
+        assert_int_equal(options_parse(&opt, 2, argv, &err), -1);
+        assert_int_equal(err.code, ERROR_USAGE);
+        assert_string_equal(err.text, wanted);
+        options_release(&opt);
+        tried++;
+    }
+    assert_in_range(tried, 9, count);
+}
+
 static void examples_of_the_help_are_right(void **state)
 {
     (void)state;
@@ -315,6 +342,7 @@ int main(void)
         cmocka_unit_test(help_shows_what_a_command_takes),
         cmocka_unit_test(help_fits_eighty_columns),
         cmocka_unit_test(examples_of_the_help_are_right),
+        cmocka_unit_test(an_empty_name_is_refused),
         cmocka_unit_test(values_are_read_in_every_spelling),
         cmocka_unit_test(letters_cluster),
         cmocka_unit_test(the_last_of_a_repeated_option_wins),

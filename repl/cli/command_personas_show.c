@@ -119,25 +119,55 @@ static int mask_lines(const console *con, buf *b, const persona_list *masks, err
     return masks->len ? 0 : line(con, b, "masks", "", "none", err);
 }
 
+static int title(const console *con, buf *b, const persona *p, error *err)
+{
+    if (buf_format(b, err, "%s%s%s", console_bold(con), p->name, console_reset(con)))
+        return -1;
+    if (p->about && (buf_text(b, "  ", err) || console_quote(con, b, p->about, err)))
+        return -1;
+    return buf_text(b, "\n", err);
+}
+
+/* What it is told, how its tokens are drawn, what its router program does. */
+static int manner(const console *con, buf *b, const persona *p, const json *root, error *err)
+{
+    const json *router = json_member(root, "router");
+    const json *rules = router ? json_member(router, "rules") : NULL;
+    if (language_lines(con, b, "instruction", p->instructions, p->instruction_count, err) ||
+        members(con, b, "sampling", json_member(root, "sampling"), err) ||
+        members(con, b, "router", router, err))
+        return -1;
+    return rule_lines(con, b, rules, err);
+}
+
+/* The files beside it, and its colour. */
+static int company(const console *con, buf *b, const persona *p, const persona_list *masks,
+                   error *err)
+{
+    if (language_lines(con, b, "lessons", p->lessons, p->lesson_count, err))
+        return -1;
+    if (p->experts && line(con, b, "experts", "", p->experts, err))
+        return -1;
+    if (p->color && line(con, b, "color", "", p->color, err))
+        return -1;
+    return mask_lines(con, b, masks, err);
+}
+
 static int print_text(const persona *p, const json *root, const persona_list *masks, console *con,
                       error *err)
 {
     buf b = {0};
-    const json *router = json_member(root, "router");
-    int result =
-        buf_format(&b, err, "%s%s%s", console_bold(con), p->name, console_reset(con)) ||
-        (p->about && (buf_text(&b, "  ", err) || console_quote(con, &b, p->about, err))) ||
-        buf_text(&b, "\n", err) || line(con, &b, "file", "", p->path, err) ||
-        language_lines(con, &b, "instruction", p->instructions, p->instruction_count, err) ||
-        members(con, &b, "sampling", json_member(root, "sampling"), err) ||
-        members(con, &b, "router", router, err) ||
-        rule_lines(con, &b, router ? json_member(router, "rules") : NULL, err) ||
-        language_lines(con, &b, "lessons", p->lessons, p->lesson_count, err) ||
-        (p->experts && line(con, &b, "experts", "", p->experts, err)) ||
-        (p->color && line(con, &b, "color", "", p->color, err)) ||
-        mask_lines(con, &b, masks, err) || console_text(con, &b, err);
+    int result = title(con, &b, p, err);
+    if (!result)
+        result = line(con, &b, "file", "", p->path, err);
+    if (!result)
+        result = manner(con, &b, p, root, err);
+    if (!result)
+        result = company(con, &b, p, masks, err);
+    if (!result)
+        result = console_text(con, &b, err);
     buf_release(&b);
-    return result ? -1 : 0;
+    return result;
 }
 
 int command_personas_show(const options *opt, console *con, error *err)

@@ -85,35 +85,57 @@ static int add_merge(const console *con, buf *b, const struct turn *t, const tur
     return result ? -1 : 0;
 }
 
+static int add_turn_head(const console *con, buf *b, const history *h, int turn, error *err)
+{
+    const struct turn *t = &h->turns[turn];
+    char time[TIME_TEXT];
+    buf memory = {0};
+    int result = buf_format(b, err, "\n%sturn %d%s  %s%s%s\n", console_bold(con), t->number,
+                            console_reset(con), console_dim(con), local_time(time, t->time),
+                            console_reset(con));
+    if (!result)
+        result = add_text(con, b, t->prompt, err);
+    if (!result)
+        result = export_memory_line(&memory, h, turn, err);
+    if (!result)
+        result = add_dim(con, b, &memory, err);
+    buf_release(&memory);
+    return result;
+}
+
 static int add_turn(const console *con, buf *b, const history *h, int turn, error *err)
 {
     const struct turn *t = &h->turns[turn];
     const turn_merge *m = export_merge(t);
-    char time[TIME_TEXT];
-    buf words = {0};
-    int result = buf_format(b, err, "\n%sturn %d%s  %s%s%s\n", console_bold(con), t->number,
-                            console_reset(con), console_dim(con), local_time(time, t->time),
-                            console_reset(con)) ||
-                 add_text(con, b, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
-                 add_dim(con, b, &words, err);
+    int result = add_turn_head(con, b, h, turn, err);
     for (int i = 0; i < t->answer_count && !result; i++)
         if (export_column(t, i))
             result = add_answer(con, b, t, export_column(t, i), err);
     if (!result && m)
         result = add_merge(con, b, t, m, err);
-    buf_release(&words);
-    return result ? -1 : 0;
+    return result;
+}
+
+/* Its id, and the model that it began with. */
+static int add_title(const console *con, buf *b, const history *h, error *err)
+{
+    buf model = {0};
+    if (buf_text(b, console_bold(con), err) || console_quote(con, b, h->id, err) ||
+        buf_format(b, err, "%s\n", console_reset(con)))
+        return -1;
+    int result = buf_format(&model, err, "%s, %d layers, %d experts, %d a token", h->model_path,
+                            h->layers, h->experts, h->experts_per_token);
+    if (!result)
+        result = add_dim(con, b, &model, err);
+    buf_release(&model);
+    return result;
 }
 
 static int show(const history *h, console *con, error *err)
 {
-    buf b = {0}, words = {0};
+    buf b = {0};
     int undone = export_undone(h);
-    int result = buf_text(&b, console_bold(con), err) || console_quote(con, &b, h->id, err) ||
-                 buf_format(&b, err, "%s\n", console_reset(con)) ||
-                 buf_format(&words, err, "%s, %d layers, %d experts, %d a token", h->model_path,
-                            h->layers, h->experts, h->experts_per_token) ||
-                 add_dim(con, &b, &words, err);
+    int result = add_title(con, &b, h, err);
     for (int i = 0; i < h->turn_count && !result; i++)
         if (!h->turns[i].undone)
             result = add_turn(con, &b, h, i, err);
@@ -123,8 +145,7 @@ static int show(const history *h, console *con, error *err)
     if (!result)
         result = console_text(con, &b, err);
     buf_release(&b);
-    buf_release(&words);
-    return result ? -1 : 0;
+    return result;
 }
 
 int command_transcripts_show(const options *opt, console *con, error *err)
