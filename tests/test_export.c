@@ -305,7 +305,12 @@ static void huge_texts_stay_linear(void **state)
                                            "  - x\n",
                                            "_a*",
                                            "`` ` ",
-                                           "`a``b```c````d"};
+                                           "`a``b```c````d",
+                                           "~",
+                                           "- - ",
+                                           "*`a` b* ",
+                                           "*a`",
+                                           "- ```\n"};
     enum { SIZE = 1 << 18 };
     char *text = malloc(SIZE);
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {

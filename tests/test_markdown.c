@@ -224,6 +224,26 @@ static void pieces_do_not_matter(void **state)
     }
 }
 
+/* However long a line of marks is, what is held back of it is bounded. */
+static void endless_marks_are_not_held_back(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"`",      "*",  "_",    "~",        "#",
+                                        "- ",     "> ", "1. ",  "```",      "  ",
+                                        "- - - ", "\t", "a`b ", "`*_*_`` ", "==="};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        flow f;
+        flow_open(&f, (light_style){.color = true, .utf8 = true});
+        for (int k = 0; k < 4000; k++) {
+            flow_add(&f, parts[i], strlen(parts[i]), NULL);
+            flow_update(&f, NULL);
+            assert_true(f.text.len - f.read <= MARKDOWN_AHEAD);
+            flow_shown(&f, f.rows.count);
+        }
+        flow_release(&f);
+    }
+}
+
 /* ---- the same code everywhere ------------------------------------------------------------------ */
 
 static void assert_text(const json *c, const char *where, const char *got, size_t n,
@@ -489,6 +509,7 @@ int main(void)
         cmocka_unit_test(numbers_and_levels_are_told),
         cmocka_unit_test(there_are_bounds),
         cmocka_unit_test(pieces_do_not_matter),
+        cmocka_unit_test(endless_marks_are_not_held_back),
         cmocka_unit_test(code_is_the_same_everywhere),
         cmocka_unit_test(line_ends_of_other_systems),
         cmocka_unit_test(spans_end_at_equal_runs),

@@ -14,6 +14,7 @@ enum {
     FAR = 300, /* a counterpart is sought so many bytes ahead */
     CODE_INDENT = 2,
     SPAN_MOST = 9, /* backticks around code within a line */
+    STARS_MOST = 3,
 };
 
 typedef struct reader {
@@ -290,9 +291,18 @@ static int find_counterpart(const reader *r, size_t ahead, char c, size_t length
     return at >= r->n && r->ending != LIGHT_OVER ? -1 : 0;
 }
 
+/* A run too long to be a mark. It may go on for ever, so it is not waited for. */
+static size_t long_run(reader *r, size_t length)
+{
+    r->m->rest = (uint8_t)r->text[r->at];
+    return literal(r, length);
+}
+
 static size_t backticks(reader *r, bool *wait)
 {
     size_t length = run_of(r, r->at, '`');
+    if (length > SPAN_MOST)
+        return long_run(r, length);
     if (must_wait(r, r->at + length))
         return *wait = true, 0;
     if (r->m->code) {
@@ -335,13 +345,15 @@ static size_t stars(reader *r, bool *wait)
     char c = r->text[r->at];
     light_markdown *m = r->m;
     size_t length = run_of(r, r->at, c), behind = r->at + length;
+    if (length > STARS_MOST)
+        return long_run(r, length);
     if (must_wait(r, behind))
         return *wait = true, 0;
     bool half_closed = behind == r->n && r->ending == LIGHT_PREVIEW &&
                        (m->bold == (uint8_t)c || m->italic == (uint8_t)c);
     if (closes(r, c, length) || half_closed)
         return length;
-    size_t longest = c == '_' ? 1 : 3; /* "__init__" is a name */
+    size_t longest = c == '_' ? 1 : STARS_MOST; /* "__init__" is a name */
     bool opens = length <= longest && (behind == r->n || !is_space(r->text[behind])) &&
                  (r->at == 0 || !markdown_word(r->text[r->at - 1])) && !((length & 2) && m->bold) &&
                  !((length & 1) && m->italic);
@@ -408,6 +420,9 @@ static size_t inside_line(reader *r, bool *wait)
     bool marks = r->style.color && !r->m->lines.fence;
     if (c == '\n')
         return newline(r);
+    if (r->m->rest == (uint8_t)c)
+        return literal(r, run_of(r, r->at, c));
+    r->m->rest = 0;
     if (r->m->trim && c == ' ' && run_of(r, r->at + 1, '`') == r->m->code)
         return 1;
     if (markdown_blank(c))

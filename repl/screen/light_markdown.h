@@ -32,6 +32,7 @@ typedef struct light_markdown {
     uint8_t bold, italic; /* the mark that will end it, or 0 */
     uint8_t code;         /* so many backticks will end it */
     uint8_t trim;         /* and the blank before them is not shown */
+    uint8_t rest;         /* marks of this kind that come next belong to a run that is text */
     uint8_t hang;
 } light_markdown;
 
