@@ -232,15 +232,15 @@ static void endless_marks_are_not_held_back(void **state)
                                         "- ",     "> ", "1. ",  "```",      "  ",
                                         "- - - ", "\t", "a`b ", "`*_*_`` ", "==="};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        flow f;
-        flow_open(&f, (light_style){.color = true, .utf8 = true});
+        column_text f;
+        column_text_open(&f, (light_style){.color = true, .utf8 = true});
         for (int k = 0; k < 4000; k++) {
-            flow_add(&f, parts[i], strlen(parts[i]), NULL);
-            flow_update(&f, NULL);
+            column_text_add(&f, parts[i], strlen(parts[i]), NULL);
+            column_text_update(&f, NULL);
             assert_true(f.text.len - f.read <= MARKDOWN_AHEAD);
-            flow_shown(&f, f.rows.count);
+            column_text_shown(&f, f.rows.count);
         }
-        flow_release(&f);
+        column_text_release(&f);
     }
 }
 

@@ -193,17 +193,19 @@ static uint8_t match(scan *s)
     for (; i < s->m.depth; i++) {
         cursor text = skip_blanks(s, s->now);
         size_t indent = text.column - s->now.column;
-        bool blank = peek(s, text.at) == '\n', innermost = i + 1 == s->m.depth;
+        bool blank = peek(s, text.at) == '\n';
+        /* an item begins with one blank line at most */
+        bool over = blank ? s->m.empty && i + 1 == s->m.depth : indent < s->m.inside[i];
         if (s->m.inside[i] == 0) {
             if (indent >= CODE_INDENT || peek(s, text.at) != '>')
                 break;
             enter_quote(s, text);
-        } else if (indent >= s->m.inside[i] && !(blank && innermost && s->m.empty)) {
-            skip_columns(s, s->m.inside[i]);
-        } else if (blank && !(innermost && s->m.empty)) {
-            s->now = text;
-        } else {
+        } else if (over) {
             break;
+        } else if (indent >= s->m.inside[i]) {
+            skip_columns(s, s->m.inside[i]);
+        } else {
+            s->now = text;
         }
     }
     return i;
@@ -219,7 +221,7 @@ static uint8_t enter_item(scan *s, cursor mark, bool breaks)
         return 0;
     cursor behind = {mark.at + n, mark.column + n}, text = skip_blanks(s, behind);
     bool blank = peek(s, text.at) == '\n';
-    if (breaks && (blank || number > 1 || number == 0))
+    if (breaks && (blank || (number >= 0 && number != 1)))
         return 0;
     size_t gap = text.column - behind.column;
     if (blank || gap > CODE_INDENT)
@@ -229,52 +231,52 @@ static uint8_t enter_item(scan *s, cursor mark, bool breaks)
     return (uint8_t)(indent + n + gap);
 }
 
-/* Opens what begins at the cursor. `held` containers go on; `whole`: all. The leaf that the line is, as
- * far as what follows depends on it: MARKDOWN_RULE stands for every line that is a block alone. */
+/* The leaf that begins at `text`, as far as what follows depends on it: MARKDOWN_RULE stands for every
+ * block of one line, and for indented code. MARKDOWN_TEXT when there may be a container yet. breaks:
+ * the line above is a paragraph that this one would go on with. */
+static markdown_kind find_leaf(scan *s, cursor text, bool breaks, markdown_line *out)
+{
+    markdown *m = &s->m;
+    size_t indent = text.column - s->now.column, length;
+    if (peek(s, text.at) == '\n')
+        return MARKDOWN_BLANK;
+    if (indent >= CODE_INDENT)
+        return MARKDOWN_RULE;
+    if ((length = fence_opens(s, text.at, out)) != 0) {
+        m->fence = peek(s, text.at);
+        m->fence_indent = (uint8_t)indent;
+        m->fence_column = (uint8_t)(text.column < 255 ? text.column : 255);
+        m->fence_length = (uint16_t)length;
+        return MARKDOWN_OPEN;
+    }
+    bool alone = heading_level(s, text.at) || (breaks && is_underline(s, text.at)) ||
+                 is_rule(s, text.at, "-*_");
+    return alone ? MARKDOWN_RULE : MARKDOWN_TEXT;
+}
+
+/* Opens what begins at the cursor, where `held` of the containers go on, and returns the leaf. */
 static markdown_kind open_blocks(scan *s, uint8_t held, markdown_line *out)
 {
     markdown *m = &s->m;
-    bool all = held == m->depth, fresh = false;
-    uint8_t depth = held;
-    markdown_kind leaf = MARKDOWN_TEXT;
-    for (;;) {
+    bool fresh = false, code = false;
+    uint8_t depth = held, inside;
+    markdown_kind leaf;
+    for (;; fresh = true) {
         cursor text = skip_blanks(s, s->now);
-        size_t indent = text.column - s->now.column, length;
-        bool breaks = all && !fresh && m->paragraph;
-        uint8_t inside = 0;
-        if (peek(s, text.at) == '\n') {
-            leaf = MARKDOWN_BLANK;
-            break;
-        }
-        if (indent >= CODE_INDENT) {
-            leaf = m->paragraph && !fresh ? MARKDOWN_TEXT : MARKDOWN_RULE;
-            break;
-        }
-        if ((length = fence_opens(s, text.at, out)) != 0) {
-            leaf = MARKDOWN_OPEN;
-            m->fence = peek(s, text.at);
-            m->fence_indent = (uint8_t)indent;
-            m->fence_column = (uint8_t)(text.column < 255 ? text.column : 255);
-            m->fence_length = (uint16_t)length;
-            break;
-        }
-        if (heading_level(s, text.at) || (breaks && is_underline(s, text.at)) ||
-            is_rule(s, text.at, "-*_")) {
-            leaf = MARKDOWN_RULE;
-            break;
-        }
-        if (depth == MARKDOWN_DEEPEST)
+        bool breaks = m->paragraph && !fresh && held == m->depth;
+        leaf = find_leaf(s, text, breaks, out);
+        code = leaf == MARKDOWN_RULE && text.column - s->now.column >= CODE_INDENT;
+        if (leaf != MARKDOWN_TEXT || depth == MARKDOWN_DEEPEST)
             break;
         if (peek(s, text.at) == '>')
-            enter_quote(s, text);
+            inside = 0, enter_quote(s, text);
         else if ((inside = enter_item(s, text, breaks)) == 0)
             break;
         m->inside[depth++] = inside;
-        fresh = true;
     }
-    bool lazy = leaf == MARKDOWN_TEXT && !fresh && m->paragraph;
-    if (!lazy)
-        m->depth = depth;
+    if (m->paragraph && !fresh && (code || leaf == MARKDOWN_TEXT))
+        return leaf; /* the paragraph goes on, and all that holds it */
+    m->depth = depth;
     m->paragraph = leaf == MARKDOWN_TEXT;
     m->empty = leaf == MARKDOWN_BLANK && fresh && m->inside[depth - 1];
     return leaf;
