@@ -37,12 +37,13 @@ ROOMS = {
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
     "personas/derive": f"{RUN} personas/council personas/roster",
     "personas/built_in": FORMATS,
-    "repl/screen": FORMATS,
-    "repl/system": f"{FORMATS} engine/text transcripts transcripts/export personas/roster repl/screen",
-    "repl/options": f"{ALL} repl/screen repl/system",
+    "repl/screen": BASE,
+    "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/roster repl/screen",
+    "repl/options": f"{RUN} engine/sources transcripts personas/council personas/merge personas/roster "
+                    "personas/built_in repl/screen repl/system",
     "repl/chat/line": f"{BASE} repl/screen repl/system",
-    "repl/chat": f"{ALL} repl/screen repl/system repl/options repl/chat/line",
-    "repl/chat/slash": f"{ALL} repl/screen repl/system repl/options repl/chat repl/chat/line",
+    "repl/chat": f"{RUN} transcripts {PERSONAS} repl/screen repl/system repl/options repl/chat/line",
+    "repl/chat/slash": f"{RUN} transcripts {PERSONAS} repl/screen repl/system repl/options repl/chat",
     "repl/cli": f"{ALL} repl/screen repl/system repl/options repl/chat repl/chat/line repl/chat/slash",
 }
 HEADER = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

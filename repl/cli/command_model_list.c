@@ -24,6 +24,15 @@ typedef struct verdict {
 
 typedef int visit_fn(void *user, const source *found, const verdict *v, error *err);
 
+/* Of many models at once even warnings are details: all of it under -v. */
+static void show_detail(void *user, checkpoint_note note, const char *sentence)
+{
+    console *con = user;
+    (void)note;
+    if (con->verbose)
+        console_note(con, "%s", sentence);
+}
+
 static void judge(const source *found, console *con, verdict *v)
 {
     *v = (verdict){0};
@@ -34,8 +43,8 @@ static void judge(const source *found, console *con, verdict *v)
         if (result)
             return;
     }
-    checkpoint *c = checkpoint_open(found->path, console_detail, con, &v->problem);
-    v->runnable = c && weights_check(c, console_detail, con, &v->problem) == 0;
+    checkpoint *c = checkpoint_open(found->path, show_detail, con, &v->problem);
+    v->runnable = c && weights_check(c, show_detail, con, &v->problem) == 0;
     if (v->runnable)
         v->config = *checkpoint_config(c);
     checkpoint_close(c);

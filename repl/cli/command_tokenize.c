@@ -113,7 +113,7 @@ int command_tokenize(const options *opt, console *con, error *err)
     tokenizer *t = NULL;
     int result = -1;
     if (read_text(opt, con, &text, err) == 0 && open_model_path(opt, &path, err) == 0)
-        c = checkpoint_open(path, console_warn, con, err);
+        c = checkpoint_open(path, open_model_warn, con, err);
     if (c && open_tokenizer(c, &t, err) == 0)
         result = opt->messages ? encode_chat(c, t, opt, &text, con, err)
                                : encode(t, opt, &text, con, err);

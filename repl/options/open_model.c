@@ -103,6 +103,15 @@ static void note_stale(const engine *e, console *con)
     free(experts);
 }
 
+void open_model_warn(void *user, checkpoint_note note, const char *sentence)
+{
+    console *con = user;
+    if (note == CHECKPOINT_WARNING)
+        console_note(con, "warning: %s", sentence);
+    else if (con->verbose)
+        console_note(con, "%s", sentence);
+}
+
 engine *open_model(const options *opt, console *con, error *err)
 {
     return open_model_on(opt, NULL, con, err);
@@ -162,7 +171,7 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
                  .variables = opt->variables.v,
                  .variable_count = (int)opt->variables.len},
         .cancel = con->cancel,
-        .warn = console_warn,
+        .warn = open_model_warn,
         .warn_user = con,
     };
     engine *e = engine_open(&o, err);

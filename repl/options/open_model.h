@@ -19,6 +19,9 @@ bool open_model_is_built_in(const options *opt);
  * builds it when there is none. Caller frees. */
 int open_model_path(const options *opt, char **path, error *err);
 
+/* A checkpoint_warn: warnings are shown, details under -v. user: the console. */
+void open_model_warn(void *user, checkpoint_note note, const char *sentence);
+
 /* The loaded model. Caller owns; con must outlive it. */
 engine *open_model(const options *opt, console *con, error *err);
 /* The same, for a conversation of another day: "2026-11-22"; NULL = today. */

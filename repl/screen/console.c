@@ -179,23 +179,6 @@ void console_error(console *c, const char *sentence)
     write_line(c, c->err_color ? "\033[1mconsilium:\033[0m " : "consilium: ", sentence, "\n");
 }
 
-void console_warn(void *user, checkpoint_note note, const char *sentence)
-{
-    console *c = user;
-    if (note == CHECKPOINT_WARNING)
-        console_note(c, "warning: %s", sentence);
-    else if (c->verbose)
-        console_note(c, "%s", sentence);
-}
-
-void console_detail(void *user, checkpoint_note note, const char *sentence)
-{
-    console *c = user;
-    (void)note;
-    if (c->verbose)
-        console_note(c, "%s", sentence);
-}
-
 /* ---- the moving line ------------------------------------------------------------------------ */
 
 static size_t screen_columns(void)

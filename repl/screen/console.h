@@ -15,7 +15,6 @@
 
 #include "../../engine/base/buf.h"
 #include "../../engine/base/json_writer.h"
-#include "../../engine/formats/checkpoint.h"
 #include "../../kernels/error.h"
 #include "fold.h"
 
@@ -65,10 +64,6 @@ void console_loss(console *c, const char *format, ...) __attribute__((format(pri
 void console_say(console *c, const buf *text);
 /* The error sentence: "consilium: ..."; also with -q. */
 void console_error(console *c, const char *sentence);
-/* checkpoint_warn: warnings are shown, details under -v. user: the console. */
-void console_warn(void *user, checkpoint_note note, const char *sentence);
-/* checkpoint_warn for many models at once: all of it under -v. */
-void console_detail(void *user, checkpoint_note note, const char *sentence);
 
 /* A moving line on standard error, at most ten times a second; does nothing where it may not. */
 void console_progress(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
