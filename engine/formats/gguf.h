@@ -16,6 +16,10 @@
  * alignment may follow (padding); more are refused. Arrays of arrays, keys that are not printable
  * ASCII and byte-swapped files are refused. v1 is refused by name.
  *
+ * A type's number, name and size come from kernels/quant.c: a new weight type begins in
+ * kernels/quant.h and is then read here without a change (one that gguf_read.c listed as known but
+ * not computed with leaves that list).
+ *
  * A split model is several files NAME-00001-of-00003.gguf; gguf_open() takes the first and opens
  * the others beside it. Metadata is that of the first file.
  *
@@ -84,9 +88,9 @@ size_t gguf_count(const gguf *g);
 const gguf_value *gguf_at(const gguf *g, size_t i);
 const char *gguf_key(const gguf_value *v); /* NUL-terminated, printable ASCII */
 
-gguf_type gguf_value_type(const gguf_value *v);   /* GGUF_ARRAY for arrays */
-size_t gguf_elements(const gguf_value *v);        /* of an array; 1 otherwise */
-const char *gguf_type_name(gguf_type type);       /* "u32", "string" */
+gguf_type gguf_value_type(const gguf_value *v); /* GGUF_ARRAY for arrays */
+size_t gguf_elements(const gguf_value *v);      /* of an array; 1 otherwise */
+const char *gguf_type_name(gguf_type type);     /* "u32", "string" */
 
 /* Element i < gguf_elements(v); i = 0 for a plain value. O(1), strings too. Each returns false and
  * leaves *out when the element type does not suit: integers convert exactly (u64 above INT64_MAX

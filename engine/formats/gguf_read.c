@@ -20,27 +20,26 @@ typedef struct reader {
     size_t size, at;
 } reader;
 
-/* ggml's types by number: what a tensor's size follows from, also for types that we cannot compute
- * with (the running sum of offsets needs them). Source: gguf-py, GGML_QUANT_SIZES. */
-typedef struct ggml_type {
-    const char *name;
-    uint16_t block, bytes;
-} ggml_type;
-
-static const ggml_type ggml_types[] = {
-    [0] = {"F32", 1, 4},         [1] = {"F16", 1, 2},         [2] = {"Q4_0", 32, 18},
-    [3] = {"Q4_1", 32, 20},      [6] = {"Q5_0", 32, 22},      [7] = {"Q5_1", 32, 24},
-    [8] = {"Q8_0", 32, 34},      [9] = {"Q8_1", 32, 40},      [10] = {"Q2_K", 256, 84},
-    [11] = {"Q3_K", 256, 110},   [12] = {"Q4_K", 256, 144},   [13] = {"Q5_K", 256, 176},
-    [14] = {"Q6_K", 256, 210},   [15] = {"Q8_K", 256, 292},   [16] = {"IQ2_XXS", 256, 66},
-    [17] = {"IQ2_XS", 256, 74},  [18] = {"IQ3_XXS", 256, 98}, [19] = {"IQ1_S", 256, 50},
-    [20] = {"IQ4_NL", 32, 18},   [21] = {"IQ3_S", 256, 110},  [22] = {"IQ2_S", 256, 82},
-    [23] = {"IQ4_XS", 256, 136}, [24] = {"I8", 1, 1},         [25] = {"I16", 1, 2},
-    [26] = {"I32", 1, 4},        [27] = {"I64", 1, 8},        [28] = {"F64", 1, 8},
-    [29] = {"IQ1_M", 256, 56},   [30] = {"BF16", 1, 2},       [34] = {"TQ1_0", 256, 54},
-    [35] = {"TQ2_0", 256, 66},   [39] = {"MXFP4", 32, 17},    [40] = {"NVFP4", 64, 36},
-    [41] = {"Q1_0", 128, 18},
+/* ggml's types that exist and that we do not compute with: the running sum of offsets needs their
+ * sizes all the same. Those that we do are described in kernels/quant.c. Source: gguf-py,
+ * GGML_QUANT_SIZES. */
+static const dtype_info unread_types[] = {
+    {"Q8_1", 32, 40, 9},    {"Q8_K", 256, 292, 15}, {"I8", 1, 1, 24},      {"I16", 1, 2, 25},
+    {"I32", 1, 4, 26},      {"I64", 1, 8, 27},      {"F64", 1, 8, 28},     {"TQ1_0", 256, 54, 34},
+    {"TQ2_0", 256, 66, 35}, {"NVFP4", 64, 36, 40},  {"Q1_0", 128, 18, 41},
 };
+
+/* NULL when no type has the number. */
+static const dtype_info *describe(uint32_t number)
+{
+    dtype type = dtype_from_ggml(number);
+    if (type != DTYPE_COUNT)
+        return dtype_describe(type);
+    for (size_t i = 0; i < sizeof unread_types / sizeof *unread_types; i++)
+        if ((uint32_t)unread_types[i].ggml == number)
+            return &unread_types[i];
+    return NULL;
+}
 
 /* ---- fields --------------------------------------------------------------------------------- */
 
@@ -282,10 +281,9 @@ void metadata_release(metadata *m)
 static int tensor_size(const reader *r, size_t at, const char *name, uint32_t number,
                        const uint64_t ne[4], int dims, uint64_t *bytes, error *err)
 {
-    static const size_t known = sizeof ggml_types / sizeof *ggml_types;
-    const ggml_type *type = number < known ? &ggml_types[number] : NULL;
+    const dtype_info *type = describe(number);
     uint64_t elements;
-    if (!type || !type->name)
+    if (!type)
         return error_set(err, ERROR_LOAD, "%s: offset %zu: tensor \"%s\" has the unknown type %u",
                          r->where, at, name, number);
     for (int i = 0; i < dims; i++)
@@ -293,13 +291,13 @@ static int tensor_size(const reader *r, size_t at, const char *name, uint32_t nu
             return error_set(err, ERROR_LOAD,
                              "%s: offset %zu: dimension %d of tensor \"%s\" is %llu", r->where, at,
                              i, name, (unsigned long long)ne[i]);
-    if (ne[0] % type->block)
+    if (ne[0] % (uint64_t)type->block)
         return error_set(err, ERROR_LOAD,
                          "%s: offset %zu: tensor \"%s\" has rows of %llu elements, %s comes in "
-                         "blocks of %u",
+                         "blocks of %d",
                          r->where, at, name, (unsigned long long)ne[0], type->name, type->block);
     if (!checked_product(ne, dims, &elements) ||
-        !checked_mul(elements / type->block, type->bytes, bytes))
+        !checked_mul(elements / (uint64_t)type->block, (uint64_t)type->bytes, bytes))
         return error_set(err, ERROR_LOAD,
                          "%s: offset %zu: the size of tensor \"%s\" is beyond 64 bits", r->where,
                          at, name);
@@ -343,7 +341,7 @@ static int take_tensor(reader *r, tensor_list *tensors, uint64_t alignment, uint
     for (int i = 0; i < t.dims; i++)
         t.shape[i] = ne[t.dims - 1 - i];
     t.type = dtype_from_ggml(type);
-    t.type_name = ggml_types[type].name;
+    t.type_name = describe(type)->name;
     return tensor_list_add(tensors, r->where, name, len, &t, err);
 }
 

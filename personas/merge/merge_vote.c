@@ -7,7 +7,7 @@
  * The diagonal is shown but never counted: every pass finds itself likely. Long answers are judged by
  * their beginnings (merge_vote_budget), and that is told. When at
  * least two answers hold the same short answer (extract.h) and no other value is as frequent, only
- * they can win. A tie is a lead too small to mean anything.
+ * they can win. A tie is a lead too small to mean anything (TIE).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,9 @@
 #include "extract.h"
 #include "merge_state.h"
 
-static const double TIE = 0.02; /* nats per token */
+/* The tie rule: two scores that are nearer than this, in nats per token, are too close to call. The
+ * better one wins all the same, and the tie is said. */
+static const double TIE = 0.02;
 
 /* Rows that the judges read of answers, when each answer counts for at most `most` tokens. */
 static long rows_of(const int *lengths, int passes, int judges, int most)

@@ -9,24 +9,6 @@
 #include "display_width.h"
 #include "view_state.h"
 
-size_t view_width(const view *v)
-{
-    return (size_t)terminal_columns(v->t) - 1; /* a full last cell means "wrap soon" to terminals */
-}
-
-static void cells_of(const view *v, size_t count, int i, size_t *start, size_t *width)
-{
-    size_t room = view_width(v) - (count - 1);
-    size_t each = room / count, wider = room % count, n = (size_t)i;
-    *start = n * (each + 1) + (n < wider ? n : wider);
-    *width = each + (n < wider);
-}
-
-void view_member_span(const view *v, int i, size_t *start, size_t *width)
-{
-    cells_of(v, (size_t)v->section.count, i, start, width);
-}
-
 static int go_to(buf *row, size_t cell, error *err)
 {
     return buf_format(row, err, "\033[%zuG", cell + 1);
@@ -55,7 +37,7 @@ int view_names_row(const view *v, buf *row, error *err)
 {
     for (int i = 0; i < v->section.count; i++) {
         size_t start, width, used;
-        view_member_span(v, i, &start, &width);
+        view_span(v, v->section.count, i, &start, &width);
         if ((i && separate(v, start, row, err)) || buf_text(row, " ", err) ||
             view_title(v, v->section.members[i], width - 2, row, &used, err))
             return -1;
@@ -67,7 +49,7 @@ int view_winner_row(const view *v, buf *row, error *err)
 {
     size_t start, width, used;
     const column *c = &v->columns[v->winner];
-    cells_of(v, (size_t)v->count, v->winner, &start, &width);
+    view_span(v, v->count, v->winner, &start, &width);
     return buf_text(row, "\033[K", err) || go_to(row, start + 1, err) ||
                    buf_text(row, view_sgr(v, "\033[1m"), err) ||
                    buf_text(row, view_sgr(v, c->color), err) ||
@@ -90,7 +72,7 @@ int view_rule_row(const view *v, bool figures, int joint, buf *row, error *err)
 {
     for (int i = 0; i < v->section.count; i++) {
         size_t start, width, used = 0;
-        view_member_span(v, i, &start, &width);
+        view_span(v, v->section.count, i, &start, &width);
         if (i && dim(v, row, joint ? joint_of(v, joint) : view_dash(v), 1, err))
             return -1;
         if (figures) {
@@ -202,7 +184,7 @@ int view_body_row(const view *v, size_t r, buf *row, error *err)
         size_t start, width;
         const column *c = v->section.members[i];
         const wrap_row *text = column_text_row(&c->body, r);
-        view_member_span(v, i, &start, &width);
+        view_span(v, v->section.count, i, &start, &width);
         if (i && separate(v, start, row, err))
             return -1;
         if (!text)

@@ -7,11 +7,6 @@
 
 #include "view_state.h"
 
-enum {
-    COLUMN_CELLS = 32, /* a column that is chosen for the user has so many: three in 98 */
-    COLUMN_LEAST = 16, /* one that the user asked for may have so few */
-};
-
 /* While a window is dragged to another size nothing is drawn but a mark. Terminals fold long rows at
  * each step, count the folds as content and move everything up; what is not there cannot be folded. */
 static const double drag_seconds = 0.4;
@@ -26,14 +21,6 @@ static bool is_shown(const column *c)
 {
     return c->complete && c->headed && c->body.over && column_text_rows(&c->body) == 0 &&
            c->body.read == c->body.text.len;
-}
-
-/* Whether all columns have room side by side; all count, also those that were shown: a stack stays a stack to its last answer. */
-static bool columns_fit(const view *v)
-{
-    size_t n = (size_t)v->count, room = view_width(v) + 1;
-    size_t least = v->layout == VIEW_COLS ? COLUMN_LEAST : COLUMN_CELLS;
-    return room >= n * least + n - 1;
 }
 
 /* Those that were not shown, into members unless that is NULL. */
@@ -56,7 +43,7 @@ static section_kind choose(const view *v)
         return SECTION_MERGE;
     if (v->layout == VIEW_FOCUS && v->focus >= 0)
         return SECTION_FOCUS;
-    return v->layout != VIEW_STACK && columns_fit(v) ? SECTION_COLUMNS : SECTION_SINGLE;
+    return v->layout != VIEW_STACK && view_columns_fit(v) ? SECTION_COLUMNS : SECTION_SINGLE;
 }
 
 /* Text keeps a blank on either side. */
@@ -64,7 +51,7 @@ static int set_widths(view *v, error *err)
 {
     for (int i = 0; i < v->section.count; i++) {
         size_t start, width;
-        view_member_span(v, i, &start, &width);
+        view_span(v, v->section.count, i, &start, &width);
         if (column_text_set_width(&v->section.members[i]->body, width > 3 ? width - 2 : 1, err))
             return -1;
     }
@@ -131,7 +118,7 @@ static bool is_over(const view *v)
 static int add_merge_head(view *v, error *err)
 {
     bool mark = v->winner >= 0 && v->count > 1 && v->layout != VIEW_STACK &&
-                v->layout != VIEW_FOCUS && columns_fit(v);
+                v->layout != VIEW_FOCUS && view_columns_fit(v);
     buf *row = mark ? live_frame_row(&v->frame, err) : NULL;
     if (mark && (!row || view_winner_row(v, row, err)))
         return -1;

@@ -94,20 +94,26 @@ const char *view_dash(const view *v);
 /* Rows of our own words, wrapped to the screen, dim or not, appended to the frame. */
 int view_message(view *v, const char *text, bool dim, error *err);
 
+/* ---- view_widths.c: how wide columns are ---------------------------------------------------------- */
+
+size_t view_width(const view *v); /* cells that are used of a row */
+/* Whether all columns have room side by side. */
+bool view_columns_fit(const view *v);
+/* Where the i-th of `count` columns begins, and how many cells it has, its blank on either side
+ * included. */
+void view_span(const view *v, int count, int i, size_t *start, size_t *width);
+
 /* ---- view_section.c ----------------------------------------------------------------------------- */
 
 /* Puts a frame together from the open section and those that follow, and shows it. */
 int view_paint(view *v, error *err);
 /* The open section gives way to another: after a resize, or when it is over. */
 void view_section_end(view *v);
-size_t view_width(const view *v); /* cells that are used of a row */
 
 /* ---- view_rows.c: rows of a section -------------------------------------------------------------- */
 
 /* The row that marks the chosen column. */
 int view_winner_row(const view *v, buf *row, error *err);
-/* Where member i begins, and how many cells it has, its blank on either side included. */
-void view_member_span(const view *v, int i, size_t *start, size_t *width);
 int view_names_row(const view *v, buf *row, error *err);
 /* A line across, with figures in it or without; joint: 0 none, +1 where columns begin, -1 end. */
 int view_rule_row(const view *v, bool figures, int joint, buf *row, error *err);

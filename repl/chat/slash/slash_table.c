@@ -1,4 +1,9 @@
-/* slash_table.c - the commands of the conversation: names, arguments, help. See slash.h. */
+/* slash_table.c - the commands of the conversation: names, arguments, help. See slash.h.
+ *
+ * A new command is a row here, its name in a section of slash_help.c, its function declared in
+ * slash_commands.h and written in the slash_*.c of its subject. Help, completion, the man page and
+ * the guesses at misspelt words follow from the row.
+ */
 #include "slash_commands.h"
 
 static const slash_command table[] = {
