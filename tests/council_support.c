@@ -197,6 +197,7 @@ void cast_talk_adopt(cast_talk *t, const char *prompt, const turn_answer *replie
 
 void cast_talk_close(cast_talk *t)
 {
+    region_release(&t->merges);
     for (int i = 0; i < council_passes(t->c); i++) {
         for (size_t k = 0; k < t->count; k++)
             free((void *)t->messages[i][k].text);

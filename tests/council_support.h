@@ -48,6 +48,7 @@ typedef struct cast_talk {
     council_request requests[CAST];
     turn_answer replies[CAST]; /* copies */
     council_round round;
+    region merges; /* what merges of it hold */
 } cast_talk;
 
 cast_talk cast_talk_of(council *c);

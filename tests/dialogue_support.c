@@ -163,6 +163,25 @@ void table_equal(const turn_answer *a, const turn_answer *b)
     assert_true(a->seed == b->seed && a->program == b->program);
 }
 
+void table_same_merge(const turn_merge *x, const turn_merge *y)
+{
+    size_t n = (size_t)x->passes;
+    assert_int_equal(x->passes, y->passes);
+    assert_string_equal(x->method, y->method);
+    assert_int_equal(x->winner, y->winner);
+    assert_same_text("the merge", x->text.v, x->text.len, y->text.v, y->text.len);
+    assert_int_equal(x->ids.len, y->ids.len);
+    if (y->ids.len)
+        assert_memory_equal(x->ids.v, y->ids.v, y->ids.len * sizeof(int));
+    assert_int_equal(!x->scores, !y->scores);
+    if (y->scores)
+        assert_memory_equal(x->scores, y->scores, n * n * sizeof(double));
+    assert_int_equal(!x->revised, !y->revised);
+    for (size_t i = 0; y->revised && i < n; i++)
+        assert_string_equal(x->revised[i].v, y->revised[i].v);
+    assert_true(!x->by == !y->by && (!x->by || strcmp(x->by, y->by) == 0));
+}
+
 /* ---- by hand ----------------------------------------------------------------------------------- */
 
 hand hand_of(const dialogue *d, const char *const *of, int count)
@@ -206,6 +225,7 @@ void hand_ask(hand *h, const char *prompt, size_t len)
 
 void hand_close(hand *h)
 {
+    region_release(&h->merges);
     council_close(h->c);
 }
 

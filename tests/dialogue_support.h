@@ -32,6 +32,7 @@ struct turn *table_ask(dialogue *d, const char *prompt, const char *only);
 struct turn table_copy(const struct turn *t);
 
 void table_equal(const turn_answer *a, const turn_answer *b);
+void table_same_merge(const turn_merge *x, const turn_merge *y);
 
 /* Seats in a council of their own, told and asked by hand. Replies are borrowed from the council. */
 typedef struct hand {
@@ -42,6 +43,7 @@ typedef struct hand {
     council_request requests[TABLE_SEATS];
     turn_answer replies[TABLE_SEATS];
     council_round round;
+    region merges; /* what merges of it hold */
 } hand;
 
 /* The seats named, who remember nothing yet; their seeds are the roster's. */

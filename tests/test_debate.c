@@ -20,11 +20,11 @@ static merge_options debate_of(int rounds)
     return (merge_options){.method = MERGE_DEBATE, .rounds = rounds, .seed = 3, .max_tokens = 20};
 }
 
-static void debate(cast_talk *t, int rounds, merge_result *out)
+static void debate(cast_talk *t, int rounds, turn_merge *out)
 {
     error err = {0};
     merge_options o = debate_of(rounds);
-    if (merge_run(t->c, &t->round, &o, out, &err))
+    if (merge_run(t->c, &t->round, &o, &t->merges, out, &err))
         fail_msg("%s", err.text);
 }
 
@@ -60,7 +60,7 @@ static void a_debate_leaves_the_round_as_it_was(void **state)
     for (int rounds = 1; rounds <= 2; rounds++) {
         cast_talk t = small_council(k, 1200);
         cast_talk_ask(&t, PROMPT);
-        merge_result r, again;
+        turn_merge r, again;
         debate(&t, rounds, &r);
         int changed = 0;
         for (int i = 0; i < CAST; i++) {
@@ -69,14 +69,12 @@ static void a_debate_leaves_the_round_as_it_was(void **state)
                        memcmp(said->text.v, r.revised[i].v, said->text.len) != 0;
         }
         assert_true(changed >= 2);
-        assert_true(r.winner >= 0 && r.scores && r.len == r.revised[r.winner].len);
-        assert_memory_equal(r.text, r.revised[r.winner].v, r.len);
+        assert_true(r.winner >= 0 && r.scores && r.text.len == r.revised[r.winner].len);
+        assert_memory_equal(r.text.v, r.revised[r.winner].v, r.text.len);
         debate(&t, rounds, &again);
         assert_memory_equal(r.scores, again.scores, CAST * CAST * sizeof(double));
         for (int i = 0; i < CAST; i++)
             assert_string_equal(r.revised[i].v, again.revised[i].v);
-        merge_release(&r);
-        merge_release(&again);
         cast_talk_close(&t);
     }
 }
@@ -96,11 +94,10 @@ static int tokens_read(const cast *k, const char *text, size_t len)
     int total = 0;
     council_events events = {.user = &total, .prefill = note_total};
     cast_talk t = small_council(k, 1200);
-    merge_result r;
+    turn_merge r;
     adopt(&t, text, len);
     hear(&t, &events);
     debate(&t, 1, &r);
-    merge_release(&r);
     cast_talk_close(&t);
     return total;
 }
@@ -129,11 +126,10 @@ static int marks_read(const cast *k, const char *text)
     cast_talk t = small_council(k, 1800);
     marks m = {.k = k, .c = t.c};
     council_events events = {.user = &m, .prefill = count_marks};
-    merge_result r;
+    turn_merge r;
     adopt(&t, text, strlen(text));
     hear(&t, &events);
     debate(&t, 1, &r);
-    merge_release(&r);
     cast_talk_close(&t);
     return m.count;
 }
@@ -167,7 +163,7 @@ static void answers_that_are_too_long_are_cut_and_told(void **state)
     int cut = 0, whole = 0;
     for (int context = 600; context <= 1800; context += 600) {
         cast_talk t = small_council(k, context);
-        merge_result r;
+        turn_merge r;
         int total = 0;
         council_events events = {.user = &total, .prefill = note_total};
         adopt(&t, text, strlen(text));
@@ -177,7 +173,6 @@ static void answers_that_are_too_long_are_cut_and_told(void **state)
         assert_true(total > 0 && total <= CAST * (context - 20));
         cut += told;
         whole += !told;
-        merge_release(&r);
         cast_talk_close(&t);
     }
     assert_true(cut > 0 && whole > 0);
@@ -189,23 +184,21 @@ static void without_room_there_is_a_vote(void **state)
     static const char text[] = "Yes. \0 It is the code of the user, and the user is the code.";
     const cast *k = *state;
     cast_talk t = small_council(k, 190), d = small_council(k, 420);
-    merge_result r;
+    turn_merge r;
     adopt(&t, text, sizeof text - 1);
     debate(&t, 2, &r);
     assert_non_null(r.note);
     assert_non_null(strstr(r.note, "0 of 2 rounds"));
-    assert_true(r.method == MERGE_DEBATE && r.winner >= 0 && r.scores);
+    assert_true(strcmp(r.method, "debate") == 0 && r.winner >= 0 && r.scores);
     for (int i = 0; i < CAST; i++) {
         assert_int_equal(r.revised[i].len, sizeof text - 1);
         assert_memory_equal(r.revised[i].v, text, sizeof text - 1);
     }
-    merge_release(&r);
     /* A first round fits, a second does not. */
     adopt(&d, "Yes.", 4);
     debate(&d, 9, &r);
     assert_non_null(strstr(r.note, " of 9 rounds"));
     assert_null(strstr(r.note, "0 of 9 rounds"));
-    merge_release(&r);
     cast_talk_close(&t);
     cast_talk_close(&d);
 }
@@ -218,7 +211,8 @@ static void a_refused_question_changes_no_vote(void **state)
     memset(text, 'x', sizeof text);
     chat_message question = {CHAT_USER, text, sizeof text};
     merge_options vote = {.method = MERGE_VOTE};
-    merge_result r[3];
+    turn_merge r[3];
+    region memory = {0};
     for (int i = 0; i < 3; i++) {
         cast_talk t = small_council(k, 600);
         council_request requests[CAST];
@@ -235,13 +229,12 @@ static void a_refused_question_changes_no_vote(void **state)
             assert_int_equal(council_longest(t.c, requests, &longest, &err), 0);
         assert_true(i != 1 || err.code == ERROR_CONTEXT);
         assert_true(i != 2 || longest > 1200);
-        assert_int_equal(merge_run(t.c, &t.round, &vote, &r[i], &err), 0);
+        assert_int_equal(merge_run(t.c, &t.round, &vote, &memory, &r[i], &err), 0);
         cast_talk_close(&t);
     }
     for (int i = 1; i < 3; i++)
         assert_memory_equal(r[0].scores, r[i].scores, CAST * CAST * sizeof(double));
-    for (int i = 0; i < 3; i++)
-        merge_release(&r[i]);
+    region_release(&memory);
 }
 
 typedef struct stopper {
@@ -267,11 +260,11 @@ static void a_debate_that_is_stopped_keeps_its_revisions(void **state)
         council_events events = {.user = &s, .token = stop_after};
         cast_talk t = small_council(k, 1200);
         merge_options o = {.method = MERGE_DEBATE, .rounds = 2};
-        merge_result r;
+        turn_merge r;
         error err = {0};
         adopt(&t, text, sizeof text - 1);
         hear(&t, &events);
-        assert_int_equal(merge_run(t.c, &t.round, &o, &r, &err), 0);
+        assert_int_equal(merge_run(t.c, &t.round, &o, &t.merges, &r, &err), 0);
         bool stopped = s.tokens >= after;
         assert_true(stopped == (r.winner < 0) && stopped == (r.stop == STOP_INTERRUPTED));
         assert_true(!stopped || (!r.scores && !r.by && strstr(r.note, "of 2: no vote")));
@@ -282,7 +275,6 @@ static void a_debate_that_is_stopped_keeps_its_revisions(void **state)
         }
         assert_true(differ > 0);
         atomic_store(&k->cancel, false);
-        merge_release(&r);
         cast_talk_close(&t);
     }
 }

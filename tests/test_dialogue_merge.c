@@ -46,28 +46,13 @@ static void by_hand(hand *h, const dialogue *d, const struct turn *t, const stru
     hand_ask(h, t->prompt.v, t->prompt.len);
 }
 
-static void assert_merge(const turn_merge *kept, hand *h, const merge_options *o)
+static void assert_merge(const turn_merge *x, hand *h, const merge_options *o)
 {
-    const turn_merge *x = kept;
-    merge_result y;
+    turn_merge y;
     error err = {0};
-    if (merge_run(h->c, &h->round, o, &y, &err))
+    if (merge_run(h->c, &h->round, o, &h->merges, &y, &err))
         fail_msg("%s", err.text);
-    size_t n = (size_t)y.passes;
-    assert_int_equal(x->passes, y.passes);
-    assert_string_equal(x->method, merge_name(y.method));
-    assert_int_equal(x->winner, y.winner);
-    assert_int_equal(x->text.len, y.len);
-    assert_memory_equal(x->text.v, y.text, y.len);
-    assert_int_equal(x->ids.len, y.ids.len);
-    if (y.ids.len)
-        assert_memory_equal(x->ids.v, y.ids.v, y.ids.len * sizeof(int));
-    if (y.scores)
-        assert_memory_equal(x->scores, y.scores, n * n * sizeof(double));
-    for (size_t i = 0; y.revised && i < n; i++)
-        assert_string_equal(x->revised[i].v, y.revised[i].v);
-    assert_true(!x->by == !y.by && (!x->by || strcmp(x->by, y.by) == 0));
-    merge_release(&y);
+    table_same_merge(x, &y);
 }
 
 /* Of some, in the order named, at a later turn; every way of merging. */

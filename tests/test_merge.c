@@ -28,10 +28,10 @@ static merge_options options_of(merge_method method)
     return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
 }
 
-static void merge(cast_talk *t, const merge_options *o, merge_result *out)
+static void merge(cast_talk *t, const merge_options *o, turn_merge *out)
 {
     error err = {0};
-    if (merge_run(t->c, &t->round, o, out, &err))
+    if (merge_run(t->c, &t->round, o, &t->merges, out, &err))
         fail_msg("%s", err.text);
 }
 
@@ -175,15 +175,16 @@ static void short_answers_are_found(void **state)
 /* ---- votes ------------------------------------------------------------------------------------- */
 
 /* A vote on given texts; barred: bit a = answer a cannot win. */
-static int vote_on(cast_talk *t, const char *const texts[], unsigned barred, merge_result *out,
+static int vote_on(cast_talk *t, const char *const texts[], unsigned barred, turn_merge *out,
                    error *err)
 {
     merge_candidate candidates[CAST];
     for (int i = 0; i < council_passes(t->c); i++)
         candidates[i] =
             (merge_candidate){texts[i], strlen(texts[i]), (barred >> i & 1) || !*texts[i]};
-    *out = (merge_result){.winner = -1, .passes = council_passes(t->c)};
-    return merge_vote_on(t->c, &t->round, candidates, out, err);
+    *out = (turn_merge){.winner = -1, .passes = council_passes(t->c)};
+    merging m = {t->c, &t->round, NULL, &t->merges};
+    return merge_vote_on(&m, candidates, out, err);
 }
 
 /* How much of the texts a vote reads. */
@@ -216,7 +217,7 @@ static double score_of(const cast *k, cast_talk *t, int judge, const char *text,
 }
 
 /* S(a) from the reported matrix and the weights by their definition. */
-static double peer(cast_talk *t, const merge_result *r, const vote_budget *share, int a)
+static double peer(cast_talk *t, const turn_merge *r, const vote_budget *share, int a)
 {
     double sum = 0, total = 0;
     for (int j = 0; j < r->passes; j++) {
@@ -230,7 +231,7 @@ static double peer(cast_talk *t, const merge_result *r, const vote_budget *share
     return sum / total;
 }
 
-static int best_by_hand(cast_talk *t, const merge_result *r, const vote_budget *share,
+static int best_by_hand(cast_talk *t, const turn_merge *r, const vote_budget *share,
                         unsigned barred)
 {
     int best = -1;
@@ -249,7 +250,7 @@ static void the_peers_choose_and_nobody_for_himself(void **state)
     council *c = cast_council(k, &o, EVERYONE, 1);
     cast_talk t;
     ask(&t, c, PROMPT);
-    merge_result r;
+    turn_merge r;
     error err = {0};
     assert_int_equal(vote_on(&t, texts, 0, &r, &err), 0);
     double shares = 0;
@@ -266,19 +267,16 @@ static void the_peers_choose_and_nobody_for_himself(void **state)
     assert_true(fabs(shares - 1) < 1e-12);
     assert_int_equal(r.winner, best_by_hand(&t, &r, &share, 0));
     assert_string_equal(r.by, council_answer(c, r.winner)->name);
-    assert_string_equal(r.text, texts[r.winner]);
+    assert_string_equal(r.text.v, texts[r.winner]);
     /* Who cannot win does not, however likely; the next best does. */
     unsigned barred = 1u << r.winner;
     int first = r.winner;
-    merge_release(&r);
     assert_int_equal(vote_on(&t, texts, barred, &r, &err), 0);
     assert_int_not_equal(r.winner, first);
     assert_int_equal(r.winner, best_by_hand(&t, &r, &share, barred));
     assert_true(r.shares[first] == 0);
-    merge_release(&r);
     assert_int_equal(vote_on(&t, texts, EVERYONE, &r, &err), -1);
     assert_int_equal(err.code, ERROR_RUN);
-    merge_release(&r);
     cast_talk_close(&t);
 }
 
@@ -292,7 +290,7 @@ static void the_diagonal_does_not_count(void **state)
         char texts[3][12];
         const char *list[3] = {texts[0], texts[1], texts[2]};
         council *c = cast_council(k, &o, 7, 1);
-        merge_result r;
+        turn_merge r;
         error err = {0};
         for (int i = 0; i < 3; i++)
             (void)snprintf(texts[i], sizeof texts[i], "%c%c %c", 'A' + seed,
@@ -310,7 +308,6 @@ static void the_diagonal_does_not_count(void **state)
             best = sum > best ? sum : best;
         }
         differ += with_own != r.winner;
-        merge_release(&r);
         cast_talk_close(&t);
     }
     assert_true(differ > 0);
@@ -325,20 +322,17 @@ static void equal_short_answers_are_counted_first(void **state)
     ask(&t, c, PROMPT);
     static const char *const two[] = {"Yes, qzx.", "the code is", "No.", "yes"};
     static const char *const even[] = {"Yes.", "No, never.", "No.", "yes"};
-    merge_result r;
+    turn_merge r;
     error err = {0};
     assert_int_equal(vote_on(&t, two, 0, &r, &err), 0);
     assert_true(r.winner == 0 || r.winner == 3);
     assert_non_null(strstr(r.note, "2 of 4"));
     assert_true(r.shares[1] == 0 && r.shares[2] == 0);
-    merge_release(&r);
     assert_int_equal(vote_on(&t, two, 1, &r, &err), 0); /* one of the two is barred: none agree */
     assert_true(r.shares[1] > 0 && r.shares[2] > 0 && r.shares[0] == 0);
-    merge_release(&r);
     assert_int_equal(vote_on(&t, even, 0, &r, &err), 0);
     for (int i = 0; i < CAST; i++)
         assert_true(r.shares[i] > 0);
-    merge_release(&r);
     cast_talk_close(&t);
 }
 
@@ -354,13 +348,11 @@ static void a_tie_is_said(void **state)
     cast_talk t;
     ask(&t, c, PROMPT);
     static const char *const same[] = {"the code", "the code"}, *const far[] = {"the code", "\x02"};
-    merge_result r;
+    turn_merge r;
     assert_int_equal(vote_on(&t, same, 0, &r, &err), 0);
     assert_true(r.tie && strstr(r.note, "tie"));
-    merge_release(&r);
     assert_int_equal(vote_on(&t, far, 0, &r, &err), 0);
     assert_false(r.tie);
-    merge_release(&r);
     cast_talk_close(&t);
 }
 
@@ -376,19 +368,17 @@ static void a_failed_pass_judges_nothing_and_the_vote_goes_on(void **state)
     cast_talk t;
     ask(&t, c, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
     assert_int_equal(council_answer(c, 2)->stop, STOP_ERROR);
-    merge_result r;
+    turn_merge r;
     merge_options vote = options_of(MERGE_AUTO), blend = options_of(MERGE_BLEND);
     merge(&t, &vote, &r);
-    assert_int_equal(r.method, MERGE_VOTE); /* a small model */
+    assert_string_equal(r.method, "vote"); /* a small model */
     assert_true(r.winner == 0 || r.winner == 1);
     for (int i = 0; i < 3; i++)
         assert_true(isnan(r.scores[6 + i]) && isnan(r.scores[3 * i + 2]));
     assert_true(isfinite(r.scores[1]) && isfinite(r.scores[3]));
-    assert_true(utf8_check(r.text, r.len, NULL));
-    merge_release(&r);
+    assert_true(utf8_check(r.text.v, r.text.len, NULL));
     merge(&t, &blend, &r);
     assert_true(r.ids.len > 0);
-    merge_release(&r);
     cast_talk_close(&t);
 }
 
@@ -422,10 +412,10 @@ static void the_chair_reads_what_fits(void **state)
         cast_talk_adopt(&t, PROMPT, replies);
         int total = 0;
         council_events events = {.user = &total, .prefill = note_total};
-        merge_result r;
+        turn_merge r;
         synth.chair = "Join them.";
         assert_int_equal(council_subscribe(c, &events, &err), 0);
-        assert_int_equal(merge_run(c, &t.round, &synth, &r, &err), 0);
+        assert_int_equal(merge_run(c, &t.round, &synth, &t.merges, &r, &err), 0);
         int reserve = 30 < context / 4 ? 30 : context / 4;
         assert_true(total > 0 && total + reserve <= context);
         assert_string_equal(r.by, "chair");
@@ -433,15 +423,12 @@ static void the_chair_reads_what_fits(void **state)
             assert_non_null(strstr(r.note, "4 of 4 answers were cut"));
         cut += r.note != NULL;
         whole += r.note == NULL;
-        merge_release(&r);
         /* The same seed, the same synthesis. */
-        merge_result again;
+        turn_merge again;
         merge(&t, &synth, &r);
         merge(&t, &synth, &again);
-        assert_int_equal(r.len, again.len);
-        assert_memory_equal(r.text, again.text, r.len);
-        merge_release(&r);
-        merge_release(&again);
+        assert_int_equal(r.text.len, again.text.len);
+        assert_memory_equal(r.text.v, again.text.v, r.text.len);
         cast_talk_close(&t);
     }
     assert_true(cut > 0 && whole > 0);
@@ -456,9 +443,9 @@ static void a_question_that_never_fits_is_told(void **state)
     cast_talk t;
     ask(&t, c, "the code of the user and the code of the user and the user");
     merge_options synth = options_of(MERGE_SYNTH);
-    merge_result r;
+    turn_merge r;
     error err = {0};
-    assert_int_equal(merge_run(c, &t.round, &synth, &r, &err),
+    assert_int_equal(merge_run(c, &t.round, &synth, &t.merges, &r, &err),
                      -1); /* its own instruction is longer */
     assert_int_equal(err.code, ERROR_CONTEXT);
     cast_talk_close(&t);
@@ -478,7 +465,7 @@ static void a_blend_of_one_is_that_one(void **state)
         for (int i = 0; i < CAST; i++) {
             double weights[CAST] = {0};
             merge_options blend = options_of(MERGE_BLEND);
-            merge_result r;
+            turn_merge r;
             weights[i] = 2;
             blend.weights = weights;
             merge(&t, &blend, &r);
@@ -488,7 +475,6 @@ static void a_blend_of_one_is_that_one(void **state)
             assert_int_equal(r.stop, a->stop);
             for (size_t x = 0; x < r.ids.len; x++)
                 assert_true(r.divergence[x] == 0);
-            merge_release(&r);
         }
         cast_talk_close(&t);
     }
@@ -508,7 +494,7 @@ static void divergence_says_where_passes_part(void **state)
     cast_talk same;
     ask(&same, twins, PROMPT);
     merge_options blend = options_of(MERGE_BLEND);
-    merge_result r;
+    turn_merge r;
     double most = 0;
     merge(&t, &blend, &r);
     for (size_t x = 0; x < r.ids.len; x++) {
@@ -516,11 +502,9 @@ static void divergence_says_where_passes_part(void **state)
         most = fmax(most, r.divergence[x]);
     }
     assert_true(most > 0.01);
-    merge_release(&r);
     merge(&same, &blend, &r);
     for (size_t x = 0; x < r.ids.len; x++)
         assert_true(fabs(r.divergence[x]) < 1e-12);
-    merge_release(&r);
     cast_talk_close(&t);
     cast_talk_close(&same);
 }
@@ -533,18 +517,16 @@ static void a_contrast_chooses_among_the_plausible(void **state)
     cast_talk t;
     ask(&t, c, PROMPT);
     merge_options blend = options_of(MERGE_BLEND);
-    merge_result plain, contrast;
+    turn_merge plain, contrast;
     merge(&t, &blend, &plain);
     blend.contrast = 1;
     merge(&t, &blend, &contrast);
     assert_true(plain.ids.len != contrast.ids.len ||
                 memcmp(plain.ids.v, contrast.ids.v, plain.ids.len * sizeof(int)) != 0);
-    merge_release(&plain);
-    merge_release(&contrast);
     double none[1] = {0};
     error err = {0};
     blend.weights = none;
-    assert_int_equal(merge_run(c, &t.round, &blend, &plain, &err), -1);
+    assert_int_equal(merge_run(c, &t.round, &blend, &t.merges, &plain, &err), -1);
     assert_int_equal(err.code, ERROR_USAGE);
     cast_talk_close(&t);
 }
@@ -562,14 +544,13 @@ static void an_interrupted_merge_leaves_the_answers(void **state)
     const merge_method methods[] = {MERGE_VOTE, MERGE_SYNTH, MERGE_DEBATE};
     for (int i = 0; i < 3; i++) {
         merge_options m = options_of(methods[i]);
-        merge_result r;
+        turn_merge r;
         error err = {0};
         atomic_store(&k->cancel, true);
-        assert_int_equal(merge_run(c, &t.round, &m, &r, &err), -1);
+        assert_int_equal(merge_run(c, &t.round, &m, &t.merges, &r, &err), -1);
         atomic_store(&k->cancel, false);
         assert_int_equal(err.code, ERROR_CANCELLED);
         merge(&t, &m, &r); /* what it joins is still there */
-        merge_release(&r);
     }
     cast_talk_close(&t);
 }

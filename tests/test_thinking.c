@@ -112,19 +112,6 @@ static void later_turns_hold_no_thought(void **state)
     dialogue_close(d);
 }
 
-static void assert_same_merge(const merge_result *x, const merge_result *y)
-{
-    size_t cells = (size_t)x->passes * (size_t)x->passes;
-    assert_int_equal(x->len, y->len);
-    assert_memory_equal(x->text, y->text, x->len);
-    assert_int_equal(x->winner, y->winner);
-    assert_int_equal(x->ids.len, y->ids.len);
-    if (x->ids.len)
-        assert_memory_equal(x->ids.v, y->ids.v, x->ids.len * sizeof(int));
-    if (x->scores)
-        assert_memory_equal(x->scores, y->scores, cells * sizeof(double));
-}
-
 /* A merge behind an answer that thought is the merge of the same words said without a thought. */
 static void no_merge_reads_a_thought(void **state)
 {
@@ -142,28 +129,17 @@ static void no_merge_reads_a_thought(void **state)
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         merge_options m = {
             .method = methods[i], .rounds = 1, .seed = 7, .chair = "Join.", .max_tokens = 24};
-        merge_result live, bare;
+        turn_merge live, bare;
         hand h = passes_of(d), other = passes_of(d);
         hand_ask(&h, PROMPT, strlen(PROMPT));
         assert_true(council_answer(h.c, 0)->thought.len > 0);
         council_round said = {h.requests, words, false};
-        if (merge_run(h.c, &h.round, &m, &live, &err) ||
-            merge_run(other.c, &said, &m, &bare, &err) ||
+        if (merge_run(h.c, &h.round, &m, &h.merges, &live, &err) ||
+            merge_run(other.c, &said, &m, &other.merges, &bare, &err) ||
             dialogue_merge(d, &m, NULL, 0, NULL, NULL, &err))
             fail_msg("%s", err.text);
-        assert_same_merge(&live, &bare);
-        const turn_merge *kept = turn_merged(t);
-        assert_int_equal(kept->text.len, live.len);
-        assert_memory_equal(kept->text.v, live.text, live.len);
-        assert_int_equal(kept->winner, live.winner);
-        assert_int_equal(kept->ids.len, live.ids.len);
-        if (live.ids.len)
-            assert_memory_equal(kept->ids.v, live.ids.v, live.ids.len * sizeof(int));
-        if (live.scores)
-            assert_memory_equal(kept->scores, live.scores,
-                                TABLE_SEATS * TABLE_SEATS * sizeof(double));
-        merge_release(&live);
-        merge_release(&bare);
+        table_same_merge(&live, &bare);
+        table_same_merge(&live, turn_merged(t));
         hand_close(&h);
         hand_close(&other);
     }

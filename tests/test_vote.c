@@ -21,10 +21,10 @@ static merge_options options_of(merge_method method)
     return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
 }
 
-static void merge(cast_talk *t, const merge_options *o, merge_result *out)
+static void merge(cast_talk *t, const merge_options *o, turn_merge *out)
 {
     error err = {0};
-    if (merge_run(t->c, &t->round, o, out, &err))
+    if (merge_run(t->c, &t->round, o, &t->merges, out, &err))
         fail_msg("%s", err.text);
 }
 
@@ -40,7 +40,7 @@ static void who_goes_round_in_circles_cannot_win(void **state)
         cast_talk t = cast_talk_of(cast_council(k, &o, EVERYONE, 0));
         turn_answer answers[CAST];
         merge_options vote = {.method = MERGE_VOTE};
-        merge_result r;
+        turn_merge r;
         error err = {0};
         for (int i = 0; i < CAST; i++) {
             bool loops = round == 2 || (round ? i != 2 : i == 1);
@@ -49,13 +49,12 @@ static void who_goes_round_in_circles_cannot_win(void **state)
                 (turn_answer){.text = {text, strlen(text)}, .stop = i % 2 ? STOP_LENGTH : STOP_END};
         }
         cast_talk_adopt(&t, PROMPT, answers);
-        int result = merge_run(t.c, &t.round, &vote, &r, &err);
+        int result = merge_run(t.c, &t.round, &vote, &t.merges, &r, &err);
         assert_int_equal(result, round == 2 ? -1 : 0);
         if (round == 2)
             assert_non_null(strstr(err.text, "no answer can win"));
         else
             assert_true(round ? r.winner == 2 : r.winner != 1);
-        merge_release(&r);
         cast_talk_close(&t);
     }
 }
@@ -92,7 +91,7 @@ static void a_pass_need_not_read_its_own_answer(void **state)
     const cast *k = *state;
     council_options o = cast_options();
     for (int shared = 0; shared < 2; shared++) {
-        merge_result r[2];
+        turn_merge r[2];
         o.prefill = shared ? PREFILL_SHARED : PREFILL_OWN;
         for (int known = 0; known < 2; known++) {
             o.keep_logprobs = known;
@@ -105,8 +104,6 @@ static void a_pass_need_not_read_its_own_answer(void **state)
             cast_talk_close(&t);
         }
         assert_memory_equal(r[0].scores, r[1].scores, sizeof(double) * CAST * CAST);
-        merge_release(&r[0]);
-        merge_release(&r[1]);
     }
 }
 
@@ -135,15 +132,14 @@ static void a_vote_tells_how_far_it_is_and_can_be_stopped(void **state)
         council_events events = {.user = &h, .judge = hear_judges};
         cast_talk t = cast_talk_of(cast_council(k, &o, EVERYONE, 0.7));
         merge_options vote = options_of(MERGE_VOTE);
-        merge_result r;
+        turn_merge r;
         error err = {0};
         cast_talk_ask(&t, PROMPT);
         assert_int_equal(council_subscribe(t.c, &events, &err), 0);
-        assert_int_equal(merge_run(t.c, &t.round, &vote, &r, &err), -stopped);
+        assert_int_equal(merge_run(t.c, &t.round, &vote, &t.merges, &r, &err), -stopped);
         assert_true(!stopped || err.code == ERROR_CANCELLED);
         assert_true(stopped ? h.done < h.total : h.calls > 2 && h.done == h.total);
         atomic_store(&k->cancel, false);
-        merge_release(&r);
         cast_talk_close(&t);
     }
 }

@@ -96,7 +96,8 @@ int turn_answer_copy(region *memory, const turn_answer *from, turn_answer *out, 
     a.allowed = copy_ids(memory, from->allowed, err);
     a.used = copy_ids(memory, from->used, err);
     a.logprobs = copy_numbers(memory, from->logprobs, from->ids.len, err);
-    bool words = a.name && a.acts_by && (!from->color || a.color) && (!from->failure || a.failure);
+    bool words = !a.name == !from->name && !a.acts_by == !from->acts_by &&
+                 !a.color == !from->color && !a.failure == !from->failure;
     bool rest = a.text.v && a.thought.v && a.ids.v && a.allowed.v && a.used.v;
     if (!words || !rest || (from->logprobs && !a.logprobs))
         return -1;

@@ -123,27 +123,25 @@ static int name_answers(const joining *m, region *memory, turn_merge *out, error
     return of ? 0 : -1;
 }
 
-static int add_note(merge_result *r, const struct turn *t, error *err)
+static int add_note(turn_merge *out, struct turn *t, error *err)
 {
     buf note = {0};
-    if (buf_format(&note, err, "%s%sdebated without what was said before turn %d",
-                   r->note ? r->note : "", r->note ? "; " : "", t->number)) {
-        buf_release(&note);
-        return -1;
-    }
-    free(r->note);
-    r->note = buf_detach(&note);
-    return 0;
+    int result = buf_format(&note, err, "%s%sdebated without what was said before turn %d",
+                            out->note ? out->note : "", out->note ? "; " : "", t->number);
+    if (!result && !(out->note = region_keep_text(&t->memory, note.v, err)))
+        result = -1;
+    buf_release(&note);
+    return result;
 }
 
-static int run_from(joining *m, const struct turn *t, int from, merge_result *out, error *err)
+static int run_from(joining *m, struct turn *t, int from, turn_merge *out, error *err)
 {
     council_round round = dialogue_stage_turn(m->d, &m->stage, t, from, m->options.seed);
-    return merge_run(m->stage.part, &round, &m->options, out, err);
+    return merge_run(m->stage.part, &round, &m->options, &t->memory, out, err);
 }
 
 /* A debate needs more room than the question did: when it must, it goes without the turns before. */
-static int run(joining *m, const struct turn *t, merge_result *out, error *err)
+static int run(joining *m, struct turn *t, turn_merge *out, error *err)
 {
     council_options o = m->d->options.council;
     o.max_tokens = m->options.max_tokens;
@@ -154,77 +152,30 @@ static int run(joining *m, const struct turn *t, merge_result *out, error *err)
     if (!result || !m->round || err->code != ERROR_CONTEXT || t->from == t->number)
         return result;
     m->options.whole = false;
-    if (run_from(m, t, t->number, out, err))
-        return -1;
-    if (add_note(out, t, err) == 0)
-        return 0;
-    merge_release(out);
-    return -1;
+    return run_from(m, t, t->number, out, err) ? -1 : add_note(out, t, err);
 }
 
-/* In the turn's memory. */
-static const double *keep_numbers(region *memory, const double *v, size_t n, error *err)
+/* What was wanted, and why it did not come about. */
+static int note_failure(const joining *m, struct turn *t, turn_merge *out, const error *why)
 {
-    double *copy = v ? region_take(memory, (n + 1) * sizeof *copy, err) : NULL;
-    return copy ? memcpy(copy, v, n * sizeof *copy) : NULL;
-}
-
-static const turn_text *keep_revised(region *memory, const buf *v, size_t n, error *err)
-{
-    turn_text *copy = v ? region_take(memory, (n + 1) * sizeof *copy, err) : NULL;
-    for (size_t i = 0; copy && i < n; i++)
-        if (!(copy[i] = (turn_text){region_keep(memory, v[i].v, v[i].len, err), v[i].len}).v)
-            return NULL;
-    return copy;
-}
-
-static int keep_result(region *memory, const merge_result *r, turn_merge *out, error *err)
-{
-    size_t n = (size_t)r->passes;
-    int *ids = region_take(memory, (r->ids.len + 1) * sizeof *ids, err);
-    out->winner = r->winner;
-    out->tie = r->tie;
-    out->stop = r->stop;
-    out->seconds = r->seconds;
-    out->method = merge_name(r->method);
-    out->by = region_keep_text(memory, r->by, err);
-    out->note = region_keep_text(memory, r->note, err);
-    out->text = (turn_text){region_keep(memory, r->text, r->len, err), r->len};
-    out->scores = keep_numbers(memory, r->scores, n * n, err);
-    out->shares = keep_numbers(memory, r->shares, n, err);
-    out->divergence = keep_numbers(memory, r->divergence, r->ids.len, err);
-    out->revised = keep_revised(memory, r->revised, n, err);
-    if (ids && r->ids.len)
-        memcpy(ids, r->ids.v, r->ids.len * sizeof *ids);
-    out->ids = (turn_ids){ids, r->ids.len};
-    bool whole = ids && (!r->by || out->by) && (!r->note || out->note) && out->text.v &&
-                 (!r->scores || out->scores) && (!r->shares || out->shares) &&
-                 (!r->divergence || out->divergence) && (!r->revised || out->revised);
-    return whole ? 0 : -1;
+    *out = (turn_merge){.method = merge_name(m->options.method), .winner = -1};
+    out->failure = region_keep_text(&t->memory, why->text, NULL);
+    return out->failure ? 0 : -1;
 }
 
 static int merge_turn(joining *m, struct turn *t, error *err)
 {
-    turn_merge kept = {.method = merge_name(m->options.method),
-                       .winner = -1,
-                       .seed = m->options.seed,
-                       .answers = t->answer_count};
-    merge_result r = {.winner = -1};
+    turn_merge made;
     error why = {0};
-    if (name_answers(m, &t->memory, &kept, err))
-        return -1;
-    int result = run(m, t, &r, &why);
-    if (!result) {
-        result = keep_result(&t->memory, &r, &kept, &why) || turn_add_merge(t, &kept, &why);
-    } else if (why.code != ERROR_USAGE) {
-        kept.failure = region_keep_text(&t->memory, why.text, &why);
-        if (kept.failure)
-            (void)turn_add_merge(t, &kept, &why);
-    }
-    merge_release(&r);
+    int result = run(m, t, &made, &why);
+    bool keep = !result || (why.code != ERROR_USAGE && note_failure(m, t, &made, &why) == 0);
+    made.seed = m->options.seed;
+    made.answers = t->answer_count;
+    if (keep && (name_answers(m, &t->memory, &made, &why) || turn_add_merge(t, &made, &why)))
+        result = -1;
     if (result && err)
         *err = why;
-    return result ? -1 : 0;
+    return result;
 }
 
 static void end(joining *m)

@@ -85,29 +85,21 @@ merge_candidate *merge_candidates(const council *c, const council_round *round, 
     return NULL;
 }
 
-int merge_set_text(merge_result *out, const char *text, size_t len, error *err)
+int merge_set_text(const merging *m, turn_merge *out, const char *text, size_t len, error *err)
 {
-    char *copy = malloc(len + 1);
-    if (!copy)
-        return error_memory(err, "a merge");
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    free(out->text);
-    out->text = copy;
-    out->len = len;
-    return 0;
+    out->text = (turn_text){region_keep(m->memory, text, len, err), len};
+    return out->text.v ? 0 : -1;
 }
 
-int merge_set_note(merge_result *out, error *err, const char *format, ...)
+int merge_set_note(const merging *m, turn_merge *out, error *err, const char *format, ...)
 {
     char text[512];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    free(out->note);
-    out->note = strdup(text);
-    return out->note ? 0 : error_memory(err, "a merge");
+    out->note = region_keep_text(m->memory, text, err);
+    return out->note ? 0 : -1;
 }
 
 /* Behind the last sentence that fits, else behind the last word. */
@@ -180,13 +172,13 @@ merge_method merge_chosen(const council *c)
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-int merge_run(council *c, const council_round *round, const merge_options *options,
-              merge_result *out, error *err)
+int merge_run(council *c, const council_round *round, const merge_options *options, region *memory,
+              turn_merge *out, error *err)
 {
     merge_method method = options->method == MERGE_AUTO ? merge_chosen(c) : options->method;
-    merging m = {c, round, options};
+    merging m = {c, round, options, memory};
     double start = council_clock();
-    *out = (merge_result){.method = method, .winner = -1, .passes = council_passes(c)};
+    *out = (turn_merge){.method = merge_name(method), .winner = -1, .passes = council_passes(c)};
     int result = council_check_round(c, round, err);
     if (!result && method == MERGE_VOTE)
         result = merge_vote(&m, out, err);
@@ -197,22 +189,5 @@ int merge_run(council *c, const council_round *round, const merge_options *optio
     else if (!result && method == MERGE_BLEND)
         result = merge_blend(&m, out, err);
     out->seconds = council_clock() - start;
-    if (result)
-        merge_release(out);
     return result;
-}
-
-void merge_release(merge_result *r)
-{
-    for (int i = 0; r->revised && i < r->passes; i++)
-        buf_release(&r->revised[i]);
-    free(r->revised);
-    free(r->by);
-    free(r->text);
-    tokens_release(&r->ids);
-    free(r->scores);
-    free(r->shares);
-    free(r->divergence);
-    free(r->note);
-    *r = (merge_result){.winner = -1};
 }

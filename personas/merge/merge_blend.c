@@ -22,6 +22,7 @@ static const double PLAUSIBLE = 0.1;
 
 typedef struct blend {
     council *c;
+    const merging *merge;
     const council_round *round;
     const merge_options *options;
     int n, vocabulary;
@@ -34,8 +35,11 @@ typedef struct blend {
     float *weak_logits;    /* [vocabulary] */
     step *steps;           /* [n + 1] */
     sampler *sampler;
-    uint64_t prompt; /* tokens of the longest prompt that is read */
-    pass written;    /* text and stop rules of what is written; has no session of its own */
+    uint64_t prompt;    /* tokens of the longest prompt that is read */
+    pass written;       /* text and stop rules of what is written; has no session of its own */
+    int *ids;           /* [id_count] drawn */
+    double *divergence; /* [divergence_count] how far the passes lay apart there */
+    int id_count, divergence_count;
 } blend;
 
 /* A pass of weight 0 says nothing and reads nothing: one that failed, or was given no say. */
@@ -193,20 +197,20 @@ static bool has_room(const blend *b)
     return !b->weak || session_length(b->weak) < b->c->options.context;
 }
 
-static int add_divergence(merge_result *out, double value, error *err)
+static int add_token(blend *b, int id, double divergence, error *err)
 {
-    size_t n = out->ids.len;
-    if ((n & (n - 1)) == 0) {
-        double *grown = realloc(out->divergence, (n ? 2 * n : 1) * sizeof *grown);
-        if (!grown)
-            return error_memory(err, "a blend");
-        out->divergence = grown;
-    }
-    out->divergence[n] = value;
+    region *memory = b->merge->memory;
+    int *last = region_add(memory, &b->ids, &b->id_count, 1, sizeof *b->ids, err);
+    double *apart =
+        region_add(memory, &b->divergence, &b->divergence_count, 1, sizeof *b->divergence, err);
+    if (!last || !apart)
+        return -1;
+    *last = id;
+    *apart = divergence;
     return 0;
 }
 
-static int write_blend(blend *b, merge_result *out, error *err)
+static int write_blend(blend *b, turn_merge *out, error *err)
 {
     pass *w = &b->written;
     pass_rules rules = council_rules(b->c);
@@ -218,8 +222,7 @@ static int write_blend(blend *b, merge_result *out, error *err)
         /* As for a pass: the position of the token in the longest sequence. */
         uint64_t position = b->prompt + w->out.len;
         if (sampler_pick(b->sampler, b->z, w->out.v, w->out.len, position, NULL, &id, err) ||
-            add_divergence(out, divergence, err) || tokens_push(&out->ids, id, err) ||
-            pass_accept(w, &rules, id, err))
+            add_token(b, id, divergence, err) || pass_accept(w, &rules, id, err))
             return -1;
         size_t stable = pass_stable_prefix(w, &rules, !w->active);
         if (stable > w->streamed) {
@@ -243,13 +246,16 @@ static int write_blend(blend *b, merge_result *out, error *err)
         }
     }
     out->stop = w->answer.stop;
-    return merge_set_text(out, w->text.v ? w->text.v : "", w->text.len, err);
+    out->ids = (turn_ids){b->ids, (size_t)b->id_count};
+    out->divergence = b->divergence;
+    return merge_set_text(b->merge, out, w->text.v ? w->text.v : "", w->text.len, err);
 }
 
-int merge_blend(const merging *m, merge_result *out, error *err)
+int merge_blend(const merging *m, turn_merge *out, error *err)
 {
     council *c = m->council;
     blend b = {.c = c,
+               .merge = m,
                .round = m->round,
                .options = m->options,
                .n = council_passes(c),

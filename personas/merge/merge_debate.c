@@ -20,6 +20,7 @@ static const char TASK[] =
     "in your own voice.";
 
 typedef struct debate {
+    const merging *merge;
     council *council;
     council_request *asked;  /* [passes] of the last round that was held, or of the question */
     turn_answer *replies;    /* [passes] to it */
@@ -197,50 +198,64 @@ static int hold_rounds(debate *d, error *err)
 /* ---- the vote ---------------------------------------------------------------------------------- */
 
 /* Who may win says the last round; what they are judged by are the answers as they stand. */
-static int vote(debate *d, merge_result *out, error *err)
+static int vote(debate *d, turn_merge *out, error *err)
 {
     council_round last = {d->asked, d->replies, d->shared};
+    merging m = *d->merge;
+    m.round = &last;
     buf texts = {0};
     merge_candidate *candidates = merge_candidates(d->council, &last, &texts, err);
     for (int i = 0; candidates && i < d->passes; i++) {
         candidates[i].text = d->texts[i].v;
         candidates[i].len = d->texts[i].len;
     }
-    int result = candidates ? merge_vote_on(d->council, &last, candidates, out, err) : -1;
+    int result = candidates ? merge_vote_on(&m, candidates, out, err) : -1;
     buf_release(&texts);
     free(candidates);
     return result;
 }
 
 /* What happened to the rounds stands before what the vote says. */
-static int note_rounds(const debate *d, merge_result *out, error *err)
+static int note_rounds(const debate *d, turn_merge *out, error *err)
 {
     const char *behind = out->note ? out->note : "";
     const char *between = out->note ? "; " : "";
     if (d->full)
-        return merge_set_note(out, err, "%d of %d rounds fit the context%s%s", d->done, d->rounds,
-                              between, behind);
+        return merge_set_note(d->merge, out, err, "%d of %d rounds fit the context%s%s", d->done,
+                              d->rounds, between, behind);
     if (d->cut)
-        return merge_set_note(out, err, "quoted answers were cut to fit the context%s%s", between,
-                              behind);
+        return merge_set_note(d->merge, out, err, "quoted answers were cut to fit the context%s%s",
+                              between, behind);
     return 0;
 }
 
 /* What was revised is kept, also when it was cut; nobody has won. */
-static int note_interrupted(const debate *d, merge_result *out, error *err)
+static int note_interrupted(const debate *d, turn_merge *out, error *err)
 {
-    free(out->scores);
-    free(out->shares);
     out->scores = out->shares = NULL;
     out->winner = -1;
     out->stop = STOP_INTERRUPTED;
-    if (merge_set_text(out, "", 0, err))
+    if (merge_set_text(d->merge, out, "", 0, err))
         return -1;
-    return merge_set_note(out, err, "interrupted in round %d of %d: no vote", d->done, d->rounds);
+    return merge_set_note(d->merge, out, err, "interrupted in round %d of %d: no vote", d->done,
+                          d->rounds);
+}
+
+static int take_texts(const debate *d, turn_merge *out, error *err)
+{
+    turn_text *revised = region_take(d->merge->memory, (size_t)d->passes * sizeof *revised, err);
+    for (int i = 0; revised && i < d->passes; i++) {
+        const buf *text = &d->texts[i];
+        revised[i] = (turn_text){region_keep(d->merge->memory, text->v, text->len, err), text->len};
+        if (!revised[i].v)
+            return -1;
+    }
+    out->revised = revised;
+    return revised ? 0 : -1;
 }
 
 /* The rounds are over; the vote may be stopped too. */
-static int conclude(debate *d, merge_result *out, error *err)
+static int conclude(debate *d, turn_merge *out, error *err)
 {
     error why = {0};
     if (!d->stopped && vote(d, out, &why)) {
@@ -287,7 +302,6 @@ static int open_debate(debate *d, const council_round *round, error *err)
     return open_requests(d, round, err) ? -1 : keep_texts(d, err);
 }
 
-/* The texts are the result's. */
 static void close_debate(debate *d)
 {
     for (int i = 0; d->messages && i < d->passes; i++) {
@@ -297,6 +311,9 @@ static void close_debate(debate *d)
     }
     for (int i = 0; d->prompts && i < d->passes; i++)
         buf_release(&d->prompts[i]);
+    for (int i = 0; d->texts && i < d->passes; i++)
+        buf_release(&d->texts[i]);
+    free(d->texts);
     free(d->asked);
     free(d->replies);
     free(d->messages);
@@ -304,10 +321,11 @@ static void close_debate(debate *d)
     free(d->prompts);
 }
 
-int merge_debate(const merging *m, merge_result *out, error *err)
+int merge_debate(const merging *m, turn_merge *out, error *err)
 {
     council *c = m->council;
-    debate d = {.council = c,
+    debate d = {.merge = m,
+                .council = c,
                 .passes = council_passes(c),
                 .shared = m->round->shared,
                 .rounds = m->options->rounds,
@@ -319,7 +337,8 @@ int merge_debate(const merging *m, merge_result *out, error *err)
         result = hold_rounds(&d, err);
     if (!result)
         result = conclude(&d, out, err);
+    if (!result)
+        result = take_texts(&d, out, err);
     close_debate(&d);
-    out->revised = d.texts;
     return result;
 }

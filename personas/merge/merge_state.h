@@ -27,25 +27,25 @@ typedef struct merging {
     council *council;
     const council_round *round;
     const merge_options *options;
+    region *memory; /* of what comes of it */
 } merging;
 
 /* Each fills *out, which knows its method and the number of passes. */
-int merge_vote(const merging *m, merge_result *out, error *err);
-int merge_synth(const merging *m, merge_result *out, error *err);
-int merge_debate(const merging *m, merge_result *out, error *err);
-int merge_blend(const merging *m, merge_result *out, error *err);
+int merge_vote(const merging *m, turn_merge *out, error *err);
+int merge_synth(const merging *m, turn_merge *out, error *err);
+int merge_debate(const merging *m, turn_merge *out, error *err);
+int merge_blend(const merging *m, turn_merge *out, error *err);
 
 /* A vote of the council's passes, behind the prompts of the round, on ballots [passes]: scores, shares,
  * winner, by, text, tie, note. */
-int merge_vote_on(council *c, const council_round *round, const merge_candidate *candidates,
-                  merge_result *out, error *err);
+int merge_vote_on(const merging *m, const merge_candidate *candidates, turn_merge *out, error *err);
 /* The replies of a round as ballots [passes], which borrow from *texts; caller frees both. */
 merge_candidate *merge_candidates(const council *c, const council_round *round, buf *texts,
                                   error *err);
 /* Sets out->text to a copy. */
-int merge_set_text(merge_result *out, const char *text, size_t len, error *err);
-int merge_set_note(merge_result *out, error *err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int merge_set_text(const merging *m, turn_merge *out, const char *text, size_t len, error *err);
+int merge_set_note(const merging *m, turn_merge *out, error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Answers that are quoted fit the context by one rule: each gets the same `most` bytes, is cut at the
  * end of a sentence (else of a word) and then says "[cut]"; while the prompt does not fit, most
  * becomes four fifths of itself, down to MERGE_SHORTEST. */

@@ -123,23 +123,22 @@ static council *open_chair(const merging *m, error *err)
     return NULL;
 }
 
-static int take_answer(const synthesis *s, merge_result *out, error *err)
+static int take_answer(const synthesis *s, turn_merge *out, error *err)
 {
-    const turn_answer *a = council_answer(s->chair, 0);
-    out->stop = a->stop;
-    out->by = strdup(a->name);
-    if (!out->by)
-        return error_memory(err, "a merge");
-    if (merge_set_text(out, a->text.v, a->text.len, err) ||
-        tokens_append(&out->ids, a->ids.v, a->ids.len, err))
+    turn_answer a;
+    if (turn_answer_copy(s->merge->memory, council_answer(s->chair, 0), &a, err))
         return -1;
+    out->stop = a.stop;
+    out->by = a.name;
+    out->text = a.text;
+    out->ids = a.ids;
     if (s->cut)
-        return merge_set_note(out, err, "%d of %d answers were cut to fit the context", s->cut,
-                              s->passes);
+        return merge_set_note(s->merge, out, err, "%d of %d answers were cut to fit the context",
+                              s->cut, s->passes);
     return 0;
 }
 
-static int synthesise(synthesis *s, merge_result *out, error *err)
+static int synthesise(synthesis *s, turn_merge *out, error *err)
 {
     const merging *m = s->merge;
     s->order = calloc((size_t)s->passes, sizeof *s->order);
@@ -152,7 +151,7 @@ static int synthesise(synthesis *s, merge_result *out, error *err)
     return ask_chair(s, err) ? -1 : take_answer(s, out, err);
 }
 
-int merge_synth(const merging *m, merge_result *out, error *err)
+int merge_synth(const merging *m, turn_merge *out, error *err)
 {
     synthesis s = {.merge = m, .passes = council_passes(m->council)};
     if (council_settings(m->council)->raw)

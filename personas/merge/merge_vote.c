@@ -227,9 +227,10 @@ static void fill_shares(const double *score, const bool *barred, int n, int best
         shares[a] /= sum;
 }
 
-static int declare(council *c, const merge_candidate *candidates, merge_result *out,
+static int declare(const merging *m, const merge_candidate *candidates, turn_merge *out,
                    const double *score, bool *barred, error *err)
 {
+    const council *c = m->council;
     int n = council_passes(c);
     char value[EXTRACT_BYTES] = "";
     int agreeing = bar_by_value(candidates, n, barred, value);
@@ -237,57 +238,59 @@ static int declare(council *c, const merge_candidate *candidates, merge_result *
     if (best < 0)
         return error_set(err, ERROR_RUN, "no answer can win: each is empty, failed or loops");
     int second = best_of(score, barred, n, best);
-    fill_shares(score, barred, n, best, out->shares);
+    double *shares = region_take(m->memory, (size_t)n * sizeof *shares, err);
+    if (!shares)
+        return -1;
+    fill_shares(score, barred, n, best, shares);
+    out->shares = shares;
     out->winner = best;
     out->tie = second >= 0 && score[best] - score[second] < TIE;
-    out->by = strdup(council_name(c, best));
-    if (!out->by || merge_set_text(out, candidates[best].text, candidates[best].len, err))
-        return out->by ? -1 : error_memory(err, "a vote");
+    out->by = region_keep_text(m->memory, council_name(c, best), err);
+    if (!out->by || merge_set_text(m, out, candidates[best].text, candidates[best].len, err))
+        return -1;
     if (agreeing)
-        return merge_set_note(out, err, "%d of %d answers say %s", agreeing, n, value);
+        return merge_set_note(m, out, err, "%d of %d answers say %s", agreeing, n, value);
     if (out->tie)
-        return merge_set_note(out, err, "nearly a tie with %s", council_name(c, second));
+        return merge_set_note(m, out, err, "nearly a tie with %s", council_name(c, second));
     return 0;
 }
 
-static int note_budget(merge_result *out, const vote_budget *budget, error *err)
+static int note_budget(const merging *m, turn_merge *out, const vote_budget *budget, error *err)
 {
-    return merge_set_note(out, err, "%s%sjudged by the first %d tokens of each",
+    return merge_set_note(m, out, err, "%s%sjudged by the first %d tokens of each",
                           out->note ? out->note : "", out->note ? "; " : "", budget->answer);
 }
 
-int merge_vote_on(council *c, const council_round *round, const merge_candidate *candidates,
-                  merge_result *out, error *err)
+int merge_vote_on(const merging *m, const merge_candidate *candidates, turn_merge *out, error *err)
 {
-    int n = council_passes(c);
+    int n = council_passes(m->council);
     size_t passes = (size_t)n;
-    poll p = {.council = c, .round = round, .candidates = candidates, .passes = n};
+    poll p = {.council = m->council, .round = m->round, .candidates = candidates, .passes = n};
     double *weights = calloc(passes, sizeof *weights), *score = calloc(passes, sizeof *score);
     bool *barred = calloc(passes, sizeof *barred);
-    out->scores = calloc(passes * passes, sizeof *out->scores);
-    out->shares = calloc(passes, sizeof *out->shares);
-    int result = weights && score && barred && out->scores && out->shares
-                     ? take_poll(&p, out->scores, weights, err)
-                     : error_memory(err, "a vote");
+    double *scores = region_take(m->memory, passes * passes * sizeof *scores, err);
+    int result = weights && score && barred && scores ? take_poll(&p, scores, weights, err)
+                                                      : error_memory(err, "a vote");
+    out->scores = scores;
     for (int a = 0; a < n && !result; a++) {
-        score[a] = peer_score(out->scores, weights, n, a);
+        score[a] = peer_score(scores, weights, n, a);
         barred[a] = candidates[a].barred;
     }
     if (!result)
-        result = declare(c, candidates, out, score, barred, err);
+        result = declare(m, candidates, out, score, barred, err);
     if (!result && !p.budget.whole)
-        result = note_budget(out, &p.budget, err);
+        result = note_budget(m, out, &p.budget, err);
     free(weights);
     free(score);
     free(barred);
     return result;
 }
 
-int merge_vote(const merging *m, merge_result *out, error *err)
+int merge_vote(const merging *m, turn_merge *out, error *err)
 {
     buf texts = {0};
     merge_candidate *candidates = merge_candidates(m->council, m->round, &texts, err);
-    int result = candidates ? merge_vote_on(m->council, m->round, candidates, out, err) : -1;
+    int result = candidates ? merge_vote_on(m, candidates, out, err) : -1;
     buf_release(&texts);
     free(candidates);
     return result;
