@@ -223,3 +223,15 @@ void cast_talk_score(cast_talk *t, int i, const char *text, size_t len, double *
         *prompt_nll = -readings[1].mean;
     tokens_release(&ids);
 }
+
+merge_options cast_merge_options(merge_method method)
+{
+    return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
+}
+
+void cast_merge(cast_talk *t, const merge_options *o, turn_merge *out)
+{
+    error err = {0};
+    if (merge_run(t->c, &t->round, o, &t->merges, out, &err))
+        fail_msg("%s", err.text);
+}

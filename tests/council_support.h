@@ -3,6 +3,7 @@
 #define TESTS_COUNCIL_SUPPORT_H
 
 #include "../personas/council/council_state.h"
+#include "../personas/merge/merge.h"
 #include "routing_support.h"
 
 enum { CAST = 4 };
@@ -62,5 +63,10 @@ void cast_talk_close(cast_talk *t); /* the council too */
  * negative one of the question. */
 void cast_talk_score(cast_talk *t, int i, const char *text, size_t len, double *loglik,
                      double *prompt_nll);
+
+/* The method with one round, 30 tokens and a seed. */
+merge_options cast_merge_options(merge_method method);
+/* Joins the answers of the talk; fails the test when that fails. */
+void cast_merge(cast_talk *t, const merge_options *o, turn_merge *out);
 
 #endif

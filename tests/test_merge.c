@@ -1,5 +1,5 @@
 /* test_merge.c - how answers are joined: likelihoods by hand, votes whose outcome is known, a chair
- * whose prompt fits, blends that equal what they mix. Debates: test_debate.c.
+ * whose prompt fits. Debates: test_debate.c, blends: test_blend.c.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -22,18 +22,6 @@ static const double NEAR = 1e-6;
 
 enum { EVERYONE = 15 };
 static const char PROMPT[] = "Is it ever right to lie?";
-
-static merge_options options_of(merge_method method)
-{
-    return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
-}
-
-static void merge(cast_talk *t, const merge_options *o, turn_merge *out)
-{
-    error err = {0};
-    if (merge_run(t->c, &t->round, o, &t->merges, out, &err))
-        fail_msg("%s", err.text);
-}
 
 /* A council answers. */
 static void ask(cast_talk *t, council *c, const char *prompt)
@@ -369,15 +357,15 @@ static void a_failed_pass_judges_nothing_and_the_vote_goes_on(void **state)
     ask(&t, c, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
     assert_int_equal(council_answer(c, 2)->stop, STOP_ERROR);
     turn_merge r;
-    merge_options vote = options_of(MERGE_AUTO), blend = options_of(MERGE_BLEND);
-    merge(&t, &vote, &r);
+    merge_options vote = cast_merge_options(MERGE_AUTO), blend = cast_merge_options(MERGE_BLEND);
+    cast_merge(&t, &vote, &r);
     assert_string_equal(r.method, "vote"); /* a small model */
     assert_true(r.winner == 0 || r.winner == 1);
     for (int i = 0; i < 3; i++)
         assert_true(isnan(r.scores[6 + i]) && isnan(r.scores[3 * i + 2]));
     assert_true(isfinite(r.scores[1]) && isfinite(r.scores[3]));
     assert_true(utf8_check(r.text.v, r.text.len, NULL));
-    merge(&t, &blend, &r);
+    cast_merge(&t, &blend, &r);
     assert_true(r.ids.len > 0);
     cast_talk_close(&t);
 }
@@ -401,7 +389,7 @@ static void the_chair_reads_what_fits(void **state)
         council *c = cast_council(k, &o, EVERYONE, 1);
         cast_talk t = cast_talk_of(c);
         turn_answer replies[CAST];
-        merge_options synth = options_of(MERGE_SYNTH);
+        merge_options synth = cast_merge_options(MERGE_SYNTH);
         /* Answers of known length, in sentences; */
         error err = {0};
         char text[301] = "";
@@ -425,8 +413,8 @@ static void the_chair_reads_what_fits(void **state)
         whole += r.note == NULL;
         /* The same seed, the same synthesis. */
         turn_merge again;
-        merge(&t, &synth, &r);
-        merge(&t, &synth, &again);
+        cast_merge(&t, &synth, &r);
+        cast_merge(&t, &synth, &again);
         assert_int_equal(r.text.len, again.text.len);
         assert_memory_equal(r.text.v, again.text.v, r.text.len);
         cast_talk_close(&t);
@@ -442,92 +430,12 @@ static void a_question_that_never_fits_is_told(void **state)
     council *c = cast_council(k, &o, 1, 1);
     cast_talk t;
     ask(&t, c, "the code of the user and the code of the user and the user");
-    merge_options synth = options_of(MERGE_SYNTH);
+    merge_options synth = cast_merge_options(MERGE_SYNTH);
     turn_merge r;
     error err = {0};
     assert_int_equal(merge_run(c, &t.round, &synth, &t.merges, &r, &err),
                      -1); /* its own instruction is longer */
     assert_int_equal(err.code, ERROR_CONTEXT);
-    cast_talk_close(&t);
-}
-
-/* ---- blend ------------------------------------------------------------------------------------- */
-
-static void a_blend_of_one_is_that_one(void **state)
-{
-    const cast *k = *state;
-    for (int shared = 0; shared < 2; shared++) {
-        council_options o = cast_options();
-        o.prefill = shared ? PREFILL_SHARED : PREFILL_OWN;
-        council *c = cast_council(k, &o, EVERYONE, 0);
-        cast_talk t;
-        ask(&t, c, PROMPT);
-        for (int i = 0; i < CAST; i++) {
-            double weights[CAST] = {0};
-            merge_options blend = options_of(MERGE_BLEND);
-            turn_merge r;
-            weights[i] = 2;
-            blend.weights = weights;
-            merge(&t, &blend, &r);
-            const turn_answer *a = &t.replies[i];
-            assert_int_equal(r.ids.len, a->ids.len);
-            assert_memory_equal(r.ids.v, a->ids.v, r.ids.len * sizeof(int));
-            assert_int_equal(r.stop, a->stop);
-            for (size_t x = 0; x < r.ids.len; x++)
-                assert_true(r.divergence[x] == 0);
-        }
-        cast_talk_close(&t);
-    }
-}
-
-static void divergence_says_where_passes_part(void **state)
-{
-    const cast *k = *state;
-    council_options o = cast_options();
-    council *c = cast_council(k, &o, EVERYONE, 1), *twins = cast_council(k, &o, 1, 1);
-    pass_options twin = cast_pass(k, 0, 1);
-    error err = {0};
-    twin.name = "twin";
-    assert_int_equal(council_add(twins, &twin, &err), 1);
-    cast_talk t;
-    ask(&t, c, PROMPT);
-    cast_talk same;
-    ask(&same, twins, PROMPT);
-    merge_options blend = options_of(MERGE_BLEND);
-    turn_merge r;
-    double most = 0;
-    merge(&t, &blend, &r);
-    for (size_t x = 0; x < r.ids.len; x++) {
-        assert_true(r.divergence[x] >= 0 && r.divergence[x] <= log(CAST));
-        most = fmax(most, r.divergence[x]);
-    }
-    assert_true(most > 0.01);
-    merge(&same, &blend, &r);
-    for (size_t x = 0; x < r.ids.len; x++)
-        assert_true(fabs(r.divergence[x]) < 1e-12);
-    cast_talk_close(&t);
-    cast_talk_close(&same);
-}
-
-static void a_contrast_chooses_among_the_plausible(void **state)
-{
-    const cast *k = *state;
-    council_options o = cast_options();
-    council *c = cast_council(k, &o, 1, 0);
-    cast_talk t;
-    ask(&t, c, PROMPT);
-    merge_options blend = options_of(MERGE_BLEND);
-    turn_merge plain, contrast;
-    merge(&t, &blend, &plain);
-    blend.contrast = 1;
-    merge(&t, &blend, &contrast);
-    assert_true(plain.ids.len != contrast.ids.len ||
-                memcmp(plain.ids.v, contrast.ids.v, plain.ids.len * sizeof(int)) != 0);
-    double none[1] = {0};
-    error err = {0};
-    blend.weights = none;
-    assert_int_equal(merge_run(c, &t.round, &blend, &t.merges, &plain, &err), -1);
-    assert_int_equal(err.code, ERROR_USAGE);
     cast_talk_close(&t);
 }
 
@@ -543,14 +451,14 @@ static void an_interrupted_merge_leaves_the_answers(void **state)
     ask(&t, c, PROMPT);
     const merge_method methods[] = {MERGE_VOTE, MERGE_SYNTH, MERGE_DEBATE};
     for (int i = 0; i < 3; i++) {
-        merge_options m = options_of(methods[i]);
+        merge_options m = cast_merge_options(methods[i]);
         turn_merge r;
         error err = {0};
         atomic_store(&k->cancel, true);
         assert_int_equal(merge_run(c, &t.round, &m, &t.merges, &r, &err), -1);
         atomic_store(&k->cancel, false);
         assert_int_equal(err.code, ERROR_CANCELLED);
-        merge(&t, &m, &r); /* what it joins is still there */
+        cast_merge(&t, &m, &r); /* what it joins is still there */
     }
     cast_talk_close(&t);
 }
@@ -580,9 +488,6 @@ int main(void)
         cmocka_unit_test(a_failed_pass_judges_nothing_and_the_vote_goes_on),
         cmocka_unit_test(the_chair_reads_what_fits),
         cmocka_unit_test(a_question_that_never_fits_is_told),
-        cmocka_unit_test(a_blend_of_one_is_that_one),
-        cmocka_unit_test(divergence_says_where_passes_part),
-        cmocka_unit_test(a_contrast_chooses_among_the_plausible),
         cmocka_unit_test(an_interrupted_merge_leaves_the_answers),
         cmocka_unit_test(a_lead_is_what_the_shown_shares_give),
     };

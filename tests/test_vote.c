@@ -16,18 +16,6 @@
 static const char PROMPT[] = "Is it ever right to lie?";
 enum { EVERYONE = 15 };
 
-static merge_options options_of(merge_method method)
-{
-    return (merge_options){.method = method, .rounds = 1, .seed = 3, .max_tokens = 30};
-}
-
-static void merge(cast_talk *t, const merge_options *o, turn_merge *out)
-{
-    error err = {0};
-    if (merge_run(t->c, &t->round, o, &t->merges, out, &err))
-        fail_msg("%s", err.text);
-}
-
 /* Also where nothing ended it: --loop off, Ctrl-C, an answer from an old transcript. */
 static void who_goes_round_in_circles_cannot_win(void **state)
 {
@@ -96,11 +84,11 @@ static void a_pass_need_not_read_its_own_answer(void **state)
         for (int known = 0; known < 2; known++) {
             o.keep_logprobs = known;
             cast_talk t = cast_talk_of(cast_council(k, &o, EVERYONE, 0.7));
-            merge_options vote = options_of(MERGE_VOTE);
+            merge_options vote = cast_merge_options(MERGE_VOTE);
             cast_talk_ask(&t, PROMPT);
             for (int i = 0; i < CAST; i++)
                 assert_int_equal(t.replies[i].logprobs != NULL, known);
-            merge(&t, &vote, &r[known]);
+            cast_merge(&t, &vote, &r[known]);
             cast_talk_close(&t);
         }
         assert_memory_equal(r[0].scores, r[1].scores, sizeof(double) * CAST * CAST);
@@ -131,7 +119,7 @@ static void a_vote_tells_how_far_it_is_and_can_be_stopped(void **state)
         heard_judges h = {.cancel = stopped ? &k->cancel : NULL};
         council_events events = {.user = &h, .judge = hear_judges};
         cast_talk t = cast_talk_of(cast_council(k, &o, EVERYONE, 0.7));
-        merge_options vote = options_of(MERGE_VOTE);
+        merge_options vote = cast_merge_options(MERGE_VOTE);
         turn_merge r;
         error err = {0};
         cast_talk_ask(&t, PROMPT);
