@@ -146,11 +146,27 @@ static void methods_have_names(void **state)
         assert_string_equal(merge_name(m), good[i]);
         assert_int_equal(rounds, 1);
     }
+    /* The lists that people read and complete are those of the table, and each of them is a name. */
+    assert_string_equal(MERGE_VALUES, "auto|synth|vote|debate[:N]|blend|none");
+    assert_string_equal(MERGE_WAYS, "synth, vote, debate[:N] or blend");
+    char names[] = MERGE_NAMES, *rest = names;
+    int count = 0;
+    for (char *name; (name = strsep(&rest, "|")) != NULL; count++) {
+        assert_int_equal(merge_parse(name, &m, &rounds, &err), 0);
+        assert_string_equal(merge_name(m), name);
+    }
+    assert_int_equal(count, 6);
+    assert_true(merge_needs(MERGE_SYNTH, MERGE_BY_CHAIR) &&
+                merge_needs(MERGE_AUTO, MERGE_BY_CHAIR));
+    assert_true(merge_needs(MERGE_DEBATE, MERGE_BY_JUDGES) &&
+                !merge_needs(MERGE_BLEND, MERGE_BY_JUDGES));
     assert_int_equal(merge_parse("debate:3", &m, &rounds, &err), 0);
     assert_int_equal(rounds, 3);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(merge_parse(bad[i], &m, &rounds, &err), -1);
         assert_int_equal(err.code, ERROR_USAGE);
+        assert_non_null(
+            strstr(err.text, ": must be auto, synth, vote, debate[:1-9], blend or none"));
     }
 }
 

@@ -83,7 +83,7 @@ static int find_chair(joining *m, const struct turn *t, const char *by, error *e
 {
     static const char CHAIR[] = "chair";
     bool there = false;
-    if (m->options.method != MERGE_AUTO && m->options.method != MERGE_SYNTH)
+    if (!merge_needs(m->options.method, MERGE_BY_CHAIR))
         return 0;
     if (!m->options.chair && persona_exists(CHAIR, &there, err))
         return -1;
@@ -101,7 +101,7 @@ static int check_voters(const joining *m, error *err)
     merge_method method = m->options.method;
     if (method == MERGE_AUTO)
         method = merge_chosen(m->stage.part);
-    for (int i = 0; i < m->stage.n && (method == MERGE_VOTE || method == MERGE_DEBATE); i++)
+    for (int i = 0; i < m->stage.n && merge_needs(method, MERGE_BY_JUDGES); i++)
         if (seat_is_control(roster_seat(r, m->stage.who[i])))
             return error_set(err, ERROR_USAGE,
                              "%s is there to compare with: it takes no part in a %s",
@@ -146,7 +146,7 @@ static int run(joining *m, struct turn *t, turn_merge *out, error *err)
     council_options o = m->d->options.council;
     o.max_tokens = m->options.max_tokens;
     council_adjust(m->stage.part, &o);
-    m->round = m->options.method == MERGE_DEBATE;
+    m->round = merge_needs(m->options.method, MERGE_BY_ROUNDS);
     m->options.whole = t->from != t->number;
     int result = run_from(m, t, t->from, out, err);
     if (!result || !m->round || err->code != ERROR_CONTEXT || t->from == t->number)

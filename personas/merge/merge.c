@@ -1,4 +1,9 @@
-/* merge.c - choosing and running a merge; merge.h says what each one does. */
+/* merge.c - choosing and running a merge; merge.h says what each one does, merge_table.h which there are.
+ *
+ * A merge is a function of the round: what was asked, what was replied, the options. What several of
+ * them need stands here: the replies as texts that can win or not (candidates), quotes that fit the
+ * context by one rule, weights of judges. Each has a file of its own, merge_NAME.c.
+ */
 #include "merge.h"
 
 #include <math.h>
@@ -10,32 +15,62 @@
 #include "../council/loop.h"
 #include "merge_state.h"
 
-static const char *const NAMES[] = {"auto", "none", "vote", "synth", "debate", "blend"};
+typedef struct method_row {
+    const char *name;
+    int (*run)(const merging *m, turn_merge *out, error *err);
+    int needs;
+} method_row;
+
+#define MERGE_METHOD(id, name, written, run, needs) [id] = {name, run, needs},
+static const method_row METHODS[] = {
+    [MERGE_AUTO] = {"auto", NULL, MERGE_BY_CHAIR | MERGE_READS_SCORES},
+    [MERGE_NONE] = {"none", NULL, 0},
+    MERGE_TABLE(MERGE_METHOD, MERGE_METHOD, MERGE_METHOD)};
 
 const char *merge_name(merge_method m)
 {
-    return NAMES[m];
+    return METHODS[m].name;
+}
+
+bool merge_needs(merge_method m, int need)
+{
+    return (METHODS[m].needs & need) != 0;
+}
+
+/* ":1" to ":9" behind a name. */
+static bool read_rounds(const char *text, int *rounds)
+{
+    if (text[0] != ':' || text[1] < '1' || text[1] > '9' || text[2] != '\0')
+        return false;
+    *rounds = text[1] - '0';
+    return true;
+}
+
+/* "must be auto, synth, ..., blend or none" */
+static int refuse(const char *text, error *err)
+{
+    char list[256] = "auto";
+    for (size_t i = MERGE_NONE + 1; i < sizeof METHODS / sizeof *METHODS; i++) {
+        size_t used = strlen(list);
+        (void)snprintf(list + used, sizeof list - used, ", %s%s", METHODS[i].name,
+                       METHODS[i].needs & MERGE_BY_ROUNDS ? "[:1-9]" : "");
+    }
+    return error_set(err, ERROR_USAGE, "merge \"%.40s\": must be %s or none", text, list);
 }
 
 int merge_parse(const char *text, merge_method *method, int *rounds, error *err)
 {
     *rounds = 1;
-    for (int i = 0; i < (int)(sizeof NAMES / sizeof *NAMES); i++) {
-        size_t n = strlen(NAMES[i]);
-        if (strncmp(text, NAMES[i], n) != 0)
+    for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
+        size_t n = strlen(METHODS[i].name);
+        if (strncmp(text, METHODS[i].name, n) != 0)
             continue;
         *method = (merge_method)i;
-        if (text[n] == '\0')
+        if (text[n] == '\0' ||
+            (merge_needs(*method, MERGE_BY_ROUNDS) && read_rounds(text + n, rounds)))
             return 0;
-        if (*method == MERGE_DEBATE && text[n] == ':' && text[n + 1] >= '1' && text[n + 1] <= '9' &&
-            text[n + 2] == '\0') {
-            *rounds = text[n + 1] - '0';
-            return 0;
-        }
     }
-    return error_set(err, ERROR_USAGE,
-                     "merge \"%.40s\": must be auto, synth, vote, debate[:1-9], blend or none",
-                     text);
+    return refuse(text, err);
 }
 
 /* ---- what the merges share --------------------------------------------------------------------- */
@@ -180,14 +215,8 @@ int merge_run(council *c, const council_round *round, const merge_options *optio
     double start = council_clock();
     *out = (turn_merge){.method = merge_name(method), .winner = -1, .passes = council_passes(c)};
     int result = council_check_round(c, round, err);
-    if (!result && method == MERGE_VOTE)
-        result = merge_vote(&m, out, err);
-    else if (!result && method == MERGE_SYNTH)
-        result = merge_synth(&m, out, err);
-    else if (!result && method == MERGE_DEBATE)
-        result = merge_debate(&m, out, err);
-    else if (!result && method == MERGE_BLEND)
-        result = merge_blend(&m, out, err);
+    if (!result && METHODS[method].run)
+        result = METHODS[method].run(&m, out, err);
     out->seconds = council_clock() - start;
     return result;
 }

@@ -18,18 +18,19 @@
 
 #include "../../engine/base/buf.h"
 #include "../council/council.h"
+#include "merge_table.h"
 
+#define MERGE_ENUMERATOR(id, name, written, run, needs) id,
 typedef enum merge_method {
     MERGE_AUTO,
     MERGE_NONE,
-    MERGE_VOTE,
-    MERGE_SYNTH,
-    MERGE_DEBATE,
-    MERGE_BLEND,
+    MERGE_TABLE(MERGE_ENUMERATOR, MERGE_ENUMERATOR, MERGE_ENUMERATOR)
 } merge_method;
 
 /* What MERGE_AUTO comes to. */
 merge_method merge_chosen(const council *c);
+/* Whether a method has one of the needs of merge_table.h; auto has those of all that it may come to. */
+bool merge_needs(merge_method m, int need);
 /* "vote", "debate:2", ... ERROR_USAGE with the list. *rounds is 1 unless given. */
 int merge_parse(const char *text, merge_method *method, int *rounds, error *err);
 const char *merge_name(merge_method m);

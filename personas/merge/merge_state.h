@@ -31,10 +31,9 @@ typedef struct merging {
 } merging;
 
 /* Each fills *out, which knows its method and the number of passes. */
-int merge_vote(const merging *m, turn_merge *out, error *err);
-int merge_synth(const merging *m, turn_merge *out, error *err);
-int merge_debate(const merging *m, turn_merge *out, error *err);
-int merge_blend(const merging *m, turn_merge *out, error *err);
+#define MERGE_RUN(id, name, written, run, needs)                                                   \
+    int run(const merging *m, turn_merge *out, error *err);
+MERGE_TABLE(MERGE_RUN, MERGE_RUN, MERGE_RUN)
 
 /* A vote of the council's passes, behind the prompts of the round, on ballots [passes]: scores, shares,
  * winner, by, text, tie, note. */

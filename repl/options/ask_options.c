@@ -152,7 +152,7 @@ static int check_personas(ask_options *k, error *err)
 static int find_chair(ask_options *k, error *err)
 {
     static const char CHAIR[] = "chair";
-    if (k->merge != MERGE_AUTO && k->merge != MERGE_SYNTH)
+    if (!merge_needs(k->merge, MERGE_BY_CHAIR))
         return 0;
     bool there = false;
     if (persona_exists(CHAIR, &there, err))
@@ -197,7 +197,7 @@ int ask_options_council(const ask_options *k, const options *opt, const engine *
                            .loop = k->loop,
                            .think = k->think,
                            .raw = opt->raw,
-                           .keep_logprobs = k->merge == MERGE_AUTO || k->merge == MERGE_VOTE};
+                           .keep_logprobs = merge_needs(k->merge, MERGE_READS_SCORES)};
     if (opt->prefill && strcmp(opt->prefill, "auto") != 0)
         o->prefill = strcmp(opt->prefill, "own") == 0 ? PREFILL_OWN : PREFILL_SHARED;
     return open_model_context(opt, e, &o->context, err);

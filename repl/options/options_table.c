@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "../../personas/merge/merge_table.h"
+
 #define BIT(command) (1u << COMMAND_##command)
 enum {
     EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
@@ -304,7 +306,7 @@ static const option_info table[] = {
      "add FILE to the prompt, behind a blank line (repeatable)", 0, 0, FIELD(files)},
     {"only", 0, OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "NAME|merge",
      "print the bare text of one persona's answer, or of the merge", 0, 0, FIELD(only)},
-    {"merge", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, "auto|synth|vote|debate[:N]|blend|none",
+    {"merge", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, MERGE_VALUES,
      "how the answers are joined; debate has N rounds (default auto)", 0, 0, FIELD(merge)},
     {"control", 0, OPTION_OPTIONAL, GROUP_COMMAND, ASKING, "[=none|prompt|mask]",
      "add a column with nothing, only the instruction, or only the mask", 0, 0, FIELD(control)},

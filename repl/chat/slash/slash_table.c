@@ -4,6 +4,7 @@
  * slash_commands.h and written in the slash_*.c of its subject. Help, completion, the man page and
  * the guesses at misspelt words follow from the row.
  */
+#include "../../../personas/merge/merge_table.h"
 #include "slash_commands.h"
 
 static const slash_command table[] = {
@@ -62,12 +63,12 @@ static const slash_command table[] = {
      "takes them out again.",
      COMPLETE_FILE, NULL, slash_file},
     {"merge", "[METHOD] [by NAME] [of A,B]", "join the last answers, again or in another way",
-     "METHOD is vote, synth, debate[:N] or blend; `/merge` alone uses what is set, and `/merge "
+     "METHOD is " MERGE_WAYS "; `/merge` alone uses what is set, and `/merge "
      "none` "
      "and `/merge auto` set what follows every answer from now on. `by NAME` lets a persona write "
      "a "
      "synthesis; `of A,B` joins these answers only. The answers are kept.",
-     COMPLETE_SEAT, "auto|none|vote|synth|debate|blend", slash_merge},
+     COMPLETE_SEAT, MERGE_NAMES, slash_merge},
     {"vote", "", "each persona scores each answer", NULL, COMPLETE_NOTHING, NULL, slash_vote},
     {"debate", "[N]", "each revises its answer after reading the others, N rounds", NULL,
      COMPLETE_NOTHING, NULL, slash_debate},
