@@ -205,6 +205,18 @@ const turn_answer *turn_winner(const struct turn *t, const turn_merge *m)
     return same ? a : NULL;
 }
 
+int turn_next_share(const turn_merge *m, int before)
+{
+    double above = before < 0 ? INFINITY : m->shares[before];
+    int best = -1;
+    for (int i = 0; i < m->passes; i++) {
+        bool later = m->shares[i] < above || (m->shares[i] == above && i > before);
+        if (later && (best < 0 || m->shares[i] > m->shares[best]))
+            best = i;
+    }
+    return best;
+}
+
 static int joined_as(const turn_merge *m, const char *name)
 {
     for (int i = 0; m->of && i < m->passes; i++)

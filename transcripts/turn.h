@@ -162,6 +162,9 @@ bool turn_in_force(const struct turn *t, const turn_answer *a);
 const turn_merge *turn_merged(const struct turn *t);
 /* The answer that a vote took as it stands, so that nobody has to read it twice; else NULL. */
 const turn_answer *turn_winner(const struct turn *t, const turn_merge *m);
+/* Shares from the largest down: the index of the one that follows `before` (-1: of the largest); -1 behind
+ * the last. */
+int turn_next_share(const turn_merge *m, int before);
 /* What a pass says in this turn: its answer in force, after a debate the revised one; false when that
  * is nothing. */
 bool turn_words(const struct turn *t, const char *name, turn_text *out);

@@ -9,7 +9,7 @@
 
 #include "../base/mapped_file.h"
 #include "../base/name_index.h"
-#include "../base/text_pool.h"
+#include "../base/region.h"
 #include "gguf.h"
 
 struct gguf_value {
@@ -25,7 +25,7 @@ typedef struct metadata {
     gguf_value *v;
     size_t len;
     name_index index;
-    text_pool keys;
+    region keys;
 } metadata;
 
 /* Walks one file: header, metadata, tensor table; *meta and *tensors are filled (and must be

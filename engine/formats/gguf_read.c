@@ -241,7 +241,7 @@ static int take_metadata(reader *r, uint64_t count, metadata *m, error *err)
         if (!text)
             return -1;
         gguf_value *v = &m->v[m->len];
-        v->key = text_pool_keep(&m->keys, text, len, err);
+        v->key = region_keep(&m->keys, text, len, err);
         if (!v->key)
             return -1;
         int added =
@@ -271,7 +271,7 @@ void metadata_release(metadata *m)
         free(m->v[i].starts);
     free(m->v);
     name_index_release(&m->index);
-    text_pool_release(&m->keys);
+    region_release(&m->keys);
     *m = (metadata){0};
 }
 

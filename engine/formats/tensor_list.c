@@ -31,7 +31,7 @@ int tensor_list_add(tensor_list *l, const char *where, const char *name, size_t 
     uint32_t found;
     if (l->len == l->cap && tensor_list_reserve(l, l->cap / 2 + 16, err))
         return -1;
-    char *kept = text_pool_keep(&l->text, name, len, err);
+    char *kept = region_keep(&l->text, name, len, err);
     if (!kept)
         return -1;
     int added = name_index_add(&l->index, 0, name, len, (uint32_t)l->len, same, l, &found, err);
@@ -55,6 +55,6 @@ void tensor_list_release(tensor_list *l)
 {
     free(l->v);
     name_index_release(&l->index);
-    text_pool_release(&l->text);
+    region_release(&l->text);
     *l = (tensor_list){0};
 }

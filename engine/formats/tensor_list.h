@@ -12,7 +12,7 @@
 
 #include "../../kernels/error.h"
 #include "../base/name_index.h"
-#include "../base/text_pool.h"
+#include "../base/region.h"
 #include "tensor_entry.h"
 
 /* {0} is valid and empty. Entries keep the order in which they were added. */
@@ -20,7 +20,7 @@ typedef struct tensor_list {
     checkpoint_tensor *v;
     size_t len, cap;
     name_index index;
-    text_pool text;
+    region text;
 } tensor_list;
 
 /* Room for `more` further entries, allocated exactly. */

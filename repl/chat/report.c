@@ -54,21 +54,12 @@ int report_figures(const report *r, int i, buf *out, error *err)
 static int add_shares(const report *r, buf *out, error *err)
 {
     const turn_merge *m = r->merge;
-    bool *told = calloc((size_t)m->passes, sizeof *told);
-    if (!told)
-        return error_memory(err, "the merge");
-    int result = 0;
-    for (int n = 0; n < m->passes && !result; n++) {
-        int best = -1;
-        for (int i = 0; i < m->passes; i++)
-            if (!told[i] && (best < 0 || m->shares[i] > m->shares[best]))
-                best = i;
-        told[best] = true;
-        result = buf_format(out, err, "%s%s%s %.2f", n ? ", " : ": ",
-                            best == m->winner ? r->star : "", m->of[best], m->shares[best]);
-    }
-    free(told);
-    return result;
+    const char *between = ": ";
+    for (int i = -1; (i = turn_next_share(m, i)) >= 0; between = ", ")
+        if (buf_format(out, err, "%s%s%s %.2f", between, i == m->winner ? r->star : "", m->of[i],
+                       m->shares[i]))
+            return -1;
+    return 0;
 }
 
 int report_merge_line(const report *r, buf *out, error *err)

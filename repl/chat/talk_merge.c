@@ -23,21 +23,13 @@ static const char *star(const talk *t)
 
 static int add_shares(const talk *t, const turn_merge *m, buf *out, error *err)
 {
-    bool *listed = calloc((size_t)m->passes + 1, sizeof *listed);
-    int result = listed ? 0 : error_memory(err, "the merge");
-    for (int n = 0; n < m->passes && !result; n++) {
-        int best = -1;
-        char letter[2];
-        for (int i = 0; i < m->passes; i++)
-            if (!listed[i] && (best < 0 || m->shares[i] > m->shares[best]))
-                best = i;
-        listed[best] = true;
-        result =
-            buf_format(out, err, "%s%s%s %.2f", n ? dot(t) : "  ", best == m->winner ? star(t) : "",
-                       talk_display_name(t, m->of[best], letter), m->shares[best]);
-    }
-    free(listed);
-    return result;
+    const char *between = "  ";
+    char letter[2];
+    for (int i = -1; (i = turn_next_share(m, i)) >= 0; between = dot(t))
+        if (buf_format(out, err, "%s%s%s %.2f", between, i == m->winner ? star(t) : "",
+                       talk_display_name(t, m->of[i], letter), m->shares[i]))
+            return -1;
+    return 0;
 }
 
 /* On a row of its own: by whose vote, and how close it was. */

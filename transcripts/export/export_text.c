@@ -1,7 +1,6 @@
 /* export_text.c - see export_text.h. */
 #include "export_text.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -127,27 +126,14 @@ int export_figures(buf *out, const turn_answer *a, error *err)
     return result ? -1 : 0;
 }
 
-/* The shares, largest first. */
 static int add_shares(buf *out, const turn_merge *m, error *err)
 {
-    double above = INFINITY;
-    int result = 0, last = -1;
-    for (int n = 0; n < m->passes && !result; n++) {
-        int best = -1;
-        for (int i = 0; i < m->passes; i++) {
-            bool later = m->shares[i] < above || (m->shares[i] == above && i > last);
-            if (later && (best < 0 || m->shares[i] > m->shares[best]))
-                best = i;
-        }
-        if (best < 0)
-            break; /* shares that are no numbers */
-        above = m->shares[best];
-        last = best;
-        result = buf_text(out, n ? ", " : ": ", err) ||
-                 export_clean_line(out, m->of ? m->of[best] : NULL, err) ||
-                 buf_format(out, err, " %.2f", above);
-    }
-    return result;
+    const char *between = ": ";
+    for (int i = -1; (i = turn_next_share(m, i)) >= 0; between = ", ")
+        if (buf_text(out, between, err) || export_clean_line(out, m->of ? m->of[i] : NULL, err) ||
+            buf_format(out, err, " %.2f", m->shares[i]))
+            return -1;
+    return 0;
 }
 
 int export_merge_line(buf *out, const turn_merge *m, error *err)
