@@ -15,11 +15,6 @@
 #include "ask.h"
 #include "commands.h"
 
-static void print_note(void *user, const char *sentence)
-{
-    console_note(user, "%s", sentence);
-}
-
 /* ---- events ------------------------------------------------------------------------------------ */
 
 static void on_prefill(void *user, int done, int total)
@@ -195,7 +190,7 @@ static void note_memory(const ask *a, const council_options *o)
 static int with_dialogue(ask *a)
 {
     report *r = &a->report;
-    if (dialogue_seat(a->dialogue, &a->seats, print_note, a->con, a->err))
+    if (dialogue_seat(a->dialogue, &a->seats, console_sentence, a->con, a->err))
         return -1;
     a->roster = dialogue_roster(a->dialogue);
     template_notes(r->engine, a->roster, &dialogue_settings(a->dialogue)->council, a->con);

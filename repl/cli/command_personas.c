@@ -1,6 +1,12 @@
 /* command_personas.c - `personas list` and `personas new`.
  *
- * A broken persona file is listed with what is wrong with it: one bad file hides no other.
+ * Every persona of the search path is loaded, and with a model at hand each is seated by itself,
+ * since what it acts by depends on the model. A broken file is listed with what is wrong with
+ * it: one bad file hides no other.
+ *
+ * A new persona is written from the example (examples.h), or copied from one that came with the
+ * program (persona_copy.h); files appear in the user's folder, and what is there is never
+ * written over.
  */
 #include <errno.h>
 #include <fcntl.h>

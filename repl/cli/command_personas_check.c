@@ -1,6 +1,9 @@
 /* command_personas_check.c - would `ask` take this persona, and what may it call?
  *
- * The same code reads it as for `ask`, so what passes here passes there.
+ * The same code reads it as for `ask`, so what passes here passes there: the persona's file, its
+ * lessons, what `personas new` left to be replaced, its experts. With a model at hand it is
+ * seated, too, and its router program is then read layer by layer; layers with the same experts
+ * become one run (each_run()), as text or as JSON.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +27,6 @@ typedef struct check {
     const char *title;
     char *mask; /* path, or NULL */
 } check;
-
-static void print_note(void *user, const char *sentence)
-{
-    console_note(user, "%s", sentence);
-}
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
@@ -98,7 +96,7 @@ static int seat_on_model(check *c, const options *opt, console *con, error *err)
         if (!fingerprint || persona_find_mask(c->persona, fingerprint, &c->mask, err))
             return -1;
     }
-    c->roster = personas_seat(c->engine, c->persona, print_note, con, err);
+    c->roster = personas_seat(c->engine, c->persona, console_sentence, con, err);
     return c->roster ? 0 : -1;
 }
 

@@ -1,7 +1,10 @@
 /* command_personas_derive.c - a persona's mask, made from its lessons or from texts in its voice.
  *
- * The others are all personas that have lessons, or those that --against names. Lessons are taken
- * in every language that both sides have; a persona that is compared gives as many tokens as one.
+ * Two sides are filled: its own, and that of the others (all personas that have lessons, or
+ * those that --against names), each with the lessons in the first language of a file. derive.h
+ * runs the plain model over both and makes the mask, which is read back before it is written,
+ * beside the persona or into the cache. A broken file of somebody else's is told and stands in
+ * nobody's way.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -134,11 +134,6 @@ void routing_options_fill(const routing_options *r, roster_options *o)
 
 /* ---- one pass ---------------------------------------------------------------------------------- */
 
-static void print_note(void *user, const char *sentence)
-{
-    console_note(user, "%s", sentence);
-}
-
 int routing_options_check(const options *opt, error *err)
 {
     routing_options r = {0};
@@ -160,7 +155,7 @@ roster *routing_options_seat(const options *opt, engine *e, console *con, error 
                         .sampling = sampling_defaults()};
     if (routing_options_read(&r, opt, err) == 0) {
         routing_options_fill(&r, &o);
-        one = roster_open(e, &o, print_note, con, err);
+        one = roster_open(e, &o, console_sentence, con, err);
     }
     routing_options_release(&r);
     return one;

@@ -165,6 +165,11 @@ void console_note(console *c, const char *format, ...)
     va_end(args);
 }
 
+void console_sentence(void *user, const char *sentence)
+{
+    console_note(user, "%s", sentence);
+}
+
 void console_loss(console *c, const char *format, ...)
 {
     va_list args;

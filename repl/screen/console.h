@@ -58,6 +58,8 @@ int console_quote(const console *c, buf *out, const char *text, error *err);
 
 /* A line on standard error; not with -q. */
 void console_note(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same for a sentence, as a roster wants to tell it. user: the console. */
+void console_sentence(void *user, const char *sentence);
 /* What a file of the user's lost: a line on standard error, also with -q. */
 void console_loss(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Text of our own on standard error, as it is. */
