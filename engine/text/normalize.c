@@ -241,6 +241,20 @@ static int nfc_part(const char *text, const char *trust, size_t len, buf *out, b
     return result ? -1 : 0;
 }
 
+/* The end of a step: *text becomes *fresh, and *trusted (NULL = nobody asks) *marks; or, when it
+ * failed, both stay as they were. 0 or -1. */
+static int settle(int failed, buf *text, buf *fresh, buf *trusted, buf *marks)
+{
+    buf_release(failed ? fresh : text);
+    buf_release(failed || !trusted ? marks : trusted);
+    if (failed)
+        return -1;
+    *text = *fresh;
+    if (trusted)
+        *trusted = *marks;
+    return 0;
+}
+
 /* ASCII never composes with what stands before it, so the text is cut there. */
 static int nfc_trusted(buf *text, buf *trusted, error *err)
 {
@@ -253,26 +267,10 @@ static int nfc_trusted(buf *text, buf *trusted, error *err)
             end++;
         result = nfc_part(text->v + at, trusted->v + at, end - at, &fresh, &marks, err);
     }
-    if (result) {
-        buf_release(&fresh);
-        buf_release(&marks);
-        return -1;
-    }
-    buf_release(text);
-    buf_release(trusted);
-    *text = fresh;
-    *trusted = marks;
-    return 0;
+    return settle(result, text, &fresh, trusted, &marks);
 }
 
 /* ---- prefix and replacement ----------------------------------------------------------------- */
-
-/* Makes *text the bytes of *fresh. */
-static void take(buf *text, buf *fresh)
-{
-    buf_release(text);
-    *text = *fresh;
-}
 
 static int prepend(const normalize_step *s, buf *text, buf *trusted, error *err)
 {
@@ -280,15 +278,8 @@ static int prepend(const normalize_step *s, buf *text, buf *trusted, error *err)
     int result = buf_add(&fresh, s->to, s->to_len, err) || buf_add(&fresh, text->v, text->len, err);
     for (size_t i = 0; trusted && !result && i < s->to_len; i++)
         result = buf_add(&marks, trusted->v, 1, err);
-    if (result || (trusted && buf_add(&marks, trusted->v, trusted->len, err))) {
-        buf_release(&fresh);
-        buf_release(&marks);
-        return -1;
-    }
-    take(text, &fresh);
-    if (trusted)
-        take(trusted, &marks);
-    return 0;
+    result = result || (trusted && buf_add(&marks, trusted->v, trusted->len, err));
+    return settle(result, text, &fresh, trusted, &marks);
 }
 
 /* Appends what stands in the place of trust[0..n) bytes: to_len of them. */
@@ -319,16 +310,9 @@ static int replace(const normalize_step *s, buf *text, buf *trusted, error *err)
         at = hit + s->from_len;
     }
     size_t rest = (size_t)(end - at);
-    if (result || buf_add(&fresh, at, rest, err) ||
-        (trusted && buf_add(&marks, trusted->v + (at - text->v), rest, err))) {
-        buf_release(&fresh);
-        buf_release(&marks);
-        return -1;
-    }
-    take(text, &fresh);
-    if (trusted)
-        take(trusted, &marks);
-    return 0;
+    result = result || buf_add(&fresh, at, rest, err) ||
+             (trusted && buf_add(&marks, trusted->v + (at - text->v), rest, err));
+    return settle(result, text, &fresh, trusted, &marks);
 }
 
 static int run_step(const normalize_step *s, buf *text, buf *trusted, error *err)
