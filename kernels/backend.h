@@ -1,9 +1,9 @@
 /* backend.h - the op contract between one layer loop and the device that runs it.
  *
- * engine/forward.c says what a layer computes; a backend says how. Every op_* call only
- * enqueues: it returns nothing, never waits for the device, and never reads a device value back to the host, so a CUDA backend can
- * capture a whole step as one graph. The first failure is kept inside the backend and reported by
- * backend_sync(). (The CPU backend happens to run each op at once.)
+ * engine/forward.c says what a layer computes; a backend says how. Every op_* call only enqueues:
+ * it returns nothing, never waits for the device, and never reads a device value back to the
+ * host, so a CUDA backend can capture a whole step as one graph. The first failure is kept inside
+ * the backend and reported by backend_sync(). (The CPU backend happens to run each op at once.)
  *
  * Shapes are [rows, cols], row-major; activations are f32. In every op `n` is the number of batch
  * rows in use: one row is one token of some session. All rows are independent, and a row's result
@@ -91,8 +91,9 @@ typedef struct layer_routing {
     const uint8_t *allowed; /* [experts] 1 = may run, or NULL = all; at least k are 1 */
     const uint8_t *named;   /* [experts] 1 = named by the program, or NULL */
     const uint8_t *forced;  /* [experts] 1 = chosen first, or NULL; allowed ones, at most k - 1 */
-    /* Adapter experts: only this program sees them, of all that are in the layer's bank: so many from the
-     * place `adapter_first` behind the model's. In the tables they follow the model's. */
+    /* Adapter experts: only this program sees them, of all that are in the layer's bank: so
+     * many from the place `adapter_first` behind the model's. In the tables they follow the
+     * model's. */
     int adapter_count, adapter_first;
 } layer_routing;
 

@@ -1,4 +1,5 @@
-/* dequantize.h - rows of any weight type to f32, and back for those that a cache or a file is written in.
+/* dequantize.h - rows of any weight type to f32, and back for those that a cache or a file is
+ * written in.
  *
  * This is the definition of what a weight is worth, written to be read; nothing fast is built on
  * it, but every fast kernel is measured against it. A

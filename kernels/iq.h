@@ -1,4 +1,5 @@
-/* iq.h - the types whose codes lie in code books: IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S.
+/* iq.h - the types whose codes lie in code books: IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS,
+ * IQ3_S.
  *
  * A plain type rounds each weight by itself. These round a group of eight (IQ1, IQ2) or four (IQ3)
  * neighbours together, to the nearest of a few hundred points that the format fixes: a file stores

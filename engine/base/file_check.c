@@ -1,4 +1,5 @@
-/* file_check.c - see file_check.h. Magic numbers are those of each format's specification, or of file(1). */
+/* file_check.c - see file_check.h. Magic numbers are those of each format's specification, or
+ * of file(1). */
 #include "file_check.h"
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* json_writer.h - writing JSON: commas, nesting, numbers and quoting in one place.
  *
  * Values are appended in order; inside an object each has a key, inside an array the key is NULL.
- * The first failure (only memory can run out) is kept and reported once by json_writer_finish(), so that
- * writers stay straight lines. Strings are quoted by json_quote(): the document is always valid
- * UTF-8. It is compact, on one line.
+ * The first failure (only memory can run out) is kept and reported once by json_writer_finish(),
+ * so that writers stay straight lines. Strings are quoted by json_quote(): the document is always
+ * valid UTF-8. It is compact, on one line.
  */
 #ifndef ENGINE_JSON_WRITER_H
 #define ENGINE_JSON_WRITER_H

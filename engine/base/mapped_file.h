@@ -4,8 +4,8 @@
  * mapping all come from that descriptor. Links are followed (the Hugging Face cache is made of
  * them), but what they lead to must be a regular file: a FIFO would block, /dev/zero never ends.
  *
- * A mapping of a file that somebody truncates faults on access. mapped_file_intact() lets a caller ask,
- * at moments of its choosing, whether all bytes are still there.
+ * A mapping of a file that somebody truncates faults on access. mapped_file_intact() lets a
+ * caller ask, at moments of its choosing, whether all bytes are still there.
  */
 #ifndef ENGINE_MAPPED_FILE_H
 #define ENGINE_MAPPED_FILE_H

@@ -1,9 +1,9 @@
 /* printable.h - words from a file, made safe to put into a sentence.
  *
  * Names, keys and values of a broken file end up in error messages, and those on a terminal: an
- * escape byte in a tensor's name must not become a terminal command. Characters that visible.h lets
- * pass stand as they are, all else is written as \xNN or \u{NNNN}, and what is long is cut with "..." behind a
- * whole character.
+ * escape byte in a tensor's name must not become a terminal command. Characters that visible.h
+ * lets pass stand as they are, all else is written as \xNN or \u{NNNN}, and what is long is cut
+ * with "..." behind a whole character.
  */
 #ifndef ENGINE_PRINTABLE_H
 #define ENGINE_PRINTABLE_H

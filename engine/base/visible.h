@@ -1,9 +1,9 @@
 /* visible.h - which characters of a foreign text may be shown as they are, and where.
  *
- * Some characters show nothing and change how their neighbours are shown or read: controls, those that
- * reorder text, blanks of no width, a second invisible ASCII. Unicode has a property for most of them,
- * Default_Ignorable_Code_Point, and categories for the rest; no list is kept here, so a new version of
- * the library knows new ones.
+ * Some characters show nothing and change how their neighbours are shown or read: controls, those
+ * that reorder text, blanks of no width, a second invisible ASCII. Unicode has a property for
+ * most of them, Default_Ignorable_Code_Point, and categories for the rest; no list is kept here,
+ * so a new version of the library knows new ones.
  *
  * A few of them belong to the spelling of what stands before them, and are shown there and nowhere
  * else: a variation selector directly behind a character that has variants (an emoji, a keycap's

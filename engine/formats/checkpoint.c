@@ -88,8 +88,8 @@ static int template_in(checkpoint *c, buf *where, const char *name, error *err)
     return result;
 }
 
-/* chat_template.jinja wins over tokenizer_config.json, as in transformers; what older processors wrote
- * comes last. */
+/* chat_template.jinja wins over tokenizer_config.json, as in transformers; what older
+ * processors wrote comes last. */
 static int read_template(checkpoint *c, buf *where, error *err)
 {
     if (buf_format(where, err, "%s/chat_template.jinja", c->path))

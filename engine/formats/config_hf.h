@@ -1,5 +1,5 @@
-/* config_hf.h - between config_hf.c, config_hf_rope.c and config_hf_off.c: the record that config.json
- * fills. */
+/* config_hf.h - between config_hf.c, config_hf_rope.c and config_hf_off.c: the record that
+ * config.json fills. */
 #ifndef ENGINE_CONFIG_HF_H
 #define ENGINE_CONFIG_HF_H
 

@@ -1,9 +1,9 @@
 /* config_hf_rope.c - how config.json describes rotary position embedding.
  *
  * transformers (modeling_rope_utils.py, 5.23): `rope_scaling`, when it is there and not empty,
- * takes the place of `rope_parameters`; the type is `rope_type` or the older `type`; rope_theta inside
- * wins over the one outside. The number of trained positions is original_max_position_embeddings
- * outside, else inside, else max_position_embeddings.
+ * takes the place of `rope_parameters`; the type is `rope_type` or the older `type`; rope_theta
+ * inside wins over the one outside. The number of trained positions is
+ * original_max_position_embeddings outside, else inside, else max_position_embeddings.
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* model_defaults.c - see model_defaults.h. The names are those of Ollama's Modelfile, docs/modelfile.md.
+/* model_defaults.c - see model_defaults.h. The names are those of Ollama's Modelfile,
+ * docs/modelfile.md.
  *
  * A parameter is a row of a table: its name, where it goes, and its range; "stop" may come many
  * times and is a list. One that has no row, or a value that this program has not, is noted in

@@ -1,9 +1,9 @@
 /* tensor_list.h - the table of named tensors that both file formats fill.
  *
  * One list serves a whole model: all parts of a split GGUF, or all shards of a safetensors model,
- * add to it, so a name that comes twice is found no matter where. Names are copied (file bytes are
- * not NUL-terminated) and looked up by a keyed hash (name_index.h): opening stays linear even for a file
- * made to collide.
+ * add to it, so a name that comes twice is found no matter where. Names are copied (file bytes
+ * are not NUL-terminated) and looked up by a keyed hash (name_index.h): opening stays linear even
+ * for a file made to collide.
  */
 #ifndef ENGINE_TENSOR_LIST_H
 #define ENGINE_TENSOR_LIST_H

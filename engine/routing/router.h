@@ -13,10 +13,10 @@
  * says otherwise, and named by the program, so that its strength reaches them.
  *
  * A gate of 0 means the expert is not run. A program is compiled once against a model into one
- * layer_routing (kernels/backend.h) a layer; without a program the plain routing applies, and an empty
- * program compiles to exactly those, bit for bit. Step 2 is in rules_step.c, the tables of step 3 are
- * made in router.c and mask.c; steps 3 to 10 of a token run on the device, kernels/cpu/route.c,
- * where is_allowed() is the test that no banned expert passes.
+ * layer_routing (kernels/backend.h) a layer; without a program the plain routing applies, and an
+ * empty program compiles to exactly those, bit for bit. Step 2 is in rules_step.c, the tables of
+ * step 3 are made in router.c and mask.c; steps 3 to 10 of a token run on the device,
+ * kernels/cpu/route.c, where is_allowed() is the test that no banned expert passes.
  */
 #ifndef ENGINE_ROUTER_H
 #define ENGINE_ROUTER_H

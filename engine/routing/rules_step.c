@@ -1,8 +1,8 @@
 /* rules_step.c - rules at work: which of them act on the token that is read now.
  *
- * A role begins where a message of that role is opened: the tokens with which the chat format does
- * that everywhere are known (chat_role_header). So roles come from the sequence itself and need no side
- * channel.
+ * A role begins where a message of that role is opened: the tokens with which the chat format
+ * does that everywhere are known (chat_role_header). So roles come from the sequence itself and
+ * need no side channel.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -275,8 +275,8 @@ static const layer_routing *next_routing(const engine *e, session *s, int token,
     return router_program_step(s->program, &s->rules_pending, token, err);
 }
 
-/* Adds rows of one step (asked may be NULL) to the batch until either is used up. Returns the rows now in the batch,
- * or -1. */
+/* Adds rows of one step (asked may be NULL) to the batch until either is used up. Returns the
+ * rows now in the batch, or -1. */
 static int add_rows(engine *e, const step *st, const step_score *asked, int used, error *err)
 {
     session *s = st->session;

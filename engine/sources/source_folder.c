@@ -1,4 +1,5 @@
-/* source_folder.c - the models that lie in a folder: GGUF files, and safetensors beside a config.json. */
+/* source_folder.c - the models that lie in a folder: GGUF files, and safetensors beside a
+ * config.json. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -70,8 +70,8 @@ static bool word_character(char c)
 }
 
 /* True when the file's name holds the quantisation as a word of its own: "Q4_K_M" in
- * "x-Q4_K_M-00001-of-00002.gguf" or "Q4_K_M/x.gguf", but neither "Q4_K" nor "F16" in "BF16". Unsloth's
- * dynamic "UD-Q4_K_M" is another one, unless there is no other. */
+ * "x-Q4_K_M-00001-of-00002.gguf" or "Q4_K_M/x.gguf", but neither "Q4_K" nor "F16" in "BF16".
+ * Unsloth's dynamic "UD-Q4_K_M" is another one, unless there is no other. */
 static bool holds_quant(const char *file, const char *quant, bool or_dynamic)
 {
     size_t n = strlen(quant);

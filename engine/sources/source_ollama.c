@@ -1,8 +1,8 @@
-/* source_ollama.c - ollama:NAME:TAG. Ollama keeps a manifest per name, a small JSON file whose layer
- * of type "model" names a blob by its digest; the blob is a GGUF file. Other layers say how it is run:
- * model_defaults.h. One that would change the weights (an adapter) is refused.
+/* source_ollama.c - ollama:NAME:TAG. Ollama keeps a manifest per name, a small JSON file whose
+ * layer of type "model" names a blob by its digest; the blob is a GGUF file. Other layers say
+ * how it is run: model_defaults.h. One that would change the weights (an adapter) is refused.
  *
- * The digest comes from a file, so it only becomes a path when it is 64 hex digits. */
+ * The digest comes from a file, so it only becomes a path when it is 64 hex digits.  */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,8 +1,8 @@
 /* source_path.c - from a path that exists to the model that it means.
  *
- * A file is itself, a folder of safetensors too. A folder with one GGUF file means that file; what else
- * a folder may be - a repository of the Hugging Face cache, an adapter, a tokenizer without a model - is
- * followed or told.
+ * A file is itself, a folder of safetensors too. A folder with one GGUF file means that file;
+ * what else a folder may be - a repository of the Hugging Face cache, an adapter, a tokenizer
+ * without a model - is followed or told.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -27,8 +27,8 @@ typedef struct source_found {
     struct model_defaults *defaults;
 } source_found;
 
-/* Finds what `name` stands for; caller releases *out, on failure too. ERROR_LOAD with where it looked,
- * and what is there instead, when nothing is. */
+/* Finds what `name` stands for; caller releases *out, on failure too. ERROR_LOAD with where it
+ * looked, and what is there instead, when nothing is. */
 int source_find(const char *name, source_found *out, error *err);
 void source_found_release(source_found *f); /* {0} ok */
 

@@ -14,9 +14,10 @@
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
-/* ERROR_LOAD is the template's fault here, ERROR_RUN ours. Its words may hold anything. The bounds are
- * the interpreter's own; `said`, the bytes of the messages, which are bounded elsewhere, come on top
- * of them: a template that copies each message a few times has room for it, however long. */
+/* ERROR_LOAD is the template's fault here, ERROR_RUN ours. Its words may hold anything. The
+ * bounds are the interpreter's own; `said`, the bytes of the messages, which are bounded
+ * elsewhere, come on top of them: a template that copies each message a few times has room for
+ * it, however long. */
 static int run(const chat_format *f, const jinja_data *d, size_t said, jinja_output *out,
                error *err)
 {

@@ -4,13 +4,14 @@
  * file. Filling has a fixed order, kept by both loaders: the words, then the merges over them, then
  * tokenizer_finish(), which works out the pieces, the byte table and the white-space tokens.
  *
- * Which tokens text can become. Special tokens never: a merge that would make one is left out, and
- * ignore_merges does not see them. Added tokens that are not special ("<think>", "<tool_call>")
- * look like special ones, so they are found where special ones are and nowhere else: in bytes that
- * a chat template wrote (added_tokens.h; the reference finds them everywhere). The exception are added
- * tokens of white space alone, which are part of the ordinary vocabulary of GPT-NeoX and OLMo and
- * cannot be taken for anything else. A byte-level token of one character stays text even if a file
- * calls it special: without it that byte could not be written.
+ * Which tokens text can become. Special tokens never: a merge that would make one is left out,
+ * and ignore_merges does not see them. Added tokens that are not special ("<think>",
+ * "<tool_call>") look like special ones, so they are found where special ones are and nowhere
+ * else: in bytes that a chat template wrote (added_tokens.h; the reference finds them
+ * everywhere). The exception are added tokens of white space alone, which are part of the
+ * ordinary vocabulary of GPT-NeoX and OLMo and cannot be taken for anything else. A byte-level
+ * token of one character stays text even if a file calls it special: without it that byte could
+ * not be written.
  */
 #ifndef ENGINE_TOKENIZER_PARTS_H
 #define ENGINE_TOKENIZER_PARTS_H

@@ -1,7 +1,7 @@
 /* vocabulary.c - see vocabulary.h.
  *
- * Open addressing with linear probing, never more than two thirds full, sized once: the loader knows the
- * number of tokens before it adds the first.
+ * Open addressing with linear probing, never more than two thirds full, sized once: the loader
+ * knows the number of tokens before it adds the first.
  */
 #include "vocabulary.h"
 

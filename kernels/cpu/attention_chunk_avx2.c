@@ -1,10 +1,10 @@
 /* attention_chunk_avx2.c - the inner loops of attention on eight lanes, bit-equal to the baseline.
  *
  * Each loaded and converted vector of keys or values is used by up to three queries, so that
- * loading does not bind: score keeps 3 queries x 4 positions of sums in registers, accumulate 3 queries x
- * 4 vectors of accumulators. The functions on top are inlined with constant counts (and a constant
- * type), one copy for each; dim is a multiple of 8 there, other sizes (tiny test models) go to the
- * baseline.
+ * loading does not bind: score keeps 3 queries x 4 positions of sums in registers, accumulate 3
+ * queries x 4 vectors of accumulators. The functions on top are inlined with constant counts (and
+ * a constant type), one copy for each; dim is a multiple of 8 there, other sizes (tiny test
+ * models) go to the baseline.
  *
  * A chunk is 8 KB or so at an address the hardware cannot foresee: while one is read, the one
  * needed next is asked for, piece by piece.

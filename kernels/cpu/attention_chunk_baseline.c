@@ -1,4 +1,5 @@
-/* attention_chunk_baseline.c - the inner loops of attention as attention_chunk.h defines them: the oracle. */
+/* attention_chunk_baseline.c - the inner loops of attention as attention_chunk.h defines them:
+ * the oracle. */
 #include <math.h>
 
 #include "../dequantize.h"

@@ -11,8 +11,9 @@
  *     0..31           7874            15748      31496           widened before the last step
  *     -128..127      32512                                       widened at once
  *
- * In a row's last, incomplete group absent blocks are read from a block of zeros, so nothing is read
- * outside the row. A row is opened once for all columns; with one column all of it stays in registers.
+ * In a row's last, incomplete group absent blocks are read from a block of zeros, so nothing is
+ * read outside the row. A row is opened once for all columns; with one column all of it stays in
+ * registers.
  */
 #include "dot_sets.h"
 #include "vector_avx2.h"

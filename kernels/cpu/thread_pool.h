@@ -1,9 +1,9 @@
 /* thread_pool.h - the worker threads of the CPU backend.
  *
- * A pool runs one function on its threads at once and returns when the last one is done: a parallel
- * region. The caller takes part as thread 0, so thread_pool_open(1) starts no thread. The function shares
- * out the work through an atomic counter of chunks and returns when none is left; results must not
- * depend on who took what: see matmul.h.
+ * A pool runs one function on its threads at once and returns when the last one is done: a
+ * parallel region. The caller takes part as thread 0, so thread_pool_open(1) starts no thread.
+ * The function shares out the work through an atomic counter of chunks and returns when none is
+ * left; results must not depend on who took what: see matmul.h.
  *
  * A worker that has not come by the time the caller finds no work left is not waited for, so the
  * function must not leave a part to a certain thread: any of them but the caller may stay away.

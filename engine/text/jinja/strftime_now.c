@@ -1,5 +1,5 @@
-/* strftime_now.c - strftime_now: the day the machine was given, as the C locale's strftime writes it. What a
- * directive becomes belongs to whom the directive belongs. */
+/* strftime_now.c - strftime_now: the day the machine was given, as the C locale's strftime
+ * writes it. What a directive becomes belongs to whom the directive belongs. */
 #include <stdio.h>
 #include <string.h>
 
