@@ -22,7 +22,7 @@ RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 PERSONAS = ROOT / "personas/shipped"
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD.with_name(BUILD.name + "-fuzz")
 PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer", "transcript", "persona",
-           "mask", "rules", "lessons", "jinja"]
+           "mask", "rules", "lessons", "jinja", "markdown"]
 
 
 RULES = (b'[{"when":{"token":[1,5]},"layers":"0-1","do":{"force":"3"},"for":"token"},'
@@ -65,6 +65,9 @@ def seeds(parser):
         lines = (MODELS.parent / "jinja" / "cases.jsonl").read_text(encoding="utf-8").split("\n")
         for number, line in enumerate(filter(None, lines[1:])):
             yield f"case-{number}", json.loads(line)["template"].encode()
+    if parser == "markdown":
+        for number, entry in enumerate(json.loads((MODELS.parent / "markdown.json").read_text())["blocks"]):
+            yield f"text-{number}", entry["text"].encode()
     if parser == "tokenizer":  # the first byte says what the rest is
         for file in sorted((MODELS.parent / "tokenizers").rglob("*.*")):
             if file.name == "tokenizer.json":

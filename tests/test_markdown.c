@@ -431,19 +431,27 @@ static void code_is_the_same_everywhere(void **state)
     assert_true(count > 60);
 }
 
-/* CR LF ends a line. */
+/* CR LF and CR end a line, on screen however it comes in pieces. */
 static void line_ends_of_other_systems(void **state)
 {
     (void)state;
-    const char *text = "a\r\n```c\r\nx\r\n```\r\nb";
-    markdown_block b;
-    buf code = {0};
-    assert_true(markdown_code_block(text, strlen(text), 1, &b));
-    assert_int_equal(b.info_len, 1);
-    assert_int_equal(markdown_code(&b, &code, NULL), 0);
-    assert_string_equal(code.v, "x\n");
-    assert_false(markdown_code_block(text, strlen(text), 0, &b));
-    buf_release(&code);
+    const char *texts[] = {"a\r\n```c\r\nx\r\n\r\n```\r\nb", "a\r```c\rx\r\r```\rb"};
+    for (size_t i = 0; i < 2; i++) {
+        markdown_block b;
+        buf code = {0}, rows = {0};
+        assert_true(markdown_code_block(texts[i], strlen(texts[i]), 1, &b));
+        assert_int_equal(b.info_len, 1);
+        assert_int_equal(markdown_code(&b, &code, NULL), 0);
+        assert_string_equal(code.v, "x\n\n");
+        assert_false(markdown_code_block(texts[i], strlen(texts[i]), 0, &b));
+        for (size_t piece = 1; piece < 30; piece++) {
+            join_rows(texts[i], piece, &rows);
+            assert_non_null(strstr(rows.v, "─\033[0m\n  \033[0;36mx\033[0m\n\n\033[0;2m─"));
+            assert_non_null(strstr(rows.v, "─\033[0m\nb\n"));
+        }
+        buf_release(&code);
+        buf_release(&rows);
+    }
 }
 
 /* ---- code spans -------------------------------------------------------------------------------- */

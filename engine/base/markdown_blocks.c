@@ -3,13 +3,15 @@
 
 #include <string.h>
 
-/* One line of [at, end) and where the next begins. CR LF ends a line as LF does. */
+/* The bytes of the line that [at, end) begins with, and where the next begins. LF, CR LF or CR ends it. */
 static size_t line_at(const char *at, const char *end, const char **next)
 {
-    const char *newline = memchr(at, '\n', (size_t)(end - at));
-    *next = newline ? newline + 1 : end;
-    size_t n = (size_t)((newline ? newline : end) - at);
-    return n && at[n - 1] == '\r' ? n - 1 : n;
+    const char *stop = at;
+    while (stop < end && *stop != '\n' && *stop != '\r')
+        stop++;
+    bool both = end - stop > 1 && stop[0] == '\r' && stop[1] == '\n';
+    *next = stop + both + (stop < end);
+    return (size_t)(stop - at);
 }
 
 /* out->text begins in the line before r->at and goes on to `end`; plain lines below belong to it. */

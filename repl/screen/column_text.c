@@ -39,14 +39,32 @@ static int end_thought(column_text *f, error *err)
     return tokens && (begin_line(f, err) || fold(&f->text, tokens, err)) ? -1 : 0;
 }
 
+/* CR LF and CR end a line, as they do in the exports. */
+static int add_lines(column_text *f, const char *bytes, size_t n, error *err)
+{
+    while (n) {
+        bool second = f->behind_cr && *bytes == '\n';
+        const char *cr = second ? NULL : memchr(bytes, '\r', n);
+        size_t run = second ? 0 : cr ? (size_t)(cr - bytes) : n;
+        if (safe_text_add(&f->safe, bytes, run, &f->text, err) ||
+            (cr && safe_text_add(&f->safe, "\n", 1, &f->text, err)))
+            return -1;
+        f->behind_cr = cr != NULL;
+        run += second || cr;
+        bytes += run;
+        n -= run;
+    }
+    return 0;
+}
+
 int column_text_add(column_text *f, const char *bytes, size_t n, error *err)
 {
     if (end_thought(f, err))
         return -1;
-    for (; !f->begun && n && *bytes == '\n'; bytes++)
+    for (; !f->begun && n && (*bytes == '\n' || *bytes == '\r'); bytes++)
         n--; /* blank lines before the first say nothing */
     f->begun = f->begun || n;
-    return safe_text_add(&f->safe, bytes, n, &f->text, err);
+    return add_lines(f, bytes, n, err);
 }
 
 int column_text_think(column_text *f, error *err)

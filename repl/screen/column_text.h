@@ -22,8 +22,9 @@ typedef struct column_text {
     wrap wrap, wrap_tail;
     wrap_rows rows, tail; /* final and not shown for good; the tail as of column_text_update() */
     size_t width;
-    int thoughts; /* tokens of a thought that goes on */
-    bool begun;   /* something but blank lines came */
+    int thoughts;   /* tokens of a thought that goes on */
+    bool begun;     /* something but blank lines came */
+    bool behind_cr; /* a newline that comes next belongs to it */
     bool over;
 } column_text;
 
