@@ -124,10 +124,9 @@ static int add_term(buf *out, const char *text, size_t n, bool prefix, error *er
 {
     if (!searchable(text, n))
         return 0;
-    return buf_format(out, err, "%s\"", out->len ? " AND " : "") || buf_add(out, text, n, err) ||
-                   buf_text(out, prefix ? "\"*" : "\"", err)
-               ? -1
-               : 0;
+    if (buf_format(out, err, "%s\"", out->len ? " AND " : "") || buf_add(out, text, n, err))
+        return -1;
+    return buf_text(out, prefix ? "\"*" : "\"", err);
 }
 
 /* The next word or phrase of *text; moves it on. */

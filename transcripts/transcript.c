@@ -215,12 +215,10 @@ static int put_header(transcript *t, const transcript_model *m, const char *vers
     json_end(&e);
     json_put_text(&e, "isa", isa);
     json_end(&e);
-    int result = json_writer_finish(&e) || buf_text(&t->header, b.v + 1, err) ||
-                         buf_text(&t->header, "\n", err)
-                     ? -1
-                     : 0;
+    bool failed = json_writer_finish(&e) || buf_text(&t->header, b.v + 1, err) ||
+                  buf_text(&t->header, "\n", err);
     buf_release(&b);
-    return result;
+    return failed ? -1 : 0;
 }
 
 transcript *transcript_prepare(const char *place, const char *id, const transcript_model *model,

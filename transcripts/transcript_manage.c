@@ -94,10 +94,11 @@ int transcript_delete(const char *place, const char *id, error *err)
     if (!result && !transcript_name_ok(id))
         result = error_set(err, ERROR_USAGE, "\"%.80s\" is no session's name", id);
     if (!result)
-        result = transcript_set_name(t, id, err) || transcript_open_folder(t, false, err) ||
-                         remove_file(t, err)
-                     ? -1
-                     : 0;
+        result = transcript_set_name(t, id, err);
+    if (!result)
+        result = transcript_open_folder(t, false, err);
+    if (!result)
+        result = remove_file(t, err);
     if (t && t->fd >= 0) { /* nothing is to be written to it any more */
         (void)close(t->fd);
         t->fd = -1;
