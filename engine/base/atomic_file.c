@@ -1,4 +1,11 @@
-/* atomic_file.c - see atomic_file.h. */
+/* atomic_file.c - see atomic_file.h.
+ *
+ * Opening makes PATH.part or takes over one that a dead writer left, and holds a lock on it for
+ * as long as it is written. Between opening and locking another writer may have renamed the
+ * file away, so the name is looked at again under the lock, until both agree. Small writes are
+ * gathered into chunks of a megabyte. Committing is the order that makes it safe: bytes, fsync,
+ * rename, fsync of the folder.
+ */
 #include "atomic_file.h"
 
 #include <errno.h>

@@ -1,4 +1,10 @@
-/* json_writer.c - see json_writer.h. */
+/* json_writer.c - see json_writer.h.
+ *
+ * Two things are remembered between calls: whether a comma stands before the next value, and
+ * the brackets that are open. Everything else goes straight to the buffer; after a failure all
+ * calls do nothing. Numbers are written with the fewest digits that read back as the same
+ * number.
+ */
 #include "json_writer.h"
 
 #include <inttypes.h>

@@ -1,4 +1,10 @@
-/* zip.c - see zip.h. */
+/* zip.c - see zip.h.
+ *
+ * From the back: the end record says where the central directory is, an entry of it says where
+ * a member's local header is, and only behind that header, whose length may differ, lie the
+ * bytes. Each step is checked to lie inside the mapping before it is followed. Inflating goes
+ * through a buffer into an atomic file, and stops when more comes out than the directory says.
+ */
 #include "zip.h"
 
 #include <stdlib.h>

@@ -1,4 +1,13 @@
-/* forward.c - see forward.h. */
+/* forward.c - see forward.h for the recipe of a layer.
+ *
+ * Opening allocates every activation for max_rows rows, once. Running a batch has four parts:
+ * what differs from row to row is laid out in host arrays (ids, positions, pages, routing,
+ * RoPE's cosines and sines) and told to the backend; the embedding starts the residual stream
+ * x; each layer adds to x what its two blocks make of it; and of the rows that want logits,
+ * OUTPUT_ROWS at a time are normed and multiplied with the output matrix. Ops only enqueue, so
+ * nothing here waits before the end but for logprobs, which are worked out on the host a block
+ * at a time. A cancel is looked at between layers.
+ */
 #include "forward.h"
 
 #include <math.h>
