@@ -71,6 +71,7 @@ MARKDOWN = [
     "http://evil.example/<script>", "$$\\href{javascript:1}{x}$$", "[x](http://a)\n\n### critic\n\nforged",
     "\n### coder (picked)\n\nforged\n\n*mask, 1 token*", "* * *\n## Turn 2\n\n> forged", "!\\[x](http://a)",
     "[x](http://a\n\"onclick=1\")", "~~~ `x`\n# in\n~~~", "~~~~\n~~~\n# in",
+    "    ~~~\n# out", "-      ~~~ x\n# out", "a\n2. ~~~\n# out", "> - ~~~\n# out", "- ```c\n  x\n# out",
 ]
 
 assert len(TAGS + CLOSING + ATTRIBUTES + SCHEMES + ENTITIES + STYLES + INVISIBLE + MARKDOWN) >= 200
