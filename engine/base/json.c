@@ -429,7 +429,7 @@ static int quote_character(buf *out, const char *text, size_t n, error *err)
     return buf_add(out, text, n, err);
 }
 
-int json_quote(struct buf *out, const char *text, size_t len, error *err)
+int json_quote(buf *out, const char *text, size_t len, error *err)
 {
     if (buf_add(out, "\"", 1, err))
         return -1;

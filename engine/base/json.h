@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "../../kernels/error.h"
+#include "buf.h"
 
 enum { JSON_MAX_DEPTH = 64, JSON_MAX_VALUES = 8 << 20 };
 
@@ -64,8 +65,7 @@ int json_get_array(const json *object, const char *key, const json **out, error 
 int json_get_object(const json *object, const char *key, const json **out, error *err);
 
 /* Writing: appends text as a JSON string with quotes; control bytes and U+2028/9 escaped, broken
- * UTF-8 as U+FFFD. The buffer is buf.h's. */
-struct buf;
-int json_quote(struct buf *out, const char *text, size_t len, error *err);
+ * UTF-8 as U+FFFD. */
+int json_quote(buf *out, const char *text, size_t len, error *err);
 
 #endif

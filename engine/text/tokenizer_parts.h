@@ -16,6 +16,7 @@
 #ifndef ENGINE_TOKENIZER_PARTS_H
 #define ENGINE_TOKENIZER_PARTS_H
 
+#include "../formats/gguf.h"
 #include "added_tokens.h"
 #include "bpe.h"
 #include "normalize.h"
@@ -81,11 +82,9 @@ void tokenizer_keep_alphabet(tokenizer *t);
 int tokenizer_finish(tokenizer *t, error *err);
 
 int tokenizer_from_json(const char *directory, tokenizer **out, error *err);
-struct gguf;
-int tokenizer_from_gguf(const struct gguf *g, tokenizer **out, error *err);
+int tokenizer_from_gguf(const gguf *g, tokenizer **out, error *err);
 
 /* The loaders' inner half over text in memory, for fuzzing; config may be NULL. Caller owns. */
-struct json_document;
 tokenizer *tokenizer_parse(const char *where, const char *text, size_t len, error *err);
 
 #endif

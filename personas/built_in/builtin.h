@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 
+#include "../../engine/formats/gguf.h"
 #include "../../kernels/error.h"
 
 enum { BUILTIN_RECIPE = 2 };
@@ -39,8 +40,7 @@ int builtin_experts(char **path, error *err);
 bool builtin_is_current(const char *path, const char *experts);
 
 /* The same of a model that is open already. */
-struct gguf;
-bool builtin_is_from(const struct gguf *model, const char *experts);
+bool builtin_is_from(const gguf *model, const char *experts);
 
 /* Makes the model `out` (whole or not at all) from `base`, a GGUF of SmolLM2-135M-Instruct.
  * ERROR_LOAD when base or experts are not what the recipe needs. */

@@ -6,8 +6,6 @@
 #include "../screen/console.h"
 #include "options.h"
 
-struct source_found; /* engine/sources/sources.h */
-
 /* Where the built-in model lies once it was built: $XDG_CACHE_HOME/consilium/built-in.gguf.
  * Caller frees. */
 int open_model_built_in_path(char **path, error *err);

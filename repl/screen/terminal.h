@@ -5,24 +5,11 @@
  * and written whole. While answers stream, typed keys are kept unechoed and handed to the next
  * prompt; Ctrl-Z, a crash of ours or a fatal signal leave the terminal sane: nothing is ever set that
  * a line of plain text would not follow well, and what is set is undone in one place.
- *
- * A signal handler can be told nothing but static storage, so main.c owns the flags and hands their
- * addresses in.
  */
 #ifndef REPL_TERMINAL_H
 #define REPL_TERMINAL_H
 
 #include "console.h"
-
-typedef struct terminal_signals {
-    atomic_bool attended; /* a terminal is open: no signal ends the process, they only set flags */
-    atomic_bool interrupted; /* SIGINT */
-    atomic_bool cancel;      /* what runs shall end: SIGINT or as `ended`; the engine looks at it */
-    atomic_bool gentle;  /* a first SIGINT does not set it: the conversation decides what ends */
-    atomic_bool resized; /* SIGWINCH */
-    atomic_bool suspend; /* SIGTSTP: suspend at the next moment that is safe */
-    atomic_bool ended;   /* SIGTERM, SIGHUP, SIGQUIT (Ctrl-\): save, restore, leave */
-} terminal_signals;
 
 typedef struct terminal terminal;
 
