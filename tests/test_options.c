@@ -155,7 +155,10 @@ static void examples_of_the_help_are_right(void **state)
             error err = {0};
             if (options_parse(&opt, argc, argv, &err))
                 fail_msg("%s: %s", options_commands()[c].example[i], err.text);
-            if (c != COMMAND_TALK || opt.command) /* main.c names it when there is a terminal */
+            if (c == COMMAND_HELP) /* of the command behind it */
+                assert_true(opt.help && opt.command);
+            else if (c != COMMAND_TALK ||
+                     opt.command) /* main.c names it when there is a terminal */
                 assert_ptr_equal(opt.command, &options_commands()[c]);
             options_release(&opt);
         }

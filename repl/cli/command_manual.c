@@ -54,3 +54,13 @@ int command_manual(const options *opt, console *con, error *err)
     }
     return error_set(err, ERROR_USAGE, "manual: \"%.40s\" is none of man, bash, zsh, fish", wanted);
 }
+
+int command_help(const options *opt, console *con, error *err)
+{
+    buf text = {0};
+    int result = options_help(opt->command, &text, err);
+    if (!result)
+        result = console_text(con, &text, err);
+    buf_release(&text);
+    return result;
+}

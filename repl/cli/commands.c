@@ -25,6 +25,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_PERPLEXITY] = command_perplexity,
     [COMMAND_BENCH] = command_bench,
     [COMMAND_MANUAL] = command_manual,
+    [COMMAND_HELP] = command_help,
 };
 
 command_fn *command_function(command_id id)

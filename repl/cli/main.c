@@ -138,14 +138,6 @@ static int show_version(console *con, error *err)
     return result;
 }
 
-static int show_help(const options *opt, console *con, error *err)
-{
-    buf text = {0};
-    int result = options_help(opt->command, &text, err) || console_text(con, &text, err) ? -1 : 0;
-    buf_release(&text);
-    return result;
-}
-
 /* Without a command there is nothing to do: say what there is. */
 static int show_usage(console *con, error *err)
 {
@@ -162,7 +154,7 @@ static int show_usage(console *con, error *err)
 static int run(const options *opt, console *con, error *err)
 {
     if (opt->help)
-        return show_help(opt, con, err);
+        return command_help(opt, con, err);
     if (opt->version)
         return show_version(con, err);
     if (!opt->command)

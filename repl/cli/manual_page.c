@@ -243,8 +243,7 @@ int manual_page(buf *out, error *err)
             ".TH CONSILIUM 1 " CONSILIUM_DATE " \"consilium " CONSILIUM_VERSION "\"\n"
             ".SH NAME\nconsilium \\- a council of personas in one mixture\\-of\\-experts model\n"
             ".SH SYNOPSIS\n\\fBconsilium\\fR [\\fIOPTION\\fR...]\n.br\n"
-            "\\fBconsilium\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR...]\n.br\n"
-            "\\fBconsilium help\\fR [\\fICOMMAND\\fR]\n"
+            "\\fBconsilium\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR...]\n"
             ".SH DESCRIPTION\n",
             err) ||
         prose(out,

@@ -74,6 +74,16 @@ value_info manual_word_value(const command_info *c)
     value_info v = read_argument(c->arguments);
     if (c - options_commands() == COMMAND_PERSONAS_NEW)
         v.kind = VALUE_TEXT; /* a name that is not there yet */
+    if (c - options_commands() == COMMAND_HELP) {
+        v.kind = VALUE_WORDS;
+        for (int i = 0; i < COMMAND_COUNT; i++) {
+            bool two;
+            char name[32];
+            (void)manual_group(&options_commands()[i], name);
+            if (manual_first_of_group(i, &two))
+                add_word(&v, name, strlen(name));
+        }
+    }
     return v;
 }
 

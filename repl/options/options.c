@@ -13,8 +13,6 @@
 
 #include "options_bind.h"
 
-static const char HELP[] = "help";
-
 typedef struct mention {
     const option_info *row; /* a row of that name: its argument or not, not yet its command's */
     const char *value;      /* "" for flags */
@@ -164,7 +162,7 @@ static const command_info *first_of_group(const char *word)
 /* "tokenise" -> "tokenize", "model lst" -> "model list", "modle" -> "model". */
 static const char *nearest_command(const char *first, const char *second)
 {
-    static const char *const others[] = {"model", "personas", "transcripts", HELP};
+    static const char *const others[] = {"model", "personas", "transcripts"};
     enum { OTHERS = sizeof others / sizeof *others };
     const command_info *commands = options_commands();
     const char *names[COMMAND_COUNT + OTHERS];
@@ -190,34 +188,31 @@ static int unknown_command(const char *const *words, size_t n, error *err)
                      near ? near : "", near ? "\"?" : "");
 }
 
-/* "help" is --help, and "help COMMAND" is "COMMAND --help". */
-static void take_help(options *opt, line *l)
+/* The command that the first of n words name, and in *used how many of them do; NULL = none. */
+static const command_info *command_named(const char *const *words, size_t n, size_t *used)
 {
-    while (l->word_count && strcmp(l->words[0], HELP) == 0) {
-        opt->help = true;
-        memmove(l->words, l->words + 1, --l->word_count * sizeof *l->words);
-    }
+    const command_info *commands = options_commands();
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if ((*used = matches(&commands[i], words, n)) != 0)
+            return &commands[i];
+    *used = 1;
+    return n == 1 ? first_of_group(words[0]) : NULL;
 }
 
 static int choose_command(options *opt, line *l, error *err)
 {
-    take_help(opt, l);
-    if (l->word_count == 0)
+    size_t used = 0, n = l->word_count;
+    if (n == 0)
         return 0;
-    const command_info *commands = options_commands();
-    size_t used = 0;
-    for (int i = 0; i < COMMAND_COUNT && !used; i++) {
-        used = matches(&commands[i], l->words, l->word_count);
-        if (used)
-            opt->command = &commands[i];
+    opt->command = command_named(l->words, n, &used);
+    if (opt->command && options_command(opt) == COMMAND_HELP) {
+        opt->help = true;
+        opt->command = n > used ? command_named(l->words + used, n - used, &used) : NULL;
+        return opt->command || n == 1 ? 0 : unknown_command(l->words + 1, n - 1, err);
     }
-    if (!used && l->word_count == 1) {
-        opt->command = first_of_group(l->words[0]);
-        used = opt->command != NULL;
-    }
-    if (!used)
-        return unknown_command(l->words, l->word_count, err);
-    opt->word_count = l->word_count - used;
+    if (!opt->command)
+        return unknown_command(l->words, n, err);
+    opt->word_count = n - used;
     memmove(opt->words, l->words + used, opt->word_count * sizeof *opt->words);
     return 0;
 }

@@ -49,6 +49,7 @@ typedef enum command_id {
     COMMAND_PERPLEXITY,
     COMMAND_BENCH,
     COMMAND_MANUAL,
+    COMMAND_HELP, /* as --help of the command behind it: options_parse() leaves that one */
     COMMAND_COUNT,
 } command_id;
 

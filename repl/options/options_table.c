@@ -18,7 +18,7 @@ enum {
                   BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) |
                   BIT(TRANSCRIPTS_DELETE), /* transcripts alone */
     WITH_MODEL = EVERY_COMMAND & ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(PERSONAS_SHOW) |
-                                   BIT(PERSONAS_NEW) | BIT(MANUAL) | TRANSCRIPTS),
+                                   BIT(PERSONAS_NEW) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS),
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ASKING = BIT(TALK) | BIT(ASK),
     ROUTED = ASKING | EXACT,
@@ -290,6 +290,14 @@ static const command_info commands[COMMAND_COUNT] = {
          "`make install` puts the page and the completions where the system looks for them.",
          {"consilium manual | man -l -", "consilium manual bash > ~/.local/share/bash-completion/"
                                          "completions/consilium"}},
+    [COMMAND_HELP] = {"help",
+                      "[COMMAND]",
+                      0,
+                      2,
+                      "show the help of a command, or this",
+                      "`consilium help COMMAND` is the same as `consilium COMMAND --help`, and "
+                      "`consilium help` as `consilium --help`.",
+                      {"consilium help ask", "consilium help personas derive"}},
 };
 
 #define FIELD(name) offsetof(options, name)
