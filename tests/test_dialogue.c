@@ -437,6 +437,55 @@ static void what_is_no_turn_is_not_restored(void **state)
     dialogue_close(d);
 }
 
+/* Calls by pass; the last counts those of none. */
+typedef struct heard {
+    int routing[TABLE_SEATS + 1], tokens[TABLE_SEATS + 1];
+} heard;
+
+static void on_routing(void *user, int pass, const route_trace *trace)
+{
+    heard *h = user;
+    (void)trace;
+    h->routing[pass < 0 ? TABLE_SEATS : pass]++;
+}
+
+static void on_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
+{
+    heard *h = user;
+    (void)bytes, (void)n, (void)thinking;
+    h->tokens[pass < 0 ? TABLE_SEATS : pass]++;
+}
+
+/* Who subscribes to the council hears of questions and merges, a seat by its index, a chair as none. */
+static void a_trace_hears_seats_and_chairs(void **state)
+{
+    const table *k = *state;
+    dialogue_options o = table_options();
+    dialogue *d = table_dialogue(k, &o);
+    heard h[2];
+    memset(h, 0, sizeof h);
+    council_events events[2];
+    error err = {0};
+    for (int i = 0; i < 2; i++) {
+        events[i] = (council_events){.user = &h[i], .token = on_token, .routing = on_routing};
+        assert_int_equal(council_subscribe(dialogue_council(d), &events[i], &err), 0);
+    }
+    const struct turn *t = table_ask(d, "Is it?", "cleo");
+    int read = (int)turn_answer_of(t, "cleo")->ids.len - 1, layers = engine_config(k->e)->layers;
+    assert_true(read > 0);
+    assert_int_equal(h[0].routing[2], read * layers);
+    assert_int_equal(h[0].routing[0] + h[0].routing[1] + h[0].routing[TABLE_SEATS], 0);
+    table_ask(d, "Is it not?", NULL);
+    heard before = h[0];
+    merge_options synth = {
+        .method = MERGE_SYNTH, .rounds = 1, .seed = 3, .chair = "Join.", .max_tokens = 8};
+    assert_int_equal(dialogue_merge(d, &synth, NULL, 0, NULL, NULL, &err), 0);
+    assert_memory_equal(h[0].routing, before.routing, TABLE_SEATS * sizeof(int));
+    assert_true(h[0].routing[TABLE_SEATS] > 0 && h[0].tokens[TABLE_SEATS] > 0);
+    assert_memory_equal(&h[0], &h[1], sizeof h[0]);
+    dialogue_close(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +497,7 @@ int main(void)
         cmocka_unit_test(newcomers_and_those_who_stay),
         cmocka_unit_test(seats_change_without_more_memory),
         cmocka_unit_test(the_question_chooses_the_language),
+        cmocka_unit_test(a_trace_hears_seats_and_chairs),
         cmocka_unit_test(versions_of_an_answer),
         cmocka_unit_test(an_undone_turn_is_not_remembered),
         cmocka_unit_test(a_restored_dialogue_goes_on_as_the_live_one),

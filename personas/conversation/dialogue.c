@@ -98,6 +98,11 @@ engine *dialogue_engine(const dialogue *d)
     return d->engine;
 }
 
+council *dialogue_council(const dialogue *d)
+{
+    return d->council;
+}
+
 dialogue_options *dialogue_settings(dialogue *d)
 {
     return &d->options;

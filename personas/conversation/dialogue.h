@@ -53,6 +53,9 @@ int dialogue_seat(dialogue *d, const roster_options *options, roster_note *note,
 const roster *dialogue_roster(const dialogue *d);
 int dialogue_find(const dialogue *d, const char *name); /* index of a seat, or -1 */
 engine *dialogue_engine(const dialogue *d);
+/* For traces to subscribe to, any number: they hear of all that is asked and merged, a seat by its
+ * index. */
+council *dialogue_council(const dialogue *d);
 /* What may change between turns: max_tokens, loop, think, prefill, context policy, overflow, seed. */
 dialogue_options *dialogue_settings(dialogue *d);
 

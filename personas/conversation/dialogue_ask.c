@@ -70,20 +70,10 @@ static void on_answer(void *user, int i, const turn_answer *done)
         a->events->answer(a->events->user, a->stage.who[i], &a->kept[i]);
 }
 
-static void on_routing(void *user, int i, const route_trace *trace)
-{
-    asking *a = user;
-    a->events->council.routing(a->events->user, a->stage.who[i], trace);
-}
-
 static int hear(asking *a)
 {
-    bool routing = a->events && a->events->council.routing;
-    a->heard = (council_events){.user = a,
-                                .prefill = on_prefill,
-                                .token = on_token,
-                                .answer = on_answer,
-                                .routing = routing ? on_routing : NULL};
+    a->heard =
+        (council_events){.user = a, .prefill = on_prefill, .token = on_token, .answer = on_answer};
     return council_subscribe(a->stage.part, &a->heard, a->err);
 }
 

@@ -69,13 +69,13 @@ typedef struct council_timings {
     bool shared_prefill;           /* which way the prompt was read */
 } council_timings;
 
-/* What a subscriber hears; each may be NULL. pass: an index in the council that it subscribed to. */
+/* What a subscriber hears; each may be NULL. pass: an index in the council that it subscribed to; -1 = a
+ * chair that merges, or a blend. */
 typedef struct council_events {
     void *user;
     /* Prompt tokens read so far, over all passes. */
     void (*prefill)(void *user, int done, int total);
-    /* Bytes that a token adds to a pass's text (whole UTF-8 characters); thinking = part of a thought.
-     * pass -1: the text of a blend, which is nobody's. */
+    /* Bytes that a token adds to a pass's text (whole UTF-8 characters); thinking = part of a thought. */
     void (*token)(void *user, int pass, const char *bytes, size_t len, bool thinking);
     /* A pass has finished. */
     void (*answer)(void *user, int pass, const turn_answer *a);

@@ -74,7 +74,7 @@ void council_tell_token(const council *c, int i, const char *bytes, size_t len, 
 void council_tell_answer(const council *c, int i, const turn_answer *a);
 void council_tell_judge(const council *c, int done, int total);
 void council_tell_routing(const council *c, int i, const route_trace *trace);
-/* `to` is told to everybody who has subscribed to `from`: under indices, or as in `to` with NULL. */
+/* What happens in `to` is told to all who have subscribed to `from`: indices [passes of to]. */
 int council_share_subscribers(council *to, const council *from, const int *indices, error *err);
 
 #endif

@@ -92,7 +92,7 @@ static int mend_replies(const council_round *round, merge_candidate *candidates,
     return 0;
 }
 
-static int bar_ballot(const council *c, merge_candidate *b, pass_stop stop, error *err)
+static int bar_candidate(const council *c, merge_candidate *b, pass_stop stop, error *err)
 {
     int need = council_settings(c)->loop;
     /* One that was let go on, or stopped by somebody else, may loop all the same. */
@@ -113,7 +113,7 @@ merge_candidate *merge_candidates(const council *c, const council_round *round, 
     }
     int result = mend_replies(round, b, n, texts, err);
     for (int i = 0; i < n && !result; i++)
-        result = bar_ballot(c, &b[i], round->replies[i].stop, err);
+        result = bar_candidate(c, &b[i], round->replies[i].stop, err);
     if (!result)
         return b;
     free(b);
@@ -158,7 +158,9 @@ int merge_quote(buf *out, const char *text, size_t len, size_t most, int *cut, e
 {
     size_t n = end_within(text, len, most);
     *cut += n < len;
-    return buf_add(out, text, n, err) || (n < len && buf_text(out, " [cut]", err)) ? -1 : 0;
+    if (buf_add(out, text, n, err))
+        return -1;
+    return n < len ? buf_text(out, " [cut]", err) : 0;
 }
 
 int merge_reserve(const council *c, int max_tokens)

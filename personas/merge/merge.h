@@ -51,7 +51,7 @@ typedef struct merge_options {
 /* Joins what the passes of a council replied to their requests. 0 and *out filled from `memory`, but for
  * what a merge does not know (n, of, answers, seed); or -1. Blend and
  * debate speak again: council_answer() then holds other text. Whoever has subscribed to the council
- * hears of it: a chair speaks as pass 0, a blend as -1. */
+ * hears of it: a chair and a blend speak as pass -1. */
 int merge_run(council *c, const council_round *round, const merge_options *options, region *memory,
               turn_merge *out, error *err);
 /* "2 of 3 votes, by philosopher and critic; ahead by 0.32" of a vote's winner; nothing where nobody

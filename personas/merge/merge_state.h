@@ -35,10 +35,10 @@ typedef struct merging {
     int run(const merging *m, turn_merge *out, error *err);
 MERGE_TABLE(MERGE_RUN, MERGE_RUN, MERGE_RUN)
 
-/* A vote of the council's passes, behind the prompts of the round, on ballots [passes]: scores, shares,
+/* A vote of the passes, behind the prompts of the round, on candidates [passes]: scores, shares,
  * winner, by, text, tie, note. */
 int merge_vote_on(const merging *m, const merge_candidate *candidates, turn_merge *out, error *err);
-/* The replies of a round as ballots [passes], which borrow from *texts; caller frees both. */
+/* The replies of a round as candidates [passes], which borrow from *texts; caller frees both. */
 merge_candidate *merge_candidates(const council *c, const council_round *round, buf *texts,
                                   error *err);
 /* Sets out->text to a copy. */

@@ -102,9 +102,10 @@ static int ask_chair(synthesis *s, error *err)
     }
 }
 
-/* A council of its own, heard by whoever hears the passes. */
+/* A council of its own, heard by whoever hears the passes, of whom it is none. */
 static council *open_chair(const merging *m, error *err)
 {
+    static const int NO_PASS[] = {-1};
     const merge_options *o = m->options;
     council_options options = *council_settings(m->council);
     options.max_tokens = o->max_tokens;
@@ -117,7 +118,7 @@ static council *open_chair(const merging *m, error *err)
     if (!chair)
         return NULL;
     if (council_add(chair, &seat, err) == 0 &&
-        council_share_subscribers(chair, m->council, NULL, err) == 0)
+        council_share_subscribers(chair, m->council, NO_PASS, err) == 0)
         return chair;
     council_close(chair);
     return NULL;
