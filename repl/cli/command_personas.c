@@ -238,19 +238,14 @@ int command_personas_new(const options *opt, console *con, error *err)
             "merge or control",
             name);
     char *path = NULL;
-    buf text = {0};
     int result = persona_new_path(name, &path, err) || write_persona(opt, path, con, err) ? -1 : 0;
     if (!result)
-        result = console_quote(con, &text, path, err) || buf_text(&text, "\n", err) ||
-                         console_text(con, &text, err)
-                     ? -1
-                     : 0;
+        result = console_line(con, path, err);
     if (!result)
         console_note(con,
                      "`consilium personas check %s` checks it; `consilium ask PROMPT -p %s` asks "
                      "it.",
                      name, name);
-    buf_release(&text);
     free(path);
     return result;
 }

@@ -166,19 +166,15 @@ static int save(task *t, const buf *text, const derive_figures *f)
     const char *fingerprint = engine_fingerprint(t->engine, t->err);
     if (!fingerprint || persona_mask_path(t->persona, fingerprint, &path, t->err))
         return -1;
-    buf line = {0};
-    int result = check_mask(t, path, text) || derive_save(path, text, t->err) ||
-                         console_quote(t->con, &line, path, t->err) ||
-                         buf_text(&line, "\n", t->err) || console_text(t->con, &line, t->err)
-                     ? -1
-                     : 0;
+    int result = check_mask(t, path, text) || derive_save(path, text, t->err) ? -1 : 0;
+    if (!result)
+        result = console_line(t->con, path, t->err);
     if (!result)
         console_note(t->con,
                      "%d experts in %d layers lean towards or away from %s (%zu tokens of "
                      "its own, %zu of %d other%s)",
                      f->biases, f->layers, t->persona->name, f->tokens[DERIVE_OWN],
                      f->tokens[DERIVE_OTHER], t->others, t->others == 1 ? "" : "s");
-    buf_release(&line);
     free(path);
     return result;
 }

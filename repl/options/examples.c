@@ -94,10 +94,11 @@ int example_instruction(const char *name, buf *out, error *err)
 int example_persona(const char *name, buf *out, error *err)
 {
     buf about = {0}, instruction = {0};
-    int result = example_about(name, &about, err) || example_instruction(name, &instruction, err) ||
-                         fill(name, about.v, instruction.v, out, err)
-                     ? -1
-                     : 0;
+    int result = example_about(name, &about, err);
+    if (!result)
+        result = example_instruction(name, &instruction, err);
+    if (!result)
+        result = fill(name, about.v, instruction.v, out, err);
     buf_release(&about);
     buf_release(&instruction);
     return result;
@@ -146,18 +147,29 @@ static int indented(buf *out, const char *text, error *err)
     return 0;
 }
 
+/* A line on what it is. */
+static int add_heading(size_t i, buf *out, error *err)
+{
+    const example *e = &EXAMPLES[i];
+    buf head = {0};
+    int result = buf_format(&head, err, "A %s%s, %s, %s:", i == 3 ? "file of " : "", e->kind,
+                            e->file, e->about);
+    if (!result)
+        result = help_wrap(out, 0, head.v, err);
+    buf_release(&head);
+    return result;
+}
+
 int examples_help(buf *out, error *err)
 {
     for (size_t i = 0; i < sizeof EXAMPLES / sizeof *EXAMPLES; i++) {
-        buf text = {0}, head = {0};
-        int result = buf_format(&head, err, "A %s%s, %s, %s:", i == 3 ? "file of " : "",
-                                EXAMPLES[i].kind, EXAMPLES[i].file, EXAMPLES[i].about) ||
-                             buf_text(out, "\n", err) || help_wrap(out, 0, head.v, err) ||
-                             example_text(i, &text, err) || indented(out, text.v, err)
-                         ? -1
-                         : 0;
+        buf text = {0};
+        if (buf_text(out, "\n", err) || add_heading(i, out, err))
+            return -1;
+        int result = example_text(i, &text, err);
+        if (!result)
+            result = indented(out, text.v, err);
         buf_release(&text);
-        buf_release(&head);
         if (result)
             return -1;
     }

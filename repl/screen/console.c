@@ -80,6 +80,16 @@ int console_text(console *c, buf *text, error *err)
     return result ? -1 : 0;
 }
 
+int console_line(console *c, const char *text, error *err)
+{
+    buf line = {0};
+    int result = console_quote(c, &line, text, err) || buf_text(&line, "\n", err) ? -1 : 0;
+    if (!result)
+        result = console_text(c, &line, err);
+    buf_release(&line);
+    return result;
+}
+
 int console_stream(console *c, buf *text, error *err)
 {
     buf out = {0};

@@ -42,6 +42,8 @@ void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbos
 /* Writes lines of *text to standard output and empties it; on a terminal they are folded to its width
  * (fold.h). ERROR_RUN when it cannot be written whole. */
 int console_text(console *c, buf *text, error *err);
+/* The same for foreign text, made harmless, as a line of its own. */
+int console_line(console *c, const char *text, error *err);
 /* The same for a text that comes in pieces. The next console_text() ends it. */
 int console_stream(console *c, buf *text, error *err);
 /* The same for a document that programs read: as it is. */

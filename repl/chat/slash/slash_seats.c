@@ -45,10 +45,11 @@ static int list_personas(talk *t, error *err)
     buf out = {0};
     persona_list all = {0};
     int others = 0;
-    int result = buf_text(&out, "these speak:\n", err) || list_seats(t, &out, err) ||
-                         persona_list_all(&all, err)
-                     ? -1
-                     : 0;
+    int result = buf_text(&out, "these speak:\n", err);
+    if (!result)
+        result = list_seats(t, &out, err);
+    if (!result)
+        result = persona_list_all(&all, err);
     for (size_t i = 0; i < all.len && !result; i++)
         if (!slash_is_seated(t, all.names[i]))
             result = buf_format(&out, err, "%s%s", others++ ? ", " : "others: ", all.names[i]);

@@ -50,11 +50,11 @@ static const option_info *row_named(const char *name, error *err)
 static int add_row(const talk *t, const option_info *row, buf *out, error *err)
 {
     buf value = {0}, from = {0}, shown = {0};
-    int result = talk_value(t, row, &value, &from, err) ||
-                         console_quote(t->con, &shown, value.v ? value.v : "", err) ||
-                         buf_format(out, err, "  %-18s %-28s  %s\n", row->name, shown.v, from.v)
-                     ? -1
-                     : 0;
+    int result = talk_value(t, row, &value, &from, err);
+    if (!result)
+        result = console_quote(t->con, &shown, value.v ? value.v : "", err);
+    if (!result)
+        result = buf_format(out, err, "  %-18s %-28s  %s\n", row->name, shown.v, from.v);
     buf_release(&value);
     buf_release(&from);
     buf_release(&shown);
