@@ -147,6 +147,18 @@ static void make_data(lexer *x, size_t from, size_t to, token *t)
     locate(x, from, t);
 }
 
+/* What begins at `begin` and whose inside begins at `from` is never closed. Where the template ends
+ * right there jinja2 takes it for one that holds nothing. */
+static int without_end(lexer *x, size_t begin, size_t from, const char *sentence)
+{
+    token t;
+    locate(x, begin, &t);
+    if (from != x->len)
+        return template_error(x->err, t.line, t.column, "%s", sentence);
+    x->at = x->len;
+    return 0;
+}
+
 /* From behind "raw" to "endraw": all of it is data. */
 static int lex_raw(lexer *x, size_t begin, size_t from, token *out)
 {
@@ -166,14 +178,10 @@ static int lex_raw(lexer *x, size_t begin, size_t from, token *out)
         pass(x, i + n);
         return 0;
     }
-    token t;
-    locate(x, begin, &t);
-    if (from == x->len) { /* jinja2 takes it for a block of nothing */
-        x->at = x->len;
-        make_data(x, from, from, out);
-        return 0;
-    }
-    return template_error(x->err, t.line, t.column, "this raw block has no {%% endraw %%}");
+    if (without_end(x, begin, from, "this raw block has no {% endraw %}"))
+        return -1;
+    make_data(x, from, from, out);
+    return 0;
 }
 
 static int skip_comment(lexer *x, size_t begin)
@@ -188,13 +196,7 @@ static int skip_comment(lexer *x, size_t begin)
             return 0;
         }
     }
-    token t;
-    locate(x, begin, &t);
-    if (from == x->len) { /* jinja2 takes it for a comment of nothing */
-        x->at = x->len;
-        return 0;
-    }
-    return template_error(x->err, t.line, t.column, "this comment has no end");
+    return without_end(x, begin, from, "this comment has no end");
 }
 
 /* Text up to the next tag. Comes back with T_DATA (perhaps empty), the tag's begin in ready. */
