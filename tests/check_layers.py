@@ -15,7 +15,6 @@ from pathlib import Path
 
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
-TRANSCRIPTS = "kernels engine/base"
 PERSONAS = "personas/council personas/merge personas/roster personas/conversation"
 ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/derive personas/built_in"
 ROOMS = {
@@ -29,13 +28,13 @@ ROOMS = {
     "engine/routing": f"{FORMATS} engine/text",
     "engine/run": f"{FORMATS} kernels/devices engine/text engine/routing",
     "engine/sources": FORMATS,
-    "transcripts": f"{TRANSCRIPTS} engine/text transcripts/export",
-    "transcripts/export": f"{TRANSCRIPTS} transcripts",
+    "transcripts": BASE,
+    "transcripts/export": "engine/base transcripts",
     "personas/council": f"{RUN} transcripts",
     "personas/merge": f"{RUN} transcripts personas/council",
     "personas/roster": f"{RUN} transcripts personas/council",
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
-    "personas/derive": f"{RUN} personas/council personas/roster",
+    "personas/derive": RUN,
     "personas/built_in": FORMATS,
     "repl/screen": BASE,
     "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/roster repl/screen",
@@ -68,6 +67,14 @@ def upward(edges):
             yield f"{file} includes {included}: {room} may include {allowed or 'nothing'}"
 
 
+def rooms(edges):
+    graph = collections.defaultdict(set)
+    for a, b in ((os.path.dirname(a), os.path.dirname(b)) for a, b in edges):
+        if a != b:
+            graph[a].add(b)
+    return graph
+
+
 def modules(edges):
     """A file's module: its room and the shortest header whose name its own begins with."""
     headers = collections.defaultdict(set)
@@ -88,7 +95,7 @@ def modules(edges):
 
 
 def circles(graph):
-    """Strongly connected modules, more than one each (Tarjan 1972)."""
+    """Strongly connected rooms or modules, more than one each (Tarjan 1972)."""
     index, low, stack, found = {}, {}, [], []
 
     def visit(v):
@@ -124,6 +131,7 @@ def main():
     if "--table" in sys.argv:
         table(edges)
     wrong = list(upward(edges))
+    wrong += ["circle of rooms: " + " ".join(c) for c in circles(rooms(edges))]
     wrong += ["circle of modules: " + " ".join(c) for c in circles(modules(edges))]
     print("\n".join(wrong), end="\n" if wrong else "")
     return 1 if wrong else 0

@@ -26,7 +26,7 @@
 static void check_clean(const char *text, size_t n, const char *want)
 {
     buf out = {0};
-    assert_int_equal(export_clean(&out, text, n, NULL), 0);
+    assert_int_equal(clean_text(&out, text, n, NULL), 0);
     assert_string_equal(out.v ? out.v : "", want);
     buf_release(&out);
 }
@@ -47,9 +47,9 @@ static void lines_are_joined(void **state)
 {
     (void)state;
     buf out = {0};
-    assert_int_equal(export_clean_line(&out, "  a \n\n b\t\tc \n", NULL), 0);
+    assert_int_equal(clean_line(&out, "  a \n\n b\t\tc \n", NULL), 0);
     assert_string_equal(out.v, " a b c");
-    assert_int_equal(export_clean_line(&out, NULL, NULL), 0);
+    assert_int_equal(clean_line(&out, NULL, NULL), 0);
     assert_string_equal(out.v, " a b c");
     buf_release(&out);
 }

@@ -62,6 +62,8 @@ def main():
             "engine/base/buf.c includes engine/run/engine.h")
     refused("what is common includes a device", {"kernels/quant.c": "cpu/dot.h"},
             "kernels/quant.c includes kernels/cpu/dot.h")
+    refused("a circle of rooms", {"kernels/error.c": "cpu/pool.h"},
+            "circle of rooms: kernels kernels/cpu")
     refused("a circle of headers", {"kernels/error.h": "quant.h"},
             "circle of modules: kernels/error kernels/quant")
     refused("a circle through sources of modules",

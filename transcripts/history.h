@@ -46,4 +46,9 @@ const json *history_setting(const history *h, int setting);
  * from. Caller frees *path. */
 int history_path(const history *h, const struct turn ***path, size_t *count, error *err);
 
+/* The title that it was given, else the first line of the first prompt that was not undone, clean, at
+ * most HISTORY_TITLE characters. */
+enum { HISTORY_TITLE = 120 };
+int history_title(const history *h, buf *out, error *err);
+
 #endif

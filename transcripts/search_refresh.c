@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "../engine/base/array.h"
-#include "export/export_text.h"
 #include "history.h"
 #include "search_index.h"
 #include "transcript.h"
@@ -204,7 +203,7 @@ static int put_file(search *s, const transcript_entry *e, const struct stat *st,
         "answers, damaged, torn, problem) "
         "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         err);
-    int result = q && (!h || export_title(h, &title, err) == 0) ? 0 : -1;
+    int result = q && (!h || history_title(h, &title, err) == 0) ? 0 : -1;
     if (!result) {
         (void)sqlite3_bind_text(q, 1, s->folder, -1, SQLITE_STATIC);
         (void)sqlite3_bind_text(q, 2, e->id, -1, SQLITE_STATIC);

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export/export_text.h"
-
 static const double Z = 1.959963984540054; /* 97.5 % of the normal distribution */
 
 static const char MERGE[] = "merge";
@@ -139,7 +137,7 @@ static int record_of_pick(const struct turn *t)
 
 static int count_pick(statistics *s, const struct turn *t, error *err)
 {
-    const turn_merge *m = export_merge(t);
+    const turn_merge *m = turn_last_merge(t);
     s->picks += !t->blind;
     s->blind_picks += t->blind;
     for (int i = 0; i < t->answer_count; i++) {

@@ -196,6 +196,11 @@ const turn_merge *turn_merged(const struct turn *t)
     return NULL;
 }
 
+const turn_merge *turn_last_merge(const struct turn *t)
+{
+    return t->merge_count ? &t->merges[t->merge_count - 1] : NULL;
+}
+
 const turn_answer *turn_winner(const struct turn *t, const turn_merge *m)
 {
     if (!m->of || m->winner < 0 || m->winner >= m->passes || !m->text.len)

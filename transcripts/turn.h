@@ -160,6 +160,8 @@ const turn_answer *turn_answer_of(const struct turn *t, const char *name);
 bool turn_in_force(const struct turn *t, const turn_answer *a);
 /* The last merge that worked, unless an answer was given anew since; or NULL. */
 const turn_merge *turn_merged(const struct turn *t);
+/* The last merge, also one that failed or that later answers have overtaken; or NULL. */
+const turn_merge *turn_last_merge(const struct turn *t);
 /* The answer that a vote took as it stands, so that nobody has to read it twice; else NULL. */
 const turn_answer *turn_winner(const struct turn *t, const turn_merge *m);
 /* Shares from the largest down: the index of the one that follows `before` (-1: of the largest); -1 behind

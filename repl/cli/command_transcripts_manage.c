@@ -72,7 +72,7 @@ int command_transcripts_rename(const options *opt, console *con, error *err)
 static int add_title(const history *h, const console *con, buf *out, error *err)
 {
     buf title = {0};
-    int result = export_title(h, &title, err) || buf_text(out, "\"", err) ? -1 : 0;
+    int result = history_title(h, &title, err) || buf_text(out, "\"", err) ? -1 : 0;
     if (!result)
         result = console_quote(con, out, title.v ? title.v : "", err);
     buf_release(&title);

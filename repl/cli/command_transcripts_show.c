@@ -1,7 +1,7 @@
 /* command_transcripts_show.c - `transcripts show` and `transcripts export`: one conversation.
  *
  * Shown is what is current: turns that were undone are counted, and of an answer's versions and
- * a turn's merges one each is left (export_column(), export_merge()). The lines of figures are
+ * a turn's merges one each is left (export_column(), turn_last_merge()). The lines of figures are
  * those of the exports (export_text.h). Whatever the transcript says passes safe_text or
  * console_quote() on its way out.
  */
@@ -106,7 +106,7 @@ static int add_turn_head(const console *con, buf *b, const history *h, int turn,
 static int add_turn(const console *con, buf *b, const history *h, int turn, error *err)
 {
     const struct turn *t = &h->turns[turn];
-    const turn_merge *m = export_merge(t);
+    const turn_merge *m = turn_last_merge(t);
     int result = add_turn_head(con, b, h, turn, err);
     for (int i = 0; i < t->answer_count && !result; i++)
         if (export_column(t, i))

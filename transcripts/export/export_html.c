@@ -240,7 +240,7 @@ static void put_prompt(html *p, const struct turn *t)
 {
     buf clean = {0};
     if (t->prompt.v)
-        keep(p, export_clean(&clean, t->prompt.v, t->prompt.len, p->err));
+        keep(p, clean_text(&clean, t->prompt.v, t->prompt.len, p->err));
     html_format(p, "<h2 class=\"prompt%s\" dir=\"auto\">", clean.len > LONG_PROMPT ? " long" : "");
     put_words(p, &clean);
     html_put(p, "</h2>\n");
@@ -250,7 +250,7 @@ static void put_prompt(html *p, const struct turn *t)
 static void put_turn(html *p, int turn)
 {
     const struct turn *t = &p->history->turns[turn];
-    const turn_merge *m = export_merge(t);
+    const turn_merge *m = turn_last_merge(t);
     buf words = {0};
     html_format(p, "<article class=\"turn\" id=\"turn-%d\"><header><span class=\"n\">%d</span>\n",
                 t->number, t->number);
@@ -271,7 +271,7 @@ static void put_turn(html *p, int turn)
 static void put_title(html *p)
 {
     buf title = {0};
-    keep(p, export_title(p->history, &title, p->err));
+    keep(p, history_title(p->history, &title, p->err));
     html_put(p, "<title>");
     put_words(p, &title);
     html_put(p, " · consilium</title>\n");

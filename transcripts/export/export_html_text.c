@@ -58,7 +58,7 @@ void html_escape(html *p, const char *clean, size_t n)
 void html_name(html *p, const char *text)
 {
     buf clean = {0};
-    if (!p->failed && export_clean_line(&clean, text, p->err))
+    if (!p->failed && clean_line(&clean, text, p->err))
         p->failed = true;
     html_put(p, "<bdi>");
     if (clean.len)
@@ -392,7 +392,7 @@ static void put_block(html *p, const markdown_block *b, lists *l)
 void html_answer(html *p, turn_text text)
 {
     buf clean = {0};
-    if (!p->failed && text.v && export_clean(&clean, text.v, text.len, p->err))
+    if (!p->failed && text.v && clean_text(&clean, text.v, text.len, p->err))
         p->failed = true;
     markdown_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
     markdown_block b;

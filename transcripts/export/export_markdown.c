@@ -27,7 +27,7 @@ static bool punctuation(char c)
 static int add_plain(buf *out, const char *text, error *err)
 {
     buf clean = {0};
-    int result = export_clean_line(&clean, text, err);
+    int result = clean_line(&clean, text, err);
     for (size_t i = 0; i < clean.len && !result; i++)
         result = (strchr("\\`*_[]<>#&!|~+", clean.v[i]) && buf_text(out, "\\", err)) ||
                  buf_add(out, clean.v + i, 1, err);
@@ -226,7 +226,7 @@ static int add_block(buf *out, const markdown_block *b, error *err)
 static int add_answer_text(buf *out, turn_text text, error *err)
 {
     buf clean = {0};
-    int result = export_clean(&clean, text.v, text.len, err);
+    int result = clean_text(&clean, text.v, text.len, err);
     markdown_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
     markdown_block b;
     markdown_kind before = MARKDOWN_TEXT;
@@ -268,7 +268,7 @@ static int add_prompt_line(buf *out, const char *line, size_t n, error *err)
 static int add_prompt(buf *out, turn_text prompt, error *err)
 {
     buf clean = {0};
-    int result = export_clean(&clean, prompt.v, prompt.len, err);
+    int result = clean_text(&clean, prompt.v, prompt.len, err);
     for (size_t at = 0; !result && at <= clean.len;) {
         const char *line = clean.v ? clean.v + at : "";
         size_t n = strcspn(line, "\n");
@@ -296,7 +296,7 @@ static int add_note(buf *out, const buf *words, error *err)
 static int answer_note(buf *out, const turn_answer *a, error *err)
 {
     buf words = {0};
-    int result = export_clean_line(&words, a->acts_by, err) ||
+    int result = clean_line(&words, a->acts_by, err) ||
                  (a->acts_by && buf_text(&words, ", ", err)) || export_figures(&words, a, err) ||
                  add_note(out, &words, err);
     buf_release(&words);
@@ -349,7 +349,7 @@ static int add_turn(buf *out, const history *h, int turn, error *err)
     for (int i = 0; i < t->answer_count && !result; i++)
         if (export_column(t, i))
             result = add_answer(out, t, export_column(t, i), err);
-    const turn_merge *m = export_merge(t);
+    const turn_merge *m = turn_last_merge(t);
     if (!result && m)
         result = add_merge(out, t, m, err);
     buf_release(&words);
@@ -359,15 +359,14 @@ static int add_turn(buf *out, const history *h, int turn, error *err)
 static int add_head(buf *out, const history *h, error *err)
 {
     buf title = {0}, words = {0};
-    int result = export_title(h, &title, err) || buf_text(out, "# ", err) ||
-                 add_plain(out, title.len ? title.v : "A conversation", err) ||
-                 buf_text(out, "\n", err) ||
-                 buf_format(&words, err, "consilium transcript %s", h->id) ||
-                 (h->created &&
-                  (buf_text(&words, ", ", err) || export_clean_line(&words, h->created, err))) ||
-                 (h->model_path &&
-                  (buf_text(&words, ", ", err) || export_clean_line(&words, h->model_path, err))) ||
-                 add_note(out, &words, err);
+    int result =
+        history_title(h, &title, err) || buf_text(out, "# ", err) ||
+        add_plain(out, title.len ? title.v : "A conversation", err) || buf_text(out, "\n", err) ||
+        buf_format(&words, err, "consilium transcript %s", h->id) ||
+        (h->created && (buf_text(&words, ", ", err) || clean_line(&words, h->created, err))) ||
+        (h->model_path &&
+         (buf_text(&words, ", ", err) || clean_line(&words, h->model_path, err))) ||
+        add_note(out, &words, err);
     buf_clear(&words);
     int undone = export_undone(h);
     if (!result && undone)

@@ -1,103 +1,10 @@
 /* export_text.c - see export_text.h. */
 #include "export_text.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "../../engine/base/utf8.h"
-#include "../../engine/base/visible.h"
 #include "export.h"
-
-/* ---- foreign text ------------------------------------------------------------------------------ */
-
-/* Bytes at the front that need no look: printable ASCII, tab and newline. */
-static size_t plain_run(const char *text, size_t n)
-{
-    size_t i = 0;
-    while (i < n && ((text[i] >= 0x20 && text[i] < 0x7F) || text[i] == '\n' || text[i] == '\t'))
-        i++;
-    return i;
-}
-
-/* One character that is not plain. Returns the bytes taken, 0 when memory is out. */
-static size_t clean_one(visible *place, buf *out, const char *text, size_t n, error *err)
-{
-    if (*text == '\r') {
-        *place = (visible){0};
-        if (n > 1 && text[1] == '\n')
-            return 1; /* the newline comes next */
-        return buf_text(out, "\n", err) ? 0 : 1;
-    }
-    size_t length = utf8_character(text, n), at = 0;
-    if (length == 0) {
-        *place = (visible){0};
-        return buf_format(out, err, "\\x%02x", (unsigned char)*text) ? 0 : 1;
-    }
-    uint32_t c = utf8_next(text, &at);
-    int result = visible_next(place, c) ? buf_add(out, text, length, err)
-                 : c < 0x80             ? buf_format(out, err, "\\x%02x", (unsigned)c)
-                                        : buf_format(out, err, "\\u{%04x}", (unsigned)c);
-    return result ? 0 : length;
-}
-
-int export_clean(buf *out, const char *text, size_t n, error *err)
-{
-    visible place = {0};
-    for (size_t i = 0; i < n;) {
-        size_t run = plain_run(text + i, n - i);
-        if (run && buf_add(out, text + i, run, err))
-            return -1;
-        i += run;
-        if (run)
-            (void)visible_next(&place, (unsigned char)text[i - 1]);
-        if (i == n)
-            break;
-        size_t used = clean_one(&place, out, text + i, n - i, err);
-        if (!used)
-            return -1;
-        i += used;
-    }
-    return 0;
-}
-
-int export_clean_line(buf *out, const char *text, error *err)
-{
-    buf clean = {0};
-    int result = text ? export_clean(&clean, text, strlen(text), err) : 0;
-    for (size_t i = 0; !result && i < clean.len;) {
-        size_t word = strcspn(clean.v + i, " \t\n");
-        result = buf_add(out, clean.v + i, word, err);
-        i += word;
-        size_t gap = strspn(clean.v + i, " \t\n");
-        if (!result && gap && i + gap < clean.len)
-            result = buf_text(out, " ", err);
-        i += gap;
-    }
-    buf_release(&clean);
-    return result;
-}
-
-int export_title(const history *h, buf *out, error *err)
-{
-    const struct turn *first = NULL;
-    for (int i = 0; i < h->turn_count && !first; i++)
-        if (!h->turns[i].undone)
-            first = &h->turns[i];
-    buf clean = {0};
-    int result = h->title ? export_clean(&clean, h->title, strlen(h->title), err)
-                 : first  ? export_clean(&clean, first->prompt.v, first->prompt.len, err)
-                          : 0;
-    const char *text = clean.v ? clean.v : "";
-    size_t blank = strspn(text, " \t\n"), line = strcspn(text + blank, "\n"), end = 0;
-    for (int n = 0; n < EXPORT_TITLE && end < line; n++)
-        end += utf8_character(text + blank + end, line - end);
-    if (!result)
-        result = buf_add(out, text + blank, end, err) ||
-                 buf_text(out, end < line || text[blank + line] ? "…" : "", err);
-    buf_release(&clean);
-    return result ? -1 : 0;
-}
 
 /* ---- figures ----------------------------------------------------------------------------------- */
 
@@ -130,7 +37,7 @@ static int add_shares(buf *out, const turn_merge *m, error *err)
 {
     const char *between = ": ";
     for (int i = -1; (i = turn_next_share(m, i)) >= 0; between = ", ")
-        if (buf_text(out, between, err) || export_clean_line(out, m->of ? m->of[i] : NULL, err) ||
+        if (buf_text(out, between, err) || clean_line(out, m->of ? m->of[i] : NULL, err) ||
             buf_format(out, err, " %.2f", m->shares[i]))
             return -1;
     return 0;
@@ -138,14 +45,14 @@ static int add_shares(buf *out, const turn_merge *m, error *err)
 
 int export_merge_line(buf *out, const turn_merge *m, error *err)
 {
-    int result = export_clean_line(out, m->method, err);
+    int result = clean_line(out, m->method, err);
     if (!result && m->shares)
         result = add_shares(out, m, err);
     else if (!result && m->by)
-        result = buf_text(out, " by ", err) || export_clean_line(out, m->by, err);
+        result = buf_text(out, " by ", err) || clean_line(out, m->by, err);
     if (!result && m->note)
-        result = buf_text(out, " (", err) || export_clean_line(out, m->note, err) ||
-                 buf_text(out, ")", err);
+        result =
+            buf_text(out, " (", err) || clean_line(out, m->note, err) || buf_text(out, ")", err);
     if (!result && !m->note && m->tie)
         result = buf_text(out, " (nearly a tie)", err);
     if (!result && m->seconds > 0)
@@ -158,7 +65,7 @@ int export_memory_line(buf *out, const history *h, int turn, error *err)
     const struct turn *t = &h->turns[turn];
     int result = 0;
     if (t->only)
-        result = buf_text(out, "Only ", err) || export_clean_line(out, t->only, err) ||
+        result = buf_text(out, "Only ", err) || clean_line(out, t->only, err) ||
                  buf_text(out, strchr(t->only, ',') ? " were asked. " : " was asked. ", err);
     if (!result && t->parent && t->context != CONTEXT_OWN)
         result = buf_format(out, err, "All passes remembered the %s answers. ",
@@ -180,11 +87,6 @@ const turn_answer *export_column(const struct turn *t, int i)
 {
     const turn_answer *a = &t->answers[i];
     return a->first == i ? &t->answers[a->last] : NULL;
-}
-
-const turn_merge *export_merge(const struct turn *t)
-{
-    return t->merge_count ? &t->merges[t->merge_count - 1] : NULL;
 }
 
 int export_undone(const history *h)
