@@ -1,4 +1,4 @@
-/* test_conversation.c - what the passes of a council are told: text that fits and stays text, of which
+/* test_requests.c - what the passes of a council are told: text that fits and stays text, of which
  * the council keeps nothing.
  */
 #include <setjmp.h>
