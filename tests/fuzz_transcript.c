@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "../engine/base/atomic_file.h"
-#include "../personas/conversation/keeper.h"
+#include "../personas/conversation/record.h"
 #include "../transcripts/export/export.h"
 #include "../transcripts/records.h"
 #include "../transcripts/statistics.h"

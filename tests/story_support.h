@@ -2,7 +2,7 @@
 #ifndef TESTS_STORY_SUPPORT_H
 #define TESTS_STORY_SUPPORT_H
 
-#include "../personas/conversation/keeper.h"
+#include "../personas/conversation/record.h"
 #include "dialogue_support.h"
 #include "transcript_support.h"
 

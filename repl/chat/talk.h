@@ -10,7 +10,7 @@
 #define REPL_TALK_H
 
 #include "../../personas/conversation/dialogue.h"
-#include "../../personas/conversation/keeper.h"
+#include "../../personas/conversation/record.h"
 #include "../options/ask_options.h"
 #include "../options/options.h"
 #include "../screen/view.h"

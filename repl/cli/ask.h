@@ -9,7 +9,7 @@
 #ifndef REPL_ASK_H
 #define REPL_ASK_H
 
-#include "../../personas/conversation/keeper.h"
+#include "../../personas/conversation/record.h"
 #include "../chat/report.h"
 #include "../options/ask_options.h"
 #include "../options/open_model.h"

@@ -1,4 +1,4 @@
-/* test_keeper.c - a conversation goes through its transcript and comes back the same.
+/* test_conversation.c - a conversation goes through its transcript and comes back the same.
  *
  * Turns with retries, merges, picks, an undone one, one for a single persona and changes of settings
  * are kept record by record, read back and put into a second dialogue: every field is equal, and the

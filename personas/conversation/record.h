@@ -1,4 +1,4 @@
-/* keeper.h - from a dialogue to its transcript, and back.
+/* record.h - from a dialogue to its transcript, and back.
  *
  * The keeper turns what happened into records: the settings in force before the first prompt and
  * whenever they changed, each prompt, answer, merge, pick and undo, as soon as the phase is over. The
@@ -6,8 +6,8 @@
  * `ask`, the conversation and `transcripts replay` all go through here: there is one record of what a
  * turn was.
  */
-#ifndef PERSONAS_KEEPER_H
-#define PERSONAS_KEEPER_H
+#ifndef PERSONAS_RECORD_H
+#define PERSONAS_RECORD_H
 
 #include "../../transcripts/history.h"
 #include "../../transcripts/transcript.h"

@@ -1,9 +1,9 @@
-/* keeper.c - what happened, as records. See keeper.h; transcripts/records.h has the fields.
+/* record.c - what happened, as records. See record.h; transcripts/records.h has the fields.
  *
  * A record that cannot be written waits inside the transcript, so each function here writes all that
  * belongs to its phase and asks only at the end, with one sync, whether it is saved.
  */
-#include "keeper.h"
+#include "record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #include "../../engine/base/version.h"
 #include "../../transcripts/turn_json.h"
-#include "keeper_state.h"
+#include "record_state.h"
 
 /* Where the prompt of a turn stands. */
 typedef struct place {

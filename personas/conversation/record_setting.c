@@ -1,4 +1,4 @@
-/* keeper_setting.c - the setting record: all that a turn runs under, written and read back.
+/* record_setting.c - the setting record: all that a turn runs under, written and read back.
  *
  * Writer and reader stand next to each other field by field; transcripts/records.h has the list. Paths
  * are made absolute, so that a session can be replayed from another folder.
@@ -11,7 +11,7 @@
 
 #include "../../engine/formats/model_defaults.h"
 #include "../../transcripts/records.h"
-#include "keeper_state.h"
+#include "record_state.h"
 
 enum { HASH_BYTES = 32, DIGITS = 2 * HASH_BYTES, LIST_MOST = 1024 };
 
