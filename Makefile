@@ -52,6 +52,8 @@ FOLDERS  = $(shell find kernels engine personas transcripts repl -type d)
 SOURCES  = $(filter-out repl/cli/main.c,$(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  = $(BUILD)/libconsilium.a
+# All but repl/: what another front end would stand on.
+CORE     = $(filter-out $(BUILD)/repl/%,$(OBJECTS))
 PROGRAM  = $(BUILD)/consilium
 # tests/test_*.c are unit tests, tool_*.c and fuzz_*.c programs of their own; wrap_*.c go with the tests
 # that ask for them, any other tests/*.c is shared by all.
@@ -102,6 +104,11 @@ $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIBRARY)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+# A conversation needs no terminal: this test links nothing of repl/.
+CONVERSES = dialogue story transcript routing
+$(BUILD)/tests/test_conversation: $(BUILD)/tests/test_conversation.o $(CONVERSES:%=$(BUILD)/tests/%_support.o) $(CORE)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(SANFLAGS) $^ $(LIBS) -lcmocka -o $@
 # These tests stand between the program and such functions.
 ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap munmap free
 $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))

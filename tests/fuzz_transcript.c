@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "../engine/base/atomic_file.h"
-#include "../personas/conversation/record.h"
+#include "../personas/conversation/conversation.h"
 #include "../transcripts/export/export.h"
 #include "../transcripts/records.h"
 #include "../transcripts/statistics.h"
@@ -84,23 +84,30 @@ static void check_turn(const history *h, int i)
     }
 }
 
-static void restore(history *h)
+static void read_settings(const history *h)
 {
-    dialogue_options o = {.council = {.context = 64, .kv = DTYPE_F32, .max_tokens = 4}};
-    keeper_setting s = {0};
+    record_setting s = {0};
     error err = {0};
     for (int i = 1; i <= h->setting_count; i++) {
-        (void)keeper_setting_read(history_setting(h, i), &s, &err);
-        keeper_setting_release(&s);
+        (void)record_setting_read(history_setting(h, i), &s, &err);
+        record_setting_release(&s);
     }
-    dialogue *d = dialogue_open(model(), &o, &err);
-    insist(d != NULL);
-    if (keeper_restore(h, d, &err) == 0)
-        (void)dialogue_context_used(d);
-    dialogue_close(d);
 }
 
-static void read_all(history *h)
+/* Opened as a conversation that goes on. */
+static void resume(const char *place)
+{
+    static const char *const names[] = {"fuzzer"};
+    dialogue_options o = {.council = {.context = 64, .kv = DTYPE_F32, .max_tokens = 4}};
+    roster_options seats = {.personas = names, .sampling = sampling_defaults()};
+    error err = {0};
+    conversation *c = conversation_resume(place, "s", false, &err);
+    if (c && conversation_load(c, model(), &o, &seats, NULL, NULL, &err) == 0)
+        (void)dialogue_context_used(conversation_dialogue(c));
+    conversation_close(c);
+}
+
+static void read_all(const history *h)
 {
     statistics s = {0};
     const struct turn **path = NULL;
@@ -117,7 +124,7 @@ static void read_all(history *h)
     insist(count <= (size_t)h->turn_count);
     free(path);
     statistics_release(&s);
-    restore(h);
+    read_settings(h);
 }
 
 /* One more record: it is there, and all others still are. */
@@ -151,6 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (h)
         read_all(h);
     history_close(h);
+    resume(folder());
     append(path, records);
     return 0;
 }

@@ -13,7 +13,7 @@
 
 static const char *const NAMES[] = {"ann", "bob", "cleo"};
 
-/* What table_dialogue() seats, as the keeper is told of it. */
+/* What table_dialogue() seats. */
 static roster_options seats_of(const table *k, named_mask *given, named_value *experts)
 {
     *given = (named_mask){"cleo", k->mask};
@@ -29,63 +29,61 @@ static roster_options seats_of(const table *k, named_mask *given, named_value *e
     return o;
 }
 
+void story_take(story *s, conversation *c)
+{
+    dialogue_options o = table_options();
+    if (!c || conversation_load(c, s->k->e, &o, &s->seats, NULL, NULL, &s->err))
+        fail_msg("%s", s->err.text);
+    conversation_close(s->c);
+    s->c = c;
+    s->d = conversation_dialogue(c);
+}
+
 void story_begin(story *s, const table *k, const char *id)
 {
     *s = (story){.k = k, .place = transcripts_folder()};
-    dialogue_options o = table_options();
-    s->d = table_dialogue(k, &o);
     s->seats = seats_of(k, &s->mask, &s->experts);
-    s->keeper = keeper_new(s->place, id, &s->err);
-    assert_non_null(s->keeper);
+    story_take(s, conversation_new(s->place, id, &s->err));
 }
 
 void story_finish(story *s)
 {
-    keeper_close(s->keeper);
-    dialogue_close(s->d);
+    conversation_close(s->c);
     transcripts_remove(s->place);
 }
 
 static void saved(story *s, int result)
 {
     if (result)
-        fail_msg("not saved: %s", s->err.text);
+        fail_msg("%s", s->err.text);
+    if (conversation_unsaved(s->c))
+        fail_msg("not saved: %s", conversation_unsaved(s->c)->text);
 }
 
 void story_ask(story *s, const char *prompt, const char *only)
 {
-    const struct turn *t = table_ask(s->d, prompt, only);
-    saved(s, keeper_turn(s->keeper, s->d, &s->seats, t, &s->err));
+    saved(s, conversation_ask(s->c, prompt, strlen(prompt), only, false, NULL, &s->err));
 }
 
 void story_retry(story *s, const char *name, uint64_t seed)
 {
-    const struct turn *t = dialogue_last(s->d);
-    int before = t->answer_count;
-    assert_int_equal(dialogue_retry(s->d, name, seed, NULL, &s->err), 0);
-    for (int i = before; i < t->answer_count; i++)
-        saved(s, keeper_retry(s->keeper, s->d, &s->seats, t, &t->answers[i], &s->err));
+    saved(s, conversation_retry(s->c, name, seed, NULL, &s->err));
 }
 
 void story_merge(story *s, merge_method method)
 {
     merge_options o = {.method = method, .rounds = 1, .seed = 3, .max_tokens = 8};
-    const struct turn *t = dialogue_last(s->d);
-    assert_int_equal(dialogue_merge(s->d, &o, NULL, 0, NULL, NULL, &s->err), 0);
-    saved(s, keeper_merge(s->keeper, t, &t->merges[t->merge_count - 1], &s->err));
+    saved(s, conversation_merge(s->c, &o, NULL, 0, NULL, NULL, &s->err));
 }
 
 void story_pick(story *s, const char *name)
 {
-    assert_int_equal(dialogue_pick(s->d, name, &s->err), 0);
-    saved(s, keeper_pick(s->keeper, dialogue_last(s->d), &s->err));
+    saved(s, conversation_pick(s->c, name, &s->err));
 }
 
 void story_undo(story *s)
 {
-    const struct turn *t = dialogue_last(s->d);
-    assert_int_equal(dialogue_undo(s->d, &s->err), 0);
-    saved(s, keeper_undo(s->keeper, t, &s->err));
+    saved(s, conversation_undo(s->c, &s->err));
 }
 
 /* All there is to say. */
@@ -114,7 +112,7 @@ history *story_read_back(const story *s)
 {
     error err = {0};
     char name[80];
-    (void)snprintf(name, sizeof name, "%s.jsonl", keeper_id(s->keeper));
+    (void)snprintf(name, sizeof name, "%s.jsonl", conversation_id(s->c));
     char *path = transcripts_path(s->place, name);
     history *h = history_load(path, &err);
     free(path);

@@ -2,16 +2,16 @@
 #ifndef TESTS_STORY_SUPPORT_H
 #define TESTS_STORY_SUPPORT_H
 
-#include "../personas/conversation/record.h"
+#include "../personas/conversation/conversation.h"
 #include "dialogue_support.h"
 #include "transcript_support.h"
 
-/* ann, bob and cleo, and the keeper of what they say. */
+/* A conversation of ann, bob and cleo. */
 typedef struct story {
     const table *k;
     char *place;
-    keeper *keeper;
-    dialogue *d;
+    conversation *c;
+    dialogue *d; /* its */
     named_mask mask;
     named_value experts;
     roster_options seats;
@@ -19,6 +19,8 @@ typedef struct story {
 } story;
 
 void story_begin(story *s, const table *k, const char *id);
+/* c goes on in place of the story's conversation: loaded, and what was there before closed. */
+void story_take(story *s, conversation *c);
 void story_finish(story *s);
 
 /* Each step is done and saved; the test fails where it cannot be. */

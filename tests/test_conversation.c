@@ -1,7 +1,8 @@
-/* test_conversation.c - a conversation goes through its transcript and comes back the same.
+/* test_conversation.c - a whole conversation through conversation.h alone: asked, given anew, joined, picked,
+ * taken back, kept, resumed and forked. The Makefile links it without a line of repl/.
  *
  * Turns with retries, merges, picks, an undone one, one for a single persona and changes of settings
- * are kept record by record, read back and put into a second dialogue: every field is equal, and the
+ * are kept record by record, read back and resumed: every field is equal, and the
  * next question gets the same answers, byte for byte, in both.
  */
 #include <limits.h>
@@ -118,10 +119,11 @@ static void a_conversation_comes_back_the_same(void **state)
     error err = {0};
     story_begin(&s, *state, "talk");
     story_tell(&s);
-    history *h = story_read_back(&s);
     dialogue_options o = *dialogue_settings(s.d);
-    dialogue *again = table_dialogue(*state, &o);
-    assert_int_equal(keeper_restore(h, again, &err), 0);
+    conversation *c = conversation_resume(s.place, "talk", false, &err);
+    assert_non_null(c);
+    assert_int_equal(conversation_load(c, s.k->e, &o, &s.seats, NULL, NULL, &err), 0);
+    dialogue *again = conversation_dialogue(c);
     assert_int_equal(dialogue_turns(again), dialogue_turns(s.d));
     for (int i = 0; i < dialogue_turns(again); i++)
         same_turn(dialogue_at(s.d, i), dialogue_at(again, i));
@@ -130,8 +132,7 @@ static void a_conversation_comes_back_the_same(void **state)
     assert_int_equal(a->number, b->number);
     for (int i = 0; i < a->answer_count; i++)
         table_equal(&a->answers[i], &b->answers[i]);
-    dialogue_close(again);
-    history_close(h);
+    conversation_close(c);
     story_finish(&s);
 }
 
@@ -168,7 +169,7 @@ static void settings_are_kept_when_they_change(void **state)
 {
     story s;
     error err = {0};
-    keeper_setting set;
+    record_setting set;
     story_begin(&s, *state, NULL);
     s.seats.experts = &s.experts;
     s.seats.expert_count = 1;
@@ -178,10 +179,11 @@ static void settings_are_kept_when_they_change(void **state)
     s.seats.unmasked = bare;
     s.seats.softened_count = s.seats.unmasked_count = 1;
     s.seats.system = "Be brief.";
+    assert_int_equal(conversation_seat(s.c, &s.seats, NULL, NULL, &err), 0);
     story_tell(&s);
     history *h = story_read_back(&s);
     assert_int_equal(h->setting_count, 3);
-    assert_int_equal(keeper_setting_read(history_setting(h, h->setting_count), &set, &err), 0);
+    assert_int_equal(record_setting_read(history_setting(h, h->setting_count), &set, &err), 0);
     assert_string_equal(set.fingerprint, engine_fingerprint(s.k->e, &err));
     assert_string_equal(set.isa, backend_isa(engine_backend(s.k->e)));
     assert_null(set.day);
@@ -206,10 +208,10 @@ static void settings_are_kept_when_they_change(void **state)
     assert_string_equal(set.roster.unmasked[0], "bob");
     assert_string_equal(set.roster.system, "Be brief.");
     assert_int_equal(set.seat_count, 3);
-    assert_string_equal(set.seats[0].instruction, "You are Ann.");
-    assert_null(set.seats[2].instruction);
+    assert_string_equal(set.seats[0].instruction, "Be brief.\n\nYou are Ann.");
+    assert_string_equal(set.seats[2].instruction, "Be brief.");
     assert_int_equal(strlen(set.seats[2].program), 16);
-    keeper_setting_release(&set);
+    record_setting_release(&set);
     history_close(h);
     story_finish(&s);
 }
@@ -232,12 +234,12 @@ static void broken_settings_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         error err = {0};
-        keeper_setting set;
+        record_setting set;
         json_document *d = json_parse("it", texts[i], strlen(texts[i]), &err);
         assert_non_null(d);
-        assert_int_equal(keeper_setting_read(json_root(d), &set, &err), -1);
+        assert_int_equal(record_setting_read(json_root(d), &set, &err), -1);
         assert_int_equal(err.code, ERROR_LOAD);
-        keeper_setting_release(&set);
+        record_setting_release(&set);
         json_close(d);
     }
 }
@@ -246,18 +248,18 @@ static void an_empty_conversation_leaves_no_file(void **state)
 {
     story s;
     transcript_list l;
-    char name[KEEPER_NAME];
+    char name[CONVERSATION_NAME];
     story_begin(&s, *state, NULL);
-    assert_int_equal(keeper_note(s.keeper, "blind", "on", &s.err), 0);
-    keeper_short(s.keeper, name);
+    conversation_note(s.c, "blind", "on");
+    conversation_short_name(s.c, name);
     assert_string_equal(name, "");
     assert_int_equal(transcript_list_all(s.place, &l, &s.err), 0);
     assert_int_equal(l.len, 0);
     story_ask(&s, "Hello?", NULL);
-    keeper_short(s.keeper, name);
+    conversation_short_name(s.c, name);
     assert_int_equal(strlen(name), 4);
-    assert_memory_equal(name, keeper_id(s.keeper), 4);
-    assert_int_equal(keeper_note(s.keeper, "blind", "off", &s.err), 0);
+    assert_memory_equal(name, conversation_id(s.c), 4);
+    conversation_note(s.c, "blind", "off");
     story_ask(&s, "Again?", NULL);
     history *h = story_read_back(&s);
     assert_true(h->turns[0].blind && !h->turns[1].blind);
@@ -268,31 +270,25 @@ static void an_empty_conversation_leaves_no_file(void **state)
 static void a_session_is_continued(void **state)
 {
     story s;
-    history *h;
     story_begin(&s, *state, "project-x");
-    char name[KEEPER_NAME];
+    char name[CONVERSATION_NAME];
     story_ask(&s, "One.", NULL);
     story_ask(&s, "Two.", NULL);
     story_undo(&s);
-    keeper_short(s.keeper, name);
+    conversation_short_name(s.c, name);
     assert_string_equal(name, "project-x");
-    assert_null(keeper_resume(s.place, "proj", &h, NULL, &s.err)); /* still being written */
+    assert_null(conversation_resume(s.place, "proj", true, &s.err)); /* still being written */
     assert_int_equal(s.err.code, ERROR_RUN);
-    keeper_close(s.keeper);
-    s.keeper = keeper_resume(s.place, "proj", &h, NULL, &s.err);
-    assert_non_null(s.keeper);
-    dialogue_options o = table_options();
-    dialogue_close(s.d);
-    s.d = table_dialogue(s.k, &o);
-    assert_int_equal(keeper_restore(h, s.d, &s.err), 0);
-    history_close(h);
+    conversation_close(s.c);
+    s.c = NULL;
+    story_take(&s, conversation_resume(s.place, "proj", true, &s.err));
     story_ask(&s, "Three.", NULL);
-    h = story_read_back(&s);
+    history *h = story_read_back(&s);
     assert_int_equal(h->turn_count, 3);
     assert_int_equal(h->turns[2].number, 3);
     assert_int_equal(h->turns[2].parent, 1);
     history_close(h);
-    assert_null(keeper_resume(s.place, "nothing", &h, NULL, &s.err));
+    assert_null(conversation_resume(s.place, "nothing", true, &s.err));
     assert_int_equal(s.err.code, ERROR_USAGE);
     story_finish(&s);
 }
@@ -303,12 +299,9 @@ static void a_fork_has_the_same_past(void **state)
     story s;
     story_begin(&s, *state, "talk");
     story_tell(&s);
-    keeper *other = keeper_fork(s.keeper, &s.err);
-    assert_non_null(other);
     history *before = story_read_back(&s);
-    keeper *first = s.keeper;
-    s.keeper = other;
-    assert_string_not_equal(keeper_id(other), before->id);
+    assert_int_equal(conversation_fork(s.c, &s.err), 0);
+    assert_string_not_equal(conversation_id(s.c), before->id);
     history *h = story_read_back(&s);
     assert_int_equal(h->records, before->records + 1); /* and where they come from */
     assert_int_equal(h->copied, h->records);
@@ -328,7 +321,6 @@ static void a_fork_has_the_same_past(void **state)
     assert_int_equal(h->setting_count, 3);
     history_close(h);
     history_close(before);
-    keeper_close(first);
     story_finish(&s);
 }
 
@@ -336,18 +328,16 @@ static void a_fork_has_the_same_past(void **state)
 static void what_could_not_be_saved_is_saved_later(void **state)
 {
     story s;
-    story_begin(&s, *state, "late");
-    keeper_close(s.keeper);
+    merge_options o = {.method = MERGE_VOTE};
+    story_begin(&s, *state, NULL);
     char *below = transcripts_path(s.place, "below");
     transcripts_write(below, "in the way", 10);
-    s.keeper = keeper_new(below, "late", &s.err);
+    story_take(&s, conversation_new(below, "late", &s.err));
     for (int i = 0; i < 2; i++) {
-        const struct turn *t = table_ask(s.d, "Lost?", NULL);
-        assert_int_equal(keeper_turn(s.keeper, s.d, &s.seats, t, &s.err), -1);
-        assert_int_equal(s.err.code, ERROR_RUN);
-        merge_options o = {.method = MERGE_VOTE};
-        assert_int_equal(dialogue_merge(s.d, &o, NULL, 0, NULL, NULL, &s.err), 0);
-        assert_int_equal(keeper_merge(s.keeper, t, t->merges, &s.err), -1);
+        assert_int_equal(conversation_ask(s.c, "Lost?", 5, NULL, false, NULL, &s.err), 0);
+        assert_int_equal(conversation_unsaved(s.c)->code, ERROR_RUN);
+        assert_int_equal(conversation_merge(s.c, &o, NULL, 0, NULL, NULL, &s.err), 0);
+        assert_int_equal(conversation_unsaved(s.c)->code, ERROR_RUN);
     }
     assert_int_equal(unlink(below), 0);
     story_ask(&s, "Kept.", NULL);
@@ -360,11 +350,84 @@ static void what_could_not_be_saved_is_saved_later(void **state)
     assert_int_equal(h->turns[2].parent, 2);
     history_close(h);
     assert_int_equal(unlink(path), 0);
-    keeper_close(s.keeper);
-    s.keeper = NULL;
+    conversation_close(s.c);
+    s.c = NULL;
     assert_int_equal(rmdir(below), 0);
     free(path);
     free(below);
+    story_finish(&s);
+}
+
+/* The letters of the records' types, in order: what the file says happened. */
+static void assert_records(const story *s, const char *folder, const char *id, const char *wanted)
+{
+    char name[80], letters[200] = "";
+    size_t n, count = 0;
+    (void)snprintf(name, sizeof name, "%s.jsonl", id ? id : conversation_id(s->c));
+    char *path = transcripts_path(folder, name), *bytes = transcripts_read(path, &n);
+    for (const char *at = bytes; (at = strstr(at, "\n{\"type\":\"")) && count < 199;)
+        letters[count++] = *(at += strlen("\n{\"type\":\""));
+    assert_string_equal(letters, wanted);
+    free(bytes);
+    free(path);
+}
+
+static void each_step_is_a_record(void **state)
+{
+    story s;
+    story_begin(&s, *state, "talk");
+    story_tell(&s);
+    assert_records(&s, s.place, NULL,
+                   "spaaampp"
+                   "aaaaaaam"
+                   "paaau"
+                   "spa"
+                   "spaaamp");
+    story_finish(&s);
+}
+
+/* The new question is on the disk with the undoing of the old one; a question that is refused takes
+ * nothing's place. */
+static void a_question_takes_the_place_of_the_last(void **state)
+{
+    story s;
+    story_begin(&s, *state, "edited");
+    story_ask(&s, "One.", NULL);
+    story_ask(&s, "Two, with a fault.", NULL);
+    assert_int_equal(conversation_ask(s.c, "Two.", 4, "zoe", true, NULL, &s.err), -1);
+    assert_false(dialogue_last(s.d)->undone);
+    assert_int_equal(dialogue_last(s.d)->number, 2);
+    assert_int_equal(conversation_ask(s.c, "Two.", 4, NULL, true, NULL, &s.err), 0);
+    assert_int_equal(dialogue_last(s.d)->parent, 1);
+    assert_true(dialogue_at(s.d, 1)->undone);
+    assert_records(&s, s.place, NULL, "spaaapaaaupaaa");
+    history *h = story_read_back(&s);
+    assert_true(h->turns[1].undone && h->turns[2].parent == 1 && !h->turns[2].undone);
+    history_close(h);
+    story_finish(&s);
+}
+
+/* Kept nowhere, it may be copied; given a model again, its turns move there. */
+static void nothing_need_be_kept(void **state)
+{
+    story s;
+    story_begin(&s, *state, NULL);
+    story_take(&s, conversation_new(NULL, NULL, &s.err));
+    story_ask(&s, "One.", NULL);
+    story_pick(&s, "bob");
+    story_ask(&s, "Two.", NULL);
+    story_undo(&s);
+    story_retry(&s, "ann", 5);
+    assert_false(conversation_keeps(s.c));
+    assert_null(conversation_id(s.c));
+    assert_int_equal(conversation_title(s.c, "x", &s.err), -1);
+    dialogue_options o = table_options();
+    assert_int_equal(conversation_load(s.c, s.k->e, &o, &s.seats, NULL, NULL, &s.err), 0);
+    s.d = conversation_dialogue(s.c);
+    assert_int_equal(dialogue_turns(s.d), 2);
+    assert_int_equal(dialogue_last(s.d)->answer_count, TABLE_SEATS + 1);
+    assert_int_equal(conversation_copy(s.c, s.place, "copy", &s.err), 0);
+    assert_records(&s, s.place, "copy", "spaaaap");
     story_finish(&s);
 }
 
@@ -379,6 +442,9 @@ int main(void)
         cmocka_unit_test(a_session_is_continued),
         cmocka_unit_test(a_fork_has_the_same_past),
         cmocka_unit_test(what_could_not_be_saved_is_saved_later),
+        cmocka_unit_test(each_step_is_a_record),
+        cmocka_unit_test(a_question_takes_the_place_of_the_last),
+        cmocka_unit_test(nothing_need_be_kept),
     };
     return cmocka_run_group_tests(tests, table_setup, table_teardown);
 }

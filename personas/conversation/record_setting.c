@@ -11,7 +11,7 @@
 
 #include "../../engine/formats/model_defaults.h"
 #include "../../transcripts/records.h"
-#include "record_state.h"
+#include "record_setting.h"
 
 enum { HASH_BYTES = 32, DIGITS = 2 * HASH_BYTES, LIST_MOST = 1024 };
 
@@ -175,8 +175,8 @@ static void put_seats(json_writer *e, const roster *r, const struct turn *t)
     json_end(e);
 }
 
-void keeper_setting_emit(json_writer *e, const dialogue *d, const roster_options *seats,
-                         const struct turn *t)
+void record_setting_write(json_writer *e, const dialogue *d, const roster_options *seats,
+                          const struct turn *t)
 {
     engine *model = dialogue_engine(d);
     const chat_format *chat = engine_chat(model);
@@ -299,7 +299,7 @@ static int read_values(const json *v, const char *key, const named_value **out, 
     return 0;
 }
 
-static int read_masks(const json *v, keeper_setting *s, error *err)
+static int read_masks(const json *v, record_setting *s, error *err)
 {
     const json *list;
     named_mask *masks = room_for(v, "masks", sizeof *masks, &list, err);
@@ -313,20 +313,20 @@ static int read_masks(const json *v, keeper_setting *s, error *err)
         const char *path = text_at(i, "path"), *hash = text_at(i, "hash");
         if (!path)
             return error_set(err, ERROR_LOAD, "the setting's \"masks\" names no path");
-        s->masks[s->roster.mask_count] = (keeper_mask){path, hash ? hash : ""};
+        s->masks[s->roster.mask_count] = (record_mask){path, hash ? hash : ""};
         masks[s->roster.mask_count++] = (named_mask){text_at(i, "name"), path};
     }
     return 0;
 }
 
-static int read_seats(const json *v, keeper_setting *s, error *err)
+static int read_seats(const json *v, record_setting *s, error *err)
 {
     const json *list;
     s->seats = room_for(v, "seats", sizeof *s->seats, &list, err);
     if (!s->seats)
         return -1;
     for (const json *i = json_first(list); i; i = json_next(i)) {
-        keeper_seat *at = &s->seats[s->seat_count++];
+        record_seat *at = &s->seats[s->seat_count++];
         const char *name = text_at(i, "name"), *program = text_at(i, "program");
         if (!name)
             return error_set(err, ERROR_LOAD, "the setting has a seat without a name");
@@ -339,7 +339,7 @@ static int read_seats(const json *v, keeper_setting *s, error *err)
     return 0;
 }
 
-static int read_roster(const json *v, keeper_setting *s, error *err)
+static int read_roster(const json *v, record_setting *s, error *err)
 {
     roster_options *o = &s->roster;
     const char *const *given = NULL;
@@ -387,26 +387,26 @@ static int read_council(const json *v, dialogue_options *o, error *err)
     return 0;
 }
 
-int keeper_setting_read(const json *record, keeper_setting *out, error *err)
+int record_setting_read(const json *v, record_setting *out, error *err)
 {
-    const json *model = json_member(record, "model");
-    *out = (keeper_setting){.model = text_at(model, "path"),
+    const json *model = json_member(v, "model");
+    *out = (record_setting){.model = text_at(model, "path"),
                             .model_name = text_at(model, "name"),
                             .fingerprint = text_at(model, "fingerprint"),
-                            .isa = text_at(record, "isa"),
-                            .chat_format = text_at(record, "chat_format"),
-                            .day = text_at(record, "day")};
+                            .isa = text_at(v, "isa"),
+                            .chat_format = text_at(v, "chat_format"),
+                            .day = text_at(v, "day")};
     if (!out->model || !out->fingerprint || !out->isa)
         return error_set(err, ERROR_LOAD, "the setting names no model");
     /* Before there was the list, a name stood for the model's own template when that was of its kind.
      * It has the same words today. */
-    bool listed = json_member(record, "template") != NULL;
+    bool listed = json_member(v, "template") != NULL;
     if (out->chat_format && strcmp(out->chat_format, "template") == 0)
         out->chat_format = NULL;
     out->name_is_kind = !listed;
-    if (listed && read_texts(record, "template", &out->variables, &out->variable_count, err))
+    if (listed && read_texts(v, "template", &out->variables, &out->variable_count, err))
         return -1;
-    return read_council(record, &out->dialogue, err) || read_roster(record, out, err) ? -1 : 0;
+    return read_council(v, &out->dialogue, err) || read_roster(v, out, err) ? -1 : 0;
 }
 
 static void free_list(const void *list)
@@ -414,7 +414,7 @@ static void free_list(const void *list)
     free((void *)(uintptr_t)list);
 }
 
-void keeper_setting_release(keeper_setting *s)
+void record_setting_release(record_setting *s)
 {
     free_list(s->roster.personas);
     free_list(s->roster.masks);
@@ -426,5 +426,5 @@ void keeper_setting_release(keeper_setting *s)
     free_list(s->variables);
     free(s->seats);
     free(s->masks);
-    *s = (keeper_setting){0};
+    *s = (record_setting){0};
 }

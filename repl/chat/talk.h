@@ -9,8 +9,7 @@
 #ifndef REPL_TALK_H
 #define REPL_TALK_H
 
-#include "../../personas/conversation/dialogue.h"
-#include "../../personas/conversation/record.h"
+#include "../../personas/conversation/conversation.h"
 #include "../options/ask_options.h"
 #include "../options/options.h"
 #include "../screen/view.h"
@@ -26,10 +25,10 @@ struct talk {
     terminal *term;
     line_editor *line;
     engine *engine;
-    dialogue *dialogue;
+    conversation *conversation;
+    dialogue *dialogue;   /* the conversation's */
     ask_options how;      /* `set`, taken apart */
     roster_options seats; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
-    keeper *keeper;       /* writes the transcript; NULL with --no-save */
     char *folder;         /* of transcripts */
     bool unsaved;         /* records wait for the disk; said already */
     bool foreign;         /* told that the built-in model knows English only */
@@ -44,14 +43,13 @@ struct talk {
     int unmasked_count;
     named_value *softened; /* [softened_count] /mask soften; names of `words` */
     int softened_count;
-    char *note;            /* what was said last about the seats */
-    buf pending;           /* files put into the next prompt by /file */
-    int pending_files;     /* how many */
-    bool unread;           /* the question was given up while it was read: it returns to the line */
-    bool leave;            /* /quit, Ctrl-D */
-    bool editing;          /* the line begins with the last question */
-    bool replacing;        /* what is asked next takes the place of the last turn: /edit */
-    struct turn *replaced; /* that turn, undone, until the record says so; of the dialogue */
+    char *note;        /* what was said last about the seats */
+    buf pending;       /* files put into the next prompt by /file */
+    int pending_files; /* how many */
+    bool unread;       /* the question was given up while it was read: it returns to the line */
+    bool leave;        /* /quit, Ctrl-D */
+    bool editing;      /* the line begins with the last question */
+    bool replacing;    /* what is asked next takes the place of the last turn: /edit */
 };
 
 /* ---- saying things (talk_say.c) ----------------------------------------------------------------- */
@@ -101,6 +99,9 @@ void talk_release_seats(ask_options *how, roster_options *seats); /* {0} ok */
 /* Opens the engine (when anew says so, or there is none) and a dialogue as `set` says; the turns move
  * there. On error all stays as it was. */
 int talk_open_dialogue(talk *t, bool anew, error *err);
+/* The same for another conversation, which takes the place of the one there is. On error it stays the
+ * caller's. */
+int talk_take(talk *t, conversation *c, error *err);
 /* A persona speaks without its mask from now on, or with it as it is in the file. */
 int talk_unmask(talk *t, const char *name, bool off, error *err);
 /* Its mask is a logit bias of so many nats instead of forbidding; 0 = as it is in the file. */
@@ -132,17 +133,13 @@ int talk_merge_line(const talk *t, const turn_merge *m, buf *out, error *err);
 
 /* ---- the file of the conversation (talk_session.c) ---------------------------------------------- */
 
-int talk_begin_session(talk *t,
-                       error *err); /* as the options say: --session, --resume, --no-save */
+/* The conversation, as the options say: --session, --resume, --no-save. Opens model and dialogue too. */
+int talk_begin(talk *t, error *err);
 int talk_resume(talk *t, const char *prefix, error *err);
-/* Writes what was said so far, but for undone turns, as a transcript of its own. */
-int talk_record(talk *t, keeper *k, error *err);
 /* A conversation without a past, in a transcript of its own; seats and settings stay, a seed that was
  * drawn is drawn anew. */
 int talk_new(talk *t, error *err);
-/* From here on in a new transcript that begins with the same past. */
-int talk_fork(talk *t, error *err);
-/* Tells whether a phase was saved; a failure is told and the conversation goes on. */
-void talk_saved(talk *t, int result, const error *err);
+/* After what is recorded: tells when it could not be saved, and when all is saved again. */
+void talk_saved(talk *t);
 
 #endif

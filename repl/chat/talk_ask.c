@@ -283,13 +283,10 @@ static int report_forgotten(exchange *x, error *err)
 {
     talk *t = x->talk;
     char range[32];
-    error trouble = {0};
     if (!x->forgot_to)
         return 0;
     int n = x->forgot_to - x->forgot_from + 1;
     (void)snprintf(range, sizeof range, "%d-%d", x->forgot_from, x->forgot_to);
-    if (t->keeper)
-        talk_saved(t, keeper_note(t->keeper, "forgot", range, &trouble), &trouble);
     buf text = {0};
     int result = buf_format(&text, err,
                             "the context is full: the oldest turn%s, %s, %s no longer remembered "
@@ -342,39 +339,18 @@ static int remember_order(exchange *x, error *err)
     return t->blind_count == x->count ? 0 : error_memory(err, "the names");
 }
 
-/* Answers are complete: the rows go to the scrollback, the records to the disk. */
-static int conclude(exchange *x, bool anew, const char *only, error *err)
+/* Answers are complete, and recorded: the rows go to the scrollback. */
+static int conclude(exchange *x, error *err)
 {
-    talk *t = x->talk;
-    struct turn *turn = dialogue_last(t->dialogue);
-    error trouble = {0};
+    struct turn *turn = dialogue_last(x->talk->dialogue);
     show_silent_ones(x, turn);
     int result = view_settle(x->view, err);
-    if (t->replaced && t->keeper)
-        talk_saved(t, keeper_undo(t->keeper, t->replaced, &trouble), &trouble);
-    t->replaced = NULL;
-    if (t->keeper && anew)
-        talk_saved(t, exchange_save_retry(x, turn, only, &trouble), &trouble);
-    else if (t->keeper)
-        talk_saved(t, keeper_turn(t->keeper, t->dialogue, &t->seats, turn, &trouble), &trouble);
+    talk_saved(x->talk);
     if (!result)
         result = remember_order(x, err) || report_forgotten(x, err) || follow(x, turn, err) ||
                          exchange_footer(x, turn, err)
                      ? -1
                      : 0;
-    return result;
-}
-
-int exchange_save_retry(exchange *x, const struct turn *turn, const char *only, error *err)
-{
-    talk *t = x->talk;
-    int first = turn->answer_count - x->count;
-    int result = 0;
-    for (int i = first < 0 ? 0 : first; i < turn->answer_count && !result; i++)
-        if (turn_asked(only, turn->answers[i].name))
-            result = keeper_retry(t->keeper, t->dialogue, &t->seats, turn, &turn->answers[i], err);
-    if (!result && x->had_pick && !turn->picked)
-        result = keeper_pick(t->keeper, turn, err);
     return result;
 }
 
@@ -391,14 +367,14 @@ static int join_files(talk *t, const char *prompt, size_t len, buf *out, error *
     return buf_add(out, t->pending.v, t->pending.len, err);
 }
 
-static int run(exchange *x, const buf *prompt, const char *only, error *err)
+static int run(exchange *x, const buf *prompt, const char *only, bool instead, error *err)
 {
     talk *t = x->talk;
     dialogue_events events;
     exchange_events(x, &events);
     exchange_begin(x, t->layout == VIEW_FOCUS && !only);
-    int result =
-        dialogue_ask(t->dialogue, prompt->v ? prompt->v : "", prompt->len, only, &events, err);
+    int result = conversation_ask(t->conversation, prompt->v ? prompt->v : "", prompt->len, only,
+                                  instead, &events, err);
     exchange_end(x);
     if (result && x->view && !x->failed)
         view_discard(x->view);
@@ -411,7 +387,7 @@ static int run(exchange *x, const buf *prompt, const char *only, error *err)
     }
     buf_clear(&t->pending);
     t->pending_files = 0;
-    return conclude(x, false, only, err);
+    return conclude(x, err);
 }
 
 int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *err)
@@ -432,18 +408,12 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
     }
     if (!result && t->blind_names)
         result = talk_reveal(t, err);
-    int turns = dialogue_turns(t->dialogue);
-    if (!result && replacing && (t->replaced = dialogue_last(t->dialogue)) != NULL)
-        result = dialogue_undo(t->dialogue, err);
     if (!result) {
         result = exchange_open(&x, t, only, t->blind && !only, err);
         if (!result)
-            result = run(&x, &whole, only, err);
+            result = run(&x, &whole, only, replacing, err);
         exchange_close(&x);
     }
-    if (t->replaced && dialogue_turns(t->dialogue) == turns)
-        t->replaced->undone = false; /* nothing took its place */
-    t->replaced = NULL;
     buf_release(&whole);
     return result;
 }
@@ -475,12 +445,11 @@ static int again(talk *t, const char *name, uint64_t seed, int more, error *err)
     if (all_speak(t, only, err))
         return -1;
     int result = exchange_open(&x, t, only, t->blind_names != NULL, err);
-    x.had_pick = turn->picked != NULL;
     if (!result) {
         exchange_events(&x, &events);
         exchange_begin(&x, t->layout == VIEW_FOCUS && !only);
-        result = more ? dialogue_continue(t->dialogue, only, more, &events, err)
-                      : dialogue_retry(t->dialogue, only, seed, &events, err);
+        result = more ? conversation_continue(t->conversation, only, more, &events, err)
+                      : conversation_retry(t->conversation, only, seed, &events, err);
         exchange_end(&x);
     }
     if (!result && !exchange_view(&x)) {
@@ -488,7 +457,7 @@ static int again(talk *t, const char *name, uint64_t seed, int more, error *err)
         result = -1;
     }
     if (!result)
-        result = conclude(&x, true, only, err);
+        result = conclude(&x, err);
     exchange_close(&x);
     return result;
 }

@@ -22,7 +22,6 @@ typedef struct exchange {
     buf *experts, *acts;      /* [count] */
     int count;
     int forgot_from, forgot_to; /* turns that left the memory; 0 = none */
-    bool had_pick;              /* the turn that is answered again */
     merge_method merging;
     const merge_request *request; /* while it is merged */
     int round;                    /* of a debate, whose view x->view is then; 0 = none */
@@ -49,7 +48,6 @@ void exchange_begin(exchange *x, bool gently);
 void exchange_end(exchange *x);
 void exchange_events(exchange *x, dialogue_events *events);
 
-int exchange_save_retry(exchange *x, const struct turn *turn, const char *only, error *err);
 /* Joins, shows and saves. A merge that fails is told; the answers are there. */
 int exchange_merge(exchange *x, const merge_request *request, error *err);
 /* Ctrl-C came before it began: told, and nothing else. */

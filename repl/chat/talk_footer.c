@@ -108,9 +108,9 @@ static int add_hints(const talk *t, const struct turn *turn, buf *out, error *er
 
 static int add_saved(const talk *t, buf *out, error *err)
 {
-    char id[KEEPER_NAME] = "";
-    if (t->keeper && !t->unsaved)
-        keeper_short(t->keeper, id);
+    char id[CONVERSATION_NAME] = "";
+    if (!t->unsaved)
+        conversation_short_name(t->conversation, id);
     return *id ? buf_format(out, err, "saved %s", id) : 0;
 }
 

@@ -93,7 +93,7 @@ static int column_of(const exchange *x, const turn_merge *m)
     return x->count && at >= 0 ? x->column_of[at] : -1;
 }
 
-/* The merge that dialogue_merge() added last. */
+/* The merge that was added last. */
 static int show(exchange *x, const turn_merge *m, error *err)
 {
     buf text = {0}, revisions = {0};
@@ -160,8 +160,8 @@ int exchange_merge(exchange *x, const merge_request *request, error *err)
     }
     exchange_begin(x, false);
     view_merge_progress(x->view, merge_name(x->merging), 0);
-    int failed =
-        dialogue_merge(t->dialogue, &o, request->of, request->count, request->by, &events, &why);
+    int failed = conversation_merge(t->conversation, &o, request->of, request->count, request->by,
+                                    &events, &why);
     exchange_end(x);
     if (failed && why.code == ERROR_USAGE && turn->merge_count == before) {
         if (err)
@@ -171,11 +171,7 @@ int exchange_merge(exchange *x, const merge_request *request, error *err)
     int result = 0;
     if (!failed)
         result = show(x, &turn->merges[turn->merge_count - 1], err);
-    if (t->keeper && turn->merge_count > before) {
-        error trouble = {0};
-        talk_saved(t, keeper_merge(t->keeper, turn, &turn->merges[turn->merge_count - 1], &trouble),
-                   &trouble);
-    }
+    talk_saved(t);
     return failed && !result ? report_failure(t, x->merging, &why, err) : result;
 }
 

@@ -116,15 +116,14 @@ void talk_release_seats(ask_options *how, roster_options *seats)
     ask_options_release(how);
 }
 
-/* Seats `set` in d, on e. *how and *who are what it came to; who borrows from how. */
-static int take_seats(talk *t, options *set, engine *e, dialogue *d, ask_options *how,
-                      roster_options *seats, error *err)
+/* Who is to speak on e as `set` says; *seats borrows from *how. talk_release_seats in any case. */
+static int read_seats(const talk *t, const options *set, engine *e, ask_options *how,
+                      roster_options *seats, council_options *limits, error *err)
 {
-    council_options limits;
     *how = (ask_options){0};
     *seats = (roster_options){0};
     if (ask_options_read(how, set, err) || ask_options_prepare(how, err) ||
-        ask_options_council(how, set, e, &limits, err))
+        ask_options_council(how, set, e, limits, err))
         return -1;
     ask_options_adopt(how, set, e);
     for (const char *name; (name = first_waiting(how));)
@@ -132,24 +131,31 @@ static int take_seats(talk *t, options *set, engine *e, dialogue *d, ask_options
     if (ask_options_roster(how, set, e, seats, err))
         return -1;
     seats->system = t->system;
-    if (take_masks(t, how, seats, err) || dialogue_seat(d, seats, print_note, t, err))
-        return -1;
-    set->seed = (long long)how->seed; /* drawn once: /set tells it, and the next turn keeps it */
-    adjust(d, set, how, &limits);
-    return 0;
+    return take_masks(t, how, seats, err);
+}
+
+/* They speak now. The seed is drawn once: /set tells it, and the next turn keeps it. */
+static void take_seats(talk *t, options *set, const ask_options *how, const roster_options *seats,
+                       const council_options *limits)
+{
+    set->seed = (long long)how->seed;
+    adjust(t->dialogue, set, how, limits);
+    talk_release_seats(&t->how, &t->seats);
+    t->how = *how;
+    t->seats = *seats;
 }
 
 static int seat_options(talk *t, options *set, error *err)
 {
     ask_options how;
     roster_options seats;
-    if (take_seats(t, set, t->engine, t->dialogue, &how, &seats, err)) {
+    council_options limits;
+    if (read_seats(t, set, t->engine, &how, &seats, &limits, err) ||
+        conversation_seat(t->conversation, &seats, print_note, t, err)) {
         talk_release_seats(&how, &seats);
         return -1;
     }
-    talk_release_seats(&t->how, &t->seats);
-    t->how = how;
-    t->seats = seats;
+    take_seats(t, set, &how, &seats, &limits);
     return 0;
 }
 
@@ -228,66 +234,48 @@ int talk_soften(talk *t, const char *name, double nats, error *err)
 
 /* ---- the model and the dialogue ---------------------------------------------------------------- */
 
-/* Turns know nothing of the model that spoke them; the new passes read them when they are asked. */
-static int move_turns(dialogue *from, dialogue *to, error *err)
-{
-    for (int i = 0; from && i < dialogue_turns(from); i++)
-        if (dialogue_restore(to, dialogue_at(from, i), err))
-            return -1;
-    return 0;
-}
-
-static dialogue *new_dialogue(talk *t, options *set, engine *e, ask_options *how,
-                              roster_options *seats, error *err)
-{
-    dialogue_options o = {0};
-    *how = (ask_options){0};
-    int result =
-        ask_options_read(how, set, err) || ask_options_council(how, set, e, &o.council, err) ? -1
-                                                                                             : 0;
-    ask_options_release(how);
-    if (result)
-        return NULL;
-    if (t->dialogue)
-        o.context = dialogue_settings(t->dialogue)->context;
-    dialogue *d = dialogue_open(e, &o, err);
-    if (d && take_seats(t, set, e, d, how, seats, err)) {
-        talk_release_seats(how, seats);
-        dialogue_close(d);
-        d = NULL;
-    }
-    if (d && e != t->engine)
-        template_notes(e, dialogue_roster(d), &o.council, t->con);
-    return d;
-}
-
-static int reopen(talk *t, options *set, bool anew, error *err)
+/* c goes on with the model and the seats of `set`, and is the talk's conversation from then on. */
+static int reopen(talk *t, options *set, bool anew, conversation *c, error *err)
 {
     ask_options how = {0};
     roster_options seats = {0};
+    dialogue_options o = {0};
     engine *e = anew || !t->engine ? open_model(set, t->con, err) : t->engine;
-    dialogue *d = e ? new_dialogue(t, set, e, &how, &seats, err) : NULL;
-    if (!d || move_turns(t->dialogue, d, err)) {
-        dialogue_close(d);
+    int result = e ? read_seats(t, set, e, &how, &seats, &o.council, err) : -1;
+    if (t->dialogue)
+        o.context = dialogue_settings(t->dialogue)->context;
+    if (!result)
+        result = conversation_load(c, e, &o, &seats, print_note, t, err);
+    if (result) {
         talk_release_seats(&how, &seats);
         if (e != t->engine)
             engine_close(e);
         return -1;
     }
-    dialogue_close(t->dialogue);
+    t->dialogue = conversation_dialogue(c);
+    if (e != t->engine)
+        template_notes(e, dialogue_roster(t->dialogue), &o.council, t->con);
+    if (c != t->conversation)
+        conversation_close(t->conversation);
     if (e != t->engine)
         engine_close(t->engine);
-    talk_release_seats(&t->how, &t->seats);
     t->engine = e;
-    t->dialogue = d;
-    t->how = how;
-    t->seats = seats;
+    t->conversation = c;
+    take_seats(t, set, &how, &seats, &o.council);
     return 0;
 }
 
 int talk_open_dialogue(talk *t, bool anew, error *err)
 {
-    return reopen(t, &t->set, anew, err);
+    return reopen(t, &t->set, anew, t->conversation, err);
+}
+
+int talk_take(talk *t, conversation *c, error *err)
+{
+    if (reopen(t, &t->set, false, c, err))
+        return -1;
+    t->unsaved = false;
+    return 0;
 }
 
 /* ---- the layout -------------------------------------------------------------------------------- */
@@ -348,9 +336,9 @@ static int try_value(talk *t, options *trial, const char *name, const char *valu
     case REACH_SEATS:
         return seat_options(t, trial, err);
     case REACH_DIALOGUE:
-        return reopen(t, trial, false, err);
+        return reopen(t, trial, false, t->conversation, err);
     case REACH_ENGINE:
-        return reopen(t, trial, true, err);
+        return reopen(t, trial, true, t->conversation, err);
     case REACH_VIEW: {
         view_layout layout;
         (void)view_layout_parse(trial->view, &layout); /* one of its choices */

@@ -1,10 +1,10 @@
 /* talk_session.c - the transcript that a conversation is kept in: begun, resumed, forked. See
  * talk.h.
  *
- * To resume, the record is opened, what its last setting says is set again (the template's
- * variables, who speaks, their masks), and its turns go into a new dialogue; the old one is
- * closed when all of this went well, so that a session that cannot be read costs no turn. /new
- * gives the conversation a new record and an empty dialogue, /fork a new record alone.
+ * To resume, the conversation is opened, what its last setting says is set again (the template's
+ * variables, who speaks, their masks), and it is given the model; it takes the place of the old one when
+ * all of this went well, so that a session that cannot be read costs no turn. /new does the same with
+ * a conversation without a past.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,16 +12,17 @@
 #include "talk.h"
 #include "transcript_lookup.h"
 
-void talk_saved(talk *t, int result, const error *err)
+void talk_saved(talk *t)
 {
-    if (!result && t->unsaved)
+    const error *why = conversation_unsaved(t->conversation);
+    if (!why && t->unsaved)
         (void)talk_say(t, "everything is saved again");
-    if (result && !t->unsaved) {
-        error unsaved = *err;
+    if (why && !t->unsaved) {
+        error unsaved = *why;
         (void)error_prefix(&unsaved, "not saved: ");
         talk_error(t, &unsaved);
     }
-    t->unsaved = result != 0;
+    t->unsaved = why != NULL;
 }
 
 /* ---- resuming ---------------------------------------------------------------------------------- */
@@ -40,7 +41,7 @@ static void note_repair(talk *t, const transcript_repair *r)
 }
 
 /* Who spoke at the end of the transcript speaks again: personas, control, what all are told. */
-static int take_setting(talk *t, options *set, const keeper_setting *then, error *err)
+static int take_setting(talk *t, options *set, const record_setting *then, error *err)
 {
     static const char *const controls[] = {[CONTROL_OFF] = NULL,
                                            [CONTROL_NONE] = "",
@@ -63,7 +64,7 @@ static int take_setting(talk *t, options *set, const keeper_setting *then, error
 }
 
 /* Masks that were off or softened are so again. */
-static int take_masks(talk *t, const keeper_setting *then, error *err)
+static int take_masks(talk *t, const record_setting *then, error *err)
 {
     const roster_options *o = &then->roster;
     const char **unmasked = calloc((size_t)o->unmasked_count + 1, sizeof *unmasked);
@@ -93,7 +94,7 @@ static int take_masks(talk *t, const keeper_setting *then, error *err)
 }
 
 /* The variables of the chat template, unless the user said others in this run. *anew: they differ. */
-static int take_template(talk *t, options *set, const keeper_setting *then, bool *anew, error *err)
+static int take_template(talk *t, options *set, const record_setting *then, bool *anew, error *err)
 {
     option_source said = options_source(set, "template");
     size_t count = (size_t)then->variable_count, same = 0;
@@ -117,17 +118,19 @@ static int take_template(talk *t, options *set, const keeper_setting *then, bool
 }
 
 /* What cannot be seated any more is told, and who speaks now goes on. who_too: else the template alone. */
-static void seat_as_then(talk *t, const history *h, bool who_too)
+static void seat_as_then(talk *t, const conversation *c, bool who_too)
 {
     bool anew = false;
-    keeper_setting then = {0};
+    record_setting then;
     options set;
     error why = {0};
-    const json *setting = history_setting(h, h->setting_count);
-    if (!setting || options_copy(&set, &t->set, NULL))
+    int found = conversation_setting(c, &then, &why);
+    if (!found || options_copy(&set, &t->set, NULL)) {
+        record_setting_release(&then);
         return;
+    }
     options before = t->set;
-    int result = keeper_setting_read(setting, &then, &why);
+    int result = found < 0 ? -1 : 0;
     if (!result)
         result = take_template(t, &set, &then, &anew, &why);
     if (!result && who_too)
@@ -141,22 +144,7 @@ static void seat_as_then(talk *t, const history *h, bool who_too)
     if (result && changes)
         console_note(t->con, "%s; who speaks now goes on", why.text);
     options_release(result || !changes ? &set : &before);
-    keeper_setting_release(&then);
-}
-
-/* The old turns leave this process; their transcript has them. */
-static int replace_turns(talk *t, history *h, error *err)
-{
-    dialogue *old = t->dialogue;
-    t->dialogue = NULL;
-    if (talk_open_dialogue(t, false, err) == 0 && keeper_restore(h, t->dialogue, err) == 0) {
-        dialogue_settings(t->dialogue)->context = dialogue_settings(old)->context;
-        dialogue_close(old);
-        return 0;
-    }
-    dialogue_close(t->dialogue);
-    t->dialogue = old;
-    return -1;
+    record_setting_release(&then);
 }
 
 static void show_past(talk *t, const history *h)
@@ -174,31 +162,23 @@ static void show_past(talk *t, const history *h)
     buf_release(&text);
 }
 
-/* as_then: unless the command line says who speaks. */
+/* The old turns leave this process; their transcript has them. as_then: unless the command line says who
+ * speaks. */
 static int resume(talk *t, const char *prefix, bool as_then, error *err)
 {
-    history *h = NULL;
-    transcript_repair repair = {0};
-    keeper *k = NULL;
+    conversation *c = conversation_resume(t->folder, prefix, !t->opt->no_save, err);
+    if (!c)
+        return -1;
     if (t->opt->no_save)
-        h = transcript_lookup(prefix, t->con, err);
-    else
-        k = keeper_resume(t->folder, prefix, &h, &repair, err);
-    if (h)
-        seat_as_then(t, h, as_then);
-    int result = h ? replace_turns(t, h, err) : -1;
-    if (!result) {
-        keeper_close(t->keeper);
-        t->keeper = k;
-        t->unsaved = false;
-        note_repair(t, &repair);
-        show_past(t, h);
-    } else {
-        keeper_close(k);
+        note_damage(conversation_past(c), t->con);
+    seat_as_then(t, c, as_then);
+    if (talk_take(t, c, err)) {
+        conversation_close(c);
+        return -1;
     }
-    transcript_repair_release(&repair);
-    history_close(h);
-    return result;
+    note_repair(t, conversation_repair(c));
+    show_past(t, conversation_past(c));
+    return 0;
 }
 
 int talk_resume(talk *t, const char *prefix, error *err)
@@ -208,23 +188,22 @@ int talk_resume(talk *t, const char *prefix, error *err)
 
 /* ---- beginning --------------------------------------------------------------------------------- */
 
-int talk_begin_session(talk *t, error *err)
+int talk_begin(talk *t, error *err)
 {
     const options *opt = t->opt;
+    const char *name = opt->session, *past = opt->resume;
     if (transcript_folder(&t->folder, err))
         return -1;
-    if (opt->resume)
-        return resume(t, opt->resume, !opt->personas && !opt->control, err);
-    if (opt->session && !transcript_name_ok(opt->session))
+    if (!past && name && !transcript_name_ok(name))
         return error_set(err, ERROR_USAGE,
-                         "--session: a name has 1 to 64 of A-Z a-z 0-9 _ -, not \"%.64s\"",
-                         opt->session);
-    if (opt->session && transcript_exists(t->folder, opt->session))
-        return resume(t, opt->session, !opt->personas && !opt->control, err);
-    if (!options_saves(opt))
-        return 0;
-    t->keeper = keeper_new(t->folder, opt->session, err);
-    return t->keeper ? 0 : -1;
+                         "--session: a name has 1 to 64 of A-Z a-z 0-9 _ -, not \"%.64s\"", name);
+    if (!past && name && transcript_exists(t->folder, name))
+        past = name;
+    bool keeps = !past && options_saves(opt);
+    t->conversation = conversation_new(keeps ? t->folder : NULL, name, err);
+    if (!t->conversation || talk_open_dialogue(t, false, err))
+        return -1;
+    return past ? resume(t, past, !opt->personas && !opt->control, err) : 0;
 }
 
 /* ---- beginning anew ---------------------------------------------------------------------------- */
@@ -237,58 +216,20 @@ static bool seed_was_drawn(const talk *t)
 
 int talk_new(talk *t, error *err)
 {
-    dialogue *old = t->dialogue;
     long long seed = t->set.seed;
-    keeper *k = t->keeper ? keeper_new(t->folder, NULL, err) : NULL;
-    if (t->keeper && !k)
+    const char *folder = conversation_keeps(t->conversation) ? t->folder : NULL;
+    conversation *c = conversation_new(folder, NULL, err);
+    if (!c)
         return -1;
     if (seed_was_drawn(t))
         t->set.seed = -1;
-    t->dialogue = NULL;
-    if (talk_open_dialogue(t, false, err)) {
-        t->dialogue = old;
+    if (talk_take(t, c, err)) {
         t->set.seed = seed;
-        keeper_close(k);
+        conversation_close(c);
         return -1;
     }
-    dialogue_settings(t->dialogue)->context = dialogue_settings(old)->context;
-    dialogue_close(old);
     talk_forget_blind(t);
-    keeper_close(t->keeper);
-    t->keeper = k;
-    t->unsaved = false;
-    return t->keeper && t->blind ? keeper_note(t->keeper, "blind", "on", err) : 0;
-}
-
-/* ---- forking ----------------------------------------------------------------------------------- */
-
-static int copy_turn(talk *t, keeper *k, const struct turn *turn, error *err)
-{
-    if (keeper_turn(k, t->dialogue, &t->seats, turn, err))
-        return -1;
-    for (int i = 0; i < turn->merge_count; i++)
-        if (keeper_merge(k, turn, &turn->merges[i], err))
-            return -1;
-    return turn->picked ? keeper_pick(k, turn, err) : 0;
-}
-
-int talk_record(talk *t, keeper *k, error *err)
-{
-    for (int i = 0; i < dialogue_turns(t->dialogue); i++) {
-        const struct turn *turn = dialogue_at(t->dialogue, i);
-        if (!turn->undone && copy_turn(t, k, turn, err))
-            return -1;
-    }
-    return 0;
-}
-
-int talk_fork(talk *t, error *err)
-{
-    keeper *k = keeper_fork(t->keeper, err);
-    if (!k)
-        return -1;
-    keeper_close(t->keeper);
-    t->keeper = k;
-    t->unsaved = false;
+    if (t->blind)
+        conversation_note(c, "blind", "on");
     return 0;
 }

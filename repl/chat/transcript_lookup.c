@@ -7,7 +7,7 @@
 #include "../../engine/base/folder.h"
 #include "../../transcripts/transcript.h"
 
-static void report_damage(const history *h, console *con)
+void note_damage(const history *h, console *con)
 {
     if (h->damaged)
         console_note(
@@ -26,7 +26,7 @@ history *transcript_lookup(const char *prefix, console *con, error *err)
         (path = string_format(err, "%s/%s.jsonl", place, id)) != NULL)
         h = history_load(path, err);
     if (h)
-        report_damage(h, con);
+        note_damage(h, con);
     free(place);
     free(id);
     free(path);

@@ -12,6 +12,9 @@ enum { TIME_TEXT = 32 };
  * ERROR_USAGE when there is none or several. Caller owns. */
 history *transcript_lookup(const char *prefix, console *con, error *err);
 
+/* What is damaged in it, on standard error. */
+void note_damage(const history *h, console *con);
+
 /* The index, brought up to date; says when it cannot be kept. Caller owns. */
 search *search_lookup(console *con, error *err);
 

@@ -9,7 +9,7 @@
 #ifndef REPL_ASK_H
 #define REPL_ASK_H
 
-#include "../../personas/conversation/record.h"
+#include "../../personas/conversation/conversation.h"
 #include "../chat/report.h"
 #include "../options/ask_options.h"
 #include "../options/open_model.h"
@@ -30,14 +30,13 @@ typedef struct ask {
     buf prompt;
     ask_options how; /* who answers, and how */
 
-    history *past;                /* of the session that is continued, or NULL */
+    conversation *conversation;
     char *borrowed_names;         /* names that `own` borrows from the past */
     const char *const *variables; /* the list, of the past's texts, that `own` borrows */
     const char *system;           /* what the past's personas were told by /system, or NULL */
-    keeper *keeper;               /* NULL: nothing is saved */
-    error unsaved;                /* why not, when it should have been */
+    error unkept;                 /* why there is no record, when there should be one */
     roster_options seats;
-    dialogue *dialogue;
+    dialogue *dialogue; /* the conversation's */
 
     const roster *roster;
     report report;
@@ -57,13 +56,10 @@ typedef struct ask {
     live_column *live;    /* [seats] */
 } ask;
 
-/* Opens the session that is to be continued, or prepares a new one. */
+/* Opens the conversation that is to be continued, or a new one. */
 int ask_session_open(ask *a);
-/* The earlier turns, for a dialogue that is open. */
-int ask_session_restore(ask *a);
-/* The last turn is kept; its merge, when there is one. What fails is told by ask_session_report. */
-void ask_session_turn(ask *a);
-void ask_session_merge(ask *a);
+/* After what is recorded: notes in the report where it is saved. */
+void ask_session_saved(ask *a);
 /* "saved 3f9a", or why not. Returns `result`; ERROR_PARTIAL, told already, when that is 0 and the answers
  * were not saved. */
 int ask_session_report(ask *a, int result);

@@ -38,13 +38,12 @@ static bool still_named(const char *name)
 static int inherit(ask *a)
 {
     static const char *const controls[] = {NULL, "none", "prompt", "mask"};
-    keeper_setting s = {0};
+    record_setting s;
     options *own = &a->own;
     char *standard = NULL;
     error why = {0};
-    const json *setting = history_setting(a->past, a->past->setting_count);
-    if (!setting || keeper_setting_read(setting, &s, &why)) {
-        keeper_setting_release(&s);
+    if (conversation_setting(a->conversation, &s, &why) < 1) {
+        record_setting_release(&s);
         return why.code == ERROR_RUN ? -1 : 0; /* a setting that is lost or damaged says nothing */
     }
     int result = open_model_built_in_path(&standard, a->err);
@@ -65,7 +64,7 @@ static int inherit(ask *a)
         s.variables = NULL;
     }
     free(standard);
-    keeper_setting_release(&s); /* its texts are the history's */
+    record_setting_release(&s); /* its texts are the past's */
     return result;
 }
 
@@ -84,38 +83,27 @@ static void note_repair(ask *a, const transcript_repair *r)
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-/* Reads it, and takes it for writing unless nothing shall be saved. */
-static int open_past(ask *a, const char *place, const char *id, bool save)
-{
-    if (save) {
-        transcript_repair r = {0};
-        a->keeper = keeper_resume(place, id, &a->past, &r, a->err);
-        note_repair(a, &r);
-        transcript_repair_release(&r);
-        return a->keeper ? 0 : -1;
-    }
-    char *whole = NULL, *path = NULL;
-    if (transcript_find(place, id, &whole, a->err) == 0)
-        path = transcript_file(place, whole, a->err);
-    if (path)
-        a->past = history_load(path, a->err);
-    free(whole);
-    free(path);
-    return a->past ? 0 : -1;
-}
-
+/* place: the folder, for reading when nothing shall be saved. */
 static int open_in(ask *a, const char *place, bool save)
 {
-    const char *name = a->opt->session;
+    const char *name = a->opt->session, *past = a->opt->resume;
     if (name && !transcript_name_ok(name))
         return error_set(a->err, ERROR_USAGE,
                          "--session: a name has 1 to 64 of A-Z a-z 0-9 _ -, not \"%.64s\"", name);
-    bool there = a->opt->resume || (name && transcript_exists(place, name));
-    if (there)
-        return open_past(a, place, a->opt->resume ? a->opt->resume : name, save) || inherit(a) ? -1
-                                                                                               : 0;
-    a->keeper = save ? keeper_new(place, name, a->err) : NULL;
-    return save && !a->keeper ? -1 : 0;
+    if (!past && name && transcript_exists(place, name))
+        past = name;
+    a->conversation = past ? conversation_resume(place, past, save, a->err)
+                           : conversation_new(save ? place : NULL, name, a->err);
+    if (!a->conversation)
+        return -1;
+    note_repair(a, conversation_repair(a->conversation));
+    return past ? inherit(a) : 0;
+}
+
+static int open_nowhere(ask *a)
+{
+    a->conversation = conversation_new(NULL, NULL, a->err);
+    return a->conversation ? 0 : -1;
 }
 
 int ask_session_open(ask *a)
@@ -127,11 +115,11 @@ int ask_session_open(ask *a)
     if (o->session && o->resume)
         return error_set(a->err, ERROR_USAGE, "--session and --resume both name a session");
     if (!save && !o->session && !o->resume)
-        return 0;
+        return open_nowhere(a);
     if (transcript_folder(&place, &why)) {
-        a->unsaved = why;
+        a->unkept = why;
         if (!o->session && !o->resume)
-            return 0;
+            return open_nowhere(a);
         *a->err = why;
         return -1;
     }
@@ -140,63 +128,34 @@ int ask_session_open(ask *a)
     return result;
 }
 
-int ask_session_restore(ask *a)
-{
-    if (!a->past)
-        return 0;
-    if (keeper_restore(a->past, a->dialogue, a->err))
-        return -1;
-    const struct turn *last = dialogue_last(a->dialogue);
-    if (last)
-        dialogue_settings(a->dialogue)->context = last->context;
-    return 0;
-}
-
 /* ---- saving ------------------------------------------------------------------------------------ */
 
-void ask_session_turn(ask *a)
+/* Nothing is recorded of a question that was not even read. */
+void ask_session_saved(ask *a)
 {
-    error why = {0};
-    if (!a->keeper)
-        return;
-    if (keeper_turn(a->keeper, a->dialogue, &a->seats, dialogue_last(a->dialogue), &why))
-        a->unsaved = why;
-    else
-        a->unsaved = (error){0};
-    a->report.session = a->unsaved.code ? NULL : keeper_id(a->keeper);
-}
-
-void ask_session_merge(ask *a)
-{
-    const struct turn *t = dialogue_last(a->dialogue);
-    error why = {0};
-    if (!a->keeper || !t->merge_count)
-        return;
-    a->unsaved = (error){0};
-    if (keeper_merge(a->keeper, t, &t->merges[t->merge_count - 1], &why))
-        a->unsaved = why;
-    a->report.session = a->unsaved.code ? NULL : keeper_id(a->keeper);
+    bool saved = a->report.turn->n && !conversation_unsaved(a->conversation);
+    a->report.session = saved ? conversation_id(a->conversation) : NULL;
 }
 
 int ask_session_report(ask *a, int result)
 {
-    char name[KEEPER_NAME] = "";
-    if (a->unsaved.code) {
-        (void)error_prefix(&a->unsaved, "not saved: ");
-        console_error(a->con, a->unsaved.text);
+    char name[CONVERSATION_NAME];
+    const error *unsaved = conversation_unsaved(a->conversation);
+    error why = unsaved ? *unsaved : a->unkept;
+    if (why.code) {
+        (void)error_prefix(&why, "not saved: ");
+        console_error(a->con, why.text);
         return result ? result : error_set(a->err, ERROR_PARTIAL, "%s", "");
     }
-    if (a->keeper && a->report.session)
-        keeper_short(a->keeper, name);
-    if (name[0])
+    conversation_short_name(a->conversation, name);
+    if (a->report.session && name[0])
         console_note(a->con, "saved %s", name);
     return result;
 }
 
 void ask_session_close(ask *a)
 {
-    keeper_close(a->keeper);
-    history_close(a->past);
+    conversation_close(a->conversation);
     free(a->borrowed_names);
     free((void *)(uintptr_t)a->variables);
 }

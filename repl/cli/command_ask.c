@@ -76,22 +76,11 @@ static void on_forgot(void *user, int from, int to)
 {
     ask *a = user;
     char range[64];
-    error why = {0};
     (void)snprintf(range, sizeof range, from == to ? "%d" : "%d-%d", from, to);
     console_note(a->con, "turn%s %s left the context, which is full", from == to ? "" : "s", range);
-    if (a->keeper && keeper_note(a->keeper, "forgot", range, &why))
-        a->unsaved = why;
 }
 
 /* ---- the council ------------------------------------------------------------------------------- */
-
-static bool anything_said(const report *r)
-{
-    for (int i = 0; i < r->count; i++)
-        if (r->answers[i]->stop != STOP_INTERRUPTED || r->answers[i]->ids.len)
-            return true;
-    return false;
-}
 
 /* Ctrl-C while the prompt is read leaves answers too: empty ones, marked. */
 static int answer_prompt(ask *a)
@@ -100,13 +89,13 @@ static int answer_prompt(ask *a)
                               .council = {.prefill = on_prefill, .token = on_token},
                               .answer = on_answer,
                               .forgot = on_forgot};
-    int result = dialogue_ask(a->dialogue, a->prompt.v, a->prompt.len, NULL, &events, a->err);
+    int result =
+        conversation_ask(a->conversation, a->prompt.v, a->prompt.len, NULL, false, &events, a->err);
     console_progress_end(a->con);
     if (result)
         return -1;
     a->report.turn = dialogue_last(a->dialogue);
-    if (anything_said(&a->report)) /* nothing is left of a question that was not even read */
-        ask_session_turn(a);
+    ask_session_saved(a);
     return a->failed ? -1 : 0;
 }
 
@@ -137,10 +126,10 @@ static void merge_answers(ask *a)
         ask_live_merge(a, -1, NULL, 0, false);
     else
         console_progress(a->con, "merging");
-    if (dialogue_merge(a->dialogue, &o, NULL, 0, NULL, &events, &r->merge_failure) == 0)
+    if (conversation_merge(a->conversation, &o, NULL, 0, NULL, &events, &r->merge_failure) == 0)
         r->merge = &t->merges[t->merge_count - 1];
     console_progress_end(a->con);
-    ask_session_merge(a);
+    ask_session_saved(a);
 }
 
 static int status_of(const ask *a)
@@ -160,7 +149,7 @@ static int status_of(const ask *a)
 
 static int speak(ask *a)
 {
-    if (ask_session_restore(a) || ask_begin(a) || answer_prompt(a))
+    if (ask_begin(a) || answer_prompt(a))
         return -1;
     merge_answers(a);
     if (ask_finish(a))
@@ -190,8 +179,9 @@ static void note_memory(const ask *a, const council_options *o)
 static int with_dialogue(ask *a)
 {
     report *r = &a->report;
-    if (dialogue_seat(a->dialogue, &a->seats, console_sentence, a->con, a->err))
-        return -1;
+    const struct turn *last = dialogue_last(a->dialogue);
+    if (last)
+        dialogue_settings(a->dialogue)->context = last->context;
     a->roster = dialogue_roster(a->dialogue);
     template_notes(r->engine, a->roster, &dialogue_settings(a->dialogue)->council, a->con);
     r->count = roster_seats(a->roster);
@@ -205,21 +195,24 @@ static int with_dialogue(ask *a)
 
 static int with_engine(ask *a)
 {
-    ask_options_adopt(&a->how, a->opt, a->report.engine);
+    engine *e = a->report.engine;
+    ask_options_adopt(&a->how, a->opt, e);
     dialogue_options o = {.seed = a->how.seed};
     ask_warn_of_script(a);
-    if (ask_options_council(&a->how, a->opt, a->report.engine, &o.council, a->err) ||
-        ask_options_roster(&a->how, a->opt, a->report.engine, &a->seats, a->err))
+    if (ask_options_council(&a->how, a->opt, e, &o.council, a->err) ||
+        ask_options_roster(&a->how, a->opt, e, &a->seats, a->err))
         return -1;
     a->seats.system = a->system;
     a->seats.prompt = a->prompt.v;
     a->seats.prompt_len = a->prompt.len;
     note_memory(a, &o.council);
-    a->dialogue = dialogue_open(a->report.engine, &o, a->err);
-    int result = a->dialogue ? with_dialogue(a) : -1;
+    int result =
+        conversation_load(a->conversation, e, &o, &a->seats, console_sentence, a->con, a->err);
+    a->dialogue = conversation_dialogue(a->conversation);
+    if (!result)
+        result = with_dialogue(a);
     result = ask_session_report(a, result);
     report_release(&a->report);
-    dialogue_close(a->dialogue);
     return result;
 }
 
@@ -227,19 +220,20 @@ int command_ask(const options *opt, console *con, error *err)
 {
     ask a = {.own = *opt, .con = con, .err = err};
     a.opt = &a.own;
+    engine *e = NULL;
     int result = ask_session_open(&a) || ask_read(&a) ? -1 : 0;
     if (!result) {
         double start = console_seconds();
-        engine *e = open_model(a.opt, con, err);
+        e = open_model(a.opt, con, err);
         a.report = (report){.engine = e,
                             .prompt = a.prompt.v,
                             .prompt_len = a.prompt.len,
                             .star = con->ascii ? "* " : "★ "};
         a.report.load = console_seconds() - start;
         result = e ? with_engine(&a) : -1;
-        engine_close(e);
     }
-    ask_release(&a);
     ask_session_close(&a);
+    ask_release(&a);
+    engine_close(e);
     return result;
 }

@@ -235,8 +235,8 @@ static int open_talk(talk *t, error *err)
 {
     view_layout layout;
     t->term = terminal_open(t->con, t->con->signals, t->opt->plain, err);
-    if (!t->term || options_copy(&t->set, t->opt, err) || talk_open_dialogue(t, false, err) ||
-        talk_begin_session(t, err) || !view_layout_parse(t->opt->view, &layout))
+    if (!t->term || options_copy(&t->set, t->opt, err) || talk_begin(t, err) ||
+        !view_layout_parse(t->opt->view, &layout))
         return -1;
     return talk_view(t, layout, NULL, err);
 }
@@ -244,8 +244,7 @@ static int open_talk(talk *t, error *err)
 static void close_talk(talk *t)
 {
     line_close(t->line);
-    keeper_close(t->keeper);
-    dialogue_close(t->dialogue);
+    conversation_close(t->conversation);
     engine_close(t->engine);
     terminal_close(t->term);
     talk_release_seats(&t->how, &t->seats);
@@ -265,9 +264,8 @@ static void close_talk(talk *t)
 /* The command that brings the conversation back. */
 static void say_goodbye(talk *t)
 {
-    char id[KEEPER_NAME] = "";
-    if (t->keeper)
-        keeper_short(t->keeper, id);
+    char id[CONVERSATION_NAME];
+    conversation_short_name(t->conversation, id);
     if (*id)
         console_note(t->con, "consilium --resume %s", id);
 }

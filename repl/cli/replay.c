@@ -30,7 +30,7 @@ typedef struct replay {
     error *err;
 
     const json *record; /* the setting in use */
-    keeper_setting s;
+    record_setting s;
     recorded_seat *seats; /* [s.seat_count] */
     engine *engine;
     char *opened_for; /* what of the setting the engine was opened for */
@@ -51,7 +51,7 @@ static void add_note(const replay *r, const error *sentence)
 
 /* ---- the model --------------------------------------------------------------------------------- */
 
-static char *key_of(const keeper_setting *s, error *err)
+static char *key_of(const record_setting *s, error *err)
 {
     buf b = {0};
     const char *parts[] = {s->model, s->isa, s->chat_format, s->day};
@@ -188,9 +188,9 @@ static int use_setting(replay *r, const json *record)
 {
     if (record == r->record)
         return 0;
-    keeper_setting_release(&r->s);
+    record_setting_release(&r->s);
     r->record = NULL;
-    if (keeper_setting_read(record, &r->s, r->err) || open_model_of(r))
+    if (record_setting_read(record, &r->s, r->err) || open_model_of(r))
         return -1;
     const char *now = engine_fingerprint(r->engine, r->err);
     if (!now)
@@ -276,7 +276,7 @@ static int put_turn(replay *r, int i, int n)
     struct turn t;
     if (turn_before(&r->h->turns[i], n, &t, r->err))
         return -1;
-    keeper_fit(&t, r->engine);
+    conversation_fit(&t, r->engine);
     t.undone = !r->leads[i];
     if (i < r->turns) {
         struct turn *there = dialogue_at(r->d, i);
@@ -441,7 +441,7 @@ int replay_run(const history *h, const options *opt, console *con, roster_note *
     for (int i = 0; i < h->turn_count && !result && !r.enough; i++)
         result = replay_turn(&r, i);
     close_model(&r);
-    keeper_setting_release(&r.s);
+    record_setting_release(&r.s);
     free(r.seats);
     free(r.as_of);
     free(r.until);

@@ -9,7 +9,7 @@
 #ifndef REPL_REPLAY_H
 #define REPL_REPLAY_H
 
-#include "../../personas/conversation/record.h"
+#include "../../personas/conversation/conversation.h"
 #include "../options/options.h"
 #include "../screen/console.h"
 

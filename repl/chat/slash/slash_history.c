@@ -199,7 +199,7 @@ int slash_continue(talk *t, const char *rest, char *const *words, int count, err
 
 int slash_new(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    char id[KEEPER_NAME] = "";
+    char id[CONVERSATION_NAME];
     (void)rest, (void)words;
     if (count)
         return error_set(err, ERROR_USAGE, "/new takes no argument");
@@ -208,8 +208,7 @@ int slash_new(talk *t, const char *rest, char *const *words, int count, error *e
     if (t->blind_names && talk_reveal(t, err))
         return -1;
     bool lost = t->unsaved;
-    if (t->keeper)
-        keeper_short(t->keeper, id);
+    conversation_short_name(t->conversation, id);
     if (talk_new(t, err))
         return -1;
     if (!*id)

@@ -61,9 +61,7 @@ static int export_unsaved(talk *t, export_format format, const char *path, bool 
 {
     const char *place = broker_private_folder(t->con->broker);
     char *record = place ? string_format(err, "%s/conversation.jsonl", place) : no_place(err);
-    keeper *k = record ? keeper_new(place, "conversation", err) : NULL;
-    int result = k ? talk_record(t, k, err) : -1;
-    keeper_close(k);
+    int result = record ? conversation_copy(t->conversation, place, "conversation", err) : -1;
     if (!result)
         result = export_record(t, record, format, path, over, err);
     free(record);
@@ -77,7 +75,7 @@ static int save_document(talk *t, const char *path, bool over, export_format for
     struct turn *turn;
     if (talk_turn(t, &turn, err))
         return -1;
-    const char *id = t->keeper && !t->unsaved ? keeper_id(t->keeper) : NULL;
+    const char *id = t->unsaved ? NULL : conversation_id(t->conversation);
     if (!id)
         return export_unsaved(t, format, path, over, err);
     char *record = string_format(err, "%s/%s.jsonl", t->folder, id);

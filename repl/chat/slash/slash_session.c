@@ -30,13 +30,14 @@ int slash_fork(talk *t, const char *rest, char *const *words, int count, error *
     (void)rest, (void)words, (void)count;
     if (talk_turn(t, &turn, err))
         return -1;
-    if (!t->keeper)
+    if (!conversation_keeps(t->conversation))
         return error_set(err, ERROR_USAGE, "this conversation is not saved (--no-save)");
-    char before[KEEPER_NAME] = "", now[KEEPER_NAME] = "";
-    keeper_short(t->keeper, before);
-    if (talk_fork(t, err))
+    char before[CONVERSATION_NAME], now[CONVERSATION_NAME];
+    conversation_short_name(t->conversation, before);
+    if (conversation_fork(t->conversation, err))
         return -1;
-    keeper_short(t->keeper, now);
+    conversation_short_name(t->conversation, now);
+    t->unsaved = false;
     return talk_say(t, "from here on in %s; %s stays as it is", now, before);
 }
 
@@ -49,12 +50,12 @@ int slash_title(talk *t, const char *rest, char *const *words, int count, error 
     if (!count)
         return error_set(err, ERROR_USAGE,
                          "/title needs the words by which lists shall call this conversation");
-    if (!t->keeper)
+    if (!conversation_keeps(t->conversation))
         return error_set(err, ERROR_USAGE, "this conversation is not saved (--no-save)");
     if (talk_turn(t, &turn, err))
         return -1;
     int result = transcript_title(back ? "" : rest, &title, err) ||
-                         keeper_title(t->keeper, title.v ? title.v : "", err)
+                         conversation_title(t->conversation, title.v ? title.v : "", err)
                      ? -1
                      : 0;
     if (!result)
@@ -69,7 +70,7 @@ int slash_title(talk *t, const char *rest, char *const *words, int count, error 
 static int session_line(const talk *t, const search_session *s, buf *out, error *err)
 {
     char when[TIME_TEXT];
-    const char *own = t->keeper ? keeper_id(t->keeper) : NULL;
+    const char *own = conversation_id(t->conversation);
     bool here = own && strcmp(own, s->id) == 0;
     buf title = {0};
     int result =

@@ -27,13 +27,14 @@ int slash_view(talk *t, const char *rest, char *const *words, int count, error *
 
 int slash_blind(talk *t, const char *rest, char *const *words, int count, error *err)
 {
-    error trouble = {0};
     (void)rest;
     bool on = count == 1 && strcmp(words[0], "on") == 0;
     if (count && !on && strcmp(words[0], "off") != 0)
         return error_set(err, ERROR_USAGE, "/blind needs on or off");
-    if (count && on != t->blind && t->keeper)
-        talk_saved(t, keeper_note(t->keeper, "blind", on ? "on" : "off", &trouble), &trouble);
+    if (count && on != t->blind) {
+        conversation_note(t->conversation, "blind", on ? "on" : "off");
+        talk_saved(t);
+    }
     if (count)
         t->blind = on;
     if (count && !on && t->blind_names)

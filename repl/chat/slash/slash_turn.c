@@ -153,17 +153,15 @@ int slash_blend(talk *t, const char *rest, char *const *words, int count, error 
 int slash_pick(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     struct turn *turn;
-    error trouble = {0};
     (void)rest;
     if (talk_turn(t, &turn, err))
         return -1;
     if (count != 1)
         return error_set(err, ERROR_USAGE, "/pick needs the name of one answer, or merge");
     const char *name = talk_find_name(t, words[0], err);
-    if (!name || dialogue_pick(t->dialogue, name, err))
+    if (!name || conversation_pick(t->conversation, name, err))
         return -1;
-    if (t->keeper)
-        talk_saved(t, keeper_pick(t->keeper, turn, &trouble), &trouble);
+    talk_saved(t);
     int result = talk_say(t, "picked %s", turn->picked);
     return t->blind_names ? talk_reveal(t, err) : result;
 }
@@ -227,13 +225,11 @@ int slash_retry(talk *t, const char *rest, char *const *words, int count, error 
 int slash_undo(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     struct turn *turn;
-    error trouble = {0};
     buf text = {0};
     (void)rest, (void)words, (void)count;
-    if (talk_turn(t, &turn, err) || dialogue_undo(t->dialogue, err))
+    if (talk_turn(t, &turn, err) || conversation_undo(t->conversation, err))
         return -1;
-    if (t->keeper)
-        talk_saved(t, keeper_undo(t->keeper, turn, &trouble), &trouble);
+    talk_saved(t);
     talk_forget_blind(t);
     int result = talk_excerpt(t, turn->prompt.v, PROMPT_CELLS, &text, err);
     if (!result)
