@@ -128,8 +128,6 @@ typedef struct merge_request {
 int talk_merge(talk *t, const merge_request *request, error *err);
 /* The same below answers that have just been shown. */
 int talk_merge_in(talk *t, view *v, const merge_request *request, error *err);
-/* A line of figures of a merge: "vote  critic 0.41 · coder 0.33 (nearly a tie)  0.2 s". */
-int talk_merge_line(const talk *t, const turn_merge *m, buf *out, error *err);
 
 /* ---- the file of the conversation (talk_session.c) ---------------------------------------------- */
 

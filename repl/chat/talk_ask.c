@@ -90,7 +90,8 @@ static int fill_columns(exchange *x, view_column *columns, error *err)
     return 0;
 }
 
-int exchange_open(exchange *x, talk *t, const char *only, bool blind, error *err)
+/* Columns for all seats, or for one. exchange_close() in any case. */
+static int open_exchange(exchange *x, talk *t, const char *only, bool blind, error *err)
 {
     *x = (exchange){.talk = t, .blind = blind};
     if (choose_columns(x, only, err))
@@ -409,7 +410,7 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
     if (!result && t->blind_names)
         result = talk_reveal(t, err);
     if (!result) {
-        result = exchange_open(&x, t, only, t->blind && !only, err);
+        result = open_exchange(&x, t, only, t->blind && !only, err);
         if (!result)
             result = run(&x, &whole, only, replacing, err);
         exchange_close(&x);
@@ -444,7 +445,7 @@ static int again(talk *t, const char *name, uint64_t seed, int more, error *err)
     const char *only = name ? name : turn->only;
     if (all_speak(t, only, err))
         return -1;
-    int result = exchange_open(&x, t, only, t->blind_names != NULL, err);
+    int result = open_exchange(&x, t, only, t->blind_names != NULL, err);
     if (!result) {
         exchange_events(&x, &events);
         exchange_begin(&x, t->layout == VIEW_FOCUS && !only);

@@ -32,8 +32,6 @@ typedef struct exchange {
     bool merge_streamed;
 } exchange;
 
-/* Columns for all seats, or for one. exchange_close in any case. */
-int exchange_open(exchange *x, talk *t, const char *only, bool blind, error *err);
 void exchange_close(exchange *x);
 /* The view, opened when it is not yet; NULL with x->fault. */
 view *exchange_view(exchange *x);

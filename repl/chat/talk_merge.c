@@ -48,7 +48,8 @@ static int add_tally(const talk *t, const turn_merge *m, buf *out, error *err)
     return result;
 }
 
-int talk_merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
+/* A line of figures of a merge: "vote  critic 0.41 · coder 0.33 (nearly a tie)  0.2 s". */
+static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
 {
     char time[HUMAN_TEXT], letter[2];
     int result = buf_text(out, m->method, err);
@@ -104,14 +105,14 @@ static int show(exchange *x, const turn_merge *m, error *err)
     }
     if (stands_there(x, m))
         view_merge_winner(x->view, column_of(x, m));
-    int result = talk_merge_line(x->talk, m, &text, err) ||
-                         view_merge(x->view, text.v,
-                                    there     ? NULL
-                                    : stopped ? revisions.v
-                                              : m->text.v,
-                                    stopped ? revisions.len : m->text.len, err)
-                     ? -1
-                     : 0;
+    int result =
+        merge_line(x->talk, m, &text, err) || view_merge(x->view, text.v,
+                                                         there     ? NULL
+                                                         : stopped ? revisions.v
+                                                                   : m->text.v,
+                                                         stopped ? revisions.len : m->text.len, err)
+            ? -1
+            : 0;
     buf_release(&text);
     buf_release(&revisions);
     return result;
