@@ -16,6 +16,8 @@
 #include "story_support.h"
 
 typedef struct seen {
+    const table *k;
+    int threads;
     int answers, equal, sentences;
     const turn_answer *first; /* that was not equal */
     size_t at;
@@ -43,12 +45,22 @@ static void hear(void *user, const char *sentence)
     s->sentences++;
 }
 
-static seen replay_it(const table *k, const history *h, const options *opt, replay_result *result)
+static engine *open_it(void *user, const record_setting *set, error *err)
+{
+    const seen *s = user;
+    engine_options o = {.path = set->model,
+                        .backend = {.threads = s->threads},
+                        .max_rows = 32,
+                        .cancel = &s->k->cancel};
+    return engine_open(&o, err);
+}
+
+static seen replay_it(const table *k, const history *h, int threads, replay_result *result)
 {
     error err = {0};
-    seen s = {0};
-    console con = {.cancel = &k->cancel, .quiet = true};
-    if (replay_run(h, opt, &con, hear, see, &s, result, &err))
+    seen s = {.k = k, .threads = threads};
+    replay_options o = {.user = &s, .open = open_it, .each = see, .note = hear};
+    if (replay_run(h, &o, result, &err))
         fail_msg("%s", err.text);
     assert_int_equal(result->answers, s.answers);
     assert_int_equal(result->equal, s.equal);
@@ -63,8 +75,7 @@ static void a_replay_is_equal(void **state)
     story_tell(&s);
     history *h = story_read_back(&s);
     for (int threads = 1; threads <= 3; threads += 2) {
-        options opt = {.threads = threads, .seed = -1};
-        seen all = replay_it(*state, h, &opt, &result);
+        seen all = replay_it(*state, h, threads, &result);
         assert_int_equal(all.answers, 3 + 7 + 3 + 1 + 3);
         assert_int_equal(all.equal, all.answers);
         assert_int_equal(all.sentences, 0);
@@ -80,23 +91,22 @@ static void a_change_is_found(void **state)
 {
     story s;
     replay_result result;
-    options opt = {.seed = -1};
     story_begin(&s, *state, "changed");
     story_tell(&s);
     history *h = story_read_back(&s);
     turn_answer *victim = &h->turns[1].answers[3];
     ((int *)(uintptr_t)victim->ids.v)[2] ^= 1;
-    seen all = replay_it(*state, h, &opt, &result);
+    seen all = replay_it(*state, h, 1, &result);
     assert_ptr_equal(all.first, victim);
     assert_int_equal(all.at, 2);
     assert_true(all.read_alike);
     assert_int_equal(all.equal, all.answers - 1);
     ((int *)(uintptr_t)victim->ids.v)[2] ^= 1;
     victim->seed++;
-    assert_ptr_equal(replay_it(*state, h, &opt, &result).first, victim);
+    assert_ptr_equal(replay_it(*state, h, 1, &result).first, victim);
     victim->seed--;
     h->turns[0].prompt.v = "Another question.";
-    all = replay_it(*state, h, &opt, &result);
+    all = replay_it(*state, h, 1, &result);
     assert_ptr_equal(all.first, &h->turns[0].answers[0]);
     assert_false(all.read_alike);
     history_close(h);
@@ -107,7 +117,6 @@ static void another_mask_is_told(void **state)
 {
     story s;
     replay_result result;
-    options opt = {.seed = -1};
     const table *k = *state;
     size_t n;
     story_begin(&s, k, "masks");
@@ -117,7 +126,7 @@ static void another_mask_is_told(void **state)
     static const char other[] = "{\"mask\":1,\"model\":null,\"mode\":\"keep\","
                                 "\"layers\":{\"0\":\"4-7\"}}";
     transcripts_write(k->mask, other, sizeof other - 1);
-    seen all = replay_it(k, h, &opt, &result);
+    seen all = replay_it(k, h, 1, &result);
     transcripts_write(k->mask, before, n);
     assert_true(result.other);
     assert_int_equal(all.sentences, 1);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../chat/transcript_lookup.h"
+#include "../options/open_model.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
 #include "replay.h"
@@ -29,6 +30,41 @@ static void on_note(void *user, const char *sentence)
 {
     replay_output *t = user;
     console_note(t->con, "%s", sentence);
+}
+
+/* Options win over what was recorded: -m, --kv, --isa, --chat-format; --threads and --backend are not
+ * recorded at all. With the recorded instruction set; where this processor lacks it, with the best
+ * there is. */
+static engine *on_open(void *user, const record_setting *s, error *err)
+{
+    replay_output *t = user;
+    options own = *t->opt;
+    error why = {0};
+    if (!own.model) {
+        own.model = s->model;
+        own.own_template = !own.chat_format && s->name_is_kind;
+        own.chat_format = own.chat_format ? own.chat_format : s->chat_format;
+    }
+    if (!own.variables.len) /* borrowed, and never added to */
+        own.variables = (texts){(const char **)(uintptr_t)s->variables, (size_t)s->variable_count,
+                                (size_t)s->variable_count};
+    own.isa = own.isa ? own.isa : s->isa;
+    engine *e = open_model_on(&own, s->day, t->con, &why);
+    if (e || t->opt->isa || why.code != ERROR_RUN) {
+        *err = why;
+        return e;
+    }
+    own.isa = "auto";
+    return open_model_on(&own, s->day, t->con, err);
+}
+
+static void on_progress(void *user, int turn, int last)
+{
+    const replay_output *t = user;
+    if (turn)
+        console_progress(t->con, "replaying turn %d of %d", turn, last);
+    else
+        console_progress_end(t->con);
 }
 
 /* ---- text -------------------------------------------------------------------------------------- */
@@ -202,7 +238,16 @@ int command_transcripts_replay(const options *opt, console *con, error *err)
     replay_output t = {.opt = opt, .con = con};
     replay_result r;
     history *h = transcript_lookup(opt->words[0], con, err);
-    int result = h ? replay_run(h, opt, con, on_note, on_answer, &t, &r, err) : -1;
+    dtype kv = open_model_kv(opt, DTYPE_F16);
+    replay_options o = {.user = &t,
+                        .open = on_open,
+                        .each = on_answer,
+                        .note = on_note,
+                        .progress = on_progress,
+                        .cancel = con->cancel,
+                        .other_model = opt->model,
+                        .kv = opt->kv ? &kv : NULL};
+    int result = h ? replay_run(h, &o, &r, err) : -1;
     if (!result)
         result = conclude(&t, h, &r, err);
     buf_release(&t.out);

@@ -17,15 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../options/open_model.h"
-
 typedef struct replay {
     const history *h;
-    const options *opt;
-    console *con;
-    roster_note *note;
-    replay_fn *each;
-    void *user;
+    const replay_options *o;
     replay_result *out;
     error *err;
 
@@ -46,7 +40,7 @@ typedef struct replay {
 
 static void add_note(const replay *r, const error *sentence)
 {
-    r->note(r->user, sentence->text);
+    r->o->note(r->o->user, sentence->text);
 }
 
 /* ---- the model --------------------------------------------------------------------------------- */
@@ -77,30 +71,6 @@ static void close_model(replay *r)
     r->opened_for = NULL;
 }
 
-/* With the recorded instruction set; where this processor lacks it, with the best there is. */
-static engine *open_engine(replay *r)
-{
-    options own = *r->opt;
-    error why = {0};
-    if (!own.model) {
-        own.model = r->s.model;
-        own.own_template = !own.chat_format && r->s.name_is_kind;
-        own.chat_format = own.chat_format ? own.chat_format : r->s.chat_format;
-    }
-    if (!own.variables.len) /* borrowed, and never added to */
-        own.variables = (texts){(const char **)(uintptr_t)r->s.variables,
-                                (size_t)r->s.variable_count, (size_t)r->s.variable_count};
-    own.isa = own.isa ? own.isa : r->s.isa;
-    engine *e = open_model_on(&own, r->s.day, r->con, &why);
-    if (!e && !r->opt->isa && why.code == ERROR_RUN) {
-        own.isa = "auto";
-        e = open_model_on(&own, r->s.day, r->con, r->err);
-    } else if (!e) {
-        *r->err = why;
-    }
-    return e;
-}
-
 static int open_model_of(replay *r)
 {
     char *key = key_of(&r->s, r->err);
@@ -112,7 +82,7 @@ static int open_model_of(replay *r)
     }
     close_model(r);
     r->opened_for = key;
-    if (!(r->engine = open_engine(r)))
+    if (!(r->engine = r->o->open(r->o->user, &r->s, r->err)))
         return -1;
     if (strcmp(backend_isa(engine_backend(r->engine)), r->s.isa) != 0) {
         error message;
@@ -171,7 +141,7 @@ static int open_dialogue_of(replay *r, bool same_model)
     roster_options o;
     dialogue_options d = r->s.dialogue;
     int context = engine_config(r->engine)->context;
-    d.council.kv = open_model_kv(r->opt, d.council.kv);
+    d.council.kv = r->o->kv ? *r->o->kv : d.council.kv;
     if (d.council.context > context)
         d.council.context = context;
     dialogue_close(r->d);
@@ -196,7 +166,7 @@ static int use_setting(replay *r, const json *record)
     if (!now)
         return -1;
     bool same = strcmp(now, r->s.fingerprint) == 0;
-    r->other = !same || r->opt->model;
+    r->other = !same || r->o->other_model;
     if (!same) {
         error message;
         (void)error_set(
@@ -323,7 +293,7 @@ static int compare(replay *r, const struct turn *t, const turn_answer *was)
     r->out->answers++;
     r->out->equal += a.equal;
     r->out->tokens += was->ids.len;
-    int result = r->each(r->user, &a, r->err);
+    int result = r->o->each(r->o->user, &a, r->err);
     r->enough = result == 1;
     return result < 0 ? -1 : 0;
 }
@@ -374,11 +344,13 @@ static int replay_answers(replay *r, int turn, const turn_answer *v, int n, bool
         return -1;
     council_options *o = &dialogue_settings(r->d)->council;
     o->max_tokens = r->other || longest > INT_MAX ? r->s.dialogue.council.max_tokens : (int)longest;
-    console_progress(r->con, "replaying turn %d of %d", t->number, r->h->last_turn);
+    if (r->o->progress)
+        r->o->progress(r->o->user, t->number, r->h->last_turn);
     int result = again(r, v, all);
-    console_progress_end(r->con);
-    if (!result && console_cancelled(r->con))
-        return console_interrupted(r->err);
+    if (r->o->progress)
+        r->o->progress(r->o->user, 0, r->h->last_turn);
+    if (!result && r->o->cancel && atomic_load(r->o->cancel))
+        return error_set(r->err, ERROR_CANCELLED, "interrupted");
     if (result)
         return r->err->code == ERROR_CANCELLED ? -1 : error_prefix(r->err, "turn %d: ", t->number);
     for (int i = 0; i < n && !result && !r->enough; i++)
@@ -424,18 +396,10 @@ static int replay_turn(replay *r, int turn)
     return 0;
 }
 
-int replay_run(const history *h, const options *opt, console *con, roster_note *note,
-               replay_fn *each, void *user, replay_result *out, error *err)
+int replay_run(const history *h, const replay_options *options, replay_result *out, error *err)
 {
     error own = {0};
-    replay r = {.h = h,
-                .opt = opt,
-                .con = con,
-                .note = note,
-                .each = each,
-                .user = user,
-                .out = out,
-                .err = err ? err : &own};
+    replay r = {.h = h, .o = options, .out = out, .err = err ? err : &own};
     *out = (replay_result){0};
     int result = plan(&r);
     for (int i = 0; i < h->turn_count && !result && !r.enough; i++)

@@ -10,8 +10,6 @@
 #define REPL_REPLAY_H
 
 #include "../../personas/conversation/conversation.h"
-#include "../options/options.h"
-#include "../screen/console.h"
 
 /* One answer, replayed. */
 typedef struct replay_answer {
@@ -35,10 +33,21 @@ typedef struct replay_result {
     bool other;         /* any was given by another model or program */
 } replay_result;
 
-/* Options win over what was recorded: -m, --kv, --isa, --chat-format; --threads and --backend are not
- * recorded at all. What differs from then goes to `note`, a sentence each. ERROR_LOAD when a model
- * or persona is not there, ERROR_CANCELLED. */
-int replay_run(const history *h, const options *opt, console *con, roster_note *note,
-               replay_fn *each, void *user, replay_result *out, error *err);
+/* What a replay is told, and whom it tells. */
+typedef struct replay_options {
+    void *user;
+    /* Opens the model of a setting, or the one that is wanted instead. Caller owns. */
+    engine *(*open)(void *user, const record_setting *s, error *err);
+    replay_fn *each;
+    roster_note *note; /* what differs from then, a sentence each */
+    /* May be NULL. The turn that is answered now, of the last that there is; 0: it is answered. */
+    void (*progress)(void *user, int turn, int last);
+    const atomic_bool *cancel; /* the engine's; may be NULL */
+    bool other_model; /* the model is one that was asked for: a difference is no surprise */
+    const dtype *kv;  /* NULL = as recorded */
+} replay_options;
+
+/* Each recorded answer once more. ERROR_LOAD when a model or persona is not there, ERROR_CANCELLED. */
+int replay_run(const history *h, const replay_options *options, replay_result *out, error *err);
 
 #endif
