@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../repl/cli/replay.h"
+#include "../personas/conversation/replay.h"
 #include "story_support.h"
 
 typedef struct seen {

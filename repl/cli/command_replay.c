@@ -7,11 +7,11 @@
  */
 #include <string.h>
 
+#include "../../personas/conversation/replay.h"
 #include "../chat/transcript_lookup.h"
 #include "../options/open_model.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
-#include "replay.h"
 
 enum { AROUND = 12 }; /* tokens shown on either side of a difference */
 

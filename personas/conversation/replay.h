@@ -6,10 +6,10 @@
  * they were then, and its tokens are compared. What a later answer builds on is always what was
  * recorded, so one difference does not make others.
  */
-#ifndef REPL_REPLAY_H
-#define REPL_REPLAY_H
+#ifndef PERSONAS_REPLAY_H
+#define PERSONAS_REPLAY_H
 
-#include "../../personas/conversation/conversation.h"
+#include "conversation.h"
 
 /* One answer, replayed. */
 typedef struct replay_answer {
