@@ -104,9 +104,10 @@ $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIBRARY)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
-# A conversation needs no terminal: this test links nothing of repl/.
+# A conversation needs no terminal: these link nothing of repl/.
 CONVERSES = dialogue story transcript routing
-$(BUILD)/tests/test_conversation: $(BUILD)/tests/test_conversation.o $(CONVERSES:%=$(BUILD)/tests/%_support.o) $(CORE)
+$(BUILD)/tests/test_conversation $(BUILD)/tests/test_replay: $(BUILD)/tests/%: $(BUILD)/tests/%.o \
+    $(CONVERSES:%=$(BUILD)/tests/%_support.o) $(CORE)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) $^ $(LIBS) -lcmocka -o $@
 # These tests stand between the program and such functions.
