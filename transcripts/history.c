@@ -1,4 +1,11 @@
-/* history.c - reading a transcript back: the file, and the way through the turns. */
+/* history.c - reading a transcript back: the file, and the way through the turns.
+ *
+ * The file is read line by line: the header, then records, each handed to history_record() and
+ * freed unless the history has to keep it. A line that is damaged is counted and left out; the
+ * first is remembered by its number. When all are read, each turn links the versions of its
+ * answers. The way to the last turn is walked backwards from the last that was not undone, by
+ * what each turn followed, and turned round.
+ */
 #include "history.h"
 
 #include <errno.h>

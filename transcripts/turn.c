@@ -1,4 +1,11 @@
-/* turn.c - see turn.h. */
+/* turn.c - see turn.h.
+ *
+ * Copies go into the memory of the turn that they become part of, all that they point to with
+ * them. Versions of an answer are linked by sorting once by name and time, because a file may
+ * hold any number of them in one turn. A merge knows how many answers there were when it was
+ * made, and counts as long as there are no more. What is current is asked anew each time and
+ * stored nowhere, so adding a version can make nothing stale.
+ */
 #include "turn.h"
 
 #include <limits.h>

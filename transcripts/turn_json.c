@@ -1,4 +1,10 @@
-/* turn_json.c - writing. See turn_json.h; turn_fields.c has the tables that this walks along. */
+/* turn_json.c - writing. See turn_json.h; turn_fields.c has the tables that this walks along.
+ *
+ * A document's list of keys is gone through; each key's row says of what kind the value is and
+ * where it stands in the struct, and one switch over kinds writes it. Fields that one document
+ * has in another shape than the others (a text with its exact bytes in a record, null for what
+ * was never known in an export) are the only places that look at the form.
+ */
 #include "turn_json.h"
 
 #include <stdio.h>

@@ -1,4 +1,11 @@
-/* turn_json_read.c - reading. See turn_json.h; turn_fields.c has the tables that this walks along. */
+/* turn_json_read.c - reading. See turn_json.h; turn_fields.c has the tables that this walks along.
+ *
+ * Whoever edited a transcript may have put anything anywhere. So each value is looked at by
+ * itself: one of another type or beyond its range counts as absent and makes the record odd,
+ * and no value can make another unreadable. Lengths are taken from the file only where memory
+ * is already spent on what they count. Running out of memory is the one failure; it is kept in
+ * the reader and looked at once, at the end.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,11 @@
-/* file_check.c - see file_check.h. Magic numbers are those of each format's specification, or
- * of file(1). */
+/* file_check.c - see file_check.h. Magic numbers are those of each format's specification, or of
+ * file(1).
+ *
+ * Two questions, by bytes and by name. The first bytes are compared with a table of beginnings,
+ * each with the sentence that says what the file is and what to do; text that begins like none
+ * of them may still be a web page or a server's answer. A name tells of a download that has not
+ * finished, by the suffixes that the usual tools give to a part.
+ */
 #include "file_check.h"
 
 #include <stdio.h>
