@@ -195,7 +195,7 @@ static void newcomers_and_those_who_stay(void **state)
         assert_int_equal(table_seat(k, d, "dora,cleo,ann", &err), 0);
         assert_int_equal(dialogue_find(d, "bob"), -1);
         reading r = {0};
-        dialogue_events events = {.user = &r, .council = {.prefill = on_prefill}};
+        dialogue_events events = {.user = &r, .prefill = on_prefill};
         assert_int_equal(dialogue_ask(d, "and then?", 9, NULL, &events, &err), 0);
         struct turn *t2 = dialogue_last(d);
         assert_true(r.first >= turn_answer_of(t1, "cleo")->prompt_tokens && r.first < r.total);

@@ -65,7 +65,7 @@ static struct turn *ask_and_stop(dialogue *d, stopper *s)
 {
     error err = {0};
     dialogue_events events = {
-        .user = s, .council = {.prefill = stop_reading, .token = stop_at}, .answer = count_answers};
+        .user = s, .prefill = stop_reading, .token = stop_at, .answer = count_answers};
     s->d = d;
     if (dialogue_ask(d, "Is it ever right to lie?", 24, NULL, &events, &err))
         fail_msg("%s", err.text);
@@ -154,7 +154,7 @@ static void an_interrupt_while_reading_is_a_turn(void **state)
         assert_int_equal(turn_answer_of(t1, NAMES[i])->ids.len, 0);
     }
     error err = {0};
-    dialogue_events events = {.user = &s, .council = {.prefill = stop_reading}};
+    dialogue_events events = {.user = &s, .prefill = stop_reading};
     assert_int_equal(dialogue_retry(d, NULL, 7, &events, &err), -1);
     assert_int_equal(err.code, ERROR_CANCELLED);
     assert_int_equal(t1->answer_count, TABLE_SEATS);

@@ -66,7 +66,7 @@ static void a_thought_is_told_apart(void **state)
     int end = tokenizer_find(engine_tokenizer(k->e), mark, sizeof mark - 1), forced = 0;
     error err = {0};
     told heard = {0};
-    dialogue_events events = {.user = &heard, .council = {.token = on_token}};
+    dialogue_events events = {.user = &heard, .token = on_token};
     assert_int_equal(dialogue_ask(d, PROMPT, strlen(PROMPT), NULL, &events, &err), 0);
     for (int i = 0; i < TABLE_SEATS; i++) {
         const turn_answer *a = turn_answer_of(dialogue_last(d), NAMES[i]);

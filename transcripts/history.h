@@ -1,12 +1,13 @@
 /* history.h - what a transcript says, read back: turns (turn.h) and the settings they ran under.
  *
  * Reading never fails because of one bad line: a line that is no record is counted and skipped, and
- * what belongs to it is shown as missing. The same holds for one field: a number outside of its range,
- * or of another type, counts as damage and is read as if it were absent, so that whoever goes on from
- * a history need not look again. Fields this version does not know are kept out of
- * the way. Memory belongs to the history, and of each turn to the turn; texts are NUL-terminated. A text that held
- * U+0000, which JSON readers refuse, was written with U+FFFD in its place and its bytes in "exact"
- * (base64); here `v` and `len` are the bytes.
+ * what belongs to it is shown as missing. The same holds for one field: a number outside of its
+ * range, a word that is none of those that can be, or a value of another type counts as damage and
+ * is read as if it were absent, so that whoever goes on from a history need not look again. Fields
+ * that this version does not know are kept out of the way. Memory belongs to the history, and of
+ * each turn to the turn; texts are NUL-terminated. One that held U+0000, which JSON readers refuse,
+ * was written with U+FFFD in its place and its bytes in "exact" (base64); here `v` and `len` are the
+ * bytes.
  */
 #ifndef TRANSCRIPTS_HISTORY_H
 #define TRANSCRIPTS_HISTORY_H

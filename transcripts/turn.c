@@ -174,7 +174,7 @@ int turn_link(struct turn *t, error *err)
     return 0;
 }
 
-/* ---- what is in force -------------------------------------------------------------------------- */
+/* ---- what is current --------------------------------------------------------------------------- */
 
 const turn_answer *turn_answer_of(const struct turn *t, const char *name)
 {
@@ -184,7 +184,7 @@ const turn_answer *turn_answer_of(const struct turn *t, const char *name)
     return NULL;
 }
 
-bool turn_in_force(const struct turn *t, const turn_answer *a)
+bool turn_is_current(const struct turn *t, const turn_answer *a)
 {
     return turn_answer_of(t, a->name) == a;
 }
@@ -237,7 +237,7 @@ static int joined_as(const turn_merge *m, const char *name)
     return -1;
 }
 
-/* What the last debate in force made of the answer, or NULL. */
+/* What the last debate that counts made of the answer, or NULL. */
 static const turn_text *revised(const struct turn *t, const char *name)
 {
     for (int i = t->merge_count; i > 0; i--) {

@@ -1,14 +1,16 @@
-/* turn.h - one turn of a conversation: the question, the answers to it, what joined them, what was picked.
+/* turn.h - one turn of a conversation: the question, the answers to it, what joined them, what was
+ * picked.
  *
- * The key idea: there is one shape for all of it. A turn that has just been answered and one that was
- * read from a file are the same plain data, so whatever remembers, records, prints, exports, counts,
- * searches or replays takes a struct turn and need not ask where it came from. turn_json.h writes and
- * reads it.
+ * The key idea: there is one shape for all of it. A turn that has just been answered and one that
+ * was read from a file are the same plain data, so whatever remembers, records, prints, exports,
+ * counts, searches or replays takes a struct turn and need not ask where it came from. turn_json.h
+ * writes and reads it.
  *
- * The invariant: what a turn points to lies in a region of its own, or in something that outlives it where a
- * function says so; turn_release() is all there is to do at the end, and moving a turn is copying the
- * struct and emptying the other. Texts are bytes with a NUL behind them; they may hold U+0000 and broken
- * UTF-8. The struct is called without a typedef, because every variable of it wants to be called turn.
+ * The invariant: what a turn points to lies in a region of its own, or in something that
+ * outlives it where a function says so; turn_release() is all there is to do at the end, and
+ * moving a turn is copying the struct and emptying the other. Texts are bytes with a NUL behind
+ * them; they may hold U+0000 and broken UTF-8. The struct is called without a typedef, because
+ * every variable of it wants to be called turn.
  */
 #ifndef TRANSCRIPTS_TURN_H
 #define TRANSCRIPTS_TURN_H
@@ -18,8 +20,8 @@
 
 #include "../engine/base/region.h"
 
-/* Ranges of what can be; turn numbers leave room to count on from them. A merge joins no more passes
- * than a council seats. */
+/* Ranges of what can be; turn numbers leave room to count on from them. A merge joins no more
+ * passes than a council seats. */
 enum {
     TURN_NUMBER_MOST = 1 << 24,
     TURN_PASSES_MOST = 256,
@@ -70,10 +72,10 @@ typedef struct turn_answer {
     turn_ids allowed, used;           /* experts, by layer of its model; equally long */
     int asked_experts, least_allowed; /* "4 of 8"; 0 = not asked */
     int setting;                      /* history_setting() that it was given under; 0 = none */
-    /* Versions of one name's answer (turn_link): how many were there before, the index in the turn of
-     * the first, and of the one that took this one's place; 0 = it is in force. */
+    /* Versions of one name's answer (turn_link): how many were there before, the index in the
+     * turn of the first, and of the one that took this one's place; 0 = it is current. */
     int earlier, first, next;
-    int last; /* of a first version: the index of the one in force */
+    int last; /* of a first version: the index of the current one */
 } turn_answer;
 
 typedef struct turn_merge {
@@ -128,9 +130,9 @@ struct turn {
     int setting;  /* history_setting() that it was asked under; 0 = none */
     uint64_t seed;
     turn_timings timings; /* of asking */
-    turn_answer *answers; /* versions in order of time; the last of a name is in force */
+    turn_answer *answers; /* versions in order of time; the last of a name is current */
     int answer_count;
-    turn_merge *merges; /* turn_merged() is in force */
+    turn_merge *merges; /* turn_merged() is current */
     int merge_count;
     turn_pick *picks; /* recorded ones, in order of time */
     int pick_count;
@@ -142,38 +144,39 @@ struct turn {
 void turn_release(struct turn *t);
 /* *to = *from, which is empty afterwards. */
 void turn_move(struct turn *to, struct turn *from);
-/* The turn as it was when record n was about to be written (INT_MAX: as it is). Texts stay those of t,
- * which has to outlive *out. */
+/* The turn as it was when record n was about to be written (INT_MAX: as it is). Texts stay
+ * those of t, which has to outlive *out. */
 int turn_before(const struct turn *t, int n, struct turn *out, error *err);
 
 /* A copy of all that it points to; where there are no counts there are zeros. */
 int turn_answer_copy(region *memory, const turn_answer *from, turn_answer *out, error *err);
-/* New versions, all of them or none; what they point to lies in the turn's memory already, or outlives it.
- * What is given anew was not picked, nor was the merge that joined what it was before. */
+/* New versions, all of them or none; what they point to lies in the turn's memory already, or
+ * outlives it. What is given anew was not picked, nor was the merge that joined what it was
+ * before. */
 int turn_add_answers(struct turn *t, const turn_answer *a, int n, error *err);
 int turn_add_merge(struct turn *t, const turn_merge *m, error *err);
 /* Which versions of an answer belong together: fills earlier, first, next and last. */
 int turn_link(struct turn *t, error *err);
 
-/* The answer of `name` that is in force, or NULL. */
+/* The current answer of `name`, or NULL. */
 const turn_answer *turn_answer_of(const struct turn *t, const char *name);
-bool turn_in_force(const struct turn *t, const turn_answer *a);
+bool turn_is_current(const struct turn *t, const turn_answer *a);
 /* The last merge that worked, unless an answer was given anew since; or NULL. */
 const turn_merge *turn_merged(const struct turn *t);
 /* The last merge, also one that failed or that later answers have overtaken; or NULL. */
 const turn_merge *turn_last_merge(const struct turn *t);
 /* The answer that a vote took as it stands, so that nobody has to read it twice; else NULL. */
 const turn_answer *turn_winner(const struct turn *t, const turn_merge *m);
-/* Shares from the largest down: the index of the one that follows `before` (-1: of the largest); -1 behind
- * the last. */
+/* Shares from the largest down: the index of the one that follows `before` (-1: of the
+ * largest); -1 behind the last. */
 int turn_next_share(const turn_merge *m, int before);
-/* What a pass says in this turn: its answer in force, after a debate the revised one; false when that
- * is nothing. */
+/* What a pass says in this turn: its current answer, after a debate the revised one; false
+ * when that is nothing. */
 bool turn_words(const struct turn *t, const char *name, turn_text *out);
 /* Whether a list as turn.only has `name`; all when it is NULL. */
 bool turn_asked(const char *only, const char *name);
-/* The merge's lists with a place for each answer of the turn, in their order, instead of those joined: a
- * control stands aside, with NaN and no text. All in *a or of m. */
+/* The merge's lists with a place for each answer of the turn, in their order, instead of those
+ * joined: a control stands aside, with NaN and no text. All in *a or of m. */
 int turn_spread(const struct turn *t, const turn_merge *m, region *a, turn_merge *out, error *err);
 
 #endif

@@ -49,7 +49,7 @@ static const field answer_rows[] = {
     {"least_allowed", NUMBER, A(least_allowed), TURN_EXPERTS_MOST},
     {"routing", ROUTING, 0, 0},
     {"error", WORD, A(failure), 0},
-    {"in_force", IN_FORCE, 0, 0},
+    {"in_force", CURRENT, 0, 0},
 };
 static const field_table answers = {
     ROWS(answer_rows),

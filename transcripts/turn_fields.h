@@ -1,9 +1,10 @@
-/* turn_fields.h - the fields of a turn's parts, and which document has which. Private to turn_json.h.
+/* turn_fields.h - the fields of a turn's parts, and which document has which. Private to
+ * turn_json.h.
  *
- * A field is a row: its key, what kind of value it has and where it stands in its struct. Of a table the
- * rows before its `read` are what a record may hold, in the order of reading; the others only have
- * another name, or stand in exports alone. A document is a list of keys: one that ends in '?' is left
- * out where it says nothing.
+ * A field is a row: its key, what kind of value it has and where it stands in its struct. Of a
+ * table the rows before its `read` are what a record may hold, in the order of reading; the
+ * others only have another name, or stand in exports alone. A document is a list of keys: one
+ * that ends in '?' is left out where it says nothing.
  */
 #ifndef TRANSCRIPTS_TURN_FIELDS_H
 #define TRANSCRIPTS_TURN_FIELDS_H
@@ -26,7 +27,7 @@ typedef enum field_kind {
     ROUTING,    /* three fields of an answer, in an object */
     TIMINGS,    /* four of a turn */
     PICKS,      /* a turn's */
-    IN_FORCE,   /* of an answer */
+    CURRENT,    /* of an answer */
     NAMES,      /* a merge's: of and passes */
     WINNER,     /* ... -1 to passes - 1 */
     SCORES,     /* ... [passes][passes] */

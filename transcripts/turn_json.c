@@ -162,7 +162,7 @@ static void write_field(json_writer *e, turn_form form, const field *f, const vo
     case PICKS:
         write_picks(e, object);
         break;
-    case IN_FORCE:
+    case CURRENT:
         json_put_bool(e, f->key, ((const turn_answer *)object)->next == 0);
         break;
     default:

@@ -1,8 +1,8 @@
 /* turn_json.h - a turn's parts as JSON: every field's name and type, written once and read once.
  *
- * Three documents hold them: the transcript's records (records.h), the object that `ask --format json`
- * prints, and the JSON export. They differ in which fields stand and in what order; turn_json.c has a
- * table of the fields, and of each document one line that lists them.
+ * Three documents hold them: the transcript's records (records.h), the object that `ask
+ * --format json` prints, and the JSON export. They differ in which fields stand and in what
+ * order; turn_json.c has a table of the fields, and of each document one line that lists them.
  */
 #ifndef TRANSCRIPTS_TURN_JSON_H
 #define TRANSCRIPTS_TURN_JSON_H

@@ -128,8 +128,8 @@ void conversation_fit(struct turn *t, engine *e)
     }
 }
 
-/* The turns that lead to the end of the past, the others as undone. A number that was used twice is
- * damage: the first counts. */
+/* The turns that lead to the end of the past, the others as undone. A number that was used
+ * twice is damage: the first counts. */
 static int take_past(history *h, dialogue *d, error *err)
 {
     const struct turn **path;
@@ -153,7 +153,8 @@ static int take_past(history *h, dialogue *d, error *err)
     return result;
 }
 
-/* Turns know nothing of the model that spoke them; the new passes read them when they are asked. */
+/* Turns know nothing of the model that spoke them; the new passes read them when they are
+ * asked. */
 static int move_turns(dialogue *from, dialogue *to, error *err)
 {
     for (int i = 0; i < dialogue_turns(from); i++)
@@ -197,8 +198,8 @@ dialogue *conversation_dialogue(const conversation *c)
 
 /* ---- what is said ------------------------------------------------------------------------------ */
 
-/* How the writing of a phase went. A turn whose record could not even begin is not saved, and what
- * follows it neither. */
+/* How the writing of a phase went. A turn whose record could not even begin is not saved, and
+ * what follows it neither. */
 static void settle(conversation *c, int result, const error *why)
 {
     c->unsaved = result ? *why : (error){0};
@@ -221,8 +222,8 @@ static bool anybody_spoke(const struct turn *t)
     return false;
 }
 
-/* first: the oldest turn that was remembered before; those from there on that are not any more are
- * noted. What fails waits, and the last sync tells. */
+/* first: the oldest turn that was remembered before; those from there on that are not any more
+ * are noted. What fails waits, and the last sync tells. */
 static int record_question(conversation *c, const struct turn *replaced, int first, error *err)
 {
     struct turn *t = dialogue_last(c->dialogue);

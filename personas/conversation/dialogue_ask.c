@@ -42,15 +42,15 @@ static int keep(asking *a, const turn_answer *from, const seat *s, turn_answer *
 static void on_prefill(void *user, int done, int total)
 {
     asking *a = user;
-    if (a->events && a->events->council.prefill)
-        a->events->council.prefill(a->events->user, done, total);
+    if (a->events && a->events->prefill)
+        a->events->prefill(a->events->user, done, total);
 }
 
 static void on_token(void *user, int i, const char *bytes, size_t n, bool thinking)
 {
     asking *a = user;
-    if (a->events && a->events->council.token)
-        a->events->council.token(a->events->user, a->stage.who[i], bytes, n, thinking);
+    if (a->events && a->events->token)
+        a->events->token(a->events->user, a->stage.who[i], bytes, n, thinking);
 }
 
 static void on_answer(void *user, int i, const turn_answer *done)

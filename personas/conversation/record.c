@@ -1,7 +1,7 @@
 /* record.c - what happened, as records. See record.h; transcripts/records.h has the fields.
  *
- * A record that cannot be written waits inside the transcript, so each function here writes all that
- * belongs to its phase and asks only at the end, with one sync, whether it is saved.
+ * A record that cannot be written waits inside the transcript, so each function here writes all
+ * that belongs to its phase and asks only at the end, with one sync, whether it is saved.
  */
 #include "record.h"
 

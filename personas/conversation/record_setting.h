@@ -1,6 +1,5 @@
-/* record_setting.h - what a conversation runs under, as its transcript says it: the model, the template,
- * who speaks and how. Enough to seat the same passes again.
- */
+/* record_setting.h - what a conversation runs under, as its transcript says it: the model, the
+ * template, who speaks and how. Enough to seat the same passes again. */
 #ifndef PERSONAS_RECORD_SETTING_H
 #define PERSONAS_RECORD_SETTING_H
 
@@ -20,8 +19,8 @@ typedef struct record_mask {
     const char *path, *hash;
 } record_mask;
 
-/* What a setting record says about how passes came about: enough to seat them again. Texts are the
- * record's (the history's); lists are owned. */
+/* What a setting record says about how passes came about: enough to seat them again. Texts are
+ * the record's (the history's); lists are owned. */
 typedef struct record_setting {
     const char *model, *fingerprint, *isa; /* path of the model */
     const char *model_name;                /* "ollama:NAME:TAG"; NULL = found by its path */

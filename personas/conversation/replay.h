@@ -1,10 +1,11 @@
-/* replay.h - answering a conversation again, and where the new answers part from the recorded ones.
+/* replay.h - answering a conversation again, and where the new answers part from the recorded
+ * ones.
  *
- * Everything that an answer depends on is in its transcript: the model's fingerprint, the programs'
- * hashes, instructions, sampling, seeds, the day, and what was remembered. So each recorded answer is
- * asked for once more, as a retry of its turn in a dialogue that holds the recorded turns before it as
- * they were then, and its tokens are compared. What a later answer builds on is always what was
- * recorded, so one difference does not make others.
+ * Everything that an answer depends on is in its transcript: the model's fingerprint, the
+ * programs' hashes, instructions, sampling, seeds, the day, and what was remembered. So each
+ * recorded answer is asked for once more, as a retry of its turn in a dialogue that holds the
+ * recorded turns before it as they were then, and its tokens are compared. What a later answer
+ * builds on is always what was recorded, so one difference does not make others.
  */
 #ifndef PERSONAS_REPLAY_H
 #define PERSONAS_REPLAY_H
@@ -47,7 +48,8 @@ typedef struct replay_options {
     const dtype *kv;  /* NULL = as recorded */
 } replay_options;
 
-/* Each recorded answer once more. ERROR_LOAD when a model or persona is not there, ERROR_CANCELLED. */
+/* Each recorded answer once more. ERROR_LOAD when a model or persona is not there,
+ * ERROR_CANCELLED. */
 int replay_run(const history *h, const replay_options *options, replay_result *out, error *err);
 
 #endif

@@ -259,7 +259,8 @@ static void on_merge_judge(void *user, int done, int total)
 void exchange_events(exchange *x, dialogue_events *events)
 {
     *events = (dialogue_events){.user = x,
-                                .council = {.prefill = on_prefill, .token = on_token},
+                                .prefill = on_prefill,
+                                .token = on_token,
                                 .answer = on_answer,
                                 .forgot = on_forgot,
                                 .merge_token = on_merge_token,

@@ -86,7 +86,8 @@ static void on_forgot(void *user, int from, int to)
 static int answer_prompt(ask *a)
 {
     dialogue_events events = {.user = a,
-                              .council = {.prefill = on_prefill, .token = on_token},
+                              .prefill = on_prefill,
+                              .token = on_token,
                               .answer = on_answer,
                               .forgot = on_forgot};
     int result =

@@ -121,7 +121,7 @@ static int block_for_file(talk *t, const char *path, markdown_block *code, error
         return block_named(t, stem, code, err);
     for (int i = 0; i < turn->answer_count; i++) {
         const turn_answer *k = &turn->answers[i];
-        if (turn_in_force(turn, k) && markdown_code_block(k->text.v, k->text.len, 1, code))
+        if (turn_is_current(turn, k) && markdown_code_block(k->text.v, k->text.len, 1, code))
             return 0;
     }
     return error_set(err, ERROR_USAGE,
