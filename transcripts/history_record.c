@@ -1,7 +1,7 @@
 /* history_record.c - one record becomes a part of a turn. See history_memory.h.
  *
- * An answer whose prompt was in a line that is lost gets a turn of its own, with an empty prompt: what
- * was said is shown, and so is what is missing.
+ * An answer whose prompt was in a line that is lost gets a turn of its own, with an empty prompt:
+ * what was said is shown, and so is what is missing.
  */
 #include <string.h>
 

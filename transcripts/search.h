@@ -33,8 +33,8 @@ typedef struct search_report {
     error kept;               /* why it is in memory only; code ERROR_NONE when it is not */
 } search_report;
 
-/* place: the folder of the transcripts; may not exist. path: of the index, NULL = the usual place. *report may
- * be NULL. Caller owns. */
+/* place: the folder of the transcripts; may not exist. path: of the index, NULL = the usual
+ * place. *report may be NULL. Caller owns. */
 search *search_open(const char *place, const char *path, search_report *report, error *err);
 void search_close(search *s); /* NULL ok */
 /* $XDG_CACHE_HOME/consilium/transcripts.sqlite. ERROR_RUN without a place. Caller frees *path. */

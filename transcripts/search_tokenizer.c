@@ -1,10 +1,10 @@
 /* search_tokenizer.c - what a word is to the index: an FTS5 tokenizer around unicode61.
  *
- * Chinese, Japanese, Thai and their neighbours write no spaces between words, and Korean joins particles
- * to them, so for unicode61 a sentence is one word and nothing inside it is ever found. Here each of
- * their characters is a token of its own. FTS5 reads a term of several tokens as a phrase: a word of any
- * length is found wherever its characters stand in a row, also a word of one. Everything else goes to
- * unicode61 as before, in pieces between such characters.
+ * Chinese, Japanese, Thai and their neighbours write no spaces between words, and Korean joins
+ * particles to them, so for unicode61 a sentence is one word and nothing inside it is ever found.
+ * Here each of their characters is a token of its own. FTS5 reads a term of several tokens as a
+ * phrase: a word of any length is found wherever its characters stand in a row, also a word of
+ * one. Everything else goes to unicode61 as before, in pieces between such characters.
  *
  * Interface: sqlite.org/fts5.html, "Custom Tokenizers". Ranges: Unicode 14, Scripts.txt.
  */

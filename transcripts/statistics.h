@@ -1,10 +1,10 @@
 /* statistics.h - what picks say about personas, and how much each model has written.
  *
- * A candidate is a persona, the control, or the merge. Only turns with a pick are counted, and each
- * candidate only where it could have been picked: it had an answer that did not fail (the merge: a
- * text) in a turn that was not undone. So a persona that sat out, or a merge that was switched off, is not
- * blamed for it. Blind picks, made before the names were shown, are counted apart: they are the
- * ones that say something about the answers alone.
+ * A candidate is a persona, the control, or the merge. Only turns with a pick are counted, and
+ * each candidate only where it could have been picked: it had an answer that did not fail (the
+ * merge: a text) in a turn that was not undone. So a persona that sat out, or a merge that was
+ * switched off, is not blamed for it. Blind picks, made before the names were shown, are counted
+ * apart: they are the ones that say something about the answers alone.
  *
  * Intervals are Wilson's score intervals at 95 % (E. B. Wilson, "Probable inference, the law of
  * succession, and statistical inference", Journal of the American Statistical Association 22, 1927,

@@ -11,8 +11,9 @@
  * (ID.jsonl.torn-1, ...) and says so. Damage inside the file is counted and left where it is.
  *
  * The file is locked while it is open (flock): a second writer is refused, readers never are.
- * Mode 0600, never a link. A file that was removed, cut short or written to by somebody else while it
- * was open takes nothing more. The fields of the records are written down in records.h. This module knows no tensors and no terminal.
+ * Mode 0600, never a link. A file that was removed, cut short or written to by somebody else
+ * while it was open takes nothing more. The fields of the records are written down in records.h.
+ * This module knows no tensors and no terminal.
  */
 #ifndef TRANSCRIPTS_TRANSCRIPT_H
 #define TRANSCRIPTS_TRANSCRIPT_H
@@ -63,9 +64,10 @@ const char *transcript_id(const transcript *t);   /* NULL while it has no file a
 const char *transcript_path(const transcript *t); /* the same */
 size_t transcript_pending(const transcript *t);   /* records that are not in the file yet */
 
-/* Begins a record: {"type":TYPE,"n":N,"turn":TURN,"parent":PARENT,"time":SECONDS and the caller adds
- * members to the json_writer that is returned. n counts all records from 1. parent is the n of the record
- * that this one belongs to (an answer's prompt, a merge's prompt), 0 = none. */
+/* Begins a record: {"type":TYPE,"n":N,"turn":TURN,"parent":PARENT,"time":SECONDS and the
+ * caller adds members to the json_writer that is returned. n counts all records from 1. parent
+ * is the n of the record that this one belongs to (an answer's prompt, a merge's prompt), 0 =
+ * none. */
 json_writer *transcript_begin(transcript *t, const char *type, int turn, int parent);
 /* Ends it and writes it. Returns its n, or -1 with the error (the record waits; its n is kept). */
 int transcript_end(transcript *t, error *err);
@@ -78,8 +80,8 @@ int transcript_sync(transcript *t, error *err);
 /* ---- titles, and taking away (transcript_manage.c) ---------------------------------------------- */
 
 enum { TRANSCRIPT_TITLE = 120 };
-/* Appends a title as it is kept: one line, single blanks; nothing for "". ERROR_USAGE for one that is no
- * UTF-8, holds what cannot be seen, or has more than TRANSCRIPT_TITLE characters. */
+/* Appends a title as it is kept: one line, single blanks; nothing for "". ERROR_USAGE for one
+ * that is no UTF-8, holds what cannot be seen, or has more than TRANSCRIPT_TITLE characters. */
 int transcript_title(const char *text, buf *out, error *err);
 /* Gives the session a title (as transcript_title() made it; "" = none of its own), on the disk. turn:
  * the last one's number. */

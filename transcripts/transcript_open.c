@@ -1,8 +1,8 @@
 /* transcript_open.c - opening a transcript that is there: the lock, and what a crash left.
  *
- * Behind the last '\n' stands nothing, or a record without its '\n' (whole, it gets one), or what a
- * crash tore or filled with NUL. Only the last is cut off, after a copy of it is on the disk beside the
- * file. Lines inside the file are counted and stay.
+ * Behind the last '\n' stands nothing, or a record without its '\n' (whole, it gets one), or what
+ * a crash tore or filled with NUL. Only the last is cut off, after a copy of it is on the disk
+ * beside the file. Lines inside the file are counted and stay.
  */
 #include "transcript_state.h"
 

@@ -1,13 +1,13 @@
 /* markdown.c - see markdown.h.
  *
- * A line is read as CommonMark's appendix has it: first the containers that are open are matched one by
- * one against what the line begins with; then, unless it is code, new containers and at last a leaf are
- * sought. A cursor walks over the line in bytes and columns, as a tab reaches to the next multiple of
- * four and a container may take half of one.
+ * A line is read as CommonMark's appendix has it: first the containers that are open are matched
+ * one by one against what the line begins with; then, unless it is code, new containers and at
+ * last a leaf are sought. A cursor walks over the line in bytes and columns, as a tab reaches to
+ * the next multiple of four and a container may take half of one.
  *
- * All looks go through peek(). One behind the end of an unfinished line makes the scan hungry, and what a
- * hungry scan found is thrown away; so what is said early was said without looking there. Behind
- * MARKDOWN_AHEAD there is nothing but letters.
+ * All looks go through peek(). One behind the end of an unfinished line makes the scan hungry,
+ * and what a hungry scan found is thrown away; so what is said early was said without looking
+ * there. Behind MARKDOWN_AHEAD there is nothing but letters.
  */
 #include "markdown.h"
 
@@ -231,9 +231,9 @@ static uint8_t enter_item(scan *s, cursor mark, bool breaks)
     return (uint8_t)(indent + n + gap);
 }
 
-/* The leaf that begins at `text`, as far as what follows depends on it: MARKDOWN_RULE stands for every
- * block of one line, and for indented code. MARKDOWN_TEXT when there may be a container yet. breaks:
- * the line above is a paragraph that this one would go on with. */
+/* The leaf that begins at `text`, as far as what follows depends on it: MARKDOWN_RULE stands
+ * for every block of one line, and for indented code. MARKDOWN_TEXT when there may be a
+ * container yet. breaks: the line above is a paragraph that this one would go on with. */
 static markdown_kind find_leaf(scan *s, cursor text, bool breaks, markdown_line *out)
 {
     markdown *m = &s->m;

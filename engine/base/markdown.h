@@ -5,17 +5,17 @@
  * this: the screen, which knows no more than has been said so far, the exports, /copy and /save. So
  * they cannot disagree about where code begins and ends.
  *
- * Where that is follows CommonMark 0.31 to the letter: fences (section 4.5), and what they depend on,
- * block quotes (5.1), list items (5.2), paragraphs that go on lazily, thematic breaks and headings. Two
- * blocks of it are left out, because no reader of answers has ever shown them: HTML and link definitions
- * are text. Indented code is told from a paragraph, as what follows depends on it, but is text, too:
- * models indent lists as they like, and hardly ever mean code by it. For the same reason all lines but
- * those of code are named by their looks alone: a list's mark makes an item at any indent, behind a
- * paragraph and whatever its number, and "#" a heading.
+ * Where that is follows CommonMark 0.31 to the letter: fences (section 4.5), and what they depend
+ * on, block quotes (5.1), list items (5.2), paragraphs that go on lazily, thematic breaks and
+ * headings. Two blocks of it are left out, because no reader of answers has ever shown them: HTML
+ * and link definitions are text. Indented code is told from a paragraph, as what follows depends
+ * on it, but is text, too: models indent lists as they like, and hardly ever mean code by it. For
+ * the same reason all lines but those of code are named by their looks alone: a list's mark makes
+ * an item at any indent, behind a paragraph and whatever its number, and "#" a heading.
  *
- * The invariant: what is said of the beginning of a line stays true of the whole line, so any cut of a
- * text into pieces gives the same lines. What a line is, its first MARKDOWN_AHEAD bytes decide; this bounds
- * what has to be held back.
+ * The invariant: what is said of the beginning of a line stays true of the whole line, so any cut
+ * of a text into pieces gives the same lines. What a line is, its first MARKDOWN_AHEAD bytes
+ * decide; this bounds what has to be held back.
  */
 #ifndef ENGINE_MARKDOWN_H
 #define ENGINE_MARKDOWN_H
@@ -68,8 +68,8 @@ typedef struct markdown_line {
     size_t pad;  /* of code: blanks before the content, left of a tab that a container ends in */
 } markdown_line;
 
-/* Reads one line, or the beginning of one: text[n] without its newline; whole: there is no more of it.
- * False, with *m as it was, when what comes decides what the line is. */
+/* Reads one line, or the beginning of one: text[n] without its newline; whole: there is no
+ * more of it. False, with *m as it was, when what comes decides what the line is. */
 bool markdown_read(markdown *m, const char *text, size_t n, bool whole, markdown_line *out);
 
 /* ---- within a line or a paragraph -------------------------------------------------------------- */
@@ -87,9 +87,10 @@ typedef struct markdown_span {
     size_t close, length; /* where the run that ends it begins, and ends */
 } markdown_span;
 
-/* The code span that text[n] begins with, which is a run of backticks: an equal run ends it. False when
- * none does. *dead (0 at first) remembers the lengths of runs that have no counterpart further on, so
- * a text full of them costs its length once for each; behind a place, keep it for later ones only. */
+/* The code span that text[n] begins with, which is a run of backticks: an equal run ends it.
+ * False when none does. *dead (0 at first) remembers the lengths of runs that have no
+ * counterpart further on, so a text full of them costs its length once for each; behind a
+ * place, keep it for later ones only. */
 bool markdown_code_span(const char *text, size_t n, uint64_t *dead, markdown_span *out);
 
 #endif

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* The bytes of the line that [at, end) begins with, and where the next begins. LF, CR LF or CR ends it. */
+/* The bytes of the line that [at, end) begins with, and where the next begins. LF, CR LF or CR
+ * ends it. */
 static size_t line_at(const char *at, const char *end, const char **next)
 {
     const char *stop = at;

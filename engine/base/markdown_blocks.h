@@ -1,8 +1,9 @@
 /* markdown_blocks.h - the blocks of a whole Markdown text: paragraphs, headings, items, quotes, code.
  *
- * Lines (markdown.h) that belong together become one block; there is no error, and a text of n bytes
- * costs n steps. Blocks borrow the caller's text. What a block of code holds is told apart from the text
- * that it lies in, as the marks of the quotes and items around it stand in its lines.
+ * Lines (markdown.h) that belong together become one block; there is no error, and a text of n
+ * bytes costs n steps. Blocks borrow the caller's text. What a block of code holds is told apart
+ * from the text that it lies in, as the marks of the quotes and items around it stand in its
+ * lines.
  */
 #ifndef ENGINE_MARKDOWN_BLOCKS_H
 #define ENGINE_MARKDOWN_BLOCKS_H
@@ -38,8 +39,8 @@ bool markdown_next(markdown_reader *r, markdown_block *out);
 /* The number-th block of code (from 1), or false when there are not so many. */
 bool markdown_code_block(const char *text, size_t n, int number, markdown_block *out);
 
-/* Appends what a block of code holds: its lines without what containers and an indented fence take off
- * them, each with a newline. */
+/* Appends what a block of code holds: its lines without what containers and an indented fence
+ * take off them, each with a newline. */
 int markdown_code(const markdown_block *b, buf *out, error *err);
 
 #endif

@@ -1,9 +1,10 @@
 /* paths.h - where the user's files lie, and those that came with the program.
  *
- * Each kind of file has a folder (XDG Base Directory Specification 0.8): a variable names it, else it lies
- * below HOME. A value that is empty or not absolute counts as unset, as the specification says of its variables; HOME
- * is held to the same. Where neither says anything there is no place, which is no error here: who can
- * do without says nothing, and who cannot has paths_missing() for the sentence. Nothing is made but by paths_make().
+ * Each kind of file has a folder (XDG Base Directory Specification 0.8): a variable names it,
+ * else it lies below HOME. A value that is empty or not absolute counts as unset, as the
+ * specification says of its variables; HOME is held to the same. Where neither says anything
+ * there is no place, which is no error here: who can do without says nothing, and who cannot has
+ * paths_missing() for the sentence. Nothing is made but by paths_make().
  */
 #ifndef ENGINE_PATHS_H
 #define ENGINE_PATHS_H
@@ -23,12 +24,12 @@ typedef enum paths_kind {
 
 /* $HOME, or NULL. Borrowed from the environment. */
 const char *paths_home(void);
-/* $HOME, else what the password file says, else "/": a service may run without an environment. Borrowed until
- * the next call. */
+/* $HOME, else what the password file says, else "/": a service may run without an environment.
+ * Borrowed until the next call. */
 const char *paths_account_home(void);
 
-/* The folder of a kind, with "/" and `below` behind it when below is not NULL. *path = NULL and 0 when there is
- * no such place; -1 when memory is out. Caller frees. */
+/* The folder of a kind, with "/" and `below` behind it when below is not NULL. *path = NULL
+ * and 0 when there is no such place; -1 when memory is out. Caller frees. */
 int paths_of(paths_kind kind, const char *below, char **path, error *err);
 /* The same below our own part of it: .../consilium/below. */
 int paths_own(paths_kind kind, const char *below, char **path, error *err);
@@ -37,15 +38,16 @@ int paths_missing(paths_kind kind, const char *prefix, error *err);
 
 /* The folder of the running program, without a slash at the end; "" when it cannot be told. */
 void paths_program(char out[PATH_MAX]);
-/* Where the personas, masks and experts that came with the program may lie, best first: as it was installed
- * (share/consilium/personas beside bin), as it was built (personas/shipped beside build/), as one of several
- * builds below one folder. Owned: paths_shipped_release(). -1 when memory is out. */
+/* Where the personas, masks and experts that came with the program may lie, best first: as it
+ * was installed (share/consilium/personas beside bin), as it was built (personas/shipped
+ * beside build/), as one of several builds below one folder. Owned: paths_shipped_release().
+ * -1 when memory is out. */
 enum { PATHS_SHIPPED = 3 };
 int paths_shipped(char *out[PATHS_SHIPPED], error *err);
 void paths_shipped_release(char *paths[PATHS_SHIPPED]);
 
-/* mkdir -p of the first n bytes of path; what is missing becomes the user's alone (mode 0700), as the specification
- * asks. ERROR_RUN. */
+/* mkdir -p of the first n bytes of path; what is missing becomes the user's alone (mode 0700),
+ * as the specification asks. ERROR_RUN. */
 int paths_make(const char *path, size_t n, error *err);
 
 #endif

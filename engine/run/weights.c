@@ -163,7 +163,7 @@ static int load_optional(loader *l, bool wanted, weight_part part, int layer, in
 }
 
 /* A bias that the configuration wants. In GGUF the configuration says what the tensors say, and any
- * layer may lack one of them, as in llama.cpp; but Qwen2's query, key and value always have theirs.  */
+ * layer may lack one of them, as in llama.cpp; but Qwen2's query, key and value always have theirs.   */
 static int load_bias(loader *l, bool wanted, weight_part part, int layer, int cols, tensor **out)
 {
     checkpoint_tensor t;

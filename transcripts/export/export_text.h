@@ -19,8 +19,8 @@ int export_merge_line(buf *out, const turn_merge *m, error *err);
  * Turns before 3 were not remembered. " */
 int export_memory_line(buf *out, const history *h, int turn, error *err);
 
-/* Answers keep their columns when they are given anew: the current one whose first version is the i-th
- * of the turn; NULL when that is a later version. */
+/* Answers keep their columns when they are given anew: the current one whose first version is
+ * the i-th of the turn; NULL when that is a later version. */
 const turn_answer *export_column(const struct turn *t, int i);
 /* How many turns were undone. */
 int export_undone(const history *h);
