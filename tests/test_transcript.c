@@ -490,8 +490,7 @@ static void a_killed_writer_leaves_what_it_reported(void **state)
             history *h = go_on(place, "s", 100001, 0, &r);
             assert_true(h->turn_count - 1 >= saved && h->turn_count - 1 <= saved + 1);
             assert_int_equal(h->damaged, 0);
-            h->turn_count = saved;
-            transcripts_check(h, saved);
+            transcripts_check_first(h, saved);
             history_close(h);
             transcript_repair_release(&r);
         } else {

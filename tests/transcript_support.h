@@ -19,6 +19,7 @@ const char *transcripts_text(char out[64], const char *what, int turn);
 
 /* Checks that h holds exactly `turns` whole turns as transcripts_turn wrote them. */
 void transcripts_check(const history *h, int turns);
+void transcripts_check_first(const history *h, int turns); /* more may follow */
 
 char *transcripts_path(const char *folder, const char *name); /* caller frees */
 char *transcripts_read(const char *path, size_t *n);          /* caller frees */
