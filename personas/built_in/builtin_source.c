@@ -1,4 +1,15 @@
-/* builtin_source.c - see builtin_source.h. */
+/* builtin_source.c - see builtin_source.h.
+ *
+ * Opening the experts file reads its counts, then asks of every layer that they name the
+ * four tensors of just the shapes that follow from the counts, so the recipe copies them
+ * without another look. The file's hash goes into the model that is made, which is how a
+ * stale one is recognised.
+ *
+ * A quantised block is linear in one or two binary16 numbers (a scale, a minimum), so
+ * doubling those doubles every value and loses nothing, unless one of them was half of the
+ * format's range already. SCALES says where they lie in each type's block; a type that is
+ * not there is refused.
+ */
 #include "builtin_source.h"
 
 #include <openssl/evp.h>

@@ -1,4 +1,12 @@
-/* dialogue.c - seats and turns; asking, remembering and merging have files of their own. */
+/* dialogue.c - seats and turns; asking, remembering and merging have files of their own.
+ *
+ * A dialogue is a list of turns and a council with a pass for each seat of the roster, in
+ * its order. Seating opens the new roster first and closes the old one last, because the
+ * passes borrow names and programs from it. A turn is allocated by itself: events and
+ * commands hold pointers to one while the list grows. Undoing marks a turn and picking
+ * names an answer; nothing is computed for either, as what passes remember is made from the
+ * turns when the next question comes (dialogue_memory.c).
+ */
 #include "dialogue.h"
 
 #include <stdlib.h>

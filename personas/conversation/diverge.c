@@ -1,5 +1,13 @@
-/* diverge.c - see diverge.h. The sessions of the passes are used as they are: each holds its prompt
- * already, and reads the text behind it in small chunks, all passes in one batch.
+/* diverge.c - see diverge.h.
+ *
+ * The turn is staged once more, so that each pass has its prompt, and the tokens that are
+ * followed are chosen. The position behind the prompts comes from the passes' own logits;
+ * the text is then read DIVERGE_ROWS tokens at a time by all passes in one batch, and each
+ * token's logits are the position behind it. At every position the softmaxes of all passes
+ * stand beside each other in `p`, which gives the divergence and each pass's best tokens.
+ * In small chunks, because a row of logits is as long as the vocabulary, for every pass.
+ * Sessions are used as they are: what they read behind their prompts is taken back by the
+ * next question.
  */
 #include "diverge.h"
 

@@ -1,4 +1,12 @@
-/* derive.c - see derive.h. */
+/* derive.c - see derive.h.
+ *
+ * Texts are queued as samples: the tokens, and from which one on they count. Running reads
+ * them one after another in one session, which is rewound for each, and no logits are made;
+ * a routing trace adds the gates of counted positions to `mass`, a table of layers by
+ * experts for each side and half. A side's samples go to its two halves by turns, so both
+ * halves see its beginning and its end alike. The mask is then the formula over each
+ * layer's row of the four tables.
+ */
 #include "derive.h"
 
 #include <errno.h>

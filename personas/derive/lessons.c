@@ -1,4 +1,12 @@
-/* lessons.c - see lessons.h. */
+/* lessons.c - see lessons.h.
+ *
+ * The file is read whole, bounded, and goes through line by line: each lesson is a JSON
+ * document that stays open as long as the lesson, whose texts point into it. An error
+ * climbs from the field to the line to the file and gets its prefix at each step. Ids that
+ * stand twice are found by sorting them once all lines are read. A file of comments alone
+ * is refused in words that fit: when a comment holds an object, it is the example of
+ * `personas new`, and the user forgot to take its # away.
+ */
 #include "lessons.h"
 
 #include <errno.h>

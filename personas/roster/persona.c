@@ -1,4 +1,12 @@
-/* persona.c - reading one persona file; persona_find.c knows where they lie. */
+/* persona.c - reading one persona file; persona_find.c knows where they lie.
+ *
+ * The file is JSON with a fixed set of fields, at the root and in each object below; a
+ * member that is none of them is an error, since a misspelt field would otherwise be a
+ * persona that silently is not what its file says. Values are copied out and the document
+ * is closed. Names of files are plain names in the persona's folder, never paths: a persona
+ * from a stranger must not reach elsewhere. `given` remembers which sampling values were
+ * written at all, as only those win over the configuration's.
+ */
 #include "persona.h"
 
 #include <stdlib.h>

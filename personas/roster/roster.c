@@ -1,4 +1,14 @@
-/* roster.c - see roster.h. */
+/* roster.c - see roster.h.
+ *
+ * Two lists. A member is a persona with its masks, adapter experts and the program compiled
+ * of them and of the options that concern it; a seat is a column. Each member takes one
+ * seat, or two with --control prompt or mask: the second has the same persona with one half
+ * of what it acts by. That is why programs belong to members, and seats borrow them.
+ *
+ * Instructions are chosen when a question is asked, by its language. Where every pass is
+ * told something first, the joined texts are put together once for each of the persona's
+ * instructions, so that choosing stays a look-up and the texts live as long as the roster.
+ */
 #include "roster.h"
 
 #include <stdio.h>

@@ -1,4 +1,12 @@
-/* command_transcripts_manage.c - `transcripts rename` and `transcripts delete`. */
+/* command_transcripts_manage.c - `transcripts rename` and `transcripts delete`.
+ *
+ * A title is one more record at the file's end, so renaming opens the transcript as a
+ * conversation does, lock and all, after reading it for the number of its last turn.
+ * Deleting asks first and names what goes; without a terminal to ask at, --yes must have
+ * said it. A transcript that cannot be read can be deleted all the same: the question then
+ * holds the reason. Both end with a refresh of the index, from which the lists are read;
+ * when that fails it is made anew later, so it is no error.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

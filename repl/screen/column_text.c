@@ -1,4 +1,14 @@
-/* column_text.c - see column_text.h. */
+/* column_text.c - see column_text.h.
+ *
+ * Bytes pass safe_text and are appended to `text`. An update reads from `read` on: first
+ * for good, into `rows`, as far as light_markdown can decide; then the rest with copies of
+ * the reader's and the wrap's state, into `tail`, which the next update throws away. The
+ * tail is short, so this costs the same however long the answer is. A count of thoughts is
+ * put behind the text for the tail and taken off again; it stays when the thought is over.
+ *
+ * Another width drops the final rows that were not shown yet, goes back to the place in
+ * `text` where the first of them began, and reads from there.
+ */
 #include "column_text.h"
 
 #include <string.h>

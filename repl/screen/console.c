@@ -1,4 +1,12 @@
-/* console.c - see console.h. */
+/* console.c - see console.h.
+ *
+ * Three ways of writing to standard output, which differ in what was done to the text: a
+ * document goes out as it is, a text is folded to the terminal's width, a stream is folded
+ * piece by piece and holds back the word that may still move, until the next text flushes
+ * it. Standard error is written a line at a time in one write, so that lines of two
+ * processes do not mix, and its failures are nobody's to hear of. Whatever is written wipes
+ * the moving line away first.
+ */
 #include "console.h"
 
 #include <errno.h>

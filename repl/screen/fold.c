@@ -1,4 +1,11 @@
-/* fold.c - see fold.h. */
+/* fold.c - see fold.h.
+ *
+ * Characters gather in `word` until a blank or a newline decides; then the word is placed
+ * behind the blanks that wait, or on a new line under `hang`, the indent that the line's
+ * own beginning or its last table column set. A number and its blank stay in `word` for one
+ * word more: if that is short enough to be a unit the two are placed as one, else as two.
+ * Wide characters may be parted, so each is placed by itself.
+ */
 #include "fold.h"
 
 #include <stdlib.h>

@@ -1,4 +1,12 @@
-/* live_window.c - see live_window.h. */
+/* live_window.c - see live_window.h.
+ *
+ * A frame is painted top down with a pen that knows the cursor's row in the window: a row
+ * equal to the one that stands there is skipped, the others are written over and cleared to
+ * their end, rows too many are erased below, and the cursor goes to the first live row,
+ * where it rests. Moving below the last row of the window is done by newlines, since only
+ * they scroll; so that is how final rows get into the scrollback. Then the live rows are
+ * kept for the next comparison. A frame in which nothing differs writes nothing at all.
+ */
 #include "live_window.h"
 
 #include <stdlib.h>

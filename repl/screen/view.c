@@ -1,4 +1,14 @@
-/* view.c - see view.h: what the conversation tells, kept for the next frame. */
+/* view.c - see view.h: what the conversation tells, kept for the next frame.
+ *
+ * An event writes to its column and marks the view as changed; a frame is painted only when
+ * the last one is old enough, from the event or from the next tick. Figures that count
+ * seconds make a change by themselves four times a second. Ticks and tokens look at the
+ * terminal, too: a new size ends the open section, and time that was spent suspended is
+ * taken out of every clock.
+ *
+ * Events cannot fail for their callers, who are in the middle of generating; so the first
+ * error is kept in `fault`, all later events do nothing, and view_settle() hands it out.
+ */
 #include "view.h"
 
 #include <stdlib.h>

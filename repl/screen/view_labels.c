@@ -1,4 +1,11 @@
-/* view_labels.c - names and figures in words. See view_state.h. */
+/* view_labels.c - names and figures in words. See view_state.h.
+ *
+ * Figures are made as a list of parts, the most important first, and joined as far as the
+ * row has room: a further part is there whole or not at all, since half a number would be
+ * another number. Of a title only the name is cut, so that how the persona acts stays
+ * visible. Seconds and speeds lose digits as they grow, for the width of a row of figures
+ * to stay nearly the same while it changes many times a second.
+ */
 #include <string.h>
 
 #include "display_width.h"

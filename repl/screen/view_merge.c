@@ -1,4 +1,12 @@
-/* view_merge.c - what comes below the answers: the merge and the footer. See view.h. */
+/* view_merge.c - what comes below the answers: the merge and the footer. See view.h.
+ *
+ * The first event of a merge settles the answers and makes the merge the only member of one
+ * more section (view_section.c); progress, a judge's reading and streamed tokens then
+ * change its column as they change an answer's. view_merge() brings the line of figures,
+ * which becomes the section's head, and the text unless it was streamed. The footer is a
+ * final frame of its own: one row when both sides fit, else two messages. On a terminal
+ * without moves the same is written once, as lines.
+ */
 #include <string.h>
 
 #include "display_width.h"

@@ -1,7 +1,14 @@
 /* view_section.c - sections, one after another, as frames. See view_state.h.
  *
- * view_paint() walks: as long as the open section is over, it is ended, all of it final, and the next
- * one begins; the one that is not over gives the live rows.
+ * view_paint() walks: as long as the open section is over, it is ended, all of it final, and
+ * the next one begins; the one that is not over gives the live rows.
+ *
+ * A section is a head, the rows of its members' texts side by side, and a foot. From the top,
+ * the rows that no member can change any more may leave for the scrollback, once they stood
+ * for SETTLING_FRAMES; the head goes with the first of them. Its row of figures is then
+ * rewritten in place as long as the window reaches it; when it no longer does, it is frozen
+ * without figures, and the foot shows them. What left is dropped from the texts, so the next
+ * section begins where this one ended, whatever its width or layout.
  */
 #include <string.h>
 

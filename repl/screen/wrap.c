@@ -1,4 +1,12 @@
-/* wrap.c - see wrap.h. */
+/* wrap.c - see wrap.h.
+ *
+ * A word gathers clusters with their attributes until a blank or a break places it: behind
+ * the blanks of the open row, or, when it does not fit, on a new row that begins with the
+ * line's hang. A word longer than any row is cut where the row ends, and a wide cluster is
+ * a word by itself. `row` and `word` each know the attributes that are set at their end, so
+ * SGR sequences are written only where they change, and a row that is closed sets them
+ * back.
+ */
 #include "wrap.h"
 
 #include <stdlib.h>

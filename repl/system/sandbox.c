@@ -1,4 +1,17 @@
-/* sandbox.c - see sandbox.h. The numbers of newer kernels stand here because headers are older. */
+/* sandbox.c - see sandbox.h.
+ *
+ * Landlock: a ruleset is made that handles every right which this kernel's ABI knows, which
+ * refuses them all; each file that is named adds a rule that gives some back; entering
+ * binds the ruleset to the process. A later ABI adds rights, and asking an older kernel for
+ * them would fail, so the ABI decides what is handled, and how much of the structure is
+ * passed. Their numbers and that structure stand here because the headers of older systems
+ * lack them.
+ *
+ * seccomp: a filter in classic BPF looks at the machine, then at the number of the call;
+ * calls that make sockets, run programs or look into other processes fail with EPERM, and
+ * of ioctl the two requests that type for the user. no_new_privs comes first: the kernel
+ * asks for it before either.
+ */
 #include "sandbox.h"
 
 #include <errno.h>

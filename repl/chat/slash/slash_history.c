@@ -1,5 +1,13 @@
-/* slash_history.c - commands about what was asked: the list of it, again with other words, further, or a
- * fresh beginning. */
+/* slash_history.c - commands about what was asked: the list of it, again with other words,
+ * further, or a fresh beginning.
+ *
+ * None of them changes a turn by itself. /history reads the turns that are not undone and
+ * shows the current version of each answer where its first one stood. /edit puts the
+ * question back as it has to be typed and sets a mark: the turn is undone only when the new
+ * words are sent (talk_ask.c), so giving up loses nothing. /continue finds whose answer was
+ * cut short, then talk_continue() asks. /new opens another conversation; the one before is
+ * closed once that stands.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,11 @@
-/* slash_show.c - commands that show: layouts, whole answers, the clipboard, help. */
+/* slash_show.c - commands that show: layouts, whole answers, the clipboard, help.
+ *
+ * /show and /copy ask slash_text() which words a name stands for in the last turn: a pass's
+ * current answer, after a debate its revised one, or the merge. /copy NAME.2 then takes a
+ * code block out of them by the grammar that the screen and the exports use. A layout is
+ * also kept among the options, so that /set tells it; blindness holds from the next
+ * question on, since columns are named when they open.
+ */
 #include <stdlib.h>
 #include <string.h>
 
