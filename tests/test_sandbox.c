@@ -317,9 +317,9 @@ static broker *converse(const char *place)
     (void)snprintf(model, sizeof model, "%s/read", place);
     set_folders(place);
     quiet.may_sandbox = true;
-    quiet.broker = broker_start(&quiet, false, &err);
-    return quiet.broker && sandbox_policy_enter(&opt, model, &quiet, &err) == 0 ? quiet.broker
-                                                                                : NULL;
+    broker *b = broker_start(&quiet, false, &err);
+    quiet.private_folder = b ? broker_private_folder(b) : NULL;
+    return b && sandbox_policy_enter(&opt, model, &quiet, &err) == 0 ? b : NULL;
 }
 
 static int try_talk(const char *place)

@@ -11,7 +11,7 @@
 #include "../system/save.h"
 
 /* The same name beside `beside`; what is there stays. */
-static int copy_beside(console *con, const char *from, const char *beside, error *err)
+static int copy_beside(broker *b, console *con, const char *from, const char *beside, error *err)
 {
     buf bytes = {0};
     const char *slash = strrchr(beside, '/');
@@ -19,27 +19,27 @@ static int copy_beside(console *con, const char *from, const char *beside, error
                              slash ? beside : ".", human_file_name(from));
     int result = to ? 0 : -1;
     if (!result && access(to, F_OK) != 0)
-        result =
-            input_read(from, &bytes, con, err) || save_put(con, to, false, bytes.v, bytes.len, err)
-                ? -1
-                : 0;
+        result = input_read(from, &bytes, con, err) ||
+                         save_put(b, con, to, false, bytes.v, bytes.len, err)
+                     ? -1
+                     : 0;
     buf_release(&bytes);
     free(to);
     return result;
 }
 
-int persona_copy(const persona *p, const char *to, console *con, error *err)
+int persona_copy(const persona *p, const char *to, broker *b, console *con, error *err)
 {
     persona_list masks = {0};
     int result = persona_list_masks(p, &masks, err);
     for (size_t i = 0; i < masks.len && !result; i++)
-        result = copy_beside(con, masks.paths[i], to, err);
+        result = copy_beside(b, con, masks.paths[i], to, err);
     for (int i = 0; i < p->lesson_count && !result; i++)
         result = access(p->lessons[i].text, F_OK) == 0
-                     ? copy_beside(con, p->lessons[i].text, to, err)
+                     ? copy_beside(b, con, p->lessons[i].text, to, err)
                      : 0;
     if (!result && p->experts)
-        result = copy_beside(con, p->experts, to, err);
+        result = copy_beside(b, con, p->experts, to, err);
     persona_list_release(&masks);
-    return result ? -1 : copy_beside(con, p->path, to, err);
+    return result ? -1 : copy_beside(b, con, p->path, to, err);
 }

@@ -3,10 +3,10 @@
 #define REPL_PERSONA_COPY_H
 
 #include "../../personas/roster/persona.h"
-#include "../screen/console.h"
+#include "../system/broker.h"
 
 /* Copies p's file to `to` with all that a persona finds beside itself: masks, lessons, experts. What is
- * there already stays; the persona itself comes last, so that it is whole once it is there. */
-int persona_copy(const persona *p, const char *to, console *con, error *err);
+ * there already stays; the persona itself comes last, so that it is whole once it is there. b: writes, in a conversation; else NULL. */
+int persona_copy(const persona *p, const char *to, broker *b, console *con, error *err);
 
 #endif

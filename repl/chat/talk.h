@@ -13,6 +13,7 @@
 #include "../options/ask_options.h"
 #include "../options/options.h"
 #include "../screen/view.h"
+#include "../system/broker.h"
 #include "line/line.h"
 
 typedef struct talk talk;
@@ -22,6 +23,7 @@ struct talk {
     char **words; /* texts that came later; owned */
     size_t word_count;
     console *con;
+    broker *broker; /* does what the sandbox forbids */
     terminal *term;
     line_editor *line;
     engine *engine;

@@ -205,7 +205,7 @@ static int write_empty(const char *name, const char *path, bool there, console *
 static int write_copy(const char *name, const char *path, console *con, error *err)
 {
     persona *p = persona_find(name, err);
-    int result = p ? persona_copy(p, path, con, err) : -1;
+    int result = p ? persona_copy(p, path, NULL, con, err) : -1;
     if (!result)
         console_note(con,
                      "%s is a copy of the %s that came with the program, with its masks and "

@@ -223,6 +223,7 @@ static int open_line(talk *t, bool *first_time, error *err)
     *first_time = !path || access(path, F_OK) != 0;
     line_options o = {.history = path,
                       .traceless = !saves,
+                      .broker = t->broker,
                       .hint = "Ctrl-D or /quit leaves; Ctrl-C stops an answer",
                       .complete = slash_complete_word,
                       .user = t};
@@ -278,15 +279,16 @@ int command_talk(const options *opt, console *con, error *err)
         return error_set(err, ERROR_USAGE,
                          "a conversation needs a terminal; `consilium ask` reads "
                          "pipes");
-    con->broker = broker_start(con, opt->no_sandbox || !con->may_sandbox, err);
-    int result = !con->broker || open_talk(&t, err) || open_line(&t, &first_time, err) ? -1 : 0;
+    t.broker = broker_start(con, opt->no_sandbox || !con->may_sandbox, err);
+    con->private_folder = t.broker ? broker_private_folder(t.broker) : NULL;
+    int result = !t.broker || open_talk(&t, err) || open_line(&t, &first_time, err) ? -1 : 0;
     if (!result) {
         greet(&t, first_time);
         result = loop(&t, err);
         say_goodbye(&t);
     }
     close_talk(&t);
-    broker_close(con->broker);
-    con->broker = NULL;
+    broker_close(t.broker);
+    con->private_folder = NULL;
     return result;
 }

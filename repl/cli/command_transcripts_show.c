@@ -153,7 +153,7 @@ int command_transcripts_show(const options *opt, console *con, error *err)
     history *h = transcript_lookup(opt->words[0], con, err);
     if (!h)
         return -1;
-    int result = options_want_json(opt) ? save_export(h, EXPORT_JSON, NULL, false, con, err)
+    int result = options_want_json(opt) ? save_export(h, EXPORT_JSON, NULL, false, NULL, con, err)
                                         : show(h, con, err);
     history_close(h);
     return result;
@@ -169,7 +169,7 @@ int command_transcripts_export(const options *opt, console *con, error *err)
     else if (opt->output)
         (void)save_format(opt->output, &format);
     history *h = transcript_lookup(opt->words[0], con, err);
-    int result = h ? save_export(h, format, opt->output, opt->force, con, err) : -1;
+    int result = h ? save_export(h, format, opt->output, opt->force, NULL, con, err) : -1;
     history_close(h);
     return result;
 }

@@ -20,7 +20,6 @@
 #include "../../engine/base/paths.h"
 #include "../../transcripts/search.h"
 #include "../../transcripts/transcript.h"
-#include "../system/broker.h"
 #include "../system/line_history.h"
 #include "../system/sandbox.h"
 
@@ -214,12 +213,11 @@ static void write_around(sandbox *s, const char *path, bool make)
 static void name_conversation(sandbox *s, const options *opt, const console *con)
 {
     bool saves = !opt->no_save;
-    const char *place = con->broker ? broker_private_folder(con->broker) : NULL;
     char *transcripts = NULL, *index = NULL, *lines = NULL;
     sandbox_allow_read(s, "/");
     write_devices(s);
-    if (place)
-        sandbox_allow_write(s, place);
+    if (con->private_folder)
+        sandbox_allow_write(s, con->private_folder);
     write_transcripts(s, opt);
     if (saves && transcript_folder(&transcripts, NULL) == 0)
         sandbox_allow_write(s, transcripts); /* /resume writes there later on */

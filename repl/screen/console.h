@@ -18,12 +18,10 @@
 #include "fold.h"
 #include "signal_flags.h"
 
-struct broker; /* broker.h */
-
 typedef struct console {
-    const atomic_bool *cancel; /* set by Ctrl-C */
-    terminal_signals *signals; /* main.c's flags, for a conversation; may be NULL */
-    struct broker *broker;     /* of a conversation: does what the sandbox forbids; else NULL */
+    const atomic_bool *cancel;  /* set by Ctrl-C */
+    terminal_signals *signals;  /* main.c's flags, for a conversation; may be NULL */
+    const char *private_folder; /* of a conversation: its sandbox leaves it open; else NULL */
     bool out_color, err_color;
     bool moving; /* standard error may show a line that is written over */
     bool ascii;  /* the locale names a character set that is not UTF-8: main.c, by charset.h */

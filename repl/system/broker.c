@@ -222,7 +222,6 @@ _Noreturn static void be_broker(int fd, console *con, bool with_privileges, char
     (void)sigaction(SIGQUIT, &ignore, NULL);
     if (con->signals)
         atomic_store(&con->signals->attended, true);
-    con->broker = NULL;
     serve(fd, con);
     private_folder_remove(place);
     _exit(0);

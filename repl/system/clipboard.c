@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "../screen/safe_text.h"
-#include "broker.h"
 
 /* Terminals cut longer sequences off without a word (xterm's usual limit is 100,000 bytes of base64).
  * screen's oldest limit of a string that it passes on is 256 bytes. */
@@ -136,10 +135,9 @@ static int no_way(const terminal *t, size_t n, error *err)
                      n);
 }
 
-static int copy_harmless(terminal *t, const char *name, const char *text, size_t n, buf *message,
-                         error *err)
+static int copy_harmless(terminal *t, broker *b, const char *name, const char *text, size_t n,
+                         buf *message, error *err)
 {
-    broker *b = terminal_console(t)->broker;
     bool asked = false, tmux = copy_into_tmux(b, text, n, &asked);
     const char *program = copy_on_desktop(b, text, n);
     passage way = find_passage();
@@ -166,8 +164,8 @@ static int copy_harmless(terminal *t, const char *name, const char *text, size_t
                                            : "");
 }
 
-int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, buf *message,
-                   error *err)
+int clipboard_copy(terminal *t, broker *b, const char *name, const char *text, size_t n,
+                   buf *message, error *err)
 {
     buf lines = {0}, safe = {0};
     int result = 0;
@@ -184,7 +182,7 @@ int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, bu
     if (!result && !safe.len)
         result = error_set(err, ERROR_USAGE, "%s said nothing; the clipboard stays as it is", name);
     if (!result)
-        result = copy_harmless(t, name, safe.v, safe.len, message, err);
+        result = copy_harmless(t, b, name, safe.v, safe.len, message, err);
     if (!result && safe.len != lines.len)
         result =
             buf_text(message, "; what a terminal would obey stands there as on the screen", err);

@@ -12,10 +12,11 @@
 #define REPL_CLIPBOARD_H
 
 #include "../screen/terminal.h"
+#include "broker.h"
 
-/* Appends to *message, as a sentence about `name`, what is known to have happened. ERROR_USAGE for a text
+/* b runs the programs. Appends to *message, as a sentence about `name`, what is known to have happened. ERROR_USAGE for a text
  * that is empty, ERROR_RUN when there is no way. */
-int clipboard_copy(terminal *t, const char *name, const char *text, size_t n, buf *message,
-                   error *err);
+int clipboard_copy(terminal *t, broker *b, const char *name, const char *text, size_t n,
+                   buf *message, error *err);
 
 #endif

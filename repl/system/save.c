@@ -5,7 +5,6 @@
 #include <strings.h>
 
 #include "../screen/safe_text.h"
-#include "broker.h"
 #include "output_file.h"
 
 bool save_format(const char *path, export_format *out)
@@ -40,14 +39,15 @@ static int make(const history *h, export_format format, buf *out, error *err)
     return result;
 }
 
-int save_put(console *con, const char *path, bool over, const char *text, size_t n, error *err)
+int save_put(broker *b, console *con, const char *path, bool over, const char *text, size_t n,
+             error *err)
 {
-    return con->broker ? broker_write(con->broker, path, over, text, n, err)
-                       : output_file_put(con, path, over, text, n, err);
+    return b ? broker_write(b, path, over, text, n, err)
+             : output_file_put(con, path, over, text, n, err);
 }
 
-int save_export(const history *h, export_format format, const char *path, bool force, console *con,
-                error *err)
+int save_export(const history *h, export_format format, const char *path, bool force, broker *b,
+                console *con, error *err)
 {
     bool out = !path || strcmp(path, "-") == 0;
     if (!out && output_file_check(path, force, err)) /* before the work */
@@ -56,7 +56,7 @@ int save_export(const history *h, export_format format, const char *path, bool f
     int result = make(h, format, &text, err);
     if (!result)
         result = out ? console_document(con, &text, err)
-                     : save_put(con, path, force, text.v, text.len, err);
+                     : save_put(b, con, path, force, text.v, text.len, err);
     buf_release(&text);
     return result;
 }

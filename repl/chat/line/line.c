@@ -17,7 +17,6 @@
 #include <readline/readline.h>
 
 #include "../../screen/charset.h"
-#include "../../system/broker.h"
 #include "../../system/line_history.h"
 #include "line_state.h"
 
@@ -153,7 +152,7 @@ static int open_editor(int count, int key)
     rl_deprep_terminal();
     (void)rl_crlf();
     if (line_paste_expand(l, rl_line_buffer, &text, &l->problem) == 0 &&
-        broker_edit_text(terminal_console(l->term)->broker, &text, l->traceless, &l->problem) == 0)
+        broker_edit_text(l->broker, &text, l->traceless, &l->problem) == 0)
         replace_line(l, &text);
     buf_release(&text);
     rl_prep_terminal(1);
@@ -305,6 +304,7 @@ line_editor *line_open(terminal *t, const line_options *options, error *err)
         return NULL;
     }
     l->term = t;
+    l->broker = options->broker;
     l->traceless = options->traceless;
     l->hint = options->hint;
     l->complete = options->complete;

@@ -14,6 +14,7 @@
 #define REPL_LINE_H
 
 #include "../../screen/terminal.h"
+#include "../../system/broker.h"
 
 typedef struct line_editor line_editor;
 
@@ -32,6 +33,7 @@ typedef void line_complete_fn(void *user, const char *text, size_t start, size_t
 typedef struct line_options {
     const char *history; /* file, NULL = none; copied */
     bool traceless;      /* the history is read and nothing is written, also no editor's file */
+    broker *broker;      /* opens the editor */
     const char *hint;    /* shown for Ctrl-C on an empty line; borrowed */
     line_complete_fn *complete; /* may be NULL */
     void *user;

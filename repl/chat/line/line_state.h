@@ -12,6 +12,7 @@ typedef struct paste {
 struct line_editor {
     terminal *term;
     char *history; /* file, or NULL */
+    broker *broker;
     bool traceless;
     const char *hint;
     line_complete_fn *complete;

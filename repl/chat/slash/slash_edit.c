@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../system/broker.h"
 #include "../persona_copy.h"
 #include "slash_commands.h"
 
@@ -18,10 +17,9 @@ static int own_file(talk *t, const char *name, char **path, error *err)
     if (!p)
         return -1;
     int result =
-        broker_persona_folder(t->con->broker, name, err) || persona_new_path(name, path, err) ? -1
-                                                                                              : 0;
+        broker_persona_folder(t->broker, name, err) || persona_new_path(name, path, err) ? -1 : 0;
     if (!result && strcmp(p->path, *path) != 0)
-        result = persona_copy(p, *path, t->con, err);
+        result = persona_copy(p, *path, t->broker, t->con, err);
     persona_close(p);
     return result;
 }
@@ -31,7 +29,7 @@ int slash_edit_persona(talk *t, const char *name, error *err)
     char *path = NULL;
     if (!persona_name_ok(name))
         return error_set(err, ERROR_USAGE, "\"%.64s\" is no persona's name", name);
-    int result = own_file(t, name, &path, err) || broker_edit(t->con->broker, path, err) ? -1 : 0;
+    int result = own_file(t, name, &path, err) || broker_edit(t->broker, path, err) ? -1 : 0;
     bool here = slash_is_seated(t, name);
     if (!result && here && talk_seat(t, err))
         result = error_prefix(err, "the old %s goes on: ", name);

@@ -14,7 +14,6 @@
 #include "../../../engine/base/folder.h"
 #include "../../../engine/base/markdown_blocks.h"
 #include "../../screen/human.h"
-#include "../../system/broker.h"
 #include "../../system/private_folder.h"
 #include "../../system/save.h"
 #include "slash_commands.h"
@@ -31,7 +30,7 @@ static int write_new(talk *t, const char *path, bool over, const char *text, siz
     char size[HUMAN_TEXT];
     if (!over && access(path, F_OK) == 0)
         return is_there(path, err);
-    if (save_put(t->con, path, over, text, n, err))
+    if (save_put(t->broker, t->con, path, over, text, n, err))
         return -1;
     return talk_say(t, "wrote %s, %s", path, human_bytes(size, n));
 }
@@ -45,7 +44,7 @@ static int export_record(talk *t, const char *record, export_format format, cons
     if (!over && stat(path, &there) == 0 && S_ISREG(there.st_mode))
         return is_there(path, err);
     history *h = history_load(record, err);
-    int result = h ? save_export(h, format, path, over, t->con, err) : -1;
+    int result = h ? save_export(h, format, path, over, t->broker, t->con, err) : -1;
     history_close(h);
     return result ? -1 : talk_say(t, "wrote %s", path);
 }
@@ -59,7 +58,7 @@ static char *no_place(error *err)
 /* The record of a conversation that keeps none, in the private folder. */
 static int export_unsaved(talk *t, export_format format, const char *path, bool over, error *err)
 {
-    const char *place = broker_private_folder(t->con->broker);
+    const char *place = broker_private_folder(t->broker);
     char *record = place ? string_format(err, "%s/conversation.jsonl", place) : no_place(err);
     int result = record ? conversation_copy(t->conversation, place, "conversation", err) : -1;
     if (!result)

@@ -118,7 +118,8 @@ static int copy_text(talk *t, const char *name, const char *text, size_t n, int 
         return error_set(err, ERROR_USAGE, "%s has no code block %d", called, block);
     int result = block ? markdown_code(&found, &code, err) : buf_add(&code, text, n, err);
     if (!result)
-        result = clipboard_copy(t->term, called, code.v ? code.v : "", code.len, &message, err);
+        result = clipboard_copy(t->term, t->broker, called, code.v ? code.v : "", code.len,
+                                &message, err);
     if (!result)
         result = talk_say(t, "%s", message.v);
     buf_release(&message);
