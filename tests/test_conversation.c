@@ -307,7 +307,7 @@ static void a_fork_has_the_same_past(void **state)
     assert_int_equal(h->copied, h->records);
     assert_int_equal(before->copied, 0);
     assert_int_equal(h->turn_count, before->turn_count);
-    assert_string_equal(h->fingerprint, before->fingerprint);
+    assert_string_equal(h->model.fingerprint, before->model.fingerprint);
     for (int i = 0; i < h->turn_count; i++) {
         assert_int_equal(h->turns[i].n, before->turns[i].n);
         assert_int_equal(h->turns[i].answer_count, before->turns[i].answer_count);

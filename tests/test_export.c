@@ -218,7 +218,8 @@ static void make_document(document *d, const char *text, size_t n)
                                 {.name = "critic", .acts_by = "mask", .text = {"calm", 4}}},
                     .turn = {.number = 1, .prompt = {text, n}, .answer_count = 2}};
     d->turn.answers = d->answers;
-    d->h = (history){.id = "x", .turns = &d->turn, .turn_count = 1, .experts = 4, .layers = 2};
+    d->h = (history){
+        .id = "x", .turns = &d->turn, .turn_count = 1, .model = {.experts = 4, .layers = 2}};
 }
 
 static char *exported(export_format format, const char *text, size_t n)

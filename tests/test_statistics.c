@@ -132,7 +132,8 @@ static void those_who_could(void **state)
         {.number = 4, .answers = both, .answer_count = 2, .picked = "critic", .undone = true},
         {.number = 5, .answers = both, .answer_count = 2},
     };
-    history h = {.model_path = "/a/b.gguf", .fingerprint = "f", .turns = turns, .turn_count = 5};
+    history h = {
+        .model = {.path = "/a/b.gguf", .fingerprint = "f"}, .turns = turns, .turn_count = 5};
     statistics s = {0};
     assert_int_equal(statistics_add(&s, &h, NULL), 0);
     assert_int_equal(s.turns, 4);

@@ -90,9 +90,9 @@ static void a_session_is_what_its_file_says(void **state)
     assert_string_equal(h->id, "first");
     assert_string_equal(h->version, "0.1.0");
     assert_string_equal(h->isa, "avx2");
-    assert_string_equal(h->architecture, "qwen3moe");
-    assert_string_equal(h->fingerprint, "0123abcd");
-    assert_int_equal(h->experts, 8);
+    assert_string_equal(h->model.architecture, "qwen3moe");
+    assert_string_equal(h->model.fingerprint, "0123abcd");
+    assert_int_equal(h->model.experts, 8);
     assert_int_equal(strlen(h->created), strlen("2026-11-22T11:31:24Z"));
     assert_int_equal(h->records, 6);
     assert_true(h->turns[0].time > 1.6e9 && h->turns[0].time < 1e11);

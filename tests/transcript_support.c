@@ -35,7 +35,8 @@ void transcripts_remove(char *place)
 
 const transcript_model *transcripts_model(void)
 {
-    static const transcript_model model = {"/models/tiny.gguf", "qwen3moe", "0123abcd", 2, 8, 2};
+    static const transcript_model model = {
+        "/models/tiny.gguf", NULL, "qwen3moe", "0123abcd", 2, 8, 2};
     return &model;
 }
 

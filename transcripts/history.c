@@ -43,19 +43,6 @@ static int keep_document(history_memory *m, json_document *d, error *err)
 
 /* ---- the file ---------------------------------------------------------------------------------- */
 
-static const char *text_of(const json *object, const char *key)
-{
-    const json *v = json_member(object, key);
-    return v && json_type(v) == JSON_STRING ? json_string(v) : "";
-}
-
-static int int_of(const json *object, const char *key)
-{
-    int64_t v = 0;
-    (void)json_get_int(object, key, 0, 1 << 24, &v, NULL);
-    return (int)v;
-}
-
 static int read_header(history *h, jsonl_reader *l, const char *path, error *err)
 {
     jsonl_line first;
@@ -70,17 +57,12 @@ static int read_header(history *h, jsonl_reader *l, const char *path, error *err
         json_close(d);
         return -1;
     }
-    const json *root = json_root(d), *model = json_member(root, "model");
-    h->id = text_of(root, "id");
-    h->created = text_of(root, "created");
-    h->version = text_of(root, "version");
-    h->isa = text_of(root, "isa");
-    h->model_path = text_of(model, "path");
-    h->architecture = text_of(model, "architecture");
-    h->fingerprint = text_of(model, "fingerprint");
-    h->layers = int_of(model, "layers");
-    h->experts = int_of(model, "experts");
-    h->experts_per_token = int_of(model, "experts_per_token");
+    const json *root = json_root(d);
+    h->id = records_word(root, "id");
+    h->created = records_word(root, "created");
+    h->version = records_word(root, "version");
+    h->isa = records_word(root, "isa");
+    h->model = records_read_model(root, "model");
     return 0;
 }
 

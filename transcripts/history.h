@@ -13,12 +13,12 @@
 #define TRANSCRIPTS_HISTORY_H
 
 #include "../engine/base/json.h"
+#include "records.h"
 #include "turn.h"
 
 typedef struct history {
     const char *id, *created, *version, *isa;
-    const char *model_path, *architecture, *fingerprint;
-    int layers, experts, experts_per_token;
+    transcript_model model;
     const char *title;  /* that it was given, or NULL */
     struct turn *turns; /* in order of time, undone ones too */
     int turn_count;

@@ -59,6 +59,20 @@ void records_text(json_writer *e, const char *key, const char *bytes, size_t n)
     put_base64(e, name, (const unsigned char *)bytes, n);
 }
 
+void records_put_model(json_writer *e, const char *key, const transcript_model *m)
+{
+    json_begin_object(e, key);
+    json_put_text(e, "path", m->path);
+    if (m->name)
+        json_put_text(e, "name", m->name);
+    json_put_text(e, "architecture", m->architecture);
+    json_put_text(e, "fingerprint", m->fingerprint);
+    json_put_int(e, "layers", m->layers);
+    json_put_int(e, "experts", m->experts);
+    json_put_int(e, "experts_per_token", m->experts_per_token);
+    json_end(e);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------- */
 
 /* Groups of four, '=' only at the end. False when `text` is no base64. */
@@ -86,6 +100,30 @@ static const char *text_of(const json *object, const char *key)
 {
     const json *v = json_member(object, key);
     return v && json_type(v) == JSON_STRING ? json_string(v) : NULL;
+}
+
+const char *records_word(const json *object, const char *key)
+{
+    const char *text = text_of(object, key);
+    return text ? text : "";
+}
+
+static int count_of(const json *object, const char *key)
+{
+    int64_t v = 0;
+    (void)json_get_int(object, key, 0, 1 << 24, &v, NULL);
+    return (int)v;
+}
+
+transcript_model records_read_model(const json *object, const char *key)
+{
+    const json *m = json_member(object, key);
+    return (transcript_model){.path = records_word(m, "path"),
+                              .architecture = records_word(m, "architecture"),
+                              .fingerprint = records_word(m, "fingerprint"),
+                              .layers = count_of(m, "layers"),
+                              .experts = count_of(m, "experts"),
+                              .experts_per_token = count_of(m, "experts_per_token")};
 }
 
 int records_read_text(const json *object, const char *key, char **bytes, size_t *n, error *err)

@@ -54,6 +54,20 @@
 #include "../engine/base/json.h"
 #include "../engine/base/json_writer.h"
 
+/* What a header, a setting and a document say of a model. Texts are borrowed. */
+typedef struct transcript_model {
+    const char *path;
+    const char *name; /* that it was asked for by; NULL = left out */
+    const char *architecture, *fingerprint;
+    int layers, experts, experts_per_token;
+} transcript_model;
+/* "KEY": {..} */
+void records_put_model(json_writer *e, const char *key, const transcript_model *m);
+/* Of an object with such a member; what is absent is "" and 0, and names are left out. */
+transcript_model records_read_model(const json *object, const char *key);
+/* A member's text, "" when there is none. */
+const char *records_word(const json *object, const char *key);
+
 /* The highest n that a record may have, and how many less a file may end with to be gone on from. */
 enum { RECORDS_MOST = 1 << 30, RECORDS_SPARE = 1 << 24 };
 

@@ -171,7 +171,7 @@ static double seconds_of(const char *created)
 
 static void bind_history(sqlite3_stmt *q, const history *h, const buf *title)
 {
-    const char *slash = h->model_path ? strrchr(h->model_path, '/') : NULL;
+    const char *slash = h->model.path ? strrchr(h->model.path, '/') : NULL;
     int turns = 0, answers = 0;
     for (int i = 0; i < h->turn_count; i++) {
         turns += !h->turns[i].undone;
@@ -179,7 +179,7 @@ static void bind_history(sqlite3_stmt *q, const history *h, const buf *title)
     }
     (void)sqlite3_bind_double(q, 6, seconds_of(h->created));
     (void)sqlite3_bind_text(q, 7, title->len ? title->v : "", -1, SQLITE_TRANSIENT);
-    (void)sqlite3_bind_text(q, 8, slash && slash[1] ? slash + 1 : h->model_path, -1,
+    (void)sqlite3_bind_text(q, 8, slash && slash[1] ? slash + 1 : h->model.path, -1,
                             SQLITE_TRANSIENT);
     (void)sqlite3_bind_int(q, 9, turns);
     (void)sqlite3_bind_int(q, 10, answers);

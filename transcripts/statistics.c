@@ -75,13 +75,13 @@ static statistics_candidate *candidate_named(statistics *s, const char *name, er
 
 static const char *file_name(const history *h)
 {
-    const char *slash = h->model_path ? strrchr(h->model_path, '/') : NULL;
-    return slash && slash[1] ? slash + 1 : h->model_path ? h->model_path : "";
+    const char *slash = h->model.path ? strrchr(h->model.path, '/') : NULL;
+    return slash && slash[1] ? slash + 1 : h->model.path ? h->model.path : "";
 }
 
 static statistics_model *model_of(statistics *s, const history *h, error *err)
 {
-    const char *fingerprint = h->fingerprint ? h->fingerprint : "";
+    const char *fingerprint = h->model.fingerprint ? h->model.fingerprint : "";
     for (size_t i = 0; i < s->model_count; i++)
         if (strcmp(s->models[i].fingerprint, fingerprint) == 0 &&
             strcmp(s->models[i].name, file_name(h)) == 0)

@@ -205,14 +205,7 @@ static int put_header(transcript *t, const transcript_model *m, const char *vers
     json_begin_object(&e, NULL);
     json_put_text(&e, "created", created);
     json_put_text(&e, "version", version);
-    json_begin_object(&e, "model");
-    json_put_text(&e, "path", m->path);
-    json_put_text(&e, "architecture", m->architecture);
-    json_put_text(&e, "fingerprint", m->fingerprint);
-    json_put_int(&e, "layers", m->layers);
-    json_put_int(&e, "experts", m->experts);
-    json_put_int(&e, "experts_per_token", m->experts_per_token);
-    json_end(&e);
+    records_put_model(&e, "model", m);
     json_put_text(&e, "isa", isa);
     json_end(&e);
     bool failed = json_writer_finish(&e) || buf_text(&t->header, b.v + 1, err) ||

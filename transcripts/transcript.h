@@ -19,15 +19,9 @@
 #define TRANSCRIPTS_TRANSCRIPT_H
 
 #include "../engine/base/buf.h"
-#include "../engine/base/json_writer.h"
+#include "records.h"
 
 typedef struct transcript transcript;
-
-/* What the first line says. Texts are borrowed. */
-typedef struct transcript_model {
-    const char *path, *architecture, *fingerprint;
-    int layers, experts, experts_per_token;
-} transcript_model;
 
 /* What opening an existing file met. */
 typedef struct transcript_repair {

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,19 +198,6 @@ static int read_through(transcript *t, jsonl_reader *l, transcript_repair *r, er
 
 /* ---- forking ----------------------------------------------------------------------------------- */
 
-static const char *text_of(const json *object, const char *key)
-{
-    const json *v = json_member(object, key);
-    return v && json_type(v) == JSON_STRING ? json_string(v) : "";
-}
-
-static int int_of(const json *object, const char *key)
-{
-    int64_t v = 0;
-    (void)json_get_int(object, key, 0, INT_MAX, &v, NULL);
-    return (int)v;
-}
-
 /* A transcript to be, with the other's header but for id and time. */
 static transcript *like(const transcript *from, jsonl_reader *l, const char *id, error *err)
 {
@@ -223,12 +209,10 @@ static transcript *like(const transcript *from, jsonl_reader *l, const char *id,
                                       got && first.v ? first.len : 0, err);
     if (!d)
         return NULL;
-    const json *root = json_root(d), *m = json_member(root, "model");
-    transcript_model model = {text_of(m, "path"),        text_of(m, "architecture"),
-                              text_of(m, "fingerprint"), int_of(m, "layers"),
-                              int_of(m, "experts"),      int_of(m, "experts_per_token")};
-    transcript *t = transcript_prepare(from->folder, id, &model, text_of(root, "version"),
-                                       text_of(root, "isa"), err);
+    const json *root = json_root(d);
+    transcript_model model = records_read_model(root, "model");
+    transcript *t = transcript_prepare(from->folder, id, &model, records_word(root, "version"),
+                                       records_word(root, "isa"), err);
     json_close(d);
     return t;
 }

@@ -135,16 +135,9 @@ void record_short_name(const record *k, char out[RECORD_NAME])
 static int open_transcript(record *k, const dialogue *d, error *err)
 {
     engine *e = dialogue_engine(d);
-    const model_config *m = engine_config(e);
-    const char *fingerprint = engine_fingerprint(e, err);
-    if (!fingerprint)
+    transcript_model model;
+    if (record_model(e, &model, err))
         return -1;
-    transcript_model model = {checkpoint_path(engine_checkpoint(e)),
-                              architecture_name(m->arch),
-                              fingerprint,
-                              m->layers,
-                              m->experts,
-                              m->experts_per_token};
     k->t = transcript_prepare(k->folder, k->id, &model, CONSILIUM_VERSION,
                               backend_isa(engine_backend(e)), err);
     return k->t ? 0 : -1;

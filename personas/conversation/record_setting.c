@@ -38,20 +38,27 @@ static void put_sampling(json_writer *e, const sampling *s)
     json_put_number(e, "frequency_penalty", s->frequency_penalty);
 }
 
+int record_model(engine *e, transcript_model *out, error *err)
+{
+    const model_config *m = engine_config(e);
+    *out = (transcript_model){.path = checkpoint_path(engine_checkpoint(e)),
+                              .architecture = architecture_name(m->arch),
+                              .fingerprint = engine_fingerprint(e, err),
+                              .layers = m->layers,
+                              .experts = m->experts,
+                              .experts_per_token = m->experts_per_token};
+    return out->fingerprint ? 0 : -1;
+}
+
+/* With its whole path, and the name: what stands beside the weights is found by it alone. */
 static void put_model(json_writer *e, engine *model)
 {
-    const model_config *m = engine_config(model);
-    char *full = realpath(checkpoint_path(engine_checkpoint(model)), NULL);
-    json_begin_object(e, "model");
-    json_put_text(e, "path", full ? full : checkpoint_path(engine_checkpoint(model)));
-    if (engine_defaults(model)) /* what stands beside the weights is found by it alone */
-        json_put_text(e, "name", engine_defaults(model)->name);
-    json_put_text(e, "architecture", architecture_name(m->arch));
-    json_put_text(e, "fingerprint", engine_fingerprint(model, e->err));
-    json_put_int(e, "layers", m->layers);
-    json_put_int(e, "experts", m->experts);
-    json_put_int(e, "experts_per_token", m->experts_per_token);
-    json_end(e);
+    transcript_model m;
+    (void)record_model(model, &m, e->err);
+    char *full = realpath(m.path, NULL);
+    m.path = full ? full : m.path;
+    m.name = engine_defaults(model) ? engine_defaults(model)->name : NULL;
+    records_put_model(e, "model", &m);
     free(full);
 }
 

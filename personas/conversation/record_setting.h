@@ -3,7 +3,7 @@
 #ifndef PERSONAS_RECORD_SETTING_H
 #define PERSONAS_RECORD_SETTING_H
 
-#include "../../engine/base/json.h"
+#include "../../transcripts/records.h"
 #include "dialogue.h"
 
 /* A seat as a setting record has it. */
@@ -38,6 +38,8 @@ typedef struct record_setting {
 int record_setting_read(const json *record, record_setting *out, error *err);
 void record_setting_release(record_setting *s); /* {0} ok */
 
+/* A model as records and reports have it; texts are the engine's. */
+int record_model(engine *e, transcript_model *out, error *err);
 /* The members of the setting record that turn t runs under. */
 void record_setting_write(json_writer *e, const dialogue *d, const roster_options *seats,
                           const struct turn *t);

@@ -1,18 +1,13 @@
 /* report_json.c - the answers as JSON, field for field what scripts rely on. */
+#include "../../personas/conversation/record_setting.h"
 #include "../../transcripts/turn_json.h"
 #include "report.h"
 
 void report_json_model(const report *r, const char *key, json_writer *e)
 {
-    const model_config *m = engine_config(r->engine);
-    json_begin_object(e, key);
-    json_put_text(e, "path", checkpoint_path(engine_checkpoint(r->engine)));
-    json_put_text(e, "architecture", architecture_name(m->arch));
-    json_put_text(e, "fingerprint", engine_fingerprint(r->engine, e->err));
-    json_put_int(e, "layers", m->layers);
-    json_put_int(e, "experts", m->experts);
-    json_put_int(e, "experts_per_token", m->experts_per_token);
-    json_end(e);
+    transcript_model m;
+    (void)record_model(r->engine, &m, e->err);
+    records_put_model(e, key, &m);
 }
 
 void report_json_answer(const report *r, int i, const char *key, json_writer *e)

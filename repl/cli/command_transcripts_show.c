@@ -123,8 +123,8 @@ static int add_title(const console *con, buf *b, const history *h, error *err)
     if (buf_text(b, console_bold(con), err) || console_quote(con, b, h->id, err) ||
         buf_format(b, err, "%s\n", console_reset(con)))
         return -1;
-    int result = buf_format(&model, err, "%s, %d layers, %d experts, %d a token", h->model_path,
-                            h->layers, h->experts, h->experts_per_token);
+    int result = buf_format(&model, err, "%s, %d layers, %d experts, %d a token", h->model.path,
+                            h->model.layers, h->model.experts, h->model.experts_per_token);
     if (!result)
         result = add_dim(con, b, &model, err);
     buf_release(&model);

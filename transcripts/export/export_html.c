@@ -320,13 +320,13 @@ static void put_masthead(html *p)
     html_put(p, "<header class=\"top\"><p class=\"mark\">consilium</p>\n");
     put_personas(p);
     html_put(p, "<p class=\"meta\">");
-    if (h->model_path) {
-        html_name(p, file_name(h->model_path));
+    if (h->model.path) {
+        html_name(p, file_name(h->model.path));
         html_put(p, " · ");
     }
-    if (h->experts > 0)
-        html_format(p, "%d layers, %d experts, %d a token · ", h->layers, h->experts,
-                    h->experts_per_token);
+    if (h->model.experts > 0)
+        html_format(p, "%d layers, %d experts, %d a token · ", h->model.layers, h->model.experts,
+                    h->model.experts_per_token);
     if (h->turn_count)
         keep(p, export_date(&words, h->turns[0].time, p->err));
     put_words(p, &words);
@@ -350,9 +350,9 @@ static void put_footer(html *p)
         html_put(p, " · consilium ");
         html_name(p, h->version);
     }
-    if (h->fingerprint) {
+    if (h->model.fingerprint) {
         html_put(p, " · router fingerprint ");
-        html_name(p, h->fingerprint);
+        html_name(p, h->model.fingerprint);
     }
     html_put(p, "</p></footer>\n</body>\n</html>\n");
 }

@@ -44,7 +44,7 @@ static double share_of(int n, int all)
 
 static void put_bar(html *p, int x, int n, const char *color)
 {
-    double height = HEIGHT * share_of(n, p->history->experts);
+    double height = HEIGHT * share_of(n, p->history->model.experts);
     html_format(p, "<rect class=\"%s\" x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/>", color,
                 x, HEIGHT - height, BAR - GAP, height);
 }
@@ -55,8 +55,8 @@ static void put_layer(html *p, int i, int allowed, int used)
     bool experts = allowed > 0;
     html_format(p, "<g><title>layer %d: ", i);
     if (experts)
-        html_format(p, "%d of %d experts allowed, %d used</title>", allowed, p->history->experts,
-                    used);
+        html_format(p, "%d of %d experts allowed, %d used</title>", allowed,
+                    p->history->model.experts, used);
     else
         html_put(p, "no experts</title>");
     int height = experts ? HEIGHT : LINE;
@@ -84,7 +84,7 @@ static void put_layers(html *p, const turn_answer *a)
 void html_routing(html *p, const turn_answer *a)
 {
     const history *h = p->history;
-    if (!a->allowed.len || a->allowed.len > LAYERS_MOST || h->experts <= 0)
+    if (!a->allowed.len || a->allowed.len > LAYERS_MOST || h->model.experts <= 0)
         return;
     routing r = measure(a);
     if (!r.layers)
@@ -94,7 +94,7 @@ void html_routing(html *p, const turn_answer *a)
     html_format(p,
                 "<figcaption><b>%.1f</b> experts used of <b>%.1f</b> allowed of %d, mean of %d "
                 "layers",
-                r.used, r.allowed, h->experts, r.layers);
+                r.used, r.allowed, h->model.experts, r.layers);
     if (isfinite(a->banned_mass))
         html_format(p, " · <b>%.1f %%</b> of the routing mass banned", 100 * a->banned_mass);
     html_put(p, "</figcaption></figure>\n");

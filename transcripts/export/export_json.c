@@ -20,14 +20,7 @@ static void put_head(json_writer *e, const history *h)
     json_put_count(e, "damaged_lines", h->damaged);
     json_put_count(e, "torn_bytes", h->torn);
     json_end(e);
-    json_begin_object(e, "model");
-    json_put_text(e, "path", h->model_path);
-    json_put_text(e, "architecture", h->architecture);
-    json_put_text(e, "fingerprint", h->fingerprint);
-    json_put_int(e, "layers", h->layers);
-    json_put_int(e, "experts", h->experts);
-    json_put_int(e, "experts_per_token", h->experts_per_token);
-    json_end(e);
+    records_put_model(e, "model", &h->model);
 }
 
 static void put_turn(json_writer *e, const history *h, const struct turn *t)

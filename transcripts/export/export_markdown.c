@@ -364,8 +364,8 @@ static int add_head(buf *out, const history *h, error *err)
         add_plain(out, title.len ? title.v : "A conversation", err) || buf_text(out, "\n", err) ||
         buf_format(&words, err, "consilium transcript %s", h->id) ||
         (h->created && (buf_text(&words, ", ", err) || clean_line(&words, h->created, err))) ||
-        (h->model_path &&
-         (buf_text(&words, ", ", err) || clean_line(&words, h->model_path, err))) ||
+        (h->model.path &&
+         (buf_text(&words, ", ", err) || clean_line(&words, h->model.path, err))) ||
         add_note(out, &words, err);
     buf_clear(&words);
     int undone = export_undone(h);
