@@ -57,11 +57,6 @@ void tensor_free(tensor *t)
         t->owner->table->tensor_free(t);
 }
 
-dtype tensor_type(const tensor *t)
-{
-    return t->type;
-}
-
 size_t tensor_rows(const tensor *t)
 {
     return t->rows;

@@ -62,7 +62,6 @@ tensor *tensor_new(backend *b, dtype type, size_t rows, size_t cols, error *err)
  * outlive the tensor; another device copies them. `host` needs no alignment. Caller frees. */
 tensor *tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void *host, error *err);
 void tensor_free(tensor *t); /* NULL ok */
-dtype tensor_type(const tensor *t);
 size_t tensor_rows(const tensor *t);
 size_t tensor_cols(const tensor *t);
 /* Enqueued copy of rows [row, row + rows) from or to host memory; tensor_read needs backend_sync

@@ -90,7 +90,6 @@ const char *gguf_key(const gguf_value *v); /* NUL-terminated, printable ASCII */
 
 gguf_type gguf_value_type(const gguf_value *v); /* GGUF_ARRAY for arrays */
 size_t gguf_elements(const gguf_value *v);      /* of an array; 1 otherwise */
-const char *gguf_type_name(gguf_type type);     /* "u32", "string" */
 
 /* Element i < gguf_elements(v); i = 0 for a plain value. O(1), strings too. Each returns false and
  * leaves *out when the element type does not suit: integers convert exactly (u64 above INT64_MAX

@@ -40,7 +40,7 @@ size_t gguf_elements(const gguf_value *v)
     return v->count;
 }
 
-const char *gguf_type_name(gguf_type type)
+static const char *type_name(gguf_type type)
 {
     static const char *const words[GGUF_TYPE_COUNT] = {"u8",  "i8",  "u16",  "i16",    "u32",
                                                        "i32", "f32", "bool", "string", "array",
@@ -135,7 +135,7 @@ static int wrong_type(const gguf *g, const gguf_value *v, const char *wanted, er
 {
     return error_set(err, ERROR_LOAD, "%s: %s is %s%s, expected %s", g->path,
                      printable_text(v->key).text, v->array ? "an array of " : "of type ",
-                     gguf_type_name((gguf_type)v->element), wanted);
+                     type_name((gguf_type)v->element), wanted);
 }
 
 int gguf_get_integer(const gguf *g, const char *key, int64_t min, int64_t max, int64_t *out,
@@ -203,8 +203,8 @@ int gguf_get_array(const gguf *g, const char *key, gguf_type element, const gguf
         return 0;
     if (!v->array || v->element != element)
         return error_set(err, ERROR_LOAD, "%s: %s is %s%s, expected an array of %s", g->path, key,
-                         v->array ? "an array of " : "of type ",
-                         gguf_type_name((gguf_type)v->element), gguf_type_name(element));
+                         v->array ? "an array of " : "of type ", type_name((gguf_type)v->element),
+                         type_name(element));
     *out = v;
     return 1;
 }

@@ -100,9 +100,8 @@ void session_close(session *s); /* NULL ok */
  * sharing its pages: nothing is allocated or computed. s keeps its program. */
 int session_share_prefix(session *s, const session *from, int length, error *err);
 
-int session_length(const session *s);  /* tokens read so far */
-int session_context(const session *s); /* the most it can hold */
-int session_token(const session *s, int position);
+int session_length(const session *s);        /* tokens read so far */
+int session_context(const session *s);       /* the most it can hold */
 void session_rewind(session *s, int length); /* forget everything from `length` on */
 
 /* The router program for tokens read from now on; NULL = the plain model. Borrowed: it must

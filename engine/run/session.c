@@ -154,11 +154,6 @@ int session_context(const session *s)
     return kv_context(s->sequence);
 }
 
-int session_token(const session *s, int position)
-{
-    return kv_token(s->sequence, position);
-}
-
 void session_rewind(session *s, int length)
 {
     if (length < session_length(s))
@@ -256,7 +251,7 @@ static int catch_up(session *s, error *err)
     if (state->length != length)
         *state = (rule_state){0};
     while (state->length < length) {
-        if (!router_program_step(s->program, state, session_token(s, state->length), err)) {
+        if (!router_program_step(s->program, state, kv_token(s->sequence, state->length), err)) {
             *state = (rule_state){0}; /* so that trying again meets the same failure */
             return -1;
         }
