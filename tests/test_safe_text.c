@@ -15,7 +15,7 @@
 static void becomes(safe_style style, const char *text, size_t n, const char *want)
 {
     buf out = {0};
-    assert_int_equal(safe_text_copy(&out, style, text, n, NULL), 0);
+    assert_int_equal(safe_text_copy(&out, style, false, text, n, NULL), 0);
     assert_string_equal(out.v ? out.v : "", want);
     buf_release(&out);
 }
@@ -208,7 +208,8 @@ static void assert_harmless(const buf *out)
         assert_true(c < 0xf5 && c != 0xc0 && c != 0xc1);
     }
     buf again = {0}; /* what came out is harmless itself */
-    assert_int_equal(safe_text_copy(&again, SAFE_PROSE, out->v ? out->v : "", out->len, NULL), 0);
+    assert_int_equal(
+        safe_text_copy(&again, SAFE_PROSE, false, out->v ? out->v : "", out->len, NULL), 0);
     assert_int_equal(again.len, out->len);
     if (out->len)
         assert_memory_equal(again.v, out->v, out->len);
@@ -223,7 +224,7 @@ static void pieces_never_matter(void **state)
     for (int round = 0; round < 100000; round++) {
         size_t n = random_text(text, sizeof text, &seed);
         buf whole = {0}, pieces = {0};
-        assert_int_equal(safe_text_copy(&whole, SAFE_PROSE, text, n, NULL), 0);
+        assert_int_equal(safe_text_copy(&whole, SAFE_PROSE, false, text, n, NULL), 0);
         safe_text s = {.style = SAFE_PROSE};
         for (size_t at = 0; at < n;) {
             size_t step = 1 + next_random(&seed) % 5;
@@ -270,7 +271,7 @@ static void sentences_quote_characters(void **state)
     printable cut = printable_text("длинноедлинноедлинноедлинноедлинноедлинное");
     assert_string_equal(cut.text + strlen(cut.text) - 5, "и...");
     buf out = {0};
-    assert_int_equal(safe_text_copy(&out, SAFE_LINE, cut.text, strlen(cut.text), NULL), 0);
+    assert_int_equal(safe_text_copy(&out, SAFE_LINE, false, cut.text, strlen(cut.text), NULL), 0);
     assert_string_equal(out.v, cut.text);
     buf_release(&out);
 }

@@ -87,8 +87,6 @@ int transcript_delete(const char *place, const char *id, error *err);
 /* ---- finding them ------------------------------------------------------------------------------ */
 
 bool transcript_name_ok(const char *id); /* [A-Za-z0-9_-]{1,64} */
-/* mkdir -p with mode 0700, flushed: otherwise it is made with the first record. */
-int transcript_folder_make(const char *place, error *err);
 /* Where its file lies. Caller frees; NULL without memory. */
 char *transcript_file(const char *place, const char *id, error *err);
 /* Whether there is a file of that name. */

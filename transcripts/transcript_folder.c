@@ -38,48 +38,9 @@ int transcript_folder(char **path, error *err)
     return *path ? 0 : paths_missing(PATHS_DATA, "no place for transcripts: ", err);
 }
 
-/* A folder that was made is there after a power cut when the one that it lies in is on the disk. One
- * that cannot be flushed is forgiven. */
-static void flush_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *parent = slash == path ? strdup("/")
-                   : slash       ? strndup(path, (size_t)(slash - path))
-                                 : strdup(".");
-    int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        (void)transcript_flush(fd);
-        (void)close(fd);
-    }
-    free(parent);
-}
-
-int transcript_folder_make(const char *path, error *err)
-{
-    char *copy = strdup(path);
-    if (!copy)
-        return error_memory(err, "a path");
-    int result = 0;
-    for (char *at = copy + 1; !result; at++) {
-        char c = *at;
-        if (c != '/' && c != '\0')
-            continue;
-        *at = '\0';
-        if (mkdir(copy, 0700) == 0)
-            flush_parent(copy);
-        else if (errno != EEXIST)
-            result = error_set(err, ERROR_RUN, "cannot make %s: %s", copy, strerror(errno));
-        *at = c;
-        if (c == '\0')
-            break;
-    }
-    free(copy);
-    return result;
-}
-
 int transcript_open_folder(transcript *t, bool make, error *err)
 {
-    if (make && transcript_folder_make(t->folder, err))
+    if (make && paths_make(t->folder, strlen(t->folder), err))
         return -1;
     t->directory = open(t->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (t->directory < 0)

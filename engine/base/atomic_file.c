@@ -91,25 +91,31 @@ atomic_file *atomic_file_open(const char *path, error *err)
     return NULL;
 }
 
-static int write_all(atomic_file *f, const unsigned char *bytes, size_t n, error *err)
+int file_write_all(int fd, const void *bytes, size_t n)
 {
+    const char *at = bytes;
     while (n) {
-        ssize_t written = write(f->fd, bytes, n);
+        ssize_t written = write(fd, at, n);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
-            return failed(f, "be written", err);
-        bytes += written;
+            return -1;
+        at += written;
         n -= (size_t)written;
     }
     return 0;
+}
+
+static int write_now(atomic_file *f, const void *bytes, size_t n, error *err)
+{
+    return file_write_all(f->fd, bytes, n) ? failed(f, "be written", err) : 0;
 }
 
 static int flush(atomic_file *f, error *err)
 {
     size_t n = f->held;
     f->held = 0;
-    return write_all(f, f->chunk, n, err);
+    return write_now(f, f->chunk, n, err);
 }
 
 const char *atomic_file_path(const atomic_file *f)
@@ -120,7 +126,7 @@ const char *atomic_file_path(const atomic_file *f)
 int atomic_file_write(atomic_file *f, const void *bytes, size_t n, error *err)
 {
     if (n >= CHUNK)
-        return flush(f, err) || write_all(f, bytes, n, err) ? -1 : 0;
+        return flush(f, err) || write_now(f, bytes, n, err) ? -1 : 0;
     if (n > CHUNK - f->held && flush(f, err))
         return -1;
     if (n)
@@ -129,16 +135,11 @@ int atomic_file_write(atomic_file *f, const void *bytes, size_t n, error *err)
     return 0;
 }
 
-/* The new name must be on the disk too; a file system that cannot sync folders is forgiven. */
-static void sync_folder(const char *path, error *err)
+void file_flush_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = joined(slash ? path : ".", "", err);
-    if (!folder)
-        return;
-    if (slash)
-        folder[slash == path ? 1 : slash - path] = '\0';
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     free(folder);
     if (fd < 0)
         return;
@@ -155,7 +156,7 @@ int atomic_file_commit(atomic_file *f, error *err)
     if (rename(f->part, f->path))
         return failed(f, "be renamed", err);
     f->committed = true;
-    sync_folder(f->path, NULL);
+    file_flush_name(f->path);
     return 0;
 }
 

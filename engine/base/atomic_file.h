@@ -29,4 +29,10 @@ void atomic_file_close(atomic_file *f);
 /* The whole of a small file at once. */
 int atomic_file_put(const char *path, const void *bytes, size_t n, error *err);
 
+/* Writes all of n bytes where fd stands, going on after signals. 0, or -1 with errno. */
+int file_write_all(int fd, const void *bytes, size_t n);
+/* Flushes the folder that `path` lies in: only then is a new name there after a power cut. A file
+ * system that cannot flush folders is forgiven. */
+void file_flush_name(const char *path);
+
 #endif

@@ -333,6 +333,18 @@ static int wrong_kind(const json *v, const char *key, const char *wanted, error 
     return error_set(err, ERROR_LOAD, "%s is %s, expected %s", key, kinds[json_type(v)], wanted);
 }
 
+int json_check_members(const json *object, const char *const *known, size_t n, error *err)
+{
+    for (const json *m = json_first(object); m; m = json_next(m)) {
+        size_t i = 0;
+        while (i < n && strcmp(json_key(m), known[i]) != 0)
+            i++;
+        if (i == n)
+            return error_set(err, ERROR_LOAD, "%.60s: no such field", json_key(m));
+    }
+    return 0;
+}
+
 int json_get_int(const json *object, const char *key, int64_t min, int64_t max, int64_t *out,
                  error *err)
 {

@@ -64,6 +64,10 @@ int json_get_string(const json *object, const char *key, const char **out, error
 int json_get_array(const json *object, const char *key, const json **out, error *err);
 int json_get_object(const json *object, const char *key, const json **out, error *err);
 
+/* Refuses (ERROR_LOAD, "KEY: no such field") a member of an object that is none of known[n]: what is
+ * misspelt in a file that somebody wrote must not be silent. */
+int json_check_members(const json *object, const char *const *known, size_t n, error *err);
+
 /* Writing: appends text as a JSON string with quotes; control bytes and U+2028/9 escaped, broken
  * UTF-8 as U+FFFD. */
 int json_quote(buf *out, const char *text, size_t len, error *err);

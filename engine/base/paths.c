@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "atomic_file.h"
 #include "folder.h"
 
 static const struct {
@@ -119,7 +120,9 @@ int paths_make(const char *path, size_t n, error *err)
         at += 1 + strcspn(at + 1, "/");
         char c = *at;
         *at = '\0';
-        if (mkdir(copy, 0700) && errno != EEXIST)
+        if (mkdir(copy, 0700) == 0)
+            file_flush_name(copy);
+        else if (errno != EEXIST)
             result = error_set(err, ERROR_RUN, "cannot make %s: %s", copy, strerror(errno));
         *at = c;
     }

@@ -47,7 +47,7 @@ int paths_shipped(char *out[PATHS_SHIPPED], error *err);
 void paths_shipped_release(char *paths[PATHS_SHIPPED]);
 
 /* mkdir -p of the first n bytes of path; what is missing becomes the user's alone (mode 0700),
- * as the specification asks. ERROR_RUN. */
+ * as the specification asks, and is flushed. ERROR_RUN. */
 int paths_make(const char *path, size_t n, error *err);
 
 #endif

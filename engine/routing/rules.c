@@ -211,15 +211,8 @@ static int read_rule(rule_list *list, const json *root, error *err)
     rule *r = &list->v[list->n++];
     if (json_type(root) != JSON_OBJECT)
         return refuse(err, "rule", "must be an object");
-    for (const json *m = json_first(root); m; m = json_next(m)) {
-        bool ok = false;
-        for (int i = 0; i < 4; i++)
-            ok = ok || strcmp(json_key(m), known[i]) == 0;
-        if (!ok)
-            return error_set(err, ERROR_LOAD, "%.40s: no such field", json_key(m));
-    }
-    if (read_when(list, r, root, err) || read_layers(r, root, err) || read_do(r, root, err) ||
-        read_for(r, root, err))
+    if (json_check_members(root, known, 4, err) || read_when(list, r, root, err) ||
+        read_layers(r, root, err) || read_do(r, root, err) || read_for(r, root, err))
         return -1;
     return 0;
 }

@@ -56,6 +56,31 @@ struct sampler {
 
 /* ---- settings ------------------------------------------------------------------------------ */
 
+const sampling_field sampling_fields[SAMPLING_FIELDS] = {
+    {"temperature", offsetof(sampling, temperature), false},
+    {"top_p", offsetof(sampling, top_p), false},
+    {"top_k", offsetof(sampling, top_k), true},
+    {"min_p", offsetof(sampling, min_p), false},
+    {"repeat_penalty", offsetof(sampling, repeat_penalty), false},
+    {"presence_penalty", offsetof(sampling, presence_penalty), false},
+    {"frequency_penalty", offsetof(sampling, frequency_penalty), false},
+};
+
+double sampling_get(const sampling *s, const sampling_field *f)
+{
+    const void *at = (const char *)s + f->at;
+    return f->whole ? *(const int *)at : *(const double *)at;
+}
+
+void sampling_put(sampling *s, const sampling_field *f, double value)
+{
+    void *at = (char *)s + f->at;
+    if (f->whole)
+        *(int *)at = (int)value;
+    else
+        *(double *)at = value;
+}
+
 sampling sampling_defaults(void)
 {
     return (sampling){.temperature = 0.7, .top_p = 0.95, .repeat_penalty = 1.0};

@@ -9,6 +9,7 @@
 #ifndef ENGINE_SAMPLER_H
 #define ENGINE_SAMPLER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,18 @@ typedef struct sampling {
     double frequency_penalty; /* 0 = off: subtracted for each time */
     uint64_t seed;            /* 0..2^53-1 */
 } sampling;
+
+/* Its fields but the seed, by the names that files have for them; the i-th is bit 1 << i where a set
+ * of fields is one number. */
+typedef struct sampling_field {
+    const char *name; /* "top_p" */
+    size_t at;        /* in a struct sampling */
+    bool whole;       /* an int there, else a double */
+} sampling_field;
+enum { SAMPLING_FIELDS = 7 };
+extern const sampling_field sampling_fields[SAMPLING_FIELDS];
+double sampling_get(const sampling *s, const sampling_field *f);
+void sampling_put(sampling *s, const sampling_field *f, double value);
 
 /* The defaults: temperature 0.7, top_p 0.95, everything else off. */
 sampling sampling_defaults(void);

@@ -19,23 +19,16 @@ static const char *const kv_names[] = {"f16", "f32", "q8_0"};
 static const dtype kv_types[] = {DTYPE_F16, DTYPE_F32, DTYPE_Q8_0};
 static const char *const prefills[] = {"auto", "own", "shared"};
 static const char *const controls[] = {"off", "none", "prompt", "mask"};
-static const char *const given_names[] = {
-    "temperature",      "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty",
-    "frequency_penalty"};
-
-enum { GIVEN_COUNT = 7 };
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
 static void put_sampling(json_writer *e, const sampling *s)
 {
-    json_put_number(e, "temperature", s->temperature);
-    json_put_number(e, "top_p", s->top_p);
-    json_put_int(e, "top_k", s->top_k);
-    json_put_number(e, "min_p", s->min_p);
-    json_put_number(e, "repeat_penalty", s->repeat_penalty);
-    json_put_number(e, "presence_penalty", s->presence_penalty);
-    json_put_number(e, "frequency_penalty", s->frequency_penalty);
+    for (const sampling_field *f = sampling_fields; f < sampling_fields + SAMPLING_FIELDS; f++)
+        if (f->whole)
+            json_put_int(e, f->name, (int)sampling_get(s, f));
+        else
+            json_put_number(e, f->name, sampling_get(s, f));
 }
 
 int record_model(engine *e, transcript_model *out, error *err)
@@ -142,9 +135,9 @@ static void put_roster(json_writer *e, const roster_options *o)
     json_begin_object(e, "sampling");
     put_sampling(e, &o->sampling);
     json_begin_array(e, "given");
-    for (int i = 0; i < GIVEN_COUNT; i++)
+    for (int i = 0; i < SAMPLING_FIELDS; i++)
         if (o->given & 1u << i)
-            json_put_text(e, NULL, given_names[i]);
+            json_put_text(e, NULL, sampling_fields[i].name);
     json_end(e);
     json_end(e);
     put_masks(e, o);
@@ -361,8 +354,8 @@ static int read_roster(const json *v, record_setting *s, error *err)
         read_values(v, "softened", &o->softened, &o->softened_count, err) ||
         read_texts(v, "unmasked", &o->unmasked, &o->unmasked_count, err) || read_seats(v, s, err);
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < GIVEN_COUNT; k++)
-            o->given |= strcmp(given[i], given_names[k]) == 0 ? 1u << k : 0;
+        for (int k = 0; k < SAMPLING_FIELDS; k++)
+            o->given |= strcmp(given[i], sampling_fields[k].name) == 0 ? 1u << k : 0;
     free((void *)(uintptr_t)given);
     o->control = (control_kind)control;
     o->system = text_at(v, "system");

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../../engine/base/array.h"
+#include "../../engine/base/atomic_file.h"
 #include "../../engine/base/json_writer.h"
 
 enum { WINDOW = 256, LAST_LAYERS = 2 };
@@ -347,33 +348,6 @@ int derive_mask(derivation *d, buf *out, derive_figures *f, error *err)
 
 /* ---- saving ------------------------------------------------------------------------------------ */
 
-static int write_all(int fd, const char *at, size_t n)
-{
-    while (n) {
-        ssize_t done = write(fd, at, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -1;
-        at += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
-/* The name is safe once its folder is. */
-static void sync_folder(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        (void)fsync(fd);
-        (void)close(fd);
-    }
-    free(folder);
-}
-
 int derive_save(const char *path, const buf *text, error *err)
 {
     buf name = {0};
@@ -382,7 +356,7 @@ int derive_save(const char *path, const buf *text, error *err)
     int fd = mkostemp(name.v, O_CLOEXEC); /* mode 0600 */
     int failed = fd < 0;
     if (fd >= 0) {
-        failed = write_all(fd, text->v, text->len) || fsync(fd);
+        failed = file_write_all(fd, text->v, text->len) || fsync(fd);
         failed = close(fd) || failed || rename(name.v, path);
         int why = errno;
         if (failed)
@@ -392,7 +366,7 @@ int derive_save(const char *path, const buf *text, error *err)
     if (failed)
         (void)error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
     else
-        sync_folder(path);
+        file_flush_name(path);
     buf_release(&name);
     return failed ? -1 : 0;
 }

@@ -22,18 +22,6 @@
 static const char *const FIELDS[] = {"id", "form", "question", "answer", "before"};
 static const char *const TURN[] = {"role", "text"};
 
-static int check_members(const json *object, const char *const *known, size_t n, error *err)
-{
-    for (const json *m = json_first(object); m; m = json_next(m)) {
-        size_t i = 0;
-        while (i < n && strcmp(json_key(m), known[i]) != 0)
-            i++;
-        if (i == n)
-            return error_set(err, ERROR_LOAD, "%.60s: no such field", json_key(m));
-    }
-    return 0;
-}
-
 /* A text that must be there and say something. */
 static int need_text(const json *object, const char *key, const char **out, error *err)
 {
@@ -56,7 +44,7 @@ static int read_turn(lesson *l, const json *turn, error *err)
         return error_set(err, ERROR_LOAD, "more than %d turns", LESSON_TURNS);
     if (json_type(turn) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD, "a turn is {\"role\": \"..\", \"text\": \"..\"}");
-    if (check_members(turn, TURN, 2, err) || need_text(turn, "role", &role, err) ||
+    if (json_check_members(turn, TURN, 2, err) || need_text(turn, "role", &role, err) ||
         need_text(turn, "text", &text, err))
         return -1;
     if (strcmp(role, roles[i % 2]) != 0)
@@ -86,7 +74,7 @@ static int read_lesson(lesson *l, error *err)
     const json *root = json_root(l->document);
     if (json_type(root) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD, "must be an object");
-    return check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
+    return json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
                    need_text(root, "id", &l->id, err) || need_text(root, "form", &l->form, err) ||
                    need_text(root, "question", &l->question, err) ||
                    need_text(root, "answer", &l->answer, err) || read_before(l, root, err)

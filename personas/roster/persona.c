@@ -42,15 +42,6 @@ bool persona_name_ok(const char *name)
            !one_of(name, RESERVED, sizeof RESERVED / sizeof *RESERVED);
 }
 
-/* Refuses members that are not in the list: a typo in a persona must not be silent. */
-static int check_members(const json *object, const char *const *known, size_t n, error *err)
-{
-    for (const json *m = json_first(object); m; m = json_next(m))
-        if (!one_of(json_key(m), known, n))
-            return error_set(err, ERROR_LOAD, "%.60s: no such field", json_key(m));
-    return 0;
-}
-
 /* A file of the same folder: never a path. */
 static int check_file_name(const char *field, const char *name, error *err)
 {
@@ -146,37 +137,28 @@ static int check_sampling(const sampling *s, error *err)
 
 static int read_sampling(persona *p, const json *root, error *err)
 {
-    static const char *const known[] = {
-        "temperature",      "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty",
-        "frequency_penalty"};
+    const char *known[SAMPLING_FIELDS];
     const json *s = NULL;
     int found = json_get_object(root, "sampling", &s, err);
     p->sampling = sampling_defaults();
     if (found != 1)
         return found;
-    struct {
-        const char *key;
-        double *value;
-        unsigned bit;
-    } numbers[] = {{"temperature", &p->sampling.temperature, GIVEN_TEMPERATURE},
-                   {"top_p", &p->sampling.top_p, GIVEN_TOP_P},
-                   {"min_p", &p->sampling.min_p, GIVEN_MIN_P},
-                   {"repeat_penalty", &p->sampling.repeat_penalty, GIVEN_REPEAT},
-                   {"presence_penalty", &p->sampling.presence_penalty, GIVEN_PRESENCE},
-                   {"frequency_penalty", &p->sampling.frequency_penalty, GIVEN_FREQUENCY}};
-    if (check_members(s, known, sizeof known / sizeof *known, err))
+    for (int i = 0; i < SAMPLING_FIELDS; i++)
+        known[i] = sampling_fields[i].name;
+    if (json_check_members(s, known, SAMPLING_FIELDS, err))
         return -1;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        found = json_get_number(s, numbers[i].key, -1e9, 1e9, numbers[i].value, err);
+    for (int i = 0; i < SAMPLING_FIELDS; i++) {
+        const sampling_field *f = &sampling_fields[i];
+        double value = sampling_get(&p->sampling, f);
+        int64_t whole = (int64_t)value;
+        found = f->whole ? json_get_int(s, f->name, 0, 1 << 30, &whole, err)
+                         : json_get_number(s, f->name, -1e9, 1e9, &value, err);
         if (found < 0)
             return -1;
-        p->given |= found ? numbers[i].bit : 0;
+        sampling_put(&p->sampling, f, f->whole ? (double)whole : value);
+        p->given |= found ? 1u << i : 0;
     }
-    int64_t k = 0;
-    found = json_get_int(s, "top_k", 0, 1 << 30, &k, err);
-    p->sampling.top_k = (int)k;
-    p->given |= found == 1 ? GIVEN_TOP_K : 0;
-    return found < 0 ? -1 : check_sampling(&p->sampling, err);
+    return check_sampling(&p->sampling, err);
 }
 
 static int read_mode(persona *p, const json *router, error *err)
@@ -211,7 +193,7 @@ static int read_adaptive(persona *p, const json *router, error *err)
     int found = json_get_object(router, "adaptive", &a, err);
     if (found != 1)
         return found;
-    if (check_members(a, known, 2, err) || get_count(a, "min", &p->router.adaptive_min, err))
+    if (json_check_members(a, known, 2, err) || get_count(a, "min", &p->router.adaptive_min, err))
         return -1;
     found = json_get_number(a, "ratio", 0, 1, &p->router.adaptive_ratio, err);
     if (found < 0)
@@ -240,7 +222,7 @@ static int read_router(persona *p, const json *root, error *err)
     int found = json_get_object(root, "router", &r, err);
     if (found != 1)
         return found;
-    if (check_members(r, known, sizeof known / sizeof *known, err) || read_mode(p, r, err) ||
+    if (json_check_members(r, known, sizeof known / sizeof *known, err) || read_mode(p, r, err) ||
         get_count(r, "experts_per_token", &p->router.experts_per_token, err) ||
         get_count(r, "norm_width", &p->router.norm_width, err) ||
         json_get_number(r, "tail_gain", 0, 1, &p->router.tail_gain, err) < 0 ||
@@ -291,7 +273,7 @@ static int read_persona(persona *p, const json *root, error *err)
     int64_t version = 0;
     if (json_type(root) != JSON_OBJECT || json_get_int(root, "persona", 1, 1, &version, err) != 1)
         return error_set(err, ERROR_LOAD, "not a persona file: it must say \"persona\": 1");
-    return check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
+    return json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
                    read_names(p, root, err) ||
                    read_texts(root, "instruction", &p->instructions, &p->instruction_count, err) ||
                    read_sampling(p, root, err) || read_router(p, root, err) ||

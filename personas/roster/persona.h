@@ -33,7 +33,7 @@ typedef struct persona_text {
     char *text;
 } persona_text;
 
-/* Bits of persona.given: sampling fields that the file sets. */
+/* Bits of persona.given: sampling fields that the file sets, in the order of sampling_fields. */
 enum {
     GIVEN_TEMPERATURE = 1,
     GIVEN_TOP_P = 2,

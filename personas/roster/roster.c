@@ -205,20 +205,9 @@ static sampling sampling_of(const roster *r, const persona *p)
     const roster_options *o = r->options;
     sampling s = o->sampling;
     unsigned own = p ? p->given & ~o->given : 0;
-    if (own & GIVEN_TEMPERATURE)
-        s.temperature = p->sampling.temperature;
-    if (own & GIVEN_TOP_P)
-        s.top_p = p->sampling.top_p;
-    if (own & GIVEN_TOP_K)
-        s.top_k = p->sampling.top_k;
-    if (own & GIVEN_MIN_P)
-        s.min_p = p->sampling.min_p;
-    if (own & GIVEN_REPEAT)
-        s.repeat_penalty = p->sampling.repeat_penalty;
-    if (own & GIVEN_PRESENCE)
-        s.presence_penalty = p->sampling.presence_penalty;
-    if (own & GIVEN_FREQUENCY)
-        s.frequency_penalty = p->sampling.frequency_penalty;
+    for (int i = 0; i < SAMPLING_FIELDS; i++)
+        if (own & 1u << i)
+            sampling_put(&s, &sampling_fields[i], sampling_get(&p->sampling, &sampling_fields[i]));
     return s;
 }
 

@@ -14,7 +14,8 @@ static int add_quoted(buf *out, const char *text, size_t len, error *err)
     do {
         const char *newline = memchr(text + at, '\n', len - at);
         size_t end = newline ? (size_t)(newline - text) : len;
-        if (buf_text(out, "> ", err) || safe_text_copy(out, SAFE_PROSE, text + at, end - at, err) ||
+        if (buf_text(out, "> ", err) ||
+            safe_text_copy(out, SAFE_PROSE, false, text + at, end - at, err) ||
             buf_text(out, "\n", err))
             return -1;
         at = end + 1;
@@ -29,7 +30,7 @@ static int add_answer(const report *r, int i, buf *out, error *err)
         return -1;
     int result = k->stop == STOP_ERROR
                      ? buf_format(out, err, "*failed: %s*", k->failure)
-                     : safe_text_copy(out, SAFE_PROSE, k->text.v, k->text.len, err);
+                     : safe_text_copy(out, SAFE_PROSE, false, k->text.v, k->text.len, err);
     if (result || buf_text(out, "\n\n*", err) || report_figures(r, i, out, err))
         return -1;
     return buf_text(out, "*\n", err);
@@ -48,7 +49,7 @@ int report_markdown(const report *r, buf *out, error *err)
     if (!result && report_stands_there(r))
         result = buf_format(out, err, "The answer of %s, above.", r->merge->by);
     else if (!result)
-        result = safe_text_copy(out, SAFE_PROSE, r->merge->text.v, r->merge->text.len, err);
+        result = safe_text_copy(out, SAFE_PROSE, false, r->merge->text.v, r->merge->text.len, err);
     if (result || buf_text(out, "\n\n*", err) || report_merge_line(r, out, err) ||
         report_merge_seconds(r, out, err))
         return -1;

@@ -71,11 +71,6 @@ static int add_parting(const talk *t, const struct turn *turn, buf *out, error *
 
 /* ---- the last line ----------------------------------------------------------------------------- */
 
-static const char *dot(const talk *t)
-{
-    return terminal_utf8(t->term) ? " · " : ", ";
-}
-
 /* Whom one would most likely ask again, or to go on: who ended badly, else who said least. */
 static const turn_answer *whom_to_retry(const struct turn *turn)
 {
@@ -123,7 +118,7 @@ static int join(const talk *t, buf *out, const buf *part, error *err)
     const char *row = end ? end + 1 : out->v;
     size_t used = out->len ? display_width(row, out->len - (size_t)(row - out->v)) : 0;
     bool fits = used + 3 + display_width(part->v, part->len) < (size_t)terminal_columns(t->term);
-    if (buf_text(out, !out->len ? " " : fits ? dot(t) : "\n ", err))
+    if (buf_text(out, !out->len ? " " : fits ? terminal_dot(t->term) : "\n ", err))
         return -1;
     return buf_add(out, part->v, part->len, err);
 }

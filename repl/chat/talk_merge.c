@@ -11,22 +11,13 @@
 #include "../screen/human.h"
 #include "talk_exchange.h"
 
-static const char *dot(const talk *t)
-{
-    return terminal_utf8(t->term) ? " · " : ", ";
-}
-
-static const char *star(const talk *t)
-{
-    return terminal_utf8(t->term) ? "★ " : "* ";
-}
-
 static int add_shares(const talk *t, const turn_merge *m, buf *out, error *err)
 {
     const char *between = "  ";
     char letter[2];
-    for (int i = -1; (i = turn_next_share(m, i)) >= 0; between = dot(t))
-        if (buf_format(out, err, "%s%s%s %.2f", between, i == m->winner ? star(t) : "",
+    for (int i = -1; (i = turn_next_share(m, i)) >= 0; between = terminal_dot(t->term))
+        if (buf_format(out, err, "%s%s%s %.2f", between,
+                       i == m->winner ? terminal_star(t->term) : "",
                        talk_display_name(t, m->of[i], letter), m->shares[i]))
             return -1;
     return 0;
@@ -42,7 +33,9 @@ static int add_tally(const talk *t, const turn_merge *m, buf *out, error *err)
     for (size_t i = 0; i < n && !result; i++)
         called[i] = talk_display_name(t, m->of[i], letters[i]);
     if (!result)
-        result = buf_text(out, "\n", err) || merge_tally(m, called, dot(t), out, err) ? -1 : 0;
+        result = buf_text(out, "\n", err) || merge_tally(m, called, terminal_dot(t->term), out, err)
+                     ? -1
+                     : 0;
     free(called);
     free(letters);
     return result;

@@ -18,10 +18,10 @@
 
 static int add_harmless(const talk *t, const char *text, size_t n, buf *out)
 {
-    safe_text s = {.style = SAFE_PROSE, .ascii = t->con->ascii};
-    if (safe_text_add(&s, text, n, out, NULL) || safe_text_end(&s, out, NULL))
-        return -1;
-    return buf_text(out, "\n", NULL);
+    return safe_text_copy(out, SAFE_PROSE, t->con->ascii, text, n, NULL) ||
+                   buf_text(out, "\n", NULL)
+               ? -1
+               : 0;
 }
 
 /* Sentences quote paths, names and what a resumed session says: harmless here, once for all. */
@@ -45,7 +45,7 @@ int talk_say(talk *t, const char *format, ...)
 int talk_write(talk *t, buf *text, error *err)
 {
     buf out = {0};
-    int result = safe_text_copy(&out, SAFE_PROSE, text->v ? text->v : "", text->len, err);
+    int result = safe_text_copy(&out, SAFE_PROSE, false, text->v ? text->v : "", text->len, err);
     if (!result)
         result = terminal_write_folded(t->term, &out, err);
     buf_release(&out);
@@ -210,9 +210,8 @@ static int spell(const talk *t, const int *ids, size_t count, size_t at, buf *te
 static int add_piece(const talk *t, const char *text, size_t n, size_t cells, buf *out, error *err)
 {
     buf safe = {0};
-    safe_text s = {.style = SAFE_LINE, .ascii = t->con->ascii};
     int result =
-        safe_text_add(&s, text, n, &safe, err) || safe_text_end(&s, &safe, err) ||
+        safe_text_copy(&safe, SAFE_LINE, t->con->ascii, text, n, err) ||
         display_fit(out, safe.v ? safe.v : "", safe.len, cells, terminal_utf8(t->term), NULL, err);
     buf_release(&safe);
     return result ? -1 : 0;

@@ -21,27 +21,17 @@ static const char *source_name(option_source source)
 
 /* ---- sampling: each pass has its own ----------------------------------------------------------- */
 
-typedef struct sampling_row {
-    const char *name;
-    size_t at;      /* in a struct sampling */
-    bool whole;     /* an int there */
-    unsigned given; /* GIVEN_* */
-} sampling_row;
-
-static const sampling_row sampling_rows[] = {
-    {"temperature", offsetof(sampling, temperature), false, GIVEN_TEMPERATURE},
-    {"top-p", offsetof(sampling, top_p), false, GIVEN_TOP_P},
-    {"top-k", offsetof(sampling, top_k), true, GIVEN_TOP_K},
-    {"min-p", offsetof(sampling, min_p), false, GIVEN_MIN_P},
-    {"repeat-penalty", offsetof(sampling, repeat_penalty), false, GIVEN_REPEAT},
-    {"presence-penalty", offsetof(sampling, presence_penalty), false, GIVEN_PRESENCE},
-    {"frequency-penalty", offsetof(sampling, frequency_penalty), false, GIVEN_FREQUENCY},
-};
-
-static double sampled(const sampling *s, const sampling_row *row)
+/* The field that an option is called after: "top-p" is top_p. -1 = none. */
+static int field_of(const char *option)
 {
-    const char *field = (const char *)s + row->at;
-    return row->whole ? *(const int *)(const void *)field : *(const double *)(const void *)field;
+    for (int i = 0; i < SAMPLING_FIELDS; i++) {
+        const char *a = option, *b = sampling_fields[i].name;
+        while (*a && (*a == *b || (*a == '-' && *b == '_')))
+            a++, b++;
+        if (!*a && !*b)
+            return i;
+    }
+    return -1;
 }
 
 /* What the model's own files ask for; below 0 = nothing. */
@@ -56,25 +46,26 @@ static bool model_says(const talk *t, const char *name)
 }
 
 /* "0.7", or "0.7, coder 0.2" where personas bring their own: the first is everybody else's. */
-static int sampling_value(const talk *t, const sampling_row *row, buf *value, buf *from, error *err)
+static int sampling_value(const talk *t, const char *option, int field, buf *value, buf *from,
+                          error *err)
 {
     const roster *r = dialogue_roster(t->dialogue);
-    double all = sampled(&t->seats.sampling, row);
-    option_source source = options_source(&t->set, row->name);
-    bool asked = (t->seats.given & row->given) != 0;
+    const sampling_field *f = &sampling_fields[field];
+    double all = sampling_get(&t->seats.sampling, f);
+    option_source source = options_source(&t->set, option);
+    bool asked = (t->seats.given & 1u << field) != 0;
     int others = 0, result = 0;
     buf own = {0};
     for (int i = 0; i < roster_seats(r) && !result; i++) {
         const seat *s = roster_seat(r, i);
-        double v = sampled(&s->sampling, row);
+        double v = sampling_get(&s->sampling, f);
         bool same = !(v < all) && !(v > all);
         others += same;
         if (!same)
             result = buf_format(&own, err, "%s%s %g", own.len ? ", " : "", s->name, v);
     }
-    const char *name = !asked && source == SOURCE_DEFAULT && model_says(t, row->name)
-                           ? "model"
-                           : source_name(source);
+    const char *name =
+        !asked && source == SOURCE_DEFAULT && model_says(t, option) ? "model" : source_name(source);
     if (!result && (others || !own.len))
         result =
             buf_format(value, err, "%g%s", all, own.len ? ", " : "") || buf_text(from, name, err);
@@ -156,9 +147,10 @@ static bool says_nothing(const buf *text, const char *name)
 
 int talk_value(const talk *t, const option_info *row, buf *value, buf *from, error *err)
 {
-    for (size_t i = 0; i < sizeof sampling_rows / sizeof *sampling_rows; i++)
-        if (strcmp(sampling_rows[i].name, row->name) == 0)
-            return sampling_value(t, &sampling_rows[i], value, from, err);
+    int field = field_of(row->name);
+    if (field >= 0)
+        return sampling_value(t, row->name, field, value, from, err);
+
     option_source source = options_source(&t->set, row->name);
     bool drawn = strcmp(row->name, "seed") == 0 && source == SOURCE_DEFAULT;
     bool model = source == SOURCE_DEFAULT &&

@@ -143,7 +143,7 @@ static int footer(ask *a, int i)
     int result = buf_text(&b, "\n", a->err);
     if (!result && k->stop == STOP_ERROR && !a->opt->only) {
         result = buf_text(&b, "[failed: ", a->err) ||
-                 safe_text_copy(&b, SAFE_LINE, k->failure, strlen(k->failure), a->err) ||
+                 safe_text_copy(&b, SAFE_LINE, false, k->failure, strlen(k->failure), a->err) ||
                  buf_text(&b, "]\n", a->err);
     } else if (!result && k->stop != STOP_END && !a->opt->only) {
         result = buf_format(&b, a->err, "[%s]\n", pass_stop_name(k->stop));
@@ -185,7 +185,7 @@ static int merged_text(ask *a)
         result = buf_format(&b, a->err, "the answer of %s, above; --only merge prints it alone\n",
                             m->by);
     else if (!result)
-        result = safe_text_copy(&b, SAFE_PROSE, m->text.v, m->text.len, a->err) ||
+        result = safe_text_copy(&b, SAFE_PROSE, false, m->text.v, m->text.len, a->err) ||
                  buf_text(&b, "\n", a->err);
     result = result || console_text(a->con, &b, a->err);
     buf_release(&b);

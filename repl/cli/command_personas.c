@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../engine/base/atomic_file.h"
 #include "../../engine/base/folder.h"
 #include "../chat/persona_copy.h"
 #include "../options/examples.h"
@@ -141,16 +142,7 @@ static int write_new(const char *path, const buf *text, error *err)
         return error_set(err, ERROR_RUN, "%s is there already and was left alone", path);
     if (fd < 0)
         return error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
-    size_t done = 0;
-    while (done < text->len) {
-        ssize_t n = write(fd, text->v + done, text->len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            break;
-        done += (size_t)n;
-    }
-    bool failed = done < text->len || fsync(fd) != 0;
+    bool failed = file_write_all(fd, text->v, text->len) || fsync(fd) != 0;
     int why = errno;
     failed = close(fd) != 0 || failed;
     if (!failed)

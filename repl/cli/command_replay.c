@@ -84,7 +84,7 @@ static int add_pieces(buf *b, const tokenizer *words, const int *ids, size_t fro
         result = buf_add(&text, piece, known ? n : 1, err);
     }
     if (!result && text.len)
-        result = safe_text_copy(b, SAFE_LINE, text.v, text.len, err);
+        result = safe_text_copy(b, SAFE_LINE, false, text.v, text.len, err);
     buf_release(&text);
     return result;
 }
@@ -122,7 +122,7 @@ static int add_difference(replay_output *t, const replay_answer *a, error *err)
 static int add_text(replay_output *t, const char *label, const char *text, size_t n, error *err)
 {
     if (buf_format(&t->out, err, "  %s%s%s\n", console_dim(t->con), label, console_reset(t->con)) ||
-        safe_text_copy(&t->out, SAFE_PROSE, text, n, err))
+        safe_text_copy(&t->out, SAFE_PROSE, false, text, n, err))
         return -1;
     return buf_text(&t->out, "\n", err);
 }
@@ -133,7 +133,7 @@ static int add_both(replay_output *t, const replay_answer *a, error *err)
     const char *bold = console_bold(t->con), *plain = console_reset(t->con);
     if (t->turn != a->turn->number &&
         (buf_format(b, err, "%s%sturn %d%s ", t->turn ? "\n" : "", bold, a->turn->number, plain) ||
-         safe_text_copy(b, SAFE_PROSE, a->turn->prompt.v, a->turn->prompt.len, err) ||
+         safe_text_copy(b, SAFE_PROSE, false, a->turn->prompt.v, a->turn->prompt.len, err) ||
          buf_text(b, "\n", err)))
         return -1;
     t->turn = a->turn->number;

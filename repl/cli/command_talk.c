@@ -51,7 +51,7 @@ static void greet(talk *t, bool first_time)
         console_note(t->con, "consilium " CONSILIUM_VERSION " %s %s: %d layers, no experts", dot(t),
                      open_model_title(&t->set, t->engine), m->layers);
     console_note(t->con, "%s %s ask anything %s /help", who.v ? who.v : "", dot(t), dot(t));
-    if (open_model_builtin(&t->set))
+    if (open_model_is_built_in(&t->set))
         console_note(t->con,
                      "a small demonstration model, often wrong; your own: consilium -m FILE");
     if (first_time)

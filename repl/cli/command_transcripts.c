@@ -156,9 +156,9 @@ static int print_snippet(const search_hit *h, console *con, buf *b, error *err)
     size_t n;
     int result = buf_text(b, "    ", err);
     while (!result && (n = next_part(&at, &text, &match)) != 0) {
-        safe_text s = {.style = SAFE_LINE, .ascii = con->ascii};
-        result = buf_text(b, match ? begin : "", err) || safe_text_add(&s, text, n, b, err) ||
-                 safe_text_end(&s, b, err) || buf_text(b, match ? end : "", err);
+        result = buf_text(b, match ? begin : "", err) ||
+                 safe_text_copy(b, SAFE_LINE, con->ascii, text, n, err) ||
+                 buf_text(b, match ? end : "", err);
     }
     return result || buf_text(b, "\n", err) ? -1 : 0;
 }

@@ -18,13 +18,11 @@
 /* Foreign text, several lines. */
 static int add_text(const console *con, buf *b, turn_text text, error *err)
 {
-    safe_text s = {.style = SAFE_PROSE, .ascii = con->ascii};
     size_t n = text.len;
     while (n && text.v[n - 1] == '\n')
         n--;
-    if (safe_text_add(&s, text.v, n, b, err) || safe_text_end(&s, b, err))
-        return -1;
-    return buf_text(b, "\n", err);
+    int result = safe_text_copy(b, SAFE_PROSE, con->ascii, text.v, n, err);
+    return result || buf_text(b, "\n", err) ? -1 : 0;
 }
 
 /* A line in the dim style; empty words print nothing. */

@@ -184,11 +184,6 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
     return e;
 }
 
-bool open_model_builtin(const options *opt)
-{
-    return !opt->model || strcmp(opt->model, "built-in") == 0;
-}
-
 const char *open_model_title(const options *opt, const engine *e)
 {
     const char *path = checkpoint_path(engine_checkpoint(e));

@@ -25,7 +25,6 @@ engine *open_model(const options *opt, console *con, error *err);
 /* The same, for a conversation of another day: "2026-11-22"; NULL = today. */
 engine *open_model_on(const options *opt, const char *day, console *con, error *err);
 
-bool open_model_builtin(const options *opt); /* nothing else is asked for */
 /* What to call the model in a heading: the name it was asked for by, or its file's. Borrowed. */
 const char *open_model_title(const options *opt, const engine *e);
 

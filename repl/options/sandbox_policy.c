@@ -107,7 +107,8 @@ static void own_folders(sandbox *s, bool writes)
         (void)paths_own(kinds[i], "personas", &personas, NULL);
         (void)paths_own(kinds[i], "masks", &masks, NULL);
         if (writes && path && kinds[i] != PATHS_DATA) {
-            (void)transcript_folder_make(kinds[i] == PATHS_CACHE ? masks : personas, NULL);
+            const char *made = kinds[i] == PATHS_CACHE ? masks : personas;
+            (void)paths_make(made, strlen(made), NULL);
             sandbox_allow_write(s, path);
         }
         if (path)
@@ -175,7 +176,7 @@ static void write_transcripts(sandbox *s, const options *opt)
     char *place = NULL;
     if (!options_saves(opt) || transcript_folder(&place, NULL))
         return;
-    (void)transcript_folder_make(place, NULL); /* what fails now will fail, and be told, then */
+    (void)paths_make(place, strlen(place), NULL); /* what fails now will fail, and be told, then */
     sandbox_allow_write(s, place);
     free(place);
 }
@@ -201,7 +202,7 @@ static void write_around(sandbox *s, const char *path, bool make)
     const char *slash = path ? strrchr(path, '/') : NULL;
     char *around = slash ? strndup(path, (size_t)(slash - path)) : NULL;
     if (around && make)
-        (void)transcript_folder_make(around, NULL);
+        (void)paths_make(around, strlen(around), NULL);
     if (around) {
         sandbox_allow_write(s, around);
         sandbox_allow_write(s, path);

@@ -100,7 +100,7 @@ int column_text_end(column_text *f, const char *fault, error *err)
     if (fault && *fault) {
         char lead[2] = {LIGHT_FAULT, '\0'};
         if (begin_line(f, err) || buf_text(&f->text, lead, err) ||
-            safe_text_copy(&f->text, SAFE_LINE, fault, strlen(fault), err))
+            safe_text_copy(&f->text, SAFE_LINE, false, fault, strlen(fault), err))
             return -1;
     }
     f->over = true;

@@ -114,9 +114,8 @@ int console_json(console *c, json_writer *e, error *err)
     if (json_writer_finish(e) || buf_text(e->out, "\n", err))
         return -1;
     buf safe = {0};
-    safe_text s = {.style = SAFE_JSON, .ascii = c->ascii};
-    int result = safe_text_add(&s, e->out->v, e->out->len, &safe, err) ||
-                         safe_text_end(&s, &safe, err) || console_document(c, &safe, err)
+    int result = safe_text_copy(&safe, SAFE_JSON, c->ascii, e->out->v, e->out->len, err) ||
+                         console_document(c, &safe, err)
                      ? -1
                      : 0;
     buf_release(&safe);
@@ -126,8 +125,7 @@ int console_json(console *c, json_writer *e, error *err)
 
 int console_quote(const console *c, buf *out, const char *text, error *err)
 {
-    safe_text s = {.style = SAFE_LINE, .ascii = c->ascii};
-    return safe_text_add(&s, text, strlen(text), out, err) || safe_text_end(&s, out, err) ? -1 : 0;
+    return safe_text_copy(out, SAFE_LINE, c->ascii, text, strlen(text), err);
 }
 
 /* ---- standard error ------------------------------------------------------------------------- */

@@ -166,16 +166,15 @@ int safe_text_end(safe_text *s, buf *out, error *err)
     return 0;
 }
 
-int safe_text_copy(buf *out, safe_style style, const char *text, size_t n, error *err)
+int safe_text_copy(buf *out, safe_style style, bool ascii, const char *text, size_t n, error *err)
 {
-    safe_text s = {.style = style};
+    safe_text s = {.style = style, .ascii = ascii};
     return safe_text_add(&s, text, n, out, err) || safe_text_end(&s, out, err) ? -1 : 0;
 }
 
 int safe_text_excerpt(buf *out, const char *text, size_t n, size_t cells, bool ascii, error *err)
 {
     buf line = {0}, safe = {0};
-    safe_text s = {.style = SAFE_LINE, .ascii = ascii};
     int result = 0;
     for (size_t i = 0; i < n && !result;) {
         size_t word = 0, gap = 0;
@@ -187,8 +186,7 @@ int safe_text_excerpt(buf *out, const char *text, size_t n, size_t cells, bool a
                  (line.len && gap && i + gap < n && buf_text(&line, " ", err));
         i += gap;
     }
-    result = result || safe_text_add(&s, line.v, line.len, &safe, err) ||
-             safe_text_end(&s, &safe, err) ||
+    result = result || safe_text_copy(&safe, SAFE_LINE, ascii, line.v, line.len, err) ||
              display_fit(out, safe.v ? safe.v : "", safe.len, cells, !ascii, NULL, err);
     buf_release(&line);
     buf_release(&safe);

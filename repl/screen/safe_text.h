@@ -42,7 +42,7 @@ int safe_text_add(safe_text *s, const char *bytes, size_t n, buf *out, error *er
 int safe_text_end(safe_text *s, buf *out, error *err);
 
 /* A whole text at once. */
-int safe_text_copy(buf *out, safe_style style, const char *text, size_t n, error *err);
+int safe_text_copy(buf *out, safe_style style, bool ascii, const char *text, size_t n, error *err);
 
 /* A text for a place in a line of ours: harmless, blanks and newlines as one space each, and cut behind
  * a whole character with "..." (one cell unless ascii) when it takes more than `cells`. */

@@ -117,6 +117,16 @@ bool terminal_utf8(const terminal *t)
     return t->is.utf8;
 }
 
+const char *terminal_dot(const terminal *t)
+{
+    return t->is.utf8 ? " · " : ", ";
+}
+
+const char *terminal_star(const terminal *t)
+{
+    return t->is.utf8 ? "★ " : "* ";
+}
+
 double terminal_frame(const terminal *t)
 {
     return t->is.frame;

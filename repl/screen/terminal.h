@@ -35,6 +35,9 @@ bool terminal_linear(const terminal *t); /* no moving cursor */
 bool terminal_color(const terminal *t);
 bool terminal_utf8(const terminal *t);
 double terminal_frame(const terminal *t); /* seconds between two repaints, at least */
+/* What stands between figures, and before who has won: ", " and "* " where no UTF-8 is read. */
+const char *terminal_dot(const terminal *t);
+const char *terminal_star(const terminal *t);
 console *terminal_console(const terminal *t);
 terminal_signals *terminal_signal_flags(const terminal *t);
 

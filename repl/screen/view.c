@@ -52,10 +52,7 @@ static const char *color_sequence(const view *v, const char *name)
 
 static int harmless(const view *v, buf *out, const char *text, error *err)
 {
-    safe_text s = {.style = SAFE_LINE, .ascii = v->style.ascii};
-    if (!text)
-        return 0;
-    return safe_text_add(&s, text, strlen(text), out, err) || safe_text_end(&s, out, err) ? -1 : 0;
+    return text ? safe_text_copy(out, SAFE_LINE, v->style.ascii, text, strlen(text), err) : 0;
 }
 
 static int column_open(view *v, column *c, const view_column *from, error *err)

@@ -22,12 +22,6 @@ const char *view_dash(const view *v)
     return v->style.utf8 ? "─" : "-";
 }
 
-/* What stands between figures. */
-static const char *dot(const view *v)
-{
-    return v->style.utf8 ? " · " : ", ";
-}
-
 static int add_seconds(buf *out, double seconds, error *err)
 {
     if (seconds < 9.95)
@@ -50,7 +44,7 @@ static int prefill(const view *v, buf *out, error *err)
         return -1;
     if (v->done == 0 || gone < 0.3)
         return 0;
-    return buf_text(out, dot(v), err) || add_seconds(out, gone / share - gone, err) ||
+    return buf_text(out, terminal_dot(v->t), err) || add_seconds(out, gone / share - gone, err) ||
                    buf_text(out, " left", err)
                ? -1
                : 0;
@@ -101,7 +95,7 @@ int view_figures(const view *v, const column *c, size_t room, buf *out, error *e
     int count = figure_parts(v, c, parts, err), result = count < 0 ? -1 : 0;
     size_t used = 0;
     for (int i = 0; i < count && !result; i++) {
-        const char *before = i ? dot(v) : "";
+        const char *before = i ? terminal_dot(v->t) : "";
         size_t more =
             display_width(before, strlen(before)) + display_width(parts[i].v, parts[i].len);
         if (i && used + more > room)
@@ -177,9 +171,8 @@ int view_message(view *v, const char *text, bool dim, error *err)
 {
     buf safe = {0};
     size_t width = view_width(v) - 1;
-    safe_text s = {.style = SAFE_PROSE, .ascii = v->style.ascii};
-    int result = safe_text_add(&s, text, strlen(text), &safe, err) ||
-                 safe_text_end(&s, &safe, err) || fold_text(&safe, width, err);
+    int result = safe_text_copy(&safe, SAFE_PROSE, v->style.ascii, text, strlen(text), err) ||
+                 fold_text(&safe, width, err);
     for (size_t at = 0, n; at < safe.len && !result; at += n) {
         size_t line = strcspn(safe.v + at, "\n");
         n = display_cut(safe.v + at, line, width); /* a word that no row can hold */

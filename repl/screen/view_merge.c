@@ -154,8 +154,7 @@ int view_footer(view *v, const char *left, const char *right, error *err)
 int view_plain(terminal *t, const char *text, size_t n, error *err)
 {
     buf out = {0};
-    safe_text s = {.style = SAFE_PROSE, .ascii = !terminal_utf8(t)};
-    int result = safe_text_add(&s, text, n, &out, err) || safe_text_end(&s, &out, err) ? -1 : 0;
+    int result = safe_text_copy(&out, SAFE_PROSE, !terminal_utf8(t), text, n, err);
     if (!result && (!out.len || out.v[out.len - 1] != '\n'))
         result = buf_text(&out, "\n", err);
     if (!result)

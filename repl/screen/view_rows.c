@@ -53,7 +53,7 @@ int view_winner_row(const view *v, buf *row, error *err)
     return buf_text(row, "\033[K", err) || go_to(row, start + 1, err) ||
                    buf_text(row, view_sgr(v, "\033[1m"), err) ||
                    buf_text(row, view_sgr(v, c->color), err) ||
-                   buf_text(row, v->style.utf8 ? "★ " : "* ", err) ||
+                   buf_text(row, terminal_star(v->t), err) ||
                    display_fit(row, c->name.v, c->name.len, width > 5 ? width - 4 : 1,
                                v->style.utf8, &used, err) ||
                    buf_text(row, view_sgr(v, "\033[0m"), err)

@@ -178,7 +178,7 @@ int clipboard_copy(terminal *t, broker *b, const char *name, const char *text, s
             run += 2;
         }
     }
-    result = result || safe_text_copy(&safe, SAFE_PROSE, lines.v, lines.len, err) ? -1 : 0;
+    result = result || safe_text_copy(&safe, SAFE_PROSE, false, lines.v, lines.len, err) ? -1 : 0;
     if (!result && !safe.len)
         result = error_set(err, ERROR_USAGE, "%s said nothing; the clipboard stays as it is", name);
     if (!result)

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../engine/base/atomic_file.h"
+
 /* The child's input is the text; a program that goes on in the background, as these do, keeps no
  * stream of ours. */
 int copy_program_run(copy_program program, const char *text, size_t n)
@@ -29,14 +31,8 @@ int copy_program_run(copy_program program, const char *text, size_t n)
         _exit(127);
     }
     (void)close(ends[0]);
-    for (size_t at = 0; child > 0 && at < n;) {
-        ssize_t done = write(ends[1], text + at, n - at);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            break; /* its exit status says why */
-        at += (size_t)done;
-    }
+    if (child > 0)
+        (void)file_write_all(ends[1], text, n); /* its exit status says why that failed */
     (void)close(ends[1]);
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../engine/base/atomic_file.h"
 #include "../../engine/base/folder.h"
 #include "private_folder.h"
 
@@ -94,15 +95,9 @@ int editor_file(const char *path, error *err)
 static int put(const char *path, const buf *text, error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    size_t at = 0;
-    while (fd >= 0 && at < text->len) {
-        ssize_t n = write(fd, text->v + at, text->len - at);
-        if (n <= 0)
-            break;
-        at += (size_t)n;
-    }
+    bool failed = fd < 0 || file_write_all(fd, text->v, text->len);
     int why = errno;
-    if (fd < 0 || close(fd) || at < text->len)
+    if ((fd >= 0 && close(fd)) || failed)
         return error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(why));
     return 0;
 }

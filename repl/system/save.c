@@ -32,9 +32,10 @@ static int make(const history *h, export_format format, buf *out, error *err)
     if (format != EXPORT_JSON)
         return export_as(format, h, out, err);
     buf raw = {0};
-    int result =
-        export_as(format, h, &raw, err) || safe_text_copy(out, SAFE_JSON, raw.v, raw.len, err) ? -1
-                                                                                               : 0;
+    int result = export_as(format, h, &raw, err) ||
+                         safe_text_copy(out, SAFE_JSON, false, raw.v, raw.len, err)
+                     ? -1
+                     : 0;
     buf_release(&raw);
     return result;
 }

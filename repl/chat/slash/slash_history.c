@@ -36,7 +36,8 @@ static int first_words(const talk *t, const char *text, size_t len, size_t room,
     size_t most = len < 4 * room ? len : 4 * room; /* a cell has seldom more than 4 bytes */
     int result = buf_add(&plain, text, most, err);
     to_one_line(&plain);
-    result = result || safe_text_copy(&line, SAFE_LINE, plain.v ? plain.v : "", plain.len, err);
+    result =
+        result || safe_text_copy(&line, SAFE_LINE, false, plain.v ? plain.v : "", plain.len, err);
     buf_release(&plain);
     if (!result)
         result = display_fit(out, line.v ? line.v : "", line.len, room, terminal_utf8(t->term),
