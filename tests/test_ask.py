@@ -290,6 +290,11 @@ def options():
         for name in ("loop-12", "loop-24", "loop-off", "old"):
             done = run("transcripts", "replay", name, env=ENVIRONMENT)
             assert not done.returncode and "equal" in done.stdout + done.stderr, done
+    with case("a merge that was cut says why, as text and as Markdown"):
+        out, err = ask("hello", "--merge=synth", "--max-tokens=5", "--temperature=0")
+        assert "\nmerged (synth by chair, length)\n" in out, (out, err)
+        out, err = ask("hello", "--merge=synth", "--max-tokens=5", "--temperature=0", "--format=md")
+        assert re.search(r"^\*synth by chair, length, [\d.]+ m?s\*$", out, re.M), out
     with case("--raw continues text without turns; synth needs a chair"):
         assert ask_json("hello", "--raw")["answers"][0]["prompt_tokens"] == 5
         out, err = ask("hello", "--raw", "--merge=synth", "--max-tokens=2", status=4)

@@ -82,7 +82,7 @@ def asking():
         t.say("//help")
         asked = [r["text"] for r in records(t, "prompt")[n:]]
         assert asked == ["/usr/bin is a folder", "/help"], asked
-        assert "did you mean /vote?" in t.say("/vot")
+        assert "did you mean /vote? /help lists" in t.say("/vot")
         assert "there is no command /xyzzy" in t.say("/xyzzy")
         assert len(records(t, "prompt")) == n + 2
     status, last = t.leave()
@@ -146,8 +146,10 @@ def turns():
         assert "vote" in t.say("/vote")
         assert "debate" in t.say("/debate 1")
         assert "blend" in t.say("/blend coder=.6 critic=.4")
-        assert "synth" in t.say("/merge synth by coder of philosopher,critic")
+        shown = t.say("/merge synth by coder of philosopher,critic")
         merges = records(t, "merge")
+        stop = merges[-1]["stop"]  # one that was cut says so
+        assert re.search(r"synth +by coder +[\d.]+ m?s" + ("" if stop == "end" else " · " + stop), shown), (stop, shown)
         assert [m["method"] for m in merges] == ["vote", "debate", "blend", "synth"]
         assert merges[2]["of"] == ["coder", "critic"] and merges[3]["by"] == "coder"
         assert merges[3]["of"] == ["philosopher", "critic"]

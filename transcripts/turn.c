@@ -208,6 +208,11 @@ const turn_merge *turn_last_merge(const struct turn *t)
     return t->merge_count ? &t->merges[t->merge_count - 1] : NULL;
 }
 
+const char *turn_merge_cut(const turn_merge *m)
+{
+    return m->stop == STOP_END || m->failure || m->revised ? NULL : pass_stop_name(m->stop);
+}
+
 const turn_answer *turn_winner(const struct turn *t, const turn_merge *m)
 {
     if (!m->of || m->winner < 0 || m->winner >= m->passes || !m->text.len)

@@ -165,6 +165,9 @@ bool turn_is_current(const struct turn *t, const turn_answer *a);
 const turn_merge *turn_merged(const struct turn *t);
 /* The last merge, also one that failed or that later answers have overtaken; or NULL. */
 const turn_merge *turn_last_merge(const struct turn *t);
+/* Why what a merge wrote of its own is cut ("length", "loop"), or NULL when it is whole; one that was
+ * interrupted within its rounds says so in its note. */
+const char *turn_merge_cut(const turn_merge *m);
 /* The answer that a vote took as it stands, so that nobody has to read it twice; else NULL. */
 const turn_answer *turn_winner(const struct turn *t, const turn_merge *m);
 /* Shares from the largest down: the index of the one that follows `before` (-1: of the

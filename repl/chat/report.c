@@ -72,6 +72,8 @@ int report_merge_line(const report *r, buf *out, error *err)
         result = buf_format(out, err, " by %s", m->by);
     if (!result && m->scores && m->winner >= 0)
         result = buf_text(out, "; ", err) || merge_tally(m, m->of, "; ", out, err) ? -1 : 0;
+    if (!result && turn_merge_cut(m))
+        result = buf_format(out, err, ", %s", turn_merge_cut(m));
     if (!result && m->note)
         result = buf_format(out, err, " (%s)", m->note);
     return result;

@@ -143,7 +143,7 @@ static int last_line(const talk *t, const struct turn *turn, buf *out, error *er
     return result;
 }
 
-/* "union 11.0 of 11 picks" on the left, "context 113/8192" on the right. */
+/* "union 11.0 of 11.4 picks" on the left, "context 113/8192" on the right. */
 static int figures_row(exchange *x, const turn_timings *c, error *err)
 {
     const dialogue *d = x->talk->dialogue;
@@ -151,7 +151,7 @@ static int figures_row(exchange *x, const turn_timings *c, error *err)
     int result = buf_format(&right, err, "context %d/%d", dialogue_context_used(d),
                             dialogue_settings(x->talk->dialogue)->council.context);
     if (!result && c->picks_per_step > 0)
-        result = buf_format(&left, err, "union %.1f of %.0f picks", c->union_experts_per_step,
+        result = buf_format(&left, err, "union %.1f of %.1f picks", c->union_experts_per_step,
                             c->picks_per_step);
     if (!result)
         result = view_footer(x->view, left.v ? left.v : "", right.v, err);

@@ -51,6 +51,8 @@ static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
     if (!result && !m->shares && m->by)
         result = buf_format(out, err, "  by %s", talk_display_name(t, m->by, letter));
     result = result || buf_format(out, err, "  %s", human_seconds(time, m->seconds)) ? -1 : 0;
+    if (!result && turn_merge_cut(m))
+        result = buf_format(out, err, "%s%s", dot(t), turn_merge_cut(m));
     if (!result && m->scores && m->winner >= 0)
         result = add_tally(t, m, out, err);
     if (!result && m->note && !t->blind_names)

@@ -50,6 +50,8 @@ int export_merge_line(buf *out, const turn_merge *m, error *err)
         result = add_shares(out, m, err);
     else if (!result && m->by)
         result = buf_text(out, " by ", err) || clean_line(out, m->by, err);
+    if (!result && turn_merge_cut(m))
+        result = buf_format(out, err, ", %s", turn_merge_cut(m));
     if (!result && m->note)
         result =
             buf_text(out, " (", err) || clean_line(out, m->note, err) || buf_text(out, ")", err);

@@ -170,7 +170,9 @@ int slash_unknown(const char *word, size_t len, error *err)
     for (char *c = name; *c; c++)
         *c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
     guess(meant, sizeof meant, name);
+    bool asks = *meant && meant[strlen(meant) - 1] == '?';
     return error_set(err, ERROR_USAGE,
-                     "there is no command /%.*s%s; /help lists them, and //%.*s sends it as text",
-                     (int)(len < 60 ? len : 60), word, meant, (int)(len < 60 ? len : 60), word);
+                     "there is no command /%.*s%s%s /help lists them, and //%.*s sends it as text",
+                     (int)(len < 60 ? len : 60), word, meant, asks ? "" : ";",
+                     (int)(len < 60 ? len : 60), word);
 }
