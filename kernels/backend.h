@@ -1,9 +1,10 @@
 /* backend.h - the op contract between one layer loop and the device that runs it.
  *
- * engine/forward.c says what a layer computes; a backend says how. Every op_* call only enqueues:
- * it returns nothing, never waits for the device, and never reads a device value back to the
- * host, so a CUDA backend can capture a whole step as one graph. The first failure is kept inside
- * the backend and reported by backend_sync(). (The CPU backend happens to run each op at once.)
+ * engine/run/forward.c says what a layer computes; a backend says how. Every op_* call only
+ * enqueues: it returns nothing, never waits for the device, and never reads a device value back to
+ * the host, so a backend for CUDA could capture a whole step as one graph. The first failure is
+ * kept inside the backend and reported by backend_sync(). (The CPU backend happens to run each op
+ * at once.)
  *
  * Shapes are [rows, cols], row-major; activations are f32. In every op `n` is the number of batch
  * rows in use: one row is one token of some session. All rows are independent, and a row's result
@@ -13,7 +14,7 @@
  *
  * One arithmetic definition per weight type (kernels/cpu/dot.h) holds at every ISA level.
  *
- * Plain C, also included by .cu files.
+ * Plain C that C++ (and so CUDA) can include.
  */
 #ifndef KERNELS_BACKEND_H
 #define KERNELS_BACKEND_H

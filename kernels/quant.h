@@ -1,9 +1,9 @@
 /* quant.h - the weight types and their block layouts, written once.
  *
  * A quantised row is a sequence of blocks: a few scales and `block` small integers. Everything
- * that must know where a scale or a nibble lies (dequantize.c, the dot products of cpu/, the
- * CUDA kernels) reads the packed structs below; their sizes are asserted. The layouts are those
- * of the GGUF specification (ggml type numbers in comments); F32, F16 and BF16 are "blocks" of 1.
+ * that must know where a scale or a nibble lies (dequantize.c, iq.c, the dot products of
+ * cpu/) reads the packed structs below; their sizes are asserted. The layouts are those of the
+ * GGUF specification, whose type numbers stand in quant.c; F32, F16 and BF16 are "blocks" of 1.
  *
  * A new GGUF type takes a line of `dtype` and its block here, a row of the table in quant.c, its
  * meaning in dequantize.c, its product in cpu/dot_scalar.c, and a line in the set of each ISA level
@@ -112,8 +112,8 @@ typedef struct QUANT_PACKED block_mxfp4 { /* x = e8m0(e) / 2 * quant_mxfp4_value
 
 enum { QUANT_K = 256 };
 
-typedef struct QUANT_PACKED
-    block_q2_k { /* x = d * (scale & 15) * q - dmin * (scale >> 4), per 16 */
+/* x = d * (scale & 15) * q - dmin * (scale >> 4), per 16 */
+typedef struct QUANT_PACKED block_q2_k {
     uint8_t scales[16];
     uint8_t qs[64]; /* bits 2k of byte 32h + l: element 128h + 32k + l */
     uint16_t d, dmin;

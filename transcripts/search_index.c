@@ -23,8 +23,8 @@ enum { INDEX_WAIT = 10, POLLS = 50, BUSY_MS = 5000, SCHEMA = 3 };
 
 static const char schema[] =
     "BEGIN; CREATE TABLE files(id INTEGER PRIMARY KEY, folder TEXT NOT NULL, session TEXT NOT "
-    "NULL, "
-    "size INTEGER, time INTEGER, inode INTEGER, created REAL DEFAULT 0, title TEXT DEFAULT '', "
+    "NULL, size INTEGER, time INTEGER, inode INTEGER, created REAL DEFAULT 0, title TEXT DEFAULT "
+    "'', "
     "model TEXT, turns INTEGER DEFAULT 0, answers INTEGER DEFAULT 0, damaged INTEGER DEFAULT 0, "
     "torn INTEGER DEFAULT 0, problem TEXT, UNIQUE(folder, session));"
     "CREATE TABLE passages(id INTEGER PRIMARY KEY, file INTEGER NOT NULL, turn INTEGER, who TEXT, "

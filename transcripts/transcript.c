@@ -43,9 +43,8 @@ int transcript_write_at(int fd, const char *bytes, size_t n, uint64_t at)
 int transcript_flush(int fd)
 {
     int result;
-#ifdef PLANT_NO_FLUSH
-    return fd <
-           0; /* a negative control for the tests, as the other PLANT_ ones: see the Makefile */
+#ifdef PLANT_NO_FLUSH /* a negative control for the tests, as all PLANT_ ones: see the Makefile */
+    return fd < 0;
 #endif
     do
         result = fsync(fd);

@@ -55,11 +55,9 @@ static const field_table answers = {
     ROWS(answer_rows),
     18,
     {"persona acts_by color? text thought? tokens continued? prompt_tokens prompt_hash stop "
-     "failure? "
-     "seed program seconds tokens_per_second asked_experts? least_allowed? routing",
+     "failure? seed program seconds tokens_per_second asked_experts? least_allowed? routing",
      "persona text tokens prompt_tokens stop seed seconds tokens_per_second acts_by routing "
-     "thought? "
-     "error?",
+     "thought? error?",
      "persona in_force text thought? tokens prompt_tokens stop error? seed seconds "
      "tokens_per_second acts_by color program prompt_hash asked_experts least_allowed routing"}};
 /* A share is a sum of floats, which may be a little above 1. */

@@ -31,14 +31,14 @@ enum {
 
 /* What is open behind the last line. {0} is valid: at the beginning of a text. */
 typedef struct markdown {
-    uint8_t depth; /* quotes and list items that are open, outermost first */
-    uint8_t
-        inside[MARKDOWN_DEEPEST]; /* 0: a quote; else an item, and so far right its content is */
-    uint8_t empty;                /* the innermost is an item that holds nothing yet */
-    uint8_t paragraph;            /* the last line belongs to one */
-    char fence;                   /* '`' or '~' within fenced code, else 0 */
-    uint8_t fence_indent;         /* of it, within the innermost container: 0 to 3 */
-    uint8_t fence_column;         /* of it in its line; 255 = further right */
+    uint8_t depth; /* quotes and list items that are open */
+    /* [depth] outermost first. 0: a quote; else an item, and so far right its content is */
+    uint8_t inside[MARKDOWN_DEEPEST];
+    uint8_t empty;        /* the innermost is an item that holds nothing yet */
+    uint8_t paragraph;    /* the last line belongs to one */
+    char fence;           /* '`' or '~' within fenced code, else 0 */
+    uint8_t fence_indent; /* of it, within the innermost container: 0 to 3 */
+    uint8_t fence_column; /* of it in its line; 255 = further right */
     uint16_t fence_length;
 } markdown;
 
@@ -59,13 +59,12 @@ typedef struct markdown_line {
     markdown_kind kind;
     size_t indent; /* columns of blanks in front; of code: column of the fence */
     size_t begin;  /* the first byte that is no blank */
-    size_t
-        mark; /* bytes of the first mark of an item or quote, the blank behind it included; or 0 */
-    long number; /* of an item in an ordered list, else -1 */
-    int level;   /* of a heading, 1 to 6 */
-    size_t text; /* behind marks and blanks; of a fence: the info string; of code: the content */
-    size_t info; /* bytes of the info string */
-    size_t pad;  /* of code: blanks before the content, left of a tab that a container ends in */
+    size_t mark;   /* bytes of the first mark of an item or quote with the blank behind it, or 0 */
+    long number;   /* of an item in an ordered list, else -1 */
+    int level;     /* of a heading, 1 to 6 */
+    size_t text;   /* behind marks and blanks; of a fence: the info string; of code: the content */
+    size_t info;   /* bytes of the info string */
+    size_t pad;    /* of code: blanks before the content, left of a tab that a container ends in */
 } markdown_line;
 
 /* Reads one line, or the beginning of one: text[n] without its newline; whole: there is no
@@ -82,8 +81,8 @@ bool markdown_word(char c);
 size_t markdown_run(const char *text, size_t n);
 
 typedef struct markdown_span {
-    size_t begin,
-        end; /* its content: one blank is taken off at both sides if there are two (6.1) */
+    /* Its content; where both ends are blanks, one is taken off each (6.1). */
+    size_t begin, end;
     size_t close, length; /* where the run that ends it begins, and ends */
 } markdown_span;
 

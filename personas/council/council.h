@@ -3,17 +3,19 @@
  * A council holds the passes: each has a name, a router program or none, sampling and a session. It
  * holds nothing of a conversation: every call is handed a request for each pass (the messages, the
  * instruction, the seed), and whatever is done with answers later (a vote, a merge) is handed the
- * requests and the answers again. A session finds by itself how much of a prompt it has read already.
+ * requests and the answers again. A session finds by itself how much of a prompt it has read
+ * already.
  *
- * council_ask() reads the prompts; then every pass that still speaks gains one token per step, all in
- * one batch (one sweep of the shared weights, each distinct expert visited once). A pass that finishes
- * leaves the batch. Its bytes are those it would have written alone: sampling is keyed by
+ * council_ask() reads the prompts; then every pass that still speaks gains one token per step, all
+ * in one batch (one sweep of the shared weights, each distinct expert visited once). A pass that
+ * finishes leaves the batch. Its bytes are those it would have written alone: sampling is keyed by
  * (seed, name, position), and a row's numbers do not depend on the rest of its batch.
  *
  * One failed pass does not hide the others: its answer says "error" and why. The caller's cancel
  * flag (engine_options) ends all passes; what they wrote is kept and marked "interrupted".
  *
- * Knows no terminal and no files; what happens is told, while it happens, to all who have subscribed.
+ * Knows no terminal and no files; what happens is told, while it happens, to all who have
+ * subscribed.
  */
 #ifndef PERSONAS_COUNCIL_H
 #define PERSONAS_COUNCIL_H
@@ -52,9 +54,9 @@ typedef struct pass_options {
     sampling sampling;             /* its seed gives way to that of each request */
 } pass_options;
 
-/* What one pass is asked. Borrowed while the call works, and not kept. The messages are the user's and
- * the assistant's in turns, the question last; bytes of a reply that are no character are read as
- * U+FFFD. */
+/* What one pass is asked. Borrowed while the call works, and not kept. The messages are the user's
+ * and the assistant's in turns, the question last; bytes of a reply that are no character are read
+ * as U+FFFD. */
 typedef struct council_request {
     const char *instruction; /* NULL = none */
     const chat_message *messages;
@@ -69,22 +71,23 @@ typedef struct council_timings {
     bool shared_prefill;           /* which way the prompt was read */
 } council_timings;
 
-/* What a subscriber hears; each may be NULL. pass: an index in the council that it subscribed to; -1 = a
- * chair that merges, or a blend. */
+/* What a subscriber hears; each may be NULL. pass: an index in the council that it subscribed to;
+ * -1 = a chair that merges, or a blend. */
 typedef struct council_events {
     void *user;
     /* Prompt tokens read so far, over all passes. */
     void (*prefill)(void *user, int done, int total);
-    /* Bytes that a token adds to a pass's text (whole UTF-8 characters); thinking = part of a thought. */
+    /* Bytes that a token adds to a pass's text (whole UTF-8 characters); thinking = part of a
+     * thought. */
     void (*token)(void *user, int pass, const char *bytes, size_t len, bool thinking);
     /* A pass has finished. */
     void (*answer)(void *user, int pass, const turn_answer *a);
     /* Of a vote: tokens that the judges have read, of all that they will. */
     void (*judge)(void *user, int done, int total);
-    /* What the router chose for one token in one layer: its position in the pass's sequence, experts
-     * and gates (engine.h). It fires for every generated token that the pass reads, so for all but the
-     * one that ends the answer, and for the tokens that council_continue() reads anew; not for prompts,
-     * scores, blends and comparisons. Valid during the call. */
+    /* What the router chose for one token in one layer: its position in the pass's sequence,
+     * experts and gates (engine.h). It fires for every generated token that the pass reads, so for
+     * all but the one that ends the answer, and for the tokens that council_continue() reads anew;
+     * not for prompts, scores, blends and comparisons. Valid during the call. */
     void (*routing)(void *user, int pass, const route_trace *trace);
 } council_events;
 
@@ -96,13 +99,13 @@ int council_add(council *c, const pass_options *pass, error *err);
 int council_passes(const council *c);
 const char *council_name(const council *c, int pass);
 
-/* Some passes of a council as a council of their own: who [n], distinct; c is no part itself. They are
- * borrowed: close the part first. Who has subscribed to the whole hears of the part too, under the
- * whole's indices. */
+/* Some passes of a council as a council of their own: who [n], distinct; c is no part itself. They
+ * are borrowed: close the part first. Who has subscribed to the whole hears of the part too, under
+ * the whole's indices. */
 council *council_part(council *c, const int *who, int n, error *err);
-/* Other passes in place of all there are. One that keeps its name keeps its session, so that nothing
- * is read again that was read under an equal program; newcomers take the sessions of those who leave.
- * On error nothing has changed. */
+/* Other passes in place of all there are. One that keeps its name keeps its session, so that
+ * nothing is read again that was read under an equal program; newcomers take the sessions of those
+ * who leave. On error nothing has changed. */
 int council_reseat(council *c, const pass_options *passes, int n, error *err);
 /* What may change between two asks: prefill, max_tokens, reserve, loop, think, keep_logprobs. */
 void council_adjust(council *c, const council_options *options);
@@ -110,8 +113,8 @@ void council_adjust(council *c, const council_options *options);
 engine *council_engine(const council *c);
 const council_options *council_settings(const council *c);
 
-/* Tells everything that happens from now on; borrowed until it is unsubscribed or the council closed,
- * any number at once. Not to be called by a subscriber. */
+/* Tells everything that happens from now on; borrowed until it is unsubscribed or the council
+ * closed, any number at once. Not to be called by a subscriber. */
 int council_subscribe(council *c, const council_events *events, error *err);
 void council_unsubscribe(council *c, const council_events *events);
 
@@ -120,9 +123,9 @@ void council_unsubscribe(council *c, const council_events *events);
  * changed), no chat format (ERROR_LOAD). */
 int council_ask(council *c, const council_request *requests, error *err);
 
-/* A council of one pass is asked the same again and takes what it said then as drawn: the answer goes on
- * behind it, to max_tokens in all. Its figures are those of the new tokens. ERROR_USAGE when the tokens
- * are not that text here: another model wrote them. Otherwise as council_ask. */
+/* A council of one pass is asked the same again and takes what it said then as drawn: the answer
+ * goes on behind it, to max_tokens in all. Its figures are those of the new tokens. ERROR_USAGE
+ * when the tokens are not that text here: another model wrote them. Otherwise as council_ask. */
 int council_continue(council *c, const council_request *request, const turn_answer *said,
                      error *err);
 
@@ -132,14 +135,15 @@ int council_longest(const council *c, const council_request *requests, int *long
 /* For callbacks: the pass ends at its next token as "interrupted", the others go on. */
 void council_stop(council *c, int pass);
 
-/* What a pass answered last; borrowed until the next ask. Its thought has no NUL behind it. What a seat
- * is (acts_by, color, asked_experts, least_allowed) a council does not know. */
+/* What a pass answered last; borrowed until the next ask. Its thought has no NUL behind it. What a
+ * seat is (acts_by, color, asked_experts, least_allowed) a council does not know. */
 const turn_answer *council_answer(const council *c, int pass);
 const council_timings *council_times(const council *c);
 
-/* What all passes were asked and replied, here just now or elsewhere (a transcript, an earlier version),
- * for what is made of it later. Borrowed. Of a reply its text, stop and ids count, and its logprobs where
- * the pass reads the same prompt under the same program and no thought came before. */
+/* What all passes were asked and replied, here just now or elsewhere (a transcript, an earlier
+ * version), for what is made of it later. Borrowed. Of a reply its text, stop and ids count, and
+ * its logprobs where the pass reads the same prompt under the same program and no thought came
+ * before. */
 typedef struct council_round {
     const council_request *requests; /* [passes] */
     const turn_answer *replies;      /* [passes] */
@@ -148,8 +152,8 @@ typedef struct council_round {
 /* ERROR_CONTEXT, as council_ask, when a prompt of the round leaves no room here. */
 int council_check_round(const council *c, const council_round *round, error *err);
 
-/* A text that a pass judges: how likely it finds each token, as its own answer to its request, under
- * its own program and instruction, teacher-forced. */
+/* A text that a pass judges: how likely it finds each token, as its own answer to its request,
+ * under its own program and instruction, teacher-forced. */
 typedef struct score_request {
     int judge;      /* pass */
     const int *ids; /* [n] the text's tokens; NULL = the question, its last n tokens at most */

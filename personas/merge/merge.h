@@ -4,14 +4,14 @@
  *             judges weigh by how well they predict the question; nobody's own answer counts for it;
  *             a looping answer cannot win; extractable answers (a choice, a number, yes or no) are
  *             counted. The whole matrix is reported, and a tie is said.
- *   synth     a chair, the plain model unless one is named, reads the answers, anonymised and shuffled by the seed, and says
- *             where they agree, where they differ and what it dropped. The prompt fits the context
- *             by a rule that is told, never by silent cutting.
+ *   synth     a chair, the plain model unless one is named, reads the answers, anonymised and
+ *             shuffled by the seed, and says where they agree, where they differ and what it
+ *             dropped. The prompt fits the context by a rule that is told, never by silent cutting.
  *   debate:N  each pass revises its answer after reading the others, N rounds in lockstep; a vote
  *             follows. Quoted answers fit the context by the same rule; a round that does not fit
  *             even so ends the debate, and that is told.
  *   blend     token by token: a mixture of the passes' distributions, or a contrast.
- *   auto      vote for models below 1B parameters and when an answer can be extracted, else synth.
+ *   auto      vote for models below 1B parameters and for raw text, which has no chair; else synth.
  */
 #ifndef PERSONAS_MERGE_H
 #define PERSONAS_MERGE_H
@@ -48,10 +48,10 @@ typedef struct merge_options {
     int max_tokens;
 } merge_options;
 
-/* Joins what the passes of a council replied to their requests. 0 and *out filled from `memory`, but for
- * what a merge does not know (n, of, answers, seed); or -1. Blend and
- * debate speak again: council_answer() then holds other text. Whoever has subscribed to the council
- * hears of it: a chair and a blend speak as pass -1. */
+/* Joins what the passes of a council replied to their requests. 0 and *out filled from `memory`,
+ * but for what a merge does not know (n, of, answers, seed); or -1. Blend and debate speak again:
+ * council_answer() then holds other text. Whoever has subscribed to the council hears of it: a
+ * chair and a blend speak as pass -1. */
 int merge_run(council *c, const council_round *round, const merge_options *options, region *memory,
               turn_merge *out, error *err);
 /* "2 of 3 votes, by philosopher and critic; ahead by 0.32" of a vote's winner; nothing where nobody

@@ -17,8 +17,7 @@ static const char CHAIR[] =
     "You chair a council. Read the question and the answers, then write one answer to the "
     "question. "
     "Say in a sentence where the answers agree, say where they disagree and which side you take, "
-    "and "
-    "end with one sentence that begins with \"Dropped:\" and names what you left out.";
+    "and end with one sentence that begins with \"Dropped:\" and names what you left out.";
 
 const char *merge_chair(void)
 {

@@ -1,6 +1,7 @@
 /* report.h - what one question brought: the answers, the merge, the figures, ready to be printed.
  *
- * All of it is the turn's; a report only points there. Text of models is foreign: each printer makes it harmless in the way its format needs.
+ * All of it is the turn's; a report only points there. Text of models is foreign: each printer
+ * makes it harmless in the way its format needs.
  */
 #ifndef REPL_REPORT_H
 #define REPL_REPORT_H
@@ -28,7 +29,8 @@ typedef struct report {
 
 void report_release(report *r);
 
-/* The contract's object: {"consilium":1,...}. */
+/* What `ask --format json` prints: {"consilium":1,...}. Which fields an answer and a merge have in it
+ * says transcripts/turn_fields.c. */
 void report_json(const report *r, json_writer *e);
 /* Its members, also used one by one for a stream of events. */
 void report_json_answer(const report *r, int i, const char *key, json_writer *e);

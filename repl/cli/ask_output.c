@@ -1,7 +1,8 @@
 /* ask_output.c - the answers of `ask` on standard output. See ask.h.
  *
- * On a terminal text stands in columns (ask_live.c). Elsewhere it streams in the order of the seats; ndjson writes an event as it happens; json and md write
- * once, at the end. --only prints the bare text of one answer or of the merge (json and ndjson hold
+ * On a terminal text stands in columns (ask_live.c). Elsewhere it streams in the order of the
+ * seats; ndjson writes an event as it happens; json and md write once, at the end (../chat/report.h
+ * has their form). --only prints the bare text of one answer or of the merge (json and ndjson hold
  * everything that was computed). Figures and the seed go to standard error.
  */
 #include <stdlib.h>

@@ -49,8 +49,7 @@ static const example EXAMPLES[] = {
      "X}}"},
     {"rule", "in lawyer.json",
      "one of the list \"rules\" in \"router\": when a token, tag, pattern or role is read, then "
-     "force, "
-     "keep, ban, bias or k"},
+     "force, keep, ban, bias or k"},
     {"lessons", "lawyer.lessons.jsonl",
      "beside the persona: what it would answer, one object a line; a line that begins with # is a "
      "comment"},

@@ -61,8 +61,7 @@ static const command_info commands[COMMAND_COUNT] = {
          0,
          "list the personas",
          "Every persona that is found, what it is about, what it acts by on this model (when one "
-         "is "
-         "at hand) and its file. Your own lie in $XDG_CONFIG_HOME/consilium/personas and come "
+         "is at hand) and its file. Your own lie in $XDG_CONFIG_HOME/consilium/personas and come "
          "first. `consilium personas` alone does the same.",
          {"consilium personas list", "consilium personas list -m model.gguf --format json"}},
     [COMMAND_PERSONAS_SHOW] = {"personas show",
@@ -107,8 +106,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "check a persona against its schema and this model",
          "Reads the persona, its lessons, rules and mask as `ask` would and says what is wrong, by "
          "file and field (status 3), or which experts it may call in each layer. Without a model "
-         "at "
-         "hand only the files are checked.",
+         "at hand only the files are checked.",
          {"consilium personas check coder", "consilium personas check coder -m model.gguf"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
@@ -139,8 +137,7 @@ static const command_info commands[COMMAND_COUNT] = {
          "count who was picked, and what models wrote",
          "How often each persona, the control and the merge were picked, of the times they could "
          "have been, with Wilson's interval at 95 %; blind picks apart. How often the vote's "
-         "winner "
-         "was picked. Answers, tokens, speed and loops of each model.",
+         "winner was picked. Answers, tokens, speed and loops of each model.",
          {"consilium transcripts stats", "consilium transcripts stats --format json"}},
     [COMMAND_TRANSCRIPTS_SEARCH] =
         {"transcripts search",

@@ -12,19 +12,18 @@ typedef int slash_fn(talk *t, const char *rest, char *const *words, int count, e
 
 /* slash_turn.c: what happens to an exchange */
 slash_fn slash_merge, slash_debate, slash_vote, slash_blend, slash_pick, slash_retry, slash_undo,
-    slash_context, slash_diverge, slash_file;
+    slash_context, slash_file;
+/* slash_diverge.c, slash_mask.c, slash_set.c and slash_save.c: one each */
+slash_fn slash_diverge, slash_mask, slash_set, slash_save;
 /* slash_history.c: what was asked */
 slash_fn slash_history, slash_edit, slash_continue, slash_new;
 /* slash_seats.c: who speaks, and how */
-slash_fn slash_personas, slash_control, slash_experts, slash_strength, slash_think, slash_set,
-    slash_system, slash_model;
-/* slash_mask.c */
-slash_fn slash_mask;
+slash_fn slash_personas, slash_control, slash_experts, slash_strength, slash_think, slash_system,
+    slash_model;
 /* slash_show.c: looking at it */
 slash_fn slash_view, slash_show, slash_copy, slash_blind, slash_help, slash_quit;
 /* slash_session.c: the record */
-slash_fn slash_save, slash_sessions, slash_resume, slash_fork, slash_title, slash_search,
-    slash_stats;
+slash_fn slash_sessions, slash_resume, slash_fork, slash_title, slash_search, slash_stats;
 
 /* Whether a persona is among those asked. */
 bool slash_is_seated(const talk *t, const char *name);

@@ -29,18 +29,15 @@ static const slash_command table[] = {
      COMPLETE_PERSONA, "show|on|off|soften|diff", slash_mask},
     {"experts", "K | NAME=K", "experts called for each token",
      "K for every pass but control, or for one persona. A K above what a mask allows is capped, "
-     "and "
-     "the heading says so: \"4 of 8 experts\". `default` takes it back.",
+     "and the heading says so: \"4 of 8 experts\". `default` takes it back.",
      COMPLETE_NOTHING, NULL, slash_experts},
     {"strength", "NAME X", "how loud a persona's experts are",
      "1 is as trained, 0 is silent; above 1.25 answers may suffer. NAME alone tells, and X alone "
-     "is "
-     "for every persona.",
+     "is for every persona.",
      COMPLETE_PERSONA, NULL, slash_strength},
     {"control", "on|off|prompt|mask", "a column with nothing added, to compare with",
      "`on` adds the plain model; `prompt` adds each persona with its instruction alone, `mask` "
-     "with "
-     "its mask alone.",
+     "with its mask alone.",
      COMPLETE_NOTHING, "on|off|prompt|mask", slash_control},
     {"system", "[TEXT | off]", "an instruction for every pass",
      "Stands before each persona's own instruction, and the control hears it too. Alone it tells "
@@ -63,11 +60,9 @@ static const slash_command table[] = {
      "takes them out again.",
      COMPLETE_FILE, NULL, slash_file},
     {"merge", "[METHOD] [by NAME] [of A,B]", "join the last answers, again or in another way",
-     "METHOD is " MERGE_WAYS "; `/merge` alone uses what is set, and `/merge "
-     "none` "
-     "and `/merge auto` set what follows every answer from now on. `by NAME` lets a persona write "
-     "a "
-     "synthesis; `of A,B` joins these answers only. The answers are kept.",
+     "METHOD is " MERGE_WAYS "; `/merge` alone uses what is set, and `/merge none` and `/merge "
+     "auto` set what follows every answer from now on. `by NAME` lets a persona write a synthesis; "
+     "`of A,B` joins these answers only. The answers are kept.",
      COMPLETE_SEAT, MERGE_NAMES, slash_merge},
     {"vote", "", "each persona scores each answer", NULL, COMPLETE_NOTHING, NULL, slash_vote},
     {"debate", "[N]", "each revises its answer after reading the others, N rounds", NULL,
@@ -120,8 +115,7 @@ static const slash_command table[] = {
     {"copy", "NAME|merge|NAME.2", "an answer, or its second code block, to the clipboard",
      "By wl-copy or xclip; in tmux into its paste buffer; else by OSC 52 where the terminal is one "
      "that takes it, wrapped under screen and tmux. It says what is known: a terminal never "
-     "answers "
-     "whether it took a text. Control bytes stand there as on the screen.",
+     "answers whether it took a text. Control bytes stand there as on the screen.",
      COMPLETE_SEAT, NULL, slash_copy},
     {"save", "FILE [NAME]", "the conversation as .md, .html or .json; or coder.py: a code block",
      "Markdown, HTML or JSON by the ending; any other ending writes a code block of the last "
