@@ -41,7 +41,7 @@ static int add_tally(const talk *t, const turn_merge *m, buf *out, error *err)
     return result;
 }
 
-/* A line of figures of a merge: "vote  critic 0.41 · coder 0.33 (nearly a tie)  0.2 s". */
+/* The figures of a merge: "vote  ★ critic 0.41 · coder 0.33  0.2 s", the tally, what is to be noted. */
 static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
 {
     char time[HUMAN_TEXT], letter[2];
@@ -52,7 +52,7 @@ static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
         result = buf_format(out, err, "  by %s", talk_display_name(t, m->by, letter));
     result = result || buf_format(out, err, "  %s", human_seconds(time, m->seconds)) ? -1 : 0;
     if (!result && turn_merge_cut(m))
-        result = buf_format(out, err, "%s%s", dot(t), turn_merge_cut(m));
+        result = buf_format(out, err, "%s%s", terminal_dot(t->term), turn_merge_cut(m));
     if (!result && m->scores && m->winner >= 0)
         result = add_tally(t, m, out, err);
     if (!result && m->note && !t->blind_names)
