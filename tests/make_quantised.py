@@ -7,7 +7,7 @@ usage: make_quantised.py [FOLDER]
 Types that the gguf package can quantise get normal random weights; for the others (K and IQ types,
 MXFP4) the blocks are random bytes with scales set so that the weights have the wanted spread.
 Routers are random and sharp, so that routes differ from token to token. There is no reference for
-these files but llama.cpp; they show that bytes do not depend on threads, chunks or company.
+these files but llama.cpp; they show that bytes do not depend on threads, chunks or batches.
 """
 import sys
 from pathlib import Path

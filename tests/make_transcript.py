@@ -141,7 +141,7 @@ def library():
                          timings={"prefill": 0.21, "decode": 3.4, "union_experts_per_step": 12.0,
                                   "picks_per_step": 12.0})
         before = prompt
-        if number == 2:  # asked again: the second version is in force
+        if number == 2:  # asked again: the second version is current
             out.add("answer", number, prompt, 3, **answer(
                 rng, "critic", "A page is not enough; they would need", 5) | {"stop": "interrupted"})
         for persona, text in turn["answers"].items():

@@ -173,7 +173,7 @@ static void nobody_else_notices(void **state)
     engine_close(e);
 }
 
-/* ---- company ------------------------------------------------------------------------------------- */
+/* ---- in a batch ---------------------------------------------------------------------------------- */
 
 /* Three sequences in one batch: the first file's owner, the second's, and nobody. */
 static void company_changes_nothing(void **state)

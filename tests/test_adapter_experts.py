@@ -108,7 +108,7 @@ with case("experts of another width, type and place are taken as they are"):
     assert logits(MODEL, "--personas", "wide") != logits(MODEL)
 
 
-# ---- company ---------------------------------------------------------------------------------------
+# ---- in a batch ------------------------------------------------------------------------------------
 
 def answers(*words):
     done = run("ask", "Is it ever right to lie?", "-m", MODEL, "--format=json", "--max-tokens=12",

@@ -2,7 +2,7 @@
  *
  * The naive version sees the stored keys and values (rounded to the page's type), so the bound holds
  * the arithmetic alone. The sessions of a problem have contexts around page boundaries and share
- * batches in every mixture; the bytes must be the same at any thread count, ISA level and company,
+ * batches in every mixture; the bytes must be the same at any thread count, ISA level and batch,
  * whether the rows of a session were read one by one or as one chunk. A build with
  * -DSPLIT_BY_THREAD must fail here.
  */

@@ -459,7 +459,7 @@ def told(text):
 
 def settings():
     t = Talk("settings", columns=160)
-    with case("/set tells what is in force and who said so"):
+    with case("/set tells what holds and who said so"):
         rows = told(t.say("/set"))
         assert rows["seed"] == ("4", "command line") and rows["max-tokens"] == ("12", "command line")
         assert rows["merge"] == ("auto", "default") and rows["kv"] == ("f16", "default")

@@ -175,9 +175,9 @@ static void settings_are_kept_when_they_change(void **state)
     s.seats.expert_count = 1;
     named_value soft = {"cleo", 2};
     static const char *const bare[] = {"bob"};
-    s.seats.softened = &soft;
+    s.seats.mask_penalties = &soft;
     s.seats.unmasked = bare;
-    s.seats.softened_count = s.seats.unmasked_count = 1;
+    s.seats.mask_penalty_count = s.seats.unmasked_count = 1;
     s.seats.system = "Be brief.";
     assert_int_equal(conversation_seat(s.c, &s.seats, NULL, NULL, &err), 0);
     story_tell(&s);
@@ -202,8 +202,8 @@ static void settings_are_kept_when_they_change(void **state)
     assert_int_equal(strlen(set.masks[0].hash), 64);
     assert_int_equal(set.roster.expert_count, 1);
     assert_true(set.roster.experts[0].value == 3);
-    assert_int_equal(set.roster.softened_count, 1);
-    assert_true(set.roster.softened[0].value == 2);
+    assert_int_equal(set.roster.mask_penalty_count, 1);
+    assert_true(set.roster.mask_penalties[0].value == 2);
     assert_int_equal(set.roster.unmasked_count, 1);
     assert_string_equal(set.roster.unmasked[0], "bob");
     assert_string_equal(set.roster.system, "Be brief.");

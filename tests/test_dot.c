@@ -195,7 +195,7 @@ static void test_extremes(void **state)
             }
 }
 
-static void company(const dot_kernels *set)
+static void columns_alone(const dot_kernels *set)
 {
     enum { ROWS = 7 };
     blocks_random random = {2};
@@ -221,13 +221,13 @@ static void company(const dot_kernels *set)
     }
 }
 
-/* A column's results do not depend on its company: the lockstep promise, for every set. */
-static void test_company(void **state)
+/* A column's results do not depend on those beside it: the lockstep promise, for every set. */
+static void test_columns_alone(void **state)
 {
     (void)state;
     const dot_kernels *sets[SETS];
     for (int s = sets_here(sets); s-- > 0;)
-        company(sets[s]);
+        columns_alone(sets[s]);
 }
 
 /* ---- quantised activations ---------------------------------------------------------------------------- */
@@ -492,7 +492,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_near_double),        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_extremes),           cmocka_unit_test(test_company),
+        cmocka_unit_test(test_extremes),           cmocka_unit_test(test_columns_alone),
         cmocka_unit_test(test_quantize_same_bits), cmocka_unit_test(test_quantize_is_near),
         cmocka_unit_test(test_not_a_number_stays), cmocka_unit_test(test_exp),
         cmocka_unit_test(test_exp_same_bits),      cmocka_unit_test(test_threads_and_batch),

@@ -1,4 +1,4 @@
-/* test_equality.c - promise 2: a pass gives the same bytes whatever its company and its pieces.
+/* test_equality.c - promise 2: a pass gives the same bytes whatever its batch and its pieces.
  *
  * Four streams of tokens, each under its own router program, are first read one token at a time by
  * one thread, alone: that is the truth. Then the same streams are read with other thread counts,

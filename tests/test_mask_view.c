@@ -125,15 +125,16 @@ static void a_mask_is_softened_for_one(void **state)
 {
     const table *k = *state;
     named_value two = {"cleo", 2}, stranger = {"dora", 2};
-    roster *r = good_seats(k, (roster_options){.softened = &two, .softened_count = 1});
+    roster *r = good_seats(k, (roster_options){.mask_penalties = &two, .mask_penalty_count = 1});
     router_program *soft = softened(k->e, KEEP, 2);
     assert_true(router_program_hash(roster_seat(r, 2)->program) == router_program_hash(soft));
-    assert_true(roster_seat(r, 2)->softened == 2 && roster_seat(r, 1)->softened == 0);
+    assert_true(roster_seat(r, 2)->mask_penalty == 2 && roster_seat(r, 1)->mask_penalty == 0);
     assert_string_equal(roster_seat(r, 2)->acts_by, "mask");
     roster_close(r);
     router_program_close(soft);
     error err = {0};
-    assert_null(seats(k, (roster_options){.softened = &stranger, .softened_count = 1}, &err));
+    assert_null(
+        seats(k, (roster_options){.mask_penalties = &stranger, .mask_penalty_count = 1}, &err));
     assert_int_equal(err.code, ERROR_USAGE);
 }
 

@@ -130,7 +130,7 @@ with case("a save that waits for its reader ends with Ctrl-C, and the broker tha
     assert "has ended" in last_words(t, f"/save {t.home}/never.md")
     assert t.leave()[0] == 0 and not (t.home / "never.md").exists()
 
-with case("-v tells what is in force"):
+with case("-v tells what holds"):
     t = Talk("told", "-v")
     assert "no programs" in t.text() and "second process" in t.text(), t.text()[-400:]
     t.leave()

@@ -358,7 +358,7 @@ static double by_definition(const float *z, int n, int id)
 }
 
 /* Branches of two sequences in one batch, read in pieces: the likelihoods are those of their logits,
- * and the same bytes in any company. */
+ * and the same bytes in any batch. */
 static void branches_are_judged_in_one_batch(void **state)
 {
     enum { SHARED = 70, REST = 40 };

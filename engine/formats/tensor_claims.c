@@ -244,7 +244,7 @@ static void tell(const tensor_claims *t, const char *const *reasons, int first,
     warn(user, CHECKPOINT_DETAIL, sentence);
 }
 
-static void tell_all(const tensor_claims *t, const char *const *reasons, checkpoint_warn *warn,
+static void warn_all(const tensor_claims *t, const char *const *reasons, checkpoint_warn *warn,
                      void *user)
 {
     const char *told[REASONS];
@@ -279,7 +279,7 @@ int tensor_claims_settle(const tensor_claims *t, checkpoint_warn *warn, void *us
         checkpoint_at(t->c, first, &bad);
     int result = first >= 0 ? refuse(t->c, &bad, refused - 1, err) : 0;
     if (!result && warn)
-        tell_all(t, reasons, warn, user);
+        warn_all(t, reasons, warn, user);
     free(reasons);
     return result;
 }

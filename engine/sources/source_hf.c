@@ -154,7 +154,7 @@ static int find_repository(const parts *p, const places *in, char **repository, 
 }
 
 /* A download of the repository that has not finished tells more than what is missing. */
-static void tell_unfinished(const char *name, const char *repository, error *err)
+static void refuse_unfinished(const char *name, const char *repository, error *err)
 {
     char *path = string_format(NULL, "%s/blobs", repository);
     folder blobs = {0};
@@ -180,7 +180,7 @@ static int resolve_in(const char *name, const char *repository, const char *file
                  : quant   ? choose_quant(name, snapshot, quant, path, err)
                            : source_choose(name, snapshot, file, path, err);
     if (result && err && err->code == ERROR_LOAD)
-        tell_unfinished(name, repository, err);
+        refuse_unfinished(name, repository, err);
     free(snapshot);
     return result;
 }

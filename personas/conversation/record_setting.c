@@ -143,7 +143,7 @@ static void put_roster(json_writer *e, const roster_options *o)
     put_masks(e, o);
     put_values(e, "experts", o->experts, o->expert_count);
     put_values(e, "strengths", o->strengths, o->strength_count);
-    put_values(e, "softened", o->softened, o->softened_count);
+    put_values(e, "softened", o->mask_penalties, o->mask_penalty_count);
     json_begin_array(e, "unmasked");
     for (int i = 0; i < o->unmasked_count; i++)
         json_put_text(e, NULL, o->unmasked[i]);
@@ -351,7 +351,7 @@ static int read_roster(const json *v, record_setting *s, error *err)
         read_sampling(asked, &o->sampling, err) || read_texts(asked, "given", &given, &n, err) ||
         read_masks(v, s, err) || read_values(v, "experts", &o->experts, &o->expert_count, err) ||
         read_values(v, "strengths", &o->strengths, &o->strength_count, err) ||
-        read_values(v, "softened", &o->softened, &o->softened_count, err) ||
+        read_values(v, "softened", &o->mask_penalties, &o->mask_penalty_count, err) ||
         read_texts(v, "unmasked", &o->unmasked, &o->unmasked_count, err) || read_seats(v, s, err);
     for (int i = 0; i < n; i++)
         for (int k = 0; k < SAMPLING_FIELDS; k++)
@@ -420,7 +420,7 @@ void record_setting_release(record_setting *s)
     free_list(s->roster.masks);
     free_list(s->roster.experts);
     free_list(s->roster.strengths);
-    free_list(s->roster.softened);
+    free_list(s->roster.mask_penalties);
     free_list(s->roster.unmasked);
     free_list(s->dialogue.council.stops);
     free_list(s->variables);

@@ -46,7 +46,7 @@ static int index_for(const subscriber *s, int i)
     return i >= 0 && s->indices ? s->indices[i] : i;
 }
 
-void council_tell_prefill(const council *c, int done, int total)
+void council_emit_prefill(const council *c, int done, int total)
 {
     for (size_t i = 0; i < c->subscriber_count; i++) {
         const council_events *e = c->subscribers[i].events;
@@ -55,7 +55,7 @@ void council_tell_prefill(const council *c, int done, int total)
     }
 }
 
-void council_tell_token(const council *c, int p, const char *bytes, size_t len, bool thinking)
+void council_emit_token(const council *c, int p, const char *bytes, size_t len, bool thinking)
 {
     for (size_t i = 0; i < c->subscriber_count; i++) {
         const council_events *e = c->subscribers[i].events;
@@ -64,7 +64,7 @@ void council_tell_token(const council *c, int p, const char *bytes, size_t len, 
     }
 }
 
-void council_tell_answer(const council *c, int p, const turn_answer *a)
+void council_emit_answer(const council *c, int p, const turn_answer *a)
 {
     for (size_t i = 0; i < c->subscriber_count; i++) {
         const council_events *e = c->subscribers[i].events;
@@ -73,7 +73,7 @@ void council_tell_answer(const council *c, int p, const turn_answer *a)
     }
 }
 
-void council_tell_judge(const council *c, int done, int total)
+void council_emit_judge(const council *c, int done, int total)
 {
     for (size_t i = 0; i < c->subscriber_count; i++) {
         const council_events *e = c->subscribers[i].events;
@@ -82,7 +82,7 @@ void council_tell_judge(const council *c, int done, int total)
     }
 }
 
-void council_tell_routing(const council *c, int p, const route_trace *trace)
+void council_emit_routing(const council *c, int p, const route_trace *trace)
 {
     for (size_t i = 0; i < c->subscriber_count; i++) {
         const council_events *e = c->subscribers[i].events;

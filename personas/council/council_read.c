@@ -55,7 +55,7 @@ static void report_prefill(const council *c)
         done += have > given ? have : given;
         total += (int)p->prompt.len;
     }
-    council_tell_prefill(c, done < total ? done : total, total);
+    council_emit_prefill(c, done < total ? done : total, total);
 }
 
 static void on_chunk(void *user, int done, int total)

@@ -21,7 +21,7 @@ static void on_route(void *user, const session *s, const route_trace *t)
     const council *c = user;
     for (int i = 0; i < c->count; i++)
         if (c->passes[i]->session == s)
-            council_tell_routing(c, i, t);
+            council_emit_routing(c, i, t);
 }
 
 /* Work during which the passes' routing is told, to the figures too. */
@@ -122,7 +122,7 @@ static void stream_text(council *c, int i, bool all)
     while (p->streamed < stable) {
         bool thinking = p->streamed < p->thought;
         size_t end = thinking && p->thought < stable ? p->thought : stable;
-        council_tell_token(c, i, p->text.v + p->streamed, end - p->streamed, thinking);
+        council_emit_token(c, i, p->text.v + p->streamed, end - p->streamed, thinking);
         p->streamed = end;
     }
 }
@@ -133,7 +133,7 @@ static void finish(council *c, int i, double start)
     pass_rules r = council_rules(c);
     stream_text(c, i, true);
     pass_end(p, &r, p->failed ? STOP_ERROR : p->answer.stop, council_clock() - start);
-    council_tell_answer(c, i, &p->answer);
+    council_emit_answer(c, i, &p->answer);
 }
 
 /* A thought that has used up its tokens is closed: the closing tokens are queued as if drawn. One

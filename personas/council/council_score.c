@@ -175,7 +175,7 @@ static int run_batch(scoring *g, int first, error *err)
     return 0;
 }
 
-static void tell_progress(const scoring *g)
+static void emit_progress(const scoring *g)
 {
     if (g->progress)
         g->progress(g->user, g->done, g->total);
@@ -184,13 +184,13 @@ static void tell_progress(const scoring *g)
 static int run(scoring *g, error *err)
 {
     for (int first = 0; first < g->count;) {
-        tell_progress(g);
+        emit_progress(g);
         if (g->done < g->total && run_batch(g, first, err))
             return -1;
         while (first < g->count && g->jobs[first].done == g->jobs[first].rows)
             first++;
     }
-    tell_progress(g);
+    emit_progress(g);
     return 0;
 }
 

@@ -69,11 +69,11 @@ void council_end_figures(council *c);
 council_events council_figures(council *c);
 
 /* All subscribers hear of it. */
-void council_tell_prefill(const council *c, int done, int total);
-void council_tell_token(const council *c, int i, const char *bytes, size_t len, bool thinking);
-void council_tell_answer(const council *c, int i, const turn_answer *a);
-void council_tell_judge(const council *c, int done, int total);
-void council_tell_routing(const council *c, int i, const route_trace *trace);
+void council_emit_prefill(const council *c, int done, int total);
+void council_emit_token(const council *c, int i, const char *bytes, size_t len, bool thinking);
+void council_emit_answer(const council *c, int i, const turn_answer *a);
+void council_emit_judge(const council *c, int done, int total);
+void council_emit_routing(const council *c, int i, const route_trace *trace);
 /* What happens in `to` is told to all who have subscribed to `from`: indices [passes of to]. */
 int council_share_subscribers(council *to, const council *from, const int *indices, error *err);
 

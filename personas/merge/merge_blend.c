@@ -226,7 +226,7 @@ static int write_blend(blend *b, turn_merge *out, error *err)
             return -1;
         size_t stable = pass_stable_prefix(w, &rules, !w->active);
         if (stable > w->streamed) {
-            council_tell_token(b->c, -1, w->text.v + w->streamed, stable - w->streamed, false);
+            council_emit_token(b->c, -1, w->text.v + w->streamed, stable - w->streamed, false);
             w->streamed = stable;
         }
         if (!w->active)

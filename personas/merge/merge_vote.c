@@ -151,7 +151,7 @@ static void fill_scores(const poll *p, double *scores, double *weights)
 
 static void on_progress(void *user, int done, int total)
 {
-    council_tell_judge(user, done, total);
+    council_emit_judge(user, done, total);
 }
 
 static int take_poll(poll *p, double *scores, double *weights, error *err)

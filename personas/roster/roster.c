@@ -29,7 +29,7 @@ typedef struct member {
     bool keeps;                     /* its own mask is a keep-mask for this model */
     bool maskless;                  /* it wants a mask, and there is none for this model */
     bool unmasked;                  /* its program is switched off */
-    double softened, strength;      /* strength: of its program */
+    double mask_penalty, strength;  /* strength: of its program */
     int asked_experts;
 } member;
 
@@ -159,9 +159,9 @@ static int compile_program(roster *r, member *m, error *err)
             s.strength = o->strengths[i].value;
             strong = true;
         }
-    for (int i = 0; i < o->softened_count; i++)
-        if (concerns(o->softened[i].name, m))
-            s.mask_penalty = m->softened = o->softened[i].value;
+    for (int i = 0; i < o->mask_penalty_count; i++)
+        if (concerns(o->mask_penalties[i].name, m))
+            s.mask_penalty = m->mask_penalty = o->mask_penalties[i].value;
     /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
     bool asked = m->asked_experts || strong || has_given_mask(r, m);
     if (!changes_routing(&s) || (!r->fingerprint && !asked))
@@ -278,7 +278,7 @@ static int add_seat(roster *r, const char *name, const member *m, bool instructe
                        .mask = program && m->mask_count ? mask_path(m->masks[0]) : NULL,
                        .masks = program ? m->mask_count : 0,
                        .forbids = program && forbids(m),
-                       .softened = program && forbids(m) ? m->softened : 0,
+                       .mask_penalty = program && forbids(m) ? m->mask_penalty : 0,
                        .strength = program ? m->strength : 1,
                        .unmasked = m && m->unmasked};
     for (int i = 0; i < o->recorded_count; i++)
@@ -342,8 +342,8 @@ static int check_names(const roster_options *o, error *err)
         unknown = is_persona(o, o->strengths[i].name) ? unknown : o->strengths[i].name;
     for (int i = 0; i < o->unmasked_count; i++)
         unknown = is_persona(o, o->unmasked[i]) ? unknown : o->unmasked[i];
-    for (int i = 0; i < o->softened_count; i++)
-        unknown = is_persona(o, o->softened[i].name) ? unknown : o->softened[i].name;
+    for (int i = 0; i < o->mask_penalty_count; i++)
+        unknown = is_persona(o, o->mask_penalties[i].name) ? unknown : o->mask_penalties[i].name;
     if (unknown)
         return error_set(err, ERROR_USAGE, "an option names %.64s, which is not among the personas",
                          unknown);

@@ -57,8 +57,9 @@ typedef struct roster_options {
     const char *const
         *unmasked; /* personas whose router program is off: they act by prompt or none */
     int unmasked_count;
-    const named_value *softened; /* logit bias (nats) of a keep or ban mask that does not forbid */
-    int softened_count;
+    const named_value
+        *mask_penalties; /* logit bias (nats) of a keep or ban mask that does not forbid */
+    int mask_penalty_count;
     unsigned given; /* GIVEN_* bits of `sampling` that were asked for and win over the persona's */
     sampling sampling;             /* asked for, or else the configuration's and the model's */
     const recorded_seat *recorded; /* [recorded_count] */
@@ -82,8 +83,8 @@ typedef struct seat {
     int asked_experts;   /* the K that was asked for, 0 = none */
     const char *mask;    /* file of its first mask, NULL = none */
     int masks;           /* how many there are */
-    bool forbids;        /* one of them keeps or bans: it can be softened */
-    double softened;     /* nats; 0 = masks forbid */
+    bool forbids;        /* one of them keeps or bans: it can be a mask penalty instead */
+    double mask_penalty; /* nats; 0 = masks forbid */
     double strength;     /* of the experts that its program names; 1 = as trained */
     bool unmasked;       /* its program is switched off */
 } seat;

@@ -15,7 +15,7 @@ void report_release(report *r)
 int report_acts_by(const seat *s, buf *out, error *err)
 {
     if (buf_text(out, s->acts_by, err) ||
-        (s->softened > 0 && buf_format(out, err, " x%g", s->softened)))
+        (s->mask_penalty > 0 && buf_format(out, err, " x%g", s->mask_penalty)))
         return -1;
     if (s->strength > 0 && s->strength != 1)
         return buf_format(out, err, " strength %g", s->strength);

@@ -43,8 +43,8 @@ struct talk {
     char *system;          /* /system: said to every pass; NULL = nothing */
     const char **unmasked; /* [unmasked_count] /mask off: who speaks without a mask; of `words` */
     int unmasked_count;
-    named_value *softened; /* [softened_count] /mask soften; names of `words` */
-    int softened_count;
+    named_value *mask_penalties; /* [mask_penalty_count] /mask soften; names of `words` */
+    int mask_penalty_count;
     char *note;        /* what was said last about the seats */
     buf pending;       /* files put into the next prompt by /file */
     int pending_files; /* how many */

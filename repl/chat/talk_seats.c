@@ -94,24 +94,24 @@ static const char *first_waiting(const ask_options *how)
 static int take_masks(const talk *t, const ask_options *how, roster_options *seats, error *err)
 {
     const char **unmasked = calloc((size_t)t->unmasked_count + 1, sizeof *unmasked);
-    named_value *softened = calloc((size_t)t->softened_count + 1, sizeof *softened);
+    named_value *penalties = calloc((size_t)t->mask_penalty_count + 1, sizeof *penalties);
     seats->unmasked = unmasked;
-    seats->softened = softened;
-    if (!unmasked || !softened)
+    seats->mask_penalties = penalties;
+    if (!unmasked || !penalties)
         return error_memory(err, "the masks");
     for (int i = 0; i < t->unmasked_count; i++)
         if (!waits(how, t->unmasked[i]))
             unmasked[seats->unmasked_count++] = t->unmasked[i];
-    for (int i = 0; i < t->softened_count; i++)
-        if (!waits(how, t->softened[i].name))
-            softened[seats->softened_count++] = t->softened[i];
+    for (int i = 0; i < t->mask_penalty_count; i++)
+        if (!waits(how, t->mask_penalties[i].name))
+            penalties[seats->mask_penalty_count++] = t->mask_penalties[i];
     return 0;
 }
 
 void talk_release_seats(ask_options *how, roster_options *seats)
 {
     free((void *)(uintptr_t)seats->unmasked);
-    free((void *)(uintptr_t)seats->softened);
+    free((void *)(uintptr_t)seats->mask_penalties);
     *seats = (roster_options){0};
     ask_options_release(how);
 }
@@ -164,47 +164,47 @@ int talk_seat(talk *t, error *err)
     return seat_options(t, &t->set, err);
 }
 
-/* A mask is as its file says, off, or softened: one of the three. nats: 0 = not softened. */
+/* A mask is as its file says, off, or a penalty: one of the three. nats: 0 = no penalty. */
 static int change_mask(talk *t, const char *name, bool off, double nats, error *err)
 {
     const char *kept = talk_copy_text(t, name, strlen(name), err);
     const char **unmasked = calloc((size_t)t->unmasked_count + 1, sizeof *unmasked);
-    named_value *softened = calloc((size_t)t->softened_count + 1, sizeof *softened);
+    named_value *penalties = calloc((size_t)t->mask_penalty_count + 1, sizeof *penalties);
     talk before = *t;
-    if (!kept || !unmasked || !softened) {
+    if (!kept || !unmasked || !penalties) {
         free(unmasked);
-        free(softened);
+        free(penalties);
         return error_memory(err, "a mask");
     }
     t->unmasked = unmasked;
-    t->softened = softened;
-    t->unmasked_count = t->softened_count = 0;
+    t->mask_penalties = penalties;
+    t->unmasked_count = t->mask_penalty_count = 0;
     for (int i = 0; i < before.unmasked_count; i++)
         if (strcmp(before.unmasked[i], name) != 0)
             unmasked[t->unmasked_count++] = before.unmasked[i];
-    for (int i = 0; i < before.softened_count; i++)
-        if (strcmp(before.softened[i].name, name) != 0)
-            softened[t->softened_count++] = before.softened[i];
+    for (int i = 0; i < before.mask_penalty_count; i++)
+        if (strcmp(before.mask_penalties[i].name, name) != 0)
+            penalties[t->mask_penalty_count++] = before.mask_penalties[i];
     if (off)
         unmasked[t->unmasked_count++] = kept;
     if (nats > 0)
-        softened[t->softened_count++] = (named_value){kept, nats};
+        penalties[t->mask_penalty_count++] = (named_value){kept, nats};
     int result = talk_seat(t, err);
     if (result) {
         t->unmasked = before.unmasked;
         t->unmasked_count = before.unmasked_count;
-        t->softened = before.softened;
-        t->softened_count = before.softened_count;
+        t->mask_penalties = before.mask_penalties;
+        t->mask_penalty_count = before.mask_penalty_count;
     }
     free(result ? unmasked : before.unmasked);
-    free(result ? softened : before.softened);
+    free(result ? penalties : before.mask_penalties);
     return result;
 }
 
-static bool is_softened(const talk *t, const char *name)
+static bool has_penalty(const talk *t, const char *name)
 {
-    for (int i = 0; i < t->softened_count; i++)
-        if (strcmp(t->softened[i].name, name) == 0)
+    for (int i = 0; i < t->mask_penalty_count; i++)
+        if (strcmp(t->mask_penalties[i].name, name) == 0)
             return true;
     return false;
 }
@@ -219,7 +219,7 @@ static bool is_off(const talk *t, const char *name)
 
 int talk_unmask(talk *t, const char *name, bool off, error *err)
 {
-    if (off ? is_off(t, name) : !is_off(t, name) && !is_softened(t, name))
+    if (off ? is_off(t, name) : !is_off(t, name) && !has_penalty(t, name))
         return error_set(err, ERROR_USAGE, "%s speaks %s its mask already", name,
                          off ? "without" : "with");
     return change_mask(t, name, off, 0, err);
@@ -227,7 +227,7 @@ int talk_unmask(talk *t, const char *name, bool off, error *err)
 
 int talk_soften(talk *t, const char *name, double nats, error *err)
 {
-    if (nats <= 0 && !is_softened(t, name))
+    if (nats <= 0 && !has_penalty(t, name))
         return error_set(err, ERROR_USAGE, "the mask of %s is not softened", name);
     return change_mask(t, name, false, nats, err);
 }

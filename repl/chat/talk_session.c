@@ -63,33 +63,33 @@ static int take_setting(talk *t, options *set, const record_setting *then, error
     return failed ? -1 : 0;
 }
 
-/* Masks that were off or softened are so again. */
+/* Masks that were off, or logit biases instead, are so again. */
 static int take_masks(talk *t, const record_setting *then, error *err)
 {
     const roster_options *o = &then->roster;
     const char **unmasked = calloc((size_t)o->unmasked_count + 1, sizeof *unmasked);
-    named_value *softened = calloc((size_t)o->softened_count + 1, sizeof *softened);
-    bool whole = unmasked && softened;
+    named_value *penalties = calloc((size_t)o->mask_penalty_count + 1, sizeof *penalties);
+    bool whole = unmasked && penalties;
     for (int i = 0; whole && i < o->unmasked_count; i++)
         whole =
             (unmasked[i] = talk_copy_text(t, o->unmasked[i], strlen(o->unmasked[i]), err)) != NULL;
-    for (int i = 0; whole && i < o->softened_count; i++) {
-        const char *name = o->softened[i].name ? o->softened[i].name : "";
-        softened[i] =
-            (named_value){talk_copy_text(t, name, strlen(name), err), o->softened[i].value};
-        whole = softened[i].name != NULL;
+    for (int i = 0; whole && i < o->mask_penalty_count; i++) {
+        const char *name = o->mask_penalties[i].name ? o->mask_penalties[i].name : "";
+        penalties[i] =
+            (named_value){talk_copy_text(t, name, strlen(name), err), o->mask_penalties[i].value};
+        whole = penalties[i].name != NULL;
     }
     if (!whole) {
         free(unmasked);
-        free(softened);
+        free(penalties);
         return error_memory(err, "the masks");
     }
     free(t->unmasked);
-    free(t->softened);
+    free(t->mask_penalties);
     t->unmasked = unmasked;
     t->unmasked_count = o->unmasked_count;
-    t->softened = softened;
-    t->softened_count = o->softened_count;
+    t->mask_penalties = penalties;
+    t->mask_penalty_count = o->mask_penalty_count;
     return 0;
 }
 

@@ -129,7 +129,8 @@ static int title(const console *con, buf *b, const persona *p, error *err)
 }
 
 /* What it is told, how its tokens are drawn, what its router program does. */
-static int manner(const console *con, buf *b, const persona *p, const json *root, error *err)
+static int behaviour_lines(const console *con, buf *b, const persona *p, const json *root,
+                           error *err)
 {
     const json *router = json_member(root, "router");
     const json *rules = router ? json_member(router, "rules") : NULL;
@@ -141,8 +142,8 @@ static int manner(const console *con, buf *b, const persona *p, const json *root
 }
 
 /* The files beside it, and its colour. */
-static int company(const console *con, buf *b, const persona *p, const persona_list *masks,
-                   error *err)
+static int file_lines(const console *con, buf *b, const persona *p, const persona_list *masks,
+                      error *err)
 {
     if (language_lines(con, b, "lessons", p->lessons, p->lesson_count, err))
         return -1;
@@ -161,9 +162,9 @@ static int print_text(const persona *p, const json *root, const persona_list *ma
     if (!result)
         result = line(con, &b, "file", "", p->path, err);
     if (!result)
-        result = manner(con, &b, p, root, err);
+        result = behaviour_lines(con, &b, p, root, err);
     if (!result)
-        result = company(con, &b, p, masks, err);
+        result = file_lines(con, &b, p, masks, err);
     if (!result)
         result = console_text(con, &b, err);
     buf_release(&b);

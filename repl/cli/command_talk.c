@@ -254,7 +254,7 @@ static void close_talk(talk *t)
         free(t->words[i]);
     free(t->words);
     free(t->unmasked);
-    free(t->softened);
+    free(t->mask_penalties);
     free(t->note);
     talk_forget_blind(t);
     free(t->folder);

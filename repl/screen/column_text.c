@@ -36,9 +36,9 @@ static int begin_line(column_text *f, error *err)
     return f->text.len && f->text.v[f->text.len - 1] != '\n' ? buf_text(&f->text, "\n", err) : 0;
 }
 
-static int fold(buf *out, int tokens, error *err)
+static int thought_row(buf *out, int tokens, error *err)
 {
-    return buf_format(out, err, "%cthinking, %d token%s\n", LIGHT_FOLD, tokens,
+    return buf_format(out, err, "%cthinking, %d token%s\n", LIGHT_DIM, tokens,
                       tokens == 1 ? "" : "s");
 }
 
@@ -46,7 +46,7 @@ static int end_thought(column_text *f, error *err)
 {
     int tokens = f->thoughts;
     f->thoughts = 0;
-    return tokens && (begin_line(f, err) || fold(&f->text, tokens, err)) ? -1 : 0;
+    return tokens && (begin_line(f, err) || thought_row(&f->text, tokens, err)) ? -1 : 0;
 }
 
 /* CR LF and CR end a line, as they do in the exports. */
@@ -135,7 +135,7 @@ static int make_tail(column_text *f, error *err)
     wrap_rows_drop(&f->tail, f->tail.count);
     if (f->over)
         return 0;
-    if (f->thoughts && (begin_line(f, err) || fold(&f->text, f->thoughts, err)))
+    if (f->thoughts && (begin_line(f, err) || thought_row(&f->text, f->thoughts, err)))
         return -1;
     size_t n = readable(f);
     int result = wrap_copy(&f->wrap_tail, &f->wrap, &f->tail, err) ||

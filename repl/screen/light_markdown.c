@@ -107,7 +107,7 @@ static size_t hang_within(const wrap *out, size_t hang)
     return hang > most ? most : hang;
 }
 
-static void tell_hang(const light_markdown *m, light_style style, wrap *out)
+static void give_hang(const light_markdown *m, light_style style, wrap *out)
 {
     out->hang = hang_within(out, m->hang);
     out->mark = m->lines.fence ? (style.utf8 ? "›" : ">") : NULL;
@@ -118,7 +118,7 @@ static void tell_hang(const light_markdown *m, light_style style, wrap *out)
 static void set_hang(reader *r, size_t hang)
 {
     r->m->hang = (uint8_t)(hang > 255 ? 255 : hang);
-    tell_hang(r->m, r->style, r->out);
+    give_hang(r->m, r->style, r->out);
 }
 
 int light_markdown_resume(const light_markdown *m, light_style style, size_t offset, wrap *out,
@@ -126,7 +126,7 @@ int light_markdown_resume(const light_markdown *m, light_style style, size_t off
 {
     if (!m->in_line)
         return 0;
-    tell_hang(m, style, out);
+    give_hang(m, style, out);
     return wrap_resume(out, light_markdown_place(m, offset), err);
 }
 
@@ -145,7 +145,7 @@ static size_t own_line(reader *r, bool *wait)
     if (must_wait(r, end))
         return *wait = true, 0;
     put_text(r, r->text + r->at + 1, end - r->at - 1,
-             r->text[r->at] == LIGHT_FOLD ? ATTRIBUTE_DIM : ATTRIBUTE_FAULT);
+             r->text[r->at] == LIGHT_DIM ? ATTRIBUTE_DIM : ATTRIBUTE_FAULT);
     end_row(r);
     return end - r->at + (end < r->n);
 }
@@ -223,7 +223,7 @@ static size_t text_line(reader *r, const markdown_line *line)
 /* Returns what was consumed; the line has begun when in_line is set. *wait: nothing can be told. */
 static size_t line_begins(reader *r, bool *wait)
 {
-    if (r->text[r->at] == LIGHT_FOLD || r->text[r->at] == LIGHT_FAULT)
+    if (r->text[r->at] == LIGHT_DIM || r->text[r->at] == LIGHT_FAULT)
         return own_line(r, wait);
     size_t end = line_end(r, r->at), n = end - r->at, used;
     markdown lines = r->m->lines;

@@ -13,7 +13,7 @@
  * show it meanwhile costs a constant.
  *
  * Two bytes that no harmless text holds carry lines of our own through the same stream:
- * LIGHT_FOLD text '\n' is shown dim, LIGHT_FAULT text '\n' as a fault.
+ * LIGHT_DIM text '\n' is shown dim, LIGHT_FAULT text '\n' as a fault.
  */
 #ifndef REPL_LIGHT_MARKDOWN_H
 #define REPL_LIGHT_MARKDOWN_H
@@ -21,7 +21,7 @@
 #include "../../engine/base/markdown.h"
 #include "wrap.h"
 
-#define LIGHT_FOLD  '\002'
+#define LIGHT_DIM   '\002'
 #define LIGHT_FAULT '\003'
 
 /* {0} is valid: at the beginning of a text. */

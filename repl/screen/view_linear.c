@@ -13,7 +13,7 @@ static int add_column_text(const column_text *f, buf *out, error *err)
 {
     size_t before = out->len;
     for (size_t i = 0; i < f->text.len; i++)
-        if (f->text.v[i] != LIGHT_FOLD && f->text.v[i] != LIGHT_FAULT &&
+        if (f->text.v[i] != LIGHT_DIM && f->text.v[i] != LIGHT_FAULT &&
             buf_add(out, f->text.v + i, 1, err))
             return -1;
     return out->len > before ? buf_text(out, "\n", err) : 0;

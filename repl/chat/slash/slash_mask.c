@@ -49,8 +49,8 @@ static int add_source(const seat *s, buf *out, error *err)
     if (!result && s->mask)
         result = buf_format(out, err, "; mask %s%s", human_file_name(s->mask),
                             s->masks > 1 ? " and others" : "");
-    if (!result && s->softened > 0)
-        result = buf_format(out, err, ", softened to %g nats", s->softened);
+    if (!result && s->mask_penalty > 0)
+        result = buf_format(out, err, ", softened to %g nats", s->mask_penalty);
     if (!result && s->unmasked)
         result = buf_text(out, "; its mask is off (/mask on)", err);
     return result || buf_text(out, "\n", err) ? -1 : 0;
