@@ -205,6 +205,23 @@ static void shared_programs_act_from_their_own_words(void **state)
     release_account(&a);
 }
 
+/* Who comes later is asked what the others were asked before: their prompts begin with all of its own. */
+static void what_all_begin_with_may_be_a_whole_prompt(void **state)
+{
+    static const chat_message past[] = {
+        {CHAT_USER, "Is it?", 6}, {CHAT_ASSISTANT, "It is.", 6}, {CHAT_USER, "Is it?", 6}};
+    const cast *k = *state;
+    council_options o = cast_options();
+    o.prefill = PREFILL_SHARED;
+    account a = {.c = cast_council(k, &o, 3, 0)};
+    council_request requests[] = {{.messages = past, .count = 3}, {.messages = past, .count = 1}};
+    error err = {0};
+    assert_int_equal(council_ask(a.c, requests, &err), 0);
+    for (int i = 0; i < 2; i++)
+        assert_first_logits(k, &a, i, (int)a.c->passes[i]->prompt.len);
+    council_close(a.c);
+}
+
 static void a_long_prompt_is_shared_by_itself(void **state)
 {
     const cast *k = *state;
@@ -447,6 +464,7 @@ int main(void)
         cmocka_unit_test(lockstep_equals_solo_with_a_shared_prefill),
         cmocka_unit_test(own_programs_act_from_the_first_token),
         cmocka_unit_test(shared_programs_act_from_their_own_words),
+        cmocka_unit_test(what_all_begin_with_may_be_a_whole_prompt),
         cmocka_unit_test(a_long_prompt_is_shared_by_itself),
         cmocka_unit_test(answers_end_as_they_say),
         cmocka_unit_test(stop_strings_end_an_answer_across_tokens),

@@ -76,8 +76,9 @@ static int read_before_program(council *c, pass *p, int shared, error *err)
         return session_share_prefix(p->session, twin->session, n, err);
     }
     int have = session_reuse(p->session, p->prompt.v, n, p->program_start);
-    if (p != c->passes[0] && have < shared &&
-        session_share_prefix(p->session, c->passes[0]->session, shared, err))
+    int given = shared < n ? shared : n - 1; /* the last token is read for its logits */
+    if (p != c->passes[0] && have < given &&
+        session_share_prefix(p->session, c->passes[0]->session, given, err))
         return -1;
     if (session_length(p->session) >= p->program_start)
         return 0;
