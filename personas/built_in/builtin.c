@@ -228,11 +228,10 @@ static int write_shape(const plan *p, gguf_writer *w, error *err)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (gguf_writer_u32(w, numbers[i].key, (uint32_t)numbers[i].value, err))
             return -1;
-    return gguf_writer_f32(w, "qwen2moe.attention.layer_norm_rms_epsilon", c->norm_eps, err) ||
-                   gguf_writer_f32(w, "qwen2moe.rope.freq_base", (float)c->rope.theta, err) ||
-                   gguf_writer_bool(w, "qwen2moe.expert_weights_norm", true, err)
-               ? -1
-               : 0;
+    if (gguf_writer_f32(w, "qwen2moe.attention.layer_norm_rms_epsilon", c->norm_eps, err) ||
+        gguf_writer_f32(w, "qwen2moe.rope.freq_base", (float)c->rope.theta, err))
+        return -1;
+    return gguf_writer_bool(w, "qwen2moe.expert_weights_norm", true, err);
 }
 
 /* Tokenizer and licence come along as they are. */

@@ -41,14 +41,13 @@ static int take_counts(builtin_bank *b, error *err)
     if (gguf_get_integer(b->file, KEY("first_layer"), 0, 1023, &first, err) < 0)
         return -1;
     b->first = (int)first;
-    return take(b->file, KEY("layers"), 1024, &b->layers, err) ||
-                   take(b->file, KEY("persona_experts"), 4096, &b->personas, err) ||
-                   take(b->file, KEY("general_experts"), 4096, &b->general, err) ||
-                   take(b->file, KEY("experts_per_token"), 4096, &b->used, err) ||
-                   take(b->file, KEY("expert_width"), 1 << 20, &b->expert_width, err) ||
-                   take(b->file, KEY("width"), 1 << 20, &b->width, err)
-               ? -1
-               : 0;
+    if (take(b->file, KEY("layers"), 1024, &b->layers, err) ||
+        take(b->file, KEY("persona_experts"), 4096, &b->personas, err) ||
+        take(b->file, KEY("general_experts"), 4096, &b->general, err) ||
+        take(b->file, KEY("experts_per_token"), 4096, &b->used, err) ||
+        take(b->file, KEY("expert_width"), 1 << 20, &b->expert_width, err))
+        return -1;
+    return take(b->file, KEY("width"), 1 << 20, &b->width, err);
 }
 
 const checkpoint_tensor *builtin_bank_tensor(const builtin_bank *b, int layer, const char *name)

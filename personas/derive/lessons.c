@@ -74,12 +74,12 @@ static int read_lesson(lesson *l, error *err)
     const json *root = json_root(l->document);
     if (json_type(root) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD, "must be an object");
-    return json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
-                   need_text(root, "id", &l->id, err) || need_text(root, "form", &l->form, err) ||
-                   need_text(root, "question", &l->question, err) ||
-                   need_text(root, "answer", &l->answer, err) || read_before(l, root, err)
-               ? -1
-               : 0;
+    if (json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
+        need_text(root, "id", &l->id, err) || need_text(root, "form", &l->form, err) ||
+        need_text(root, "question", &l->question, err) ||
+        need_text(root, "answer", &l->answer, err))
+        return -1;
+    return read_before(l, root, err);
 }
 
 /* ---- the file ---------------------------------------------------------------------------------- */

@@ -273,13 +273,12 @@ static int read_persona(persona *p, const json *root, error *err)
     int64_t version = 0;
     if (json_type(root) != JSON_OBJECT || json_get_int(root, "persona", 1, 1, &version, err) != 1)
         return error_set(err, ERROR_LOAD, "not a persona file: it must say \"persona\": 1");
-    return json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
-                   read_names(p, root, err) ||
-                   read_texts(root, "instruction", &p->instructions, &p->instruction_count, err) ||
-                   read_sampling(p, root, err) || read_router(p, root, err) ||
-                   read_files(p, root, err)
-               ? -1
-               : 0;
+    if (json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
+        read_names(p, root, err) ||
+        read_texts(root, "instruction", &p->instructions, &p->instruction_count, err) ||
+        read_sampling(p, root, err) || read_router(p, root, err))
+        return -1;
+    return read_files(p, root, err);
 }
 
 persona *persona_load(const char *path, error *err)

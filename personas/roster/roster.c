@@ -191,10 +191,9 @@ static int open_member(roster *r, const char *name, error *err)
     m->unmasked = m->persona && is_unmasked(r, m);
     if (m->unmasked)
         return 0;
-    return add_own_mask(r, m, err) || add_given_masks(r, m, err) ||
-                   add_adapter_experts(r, m, err) || compile_program(r, m, err)
-               ? -1
-               : 0;
+    if (add_own_mask(r, m, err) || add_given_masks(r, m, err) || add_adapter_experts(r, m, err))
+        return -1;
+    return compile_program(r, m, err);
 }
 
 /* ---- seats ------------------------------------------------------------------------------------- */

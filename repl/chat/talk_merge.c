@@ -100,17 +100,15 @@ static int show(exchange *x, const turn_merge *m, error *err)
     }
     if (stands_there(x, m))
         view_merge_winner(x->view, column_of(x, m));
-    int result =
-        merge_line(x->talk, m, &text, err) || view_merge(x->view, text.v,
-                                                         there     ? NULL
-                                                         : stopped ? revisions.v
-                                                                   : m->text.v,
-                                                         stopped ? revisions.len : m->text.len, err)
-            ? -1
-            : 0;
+    int result = merge_line(x->talk, m, &text, err) ||
+                 view_merge(x->view, text.v,
+                            there     ? NULL
+                            : stopped ? revisions.v
+                                      : m->text.v,
+                            stopped ? revisions.len : m->text.len, err);
     buf_release(&text);
     buf_release(&revisions);
-    return result;
+    return result ? -1 : 0;
 }
 
 static int report_failure(talk *t, merge_method method, const error *why, error *err)

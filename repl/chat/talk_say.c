@@ -18,10 +18,9 @@
 
 static int add_harmless(const talk *t, const char *text, size_t n, buf *out)
 {
-    return safe_text_copy(out, SAFE_PROSE, t->con->ascii, text, n, NULL) ||
-                   buf_text(out, "\n", NULL)
-               ? -1
-               : 0;
+    if (safe_text_copy(out, SAFE_PROSE, t->con->ascii, text, n, NULL))
+        return -1;
+    return buf_text(out, "\n", NULL);
 }
 
 /* Sentences quote paths, names and what a resumed session says: harmless here, once for all. */

@@ -281,11 +281,9 @@ static int print_run(bench *b, const bench_run *r, error *err)
                    r->passes, r->prefill_tps, r->decode_tps, r->decode_tps / r->passes,
                    r->union_per_layer, human_bytes(bytes, (uint64_t)r->bytes_per_step),
                    100 * r->share_of_dram, 100 * r->share_of_apart) ||
-                console_text(b->con, &out, err)
-            ? -1
-            : 0;
+        console_text(b->con, &out, err);
     buf_release(&out);
-    return result;
+    return result ? -1 : 0;
 }
 
 static int print_json(bench *b, const bench_run *runs, size_t n, error *err)

@@ -34,11 +34,9 @@ static int add_lessons(task *t, derive_side side, const persona *p)
 {
     lessons l = {0};
     int result = lessons_load(p->lessons[0].text, &l, t->err) ||
-                         derive_add_lessons(t->derivation, side, &l, t->err)
-                     ? -1
-                     : 0;
+                 derive_add_lessons(t->derivation, side, &l, t->err);
     lessons_release(&l);
-    return result;
+    return result ? -1 : 0;
 }
 
 static int add_text_file(task *t, const char *name)

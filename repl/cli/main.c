@@ -131,11 +131,9 @@ static int show_version(console *con, error *err)
 {
     buf text = {0};
     int result =
-        buf_text(&text, "consilium " CONSILIUM_VERSION "\n", err) || console_text(con, &text, err)
-            ? -1
-            : 0;
+        buf_text(&text, "consilium " CONSILIUM_VERSION "\n", err) || console_text(con, &text, err);
     buf_release(&text);
-    return result;
+    return result ? -1 : 0;
 }
 
 /* Without a command there is nothing to do: say what there is. */

@@ -115,12 +115,10 @@ int console_json(console *c, json_writer *e, error *err)
         return -1;
     buf safe = {0};
     int result = safe_text_copy(&safe, SAFE_JSON, c->ascii, e->out->v, e->out->len, err) ||
-                         console_document(c, &safe, err)
-                     ? -1
-                     : 0;
+                 console_document(c, &safe, err);
     buf_release(&safe);
     buf_clear(e->out);
-    return result;
+    return result ? -1 : 0;
 }
 
 int console_quote(const console *c, buf *out, const char *text, error *err)

@@ -133,10 +133,9 @@ static bool same(const buf *a, const buf *b)
 
 static int write_row(pen *p, size_t row, const buf *text)
 {
-    return go(p, row) || buf_text(p->out, "\r", p->err) ||
-                   buf_add(p->out, text->v, text->len, p->err) || buf_text(p->out, "\033[K", p->err)
-               ? -1
-               : 0;
+    if (go(p, row) || buf_text(p->out, "\r", p->err) || buf_add(p->out, text->v, text->len, p->err))
+        return -1;
+    return buf_text(p->out, "\033[K", p->err);
 }
 
 static int write_above(pen *p, const live_frame *f)
@@ -144,11 +143,10 @@ static int write_above(pen *p, const live_frame *f)
     if (!f->above.len || !live_window_reaches(p->w, f->above_at, p->rows))
         return 0;
     size_t up = p->w->passed - f->above_at;
-    return buf_format(p->out, p->err, "\033[%zuA", up) ||
-                   buf_add(p->out, f->above.v, f->above.len, p->err) ||
-                   buf_format(p->out, p->err, "\033[K\r\033[%zuB", up)
-               ? -1
-               : 0;
+    if (buf_format(p->out, p->err, "\033[%zuA", up) ||
+        buf_add(p->out, f->above.v, f->above.len, p->err))
+        return -1;
+    return buf_format(p->out, p->err, "\033[K\r\033[%zuB", up);
 }
 
 /* Live rows that do not fit on the screen are left out, the upper ones first. While somebody changes

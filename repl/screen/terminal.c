@@ -251,8 +251,7 @@ int terminal_write(terminal *t, buf *text, error *err)
 int terminal_write_folded(terminal *t, buf *text, error *err)
 {
     measure(t);
-    return fold_text(text, t->measured ? (size_t)t->is.columns : 0, err) ||
-                   terminal_write(t, text, err)
-               ? -1
-               : 0;
+    if (fold_text(text, t->measured ? (size_t)t->is.columns : 0, err))
+        return -1;
+    return terminal_write(t, text, err);
 }

@@ -59,10 +59,9 @@ static int column_open(view *v, column *c, const view_column *from, error *err)
 {
     column_text_open(&c->body, v->style);
     c->color = color_sequence(v, from->color);
-    return harmless(v, &c->name, from->name, err) || harmless(v, &c->acts_by, from->acts_by, err) ||
-                   harmless(v, &c->experts, from->experts, err)
-               ? -1
-               : 0;
+    if (harmless(v, &c->name, from->name, err) || harmless(v, &c->acts_by, from->acts_by, err))
+        return -1;
+    return harmless(v, &c->experts, from->experts, err);
 }
 
 static void column_release(column *c)

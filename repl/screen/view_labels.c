@@ -44,10 +44,9 @@ static int prefill(const view *v, buf *out, error *err)
         return -1;
     if (v->done == 0 || gone < 0.3)
         return 0;
-    return buf_text(out, terminal_dot(v->t), err) || add_seconds(out, gone / share - gone, err) ||
-                   buf_text(out, " left", err)
-               ? -1
-               : 0;
+    if (buf_text(out, terminal_dot(v->t), err) || add_seconds(out, gone / share - gone, err))
+        return -1;
+    return buf_text(out, " left", err);
 }
 
 /* "judging 42 % · 0.3 s left" */
@@ -122,12 +121,10 @@ int view_figures_fit(const view *v, const column *c, size_t room, buf *out, size
 {
     buf text = {0};
     int result = view_figures(v, c, room, &text, err) || buf_text(out, figures_sgr(v, c), err) ||
-                         display_fit(out, text.v, text.len, room, v->style.utf8, used, err) ||
-                         buf_text(out, view_sgr(v, "\033[0m"), err)
-                     ? -1
-                     : 0;
+                 display_fit(out, text.v, text.len, room, v->style.utf8, used, err) ||
+                 buf_text(out, view_sgr(v, "\033[0m"), err);
     buf_release(&text);
-    return result;
+    return result ? -1 : 0;
 }
 
 static int add_part(const view *v, const buf *part, size_t room, buf *out, size_t *used, error *err)
@@ -135,36 +132,31 @@ static int add_part(const view *v, const buf *part, size_t room, buf *out, size_
     if (!part->len || *used + 2 + display_width(part->v, part->len) > room)
         return 0;
     *used += 2 + display_width(part->v, part->len);
-    return buf_text(out, "  ", err) || buf_text(out, view_sgr(v, "\033[2m"), err) ||
-                   buf_add(out, part->v, part->len, err) ||
-                   buf_text(out, view_sgr(v, "\033[0m"), err)
-               ? -1
-               : 0;
+    if (buf_text(out, "  ", err) || buf_text(out, view_sgr(v, "\033[2m"), err) ||
+        buf_add(out, part->v, part->len, err))
+        return -1;
+    return buf_text(out, view_sgr(v, "\033[0m"), err);
 }
 
 int view_title(const view *v, const column *c, size_t room, buf *out, size_t *used, error *err)
 {
     size_t after = c->acts_by.len ? display_width(c->acts_by.v, c->acts_by.len) + 2 : 0;
     size_t name = room > after + 8 ? room - after : room; /* a long name leaves room for the rest */
-    return buf_text(out, view_sgr(v, "\033[1m"), err) ||
-                   buf_text(out, view_sgr(v, c->color), err) ||
-                   display_fit(out, c->name.v, c->name.len, name, v->style.utf8, used, err) ||
-                   buf_text(out, view_sgr(v, "\033[0m"), err) ||
-                   add_part(v, &c->acts_by, room, out, used, err) ||
-                   add_part(v, &c->experts, room, out, used, err)
-               ? -1
-               : 0;
+    if (buf_text(out, view_sgr(v, "\033[1m"), err) || buf_text(out, view_sgr(v, c->color), err) ||
+        display_fit(out, c->name.v, c->name.len, name, v->style.utf8, used, err) ||
+        buf_text(out, view_sgr(v, "\033[0m"), err) ||
+        add_part(v, &c->acts_by, room, out, used, err))
+        return -1;
+    return add_part(v, &c->experts, room, out, used, err);
 }
 
 static int add_words_row(view *v, const char *text, size_t n, bool dim, error *err)
 {
     buf *row = live_frame_row(&v->frame, err);
-    return !row || buf_text(row, " ", err) ||
-                   buf_text(row, dim ? view_sgr(v, "\033[2m") : "", err) ||
-                   (n && buf_add(row, text, n, err)) ||
-                   buf_text(row, dim ? view_sgr(v, "\033[0m") : "", err)
-               ? -1
-               : 0;
+    if (!row || buf_text(row, " ", err) || buf_text(row, dim ? view_sgr(v, "\033[2m") : "", err) ||
+        (n && buf_add(row, text, n, err)))
+        return -1;
+    return buf_text(row, dim ? view_sgr(v, "\033[0m") : "", err);
 }
 
 int view_message(view *v, const char *text, bool dim, error *err)

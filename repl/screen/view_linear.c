@@ -36,12 +36,9 @@ static int write_answer(view *v, const column *c, error *err)
 {
     buf out = {0};
     int result = (v->written && buf_text(&out, "\n", err)) || add_heading(v, c, &out, err) ||
-                         add_column_text(&c->body, &out, err) ||
-                         terminal_write_folded(v->t, &out, err)
-                     ? -1
-                     : 0;
+                 add_column_text(&c->body, &out, err) || terminal_write_folded(v->t, &out, err);
     buf_release(&out);
-    return result;
+    return result ? -1 : 0;
 }
 
 int view_linear_answers(view *v, bool all, error *err)
@@ -58,10 +55,8 @@ int view_linear_merge(view *v, const char *line, error *err)
 {
     buf out = {0};
     int result = buf_text(&out, "\n", err) || buf_text(&out, line, err) ||
-                         buf_text(&out, "\n", err) || add_column_text(&v->merge.body, &out, err) ||
-                         terminal_write_folded(v->t, &out, err)
-                     ? -1
-                     : 0;
+                 buf_text(&out, "\n", err) || add_column_text(&v->merge.body, &out, err) ||
+                 terminal_write_folded(v->t, &out, err);
     buf_release(&out);
-    return result;
+    return result ? -1 : 0;
 }

@@ -101,11 +101,11 @@ int view_merge(view *v, const char *line, const char *text, size_t n, error *err
 static int footer_row(view *v, const char *left, const char *right, size_t room, buf *row,
                       error *err)
 {
-    return buf_text(row, " ", err) || buf_text(row, view_sgr(v, "\033[2m"), err) ||
-                   buf_text(row, left, err) || display_repeat(row, " ", room, err) ||
-                   buf_text(row, right, err) || buf_text(row, view_sgr(v, "\033[0m"), err)
-               ? -1
-               : 0;
+    if (buf_text(row, " ", err) || buf_text(row, view_sgr(v, "\033[2m"), err) ||
+        buf_text(row, left, err) || display_repeat(row, " ", room, err) ||
+        buf_text(row, right, err))
+        return -1;
+    return buf_text(row, view_sgr(v, "\033[0m"), err);
 }
 
 static int show_footer(view *v, const buf *left, const buf *right, error *err)
@@ -129,11 +129,9 @@ static int write_footer(view *v, const buf *left, const buf *right, error *err)
     buf out = {0};
     int result =
         buf_format(&out, err, "%s%s%s\n", left->v, left->len && right->len ? "; " : "", right->v) ||
-                terminal_write_folded(v->t, &out, err)
-            ? -1
-            : 0;
+        terminal_write_folded(v->t, &out, err);
     buf_release(&out);
-    return result;
+    return result ? -1 : 0;
 }
 
 int view_footer(view *v, const char *left, const char *right, error *err)

@@ -18,19 +18,17 @@ static int dim(const view *v, buf *row, const char *text, size_t count, error *e
 {
     if (!count)
         return 0;
-    return buf_text(row, view_sgr(v, "\033[2m"), err) || display_repeat(row, text, count, err) ||
-                   buf_text(row, view_sgr(v, "\033[0m"), err)
-               ? -1
-               : 0;
+    if (buf_text(row, view_sgr(v, "\033[2m"), err) || display_repeat(row, text, count, err))
+        return -1;
+    return buf_text(row, view_sgr(v, "\033[0m"), err);
 }
 
 /* Leaves the column on the left and draws the line to the one that begins at `start`. */
 static int separate(const view *v, size_t start, buf *row, error *err)
 {
-    return buf_text(row, "\033[K", err) || go_to(row, start - 1, err) ||
-                   dim(v, row, v->style.utf8 ? "│" : "|", 1, err)
-               ? -1
-               : 0;
+    if (buf_text(row, "\033[K", err) || go_to(row, start - 1, err))
+        return -1;
+    return dim(v, row, v->style.utf8 ? "│" : "|", 1, err);
 }
 
 int view_names_row(const view *v, buf *row, error *err)
@@ -50,15 +48,13 @@ int view_winner_row(const view *v, buf *row, error *err)
     size_t start, width, used;
     const column *c = &v->columns[v->winner];
     view_span(v, v->count, v->winner, &start, &width);
-    return buf_text(row, "\033[K", err) || go_to(row, start + 1, err) ||
-                   buf_text(row, view_sgr(v, "\033[1m"), err) ||
-                   buf_text(row, view_sgr(v, c->color), err) ||
-                   buf_text(row, terminal_star(v->t), err) ||
-                   display_fit(row, c->name.v, c->name.len, width > 5 ? width - 4 : 1,
-                               v->style.utf8, &used, err) ||
-                   buf_text(row, view_sgr(v, "\033[0m"), err)
-               ? -1
-               : 0;
+    if (buf_text(row, "\033[K", err) || go_to(row, start + 1, err) ||
+        buf_text(row, view_sgr(v, "\033[1m"), err) || buf_text(row, view_sgr(v, c->color), err) ||
+        buf_text(row, terminal_star(v->t), err) ||
+        display_fit(row, c->name.v, c->name.len, width > 5 ? width - 4 : 1, v->style.utf8, &used,
+                    err))
+        return -1;
+    return buf_text(row, view_sgr(v, "\033[0m"), err);
 }
 
 static const char *joint_of(const view *v, int joint)
@@ -121,10 +117,9 @@ static int merge_row(const view *v, bool figures, buf *row, error *err)
         return -1;
     if (!figures)
         return 0;
-    return buf_text(row, "  ", err) ||
-                   view_figures_fit(v, c, view_width(v) - used - 3, row, &used, err)
-               ? -1
-               : 0;
+    if (buf_text(row, "  ", err))
+        return -1;
+    return view_figures_fit(v, c, view_width(v) - used - 3, row, &used, err);
 }
 
 int view_head_row(const view *v, bool figures, buf *row, error *err)
@@ -142,11 +137,10 @@ int view_head_row(const view *v, bool figures, buf *row, error *err)
 int view_status_row(const view *v, const column *c, buf *row, error *err)
 {
     size_t used, room = view_width(v) - 1;
-    return buf_text(row, " ", err) || view_title(v, c, room / 2, row, &used, err) ||
-                   buf_text(row, "  ", err) ||
-                   view_figures_fit(v, c, room - used - 2, row, &used, err)
-               ? -1
-               : 0;
+    if (buf_text(row, " ", err) || view_title(v, c, room / 2, row, &used, err) ||
+        buf_text(row, "  ", err))
+        return -1;
+    return view_figures_fit(v, c, room - used - 2, row, &used, err);
 }
 
 /* The text of one row, with what its disputed clusters need: `from` is its first cell. */

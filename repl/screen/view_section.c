@@ -326,10 +326,9 @@ static int paint_mark(view *v, error *err)
 {
     buf *row = live_frame_row(&v->frame, err);
     v->dirty = true;
-    return !row || buf_text(row, v->style.utf8 ? " …" : " ...", err) ||
-                   live_window_paint(&v->window, &v->frame, err)
-               ? -1
-               : 0;
+    if (!row || buf_text(row, v->style.utf8 ? " …" : " ...", err))
+        return -1;
+    return live_window_paint(&v->window, &v->frame, err);
 }
 
 int view_paint(view *v, error *err)

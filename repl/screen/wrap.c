@@ -104,10 +104,9 @@ int wrap_copy(wrap *to, const wrap *from, wrap_rows *out, error *err)
     to->out = out;
     buf_clear(&to->row);
     buf_clear(&to->word);
-    return buf_add(&to->row, from->row.v, from->row.len, err) ||
-                   buf_add(&to->word, from->word.v, from->word.len, err)
-               ? -1
-               : 0;
+    if (buf_add(&to->row, from->row.v, from->row.len, err))
+        return -1;
+    return buf_add(&to->word, from->word.v, from->word.len, err);
 }
 
 static void open_row(wrap *w, wrap_place at)

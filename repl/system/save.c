@@ -33,11 +33,9 @@ static int make(const history *h, export_format format, buf *out, error *err)
         return export_as(format, h, out, err);
     buf raw = {0};
     int result = export_as(format, h, &raw, err) ||
-                         safe_text_copy(out, SAFE_JSON, false, raw.v, raw.len, err)
-                     ? -1
-                     : 0;
+                 safe_text_copy(out, SAFE_JSON, false, raw.v, raw.len, err);
     buf_release(&raw);
-    return result;
+    return result ? -1 : 0;
 }
 
 int save_put(broker *b, console *con, const char *path, bool over, const char *text, size_t n,
