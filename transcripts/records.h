@@ -11,18 +11,18 @@
  * in seconds since 1970 with milliseconds. Numbers are never used again. By type:
  *
  *   setting  either all that later turns run under: "model" (as in the header, without its path, and
- *            "path"), "isa", "kv" "f16", "context", "max_tokens", "loop" (tokens
- *            that a cycle covers, 0 or absent = off), "think", "prefill", "raw",
- *            "stops" [text], "chat_format" name ("template" = the model's own; without
- *            the next field, a name of its kind) or null, "template" ["KEY=VALUE"] (variables of the
- *            chat template), "day" "2026-11-22" (what one that asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
+ *            "path"), "isa", "kv" "f16", "context", "max_tokens", "loop" (tokens that a cycle covers,
+ *            0 or absent = off), "think", "prefill", "raw", "stops" [text], "chat_format" name
+ *            ("template" = the model's own; without the next field, a name of its kind) or null,
+ *            "template" ["KEY=VALUE"] (variables of the chat template), "day" "2026-11-22" (what one
+ *            that asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
  *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
  *            [{"name","path","hash"}], "experts", "strengths" and "softened" [{"name","value"}],
  *            "unmasked" [name], "system" text or null (in each seat's instruction already), and
- *            "seats", one a pass: {"name","persona","acts_by","color","instruction","program" (16 hex digits of the
- *            router program's hash),"asked_experts","sampling" {..}}; or, without "seats", one note
- *            "KEY":"VALUE" ("blind":"on", "forgot":"1-3", "forked":ID: all records before were copied
- *            from there).
+ *            "seats", one a pass: {"name","persona","acts_by","color","instruction","program" (16 hex
+ *            digits of the router program's hash),"asked_experts","sampling" {..}}; or, without
+ *            "seats", one note "KEY":"VALUE" ("blind":"on", "forgot":"1-3", "forked":ID: all records
+ *            before were copied from there).
  *   prompt   parent = the prompt record of the turn that it follows. "text", "context" own, merged or
  *            picked, "from" (the oldest turn that the passes remembered), "shared", "seed" (of the
  *            turn), "timings" {"prefill","decode","union_experts_per_step","picks_per_step"}, and
@@ -30,10 +30,11 @@
  *   answer   parent = its prompt. "persona", "acts_by", "color", "text" without its thought,
  *            "thought" (absent when there is none), "tokens" [id] thought included, "continued" (the
  *            first so many of them are those of the version before, behind which it went on; absent
- *            in an answer of its own), "prompt_tokens", "prompt_hash" (16 hex digits over the ids that were read), "stop", "failure" with stop
- *            "error", "seed", "program", "seconds", "tokens_per_second", "asked_experts",
- *            "least_allowed", "routing" {"allowed","used" [layers],"banned_mass"}. A later answer of
- *            the same persona to the same prompt takes the earlier one's place.
+ *            in an answer of its own), "prompt_tokens", "prompt_hash" (16 hex digits over the ids
+ *            that were read), "stop", "failure" with stop "error", "seed", "program", "seconds",
+ *            "tokens_per_second", "asked_experts", "least_allowed", "routing" {"allowed","used"
+ *            [layers],"banned_mass"}. A later answer of the same persona to the same prompt takes the
+ *            earlier one's place.
  *   merge    parent = the prompt. "method", "by", "winner" (an index, -1 = none), "note", "text",
  *            "tokens" [id], "of" [name], "scores" [judge][answer], "shares", "divergence", "revised"
  *            [{"text"}], "tie", "stop", "seconds", "seed"; of one that failed "method", "of", "seed",

@@ -1,7 +1,8 @@
 /* ask.h - the parts of the ask command: what goes in (ask_input.c), what comes out (ask_output.c).
  *
- * ask_live.c is what comes out on a terminal; ask_options.c reads who answers and how; ask_prepare.c is what must be known before a model is opened;
- * ask_session.c continues a session and saves what was said.
+ * ask_live.c is what comes out on a terminal; ask_options.c reads who answers and how;
+ * ask_prepare.c is what must be known before a model is opened; ask_session.c continues a session
+ * and saves what was said.
  *
  * One `ask` lives for one run of the command. Everything that can be refused from the words alone
  * is refused by ask_read(), before a model is opened.

@@ -1,8 +1,8 @@
 /* ask_session.c - `ask` continues a session and saves what was said. See ask.h.
  *
- * Saving never stands between the user and the answers: what goes wrong is told once, at the end, and
- * makes the exit status 4 where the answers alone would have made it 0. Only a session that was asked for by name and cannot be had
- * is an error, before anything is computed.
+ * Saving never stands between the user and the answers: what goes wrong is told once, at the end,
+ * and makes the exit status 4 where the answers alone would have made it 0. Only a session that was
+ * asked for by name and cannot be had is an error, before anything is computed.
  */
 #include <stdlib.h>
 #include <string.h>

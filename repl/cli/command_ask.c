@@ -1,9 +1,10 @@
 /* command_ask.c - one prompt to all personas, in batch form.
  *
  * The prompt is put together first, then the model is opened, the personas are seated, and the
- * council speaks; each phase is saved before its result is printed as a whole. Text output goes out in the order of the seats: the first answer that is not
- * complete streams, the others wait behind it; on a terminal they grow side by side. An answer that failed or was interrupted is marked
- * and kept; the exit status says so.
+ * council speaks; each phase is saved before its result is printed as a whole. Text output goes out
+ * in the order of the seats: the first answer that is not complete streams, the others wait behind
+ * it; on a terminal they grow side by side. An answer that failed or was interrupted is marked and
+ * kept; the exit status says so.
  */
 #include <stdio.h>
 #include <stdlib.h>
