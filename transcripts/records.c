@@ -96,15 +96,9 @@ static bool decode(const char *text, size_t n, char *out, size_t *len)
     return true;
 }
 
-static const char *text_of(const json *object, const char *key)
-{
-    const json *v = json_member(object, key);
-    return v && json_type(v) == JSON_STRING ? json_string(v) : NULL;
-}
-
 const char *records_word(const json *object, const char *key)
 {
-    const char *text = text_of(object, key);
+    const char *text = json_text_at(object, key);
     return text ? text : "";
 }
 
@@ -130,7 +124,7 @@ int records_read_text(const json *object, const char *key, char **bytes, size_t 
 {
     char name[KEY_MOST];
     exact_key(name, key);
-    const char *text = text_of(object, key), *exact = text_of(object, name);
+    const char *text = json_text_at(object, key), *exact = json_text_at(object, name);
     *bytes = NULL;
     *n = 0;
     if (!text)
@@ -160,7 +154,7 @@ static bool is_record(const json *v)
 {
     int64_t n;
     error unread;
-    return text_of(v, "type") && json_get_int(v, "n", 1, RECORDS_MOST, &n, &unread) == 1;
+    return json_text_at(v, "type") && json_get_int(v, "n", 1, RECORDS_MOST, &n, &unread) == 1;
 }
 
 int records_parse(const char *line, size_t n, json_document **out, bool *damaged, error *err)

@@ -333,6 +333,12 @@ static int wrong_kind(const json *v, const char *key, const char *wanted, error 
     return error_set(err, ERROR_LOAD, "%s is %s, expected %s", key, kinds[json_type(v)], wanted);
 }
 
+const char *json_text_at(const json *object, const char *key)
+{
+    const json *v = json_member(object, key);
+    return v && json_type(v) == JSON_STRING ? json_string(v) : NULL;
+}
+
 int json_check_members(const json *object, const char *const *known, size_t n, error *err)
 {
     for (const json *m = json_first(object); m; m = json_next(m)) {

@@ -53,6 +53,9 @@ bool json_true(const json *v);          /* JSON true; false for anything else, N
 double json_number(const json *v);      /* of a JSON_NUMBER */
 const char *json_string(const json *v); /* of a JSON_STRING: NUL-terminated UTF-8 */
 
+/* The text of a member of an object; NULL if absent or no text. */
+const char *json_text_at(const json *object, const char *key);
+
 /* Getters for a member of an object. 1 = present and *out set, 0 = absent or null (*out left as it
  * was), -1 = wrong type or out of range (ERROR_LOAD naming the key, the value and the range). */
 int json_get_int(const json *object, const char *key, int64_t min, int64_t max, int64_t *out,

@@ -34,12 +34,6 @@ static int read_id(const json *v, const char *content, double most, int *out, er
     return 0;
 }
 
-static const char *content_of(const json *token)
-{
-    const json *content = json_member(token, "content");
-    return content && json_type(content) == JSON_STRING ? json_string(content) : NULL;
-}
-
 /* A gap in the ids costs memory for nothing; one as large as the vocabulary is a broken file. */
 static double most_ids(size_t n)
 {
@@ -58,7 +52,7 @@ static int count_ids(const json *words, const json *extra, size_t *count, error 
         largest = id > largest ? id : largest;
     }
     for (const json *v = json_first(extra); v; v = json_next(v)) {
-        const char *content = content_of(v);
+        const char *content = json_text_at(v, "content");
         if (!content)
             return error_set(err, ERROR_LOAD, "added_tokens: a token without content");
         if (read_id(json_member(v, "id"), content, most, &id, err))
@@ -95,7 +89,7 @@ static int add_words(tokenizer *t, const json *words, error *err)
 static int mark_special(tokenizer *t, const json *extra, error *err)
 {
     for (const json *v = json_first(extra); v; v = json_next(v)) {
-        const char *content = content_of(v);
+        const char *content = json_text_at(v, "content");
         bool special = false;
         if (json_get_bool(v, "special", &special, err) < 0)
             return error_prefix(err, "added_tokens: ");
@@ -134,7 +128,7 @@ static int add_match(tokenizer *t, const json *v, int id, bool special, error *e
 static int add_added(tokenizer *t, const json *extra, error *err)
 {
     for (const json *v = json_first(extra); v; v = json_next(v)) {
-        const char *content = content_of(v);
+        const char *content = json_text_at(v, "content");
         bool special = json_true(json_member(v, "special"));
         int id = (int)json_number(json_member(v, "id"));
         if (*content == '\0')
@@ -275,7 +269,7 @@ static int named_content(const json *config, const char *key, const char **out, 
     *out = NULL;
     if (!v || json_type(v) == JSON_NULL)
         return 0;
-    *out = json_type(v) == JSON_STRING ? json_string(v) : content_of(v);
+    *out = json_type(v) == JSON_STRING ? json_string(v) : json_text_at(v, "content");
     return *out ? 0 : error_set(err, ERROR_LOAD, "%s is neither a string nor a token", key);
 }
 

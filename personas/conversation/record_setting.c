@@ -18,7 +18,6 @@ enum { HASH_BYTES = 32, DIGITS = 2 * HASH_BYTES, LIST_MOST = 1024 };
 static const char *const kv_names[] = {"f16", "f32", "q8_0"};
 static const dtype kv_types[] = {DTYPE_F16, DTYPE_F32, DTYPE_Q8_0};
 static const char *const prefills[] = {"auto", "own", "shared"};
-static const char *const controls[] = {"off", "none", "prompt", "mask"};
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
@@ -130,7 +129,7 @@ static void put_roster(json_writer *e, const roster_options *o)
     for (int i = 0; i < o->persona_count; i++)
         json_put_text(e, NULL, o->personas[i]);
     json_end(e);
-    json_put_text(e, "control", controls[o->control]);
+    json_put_text(e, "control", roster_controls[o->control]);
     json_put_bool(e, "no_instruction", o->no_instruction);
     json_begin_object(e, "sampling");
     put_sampling(e, &o->sampling);
@@ -196,16 +195,10 @@ void record_setting_write(json_writer *e, const dialogue *d, const roster_option
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
-static const char *text_at(const json *v, const char *key)
-{
-    const json *m = json_member(v, key);
-    return m && json_type(m) == JSON_STRING ? json_string(m) : NULL;
-}
-
 static int word_of(const json *v, const char *key, const char *const *words, int n, int *out,
                    error *err)
 {
-    const char *text = text_at(v, key);
+    const char *text = json_text_at(v, key);
     for (int i = 0; text && i < n; i++)
         if (strcmp(text, words[i]) == 0) {
             *out = i;
@@ -292,7 +285,7 @@ static int read_values(const json *v, const char *key, const named_value **out, 
     *out = values;
     for (const json *i = json_first(list); i; i = json_next(i)) {
         named_value *at = &values[(*n)++];
-        at->name = text_at(i, "name");
+        at->name = json_text_at(i, "name");
         if (number_of(i, "value", 0, 1e9, &at->value, err))
             return -1;
     }
@@ -310,11 +303,11 @@ static int read_masks(const json *v, record_setting *s, error *err)
     if (!s->masks)
         return error_memory(err, "a setting");
     for (const json *i = json_first(list); i; i = json_next(i)) {
-        const char *path = text_at(i, "path"), *hash = text_at(i, "hash");
+        const char *path = json_text_at(i, "path"), *hash = json_text_at(i, "hash");
         if (!path)
             return error_set(err, ERROR_LOAD, "the setting's \"masks\" names no path");
         s->masks[s->roster.mask_count] = (record_mask){path, hash ? hash : ""};
-        masks[s->roster.mask_count++] = (named_mask){text_at(i, "name"), path};
+        masks[s->roster.mask_count++] = (named_mask){json_text_at(i, "name"), path};
     }
     return 0;
 }
@@ -327,11 +320,11 @@ static int read_seats(const json *v, record_setting *s, error *err)
         return -1;
     for (const json *i = json_first(list); i; i = json_next(i)) {
         record_seat *at = &s->seats[s->seat_count++];
-        const char *name = text_at(i, "name"), *program = text_at(i, "program");
+        const char *name = json_text_at(i, "name"), *program = json_text_at(i, "program");
         if (!name)
             return error_set(err, ERROR_LOAD, "the setting has a seat without a name");
         at->name = name;
-        at->instruction = text_at(i, "instruction");
+        at->instruction = json_text_at(i, "instruction");
         at->program = program ? program : "";
         if (read_sampling(json_member(i, "sampling"), &at->sampling, err))
             return -1;
@@ -347,7 +340,7 @@ static int read_roster(const json *v, record_setting *s, error *err)
     const json *asked = json_member(v, "sampling");
     int result =
         read_texts(v, "personas", &o->personas, &o->persona_count, err) ||
-        word_of(v, "control", controls, 4, &control, err) ||
+        word_of(v, "control", roster_controls, 4, &control, err) ||
         read_sampling(asked, &o->sampling, err) || read_texts(asked, "given", &given, &n, err) ||
         read_masks(v, s, err) || read_values(v, "experts", &o->experts, &o->expert_count, err) ||
         read_values(v, "strengths", &o->strengths, &o->strength_count, err) ||
@@ -358,7 +351,7 @@ static int read_roster(const json *v, record_setting *s, error *err)
             o->given |= strcmp(given[i], sampling_fields[k].name) == 0 ? 1u << k : 0;
     free((void *)(uintptr_t)given);
     o->control = (control_kind)control;
-    o->system = text_at(v, "system");
+    o->system = json_text_at(v, "system");
     o->no_instruction = json_true(json_member(v, "no_instruction"));
     return result ? -1 : 0;
 }
@@ -390,12 +383,12 @@ static int read_council(const json *v, dialogue_options *o, error *err)
 int record_setting_read(const json *v, record_setting *out, error *err)
 {
     const json *model = json_member(v, "model");
-    *out = (record_setting){.model = text_at(model, "path"),
-                            .model_name = text_at(model, "name"),
-                            .fingerprint = text_at(model, "fingerprint"),
-                            .isa = text_at(v, "isa"),
-                            .chat_format = text_at(v, "chat_format"),
-                            .day = text_at(v, "day")};
+    *out = (record_setting){.model = json_text_at(model, "path"),
+                            .model_name = json_text_at(model, "name"),
+                            .fingerprint = json_text_at(model, "fingerprint"),
+                            .isa = json_text_at(v, "isa"),
+                            .chat_format = json_text_at(v, "chat_format"),
+                            .day = json_text_at(v, "day")};
     if (!out->model || !out->fingerprint || !out->isa)
         return error_set(err, ERROR_LOAD, "the setting names no model");
     /* Before there was the list, a name stood for the model's own template when that was of its kind.

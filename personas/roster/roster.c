@@ -19,6 +19,11 @@
 
 enum { COLUMN_BYTES = 96 };
 
+const char *const roster_controls[4] = {[CONTROL_OFF] = "off",
+                                        [CONTROL_NONE] = "none",
+                                        [CONTROL_PROMPT] = "prompt",
+                                        [CONTROL_MASK] = "mask"};
+
 /* A persona with what it needs on this model. */
 typedef struct member {
     persona *persona; /* NULL: the plain model, with what the options ask */

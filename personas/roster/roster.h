@@ -24,6 +24,7 @@ typedef enum control_kind {
     CONTROL_PROMPT, /* one more pass a persona, with its instruction only */
     CONTROL_MASK,   /* one more pass a persona, with its program only */
 } control_kind;
+extern const char *const roster_controls[4]; /* "off", "none", "prompt", "mask" */
 
 /* "NAME=VALUE" or "VALUE" for all; names in lists are of personas. */
 typedef struct named_value {

@@ -43,10 +43,6 @@ static void note_repair(talk *t, const transcript_repair *r)
 /* Who spoke at the end of the transcript speaks again: personas, control, what all are told. */
 static int take_setting(talk *t, options *set, const record_setting *then, error *err)
 {
-    static const char *const controls[] = {[CONTROL_OFF] = NULL,
-                                           [CONTROL_NONE] = "",
-                                           [CONTROL_PROMPT] = "prompt",
-                                           [CONTROL_MASK] = "mask"};
     buf names = {0};
     for (int i = 0; i < then->roster.persona_count; i++)
         if (buf_format(&names, err, "%s%s", i ? "," : "", then->roster.personas[i]))
@@ -57,7 +53,10 @@ static int take_setting(talk *t, options *set, const record_setting *then, error
     options_mark(set, "personas", SOURCE_SESSION);
     options_mark(set, "control", SOURCE_SESSION);
     buf_release(&names);
-    set->control = controls[then->roster.control];
+    control_kind control = then->roster.control;
+    set->control = control == CONTROL_OFF    ? NULL
+                   : control == CONTROL_NONE ? ""
+                                             : roster_controls[control];
     free(t->system);
     t->system = then->roster.system ? strdup(then->roster.system) : NULL;
     return failed ? -1 : 0;

@@ -37,7 +37,6 @@ static bool still_named(const char *name)
 /* Who answers, which model and the variables of its template, unless the command line or the configuration says so. */
 static int inherit(ask *a)
 {
-    static const char *const controls[] = {NULL, "none", "prompt", "mask"};
     record_setting s;
     options *own = &a->own;
     char *standard = NULL;
@@ -54,7 +53,8 @@ static int inherit(ask *a)
         own->personas = a->borrowed_names;
         a->system = s.roster.system;
         result = a->borrowed_names ? 0 : -1;
-        own->control = own->control ? own->control : controls[s.roster.control];
+        if (!own->control && s.roster.control != CONTROL_OFF)
+            own->control = roster_controls[s.roster.control];
         own->no_instruction = own->no_instruction || s.roster.no_instruction;
     }
     if (!result && !own->variables.len && s.variable_count) {

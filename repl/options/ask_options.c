@@ -44,15 +44,14 @@ static int read_personas(ask_options *k, const options *opt, error *err)
 
 static int read_control(ask_options *k, const options *opt, error *err)
 {
-    static const char *const kinds[] = {"none", "prompt", "mask"};
     if (!opt->control)
         return 0;
     k->control = CONTROL_NONE;
     if (!opt->control[0])
         return 0;
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(opt->control, kinds[i]) == 0) {
-            k->control = (control_kind)(CONTROL_NONE + i);
+    for (int i = CONTROL_NONE; i <= CONTROL_MASK; i++) {
+        if (strcmp(opt->control, roster_controls[i]) == 0) {
+            k->control = (control_kind)i;
             return 0;
         }
     }
