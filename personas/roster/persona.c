@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/folder.h"
 #include "../../engine/base/json.h"
 #include "../../engine/base/utf8.h"
 
@@ -111,15 +112,10 @@ static int read_copy(const json *root, const char *field, char **out, error *err
 static int beside(const char *file, char **name, error *err)
 {
     const char *slash = strrchr(file, '/');
-    size_t folder = slash ? (size_t)(slash - file) + 1 : 0;
-    char *path = malloc(folder + strlen(*name) + 1);
-    if (!path)
-        return error_memory(err, "a persona");
-    memcpy(path, file, folder);
-    memcpy(path + folder, *name, strlen(*name) + 1);
+    char *path = string_format(err, "%.*s%s", slash ? (int)(slash - file) + 1 : 0, file, *name);
     free(*name);
     *name = path;
-    return 0;
+    return path ? 0 : -1;
 }
 
 /* ---- sampling and router ----------------------------------------------------------------------- */
