@@ -183,7 +183,7 @@ void cast_talk_ask(cast_talk *t, const char *prompt)
         turn_answer r = *council_answer(t->c, i);
         t->replies[i] = copy_reply(&r);
     }
-    t->round = (council_round){t->requests, t->replies, council_times(t->c)->shared_prefill};
+    t->round = (council_round){t->requests, t->replies, council_shared_prefill(t->c)};
 }
 
 void cast_talk_adopt(cast_talk *t, const char *prompt, const turn_answer *replies)

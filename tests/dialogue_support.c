@@ -220,7 +220,7 @@ void hand_ask(hand *h, const char *prompt, size_t len)
         fail_msg("%s", err.text);
     for (int i = 0; i < h->n; i++)
         h->replies[i] = *council_answer(h->c, i);
-    h->round = (council_round){h->requests, h->replies, council_times(h->c)->shared_prefill};
+    h->round = (council_round){h->requests, h->replies, council_shared_prefill(h->c)};
 }
 
 void hand_close(hand *h)

@@ -171,7 +171,7 @@ static void own_programs_act_from_the_first_token(void **state)
     council_options o = cast_options();
     account a;
     listen(&a, cast_council(k, &o, EVERYONE, 0), (const char *[]){"Is it the code?"}, 1);
-    assert_false(council_times(a.c)->shared_prefill);
+    assert_false(council_shared_prefill(a.c));
     for (int i = 0; i < CAST; i++)
         assert_first_logits(k, &a, i, 0);
     release_account(&a);
@@ -199,7 +199,7 @@ static void shared_programs_act_from_their_own_words(void **state)
     o.prefill = PREFILL_SHARED;
     account a;
     listen(&a, cast_council(k, &o, EVERYONE, 0), (const char *[]){"Is it the code?"}, 1);
-    assert_true(council_times(a.c)->shared_prefill);
+    assert_true(council_shared_prefill(a.c));
     for (int i = 0; i < CAST; i++)
         assert_first_logits(k, &a, i, own_words(k, a.c->passes[i], i));
     release_account(&a);
@@ -233,10 +233,10 @@ static void a_long_prompt_is_shared_by_itself(void **state)
     prompt[300] = '\0';
     council *c = cast_council(k, &o, EVERYONE, 0);
     cast_ask(c, prompt, NULL);
-    assert_true(council_times(c)->shared_prefill);
+    assert_true(council_shared_prefill(c));
     prompt[100] = '\0';
     cast_ask(c, prompt, NULL);
-    assert_false(council_times(c)->shared_prefill);
+    assert_false(council_shared_prefill(c));
     council_close(c);
 }
 

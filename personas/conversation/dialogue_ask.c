@@ -250,13 +250,11 @@ static int give_answers(asking *a, struct turn *t, int n)
 
 static int fill_turn(struct turn *t, asking *a, const char *only)
 {
-    const council_timings *times = council_times(a->stage.part);
     t->prompt = (turn_text){region_keep(&a->memory, a->prompt, a->len, a->err), a->len};
     t->only = region_keep_text(&a->memory, only, a->err);
     t->seed = dialogue_seed(a->d, t->number);
-    t->shared = times->shared_prefill;
-    t->timings = (turn_timings){times->prefill, times->decode, times->union_experts_per_step,
-                                times->picks_per_step};
+    t->shared = council_shared_prefill(a->stage.part);
+    t->timings = *council_times(a->stage.part);
     if (!t->prompt.v || (only && !t->only))
         return -1;
     return give_answers(a, t, a->stage.n);

@@ -302,7 +302,8 @@ static int begin(council *c, const council_request *requests, error *err)
     int result = prompts ? check_room(c, prompts, least, err) : -1;
     if (!result) {
         move_in(c, prompts);
-        c->timings = (council_timings){.shared_prefill = shared};
+        c->timings = (turn_timings){0};
+        c->shared_prefill = shared;
     }
     for (int i = 0; i < c->count && !result; i++) {
         c->passes[i]->sampling.seed = requests[i].seed;
@@ -384,7 +385,12 @@ const turn_answer *council_answer(const council *c, int i)
     return &c->passes[i]->answer;
 }
 
-const council_timings *council_times(const council *c)
+const turn_timings *council_times(const council *c)
 {
     return &c->timings;
+}
+
+bool council_shared_prefill(const council *c)
+{
+    return c->shared_prefill;
 }

@@ -64,13 +64,6 @@ typedef struct council_request {
     uint64_t seed;
 } council_request;
 
-typedef struct council_timings {
-    double prefill, decode;        /* seconds */
-    double union_experts_per_step; /* mean distinct experts a layer's batch touched in a step */
-    double picks_per_step;         /* mean experts called, counted with repetition */
-    bool shared_prefill;           /* which way the prompt was read */
-} council_timings;
-
 /* What a subscriber hears; each may be NULL. pass: an index in the council that it subscribed to;
  * -1 = a chair that merges, or a blend. */
 typedef struct council_events {
@@ -138,7 +131,8 @@ void council_stop(council *c, int pass);
 /* What a pass answered last; borrowed until the next ask. Its thought has no NUL behind it. What a
  * seat is (acts_by, color, asked_experts, least_allowed) a council does not know. */
 const turn_answer *council_answer(const council *c, int pass);
-const council_timings *council_times(const council *c);
+const turn_timings *council_times(const council *c);
+bool council_shared_prefill(const council *c); /* the prompts were read once for all */
 
 /* What all passes were asked and replied, here just now or elsewhere (a transcript, an earlier
  * version), for what is made of it later. Borrowed. Of a reply its text, stop and ids count, and
@@ -147,7 +141,7 @@ const council_timings *council_times(const council *c);
 typedef struct council_round {
     const council_request *requests; /* [passes] */
     const turn_answer *replies;      /* [passes] */
-    bool shared;                     /* how the prompts were read (council_timings) */
+    bool shared;                     /* how the prompts were read (council_shared_prefill) */
 } council_round;
 /* ERROR_CONTEXT, as council_ask, when a prompt of the round leaves no room here. */
 int council_check_round(const council *c, const council_round *round, error *err);

@@ -155,9 +155,9 @@ int council_prefill(council *c, error *err)
         pass_begin(c->passes[i], chat && chat_opens_thought(chat, t->v, t->len));
     }
     report_prefill(c);
-    if (council_begin_figures(c, err) || (c->timings.shared_prefill && read_common(c, err)))
+    if (council_begin_figures(c, err) || (c->shared_prefill && read_common(c, err)))
         return -1;
-    for (int i = 0; i < c->count && !c->timings.shared_prefill; i++) {
+    for (int i = 0; i < c->count && !c->shared_prefill; i++) {
         const tokens *t = &c->passes[i]->prompt;
         (void)session_reuse(c->passes[i]->session, t->v, (int)t->len, 0);
     }

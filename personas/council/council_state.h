@@ -24,7 +24,8 @@ struct council {
     int *step_passes; /* [cap] which pass a step belongs to */
     subscriber *subscribers;
     size_t subscriber_count, subscriber_cap;
-    council_timings timings;
+    turn_timings timings;
+    bool shared_prefill;
 
     /* figures of one answer: council_figures.c */
     int *seen;       /* [layers * max_experts] the step that last touched an expert */

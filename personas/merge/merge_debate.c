@@ -151,7 +151,7 @@ static int keep_round(debate *d, error *err)
 {
     for (int i = 0; i < d->passes; i++)
         d->replies[i] = *council_answer(d->council, i);
-    d->shared = council_times(d->council)->shared_prefill;
+    d->shared = council_shared_prefill(d->council);
     d->done++;
     d->stopped = interrupted(d);
     return keep_texts(d, err);
