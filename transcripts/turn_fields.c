@@ -9,14 +9,13 @@ static const field prompt_rows[] = {
     {"context", CONTEXT, T(context), 0}, {"only", WORD, T(only), 0},
     {"from", FROM, T(from), 0},          {"shared", FLAG, T(shared), 0},
     {"blind", FLAG, T(blind), 0},        {"seed", SEED, T(seed), 0},
-    {"timings", TIMINGS, T(timings), 0}, {"turn", NUMBER, T(number), 0},
-    {"parent", NUMBER, T(parent), 0},    {"prompt", BYTES, T(prompt), 0},
-    {"prefill", PREFILL, T(shared), 0},  {"undone", FLAG, T(undone), 0},
-    {"picked", WORD, T(picked), 0},      {"picks", PICKS, 0, 0},
+    {"timings", TIMINGS, T(timings), 0}, {"turn", NUMBER, T(number), -1},
+    {"parent", NUMBER, T(parent), -1},   {"prompt", BYTES, T(prompt), -1},
+    {"prefill", PREFILL, T(shared), -1}, {"undone", FLAG, T(undone), -1},
+    {"picked", WORD, T(picked), -1},     {"picks", PICKS, 0, -1},
 };
 static const field_table prompts = {
     ROWS(prompt_rows),
-    9,
     {"text context from shared only? seed timings", NULL,
      "turn parent time prompt context only from prefill blind undone picked picks seed timings"}};
 static const field timings_rows[] = {
@@ -26,7 +25,7 @@ static const field timings_rows[] = {
     {"picks_per_step", FIGURE, offsetof(turn_timings, picks_per_step), 1e9},
 };
 #define TIMES "prefill decode union_experts_per_step picks_per_step"
-static const field_table timings = {ROWS(timings_rows), 4, {TIMES, TIMES, TIMES}};
+static const field_table timings = {ROWS(timings_rows), {TIMES, TIMES, TIMES}};
 
 #define A(member) offsetof(turn_answer, member)
 static const field answer_rows[] = {
@@ -48,12 +47,11 @@ static const field answer_rows[] = {
     {"asked_experts", NUMBER, A(asked_experts), TURN_EXPERTS_MOST},
     {"least_allowed", NUMBER, A(least_allowed), TURN_EXPERTS_MOST},
     {"routing", ROUTING, 0, 0},
-    {"error", WORD, A(failure), 0},
-    {"in_force", CURRENT, 0, 0},
+    {"error", WORD, A(failure), -1},
+    {"in_force", CURRENT, 0, -1},
 };
 static const field_table answers = {
     ROWS(answer_rows),
-    18,
     {"persona acts_by color? text thought? tokens continued? prompt_tokens prompt_hash stop "
      "failure? seed program seconds tokens_per_second asked_experts? least_allowed? routing",
      "persona text tokens prompt_tokens stop seed seconds tokens_per_second acts_by routing "
@@ -67,7 +65,7 @@ static const field routing_rows[] = {
     {"banned_mass", FIGURE, A(banned_mass), 1.01},
 };
 #define ROUTE "allowed used banned_mass"
-static const field_table routing = {ROWS(routing_rows), 3, {ROUTE, ROUTE, ROUTE}};
+static const field_table routing = {ROWS(routing_rows), {ROUTE, ROUTE, ROUTE}};
 
 #define M(member) offsetof(turn_merge, member)
 static const field merge_rows[] = {
@@ -87,18 +85,16 @@ static const field merge_rows[] = {
     {"shares", SHARES, M(shares), 0},
     {"divergence", DIVERGENCE, M(divergence), 0},
     {"revised", REVISED, M(revised), 0},
-    {"error", WORD, M(failure), 0},
+    {"error", WORD, M(failure), -1},
 };
 static const field_table merges = {
     ROWS(merge_rows),
-    16,
     {"method of seed by winner note text tokens scores? shares? tie? divergence? revised? stop "
      "seconds",
      "method by text scores shares? tie? revised? divergence? stop? note?",
      "method by winner text tokens of scores shares? tie? revised? divergence? note? error? seed "
      "seconds"}};
-static const field_table failed_merges = {
-    ROWS(merge_rows), 16, {"method of seed failure", NULL, NULL}};
+static const field_table failed_merges = {ROWS(merge_rows), {"method of seed failure", NULL, NULL}};
 
 const field_table *turn_fields(turn_part part)
 {

@@ -1,10 +1,10 @@
 /* turn_fields.h - the fields of a turn's parts, and which document has which. Private to
  * turn_json.h.
  *
- * A field is a row: its key, what kind of value it has and where it stands in its struct. Of a
- * table the rows before its `read` are what a record may hold, in the order of reading; the
- * others only have another name, or stand in exports alone. A document is a list of keys: one
- * that ends in '?' is left out where it says nothing.
+ * A field is a row: its key, what kind of value it has and where it stands in its struct. A
+ * record is read in the order of rows, but for those of most -1, which only have another name
+ * or stand in exports alone. A document is a list of keys: one that ends in '?' is left out
+ * where it says nothing.
  */
 #ifndef TRANSCRIPTS_TURN_FIELDS_H
 #define TRANSCRIPTS_TURN_FIELDS_H
@@ -40,12 +40,12 @@ typedef struct field {
     const char *key;
     field_kind kind;
     size_t at;
-    double most;
+    double most; /* -1: the row is not read */
 } field;
 
 typedef struct field_table {
     const field *rows;
-    size_t count, read;
+    size_t count;
     const char *forms[3]; /* by turn_form */
 } field_table;
 

@@ -286,8 +286,9 @@ static void read_field(turn_reader *r, const json *v, const field *f, void *obje
 
 static void read_members(turn_reader *r, const json *v, const field_table *t, void *object)
 {
-    for (size_t i = 0; i < t->read; i++)
-        read_field(r, v, &t->rows[i], object);
+    for (size_t i = 0; i < t->count; i++)
+        if (t->rows[i].most >= 0)
+            read_field(r, v, &t->rows[i], object);
 }
 
 void turn_read_prompt(turn_reader *r, struct turn *t)
