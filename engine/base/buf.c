@@ -44,11 +44,18 @@ int buf_text(buf *b, const char *text, error *err)
 
 int buf_format(buf *b, error *err, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
+    int result = buf_format_list(b, err, format, args);
+    va_end(args);
+    return result;
+}
+
+int buf_format_list(buf *b, error *err, const char *format, va_list args)
+{
+    va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     int result =
         n < 0 ? error_set(err, ERROR_RUN, "cannot format a text") : reserve(b, (size_t)n, err);
     if (result == 0) {

@@ -40,7 +40,7 @@ int command_manual(const options *opt, console *con, error *err)
 {
     static const struct {
         const char *name;
-        int (*make)(buf *out, error *err);
+        void (*make)(text_writer *w);
     } kinds[] = {
         {"man", manual_page}, {"bash", manual_bash}, {"zsh", manual_zsh}, {"fish", manual_fish}};
     const char *wanted = opt->word_count ? opt->words[0] : "man";
@@ -48,7 +48,9 @@ int command_manual(const options *opt, console *con, error *err)
         if (strcmp(wanted, kinds[i].name) != 0)
             continue;
         buf out = {0};
-        int result = kinds[i].make(&out, err) || console_document(con, &out, err) ? -1 : 0;
+        text_writer w = {.out = &out, .err = err};
+        kinds[i].make(&w);
+        int result = w.failed || console_document(con, &out, err) ? -1 : 0;
         buf_release(&out);
         return result;
     }

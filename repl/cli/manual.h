@@ -5,12 +5,13 @@
 #ifndef REPL_MANUAL_H
 #define REPL_MANUAL_H
 
+#include "../../engine/base/text_writer.h"
 #include "../options/options.h"
 
-int manual_page(buf *out, error *err); /* man(7) */
-int manual_bash(buf *out, error *err);
-int manual_zsh(buf *out, error *err);
-int manual_fish(buf *out, error *err);
+void manual_page(text_writer *w); /* man(7) */
+void manual_bash(text_writer *w);
+void manual_zsh(text_writer *w);
+void manual_fish(text_writer *w);
 
 /* The rows that `command` takes, one after another from *at on; NULL at the end. */
 const option_info *manual_next(command_id command, size_t *at);

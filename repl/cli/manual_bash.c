@@ -81,149 +81,134 @@ static const char WORDS[] =
     "    [[ -n $colon && $COMP_WORDBREAKS == *:* ]] && COMPREPLY=(\"${COMPREPLY[@]#\"$colon\"}\")\n"
     "}\n";
 
-static int value(buf *out, const value_info *v, error *err)
+static void value(text_writer *w, const value_info *v)
 {
     static const char *const before[] = {[VALUE_PERSONA] = "_consilium_personas; ",
                                          [VALUE_PERSONAS] = "_consilium_personas; ",
                                          [VALUE_SESSION] = "_consilium_sessions; ",
                                          [VALUE_MODEL] = "_consilium_models; "};
-    bool named = v->kind >= VALUE_PERSONA;
-    if (v->kind == VALUE_NONE || v->kind == VALUE_TEXT)
-        return buf_text(out, "return", err);
-    if (buf_text(out, named ? before[v->kind] : "", err))
-        return -1;
-    if ((named || v->words[0]) &&
-        buf_format(out, err, "_consilium_%s%s%s%s; ", v->kind == VALUE_PERSONAS ? "list" : "offer",
-                   named ? " \"${names[@]}\"" : "", v->words[0] ? " " : "", v->words))
-        return -1;
-    bool files = v->kind == VALUE_FILE || v->kind == VALUE_MODEL;
-    return buf_text(out, files ? "_consilium_files; return" : "return", err);
+    bool named = v->kind >= VALUE_PERSONA, files = v->kind == VALUE_FILE || v->kind == VALUE_MODEL;
+    bool any = v->kind == VALUE_NONE || v->kind == VALUE_TEXT;
+    if (named)
+        text_put(w, before[v->kind]);
+    if (!any && (named || v->words[0]))
+        text_format(w, "_consilium_%s%s%s%s; ", v->kind == VALUE_PERSONAS ? "list" : "offer",
+                    named ? " \"${names[@]}\"" : "", v->words[0] ? " " : "", v->words);
+    text_put(w, files ? "_consilium_files; return" : "return");
 }
 
 /* The words before the one that is typed: which command it is, and how many words it has already. */
-static int skip_values(buf *out, error *err)
+static void skip_values(text_writer *w)
 {
     size_t count;
     const option_info *rows = options_table(&count);
-    if (buf_text(out,
-                 "_consilium_find()\n{\n    local i\n    for ((i = 1; i < last; i++)); do\n"
-                 "        word=${COMP_WORDS[i]}\n        case $word in\n        ",
-                 err))
-        return -1;
-    bool first = true;
+    text_put(w, "_consilium_find()\n{\n    local i\n    for ((i = 1; i < last; i++)); do\n"
+                "        word=${COMP_WORDS[i]}\n        case $word in\n        ");
+    const char *between = "";
     for (size_t i = 0; i < count; i++) {
         value_info v = manual_option_value(&rows[i]);
         if (v.kind == VALUE_NONE || v.maybe || !manual_first_of_name(&rows[i]))
             continue;
         char letter[8] = {'|', '-', rows[i].letter, '\0'};
-        if (buf_format(out, err, "%s--%s%s", first ? "" : "|", rows[i].name,
-                       rows[i].letter ? letter : ""))
-            return -1;
-        first = false;
+        text_format(w, "%s--%s%s", between, rows[i].name, rows[i].letter ? letter : "");
+        between = "|";
     }
-    return buf_text(out,
-                    ")\n            [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"
-                    "            ((i++))\n            continue ;;\n"
-                    "        [=:]) ((i++)); continue ;;\n        -*) continue ;;\n        esac\n",
-                    err);
+    text_put(w, ")\n            [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"
+                "            ((i++))\n            continue ;;\n"
+                "        [=:]) ((i++)); continue ;;\n        -*) continue ;;\n        esac\n");
 }
 
 /* "model" takes one more word, "ask" none. */
-static int commands(buf *out, error *err)
+static void commands(text_writer *w)
 {
     const command_info *all = options_commands();
-    if (buf_text(out, "        case $command in\n        '') command=$word ;;\n        ", err))
-        return -1;
-    bool first = true;
+    text_put(w, "        case $command in\n        '') command=$word ;;\n        ");
+    const char *between = "";
     for (int i = 0; i < COMMAND_COUNT; i++) {
         bool two;
         char group[32];
         if (!manual_first_of_group(i, &two) || !two)
             continue;
-        if (buf_format(out, err, "%s%s", first ? "" : "|", manual_group(&all[i], group)))
-            return -1;
-        first = false;
+        text_format(w, "%s%s", between, manual_group(&all[i], group));
+        between = "|";
     }
-    return buf_text(out,
-                    ") command=\"$command $word\" ;;\n        *) ((place++)) ;;\n"
-                    "        esac\n    done\n",
-                    err);
+    text_put(w, ") command=\"$command $word\" ;;\n        *) ((place++)) ;;\n"
+                "        esac\n    done\n");
 }
 
-static int option_values(buf *out, error *err)
+static void option_values(text_writer *w)
 {
     size_t count;
     const option_info *rows = options_table(&count);
-    if (buf_text(out, "    case $prev in\n", err))
-        return -1;
+    text_put(w, "    case $prev in\n");
     for (size_t i = 0; i < count; i++) {
         value_info v = manual_option_value(&rows[i]);
         if (v.kind == VALUE_NONE || !manual_first_of_name(&rows[i]))
             continue;
         char letter[8] = {'|', '-', rows[i].letter, '\0'};
         const char *name = rows[i].name;
-        if ((v.maybe ? buf_format(out, err, "    =--%s) ", name)
-                     : buf_format(out, err, "    --%s|=--%s%s) ", name, name,
-                                  rows[i].letter ? letter : "")) ||
-            value(out, &v, err) || buf_text(out, " ;;\n", err))
-            return -1;
+        if (v.maybe)
+            text_format(w, "    =--%s) ", name);
+        else
+            text_format(w, "    --%s|=--%s%s) ", name, name, rows[i].letter ? letter : "");
+        value(w, &v);
+        text_put(w, " ;;\n");
     }
-    return buf_text(out, "    esac\n", err);
+    text_put(w, "    esac\n");
 }
 
-static int option_names(buf *out, error *err)
+static void option_names(text_writer *w)
 {
     const command_info *all = options_commands();
-    if (buf_text(out, "    if [[ $cur == -* ]]; then\n        case $command in\n", err))
-        return -1;
+    text_put(w, "    if [[ $cur == -* ]]; then\n        case $command in\n");
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char group[32];
         bool two, leads = manual_first_of_group(i, &two);
         size_t at = 0;
-        const char *bare = i == COMMAND_TALK ? "|''" : "";
-        if (two && leads ? buf_format(out, err, "        %s|'%s')", manual_group(&all[i], group),
-                                      all[i].name)
-                         : buf_format(out, err, "        '%s'%s)", all[i].name, bare))
-            return -1;
-        if (buf_text(out, " _consilium_offer", err))
-            return -1;
+        if (two && leads)
+            text_format(w, "        %s|'%s')", manual_group(&all[i], group), all[i].name);
+        else
+            text_format(w, "        '%s'%s)", all[i].name, i == COMMAND_TALK ? "|''" : "");
+        text_put(w, " _consilium_offer");
         for (const option_info *row; (row = manual_next((command_id)i, &at));)
-            if (buf_format(out, err, " --%s", row->name))
-                return -1;
-        if (buf_text(out, " ;;\n", err))
-            return -1;
+            text_format(w, " --%s", row->name);
+        text_put(w, " ;;\n");
     }
-    return buf_text(out, "        esac\n        return\n    fi\n", err);
+    text_put(w, "        esac\n        return\n    fi\n");
 }
 
-static int words(buf *out, error *err)
+static void words(text_writer *w)
 {
     const command_info *all = options_commands();
-    if (buf_text(out, "    case $command:$place in\n    :0) _consilium_offer", err) ||
-        manual_command_words(out, NULL, err) || buf_text(out, " ;;\n", err))
-        return -1;
+    text_put(w, "    case $command:$place in\n    :0) _consilium_offer");
+    manual_command_words(w, NULL);
+    text_put(w, " ;;\n");
     for (int i = 0; i < COMMAND_COUNT; i++) {
         bool two;
         char group[32];
-        if (manual_first_of_group(i, &two) && two &&
-            (buf_format(out, err, "    %s:0) _consilium_offer", manual_group(&all[i], group)) ||
-             manual_command_words(out, group, err) || buf_text(out, " ;;\n", err)))
-            return -1;
+        if (manual_first_of_group(i, &two) && two) {
+            text_format(w, "    %s:0) _consilium_offer", manual_group(&all[i], group));
+            manual_command_words(w, group);
+            text_put(w, " ;;\n");
+        }
         value_info v = manual_word_value(&all[i]);
         if (v.kind == VALUE_TEXT || !*all[i].arguments)
             continue;
-        if (buf_format(out, err, "    '%s':0) ", all[i].name) || value(out, &v, err) ||
-            buf_text(out, " ;;\n", err))
-            return -1;
+        text_format(w, "    '%s':0) ", all[i].name);
+        value(w, &v);
+        text_put(w, " ;;\n");
     }
-    return buf_text(out, "    'personas derive':*) _consilium_files ;;\n    esac\n}\n", err);
+    text_put(w, "    'personas derive':*) _consilium_files ;;\n    esac\n}\n");
 }
 
-int manual_bash(buf *out, error *err)
+void manual_bash(text_writer *w)
 {
-    if (buf_text(out, HEAD, err) || skip_values(out, err) || commands(out, err) ||
-        option_values(out, err) || option_names(out, err) || words(out, err) ||
-        buf_text(out, WORDS, err))
-        return -1;
-    return buf_text(out, "complete -F _consilium consilium\n", err);
+    text_put(w, HEAD);
+    skip_values(w);
+    commands(w);
+    option_values(w);
+    option_names(w);
+    words(w);
+    text_put(w, WORDS);
+    text_put(w, "complete -F _consilium consilium\n");
 }

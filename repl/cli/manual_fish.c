@@ -25,7 +25,7 @@ static const char HEAD[] =
     "'^(?:ollama|hf|lmstudio):[A-Za-z0-9._/:@+-]+'\nend\n";
 
 /* " -x -a '...'" of an option, " -f -a '...'" of a word. */
-static int value(buf *out, const value_info *v, bool word, error *err)
+static void value(text_writer *w, const value_info *v, bool word)
 {
     static const char *const lists[] = {[VALUE_PERSONA] = "(__consilium_personas)",
                                         [VALUE_PERSONAS] =
@@ -34,16 +34,22 @@ static int value(buf *out, const value_info *v, bool word, error *err)
                                         [VALUE_MODEL] = "(__consilium_models)"};
     bool named = v->kind >= VALUE_PERSONA, files = v->kind == VALUE_FILE || v->kind == VALUE_MODEL;
     if (v->kind == VALUE_NONE || v->maybe) /* a value that may be left out has no form here */
-        return 0;
-    if (buf_text(out, word ? (files ? " -F" : " -f") : files ? " -r -F" : " -x", err))
-        return -1;
-    if (!named && !v->words[0])
-        return 0;
-    return buf_format(out, err, " -a '%s%s%s'", named ? lists[v->kind] : "",
-                      named && v->words[0] ? " " : "", v->words);
+        return;
+    text_put(w, word ? (files ? " -F" : " -f") : files ? " -r -F" : " -x");
+    if (named || v->words[0])
+        text_format(w, " -a '%s%s%s'", named ? lists[v->kind] : "", named && v->words[0] ? " " : "",
+                    v->words);
 }
 
-static int fish_option(buf *out, const char *when, const option_info *row, error *err)
+/* " -d '...'" ends an entry. */
+static void description(text_writer *w, const char *text)
+{
+    text_put(w, " -d '");
+    manual_quoted(w, text, "\\");
+    text_put(w, "'\n");
+}
+
+static void fish_option(text_writer *w, const char *when, const option_info *row)
 {
     value_info v = manual_option_value(row);
     char letter[16] = "";
@@ -51,43 +57,39 @@ static int fish_option(buf *out, const char *when, const option_info *row, error
         strcpy(letter, " -s x");
         letter[4] = row->letter;
     }
-    if (buf_format(out, err, "complete -c consilium -n %s -l %s%s", when, row->name, letter) ||
-        value(out, &v, false, err) || buf_text(out, " -d '", err) ||
-        manual_quoted(out, row->help, "\\", err))
-        return -1;
-    return buf_text(out, "'\n", err);
+    text_format(w, "complete -c consilium -n %s -l %s%s", when, row->name, letter);
+    value(w, &v, false);
+    description(w, row->help);
 }
 
-static int fish_commands(buf *out, error *err)
+static void fish_commands(text_writer *w)
 {
     const command_info *all = options_commands();
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char group[32];
         bool two, leads = manual_first_of_group(i, &two);
         (void)manual_group(&all[i], group);
-        if (leads &&
-            (buf_format(out, err, "complete -c consilium -f -n __fish_use_subcommand -a %s -d '",
-                        group) ||
-             manual_quoted(out, all[i].about, "\\", err) || buf_text(out, "'\n", err)))
-            return -1;
-        if (two &&
-            (buf_format(out, err,
+        if (leads) {
+            text_format(w, "complete -c consilium -f -n __fish_use_subcommand -a %s", group);
+            description(w, all[i].about);
+        }
+        if (two) {
+            text_format(w,
                         "complete -c consilium -f -n '__fish_seen_subcommand_from %s; and not "
                         "__fish_seen_subcommand_from",
-                        group) ||
-             manual_command_words(out, group, err) ||
-             buf_format(out, err, "' -a %s -d '", all[i].name + strlen(group) + 1) ||
-             manual_quoted(out, all[i].about, "\\", err) || buf_text(out, "'\n", err)))
-            return -1;
+                        group);
+            manual_command_words(w, group);
+            text_format(w, "' -a %s", all[i].name + strlen(group) + 1);
+            description(w, all[i].about);
+        }
     }
-    return 0;
 }
 
-int manual_fish(buf *out, error *err)
+void manual_fish(text_writer *w)
 {
     const command_info *all = options_commands();
-    if (buf_text(out, HEAD, err) || fish_commands(out, err))
-        return -1;
+    text_put(w, HEAD);
+    fish_commands(w);
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char when[128], group[32];
         bool two;
@@ -103,13 +105,12 @@ int manual_fish(buf *out, error *err)
         else
             (void)snprintf(when, sizeof when, "'__fish_seen_subcommand_from %s'", group);
         value_info v = manual_word_value(&all[i]);
-        if (*all[i].arguments && v.kind != VALUE_TEXT &&
-            (buf_format(out, err, "complete -c consilium -n %s", when) ||
-             value(out, &v, true, err) || buf_text(out, "\n", err)))
-            return -1;
+        if (*all[i].arguments && v.kind != VALUE_TEXT) {
+            text_format(w, "complete -c consilium -n %s", when);
+            value(w, &v, true);
+            text_put(w, "\n");
+        }
         for (const option_info *row; (row = manual_next((command_id)i, &at));)
-            if (fish_option(out, when, row, err))
-                return -1;
+            fish_option(w, when, row);
     }
-    return 0;
 }

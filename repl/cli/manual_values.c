@@ -97,33 +97,27 @@ bool manual_first_of_name(const option_info *row)
     return true;
 }
 
-int manual_quoted(buf *out, const char *text, const char *also, error *err)
+void manual_quoted(text_writer *w, const char *text, const char *also)
 {
     for (; *text; text++) {
-        if (*text == '\'') {
-            if (buf_text(out, "'\\''", err))
-                return -1;
-        } else if ((strchr(also, *text) && buf_text(out, "\\", err)) ||
-                   buf_add(out, text, 1, err)) {
-            return -1;
-        }
+        if (*text == '\'')
+            text_put(w, "'\\'");
+        else if (strchr(also, *text))
+            text_put(w, "\\");
+        text_put_bytes(w, text, 1);
     }
-    return 0;
 }
 
-int manual_command_words(buf *out, const char *group, error *err)
+void manual_command_words(text_writer *w, const char *group)
 {
     const command_info *all = options_commands();
     size_t n = group ? strlen(group) : 0;
     for (int i = 0; i < COMMAND_COUNT; i++) {
         bool two;
         char name[32];
-        if (!group && manual_first_of_group(i, &two) &&
-            buf_format(out, err, " %s", manual_group(&all[i], name)))
-            return -1;
-        if (group && strncmp(all[i].name, group, n) == 0 && all[i].name[n] == ' ' &&
-            buf_format(out, err, " %s", all[i].name + n + 1))
-            return -1;
+        if (!group && manual_first_of_group(i, &two))
+            text_format(w, " %s", manual_group(&all[i], name));
+        if (group && strncmp(all[i].name, group, n) == 0 && all[i].name[n] == ' ')
+            text_format(w, " %s", all[i].name + n + 1);
     }
-    return 0;
 }

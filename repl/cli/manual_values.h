@@ -38,8 +38,8 @@ bool manual_first_of_name(const option_info *row);
 
 /* Appends the first words of commands, or the second words of one group (NULL: the first), each
  * behind a blank. */
-int manual_command_words(buf *out, const char *group, error *err);
+void manual_command_words(text_writer *w, const char *group);
 /* Inside single quotes of a shell; a backslash before what stands in `also`. */
-int manual_quoted(buf *out, const char *text, const char *also, error *err);
+void manual_quoted(text_writer *w, const char *text, const char *also);
 
 #endif

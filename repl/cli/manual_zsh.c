@@ -3,6 +3,7 @@
  * `_values` and the lists of `_arguments` read a name's colons and brackets as a description and an
  * action: names of files go to compadd alone.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "manual_values.h"
@@ -50,7 +51,7 @@ static const char HEAD[] =
     "    _files\n}\n";
 
 /* ":message:action", or nothing. */
-static int action(buf *out, const value_info *v, const char *message, error *err)
+static void action(text_writer *w, const value_info *v, const char *message)
 {
     static const char *const functions[] = {
         [VALUE_TEXT] = " ",
@@ -60,61 +61,63 @@ static int action(buf *out, const value_info *v, const char *message, error *err
         [VALUE_MODEL] = "_consilium_models",
     };
     if (v->kind == VALUE_NONE)
-        return 0;
-    if (buf_text(out, v->maybe ? "::" : ":", err) || manual_quoted(out, message, ":[]\\", err) ||
-        buf_text(out, ":", err))
-        return -1;
+        return;
+    text_put(w, v->maybe ? "::" : ":");
+    manual_quoted(w, message, ":[]\\");
+    text_put(w, ":");
     if (v->kind == VALUE_WORDS)
-        return buf_format(out, err, "(%s)", v->words);
-    if (v->kind == VALUE_PERSONA)
-        return buf_text(out, v->words[0] ? "_consilium_only" : "_consilium_persona", err);
-    return buf_text(out, functions[v->kind], err);
+        text_format(w, "(%s)", v->words);
+    else if (v->kind == VALUE_PERSONA)
+        text_put(w, v->words[0] ? "_consilium_only" : "_consilium_persona");
+    else
+        text_put(w, functions[v->kind]);
 }
 
-static int option(buf *out, const option_info *row, error *err)
+/* One name of an option; takes: what stands between it and its value. */
+static void spelling(text_writer *w, const option_info *row, const value_info *v, const char *name,
+                     const char *takes)
+{
+    text_format(w, "            '%s-%s%s[", row->kind == OPTION_TEXTS ? "*" : "", name, takes);
+    manual_quoted(w, row->help, "[]\\");
+    text_put(w, "]");
+    action(w, v, row->argument ? row->argument : "");
+    text_put(w, "' \\\n");
+}
+
+static void option(text_writer *w, const option_info *row)
 {
     value_info v = manual_option_value(row);
-    const char *more = row->kind == OPTION_TEXTS ? "*" : "", *takes = v.kind == VALUE_NONE ? ""
-                                                                      : v.maybe            ? "=-"
-                                                                                           : "=";
-    if (row->letter && !v.maybe &&
-        (buf_format(out, err, "            '%s-%c%s[", more, row->letter,
-                    v.kind == VALUE_NONE ? "" : "+") ||
-         manual_quoted(out, row->help, "[]\\", err) || buf_text(out, "]", err) ||
-         action(out, &v, row->argument ? row->argument : "", err) || buf_text(out, "' \\\n", err)))
-        return -1;
-    if (buf_format(out, err, "            '%s--%s%s[", more, row->name, takes) ||
-        manual_quoted(out, row->help, "[]\\", err) || buf_text(out, "]", err) ||
-        action(out, &v, row->argument ? row->argument : "", err))
-        return -1;
-    return buf_text(out, "' \\\n", err);
+    bool none = v.kind == VALUE_NONE;
+    char name[80];
+    (void)snprintf(name, sizeof name, "-%s", row->name);
+    if (row->letter && !v.maybe)
+        spelling(w, row, &v, (char[]){row->letter, '\0'}, none ? "" : "+");
+    spelling(w, row, &v, name, none ? "" : v.maybe ? "=-" : "=");
 }
 
-static int command(buf *out, int i, error *err)
+static void command(text_writer *w, int i)
 {
     const command_info *c = &options_commands()[i];
     char group[32];
     bool two, leads = manual_first_of_group(i, &two);
     size_t at = 0;
     value_info v = manual_word_value(c);
-    if (buf_format(out, err, "    '%s'", c->name) ||
-        (two && leads && buf_format(out, err, "|'%s'", manual_group(c, group))) ||
-        buf_text(out, ")\n        _arguments -s \\\n", err))
-        return -1;
+    text_format(w, "    '%s'", c->name);
+    if (two && leads)
+        text_format(w, "|'%s'", manual_group(c, group));
+    text_put(w, ")\n        _arguments -s \\\n");
     for (const option_info *row; (row = manual_next((command_id)i, &at));)
-        if (option(out, row, err))
-            return -1;
-    if (*c->arguments && v.kind != VALUE_TEXT &&
-        (buf_text(out, "            '1", err) || action(out, &v, c->arguments, err) ||
-         buf_text(out, "' \\\n", err)))
-        return -1;
-    return buf_text(out,
-                    i == COMMAND_PERSONAS_DERIVE ? "            '*:file:_files' ;;\n"
-                                                 : "            '*: : ' ;;\n",
-                    err);
+        option(w, row);
+    if (*c->arguments && v.kind != VALUE_TEXT) {
+        text_put(w, "            '1");
+        action(w, &v, c->arguments);
+        text_put(w, "' \\\n");
+    }
+    text_put(w, i == COMMAND_PERSONAS_DERIVE ? "            '*:file:_files' ;;\n"
+                                             : "            '*: : ' ;;\n");
 }
 
-static int describe(buf *out, const char *group, error *err)
+static void describe(text_writer *w, const char *group)
 {
     const command_info *all = options_commands();
     size_t n = group ? strlen(group) : 0;
@@ -124,55 +127,45 @@ static int describe(buf *out, const char *group, error *err)
         bool wanted = group ? strncmp(all[i].name, group, n) == 0 && all[i].name[n] == ' ' : leads;
         if (!wanted)
             continue;
-        const char *word = group ? all[i].name + n + 1 : manual_group(&all[i], name);
-        if (buf_format(out, err, " '%s:", word) || manual_quoted(out, all[i].about, ":\\", err) ||
-            buf_text(out, "'", err))
-            return -1;
+        text_format(w, " '%s:", group ? all[i].name + n + 1 : manual_group(&all[i], name));
+        manual_quoted(w, all[i].about, ":\\");
+        text_put(w, "'");
     }
-    return 0;
 }
 
 /* The command's words are taken away, so that _arguments counts what follows them. */
-static int words(buf *out, error *err)
+static void words(text_writer *w)
 {
     const command_info *all = options_commands();
-    if (buf_text(out,
-                 "_consilium() {\n    local -a first second\n    local command=talk\n    first=(",
-                 err) ||
-        describe(out, NULL, err) ||
-        buf_text(out,
-                 ")\n    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then\n"
-                 "        _describe command first\n        return\n    fi\n    case $words[2] in\n",
-                 err))
-        return -1;
+    text_put(w, "_consilium() {\n    local -a first second\n    local command=talk\n    first=(");
+    describe(w, NULL);
+    text_put(w, ")\n    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then\n"
+                "        _describe command first\n        return\n    fi\n"
+                "    case $words[2] in\n");
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char group[32];
         bool two;
         if (!manual_first_of_group(i, &two) || !two)
             continue;
-        if (buf_format(out, err, "    %s) second=(", manual_group(&all[i], group)) ||
-            describe(out, group, err) || buf_text(out, ") ;;\n", err))
-            return -1;
+        text_format(w, "    %s) second=(", manual_group(&all[i], group));
+        describe(w, group);
+        text_put(w, ") ;;\n");
     }
-    return buf_text(
-        out,
-        "    esac\n    if (( $#second && CURRENT == 3 )) && [[ $words[3] != -* ]]; then\n"
-        "        _describe command second\n        return\n    fi\n"
-        "    if [[ $words[2] != -* ]]; then\n"
-        "        command=$words[2]\n        shift words\n        (( CURRENT-- ))\n"
-        "        if (( $#second )) && [[ $words[2] != -* ]]; then\n"
-        "            command=\"$command $words[2]\"\n"
-        "            shift words\n            (( CURRENT-- ))\n        fi\n    fi\n"
-        "    case $command in\n",
-        err);
+    text_put(w, "    esac\n    if (( $#second && CURRENT == 3 )) && [[ $words[3] != -* ]]; then\n"
+                "        _describe command second\n        return\n    fi\n"
+                "    if [[ $words[2] != -* ]]; then\n"
+                "        command=$words[2]\n        shift words\n        (( CURRENT-- ))\n"
+                "        if (( $#second )) && [[ $words[2] != -* ]]; then\n"
+                "            command=\"$command $words[2]\"\n"
+                "            shift words\n            (( CURRENT-- ))\n        fi\n    fi\n"
+                "    case $command in\n");
 }
 
-int manual_zsh(buf *out, error *err)
+void manual_zsh(text_writer *w)
 {
-    if (buf_text(out, HEAD, err) || words(out, err))
-        return -1;
+    text_put(w, HEAD);
+    words(w);
     for (int i = 0; i < COMMAND_COUNT; i++)
-        if (command(out, i, err))
-            return -1;
-    return buf_text(out, "    esac\n}\n_consilium \"$@\"\n", err);
+        command(w, i);
+    text_put(w, "    esac\n}\n_consilium \"$@\"\n");
 }
