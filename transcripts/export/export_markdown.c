@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../../engine/base/markdown_blocks.h"
+#include "../../engine/base/text_writer.h"
 #include "../links.h"
 #include "export.h"
 #include "export_text.h"
@@ -24,15 +25,16 @@ static bool punctuation(char c)
 }
 
 /* Foreign words where no Markdown is wanted: every mark is escaped. */
-static int add_plain(buf *out, const char *text, error *err)
+static void add_plain(text_writer *w, const char *text)
 {
     buf clean = {0};
-    int result = clean_line(&clean, text, err);
-    for (size_t i = 0; i < clean.len && !result; i++)
-        result = (strchr("\\`*_[]<>#&!|~+", clean.v[i]) && buf_text(out, "\\", err)) ||
-                 buf_add(out, clean.v + i, 1, err);
+    w->failed = w->failed || clean_line(&clean, text, w->err);
+    for (size_t i = 0; i < clean.len; i++) {
+        if (strchr("\\`*_[]<>#&!|~+", clean.v[i]))
+            text_put(w, "\\");
+        text_put_bytes(w, clean.v + i, 1);
+    }
     buf_release(&clean);
-    return result ? -1 : 0;
 }
 
 static size_t run_of(const char *at, const char *end)
@@ -40,12 +42,10 @@ static size_t run_of(const char *at, const char *end)
     return markdown_run(at, (size_t)(end - at));
 }
 
-static int escape_run(buf *out, const char *at, size_t n, error *err)
+static void escape_run(text_writer *w, const char *at, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (buf_text(out, "\\", err) || buf_add(out, at + i, 1, err))
-            return -1;
-    return 0;
+        text_format(w, "\\%c", at[i]);
 }
 
 static bool blanks_behind(const char *at, const char *end)
@@ -85,34 +85,32 @@ static bool escapes(const char *line, const char *at, const char *end)
 }
 
 /* One line of an answer outside of code. */
-static int add_line(buf *out, const char *line, const char *end, error *err)
+static void add_line(text_writer *w, const char *line, const char *end)
 {
     uint64_t dead = 0;
     markdown_span span;
     for (const char *at = line; at < end;) {
         size_t used = 1;
-        int result;
+        bool escaped = false;
         if (*at == '`') {
             bool code = markdown_code_span(at, (size_t)(end - at), &dead, &span);
             used = code ? span.length : run_of(at, end);
-            result = code ? buf_add(out, at, used, err) : escape_run(out, at, used, err);
+            escaped = !code;
         } else if (*at == '\\' && at + 1 < end && punctuation(at[1])) {
             used = 2;
-            result = buf_add(out, at, used, err);
-        } else if (escapes(line, at, end)) {
-            result = escape_run(out, at, 1, err);
         } else {
-            result = buf_add(out, at, 1, err);
+            escaped = escapes(line, at, end);
         }
-        if (result)
-            return -1;
+        if (escaped)
+            escape_run(w, at, used);
+        else
+            text_put_bytes(w, at, used);
         at += used;
     }
-    return 0;
 }
 
 /* Lines of a block, each with `lead` in front of it. */
-static int add_lines(buf *out, const markdown_block *b, const char *lead, error *err)
+static void add_lines(text_writer *w, const markdown_block *b, const char *lead)
 {
     const char *at = b->text, *end = b->text + b->len;
     do {
@@ -120,21 +118,19 @@ static int add_lines(buf *out, const markdown_block *b, const char *lead, error 
         const char *stop = newline ? newline : end;
         while (at < stop && markdown_blank(*at))
             at++;
-        if (buf_text(out, lead, err) || add_line(out, at, stop, err) || buf_text(out, "\n", err))
-            return -1;
+        text_put(w, lead);
+        add_line(w, at, stop);
+        text_put(w, "\n");
         at = newline ? newline + 1 : end;
     } while (at < end);
-    return 0;
 }
 
 /* ---- blocks ------------------------------------------------------------------------------------ */
 
-static int add_fence(buf *out, size_t length, error *err)
+static void add_fence(text_writer *w, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        if (buf_text(out, "`", err))
-            return -1;
-    return 0;
+        text_put(w, "`");
 }
 
 /* The language behind a fence, so far as it looks like one. */
@@ -149,54 +145,54 @@ static size_t language(const markdown_block *b)
 }
 
 /* Between fences of our own, each line with `lead` in front of it. */
-static int fence_lines(buf *out, const markdown_block *b, const buf *code, const char *lead,
-                       error *err)
+static void fence_lines(text_writer *w, const markdown_block *b, const buf *code, const char *lead)
 {
     size_t longest = FENCE_LEAST - 1;
     for (size_t i = 0, n; i < code->len; i += n) {
         n = markdown_run(code->v + i, code->len - i);
         longest = code->v[i] == '`' && n > longest ? n : longest;
     }
-    if (buf_text(out, lead, err) || add_fence(out, longest + 1, err) ||
-        buf_add(out, b->info, language(b), err) || buf_text(out, "\n", err))
-        return -1;
+    text_put(w, lead);
+    add_fence(w, longest + 1);
+    text_put_bytes(w, b->info, language(b));
+    text_put(w, "\n");
     for (size_t i = 0, n; i < code->len; i += n) {
         n = strcspn(code->v + i, "\n") + 1;
-        if (buf_text(out, lead, err) || buf_add(out, code->v + i, n, err))
-            return -1;
+        text_put(w, lead);
+        text_put_bytes(w, code->v + i, n);
     }
-    return buf_text(out, lead, err) || add_fence(out, longest + 1, err) || buf_text(out, "\n", err)
-               ? -1
-               : 0;
+    text_put(w, lead);
+    add_fence(w, longest + 1);
+    text_put(w, "\n");
 }
 
-static int add_code(buf *out, const markdown_block *b, error *err)
+static void add_code(text_writer *w, const markdown_block *b)
 {
     buf code = {0};
-    int result =
-        markdown_code(b, &code, err) || fence_lines(out, b, &code, b->quoted ? "> " : "", err);
+    w->failed = w->failed || markdown_code(b, &code, w->err);
+    fence_lines(w, b, &code, b->quoted ? "> " : "");
     buf_release(&code);
-    return result ? -1 : 0;
 }
 
-static int add_item(buf *out, const markdown_block *b, error *err)
+static void add_item(text_writer *w, const markdown_block *b)
 {
     char lead[NESTING_MOST + 1] = "";
     size_t depth = b->indent < NESTING_MOST ? b->indent : NESTING_MOST;
     memset(lead, ' ', depth);
     lead[depth] = '\0';
-    int result = b->number >= 0 ? buf_format(out, err, "%s%ld. ", lead, b->number)
-                                : buf_format(out, err, "%s- ", lead);
-    if (result)
-        return -1;
-    /* lines below belong to the item by lazy continuation */
-    return b->len ? add_lines(out, b, "", err) : buf_text(out, "\n", err);
+    text_put(w, lead);
+    if (b->number >= 0)
+        text_format(w, "%ld. ", b->number);
+    else
+        text_put(w, "- ");
+    add_lines(w, b, ""); /* lines below belong to the item by lazy continuation */
 }
 
-static int add_heading(buf *out, const markdown_block *b, error *err)
+static void add_heading(text_writer *w, const markdown_block *b)
 {
     int level = ANSWER_LEVEL + b->level < DEEPEST ? ANSWER_LEVEL + b->level : DEEPEST;
-    return buf_format(out, err, "%.*s ", level, "######") || add_lines(out, b, "", err) ? -1 : 0;
+    text_format(w, "%.*s ", level, "######");
+    add_lines(w, b, "");
 }
 
 /* Items and quoted lines stand together, all else has a blank line between. */
@@ -205,44 +201,38 @@ static bool together(markdown_kind before, markdown_kind now)
     return before == now && (now == MARKDOWN_ITEM || now == MARKDOWN_QUOTE);
 }
 
-static int add_block(buf *out, const markdown_block *b, error *err)
+static void add_block(text_writer *w, const markdown_block *b)
 {
-    switch (b->kind) {
-    case MARKDOWN_HEADING:
-        return add_heading(out, b, err);
-    case MARKDOWN_ITEM:
-        return add_item(out, b, err);
-    case MARKDOWN_QUOTE:
-        return add_lines(out, b, "> ", err);
-    case MARKDOWN_OPEN:
-        return add_code(out, b, err);
-    case MARKDOWN_RULE:
-        return buf_text(out, "* * *\n", err);
-    default:
-        return add_lines(out, b, "", err);
-    }
+    if (b->kind == MARKDOWN_HEADING)
+        add_heading(w, b);
+    else if (b->kind == MARKDOWN_ITEM)
+        add_item(w, b);
+    else if (b->kind == MARKDOWN_OPEN)
+        add_code(w, b);
+    else if (b->kind == MARKDOWN_RULE)
+        text_put(w, "* * *\n");
+    else
+        add_lines(w, b, b->kind == MARKDOWN_QUOTE ? "> " : "");
 }
 
-static int add_answer_text(buf *out, turn_text text, error *err)
+static void add_answer_text(text_writer *w, turn_text text)
 {
     buf clean = {0};
-    int result = clean_text(&clean, text.v, text.len, err);
+    w->failed = w->failed || clean_text(&clean, text.v, text.len, w->err);
     markdown_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
     markdown_block b;
     markdown_kind before = MARKDOWN_TEXT;
     bool first = true;
-    while (!result && clean.len && markdown_next(&r, &b)) {
+    while (!w->failed && clean.len && markdown_next(&r, &b)) {
         if (!first && !together(before, b.kind))
-            result = buf_text(out, "\n", err);
-        if (!result)
-            result = add_block(out, &b, err);
+            text_put(w, "\n");
+        add_block(w, &b);
         before = b.kind;
         first = false;
     }
-    if (!result && first)
-        result = buf_text(out, "*(no text)*\n", err);
+    if (first)
+        text_put(w, "*(no text)*\n");
     buf_release(&clean);
-    return result ? -1 : 0;
 }
 
 /* Where a line has a mark that would begin a block: "-", "=", "+", or the dot of "1."; n if nowhere. */
@@ -254,137 +244,137 @@ static size_t block_mark(const char *line, size_t n)
 }
 
 /* Prompts are not Markdown: they are quoted line by line, each mark escaped. */
-static int add_prompt_line(buf *out, const char *line, size_t n, error *err)
+static void add_prompt_line(text_writer *w, const char *line, size_t n)
 {
     size_t block = block_mark(line, n);
     for (size_t i = 0; i < n; i++) {
-        bool mark = i == block || strchr("\\`*_[]<>#&!|~", line[i]);
-        if ((mark && buf_text(out, "\\", err)) || buf_add(out, line + i, 1, err))
-            return -1;
+        if (i == block || strchr("\\`*_[]<>#&!|~", line[i]))
+            text_put(w, "\\");
+        text_put_bytes(w, line + i, 1);
     }
-    return 0;
 }
 
-static int add_prompt(buf *out, turn_text prompt, error *err)
+static void add_prompt(text_writer *w, turn_text prompt)
 {
     buf clean = {0};
-    int result = clean_text(&clean, prompt.v, prompt.len, err);
-    for (size_t at = 0; !result && at <= clean.len;) {
+    w->failed = w->failed || clean_text(&clean, prompt.v, prompt.len, w->err);
+    for (size_t at = 0; at <= clean.len;) {
         const char *line = clean.v ? clean.v + at : "";
         size_t n = strcspn(line, "\n");
         at += n + 1;
-        /* two blanks keep the line's end */
-        result = buf_text(out, "> ", err) || add_prompt_line(out, line, n, err) ||
-                 buf_text(out, at <= clean.len && n ? "  \n" : "\n", err);
+        text_put(w, "> ");
+        add_prompt_line(w, line, n);
+        text_put(w, at <= clean.len && n ? "  \n" : "\n"); /* two blanks keep the line's end */
     }
     buf_release(&clean);
-    return result ? -1 : 0;
 }
 
 /* ---- turns ------------------------------------------------------------------------------------- */
 
-/* A line in italics, of words that are clean. */
-static int add_note(buf *out, const buf *words, error *err)
+/* A line in italics, of words that are clean; they are used up. */
+static void add_note(text_writer *w, buf *words)
 {
-    if (!words->len)
-        return 0;
-    return buf_text(out, "\n*", err) || add_plain(out, words->v, err) || buf_text(out, "*\n", err)
-               ? -1
-               : 0;
+    if (words->len) {
+        text_put(w, "\n*");
+        add_plain(w, words->v);
+        text_put(w, "*\n");
+    }
+    buf_release(words);
 }
 
-static int answer_note(buf *out, const turn_answer *a, error *err)
+static void add_failure(text_writer *w, const char *failure)
+{
+    text_put(w, "*failed: ");
+    add_plain(w, failure);
+    text_put(w, "*\n");
+}
+
+/* ", TEXT", clean, where there is one. */
+static int more(buf *words, const char *text, error *err)
+{
+    return text && (buf_text(words, ", ", err) || clean_line(words, text, err));
+}
+
+static void add_answer(text_writer *w, const struct turn *t, const turn_answer *a)
 {
     buf words = {0};
-    int result = clean_line(&words, a->acts_by, err) ||
-                 (a->acts_by && buf_text(&words, ", ", err)) || export_figures(&words, a, err) ||
-                 add_note(out, &words, err);
-    buf_release(&words);
-    return result ? -1 : 0;
-}
-
-static int add_answer(buf *out, const struct turn *t, const turn_answer *a, error *err)
-{
     bool picked = t->picked && strcmp(t->picked, a->name) == 0;
-    if (buf_text(out, "\n### ", err) || add_plain(out, a->name, err) ||
-        buf_text(out, picked ? " (picked)\n\n" : "\n\n", err))
-        return -1;
-    if (a->failure)
-        return buf_text(out, "*failed: ", err) || add_plain(out, a->failure, err) ||
-                       buf_text(out, "*\n", err)
-                   ? -1
-                   : 0;
-    return add_answer_text(out, a->text, err) || answer_note(out, a, err) ? -1 : 0;
+    text_put(w, "\n### ");
+    add_plain(w, a->name);
+    text_put(w, picked ? " (picked)\n\n" : "\n\n");
+    if (a->failure) {
+        add_failure(w, a->failure);
+        return;
+    }
+    add_answer_text(w, a->text);
+    w->failed = w->failed || clean_line(&words, a->acts_by, w->err) ||
+                (a->acts_by && buf_text(&words, ", ", w->err)) || export_figures(&words, a, w->err);
+    add_note(w, &words);
 }
 
-static int add_merge(buf *out, const struct turn *t, const turn_merge *m, error *err)
+static void add_merge(text_writer *w, const struct turn *t, const turn_merge *m)
 {
-    bool picked = t->picked && strcmp(t->picked, "merge") == 0;
-    if (buf_format(out, err, "\n### Merged%s\n\n", picked ? " (picked)" : ""))
-        return -1;
-    if (m->failure)
-        return buf_text(out, "*failed: ", err) || add_plain(out, m->failure, err) ||
-                       buf_text(out, "*\n", err)
-                   ? -1
-                   : 0;
     buf words = {0};
     const turn_answer *winner = turn_winner(t, m);
-    int result = winner ? buf_text(out, "The answer of **", err) ||
-                              add_plain(out, winner->name, err) ||
-                              buf_text(out, "**, as it stands above.\n", err)
-                        : add_answer_text(out, m->text, err);
-    if (!result)
-        result = export_merge_line(&words, m, err) || add_note(out, &words, err);
-    buf_release(&words);
-    return result ? -1 : 0;
+    bool picked = t->picked && strcmp(t->picked, "merge") == 0;
+    text_format(w, "\n### Merged%s\n\n", picked ? " (picked)" : "");
+    if (m->failure) {
+        add_failure(w, m->failure);
+        return;
+    }
+    if (winner) {
+        text_put(w, "The answer of **");
+        add_plain(w, winner->name);
+        text_put(w, "**, as it stands above.\n");
+    } else {
+        add_answer_text(w, m->text);
+    }
+    w->failed = w->failed || export_merge_line(&words, m, w->err);
+    add_note(w, &words);
 }
 
-static int add_turn(buf *out, const history *h, int turn, error *err)
+static void add_turn(text_writer *w, const history *h, int turn)
 {
     const struct turn *t = &h->turns[turn];
-    buf words = {0};
-    int result = buf_format(out, err, "\n## Turn %d\n\n", t->number) ||
-                 add_prompt(out, t->prompt, err) || export_memory_line(&words, h, turn, err) ||
-                 add_note(out, &words, err);
-    for (int i = 0; i < t->answer_count && !result; i++)
-        if (export_column(t, i))
-            result = add_answer(out, t, export_column(t, i), err);
     const turn_merge *m = turn_last_merge(t);
-    if (!result && m)
-        result = add_merge(out, t, m, err);
-    buf_release(&words);
-    return result ? -1 : 0;
+    buf words = {0};
+    text_format(w, "\n## Turn %d\n\n", t->number);
+    add_prompt(w, t->prompt);
+    w->failed = w->failed || export_memory_line(&words, h, turn, w->err);
+    add_note(w, &words);
+    for (int i = 0; i < t->answer_count; i++)
+        if (export_column(t, i))
+            add_answer(w, t, export_column(t, i));
+    if (m)
+        add_merge(w, t, m);
 }
 
-static int add_head(buf *out, const history *h, error *err)
+static void add_head(text_writer *w, const history *h)
 {
     buf title = {0}, words = {0};
-    int result =
-        history_title(h, &title, err) || buf_text(out, "# ", err) ||
-        add_plain(out, title.len ? title.v : "A conversation", err) || buf_text(out, "\n", err) ||
-        buf_format(&words, err, "consilium transcript %s", h->id) ||
-        (h->created && (buf_text(&words, ", ", err) || clean_line(&words, h->created, err))) ||
-        (h->model.path &&
-         (buf_text(&words, ", ", err) || clean_line(&words, h->model.path, err))) ||
-        add_note(out, &words, err);
-    buf_clear(&words);
+    w->failed = w->failed || history_title(h, &title, w->err);
+    text_put(w, "# ");
+    add_plain(w, title.len ? title.v : "A conversation");
+    text_put(w, "\n");
+    w->failed = w->failed || buf_format(&words, w->err, "consilium transcript %s", h->id) ||
+                more(&words, h->created, w->err) || more(&words, h->model.path, w->err);
+    add_note(w, &words);
     int undone = export_undone(h);
-    if (!result && undone)
-        result = buf_format(&words, err, "%d turn%s undone and %s left out. ", undone,
-                            undone == 1 ? " was" : "s were", undone == 1 ? "is" : "are");
-    if (!result)
-        result = export_damage(&words, h, err) || add_note(out, &words, err);
+    if (undone)
+        w->failed =
+            w->failed || buf_format(&words, w->err, "%d turn%s undone and %s left out. ", undone,
+                                    undone == 1 ? " was" : "s were", undone == 1 ? "is" : "are");
+    w->failed = w->failed || export_damage(&words, h, w->err);
+    add_note(w, &words);
     buf_release(&title);
-    buf_release(&words);
-    return result ? -1 : 0;
 }
 
 int export_markdown(const history *h, buf *out, error *err)
 {
-    if (add_head(out, h, err))
-        return -1;
+    text_writer w = {.out = out, .err = err};
+    add_head(&w, h);
     for (int i = 0; i < h->turn_count; i++)
-        if (!h->turns[i].undone && add_turn(out, h, i, err))
-            return -1;
-    return 0;
+        if (!h->turns[i].undone)
+            add_turn(&w, h, i);
+    return w.failed ? -1 : 0;
 }
