@@ -159,9 +159,9 @@ static void three_schemes_are_links(void **state)
 static void check_inline(const char *text, const char *want)
 {
     buf out = {0};
-    html p = {.out = &out};
+    html p = {.w = {.out = &out}};
     html_inline(&p, text, strlen(text));
-    assert_false(p.failed);
+    assert_false(p.w.failed);
     assert_string_equal(out.v ? out.v : "", want);
     buf_release(&out);
 }
@@ -334,8 +334,8 @@ static void no_memory_is_an_error(void **state)
     (void)state;
     buf out = {0};
     error err = {0};
-    html p = {.out = &out, .err = &err, .failed = true};
-    html_put(&p, "a");
+    html p = {.w = {.out = &out, .err = &err, .failed = true}};
+    text_put(&p.w, "a");
     html_escape(&p, "<", 1);
     html_name(&p, "b");
     html_answer(&p, (turn_text){"c", 1});

@@ -304,7 +304,7 @@ static void assert_page(const json *c)
 {
     const char *text = text_of(c, "text");
     buf page = {0}, got = {0};
-    html p = {.out = &page};
+    html p = {.w = {.out = &page}};
     html_answer(&p, (turn_text){text, strlen(text)});
     const char *at = page.v;
     for (const json *want = json_first(json_member(c, "blocks")); want; want = json_next(want)) {
@@ -485,7 +485,7 @@ static void assert_spans(const json *c)
 {
     const char *text = text_of(c, "text"), *at;
     buf page = {0}, got = {0}, shown = {0}, dense = {0};
-    html p = {.out = &page};
+    html p = {.w = {.out = &page}};
     html_answer(&p, (turn_text){text, strlen(text)});
     at = page.v;
     for (const json *want = json_first(json_member(c, "spans")); want; want = json_next(want)) {

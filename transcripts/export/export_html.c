@@ -89,47 +89,47 @@ static void put_words(html *p, buf *words)
 static void keep(html *p, int result)
 {
     if (result)
-        p->failed = true;
+        p->w.failed = true;
 }
 
 static void put_note(html *p, const char *color, buf *words)
 {
     if (!words->len)
         return;
-    html_format(p, "<p class=\"%s\">", color);
+    text_format(&p->w, "<p class=\"%s\">", color);
     put_words(p, words);
-    html_put(p, "</p>\n");
+    text_put(&p->w, "</p>\n");
 }
 
 static void put_tag(html *p, const char *color, const char *foreign)
 {
-    html_format(p, "<span class=\"%s\">", color);
+    text_format(&p->w, "<span class=\"%s\">", color);
     html_name(p, foreign);
-    html_put(p, "</span>");
+    text_put(&p->w, "</span>");
 }
 
 /* ---- answers ----------------------------------------------------------------------------------- */
 
 static void put_failure(html *p, const char *failure)
 {
-    html_put(p, "<p class=\"failed\">failed: ");
+    text_put(&p->w, "<p class=\"failed\">failed: ");
     html_name(p, failure);
-    html_put(p, "</p>\n");
+    text_put(&p->w, "</p>\n");
 }
 
 static void put_thought(html *p, const turn_answer *a)
 {
     if (!a->thought.len)
         return;
-    html_put(p, "<details class=\"thought\"><summary>thinking</summary>");
+    text_put(&p->w, "<details class=\"thought\"><summary>thinking</summary>");
     html_answer(p, a->thought);
-    html_put(p, "</details>\n");
+    text_put(&p->w, "</details>\n");
 }
 
 static void put_figures(html *p, const turn_answer *a)
 {
     buf words = {0};
-    keep(p, export_figures(&words, a, p->err));
+    keep(p, export_figures(&words, a, p->w.err));
     put_note(p, "figures", &words);
     buf_release(&words);
 }
@@ -138,46 +138,46 @@ static void put_earlier(html *p, const struct turn *t, const turn_answer *a)
 {
     if (!a->earlier)
         return;
-    html_format(p, "<details class=\"earlier\"><summary>%d earlier version%s</summary>", a->earlier,
-                a->earlier == 1 ? "" : "s");
+    text_format(&p->w, "<details class=\"earlier\"><summary>%d earlier version%s</summary>",
+                a->earlier, a->earlier == 1 ? "" : "s");
     for (const turn_answer *v = t->answers + a->first; v != a; v = t->answers + v->next) {
-        html_put(p, "<div class=\"version\">");
+        text_put(&p->w, "<div class=\"version\">");
         html_answer(p, v->text);
         put_figures(p, v);
-        html_put(p, "</div>\n");
+        text_put(&p->w, "</div>\n");
     }
-    html_put(p, "</details>\n");
+    text_put(&p->w, "</details>\n");
 }
 
 static void put_answer(html *p, const struct turn *t, const turn_answer *a)
 {
     bool picked = t->picked && strcmp(t->picked, a->name) == 0;
-    html_format(p, "<section class=\"answer %s%s\"><h3>", html_color(p, a->name),
+    text_format(&p->w, "<section class=\"answer %s%s\"><h3>", html_color(p, a->name),
                 picked ? " picked" : "");
     put_tag(p, "who", a->name);
     if (a->acts_by)
         put_tag(p, "acts", a->acts_by);
-    html_put(p, picked ? "<span class=\"pick\">picked</span></h3>\n" : "</h3>\n");
-    html_put(p, "<div class=\"text\">");
+    text_put(&p->w, picked ? "<span class=\"pick\">picked</span></h3>\n" : "</h3>\n");
+    text_put(&p->w, "<div class=\"text\">");
     put_thought(p, a);
     if (a->failure)
         put_failure(p, a->failure);
     if (a->text.len || !a->failure)
         html_answer(p, a->text);
-    html_put(p, "</div>\n<footer>");
+    text_put(&p->w, "</div>\n<footer>");
     put_earlier(p, t, a);
     put_figures(p, a);
     html_routing(p, a);
-    html_put(p, "</footer></section>\n");
+    text_put(&p->w, "</footer></section>\n");
 }
 
 static void put_answers(html *p, const struct turn *t)
 {
-    html_put(p, "<div class=\"columns\">\n");
-    for (int i = 0; i < t->answer_count && !p->failed; i++)
+    text_put(&p->w, "<div class=\"columns\">\n");
+    for (int i = 0; i < t->answer_count && !p->w.failed; i++)
         if (export_column(t, i))
             put_answer(p, t, export_column(t, i));
-    html_put(p, "</div>\n");
+    text_put(&p->w, "</div>\n");
 }
 
 /* ---- the merge --------------------------------------------------------------------------------- */
@@ -186,51 +186,51 @@ static void put_revised(html *p, const turn_merge *m)
 {
     if (!m->revised || !m->of)
         return;
-    html_put(p, "<details class=\"earlier\"><summary>answers after the debate</summary>"
-                "<div class=\"columns\">\n");
+    text_put(&p->w, "<details class=\"earlier\"><summary>answers after the debate</summary>"
+                    "<div class=\"columns\">\n");
     for (int i = 0; i < m->passes; i++) {
-        html_format(p, "<section class=\"answer %s\"><h3>", html_color(p, m->of[i]));
+        text_format(&p->w, "<section class=\"answer %s\"><h3>", html_color(p, m->of[i]));
         put_tag(p, "who", m->of[i]);
-        html_put(p, "</h3>\n<div class=\"text\">");
+        text_put(&p->w, "</h3>\n<div class=\"text\">");
         html_answer(p, m->revised[i]);
-        html_put(p, "</div></section>\n");
+        text_put(&p->w, "</div></section>\n");
     }
-    html_put(p, "</div></details>\n");
+    text_put(&p->w, "</div></details>\n");
 }
 
 static void put_result(html *p, const struct turn *t, const turn_merge *m)
 {
     const turn_answer *winner = m->failure ? NULL : turn_winner(t, m);
-    html_put(p, "<div class=\"text\">");
+    text_put(&p->w, "<div class=\"text\">");
     if (m->failure) {
         put_failure(p, m->failure);
     } else if (winner) {
-        html_put(p, "<p>The vote takes the answer of ");
-        html_format(p, "<b class=\"who %s\">", html_color(p, winner->name));
+        text_put(&p->w, "<p>The vote takes the answer of ");
+        text_format(&p->w, "<b class=\"who %s\">", html_color(p, winner->name));
         html_name(p, winner->name);
-        html_put(p, m->tie ? "</b>; it is nearly a tie.</p>\n" : "</b>.</p>\n");
+        text_put(&p->w, m->tie ? "</b>; it is nearly a tie.</p>\n" : "</b>.</p>\n");
     } else {
         html_answer(p, m->text);
     }
-    html_put(p, "</div>\n");
+    text_put(&p->w, "</div>\n");
 }
 
 static void put_merge(html *p, const struct turn *t, const turn_merge *m)
 {
     bool picked = t->picked && strcmp(t->picked, "merge") == 0;
     buf words = {0};
-    html_format(p, "<section class=\"merge%s\"><h3><span class=\"who\">merged</span>",
+    text_format(&p->w, "<section class=\"merge%s\"><h3><span class=\"who\">merged</span>",
                 picked ? " picked" : "");
     if (m->method)
         put_tag(p, "acts", m->method);
-    html_put(p, picked ? "<span class=\"pick\">picked</span></h3>\n" : "</h3>\n");
+    text_put(&p->w, picked ? "<span class=\"pick\">picked</span></h3>\n" : "</h3>\n");
     put_result(p, t, m);
     html_vote(p, m);
     put_revised(p, m);
-    html_put(p, "<footer>");
-    keep(p, m->failure ? 0 : export_merge_line(&words, m, p->err));
+    text_put(&p->w, "<footer>");
+    keep(p, m->failure ? 0 : export_merge_line(&words, m, p->w.err));
     put_note(p, "figures", &words);
-    html_put(p, "</footer></section>\n");
+    text_put(&p->w, "</footer></section>\n");
     buf_release(&words);
 }
 
@@ -240,10 +240,11 @@ static void put_prompt(html *p, const struct turn *t)
 {
     buf clean = {0};
     if (t->prompt.v)
-        keep(p, clean_text(&clean, t->prompt.v, t->prompt.len, p->err));
-    html_format(p, "<h2 class=\"prompt%s\" dir=\"auto\">", clean.len > LONG_PROMPT ? " long" : "");
+        keep(p, clean_text(&clean, t->prompt.v, t->prompt.len, p->w.err));
+    text_format(&p->w, "<h2 class=\"prompt%s\" dir=\"auto\">",
+                clean.len > LONG_PROMPT ? " long" : "");
     put_words(p, &clean);
-    html_put(p, "</h2>\n");
+    text_put(&p->w, "</h2>\n");
     buf_release(&clean);
 }
 
@@ -252,17 +253,18 @@ static void put_turn(html *p, int turn)
     const struct turn *t = &p->history->turns[turn];
     const turn_merge *m = turn_last_merge(t);
     buf words = {0};
-    html_format(p, "<article class=\"turn\" id=\"turn-%d\"><header><span class=\"n\">%d</span>\n",
+    text_format(&p->w,
+                "<article class=\"turn\" id=\"turn-%d\"><header><span class=\"n\">%d</span>\n",
                 t->number, t->number);
     put_prompt(p, t);
-    html_put(p, "</header>\n");
-    keep(p, export_memory_line(&words, p->history, turn, p->err));
+    text_put(&p->w, "</header>\n");
+    keep(p, export_memory_line(&words, p->history, turn, p->w.err));
     put_note(p, "note", &words);
     if (t->answer_count)
         put_answers(p, t);
     if (m)
         put_merge(p, t, m);
-    html_put(p, "</article>\n");
+    text_put(&p->w, "</article>\n");
     buf_release(&words);
 }
 
@@ -271,28 +273,28 @@ static void put_turn(html *p, int turn)
 static void put_title(html *p)
 {
     buf title = {0};
-    keep(p, history_title(p->history, &title, p->err));
-    html_put(p, "<title>");
+    keep(p, history_title(p->history, &title, p->w.err));
+    text_put(&p->w, "<title>");
     put_words(p, &title);
-    html_put(p, " · consilium</title>\n");
+    text_put(&p->w, " · consilium</title>\n");
     buf_release(&title);
 }
 
 static void put_head(html *p)
 {
-    html_put(p, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                "style-src 'sha256-");
+    text_put(&p->w, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+                    "style-src 'sha256-");
     html_style_hash(p);
-    html_put(p, "'; base-uri 'none'; form-action 'none'\">\n"
-                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                "<meta name=\"color-scheme\" content=\"light dark\">\n"
-                "<meta name=\"referrer\" content=\"no-referrer\">\n"
-                "<meta name=\"robots\" content=\"noindex\">\n");
+    text_put(&p->w, "'; base-uri 'none'; form-action 'none'\">\n"
+                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                    "<meta name=\"color-scheme\" content=\"light dark\">\n"
+                    "<meta name=\"referrer\" content=\"no-referrer\">\n"
+                    "<meta name=\"robots\" content=\"noindex\">\n");
     put_title(p);
-    html_put(p, "<style>");
+    text_put(&p->w, "<style>");
     html_style(p);
-    html_put(p, "</style>\n</head>\n<body>\n");
+    text_put(&p->w, "</style>\n</head>\n<body>\n");
 }
 
 /* The last part of a path says enough to people; the JSON has all of it. */
@@ -304,34 +306,34 @@ static const char *file_name(const char *path)
 
 static void put_personas(html *p)
 {
-    html_put(p, "<ul class=\"cast\">");
+    text_put(&p->w, "<ul class=\"cast\">");
     for (int i = 0; i < p->persona_count; i++) {
-        html_format(p, "<li class=\"%s\">", html_color(p, p->personas[i].name));
+        text_format(&p->w, "<li class=\"%s\">", html_color(p, p->personas[i].name));
         html_name(p, p->personas[i].name);
-        html_put(p, "</li>");
+        text_put(&p->w, "</li>");
     }
-    html_put(p, "</ul>\n");
+    text_put(&p->w, "</ul>\n");
 }
 
 static void put_masthead(html *p)
 {
     const history *h = p->history;
     buf words = {0};
-    html_put(p, "<header class=\"top\"><p class=\"mark\">consilium</p>\n");
+    text_put(&p->w, "<header class=\"top\"><p class=\"mark\">consilium</p>\n");
     put_personas(p);
-    html_put(p, "<p class=\"meta\">");
+    text_put(&p->w, "<p class=\"meta\">");
     if (h->model.path) {
         html_name(p, file_name(h->model.path));
-        html_put(p, " · ");
+        text_put(&p->w, " · ");
     }
     if (h->model.experts > 0)
-        html_format(p, "%d layers, %d experts, %d a token · ", h->model.layers, h->model.experts,
-                    h->model.experts_per_token);
+        text_format(&p->w, "%d layers, %d experts, %d a token · ", h->model.layers,
+                    h->model.experts, h->model.experts_per_token);
     if (h->turn_count)
-        keep(p, export_date(&words, h->turns[0].time, p->err));
+        keep(p, export_date(&words, h->turns[0].time, p->w.err));
     put_words(p, &words);
-    html_put(p, "</p></header>\n");
-    keep(p, export_damage(&words, h, p->err));
+    text_put(&p->w, "</p></header>\n");
+    keep(p, export_damage(&words, h, p->w.err));
     put_note(p, "damage", &words);
     buf_release(&words);
 }
@@ -340,34 +342,34 @@ static void put_footer(html *p)
 {
     const history *h = p->history;
     int undone = export_undone(h);
-    html_put(p, "<footer class=\"end\">");
+    text_put(&p->w, "<footer class=\"end\">");
     if (undone)
-        html_format(p, "<p>%d turn%s undone and %s not shown.</p>\n", undone,
+        text_format(&p->w, "<p>%d turn%s undone and %s not shown.</p>\n", undone,
                     undone == 1 ? " was" : "s were", undone == 1 ? "is" : "are");
-    html_put(p, "<p>transcript ");
+    text_put(&p->w, "<p>transcript ");
     html_name(p, h->id);
     if (h->version) {
-        html_put(p, " · consilium ");
+        text_put(&p->w, " · consilium ");
         html_name(p, h->version);
     }
     if (h->model.fingerprint) {
-        html_put(p, " · router fingerprint ");
+        text_put(&p->w, " · router fingerprint ");
         html_name(p, h->model.fingerprint);
     }
-    html_put(p, "</p></footer>\n</body>\n</html>\n");
+    text_put(&p->w, "</p></footer>\n</body>\n</html>\n");
 }
 
 int export_html(const history *h, buf *out, error *err)
 {
-    html p = {.out = out, .err = err, .history = h};
+    html p = {.w = {.out = out, .err = err}, .history = h};
     gather_personas(&p);
     put_head(&p);
     put_masthead(&p);
-    html_put(&p, "<main>\n");
-    for (int i = 0; i < h->turn_count && !p.failed; i++)
+    text_put(&p.w, "<main>\n");
+    for (int i = 0; i < h->turn_count && !p.w.failed; i++)
         if (!h->turns[i].undone)
             put_turn(&p, i);
-    html_put(&p, "</main>\n");
+    text_put(&p.w, "</main>\n");
     put_footer(&p);
-    return p.failed ? -1 : 0;
+    return p.w.failed ? -1 : 0;
 }

@@ -2,15 +2,13 @@
  *
  * The invariant that makes it safe: foreign text reaches the page by html_escape() alone, and it
  * never becomes the name of a tag, an attribute, a class or an id. The only attribute with foreign
- * bytes is href, behind links_address(). Everything else is put by html_put() and html_format(),
+ * bytes is href, behind links_address(). Everything else is put by text_put() and text_format(),
  * which take our own words and numbers.
- *
- * The first failure (only memory can run out) is kept, so that writers stay straight lines.
  */
 #ifndef TRANSCRIPTS_EXPORT_HTML_H
 #define TRANSCRIPTS_EXPORT_HTML_H
 
-#include "../../engine/base/buf.h"
+#include "../../engine/base/text_writer.h"
 #include "../history.h"
 
 enum { HTML_PERSONAS = 64, HTML_COLORS = 8 };
@@ -21,16 +19,12 @@ typedef struct html_persona {
 } html_persona;
 
 typedef struct html {
-    buf *out;
-    error *err;
-    bool failed;
+    text_writer w;
     const history *history;
     html_persona personas[HTML_PERSONAS]; /* personas in order of appearance */
     int persona_count;
 } html;
 
-void html_put(html *p, const char *ours);
-void html_format(html *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Clean text (see export_text.h): & < > " ' become entities. */
 void html_escape(html *p, const char *clean, size_t n);
 /* Foreign text on one line, isolated from the direction of what stands around it; NULL = nothing. */

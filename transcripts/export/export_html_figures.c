@@ -45,40 +45,40 @@ static double share_of(int n, int all)
 static void put_bar(html *p, int x, int n, const char *color)
 {
     double height = HEIGHT * share_of(n, p->history->model.experts);
-    html_format(p, "<rect class=\"%s\" x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/>", color,
-                x, HEIGHT - height, BAR - GAP, height);
+    text_format(&p->w, "<rect class=\"%s\" x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/>",
+                color, x, HEIGHT - height, BAR - GAP, height);
 }
 
 /* A layer without experts is a line at the foot. */
 static void put_layer(html *p, int i, int allowed, int used)
 {
     bool experts = allowed > 0;
-    html_format(p, "<g><title>layer %d: ", i);
+    text_format(&p->w, "<g><title>layer %d: ", i);
     if (experts)
-        html_format(p, "%d of %d experts allowed, %d used</title>", allowed,
+        text_format(&p->w, "%d of %d experts allowed, %d used</title>", allowed,
                     p->history->model.experts, used);
     else
-        html_put(p, "no experts</title>");
+        text_put(&p->w, "no experts</title>");
     int height = experts ? HEIGHT : LINE;
-    html_format(p, "<rect class=\"all\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>", i * BAR,
-                HEIGHT - height, BAR - GAP, height);
+    text_format(&p->w, "<rect class=\"all\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>",
+                i * BAR, HEIGHT - height, BAR - GAP, height);
     if (experts) {
         put_bar(p, i * BAR, allowed, "allowed");
         put_bar(p, i * BAR, used, "used");
     }
-    html_put(p, "</g>");
+    text_put(&p->w, "</g>");
 }
 
 static void put_layers(html *p, const turn_answer *a)
 {
     int layers = (int)a->allowed.len;
-    html_format(p,
+    text_format(&p->w,
                 "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" "
                 "aria-label=\"Experts allowed and used, layer by layer\">",
                 layers * BAR - GAP, HEIGHT);
     for (int i = 0; i < layers; i++)
         put_layer(p, i, a->allowed.v[i], a->used.v[i]);
-    html_put(p, "</svg>");
+    text_put(&p->w, "</svg>");
 }
 
 void html_routing(html *p, const turn_answer *a)
@@ -89,15 +89,15 @@ void html_routing(html *p, const turn_answer *a)
     routing r = measure(a);
     if (!r.layers)
         return;
-    html_put(p, "<figure class=\"route\">");
+    text_put(&p->w, "<figure class=\"route\">");
     put_layers(p, a);
-    html_format(p,
+    text_format(&p->w,
                 "<figcaption><b>%.1f</b> experts used of <b>%.1f</b> allowed of %d, mean of %d "
                 "layers",
                 r.used, r.allowed, h->model.experts, r.layers);
     if (isfinite(a->banned_mass))
-        html_format(p, " · <b>%.1f %%</b> of the routing mass banned", 100 * a->banned_mass);
-    html_put(p, "</figcaption></figure>\n");
+        text_format(&p->w, " · <b>%.1f %%</b> of the routing mass banned", 100 * a->banned_mass);
+    text_put(&p->w, "</figcaption></figure>\n");
 }
 
 /* ---- votes ------------------------------------------------------------------------------------- */
@@ -127,75 +127,76 @@ static void score_range(const turn_merge *m, double *low, double *high)
 static void put_score(html *p, double score, bool own, double low, double high)
 {
     if (own)
-        html_put(p, "<td class=\"own\" title=\"its own answer: not counted\">");
+        text_put(&p->w, "<td class=\"own\" title=\"its own answer: not counted\">");
     else if (isfinite(score))
-        html_format(p, "<td class=\"h%d\">", shade(score, low, high));
+        text_format(&p->w, "<td class=\"h%d\">", shade(score, low, high));
     else
-        html_put(p, "<td>");
+        text_put(&p->w, "<td>");
     if (isfinite(score))
-        html_format(p, score < 0 ? "−%.2f" : "%.2f", fabs(score));
+        text_format(&p->w, score < 0 ? "−%.2f" : "%.2f", fabs(score));
     else
-        html_put(p, "–");
-    html_put(p, "</td>");
+        text_put(&p->w, "–");
+    text_put(&p->w, "</td>");
 }
 
 static void put_head(html *p, const turn_merge *m)
 {
-    html_put(p, "<thead><tr><td></td>");
+    text_put(&p->w, "<thead><tr><td></td>");
     for (int i = 0; i < m->passes; i++) {
-        html_format(p, "<th scope=\"col\" class=\"%s\">", html_color(p, m->of[i]));
+        text_format(&p->w, "<th scope=\"col\" class=\"%s\">", html_color(p, m->of[i]));
         html_name(p, m->of[i]);
-        html_put(p, "</th>");
+        text_put(&p->w, "</th>");
     }
-    html_put(p, "</tr></thead>\n");
+    text_put(&p->w, "</tr></thead>\n");
 }
 
 static void put_matrix(html *p, const turn_merge *m)
 {
     double low, high;
     score_range(m, &low, &high);
-    html_put(p, "<div class=\"scroll\"><table class=\"vote\"><caption>Who scored whom: the mean "
-                "log-likelihood of each answer (column) to each judge (row). A judge&#39;s own "
-                "answer is shown, and not counted.</caption>");
+    text_put(&p->w,
+             "<div class=\"scroll\"><table class=\"vote\"><caption>Who scored whom: the mean "
+             "log-likelihood of each answer (column) to each judge (row). A judge&#39;s own "
+             "answer is shown, and not counted.</caption>");
     put_head(p, m);
-    html_put(p, "<tbody>");
+    text_put(&p->w, "<tbody>");
     for (int j = 0; j < m->passes; j++) {
-        html_format(p, "<tr><th scope=\"row\" class=\"%s\">", html_color(p, m->of[j]));
+        text_format(&p->w, "<tr><th scope=\"row\" class=\"%s\">", html_color(p, m->of[j]));
         html_name(p, m->of[j]);
-        html_put(p, "</th>");
+        text_put(&p->w, "</th>");
         for (int i = 0; i < m->passes; i++)
             put_score(p, m->scores[(size_t)j * (size_t)m->passes + (size_t)i], i == j, low, high);
-        html_put(p, "</tr>\n");
+        text_put(&p->w, "</tr>\n");
     }
-    html_put(p, "</tbody></table></div>\n");
+    text_put(&p->w, "</tbody></table></div>\n");
 }
 
 static void put_shares(html *p, const turn_merge *m)
 {
-    html_put(p, "<ul class=\"shares\">");
+    text_put(&p->w, "<ul class=\"shares\">");
     for (int i = 0; i < m->passes; i++) {
         double share = isfinite(m->shares[i]) ? fmin(fmax(m->shares[i], 0), 1) : 0;
-        html_format(p, "<li class=\"%s\"><span class=\"who\">", html_color(p, m->of[i]));
+        text_format(&p->w, "<li class=\"%s\"><span class=\"who\">", html_color(p, m->of[i]));
         html_name(p, m->of[i]);
-        html_format(p,
+        text_format(&p->w,
                     "</span><svg viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" role=\"img\" "
                     "aria-label=\"%.0f percent\"><rect class=\"all\" x=\"0\" y=\"0\" width=\"100\" "
                     "height=\"8\"/><rect class=\"used\" x=\"0\" y=\"0\" width=\"%.1f\" "
                     "height=\"8\"/></svg>",
                     100 * share, 100 * share);
-        html_format(p, "<span class=\"num\">%.2f</span></li>\n", share);
+        text_format(&p->w, "<span class=\"num\">%.2f</span></li>\n", share);
     }
-    html_put(p, "</ul>\n");
+    text_put(&p->w, "</ul>\n");
 }
 
 void html_vote(html *p, const turn_merge *m)
 {
     if (!m->of || m->passes < 1 || (!m->shares && !m->scores))
         return;
-    html_put(p, "<div class=\"ballot\">");
+    text_put(&p->w, "<div class=\"ballot\">");
     if (m->shares)
         put_shares(p, m);
     if (m->scores)
         put_matrix(p, m);
-    html_put(p, "</div>\n");
+    text_put(&p->w, "</div>\n");
 }

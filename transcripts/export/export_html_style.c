@@ -132,7 +132,7 @@ enum { PARTS = sizeof sheet / sizeof *sheet };
 void html_style(html *p)
 {
     for (size_t i = 0; i < PARTS; i++)
-        html_put(p, sheet[i]);
+        text_put(&p->w, sheet[i]);
 }
 
 void html_style_hash(html *p)
@@ -146,11 +146,11 @@ void html_style_hash(html *p)
     done = done && EVP_DigestFinal_ex(digest, hash, &len) == 1;
     EVP_MD_CTX_free(digest);
     if (!done) {
-        p->failed = true;
-        (void)error_set(p->err, ERROR_RUN, "the SHA-256 of the crypto library failed");
+        p->w.failed = true;
+        (void)error_set(p->w.err, ERROR_RUN, "the SHA-256 of the crypto library failed");
         return;
     }
     unsigned char base64[2 * EVP_MAX_MD_SIZE];
     (void)EVP_EncodeBlock(base64, hash, (int)len);
-    html_put(p, (const char *)base64);
+    text_put(&p->w, (const char *)base64);
 }

@@ -4,7 +4,6 @@
  * has no partner from here to the end has none further on either, so that is remembered and long
  * texts full of lonely marks stay linear; nesting ends at INLINE_DEPTH.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,26 +18,10 @@ enum { INLINE_DEPTH = 6, LABEL_MOST = 600, LISTS_MOST = 6 };
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-void html_put(html *p, const char *ours)
-{
-    if (!p->failed && buf_text(p->out, ours, p->err))
-        p->failed = true;
-}
-
-void html_format(html *p, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    html_put(p, text);
-}
-
 void html_escape(html *p, const char *clean, size_t n)
 {
     size_t from = 0;
-    for (size_t i = 0; i < n && !p->failed; i++) {
+    for (size_t i = 0; i < n && !p->w.failed; i++) {
         const char *entity = clean[i] == '&'    ? "&amp;"
                              : clean[i] == '<'  ? "&lt;"
                              : clean[i] == '>'  ? "&gt;"
@@ -47,23 +30,21 @@ void html_escape(html *p, const char *clean, size_t n)
                                                 : NULL;
         if (!entity)
             continue;
-        p->failed = buf_add(p->out, clean + from, i - from, p->err) != 0;
-        html_put(p, entity);
+        text_put_bytes(&p->w, clean + from, i - from);
+        text_put(&p->w, entity);
         from = i + 1;
     }
-    if (!p->failed && buf_add(p->out, clean + from, n - from, p->err))
-        p->failed = true;
+    text_put_bytes(&p->w, clean + from, n - from);
 }
 
 void html_name(html *p, const char *text)
 {
     buf clean = {0};
-    if (!p->failed && clean_line(&clean, text, p->err))
-        p->failed = true;
-    html_put(p, "<bdi>");
+    p->w.failed = p->w.failed || clean_line(&clean, text, p->w.err);
+    text_put(&p->w, "<bdi>");
     if (clean.len)
         html_escape(p, clean.v, clean.len);
-    html_put(p, "</bdi>");
+    text_put(&p->w, "</bdi>");
     buf_release(&clean);
 }
 
@@ -105,9 +86,9 @@ static bool take_code(html *p, inline_text *t)
         t->at += marks;
         return true;
     }
-    html_put(p, "<code>");
+    text_put(&p->w, "<code>");
     html_escape(p, t->at + span.begin, span.end - span.begin);
-    html_put(p, "</code>");
+    text_put(&p->w, "</code>");
     t->at += span.length;
     return true;
 }
@@ -154,9 +135,9 @@ static bool take_emphasis(html *p, inline_text *t)
         *none |= opens;
         return false;
     }
-    html_put(p, n == 2 ? "<strong>" : "<em>");
+    text_put(&p->w, n == 2 ? "<strong>" : "<em>");
     render(p, from, (size_t)(to - from), t->depth + 1, t->in_link);
-    html_put(p, n == 2 ? "</strong>" : "</em>");
+    text_put(&p->w, n == 2 ? "</strong>" : "</em>");
     t->at = to + n;
     return true;
 }
@@ -164,11 +145,11 @@ static bool take_emphasis(html *p, inline_text *t)
 static void put_link(html *p, const char *address, size_t n, const char *label, size_t label_len,
                      int depth)
 {
-    html_put(p, "<a rel=\"noopener noreferrer nofollow\" href=\"");
+    text_put(&p->w, "<a rel=\"noopener noreferrer nofollow\" href=\"");
     html_escape(p, address, n);
-    html_put(p, "\">");
+    text_put(&p->w, "\">");
     render(p, label, label_len, depth + 1, true);
-    html_put(p, "</a>");
+    text_put(&p->w, "</a>");
 }
 
 /* Bytes of an address that its sentence ends with, not itself: "(see http://a.b/c)." */
@@ -196,11 +177,11 @@ static bool take_address(html *p, inline_text *t)
     n = trimmed(t->at, n);
     if (n < sizeof "http://x" - 1)
         return false;
-    html_put(p, "<a rel=\"noopener noreferrer nofollow\" href=\"");
+    text_put(&p->w, "<a rel=\"noopener noreferrer nofollow\" href=\"");
     html_escape(p, t->at, n);
-    html_put(p, "\">");
+    text_put(&p->w, "\">");
     html_escape(p, t->at, n);
-    html_put(p, "</a>");
+    text_put(&p->w, "</a>");
     t->at += n;
     return true;
 }
@@ -260,7 +241,7 @@ static bool take_mark(html *p, inline_text *t)
     case 'M':
         return take_address(p, t);
     case '\n':
-        html_put(p, "<br>\n");
+        text_put(&p->w, "<br>\n");
         t->at++;
         return true;
     default:
@@ -272,7 +253,7 @@ static void render(html *p, const char *text, size_t n, int depth, bool in_link)
 {
     inline_text t = {
         .at = text, .end = text + n, .begin = text, .depth = depth, .in_link = in_link};
-    while (t.at < t.end && !p->failed) {
+    while (t.at < t.end && !p->w.failed) {
         size_t plain = 0;
         while (t.at + plain < t.end && !strchr("\\`*_[hHmM\n", t.at[plain]))
             plain++;
@@ -303,7 +284,7 @@ typedef struct lists {
 static void close_lists(html *p, lists *l, int depth)
 {
     while (l->depth > depth)
-        html_put(p, l->ordered[--l->depth] ? "</li></ol>\n" : "</li></ul>\n");
+        text_put(&p->w, l->ordered[--l->depth] ? "</li></ol>\n" : "</li></ul>\n");
 }
 
 static void open_list(html *p, lists *l, const markdown_block *b, bool ordered)
@@ -311,9 +292,9 @@ static void open_list(html *p, lists *l, const markdown_block *b, bool ordered)
     l->indent[l->depth] = b->indent;
     l->ordered[l->depth++] = ordered;
     if (ordered && b->number != 1)
-        html_format(p, "<ol start=\"%ld\">", b->number);
+        text_format(&p->w, "<ol start=\"%ld\">", b->number);
     else
-        html_put(p, ordered ? "<ol>" : "<ul>");
+        text_put(&p->w, ordered ? "<ol>" : "<ul>");
 }
 
 static void put_item(html *p, lists *l, const markdown_block *b)
@@ -330,33 +311,33 @@ static void put_item(html *p, lists *l, const markdown_block *b)
     if (opens)
         open_list(p, l, b, ordered);
     else
-        html_put(p, "</li>\n");
-    html_put(p, "<li dir=\"auto\">");
+        text_put(&p->w, "</li>\n");
+    text_put(&p->w, "<li dir=\"auto\">");
     html_inline(p, b->text, b->len);
 }
 
 static void put_code(html *p, const markdown_block *b)
 {
     buf code = {0};
-    p->failed = p->failed || markdown_code(b, &code, p->err);
-    html_put(p, b->quoted ? "<blockquote dir=\"auto\"><pre>" : "<pre>");
+    p->w.failed = p->w.failed || markdown_code(b, &code, p->w.err);
+    text_put(&p->w, b->quoted ? "<blockquote dir=\"auto\"><pre>" : "<pre>");
     if (b->info_len && b->info_len <= 24) {
-        html_put(p, "<span class=\"lang\">");
+        text_put(&p->w, "<span class=\"lang\">");
         html_escape(p, b->info, b->info_len);
-        html_put(p, "</span>");
+        text_put(&p->w, "</span>");
     }
-    html_put(p, "<code dir=\"ltr\">");
+    text_put(&p->w, "<code dir=\"ltr\">");
     if (code.len)
         html_escape(p, code.v, code.len);
-    html_put(p, b->quoted ? "</code></pre></blockquote>\n" : "</code></pre>\n");
+    text_put(&p->w, b->quoted ? "</code></pre></blockquote>\n" : "</code></pre>\n");
     buf_release(&code);
 }
 
 static void put_wrapped(html *p, const char *tag, const markdown_block *b)
 {
-    html_format(p, "<%s dir=\"auto\">", tag);
+    text_format(&p->w, "<%s dir=\"auto\">", tag);
     html_inline(p, b->text, b->len);
-    html_format(p, "</%s>\n", tag);
+    text_format(&p->w, "</%s>\n", tag);
 }
 
 static void put_block(html *p, const markdown_block *b, lists *l)
@@ -381,7 +362,7 @@ static void put_block(html *p, const markdown_block *b, lists *l)
         put_code(p, b);
         break;
     case MARKDOWN_RULE:
-        html_put(p, "<hr>\n");
+        text_put(&p->w, "<hr>\n");
         break;
     default:
         put_wrapped(p, "p", b);
@@ -392,18 +373,18 @@ static void put_block(html *p, const markdown_block *b, lists *l)
 void html_answer(html *p, turn_text text)
 {
     buf clean = {0};
-    if (!p->failed && text.v && clean_text(&clean, text.v, text.len, p->err))
-        p->failed = true;
+    if (!p->w.failed && text.v && clean_text(&clean, text.v, text.len, p->w.err))
+        p->w.failed = true;
     markdown_reader r = {.at = clean.v, .end = clean.v ? clean.v + clean.len : NULL};
     markdown_block b;
     lists l = {.depth = 0};
     bool any = false;
-    while (!p->failed && clean.len && markdown_next(&r, &b)) {
+    while (!p->w.failed && clean.len && markdown_next(&r, &b)) {
         put_block(p, &b, &l);
         any = true;
     }
     close_lists(p, &l, 0);
     if (!any)
-        html_put(p, "<p class=\"none\">no text</p>\n");
+        text_put(&p->w, "<p class=\"none\">no text</p>\n");
     buf_release(&clean);
 }
