@@ -101,9 +101,7 @@ static int print_json(const statistics *s, console *con, error *err)
         put_model(&e, &s->models[i]);
     json_end(&e);
     json_end(&e);
-    int result = console_json(con, &e, err);
-    buf_release(&b);
-    return result;
+    return console_json(con, &e, err);
 }
 
 /* ---- text -------------------------------------------------------------------------------------- */

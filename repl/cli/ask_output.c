@@ -54,9 +54,7 @@ static void event_open(const ask *a, event *v, const char *name)
 static int event_write(ask *a, event *v)
 {
     json_end(&v->e);
-    int result = console_json(a->con, &v->e, a->err);
-    buf_release(&v->line);
-    return result;
+    return console_json(a->con, &v->e, a->err);
 }
 
 static int event_start(ask *a)
@@ -200,9 +198,7 @@ static int write_json(ask *a)
     buf b = {0};
     json_writer e = {.out = &b, .err = a->err};
     report_json(&a->report, &e);
-    int result = console_json(a->con, &e, a->err);
-    buf_release(&b);
-    return result;
+    return console_json(a->con, &e, a->err);
 }
 
 static int write_markdown(ask *a)

@@ -314,9 +314,7 @@ static int print_json(bench *b, const bench_run *runs, size_t n, error *err)
     }
     json_end(&e);
     json_end(&e);
-    int result = console_json(b->con, &e, err);
-    buf_release(&out);
-    return result;
+    return console_json(b->con, &e, err);
 }
 
 /* ---- setting up ------------------------------------------------------------------------------- */

@@ -232,9 +232,7 @@ static int print_json(const info *in, console *con, error *err)
     json_put_text(&e, "fingerprint", in->fingerprint);
     put_tokenizer(&e, in);
     json_end(&e);
-    int result = console_json(con, &e, err);
-    buf_release(&out);
-    return result;
+    return console_json(con, &e, err);
 }
 
 /* ---- for people ------------------------------------------------------------------------------- */

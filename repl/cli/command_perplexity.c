@@ -109,9 +109,7 @@ static int print_json(const score *s, error *err)
     json_put_count(&e, "tokens", s->windows * SCORED);
     json_put_number(&e, "ppl", exp(mean(s)));
     json_end(&e);
-    int result = console_json(s->con, &e, err);
-    buf_release(&out);
-    return result;
+    return console_json(s->con, &e, err);
 }
 
 static int print_text(const score *s, error *err)

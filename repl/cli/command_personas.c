@@ -68,9 +68,7 @@ static int print_json(const persona_list *all, const listed *v, console *con, er
         json_end(&e);
     }
     json_end(&e);
-    int result = console_json(con, &e, err);
-    buf_release(&b);
-    return result;
+    return console_json(con, &e, err);
 }
 
 static int print_one(const persona_list *all, const listed *v, size_t i, int width, bool model,

@@ -43,9 +43,7 @@ static int print_json(const persona *p, const json *root, const persona_list *ma
     }
     json_end(&e);
     json_end(&e);
-    int result = console_json(con, &e, err);
-    buf_release(&b);
-    return result;
+    return console_json(con, &e, err);
 }
 
 /* ---- text -------------------------------------------------------------------------------------- */

@@ -192,9 +192,7 @@ static int write_json(replay_output *t, const history *h, const replay_result *r
         json_put_null(&e, "first");
     }
     json_end(&e);
-    int result = console_json(t->con, &e, err);
-    buf_release(&b);
-    return result;
+    return console_json(t->con, &e, err);
 }
 
 static int write_text(replay_output *t, const history *h, const replay_result *r, error *err)

@@ -52,9 +52,7 @@ static int print_ids(const tokens *ids, console *con, error *err)
     for (size_t i = 0; i < ids->len; i++)
         json_put_int(&e, NULL, ids->v[i]);
     json_end(&e);
-    int result = console_json(con, &e, err);
-    buf_release(&out);
-    return result;
+    return console_json(con, &e, err);
 }
 
 static int encode(const tokenizer *t, const options *opt, const buf *text, console *con, error *err)

@@ -43,9 +43,7 @@ static int list_json(const search_sessions *all, console *con, error *err)
         json_end(&e);
     }
     json_end(&e);
-    int result = console_json(con, &e, err);
-    buf_release(&b);
-    return result;
+    return console_json(con, &e, err);
 }
 
 static int list_one(const search_session *v, int width, console *con, buf *b, error *err)
@@ -141,9 +139,7 @@ static int search_json(const search_hits *hits, console *con, error *err)
         put_hit(&e, &hits->v[i]);
     json_end(&e);
     json_end(&e);
-    int result = console_json(con, &e, err);
-    buf_release(&b);
-    return result;
+    return console_json(con, &e, err);
 }
 
 /* Matches are bold, or in brackets where nothing can be. */

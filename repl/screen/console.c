@@ -111,13 +111,12 @@ int console_stream(console *c, buf *text, error *err)
 
 int console_json(console *c, json_writer *e, error *err)
 {
-    if (json_writer_finish(e) || buf_text(e->out, "\n", err))
-        return -1;
     buf safe = {0};
-    int result = safe_text_copy(&safe, SAFE_JSON, c->ascii, e->out->v, e->out->len, err) ||
+    int result = json_writer_finish(e) || buf_text(e->out, "\n", err) ||
+                 safe_text_copy(&safe, SAFE_JSON, c->ascii, e->out->v, e->out->len, err) ||
                  console_document(c, &safe, err);
     buf_release(&safe);
-    buf_clear(e->out);
+    buf_release(e->out);
     return result ? -1 : 0;
 }
 

@@ -47,7 +47,7 @@ int console_stream(console *c, buf *text, error *err);
 /* The same for a document that programs read: as it is. */
 int console_document(console *c, buf *text, error *err);
 /* The same for the JSON document that *e has put together, with a newline: characters that a
- * terminal would obey become \u escapes. */
+ * terminal would obey become \u escapes. Releases its buffer in any case. */
 int console_json(console *c, json_writer *e, error *err);
 /* Writes n bytes to fd, which `name` names in errors; Ctrl-C ends a write that waits. */
 int console_write(console *c, int fd, const char *name, const void *bytes, size_t n, error *err);
