@@ -107,24 +107,24 @@ static int print_json(const statistics *s, console *con, error *err)
 /* ---- text -------------------------------------------------------------------------------------- */
 
 /* Foreign text in a column of `width`. */
-static int add_padded(const console *con, buf *b, const char *text, size_t width, error *err)
+static void put_padded(text_writer *w, const console *con, const char *text, size_t width)
 {
-    size_t from = b->len;
-    if (console_quote(con, b, text, err))
-        return -1;
-    size_t used = b->len - from;
-    return buf_format(b, err, "%*s", used < width ? (int)(width - used) : 0, "");
+    size_t from = w->out->len;
+    console_put_quoted(con, w, text);
+    size_t used = w->out->len - from;
+    text_format(w, "%*s", used < width ? (int)(width - used) : 0, "");
 }
 
 /* "  12 of 30   40 %  25 to 58 %", or blanks where nothing was counted. */
-static int add_rate(buf *b, statistics_rate r, error *err)
+static void put_share(text_writer *w, statistics_rate r)
 {
     double low, high;
     statistics_interval(r, &low, &high);
-    if (!r.could)
-        return buf_format(b, err, "  %-32s", "-");
-    return buf_format(b, err, "  %4zu of %-4zu %5.1f %%  %4.1f to %4.1f", r.won, r.could,
-                      100.0 * (double)r.won / (double)r.could, 100 * low, 100 * high);
+    if (r.could)
+        text_format(w, "  %4zu of %-4zu %5.1f %%  %4.1f to %4.1f", r.won, r.could,
+                    100.0 * (double)r.won / (double)r.could, 100 * low, 100 * high);
+    else
+        text_format(w, "  %-32s", "-");
 }
 
 static size_t name_width(const statistics *s)
@@ -136,63 +136,58 @@ static size_t name_width(const statistics *s)
     return width < 64 ? width : 64;
 }
 
-static int add_candidates(const statistics *s, const console *con, buf *b, error *err)
+static void put_candidates(text_writer *w, const statistics *s, const console *con)
 {
     size_t width = name_width(s);
     bool blind = s->blind_picks > 0;
-    if (buf_format(b, err, "\n%s%-*s  %-32s%s%s\n", console_dim(con), (int)width, "picked",
-                   "of turns with a pick, 95 %", blind ? "  blind" : "", console_reset(con)))
-        return -1;
+    text_format(w, "\n%s%-*s  %-32s%s%s\n", console_dim(con), (int)width, "picked",
+                "of turns with a pick, 95 %", blind ? "  blind" : "", console_reset(con));
     for (size_t i = 0; i < s->candidate_count; i++) {
         const statistics_candidate *c = &s->candidates[i];
-        if (add_padded(con, b, c->name, width, err) || add_rate(b, c->open, err) ||
-            (blind && add_rate(b, c->blind, err)) || buf_text(b, "\n", err))
-            return -1;
+        put_padded(w, con, c->name, width);
+        put_share(w, c->open);
+        if (blind)
+            put_share(w, c->blind);
+        text_put(w, "\n");
     }
-    if (!s->vote.could)
-        return 0;
-    if (buf_text(b, "\nThe vote's winner was picked", err) || add_rate(b, s->vote, err))
-        return -1;
-    return buf_text(b, " %\n", err);
+    if (s->vote.could) {
+        text_put(w, "\nThe vote's winner was picked");
+        put_share(w, s->vote);
+        text_put(w, " %\n");
+    }
 }
 
-static int add_models(const statistics *s, const console *con, buf *b, error *err)
+static void put_models(text_writer *w, const statistics *s, const console *con)
 {
-    if (buf_format(b, err, "\n%s%8s %10s %10s %6s %7s  model%s\n", console_dim(con), "answers",
-                   "tokens", "tokens/s", "loops", "failed", console_reset(con)))
-        return -1;
+    text_format(w, "\n%s%8s %10s %10s %6s %7s  model%s\n", console_dim(con), "answers", "tokens",
+                "tokens/s", "loops", "failed", console_reset(con));
     for (size_t i = 0; i < s->model_count; i++) {
         const statistics_model *m = &s->models[i];
         char tokens_text[HUMAN_TEXT];
-        if (buf_format(b, err, "%8zu %10s %10.1f %6zu %7zu  ", m->answers,
-                       human_count(tokens_text, m->tokens), speed_of(m), m->loops, m->failures) ||
-            console_quote(con, b, m->name, err) || buf_text(b, "\n", err))
-            return -1;
+        text_format(w, "%8zu %10s %10.1f %6zu %7zu  ", m->answers,
+                    human_count(tokens_text, m->tokens), speed_of(m), m->loops, m->failures);
+        console_put_quoted(con, w, m->name);
+        text_put(w, "\n");
     }
-    return 0;
 }
 
 static int print_text(const statistics *s, console *con, error *err)
 {
     buf b = {0};
-    int result = buf_format(&b, err, "%zu conversation%s, %zu turn%s, %zu pick%s", s->transcripts,
-                            s->transcripts == 1 ? "" : "s", s->turns, s->turns == 1 ? "" : "s",
-                            s->picks + s->blind_picks, s->picks + s->blind_picks == 1 ? "" : "s");
-    if (!result && s->blind_picks)
-        result = buf_format(&b, err, ", %zu of them blind", s->blind_picks);
-    if (!result && s->damaged)
-        result = buf_format(&b, err, ", %zu damaged line%s left out", s->damaged,
-                            s->damaged == 1 ? "" : "s");
-    if (!result)
-        result = buf_text(&b, "\n", err);
-    if (!result && s->candidate_count)
-        result = add_candidates(s, con, &b, err);
-    if (!result && s->model_count)
-        result = add_models(s, con, &b, err);
-    if (!result)
-        result = console_text(con, &b, err);
-    buf_release(&b);
-    return result;
+    text_writer w = {.out = &b, .err = err};
+    text_format(&w, "%zu conversation%s, %zu turn%s, %zu pick%s", s->transcripts,
+                s->transcripts == 1 ? "" : "s", s->turns, s->turns == 1 ? "" : "s",
+                s->picks + s->blind_picks, s->picks + s->blind_picks == 1 ? "" : "s");
+    if (s->blind_picks)
+        text_format(&w, ", %zu of them blind", s->blind_picks);
+    if (s->damaged)
+        text_format(&w, ", %zu damaged line%s left out", s->damaged, s->damaged == 1 ? "" : "s");
+    text_put(&w, "\n");
+    if (s->candidate_count)
+        put_candidates(&w, s, con);
+    if (s->model_count)
+        put_models(&w, s, con);
+    return console_written(con, &w);
 }
 
 int statistics_print(bool as_json, console *con, error *err)

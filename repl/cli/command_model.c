@@ -239,10 +239,8 @@ static int print_json(const info *in, console *con, error *err)
 
 /* A line "label   value"; values are made harmless here, wherever they come from. */
 typedef struct sheet {
-    buf *out;
+    text_writer w;
     const console *con;
-    error *err;
-    bool failed;
 } sheet;
 
 static void row(sheet *s, const char *label, const char *format, ...)
@@ -255,11 +253,9 @@ static void row(sheet *s, const char *label, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (s->failed)
-        return;
-    s->failed = buf_format(s->out, s->err, "  %s%-16s%s", console_dim(s->con), label,
-                           console_reset(s->con)) ||
-                console_quote(s->con, s->out, text, s->err) || buf_text(s->out, "\n", s->err);
+    text_format(&s->w, "  %s%-16s%s", console_dim(s->con), label, console_reset(s->con));
+    console_put_quoted(s->con, &s->w, text);
+    text_put(&s->w, "\n");
 }
 
 static void show_shape(sheet *s, const model_config *c)
@@ -342,9 +338,10 @@ static int print_text(const info *in, const char *title, console *con, error *er
 {
     const char *path = checkpoint_path(engine_checkpoint(in->engine));
     buf out = {0};
-    sheet s = {&out, con, err, false};
-    s.failed = buf_text(&out, console_bold(con), err) || console_quote(con, &out, title, err) ||
-               buf_format(&out, err, "%s\n", console_reset(con));
+    sheet s = {{.out = &out, .err = err}, con};
+    text_put(&s.w, console_bold(con));
+    console_put_quoted(con, &s.w, title);
+    text_format(&s.w, "%s\n", console_reset(con));
     row(&s, "path", "%s", path);
     show_shape(&s, in->config);
     show_rope(&s, in->config);
@@ -352,9 +349,7 @@ static int print_text(const info *in, const char *title, console *con, error *er
     show_memory(&s, in);
     show_text(&s, in);
     row(&s, "fingerprint", "%s", in->fingerprint);
-    int result = s.failed || console_text(con, &out, err) ? -1 : 0;
-    buf_release(&out);
-    return result;
+    return console_written(con, &s.w);
 }
 
 int command_model_info(const options *opt, console *con, error *err)

@@ -15,135 +15,113 @@
 
 /* ---- show -------------------------------------------------------------------------------------- */
 
+typedef struct page {
+    text_writer w;
+    const console *con;
+} page;
+
 /* Foreign text, several lines. */
-static int add_text(const console *con, buf *b, turn_text text, error *err)
+static void put_prose(page *p, turn_text text)
 {
     size_t n = text.len;
     while (n && text.v[n - 1] == '\n')
         n--;
-    int result = safe_text_copy(b, SAFE_PROSE, con->ascii, text.v, n, err);
-    return result || buf_text(b, "\n", err) ? -1 : 0;
+    p->w.failed =
+        p->w.failed || safe_text_copy(p->w.out, SAFE_PROSE, p->con->ascii, text.v, n, p->w.err);
+    text_put(&p->w, "\n");
 }
 
-/* A line in the dim style; empty words print nothing. */
-static int add_dim(const console *con, buf *b, const buf *words, error *err)
+/* A foreign line between words of ours. */
+static void put_line(page *p, const char *before, const char *line, const char *after)
 {
-    if (!words->len)
-        return 0;
-    if (buf_text(b, console_dim(con), err) || console_quote(con, b, words->v, err))
-        return -1;
-    return buf_format(b, err, "%s\n", console_reset(con));
+    text_put(&p->w, before);
+    console_put_quoted(p->con, &p->w, line);
+    text_format(&p->w, "%s\n", after);
 }
 
-static int add_name(const console *con, buf *b, const char *name, bool picked, error *err)
+/* A line in the dim style, which uses up its words; without any nothing is printed. result: of
+ * putting them together. */
+static void put_dim(page *p, buf *words, int result)
 {
-    if (buf_format(b, err, "\n%s", console_bold(con)) || console_quote(con, b, name, err))
-        return -1;
-    return buf_format(b, err, "%s%s\n", console_reset(con), picked ? "  (picked)" : "");
+    p->w.failed = p->w.failed || result;
+    if (words->len)
+        put_line(p, console_dim(p->con), words->v, console_reset(p->con));
+    buf_release(words);
 }
 
-static int add_failure(const console *con, buf *b, const char *failure, error *err)
+static void put_name(page *p, const char *name, bool picked)
 {
-    if (buf_text(b, "failed: ", err) || console_quote(con, b, failure, err))
-        return -1;
-    return buf_text(b, "\n", err);
+    text_format(&p->w, "\n%s", console_bold(p->con));
+    console_put_quoted(p->con, &p->w, name);
+    text_format(&p->w, "%s%s\n", console_reset(p->con), picked ? "  (picked)" : "");
 }
 
-static int add_answer(const console *con, buf *b, const struct turn *t, const turn_answer *a,
-                      error *err)
+static void put_text(page *p, const char *failure, turn_text text)
+{
+    if (failure)
+        put_line(p, "failed: ", failure, "");
+    else
+        put_prose(p, text);
+}
+
+static void put_answer(page *p, const struct turn *t, const turn_answer *a)
 {
     buf words = {0};
-    int result = add_name(con, b, a->name, t->picked && strcmp(t->picked, a->name) == 0, err);
-    if (!result)
-        result = a->failure ? add_failure(con, b, a->failure, err) : add_text(con, b, a->text, err);
-    if (!result)
-        result = buf_format(&words, err, "%s, ", a->acts_by) || export_figures(&words, a, err);
-    if (!result && a->earlier)
-        result = buf_format(&words, err, ", version %d", a->earlier + 1);
-    if (!result)
-        result = add_dim(con, b, &words, err);
-    buf_release(&words);
-    return result ? -1 : 0;
+    put_name(p, a->name, t->picked && strcmp(t->picked, a->name) == 0);
+    put_text(p, a->failure, a->text);
+    int result = buf_format(&words, p->w.err, "%s, ", a->acts_by) ||
+                 export_figures(&words, a, p->w.err) ||
+                 (a->earlier && buf_format(&words, p->w.err, ", version %d", a->earlier + 1));
+    put_dim(p, &words, result);
 }
 
-static int add_merge(const console *con, buf *b, const struct turn *t, const turn_merge *m,
-                     error *err)
+static void put_merge(page *p, const struct turn *t, const turn_merge *m)
 {
     buf words = {0};
     const turn_answer *winner = m->failure ? NULL : turn_winner(t, m);
-    int result = add_name(con, b, "merged", t->picked && strcmp(t->picked, "merge") == 0, err);
-    if (!result && winner)
-        result = buf_text(b, "The answer of ", err) || console_quote(con, b, winner->name, err) ||
-                 buf_text(b, ", as it stands above.\n", err);
-    else if (!result)
-        result = m->failure ? add_failure(con, b, m->failure, err) : add_text(con, b, m->text, err);
-    if (!result && !m->failure)
-        result = export_merge_line(&words, m, err) || add_dim(con, b, &words, err);
-    buf_release(&words);
-    return result ? -1 : 0;
+    put_name(p, "merged", t->picked && strcmp(t->picked, "merge") == 0);
+    if (winner)
+        put_line(p, "The answer of ", winner->name, ", as it stands above.");
+    else
+        put_text(p, m->failure, m->text);
+    put_dim(p, &words, m->failure ? 0 : export_merge_line(&words, m, p->w.err));
 }
 
-static int add_turn_head(const console *con, buf *b, const history *h, int turn, error *err)
-{
-    const struct turn *t = &h->turns[turn];
-    char time[TIME_TEXT];
-    buf memory = {0};
-    int result = buf_format(b, err, "\n%sturn %d%s  %s%s%s\n", console_bold(con), t->number,
-                            console_reset(con), console_dim(con), local_time(time, t->time),
-                            console_reset(con));
-    if (!result)
-        result = add_text(con, b, t->prompt, err);
-    if (!result)
-        result = export_memory_line(&memory, h, turn, err);
-    if (!result)
-        result = add_dim(con, b, &memory, err);
-    buf_release(&memory);
-    return result;
-}
-
-static int add_turn(const console *con, buf *b, const history *h, int turn, error *err)
+static void put_turn(page *p, const history *h, int turn)
 {
     const struct turn *t = &h->turns[turn];
     const turn_merge *m = turn_last_merge(t);
-    int result = add_turn_head(con, b, h, turn, err);
-    for (int i = 0; i < t->answer_count && !result; i++)
+    char time[TIME_TEXT];
+    buf memory = {0};
+    text_format(&p->w, "\n%sturn %d%s  %s%s%s\n", console_bold(p->con), t->number,
+                console_reset(p->con), console_dim(p->con), local_time(time, t->time),
+                console_reset(p->con));
+    put_prose(p, t->prompt);
+    put_dim(p, &memory, export_memory_line(&memory, h, turn, p->w.err));
+    for (int i = 0; i < t->answer_count; i++)
         if (export_column(t, i))
-            result = add_answer(con, b, t, export_column(t, i), err);
-    if (!result && m)
-        result = add_merge(con, b, t, m, err);
-    return result;
+            put_answer(p, t, export_column(t, i));
+    if (m)
+        put_merge(p, t, m);
 }
 
-/* Its id, and the model that it began with. */
-static int add_title(const console *con, buf *b, const history *h, error *err)
-{
-    buf model = {0};
-    if (buf_text(b, console_bold(con), err) || console_quote(con, b, h->id, err) ||
-        buf_format(b, err, "%s\n", console_reset(con)))
-        return -1;
-    int result = buf_format(&model, err, "%s, %d layers, %d experts, %d a token", h->model.path,
-                            h->model.layers, h->model.experts, h->model.experts_per_token);
-    if (!result)
-        result = add_dim(con, b, &model, err);
-    buf_release(&model);
-    return result;
-}
-
+/* First its id, and the model that it began with. */
 static int show(const history *h, console *con, error *err)
 {
-    buf b = {0};
+    buf b = {0}, model = {0};
+    page p = {{.out = &b, .err = err}, con};
     int undone = export_undone(h);
-    int result = add_title(con, &b, h, err);
-    for (int i = 0; i < h->turn_count && !result; i++)
+    put_line(&p, console_bold(con), h->id, console_reset(con));
+    put_dim(&p, &model,
+            buf_format(&model, err, "%s, %d layers, %d experts, %d a token", h->model.path,
+                       h->model.layers, h->model.experts, h->model.experts_per_token));
+    for (int i = 0; i < h->turn_count; i++)
         if (!h->turns[i].undone)
-            result = add_turn(con, &b, h, i, err);
-    if (!result && undone)
-        result = buf_format(&b, err, "\n%d turn%s undone and %s not shown.\n", undone,
-                            undone == 1 ? " was" : "s were", undone == 1 ? "is" : "are");
-    if (!result)
-        result = console_text(con, &b, err);
-    buf_release(&b);
-    return result;
+            put_turn(&p, h, i);
+    if (undone)
+        text_format(&p.w, "\n%d turn%s undone and %s not shown.\n", undone,
+                    undone == 1 ? " was" : "s were", undone == 1 ? "is" : "are");
+    return console_written(con, &p.w);
 }
 
 int command_transcripts_show(const options *opt, console *con, error *err)

@@ -88,6 +88,13 @@ int console_text(console *c, buf *text, error *err)
     return result ? -1 : 0;
 }
 
+int console_written(console *c, text_writer *w)
+{
+    int result = w->failed || console_text(c, w->out, w->err) ? -1 : 0;
+    buf_release(w->out);
+    return result;
+}
+
 int console_line(console *c, const char *text, error *err)
 {
     buf line = {0};
@@ -123,6 +130,11 @@ int console_json(console *c, json_writer *e, error *err)
 int console_quote(const console *c, buf *out, const char *text, error *err)
 {
     return safe_text_copy(out, SAFE_LINE, c->ascii, text, strlen(text), err);
+}
+
+void console_put_quoted(const console *c, text_writer *w, const char *text)
+{
+    w->failed = w->failed || console_quote(c, w->out, text, w->err);
 }
 
 /* ---- standard error ------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include "../../engine/base/buf.h"
 #include "../../engine/base/json_writer.h"
+#include "../../engine/base/text_writer.h"
 #include "../../kernels/error.h"
 #include "fold.h"
 #include "signal_flags.h"
@@ -40,6 +41,8 @@ void console_open(console *c, const atomic_bool *cancel, bool quiet, bool verbos
 /* Writes lines of *text to standard output and empties it; on a terminal they are folded to its width
  * (fold.h). ERROR_RUN when it cannot be written whole. */
 int console_text(console *c, buf *text, error *err);
+/* The same for what *w has written, unless that failed. Releases its buffer in any case. */
+int console_written(console *c, text_writer *w);
 /* The same for foreign text, made harmless, as a line of its own. */
 int console_line(console *c, const char *text, error *err);
 /* The same for a text that comes in pieces. The next console_text() ends it. */
@@ -54,6 +57,7 @@ int console_write(console *c, int fd, const char *name, const void *bytes, size_
 
 /* Appends foreign text in its harmless form, on one line. */
 int console_quote(const console *c, buf *out, const char *text, error *err);
+void console_put_quoted(const console *c, text_writer *w, const char *text);
 
 /* A line on standard error; not with -q. */
 void console_note(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
