@@ -71,40 +71,34 @@ static int print_json(const persona_list *all, const listed *v, console *con, er
     return console_json(con, &e, err);
 }
 
-static int print_one(const persona_list *all, const listed *v, size_t i, int width, bool model,
-                     console *con, buf *b, error *err)
+static void print_one(text_writer *w, const persona_list *all, const listed *v, size_t i, int width,
+                      bool model, const console *con)
 {
     const char *about = v[i].problem.code     ? v[i].problem.text
                         : v[i].persona->about ? v[i].persona->about
                                               : "";
-    int result =
-        buf_format(b, err, "%s%-*s%s", console_bold(con), width, all->names[i], console_reset(con));
-    if (!result && model)
-        result = buf_format(b, err, "  %-11s",
-                            v[i].problem.code ? "broken"
-                            : v[i].acts_by    ? v[i].acts_by
-                                              : "");
-    if (result || buf_text(b, "  ", err) || console_quote(con, b, about, err) ||
-        buf_format(b, err, "\n%-*s  %s", width, "", console_dim(con)) ||
-        console_quote(con, b, all->paths[i], err) || buf_format(b, err, "%s\n", console_reset(con)))
-        return -1;
-    return 0;
+    text_format(w, "%s%-*s%s", console_bold(con), width, all->names[i], console_reset(con));
+    if (model)
+        text_format(w, "  %-11s", v[i].problem.code ? "broken" : v[i].acts_by ? v[i].acts_by : "");
+    text_put(w, "  ");
+    console_put_quoted(con, w, about);
+    text_format(w, "\n%-*s  %s", width, "", console_dim(con));
+    console_put_quoted(con, w, all->paths[i]);
+    text_format(w, "%s\n", console_reset(con));
 }
 
 static int print_text(const persona_list *all, const listed *v, bool model, console *con,
                       error *err)
 {
     buf b = {0};
-    int width = 0, result = 0;
+    text_writer w = {.out = &b, .err = err};
+    int width = 0;
     for (size_t i = 0; i < all->len; i++)
         if ((int)strlen(all->names[i]) > width)
             width = (int)strlen(all->names[i]);
-    for (size_t i = 0; i < all->len && !result; i++)
-        result = print_one(all, v, i, width, model, con, &b, err);
-    if (!result)
-        result = console_text(con, &b, err);
-    buf_release(&b);
-    return result;
+    for (size_t i = 0; i < all->len; i++)
+        print_one(&w, all, v, i, width, model, con);
+    return console_written(con, &w);
 }
 
 int command_personas_list(const options *opt, console *con, error *err)

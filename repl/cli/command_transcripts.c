@@ -46,38 +46,35 @@ static int list_json(const search_sessions *all, console *con, error *err)
     return console_json(con, &e, err);
 }
 
-static int list_one(const search_session *v, int width, console *con, buf *b, error *err)
+static void put_session(text_writer *w, const search_session *v, int width, const console *con)
 {
     char time[TIME_TEXT];
-    int result =
-        buf_format(b, err, "%s%-*s%s  %s%-16s%s  %3lld turn%s  ", console_bold(con), width, v->id,
-                   console_reset(con), console_dim(con), local_time(time, v->changed),
-                   console_reset(con), (long long)v->turns, v->turns == 1 ? " " : "s");
-    if (!result)
-        result = console_quote(con, b, v->problem ? v->problem : v->title, err);
-    if (!result && v->damaged)
-        result = buf_format(b, err, " [%lld damaged line%s]", (long long)v->damaged,
-                            v->damaged == 1 ? "" : "s");
-    if (!result && v->torn)
-        result = buf_text(b, " [last line unfinished]", err);
-    return result || buf_text(b, "\n", err) ? -1 : 0;
+    text_format(w, "%s%-*s%s  %s%-16s%s  %3lld turn%s  ", console_bold(con), width, v->id,
+                console_reset(con), console_dim(con), local_time(time, v->changed),
+                console_reset(con), (long long)v->turns, v->turns == 1 ? " " : "s");
+    console_put_quoted(con, w, v->problem ? v->problem : v->title);
+    if (v->damaged)
+        text_format(w, " [%lld damaged line%s]", (long long)v->damaged, v->damaged == 1 ? "" : "s");
+    if (v->torn)
+        text_put(w, " [last line unfinished]");
+    text_put(w, "\n");
 }
 
 static int list_text(const search_sessions *all, console *con, error *err)
 {
     buf b = {0};
-    int width = 0, result = 0;
+    text_writer w = {.out = &b, .err = err};
+    int width = 0;
     for (size_t i = 0; i < all->len; i++)
         if ((int)strlen(all->v[i].id) > width)
             width = (int)strlen(all->v[i].id);
-    for (size_t i = 0; i < all->len && !result; i++)
-        result = list_one(&all->v[i], width, con, &b, err);
-    if (!result)
-        result = console_text(con, &b, err);
-    if (!result && !all->len)
+    for (size_t i = 0; i < all->len; i++)
+        put_session(&w, &all->v[i], width, con);
+    if (console_written(con, &w))
+        return -1;
+    if (!all->len)
         console_note(con, "No conversation has been kept yet.");
-    buf_release(&b);
-    return result;
+    return 0;
 }
 
 int command_transcripts_list(const options *opt, console *con, error *err)
@@ -143,48 +140,47 @@ static int search_json(const search_hits *hits, console *con, error *err)
 }
 
 /* Matches are bold, or in brackets where nothing can be. */
-static int print_snippet(const search_hit *h, console *con, buf *b, error *err)
+static void print_snippet(text_writer *w, const search_hit *h, const console *con)
 {
     const char *begin = con->out_color ? console_bold(con) : "[";
     const char *end = con->out_color ? console_reset(con) : "]";
     const char *at = h->snippet, *text;
     bool match = false;
     size_t n;
-    int result = buf_text(b, "    ", err);
-    while (!result && (n = next_part(&at, &text, &match)) != 0) {
-        result = buf_text(b, match ? begin : "", err) ||
-                 safe_text_copy(b, SAFE_LINE, con->ascii, text, n, err) ||
-                 buf_text(b, match ? end : "", err);
+    text_put(w, "    ");
+    while ((n = next_part(&at, &text, &match)) != 0) {
+        text_put(w, match ? begin : "");
+        w->failed = w->failed || safe_text_copy(w->out, SAFE_LINE, con->ascii, text, n, w->err);
+        text_put(w, match ? end : "");
     }
-    return result || buf_text(b, "\n", err) ? -1 : 0;
+    text_put(w, "\n");
 }
 
-static int print_hit(const search_hit *h, console *con, buf *b, error *err)
+static void print_hit(text_writer *w, const search_hit *h, const console *con)
 {
     char time[TIME_TEXT];
-    if (buf_format(b, err, "%s%s%s  ", console_bold(con), h->id, console_reset(con)) ||
-        (h->turn && buf_format(b, err, "turn %d  ", h->turn)) ||
-        console_quote(con, b, h->who, err) ||
-        buf_format(b, err, "  %s%s%s%s\n", console_dim(con), local_time(time, h->time),
-                   h->undone ? "  undone" : "", console_reset(con)))
-        return -1;
-    return print_snippet(h, con, b, err);
+    text_format(w, "%s%s%s  ", console_bold(con), h->id, console_reset(con));
+    if (h->turn)
+        text_format(w, "turn %d  ", h->turn);
+    console_put_quoted(con, w, h->who);
+    text_format(w, "  %s%s%s%s\n", console_dim(con), local_time(time, h->time),
+                h->undone ? "  undone" : "", console_reset(con));
+    print_snippet(w, h, con);
 }
 
 static int search_text(const search_hits *hits, console *con, error *err)
 {
     buf b = {0};
-    int result = 0;
-    for (size_t i = 0; i < hits->len && !result; i++)
-        result = print_hit(&hits->v[i], con, &b, err);
-    if (!result)
-        result = console_text(con, &b, err);
-    if (!result && !hits->len)
+    text_writer w = {.out = &b, .err = err};
+    for (size_t i = 0; i < hits->len; i++)
+        print_hit(&w, &hits->v[i], con);
+    if (console_written(con, &w))
+        return -1;
+    if (!hits->len)
         console_note(con, "Nothing was found.");
-    if (!result && hits->total > hits->len)
+    if (hits->total > hits->len)
         console_note(con, "%zu more: add a word, or use --format json.", hits->total - hits->len);
-    buf_release(&b);
-    return result;
+    return 0;
 }
 
 int command_transcripts_search(const options *opt, console *con, error *err)
