@@ -153,29 +153,19 @@ static int take_past(history *h, dialogue *d, error *err)
     return result;
 }
 
-/* Turns know nothing of the model that spoke them; the new passes read them when they are
- * asked. */
-static int move_turns(dialogue *from, dialogue *to, error *err)
-{
-    for (int i = 0; i < dialogue_turns(from); i++)
-        if (dialogue_restore(to, dialogue_at(from, i), err))
-            return -1;
-    return 0;
-}
-
 int conversation_load(conversation *c, engine *e, const dialogue_options *o,
                       const roster_options *seats, roster_note *note, void *user, error *err)
 {
     dialogue *d = dialogue_open(e, o, err);
     int result = d ? dialogue_seat(d, seats, note, user, err) : -1;
-    if (!result && c->dialogue)
-        result = move_turns(c->dialogue, d, err);
-    else if (!result && c->past)
+    if (!result && !c->dialogue && c->past)
         result = take_past(c->past, d, err);
     if (result) {
         dialogue_close(d);
         return -1;
     }
+    if (c->dialogue)
+        dialogue_move_turns(d, c->dialogue);
     dialogue_close(c->dialogue);
     c->dialogue = d;
     c->seats = *seats;

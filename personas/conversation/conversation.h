@@ -46,8 +46,8 @@ const transcript_repair *conversation_repair(const conversation *c);
 int conversation_setting(const conversation *c, record_setting *out, error *err);
 
 /* A model, and who speaks: the turns there are so far go on there. The lists of `seats` stay
- * the caller's and must outlive the next conversation_load() or _seat(). On error all stays as
- * it was. */
+ * the caller's and must outlive the next conversation_load() or _seat(). On error what was
+ * loaded before stays; a past that met no memory on its way in may have lost turns. */
 int conversation_load(conversation *c, engine *e, const dialogue_options *o,
                       const roster_options *seats, roster_note *note, void *user, error *err);
 /* Others speak from now on: dialogue_seat(). */

@@ -187,6 +187,16 @@ int dialogue_restore(dialogue *d, struct turn *t, error *err)
     return -1;
 }
 
+void dialogue_move_turns(dialogue *to, dialogue *from)
+{
+    free(to->turns);
+    to->turns = from->turns;
+    to->count = from->count;
+    to->cap = from->cap;
+    from->turns = NULL;
+    from->count = from->cap = 0;
+}
+
 int dialogue_undo(dialogue *d, error *err)
 {
     struct turn *t = dialogue_last(d);

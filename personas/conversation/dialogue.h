@@ -117,5 +117,8 @@ struct turn *dialogue_last(const dialogue *d); /* not undone; NULL when there is
 int dialogue_context_used(const dialogue *d);
 /* A turn from elsewhere; takes over what *t owns, also on error. Numbers must grow. */
 int dialogue_restore(dialogue *d, struct turn *t, error *err);
+/* All turns of another dialogue, which has none afterwards; `to` has none before. Turns know nothing of the
+ * model that spoke them: the passes of `to` read them when they are asked. Cannot fail. */
+void dialogue_move_turns(dialogue *to, dialogue *from);
 
 #endif

@@ -373,9 +373,8 @@ static int go_on(asking *a, struct turn *t)
     if (a->failed)
         return -1;
     const turn_answer *now = &a->kept[0];
-    if (now->stop == STOP_ERROR) {
+    if (now->stop == STOP_ERROR)
         return error_set(a->err, ERROR_RUN, "%s", now->failure);
-    }
     if (now->stop == STOP_INTERRUPTED && now->ids.len == k->ids.len)
         return error_set(a->err, ERROR_CANCELLED, "%s was stopped before it went on", k->name);
     return give_answers(a, t, 1);
