@@ -16,7 +16,7 @@ from pathlib import Path
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
 PERSONAS = "personas/council personas/merge personas/roster personas/conversation"
-ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/derive personas/built_in"
+ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/lessons personas/derive personas/built_in"
 ROOMS = {
     "kernels": "",
     "kernels/cpu": "kernels",
@@ -34,7 +34,8 @@ ROOMS = {
     "personas/merge": f"{RUN} transcripts personas/council",
     "personas/roster": f"{RUN} transcripts personas/council",
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
-    "personas/derive": RUN,
+    "personas/lessons": f"{BASE} engine/text",
+    "personas/derive": f"{RUN} personas/lessons",
     "personas/built_in": FORMATS,
     "repl/screen": BASE,
     "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/roster repl/screen",

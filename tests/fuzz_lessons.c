@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../engine/base/utf8.h"
-#include "../personas/derive/lessons.h"
+#include "../personas/lessons/lessons.h"
 #include "fuzz_values.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "../engine/routing/mask.h"
-#include "../personas/derive/lessons.h"
+#include "../personas/lessons/lessons.h"
 #include "../personas/roster/persona.h"
 #include "../repl/options/examples.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../personas/derive/lessons.h"
+#include "../personas/lessons/lessons.h"
 
 #define FOLLOWUP                                                                                   \
     "{\"id\":\"b\",\"form\":\"followup\",\"question\":\"Why?\",\"answer\":\"So.\",\"before\":["    \

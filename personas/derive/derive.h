@@ -18,7 +18,7 @@
 
 #include "../../engine/base/buf.h"
 #include "../../engine/run/engine.h"
-#include "lessons.h"
+#include "../lessons/lessons.h"
 
 enum { DERIVE_TOKENS = 4096, DERIVE_CALLS = 256 };
 

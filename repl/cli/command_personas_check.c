@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "../../engine/base/ranges.h"
-#include "../../personas/derive/lessons.h"
+#include "../../personas/lessons/lessons.h"
 #include "../options/examples.h"
 #include "../screen/safe_text.h"
 #include "commands.h"

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "../../personas/derive/derive.h"
-#include "../../personas/derive/lessons.h"
+#include "../../personas/lessons/lessons.h"
 #include "../screen/human.h"
 #include "../system/input.h"
 #include "commands.h"
