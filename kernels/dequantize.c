@@ -224,11 +224,31 @@ static void quantize_q8_0(const float *x, block_q8_0 *out)
     out->d = float_to_half(d);
 }
 
+/* The element of largest magnitude, the first of equal ones, becomes code 0, which is -16 steps. */
+static void quantize_q5_0(const float *x, block_q5_0 *out)
+{
+    int largest = 0;
+    for (int j = 1; j < 32; j++)
+        if (fabsf(x[j]) > fabsf(x[largest]))
+            largest = j;
+    float d = x[largest] / -16.0f;
+    float inverse = d == 0 ? 0 : 1.0f / d;
+    *out = (block_q5_0){.d = float_to_half(d)};
+    for (int j = 0; j < 32; j++) {
+        int code = (int)fminf(truncf(x[j] * inverse + 16.5f), 31.0f);
+        out->qs[j % 16] |= (uint8_t)((code & 15) << (j < 16 ? 0 : 4));
+        out->qh[j / 8] |= (uint8_t)(code >> 4 << j % 8);
+    }
+}
+
 void quantize_row(dtype type, const float *x, void *out, size_t n)
 {
     uint8_t *bytes = out;
     if (type == DTYPE_F32)
         memcpy(bytes, x, n * sizeof *x);
+    if (type == DTYPE_Q5_0)
+        for (size_t i = 0; i < n; i += 32, bytes += sizeof(block_q5_0))
+            quantize_q5_0(x + i, (block_q5_0 *)bytes);
     if (type == DTYPE_Q8_0)
         for (size_t i = 0; i < n; i += 32, bytes += sizeof(block_q8_0))
             quantize_q8_0(x + i, (block_q8_0 *)bytes);

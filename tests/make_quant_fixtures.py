@@ -5,8 +5,8 @@ Format, little-endian, until the end of the file:
     u32 ggml type number, u32 elements, u32 bytes
     bytes    blocks
     elements f32 values: their bits are what dequantize_row() must give
-then, with type number 0xFFFFFFFF, rows for quantize_row() to Q8_0:
-    elements f32 values, bytes of Q8_0 blocks
+then, with 0x80000000 added to the type number, rows for quantize_row() to Q8_0 and Q5_0:
+    elements f32 values, bytes of blocks
 
 A third of the blocks have ordinary scales, a third subnormal ones, the last third the largest that
 keep every element finite. Codes and sub-scales are random bytes; in the types with code books every
@@ -113,10 +113,13 @@ def main():
         rows[5] = 0
         rows[6, :] = np.arange(32) * 0.5  # ties
         rows[6, 0] = -127
-        packed = quantize(rows.reshape(1, -1), T.Q8_0)
-        out.write(struct.pack("<III", 0xFFFFFFFF, rows.size, packed.size))
-        out.write(rows.tobytes())
-        out.write(packed.tobytes())
+        rows[7, ::2] = rows[7, 1::2]  # pairs of equal magnitude, of like and unlike signs
+        rows[8, ::2] = -rows[8, 1::2]
+        for ggml_type in (T.Q8_0, T.Q5_0):
+            packed = quantize(rows.reshape(1, -1), ggml_type)
+            out.write(struct.pack("<III", 0x80000000 + int(ggml_type), rows.size, packed.size))
+            out.write(rows.tobytes())
+            out.write(packed.tobytes())
 
 
 main()
