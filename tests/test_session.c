@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "../engine/run/engine.h"
+#include "../kernels/dequantize.h"
 
 #define MODEL "tests/fixtures/models/qwen3_moe"
 enum { LONG = 150 };
@@ -324,6 +325,74 @@ static void the_trace_tells_every_choice(void **state)
     session_close(s);
 }
 
+/* The states of layer 0 that were told, and the best expert that the trace told. */
+typedef struct seen_states {
+    int rows, calls, width, best[40];
+    float x[40 * 128];
+} seen_states;
+
+static void keep_best(void *user, const session *s, const route_trace *t)
+{
+    seen_states *seen = user;
+    (void)s;
+    if (t->layer == 0)
+        seen->best[t->position] = t->ids[0];
+}
+
+static void keep_states(void *user, int layer, int n, const float *x)
+{
+    seen_states *seen = user;
+    seen->calls++;
+    if (layer > 0)
+        return;
+    memcpy(seen->x + seen->rows * seen->width, x, (size_t)n * (size_t)seen->width * sizeof(float));
+    seen->rows += n;
+}
+
+/* The expert whose router row gives the largest product with x. */
+static int best_by_hand(const checkpoint_tensor *t, const float *x)
+{
+    int best = 0;
+    double most = -1e30;
+    for (uint64_t e = 0; e < t->shape[0]; e++) {
+        float row[128];
+        double sum = 0;
+        dequantize_row(t->type, (const char *)t->data + e * dtype_row_bytes(t->type, t->shape[1]),
+                       row, t->shape[1]);
+        for (uint64_t i = 0; i < t->shape[1]; i++)
+            sum += (double)row[i] * (double)x[i];
+        if (sum > most) {
+            most = sum;
+            best = (int)e;
+        }
+    }
+    return best;
+}
+
+/* What is told is what the router read: its rows times it put the chosen expert first. */
+static void states_are_what_the_router_reads(void **state)
+{
+    const fixture *f = *state;
+    const model_config *c = engine_config(f->engine);
+    seen_states seen = {.width = c->width};
+    assert_true(c->width <= 128);
+    session *s = new_session(f, LONG);
+    engine_trace(f->engine, keep_best, &seen);
+    engine_watch_states(f->engine, keep_states, &seen);
+    read_all(f, s, f->ids, 40, NULL);
+    engine_trace(f->engine, NULL, NULL);
+    engine_watch_states(f->engine, NULL, NULL);
+    read_all(f, s, f->ids, 5, NULL);
+    assert_int_equal(seen.rows, 40);
+    assert_int_equal(seen.calls, 3 * c->layers); /* 16 rows at a time */
+    const checkpoint *file = engine_checkpoint(f->engine);
+    checkpoint_tensor router;
+    checkpoint_at(file, checkpoint_index(file, "model.layers.0.mlp.gate.weight"), &router);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(best_by_hand(&router, seen.x + i * seen.width), seen.best[i]);
+    session_close(s);
+}
+
 static void kv_types_are_refused_or_close(void **state)
 {
     const fixture *f = *state;
@@ -438,6 +507,7 @@ int main(void)
         cmocka_unit_test(ragged_sessions_share_a_batch),
         cmocka_unit_test(refusals_change_nothing),
         cmocka_unit_test(the_trace_tells_every_choice),
+        cmocka_unit_test(states_are_what_the_router_reads),
         cmocka_unit_test(kv_types_are_refused_or_close),
         cmocka_unit_test(branches_are_judged_in_one_batch),
         cmocka_unit_test(a_branch_has_no_more_than_its_room),

@@ -162,6 +162,12 @@ void engine_trace(engine *e, trace_fn *fn, void *user)
     e->trace_user = user;
 }
 
+void engine_watch_states(engine *e, states_fn *fn, void *user)
+{
+    e->states = fn;
+    e->states_user = user;
+}
+
 /* ---- experts that personas bring --------------------------------------------------------------- */
 
 /* Takes the file: a part of it may be in the bank even when this fails. */

@@ -147,6 +147,13 @@ int engine_score(engine *e, step *steps, const step_score *asked, int count, err
 /* Called for each layer, row by row, of every later engine_advance; NULL = off. */
 void engine_trace(engine *e, trace_fn *fn, void *user);
 
+/* What the router of one layer reads for n rows of a batch, in the order of the steps' tokens: the
+ * residual stream behind attention, normed, x [n, width] in host memory until the call ends. */
+typedef void states_fn(void *user, int layer, int n, const float *x);
+/* Called for each routed layer, in ascending order, of every batch of every later engine_advance (at
+ * most engine_max_rows() rows each; of one that fails, for the layers before); NULL = off. */
+void engine_watch_states(engine *e, states_fn *fn, void *user);
+
 /* Tokens of ids[0..n) that the session holds from its beginning on, read under the same programs as
  * session_sync() would read them; changes nothing. */
 int session_common_prefix(const session *s, const int *ids, int n, int program_start);

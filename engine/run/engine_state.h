@@ -40,6 +40,8 @@ struct engine {
 
     trace_fn *trace;
     void *trace_user;
+    states_fn *states;
+    void *states_user;
     char fingerprint[FINGERPRINT_TEXT]; /* "" until asked for */
 };
 

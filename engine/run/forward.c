@@ -49,6 +49,10 @@ struct forward {
     float *host_logits;     /* [OUTPUT_ROWS, vocabulary] made by prepare_logprobs() */
     routes *traced;         /* [layers] host copies for a trace; made by trace_prepare() */
     int slots;
+
+    forward_states_fn *states; /* NULL = nobody asked */
+    void *states_user;
+    float *host_states; /* [max_rows, d]; made by forward_watch_states() */
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -144,6 +148,7 @@ void forward_close(forward *f)
     free(f->rows);
     free(f->wanted);
     free(f->host_logits);
+    free(f->host_states);
     free(f->frequencies);
     free(f->cosines);
     free(f->sines);
@@ -268,6 +273,28 @@ static void enqueue_layer(forward *f, int layer, int n, bool trace)
     op_add(f->backend, f->x, f->delta, f->config->residual_scale, n);
 }
 
+int forward_watch_states(forward *f, forward_states_fn *fn, void *user, error *err)
+{
+    size_t cells = (size_t)f->max_rows * (size_t)f->config->width;
+    if (fn && !f->host_states && !(f->host_states = malloc(cells * sizeof(float))))
+        return error_memory(err, "the states of a batch");
+    f->states = fn;
+    f->states_user = user;
+    return 0;
+}
+
+/* Tells what the layer's router read: `normed`, until the next layer begins. */
+static int tell_states(forward *f, int layer, int n, error *err)
+{
+    if (!f->states || !f->config->moe_layer[layer])
+        return 0;
+    tensor_read(f->backend, f->normed, 0, (size_t)n, f->host_states);
+    if (backend_sync(f->backend, err))
+        return -1;
+    f->states(f->states_user, layer, n, f->host_states);
+    return 0;
+}
+
 /* ---- one batch ------------------------------------------------------------------------------- */
 
 static void begin_batch(forward *f, const forward_row *rows, int n)
@@ -361,6 +388,8 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
             return error_set(err, ERROR_CANCELLED, "interrupted");
         }
         enqueue_layer(f, layer, n, trace != NULL);
+        if (tell_states(f, layer, n, err))
+            return -1;
     }
     if (enqueue_logits(f, rows, n, err) || backend_sync(f->backend, err) ||
         check_logits(f, rows, n, err))

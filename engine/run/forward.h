@@ -3,7 +3,7 @@
  * A batch is a list of rows; a row is one token at one position of one sequence under one router
  * program. Rows of a sequence stand in ascending position, so that a row's keys are stored before a
  * later row looks at them. Everything is allocated at open; running allocates nothing, but for what
- * a first trace, a first logprob and new adapter experts need.
+ * a first trace, a first logprob, first states and new adapter experts need.
  *
  * The recipe of a layer, in the order of the code:
  *   norm -> q, k, v (+ bias) -> q/k norm -> RoPE -> store k, v -> attention -> o -> residual
@@ -35,6 +35,11 @@ typedef void forward_trace_fn(void *user, int layer, int n, const routes *host);
 forward *forward_open(backend *b, const model_config *config, const weights *w,
                       const kv_layout *layout, int max_rows, int slots, error *err);
 void forward_close(forward *f); /* NULL ok */
+
+/* What the router of one layer reads, x [n, width], host memory until the call ends. */
+typedef void forward_states_fn(void *user, int layer, int n, const float *x);
+/* Called for each routed layer of later batches, while they run; NULL = off. -1 without memory. */
+int forward_watch_states(forward *f, forward_states_fn *fn, void *user, error *err);
 
 /* Runs 1..max_rows rows. cancel (may be NULL) is looked at between layers: ERROR_CANCELLED. After
  * a failure nothing of the batch may be used. trace (may be NULL) is called once per routed layer

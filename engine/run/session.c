@@ -314,6 +314,8 @@ static void pass_trace(void *user, int layer, int n, const routes *host)
 
 static int run_batch(engine *e, int kind, int used, error *err)
 {
+    if (forward_watch_states(e->loops[kind], e->states, e->states_user, err))
+        return -1;
     return forward_run(e->loops[kind], e->rows, used, e->cancel, e->trace ? pass_trace : NULL, e,
                        err);
 }
