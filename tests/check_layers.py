@@ -27,7 +27,7 @@ ROOMS = {
     "engine/text": f"{FORMATS} engine/text/jinja",
     "engine/routing": f"{FORMATS} engine/text",
     "engine/run": f"{FORMATS} kernels/devices engine/text engine/routing",
-    "engine/train": RUN,
+    "engine/train": f"{RUN} kernels/cpu",
     "engine/sources": FORMATS,
     "transcripts": BASE,
     "transcripts/export": "engine/base transcripts",

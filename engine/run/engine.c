@@ -151,6 +151,11 @@ backend *engine_backend(const engine *e)
     return e->backend;
 }
 
+const struct weights *engine_weights(const engine *e)
+{
+    return &e->weights;
+}
+
 int engine_max_rows(const engine *e)
 {
     return e->max_rows;

@@ -60,6 +60,8 @@ const tokens *engine_stops(const engine *e);
 /* What the name it was found by brings beside the weights; NULL = nothing. Borrowed. */
 const struct model_defaults *engine_defaults(const engine *e);
 backend *engine_backend(const engine *e);
+/* The model's tensors, for who trains beside it (engine/train); weights.h. Borrowed. */
+const struct weights *engine_weights(const engine *e);
 int engine_max_rows(const engine *e);
 
 /* 64 hex digits + NUL: SHA-256 over all router weights rounded to bf16, layers ascending,
@@ -143,6 +145,13 @@ typedef struct step_score {
 } step_score;
 /* engine_advance() with the scores of each step: asked [count]. */
 int engine_score(engine *e, step *steps, const step_score *asked, int count, error *err);
+
+/* The residual streams that enter layers first..last while ids[0..n) are read from the start under
+ * `program` (NULL = the plain model), f32 [last - first + 1, n, width]; layer == layers is the last
+ * stream, before the output's norm. Keys and values are f32; nothing is computed above `last`, and no
+ * session is touched. A token's numbers do not depend on those behind it. ERROR_USAGE, ERROR_CANCELLED. */
+int engine_hidden(engine *e, const router_program *program, const int *ids, int n, int first,
+                  int last, float *out, error *err);
 
 /* Called for each layer, row by row, of every later engine_advance; NULL = off. */
 void engine_trace(engine *e, trace_fn *fn, void *user);

@@ -56,4 +56,7 @@ struct session {
     rule_state rules_pending; /* the state behind them */
 };
 
+/* session.c. ERROR_USAGE for an id outside the vocabulary. */
+int engine_check_tokens(const engine *e, const int *ids, int n, error *err);
+
 #endif

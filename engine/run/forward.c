@@ -375,6 +375,33 @@ static int check_logits(const forward *f, const forward_row *rows, int n, error 
     return 0;
 }
 
+/* ERROR_CANCELLED when the caller wants no more; what was enqueued is done by then. */
+static int look_at_cancel(forward *f, const atomic_bool *cancel, error *err)
+{
+    if (!cancel || !atomic_load(cancel))
+        return 0;
+    (void)backend_sync(f->backend, NULL);
+    return error_set(err, ERROR_CANCELLED, "interrupted");
+}
+
+int forward_hidden(forward *f, const forward_row *rows, int n, const hidden_layers *want,
+                   const atomic_bool *cancel, error *err)
+{
+    if (prepare_adapter_scores(f, err))
+        return -1;
+    begin_batch(f, rows, n);
+    for (int layer = 0; layer <= want->last; layer++) {
+        if (look_at_cancel(f, cancel, err))
+            return -1;
+        if (layer >= want->first)
+            tensor_read(f->backend, f->x, 0, (size_t)n,
+                        want->out + (size_t)(layer - want->first) * want->stride);
+        if (layer < want->last)
+            enqueue_layer(f, layer, n, false);
+    }
+    return backend_sync(f->backend, err);
+}
+
 int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
                 forward_trace_fn *trace, void *trace_user, error *err)
 {
@@ -383,10 +410,8 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
         return -1;
     begin_batch(f, rows, n);
     for (int layer = 0; layer < f->config->layers; layer++) {
-        if (cancel && atomic_load(cancel)) {
-            (void)backend_sync(f->backend, NULL);
-            return error_set(err, ERROR_CANCELLED, "interrupted");
-        }
+        if (look_at_cancel(f, cancel, err))
+            return -1;
         enqueue_layer(f, layer, n, trace != NULL);
         if (tell_states(f, layer, n, err))
             return -1;

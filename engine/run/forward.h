@@ -47,4 +47,16 @@ int forward_watch_states(forward *f, forward_states_fn *fn, void *user, error *e
 int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
                 forward_trace_fn *trace, void *trace_user, error *err);
 
+/* The residual streams that enter layers first..last; layer == layers is the last one, before the
+ * output's norm. That of layer first + i goes to out + i * stride, [n, width]. */
+typedef struct hidden_layers {
+    int first, last;
+    float *out;
+    size_t stride;
+} hidden_layers;
+
+/* Runs 1..max_rows rows up to layer want->last and no further; no logits. As forward_run(). */
+int forward_hidden(forward *f, const forward_row *rows, int n, const hidden_layers *want,
+                   const atomic_bool *cancel, error *err);
+
 #endif

@@ -200,7 +200,7 @@ static uint64_t program_hash(const session *s)
 
 /* ---- advancing ------------------------------------------------------------------------------- */
 
-static int check_tokens(const engine *e, const int *ids, int n, error *err)
+int engine_check_tokens(const engine *e, const int *ids, int n, error *err)
 {
     for (int i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= engine_config(e)->vocabulary)
@@ -216,7 +216,7 @@ static int check_step(const engine *e, const step *st, error *err)
     if (st->n > room)
         return error_set(err, ERROR_CONTEXT, "the context is full: %d tokens, %d more would be %d",
                          session_context(s), st->n, session_length(s) + st->n);
-    return check_tokens(e, st->tokens, st->n, err);
+    return engine_check_tokens(e, st->tokens, st->n, err);
 }
 
 static int check_steps(const engine *e, const step *steps, int count, error *err)
@@ -348,7 +348,7 @@ int engine_score(engine *e, step *steps, const step_score *asked, int count, err
     if (check_steps(e, steps, count, err))
         return -1;
     for (int i = 0; asked && i < count; i++)
-        if (check_tokens(e, asked[i].next, steps[i].n, err))
+        if (engine_check_tokens(e, asked[i].next, steps[i].n, err))
             return -1;
     for (int i = 0; i < count; i++) {
         steps[i].session->pending = 0;
