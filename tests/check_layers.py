@@ -16,7 +16,7 @@ from pathlib import Path
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
 PERSONAS = "personas/council personas/merge personas/roster personas/conversation"
-ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/lessons personas/derive personas/train personas/built_in"
+ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/lessons personas/measure personas/derive personas/train personas/built_in"
 ROOMS = {
     "kernels": "",
     "kernels/cpu": "kernels",
@@ -36,7 +36,8 @@ ROOMS = {
     "personas/roster": f"{RUN} transcripts personas/council",
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
     "personas/lessons": f"{BASE} engine/text",
-    "personas/derive": f"{RUN} personas/lessons",
+    "personas/measure": f"{RUN} transcripts personas/council",
+    "personas/derive": f"{RUN} personas/lessons personas/measure",
     "personas/train": f"{RUN} engine/train personas/council personas/roster personas/lessons personas/measure",
     "personas/built_in": FORMATS,
     "repl/screen": BASE,

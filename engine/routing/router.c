@@ -29,6 +29,7 @@ struct router_program {
     layer_routing *routing; /* [layers] */
     int *allowed;           /* [layers] experts that may be called */
     mask_tables tables;
+    router_settings settings; /* as compiled, without the masks: they are in the tables */
     const model_config *model;
     int row; /* experts in a row of the tables: the model's and the adapter's */
     uint64_t hash;
@@ -422,6 +423,17 @@ static void penalise_banned(router_program *p, const model_config *model, double
     }
 }
 
+/* What the tables and the settings come to. */
+static int compile_tables(router_program *p, error *err)
+{
+    const router_settings *s = &p->settings;
+    for (int i = 0; i < p->model->layers; i++)
+        if (p->model->moe_layer[i] && compile_layer(p, s, p->model, i, err))
+            return -1;
+    p->hash = hash_rules(p, p->model);
+    return s->rules && rules_count(s->rules) ? compile_rules(p, s, err) : 0;
+}
+
 static int compile(router_program *p, const model_config *model, const char *fingerprint,
                    const router_settings *s, error *err)
 {
@@ -430,11 +442,11 @@ static int compile(router_program *p, const model_config *model, const char *fin
             return -1;
     if (s->mask_penalty > 0)
         penalise_banned(p, model, s->mask_penalty);
-    for (int i = 0; i < model->layers; i++)
-        if (model->moe_layer[i] && compile_layer(p, s, model, i, err))
-            return -1;
-    p->hash = hash_rules(p, model);
-    return s->rules && rules_count(s->rules) ? compile_rules(p, s, err) : 0;
+    p->settings = *s;
+    int result = compile_tables(p, err);
+    p->settings.masks = NULL; /* the caller's: not looked at again */
+    p->settings.mask_count = 0;
+    return result;
 }
 
 router_program *router_program_compile(const model_config *model, const char *fingerprint,
@@ -448,6 +460,44 @@ router_program *router_program_compile(const model_config *model, const char *fi
         return NULL;
     }
     return p;
+}
+
+/* The adapter experts' columns stay where they are. */
+static void permute_layer(const router_program *from, router_program *to, int layer,
+                          const int *order)
+{
+    size_t at = (size_t)layer * (size_t)from->row, own = (size_t)from->model->experts;
+    size_t adapter = (size_t)from->row - own;
+    for (size_t e = 0; e < own; e++) {
+        size_t taken = at + (size_t)order[e];
+        to->tables.allowed[at + e] = from->tables.allowed[taken];
+        to->tables.named[at + e] = from->tables.named[taken];
+        to->tables.bias[at + e] = from->tables.bias[taken];
+    }
+    memcpy(to->tables.allowed + at + own, from->tables.allowed + at + own, adapter);
+    memcpy(to->tables.named + at + own, from->tables.named + at + own, adapter);
+    memcpy(to->tables.bias + at + own, from->tables.bias + at + own,
+           adapter * sizeof *to->tables.bias);
+}
+
+router_program *router_program_permuted(const router_program *p, const int *order, error *err)
+{
+    router_program *out = program_new(p->model, p->settings.adapter, err);
+    if (!out)
+        return NULL;
+    out->settings = p->settings;
+    for (int i = 0; i < p->model->layers; i++)
+        permute_layer(p, out, i, order + (size_t)i * (size_t)p->model->experts);
+    if (compile_tables(out, err)) {
+        router_program_close(out);
+        return NULL;
+    }
+    return out;
+}
+
+const model_config *router_program_model(const router_program *p)
+{
+    return p->model;
 }
 
 router_program *router_program_plain(const model_config *model, int experts_per_token, error *err)

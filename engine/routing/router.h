@@ -61,7 +61,13 @@ router_program *router_program_compile(const model_config *model, const char *fi
                                        const router_settings *settings, error *err);
 /* The plain model with k experts a token (0 = trained). */
 router_program *router_program_plain(const model_config *model, int experts_per_token, error *err);
+/* The same program with its experts dealt out anew: what it says of expert order[layer][e] (allowed,
+ * named, bias) is said of e. order: [layers * experts], a permutation of the model's experts in each
+ * layer; adapter experts, k, knobs and rules stay. Caller owns; p's rules and adapters must
+ * outlive it. */
+router_program *router_program_permuted(const router_program *p, const int *order, error *err);
 void router_program_close(router_program *p); /* NULL ok */
+const model_config *router_program_model(const router_program *p);
 
 const layer_routing *router_program_routing(const router_program *p); /* [layers] */
 /* 64-bit hash of everything that can change numbers; 0 = equal to the plain model. */
