@@ -37,5 +37,8 @@ int safetensors_intact(const safetensors *s, error *err);
 /* One file's bytes; adds its tensors to the list. For fuzzing, and used by safetensors_open. */
 int safetensors_read(const char *where, const uint8_t *data, size_t size, tensor_list *tensors,
                      error *err);
+/* The same; *metadata is the text of the object __metadata__, borrowed from data, or NULL. */
+int safetensors_read_all(const char *where, const uint8_t *data, size_t size, tensor_list *tensors,
+                         const char **metadata, size_t *metadata_len, error *err);
 
 #endif

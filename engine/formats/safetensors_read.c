@@ -47,6 +47,7 @@ typedef struct reader {
     json_lexer x;
     entry *v;
     size_t len, cap;
+    size_t metadata, metadata_len; /* in the header; 0 = none */
 } reader;
 
 static int fail(const reader *r, const json_token *t, const char *what, error *err)
@@ -207,14 +208,15 @@ static int take_entry(reader *r, const json_token *name, error *err)
     return check_entry(r, name, &e, err) ? -1 : keep_entry(r, &e, err);
 }
 
-/* "__metadata__": an object of strings; nothing in it is used. */
-static int skip_metadata(reader *r, error *err)
+/* "__metadata__": an object of strings. */
+static int take_metadata(reader *r, error *err)
 {
     json_token t;
     if (json_lex(&r->x, &t, err))
         return -1;
     if (t.kind != JSON_TOKEN_OPEN_OBJECT)
         return fail(r, &t, "__metadata__ is not an object", err);
+    r->metadata = t.start;
     do {
         if (json_lex(&r->x, &t, err))
             return -1;
@@ -222,6 +224,7 @@ static int skip_metadata(reader *r, error *err)
             t.kind == JSON_TOKEN_OPEN_ARRAY)
             return fail(r, &t, "a value of __metadata__ is not a string", err);
     } while (t.kind != JSON_TOKEN_CLOSE_OBJECT);
+    r->metadata_len = t.start + t.len - r->metadata;
     return 0;
 }
 
@@ -240,7 +243,7 @@ static int take_header(reader *r, error *err)
             continue;
         if (json_lex(&r->x, &colon, err))
             return -1;
-        if (is(r, &t, "__metadata__") ? skip_metadata(r, err) : take_entry(r, &t, err))
+        if (is(r, &t, "__metadata__") ? take_metadata(r, err) : take_entry(r, &t, err))
             return -1;
     }
 }
@@ -321,7 +324,17 @@ static int add_entries(reader *r, const uint8_t *data, uint64_t data_size, tenso
 int safetensors_read(const char *where, const uint8_t *data, size_t size, tensor_list *tensors,
                      error *err)
 {
+    const char *metadata;
+    size_t len;
+    return safetensors_read_all(where, data, size, tensors, &metadata, &len, err);
+}
+
+int safetensors_read_all(const char *where, const uint8_t *data, size_t size, tensor_list *tensors,
+                         const char **metadata, size_t *metadata_len, error *err)
+{
     uint64_t header;
+    *metadata = NULL;
+    *metadata_len = 0;
     bool plausible = size > PREFIX && data[PREFIX] == '{';
     if (!plausible && file_check_kind(where, data, size, WANTED_SAFETENSORS, err))
         return -1;
@@ -349,6 +362,10 @@ int safetensors_read(const char *where, const uint8_t *data, size_t size, tensor
     int result = take_header(&r, err);
     if (result == 0)
         result = add_entries(&r, data + PREFIX + header, data_size, tensors, err);
+    if (result == 0 && r.metadata_len) {
+        *metadata = r.x.text + r.metadata;
+        *metadata_len = r.metadata_len;
+    }
     free(r.v);
     return result;
 }

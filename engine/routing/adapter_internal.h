@@ -1,0 +1,25 @@
+/* adapter_internal.h - what the readers and writers of adapter.h share, and nobody else.
+ *
+ * The adapter_add_* are adapter_put_* without a copy: the data lies in the adapter's file or memory.
+ */
+#ifndef ENGINE_ADAPTER_INTERNAL_H
+#define ENGINE_ADAPTER_INTERNAL_H
+
+#include "adapter.h"
+
+const char *expert_matrix_name(expert_matrix m); /* "gate", "up", "down" */
+
+/* The next added expert of a layer; its row is in what adapter_add_rows() gives. */
+int adapter_add_expert(adapter *a, int layer, const adapter_tensor matrix[EXPERT_MATRICES],
+                       error *err);
+/* The router rows [n, width] of all added experts of a layer. */
+int adapter_add_rows(adapter *a, int layer, const adapter_tensor *rows, error *err);
+int adapter_add_replaced(adapter *a, int layer, int expert, expert_matrix matrix,
+                         const adapter_tensor *t, error *err);
+int adapter_add_row(adapter *a, int layer, const adapter_row *row, error *err);
+int adapter_add_lora(adapter *a, int layer, const adapter_lora *lora, error *err);
+
+/* Where a tensor of F32, F16 or BF16 has its first NaN or infinity, as row * cols + column, or -1. */
+int64_t adapter_not_finite(const adapter_tensor *t);
+
+#endif

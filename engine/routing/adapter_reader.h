@@ -1,0 +1,40 @@
+/* adapter_reader.h - one adapter's file while it is read: its bytes, its tensors, and sentences.
+ *
+ * Each format has a function that makes an adapter of it (adapter_own.c, adapter_peft.c,
+ * adapter_gguf.c); adapter_open.c chooses. The adapter takes the bytes over.
+ */
+#ifndef ENGINE_ADAPTER_READER_H
+#define ENGINE_ADAPTER_READER_H
+
+#include "../base/json.h"
+#include "../formats/tensor_list.h"
+#include "adapter_internal.h"
+#include "adapter_names.h"
+
+typedef struct adapter_reader {
+    const char *path; /* of the file with the tensors */
+    char *bytes;
+    size_t size;
+    bool taken; /* bytes belong to an adapter */
+    tensor_list tensors;
+    json_document *metadata; /* of a safetensors file: an object of strings; or NULL */
+} adapter_reader;
+
+/* "PATH: offset N: tensor NAME WHY", ERROR_LOAD. */
+int adapter_refuse(const adapter_reader *r, const checkpoint_tensor *t, const char *why,
+                   error *err);
+/* "... has shape [12, 31], WHO [12, 32]" */
+int adapter_refuse_shape(const adapter_reader *r, const checkpoint_tensor *t,
+                         const uint64_t want[2], const char *who, error *err);
+/* A tensor that is read must be a matrix of F32, F16 or BF16 with at least one value, all finite. */
+int adapter_check_values(const adapter_reader *r, const checkpoint_tensor *t, error *err);
+/* The same tensor for adapter.h. Checked before. */
+adapter_tensor adapter_tensor_of(const checkpoint_tensor *t);
+/* An adapter that owns the reader's bytes from now on. */
+adapter *adapter_take(adapter_reader *r, int width, error *err);
+
+adapter *adapter_read_own(adapter_reader *r, error *err);
+/* Whether this safetensors file is of one's own layout. */
+bool adapter_is_own(const adapter_reader *r);
+
+#endif
