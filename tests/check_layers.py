@@ -39,7 +39,7 @@ ROOMS = {
     "personas/measure": f"{RUN} transcripts personas/council",
     "personas/derive": f"{RUN} personas/lessons personas/measure",
     "personas/train": f"{RUN} engine/train personas/council personas/roster personas/lessons personas/measure",
-    "personas/built_in": FORMATS,
+    "personas/built_in": f"{RUN} engine/train personas/lessons personas/roster personas/train",
     "repl/screen": BASE,
     "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/roster repl/screen",
     "repl/options": f"{RUN} engine/sources transcripts personas/council personas/merge personas/roster "

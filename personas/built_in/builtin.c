@@ -57,23 +57,47 @@ static part *plan_add(plan *p, const checkpoint_tensor *t, const char *name, rul
 
 /* What the routed layers have beside the shared expert; general experts and the shared expert's gate
  * are zeros. */
+static part *plan_zeros(plan *p, int layer, const char *name, dtype type, const uint64_t *shape,
+                        int dims)
+{
+    part *out = &p->parts[p->count++];
+    uint64_t rows = 1;
+    *out = (part){.type = type, .dims = dims, .rule = NOTHING};
+    for (int i = 0; i < dims; i++) {
+        out->shape[i] = shape[i];
+        rows *= i < dims - 1 ? shape[i] : 1;
+    }
+    out->zeros = rows * dtype_row_bytes(type, (size_t)shape[dims - 1]);
+    (void)snprintf(out->name, sizeof out->name, "blk.%d.%s.weight", layer, name);
+    return out;
+}
+
+/* One stack of experts: the personas', if the bank has any, and the general ones. */
+static void plan_stack(plan *p, int layer, const char *name, uint64_t rows, uint64_t cols)
+{
+    const builtin_bank *b = p->bank;
+    const checkpoint_tensor *t = b->personas ? builtin_bank_tensor(b, layer, name) : NULL;
+    uint64_t shape[3] = {(uint64_t)b->general, rows, cols};
+    part *out = plan_zeros(p, layer, name, t ? t->type : DTYPE_Q8_0, shape, 3);
+    if (!t)
+        return;
+    out->rule = COPY;
+    out->data = t->data;
+    out->bytes = t->bytes;
+    out->shape[0] += (uint64_t)b->personas;
+    p->bytes += t->bytes;
+}
+
 static void plan_experts(plan *p, int layer)
 {
-    static const char *const stacks[] = {"ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"};
     const builtin_bank *b = p->bank;
     const checkpoint_tensor *router = builtin_bank_tensor(b, layer, "ffn_gate_inp");
+    uint64_t narrow = (uint64_t)b->expert_width, width = (uint64_t)b->width;
     (void)plan_add(p, router, router->name, COPY);
-    for (int i = 0; i < 3; i++) {
-        const checkpoint_tensor *t = builtin_bank_tensor(b, layer, stacks[i]);
-        part *out = plan_add(p, t, t->name, COPY);
-        out->shape[0] += (uint64_t)b->general;
-        out->zeros = t->bytes / (uint64_t)b->personas * (uint64_t)b->general;
-    }
-    part *gate = &p->parts[p->count++];
-    *gate = (part){.type = DTYPE_F32, .dims = 1, .rule = NOTHING};
-    gate->shape[0] = (uint64_t)b->width;
-    gate->zeros = gate->shape[0] * sizeof(float);
-    (void)snprintf(gate->name, sizeof gate->name, "blk.%d.ffn_gate_inp_shexp.weight", layer);
+    plan_stack(p, layer, "ffn_gate_exps", narrow, width);
+    plan_stack(p, layer, "ffn_up_exps", narrow, width);
+    plan_stack(p, layer, "ffn_down_exps", width, narrow);
+    (void)plan_zeros(p, layer, "ffn_gate_inp_shexp", DTYPE_F32, &width, 1);
 }
 
 /* One tensor of the base, under its new name and with its rule; `rest` is its name in layer. */

@@ -24,10 +24,10 @@
 
 #define KEY(name) "consilium." name
 
-static int take(const gguf *g, const char *key, int max, int *out, error *err)
+static int take(const gguf *g, const char *key, int min, int max, int *out, error *err)
 {
     int64_t value = 0;
-    int found = gguf_get_integer(g, key, 1, max, &value, err);
+    int found = gguf_get_integer(g, key, min, max, &value, err);
     if (found == 0)
         return error_set(err, ERROR_LOAD, "%s: %s is missing: not an experts file", gguf_path(g),
                          key);
@@ -41,13 +41,13 @@ static int take_counts(builtin_bank *b, error *err)
     if (gguf_get_integer(b->file, KEY("first_layer"), 0, 1023, &first, err) < 0)
         return -1;
     b->first = (int)first;
-    if (take(b->file, KEY("layers"), 1024, &b->layers, err) ||
-        take(b->file, KEY("persona_experts"), 4096, &b->personas, err) ||
-        take(b->file, KEY("general_experts"), 4096, &b->general, err) ||
-        take(b->file, KEY("experts_per_token"), 4096, &b->used, err) ||
-        take(b->file, KEY("expert_width"), 1 << 20, &b->expert_width, err))
+    if (take(b->file, KEY("layers"), 1, 1024, &b->layers, err) ||
+        take(b->file, KEY("persona_experts"), 0, 4096, &b->personas, err) ||
+        take(b->file, KEY("general_experts"), 1, 4096, &b->general, err) ||
+        take(b->file, KEY("experts_per_token"), 1, 4096, &b->used, err) ||
+        take(b->file, KEY("expert_width"), 1, 1 << 20, &b->expert_width, err))
         return -1;
-    return take(b->file, KEY("width"), 1 << 20, &b->width, err);
+    return take(b->file, KEY("width"), 1, 1 << 20, &b->width, err);
 }
 
 const checkpoint_tensor *builtin_bank_tensor(const builtin_bank *b, int layer, const char *name)
@@ -77,9 +77,9 @@ static int check_tensors(const builtin_bank *b, error *err)
     uint64_t n = (uint64_t)b->personas, f = (uint64_t)b->expert_width, d = (uint64_t)b->width;
     for (int l = b->first; l < b->first + b->layers; l++)
         if (check_tensor(b, l, "ffn_gate_inp", n + (uint64_t)b->general, 0, d, err) ||
-            check_tensor(b, l, "ffn_gate_exps", n, f, d, err) ||
-            check_tensor(b, l, "ffn_up_exps", n, f, d, err) ||
-            check_tensor(b, l, "ffn_down_exps", n, d, f, err))
+            (n > 0 && (check_tensor(b, l, "ffn_gate_exps", n, f, d, err) ||
+                       check_tensor(b, l, "ffn_up_exps", n, f, d, err) ||
+                       check_tensor(b, l, "ffn_down_exps", n, d, f, err))))
             return -1;
     return 0;
 }

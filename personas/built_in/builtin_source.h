@@ -10,7 +10,8 @@
  *     blk.L.ffn_gate_inp.weight   F32 [personas + general, width]
  *     blk.L.ffn_gate_exps.weight  [personas, expert_width, width], ffn_up_exps the same,
  *     blk.L.ffn_down_exps.weight  [personas, width, expert_width]
- * where `personas` counts the experts of all personas; the general ones are zero and not stored. */
+ * where `personas` counts the experts of all personas; the general ones are zero and not stored. With
+ * personas 0 only the router is there: the base that voices are trained on (voices.h). */
 typedef struct builtin_bank {
     gguf *file;
     tensor_list tensors;
