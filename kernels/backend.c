@@ -205,6 +205,11 @@ void routes_read(backend *b, const routes *r, int n, routes *host)
     b->table->routes_read(b, r, n, host);
 }
 
+void op_routes_slot(backend *b, routes *one, const routes *from, int slot, int n)
+{
+    b->table->routes_slot(b, one, from, slot, n);
+}
+
 void op_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
                 int n)
 {

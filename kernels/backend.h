@@ -197,6 +197,9 @@ typedef struct routes {
     float *margin;  /* [max_rows] selection score of the last chosen minus the first not chosen;
                        infinity when no allowed expert was left out */
     float *entropy; /* [max_rows] of the allowed softmax, nats */
+    /* Only in host copies, where a trace asks for it: of each chosen expert's output, gate left out, */
+    float *norms; /* [max_rows, slots] the Euclidean norm, 0 where the slot is empty */
+    float *peaks; /* [max_rows, slots] the largest magnitude */
 } routes;
 routes *routes_new(backend *b, int max_rows, int slots, error *err);
 void routes_free(backend *b, routes *r); /* NULL ok */
@@ -208,6 +211,9 @@ void op_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, i
               bool renormalise, int n);
 /* Enqueued copy of the n rows of a layer's routes to host memory (arrays as in routes). */
 void routes_read(backend *b, const routes *r, int n, routes *host);
+/* What `from` has in one slot, alone and with gate 1, for n rows; one: routes of a single slot. So
+ * op_experts() gives the output of one expert a row. */
+void op_routes_slot(backend *b, routes *one, const routes *from, int slot, int n);
 
 /* out[i,:] = sum over slots, in rank order, of gate * expert(x[i,:]); each distinct expert of the
  * batch is visited once, with all the rows that chose it. */

@@ -72,6 +72,7 @@ typedef struct backend_table {
     void (*route)(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
                   bool renormalise, int n);
     void (*routes_read)(backend *b, const routes *r, int n, routes *host);
+    void (*routes_slot)(backend *b, routes *one, const routes *from, int slot, int n);
     void (*experts)(backend *b, tensor *out, const expert_bank *bank, const routes *r,
                     const tensor *x, int n);
 } backend_table;

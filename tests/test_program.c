@@ -3,6 +3,7 @@
  * Every knob has a value at which it must not change a byte; every comparison is memcmp over all
  * logits. The models differ in architecture and in whether gates are renormalised.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -236,6 +237,68 @@ static void read_watched(const subject *s, watch *w, int seed, int n)
     free(ids);
 }
 
+/* Of a token's outputs: their sizes, and what the plain trace says, too. */
+typedef struct sizes {
+    int slots, told;
+    float gates, norms, peaks;
+} sizes;
+
+static void look_at_sizes(void *user, const session *s, const route_trace *t)
+{
+    sizes *z = user;
+    (void)s;
+    for (int i = 0; i < t->slots; i++) {
+        z->gates += t->gates[i];
+        z->slots += t->ids[i] >= 0;
+        if (!t->norms)
+            continue;
+        assert_true(t->ids[i] < 0 ? t->norms[i] == 0 && t->peaks[i] == 0
+                                  : t->norms[i] >= t->peaks[i] && t->peaks[i] > 0);
+        z->told++;
+        z->norms += t->norms[i];
+        z->peaks += t->peaks[i];
+    }
+}
+
+/* Reads the subject's tokens in steps of `chunk`; out [vocabulary] logits of the last. */
+static sizes read_sizes(const subject *s, bool outputs, int chunk, float *out)
+{
+    enum { N = 40 };
+    int ids[N];
+    sizes z = {0};
+    error err = {0};
+    support_ids(s->e, 3, ids, N);
+    session *one = support_session(s->e, NULL, N);
+    (outputs ? engine_trace_outputs : engine_trace)(s->e, look_at_sizes, &z);
+    for (int at = 0; at < N; at += chunk) {
+        step st = {one, ids + at, chunk, LOGITS_LAST, out};
+        assert_int_equal(engine_advance(s->e, &st, 1, &err), 0);
+    }
+    engine_trace(s->e, NULL, NULL);
+    session_close(one);
+    return z;
+}
+
+static void a_trace_of_outputs_changes_nothing(void **state)
+{
+    (void)state;
+    for (int m = 0; m < MODEL_COUNT - 1; m++) {
+        subject s = open_subject(MODELS[m]);
+        size_t bytes = (size_t)s.c->vocabulary * sizeof(float);
+        float *a = malloc(bytes), *b = malloc(bytes);
+        sizes plain = read_sizes(&s, false, 40, a), whole = read_sizes(&s, true, 40, b);
+        assert_memory_equal(a, b, bytes);
+        assert_true(plain.told == 0 && whole.told >= whole.slots && whole.slots == plain.slots);
+        assert_true(plain.gates == whole.gates && whole.norms > whole.peaks && whole.peaks > 0);
+        sizes single = read_sizes(&s, true, 1, b);
+        assert_memory_equal(a, b, bytes);
+        assert_true(fabsf(single.norms - whole.norms) < 1e-3f * whole.norms);
+        free(a);
+        free(b);
+        close_subject(&s);
+    }
+}
+
 static void no_banned_expert_ever_runs(void **state)
 {
     (void)state;
@@ -387,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_silent_tail_is_the_trained_number),
         cmocka_unit_test(norm_width_counts_only_where_gates_are_renormalised),
         cmocka_unit_test(the_whole_width_is_no_renormalisation),
+        cmocka_unit_test(a_trace_of_outputs_changes_nothing),
         cmocka_unit_test(no_banned_expert_ever_runs),
         cmocka_unit_test(no_expert_that_a_rule_bans_runs),
         cmocka_unit_test(room_for_more_experts_is_made),

@@ -165,6 +165,13 @@ void engine_trace(engine *e, trace_fn *fn, void *user)
 {
     e->trace = fn;
     e->trace_user = user;
+    e->trace_part = fn ? TRACE_CHOICE : TRACE_NOTHING;
+}
+
+void engine_trace_outputs(engine *e, trace_fn *fn, void *user)
+{
+    engine_trace(e, fn, user);
+    e->trace_part = fn ? TRACE_OUTPUTS : TRACE_NOTHING;
 }
 
 void engine_watch_states(engine *e, states_fn *fn, void *user)

@@ -121,6 +121,7 @@ typedef struct route_trace {
     const int32_t *ids; /* [slots], -1 = empty */
     const float *gates; /* [slots] */
     float banned, margin, entropy;
+    const float *norms, *peaks; /* [slots], NULL unless asked for: engine_trace_outputs() */
 } route_trace;
 typedef void trace_fn(void *user, const session *s, const route_trace *trace);
 
@@ -155,6 +156,9 @@ int engine_hidden(engine *e, const router_program *program, const int *ids, int 
 
 /* Called for each layer, row by row, of every later engine_advance; NULL = off. */
 void engine_trace(engine *e, trace_fn *fn, void *user);
+/* The same, told also how large the output of each chosen expert is (Euclidean norm, and largest
+ * magnitude; the gate left out): experts then run twice. */
+void engine_trace_outputs(engine *e, trace_fn *fn, void *user);
 
 /* What the router of one layer reads for n rows of a batch, in the order of the steps' tokens: the
  * residual stream behind attention, normed, x [n, width] in host memory until the call ends. */

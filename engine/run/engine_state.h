@@ -40,6 +40,7 @@ struct engine {
 
     trace_fn *trace;
     void *trace_user;
+    traced_part trace_part;
     states_fn *states;
     void *states_user;
     char fingerprint[FINGERPRINT_TEXT]; /* "" until asked for */

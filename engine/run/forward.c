@@ -47,7 +47,9 @@ struct forward {
     float *cosines, *sines; /* [max_rows, rotary/2] */
     int *wanted;            /* [max_rows] indices of rows that want logits or a logprob */
     float *host_logits;     /* [OUTPUT_ROWS, vocabulary] made by prepare_logprobs() */
-    routes *traced;         /* [layers] host copies for a trace; made by trace_prepare() */
+    routes *traced;         /* [layers] host copies for a trace; made by prepare_trace() */
+    routes *single;         /* one slot at a time, and */
+    float *outputs;         /* [max_rows, d] what its experts made: made by prepare_outputs() */
     int slots;
 
     forward_states_fn *states; /* NULL = nobody asked */
@@ -128,6 +130,8 @@ static void close_trace(forward *f)
         free(f->traced[i].banned);
         free(f->traced[i].margin);
         free(f->traced[i].entropy);
+        free(f->traced[i].norms);
+        free(f->traced[i].peaks);
     }
     free(f->traced);
     f->traced = NULL;
@@ -143,6 +147,8 @@ void forward_close(forward *f)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tensor_free(all[i]);
     routes_free(f->backend, f->chosen);
+    routes_free(f->backend, f->single);
+    free(f->outputs);
     close_trace(f);
     free(f->ids);
     free(f->rows);
@@ -180,6 +186,28 @@ static int prepare_trace(forward *f, error *err)
         }
     }
     return 0;
+}
+
+/* Room for what experts put out, made the first time a trace asks for it. */
+static int prepare_outputs(forward *f, error *err)
+{
+    size_t rows = (size_t)f->max_rows, cells = rows * (size_t)f->slots;
+    if (!f->config->experts)
+        return 0;
+    if (!f->single && !(f->single = routes_new(f->backend, f->max_rows, 1, err)))
+        return -1;
+    if (!f->outputs)
+        f->outputs = malloc(rows * (size_t)f->config->width * sizeof(float));
+    bool whole = f->outputs != NULL;
+    for (int i = 0; i < f->config->layers && whole; i++) {
+        routes *r = &f->traced[i];
+        if (!f->config->moe_layer[i])
+            continue;
+        r->norms = r->norms ? r->norms : calloc(cells, sizeof(float));
+        r->peaks = r->peaks ? r->peaks : calloc(cells, sizeof(float));
+        whole = r->norms && r->peaks;
+    }
+    return whole ? 0 : error_memory(err, "a trace");
 }
 
 /* Room for the logits of adapter experts that came since the last batch. */
@@ -240,7 +268,38 @@ static void enqueue_ffn(forward *f, tensor *hidden, gated_weights w, product dow
     op_matmul(f->backend, &down, 1, hidden, n);
 }
 
-static void enqueue_experts(forward *f, const layer_weights *w, int layer, int n, bool trace)
+static void measure_output(const float *y, size_t width, float *norm, float *peak)
+{
+    double squares = 0;
+    *peak = 0;
+    for (size_t i = 0; i < width; i++) {
+        squares += (double)y[i] * (double)y[i];
+        *peak = fmaxf(*peak, fabsf(y[i]));
+    }
+    *norm = (float)sqrt(squares);
+}
+
+/* How large the output of every chosen expert is: each slot runs alone, and is waited for. */
+static int trace_outputs(forward *f, const layer_weights *w, int layer, int n, error *err)
+{
+    backend *b = f->backend;
+    routes *to = &f->traced[layer];
+    size_t width = (size_t)f->config->width, slots = (size_t)to->slots;
+    for (size_t s = 0; s < slots; s++) {
+        op_routes_slot(b, f->single, f->chosen, (int)s, n);
+        op_experts(b, f->delta, &w->bank, f->single, f->normed, n);
+        tensor_read(b, f->delta, 0, (size_t)n, f->outputs);
+        if (backend_sync(b, err))
+            return -1;
+        for (size_t i = 0; i < (size_t)n; i++)
+            measure_output(f->outputs + i * width, width, &to->norms[i * slots + s],
+                           &to->peaks[i * slots + s]);
+    }
+    return 0;
+}
+
+static int enqueue_experts(forward *f, const layer_weights *w, int layer, int n, traced_part trace,
+                           error *err)
 {
     backend *b = f->backend;
     product p[2] = {{f->scores, w->router, NULL}, {f->adapter_scores, w->adapter_router, NULL}};
@@ -249,28 +308,33 @@ static void enqueue_experts(forward *f, const layer_weights *w, int layer, int n
              f->config->renormalise, n);
     if (trace)
         routes_read(b, f->chosen, n, &f->traced[layer]);
+    if (trace == TRACE_OUTPUTS && trace_outputs(f, w, layer, n, err))
+        return -1;
     op_experts(b, f->delta, &w->bank, f->chosen, f->normed, n);
     if (!w->shared_gate)
-        return;
+        return 0;
     enqueue_ffn(f, f->shared_hidden, (gated_weights){w->shared_gate, w->shared_up, NULL, NULL},
                 (product){f->shared, w->shared_down, NULL}, n);
     if (w->shared_router)
         op_sigmoid_gate(b, f->shared, w->shared_router, f->normed, n);
     op_add(b, f->delta, f->shared, 1, n);
+    return 0;
 }
 
-static void enqueue_layer(forward *f, int layer, int n, bool trace)
+static int enqueue_layer(forward *f, int layer, int n, traced_part trace, error *err)
 {
+    int result = 0;
     const layer_weights *w = &f->weights->layers[layer];
     op_layer(f->backend, layer);
     enqueue_attention(f, w, layer, n);
     op_rmsnorm(f->backend, f->normed, f->x, w->ffn_norm, f->config->norm_eps, n);
     if (f->config->moe_layer[layer])
-        enqueue_experts(f, w, layer, n, trace);
+        result = enqueue_experts(f, w, layer, n, trace, err);
     else
         enqueue_ffn(f, f->hidden, (gated_weights){w->gate, w->up, w->gate_bias, w->up_bias},
                     (product){f->delta, w->down, w->down_bias}, n);
     op_add(f->backend, f->x, f->delta, f->config->residual_scale, n);
+    return result;
 }
 
 int forward_watch_states(forward *f, forward_states_fn *fn, void *user, error *err)
@@ -396,31 +460,30 @@ int forward_hidden(forward *f, const forward_row *rows, int n, const hidden_laye
         if (layer >= want->first)
             tensor_read(f->backend, f->x, 0, (size_t)n,
                         want->out + (size_t)(layer - want->first) * want->stride);
-        if (layer < want->last)
-            enqueue_layer(f, layer, n, false);
+        if (layer < want->last && enqueue_layer(f, layer, n, TRACE_NOTHING, err))
+            return -1;
     }
     return backend_sync(f->backend, err);
 }
 
 int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
-                forward_trace_fn *trace, void *trace_user, error *err)
+                const forward_trace *trace, error *err)
 {
+    traced_part part = trace ? trace->part : TRACE_NOTHING;
     if (prepare_adapter_scores(f, err) || prepare_logprobs(f, rows, n, err) ||
-        (trace && prepare_trace(f, err)))
+        (part && prepare_trace(f, err)) || (part == TRACE_OUTPUTS && prepare_outputs(f, err)))
         return -1;
     begin_batch(f, rows, n);
     for (int layer = 0; layer < f->config->layers; layer++) {
-        if (look_at_cancel(f, cancel, err))
-            return -1;
-        enqueue_layer(f, layer, n, trace != NULL);
-        if (tell_states(f, layer, n, err))
+        if (look_at_cancel(f, cancel, err) || enqueue_layer(f, layer, n, part, err) ||
+            tell_states(f, layer, n, err))
             return -1;
     }
     if (enqueue_logits(f, rows, n, err) || backend_sync(f->backend, err) ||
         check_logits(f, rows, n, err))
         return -1;
-    for (int layer = 0; trace && layer < f->config->layers; layer++)
+    for (int layer = 0; part && layer < f->config->layers; layer++)
         if (f->config->moe_layer[layer])
-            trace(trace_user, layer, n, &f->traced[layer]);
+            trace->fn(trace->user, layer, n, &f->traced[layer]);
     return 0;
 }

@@ -31,6 +31,18 @@ typedef struct forward_row {
 /* What the router did in one layer for n rows; arrays as in `routes`, host memory. */
 typedef void forward_trace_fn(void *user, int layer, int n, const routes *host);
 
+typedef enum traced_part {
+    TRACE_NOTHING,
+    TRACE_CHOICE,  /* norms and peaks are not to be read */
+    TRACE_OUTPUTS, /* them, too: every chosen expert runs twice */
+} traced_part;
+
+typedef struct forward_trace {
+    traced_part part;
+    forward_trace_fn *fn; /* called once per routed layer after the batch is done */
+    void *user;
+} forward_trace;
+
 /* slots: the largest k of any program (>= 1). Caller owns; the other objects must outlive it. */
 forward *forward_open(backend *b, const model_config *config, const weights *w,
                       const kv_layout *layout, int max_rows, int slots, error *err);
@@ -42,10 +54,9 @@ typedef void forward_states_fn(void *user, int layer, int n, const float *x);
 int forward_watch_states(forward *f, forward_states_fn *fn, void *user, error *err);
 
 /* Runs 1..max_rows rows. cancel (may be NULL) is looked at between layers: ERROR_CANCELLED. After
- * a failure nothing of the batch may be used. trace (may be NULL) is called once per routed layer
- * after the batch is done. */
+ * a failure nothing of the batch may be used. trace: may be NULL. */
 int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *cancel,
-                forward_trace_fn *trace, void *trace_user, error *err);
+                const forward_trace *trace, error *err);
 
 /* The residual streams that enter layers first..last; layer == layers is the last one, before the
  * output's norm. That of layer first + i goes to out + i * stride, [n, width]. */

@@ -308,6 +308,10 @@ static void pass_trace(void *user, int layer, int n, const routes *host)
                          .banned = host->banned[i],
                          .margin = host->margin[i],
                          .entropy = host->entropy[i]};
+        if (e->trace_part == TRACE_OUTPUTS) {
+            t.norms = host->norms + at;
+            t.peaks = host->peaks + at;
+        }
         e->trace(e->trace_user, e->row_sessions[i], &t);
     }
 }
@@ -316,8 +320,8 @@ static int run_batch(engine *e, int kind, int used, error *err)
 {
     if (forward_watch_states(e->loops[kind], e->states, e->states_user, err))
         return -1;
-    return forward_run(e->loops[kind], e->rows, used, e->cancel, e->trace ? pass_trace : NULL, e,
-                       err);
+    forward_trace trace = {e->trace_part, pass_trace, e};
+    return forward_run(e->loops[kind], e->rows, used, e->cancel, &trace, err);
 }
 
 static int run_steps(engine *e, step *steps, const step_score *asked, int count, error *err)

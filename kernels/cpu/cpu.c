@@ -384,6 +384,7 @@ static const backend_table table = {
     .routes_free = cpu_routes_free,
     .route = cpu_route,
     .routes_read = cpu_routes_read,
+    .routes_slot = cpu_routes_slot,
     .experts = cpu_experts,
 };
 

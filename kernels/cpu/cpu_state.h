@@ -98,6 +98,7 @@ int cpu_routes_rows(const routes *r); /* the most rows it can hold */
 void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
                bool renormalise, int n);
 void cpu_routes_read(backend *b, const routes *r, int n, routes *host);
+void cpu_routes_slot(backend *b, routes *one, const routes *from, int slot, int n);
 void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
                  int n);
 

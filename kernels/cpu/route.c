@@ -82,6 +82,17 @@ void cpu_routes_read(backend *b, const routes *r, int n, routes *host)
     memcpy(host->entropy, r->entropy, rows * sizeof *r->entropy);
 }
 
+void cpu_routes_slot(backend *b, routes *one, const routes *from, int slot, int n)
+{
+    (void)b;
+    assert(one->slots == 1 && slot >= 0 && slot < from->slots && n <= cpu_routes_rows(one));
+    for (int i = 0; i < n; i++) {
+        size_t at = (size_t)i * (size_t)from->slots + (size_t)slot;
+        one->ids[i] = from->ids[at];
+        one->gates[i] = from->ids[at] >= 0 ? 1.0f : 0.0f;
+    }
+}
+
 /* ---- one row -------------------------------------------------------------------------------- */
 
 /* What the steps share about one row. */
