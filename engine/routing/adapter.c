@@ -81,10 +81,9 @@ static adapter_layer *layer_for(adapter *a, int layer, error *err)
         (void)error_set(err, ERROR_LOAD, "%s: layer %d: no model has it", a->path, layer);
         return NULL;
     }
-    adapter_layer *list = region_add(&a->memory, a->layers, &a->layer_count, 1, sizeof *list, err);
+    adapter_layer *list = region_add(&a->memory, &a->layers, &a->layer_count, 1, sizeof *list, err);
     if (!list)
         return NULL;
-    a->layers = list - (a->layer_count - 1);
     list->layer = layer;
     return list;
 }
@@ -139,10 +138,9 @@ int adapter_add_expert(adapter *a, int layer, const adapter_tensor matrix[EXPERT
     if (!l || check_added(a, layer, matrix, err) ||
         check_expert_number(a, layer, l->added_count, err))
         return -1;
-    adapter_expert *e = region_add(&a->memory, l->added, &l->added_count, 1, sizeof *e, err);
+    adapter_expert *e = region_add(&a->memory, &l->added, &l->added_count, 1, sizeof *e, err);
     if (!e)
         return -1;
-    l->added = e - (l->added_count - 1);
     e->expert = l->added_count - 1;
     memcpy(e->matrix, matrix, sizeof e->matrix);
     return 0;
@@ -165,10 +163,9 @@ int adapter_add_replaced(adapter *a, int layer, int expert, expert_matrix matrix
     adapter_layer *l = layer_for(a, layer, err);
     if (!l || check_expert_number(a, layer, expert, err) || check_matrix(a, layer, matrix, t, err))
         return -1;
-    adapter_expert *e = region_add(&a->memory, l->replaced, &l->replaced_count, 1, sizeof *e, err);
+    adapter_expert *e = region_add(&a->memory, &l->replaced, &l->replaced_count, 1, sizeof *e, err);
     if (!e)
         return -1;
-    l->replaced = e - (l->replaced_count - 1);
     e->expert = expert;
     e->matrix[matrix] = *t;
     return 0;
@@ -181,10 +178,9 @@ int adapter_add_row(adapter *a, int layer, const adapter_row *row, error *err)
         return -1;
     if (row->type > DTYPE_BF16)
         return refuse(a, layer, "a router row is not of type F32, F16 or BF16", err);
-    adapter_row *r = region_add(&a->memory, l->rows, &l->row_count, 1, sizeof *r, err);
+    adapter_row *r = region_add(&a->memory, &l->rows, &l->row_count, 1, sizeof *r, err);
     if (!r)
         return -1;
-    l->rows = r - (l->row_count - 1);
     *r = *row;
     return 0;
 }
@@ -219,10 +215,9 @@ int adapter_add_lora(adapter *a, int layer, const adapter_lora *lora, error *err
     adapter_layer *l = layer_for(a, layer, err);
     if (!l || check_lora(a, layer, lora, err))
         return -1;
-    adapter_lora *o = region_add(&a->memory, l->loras, &l->lora_count, 1, sizeof *o, err);
+    adapter_lora *o = region_add(&a->memory, &l->loras, &l->lora_count, 1, sizeof *o, err);
     if (!o)
         return -1;
-    l->loras = o - (l->lora_count - 1);
     *o = *lora;
     return 0;
 }
@@ -250,7 +245,7 @@ static int append_row(adapter *a, adapter_layer *l, const adapter_tensor *row, e
     if (row->rows != 1 || row->cols != a->width || (rows->rows && rows->type != row->type))
         return refuse(a, l->layer, "a router row is not [1, width] of the type of the others", err);
     int count = rows->rows;
-    char *end = region_add(&a->memory, (void *)(uintptr_t)rows->data, &count, 1, bytes, err);
+    char *end = region_add(&a->memory, &rows->data, &count, 1, bytes, err);
     if (!end)
         return -1;
     memcpy(end, row->data, bytes);
