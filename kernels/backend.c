@@ -211,7 +211,7 @@ void op_routes_slot(backend *b, routes *one, const routes *from, int slot, int n
 }
 
 void op_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
-                int n)
+                int layer, int n)
 {
-    b->table->experts(b, out, bank, r, x, n);
+    b->table->experts(b, out, bank, r, x, layer, n);
 }

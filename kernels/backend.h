@@ -76,9 +76,33 @@ double backend_logprob(backend *b, const float *z, size_t n, int id);
 
 /* ---- the batch: what differs from row to row ---------------------------------------------- */
 
+/* A low-rank update of a matrix W [rows, cols] (LoRA, arXiv 2106.09685): W x + B (scale * A x).
+ * Defined operation by operation, so that no batch, chunk, thread or ISA level shows:
+ *   h[j] = scale * (row j of A . x)           the product of dot.h for A's type, x in f32
+ *   y[i] = fma(h[j], B[i, j], y[i])           j ascending, from y = W x */
+typedef struct low_rank {
+    const tensor *a; /* [rank, cols] F32, F16 or BF16 */
+    const tensor *b; /* [rank, rows] F32: B transposed, so that neighbours in y are neighbours */
+    float scale;
+} low_rank;
+
+/* Several add up, in this order. */
+typedef struct low_rank_list {
+    const low_rank *v;
+    int n;
+} low_rank_list;
+
+/* What a program changes of one expert: gate and up before silu, down after it. */
+typedef struct expert_update {
+    low_rank_list gate, up, down;
+} expert_update;
+
 /* How one layer routes the tokens of one program: the compiled, per-layer form of a router
  * program. The plain model is {k, trained_k = k, norm_width = k, tail_gain 1, strength 1} with NULL
- * tables. Steps are numbered as in the pipeline that router.h documents. */
+ * tables. Steps are numbered as in the pipeline that router.h documents.
+ *
+ * [experts] below are those that the program sees: the model's, then adapter_count that its
+ * adapters add. Others in the bank do not exist for it. */
 typedef struct layer_routing {
     int k;                  /* experts called: 1..experts */
     int trained_k;          /* ranks beyond it are multiplied by tail_gain */
@@ -91,10 +115,13 @@ typedef struct layer_routing {
     const uint8_t *allowed; /* [experts] 1 = may run, or NULL = all; at least k are 1 */
     const uint8_t *named;   /* [experts] 1 = named by the program, or NULL */
     const uint8_t *forced;  /* [experts] 1 = chosen first, or NULL; allowed ones, at most k - 1 */
-    /* Adapter experts: only this program sees them, of all that are in the layer's bank: so
-     * many from the place `adapter_first` behind the model's. In the tables they follow the
-     * model's. */
-    int adapter_count, adapter_first;
+    int adapter_count;
+    /* What adapters put in place; NULL = each expert is itself, which is for the model's alone. */
+    const int32_t *place; /* [experts] where in the bank it is */
+    const int32_t *score; /* [experts] its column of the router logits, the adapters' behind the
+                             model's */
+    const expert_update *const *update; /* [experts] low-rank updates, NULL = none; or NULL */
+    int update_rank; /* the most that the ranks of one expert's updates sum up to; 0 without */
 } layer_routing;
 
 /* One batch row. Pointers are borrowed until backend_sync(). */
@@ -179,7 +206,8 @@ void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n)
 /* ---- mixture of experts ------------------------------------------------------------------- */
 
 /* The routed experts of one layer; each is its own [ffn, width] / [width, ffn] tensors, so that
- * adapter experts can be added. Pointers are borrowed. */
+ * adapters can add some. All three may be NULL of one that left, which nobody names.
+ * Pointers are borrowed. */
 typedef struct expert_bank {
     int count;
     const tensor *const *gate; /* [count] of [ffn, width] */
@@ -191,7 +219,8 @@ typedef struct expert_bank {
  * banned[i] = softmax mass of experts the program bans. slots = the largest k of any program. */
 typedef struct routes {
     int slots;
-    int32_t *ids;   /* [max_rows, slots] device memory, from routes_new */
+    int32_t *ids;   /* [max_rows, slots] places in the bank; device memory, from routes_new */
+    int32_t *seen;  /* [max_rows, slots] the same experts as their program numbers them */
     float *gates;   /* [max_rows, slots] */
     float *banned;  /* [max_rows] */
     float *margin;  /* [max_rows] selection score of the last chosen minus the first not chosen;
@@ -205,8 +234,8 @@ routes *routes_new(backend *b, int max_rows, int slots, error *err);
 void routes_free(backend *b, routes *r); /* NULL ok */
 
 /* Chooses experts from router logits z [n, experts] with routing[layer] of each row; adapter_z
- * [n, .]: those of the adapter experts, or NULL when no program has any. ids are places
- * in the bank. renormalise: the model divides the gates by their sum (norm_topk_prob). */
+ * [n, .]: those of all adapters' rows of the router, or NULL when no program has any.
+ * renormalise: the model divides the gates by their sum (norm_topk_prob). */
 void op_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
               bool renormalise, int n);
 /* Enqueued copy of the n rows of a layer's routes to host memory (arrays as in routes). */
@@ -215,10 +244,12 @@ void routes_read(backend *b, const routes *r, int n, routes *host);
  * op_experts() gives the output of one expert a row. */
 void op_routes_slot(backend *b, routes *one, const routes *from, int slot, int n);
 
-/* out[i,:] = sum over slots, in rank order, of gate * expert(x[i,:]); each distinct expert of the
- * batch is visited once, with all the rows that chose it. */
+/* out[i,:] = sum over slots, in rank order, of gate * expert(x[i,:]), with the updates that
+ * routing[layer] of the row has for that expert; each distinct expert of the batch is visited
+ * once, with all the rows that chose it. A row without updates computes and costs the same whatever
+ * the others have. */
 void op_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
-                int n);
+                int layer, int n);
 
 #ifdef __cplusplus
 }

@@ -74,7 +74,7 @@ typedef struct backend_table {
     void (*routes_read)(backend *b, const routes *r, int n, routes *host);
     void (*routes_slot)(backend *b, routes *one, const routes *from, int slot, int n);
     void (*experts)(backend *b, tensor *out, const expert_bank *bank, const routes *r,
-                    const tensor *x, int n);
+                    const tensor *x, int layer, int n);
 } backend_table;
 
 struct backend {

@@ -45,20 +45,21 @@ static int remove_files(void **state)
     return left;
 }
 
-static const adapter_experts *add(engine *e, const char *path)
+static const placed_adapter *add(engine *e, const char *path)
 {
     error err = {0};
-    const adapter_experts *adapter = NULL;
-    if (engine_add_adapter(e, path, &adapter, &err))
+    const placed_adapter *placed = NULL;
+    adapter *file = adapter_open(path, &err);
+    if (!file || engine_add_adapter(e, file, &placed, &err))
         fail_msg("%s", err.text);
-    return adapter;
+    return placed;
 }
 
-static router_program *program_of(const engine *e, const adapter_experts *adapter,
-                                  const char *mask_text)
+static router_program *program_of(const engine *e, const placed_adapter *own, const char *mask_text)
 {
     router_settings s = router_settings_plain();
-    s.adapter = adapter;
+    s.adapters = &own;
+    s.adapter_count = own != NULL;
     return support_program(e, s, mask_text, NULL);
 }
 
@@ -106,7 +107,7 @@ static void only_their_owner_calls_them(void **state)
 {
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
-    const adapter_experts *first = add(e, at->first), *second = add(e, at->second);
+    const placed_adapter *first = add(e, at->first), *second = add(e, at->second);
     router_program *mine = program_of(e, first, NULL), *yours = program_of(e, second, NULL);
     router_program *masked = program_of(e, NULL,
                                         "{\"mask\":1,\"mode\":\"keep\","
@@ -219,10 +220,10 @@ static void order_changes_nothing(void **state)
         engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
         if (i == 1)
             add(e, at->first);
-        const adapter_experts *adapter = add(e, at->second);
-        assert_ptr_equal(add(e, at->second), adapter);
+        const placed_adapter *own = add(e, at->second);
+        assert_ptr_equal(add(e, at->second), own);
         assert_int_equal(engine_max_experts(e), EXPERTS + 2 + 3 * i);
-        router_program *p = program_of(e, adapter, NULL);
+        router_program *p = program_of(e, own, NULL);
         hash[i] = router_program_hash(p);
         logits[i] = read_all(e, p);
         bytes = logit_bytes(e);
@@ -258,10 +259,10 @@ static void sessions_outlive_an_addition(void **state)
 
 /* ---- masks and rules ----------------------------------------------------------------------------- */
 
-static void assert_allowed(const engine *e, const adapter_experts *adapter, const char *mask_text,
+static void assert_allowed(const engine *e, const placed_adapter *own, const char *mask_text,
                            const char *expected)
 {
-    router_program *p = program_of(e, adapter, mask_text);
+    router_program *p = program_of(e, own, mask_text);
     const layer_routing *r = &router_program_routing(p)[1];
     char text[EXPERTS + 4] = "";
     for (int i = 0; i < router_program_experts(p, 1); i++)
@@ -274,27 +275,28 @@ static void masks_speak_of_them_by_number(void **state)
 {
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
-    const adapter_experts *adapter = add(e, at->first);
-    assert_allowed(e, adapter, NULL, "11111111111");
+    const placed_adapter *own = add(e, at->first);
+    assert_allowed(e, own, NULL, "11111111111");
     /* What names none of them leaves them all; what names some means those. */
-    assert_allowed(e, adapter, "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"1\":\"0-3\"}}",
+    assert_allowed(e, own, "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"1\":\"0-3\"}}",
                    "11110000111");
-    assert_allowed(e, adapter, "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"1\":\"0-3,9\"}}",
+    assert_allowed(e, own, "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"1\":\"0-3,9\"}}",
                    "11110000010");
-    assert_allowed(e, adapter, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0,10\"}}",
+    assert_allowed(e, own, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0,10\"}}",
                    "01111111110");
     assert_allowed(e, NULL, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0\"}}", "01111111");
     engine_close(e);
 }
 
-static void refuse_mask(const engine *e, const adapter_experts *adapter, const char *text,
+static void refuse_mask(const engine *e, const placed_adapter *own, const char *text,
                         const char *why)
 {
     error err = {0};
     mask *m = support_mask(text);
     const mask *list[] = {m};
     router_settings s = router_settings_plain();
-    s.adapter = adapter;
+    s.adapters = &own;
+    s.adapter_count = own != NULL;
     s.masks = list;
     s.mask_count = 1;
     assert_null(router_program_compile(engine_config(e), NULL, &s, &err));
@@ -308,7 +310,7 @@ static void masks_name_only_what_is_there(void **state)
 {
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
-    const adapter_experts *second = add(e, at->second);
+    const placed_adapter *second = add(e, at->second);
     refuse_mask(e, NULL, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"8\"}}", "expert");
     refuse_mask(e, second, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"10\"}}", "expert");
     refuse_mask(e, second, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"0-1\":\"8\"}}",
@@ -321,7 +323,9 @@ static void strength_reaches_them(void **state)
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     router_settings s = router_settings_plain();
-    s.adapter = add(e, at->first);
+    const placed_adapter *own = add(e, at->first);
+    s.adapters = &own;
+    s.adapter_count = 1;
     s.strength = 0;
     router_program *silent = support_program(e, s, NULL, NULL);
     assert_int_equal(calls_of(e, silent).adapter, 0);
@@ -335,7 +339,9 @@ static void a_softened_ban_leans_away_from_them(void **state)
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     router_settings s = router_settings_plain();
-    s.adapter = add(e, at->second);
+    const placed_adapter *own = add(e, at->second);
+    s.adapters = &own;
+    s.adapter_count = 1;
     s.mask_penalty = 3;
     router_program *p =
         support_program(e, s, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"0,8\"}}", NULL);
@@ -352,14 +358,15 @@ static void rules_force_and_ban_them(void **state)
 {
     const scratch *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
-    const adapter_experts *adapter = add(e, at->first);
+    const placed_adapter *own = add(e, at->first);
     rule_list *force =
         support_rules("[{\"when\":{\"pattern\":\"(?s).\"},\"do\":{\"force\":\"9\"}}]");
     rule_list *ban =
         support_rules("[{\"when\":{\"pattern\":\"(?s).\"},\"do\":{\"ban\":\"8-10\"}}]");
     rule_list *beyond = support_rules("[{\"when\":{\"pattern\":\".\"},\"do\":{\"ban\":\"11\"}}]");
     router_settings s = router_settings_plain();
-    s.adapter = adapter;
+    s.adapters = &own;
+    s.adapter_count = 1;
     router_program *forced = support_program(e, s, NULL, force);
     router_program *banned = support_program(e, s, NULL, ban);
     assert_true(calls_of(e, forced).adapter >= 2 * (TOKENS - 3)); /* special tokens have no text */

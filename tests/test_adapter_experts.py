@@ -27,7 +27,7 @@ MODEL = make_model(scratch / "moe")
 IDS = [int(i) for i in np.random.default_rng(5).integers(0, 256, 60)]
 
 
-def own_tensors(layers, seed=6, count=OWN, ffn=EXPERT_WIDTH):
+def own_tensors(layers, seed=6, count=OWN, ffn=EXPERT_WIDTH, width=WIDTH):
     random = np.random.default_rng(seed)
 
     def matrix(rows, columns):
@@ -36,11 +36,11 @@ def own_tensors(layers, seed=6, count=OWN, ffn=EXPERT_WIDTH):
     out = {}
     for layer in layers:
         at = f"model.layers.{layer}.mlp."
-        out[at + "gate.weight"] = matrix(count, WIDTH)
+        out[at + "gate.weight"] = matrix(count, width)
         for e in range(count):
-            out[f"{at}experts.{e}.gate_proj.weight"] = matrix(ffn, WIDTH)
-            out[f"{at}experts.{e}.up_proj.weight"] = matrix(ffn, WIDTH)
-            out[f"{at}experts.{e}.down_proj.weight"] = matrix(WIDTH, ffn)
+            out[f"{at}experts.{e}.gate_proj.weight"] = matrix(ffn, width)
+            out[f"{at}experts.{e}.up_proj.weight"] = matrix(ffn, width)
+            out[f"{at}experts.{e}.down_proj.weight"] = matrix(width, ffn)
     return out
 
 
@@ -197,7 +197,7 @@ CASES = {
         changed(AT + "experts.2.up_proj.weight", GOOD[AT + "experts.1.up_proj.weight"]),
         "experts.2.up_proj.weight", "without a router row"),
     "a layer with fewer experts": (changed(AT + "gate.weight", GOOD[AT + "gate.weight"][:1]),
-                                   AT + "gate.weight", "[1, 32]", "[2, 32]"),
+                                   AT + "experts.1.", "without a router row"),
     "a matrix of another shape": (
         changed(AT + "experts.0.down_proj.weight", np.ones((WIDTH, 15), "<f4")),
         "experts.0.down_proj.weight", "[32, 15]", "[32, 16]"),
@@ -216,7 +216,7 @@ CASES = {
     "no tensor at all": ({}, "holds no tensor"),
     "no safetensors": (b"not safetensors", "offset 0", "no weights"),
     "a GGUF file": (b"GGUF", "offset 0", "a GGUF file"),
-    "a file of more than 5 MiB": (b"\0" * ((5 << 20) + 1), "5242881 bytes"),
+    "a file of more than 64 MiB": (b"\0" * ((64 << 20) + 1), "67108865 bytes"),
 }
 for name, (content, *says) in CASES.items():
     with case(f"refused: {name}"):
@@ -233,12 +233,12 @@ with case("refused: a value is told by its offset"):
     refuse(FILE.read_bytes(), f"offset {where}")
 
 with case("refused: a layer that the model lacks, or has no experts in, or another width"):
-    refuse(own_tensors([LAYERS]), f"model.layers.{LAYERS}.mlp.gate.weight", "0 to 5")
+    refuse(own_tensors([LAYERS]), f"layer {LAYERS}: the model has layers 0 to 5")
     refuse({k: v[:, :16] if v.shape[1] == WIDTH else v[:16] for k, v in GOOD.items()},
-           "[2, 16]", "[2, 32]")
+           "for a model 16 wide, this one is 32 wide")
 
 with case("refused: a layer that has no experts in this model"):
-    write_safetensors(FILE, own_tensors([0]).items())
+    write_safetensors(FILE, own_tensors([0], width=40).items())
     done = run("logits", "-m", MODELS / "qwen3_moe-mlp-only", "--tokens", "1", "--output",
                scratch / "out", "-p", "guest", env=ENVIRONMENT, check_status=False)
     assert done.returncode == 3 and "the model has no experts" in done.stderr, done.stderr

@@ -282,12 +282,14 @@ static void test_decoding_allocates_nothing(void **state)
 /* A reading of one token under a program that has the file's experts; false when memory ran out. */
 static bool read_with_own(engine *e, const char *file, float *logits, error *err)
 {
-    const adapter_experts *adapter = NULL;
+    const placed_adapter *placed = NULL;
     router_settings s = router_settings_plain();
     int token = 3;
-    if (engine_add_adapter(e, file, &adapter, err))
+    adapter *own = adapter_open(file, err);
+    if (!own || engine_add_adapter(e, own, &placed, err))
         return false;
-    s.adapter = adapter;
+    s.adapters = &placed;
+    s.adapter_count = 1;
     router_program *p = router_program_compile(engine_config(e), NULL, &s, err);
     session *one = p ? session_open(e, 64, DTYPE_F32, err) : NULL;
     step st = {one, &token, 1, LOGITS_LAST, logits};

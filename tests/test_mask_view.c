@@ -206,13 +206,17 @@ static void adapter_experts_are_counted_apart(void **state)
     router_settings s = router_settings_plain();
     (void)snprintf(path, sizeof path, "%s/own.safetensors", k->folder);
     adapter_support_write(&(adapter_plan){path, 2, 3, 12}, 1);
-    assert_int_equal(engine_add_adapter(k->e, path, &s.adapter, &err), 0);
+    const placed_adapter *own = NULL;
+    assert_int_equal(engine_add_adapter(k->e, adapter_open(path, &err), &own, &err), 0);
+    s.adapters = &own;
+    s.adapter_count = 1;
     router_program *p = support_program(k->e, s, KEEP, NULL);
     assert_int_equal(mask_view_describe(p, engine_config(k->e), &v, &err), 0);
     assert_true(v.layers[0].adapter_count == 0 && v.layers[0].allowed == 4);
     assert_true(v.layers[1].adapter_count == 3 && v.layers[1].allowed == 5);
     mask_view_release(&v);
     router_program_close(p);
+    engine_remove_adapter(k->e, own);
     (void)unlink(path);
 }
 

@@ -108,6 +108,10 @@ static void run_experts(backend *b, int first, int n, float *out, const void *us
             const matrix *w = &from[m][e];
             maps[m][e] = tensor_map(b, w->type, w->rows, w->cols, w->stored, NULL);
         }
+    const layer_routing plain = {.k = p->slots};
+    batch_row *rows = calloc((size_t)n, sizeof *rows);
+    for (int i = 0; i < n; i++)
+        rows[i].routing = &plain;
     expert_bank bank = {p->experts, (const tensor *const *)maps[0], (const tensor *const *)maps[1],
                         (const tensor *const *)maps[2]};
     tensor *x = tensor_of(b, p->x + (size_t)first * p->width, (size_t)n, p->width);
@@ -116,9 +120,12 @@ static void run_experts(backend *b, int first, int n, float *out, const void *us
     size_t cells = (size_t)n * (size_t)p->slots, at = (size_t)first * (size_t)p->slots;
     memcpy(r->ids, p->ids + at, cells * sizeof *r->ids);
     memcpy(r->gates, p->gates + at, cells * sizeof *r->gates);
-    op_experts(b, y, &bank, r, x, n);
+    op_layer(b, 0);
+    op_batch(b, &(kv_layout){1, 1, 8, DTYPE_F32}, rows, n, NULL, NULL);
+    op_experts(b, y, &bank, r, x, 0, n);
     read_rows(b, y, n, out);
     routes_free(b, r);
+    free(rows);
     tensor_free(x);
     tensor_free(y);
     for (int m = 0; m < 3; m++)

@@ -41,6 +41,7 @@ static int route_rows(backend *b, const layer_routing *rules, const float *z, in
         rows[i] = (batch_row){0, NULL, &rules[i]};
     routes host = {.slots = slots,
                    .ids = malloc(cells * sizeof(int32_t)),
+                   .seen = malloc(cells * sizeof(int32_t)),
                    .gates = malloc(cells * sizeof(float)),
                    .banned = malloc((size_t)n * sizeof(float)),
                    .margin = malloc((size_t)n * sizeof(float)),
@@ -59,6 +60,7 @@ static int route_rows(backend *b, const layer_routing *rules, const float *z, in
         out[i].entropy = host.entropy[i];
     }
     free(host.ids);
+    free(host.seen);
     free(host.gates);
     free(host.banned);
     free(host.margin);

@@ -181,10 +181,10 @@ static int read_experts(application *a, const char *list, error *err)
     return ranges_read(list, "expert", a->row, a->experts, err);
 }
 
-/* The first adapter expert that the list at hand names, or -1. */
-static int named_adapter(const application *a)
+/* The first expert from `first` on that the list at hand names, or -1. */
+static int named_from(const application *a, int first)
 {
-    for (int e = a->model->experts; e < a->row; e++)
+    for (int e = first; e < a->row; e++)
         if (a->experts[e])
             return e;
     return -1;
@@ -194,7 +194,7 @@ static void apply_list(application *a, int layer)
 {
     size_t at = (size_t)layer * (size_t)a->row;
     bool keep = a->mask->mode == MASK_KEEP;
-    int end = keep && named_adapter(a) < 0 ? a->model->experts : a->row;
+    int end = keep && named_from(a, a->model->experts) < 0 ? a->model->experts : a->row;
     for (int e = 0; e < end; e++) {
         if (keep && a->experts[e])
             a->tables->named[at + (size_t)e] = 1;
@@ -217,12 +217,13 @@ static void apply_bias(application *a, int layer, float bias)
 /* Does one thing to every routed layer that the member at hand names. */
 static int apply_to_layers(application *a, bool listed, float bias, error *err)
 {
-    int adapter = named_adapter(a);
     for (int i = 0; i < a->model->layers; i++) {
         if (!a->layers[i] || !a->model->moe_layer[i])
             continue;
-        if (adapter >= 0 && !adapter_experts_in(a->tables->adapter, i))
-            return error_set(err, ERROR_LOAD, "layer %d has no expert %d", i, adapter);
+        int added = a->tables->added ? a->tables->added[i] : 0;
+        int beyond = named_from(a, a->model->experts + added);
+        if (beyond >= 0)
+            return error_set(err, ERROR_LOAD, "layer %d has no expert %d", i, beyond);
         if (listed)
             apply_list(a, i);
         else
@@ -263,8 +264,8 @@ int mask_apply(const mask *m, const model_config *model, const char *fingerprint
     if (fingerprint && m->model && strcmp(fingerprint, m->model) != 0)
         return error_set(err, ERROR_LOAD, "%s: made for model %.16s, this model is %.16s", m->path,
                          m->model, fingerprint);
-    application a = {.mask = m, .model = model, .tables = tables, .row = model->experts};
-    a.row += tables->adapter ? adapter_experts_count(tables->adapter) : 0;
+    application a = {
+        .mask = m, .model = model, .tables = tables, .row = model->experts + tables->most_added};
     for (const json *member = json_first(m->layers); member; member = json_next(member)) {
         if (read_layers(&a, member, err))
             return error_prefix(err, "%s: layers: ", m->path);

@@ -18,7 +18,6 @@
 
 #include "../../kernels/error.h"
 #include "../formats/model_config.h"
-#include "adapter_experts.h"
 
 typedef enum mask_mode { MASK_KEEP, MASK_BAN, MASK_BIAS } mask_mode;
 
@@ -34,14 +33,15 @@ mask_mode mask_kind(const mask *m);
 const char *mask_path(const mask *m);
 
 /* What several masks together say about a model; all arrays are [layers * experts], the caller's.
- * Bans unite, biases add. With adapter experts a layer's row is longer by their count: masks
- * may name them by the numbers behind the model's, and a keep mask that names none of them in a layer
- * leaves them as they are. */
+ * Bans unite, biases add. With experts that adapters add, every layer's row is longer by most_added:
+ * masks may name them by the numbers behind the model's, and a keep mask that names none of them in a
+ * layer leaves them as they are. */
 typedef struct mask_tables {
-    uint8_t *allowed;               /* starts as all 1 */
-    uint8_t *named;                 /* starts as all 0: experts a keep or bias mask lists */
-    float *bias;                    /* starts as all 0 */
-    const adapter_experts *adapter; /* NULL = none; not allowed where a layer lacks them */
+    uint8_t *allowed; /* starts as all 1, but 0 where a layer has fewer than most_added */
+    uint8_t *named;   /* starts as all 0: experts a keep or bias mask lists */
+    float *bias;      /* starts as all 0 */
+    const int *added; /* [layers] experts behind the model's; NULL = none */
+    int most_added;   /* of any layer */
 } mask_tables;
 
 /* Adds m to the tables. Layers without experts inside a range are skipped. ERROR_LOAD by name for a

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "router_adapters.h"
+
 /* The routing while one set of rules acts: the program's own tables, changed. */
 typedef struct variant {
     uint32_t active;        /* bit i = rule i acts */
@@ -30,8 +32,9 @@ struct router_program {
     int *allowed;           /* [layers] experts that may be called */
     mask_tables tables;
     router_settings settings; /* as compiled, without the masks: they are in the tables */
+    router_adapters adapters;
     const model_config *model;
-    int row; /* experts in a row of the tables: the model's and the adapter's */
+    int row; /* experts in a row of the tables: the model's and those that adapters add */
     uint64_t hash;
     int slots;
 
@@ -50,7 +53,8 @@ router_settings router_settings_plain(void)
 static bool settings_route(const router_settings *s)
 {
     return s->experts_per_token || s->norm_width || s->tail_gain != 1 || s->strength != 1 ||
-           s->adaptive_min || s->mask_count || s->adapter || (s->rules && rules_count(s->rules));
+           s->adaptive_min || s->mask_count || s->adapter_count ||
+           (s->rules && rules_count(s->rules));
 }
 
 static int check_range(const char *name, double value, double min, double max, error *err)
@@ -84,28 +88,22 @@ static int check_settings(const router_settings *s, const model_config *model, e
     return 0;
 }
 
-/* ---- adapter experts ----------------------------------------------------------------------------- */
-
-/* Adapter experts of a layer: 0 where there are none. */
-static int adapter_count(const router_program *p, int layer)
-{
-    const adapter_experts *adapter = p->tables.adapter;
-    return adapter && adapter_experts_in(adapter, layer) ? adapter_experts_count(adapter) : 0;
-}
+/* ---- added experts ------------------------------------------------------------------------------- */
 
 int router_program_experts(const router_program *p, int layer)
 {
-    return p->model->experts + adapter_count(p, layer);
+    return p->model->experts + p->adapters.added[layer];
 }
 
 /* They are named, and allowed where they are, before any mask speaks. */
-static void admit_adapter(router_program *p)
+static void admit_added(router_program *p)
 {
     for (int i = 0; i < p->model->layers; i++) {
         size_t at = (size_t)i * (size_t)p->row + (size_t)p->model->experts;
-        size_t n = (size_t)(p->row - p->model->experts);
-        memset(p->tables.allowed + at, adapter_count(p, i) != 0, n);
-        memset(p->tables.named + at, adapter_count(p, i) != 0, n);
+        size_t n = (size_t)(p->row - p->model->experts), here = (size_t)p->adapters.added[i];
+        memset(p->tables.allowed + at, 1, here);
+        memset(p->tables.named + at, 1, here);
+        memset(p->tables.allowed + at + here, 0, n - here);
     }
 }
 
@@ -163,19 +161,17 @@ static int compile_layer(router_program *p, const router_settings *s, const mode
     int width = k < 0 ? -1 : layer_norm_width(s, model, k, err);
     if (width < 0)
         return -1;
-    p->routing[layer] =
-        (layer_routing){.k = k,
-                        .trained_k = model->experts_per_token,
-                        .norm_width = width,
-                        .tail_gain = (float)s->tail_gain,
-                        .strength = (float)s->strength,
-                        .adaptive_min = s->adaptive_min,
-                        .adaptive_ratio = (float)s->adaptive_ratio,
-                        .allowed = p->allowed[layer] < experts ? allowed : NULL,
-                        .bias = any_bias(bias, experts) ? bias : NULL,
-                        .named = s->strength != 1 ? named : NULL,
-                        .adapter_count = adapter_count(p, layer),
-                        .adapter_first = s->adapter ? adapter_experts_place(s->adapter, layer) : 0};
+    p->routing[layer] = (layer_routing){.k = k,
+                                        .trained_k = model->experts_per_token,
+                                        .norm_width = width,
+                                        .tail_gain = (float)s->tail_gain,
+                                        .strength = (float)s->strength,
+                                        .adaptive_min = s->adaptive_min,
+                                        .adaptive_ratio = (float)s->adaptive_ratio,
+                                        .allowed = p->allowed[layer] < experts ? allowed : NULL,
+                                        .bias = any_bias(bias, experts) ? bias : NULL,
+                                        .named = s->strength != 1 ? named : NULL};
+    router_adapters_apply(&p->adapters, layer, &p->routing[layer]);
     if (k > p->slots)
         p->slots = k;
     return 0;
@@ -195,15 +191,23 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
 static bool routing_is_plain(const layer_routing *r)
 {
     return r->k == r->trained_k && r->norm_width == r->k && r->strength == 1.0f &&
-           !r->adaptive_min && !r->bias && !r->allowed && !r->adapter_count;
+           !r->adaptive_min && !r->bias && !r->allowed && !r->place && !r->update;
 }
 
-/* Only what can change numbers enters, so that a program that changes nothing hashes to 0. Own
- * experts enter by their bytes: where in the bank they lie changes nothing. */
+/* Adapters enter by what they say, their scales included: where in the bank they lie changes
+ * nothing. */
+static uint64_t hash_adapters(const router_program *p, int layer, uint64_t hash)
+{
+    for (int i = 0; i < p->adapters.count; i++)
+        if (router_adapters_at(&p->adapters, i, layer))
+            hash = hash_bytes(hash, &p->adapters.list[i]->file->hash, sizeof(uint64_t));
+    return hash;
+}
+
+/* Only what can change numbers enters, so that a program that changes nothing hashes to 0. */
 static uint64_t hash_rules(const router_program *p, const model_config *model)
 {
     uint64_t hash = 0xcbf29ce484222325;
-    uint64_t adapter = p->tables.adapter ? adapter_experts_hash(p->tables.adapter) : 0;
     bool plain = true;
     for (int i = 0; i < model->layers; i++) {
         if (!model->moe_layer[i])
@@ -221,8 +225,8 @@ static uint64_t hash_rules(const router_program *p, const model_config *model)
             hash = hash_bytes(hash, r->bias, experts * sizeof(float));
         if (r->named)
             hash = hash_bytes(hash, r->named, experts);
-        if (r->adapter_count)
-            hash = hash_bytes(hash, &adapter, sizeof adapter);
+        if (r->place || r->update)
+            hash = hash_adapters(p, i, hash);
     }
     return plain ? 0 : hash | 1;
 }
@@ -381,16 +385,19 @@ const layer_routing *router_program_step(const router_program *p, rule_state *st
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-static router_program *program_new(const model_config *model, const adapter_experts *adapter,
-                                   error *err)
+static router_program *program_new(const model_config *model, const router_settings *s, error *err)
 {
-    int row = model->experts + (adapter ? adapter_experts_count(adapter) : 0);
-    size_t layers = (size_t)model->layers, cells = layers * (size_t)(row ? row : 1);
     router_program *p = calloc(1, sizeof *p);
+    if (p && router_adapters_make(&p->adapters, model, s->adapters, s->adapter_count, err)) {
+        router_program_close(p);
+        return NULL;
+    }
+    size_t layers = (size_t)model->layers, cells = p ? layers * (size_t)p->adapters.row + 1 : 0;
     if (p) {
         p->model = model;
-        p->row = row;
-        p->tables.adapter = adapter;
+        p->row = p->adapters.row;
+        p->tables.added = p->adapters.added;
+        p->tables.most_added = p->adapters.most_added;
         p->routing = calloc(layers, sizeof *p->routing);
         p->allowed = calloc(layers, sizeof *p->allowed);
         p->tables.allowed = malloc(cells);
@@ -405,7 +412,7 @@ static router_program *program_new(const model_config *model, const adapter_expe
         return NULL;
     }
     memset(p->tables.allowed, 1, cells);
-    admit_adapter(p);
+    admit_added(p);
     return p;
 }
 
@@ -444,6 +451,7 @@ static int compile(router_program *p, const model_config *model, const char *fin
         penalise_banned(p, model, s->mask_penalty);
     p->settings = *s;
     int result = compile_tables(p, err);
+    p->settings.adapters = p->adapters.list;
     p->settings.masks = NULL; /* the caller's: not looked at again */
     p->settings.mask_count = 0;
     return result;
@@ -454,7 +462,7 @@ router_program *router_program_compile(const model_config *model, const char *fi
 {
     if (check_settings(settings, model, err))
         return NULL;
-    router_program *p = program_new(model, settings->adapter, err);
+    router_program *p = program_new(model, settings, err);
     if (p && compile(p, model, fingerprint, settings, err)) {
         router_program_close(p);
         return NULL;
@@ -462,30 +470,31 @@ router_program *router_program_compile(const model_config *model, const char *fi
     return p;
 }
 
-/* The adapter experts' columns stay where they are. */
+/* The columns of experts that adapters add stay where they are. */
 static void permute_layer(const router_program *from, router_program *to, int layer,
                           const int *order)
 {
     size_t at = (size_t)layer * (size_t)from->row, own = (size_t)from->model->experts;
-    size_t adapter = (size_t)from->row - own;
+    size_t added = (size_t)from->row - own;
     for (size_t e = 0; e < own; e++) {
         size_t taken = at + (size_t)order[e];
         to->tables.allowed[at + e] = from->tables.allowed[taken];
         to->tables.named[at + e] = from->tables.named[taken];
         to->tables.bias[at + e] = from->tables.bias[taken];
     }
-    memcpy(to->tables.allowed + at + own, from->tables.allowed + at + own, adapter);
-    memcpy(to->tables.named + at + own, from->tables.named + at + own, adapter);
+    memcpy(to->tables.allowed + at + own, from->tables.allowed + at + own, added);
+    memcpy(to->tables.named + at + own, from->tables.named + at + own, added);
     memcpy(to->tables.bias + at + own, from->tables.bias + at + own,
-           adapter * sizeof *to->tables.bias);
+           added * sizeof *to->tables.bias);
 }
 
 router_program *router_program_permuted(const router_program *p, const int *order, error *err)
 {
-    router_program *out = program_new(p->model, p->settings.adapter, err);
+    router_program *out = program_new(p->model, &p->settings, err);
     if (!out)
         return NULL;
     out->settings = p->settings;
+    out->settings.adapters = out->adapters.list;
     for (int i = 0; i < p->model->layers; i++)
         permute_layer(p, out, i, order + (size_t)i * (size_t)p->model->experts);
     if (compile_tables(out, err)) {
@@ -511,6 +520,7 @@ void router_program_close(router_program *p)
 {
     if (!p)
         return;
+    router_adapters_release(&p->adapters);
     free(p->routing);
     free(p->allowed);
     free(p->tables.allowed);

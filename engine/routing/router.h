@@ -9,8 +9,9 @@
  *   4. c = z + bias; banned = -inf           9. renormalise over the gates left (norm_width wide)
  *   5. top-k of c, ties to the lowest id    10. gates of named experts *= strength
  *
- * Adapter experts (adapter_experts.h) count as the model's next ones: allowed unless a mask
- * says otherwise, and named by the program, so that its strength reaches them.
+ * Experts that adapters add (adapter.h) count as the model's next ones, in the order of the list:
+ * allowed unless a mask says otherwise, and named by the program, so that its strength reaches them.
+ * One that an adapter replaces keeps its number, and so do its mask and bias (router_adapters.h).
  *
  * A gate of 0 means the expert is not run. A program is compiled once against a model into one
  * layer_routing (kernels/backend.h) a layer; without a program the plain routing applies, and an
@@ -26,7 +27,7 @@
 #include "../../kernels/backend.h"
 #include "../../kernels/error.h"
 #include "../formats/model_config.h"
-#include "adapter_experts.h"
+#include "adapter_place.h"
 #include "mask.h"
 #include "rules.h"
 
@@ -45,10 +46,12 @@ typedef struct router_settings {
     const mask *const *masks;
     int mask_count;
     double mask_penalty; /* 0 = off; else banned experts are allowed at so many nats less */
-    const adapter_experts *adapter; /* from engine_add_adapter(), or NULL */
-    const rule_list *rules;         /* NULL = none; must outlive the program */
-    const tokenizer *tokenizer;     /* for rules */
-    const chat_format *chat;        /* for rules by role; may be NULL */
+    const placed_adapter *const *adapters; /* [adapter_count] from engine_add_adapter(), which must
+                                              outlive the program; the list itself need not */
+    int adapter_count;
+    const rule_list *rules;     /* NULL = none; must outlive the program */
+    const tokenizer *tokenizer; /* for rules */
+    const chat_format *chat;    /* for rules by role; may be NULL */
 } router_settings;
 
 router_settings router_settings_plain(void);
@@ -84,7 +87,7 @@ const layer_routing *router_program_step(const router_program *p, rule_state *st
 
 /* Experts that layer may call; 0 for a layer without experts. */
 int router_program_allowed(const router_program *p, int layer);
-/* Experts that the tables of a layer speak of: the model's, then its adapter experts. */
+/* Experts that the tables of a layer speak of: the model's, then those that adapters add. */
 int router_program_experts(const router_program *p, int layer);
 
 #endif

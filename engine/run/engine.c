@@ -5,8 +5,7 @@
  * engine_close() takes an engine that stopped anywhere in between. Pools of pages and layer
  * loops come later, with the first session of their KV type (session.c).
  *
- * A persona's experts are added to the bank once for each distinct file, and stay: a session
- * may still hold a program that names them.
+ * Adapters join the weights in bank.c, once for each distinct content.
  */
 #include "engine_state.h"
 
@@ -15,6 +14,7 @@
 
 #include "../../kernels/devices/backend_open.h"
 #include "../text/stop_tokens.h"
+#include "bank.h"
 
 enum { DEFAULT_ROWS = 512 };
 
@@ -103,9 +103,6 @@ void engine_close(engine *e)
     model_defaults_close(e->defaults);
     tokenizer_close(e->tokenizer);
     weights_release(&e->weights);
-    for (int i = 0; i < e->adapter_count; i++)
-        adapter_experts_close(e->adapters[i].file);
-    free(e->adapters);
     backend_close(e->backend);
     checkpoint_close(e->checkpoint);
     free(e);
@@ -180,44 +177,24 @@ void engine_watch_states(engine *e, states_fn *fn, void *user)
     e->states_user = user;
 }
 
-/* ---- experts that personas bring --------------------------------------------------------------- */
+/* ---- adapters ------------------------------------------------------------------------------------ */
 
-/* Takes the file: a part of it may be in the bank even when this fails. */
-static int add_adapter(engine *e, adapter_experts *file, error *err)
+int engine_add_adapter(engine *e, adapter *file, const placed_adapter **out, error *err)
 {
-    size_t n = (size_t)e->adapter_count + 1;
-    loaded_adapter *grown = realloc(e->adapters, n * sizeof *grown);
-    if (!grown) {
-        adapter_experts_close(file);
-        return error_memory(err, "a persona's experts");
-    }
-    e->adapters = grown;
-    loaded_adapter *adapter = &grown[e->adapter_count++];
-    *adapter = (loaded_adapter){.file = file};
-    adapter->complete = weights_add_adapter(&e->weights, e->backend, file, err) == 0;
-    return adapter->complete ? 0 : -1;
-}
-
-static const adapter_experts *find_adapter(const engine *e, const adapter_experts *file)
-{
-    for (int i = 0; i < e->adapter_count; i++)
-        if (e->adapters[i].complete && adapter_experts_same(e->adapters[i].file, file))
-            return e->adapters[i].file;
-    return NULL;
-}
-
-int engine_add_adapter(engine *e, const char *path, const adapter_experts **out, error *err)
-{
-    adapter_experts *file = adapter_experts_open(path, err);
-    if (!file)
+    *out = NULL;
+    const char *mine = file->fingerprint[0] ? engine_fingerprint(e, err) : NULL;
+    if ((file->fingerprint[0] && !mine) || adapter_fit(file, engine_config(e), mine, err)) {
+        adapter_close(file);
         return -1;
-    *out = find_adapter(e, file);
-    if (*out || adapter_experts_fit(file, engine_config(e), err)) {
-        adapter_experts_close(file);
-        return *out ? 0 : -1;
     }
-    *out = file;
-    return add_adapter(e, file, err);
+    *out = bank_add(&e->weights, e->backend, file, err);
+    return *out ? 0 : -1;
+}
+
+void engine_remove_adapter(engine *e, const placed_adapter *placed)
+{
+    if (placed)
+        bank_remove(&e->weights, placed);
 }
 
 int engine_max_experts(const engine *e)

@@ -77,11 +77,15 @@ uint64_t engine_weight_bytes(const engine *e);
 /* KV bytes of one session of `context` positions in `type`. */
 uint64_t engine_kv_bytes(const engine *e, int context, dtype type);
 
-/* Adds the adapter experts of a file (adapter_experts.h) behind the model's. *out is what
- * router_settings.adapter asks for; it lives as long as the engine, and a file whose bytes are there
- * already is not added again. Sessions may be open. ERROR_LOAD with file, tensor and offset. */
-int engine_add_adapter(engine *e, const char *path, const adapter_experts **out, error *err);
-/* Experts of the largest layer with adapter experts: the ids of a trace are below it. */
+/* Puts what an adapter brings beside the model's weights, for the programs that name it
+ * (router_settings.adapters) and nobody else. `file` is taken over, on failure too. Content that is
+ * there already is not put there twice. Sessions may be open, and go on. ERROR_LOAD with file, layer,
+ * expert and shapes when it does not fit, with both fingerprints when it is another model's. */
+int engine_add_adapter(engine *e, adapter *file, const placed_adapter **out, error *err);
+/* Undoes one engine_add_adapter(); NULL ok. Programs that name it must be closed before the last.
+ * Adapters may leave in any order; what is there at the end leaves with the engine. */
+void engine_remove_adapter(engine *e, const placed_adapter *placed);
+/* Experts of the largest bank: the ids of a trace are below it. */
 int engine_max_experts(const engine *e);
 
 /* ---- sequences ----------------------------------------------------------------------------- */
@@ -118,8 +122,9 @@ typedef enum want_logits { LOGITS_NONE, LOGITS_LAST, LOGITS_ALL } want_logits;
 /* What the router did for one token in one layer: see engine_trace(). */
 typedef struct route_trace {
     int layer, position, slots;
-    const int32_t *ids; /* [slots], -1 = empty */
-    const float *gates; /* [slots] */
+    const int32_t *ids;  /* [slots] places in the layer's bank, -1 = empty */
+    const int32_t *seen; /* [slots] the same experts as their program numbers them */
+    const float *gates;  /* [slots] */
     float banned, margin, entropy;
     const float *norms, *peaks; /* [slots], NULL unless asked for: engine_trace_outputs() */
 } route_trace;

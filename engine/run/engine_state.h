@@ -11,11 +11,6 @@
 
 enum { KV_KINDS = 3 }; /* F32, F16, Q8_0: sessions of different types may live together */
 
-typedef struct loaded_adapter {
-    adapter_experts *file;
-    bool complete; /* false: memory ran out, and some layers lack it */
-} loaded_adapter;
-
 struct engine {
     checkpoint *checkpoint;
     backend *backend;
@@ -25,8 +20,6 @@ struct engine {
     tokens stops;             /* what ends an answer: stop_tokens.h */
     error chat_problem;       /* why not, when the model brings a template */
     weights weights;
-    loaded_adapter *adapters; /* [adapter_count] files that personas brought */
-    int adapter_count;
     router_program *plain; /* the rules of sessions without a program */
     const atomic_bool *cancel;
     int max_rows, max_slots;

@@ -35,7 +35,7 @@ struct forward {
     tensor *shared_hidden;  /* ffn of the shared expert, or NULL */
     tensor *shared;         /* d: the shared expert's output, or NULL */
     tensor *scores;         /* experts: router logits, or NULL */
-    tensor *adapter_scores; /* those of adapter experts: prepare_adapter_scores() */
+    tensor *adapter_scores; /* those of adapters' rows: prepare_adapter_scores() */
     tensor *last;           /* [OUTPUT_ROWS, d] rows that want logits */
     tensor *logits;         /* [OUTPUT_ROWS, vocabulary] */
     routes *chosen;         /* NULL for a dense model */
@@ -126,6 +126,7 @@ static void close_trace(forward *f)
 {
     for (int i = 0; f->traced && i < f->config->layers; i++) {
         free(f->traced[i].ids);
+        free(f->traced[i].seen);
         free(f->traced[i].gates);
         free(f->traced[i].banned);
         free(f->traced[i].margin);
@@ -176,11 +177,12 @@ static int prepare_trace(forward *f, error *err)
         routes *r = &f->traced[i];
         *r = (routes){.slots = f->slots,
                       .ids = calloc(cells, sizeof(int32_t)),
+                      .seen = calloc(cells, sizeof(int32_t)),
                       .gates = calloc(cells, sizeof(float)),
                       .banned = calloc(rows, sizeof(float)),
                       .margin = calloc(rows, sizeof(float)),
                       .entropy = calloc(rows, sizeof(float))};
-        if (!r->ids || !r->gates || !r->banned || !r->margin || !r->entropy) {
+        if (!r->ids || !r->seen || !r->gates || !r->banned || !r->margin || !r->entropy) {
             close_trace(f);
             return error_memory(err, "a trace");
         }
@@ -210,13 +212,13 @@ static int prepare_outputs(forward *f, error *err)
     return whole ? 0 : error_memory(err, "a trace");
 }
 
-/* Room for the logits of adapter experts that came since the last batch. */
+/* Room for the logits of adapters' rows that came since the last batch. */
 static int prepare_adapter_scores(forward *f, error *err)
 {
-    int adapters = f->weights->max_experts - f->config->experts;
-    if (adapters <= 0 || (f->adapter_scores && tensor_cols(f->adapter_scores) >= (size_t)adapters))
+    int rows = f->weights->max_rows;
+    if (!rows || (f->adapter_scores && tensor_cols(f->adapter_scores) >= (size_t)rows))
         return 0;
-    tensor *wider = activation(f, adapters, err);
+    tensor *wider = activation(f, rows, err);
     if (!wider)
         return -1;
     tensor_free(f->adapter_scores);
@@ -287,7 +289,7 @@ static int trace_outputs(forward *f, const layer_weights *w, int layer, int n, e
     size_t width = (size_t)f->config->width, slots = (size_t)to->slots;
     for (size_t s = 0; s < slots; s++) {
         op_routes_slot(b, f->single, f->chosen, (int)s, n);
-        op_experts(b, f->delta, &w->bank, f->single, f->normed, n);
+        op_experts(b, f->delta, &w->bank, f->single, f->normed, layer, n);
         tensor_read(b, f->delta, 0, (size_t)n, f->outputs);
         if (backend_sync(b, err))
             return -1;
@@ -310,7 +312,7 @@ static int enqueue_experts(forward *f, const layer_weights *w, int layer, int n,
         routes_read(b, f->chosen, n, &f->traced[layer]);
     if (trace == TRACE_OUTPUTS && trace_outputs(f, w, layer, n, err))
         return -1;
-    op_experts(b, f->delta, &w->bank, f->chosen, f->normed, n);
+    op_experts(b, f->delta, &w->bank, f->chosen, f->normed, layer, n);
     if (!w->shared_gate)
         return 0;
     enqueue_ffn(f, f->shared_hidden, (gated_weights){w->shared_gate, w->shared_up, NULL, NULL},

@@ -3,7 +3,7 @@
  * A batch is a list of rows; a row is one token at one position of one sequence under one router
  * program. Rows of a sequence stand in ascending position, so that a row's keys are stored before a
  * later row looks at them. Everything is allocated at open; running allocates nothing, but for what
- * a first trace, a first logprob, first states and new adapter experts need.
+ * a first trace, a first logprob, first states and new adapters need.
  *
  * The recipe of a layer, in the order of the code:
  *   norm -> q, k, v (+ bias) -> q/k norm -> RoPE -> store k, v -> attention -> o -> residual

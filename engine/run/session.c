@@ -304,6 +304,7 @@ static void pass_trace(void *user, int layer, int n, const routes *host)
                          .position = e->rows[i].position,
                          .slots = host->slots,
                          .ids = host->ids + at,
+                         .seen = host->seen + at,
                          .gates = host->gates + at,
                          .banned = host->banned[i],
                          .margin = host->margin[i],

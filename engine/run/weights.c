@@ -12,6 +12,7 @@
 #include "../../kernels/dequantize.h"
 #include "../formats/tensor_claims.h"
 #include "../formats/weight_names.h"
+#include "bank.h"
 
 typedef struct loader {
     weights *w;
@@ -212,6 +213,7 @@ static int load_experts(loader *l, layer_weights *w, int layer)
 {
     const model_config *c = l->config;
     size_t n = (size_t)c->experts;
+    l->w->experts = l->w->max_experts = c->experts;
     w->expert_gate = calloc(n, sizeof(tensor *));
     w->expert_up = calloc(n, sizeof(tensor *));
     w->expert_down = calloc(n, sizeof(tensor *));
@@ -300,7 +302,6 @@ static int load_layer(loader *l, int layer)
     uint64_t before = l->w->bytes;
     if (load_experts(l, w, layer))
         return -1;
-    l->w->max_experts = c->experts;
     l->w->expert_bytes += l->w->bytes - before; /* all experts; made a mean at the end */
     return load_shared_expert(l, w, layer);
 }
@@ -367,97 +368,6 @@ int weights_check(const checkpoint *c, checkpoint_warn *warn, void *user, error 
     return result;
 }
 
-/* ---- experts that personas bring --------------------------------------------------------------- */
-
-/* One of a layer's three lists of experts, longer by n of o's matrices. 0 or -1. */
-static int append_matrices(backend *b, tensor ***list, int count, const adapter_experts *o,
-                           adapter_part part, int layer, error *err)
-{
-    int n = adapter_experts_count(o), made = 0;
-    tensor **grown = realloc(*list, (size_t)(count + n) * sizeof(tensor *));
-    if (!grown)
-        return error_memory(err, "the experts");
-    *list = grown;
-    for (; made < n; made++) {
-        checkpoint_tensor t = adapter_experts_tensor(o, part, layer, made);
-        grown[count + made] =
-            tensor_map(b, t.type, (size_t)t.shape[0], (size_t)t.shape[1], t.data, err);
-        if (!grown[count + made])
-            break;
-    }
-    for (int i = 0; made < n && i < made; i++)
-        tensor_free(grown[count + i]);
-    return made == n ? 0 : -1;
-}
-
-/* The rows of the router of all adapter experts, o's the last of them; NULL on failure. */
-static tensor *longer_router(backend *b, const tensor *old, const adapter_experts *o, int layer,
-                             error *err)
-{
-    checkpoint_tensor t = adapter_experts_tensor(o, ADAPTER_ROUTER, layer, 0);
-    size_t before = old ? tensor_rows(old) : 0, n = (size_t)t.shape[0], d = (size_t)t.shape[1];
-    float *rows = calloc((before + n) * d, sizeof *rows);
-    tensor *router = rows ? tensor_new(b, DTYPE_F32, before + n, d, err) : NULL;
-    if (!rows)
-        error_memory(err, "the experts");
-    if (router && before)
-        tensor_read(b, old, 0, before, rows);
-    if (router && backend_sync(b, err) == 0) {
-        dequantize_row(t.type, t.data, rows + before * d, n * d);
-        tensor_write(b, router, 0, before + n, rows);
-    }
-    free(rows);
-    return router;
-}
-
-static void drop_matrices(tensor **list, int from, int n)
-{
-    for (int i = from; i < from + n; i++)
-        tensor_free(list[i]);
-}
-
-static int append_layer(backend *b, layer_weights *w, adapter_experts *o, int layer, error *err)
-{
-    tensor ***const lists[] = {&w->expert_gate, &w->expert_up, &w->expert_down};
-    int count = w->bank.count, n = adapter_experts_count(o), done = 0;
-    tensor *router = longer_router(b, w->adapter_router, o, layer, err);
-    while (router && done < 3 &&
-           append_matrices(b, lists[done], count, o, (adapter_part)(ADAPTER_GATE + done), layer,
-                           err) == 0)
-        done++;
-    w->bank =
-        (expert_bank){count, (const tensor *const *)w->expert_gate,
-                      (const tensor *const *)w->expert_up, (const tensor *const *)w->expert_down};
-    if (done < 3) {
-        for (int i = 0; i < done; i++)
-            drop_matrices(*lists[i], count, n);
-        tensor_free(router);
-        return -1;
-    }
-    adapter_experts_set_place(o, layer,
-                              w->adapter_router ? (int)tensor_rows(w->adapter_router) : 0);
-    tensor_free(w->adapter_router);
-    w->adapter_router = router;
-    w->bank.count += n;
-    return 0;
-}
-
-/* Layers done before a failure keep experts that no program can name: harmless, and freed with the
- * rest. */
-int weights_add_adapter(weights *w, backend *b, adapter_experts *adapter, error *err)
-{
-    for (int i = 0; i < w->layer_count; i++) {
-        if (!adapter_experts_in(adapter, i))
-            continue;
-        if (append_layer(b, &w->layers[i], adapter, i, err))
-            return -1;
-        if (w->layers[i].bank.count > w->max_experts)
-            w->max_experts = w->layers[i].bank.count;
-    }
-    w->bytes += adapter_experts_size(adapter);
-    return 0;
-}
-
 /* ---- freeing ----------------------------------------------------------------------------------- */
 
 static void release_experts(tensor **experts, int n)
@@ -469,6 +379,7 @@ static void release_experts(tensor **experts, int n)
 
 void weights_release(weights *w)
 {
+    bank_release(w);
     for (int i = 0; w->layers && i < w->layer_count; i++) {
         layer_weights *l = &w->layers[i];
         tensor *all[] = {l->attention_norm,
@@ -497,9 +408,9 @@ void weights_release(weights *w)
                          l->adapter_router};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
             tensor_free(all[j]);
-        release_experts(l->expert_gate, l->bank.count);
-        release_experts(l->expert_up, l->bank.count);
-        release_experts(l->expert_down, l->bank.count);
+        release_experts(l->expert_gate, w->experts);
+        release_experts(l->expert_up, w->experts);
+        release_experts(l->expert_down, w->experts);
     }
     free(w->layers);
     tensor_free(w->embedding);

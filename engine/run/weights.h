@@ -4,7 +4,7 @@
  * and up fused, all experts of a layer in one) end here in one struct. Every tensor's type and
  * shape is checked against the configuration once, by name; the hot path checks nothing.
  *
- * Adapter experts, which personas bring, stand behind the model's own, which keep their places.
+ * What adapters bring stands behind the model's own, which keep their places (bank.h).
  *
  * Matrices stay where they are, in the mapped file. Norms, biases and routers are small and become
  * f32: a router's logits are always computed in f32.
@@ -14,7 +14,7 @@
 
 #include "../../kernels/backend.h"
 #include "../formats/checkpoint.h"
-#include "../routing/adapter_experts.h"
+#include "../routing/adapter_place.h"
 
 /* d = width, h = heads * head_dim, g = kv_heads * head_dim, f = ffn width. NULL = not there. */
 typedef struct layer_weights {
@@ -26,10 +26,11 @@ typedef struct layer_weights {
     tensor *gate, *up, *down;                  /* dense ffn: [f, d] [f, d] [d, f] */
     tensor *gate_bias, *up_bias, *down_bias;   /* [1, f] [1, f] [1, d] */
     tensor *router;                            /* [experts, d] f32 */
-    tensor **expert_gate, **expert_up, **expert_down; /* [experts] of the same shapes */
-    expert_bank bank;                                 /* the same, as an op takes it */
-    tensor
-        *adapter_router; /* [bank.count - experts, d] f32: of those behind the model's; or NULL */
+    /* [bank.count] the model's [f, d] [f, d] [d, f], then those that adapters own */
+    tensor **expert_gate, **expert_up, **expert_down;
+    expert_bank bank;                              /* the same, as an op takes it */
+    tensor *adapter_router;                        /* [., d] f32: the adapters' rows, or NULL */
+    int adapter_rows;                              /* of them, those in use */
     tensor *shared_gate, *shared_up, *shared_down; /* shared expert: as dense */
     tensor *shared_router;                         /* [1, d] f32: its sigmoid gate */
 } layer_weights;
@@ -45,7 +46,11 @@ typedef struct weights {
     uint64_t dense_bytes;  /* read for every token: all but experts, embedding rows apart */
     uint64_t expert_bytes; /* the mean of one routed expert, all its matrices */
     int moe_layers;
-    int max_experts; /* experts of the layer with the most, adapter experts too */
+    int experts;     /* of the model in each layer with experts, the first of its bank */
+    int max_experts; /* of the largest bank, adapters' too */
+    int max_rows;    /* of the largest adapter_router */
+    struct loaded_adapter **adapters; /* [adapter_count] see bank.h */
+    int adapter_count;
 } weights;
 
 /* Caller releases with weights_release. ERROR_LOAD names the tensor that is missing, has another
@@ -56,9 +61,5 @@ int weights_load(weights *w, const checkpoint *c, backend *b, checkpoint_warn *w
 /* The same checks by the same walk, and nothing is loaded. */
 int weights_check(const checkpoint *c, checkpoint_warn *warn, void *user, error *err);
 void weights_release(weights *w); /* {0} ok */
-
-/* Appends the experts of a file that fits to the banks of its layers, and sets their places. The file
- * must outlive w. A failure leaves whole what was there. */
-int weights_add_adapter(weights *w, backend *b, adapter_experts *adapter, error *err);
 
 #endif

@@ -90,6 +90,8 @@ static void cpu_close(backend *b)
     free(cpu->routing.data);
     for (size_t i = 0; i < sizeof cpu->experts / sizeof *cpu->experts; i++)
         free(cpu->experts[i].data);
+    for (size_t i = 0; i < sizeof cpu->updates / sizeof *cpu->updates; i++)
+        free(cpu->updates[i].data);
     free(cpu);
 }
 

@@ -36,6 +36,7 @@ typedef struct cpu_backend {
     scratch activation;               /* quantised inputs of a product */
     scratch routing;                  /* softmax and ranking of one row, one a thread */
     scratch experts[4];               /* see moe.c */
+    scratch updates[2];               /* see updates.c */
     kv_layout layout;                 /* of the current batch, set by op_batch */
     const batch_row *rows;            /* [batch] borrowed */
     int batch;                        /* rows in the batch */
@@ -100,6 +101,6 @@ void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, 
 void cpu_routes_read(backend *b, const routes *r, int n, routes *host);
 void cpu_routes_slot(backend *b, routes *one, const routes *from, int slot, int n);
 void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
-                 int n);
+                 int layer, int n);
 
 #endif

@@ -30,6 +30,9 @@
  * Types of code books are of these: w.d, w.scale and code are what iq.h makes of a block.
  *
  * None of it mentions how many rows or columns are computed together, nor the width of a vector.
+ *
+ * Low-rank updates (backend.h) are a sum over rows instead, each output by itself:
+ *     y[i] = fma(h[j], b[j][i], y[i])                   j ascending
  */
 #ifndef CPU_DOT_H
 #define CPU_DOT_H
@@ -64,6 +67,9 @@ typedef struct dot_kernels {
     void (*swiglu)(float *out, const float *gate, const float *up, size_t n);
     /* x[i] = mathx_exp(x[i] - shift), in place. */
     void (*exp)(float *x, float shift, size_t n);
+    /* y[i] = fma(h[j], b[j * stride + i], y[i]) for j = 0 .. rank - 1, i < n. */
+    void (*add_rows)(float *y, const float *b, size_t stride, const float *h, size_t rank,
+                     size_t n);
 } dot_kernels;
 
 /* The set named "baseline", "avx2", "avx512" or "auto" (the fastest that runs here). Static.

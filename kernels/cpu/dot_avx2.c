@@ -145,6 +145,35 @@ void dot_avx2_exp(float *x, float shift, size_t n)
         x[i] = mathx_exp(x[i] - shift);
 }
 
+/* Up to 32 outputs stay in registers while the rows go by. */
+VECTOR_INLINE void add_block(float *y, const float *b, size_t stride, const float *h, size_t rank,
+                             int vectors)
+{
+    __m256 sum[4];
+    for (int v = 0; v < vectors; v++)
+        sum[v] = _mm256_loadu_ps(y + 8 * v);
+    for (size_t j = 0; j < rank; j++, b += stride) {
+        __m256 factor = _mm256_broadcast_ss(h + j);
+        for (int v = 0; v < vectors; v++)
+            sum[v] = _mm256_fmadd_ps(factor, _mm256_loadu_ps(b + 8 * v), sum[v]);
+    }
+    for (int v = 0; v < vectors; v++)
+        _mm256_storeu_ps(y + 8 * v, sum[v]);
+}
+
+void dot_avx2_add_rows(float *y, const float *b, size_t stride, const float *h, size_t rank,
+                       size_t n)
+{
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32)
+        add_block(y + i, b + i, stride, h, rank, 4);
+    for (; i + 8 <= n; i += 8)
+        add_block(y + i, b + i, stride, h, rank, 1);
+    for (; i < n; i++)
+        for (size_t j = 0; j < rank; j++)
+            y[i] = fmaf(h[j], b[j * stride + i], y[i]);
+}
+
 const dot_kernels dot_avx2 = {
     .name = "avx2",
     .rows = {[DTYPE_F32] = dot_avx2_f32,         [DTYPE_F16] = dot_avx2_f16,
@@ -163,4 +192,5 @@ const dot_kernels dot_avx2 = {
         {[ACTIVATION_Q32] = dot_avx2_quantize_q32, [ACTIVATION_Q256] = dot_avx2_quantize_q256},
     .swiglu = dot_avx2_swiglu,
     .exp = dot_avx2_exp,
+    .add_rows = dot_avx2_add_rows,
 };

@@ -21,4 +21,5 @@ const dot_kernels dot_avx512 = {
         {[ACTIVATION_Q32] = dot_avx2_quantize_q32, [ACTIVATION_Q256] = dot_avx2_quantize_q256},
     .swiglu = dot_avx2_swiglu,
     .exp = dot_avx2_exp,
+    .add_rows = dot_avx2_add_rows,
 };

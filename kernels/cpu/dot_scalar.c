@@ -307,6 +307,13 @@ static void exp_of_row(float *x, float shift, size_t n)
         x[i] = mathx_exp(x[i] - shift);
 }
 
+static void add_rows(float *y, const float *b, size_t stride, const float *h, size_t rank, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < rank; j++)
+            y[i] = fmaf(h[j], b[j * stride + i], y[i]);
+}
+
 #define ROWS(lower, UPPER, form)                                                                   \
     static void rows_##lower(const void *weight, size_t cols, size_t first, size_t last,           \
                              const void *const *x, size_t n, float *const *out)                    \
@@ -352,4 +359,5 @@ const dot_kernels dot_baseline = {
         {[ACTIVATION_Q32] = activation_quantize_q32, [ACTIVATION_Q256] = activation_quantize_q256},
     .swiglu = swiglu,
     .exp = exp_of_row,
+    .add_rows = add_rows,
 };

@@ -17,6 +17,8 @@ extern const dot_kernels dot_avx512;
 dot_quantize_fn dot_avx2_quantize_q32, dot_avx2_quantize_q256;
 void dot_avx2_swiglu(float *out, const float *gate, const float *up, size_t n);
 void dot_avx2_exp(float *x, float shift, size_t n);
+void dot_avx2_add_rows(float *y, const float *b, size_t stride, const float *h, size_t rank,
+                       size_t n);
 
 /* dot_plain_avx2.c, dot_q32_avx2.c, dot_q256_avx2.c */
 dot_rows_fn dot_avx2_f32, dot_avx2_f16, dot_avx2_bf16;

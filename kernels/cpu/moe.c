@@ -10,7 +10,8 @@
  * Inputs are quantised once per row (and form), not once per expert.
  *
  * Experts of one bank may differ in type and ffn width: those that a persona brings along need not
- * look like the model's own.
+ * look like the model's own. What a row's program changes of an expert is added to that row's
+ * products alone (updates.h): to gate and up before silu, to y before the sum.
  */
 #include <assert.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "cpu_state.h"
 #include "guided.h"
 #include "matmul.h"
+#include "updates.h"
 
 enum {
     HIDDEN_BLOCK = 64, /* most ffn rows of one cell of region 1 */
@@ -37,11 +39,12 @@ typedef struct moe {
     const routes *chosen;
     const tensor *x;
     tensor *out;
-    int n, pairs, run_count;
-    run *runs;     /* [run_count] by ascending expert */
-    int *pair_row; /* [pairs] batch row of each sorted pair */
-    int *place;    /* [n, slots] sorted pair of each slot, -1 = empty */
-    size_t ffn;    /* the widest expert of the bank */
+    int layer, n, pairs, run_count;
+    pair_updates updates; /* of the sorted pairs */
+    run *runs;            /* [run_count] by ascending expert */
+    int *pair_row;        /* [pairs] batch row of each sorted pair */
+    int *place;           /* [n, slots] sorted pair of each slot, -1 = empty */
+    size_t ffn;           /* the widest expert of the bank */
     size_t block, blocks;
     matmul_rows input[ACTIVATION_FORMS]; /* x in the forms that some expert wants */
     float *hidden;                       /* [pairs, ffn] */
@@ -83,6 +86,9 @@ static void sort_pairs(moe *m, int *starts)
         int pair = starts[m->chosen->ids[i]]++;
         m->place[i] = pair;
         m->pair_row[pair] = (int)(i / (size_t)m->chosen->slots);
+        if (m->updates.of)
+            m->updates.of[pair] =
+                update_of(m->cpu, m->layer, m->pair_row[pair], m->chosen->seen[i]);
     }
     m->pairs = starts[experts];
 }
@@ -118,7 +124,8 @@ static bool reserve(moe *m, int **starts)
     m->quantised = cpu_scratch(cpu, &cpu->experts[2], pairs * m->quantised_bytes, "experts");
     m->partial =
         cpu_scratch(cpu, &cpu->experts[3], threads * m->partial_floats * sizeof(float), "experts");
-    if (!index || !inputs || !m->hidden || !m->quantised || !m->partial)
+    if (!index || !inputs || !m->hidden || !m->quantised || !m->partial ||
+        !updates_open(&m->updates, cpu, m->chosen, m->layer, m->n))
         return false;
     m->runs = (run *)(void *)index;
     m->pair_row = (int *)(void *)(m->runs + experts);
@@ -147,6 +154,15 @@ static const void *weight_rows(const tensor *t, size_t row)
     return (const char *)t->data + row * t->row_bytes;
 }
 
+/* Adds what the programs of n sorted pairs change of outputs [first, first + cols). */
+static void update_pairs(const moe *m, size_t pair, size_t n, update_part part, size_t first,
+                         size_t cols, float *const *out)
+{
+    for (size_t i = 0; m->updates.of && i < n; i++)
+        if (m->updates.of[pair + i])
+            updates_add(&m->updates, m->cpu->dots, pair + i, part, first, out[i], cols);
+}
+
 /* silu(gate x) * (up x) for ffn rows [row, row + rows) of one expert and all its pairs. */
 static void hidden_block(const moe *m, const run *r, size_t row, size_t rows)
 {
@@ -155,20 +171,22 @@ static void hidden_block(const moe *m, const run *r, size_t row, size_t rows)
     const matmul_rows *up_in = &m->input[activation_of(up->type)];
     float ups[DOT_COLUMNS][HIDDEN_BLOCK];
     for (int done = 0; done < r->count; done += DOT_COLUMNS) {
-        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done));
+        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done)), pair = (size_t)(r->first + done);
         const void *gate_x[DOT_COLUMNS], *up_x[DOT_COLUMNS];
         float *gate_out[DOT_COLUMNS], *up_out[DOT_COLUMNS];
         for (size_t i = 0; i < n; i++) {
-            size_t pair = (size_t)(r->first + done) + i, x = (size_t)m->pair_row[pair];
+            size_t x = (size_t)m->pair_row[pair + i];
             gate_x[i] = gate_in->base + x * gate_in->stride;
             up_x[i] = up_in->base + x * up_in->stride;
-            gate_out[i] = m->hidden + pair * m->ffn + row;
+            gate_out[i] = m->hidden + (pair + i) * m->ffn + row;
             up_out[i] = ups[i];
         }
         const dot_kernels *dots = m->cpu->dots;
         matmul_block(dots, gate->type, weight_rows(gate, row), gate->cols, 0, rows, gate_x, n,
                      gate_out);
         matmul_block(dots, up->type, weight_rows(up, row), up->cols, 0, rows, up_x, n, up_out);
+        update_pairs(m, pair, n, UPDATE_GATE, row, rows, gate_out);
+        update_pairs(m, pair, n, UPDATE_UP, row, rows, up_out);
         for (size_t i = 0; i < n; i++)
             dots->swiglu(gate_out[i], gate_out[i], up_out[i], rows);
     }
@@ -239,15 +257,16 @@ static void output_run(const moe *m, const run *r, size_t col, size_t cols, floa
 {
     const tensor *down = m->bank->down[r->expert];
     for (int done = 0; done < r->count; done += DOT_COLUMNS) {
-        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done));
+        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done)), pair = (size_t)(r->first + done);
         const void *x[DOT_COLUMNS];
         float *y[DOT_COLUMNS];
         for (size_t i = 0; i < n; i++) {
             x[i] = r->hidden.base + ((size_t)done + i) * r->hidden.stride;
-            y[i] = partial + ((size_t)(r->first + done) + i) * m->wide;
+            y[i] = partial + (pair + i) * m->wide;
         }
         matmul_block(m->cpu->dots, down->type, weight_rows(down, col), down->cols, 0, cols, x, n,
                      y);
+        update_pairs(m, pair, n, UPDATE_DOWN, col, cols, y);
     }
 }
 
@@ -310,13 +329,15 @@ static void make_output(moe *m)
 /* ---- the op --------------------------------------------------------------------------------- */
 
 void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
-                 int n)
+                 int layer, int n)
 {
-    moe m = {.cpu = cpu_of(b), .bank = bank, .chosen = r, .x = x, .out = out, .n = n};
+    moe m = {
+        .cpu = cpu_of(b), .bank = bank, .chosen = r, .x = x, .out = out, .layer = layer, .n = n};
     int *starts;
-    assert(n <= cpu_routes_rows(r) && bank->count > 0);
+    assert(n <= cpu_routes_rows(r) && n <= m.cpu->batch && bank->count > 0);
     for (int e = 0; e < bank->count; e++)
-        m.ffn = bank->gate[e]->rows > m.ffn ? bank->gate[e]->rows : m.ffn;
+        if (bank->gate[e] && bank->gate[e]->rows > m.ffn)
+            m.ffn = bank->gate[e]->rows;
     if (!reserve(&m, &starts))
         return;
     sort_pairs(&m, starts);
@@ -325,7 +346,11 @@ void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes 
         want_input(&m, bank->up[m.runs[i].expert]->type);
     }
     if (m.run_count > 0) {
+        if (m.updates.of)
+            updates_project(&m.updates, m.cpu, cpu_row(x, 0), x->cols, m.pair_row, m.pairs, false);
         make_hidden(&m);
+        if (m.updates.of)
+            updates_project(&m.updates, m.cpu, m.hidden, m.ffn, NULL, m.pairs, true);
         quantise_hidden(&m);
     }
     make_output(&m);

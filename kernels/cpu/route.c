@@ -8,8 +8,8 @@
  *   of the gates left, in rank order, plus the p of the next ranks up to norm_width; experts the
  *   program names are multiplied by its strength.
  *
- * A program with adapter experts sees their logits behind the model's, as if the layer had just
- * these; others do not see them at all.
+ * A program with adapters sees the logits that its tables name, in its own order, as if the layer
+ * had just these; others do not see them at all.
  *
  * Every knob has an exact off state. A gate that ends as 0 is an expert that is not run (id -1),
  * and since adding +0 changes no sum, tail_gain 0 gives the very bytes of the trained k. Sums run
@@ -37,6 +37,7 @@ void cpu_routes_free(backend *b, routes *r)
 {
     (void)b;
     free(r->ids);
+    free(r->seen);
     free(r->gates);
     free(r->banned);
     free(r->margin);
@@ -54,11 +55,12 @@ routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err)
         mine->max_rows = max_rows;
         r->slots = slots;
         r->ids = calloc(rows * (size_t)slots, sizeof *r->ids);
+        r->seen = calloc(rows * (size_t)slots, sizeof *r->seen);
         r->gates = calloc(rows * (size_t)slots, sizeof *r->gates);
         r->banned = calloc(rows, sizeof *r->banned);
         r->margin = calloc(rows, sizeof *r->margin);
         r->entropy = calloc(rows, sizeof *r->entropy);
-        if (r->ids && r->gates && r->banned && r->margin && r->entropy)
+        if (r->ids && r->seen && r->gates && r->banned && r->margin && r->entropy)
             return r;
         cpu_routes_free(b, r);
     }
@@ -76,6 +78,7 @@ void cpu_routes_read(backend *b, const routes *r, int n, routes *host)
     (void)b;
     size_t rows = (size_t)n, slots = (size_t)r->slots;
     memcpy(host->ids, r->ids, rows * slots * sizeof *r->ids);
+    memcpy(host->seen, r->seen, rows * slots * sizeof *r->seen);
     memcpy(host->gates, r->gates, rows * slots * sizeof *r->gates);
     memcpy(host->banned, r->banned, rows * sizeof *r->banned);
     memcpy(host->margin, r->margin, rows * sizeof *r->margin);
@@ -89,6 +92,7 @@ void cpu_routes_slot(backend *b, routes *one, const routes *from, int slot, int 
     for (int i = 0; i < n; i++) {
         size_t at = (size_t)i * (size_t)from->slots + (size_t)slot;
         one->ids[i] = from->ids[at];
+        one->seen[i] = from->seen[at];
         one->gates[i] = from->ids[at] >= 0 ? 1.0f : 0.0f;
     }
 }
@@ -234,26 +238,28 @@ typedef struct route_work {
     bool renormalise;
 } route_work;
 
-/* joined = the model's logits, then those of the program's adapter experts. */
-static void join_adapter(const route_work *w, int i, row_view *v, float *joined)
+/* own = the logits of the experts that the program sees. */
+static void gather_scores(const route_work *w, int i, row_view *v, float *own)
 {
-    size_t experts = w->z->cols, adapter = (size_t)v->routing->adapter_count;
-    memcpy(joined, v->z, experts * sizeof *joined);
-    memcpy(joined + experts, cpu_row(w->adapter_z, i) + v->routing->adapter_first,
-           adapter * sizeof *joined);
-    v->z = joined;
-    v->experts += (int)adapter;
+    const float *adapter_z = w->adapter_z ? cpu_row(w->adapter_z, i) : NULL;
+    int columns = v->experts;
+    v->experts += v->routing->adapter_count;
+    for (int e = 0; e < v->experts; e++) {
+        int column = v->routing->score[e];
+        own[e] = column < columns ? v->z[column] : adapter_z[column - columns];
+    }
+    v->z = own;
 }
 
-static int bank_place(const route_work *w, const layer_routing *routing, int e)
+static int bank_place(const layer_routing *routing, int e)
 {
-    return e < (int)w->z->cols ? e : e + routing->adapter_first;
+    return routing->place ? routing->place[e] : e;
 }
 
 static void route_row(const route_work *w, int i, row_view *v)
 {
     size_t slots = (size_t)w->to->slots;
-    int32_t *ids = w->to->ids + (size_t)i * slots;
+    int32_t *ids = w->to->ids + (size_t)i * slots, *seen = w->to->seen + (size_t)i * slots;
     float *gates = w->to->gates + (size_t)i * slots;
     int k = v->routing->k;
     assert(k >= 1 && (size_t)k <= slots && v->routing->norm_width >= k);
@@ -267,10 +273,12 @@ static void route_row(const route_work *w, int i, row_view *v)
                            ? selection_score(v, v->order[k - 1]) - selection_score(v, v->order[k])
                            : INFINITY;
     weigh(v, k, w->renormalise, gates);
-    for (int s = 0; s < k; s++)
-        ids[s] = gates[s] != 0 ? bank_place(w, v->routing, v->order[s]) : -1;
+    for (int s = 0; s < k; s++) {
+        seen[s] = gates[s] != 0 ? v->order[s] : -1;
+        ids[s] = gates[s] != 0 ? bank_place(v->routing, v->order[s]) : -1;
+    }
     for (size_t s = (size_t)k; s < slots; s++) {
-        ids[s] = -1;
+        ids[s] = seen[s] = -1;
         gates[s] = 0;
     }
 }
@@ -286,9 +294,9 @@ static bool all_finite(const float *z, int n)
 static void choose_nothing(routes *r, int i)
 {
     r->banned[i] = r->margin[i] = r->entropy[i] = 0;
-    for (size_t s = 0; s < (size_t)r->slots; s++) {
-        r->ids[(size_t)i * (size_t)r->slots + s] = -1;
-        r->gates[(size_t)i * (size_t)r->slots + s] = 0;
+    for (size_t s = 0, at = (size_t)i * (size_t)r->slots; s < (size_t)r->slots; s++, at++) {
+        r->ids[at] = r->seen[at] = -1;
+        r->gates[at] = 0;
     }
 }
 
@@ -303,8 +311,8 @@ static void route_rows(void *user, int from, int to, int thread)
                       .p = mine,
                       .order = (int *)(void *)(mine + w->room),
                       .experts = (int)w->z->cols};
-        if (v.routing->adapter_count)
-            join_adapter(w, i, &v, mine + 2 * w->room);
+        if (v.routing->score)
+            gather_scores(w, i, &v, mine + 2 * w->room);
         if (all_finite(v.z, v.experts)) {
             route_row(w, i, &v);
         } else {

@@ -29,12 +29,13 @@ typedef struct member {
     persona *persona; /* NULL: the plain model, with what the options ask */
     mask **masks;     /* its own and those of the options */
     int mask_count;
-    const adapter_experts *adapter; /* adapter experts that its file brings, or NULL */
-    router_program *program;        /* NULL = none of its own */
-    bool keeps;                     /* its own mask is a keep-mask for this model */
-    bool maskless;                  /* it wants a mask, and there is none for this model */
-    bool unmasked;                  /* its program is switched off */
-    double mask_penalty, strength;  /* strength: of its program */
+    const placed_adapter **adapters; /* [adapter_count] what it brings, in the engine */
+    int adapter_count;
+    router_program *program;       /* NULL = none of its own */
+    bool keeps;                    /* its own mask is a keep-mask for this model */
+    bool maskless;                 /* it wants a mask, and there is none for this model */
+    bool unmasked;                 /* its program is switched off */
+    double mask_penalty, strength; /* strength: of its program */
     int asked_experts;
 } member;
 
@@ -128,17 +129,34 @@ static bool is_unmasked(const roster *r, const member *m)
 
 static bool changes_routing(const router_settings *s)
 {
-    return s->mask_count || s->adapter || s->experts_per_token || s->norm_width ||
+    return s->mask_count || s->adapter_count || s->experts_per_token || s->norm_width ||
            s->tail_gain != 1 || s->strength != 1 || s->adaptive_min || s->rules;
 }
 
-/* Its adapter experts join the model's, whose layers must have some. */
-static int add_adapter_experts(roster *r, member *m, error *err)
+/* Puts what a file brings beside the model's weights. */
+static int add_adapter(roster *r, member *m, const char *path, error *err)
+{
+    adapter *file = adapter_open(path, err);
+    const placed_adapter **grown =
+        file ? realloc(m->adapters, ((size_t)m->adapter_count + 1) * sizeof *grown) : NULL;
+    if (!grown) {
+        adapter_close(file);
+        return file ? error_memory(err, "an adapter") : -1;
+    }
+    m->adapters = grown;
+    if (engine_add_adapter(r->engine, file, &grown[m->adapter_count], err))
+        return -1;
+    m->adapter_count++;
+    return 0;
+}
+
+/* A dense model's layers have no place for them. */
+static int add_adapters(roster *r, member *m, error *err)
 {
     if (!m->persona || !m->persona->experts)
         return 0;
     if (r->fingerprint)
-        return engine_add_adapter(r->engine, m->persona->experts, &m->adapter, err);
+        return add_adapter(r, m, m->persona->experts, err);
     say(r, "this model is dense: a persona's own experts have no place in it");
     return 0;
 }
@@ -150,7 +168,8 @@ static int compile_program(roster *r, member *m, error *err)
     bool strong = false;
     s.masks = (const mask *const *)m->masks;
     s.mask_count = m->mask_count;
-    s.adapter = m->adapter;
+    s.adapters = m->adapters;
+    s.adapter_count = m->adapter_count;
     s.rules = m->persona ? m->persona->rules : NULL;
     s.tokenizer = engine_tokenizer(r->engine);
     s.chat = engine_chat(r->engine);
@@ -196,7 +215,7 @@ static int open_member(roster *r, const char *name, error *err)
     m->unmasked = m->persona && is_unmasked(r, m);
     if (m->unmasked)
         return 0;
-    if (add_own_mask(r, m, err) || add_given_masks(r, m, err) || add_adapter_experts(r, m, err))
+    if (add_own_mask(r, m, err) || add_given_masks(r, m, err) || add_adapters(r, m, err))
         return -1;
     return compile_program(r, m, err);
 }
@@ -429,6 +448,9 @@ void roster_close(roster *r)
     for (int i = 0; i < r->member_count; i++) {
         member *m = &r->members[i];
         router_program_close(m->program);
+        for (int j = 0; j < m->adapter_count; j++)
+            engine_remove_adapter(r->engine, m->adapters[j]);
+        free(m->adapters);
         for (int j = 0; j < m->mask_count; j++)
             mask_close(m->masks[j]);
         free(m->masks);

@@ -20,9 +20,9 @@ enum { LAYERS_TEXT = 4 * MODEL_MAX_LAYERS };
 
 typedef struct check {
     persona *persona;
-    size_t *lessons;          /* [persona->lesson_count] how many each file holds */
-    adapter_experts *adapter; /* what its experts file holds, or NULL */
-    engine *engine;           /* NULL when there is no model at hand */
+    size_t *lessons;  /* [persona->lesson_count] how many each file holds */
+    adapter *adapter; /* what its experts file holds, or NULL */
+    engine *engine;   /* NULL when there is no model at hand */
     roster *roster;
     const char *title;
     char *mask; /* path, or NULL */
@@ -80,7 +80,7 @@ static int check_words(const persona *p, error *err)
 static int read_own(check *c, error *err)
 {
     if (c->persona->experts)
-        c->adapter = adapter_experts_open(c->persona->experts, err);
+        c->adapter = adapter_open(c->persona->experts, err);
     return c->persona->experts && !c->adapter ? -1 : 0;
 }
 
@@ -103,11 +103,11 @@ static int seat_on_model(check *c, const options *opt, console *con, error *err)
 /* ---- experts by layer -------------------------------------------------------------------------- */
 
 /* The layers that the persona's own experts stand in, "10-29". */
-static void adapter_layers(const adapter_experts *adapter, char *out, int size)
+static void adapter_layers(const adapter *own, char *out, int size)
 {
-    uint8_t layers[MODEL_MAX_LAYERS];
-    for (int i = 0; i < MODEL_MAX_LAYERS; i++)
-        layers[i] = adapter_experts_in(adapter, i);
+    uint8_t layers[MODEL_MAX_LAYERS] = {0};
+    for (int i = 0; i < own->layer_count; i++)
+        layers[own->layers[i].layer] = 1;
     (void)ranges_write(layers, MODEL_MAX_LAYERS, out, size);
 }
 
@@ -182,7 +182,7 @@ static void put_adapter(const check *c, json_writer *e)
     }
     adapter_layers(c->adapter, layers, sizeof layers);
     json_begin_object(e, "own_experts");
-    json_put_int(e, "experts", adapter_experts_count(c->adapter));
+    json_put_int(e, "experts", adapter_most_added(c->adapter));
     json_put_text(e, "layers", layers);
     json_put_text(e, "path", c->persona->experts);
     json_end(e);
@@ -238,7 +238,7 @@ static int add_model(const check *c, const console *con, buf *b, error *err)
 static int add_own(const check *c, const console *con, buf *b, error *err)
 {
     char layers[LAYERS_TEXT];
-    int n = c->adapter ? adapter_experts_count(c->adapter) : 0;
+    int n = c->adapter ? adapter_most_added(c->adapter) : 0;
     if (!c->adapter)
         return 0;
     adapter_layers(c->adapter, layers, sizeof layers);
@@ -285,7 +285,7 @@ int command_personas_check(const options *opt, console *con, error *err)
         result = options_want_json(opt) ? print_json(&c, con, err) : print_text(&c, con, err);
     roster_close(c.roster);
     engine_close(c.engine);
-    adapter_experts_close(c.adapter);
+    adapter_close(c.adapter);
     free(c.mask);
     free(c.lessons);
     persona_close(c.persona);

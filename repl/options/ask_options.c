@@ -137,9 +137,9 @@ static int check_personas(ask_options *k, error *err)
 {
     for (int i = 0; i < k->persona_count; i++) {
         persona *p = persona_find(k->personas[i], err);
-        adapter_experts *adapter = p && p->experts ? adapter_experts_open(p->experts, err) : NULL;
-        bool good = p && (!p->experts || adapter);
-        adapter_experts_close(adapter);
+        adapter *own = p && p->experts ? adapter_open(p->experts, err) : NULL;
+        bool good = p && (!p->experts || own);
+        adapter_close(own);
         persona_close(p);
         if (!good)
             return -1;
