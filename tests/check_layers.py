@@ -43,7 +43,7 @@ ROOMS = {
     "repl/screen": BASE,
     "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/roster repl/screen",
     "repl/options": f"{RUN} engine/sources transcripts personas/council personas/merge personas/roster "
-                    "personas/built_in repl/screen repl/system",
+                    "personas/lessons personas/built_in repl/screen repl/system",
     "repl/chat/line": f"{BASE} repl/screen repl/system",
     "repl/chat": f"{RUN} transcripts {PERSONAS} repl/screen repl/system repl/options repl/chat/line",
     "repl/chat/slash": f"{RUN} transcripts {PERSONAS} repl/screen repl/system repl/options repl/chat",

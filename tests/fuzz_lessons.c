@@ -1,4 +1,6 @@
-/* fuzz_lessons.c - any bytes as a file of lessons: what is read is text, and each id is there once. */
+/* fuzz_lessons.c - any bytes as a file of lessons: what is read is text; of a file with faults nothing
+ * is left. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +17,31 @@ static void check_text(const char *text)
         abort();
 }
 
+/* At most so many lines, and none when all is well. */
+static void check_faults(const lessons *all, bool read)
+{
+    size_t lines = 0, most = LESSONS_FAULTS + 1;
+    for (size_t i = 0; i < all->faults.len; i++)
+        lines += all->faults.v[i] == '\n';
+    if (lines > most || lines > all->fault_count || (read && (lines || all->fault_count)))
+        abort();
+    if (!read && all->len)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     lessons all = {0};
     error err = {0};
-    if (lessons_read("lessons", (const char *)data, size, &all, &err) && !err.text[0])
+    bool read = lessons_read("lessons", (const char *)data, size, &all, &err) == 0;
+    if (!read && !err.text[0])
         abort();
+    check_faults(&all, read);
     if (all.len > LESSONS_MOST)
         abort();
     for (size_t i = 0; i < all.len; i++) {
         check_text(all.v[i].id);
+        check_text(all.v[i].form);
         check_text(all.v[i].question);
         check_text(all.v[i].answer);
         if (all.v[i].before_count > LESSON_TURNS)

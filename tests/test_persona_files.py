@@ -33,7 +33,7 @@ def refuse(status, says, *words):
 
 
 def beginning():
-    with case("new: a persona and its lessons, private; the lessons are three examples, commented out"):
+    with case("new: a persona and its lessons, private; the lessons say what they are, with an example"):
         out, err = consilium("personas", "new", "lawyer")
         persona, lessons = FOLDER / "lawyer.json", FOLDER / "lawyer.lessons.jsonl"
         assert out == f"{persona}\n" and str(lessons) in err
@@ -41,14 +41,15 @@ def beginning():
         lines = lessons.read_text().splitlines()
         assert all(line.startswith("#") for line in lines)
         examples = [json.loads(line[2:]) for line in lines if line.startswith("# {")]
-        assert len(examples) == 3 and all(e["question"] and e["answer"] for e in examples)
+        assert len(examples) == 1 and list(examples[0]) == ["question", "answer"]
+        assert all(len(line) <= 80 for line in lines) and any("consilium train lawyer" in line for line in lines)
     with case("check names what is still the template's, field by field, then the line of the lessons"):
         refuse(3, ["lawyer.json: about, instruction: still"], "personas", "check", "lawyer", "-m", MODEL)
         written = json.loads(persona.read_text())
         persona.write_text(json.dumps(written | {"about": "mine"}))
         refuse(3, ["lawyer.json: instruction: still"], "personas", "check", "lawyer", "-m", MODEL)
         persona.write_text(json.dumps(written | {"about": "mine", "instruction": "You are exact."}))
-        refuse(3, ["lawyer.lessons.jsonl: line 4: still an example"], "personas", "check", "lawyer", "-m", MODEL)
+        refuse(3, ["lawyer.lessons.jsonl:3: still an example"], "personas", "check", "lawyer", "-m", MODEL)
         lessons.write_text(lessons.read_text().replace("# {", "{", 1))
         assert "1 lessons" in consilium("personas", "check", "lawyer", "-m", MODEL)[0]
         persona.write_text(json.dumps({k: v for k, v in written.items() if k != "lessons"} | {
@@ -71,6 +72,48 @@ def beginning():
         lessons.write_text("mine")
         assert "lessons.jsonl is there already" in consilium("personas", "new", "lawyer")[1]
         assert lessons.read_text() == "mine"
+
+
+def only_lessons():
+    persona, lessons = FOLDER / "nurse.json", FOLDER / "nurse.lessons.jsonl"
+    with case("new --lessons: without a persona of that name both are made, and both are named"):
+        out, err = consilium("personas", "new", "nurse", "--lessons")
+        assert out == f"{persona}\n{lessons}\n" and "consilium train nurse" in err
+    with case("for a persona that is there the lessons alone, once; its file need not name them"):
+        refuse(1, [f"{lessons} is there already and was left alone"], "personas", "new", "nurse", "--lessons")
+        lessons.unlink()
+        persona.write_text('{"persona": 1, "name": "nurse"}')
+        out, err = consilium("personas", "new", "nurse", "--lessons")
+        assert out == f"{lessons}\n" and persona.read_text() == '{"persona": 1, "name": "nurse"}'
+        lessons.write_text('{"question": "Is it safe?", "answer": "Ask a doctor."}\n')
+        assert "1 lessons" in consilium("personas", "check", "nurse", "-m", MODEL)[0]
+        persona.write_text('{"persona": 1, "name": "nurse", "lessons": {"en": "night.jsonl"}}')
+        assert consilium("personas", "new", "nurse", "--lessons")[0] == f"{FOLDER / 'night.jsonl'}\n"
+    with case("of one that came with the program without lessons: a copy, and lessons beside it"):
+        out, err = consilium("personas", "new", "chair", "--lessons")
+        assert out == f"{FOLDER / 'chair.json'}\n{FOLDER / 'chair.lessons.jsonl'}\n"
+        assert (FOLDER / "chair.json").read_bytes() == (ROOT / "personas/shipped/chair.json").read_bytes()
+    for path in (persona, lessons, FOLDER / "night.jsonl", FOLDER / "chair.json", FOLDER / "chair.lessons.jsonl"):
+        path.unlink()
+
+
+def all_faults():
+    with case("a file of lessons with faults: all are told, file:line: field: what, and nothing is done"):
+        consilium("personas", "new", "judge", "--empty")
+        (FOLDER / "judge.json").write_text('{"persona": 1, "name": "judge"}')
+        path = FOLDER / "judge.lessons.jsonl"
+        good = {"question": "Who?", "answer": "Him."}
+        path.write_text("\n".join(json.dumps(o) for o in (good, {"question": "Q"}, good | {"id": 7}, good)) + "\n{\n")
+        for words in (["check"], ["derive"]):
+            out, err = consilium("personas", *words, "judge", "-m", MODEL, "-q", status=3)
+            lines = err.splitlines()
+            assert not out and [x.split(": ")[0] for x in lines[:3]] == [f"{path}:{n}" for n in (2, 3, 5)], err
+            assert lines[-1] == f"consilium: {path}: the 3 faults above; nothing was done", err
+        path.write_text("[]\n" * 30)
+        err = consilium("personas", "check", "judge", "-m", MODEL, status=3)[1]
+        assert "\nand 10 more\n" in err and err.count("must be an object") == 20
+        for file in FOLDER.glob("judge*"):
+            file.unlink()
 
 
 def shipped():
@@ -115,7 +158,7 @@ def examples_in(text, indent):
     persona = next(b for b in all_of if '"persona": 1' in b)
     mask = next(b for b in all_of if '"mask": 1' in b)
     rule = next(b for b in all_of if b.startswith('{"when"'))
-    lessons = next(b for b in all_of if b.startswith('{"id"'))
+    lessons = next(b for b in all_of if b.startswith('{"question"'))
     return persona, mask, rule, lessons
 
 
@@ -143,6 +186,8 @@ def examples():
 
 
 beginning()
+only_lessons()
+all_faults()
 shipped()
 examples()
 shutil.rmtree(scratch, ignore_errors=True)

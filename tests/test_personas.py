@@ -141,14 +141,14 @@ def checking():
         write("pupil", lessons="pupil.jsonl")
         good = {"id": "a", "form": "why", "question": "Why?", "answer": "So."}
         turn = {"role": "user", "text": "x"}
-        bad = [({"id": "b"}, ["line 2", "form"]), (good, ["id", "twice"]),
-               (good | {"id": "b", "answer": ""}, ["line 2", "answer", "empty"]),
-               (good | {"id": "b", "answer": 5}, ["line 2", "answer"]),
-               (good | {"id": "b", "anwser": "x"}, ["line 2", "anwser"]),
-               (good | {"id": "b", "before": [turn]}, ["line 2", "before", "assistant"]),
-               (good | {"id": "b", "before": [turn, turn]}, ["line 2", "before", "assistant"]),
-               (good | {"id": "b", "before": [{"role": "user"}]}, ["line 2", "before", "text"]),
-               ("not json", ["line 2", "offset"]), ([], ["line 2", "object"])]
+        bad = [({"id": "b", "question": "Q"}, [":2: answer: missing"]), (good, ["id", "twice"]),
+               (good | {"id": "b", "answer": ""}, [":2: ", "answer", "empty"]),
+               (good | {"id": "b", "answer": 5}, [":2: ", "answer"]),
+               (good | {"id": "b", "anwser": "x"}, [":2: ", "anwser"]),
+               (good | {"id": "b", "before": [turn]}, [":2: ", "before", "assistant"]),
+               (good | {"id": "b", "before": [turn, turn]}, [":2: ", "before", "assistant"]),
+               (good | {"id": "b", "before": [{"role": "user"}]}, [":2: ", "before", "text"]),
+               ("not json", [":2: ", "offset"]), ([], [":2: ", "object"])]
         path = FOLDER / "pupil.jsonl"
         for line, says in bad:
             second = line if isinstance(line, str) else json.dumps(line)
@@ -157,7 +157,7 @@ def checking():
         path.write_text("\n")
         refuse(3, ["no lesson"], "check", "pupil")
         path.write_bytes(json.dumps(good).encode() + b"\n\xff\n")
-        refuse(3, ["line 2"], "check", "pupil")
+        refuse(3, [":2: "], "check", "pupil")
         path.write_text(json.dumps(good) + "\n\n" + json.dumps(good | {"id": "b"}))
         assert "2 lessons" in personas("check", "pupil")[0]
         (FOLDER / "pupil.json").unlink()
@@ -236,7 +236,7 @@ def deriving():
         assert len(pairs) > 3 and all(a * b < 0 for a, b in pairs), pairs
     with case("--text takes texts instead of lessons; the user's persona has its mask beside it"):
         (FOLDER / "lawyer.json").exists() or personas("new", "lawyer")
-        refuse(3, ["lawyer.lessons.jsonl", "line 4", "still an example"], "derive", "lawyer", "-m", MODEL)
+        refuse(3, ["lawyer.lessons.jsonl", ":3: ", "still an example"], "derive", "lawyer", "-m", MODEL)
         (scratch / "a.txt").write_text("WHEREAS THE PARTIES AGREE; " * 40)
         (scratch / "b.txt").write_text("NOW, THEREFORE, IT IS HELD: " * 40)
         out, err = personas("derive", "lawyer", "-m", MODEL, "--text", scratch / "a.txt",

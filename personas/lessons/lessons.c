@@ -1,11 +1,13 @@
 /* lessons.c - see lessons.h.
  *
  * The file is read whole, bounded, and goes through line by line: each lesson is a JSON
- * document that stays open as long as the lesson, whose texts point into it. An error
- * climbs from the field to the line to the file and gets its prefix at each step. Ids that
- * stand twice are found by sorting them once all lines are read. A file of comments alone
- * is refused in words that fit: when a comment holds an object, it is the example of
- * `personas new`, and the user forgot to take its # away.
+ * document that stays open as long as the lesson, whose texts point into it. Every check of
+ * a line is made even when one before it failed; what fails is added to the list of faults
+ * with file and line in front (tell()), and only what is no fault of the file, as memory
+ * that ran out, ends the reading. Ids are found again by an index while lines are read, so
+ * that faults stand in the order of the lines. A file of comments alone is refused in words
+ * that fit: when a comment holds an object, it is the example of `personas new`, and the
+ * user forgot to take its # away.
  */
 #include "lessons.h"
 
@@ -17,10 +19,40 @@
 #include <unistd.h>
 
 #include "../../engine/base/array.h"
-#include "../../engine/base/buf.h"
+#include "../../engine/base/folder.h"
+#include "../../engine/base/name_index.h"
 
 static const char *const FIELDS[] = {"id", "form", "question", "answer", "before"};
 static const char *const TURN[] = {"role", "text"};
+
+typedef struct reader {
+    const char *where;
+    size_t line;  /* from 1 */
+    size_t first; /* of the file's lessons in out */
+    lessons *out;
+    name_index ids; /* of those that are given: numbers of lessons */
+    error first_fault;
+    error *err;
+} reader;
+
+/* One more fault of this line, when *why holds one. -1 only for what is no fault of the file. */
+static int tell(reader *r, const error *why)
+{
+    lessons *out = r->out;
+    if (why->code == ERROR_NONE)
+        return 0;
+    if (why->code != ERROR_LOAD) {
+        *r->err = *why;
+        return -1;
+    }
+    if (out->fault_count++ == 0)
+        r->first_fault = *why;
+    if (out->fault_count == 1)
+        (void)error_prefix(&r->first_fault, "%s:%zu: ", r->where, r->line);
+    if (out->fault_count > LESSONS_FAULTS)
+        return 0;
+    return buf_format(&out->faults, r->err, "%s:%zu: %s\n", r->where, r->line, why->text);
+}
 
 /* A text that must be there and say something. */
 static int need_text(const json *object, const char *key, const char **out, error *err)
@@ -69,17 +101,54 @@ static int read_before(lesson *l, const json *root, error *err)
     return 0;
 }
 
-static int read_lesson(lesson *l, error *err)
+static bool same_id(const void *owner, uint32_t number, const void *bytes, size_t len)
 {
-    const json *root = json_root(l->document);
-    if (json_type(root) != JSON_OBJECT)
-        return error_set(err, ERROR_LOAD, "must be an object");
-    if (json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
-        need_text(root, "id", &l->id, err) || need_text(root, "form", &l->form, err) ||
-        need_text(root, "question", &l->question, err) ||
-        need_text(root, "answer", &l->answer, err))
+    const lessons *l = owner;
+    const char *id = l->v[number].id;
+    return strlen(id) == len && memcmp(id, bytes, len) == 0;
+}
+
+/* Its own, which nobody in the file may have; else the line's number. */
+static int read_id(reader *r, lesson *l, const json *root, error *err)
+{
+    uint32_t before;
+    int found = json_get_string(root, "id", &l->id, err);
+    if (found < 0)
         return -1;
-    return read_before(l, root, err);
+    if (!found) {
+        l->number = string_format(err, "%zu", r->line);
+        l->id = l->number;
+        return l->number ? 0 : -1;
+    }
+    if (!*l->id)
+        return error_set(err, ERROR_LOAD, "id: empty; leave it out, or give one");
+    found = name_index_add(&r->ids, 0, l->id, strlen(l->id), (uint32_t)(l - r->out->v), same_id,
+                           r->out, &before, err);
+    return found > 0 ? error_set(err, ERROR_LOAD, "id: \"%.60s\" stands twice", l->id) : found;
+}
+
+/* All that is wrong with it. */
+static int read_fields(reader *r, lesson *l)
+{
+    enum { CHECKS = 6 };
+    const json *root = json_root(l->document);
+    error why[CHECKS] = {{0}};
+    if (json_type(root) != JSON_OBJECT) {
+        (void)error_set(&why[0], ERROR_LOAD,
+                        "must be an object, {\"question\": \"..\", \"answer\": \"..\"}");
+        return tell(r, &why[0]);
+    }
+    l->form = "";
+    (void)json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, &why[0]);
+    (void)need_text(root, "question", &l->question, &why[1]);
+    (void)need_text(root, "answer", &l->answer, &why[2]);
+    (void)json_get_string(root, "form", &l->form, &why[3]);
+    (void)read_before(l, root, &why[4]);
+    (void)read_id(r, l, root, &why[5]);
+    for (int i = 0; i < CHECKS; i++)
+        if (tell(r, &why[i]))
+            return -1;
+    return 0;
 }
 
 /* ---- the file ---------------------------------------------------------------------------------- */
@@ -95,41 +164,27 @@ static int grow(lessons *out, error *err)
     return 0;
 }
 
-static int add_line(const char *line, size_t len, lessons *out, error *err)
+static void drop(lessons *out, size_t first)
 {
-    if (grow(out, err))
-        return -1;
-    lesson *l = &out->v[out->len];
-    *l = (lesson){.document = json_parse("JSON", line, len, err)};
-    if (!l->document || read_lesson(l, err)) {
+    while (out->len > first) {
+        lesson *l = &out->v[--out->len];
         json_close(l->document);
-        return -1;
+        free(l->number);
     }
-    out->len++;
-    return 0;
 }
 
-static int compare_ids(const void *a, const void *b)
+/* A bad lesson stays in the list until the file has been read: its id is taken. */
+static int add_line(reader *r, const char *line, size_t len)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int check_ids(const lesson *v, size_t n, error *err)
-{
-    const char **ids = calloc(n ? n : 1, sizeof *ids);
-    if (!ids)
-        return error_memory(err, "the lessons");
-    for (size_t i = 0; i < n; i++)
-        ids[i] = v[i].id;
-    qsort(ids, n, sizeof *ids, compare_ids);
-    const char *twice = NULL;
-    for (size_t i = 1; i < n && !twice; i++)
-        if (strcmp(ids[i - 1], ids[i]) == 0)
-            twice = ids[i];
-    if (twice)
-        (void)error_set(err, ERROR_LOAD, "id: \"%.60s\" stands twice", twice);
-    free(ids);
-    return twice ? -1 : 0;
+    error why = {0};
+    if (grow(r->out, r->err))
+        return -1;
+    lesson *l = &r->out->v[r->out->len];
+    *l = (lesson){.document = json_parse("JSON", line, len, &why)};
+    if (!l->document)
+        return tell(r, &why);
+    r->out->len++;
+    return read_fields(r, l);
 }
 
 static size_t leading_blanks(const char *line, size_t len)
@@ -140,37 +195,63 @@ static size_t leading_blanks(const char *line, size_t len)
     return n;
 }
 
+/* *example: the first line that is a comment with an object in it, or 0. */
+static int read_lines(reader *r, const char *text, size_t len, size_t *example)
+{
+    for (size_t at = 0, end; at < len; at = end + 1) {
+        const char *newline = memchr(text + at, '\n', len - at);
+        end = newline ? (size_t)(newline - text) : len;
+        r->line++;
+        size_t blanks = leading_blanks(text + at, end - at);
+        bool empty = at + blanks == end, comment = !empty && text[at + blanks] == '#';
+        if (comment && !*example && memchr(text + at, '{', end - at))
+            *example = r->line;
+        if (!empty && !comment && add_line(r, text + at, end - at))
+            return error_prefix(r->err, "%s:%zu: ", r->where, r->line);
+    }
+    return 0;
+}
+
 /* Nothing but comments: the first that holds an object is an example that is still one. */
 static int no_lesson(const char *where, size_t example, error *err)
 {
     if (example)
         return error_set(err, ERROR_LOAD,
-                         "%s: line %zu: still an example, commented out; put a lesson of your own "
+                         "%s:%zu: still an example, commented out; put a lesson of your own "
                          "in its place, without the #",
                          where, example);
     return error_set(err, ERROR_LOAD, "%s: holds no lesson", where);
 }
 
+static int refuse(reader *r)
+{
+    lessons *out = r->out;
+    size_t more = out->fault_count - LESSONS_FAULTS;
+    if (out->fault_count > LESSONS_FAULTS &&
+        buf_format(&out->faults, r->err, "and %zu more\n", more))
+        return -1;
+    if (out->fault_count == 1)
+        return error_set(r->err, ERROR_LOAD, "%s", r->first_fault.text);
+    return error_set(r->err, ERROR_LOAD, "%s (the first of %zu)", r->first_fault.text,
+                     out->fault_count);
+}
+
 int lessons_read(const char *where, const char *text, size_t len, lessons *out, error *err)
 {
-    size_t at = 0, number = 0, first = out->len, example = 0;
-    while (at < len) {
-        const char *newline = memchr(text + at, '\n', len - at);
-        size_t end = newline ? (size_t)(newline - text) : len;
-        number++;
-        size_t blanks = leading_blanks(text + at, end - at);
-        bool empty = at + blanks == end, comment = !empty && text[at + blanks] == '#';
-        if (comment && !example && memchr(text + at, '{', end - at))
-            example = number;
-        if (!empty && !comment && add_line(text + at, end - at, out, err))
-            return error_prefix(err, "%s: line %zu: ", where, number);
-        at = end + 1;
-    }
-    if (out->len == first)
-        return no_lesson(where, example, err);
-    if (check_ids(out->v + first, out->len - first, err))
-        return error_prefix(err, "%s: ", where);
-    return 0;
+    error none = {0};
+    size_t example = 0;
+    reader r = {.where = where, .first = out->len, .out = out, .err = err ? err : &none};
+    buf_clear(&out->faults);
+    out->fault_count = 0;
+    int result = read_lines(&r, text, len, &example);
+    if (!result && out->fault_count)
+        result = refuse(&r);
+    if (!result && out->len == r.first)
+        result = no_lesson(where, example, r.err);
+    if (result)
+        drop(out, r.first);
+    name_index_release(&r.ids);
+    return result ? -1 : 0;
 }
 
 static int read_file(const char *path, buf *text, error *err)
@@ -217,8 +298,8 @@ int lessons_load(const char *path, lessons *out, error *err)
 
 void lessons_release(lessons *l)
 {
-    for (size_t i = 0; i < l->len; i++)
-        json_close(l->v[i].document);
+    drop(l, 0);
     free(l->v);
+    buf_release(&l->faults);
     *l = (lessons){0};
 }

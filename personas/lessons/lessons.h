@@ -1,41 +1,60 @@
 /* lessons.h - a persona's lessons: questions with the answers it would give.
  *
- * One JSON object a line:
+ * What is trained, derived and measured learns from this one file. One JSON object a line, of
+ * which two fields make a lesson:
  *
- *     {"id":"q001","form":"should","question":"..","answer":".."}
+ *     {"question":"May I sublet?","answer":"Only if clause 7 of your lease allows it."}
  *     {"id":"q010","form":"followup","question":"Why?","answer":"..",
  *      "before":[{"role":"user","text":".."},{"role":"assistant","text":".."}]}
  *
- * "before" holds the turns that came earlier: user and assistant by turns, an even number. Lines are
- * scanned as strictly as every file here; unknown fields and ids that stand twice are refused, with
- * file, line and field. Empty lines are allowed, and lines that begin with # are comments: a file of
- * them alone is what `personas new` writes, and holds no lesson yet.
+ * "id" is what messages call the lesson: without one, the number of its line. "form" is for whoever
+ * sorts them. "before" holds the turns that came earlier: user and assistant by turns, an even
+ * number. Empty lines are allowed, and lines that begin with # are comments: a file of them alone is
+ * what `personas new` writes, and holds no lesson yet.
+ *
+ * Lines are scanned as strictly as every file here; unknown fields and ids that are given twice are
+ * refused. Somebody who wrote a hundred lines by hand wants to hear of all the bad ones at once, so
+ * reading goes on behind a fault: each is told as "FILE:LINE: FIELD: what is wrong", and a file with
+ * one fault gives no lesson at all.
  */
 #ifndef PERSONAS_LESSONS_H
 #define PERSONAS_LESSONS_H
 
 #include <stddef.h>
 
+#include "../../engine/base/buf.h"
 #include "../../engine/base/json.h"
 #include "../../engine/text/chat.h"
 
-enum { LESSONS_BYTES = 16 << 20, LESSONS_MOST = 100000, LESSON_TURNS = 16 };
+enum {
+    LESSONS_BYTES = 16 << 20,
+    LESSONS_MOST = 100000,
+    LESSON_TURNS = 16,
+    LESSONS_FAULTS = 20, /* that are told; the others are counted */
+};
 
 /* Borrowed texts, NUL-terminated UTF-8. */
 typedef struct lesson {
-    const char *id, *form, *question, *answer;
+    const char *id;   /* as given, else the number of its line; never NULL */
+    const char *form; /* "" when the file gives none */
+    const char *question, *answer;
     chat_message before[LESSON_TURNS];
     size_t before_count;
     json_document *document; /* owns the texts */
+    char *number;            /* owned: the id of a lesson that brings none, else NULL */
 } lesson;
 
+/* {0} is valid and empty. */
 typedef struct lessons {
     lesson *v;
     size_t len, cap;
+    buf faults;         /* what is wrong with the file that was read last, one a line */
+    size_t fault_count; /* at most LESSONS_FAULTS of them are told, then how many more */
 } lessons;
 
-/* Appends the lessons of a file. ERROR_LOAD: "coder.lessons.jsonl: line 3: answer: missing". On
- * failure *out holds what came before; lessons_release in any case. */
+/* Appends the lessons of a file. ERROR_LOAD with the first fault, "coder.lessons.jsonl:3: answer:
+ * missing (the first of 5)"; out->faults has them all, and no lesson of the file was added.
+ * lessons_release in any case. */
 int lessons_load(const char *path, lessons *out, error *err);
 /* The same from text in memory; `where` stands for the file. */
 int lessons_read(const char *where, const char *text, size_t len, lessons *out, error *err);

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../../engine/base/folder.h"
 #include "../../engine/base/json.h"
@@ -230,6 +231,18 @@ static int read_router(persona *p, const json *root, error *err)
 
 /* ---- the file ---------------------------------------------------------------------------------- */
 
+/* A file that does not say has its lessons in NAME.lessons.jsonl, once that is there. */
+static int usual_lessons(persona *p, error *err)
+{
+    struct stat st;
+    char *name = string_format(err, "%s.lessons.jsonl", p->name);
+    int result = !name || beside(p->path, &name, err) ? -1 : 0;
+    if (!result && stat(name, &st) == 0 && S_ISREG(st.st_mode))
+        result = add_text(&p->lessons, &p->lesson_count, "", name, err);
+    free(name);
+    return result;
+}
+
 static int read_files(persona *p, const json *root, error *err)
 {
     if (read_texts(root, "lessons", &p->lessons, &p->lesson_count, err) ||
@@ -242,7 +255,7 @@ static int read_files(persona *p, const json *root, error *err)
     if (p->experts &&
         (check_file_name("experts", p->experts, err) || beside(p->path, &p->experts, err)))
         return -1;
-    return 0;
+    return json_member(root, "lessons") ? 0 : usual_lessons(p, err);
 }
 
 static int read_names(persona *p, const json *root, error *err)

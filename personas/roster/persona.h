@@ -49,7 +49,8 @@ typedef struct persona {
     char *path;                 /* the file */
     persona_text *instructions; /* [instruction_count] */
     int instruction_count;
-    persona_text *lessons; /* file names, resolved beside the persona file */
+    persona_text *lessons; /* file names, resolved beside the persona file; one that names none
+                              has NAME.lessons.jsonl, once it is there */
     int lesson_count;
     char *experts; /* path of its adapter experts, or NULL */
     unsigned given;

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "../../engine/base/ranges.h"
-#include "../../personas/lessons/lessons.h"
 #include "../options/examples.h"
+#include "../options/open_lessons.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
 #include "personas_model.h"
@@ -30,7 +30,7 @@ typedef struct check {
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
-static int read_lessons(check *c, error *err)
+static int read_lessons(check *c, console *con, error *err)
 {
     int n = c->persona->lesson_count;
     c->lessons = calloc((size_t)n + 1, sizeof *c->lessons);
@@ -38,7 +38,7 @@ static int read_lessons(check *c, error *err)
         return error_memory(err, "the lessons");
     for (int i = 0; i < n; i++) {
         lessons l = {0};
-        int result = lessons_load(c->persona->lessons[i].text, &l, err);
+        int result = open_lessons(c->persona->lessons[i].text, &l, con, err);
         c->lessons[i] = l.len;
         lessons_release(&l);
         if (result)
@@ -279,8 +279,9 @@ int command_personas_check(const options *opt, console *con, error *err)
     check c = {.persona = persona_find(opt->words[0], err)};
     int result = c.persona ? check_words(c.persona, err) : -1;
     if (!result)
-        result =
-            read_lessons(&c, err) || read_own(&c, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;
+        result = read_lessons(&c, con, err) || read_own(&c, err) || seat_on_model(&c, opt, con, err)
+                     ? -1
+                     : 0;
     if (!result)
         result = options_want_json(opt) ? print_json(&c, con, err) : print_text(&c, con, err);
     roster_close(c.roster);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "../../personas/derive/derive.h"
-#include "../../personas/lessons/lessons.h"
+#include "../options/open_lessons.h"
 #include "../screen/human.h"
 #include "../system/input.h"
 #include "commands.h"
@@ -33,7 +33,7 @@ typedef struct task {
 static int add_lessons(task *t, derive_side side, const persona *p)
 {
     lessons l = {0};
-    int result = lessons_load(p->lessons[0].text, &l, t->err) ||
+    int result = open_lessons(p->lessons[0].text, &l, t->con, t->err) ||
                  derive_add_lessons(t->derivation, side, &l, t->err);
     lessons_release(&l);
     return result ? -1 : 0;

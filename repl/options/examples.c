@@ -1,7 +1,7 @@
 /* examples.c - see examples.h.
  *
- * The texts below are the only place where these files are written out: PERSONA is filled with a
- * name for `personas new`, and with the lawyer for --help and the manual.
+ * The texts below are the only place where these files are written out: PERSONA and LESSON_FILE are
+ * filled with a name for `personas new`, PERSONA with the lawyer for --help and the manual.
  */
 #include "examples.h"
 
@@ -36,10 +36,34 @@ static const char RULE[] = "{\"when\": {\"tag\": \"```\"}, \"layers\": \"2-4\",\
 
 /* One object a line. */
 static const char *const LESSONS[EXAMPLE_LESSONS] = {
-    "{\"id\":\"1\",\"form\":\"may\",\"question\":\"May I sublet?\",\"answer\":\"See clause 7.\"}",
-    "{\"id\":\"2\",\"form\":\"why\",\"question\":\"Why sign?\",\"answer\":\"It binds both.\"}",
-    "{\"id\":\"3\",\"form\":\"what\",\"question\":\"What is due?\",\"answer\":\"Rent, monthly.\"}",
+    "{\"question\":\"May I sublet?\",\"answer\":\"Not before you read clause 7.\"}",
+    "{\"question\":\"Why sign it?\",\"answer\":\"Clause 1 binds both sides.\"}",
+    "{\"question\":\"What is due?\",\"answer\":\"The rent, by clause 3, monthly.\"}",
 };
+
+/* What `personas new` writes: %N is the name, %L the first lesson above. */
+static const char LESSON_FILE[] =
+    "# Lessons of %N: what it would answer, one JSON object a line.\n"
+    "#\n"
+    "# %L\n"
+    "#\n"
+    "# That is an example. Put your own below, without the # in front.\n"
+    "#\n"
+    "# A good lesson\n"
+    "#   - asks what somebody would really ask, in the words of a user;\n"
+    "#   - is answered as %N would, whole, and ends when all is said:\n"
+    "#     an answer that breaks off teaches to break off;\n"
+    "#   - is unlike the others in subject, length and first words. What they all\n"
+    "#     have in common is the voice, and that is what is learned.\n"
+    "#\n"
+    "# About 24 of them are enough for a voice; more make it surer. \"id\", \"form\" and\n"
+    "# \"before\", a list of earlier turns, may stand there too, and need not.\n"
+    "#\n"
+    "# Then\n"
+    "#   consilium personas check %N      is it in order? all faults at once\n"
+    "#   consilium train %N               learns from it\n"
+    "#   consilium personas derive %N     or makes a mask of it, untrained\n"
+    "#   consilium ask QUESTION -p %N     asks %N\n";
 
 static const example EXAMPLES[] = {
     {"persona", "lawyer.json",
@@ -61,24 +85,32 @@ const example *examples(size_t *count)
     return EXAMPLES;
 }
 
-/* ---- personas ---------------------------------------------------------------------------------- */
+/* A text with its marks filled in: N, A, I and L. */
+typedef struct filling {
+    const char *name, *about, *instruction;
+} filling;
 
-static int fill(const char *name, const char *about, const char *instruction, buf *out, error *err)
+static int fill(const char *text, const filling *with, buf *out, error *err)
 {
-    for (const char *at = PERSONA; *at;) {
+    for (const char *at = text; *at;) {
         size_t n = strcspn(at, "%");
         if (buf_add(out, at, n, err))
             return -1;
         at += n;
         if (!*at)
             break;
-        const char *word = at[1] == 'N' ? name : at[1] == 'A' ? about : instruction;
+        const char *word = at[1] == 'N'   ? with->name
+                           : at[1] == 'A' ? with->about
+                           : at[1] == 'I' ? with->instruction
+                                          : LESSONS[0];
         if (buf_text(out, word, err))
             return -1;
         at += 2;
     }
     return 0;
 }
+
+/* ---- personas ---------------------------------------------------------------------------------- */
 
 int example_about(const char *name, buf *out, error *err)
 {
@@ -96,8 +128,9 @@ int example_persona(const char *name, buf *out, error *err)
     int result = example_about(name, &about, err);
     if (!result)
         result = example_instruction(name, &instruction, err);
+    const filling with = {name, about.v, instruction.v};
     if (!result)
-        result = fill(name, about.v, instruction.v, out, err);
+        result = fill(PERSONA, &with, out, err);
     buf_release(&about);
     buf_release(&instruction);
     return result;
@@ -107,26 +140,17 @@ int example_persona(const char *name, buf *out, error *err)
 
 int example_lessons(const char *name, buf *out, error *err)
 {
-    if (buf_format(
-            out, err,
-            "# Lessons of %s: a question and the answer it would give, one object a line.\n"
-            "# `consilium personas derive %s` makes a mask of them. Lines that begin with #\n"
-            "# are comments: put your own in place of these examples, without the #.\n",
-            name, name))
-        return -1;
-    for (int i = 0; i < EXAMPLE_LESSONS; i++)
-        if (buf_format(out, err, "# %s\n", LESSONS[i]))
-            return -1;
-    return 0;
+    return fill(LESSON_FILE, &(filling){.name = name}, out, err);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------- */
 
 int example_text(size_t i, buf *out, error *err)
 {
+    static const filling lawyer = {"lawyer", "names the clause that decides, then the risk",
+                                   "You are a careful lawyer. Name the clause that decides."};
     if (i == 0)
-        return fill("lawyer", "names the clause that decides, then the risk",
-                    "You are a careful lawyer. Name the clause that decides.", out, err);
+        return fill(PERSONA, &lawyer, out, err);
     if (i == 1 || i == 2)
         return buf_text(out, i == 1 ? MASK : RULE, err);
     for (int k = 0; k < EXAMPLE_LESSONS; k++)

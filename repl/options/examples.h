@@ -29,7 +29,7 @@ int example_persona(const char *name, buf *out, error *err);
 /* The words that stand in "about" and in "instruction" there. */
 int example_about(const char *name, buf *out, error *err);
 int example_instruction(const char *name, buf *out, error *err);
-/* And the file of lessons beside it: three examples, commented out. */
+/* And the file of lessons beside it: comments on what a lesson is, an example among them. */
 int example_lessons(const char *name, buf *out, error *err);
 
 #endif

@@ -1,9 +1,9 @@
 /* options.c - argv to struct options. See options.h.
  *
  * Three steps, because an option may stand before the command that it belongs to: argv is split
- * into mentions of options and words (whether a name takes an argument is the same for every
- * command), then the first words name the command, then each mention is bound to the row that the
- * command takes.
+ * into mentions of options and words (whether a name takes an argument is, but for a few, the same for
+ * every command, and those stand behind theirs), then the first words name the command, then each
+ * mention is bound to the row that the command takes.
  */
 #include "options.h"
 
@@ -70,13 +70,15 @@ static void mention_option(line *l, const option_info *row, const char *value)
     l->mentions[l->mention_count++] = (mention){row, value};
 }
 
+static const option_info *row_here(const line *l, const char *name, size_t length);
+
 /* argv[*at] is "--name" or "--name=value"; *at moves on when the value is the next one. */
 static int split_long(line *l, int argc, char *const *argv, int *at, error *err)
 {
     const char *name = argv[*at] + 2;
     const char *equals = strchr(name, '=');
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    const option_info *row = row_named(name, length);
+    const option_info *row = row_here(l, name, length);
     if (!row)
         return options_unknown(name, length, err);
     const char *value = equals ? equals + 1 : NULL;
@@ -199,6 +201,16 @@ static const command_info *command_named(const char *const *words, size_t n, siz
     return n == 1 ? first_of_group(words[0]) : NULL;
 }
 
+/* The row of the command that the words so far name; before them, of any. */
+static const option_info *row_here(const line *l, const char *name, size_t length)
+{
+    size_t used;
+    const command_info *c = l->word_count ? command_named(l->words, l->word_count, &used) : NULL;
+    const option_info *own =
+        c ? options_find(name, length, (command_id)(c - options_commands())) : NULL;
+    return own ? own : row_named(name, length);
+}
+
 static int choose_command(options *opt, line *l, error *err)
 {
     size_t used = 0, n = l->word_count;
@@ -262,6 +274,9 @@ static int bind_all(options *opt, const line *l, error *err)
             const option_info *own = options_find(row->name, strlen(row->name), id);
             if (!own)
                 return wrong_command(row, opt->command, err);
+            if ((own->kind == OPTION_FLAG) != (row->kind == OPTION_FLAG))
+                return error_set(err, ERROR_USAGE, "--%s goes behind `%s`", row->name,
+                                 opt->command->name);
             row = own;
         }
         if (options_bind((char *)opt + row->field, row, l->mentions[i].value, err))

@@ -102,8 +102,8 @@ typedef enum option_source {
 
 typedef enum option_group { GROUP_COMMAND, GROUP_MODEL, GROUP_EVERY, GROUP_COUNT } option_group;
 
-/* A name may have several rows as long as their commands differ (another default, other choices)
- * and all of them take an argument, or none does. */
+/* A name may have several rows as long as their commands differ (another default, other choices).
+ * Where some of them take an argument and others none, the option stands behind its command. */
 typedef struct option_info {
     const char *name; /* without the dashes */
     char letter;      /* 'm', or 0 */
@@ -151,7 +151,8 @@ struct options {
     const char *against; /* personas derive: whom to compare with; NULL = all others */
     const char *to;      /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;
-    bool empty; /* personas new: not a copy */
+    bool empty;       /* personas new: not a copy */
+    bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */
 
     int prompt;   /* tokens to read; 0 = default */
     int generate; /* tokens to write; 0 = default */

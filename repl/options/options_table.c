@@ -81,11 +81,13 @@ static const command_info commands[COMMAND_COUNT] = {
          1,
          "begin a persona of your own",
          "Writes NAME.json with every usual field into $XDG_CONFIG_HOME/consilium/personas, ready "
-         "to be edited, and NAME.lessons.jsonl beside it with three examples; `personas check` "
-         "says what is still to be changed. A NAME that came with the program is copied, with its "
-         "masks and lessons, unless --empty asks for a bare one. A file that is there is never "
+         "to be edited, and NAME.lessons.jsonl beside it, which tells what a lesson is; `personas "
+         "check` says what is still to be changed. A NAME that came with the program is copied, "
+         "with its masks and lessons, unless --empty asks for a bare one. With --lessons a persona "
+         "of yours that has no lessons yet gets such a file. A file that is there is never "
          "written over. Names have 1 to 64 of A-Z a-z 0-9 _ -.",
-         {"consilium personas new lawyer", "consilium personas new coder"}},
+         {"consilium personas new lawyer", "consilium personas new coder",
+          "consilium personas new lawyer --lessons"}},
     [COMMAND_PERSONAS_DERIVE] =
         {"personas derive",
          "NAME",
@@ -403,6 +405,8 @@ static const option_info table[] = {
      "write over a file that is there", 0, 0, FIELD(force)},
     {"empty", 0, OPTION_FLAG, GROUP_COMMAND, BIT(PERSONAS_NEW), NULL,
      "a bare persona, also where one of that name came with the program", 0, 0, FIELD(empty)},
+    {"lessons", 0, OPTION_FLAG, GROUP_COMMAND, BIT(PERSONAS_NEW), NULL,
+     "a file of lessons to fill in, also for a persona that is there", 0, 0, FIELD(new_lessons)},
     {"yes", 'y', OPTION_FLAG, GROUP_COMMAND, BIT(TRANSCRIPTS_DELETE), NULL, "delete without asking",
      0, 0, FIELD(yes)},
     {"force", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TRANSCRIPTS_DELETE), NULL, "the same as --yes", 0,
