@@ -39,7 +39,8 @@ ROOMS = {
     "personas/measure": f"{RUN} transcripts personas/council",
     "personas/derive": f"{RUN} personas/lessons personas/measure",
     "personas/train": f"{RUN} engine/train personas/council personas/roster personas/lessons personas/measure",
-    "personas/built_in": f"{RUN} engine/train personas/lessons personas/roster personas/train",
+    "personas/built_in": f"{RUN} engine/train personas/lessons personas/roster personas/measure "
+                         "personas/train",
     "repl/screen": BASE,
     "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/roster repl/screen",
     "repl/options": f"{RUN} engine/sources transcripts personas/council personas/merge personas/roster "

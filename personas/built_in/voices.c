@@ -1,9 +1,12 @@
-/* voices.c - see voices.h: the names, and the base that voices are trained on. */
+/* voices.c - see voices.h: the personas, and the base that their voices are trained on. */
 #include "voices.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "builtin.h"
 #include "voices_file.h"
 
@@ -12,6 +15,60 @@ const char *voices_name(int i)
     static const char *const names[VOICES] = {"philosopher", "coder", "critic"};
     return names[i];
 }
+
+/* ---- personas ---------------------------------------------------------------------------------- */
+
+/* *path: NAME.json among what came with the program, whatever the user has of that name. */
+static int shipped_path(const char *name, char **path, error *err)
+{
+    char *places[PATHS_SHIPPED];
+    if (paths_shipped(places, err))
+        return -1;
+    *path = NULL;
+    bool failed = false;
+    for (int i = 0; i < PATHS_SHIPPED && !*path && !failed; i++) {
+        char *file = string_format(err, "%s/%s.json", places[i], name);
+        failed = !file;
+        if (file && access(file, R_OK) == 0)
+            *path = file;
+        else
+            free(file);
+    }
+    paths_shipped_release(places);
+    if (!*path && !failed)
+        return error_set(err, ERROR_LOAD, "%s.json is not among the program's personas", name);
+    return failed ? -1 : 0;
+}
+
+static int load_lessons(const persona *p, lessons *l, error *err)
+{
+    for (int i = 0; i < p->lesson_count; i++)
+        if (strcmp(p->lessons[i].language, "en") == 0)
+            return lessons_load(p->lessons[i].text, l, err);
+    return error_set(err, ERROR_LOAD, "%s: lessons: none in English", p->path);
+}
+
+int voices_persona(int i, persona **p, lessons *l, error *err)
+{
+    char *path;
+    *p = NULL;
+    if (shipped_path(voices_name(i), &path, err))
+        return -1;
+    *p = persona_load(path, err);
+    free(path);
+    if (*p && load_lessons(*p, l, err) == 0)
+        return 0;
+    persona_close(*p);
+    *p = NULL;
+    return -1;
+}
+
+bool voices_held_out(size_t i)
+{
+    return i % 5 == 4;
+}
+
+/* ---- the base ---------------------------------------------------------------------------------- */
 
 /* Routers that tell nil experts apart by one feature each: which of them is chosen changes nothing. */
 static float *plain_rows(error *err)

@@ -13,9 +13,12 @@
 #ifndef PERSONAS_VOICES_H
 #define PERSONAS_VOICES_H
 
-#include <stdatomic.h>
+#include <stdbool.h>
 
-#include "../../kernels/error.h"
+#include "../../engine/routing/fingerprint.h"
+#include "../../engine/run/engine.h"
+#include "../lessons/lessons.h"
+#include "../roster/persona.h"
 #include "voices_rows.h"
 
 enum {
@@ -28,13 +31,45 @@ enum {
     VOICES_WIDTH = 576, /* of SmolLM2-135M's residual stream */
     VOICES_NARROW = 32, /* ffn width of an expert */
     VOICES_READ = 24,   /* lessons of each persona that the joined router is fitted on */
-    VOICES_MOST_READ = 512
 };
 
 const char *voices_name(int i); /* 0 .. VOICES - 1, in the order of their experts */
 
-/* Makes WHERE/base.gguf of smollm2, a GGUF of SmolLM2-135M-Instruct, and WHERE/base.experts.gguf on
- * the way. *model: its path, the caller's to free. */
+/* The persona as it ships, and its lessons in English; persona_close(), lessons_release(). */
+int voices_persona(int i, persona **p, lessons *l, error *err);
+
+/* Whether the i-th lesson of a file is held out, i from 0: every fifth is, as in any training. */
+bool voices_held_out(size_t i);
+
+/* Told as the work goes on: `done` of `total` tokens of what is read now. */
+typedef void voices_listener(void *user, int done, int total);
+
+/* ---- the base ---------------------------------------------------------------------------------- */
+
+/* Makes WHERE/base.gguf of smollm2, a GGUF of SmolLM2-135M-Instruct, and WHERE/base.experts.gguf on the
+ * way. *model: its path, the caller's to free. */
 int voices_base(const char *smollm2, const char *where, char **model, error *err);
+
+/* ---- joining ----------------------------------------------------------------------------------- */
+
+typedef struct voices_sources {
+    const char *adapters[VOICES]; /* of the personas, trained on the base */
+    const char *neutral;       /* a file of texts that must stay plain, "--------" lines between */
+    int lessons;               /* of each persona that are read; 0 = VOICES_READ */
+    voices_listener *listener; /* NULL = nobody */
+    void *user;
+} voices_sources;
+
+typedef struct voices_result {
+    char fingerprint[FINGERPRINT_TEXT]; /* of the model that the recipe will make */
+    voices_lead lead[VOICES_LAYERS];
+    int spoken, plain; /* tokens that the rows were fitted on */
+} voices_result;
+
+/* Writes WHERE/built-in.experts.gguf and the masks; masks of other models there are removed. The engine
+ * is the base's; the adapters stay in it no longer than this takes. ERROR_LOAD for an adapter that is
+ * not of VOICES_EXPERTS experts in every layer that routes. */
+int voices_join(engine *base, const voices_sources *s, const char *where, voices_result *out,
+                error *err);
 
 #endif
