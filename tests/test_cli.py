@@ -138,7 +138,7 @@ def help_and_usage():
         refuse(2, "did you mean --threads?", "bench", "--thread", 2)
         refuse(2, ["--threads", "0", "1..1024"], "bench", "--threads", 0)
         refuse(2, ["--kv", "f8", "f16|f32|q8_0"], "bench", "--kv=f8")
-        refuse(2, "belongs to: logits", "perplexity", "--tokens", "1", "x")
+        refuse(2, "belongs to: personas check, logits", "perplexity", "--tokens", "1", "x")
         refuse(2, "perplexity needs FILE", "perplexity")
     with case("an empty text is no file, folder or model"):
         refuse(2, '--output: "" names no FILE', "transcripts", "export", "x", "-o", "")

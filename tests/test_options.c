@@ -326,7 +326,7 @@ static void misspellings_are_guessed(void **state)
 static void misplaced_things_are_named(void **state)
 {
     (void)state;
-    REFUSED("tokenize takes no --tokens; it belongs to: logits", "tokenize", "--tokens", "1", "x");
+    REFUSED("tokenize takes no --tokens; it belongs to: personas check, logits", "tokenize", "--tokens", "1", "x");
     REFUSED("model list takes no --model", "model", "list", "-m", "x");
     REFUSED("--model needs a value: MODEL", "bench", "--model");
     REFUSED("-m needs a value: MODEL", "bench", "-qm");

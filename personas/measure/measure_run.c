@@ -218,16 +218,29 @@ static int read_scores(reading *r, const measure_sample *s, size_t sample, error
     return 0;
 }
 
+/* Tokens that the sessions hold of this sample already: chats begin alike. */
+static size_t shared_prefix(const reading *r, size_t sample)
+{
+    size_t n = 0;
+    if (sample == 0)
+        return 0;
+    const measure_sample *s = &r->samples->v[sample], *last = s - 1;
+    while (n + 1 < s->from && n + 1 < last->ids.len && s->ids.v[n] == last->ids.v[n])
+        n++;
+    return n;
+}
+
 static int read_sample(reading *r, size_t sample, error *err)
 {
     const measure_sample *s = &r->samples->v[sample];
+    size_t held = shared_prefix(r, sample);
     for (int i = 0; i < r->count; i++)
-        session_rewind(r->sessions[i], 0);
+        session_rewind(r->sessions[i], (int)held);
     r->from = s->from - 1;
     if (r->progress)
         r->progress(r->user, (int)r->read, (int)r->total);
-    begin_step(r, s->ids.v, r->from, LOGITS_NONE);
-    if (r->from && engine_advance(r->engine, r->steps, r->count, err))
+    begin_step(r, s->ids.v + held, r->from - held, LOGITS_NONE);
+    if (r->from > held && engine_advance(r->engine, r->steps, r->count, err))
         return -1;
     if (r->logits ? read_blocks(r, s, sample, err) : read_scores(r, s, sample, err))
         return -1;

@@ -24,7 +24,7 @@ router_program *measure_random_program(const router_program *p, uint64_t seed, e
 {
     const model_config *m = router_program_model(p);
     size_t experts = (size_t)m->experts;
-    int *order = malloc((size_t)m->layers * (experts ? experts : 1) * sizeof *order);
+    int *order = calloc((size_t)m->layers * (experts ? experts : 1), sizeof *order);
     if (!order) {
         error_memory(err, "a random program");
         return NULL;

@@ -14,6 +14,7 @@
 #include "../options/open_lessons.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
+#include "personas_measure.h"
 #include "personas_model.h"
 
 enum { LAYERS_TEXT = 4 * MODEL_MAX_LAYERS };
@@ -25,7 +26,9 @@ typedef struct check {
     engine *engine;   /* NULL when there is no model at hand */
     roster *roster;
     const char *title;
-    char *mask; /* path, or NULL */
+    char *mask;    /* path, or NULL */
+    bool measures; /* figures are asked for: */
+    measured measured;
 } check;
 
 /* ---- reading ----------------------------------------------------------------------------------- */
@@ -88,8 +91,10 @@ static int seat_on_model(check *c, const options *opt, console *con, error *err)
 {
     if (personas_model(opt, con, &c->engine, err))
         return -1;
+    if (!c->engine && c->measures)
+        c->engine = open_model(opt, con, err); /* says what to do when there is none */
     if (!c->engine)
-        return 0;
+        return c->measures ? -1 : 0;
     c->title = open_model_title(opt, c->engine);
     if (engine_config(c->engine)->experts) {
         const char *fingerprint = engine_fingerprint(c->engine, err);
@@ -206,6 +211,10 @@ static int print_json(const check *c, console *con, error *err)
     int result =
         c->roster && engine_config(c->engine)->experts ? each_run(c, json_run, &e, err) : 0;
     json_end(&e);
+    if (c->measures)
+        measured_put_json(&c->measured, &e);
+    else
+        json_put_null(&e, "measured");
     json_end(&e);
     if (!result)
         result = console_json(con, &e, err);
@@ -249,6 +258,14 @@ static int add_own(const check *c, const console *con, buf *b, error *err)
     return buf_text(b, "\n", err);
 }
 
+static int add_measured(const check *c, const console *con, buf *b, error *err)
+{
+    text_writer w = {.out = b, .err = err};
+    if (c->measures)
+        measured_put_text(&c->measured, con, &w);
+    return w.failed ? -1 : 0;
+}
+
 static int print_text(const check *c, console *con, error *err)
 {
     buf b = {0};
@@ -267,6 +284,8 @@ static int print_text(const check *c, console *con, error *err)
     if (!result && c->roster)
         result = add_model(c, con, &b, err);
     if (!result)
+        result = add_measured(c, con, &b, err);
+    if (!result)
         result = console_text(con, &b, err);
     buf_release(&b);
     if (!result && !c->roster)
@@ -276,14 +295,19 @@ static int print_text(const check *c, console *con, error *err)
 
 int command_personas_check(const options *opt, console *con, error *err)
 {
-    check c = {.persona = persona_find(opt->words[0], err)};
+    check c = {.persona = persona_find(opt->words[0], err),
+               .measures = personas_measure_wanted(opt)};
     int result = c.persona ? check_words(c.persona, err) : -1;
     if (!result)
         result = read_lessons(&c, con, err) || read_own(&c, err) || seat_on_model(&c, opt, con, err)
                      ? -1
                      : 0;
+    if (!result && c.measures)
+        result = personas_measure(opt, con, c.engine, c.persona, roster_seat(c.roster, 0)->program,
+                                  &c.measured, err);
     if (!result)
         result = options_want_json(opt) ? print_json(&c, con, err) : print_text(&c, con, err);
+    measured_release(&c.measured);
     roster_close(c.roster);
     engine_close(c.engine);
     adapter_close(c.adapter);

@@ -147,12 +147,15 @@ struct options {
     sampling_options configured; /* of the configuration */
     long long seed;              /* -1 = random */
 
-    texts lesson_texts;  /* personas derive --text */
+    texts lesson_texts;  /* personas derive and check --text */
     const char *against; /* personas derive: whom to compare with; NULL = all others */
     const char *to;      /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;
     bool empty;       /* personas new: not a copy */
     bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */
+
+    bool measure;        /* personas check */
+    int measured_tokens; /* of a side; 0 = default */
 
     int prompt;   /* tokens to read; 0 = default */
     int generate; /* tokens to write; 0 = default */

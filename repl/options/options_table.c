@@ -108,8 +108,11 @@ static const command_info commands[COMMAND_COUNT] = {
          "check a persona against its schema and this model",
          "Reads the persona, its lessons, rules and mask as `ask` would and says what is wrong, by "
          "file and field (status 3), or which experts it may call in each layer. Without a model "
-         "at hand only the files are checked.",
-         {"consilium personas check coder", "consilium personas check coder -m model.gguf"}},
+         "at hand only the files are checked. --measure reads its lessons and those of other "
+         "personas, or the texts of --text, under its router program, under those of others, under "
+         "none and under 20 random ones, and says whether it acts, has no effect or harms.",
+         {"consilium personas check coder", "consilium personas check coder -m model.gguf",
+          "consilium personas check coder --text code.txt --text letters.txt"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
          "",
@@ -304,11 +307,22 @@ static const command_info commands[COMMAND_COUNT] = {
 static const option_info table[] = {
     {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING, "A,B,...",
      "who answers (default philosopher,coder,critic)", 0, 0, FIELD(personas)},
-    {"against", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "A,B,...",
-     "the personas to compare with (default: all that have lessons)", 0, 0, FIELD(against)},
+    {"against", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE) | BIT(PERSONAS_CHECK),
+     "A,B,...", "the personas to compare with (default: all that have lessons)", 0, 0,
+     FIELD(against)},
     {"text", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "FILE",
      "a text in the persona's voice, instead of its lessons (repeatable)", 0, 0,
      FIELD(lesson_texts)},
+    {"measure", 0, OPTION_FLAG, GROUP_COMMAND, BIT(PERSONAS_CHECK), NULL,
+     "measure what its router program does: losses, divergence, answers, verdict", 0, 0,
+     FIELD(measure)},
+    {"text", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(PERSONAS_CHECK), "FILE",
+     "a text to measure on: the first is the persona's own, instead of its lessons, any others are "
+     "foreign (repeatable)",
+     0, 0, FIELD(lesson_texts)},
+    {"tokens", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(PERSONAS_CHECK), "N",
+     "tokens to measure on, of its own and of others each (default 2048)", 64, 1 << 20,
+     FIELD(measured_tokens)},
     {"file", 'f', OPTION_TEXTS, GROUP_COMMAND, BIT(ASK), "FILE",
      "add FILE to the prompt, behind a blank line (repeatable)", 0, 0, FIELD(files)},
     {"only", 0, OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "NAME|merge",
