@@ -370,6 +370,35 @@ static void test_exp_same_bits(void **state)
     free(b);
 }
 
+/* Rows of any number and length, at any address; each output is its own chain. */
+static void test_add_rows(void **state)
+{
+    (void)state;
+    enum { MOST = 131, RANK = 9, STRIDE = 140 };
+    float b[1 + RANK * STRIDE], h[RANK], y[1 + MOST], x[1 + MOST], start[1 + MOST];
+    blocks_random random = {9};
+    for (int i = 0; i <= RANK * STRIDE; i++)
+        b[i] = blocks_uniform(&random, -1, 1);
+    for (int i = 0; i < RANK; i++)
+        h[i] = blocks_uniform(&random, -3, 3);
+    for (int i = 0; i <= MOST; i++)
+        start[i] = blocks_uniform(&random, -2, 2);
+    for (size_t n = 0; n <= MOST; n++)
+        for (size_t rank = 0; rank <= RANK; rank += 1 + rank / 2) {
+            memcpy(x, start, sizeof x);
+            memcpy(y, start, sizeof y);
+            baseline()->add_rows(x + 1, b + 1, STRIDE, h, rank, n);
+            fastest()->add_rows(y + 1, b + 1, STRIDE, h, rank, n);
+            assert_memory_equal(x, y, sizeof x);
+            for (size_t i = 0; i < n; i++) {
+                float want = start[1 + i];
+                for (size_t j = 0; j < rank; j++)
+                    want = fmaf(h[j], b[1 + j * STRIDE + i], want);
+                assert_true(x[1 + i] == want);
+            }
+        }
+}
+
 /* ---- over the pool ---------------------------------------------------------------------------------------- */
 
 typedef struct layer {
@@ -491,12 +520,19 @@ static void test_select(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_near_double),        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_extremes),           cmocka_unit_test(test_columns_alone),
-        cmocka_unit_test(test_quantize_same_bits), cmocka_unit_test(test_quantize_is_near),
-        cmocka_unit_test(test_not_a_number_stays), cmocka_unit_test(test_exp),
-        cmocka_unit_test(test_exp_same_bits),      cmocka_unit_test(test_threads_and_batch),
-        cmocka_unit_test(test_swiglu_region),      cmocka_unit_test(test_select),
+        cmocka_unit_test(test_near_double),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_columns_alone),
+        cmocka_unit_test(test_quantize_same_bits),
+        cmocka_unit_test(test_quantize_is_near),
+        cmocka_unit_test(test_not_a_number_stays),
+        cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_exp_same_bits),
+        cmocka_unit_test(test_threads_and_batch),
+        cmocka_unit_test(test_add_rows),
+        cmocka_unit_test(test_swiglu_region),
+        cmocka_unit_test(test_select),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  *
  * Banks mix weight types and ffn widths, as when a persona brings experts of its own; some experts
  * get many rows, some one, some none; some slots are empty. The bytes of a row must not depend on
- * which other rows met the same experts.
+ * which other rows met the same experts, nor on what the programs of those change of them.
  */
 #include "op_support.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_EXPERTS = 12 };
+enum { MOST_EXPERTS = 12, PARTS = 3, MOST_UPDATES = 2 };
 
 /* One weight matrix: what the op reads and the values that stand there. */
 typedef struct matrix {
@@ -20,9 +20,20 @@ typedef struct matrix {
     float *values;
 } matrix;
 
+/* B (scale * A x): A as it is stored, B [rank, rows] transposed, f32. */
+typedef struct factors {
+    matrix a;
+    float *b;
+    float scale;
+} factors;
+
 typedef struct problem {
     int rows, slots, experts;
     size_t width;
+    /* Of each expert's gate, up and down, for rows of which every third is not updated. */
+    factors updates[MOST_EXPERTS][PARTS][MOST_UPDATES];
+    int update_count[MOST_EXPERTS][PARTS];
+    int update_rank; /* 0 = no updates at all */
     matrix gate[MOST_EXPERTS], up[MOST_EXPERTS], down[MOST_EXPERTS];
     float *x;     /* [rows, width] */
     int32_t *ids; /* [rows, slots] */
@@ -59,6 +70,50 @@ static void release_matrix(matrix *m)
     free(m->values);
 }
 
+static const matrix *part_of(const problem *p, int expert, int part)
+{
+    const matrix *const all[PARTS] = {p->gate, p->up, p->down};
+    return &all[part][expert];
+}
+
+static bool is_updated(const problem *p, int row)
+{
+    return p->update_rank && row % 3;
+}
+
+/* Updates of some experts: none, one or two for a matrix, of different types and ranks. */
+static void add_updates(problem *p)
+{
+    static const dtype types[3] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
+    for (int e = 0; e < p->experts; e++) {
+        int rank = 0;
+        for (int part = 0; part < PARTS; part++) {
+            const matrix *w = part_of(p, e, part);
+            p->update_count[e][part] = (e + part) % (MOST_UPDATES + 1);
+            for (int i = 0; i < p->update_count[e][part]; i++) {
+                unsigned seed = 200 + 10 * (unsigned)e + 3 * (unsigned)part + (unsigned)i;
+                size_t own = 1 + (seed * 7) % 9;
+                float *b = malloc(own * w->rows * sizeof *b);
+                random_normal(b, own * w->rows, 0.3f, seed + 500);
+                p->updates[e][part][i] =
+                    (factors){make_matrix(types[seed % 3], own, w->cols, seed), b, 0.5f};
+                rank += (int)own;
+            }
+        }
+        p->update_rank = rank > p->update_rank ? rank : p->update_rank;
+    }
+}
+
+static void release_updates(problem *p)
+{
+    for (int e = 0; e < p->experts; e++)
+        for (int part = 0; part < PARTS; part++)
+            for (int i = 0; i < p->update_count[e][part]; i++) {
+                release_matrix(&p->updates[e][part][i].a);
+                free(p->updates[e][part][i].b);
+            }
+}
+
 /* Expert e gets types[e % 3] and, where the blocks allow, an ffn of its own. */
 static problem make_problem(int rows, int slots, int experts, size_t width, size_t ffn,
                             const dtype types[3], bool ragged)
@@ -88,6 +143,7 @@ static problem make_problem(int rows, int slots, int experts, size_t width, size
 
 static void release(problem *p)
 {
+    release_updates(p);
     for (int e = 0; e < p->experts; e++) {
         release_matrix(&p->gate[e]);
         release_matrix(&p->up[e]);
@@ -98,20 +154,67 @@ static void release(problem *p)
     free(p->gates);
 }
 
+/* The updates of all experts on a backend, as a program's routing points to them. */
+typedef struct update_table {
+    low_rank v[MOST_EXPERTS][PARTS][MOST_UPDATES];
+    expert_update of[MOST_EXPERTS];
+    const expert_update *update[MOST_EXPERTS];
+    layer_routing routing[2]; /* without them and with them */
+} update_table;
+
+static void open_updates(backend *b, const problem *p, update_table *t)
+{
+    memset(t, 0, sizeof *t);
+    t->routing[0] = t->routing[1] = (layer_routing){.k = p->slots};
+    t->routing[1].update = t->update;
+    t->routing[1].update_rank = p->update_rank;
+    for (int e = 0; e < p->experts; e++) {
+        low_rank_list *const lists[PARTS] = {&t->of[e].gate, &t->of[e].up, &t->of[e].down};
+        bool any = false;
+        for (int part = 0; part < PARTS; part++) {
+            *lists[part] = (low_rank_list){t->v[e][part], p->update_count[e][part]};
+            any = any || p->update_count[e][part];
+            for (int i = 0; i < p->update_count[e][part]; i++) {
+                const factors *f = &p->updates[e][part][i];
+                const matrix *a = &f->a;
+                t->v[e][part][i] =
+                    (low_rank){tensor_map(b, a->type, a->rows, a->cols, a->stored, NULL),
+                               tensor_of(b, f->b, a->rows, part_of(p, e, part)->rows), f->scale};
+            }
+        }
+        t->update[e] = any ? &t->of[e] : NULL;
+    }
+}
+
+static void close_updates(const problem *p, update_table *t)
+{
+    for (int e = 0; e < p->experts; e++)
+        for (int part = 0; part < PARTS; part++)
+            for (int i = 0; i < p->update_count[e][part]; i++) {
+                tensor_free((tensor *)(uintptr_t)t->v[e][part][i].a);
+                tensor_free((tensor *)(uintptr_t)t->v[e][part][i].b);
+            }
+}
+
+static void map_bank(backend *b, const problem *p, tensor *maps[PARTS][MOST_EXPERTS])
+{
+    for (int part = 0; part < PARTS; part++)
+        for (int e = 0; e < p->experts; e++) {
+            const matrix *w = part_of(p, e, part);
+            maps[part][e] = tensor_map(b, w->type, w->rows, w->cols, w->stored, NULL);
+        }
+}
+
 static void run_experts(backend *b, int first, int n, float *out, const void *user)
 {
     const problem *p = user;
-    tensor *maps[3][MOST_EXPERTS];
-    const matrix *const from[3] = {p->gate, p->up, p->down};
-    for (int m = 0; m < 3; m++)
-        for (int e = 0; e < p->experts; e++) {
-            const matrix *w = &from[m][e];
-            maps[m][e] = tensor_map(b, w->type, w->rows, w->cols, w->stored, NULL);
-        }
-    const layer_routing plain = {.k = p->slots};
+    tensor *maps[PARTS][MOST_EXPERTS];
+    update_table table;
+    map_bank(b, p, maps);
+    open_updates(b, p, &table);
     batch_row *rows = calloc((size_t)n, sizeof *rows);
     for (int i = 0; i < n; i++)
-        rows[i].routing = &plain;
+        rows[i].routing = &table.routing[is_updated(p, first + i)];
     expert_bank bank = {p->experts, (const tensor *const *)maps[0], (const tensor *const *)maps[1],
                         (const tensor *const *)maps[2]};
     tensor *x = tensor_of(b, p->x + (size_t)first * p->width, (size_t)n, p->width);
@@ -119,6 +222,7 @@ static void run_experts(backend *b, int first, int n, float *out, const void *us
     routes *r = routes_new(b, n, p->slots, NULL);
     size_t cells = (size_t)n * (size_t)p->slots, at = (size_t)first * (size_t)p->slots;
     memcpy(r->ids, p->ids + at, cells * sizeof *r->ids);
+    memcpy(r->seen, p->ids + at, cells * sizeof *r->seen);
     memcpy(r->gates, p->gates + at, cells * sizeof *r->gates);
     op_layer(b, 0);
     op_batch(b, &(kv_layout){1, 1, 8, DTYPE_F32}, rows, n, NULL, NULL);
@@ -128,9 +232,10 @@ static void run_experts(backend *b, int first, int n, float *out, const void *us
     free(rows);
     tensor_free(x);
     tensor_free(y);
-    for (int m = 0; m < 3; m++)
+    close_updates(p, &table);
+    for (int part = 0; part < PARTS; part++)
         for (int e = 0; e < p->experts; e++)
-            tensor_free(maps[m][e]);
+            tensor_free(maps[part][e]);
 }
 
 static double multiply(const matrix *m, size_t row, const double *x)
@@ -141,23 +246,38 @@ static double multiply(const matrix *m, size_t row, const double *x)
     return sum;
 }
 
+/* Output `row` of one matrix of an expert, with its updates. */
+static double multiply_updated(const problem *p, int e, int part, size_t row, const double *x,
+                               bool updated)
+{
+    const matrix *w = part_of(p, e, part);
+    double sum = multiply(w, row, x);
+    for (int i = 0; updated && i < p->update_count[e][part]; i++) {
+        const factors *f = &p->updates[e][part][i];
+        for (size_t j = 0; j < f->a.rows; j++)
+            sum += (double)f->b[j * w->rows + row] * (double)f->scale * multiply(&f->a, j, x);
+    }
+    return sum;
+}
+
 static void experts_naive(const problem *p, double *out)
 {
     double *x = malloc(p->width * sizeof *x), *hidden = malloc(4096 * sizeof *hidden);
     memset(out, 0, (size_t)p->rows * p->width * sizeof *out);
     for (int i = 0; i < p->rows * p->slots; i++) {
         int e = p->ids[i];
+        bool updated = is_updated(p, i / p->slots);
         size_t row = (size_t)(i / p->slots) * p->width;
         if (e < 0)
             continue;
         for (size_t j = 0; j < p->width; j++)
             x[j] = (double)p->x[row + j];
         for (size_t f = 0; f < p->gate[e].rows; f++) {
-            double gate = multiply(&p->gate[e], f, x);
-            hidden[f] = gate / (1 + exp(-gate)) * multiply(&p->up[e], f, x);
+            double gate = multiply_updated(p, e, 0, f, x, updated);
+            hidden[f] = gate / (1 + exp(-gate)) * multiply_updated(p, e, 1, f, x, updated);
         }
         for (size_t j = 0; j < p->width; j++)
-            out[row + j] += (double)p->gates[i] * multiply(&p->down[e], j, hidden);
+            out[row + j] += (double)p->gates[i] * multiply_updated(p, e, 2, j, hidden, updated);
     }
     free(x);
     free(hidden);
@@ -197,6 +317,43 @@ static void test_quantised_types(void **state)
     check_problem(*state, make_problem(5, 2, 3, 512, 256, other_books, false), 1e-3);
 }
 
+static problem updated_problem(int rows, size_t width, size_t ffn, const dtype types[3])
+{
+    problem p = make_problem(rows, 4, 9, width, ffn, types, true);
+    add_updates(&p);
+    return p;
+}
+
+static void test_updates(void **state)
+{
+    const dtype mixed[3] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
+    const dtype q8[3] = {DTYPE_Q8_0, DTYPE_F32, DTYPE_Q8_0};
+    const dtype wide[3] = {DTYPE_Q6_K, DTYPE_Q8_0, DTYPE_BF16};
+    check_problem(*state, updated_problem(2, 24, 10, mixed), 1e-11);
+    check_problem(*state, updated_problem(33, 40, 70, mixed), 1e-11);
+    check_problem(*state, updated_problem(50, 96, 64, q8), 1e-3);
+    problem p = make_problem(12, 2, 6, 256, 256, wide, false);
+    add_updates(&p);
+    check_problem(*state, p, 1e-3);
+}
+
+/* A row without updates has the same bytes, whatever the programs of the others change. */
+static void test_updates_stay_with_their_rows(void **state)
+{
+    const dtype q8[3] = {DTYPE_Q8_0, DTYPE_F32, DTYPE_Q8_0};
+    enum { ROWS = 12, WIDTH = 64 };
+    problem p = make_problem(ROWS, 4, 9, WIDTH, 32, q8, true);
+    float before[ROWS * WIDTH], after[ROWS * WIDTH];
+    backend *b = ((lab *)*state)->backends[0][1];
+    run_experts(b, 0, ROWS, before, &p);
+    add_updates(&p);
+    run_experts(b, 0, ROWS, after, &p);
+    for (int i = 0; i < ROWS; i++)
+        assert_int_equal(memcmp(before + i * WIDTH, after + i * WIDTH, WIDTH * sizeof *after) != 0,
+                         is_updated(&p, i));
+    release(&p);
+}
+
 /* Rows that call no expert get exact zeros. */
 static void test_nothing_chosen(void **state)
 {
@@ -219,8 +376,8 @@ static void test_nothing_chosen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_types),
-        cmocka_unit_test(test_quantised_types),
+        cmocka_unit_test(test_plain_types),    cmocka_unit_test(test_quantised_types),
+        cmocka_unit_test(test_updates),        cmocka_unit_test(test_updates_stay_with_their_rows),
         cmocka_unit_test(test_nothing_chosen),
     };
     return cmocka_run_group_tests(tests, lab_setup, lab_teardown);
