@@ -10,6 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from council_model import WIDTH, write_safetensors
 from suite import BINARY, case, finish, run
 from talk_screen import MODEL, Talk, environment, scratch
 
@@ -437,9 +440,14 @@ def helping():
 def configuration(home):
     ban = home / "ban.json"
     ban.write_text(KEEP)
+    own = home / "own.safetensors"
+    at, parts = "model.layers.0.mlp.", (("gate", (4, WIDTH)), ("up", (4, WIDTH)), ("down", (WIDTH, 4)))
+    write_safetensors(own, [(at + "gate.weight", np.ones((1, WIDTH), "<f4"))] + [
+        (f"{at}experts.0.{part}_proj.weight", np.ones(shape, "<f4")) for part, shape in parts])
     return {
         "personas": ("coder,critic", None), "merge": ("vote", None), "control": ("prompt", None),
-        "no-instruction": (True, "on"), "mask": ([f"coder={ban}"], f"coder={ban}"), "experts": ("coder=2", None),
+        "no-instruction": (True, "on"), "mask": ([f"coder={ban}"], f"coder={ban}"),
+        "adapter": ([f"coder={own}"], f"coder={own}"), "experts": ("coder=2", None),
         "strength": ("coder=0.5", None), "prefill": ("own", None), "think": (3, "3"), "raw": (True, "on"),
         "max-tokens": (5, "5"), "loop": ("off", None), "stop": (["END", "STOP"], "END, STOP"),
         "temperature": (0.3, "0.3"), "top-p": (0.8, "0.8"), "top-k": (7, "7"), "min-p": (0.01, "0.01"),

@@ -17,12 +17,12 @@
  *            "template" ["KEY=VALUE"] (variables of the chat template), "day" "2026-11-22" (what one
  *            that asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
  *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
- *            [{"name","path","hash"}], "experts", "strengths" and "softened" [{"name","value"}],
- *            "unmasked" [name], "system" text or null (in each seat's instruction already), and
- *            "seats", one a pass: {"name","persona","acts_by","color","instruction","program" (16 hex
- *            digits of the router program's hash),"asked_experts","sampling" {..}}; or, without
- *            "seats", one note "KEY":"VALUE" ("blind":"on", "forgot":"1-3", "forked":ID: all records
- *            before were copied from there).
+ *            [{"name","path","hash"}], "adapters" [{"name","path","scale"}] or absent, "experts",
+ *            "strengths" and "softened" [{"name","value"}], "unmasked" [name], "system" text or null
+ *            (in each seat's instruction already), and "seats", one a pass: {"name","persona",
+ *            "acts_by","color","instruction","program" (16 hex digits of the router program's hash),
+ *            "asked_experts","sampling" {..}}; or, without "seats", one note "KEY":"VALUE"
+ *            ("blind":"on", "forgot":"1-3", "forked":ID: all records before were copied from there).
  *   prompt   parent = the prompt record of the turn that it follows. "text", "context" own, merged or
  *            picked, "from" (the oldest turn that the passes remembered), "shared", "seed" (of the
  *            turn), "timings" {"prefill","decode","union_experts_per_step","picks_per_step"}, and

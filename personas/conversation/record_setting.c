@@ -111,6 +111,24 @@ static void put_masks(json_writer *e, const roster_options *o)
     json_end(e);
 }
 
+/* Only when there are any: most settings have none. What they hold is in the programs' hashes. */
+static void put_adapters(json_writer *e, const roster_options *o)
+{
+    if (!o->adapter_count)
+        return;
+    json_begin_array(e, "adapters");
+    for (int i = 0; i < o->adapter_count; i++) {
+        char *full = realpath(o->adapters[i].path, NULL);
+        json_begin_object(e, NULL);
+        json_put_text(e, "name", o->adapters[i].name);
+        json_put_text(e, "path", full ? full : o->adapters[i].path);
+        json_put_number(e, "scale", o->adapters[i].scale);
+        json_end(e);
+        free(full);
+    }
+    json_end(e);
+}
+
 static void put_values(json_writer *e, const char *key, const named_value *v, int n)
 {
     json_begin_array(e, key);
@@ -140,6 +158,7 @@ static void put_roster(json_writer *e, const roster_options *o)
     json_end(e);
     json_end(e);
     put_masks(e, o);
+    put_adapters(e, o);
     put_values(e, "experts", o->experts, o->expert_count);
     put_values(e, "strengths", o->strengths, o->strength_count);
     put_values(e, "softened", o->mask_penalties, o->mask_penalty_count);
@@ -312,6 +331,26 @@ static int read_masks(const json *v, record_setting *s, error *err)
     return 0;
 }
 
+static int read_adapters(const json *v, roster_options *o, error *err)
+{
+    const json *list;
+    if (!json_member(v, "adapters"))
+        return 0;
+    named_adapter *adapters = room_for(v, "adapters", sizeof *adapters, &list, err);
+    if (!adapters)
+        return -1;
+    o->adapters = adapters;
+    for (const json *i = json_first(list); i; i = json_next(i)) {
+        named_adapter *at = &adapters[o->adapter_count++];
+        *at = (named_adapter){json_text_at(i, "name"), json_text_at(i, "path"), 1};
+        if (!at->path)
+            return error_set(err, ERROR_LOAD, "the setting's \"adapters\" names no path");
+        if (number_of(i, "scale", -100, 100, &at->scale, err))
+            return -1;
+    }
+    return 0;
+}
+
 static int read_seats(const json *v, record_setting *s, error *err)
 {
     const json *list;
@@ -342,7 +381,8 @@ static int read_roster(const json *v, record_setting *s, error *err)
         read_texts(v, "personas", &o->personas, &o->persona_count, err) ||
         word_of(v, "control", roster_controls, 4, &control, err) ||
         read_sampling(asked, &o->sampling, err) || read_texts(asked, "given", &given, &n, err) ||
-        read_masks(v, s, err) || read_values(v, "experts", &o->experts, &o->expert_count, err) ||
+        read_masks(v, s, err) || read_adapters(v, o, err) ||
+        read_values(v, "experts", &o->experts, &o->expert_count, err) ||
         read_values(v, "strengths", &o->strengths, &o->strength_count, err) ||
         read_values(v, "softened", &o->mask_penalties, &o->mask_penalty_count, err) ||
         read_texts(v, "unmasked", &o->unmasked, &o->unmasked_count, err) || read_seats(v, s, err);
@@ -411,6 +451,7 @@ void record_setting_release(record_setting *s)
 {
     free_list(s->roster.personas);
     free_list(s->roster.masks);
+    free_list(s->roster.adapters);
     free_list(s->roster.experts);
     free_list(s->roster.strengths);
     free_list(s->roster.mask_penalties);

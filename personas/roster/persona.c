@@ -20,7 +20,7 @@
 enum { PERSONA_BYTES = 1 << 20, NAME_BYTES = 64 };
 
 static const char *const FIELDS[] = {"persona", "name",    "about",   "instruction", "sampling",
-                                     "router",  "lessons", "experts", "color"};
+                                     "router",  "lessons", "experts", "adapters",    "color"};
 static const char *const COLORS[] = {"black", "red",     "green", "yellow",
                                      "blue",  "magenta", "cyan",  "white"};
 static const char *const RESERVED[] = {"none", "merge", "control"};
@@ -243,6 +243,41 @@ static int usual_lessons(persona *p, error *err)
     return result;
 }
 
+/* One of "adapters": a file name, or an object with it and a scale. */
+static int read_adapter(persona *p, const json *v, error *err)
+{
+    static const char *const known[] = {"file", "scale"};
+    persona_adapter *a = &p->adapters[p->adapter_count++];
+    const char *file = json_type(v) == JSON_STRING ? json_string(v) : NULL;
+    a->scale = 1;
+    if (json_type(v) == JSON_OBJECT &&
+        (json_check_members(v, known, 2, err) || json_get_string(v, "file", &file, err) < 0 ||
+         json_get_number(v, "scale", -100, 100, &a->scale, err) < 0))
+        return error_prefix(err, "adapters: ");
+    if (!file)
+        return error_set(err, ERROR_LOAD,
+                         "adapters: write [\"FILE\"] or [{\"file\": \"FILE\", \"scale\": 0.5}]");
+    if (check_file_name("adapters", file, err))
+        return -1;
+    a->path = strdup(file);
+    return a->path ? beside(p->path, &a->path, err) : error_memory(err, "a persona");
+}
+
+static int read_adapters(persona *p, const json *root, error *err)
+{
+    const json *list = NULL;
+    int found = json_get_array(root, "adapters", &list, err);
+    if (found != 1)
+        return found;
+    p->adapters = calloc(json_count(list) + 1, sizeof *p->adapters);
+    if (!p->adapters)
+        return error_memory(err, "a persona");
+    for (const json *v = json_first(list); v; v = json_next(v))
+        if (read_adapter(p, v, err))
+            return -1;
+    return 0;
+}
+
 static int read_files(persona *p, const json *root, error *err)
 {
     if (read_texts(root, "lessons", &p->lessons, &p->lesson_count, err) ||
@@ -254,6 +289,8 @@ static int read_files(persona *p, const json *root, error *err)
             return -1;
     if (p->experts &&
         (check_file_name("experts", p->experts, err) || beside(p->path, &p->experts, err)))
+        return -1;
+    if (read_adapters(p, root, err))
         return -1;
     return json_member(root, "lessons") ? 0 : usual_lessons(p, err);
 }
@@ -327,6 +364,9 @@ void persona_close(persona *p)
     free(p->color);
     free(p->path);
     free(p->experts);
+    for (int i = 0; i < p->adapter_count; i++)
+        free(p->adapters[i].path);
+    free(p->adapters);
     free_texts(p->instructions, p->instruction_count);
     free_texts(p->lessons, p->lesson_count);
     rules_close(p->rules);

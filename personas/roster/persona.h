@@ -7,7 +7,7 @@
  *
  * What a persona's experts mean depends on the model, so its mask is a separate file,
  * NAME.FP16.mask.json (16 hex digits of the model's fingerprint), beside the persona or in the
- * cache. Names are [A-Za-z0-9_-]{1,64}; "none", "merge", "control" are reserved; a name is never
+ * cache; so is what was trained for it, NAME.FP16.adapter.safetensors. Names are [A-Za-z0-9_-]{1,64}; "none", "merge", "control" are reserved; a name is never
  * used as a path before that check.
  */
 #ifndef PERSONAS_PERSONA_H
@@ -33,6 +33,12 @@ typedef struct persona_text {
     char *text;
 } persona_text;
 
+/* "FILE", or {"file": "FILE", "scale": 0.5}. */
+typedef struct persona_adapter {
+    char *path;   /* beside the persona file */
+    double scale; /* of its low-rank updates */
+} persona_adapter;
+
 /* Bits of persona.given: sampling fields that the file sets, in the order of sampling_fields. */
 enum {
     GIVEN_TEMPERATURE = 1,
@@ -52,7 +58,9 @@ typedef struct persona {
     persona_text *lessons; /* file names, resolved beside the persona file; one that names none
                               has NAME.lessons.jsonl, once it is there */
     int lesson_count;
-    char *experts; /* path of its adapter experts, or NULL */
+    char *experts;             /* path of an adapter, or NULL: "adapters" for one file */
+    persona_adapter *adapters; /* [adapter_count] of the field "adapters" */
+    int adapter_count;
     unsigned given;
     sampling sampling; /* only the given fields mean something */
     router_mode mode;
@@ -80,6 +88,8 @@ const char *persona_instruction(const persona *p, const char *prompt, size_t len
 
 /* *path = the persona's mask file for a model, or NULL when there is none; 0, or -1 on error. */
 int persona_find_mask(const persona *p, const char *fingerprint, char **path, error *err);
+/* The same of the adapter that was trained for it. */
+int persona_find_adapter(const persona *p, const char *fingerprint, char **path, error *err);
 /* Where a derived mask is written: beside the persona when its folder is the user's own, else in
  * $XDG_CACHE_HOME/consilium/masks (made when missing). Caller frees *path. */
 int persona_mask_path(const persona *p, const char *fingerprint, char **path, error *err);

@@ -1,4 +1,4 @@
-/* persona_find.c - the search path of personas and of their masks.
+/* persona_find.c - the search path of personas, and of what was made for them on a model.
  *
  * $XDG_CONFIG_HOME/consilium/personas (the user's own), then where those lie that came with the program
  * (paths_shipped). The first file of a name wins.
@@ -192,13 +192,15 @@ void persona_list_release(persona_list *l)
     *l = (persona_list){0};
 }
 
-/* ---- masks ------------------------------------------------------------------------------------- */
+/* ---- made for a model ---------------------------------------------------------------------------- */
 
-static char *mask_in(const char *place, size_t n, const persona *p, const char *fingerprint,
-                     error *err)
+static const char MASK_END[] = ".mask.json", ADAPTER_END[] = ".adapter.safetensors";
+
+/* NAME.FP16 and its ending in a folder, the first n bytes of `place`. */
+static char *made_in(const char *place, size_t n, const persona *p, const char *fingerprint,
+                     const char *end, error *err)
 {
-    return string_format(err, "%.*s/%s.%.*s.mask.json", (int)n, place, p->name, DIGITS,
-                         fingerprint);
+    return string_format(err, "%.*s/%s.%.*s%s", (int)n, place, p->name, DIGITS, fingerprint, end);
 }
 
 /* Folder of the persona's file: its first n bytes of path. */
@@ -208,10 +210,11 @@ static size_t own_folder(const persona *p)
     return slash ? (size_t)(slash - p->path) : 0;
 }
 
-int persona_find_mask(const persona *p, const char *fingerprint, char **path, error *err)
+static int find_made(const persona *p, const char *fingerprint, const char *end, char **path,
+                     error *err)
 {
     char *cache = NULL;
-    *path = mask_in(p->path, own_folder(p), p, fingerprint, err);
+    *path = made_in(p->path, own_folder(p), p, fingerprint, end, err);
     if (!*path || is_file(*path))
         return *path ? 0 : -1;
     free(*path);
@@ -220,7 +223,7 @@ int persona_find_mask(const persona *p, const char *fingerprint, char **path, er
         return -1;
     if (!cache)
         return 0;
-    *path = mask_in(cache, strlen(cache), p, fingerprint, err);
+    *path = made_in(cache, strlen(cache), p, fingerprint, end, err);
     free(cache);
     if (*path && !is_file(*path)) {
         free(*path);
@@ -228,6 +231,16 @@ int persona_find_mask(const persona *p, const char *fingerprint, char **path, er
         return 0;
     }
     return *path ? 0 : -1;
+}
+
+int persona_find_mask(const persona *p, const char *fingerprint, char **path, error *err)
+{
+    return find_made(p, fingerprint, MASK_END, path, err);
+}
+
+int persona_find_adapter(const persona *p, const char *fingerprint, char **path, error *err)
+{
+    return find_made(p, fingerprint, ADAPTER_END, path, err);
 }
 
 int persona_new_path(const char *name, char **path, error *err)
@@ -247,14 +260,13 @@ int persona_new_path(const char *name, char **path, error *err)
 /* NAME.FP16.mask.json in one folder. */
 static int list_masks_in(persona_list *out, const persona *p, const char *path, error *err)
 {
-    static const char END[] = ".mask.json";
     folder f = {0};
     size_t name = strlen(p->name);
     int result = folder_read(path, &f, err);
     for (size_t i = 0; i < f.len && !result; i++) {
         const char *digits = f.v[i] + name + 1;
         if (strncmp(f.v[i], p->name, name) != 0 || f.v[i][name] != '.' ||
-            strspn(digits, "0123456789abcdef") != DIGITS || strcmp(digits + DIGITS, END) != 0)
+            strspn(digits, "0123456789abcdef") != DIGITS || strcmp(digits + DIGITS, MASK_END) != 0)
             continue;
         result = list_add(out, digits, DIGITS, string_format(err, "%s/%s", path, f.v[i]), err);
     }
@@ -288,7 +300,7 @@ int persona_mask_path(const persona *p, const char *fingerprint, char **path, er
         return -1;
     size_t n = own_folder(p);
     if (config && strlen(config) == n && strncmp(config, p->path, n) == 0) {
-        *path = mask_in(p->path, n, p, fingerprint, err);
+        *path = made_in(p->path, n, p, fingerprint, MASK_END, err);
         free(config);
         return *path ? 0 : -1;
     }
@@ -298,7 +310,7 @@ int persona_mask_path(const persona *p, const char *fingerprint, char **path, er
     if (!cache)
         return paths_missing(PATHS_CACHE, "no place for a mask: ", err);
     if (paths_make(cache, strlen(cache), err) == 0)
-        *path = mask_in(cache, strlen(cache), p, fingerprint, err);
+        *path = made_in(cache, strlen(cache), p, fingerprint, MASK_END, err);
     free(cache);
     return *path ? 0 : -1;
 }

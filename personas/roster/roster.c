@@ -134,30 +134,66 @@ static bool changes_routing(const router_settings *s)
 }
 
 /* Puts what a file brings beside the model's weights. */
-static int add_adapter(roster *r, member *m, const char *path, error *err)
+static int add_adapter(roster *r, member *m, const char *path, double scale, error *err)
 {
     adapter *file = adapter_open(path, err);
+    if (!file)
+        return -1;
     const placed_adapter **grown =
-        file ? realloc(m->adapters, ((size_t)m->adapter_count + 1) * sizeof *grown) : NULL;
-    if (!grown) {
+        realloc(m->adapters, ((size_t)m->adapter_count + 1) * sizeof *grown);
+    m->adapters = grown ? grown : m->adapters;
+    if (!grown || (scale != 1 && adapter_scale(file, scale, err))) {
         adapter_close(file);
-        return file ? error_memory(err, "an adapter") : -1;
+        return grown ? -1 : error_memory(err, "an adapter");
     }
-    m->adapters = grown;
     if (engine_add_adapter(r->engine, file, &grown[m->adapter_count], err))
         return -1;
     m->adapter_count++;
     return 0;
 }
 
-/* A dense model's layers have no place for them. */
+/* What was trained for it on this model. */
+static int add_trained(roster *r, member *m, error *err)
+{
+    char *path = NULL;
+    if (persona_find_adapter(m->persona, r->fingerprint, &path, err))
+        return -1;
+    int result = path ? add_adapter(r, m, path, 1, err) : 0;
+    free(path);
+    return result;
+}
+
+/* A dense model's layers have no place for what a file brings; what was asked for is refused. */
+static int add_own_adapters(roster *r, member *m, error *err)
+{
+    const persona *p = m->persona;
+    if (!p)
+        return 0;
+    if (!r->fingerprint) {
+        if (p->experts || p->adapter_count)
+            say(r, "this model is dense: a persona's own experts have no place in it");
+        return 0;
+    }
+    if (add_trained(r, m, err) || (p->experts && add_adapter(r, m, p->experts, 1, err)))
+        return -1;
+    for (int i = 0; i < p->adapter_count; i++)
+        if (add_adapter(r, m, p->adapters[i].path, p->adapters[i].scale, err)) {
+            if (err && err->code == ERROR_USAGE)
+                err->code = ERROR_LOAD; /* the file's number */
+            return -1;
+        }
+    return 0;
+}
+
 static int add_adapters(roster *r, member *m, error *err)
 {
-    if (!m->persona || !m->persona->experts)
-        return 0;
-    if (r->fingerprint)
-        return add_adapter(r, m, m->persona->experts, err);
-    say(r, "this model is dense: a persona's own experts have no place in it");
+    const roster_options *o = r->options;
+    if (add_own_adapters(r, m, err))
+        return -1;
+    for (int i = 0; i < o->adapter_count; i++)
+        if (concerns(o->adapters[i].name, m) &&
+            add_adapter(r, m, o->adapters[i].path, o->adapters[i].scale, err))
+            return -1;
     return 0;
 }
 
@@ -359,6 +395,8 @@ static int check_names(const roster_options *o, error *err)
     const char *unknown = NULL;
     for (int i = 0; i < o->mask_count; i++)
         unknown = is_persona(o, o->masks[i].name) ? unknown : o->masks[i].name;
+    for (int i = 0; i < o->adapter_count; i++)
+        unknown = is_persona(o, o->adapters[i].name) ? unknown : o->adapters[i].name;
     for (int i = 0; i < o->expert_count; i++)
         unknown = is_persona(o, o->experts[i].name) ? unknown : o->experts[i].name;
     for (int i = 0; i < o->strength_count; i++)

@@ -1,8 +1,10 @@
 /* roster.h - from names and options to the passes of a council.
  *
- * A roster loads the personas that were asked for, finds or takes their masks, compiles their
- * router programs against the model, decides what each acts by, and owns all of it while a council
- * borrows it.
+ * A roster loads the personas that were asked for, finds or takes their masks and adapters, compiles
+ * their router programs against the model, decides what each acts by, and owns all of it while a
+ * council borrows it. A program's adapters stand in this order: the one trained for the persona on
+ * this model, those of its file, those of the options; so the mask that was trained with the first
+ * names its experts by the numbers behind the model's.
  *
  * What a persona acts by (shown in its column, so that nobody is fooled):
  *   mask         its router program alone. A persona with a keep-mask for this model needs no
@@ -37,6 +39,12 @@ typedef struct named_mask {
     const char *path;
 } named_mask;
 
+typedef struct named_adapter {
+    const char *name; /* NULL = every pass but control */
+    const char *path;
+    double scale; /* of its low-rank updates; 1 = as they are */
+} named_adapter;
+
 /* What a transcript says of a seat; it wins over the persona's file. Borrowed by the roster. */
 typedef struct recorded_seat {
     const char *name;        /* of the column */
@@ -51,6 +59,8 @@ typedef struct roster_options {
     bool no_instruction;
     const named_mask *masks;
     int mask_count;
+    const named_adapter *adapters; /* behind those that the personas bring */
+    int adapter_count;
     const named_value *experts; /* caps at what the masks allow */
     int expert_count;
     const named_value *strengths;

@@ -40,6 +40,8 @@ int persona_copy(const persona *p, const char *to, broker *b, console *con, erro
                      : 0;
     if (!result && p->experts)
         result = copy_beside(b, con, p->experts, to, err);
+    for (int i = 0; i < p->adapter_count && !result; i++)
+        result = copy_beside(b, con, p->adapters[i].path, to, err);
     persona_list_release(&masks);
     return result ? -1 : copy_beside(b, con, p->path, to, err);
 }

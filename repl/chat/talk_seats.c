@@ -80,6 +80,9 @@ static const char *first_waiting(const ask_options *how)
     for (int i = 0; i < r->mask_count; i++)
         if (waits(how, r->masks[i].name))
             return r->masks[i].name;
+    for (int i = 0; i < r->adapter_count; i++)
+        if (waits(how, r->adapters[i].name))
+            return r->adapters[i].name;
     for (int i = 0; i < r->expert_count; i++)
         if (waits(how, r->experts[i].name))
             return r->experts[i].name;

@@ -91,6 +91,7 @@ static const char *standard_word(const talk *t, const char *name)
                  {"prefill", "auto"},
                  {"stop", "none"},
                  {"mask", "none"},
+                 {"adapter", "none"},
                  {"template", "none"},
                  {"strength", "1"},
                  {"overflow", "forget"},

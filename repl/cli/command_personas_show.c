@@ -147,6 +147,9 @@ static int file_lines(const console *con, buf *b, const persona *p, const person
         return -1;
     if (p->experts && line(con, b, "experts", "", p->experts, err))
         return -1;
+    for (int i = 0; i < p->adapter_count; i++)
+        if (line(con, b, "adapter", "", p->adapters[i].path, err))
+            return -1;
     if (p->color && line(con, b, "color", "", p->color, err))
         return -1;
     return mask_lines(con, b, masks, err);

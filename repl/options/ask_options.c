@@ -133,13 +133,20 @@ void ask_options_release(ask_options *k)
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
+static bool can_open(const char *path, error *err)
+{
+    adapter *a = adapter_open(path, err);
+    adapter_close(a);
+    return a != NULL;
+}
+
 static int check_personas(ask_options *k, error *err)
 {
     for (int i = 0; i < k->persona_count; i++) {
         persona *p = persona_find(k->personas[i], err);
-        adapter *own = p && p->experts ? adapter_open(p->experts, err) : NULL;
-        bool good = p && (!p->experts || own);
-        adapter_close(own);
+        bool good = p && (!p->experts || can_open(p->experts, err));
+        for (int a = 0; good && a < p->adapter_count; a++)
+            good = can_open(p->adapters[a].path, err);
         persona_close(p);
         if (!good)
             return -1;

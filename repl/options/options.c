@@ -350,7 +350,7 @@ static int try_values(const option_info *row, const char *const *values, size_t 
 static bool must_be_asked(const option_info *row, command_id id)
 {
     static const size_t routing[] = {offsetof(options, personas), offsetof(options, masks),
-                                     offsetof(options, named_experts),
+                                     offsetof(options, adapters), offsetof(options, named_experts),
                                      offsetof(options, named_strengths)};
     bool routes = false;
     for (size_t i = 0; i < sizeof routing / sizeof *routing; i++)
@@ -397,6 +397,7 @@ void options_release(options *opt)
     tokens_release(&opt->passes);
     free(opt->files.v);
     free(opt->masks.v);
+    free(opt->adapters.v);
     free(opt->stops.v);
     free(opt->variables.v);
     free(opt->lesson_texts.v);

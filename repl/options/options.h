@@ -132,7 +132,7 @@ struct options {
     tokens passes; /* --passes; empty = default */
 
     /* ask, and what is routed by a program */
-    texts files, masks, stops, variables;
+    texts files, masks, adapters, stops, variables;
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only, *loop;
     const char *overflow;         /* of a conversation's context */

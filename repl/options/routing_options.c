@@ -1,6 +1,6 @@
 /* routing_options.c - see routing_options.h.
  *
- * Masks come one a word, "[NAME=]FILE"; experts and strengths all in one, "NAME=X,NAME=X". Each
+ * Masks and adapters come one a word, "[NAME=]FILE"; experts and strengths all in one, "NAME=X,NAME=X". Each
  * text is copied once and cut in place, and the lists point into the copies. What the values
  * mean for a seat is the roster's.
  */
@@ -9,30 +9,71 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "NAME=FILE" when what stands before the first '=' is a persona's name; else a FILE. */
-static int read_masks(routing_options *r, const texts *given, error *err)
+/* A copy of all words behind each other, cut where "NAME=" ends when a persona's name stands there.
+ * *at: the copies, [given->len, 2]: name or NULL, and the rest. Both are the caller's. */
+static int split_words(const texts *given, char **text, char *(**at)[2], error *err)
 {
     size_t bytes = 1;
     for (size_t i = 0; i < given->len; i++)
         bytes += strlen(given->v[i]) + 1;
-    r->masks = calloc(given->len + 1, sizeof *r->masks);
-    r->mask_text = malloc(bytes);
-    if (!r->masks || !r->mask_text)
-        return error_memory(err, "the masks");
-    char *at = r->mask_text;
+    *text = malloc(bytes);
+    *at = calloc(given->len + 1, sizeof **at);
+    if (!*text || !*at)
+        return error_memory(err, "the command line");
+    char *word = *text;
     for (size_t i = 0; i < given->len; i++) {
-        strcpy(at, given->v[i]);
-        char *equals = strchr(at, '=');
+        strcpy(word, given->v[i]);
+        char *equals = strchr(word, '=');
         if (equals)
             *equals = '\0';
-        bool named = equals && persona_name_ok(at);
+        bool named = equals && persona_name_ok(word);
         if (equals && !named)
             *equals = '=';
-        r->masks[i] = (named_mask){named ? at : NULL, named ? equals + 1 : at};
-        at += strlen(given->v[i]) + 1;
+        (*at)[i][0] = named ? word : NULL;
+        (*at)[i][1] = named ? equals + 1 : word;
+        word += strlen(given->v[i]) + 1;
     }
-    r->mask_count = (int)given->len;
     return 0;
+}
+
+static int read_masks(routing_options *r, const texts *given, error *err)
+{
+    char *(*words)[2] = NULL;
+    r->masks = calloc(given->len + 1, sizeof *r->masks);
+    int result = split_words(given, &r->mask_text, &words, err);
+    if (!result && !r->masks)
+        result = error_memory(err, "the masks");
+    for (size_t i = 0; i < given->len && !result; i++)
+        r->masks[r->mask_count++] = (named_mask){words[i][0], words[i][1]};
+    free(words);
+    return result;
+}
+
+/* Cuts ":SCALE" off a file's name: what stands behind its last colon, if that is a number. */
+static double cut_scale(char *file)
+{
+    char *colon = strrchr(file, ':'), *end = colon;
+    double scale = colon ? strtod(colon + 1, &end) : 1;
+    bool number = colon && colon[1] && strspn(colon + 1, "-.0123456789") == strlen(colon + 1);
+    if (!number || *end)
+        return 1;
+    *colon = '\0';
+    return scale;
+}
+
+static int read_adapters(routing_options *r, const texts *given, error *err)
+{
+    char *(*words)[2] = NULL;
+    r->adapters = calloc(given->len + 1, sizeof *r->adapters);
+    int result = split_words(given, &r->adapter_text, &words, err);
+    if (!result && !r->adapters)
+        result = error_memory(err, "the adapters");
+    for (size_t i = 0; i < given->len && !result; i++) {
+        double scale = cut_scale(words[i][1]);
+        r->adapters[r->adapter_count++] = (named_adapter){words[i][0], words[i][1], scale};
+    }
+    free(words);
+    return result;
 }
 
 typedef struct number_rule {
@@ -84,8 +125,9 @@ int routing_options_read(routing_options *r, const options *opt, error *err)
     static const number_rule experts = {"experts", 1, MODEL_MAX_EXPERTS, true};
     static const number_rule strength = {"strength", 0, 4, false};
     *r = (routing_options){0};
-    if (read_masks(r, &opt->masks, err) || read_named(&experts, opt->named_experts, &r->expert_text,
-                                                      &r->experts, &r->expert_count, err))
+    if (read_masks(r, &opt->masks, err) || read_adapters(r, &opt->adapters, err) ||
+        read_named(&experts, opt->named_experts, &r->expert_text, &r->experts, &r->expert_count,
+                   err))
         return -1;
     return read_named(&strength, opt->named_strengths, &r->strength_text, &r->strengths,
                       &r->strength_count, err);
@@ -94,9 +136,11 @@ int routing_options_read(routing_options *r, const options *opt, error *err)
 void routing_options_release(routing_options *r)
 {
     free(r->masks);
+    free(r->adapters);
     free(r->experts);
     free(r->strengths);
     free(r->mask_text);
+    free(r->adapter_text);
     free(r->expert_text);
     free(r->strength_text);
     *r = (routing_options){0};
@@ -118,6 +162,11 @@ void routing_options_remove(routing_options *r, const char *name)
         if (!r->masks[i].name || strcmp(r->masks[i].name, name) != 0)
             r->masks[n++] = r->masks[i];
     r->mask_count = n;
+    n = 0;
+    for (int i = 0; i < r->adapter_count; i++)
+        if (!r->adapters[i].name || strcmp(r->adapters[i].name, name) != 0)
+            r->adapters[n++] = r->adapters[i];
+    r->adapter_count = n;
     forget_value(r->experts, &r->expert_count, name);
     forget_value(r->strengths, &r->strength_count, name);
 }
@@ -126,6 +175,8 @@ void routing_options_fill(const routing_options *r, roster_options *o)
 {
     o->masks = r->masks;
     o->mask_count = r->mask_count;
+    o->adapters = r->adapters;
+    o->adapter_count = r->adapter_count;
     o->experts = r->experts;
     o->expert_count = r->expert_count;
     o->strengths = r->strengths;

@@ -1,6 +1,6 @@
-/* routing_options.h - what --mask, --experts and --strength ask for, by persona or for all.
+/* routing_options.h - what --mask, --adapter, --experts and --strength ask for, by persona or for all.
  *
- * Three options say how passes are routed, and each may name whom it means: "--experts 4" is for
+ * Four options say how passes are routed, and each may name whom it means: "--experts 4" is for
  * every pass but control, "--experts coder=8,critic=2" for these two. The words are taken apart
  * here, without a model; whether they fit one is the roster's to say.
  *
@@ -16,12 +16,14 @@
 
 typedef struct routing_options {
     named_mask *masks;
+    named_adapter *adapters;
     named_value *experts, *strengths;
-    int mask_count, expert_count, strength_count;
-    char *mask_text, *expert_text, *strength_text; /* what the lists point into */
+    int mask_count, adapter_count, expert_count, strength_count;
+    /* what the lists point into */
+    char *mask_text, *adapter_text, *expert_text, *strength_text;
 } routing_options;
 
-/* Reads the three options. ERROR_USAGE with the option, the value and what would be right.
+/* Reads the four options. ERROR_USAGE with the option, the value and what would be right.
  * routing_options_release in any case. */
 int routing_options_read(routing_options *r, const options *opt, error *err);
 void routing_options_release(routing_options *r);

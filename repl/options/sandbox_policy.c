@@ -146,6 +146,16 @@ static void read_named(sandbox *s, const char *text)
         sandbox_allow_read(s, equals + 1);
 }
 
+/* "[NAME=]FILE[:SCALE]" */
+static void read_scaled(sandbox *s, const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    char *file = colon ? strndup(text, (size_t)(colon - text)) : NULL;
+    read_named(s, text);
+    read_named(s, file);
+    free(file);
+}
+
 static void read_command_line(sandbox *s, const options *opt)
 {
     const texts *lists[] = {&opt->files, &opt->masks, &opt->lesson_texts};
@@ -155,6 +165,8 @@ static void read_command_line(sandbox *s, const options *opt)
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
         for (size_t i = 0; i < lists[k]->len; i++)
             read_named(s, lists[k]->v[i]);
+    for (size_t i = 0; i < opt->adapters.len; i++)
+        read_scaled(s, opt->adapters.v[i]);
 }
 
 /* A file that is there; of one to be, the folder that it appears in. */

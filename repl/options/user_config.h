@@ -6,8 +6,8 @@
  *     {"model": "ollama:qwen3:30b", "temperature": 0.5, "control": "none", "mask": ["a.json"]}
  *
  * Numbers are JSON numbers, flags are true or false, an option that may stand several times takes a
- * list. A key that belongs to other commands is checked and left to them; personas, mask, experts and
- * strength serve those who answer, never `logits` and `perplexity`. What the command line
+ * list. A key that belongs to other commands is checked and left to them; personas, mask, adapter,
+ * experts and strength serve those who answer, never `logits` and `perplexity`. What the command line
  * says wins; for sampling a persona stands between the two.
  */
 #ifndef REPL_USER_CONFIG_H
