@@ -24,7 +24,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -32,12 +31,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "personas/built_in/training"))
-from export import load_joined  # noqa: E402
-from smollm2 import EXPERTS, FIRST, LAYERS, PERSONAS, Chat, Experts, Model, read_model  # noqa: E402
-from train import Sample, evaluate, held_out, lessons  # noqa: E402
+from smollm2_torch import (EXPERTS, FIRST, LAYERS, PERSONAS, Chat, Experts, Model, Sample, evaluate, held_out, lessons,
+                           load_joined, read_model)
 
+ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
 ALL = EXPERTS * len(PERSONAS)  # the general experts come behind these
 
