@@ -67,6 +67,16 @@ size_t tensor_cols(const tensor *t)
     return t->cols;
 }
 
+dtype tensor_type(const tensor *t)
+{
+    return t->type;
+}
+
+const void *tensor_host(const tensor *t)
+{
+    return t->owner->table->host_memory ? t->data : NULL;
+}
+
 void tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src)
 {
     b->table->tensor_write(b, t, row, rows, src);

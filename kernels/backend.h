@@ -65,6 +65,9 @@ tensor *tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void 
 void tensor_free(tensor *t); /* NULL ok */
 size_t tensor_rows(const tensor *t);
 size_t tensor_cols(const tensor *t);
+dtype tensor_type(const tensor *t);
+/* Row 0 where the host can read it, the others behind it; NULL: in the memory of another device. */
+const void *tensor_host(const tensor *t);
 /* Enqueued copy of rows [row, row + rows) from or to host memory; tensor_read needs backend_sync
  * before dst may be looked at. */
 void tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src);

@@ -30,6 +30,7 @@ struct tensor {
  * The closers are never called with NULL. */
 typedef struct backend_table {
     const char *name;
+    bool host_memory; /* tensors lie where the host can read them */
     void (*close)(backend *b);
     const char *(*isa)(const backend *b);
     int (*threads)(const backend *b);

@@ -27,8 +27,8 @@ void adamw_release(adamw *a);                       /* {0} ok */
  * not finite nothing is changed but that the gradient is zero. */
 double adamw_step(adamw *a, trainable *t, const adamw_options *o);
 
-/* The rate at step `step` of `steps`: rises linearly over `warm` steps to `rate`, then falls along half a
+/* The rate of step `at` of `steps`: rises linearly over `warm` steps to `rate`, then falls along half a
  * cosine to `floor` * rate. */
-double schedule_rate(double rate, double floor, int64_t warm, int64_t step, int64_t steps);
+double schedule_rate(double rate, double floor, int64_t warm, int64_t at, int64_t steps);
 
 #endif

@@ -25,12 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../routing/adapter.h"
 #include "../run/engine.h"
-
-#ifndef EXPERT_MATRICES_KNOWN
-#define EXPERT_MATRICES_KNOWN
-typedef enum expert_matrix { EXPERT_GATE, EXPERT_UP, EXPERT_DOWN, EXPERT_MATRICES } expert_matrix;
-#endif
 
 /* A matrix that is learned; value NULL = it is not. Both point into the blocks of its trainable. */
 typedef struct parameter {

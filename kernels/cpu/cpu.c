@@ -354,6 +354,7 @@ static double cpu_logprob(backend *b, const float *z, size_t n, int id)
 
 static const backend_table table = {
     .name = "cpu",
+    .host_memory = true,
     .close = cpu_close,
     .isa = cpu_isa,
     .threads = cpu_threads,

@@ -1,0 +1,97 @@
+/* train_support.c - see train_support.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "routing_support.h"
+#include "train_support.h"
+
+engine *train_engine(const char *path, int threads)
+{
+    error err = {0};
+    engine_options options = {.path = path, .backend = {.threads = threads}, .max_rows = 16};
+    engine *e = engine_open(&options, &err);
+    if (!e)
+        fail_msg("%s", err.text);
+    return e;
+}
+
+static void *room(size_t bytes)
+{
+    void *p = calloc(1, bytes);
+    assert_non_null(p);
+    return p;
+}
+
+train_batch train_texts(engine *e, int first)
+{
+    static const int lengths[TRAIN_TEXTS] = {TRAIN_LENGTH, 17, 12, 3};
+    size_t d = (size_t)engine_config(e)->width, n = TRAIN_LENGTH, all = TRAIN_TEXTS * n;
+    int layers = engine_config(e)->layers;
+    train_batch b = {.ids = room(all * sizeof(int)),
+                     .hidden = room(all * d * sizeof(float)),
+                     .plain = room(all * d * sizeof(float)),
+                     .weight = room(all * sizeof(float))};
+    error err = {0};
+    for (int i = 0; i < TRAIN_TEXTS; i++) {
+        size_t at = (size_t)i * n;
+        support_ids(e, i, b.ids + at, lengths[i]);
+        if (i == 1)
+            memcpy(b.ids + at, b.ids, 7 * sizeof(int));
+        if (engine_hidden(e, NULL, b.ids + at, lengths[i], first, first, b.hidden + at * d, &err) ||
+            engine_hidden(e, NULL, b.ids + at, lengths[i], layers, layers, b.plain + at * d, &err))
+            fail_msg("%s", err.text);
+        for (int t = i < 2 ? 5 + i : 1; t < lengths[i]; t++)
+            b.weight[at + (size_t)t] =
+                i == 1 && t > 10 && t < 14 ? -0.7f : 1.0f + 0.5f * (float)(t % 2);
+        b.texts[i] = (train_sequence){b.ids + at,
+                                      lengths[i],
+                                      b.hidden + at * d,
+                                      b.weight + at,
+                                      i == 2 ? b.plain + at * d : NULL,
+                                      0.4f};
+    }
+    return b;
+}
+
+void train_texts_free(train_batch *b)
+{
+    free(b->ids);
+    free(b->hidden);
+    free(b->plain);
+    free(b->weight);
+}
+
+trainable *train_everything(engine *e, int first, bool copies)
+{
+    static const uint8_t whole[64] = {1}, rows[64] = {0, 1, 0, 1}, lora[64] = {0, 7, 4};
+    static const int source = 1;
+    const model_config *c = engine_config(e);
+    layer_spec *layers = room((size_t)c->layers * sizeof *layers);
+    for (int i = first; i < c->layers; i++)
+        if (c->moe_layer[i])
+            layers[i - first] = (layer_spec){1, copies ? &source : NULL, whole, lora, rows};
+    train_spec spec = {.first = first,
+                       .last = c->layers,
+                       .layers = layers,
+                       .added_width = 14,
+                       .rank = 3,
+                       .alpha = 6,
+                       .seed = 7};
+    error err = {0};
+    trainable *t = trainable_new(e, &spec, &err);
+    if (!t)
+        fail_msg("%s", err.text);
+    uint32_t state = 12345;
+    for (size_t i = 0; i < t->count; i++) {
+        state = state * 1664525u + 1013904223u;
+        t->values[i] += ((float)(state >> 8) * 0x1p-24f - 0.5f) * 0.2f;
+    }
+    free(layers);
+    return t;
+}
