@@ -16,7 +16,8 @@ from pathlib import Path
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
 PERSONAS = "personas/council personas/merge personas/roster personas/conversation"
-ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/lessons personas/measure personas/derive personas/train personas/built_in"
+ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/lessons personas/pack personas/measure personas/derive " \
+      "personas/train personas/built_in"
 ROOMS = {
     "kernels": "",
     "kernels/cpu": "kernels",
@@ -37,6 +38,7 @@ ROOMS = {
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
     "personas/lessons": f"{BASE} engine/text",
     "personas/measure": f"{RUN} transcripts personas/council",
+    "personas/pack": f"{RUN} personas/lessons personas/roster",
     "personas/derive": f"{RUN} personas/lessons personas/measure",
     "personas/train": f"{RUN} engine/train personas/council personas/roster personas/lessons personas/measure",
     "personas/built_in": f"{RUN} engine/train personas/lessons personas/roster personas/measure "

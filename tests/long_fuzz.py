@@ -22,7 +22,7 @@ RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 PERSONAS = ROOT / "personas/shipped"
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD.with_name(BUILD.name + "-fuzz")
 PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer", "transcript", "persona",
-           "mask", "rules", "lessons", "jinja", "markdown"]
+           "mask", "rules", "lessons", "pack", "jinja", "markdown"]
 
 
 RULES = (b'[{"when":{"token":[1,5]},"layers":"0-1","do":{"force":"3"},"for":"token"},'
@@ -93,6 +93,17 @@ def seeds(parser):
     if parser == "lessons":
         for file in sorted(PERSONAS.glob("*.lessons*.jsonl")):
             yield file.stem, b"".join(file.read_bytes().splitlines(True)[:20])
+    if parser == "pack":
+        for persona in ("coder", "critic"):
+            files = [PERSONAS / f"{persona}.json", *sorted(PERSONAS.glob(f"{persona}.*.mask.json"))]
+            files = [(f.name, f.read_bytes()) for f in files]
+            files += [(f.name, b"".join(f.read_bytes().splitlines(True)[:3]))
+                      for f in sorted(PERSONAS.glob(f"{persona}.lessons*.jsonl"))]
+            yield persona, b"\x01" + b"".join(b"%s\n%d\n%s" % (n.encode(), len(t), t) for n, t in files)
+            done = subprocess.run([BUILD / "consilium", "personas", "pack", persona, "-o", FUZZ / "seed.zip",
+                                   "--force"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            if done.returncode == 0:
+                yield persona + ".zip", b"\x00" + (FUZZ / "seed.zip").read_bytes()
     for model in sorted(MODELS.iterdir()):
         if parser == "gguf" and model.suffix == ".gguf":
             yield model.stem, model.read_bytes()

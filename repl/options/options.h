@@ -33,6 +33,8 @@ typedef enum command_id {
     COMMAND_PERSONAS_NEW,
     COMMAND_PERSONAS_DERIVE,
     COMMAND_PERSONAS_CHECK,
+    COMMAND_PERSONAS_PACK,
+    COMMAND_PERSONAS_ADD,
     COMMAND_TRANSCRIPTS_LIST,
     COMMAND_TRANSCRIPTS_SHOW,
     COMMAND_TRANSCRIPTS_STATS,
@@ -152,6 +154,7 @@ struct options {
     const char *to;      /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;
     bool empty;       /* personas new: not a copy */
+    const char *as;   /* personas add: another name for it; NULL = its own */
     bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */
 
     bool measure;        /* personas check */

@@ -17,8 +17,9 @@ enum {
     TRANSCRIPTS = BIT(TRANSCRIPTS_LIST) | BIT(TRANSCRIPTS_SHOW) | BIT(TRANSCRIPTS_STATS) |
                   BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) |
                   BIT(TRANSCRIPTS_DELETE), /* transcripts alone */
-    WITH_MODEL = EVERY_COMMAND & ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(PERSONAS_SHOW) |
-                                   BIT(PERSONAS_NEW) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS),
+    WITH_MODEL = EVERY_COMMAND &
+                 ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_NEW) |
+                   BIT(PERSONAS_PACK) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS),
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ASKING = BIT(TALK) | BIT(ASK),
     ROUTED = ASKING | EXACT,
@@ -113,6 +114,28 @@ static const command_info commands[COMMAND_COUNT] = {
          "none and under 20 random ones, and says whether it acts, has no effect or harms.",
          {"consilium personas check coder", "consilium personas check coder -m model.gguf",
           "consilium personas check coder --text code.txt --text letters.txt"}},
+    [COMMAND_PERSONAS_PACK] =
+        {"personas pack",
+         "NAME",
+         1,
+         1,
+         "put a persona into one file, to give away",
+         "Its file, its lessons, and the masks and adapters that were made for it on each model, "
+         "as "
+         "one zip archive with a manifest. All of it is checked first, so what is packed can be "
+         "added elsewhere; the same persona gives the same bytes.",
+         {"consilium personas pack lawyer -o lawyer.zip"}},
+    [COMMAND_PERSONAS_ADD] =
+        {"personas add",
+         "FILE",
+         1,
+         1,
+         "add a persona that was packed",
+         "Every file in it is checked by its own reader before any is written: names, sizes, "
+         "digests, contents. It then lies in $XDG_CONFIG_HOME/consilium/personas, whole or not at "
+         "all; what is there already is left alone unless --force is given. Says which models its "
+         "masks and adapters are for, and what it acts by on the one at hand.",
+         {"consilium personas add lawyer.zip", "consilium personas add lawyer.zip --as advocate"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
          "",
@@ -418,8 +441,13 @@ static const option_info table[] = {
      "what to write (default: by the ending of --output, else md)", 0, 0, FIELD(to)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(TRANSCRIPTS_EXPORT), "FILE",
      "where to write (default `-`: standard output)", 0, 0, FIELD(output)},
-    {"force", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TRANSCRIPTS_EXPORT), NULL,
+    {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_PACK), "FILE",
+     "where to write (default NAME.zip)", 0, 0, FIELD(output)},
+    {"force", 0, OPTION_FLAG, GROUP_COMMAND,
+     BIT(TRANSCRIPTS_EXPORT) | BIT(PERSONAS_PACK) | BIT(PERSONAS_ADD), NULL,
      "write over a file that is there", 0, 0, FIELD(force)},
+    {"as", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADD), "NAME",
+     "call the persona so, and all its files", 0, 0, FIELD(as)},
     {"empty", 0, OPTION_FLAG, GROUP_COMMAND, BIT(PERSONAS_NEW), NULL,
      "a bare persona, also where one of that name came with the program", 0, 0, FIELD(empty)},
     {"lessons", 0, OPTION_FLAG, GROUP_COMMAND, BIT(PERSONAS_NEW), NULL,

@@ -1,8 +1,9 @@
 /* sandbox_policy.h - which files a command still needs once its model is about to be opened.
  *
- * Commands that answer and end (ask, tokenize, logits, perplexity, bench, model info, personas check and
- * derive) know all of them: the model, the personas' folders, what the command line names; they write
- * to the transcripts, to --output and, to derive, to the folders of masks, and nowhere else. A replay
+ * Commands that answer and end (ask, tokenize, logits, perplexity, bench, model info, personas check,
+ * derive and add) know all of them: the model, the personas' folders, what the command line names; they
+ * write to the transcripts, to --output and, to derive or add, to the user's folders of personas and
+ * masks, and nowhere else. A replay
  * opens the models and masks that its transcript names, one after the other: it may read everything and
  * write nothing. A conversation reads what the user names while it runs, so it may read everything too; it
  * writes to the folders of transcripts, of their index (the cache) and of the history of lines, and to
