@@ -279,27 +279,43 @@ static void test_decoding_allocates_nothing(void **state)
     engine_close(e);
 }
 
-/* A reading of one token under a program that has the file's experts; false when memory ran out. */
+/* Two adapters: a file's added experts, and one of all kinds. NULL = memory ran out. */
+static bool add_adapters(engine *e, const char *file, const placed_adapter *placed[2], error *err)
+{
+    static const int some[] = {0, 3, -1};
+    static const adapter_kinds kinds = {1, some, some, some, 0.5f};
+    adapter *own = adapter_open(file, err);
+    if (!own || engine_add_adapter(e, own, &placed[0], err))
+        return false;
+    own = adapter_support_make(&kinds, 2, err);
+    if (own && engine_add_adapter(e, own, &placed[1], err) == 0)
+        return true;
+    engine_remove_adapter(e, placed[0]);
+    return false;
+}
+
+/* A reading of one token under a program that has adapters; false when memory ran out. */
 static bool read_with_own(engine *e, const char *file, float *logits, error *err)
 {
-    const placed_adapter *placed = NULL;
+    const placed_adapter *placed[2] = {NULL, NULL};
     router_settings s = router_settings_plain();
     int token = 3;
-    adapter *own = adapter_open(file, err);
-    if (!own || engine_add_adapter(e, own, &placed, err))
+    if (!add_adapters(e, file, placed, err))
         return false;
-    s.adapters = &placed;
-    s.adapter_count = 1;
+    s.adapters = placed;
+    s.adapter_count = 2;
     router_program *p = router_program_compile(engine_config(e), NULL, &s, err);
     session *one = p ? session_open(e, 64, DTYPE_F32, err) : NULL;
     step st = {one, &token, 1, LOGITS_LAST, logits};
     bool done = one && session_set_program(one, p, err) == 0 && engine_advance(e, &st, 1, err) == 0;
     session_close(one);
     router_program_close(p);
+    for (int i = 0; i < 2; i++)
+        engine_remove_adapter(e, placed[i]);
     return done;
 }
 
-/* Own experts that could not be added whole are added by the next attempt, as if nothing had been. */
+/* Adapters that could not be added whole are added by the next attempt, as if nothing had been. */
 static void test_own_experts_survive_every_failure(void **state)
 {
     (void)state;

@@ -1,6 +1,9 @@
 /* updates.c - see updates.h. */
 #include "updates.h"
 
+/* Products that cost what cpu_rows() counts as one element: a step's few pairs wake nobody. */
+enum { PRODUCTS = 8 };
+
 bool updates_open(pair_updates *u, cpu_backend *cpu, const routes *chosen, int layer, int n)
 {
     int rank = 0;
@@ -79,7 +82,7 @@ void updates_project(const pair_updates *u, cpu_backend *cpu, const float *x, si
                      const int *row, int pairs, bool down)
 {
     projection p = {u, cpu->dots, x, stride, row, down};
-    cpu_rows(cpu, pairs, stride * u->stride, project_pairs, &p);
+    cpu_rows(cpu, pairs, stride * u->stride / PRODUCTS, project_pairs, &p);
 }
 
 /* ---- B ------------------------------------------------------------------------------------------ */
