@@ -13,6 +13,7 @@ struct safetensors_writer {
     buf header;
     json_writer e;
     error emitted;         /* the json_writer's own: its failure is kept until begin */
+    bool described;        /* __metadata__ is closed */
     uint64_t end, written; /* bytes declared; bytes given so far */
 };
 
@@ -29,8 +30,19 @@ safetensors_writer *safetensors_writer_open(const char *path, error *err)
     json_begin_object(&w->e, NULL);
     json_begin_object(&w->e, "__metadata__");
     json_put_text(&w->e, "format", "pt");
-    json_end(&w->e);
     return w;
+}
+
+void safetensors_writer_text(safetensors_writer *w, const char *key, const char *text)
+{
+    json_put_text(&w->e, key, text);
+}
+
+static void end_metadata(safetensors_writer *w)
+{
+    if (!w->described)
+        json_end(&w->e);
+    w->described = true;
 }
 
 void safetensors_writer_close(safetensors_writer *w)
@@ -45,13 +57,20 @@ void safetensors_writer_close(safetensors_writer *w)
 int safetensors_writer_tensor(safetensors_writer *w, const char *name, int dims,
                               const uint64_t *shape, error *err)
 {
-    uint64_t elements, bytes, end;
-    if (!checked_product(shape, dims, &elements) || !checked_mul(elements, 4, &bytes) ||
+    return safetensors_writer_typed(w, name, DTYPE_F32, dims, shape, err);
+}
+
+int safetensors_writer_typed(safetensors_writer *w, const char *name, dtype type, int dims,
+                             const uint64_t *shape, error *err)
+{
+    uint64_t elements, bytes, end, size = (uint64_t)dtype_describe(type)->bytes;
+    if (!checked_product(shape, dims, &elements) || !checked_mul(elements, size, &bytes) ||
         !checked_add(w->end, bytes, &end))
         return error_set(err, ERROR_RUN, "%s: tensor %s is too large", atomic_file_path(w->file),
                          name);
+    end_metadata(w);
     json_begin_object(&w->e, name);
-    json_put_text(&w->e, "dtype", "F32");
+    json_put_text(&w->e, "dtype", dtype_describe(type)->name);
     json_begin_array(&w->e, "shape");
     for (int i = 0; i < dims; i++)
         json_put_count(&w->e, NULL, shape[i]);
@@ -67,6 +86,7 @@ int safetensors_writer_tensor(safetensors_writer *w, const char *name, int dims,
 
 int safetensors_writer_begin(safetensors_writer *w, error *err)
 {
+    end_metadata(w);
     json_end(&w->e);
     if (json_writer_finish(&w->e)) {
         if (err)
@@ -83,13 +103,18 @@ int safetensors_writer_begin(safetensors_writer *w, error *err)
     return 0;
 }
 
-int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n, error *err)
+int safetensors_writer_bytes(safetensors_writer *w, const void *bytes, size_t n, error *err)
 {
-    if (n > (w->end - w->written) / 4)
+    if (n > w->end - w->written)
         return error_set(err, ERROR_RUN, "%s: more values than were declared",
                          atomic_file_path(w->file));
-    w->written += (uint64_t)n * 4;
-    return atomic_file_write(w->file, values, n * sizeof *values, err);
+    w->written += n;
+    return atomic_file_write(w->file, bytes, n, err);
+}
+
+int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n, error *err)
+{
+    return safetensors_writer_bytes(w, values, n * sizeof *values, err);
 }
 
 int safetensors_writer_finish(safetensors_writer *w, error *err)

@@ -1,4 +1,4 @@
-/* safetensors_writer.h - one safetensors file of F32 tensors, written in one pass.
+/* safetensors_writer.h - one safetensors file, written in one pass.
  *
  * As gguf_writer.h: declare all, begin, stream the values in the same order, finish. The format's
  * own name for where a tensor lies (data_offsets) follows from the order; the header is padded with
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "../../kernels/error.h"
+#include "../../kernels/quant.h"
 
 typedef struct safetensors_writer safetensors_writer;
 
@@ -20,12 +21,17 @@ typedef struct safetensors_writer safetensors_writer;
 safetensors_writer *safetensors_writer_open(const char *path, error *err);
 void safetensors_writer_close(safetensors_writer *w); /* NULL ok; unfinished = dropped */
 
-/* Declares an F32 tensor of dims 1..4. */
+/* A text of __metadata__, before the first tensor; keys are the caller's and distinct. */
+void safetensors_writer_text(safetensors_writer *w, const char *key, const char *text);
+/* Declares a tensor of dims 1..4, F32 or, by safetensors_writer_typed(), F16 or BF16 too. */
 int safetensors_writer_tensor(safetensors_writer *w, const char *name, int dims,
                               const uint64_t *shape, error *err);
+int safetensors_writer_typed(safetensors_writer *w, const char *name, dtype type, int dims,
+                             const uint64_t *shape, error *err);
 int safetensors_writer_begin(safetensors_writer *w, error *err);
-/* The next n values of the declared sequence. */
+/* The next n values of the declared sequence, or n bytes of it. */
 int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n, error *err);
+int safetensors_writer_bytes(safetensors_writer *w, const void *bytes, size_t n, error *err);
 int safetensors_writer_finish(safetensors_writer *w, error *err);
 
 #endif
