@@ -215,7 +215,7 @@ CASES = {
     "an infinite row of the router": (changed(AT + "gate.weight", LOUD), "[1, 1] is not finite"),
     "no tensor at all": ({}, "holds no tensor"),
     "no safetensors": (b"not safetensors", "offset 0", "no weights"),
-    "a GGUF file": (b"GGUF", "offset 0", "a GGUF file"),
+    "the beginning of a GGUF file": (b"GGUF", "offset 4", "download probably stopped"),
     "a file of more than 64 MiB": (b"\0" * ((64 << 20) + 1), "67108865 bytes"),
 }
 for name, (content, *says) in CASES.items():

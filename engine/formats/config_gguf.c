@@ -36,6 +36,14 @@ static const gguf_architecture architectures[] = {
     {"granitemoe", ARCH_GRANITE_MOE, ARCH_GRANITE_MOE, true, true},
 };
 
+const char *architecture_gguf_name(architecture a)
+{
+    const char *name = architectures[0].name; /* llama, and mixtral */
+    for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++)
+        name = architectures[i].arch == a ? architectures[i].name : name;
+    return name;
+}
+
 /* Values that only help to work out others. */
 typedef struct gguf_fields {
     config_fields f;

@@ -95,8 +95,9 @@ typedef struct adapter {
     char *path;                            /* for sentences; "" when built in memory */
     char fingerprint[ADAPTER_FINGERPRINT]; /* of the model that it was made for; "" = not said */
     adapter_provenance provenance;
-    int width;             /* of the model's residual stream */
-    adapter_layer *layers; /* [layer_count] ascending, none empty */
+    const char *architecture; /* general.architecture of the model's GGUF files; NULL = not said */
+    int width;                /* of the model's residual stream */
+    adapter_layer *layers;    /* [layer_count] ascending, none empty */
     int layer_count;
     uint64_t hash;  /* of all that changes numbers */
     uint64_t bytes; /* of all tensors, a shared one once */
@@ -128,6 +129,17 @@ const adapter_layer *adapter_at(const adapter *a, int layer);
 int adapter_most_added(const adapter *a);
 /* Whether both say the same: equal hashes are not trusted, the content is compared. */
 bool adapter_same(const adapter *a, const adapter *b);
+
+typedef enum adapter_format { ADAPTER_OWN, ADAPTER_PEFT, ADAPTER_GGUF } adapter_format;
+
+/* Writes a sealed adapter: a file, or for ADAPTER_PEFT a folder of adapter_config.json and
+ * adapter_model.safetensors, which must not exist. It appears whole or not at all. `model`: what it is
+ * for; ADAPTER_OWN does not look at it. ERROR_USAGE when the format cannot say the content: PEFT and
+ * GGUF know updates alone, GGUF of one scale in all, PEFT of one scale for each layer's gate_up
+ * and down. What is written reads back as the same values; experts of other ranks in the same
+ * tensor are filled up with zeros, and read back without them. */
+int adapter_write(const adapter *a, adapter_format format, const char *path,
+                  const model_config *model, error *err);
 
 /* ---- building one in memory ---------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
  * (adapter_seal.c), so what is left is the model's side of every number. */
 #include <string.h>
 
+#include "../base/printable.h"
 #include "adapter_internal.h"
 
 static int refuse(const adapter *a, int layer, const char *what, error *err)
@@ -94,6 +95,11 @@ int adapter_fit(const adapter *a, const model_config *model, const char *fingerp
         return error_set(err, ERROR_LOAD,
                          "%s: made for another model: its fingerprint is %s, this model's is %s",
                          a->path, a->fingerprint, fingerprint);
+    if (a->architecture && strcmp(a->architecture, architecture_gguf_name(model->arch)) != 0)
+        return error_set(
+            err, ERROR_LOAD,
+            "%s: for a model of architecture %s (general.architecture), this one is %s", a->path,
+            printable_text(a->architecture).text, architecture_gguf_name(model->arch));
     if (a->width != model->width)
         return error_set(err, ERROR_LOAD, "%s: for a model %d wide, this one is %d wide", a->path,
                          a->width, model->width);

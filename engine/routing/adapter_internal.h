@@ -22,4 +22,17 @@ int adapter_add_lora(adapter *a, int layer, const adapter_lora *lora, error *err
 /* Where a tensor of F32, F16 or BF16 has its first NaN or infinity, as row * cols + column, or -1. */
 int64_t adapter_not_finite(const adapter_tensor *t);
 
+/* A matrix of F32, F16 or BF16 wherever its elements lie: (i, j) at element `at + i * row + j * col`. */
+typedef struct matrix_view {
+    const void *data;
+    dtype type;
+    size_t at, row, col;
+} matrix_view;
+
+/* The update of one matrix of one expert from views of A [rank, in] and B [out, rank]. Formats that keep
+ * all experts of a layer in one tensor fill it with zeros where nothing was learned: ranks whose
+ * column of B is zero are left out, and nothing is added when all are. */
+int adapter_add_update(adapter *a, int layer, const adapter_lora *shape, matrix_view va,
+                       matrix_view vb, error *err);
+
 #endif

@@ -65,8 +65,7 @@ static bool read_expert(const char *at, adapter_name *n)
 
 static bool read_fused(const char *at, adapter_name *n)
 {
-    while (take(&at, "base_layer."))
-        n->depth++;
+    n->part = take(&at, "base_layer.") ? FUSED_INNER : FUSED_OUTER;
     return take_side(at, NAME_FUSED_A, NAME_FUSED_B, &n->kind);
 }
 
@@ -92,13 +91,18 @@ bool adapter_name_read(const char *text, adapter_name *n)
         return read_replaced(at, n);
     n->prefix = take(&at, "base_model.model.");
     (void)take(&at, "model.");
-    if (!take(&at, "layers.") || !take_number(&at, MODEL_MAX_LAYERS, &n->layer) ||
-        !(take(&at, "mlp.") || take(&at, "block_sparse_moe.")))
+    if (!take(&at, "layers.") || !take_number(&at, MODEL_MAX_LAYERS, &n->layer))
+        return false;
+    n->sparse = take(&at, "block_sparse_moe.");
+    if (!n->sparse && !take(&at, "mlp."))
         return false;
     if (strcmp(at, "gate.weight") == 0 || strcmp(at, "router.weight") == 0) {
         n->kind = NAME_ROUTER;
         return true;
     }
+    n->part = take(&at, "input_linear.") ? FUSED_GATE_UP : FUSED_DOWN;
+    if (n->part == FUSED_GATE_UP || take(&at, "output_linear."))
+        return take_side(at, NAME_FUSED_A, NAME_FUSED_B, &n->kind);
     if (!take(&at, "experts."))
         return false;
     return take_number(&at, MODEL_MAX_EXPERTS, &n->expert) ? read_expert(at, n) : read_fused(at, n);

@@ -8,7 +8,8 @@
  *       experts.E.gate_proj|up_proj|down_proj.weight    (also w1, w3, w2) NAME_WHOLE
  *       experts.E. ... .lora_A.weight | .lora_B.weight                    NAME_LORA_A, _B
  *       experts.E. ... .lora_scale                                        NAME_SCALE
- *       experts.[base_layer.]*lora_A.weight | lora_B.weight               NAME_FUSED_A, _B
+ *       experts.[base_layer.]lora_A.weight | lora_B.weight                NAME_FUSED_A, _B
+ *       input_linear | output_linear.lora_A.weight | lora_B.weight        NAME_FUSED_A, _B
  *     replaced.layers.L.mlp.
  *       gate.E.weight                                                     NAME_ROW
  *       experts.E.gate_proj|up_proj|down_proj.weight                      NAME_REPLACED
@@ -32,12 +33,23 @@ typedef enum name_kind {
     NAME_REPLACED,
 } name_kind;
 
+/* The parameter [experts, rows, cols] that a fused update is of. INNER and OUTER: PEFT wraps one of a
+ * module's targeted parameters in the next, and names neither. */
+typedef enum fused_part {
+    FUSED_INNER,
+    FUSED_OUTER,
+    FUSED_GATE_UP,
+    FUSED_DOWN,
+    FUSED_PARTS
+} fused_part;
+
 typedef struct adapter_name {
     name_kind kind;
     int layer, expert;
     expert_matrix matrix;
-    int depth;   /* of a fused name: how often "base_layer." */
-    bool prefix; /* with base_model.model. */
+    fused_part part; /* of a fused name */
+    bool prefix;     /* with base_model.model. */
+    bool sparse;     /* block_sparse_moe */
 } adapter_name;
 
 /* False for a name of anything else. */

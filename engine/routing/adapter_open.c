@@ -4,12 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../../kernels/dequantize.h"
+#include "../base/buf.h"
 #include "../base/mapped_file.h"
 #include "../base/printable.h"
 #include "../formats/safetensors.h"
 #include "adapter_reader.h"
+#include "peft_config.h"
 
 enum { METADATA_BYTES = 1 << 20 };
 
@@ -37,21 +41,40 @@ adapter_tensor adapter_tensor_of(const checkpoint_tensor *t)
     return (adapter_tensor){t->type, (int)t->shape[0], (int)t->shape[1], t->data};
 }
 
-int adapter_check_values(const adapter_reader *r, const checkpoint_tensor *t, error *err)
+/* "[3, 5]" of the i-th value of a tensor. */
+static void place_text(const checkpoint_tensor *t, uint64_t i, char *out, size_t size)
 {
+    uint64_t index[4] = {0};
+    size_t at = 0;
+    for (int d = t->dims - 1; d >= 0; d--) {
+        index[d] = i % t->shape[d];
+        i /= t->shape[d];
+    }
+    for (int d = 0; d < t->dims && at < size; d++)
+        at += (size_t)snprintf(out + at, size - at, d ? ", %llu" : "%llu",
+                               (unsigned long long)index[d]);
+}
+
+int adapter_check_values(const adapter_reader *r, const checkpoint_tensor *t, int dims, error *err)
+{
+    uint64_t n = 1;
+    for (int i = 0; i < t->dims; i++)
+        n *= t->shape[i]; /* the file's own size bounds it: it was read whole */
     if (t->type > DTYPE_BF16)
         return adapter_refuse(r, t, "is not of type F32, F16 or BF16", err);
-    if (t->dims != 2 || t->shape[0] == 0 || t->shape[1] == 0)
-        return adapter_refuse(r, t, "is no matrix", err);
-    adapter_tensor all = adapter_tensor_of(t);
+    if (t->dims != dims || n == 0)
+        return adapter_refuse(r, t, dims == 2 ? "is no matrix" : "does not have three dimensions",
+                              err);
+    adapter_tensor all = {t->type, 1, (int)n, t->data};
     int64_t bad = adapter_not_finite(&all);
     if (bad < 0)
         return 0;
+    char place[100];
     size_t at = (size_t)((const char *)t->data - r->bytes) +
                 (size_t)bad * (size_t)dtype_describe(t->type)->bytes;
-    return error_set(err, ERROR_LOAD, "%s: offset %zu: tensor %s: [%lld, %lld] is not finite",
-                     r->path, at, printable_text(t->name).text, (long long)(bad / all.cols),
-                     (long long)(bad % all.cols));
+    place_text(t, (uint64_t)bad, place, sizeof place);
+    return error_set(err, ERROR_LOAD, "%s: offset %zu: tensor %s: [%s] is not finite", r->path, at,
+                     printable_text(t->name).text, place);
 }
 
 adapter *adapter_take(adapter_reader *r, int width, error *err)
@@ -65,6 +88,55 @@ adapter *adapter_take(adapter_reader *r, int width, error *err)
 }
 
 /* ---- opening ------------------------------------------------------------------------------------- */
+
+/* Both behind each other; caller frees. */
+static char *join(const char *path, const char *name, error *err)
+{
+    buf b = {0};
+    if (buf_format(&b, err, "%s%s", path, name) == 0)
+        return buf_detach(&b);
+    buf_release(&b);
+    return NULL;
+}
+
+/* The name of a file in the folder of `path`; caller frees. */
+static char *beside(const char *path, const char *name, error *err)
+{
+    const char *slash = strrchr(path, '/');
+    buf folder = {0};
+    char *out = NULL;
+    if (buf_add(&folder, path, slash ? (size_t)(slash - path) + 1 : 0, err) == 0)
+        out = join(folder.v ? folder.v : "", name, err);
+    buf_release(&folder);
+    return out;
+}
+
+/* A file with low-rank updates that is not of one's own layout needs its alpha. */
+static adapter *read_with_config(adapter_reader *r, error *err)
+{
+    peft_config config = {0};
+    adapter *a = NULL;
+    char *path = beside(r->path, "adapter_config.json", err);
+    if (path && access(path, F_OK) != 0)
+        (void)error_set(
+            err, ERROR_LOAD,
+            "%s: low-rank updates without their scale: adapter_config.json, which names "
+            "r and lora_alpha, is not beside it",
+            r->path);
+    else if (path && peft_config_load(&config, path, err) == 0)
+        a = adapter_read_peft(r, &config, err);
+    peft_config_release(&config);
+    free(path);
+    return a;
+}
+
+static bool has_updates(const adapter_reader *r)
+{
+    for (size_t i = 0; i < r->tensors.len; i++)
+        if (strstr(r->tensors.v[i].name, ".lora_"))
+            return true;
+    return false;
+}
 
 static adapter *read_safetensors(adapter_reader *r, error *err)
 {
@@ -80,15 +152,21 @@ static adapter *read_safetensors(adapter_reader *r, error *err)
     }
     if (metadata && !(r->metadata = json_parse(r->path, metadata, len, err)))
         return NULL;
-    return adapter_read_own(r, err);
+    bool own = r->metadata && json_text_at(json_root(r->metadata), "adapter");
+    return own || !has_updates(r) ? adapter_read_own(r, err) : read_with_config(r, err);
 }
 
-adapter *adapter_open(const char *path, error *err)
+static adapter *read_file(const char *path, error *err)
 {
     adapter_reader r = {.path = path};
     adapter *a = NULL;
-    if (file_read_all(path, ADAPTER_BYTES, &r.bytes, &r.size, err) == 0)
-        a = read_safetensors(&r, err);
+    if (file_read_all(path, ADAPTER_BYTES, &r.bytes, &r.size, err)) {
+        if (err && strstr(err->text, "more than the"))
+            (void)error_prefix(err, "an adapter of more than %d MiB: ", ADAPTER_BYTES >> 20);
+        return NULL;
+    }
+    bool is_gguf = r.size >= 4 && memcmp(r.bytes, "GGUF", 4) == 0;
+    a = is_gguf ? adapter_read_gguf(&r, err) : read_safetensors(&r, err);
     if (a && adapter_seal(a, err)) {
         adapter_close(a);
         a = NULL;
@@ -98,4 +176,30 @@ adapter *adapter_open(const char *path, error *err)
     if (!r.taken)
         free(r.bytes);
     return a;
+}
+
+/* PEFT's folder. */
+static adapter *read_folder(const char *path, error *err)
+{
+    char *pickle = join(path, "/adapter_model.bin", err);
+    char *file = pickle ? join(path, "/adapter_model.safetensors", err) : NULL;
+    adapter *a = NULL;
+    if (file && access(file, F_OK) != 0 && access(pickle, F_OK) == 0)
+        (void)error_set(
+            err, ERROR_LOAD,
+            "%s: holds adapter_model.bin, a PyTorch checkpoint, which can run code and is "
+            "never read; save it as safetensors",
+            path);
+    else if (file)
+        a = read_file(file, err);
+    free(file);
+    free(pickle);
+    return a;
+}
+
+adapter *adapter_open(const char *path, error *err)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? read_folder(path, err)
+                                                       : read_file(path, err);
 }

@@ -78,7 +78,7 @@ static int look_at(own_file *f, const checkpoint_tensor *t, adapter_name *name, 
                               "is no router row, no expert's gate, up or down matrix and no update "
                               "of one",
                               err);
-    if (adapter_check_values(f->r, t, err))
+    if (adapter_check_values(f->r, t, 2, err))
         return -1;
     int rows, cols;
     if (!checked_int(t->shape[0], &rows) || !checked_int(t->shape[1], &cols))
@@ -253,15 +253,11 @@ static int take_number(const json *root, const char *key, int64_t *out, const ch
                      printable_text(text).text);
 }
 
-static int take_fingerprint(adapter *a, const json *root, error *err)
+int adapter_set_fingerprint(adapter *a, const char *text, error *err)
 {
-    const char *text = json_text_at(root, "model");
-    if (!text)
-        return 0;
     if (strlen(text) != ADAPTER_FINGERPRINT - 1 ||
         strspn(text, "0123456789abcdef") != ADAPTER_FINGERPRINT - 1)
-        return error_set(err, ERROR_LOAD,
-                         "%s: __metadata__: model: not a fingerprint of 64 hex digits", a->path);
+        return error_set(err, ERROR_LOAD, "%s: model: not a fingerprint of 64 hex digits", a->path);
     memcpy(a->fingerprint, text, ADAPTER_FINGERPRINT);
     return 0;
 }
@@ -273,18 +269,17 @@ static int keep_text(adapter *a, const json *root, const char *key, const char *
     return text && !*out ? -1 : 0;
 }
 
-static int take_metadata(adapter *a, const adapter_reader *r, error *err)
+int adapter_read_metadata(adapter *a, const adapter_reader *r, error *err)
 {
     const json *root = r->metadata ? json_root(r->metadata) : NULL;
-    const char *version = json_text_at(root, "adapter");
+    const char *version = json_text_at(root, "adapter"), *model = json_text_at(root, "model");
     adapter_provenance *p = &a->provenance;
     int64_t seed = 0;
-    if (!version)
-        return 0;
-    if (strcmp(version, "1") != 0)
+    if (version && strcmp(version, "1") != 0)
         return error_set(err, ERROR_LOAD, "%s: __metadata__: adapter: version \"%s\", 1 is read",
                          r->path, printable_text(version).text);
-    if (take_fingerprint(a, root, err) || keep_text(a, root, "what", &p->what, err) ||
+    if ((model && adapter_set_fingerprint(a, model, err)) ||
+        keep_text(a, root, "what", &p->what, err) ||
         keep_text(a, root, "lessons", &p->lessons, err) ||
         take_number(root, "steps", &p->steps, r->path, err) < 0 ||
         take_number(root, "rank", &p->rank, r->path, err) < 0)
@@ -293,11 +288,6 @@ static int take_metadata(adapter *a, const adapter_reader *r, error *err)
     p->seed = (uint64_t)seed;
     p->seeded = seeded == 1;
     return seeded < 0 ? -1 : 0;
-}
-
-bool adapter_is_own(const adapter_reader *r)
-{
-    return r->metadata && json_text_at(json_root(r->metadata), "adapter");
 }
 
 /* ---- the whole ----------------------------------------------------------------------------------- */
@@ -313,7 +303,7 @@ static adapter *take_all(own_file *f, error *err)
     adapter *a = adapter_take(f->r, f->width, err);
     if (!a)
         return NULL;
-    int failed = take_metadata(a, f->r, err);
+    int failed = adapter_read_metadata(a, f->r, err);
     for (size_t i = 0; i < n && !failed; i++)
         failed = take_tensor(f, a, i, err);
     if (!failed)

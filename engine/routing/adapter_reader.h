@@ -26,15 +26,22 @@ int adapter_refuse(const adapter_reader *r, const checkpoint_tensor *t, const ch
 /* "... has shape [12, 31], WHO [12, 32]" */
 int adapter_refuse_shape(const adapter_reader *r, const checkpoint_tensor *t,
                          const uint64_t want[2], const char *who, error *err);
-/* A tensor that is read must be a matrix of F32, F16 or BF16 with at least one value, all finite. */
-int adapter_check_values(const adapter_reader *r, const checkpoint_tensor *t, error *err);
+/* A tensor that is read must have `dims` dimensions (1 .. 3) of F32, F16 or BF16, at least one value, all
+ * finite. */
+int adapter_check_values(const adapter_reader *r, const checkpoint_tensor *t, int dims, error *err);
 /* The same tensor for adapter.h. Checked before. */
 adapter_tensor adapter_tensor_of(const checkpoint_tensor *t);
 /* An adapter that owns the reader's bytes from now on. */
 adapter *adapter_take(adapter_reader *r, int width, error *err);
 
-adapter *adapter_read_own(adapter_reader *r, error *err);
-/* Whether this safetensors file is of one's own layout. */
-bool adapter_is_own(const adapter_reader *r);
+/* Fingerprint and provenance out of __metadata__, where it has them. */
+int adapter_read_metadata(adapter *a, const adapter_reader *r, error *err);
+/* ERROR_LOAD when it is not 64 lower-case hex digits. */
+int adapter_set_fingerprint(adapter *a, const char *hex, error *err);
 
+/* The formats. NULL with ERROR_LOAD; what is returned is not yet sealed. */
+struct peft_config;
+adapter *adapter_read_own(adapter_reader *r, error *err);
+adapter *adapter_read_peft(adapter_reader *r, const struct peft_config *config, error *err);
+adapter *adapter_read_gguf(adapter_reader *r, error *err);
 #endif
