@@ -11,6 +11,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_PERSONAS_CHECK] = command_personas_check,
     [COMMAND_PERSONAS_PACK] = command_personas_pack,
     [COMMAND_PERSONAS_ADD] = command_personas_add,
+    [COMMAND_PERSONAS_ADAPTER] = command_personas_adapter,
     [COMMAND_TRANSCRIPTS_LIST] = command_transcripts_list,
     [COMMAND_TRANSCRIPTS_SHOW] = command_transcripts_show,
     [COMMAND_TRANSCRIPTS_STATS] = command_transcripts_stats,

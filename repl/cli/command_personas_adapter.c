@@ -1,0 +1,170 @@
+/* command_personas_adapter.c - `personas adapter`: what an adapter brings, and the same in another
+ * format. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../engine/base/ranges.h"
+#include "../../engine/routing/adapter.h"
+#include "../../personas/roster/persona.h"
+#include "../options/open_model.h"
+#include "../screen/human.h"
+#include "commands.h"
+
+enum { LAYERS_TEXT = 4 * MODEL_MAX_LAYERS };
+
+/* ---- which file ---------------------------------------------------------------------------------- */
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+/* A persona's adapter file; caller frees. */
+static char *file_of(const char *name, error *err)
+{
+    persona *p = persona_find(name, err);
+    char *path = NULL;
+    if (p && p->experts && !(path = strdup(p->experts)))
+        (void)error_memory(err, "a path");
+    else if (p && !p->experts)
+        (void)error_set(err, ERROR_USAGE,
+                        "%s brings no adapter: name a persona that does, or an adapter's file or "
+                        "folder",
+                        name);
+    persona_close(p);
+    return path;
+}
+
+/* A word that is a file or folder, or else a persona's name. */
+static adapter *open_word(const char *word, error *err)
+{
+    if (access(word, F_OK) == 0 || !persona_name_ok(word))
+        return adapter_open(word, err);
+    char *path = file_of(word, err);
+    adapter *a = path ? adapter_open(path, err) : NULL;
+    free(path);
+    return a;
+}
+
+/* ---- what it brings ------------------------------------------------------------------------------ */
+
+typedef struct tally {
+    uint8_t layers[MODEL_MAX_LAYERS];
+    int count, least, most; /* of what; ranks of updates */
+} tally;
+
+static void count_in(tally *t, int layer, int n)
+{
+    t->layers[layer] |= n > 0;
+    t->count += n;
+}
+
+static int tell(buf *b, const tally *t, const char *what, error *err)
+{
+    char layers[LAYERS_TEXT], rank[48] = "";
+    if (!t->count)
+        return 0;
+    (void)ranges_write(t->layers, MODEL_MAX_LAYERS, layers, sizeof layers);
+    if (t->most)
+        (void)snprintf(rank, sizeof rank, " of rank %d", t->most);
+    if (t->least < t->most)
+        (void)snprintf(rank, sizeof rank, " of rank %d to %d", t->least, t->most);
+    return buf_format(b, err, "  %d %s%s%s in layers %s\n", t->count, what,
+                      t->count == 1 ? "" : "s", rank, layers);
+}
+
+static int describe(const adapter *a, buf *b, error *err)
+{
+    tally added = {0}, replaced = {0}, rows = {0}, updates = {.least = ADAPTER_MAX_RANK};
+    for (int i = 0; i < a->layer_count; i++) {
+        const adapter_layer *l = &a->layers[i];
+        count_in(&added, l->layer, l->added_count);
+        count_in(&replaced, l->layer, l->replaced_count);
+        count_in(&rows, l->layer, l->row_count);
+        count_in(&updates, l->layer, l->lora_count);
+        for (int k = 0; k < l->lora_count; k++) {
+            int rank = l->loras[k].a.rows;
+            updates.least = rank < updates.least ? rank : updates.least;
+            updates.most = rank > updates.most ? rank : updates.most;
+        }
+    }
+    return tell(b, &added, "added expert", err) || tell(b, &replaced, "replaced expert", err) ||
+                   tell(b, &rows, "router row", err) || tell(b, &updates, "low-rank update", err)
+               ? -1
+               : 0;
+}
+
+static int print_description(const adapter *a, console *con, error *err)
+{
+    buf b = {0};
+    char size[HUMAN_TEXT];
+    int result = console_quote(con, &b, a->path, err) ||
+                 buf_format(&b, err, ": an adapter, %s\n", human_bytes(size, a->bytes)) ||
+                 describe(a, &b, err);
+    if (!result)
+        result = a->fingerprint[0]
+                     ? buf_format(&b, err, "  made for the model %s\n", a->fingerprint)
+                     : buf_text(&b, "  names no model\n", err);
+    if (!result && a->provenance.what)
+        result = buf_text(&b, "  trained: ", err) ||
+                 console_quote(con, &b, a->provenance.what, err) ||
+                 buf_format(&b, err, ", %lld steps\n", (long long)a->provenance.steps);
+    if (!result)
+        result = console_text(con, &b, err);
+    buf_release(&b);
+    return result ? -1 : 0;
+}
+
+/* ---- another format ------------------------------------------------------------------------------ */
+
+static adapter_format format_of(const options *opt)
+{
+    static const char *const names[] = {
+        [ADAPTER_OWN] = "own", [ADAPTER_PEFT] = "peft", [ADAPTER_GGUF] = "gguf"};
+    for (int i = 0; opt->to && i < 3; i++)
+        if (strcmp(opt->to, names[i]) == 0)
+            return (adapter_format)i;
+    return ends_with(opt->output, ".gguf")          ? ADAPTER_GGUF
+           : ends_with(opt->output, ".safetensors") ? ADAPTER_OWN
+                                                    : ADAPTER_PEFT;
+}
+
+/* Only a model says how many experts its tensors are for; a model that was named is looked at, and its
+ * fingerprint written down. */
+static int write_for(adapter *a, const options *opt, console *con, error *err)
+{
+    adapter_format format = format_of(opt);
+    if (format != ADAPTER_PEFT && !opt->force && access(opt->output, F_OK) == 0)
+        return error_set(err, ERROR_USAGE, "%s: exists already; --force writes over it",
+                         opt->output);
+    if (format == ADAPTER_OWN && !opt->model)
+        return adapter_write(a, format, opt->output, NULL, err);
+    engine *e = open_model(opt, con, err);
+    const char *mine = e ? engine_fingerprint(e, err) : NULL;
+    int result = mine ? adapter_fit(a, engine_config(e), mine, err) : -1;
+    if (!result)
+        (void)snprintf(a->fingerprint, sizeof a->fingerprint, "%s", mine);
+    if (!result)
+        result = adapter_write(a, format, opt->output, engine_config(e), err);
+    engine_close(e);
+    return result;
+}
+
+int command_personas_adapter(const options *opt, console *con, error *err)
+{
+    if (opt->to && !opt->output)
+        return error_set(err, ERROR_USAGE, "--to %s: -o PATH says where", opt->to);
+    adapter *a = open_word(opt->words[0], err);
+    int result = a ? 0 : -1;
+    if (!result && opt->output)
+        result = write_for(a, opt, con, err);
+    else if (!result)
+        result = print_description(a, con, err);
+    if (!result && opt->output)
+        console_note(con, "%s is written", opt->output);
+    adapter_close(a);
+    return result;
+}
