@@ -11,6 +11,7 @@
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "commands.h"
+#include "personas_model.h"
 
 enum { LAYERS_TEXT = 4 * MODEL_MAX_LAYERS };
 
@@ -22,30 +23,66 @@ static bool ends_with(const char *text, const char *end)
     return n >= k && strcmp(text + n - k, end) == 0;
 }
 
-/* A persona's adapter file; caller frees. */
-static char *file_of(const char *name, error *err)
+/* All files that a persona would bring to this model: what was trained for it, "experts", "adapters". */
+typedef struct brought {
+    char *trained;
+    const char *only; /* of all */
+    double scale;
+    int count;
+} brought;
+
+static void count_file(brought *b, const char *path, double scale)
 {
-    persona *p = persona_find(name, err);
-    char *path = NULL;
-    if (p && p->experts && !(path = strdup(p->experts)))
-        (void)error_memory(err, "a path");
-    else if (p && !p->experts)
+    b->only = path;
+    b->scale = scale;
+    b->count += path != NULL;
+}
+
+/* The one adapter of a persona. */
+static adapter *open_of_persona(const persona *p, engine *e, error *err)
+{
+    brought b = {0};
+    const char *mine = e ? engine_fingerprint(e, err) : NULL;
+    if ((e && !mine) || (mine && persona_find_adapter(p, mine, &b.trained, err)))
+        return NULL;
+    for (int i = 0; i < p->adapter_count; i++)
+        count_file(&b, p->adapters[i].path, p->adapters[i].scale);
+    if (p->experts)
+        count_file(&b, p->experts, 1);
+    if (b.trained)
+        count_file(&b, b.trained, 1);
+    adapter *a = NULL;
+    if (b.count == 1)
+        a = adapter_open(b.only, err);
+    else if (b.count == 0)
         (void)error_set(err, ERROR_USAGE,
-                        "%s brings no adapter: name a persona that does, or an adapter's file or "
+                        "%s brings no adapter%s: name a persona that does, or an adapter's file or "
                         "folder",
-                        name);
-    persona_close(p);
-    return path;
+                        p->name, e ? " to this model" : "");
+    else
+        (void)error_set(err, ERROR_USAGE, "%s brings %d adapters; name the file of one, as %s",
+                        p->name, b.count, b.only);
+    if (a && adapter_scale(a, b.scale, err)) {
+        adapter_close(a);
+        a = NULL;
+    }
+    free(b.trained);
+    return a;
 }
 
 /* A word that is a file or folder, or else a persona's name. */
-static adapter *open_word(const char *word, error *err)
+static bool is_file(const char *word)
 {
-    if (access(word, F_OK) == 0 || !persona_name_ok(word))
+    return access(word, F_OK) == 0 || !persona_name_ok(word);
+}
+
+static adapter *open_word(const char *word, engine *e, error *err)
+{
+    if (is_file(word))
         return adapter_open(word, err);
-    char *path = file_of(word, err);
-    adapter *a = path ? adapter_open(path, err) : NULL;
-    free(path);
+    persona *p = persona_find(word, err);
+    adapter *a = p ? open_of_persona(p, e, err) : NULL;
+    persona_close(p);
     return a;
 }
 
@@ -132,39 +169,56 @@ static adapter_format format_of(const options *opt)
                                                     : ADAPTER_PEFT;
 }
 
-/* Only a model says how many experts its tensors are for; a model that was named is looked at, and its
- * fingerprint written down. */
-static int write_for(adapter *a, const options *opt, console *con, error *err)
+/* Only a model says how many experts its tensors are for. One that is at hand is held against the
+ * adapter, and its fingerprint written down. */
+static int write_for(adapter *a, engine *e, const options *opt, error *err)
 {
-    adapter_format format = format_of(opt);
-    if (format != ADAPTER_PEFT && !opt->force && access(opt->output, F_OK) == 0)
+    if (!e)
+        return adapter_write(a, ADAPTER_OWN, opt->output, NULL, err);
+    const char *mine = engine_fingerprint(e, err);
+    if (!mine || adapter_fit(a, engine_config(e), mine, err))
+        return -1;
+    (void)snprintf(a->fingerprint, sizeof a->fingerprint, "%s", mine);
+    return adapter_write(a, format_of(opt), opt->output, engine_config(e), err);
+}
+
+static int check_words(const options *opt, error *err)
+{
+    if ((opt->to || opt->force) && !opt->output)
+        return error_set(err, ERROR_USAGE, "--%s: -o PATH says where to write",
+                         opt->to ? "to" : "force");
+    if (opt->output && format_of(opt) != ADAPTER_PEFT && !opt->force &&
+        access(opt->output, F_OK) == 0)
         return error_set(err, ERROR_USAGE, "%s: exists already; --force writes over it",
                          opt->output);
-    if (format == ADAPTER_OWN && !opt->model)
-        return adapter_write(a, format, opt->output, NULL, err);
-    engine *e = open_model(opt, con, err);
-    const char *mine = e ? engine_fingerprint(e, err) : NULL;
-    int result = mine ? adapter_fit(a, engine_config(e), mine, err) : -1;
-    if (!result)
-        (void)snprintf(a->fingerprint, sizeof a->fingerprint, "%s", mine);
-    if (!result)
-        result = adapter_write(a, format, opt->output, engine_config(e), err);
-    engine_close(e);
-    return result;
+    return 0;
+}
+
+/* *e: the model, when it is needed or named; a persona is looked at on one that is at hand. */
+static int open_engine(const options *opt, console *con, engine **e, error *err)
+{
+    *e = NULL;
+    bool needed = opt->model || (opt->output && format_of(opt) != ADAPTER_OWN);
+    if (!needed)
+        return is_file(opt->words[0]) ? 0 : personas_model(opt, con, e, err);
+    *e = open_model(opt, con, err);
+    return *e ? 0 : -1;
 }
 
 int command_personas_adapter(const options *opt, console *con, error *err)
 {
-    if (opt->to && !opt->output)
-        return error_set(err, ERROR_USAGE, "--to %s: -o PATH says where", opt->to);
-    adapter *a = open_word(opt->words[0], err);
-    int result = a ? 0 : -1;
+    engine *e = NULL;
+    adapter *a = NULL;
+    int result = check_words(opt, err) || open_engine(opt, con, &e, err) ? -1 : 0;
+    if (!result && !(a = open_word(opt->words[0], e, err)))
+        result = -1;
     if (!result && opt->output)
-        result = write_for(a, opt, con, err);
+        result = write_for(a, e, opt, err);
     else if (!result)
         result = print_description(a, con, err);
     if (!result && opt->output)
         console_note(con, "%s is written", opt->output);
     adapter_close(a);
+    engine_close(e);
     return result;
 }

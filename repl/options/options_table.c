@@ -144,7 +144,8 @@ static const command_info commands[COMMAND_COUNT] = {
          "tell what an adapter brings, or write it in another format",
          "Reads an adapter, a persona's or a file's: consilium's own safetensors, a folder of PEFT "
          "(or of vLLM) with adapter_config.json, or a GGUF adapter of llama.cpp. With --output it "
-         "is written for PEFT or llama.cpp, which know low-rank updates of a model's experts alone, "
+         "is written for PEFT or llama.cpp, which know low-rank updates of a model's experts "
+         "alone, "
          "or in the own format, which also holds whole experts and router rows; the model is asked "
          "for how many experts it has, and its fingerprint goes into the file.",
          {"consilium personas adapter coder",
@@ -463,10 +464,10 @@ static const option_info table[] = {
     {"as", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADD), "NAME",
      "call the persona so, and all its files", 0, 0, FIELD(as)},
     {"to", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(PERSONAS_ADAPTER), "own|peft|gguf",
-     "the format (default: by the ending of --output: .gguf, .safetensors, else a folder of PEFT)", 0,
-     0, FIELD(to)},
-    {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADAPTER), "PATH",
-     "where to write it; PEFT's is a folder that must not be there", 0, 0, FIELD(output)},
+     "the format (default: by the ending of --output: .gguf, .safetensors, else a folder of PEFT)",
+     0, 0, FIELD(to)},
+    {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADAPTER), "FILE",
+     "where to write it (for PEFT a folder, which must not be there)", 0, 0, FIELD(output)},
     {"empty", 0, OPTION_FLAG, GROUP_COMMAND, BIT(PERSONAS_NEW), NULL,
      "a bare persona, also where one of that name came with the program", 0, 0, FIELD(empty)},
     {"lessons", 0, OPTION_FLAG, GROUP_COMMAND, BIT(PERSONAS_NEW), NULL,

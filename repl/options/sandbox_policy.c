@@ -146,13 +146,25 @@ static void read_named(sandbox *s, const char *text)
         sandbox_allow_read(s, equals + 1);
 }
 
+/* FILE of an adapter, or NAME=FILE, and what a LoRA of PEFT has beside it. */
+static void read_adapter(sandbox *s, const char *text)
+{
+    const char *slash = text ? strrchr(text, '/') : NULL;
+    char *around = slash ? strndup(text, (size_t)(slash - text) + 1) : strdup("");
+    char *config = around ? string_format(NULL, "%sadapter_config.json", around) : NULL;
+    read_named(s, text);
+    read_named(s, config);
+    free(config);
+    free(around);
+}
+
 /* "[NAME=]FILE[:SCALE]" */
 static void read_scaled(sandbox *s, const char *text)
 {
     const char *colon = strrchr(text, ':');
     char *file = colon ? strndup(text, (size_t)(colon - text)) : NULL;
-    read_named(s, text);
-    read_named(s, file);
+    read_adapter(s, text);
+    read_adapter(s, file);
     free(file);
 }
 
@@ -193,6 +205,20 @@ static void write_transcripts(sandbox *s, const options *opt)
     free(place);
 }
 
+/* The folder of a file or folder that is written beside its place and then renamed. */
+static void write_beside(sandbox *s, const char *path)
+{
+    size_t n = path ? strlen(path) : 0;
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    char *around = n ? strndup(path, n) : strdup(".");
+    if (path && around)
+        sandbox_allow_write(s, around);
+    free(around);
+}
+
 /* All that a command which answers and ends opens. */
 static void name_files(sandbox *s, const options *opt, command_id id, const char *model)
 {
@@ -203,6 +229,10 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
     read_model(s, model);
     read_command_line(s, opt);
     write_output(s, opt->output);
+    if (id == COMMAND_PERSONAS_ADAPTER) {
+        read_adapter(s, opt->words[0]);
+        write_beside(s, opt->output);
+    }
     if (id == COMMAND_ASK)
         write_transcripts(s, opt);
 }
