@@ -27,6 +27,6 @@ typedef struct loaded_adapter {
 const placed_adapter *bank_add(weights *w, backend *b, adapter *file, error *err);
 /* Undoes one bank_add. No program that names it may be alive after the last. */
 void bank_remove(weights *w, const placed_adapter *placed);
-void bank_release(weights *w); /* of all */
+void bank_release(weights *w); /* of all; before weights_release() */
 
 #endif

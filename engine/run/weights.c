@@ -12,7 +12,6 @@
 #include "../../kernels/dequantize.h"
 #include "../formats/tensor_claims.h"
 #include "../formats/weight_names.h"
-#include "bank.h"
 
 typedef struct loader {
     weights *w;
@@ -379,7 +378,6 @@ static void release_experts(tensor **experts, int n)
 
 void weights_release(weights *w)
 {
-    bank_release(w);
     for (int i = 0; w->layers && i < w->layer_count; i++) {
         layer_weights *l = &w->layers[i];
         tensor *all[] = {l->attention_norm,

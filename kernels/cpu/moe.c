@@ -171,7 +171,8 @@ static void hidden_block(const moe *m, const run *r, size_t row, size_t rows)
     const matmul_rows *up_in = &m->input[activation_of(up->type)];
     float ups[DOT_COLUMNS][HIDDEN_BLOCK];
     for (int done = 0; done < r->count; done += DOT_COLUMNS) {
-        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done)), pair = (size_t)(r->first + done);
+        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done)),
+               pair = (size_t)r->first + (size_t)done;
         const void *gate_x[DOT_COLUMNS], *up_x[DOT_COLUMNS];
         float *gate_out[DOT_COLUMNS], *up_out[DOT_COLUMNS];
         for (size_t i = 0; i < n; i++) {
@@ -257,7 +258,8 @@ static void output_run(const moe *m, const run *r, size_t col, size_t cols, floa
 {
     const tensor *down = m->bank->down[r->expert];
     for (int done = 0; done < r->count; done += DOT_COLUMNS) {
-        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done)), pair = (size_t)(r->first + done);
+        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done)),
+               pair = (size_t)r->first + (size_t)done;
         const void *x[DOT_COLUMNS];
         float *y[DOT_COLUMNS];
         for (size_t i = 0; i < n; i++) {

@@ -241,12 +241,12 @@ typedef struct route_work {
 /* own = the logits of the experts that the program sees. */
 static void gather_scores(const route_work *w, int i, row_view *v, float *own)
 {
-    const float *adapter_z = w->adapter_z ? cpu_row(w->adapter_z, i) : NULL;
+    const float *behind = w->adapter_z ? cpu_row(w->adapter_z, i) : v->z;
     int columns = v->experts;
     v->experts += v->routing->adapter_count;
     for (int e = 0; e < v->experts; e++) {
         int column = v->routing->score[e];
-        own[e] = column < columns ? v->z[column] : adapter_z[column - columns];
+        own[e] = column < columns ? v->z[column] : behind[column - columns];
     }
     v->z = own;
 }

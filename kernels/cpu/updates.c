@@ -91,12 +91,16 @@ void updates_add(const pair_updates *u, const dot_kernels *dots, size_t pair, up
                  size_t first, float *y, size_t n)
 {
     const expert_update *of = u->of[pair];
-    const low_rank_list *lists[] = {&of->gate, &of->up, &of->down};
+    const low_rank_list *list = part == UPDATE_GATE ? &of->gate
+                                : part == UPDATE_UP ? &of->up
+                                                    : &of->down;
     const float *inner = u->inner + pair * u->stride;
-    for (int i = 0; i < (int)part; i++)
-        inner += rank_of(lists[i]);
-    for (int i = 0; i < lists[part]->n; i++) {
-        const tensor *b = lists[part]->v[i].b;
+    if (part != UPDATE_GATE)
+        inner += rank_of(&of->gate);
+    if (part == UPDATE_DOWN)
+        inner += rank_of(&of->up);
+    for (int i = 0; i < list->n; i++) {
+        const tensor *b = list->v[i].b;
         dots->add_rows(y, (const float *)b->data + first, b->cols, inner, b->rows, n);
         inner += b->rows;
     }
