@@ -118,7 +118,7 @@ def answers(*words):
 
 with case("in a council everybody says what they say alone, and the control what the plain model says"):
     together = answers("-p", "guest,wide,coder", "--control")
-    assert together["guest"]["acts_by"] == "mask"
+    assert together["guest"]["acts_by"] == "adapter"
     for name in ("guest", "wide", "coder"):
         assert answers("-p", name)[name]["tokens"] == together[name]["tokens"], name
     plain = answers("-p", "coder", "--control")["control"]

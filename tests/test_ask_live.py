@@ -53,7 +53,7 @@ def columns():
         t = ask("stack", QUESTION, "--view=cols", "--merge=none", columns=60)
         assert "\u2502" in ended(t)[0]
     with case("experts that were asked for stand in the heading"):
-        assert "4 experts" in ended(ask("experts", QUESTION, "--experts=4", "--merge=none"))[0]
+        assert "experts 4" in ended(ask("experts", QUESTION, "--experts=4", "--merge=none"))[0]
 
 
 def else_as_ever():

@@ -235,7 +235,7 @@ def refusals():
         refuse(1, ["gone.txt"], "steers", "--text", scratch / "gone.txt")
         refuse(2, ["--against", "itself"], "steers", "--against=steers")
         refuse(3, ["nobody"], "steers", "--against=nobody")
-        refuse(2, ["--tokens"], "steers", "--tokens=1")
+        refuse(2, ["--tokens"], "steers", "--tokens=0")
         (scratch / "empty.txt").write_text("")
         refuse(2, ["empty.txt"], "steers", "--text", scratch / "empty.txt")
         (scratch / "bad.txt").write_bytes(b"a\xff")

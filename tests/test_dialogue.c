@@ -55,7 +55,7 @@ static void each_remembers_its_own(void **state)
     assert_int_equal(t3->from, 1);
     assert_int_equal(dialogue_turns(d), 3);
     const turn_answer *a = turn_answer_of(t3, "bob");
-    assert_string_equal(a->acts_by, "prompt+mask");
+    assert_string_equal(a->acts_by, "prompt+experts 2");
     assert_true(a->program != 0 && turn_answer_of(t3, "ann")->program == 0);
     dialogue_close(d);
 }

@@ -99,7 +99,7 @@ static void a_mask_is_switched_off_and_on(void **state)
     const table *k = *state;
     static const char *const off[] = {"cleo", "bob"};
     roster *r = good_seats(k, (roster_options){0});
-    assert_string_equal(roster_seat(r, 1)->acts_by, "prompt+mask");
+    assert_string_equal(roster_seat(r, 1)->acts_by, "prompt+experts 2");
     assert_string_equal(roster_seat(r, 2)->acts_by, "mask");
     assert_string_equal(roster_seat(r, 2)->mask, k->mask);
     assert_int_equal(roster_seat(r, 2)->masks, 1);

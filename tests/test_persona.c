@@ -346,7 +346,8 @@ static const char *acts_by(const home *h, engine *e, const char *fields, bool in
     if (!r)
         fail_msg("%s", err.text);
     assert_int_equal(roster_seats(r), 1);
-    const char *by = roster_seat(r, 0)->acts_by; /* a literal */
+    static char by[64];
+    (void)snprintf(by, sizeof by, "%s", roster_seat(r, 0)->acts_by);
     assert_int_equal(roster_seat(r, 0)->instruction != NULL, strstr(by, "prompt") != NULL);
     roster_close(r);
     return by;
@@ -364,7 +365,25 @@ static void the_header_says_what_a_persona_acts_by(void **state)
     assert_int_equal(notes, 1);
     assert_string_equal(acts_by(h, e, SPEAKS, false), "none");
     assert_string_equal(acts_by(h, e, "", true), "none");
-    assert_string_equal(acts_by(h, e, ",\"router\":{\"experts_per_token\":2}", true), "mask");
+    struct {
+        const char *router, *by;
+    } knobs[] = {{"\"experts_per_token\":2", "experts 2"},
+                 {"\"experts_per_token\":3", "none"}, /* as trained */
+                 {"\"experts_per_token\":5,\"tail_gain\":0", "none"},
+                 {"\"experts_per_token\":5,\"tail_gain\":0.5", "experts 5"},
+                 {"\"norm_width\":4", "router"},
+                 {"\"adaptive\":{\"min\":1,\"ratio\":0.5}", "router"},
+                 {"\"strength\":0.5", "none"}, /* of no expert */
+                 {"\"rules\":[{\"when\":{\"token\":[5]},\"do\":{\"ban\":\"0\"}}]", "mask"}};
+    for (size_t i = 0; i < sizeof knobs / sizeof *knobs; i++) {
+        char fields[256], by[64];
+        (void)snprintf(fields, sizeof fields, ",\"router\":{%s}", knobs[i].router);
+        assert_string_equal(acts_by(h, e, fields, true), knobs[i].by);
+        (void)snprintf(fields, sizeof fields, "%s,\"router\":{%s}", SPEAKS, knobs[i].router);
+        (void)snprintf(by, sizeof by, "prompt%s%s", strcmp(knobs[i].by, "none") ? "+" : "",
+                       strcmp(knobs[i].by, "none") ? knobs[i].by : "");
+        assert_string_equal(acts_by(h, e, fields, true), by);
+    }
     (void)snprintf(file, sizeof file, "seated.%.16s.mask.json", fingerprint);
     static const char *const modes[] = {"bias", "ban", "keep"};
     for (int i = 0; i < 3; i++) {
@@ -440,7 +459,7 @@ static void names_and_options_must_meet(void **state)
     assert_int_equal(router_program_slots(roster_seat(r, 1)->program), 4);
     assert_null(roster_seat(r, 2)->program); /* control is for nobody's options */
     assert_string_equal(roster_seat(r, 2)->acts_by, "none");
-    assert_string_equal(roster_seat(r, 0)->acts_by, "prompt+mask");
+    assert_string_equal(roster_seat(r, 0)->acts_by, "prompt+experts 2");
     assert_true(roster_seat(r, 1)->sampling.temperature == 0.1);
     assert_true(roster_seat(r, 0)->sampling.temperature == 0.7);
     roster_close(r);

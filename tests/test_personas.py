@@ -8,7 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from council_model import EXPERTS, LAYERS, make_model
+from council_model import EXPERTS, LAYERS, make_model, tensors, write_safetensors
 from suite import MODELS, ROOT, case, finish, run
 
 SHIPPED = ["chair", "coder", "critic", "philosopher"]
@@ -271,9 +271,67 @@ def deriving():
         assert all(p.is_dir() for p in MASKS.iterdir())
 
 
+# ---- what a persona acts by ---------------------------------------------------------------------
+
+
+def pool_model(folder):
+    """Experts 4 to 7 of each layer have no output, and win wherever nothing is masked: every token has a
+    large first component, which their rows of the router look at."""
+    make_model(folder)
+    named = dict(tensors(4))
+    named["model.embed_tokens.weight"][:, 0] = 40
+    for i in range(LAYERS):
+        at = f"model.layers.{i}.mlp."
+        named[at + "gate.weight"][:, 0] = [-4] * 4 + [4] * 4
+        for e in range(EXPERTS):
+            named[f"{at}experts.{e}.down_proj.weight"] *= e < 4
+    write_safetensors(folder / "model.safetensors", named.items())
+    return folder
+
+
+def acting():
+    model = pool_model(scratch / "pool")
+    info = run("model", "info", "-m", model, "--format=json", env=ENVIRONMENT)
+    digits = json.loads(info.stdout)["fingerprint"]
+    mask = FOLDER / f"acting.{digits[:16]}.mask.json"
+
+    def acts(mode, experts, by, **fields):
+        write("acting", **fields)
+        layers = {f"0-{LAYERS - 1}": experts}
+        mask.write_text(json.dumps({"mask": 1, "model": digits, "mode": mode, "layers": layers}))
+        told = json.loads(personas("check", "acting", "-m", model, "--format=json")[0])["acts_by"]
+        assert told == by, (mode, experts, told)
+
+    with case("a mask that speaks of nil experts alone is none, and an instruction then prompt"):
+        acts("bias", {"4": 2, "6": -2}, "none")
+        acts("bias", {"5": 1.5}, "prompt", instruction="Be brief.")
+        acts("ban", "7", "none")
+    with case("one that lets others in, or speaks of them, is a mask"):
+        acts("bias", {str(e): -200 for e in range(4, 8)}, "mask")
+        acts("ban", "4-7", "mask")
+        acts("bias", {"1": 0.5}, "mask")
+        acts("keep", "0-3", "mask", instruction="Be brief.")
+    with case("list, ask and the transcript say the same"):
+        acts("bias", {"4": 2}, "prompt", instruction="Be brief.")
+        assert listed("-m", model)["acting"]["acts_by"] == "prompt"
+        write("few", router={"experts_per_token": 1}, instruction="Be brief.")
+        line = next(l for l in personas("list", "-m", model)[0].splitlines() if l.startswith("few"))
+        assert " prompt+experts 1 " in line, line
+        done = run("ask", "hi", "-p", "acting,few", "-m", model, "--max-tokens=2", "--session=told",
+                   "--format=json", env=ENVIRONMENT)
+        by = [a["acts_by"] for a in json.loads(done.stdout)["answers"]]
+        assert by == ["prompt", "prompt+experts 1"], by
+        text = run("transcripts", "show", "told", env=ENVIRONMENT).stdout
+        assert "prompt+experts 1, " in text, text
+    for name in ("acting", "few"):
+        (FOLDER / f"{name}.json").unlink()
+    mask.unlink()
+
+
 def main():
     looking()
     checking()
+    acting()
     deriving()
     finish()
 

@@ -232,8 +232,8 @@ def seats():
         t.say("still here?")
     with case("/control, /experts, /strength, /think, /system"):
         assert "control" in t.say("/control on")
-        assert records(t, "answer") and "4 experts" in t.say("/experts 4")
-        assert "2 experts" in t.say("/experts coder=2")
+        assert records(t, "answer") and "experts 4" in t.say("/experts 4")
+        assert "experts 2" in t.say("/experts coder=2")
         t.say("/strength coder 1.1")
         assert "coder=1.1" in t.say("/strength")
         assert "knows no thinking" in t.say("/think 16")

@@ -55,7 +55,7 @@ typedef struct turn_ids { /* token ids, or counts */
 typedef struct turn_answer {
     int n;               /* its record; 0 = none yet */
     const char *name;    /* of the pass */
-    const char *acts_by; /* "mask", "prompt", "prompt+mask", "none" */
+    const char *acts_by; /* "mask", "prompt", "prompt+mask", "experts 8", "none", ... */
     const char *color;   /* or NULL */
     turn_text text;      /* without its thought */
     turn_text thought;

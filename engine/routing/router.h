@@ -75,6 +75,15 @@ const model_config *router_program_model(const router_program *p);
 const layer_routing *router_program_routing(const router_program *p); /* [layers] */
 /* 64-bit hash of everything that can change numbers; 0 = equal to the plain model. */
 uint64_t router_program_hash(const router_program *p);
+/* What a program can change, as bits; 0 when it can change nothing. Only what is certain is left out: a
+ * strength without experts that it would reach, a k whose further ranks have no gain. */
+enum {
+    ROUTER_CHANGES_CHOICE = 1,  /* which experts may be called, are preferred, how loud they are */
+    ROUTER_CHANGES_COUNT = 2,   /* how many experts are called: k */
+    ROUTER_CHANGES_GATES = 4,   /* norm_width, the adaptive cut */
+    ROUTER_CHANGES_EXPERTS = 8, /* adapters bring or change experts or rows of the router */
+};
+unsigned router_program_changes(const router_program *p);
 /* The largest k of any layer. */
 int router_program_slots(const router_program *p);
 /* True when the program has rules: then each token is routed by router_program_step(). */

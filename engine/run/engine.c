@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../kernels/dequantize.h"
 #include "../../kernels/devices/backend_open.h"
 #include "../text/stop_tokens.h"
 #include "bank.h"
@@ -263,6 +264,38 @@ const char *engine_fingerprint(engine *e, error *err)
     if (failed)
         e->fingerprint[0] = '\0';
     return failed ? NULL : e->fingerprint;
+}
+
+/* Rows of *t in f32 until one is not all zero. row: [its bytes], values: [its cols] */
+static int find_value(const engine *e, const tensor *t, char *row, float *values, bool *found,
+                      error *err)
+{
+    size_t cols = tensor_cols(t);
+    *found = false;
+    for (size_t r = 0; r < tensor_rows(t) && !*found; r++) {
+        tensor_read(e->backend, t, r, 1, row);
+        if (backend_sync(e->backend, err))
+            return -1;
+        dequantize_row(tensor_type(t), row, values, cols);
+        for (size_t i = 0; i < cols && !*found; i++)
+            *found = values[i] != 0;
+    }
+    return 0;
+}
+
+int engine_expert_is_nil(const engine *e, int layer, int expert, bool *nil, error *err)
+{
+    const tensor *down = e->weights.layers[layer].expert_down[expert];
+    size_t cols = tensor_cols(down);
+    char *row = malloc(dtype_row_bytes(tensor_type(down), cols));
+    float *values = malloc(cols * sizeof *values);
+    bool found = false;
+    int result = row && values ? find_value(e, down, row, values, &found, err)
+                               : error_memory(err, "an expert");
+    *nil = !found;
+    free(row);
+    free(values);
+    return result;
 }
 
 uint64_t engine_bytes_per_token(const engine *e)

@@ -68,6 +68,10 @@ int engine_max_rows(const engine *e);
  * little-endian; a dense model hashes its embedding the same way. Computed on first use. */
 const char *engine_fingerprint(engine *e, error *err);
 
+/* *nil = the model's expert has no output whatever it reads: its down projection is all zero. One that
+ * has some is known by its first weights. ERROR_RUN. */
+int engine_expert_is_nil(const engine *e, int layer, int expert, bool *nil, error *err);
+
 /* Weight bytes that one decoded token reads (experts: experts_per_token of them). */
 uint64_t engine_bytes_per_token(const engine *e);
 /* Bytes of one routed expert, the mean over all layers; 0 for a dense model. */

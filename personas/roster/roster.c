@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "../../engine/base/buf.h"
+#include "roster_effect.h"
 
 enum { COLUMN_BYTES = 96 };
 
@@ -34,6 +35,7 @@ typedef struct member {
     router_program *program;       /* NULL = none of its own */
     bool keeps;                    /* its own mask is a keep-mask for this model */
     bool maskless;                 /* it wants a mask, and there is none for this model */
+    bool acts;                     /* its program changes something on this model */
     bool unmasked;                 /* its program is switched off */
     double mask_penalty, strength; /* strength: of its program */
     int asked_experts;
@@ -41,7 +43,7 @@ typedef struct member {
 
 typedef struct owned_seat {
     seat seat;
-    char name[COLUMN_BYTES];
+    char name[COLUMN_BYTES], acts_by[ACTS_BYTES];
     const persona *instructor;     /* whose instruction it is given; NULL = none */
     const recorded_seat *recorded; /* or what it was given once; NULL = nothing is known */
     const char *fallback;          /* said when it has no instruction; NULL = nothing */
@@ -253,7 +255,9 @@ static int open_member(roster *r, const char *name, error *err)
         return 0;
     if (add_own_mask(r, m, err) || add_given_masks(r, m, err) || add_adapters(r, m, err))
         return -1;
-    return compile_program(r, m, err);
+    return compile_program(r, m, err) || roster_program_acts(r->engine, m->program, &m->acts, err)
+               ? -1
+               : 0;
 }
 
 /* ---- seats ------------------------------------------------------------------------------------- */
@@ -268,14 +272,6 @@ static sampling sampling_of(const roster *r, const persona *p)
         if (own & 1u << i)
             sampling_put(&s, &sampling_fields[i], sampling_get(&p->sampling, &sampling_fields[i]));
     return s;
-}
-
-static const char *acts_by(const seat *s)
-{
-    bool program = s->program && router_program_hash(s->program) != 0;
-    if (program)
-        return s->instruction ? "prompt+mask" : "mask";
-    return s->instruction ? "prompt" : "none";
 }
 
 /* What every pass is told, and behind it each of the persona's instructions. */
@@ -350,7 +346,9 @@ static int add_seat(roster *r, const char *name, const member *m, bool instructe
     if (o->system && *o->system && !own->recorded && compose_instructions(own, o->system, err))
         return -1;
     own->seat.instruction = instruction_of(own, o->prompt, o->prompt_len);
-    own->seat.acts_by = acts_by(&own->seat); /* the model's own words are not the persona's */
+    /* The model's own words are not the persona's. */
+    roster_acts_by(m && m->acts ? program : NULL, own->seat.instruction != NULL, own->acts_by);
+    own->seat.acts_by = own->acts_by;
     own->fallback = own->recorded ? NULL : o->fallback;
     if (!own->seat.instruction)
         own->seat.instruction = own->fallback;

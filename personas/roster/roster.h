@@ -7,12 +7,16 @@
  * names its experts by the numbers behind the model's.
  *
  * What a persona acts by (shown in its column, so that nobody is fooled):
- *   mask         its router program alone. A persona with a keep-mask for this model needs no
- *                instruction: only models trained for pools of experts bear such a mask.
- *   prompt+mask  instruction and program: any other program on a stock model
+ *   mask         its router program alone: experts allowed, banned, preferred, or rules. A persona with
+ *                a keep-mask for this model needs no instruction: only models trained for pools of
+ *                experts bear such a mask.
+ *   adapter      experts or router rows of its own; mask+adapter: with a mask besides
+ *   experts 8    so many experts called for each token, and nothing else
+ *   router       the gates' width or cut alone
  *   prompt       the instruction alone: no mask exists for this model (the note names the command
- *                that derives one), or the program changes nothing
- *   none         neither: the control
+ *                that derives one), or the program changes nothing here (roster_effect.h)
+ *   prompt+...   instruction and program: any other program on a stock model
+ *   none         neither: the control, and a program without effect on this model
  */
 #ifndef PERSONAS_ROSTER_H
 #define PERSONAS_ROSTER_H
@@ -90,7 +94,7 @@ typedef struct seat {
     const char *instruction;       /* NULL = none */
     const router_program *program; /* NULL = none */
     sampling sampling;
-    const char *acts_by; /* "mask", "prompt", "prompt+mask", "none" */
+    const char *acts_by; /* "mask", "prompt", "prompt+mask", "none", ...: see above */
     int asked_experts;   /* the K that was asked for, 0 = none */
     const char *mask;    /* file of its first mask, NULL = none */
     int masks;           /* how many there are */

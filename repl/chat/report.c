@@ -27,6 +27,11 @@ bool report_stands_there(const report *r)
     return r->merge && strcmp(r->merge->method, "vote") == 0;
 }
 
+bool report_tells_experts(const char *acts_by, int asked)
+{
+    return asked && !(acts_by && strstr(acts_by, "experts"));
+}
+
 int report_experts(int asked, int least, buf *out, error *err)
 {
     if (least < asked)
@@ -41,7 +46,7 @@ int report_figures(const report *r, int i, buf *out, error *err)
     int result = buf_format(out, err, "%s, %zu token%s, %.1f tokens/s, %s", k->acts_by, k->ids.len,
                             k->ids.len == 1 ? "" : "s", k->tokens_per_second,
                             human_seconds(time, k->seconds));
-    if (!result && k->asked_experts)
+    if (!result && report_tells_experts(k->acts_by, k->asked_experts))
         result =
             buf_text(out, ", ", err) || report_experts(k->asked_experts, k->least_allowed, out, err)
                 ? -1

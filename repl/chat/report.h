@@ -48,6 +48,8 @@ int report_markdown(const report *r, buf *out, error *err);
 int report_acts_by(const seat *s, buf *out, error *err);
 /* The merged text is one of the answers: it need not be printed again. */
 bool report_stands_there(const report *r);
+/* Whether the experts that were asked for are told beside what it acts by: "experts 8" says it itself. */
+bool report_tells_experts(const char *acts_by, int asked);
 /* "8 experts", or "4 of 8 experts" where a mask allows fewer than were asked for. */
 int report_experts(int asked, int least_allowed, buf *out, error *err);
 /* One line of figures of an answer: "mask · 48 tokens · 39 t/s · 1.2 s · interrupted". */

@@ -81,7 +81,7 @@ static int fill_columns(exchange *x, view_column *columns, error *err)
             const char *letter = talk_display_name(x->talk, s->name, x->letters[i]);
             columns[i] = (view_column){.name = letter == s->name ? x->letters[i] : letter,
                                        .acts_by = "blind"};
-        } else if (s->asked_experts) {
+        } else if (report_tells_experts(s->acts_by, s->asked_experts)) {
             if (report_experts(s->asked_experts, seat_least_allowed(s, m), &x->experts[i], err))
                 return -1;
             columns[i].experts = x->experts[i].v;

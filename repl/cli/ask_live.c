@@ -16,7 +16,7 @@ static int fill_columns(ask *a)
         const seat *s = roster_seat(a->roster, i);
         live_column *c = &a->live[i];
         if (report_acts_by(s, &c->acts, a->err) ||
-            (s->asked_experts &&
+            (report_tells_experts(s->acts_by, s->asked_experts) &&
              report_experts(s->asked_experts, seat_least_allowed(s, m), &c->experts, a->err)))
             return -1;
         a->columns[i] = (view_column){

@@ -112,7 +112,7 @@ static int heading(ask *a, int i)
     int result = buf_format(&b, a->err, "%s%s%s%s %s(", i ? "\n" : "", console_bold(a->con),
                             s->name, console_reset(a->con), console_dim(a->con)) ||
                  report_acts_by(s, &b, a->err);
-    if (!result && s->asked_experts)
+    if (!result && report_tells_experts(s->acts_by, s->asked_experts))
         result = buf_text(&b, ", ", a->err) ||
                  report_experts(s->asked_experts,
                                 seat_least_allowed(s, engine_config(a->report.engine)), &b, a->err);

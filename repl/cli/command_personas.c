@@ -4,6 +4,7 @@
  * since what it acts by depends on the model. A broken file is listed with what is wrong with
  * it: one bad file hides no other.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +12,11 @@
 #include "commands.h"
 #include "personas_model.h"
 
+enum { ACTS_LEAST = 11 }; /* columns of what a persona acts by: "prompt+mask" */
+
 typedef struct listed {
     persona *persona; /* NULL when it is broken */
-    const char *acts_by;
+    char acts_by[48]; /* "" = not known */
     error problem;
 } listed;
 
@@ -25,7 +28,6 @@ static void load_all(const persona_list *all, listed *v)
         v[i].persona = persona_find(all->names[i], &v[i].problem);
 }
 
-/* acts_by points into static text of the roster. */
 static void seat_all(engine *e, const persona_list *all, listed *v)
 {
     for (size_t i = 0; i < all->len && e; i++) {
@@ -33,7 +35,7 @@ static void seat_all(engine *e, const persona_list *all, listed *v)
             continue;
         roster *r = personas_seat(e, v[i].persona, NULL, NULL, &v[i].problem);
         if (r)
-            v[i].acts_by = roster_seat(r, 0)->acts_by;
+            (void)snprintf(v[i].acts_by, sizeof v[i].acts_by, "%s", roster_seat(r, 0)->acts_by);
         roster_close(r);
     }
 }
@@ -49,7 +51,7 @@ static int print_json(const persona_list *all, const listed *v, console *con, er
         json_begin_object(&e, NULL);
         json_put_text(&e, "name", all->names[i]);
         json_put_text(&e, "about", v[i].persona ? v[i].persona->about : NULL);
-        json_put_text(&e, "acts_by", v[i].acts_by);
+        json_put_text(&e, "acts_by", v[i].acts_by[0] ? v[i].acts_by : NULL);
         json_put_text(&e, "path", all->paths[i]);
         json_put_text(&e, "problem", v[i].problem.code ? v[i].problem.text : NULL);
         json_end(&e);
@@ -58,15 +60,16 @@ static int print_json(const persona_list *all, const listed *v, console *con, er
     return console_json(con, &e, err);
 }
 
+/* width, acts: of the names and of what they act by; 0 without a model. */
 static void print_one(text_writer *w, const persona_list *all, const listed *v, size_t i, int width,
-                      bool model, const console *con)
+                      int acts, const console *con)
 {
     const char *about = v[i].problem.code     ? v[i].problem.text
                         : v[i].persona->about ? v[i].persona->about
                                               : "";
     text_format(w, "%s%-*s%s", console_bold(con), width, all->names[i], console_reset(con));
-    if (model)
-        text_format(w, "  %-11s", v[i].problem.code ? "broken" : v[i].acts_by ? v[i].acts_by : "");
+    if (acts)
+        text_format(w, "  %-*s", acts, v[i].problem.code ? "broken" : v[i].acts_by);
     text_put(w, "  ");
     console_put_quoted(con, w, about);
     text_format(w, "\n%-*s  %s", width, "", console_dim(con));
@@ -79,12 +82,14 @@ static int print_text(const persona_list *all, const listed *v, bool model, cons
 {
     buf b = {0};
     text_writer w = {.out = &b, .err = err};
-    int width = 0;
+    int width = 0, acts = model ? ACTS_LEAST : 0;
+    for (size_t i = 0; i < all->len; i++) {
+        int name = (int)strlen(all->names[i]), by = (int)strlen(v[i].acts_by);
+        width = name > width ? name : width;
+        acts = model && by > acts ? by : acts;
+    }
     for (size_t i = 0; i < all->len; i++)
-        if ((int)strlen(all->names[i]) > width)
-            width = (int)strlen(all->names[i]);
-    for (size_t i = 0; i < all->len; i++)
-        print_one(&w, all, v, i, width, model, con);
+        print_one(&w, all, v, i, width, acts, con);
     return console_written(con, &w);
 }
 

@@ -23,7 +23,7 @@ static int list_seats(talk *t, buf *out, error *err)
     for (int i = 0; i < roster_seats(r); i++) {
         const seat *s = roster_seat(r, i);
         if (buf_format(out, err, "  %-14s ", s->name) || report_acts_by(s, out, err) ||
-            (s->asked_experts &&
+            (report_tells_experts(s->acts_by, s->asked_experts) &&
              (buf_text(out, ", ", err) ||
               report_experts(s->asked_experts, seat_least_allowed(s, m), out, err))) ||
             buf_text(out, "\n", err))
