@@ -19,51 +19,7 @@
 
 #define MODELS "tests/fixtures/models/"
 
-static net *open_net(engine *e, trainable *t, uint64_t limit)
-{
-    error err = {0};
-    net *n = net_open(e, t, 64, limit, &err);
-    if (!n)
-        fail_msg("%s", err.text);
-    return n;
-}
-
-static net_losses evaluate(net *n, const train_sequence *texts, int count, const net_options *o)
-{
-    net_losses losses;
-    error err = {0};
-    if (net_evaluate(n, texts, count, o, &losses, &err))
-        fail_msg("%s", err.text);
-    return losses;
-}
-
-static net_losses backward(net *n, const train_sequence *texts, int count, const net_options *o)
-{
-    net_losses losses;
-    error err = {0};
-    if (net_forward_backward(n, texts, count, o, &losses, &err))
-        fail_msg("%s", err.text);
-    return losses;
-}
-
 /* ---- losses ---------------------------------------------------------------------------------- */
-
-/* -ln p(next) of each token of a text, by the engine. */
-static double engine_loss(engine *e, const train_sequence *s)
-{
-    error err = {0};
-    double logprob[TRAIN_LENGTH], sum = 0;
-    session *one = session_open(e, s->n, DTYPE_F32, &err);
-    step reading = {.session = one, .tokens = s->ids, .n = s->n - 1};
-    step_score asked = {s->ids + 1, logprob};
-    if (!one || engine_score(e, &reading, &asked, 1, &err))
-        fail_msg("%s", err.text);
-    session_close(one);
-    for (int i = 0; i < s->n - 1; i++)
-        if (s->weight[i] > 0)
-            sum -= (double)s->weight[i] * logprob[i];
-    return sum;
-}
 
 static trainable *one_row(engine *e, int first)
 {
@@ -85,20 +41,20 @@ static void loss_is_the_engines(const char *path, int first)
     engine *e = train_engine(path, 2);
     train_batch b = train_texts(e, first);
     trainable *t = one_row(e, first);
-    net *n = open_net(e, t, 0);
+    net *n = train_net(e, t, 0);
     const net_options plain = {0};
     double expected = 0, weight = 0;
     b.texts[2].plain = NULL;
     for (int i = 0; i < TRAIN_TEXTS; i++) {
-        expected += engine_loss(e, &b.texts[i]);
+        expected += train_engine_loss(e, NULL, &b.texts[i]);
         for (int j = 0; j < b.texts[i].n - 1; j++)
             weight += b.texts[i].weight[j] > 0 ? (double)b.texts[i].weight[j] : 0;
     }
-    net_losses l = evaluate(n, b.texts, TRAIN_TEXTS, &plain);
+    net_losses l = train_evaluate(n, &b, &plain);
     if (!(fabs(l.cross_entropy - expected) < 2e-4 * expected) || !(fabs(l.weight - weight) < 1e-9))
         fail_msg("%s from layer %d: loss %.9g, the engine's %.9g", path, first, l.cross_entropy,
                  expected);
-    net_losses again = backward(n, b.texts, TRAIN_TEXTS, &plain);
+    net_losses again = train_backward(n, b.texts, TRAIN_TEXTS, &plain);
     assert_true(again.cross_entropy == l.cross_entropy);
     net_close(n);
     trainable_free(t);
@@ -152,7 +108,7 @@ static double loss_at(const difference *d, double step_size)
 {
     for (size_t i = 0; i < d->count; i++)
         d->value[i] = (float)((double)d->from[i] + step_size * (double)d->along[i]);
-    return evaluate(d->n, d->b->texts, TRAIN_TEXTS, d->o).total;
+    return train_evaluate(d->n, d->b, d->o).total;
 }
 
 /* The derivative of the loss along a direction, by five points. */
@@ -237,11 +193,11 @@ static void gradients_of(const char *path, int first, bool copies, net_options o
     engine *e = train_engine(path, 2);
     train_batch b = train_texts(e, first);
     trainable *t = train_everything(e, first, copies);
-    net *n = open_net(e, t, 0);
+    net *n = train_net(e, t, 0);
     float bias[64] = {0};
     layer_routing *routing = fixed_choice(engine_config(e), bias);
     options.routing = routing;
-    (void)backward(n, b.texts, TRAIN_TEXTS, o);
+    (void)train_backward(n, b.texts, TRAIN_TEXTS, o);
     difference d = {.n = n, .b = &b, .o = o};
     check_everything(&d, t, path);
     free(routing);
@@ -273,8 +229,8 @@ static float *gradients(const char *path, int threads, uint64_t limit, const net
     engine *e = train_engine(path, threads);
     train_batch b = train_texts(e, 0);
     trainable *t = train_everything(e, 0, false);
-    net *n = open_net(e, t, limit);
-    (void)backward(n, b.texts, TRAIN_TEXTS, o);
+    net *n = train_net(e, t, limit);
+    (void)train_backward(n, b.texts, TRAIN_TEXTS, o);
     float *copy = malloc(t->count * sizeof *copy);
     assert_non_null(copy);
     memcpy(copy, t->grads, t->count * sizeof *copy);
@@ -330,7 +286,7 @@ static void a_batch_is_the_sum_of_its_texts(void **state)
     engine *e = train_engine(MODELS "olmoe", 2);
     train_batch b = train_texts(e, 0);
     trainable *t = train_everything(e, 0, false);
-    net *n = open_net(e, t, 0);
+    net *n = train_net(e, t, 0);
     int *all = malloc((size_t)engine_config(e)->vocabulary * sizeof *all);
     float *packed = malloc(t->count * sizeof *packed);
     assert_true(all && packed);
@@ -340,13 +296,13 @@ static void a_batch_is_the_sum_of_its_texts(void **state)
     const net_options o = {.normaliser = 40};
     const net_options listed = {
         .normaliser = 40, .candidates = all, .candidate_count = engine_config(e)->vocabulary};
-    net_losses together = backward(n, b.texts, TRAIN_TEXTS, &o);
+    net_losses together = train_backward(n, b.texts, TRAIN_TEXTS, &o);
     memcpy(packed, t->grads, t->count * sizeof *packed);
     memset(t->grads, 0, t->count * sizeof *packed);
     double sum = 0;
     int rows = 0;
     for (int i = 0; i < TRAIN_TEXTS; i++) {
-        net_losses one = backward(n, &b.texts[i], 1, i % 2 ? &listed : &o);
+        net_losses one = train_backward(n, &b.texts[i], 1, i % 2 ? &listed : &o);
         sum += one.total;
         rows += one.rows;
     }

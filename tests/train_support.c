@@ -95,3 +95,46 @@ trainable *train_everything(engine *e, int first, bool copies)
     free(layers);
     return t;
 }
+
+net *train_net(engine *e, trainable *t, uint64_t limit)
+{
+    error err = {0};
+    net *n = net_open(e, t, 64, limit, &err);
+    if (!n)
+        fail_msg("%s", err.text);
+    return n;
+}
+
+net_losses train_evaluate(net *n, const train_batch *b, const net_options *o)
+{
+    net_losses losses;
+    error err = {0};
+    if (net_evaluate(n, b->texts, TRAIN_TEXTS, o, &losses, &err))
+        fail_msg("%s", err.text);
+    return losses;
+}
+
+net_losses train_backward(net *n, const train_sequence *texts, int count, const net_options *o)
+{
+    net_losses losses;
+    error err = {0};
+    if (net_forward_backward(n, texts, count, o, &losses, &err))
+        fail_msg("%s", err.text);
+    return losses;
+}
+
+double train_engine_loss(engine *e, const router_program *program, const train_sequence *s)
+{
+    error err = {0};
+    double logprob[TRAIN_LENGTH], sum = 0;
+    session *one = support_session(e, program, s->n);
+    step reading = {.session = one, .tokens = s->ids, .n = s->n - 1};
+    step_score asked = {s->ids + 1, logprob};
+    if (engine_score(e, &reading, &asked, 1, &err))
+        fail_msg("%s", err.text);
+    session_close(one);
+    for (int i = 0; i < s->n - 1; i++)
+        if (s->weight[i] > 0)
+            sum -= (double)s->weight[i] * logprob[i];
+    return sum;
+}

@@ -23,4 +23,11 @@ void train_texts_free(train_batch *b);
  * added to all of it. */
 trainable *train_everything(engine *e, int first, bool copies);
 
+/* These fail the running test with the error's own sentence. */
+net *train_net(engine *e, trainable *t, uint64_t limit);
+net_losses train_evaluate(net *n, const train_batch *b, const net_options *o);
+net_losses train_backward(net *n, const train_sequence *texts, int count, const net_options *o);
+/* Weighted -ln p(next) of a text by the engine under a program (NULL: plain), weights > 0 only. */
+double train_engine_loss(engine *e, const router_program *program, const train_sequence *s);
+
 #endif

@@ -40,7 +40,7 @@ static bool asks_any(const layer_spec *s, int experts)
     for (int x = 0; x < experts; x++)
         if (asks(s->whole, x) || asks(s->lora, x) || asks(s->rows, x))
             return true;
-    return s->added > 0;
+    return s->added != 0;
 }
 
 static int check_layer(const model_config *c, const train_spec *spec, int layer, error *err)

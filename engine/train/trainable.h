@@ -80,6 +80,18 @@ typedef struct train_spec {
 trainable *trainable_new(engine *e, const train_spec *spec, error *err);
 void trainable_free(trainable *t); /* NULL ok */
 
+/* The values as an adapter (routing/adapter.h) of the engine's model, its tensors in `type`: F32, F16 or
+ * BF16. Caller owns. ERROR_LOAD for values that are not finite in that type. */
+adapter *trainable_to_adapter(const trainable *t, engine *e, dtype type, error *err);
+/* Takes the values that the adapter brings; what it does not bring keeps its value. ERROR_LOAD naming
+ * layer and expert for what it brings and t does not learn, or in another shape. The adapter need not
+ * name the model: adapter_fit() asks that. */
+int trainable_take(trainable *t, const adapter *a, error *err);
+/* What the adapter brings, to be learned further: a trainable of exactly that. Matrices of a replaced
+ * expert that it lacks begin as the model's. All LoRA pairs must be of one rank, and random added experts
+ * of one width. Caller owns. */
+trainable *trainable_from_adapter(engine *e, const adapter *a, error *err);
+
 /* Bytes that trainable_new() would take: values and gradients. The moments of adamw.h are as much again. */
 uint64_t trainable_bytes(const engine *e, const train_spec *spec);
 
