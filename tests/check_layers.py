@@ -15,8 +15,8 @@ from pathlib import Path
 
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
-PERSONAS = "personas/council personas/merge personas/roster personas/conversation"
-ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/lessons personas/pack personas/measure personas/derive " \
+PERSONAS = "personas/lessons personas/council personas/merge personas/roster personas/conversation"
+ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/pack personas/measure personas/derive " \
       "personas/train personas/built_in"
 ROOMS = {
     "kernels": "",
@@ -44,7 +44,7 @@ ROOMS = {
     "personas/built_in": f"{RUN} engine/train personas/lessons personas/roster personas/measure "
                          "personas/train",
     "repl/screen": BASE,
-    "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/roster repl/screen",
+    "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/lessons personas/roster repl/screen",
     "repl/options": f"{RUN} engine/sources transcripts personas/council personas/merge personas/roster "
                     "personas/lessons personas/built_in repl/screen repl/system",
     "repl/chat/line": f"{BASE} repl/screen repl/system",

@@ -29,6 +29,21 @@ static void check_faults(const lessons *all, bool read)
         abort();
 }
 
+/* What was read, written again, is a lesson with the same texts. */
+static void check_written(const lesson *l)
+{
+    buf line = {0};
+    lessons again = {0};
+    if (lessons_write(l->question, strlen(l->question), l->answer, strlen(l->answer), &line,
+                      NULL) == 0 &&
+        (lessons_read("again", line.v, line.len, &again, NULL) || again.len != 1 ||
+         strcmp(again.v[0].question, l->question) != 0 ||
+         strcmp(again.v[0].answer, l->answer) != 0))
+        abort();
+    lessons_release(&again);
+    buf_release(&line);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     lessons all = {0};
@@ -49,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t k = 0; k < all.v[i].before_count; k++)
             if (!all.v[i].before[k].text)
                 abort();
+        check_written(&all.v[i]);
     }
     lessons_release(&all);
     return 0;

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -127,6 +129,57 @@ static void twenty_faults_are_told_and_the_rest_counted(void **state)
     buf_release(&text);
 }
 
+/* What is written is what is read. */
+static void a_lesson_is_written_as_it_is_read(void **state)
+{
+    (void)state;
+    static const char question[] = "\"Why\"\n\xe2\x80\xa8?", answer[] = "So:\n```\n# x\n```";
+    buf line = {0};
+    lessons l = {0};
+    error err = {0};
+    assert_int_equal(lessons_write(question, strlen(question), answer, strlen(answer), &line, &err),
+                     0);
+    assert_ptr_equal(strchr(line.v, '\n'), line.v + line.len - 1);
+    assert_int_equal(lessons_read("f", line.v, line.len, &l, &err), 0);
+    assert_string_equal(l.v[0].question, question);
+    assert_string_equal(l.v[0].answer, answer);
+    buf_clear(&line);
+    assert_int_equal(lessons_write("a\xff", 2, "b", 1, &line, &err), 0);
+    assert_int_equal(lessons_read("f", line.v, line.len, &l, &err), 0);
+    assert_string_equal(l.v[1].question, "a\xef\xbf\xbd");
+    assert_int_equal(lessons_write("a", 1, "b\0c", 3, &line, &err), -1);
+    assert_int_equal(lessons_write(" \n", 2, "b", 1, &line, &err), -1);
+    assert_int_equal(err.code, ERROR_USAGE);
+    lessons_release(&l);
+    buf_release(&line);
+}
+
+static void a_lesson_is_put_behind_what_is_there(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test-lessons-XXXXXX";
+    static const char line[] = "{\"question\":\"Q\",\"answer\":\"A\"}\n";
+    error err = {0};
+    lessons l = {0};
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "# mine", 6), 6); /* no newline: one is put there */
+    for (size_t n = 1; n <= 3; n++) {
+        assert_int_equal(lessons_append(path, line, sizeof line - 1, &err), 0);
+        assert_int_equal(lessons_load(path, &l, &err), 0);
+        assert_int_equal(l.len, n);
+        lessons_release(&l);
+    }
+    assert_int_equal(lseek(fd, 0, SEEK_END), 7 + 3 * (sizeof line - 1));
+    (void)close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(lessons_append(path, line, sizeof line - 1, &err), 0); /* made */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(lessons_append("/dev/null", line, sizeof line - 1, &err), -1);
+    assert_int_equal(lessons_append("/tmp", line, sizeof line - 1, &err), -1);
+    assert_int_equal(err.code, ERROR_RUN);
+}
+
 /* No end of the text may be read beyond: sanitizers watch. */
 static void cut_texts_fail_or_pass(void **state)
 {
@@ -181,6 +234,8 @@ int main(void)
         cmocka_unit_test(complaints_name_line_and_field),
         cmocka_unit_test(all_faults_are_told_at_once),
         cmocka_unit_test(twenty_faults_are_told_and_the_rest_counted),
+        cmocka_unit_test(a_lesson_is_written_as_it_is_read),
+        cmocka_unit_test(a_lesson_is_put_behind_what_is_there),
         cmocka_unit_test(cut_texts_fail_or_pass),
         cmocka_unit_test(files_that_are_none_are_refused),
         cmocka_unit_test(shipped_lessons_load),

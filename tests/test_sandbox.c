@@ -362,6 +362,25 @@ static int try_writing(broker *b, const char *place)
     return broker_write(b, path, true, "x", 1, &err) == 0 || !strstr(err.text, path) ? 6 : 0;
 }
 
+/* Only to *.jsonl in the user's own folder of personas. */
+static bool adds_lessons_there_alone(broker *b, const char *place)
+{
+    static const char *const elsewhere[] = {
+        "other/x.jsonl", "data/consilium/x.jsonl", "data/consilium/personas/x.json",
+        "data/consilium/personas/.jsonl", "data/consilium/personas/../x.jsonl"};
+    char path[512];
+    error err = {0};
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", place, elsewhere[i]);
+        if (broker_lesson(b, path, "x\n", 2, &err) == 0 || access(path, F_OK) == 0)
+            return false;
+    }
+    (void)snprintf(path, sizeof path, "%s/data/consilium/personas/x.jsonl", place);
+    return broker_lesson(b, path, "x\n", 2, &err) == 0 &&
+           broker_lesson(b, path, "y\n", 2, &err) == 0 &&
+           holds(place, "data/consilium/personas/x.jsonl", "x\ny\n");
+}
+
 static int try_broker(const char *place)
 {
     static const char script[] = "#!/bin/sh\ncat > \"${0%xclip}got\"\n";
@@ -391,6 +410,8 @@ static int try_broker(const char *place)
         return 9;
     if (broker_persona_folder(b, "../x", &err) == 0 || broker_persona_folder(b, "mine", &err))
         return 10;
+    if (!adds_lessons_there_alone(b, place))
+        return 13;
     buf_release(&text);
     (void)snprintf(program, sizeof program, "%s", broker_private_folder(b));
     broker_close(b); /* the folder goes with it, and leaves no zombie */

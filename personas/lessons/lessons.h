@@ -60,4 +60,12 @@ int lessons_load(const char *path, lessons *out, error *err);
 int lessons_read(const char *where, const char *text, size_t len, lessons *out, error *err);
 void lessons_release(lessons *l);
 
+/* Appends a lesson as a line of such a file, its end included. Broken UTF-8 becomes U+FFFD. ERROR_USAGE
+ * for U+0000 in a text, and for one without a word. */
+int lessons_write(const char *question, size_t question_len, const char *answer, size_t answer_len,
+                  buf *out, error *err);
+/* Puts such a line behind what a file holds, which is made when it is not there (0600). After 0 it is
+ * on the disk; on failure the file is as it was. Two who do so at once do not mix. ERROR_RUN. */
+int lessons_append(const char *path, const char *line, size_t len, error *err);
+
 #endif

@@ -389,14 +389,23 @@ static const char *language_of(const char *text, size_t len)
     return cyrillic > latin ? "ru" : "en";
 }
 
-const char *persona_instruction(const persona *p, const char *prompt, size_t len)
+/* The text in the language of a prompt, else the first, else NULL. */
+static const char *choose_text(const persona_text *list, int n, const char *prompt, size_t len)
 {
     const char *language = language_of(prompt, len);
-    const char *found = NULL;
-    for (int i = 0; i < p->instruction_count && !found; i++)
-        if (strcmp(p->instructions[i].language, language) == 0)
-            found = p->instructions[i].text;
-    if (!found && p->instruction_count)
-        found = p->instructions[0].text;
+    for (int i = 0; i < n; i++)
+        if (strcmp(list[i].language, language) == 0)
+            return list[i].text;
+    return n ? list[0].text : NULL;
+}
+
+const char *persona_instruction(const persona *p, const char *prompt, size_t len)
+{
+    const char *found = choose_text(p->instructions, p->instruction_count, prompt, len);
     return found && *found ? found : NULL;
+}
+
+const char *persona_lessons(const persona *p, const char *prompt, size_t len)
+{
+    return choose_text(p->lessons, p->lesson_count, prompt, len);
 }

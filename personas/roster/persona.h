@@ -85,6 +85,8 @@ bool persona_name_ok(const char *name);
 
 /* The instruction for a prompt, by its script; NULL when the persona has none. */
 const char *persona_instruction(const persona *p, const char *prompt, size_t len);
+/* The file of its lessons in a prompt's language, else the first; NULL when it has none. */
+const char *persona_lessons(const persona *p, const char *prompt, size_t len);
 
 /* *path = the persona's mask file for a model, or NULL when there is none; 0, or -1 on error. */
 int persona_find_mask(const persona *p, const char *fingerprint, char **path, error *err);

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../engine/base/paths.h"
+#include "../../personas/lessons/lessons.h"
 #include "../../personas/roster/persona.h"
 #include "../screen/terminal.h"
 #include "editor.h"
@@ -28,7 +30,15 @@
 
 enum { PATH_MOST = 4096, TEXT_MOST = 1 << 30 };
 
-typedef enum operation { WRITE, EDIT, EDIT_TEXT, COPY, PERSONA_FOLDER, OPERATIONS } operation;
+typedef enum operation {
+    WRITE,
+    EDIT,
+    EDIT_TEXT,
+    COPY,
+    PERSONA_FOLDER,
+    LESSON,
+    OPERATIONS
+} operation;
 
 /* One message; the text's descriptor travels beside it. */
 typedef struct request {
@@ -146,6 +156,23 @@ static int make_persona_folder(const char *name, error *err)
     return result;
 }
 
+/* Behind the lessons of the user's own personas, and nothing else. */
+static int add_lesson(const char *path, const buf *line, error *err)
+{
+    static const char END[] = ".jsonl";
+    char *place = NULL;
+    const char *slash = strrchr(path, '/');
+    if (paths_own(PATHS_CONFIG, "personas", &place, err))
+        return -1;
+    size_t n = slash ? strlen(slash) : 0;
+    bool own = place && slash && strlen(place) == (size_t)(slash - path) &&
+               strncmp(place, path, strlen(place)) == 0 && n > sizeof END &&
+               strcmp(slash + n - (sizeof END - 1), END) == 0;
+    free(place);
+    return own ? lessons_append(path, line->v, line->len, err)
+               : error_set(err, ERROR_RUN, "%s: no lessons of your own", path);
+}
+
 static int perform(const request *r, int fd, buf *text, console *con, error *err)
 {
     switch ((operation)r->operation) {
@@ -159,6 +186,8 @@ static int perform(const request *r, int fd, buf *text, console *con, error *err
         return copy_program_run((copy_program)r->how, text->v, text->len);
     case PERSONA_FOLDER:
         return make_persona_folder(r->path, err);
+    case LESSON:
+        return add_lesson(r->path, text, err);
     case OPERATIONS:
         break;
     }
@@ -170,8 +199,8 @@ static int handle(const request *r, ssize_t n, int fd, console *con, error *err)
 {
     bool whole =
         n == (ssize_t)sizeof *r && r->operation < OPERATIONS && memchr(r->path, '\0', PATH_MOST);
-    bool brings =
-        whole && (r->operation == WRITE || r->operation == EDIT_TEXT || r->operation == COPY);
+    bool brings = whole && (r->operation == WRITE || r->operation == EDIT_TEXT ||
+                            r->operation == COPY || r->operation == LESSON);
     if (!whole || brings != (fd >= 0) || (r->operation == COPY && r->how >= COPY_PROGRAMS))
         return error_set(err, ERROR_RUN, "this is no request");
     buf text = {0};
@@ -346,4 +375,9 @@ bool broker_copy(broker *b, copy_program program, const char *text, size_t n)
 int broker_persona_folder(broker *b, const char *name, error *err)
 {
     return ask(b, PERSONA_FOLDER, 0, name, -1, err);
+}
+
+int broker_lesson(broker *b, const char *path, const char *line, size_t n, error *err)
+{
+    return ask_with(b, LESSON, 0, path, line, n, NULL, err);
 }

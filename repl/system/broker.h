@@ -3,15 +3,14 @@
  * A conversation runs in the sandbox (sandbox_policy.h), and yet /save writes where the user says,
  * Ctrl-X Ctrl-E runs an editor and /copy a clipboard's program. So before anything of a stranger is
  * opened, a second process is forked that keeps the rights: it holds no model, no transcript and no
- * lock, and does five operations when it is asked over a socket pair. A request is one message of
+ * lock, and does a handful of operations when it is asked over a socket pair. A request is one message of
  * one size that names one of them; what runs is chosen by this side from the environment that it
  * was started with, never by the request; a longer text comes in a file in memory whose size is
  * bounded.
  *
  * What a conversation that was taken over can still ask for is what its user could: a text in a
  * file of its choosing, the user's editor on a file, a text in the clipboard. It cannot run a
- * program of its choosing nor reach the net, and the five operations are all that there is to
- * guard.
+ * program of its choosing nor reach the net, and those operations are all that there is to guard.
  *
  * The broker ends when the other end of the pair is closed, also by kill -9, and takes the private
  * folder with it. Ctrl-C reaches both (they are one job for the shell) and ends a write that waits.
@@ -42,5 +41,7 @@ int broker_edit_text(broker *b, buf *text, bool in_memory, error *err);
 bool broker_copy(broker *b, copy_program program, const char *text, size_t n);
 /* Makes the folder of the user's own personas: see persona_new_path(). */
 int broker_persona_folder(broker *b, const char *name, error *err);
+/* lessons_append() to a file NAME.jsonl in that folder. */
+int broker_lesson(broker *b, const char *path, const char *line, size_t n, error *err);
 
 #endif

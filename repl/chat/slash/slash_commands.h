@@ -15,6 +15,8 @@ slash_fn slash_merge, slash_debate, slash_vote, slash_blend, slash_pick, slash_r
     slash_context, slash_file;
 /* slash_diverge.c, slash_mask.c, slash_set.c and slash_save.c: one each */
 slash_fn slash_diverge, slash_mask, slash_set, slash_save;
+/* slash_teach.c: what a persona learns from */
+slash_fn slash_teach;
 /* slash_history.c: what was asked */
 slash_fn slash_history, slash_edit, slash_continue, slash_new;
 /* slash_seats.c: who speaks, and how */
@@ -27,7 +29,9 @@ slash_fn slash_sessions, slash_resume, slash_fork, slash_title, slash_search, sl
 
 /* Whether a persona is among those asked. */
 bool slash_is_seated(const talk *t, const char *name);
-/* slash_edit.c */
+/* slash_edit.c. The persona's file in the user's own folder, where a copy is made when it came with the
+ * program; caller frees *path. */
+int slash_own_persona(talk *t, const char *name, char **path, error *err);
 int slash_edit_persona(talk *t, const char *name, error *err);
 /* The text of a pass's answer, or of the merge. Borrowed from the turn. */
 int slash_text(talk *t, const char *word, const char **name, const char **text, size_t *n,

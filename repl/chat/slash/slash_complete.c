@@ -78,8 +78,8 @@ static void offer_arguments(const talk *t, const slash_command *c, bool first, c
     switch (c->complete) {
     case COMPLETE_PERSONA:
         offer_personas(out, sign);
-        if (first && !c->choices)
-            (void)line_completion_add(out, "edit");
+        if (!c->choices && first == (strcmp(c->name, "personas") == 0))
+            (void)line_completion_add(out, "edit"); /* /personas edit NAME, /teach NAME edit */
         break;
     case COMPLETE_SEAT:
         offer_seats(t, out, "");

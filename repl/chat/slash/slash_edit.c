@@ -10,9 +10,10 @@
 #include "../persona_copy.h"
 #include "slash_commands.h"
 
-/* *path = the persona's file in the user's own folder. */
-static int own_file(talk *t, const char *name, char **path, error *err)
+int slash_own_persona(talk *t, const char *name, char **path, error *err)
 {
+    if (!persona_name_ok(name))
+        return error_set(err, ERROR_USAGE, "\"%.64s\" is no persona's name", name);
     persona *p = persona_find(name, err);
     if (!p)
         return -1;
@@ -27,9 +28,8 @@ static int own_file(talk *t, const char *name, char **path, error *err)
 int slash_edit_persona(talk *t, const char *name, error *err)
 {
     char *path = NULL;
-    if (!persona_name_ok(name))
-        return error_set(err, ERROR_USAGE, "\"%.64s\" is no persona's name", name);
-    int result = own_file(t, name, &path, err) || broker_edit(t->broker, path, err) ? -1 : 0;
+    int result =
+        slash_own_persona(t, name, &path, err) || broker_edit(t->broker, path, err) ? -1 : 0;
     bool here = slash_is_seated(t, name);
     if (!result && here && talk_seat(t, err))
         result = error_prefix(err, "the old %s goes on: ", name);

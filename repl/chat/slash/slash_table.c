@@ -9,9 +9,10 @@
 
 static const slash_command table[] = {
     {"help", "[SECTION|COMMAND|all]", "what there is; a section, or all about one command",
-     "Alone it lists the sections: asking, merging, voices, screen, record. Each fits a screen of "
+     "Alone it lists the sections: asking, merging, voices, learning, screen, record. Each fits a "
+     "screen of "
      "24 lines; `all` shows everything.",
-     COMPLETE_COMMAND, "asking|merging|voices|screen|record|all", slash_help},
+     COMPLETE_COMMAND, "asking|merging|voices|learning|screen|record|all", slash_help},
 
     {"personas", "[+NAME -NAME | edit NAME]", "who speaks; more, or fewer of them",
      "Alone it lists who speaks, what each acts by, and who else there is. +NAME adds a persona, "
@@ -54,6 +55,16 @@ static const slash_command table[] = {
      "MODEL is a file, a folder or a name as `consilium model list` shows it. The conversation is "
      "kept; the new model reads it when you next ask.",
      COMPLETE_FILE, NULL, slash_model},
+
+    {"teach", "NAME [edit | TEXT]", "the last question with a good answer, kept as a lesson",
+     "The answer is the one you picked, else NAME's own; `edit` opens it in your editor first, and "
+     "a "
+     "TEXT stands in its place. It becomes a lesson of NAME: a line in your own "
+     "NAME.lessons.jsonl, "
+     "on the disk before it is said. A persona that came with the program is copied to your own "
+     "folder first. An answer that broke off is no lesson. The question is kept without the turns "
+     "before it.",
+     COMPLETE_PERSONA, NULL, slash_teach},
 
     {"file", "PATH", "put a file into the next prompt",
      "The file's text stands behind your next prompt, after a blank line. Several add up; `off` "
