@@ -214,6 +214,9 @@ fuzzers: $(FUZZERS)
 bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, interleaved, two models
 	@$(PYTHON_REFERENCE) tests/bench.py
 
+bench-train: $(PROGRAM) $(BUILD)/tests/tool_train $(SMOLLM2) $(REFERENCE) ## speed and memory of training against torch, interleaved
+	@$(PYTHON_REFERENCE) tests/bench_train.py
+
 personas-report: $(SMOLLM2) $(REFERENCE) $(PROGRAM) ## what the built-in personas do, by mask and by prompt, in figures (15 min)
 	@$(PYTHON_REFERENCE) tests/probe_personas.py
 
@@ -258,7 +261,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench personas-report install-packages format lint check-layers check-dead clean help FORCE
+        fuzzers bench bench-train personas-report install-packages format lint check-layers check-dead clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)
