@@ -64,8 +64,8 @@ static size_t widest_expert(const net *n, const net_layer *l)
 static size_t carve_saved(const net *n, const net_layer *l, carver *c, size_t rows, saved *s)
 {
     const model_config *m = n->config;
-    size_t d = (size_t)m->width, h = (size_t)(m->heads * m->head_dim);
-    size_t g = (size_t)(m->kv_heads * m->head_dim), f = ffn_width(l), wide = widest_expert(n, l);
+    size_t d = (size_t)m->width, h = query_width(m), g = key_width(m);
+    size_t f = ffn_width(l), wide = widest_expert(n, l);
     size_t cells = l->routed ? rows * (size_t)n->slots : 0, seen = (size_t)l->seen;
     s->x = carve(c, rows * d);
     s->q = carve(c, rows * h);
@@ -110,9 +110,7 @@ typedef struct widths {
 static widths widths_of(const net *n)
 {
     const model_config *m = n->config;
-    widths w = {.d = (size_t)m->width,
-                .h = (size_t)(m->heads * m->head_dim),
-                .g = (size_t)(m->kv_heads * m->head_dim)};
+    widths w = {.d = (size_t)m->width, .h = query_width(m), .g = key_width(m)};
     for (int i = 0; i < n->layer_count; i++) {
         const net_layer *l = &n->layers[i];
         w.f = ffn_width(l) > w.f ? ffn_width(l) : w.f;
@@ -187,26 +185,12 @@ static void stream_rows(void *user, int from, int to, int thread)
         j->out[i] = (j->x ? j->x[i] : 0) + j->scale * j->delta[i];
 }
 
-static void tell_inputs(const net *n, const net_layer *l)
-{
-    const net_options *o = n->options;
-    size_t d = (size_t)n->config->width;
-    for (int i = 0; o->inputs && i < n->pack.text_count; i++) {
-        const packed_text *t = &n->pack.texts[i];
-        if (t->shared < t->n)
-            o->inputs(o->inputs_user, l->layer, t->index, t->shared, t->n - t->shared,
-                      n->normed + (size_t)t->rows[t->shared] * d);
-    }
-}
-
 static int layer_forward(net *n, net_layer *l, float *out, error *err)
 {
     int rows = n->pack.rows;
     if (attention_forward(n, l, err))
         return -1;
     net_norm(n, l->s->middle, l->ffn_norm, n->normed, rows);
-    if (l->routed)
-        tell_inputs(n, l);
     if (ffn_forward(n, l, err) ||
         (l->routed && (route_forward(n, l, err) || moe_forward(n, l, err))))
         return -1;
@@ -330,7 +314,7 @@ static int finish(const net *n, error *err)
 static int call(net *n, const train_sequence *sequences, int count, const net_options *options,
                 bool back, net_losses *losses, error *err)
 {
-    if (pack_make(&n->pack, sequences, count, n->config, options->inputs != NULL, err))
+    if (pack_make(&n->pack, sequences, count, n->config, err))
         return -1;
     n->options = options;
     n->back = back;

@@ -45,9 +45,6 @@ typedef struct train_sequence {
     float near;          /* weight of the KL at each of the n tokens */
 } train_sequence;
 
-/* What a router was given: rows [from, from + n) of a sequence, layer by layer. See net_options. */
-typedef void net_inputs_fn(void *user, int layer, int sequence, int from, int n, const float *x);
-
 typedef struct net_options {
     const layer_routing
         *routing;      /* [layers of the model]; NULL: the plain k, all experts allowed */
@@ -58,8 +55,6 @@ typedef struct net_options {
     const int *candidates; /* sampled softmax: ids ascending, all targets among them; NULL: all */
     const float *shift; /* [candidate_count] added to their logits: ln(others / drawn); NULL: 0 */
     int candidate_count;
-    net_inputs_fn *inputs; /* told the routers' inputs (behind the norm), NULL = nobody */
-    void *inputs_user;
     const atomic_bool *cancel; /* looked at between layers: ERROR_CANCELLED; NULL = never */
 } net_options;
 

@@ -38,8 +38,8 @@ static uint64_t layer_floats(const layer_weights *w, int experts, uint64_t *wide
 static uint64_t saved_floats(const model_config *c, const layer_weights *w, int layer, int seen,
                              size_t wide)
 {
-    uint64_t d = (uint64_t)c->width, h = (uint64_t)(c->heads * c->head_dim);
-    uint64_t g = (uint64_t)(c->kv_heads * c->head_dim), k = (uint64_t)c->experts_per_token;
+    uint64_t d = (uint64_t)c->width, h = query_width(c), g = key_width(c);
+    uint64_t k = (uint64_t)c->experts_per_token;
     uint64_t f = w->shared_gate ? tensor_rows(w->shared_gate) : w->gate ? tensor_rows(w->gate) : 0;
     uint64_t routed = c->moe_layer[layer] ? (uint64_t)seen + k * (4 + 2 * wide) : 0;
     return 2 * d + h + 2 * g + (uint64_t)c->heads + 2 * f + 1 + routed;
@@ -56,7 +56,7 @@ static size_t widest_learned(const layer_trainable *l, size_t wide)
 static uint64_t row_floats(const engine *e, const trainable *t)
 {
     const model_config *c = engine_config(e);
-    uint64_t floats = 0, d = (uint64_t)c->width, h = (uint64_t)(c->heads * c->head_dim);
+    uint64_t floats = 0, d = (uint64_t)c->width, h = query_width(c);
     for (int i = t->first; i < c->layers; i++) {
         size_t wide = (size_t)c->expert_width;
         int seen = c->experts;

@@ -16,10 +16,10 @@ static bool has_loss(const train_sequence *s, int i)
 }
 
 /* Positions of s that are computed. */
-static int used_length(const train_sequence *s, bool all)
+static int used_length(const train_sequence *s)
 {
     int n = s->n;
-    while (!all && n > 0 && !has_loss(s, n - 1))
+    while (n > 0 && !has_loss(s, n - 1))
         n--;
     return n;
 }
@@ -102,7 +102,7 @@ static void add_text(pack *p, const train_sequence *all, int index, int n, size_
     p->text_count++;
 }
 
-int pack_make(pack *p, const train_sequence *sequences, int count, const model_config *c, bool all,
+int pack_make(pack *p, const train_sequence *sequences, int count, const model_config *c,
               error *err)
 {
     size_t most = 0;
@@ -123,7 +123,7 @@ int pack_make(pack *p, const train_sequence *sequences, int count, const model_c
         return error_memory(err, "a batch");
     }
     for (int i = 0; i < count; i++) {
-        int n = used_length(&sequences[i], all);
+        int n = used_length(&sequences[i]);
         if (n > 0)
             add_text(p, sequences, i, n, (size_t)c->width);
     }

@@ -41,9 +41,9 @@ typedef struct pack {
     int *row_lists;
 } pack;
 
-/* all: keep rows behind the last loss. The sequences must outlive p; pack_release() in any case.
+/* The sequences must outlive p; pack_release() in any case.
  * ERROR_USAGE for an empty sequence or a token outside the vocabulary. */
-int pack_make(pack *p, const train_sequence *sequences, int count, const model_config *c, bool all,
+int pack_make(pack *p, const train_sequence *sequences, int count, const model_config *c,
               error *err);
 void pack_release(pack *p); /* {0} ok */
 

@@ -69,6 +69,16 @@ typedef struct net_layer {
     growing room;
 } net_layer;
 
+/* h and g of the shapes. */
+static inline size_t query_width(const model_config *c)
+{
+    return (size_t)c->heads * (size_t)c->head_dim;
+}
+static inline size_t key_width(const model_config *c)
+{
+    return (size_t)c->kv_heads * (size_t)c->head_dim;
+}
+
 struct net {
     engine *engine;
     const model_config *config;

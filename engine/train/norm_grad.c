@@ -103,14 +103,14 @@ static void turn_row(const turn_job *j, int row, float *x, float sign)
 static size_t norm_width(const turn_job *j)
 {
     const model_config *c = j->n->config;
-    return (size_t)(c->norm_qk == QK_NORM_HEAD ? c->head_dim : j->heads * c->head_dim);
+    return (size_t)c->head_dim * (c->norm_qk == QK_NORM_HEAD ? 1 : (size_t)j->heads);
 }
 
 static void turn_rows(void *user, int from, int to, int thread)
 {
     const turn_job *j = user;
     const model_config *c = j->n->config;
-    size_t width = (size_t)(j->heads * c->head_dim), part = norm_width(j);
+    size_t width = (size_t)j->heads * (size_t)c->head_dim, part = norm_width(j);
     (void)thread;
     for (int row = from; row < to; row++) {
         float *raw = j->raw + (size_t)row * width, *out = j->out + (size_t)row * width;
@@ -128,7 +128,7 @@ static void turn_rows_back(void *user, int from, int to, int thread)
 {
     const turn_job *j = user;
     const model_config *c = j->n->config;
-    size_t width = (size_t)(j->heads * c->head_dim), part = norm_width(j);
+    size_t width = (size_t)j->heads * (size_t)c->head_dim, part = norm_width(j);
     (void)thread;
     for (int row = from; row < to; row++) {
         float *raw = j->raw + (size_t)row * width, *d = j->out + (size_t)row * width;
