@@ -210,6 +210,18 @@ with case("what was trained for a persona on this model is found beside it, and 
     shutil.move(trained, FOLDER / f"bert.{'0' * 16}.adapter.safetensors")
     assert logits("--personas", "bert") == PLAIN
 
+with case("show names what was trained, and a copy takes it along"):
+    shipped = FOLDER / f"coder.{FP[:16]}.adapter.safetensors"
+    cached = scratch / "cache/consilium/masks" / shipped.name
+    cached.parent.mkdir(parents=True)
+    shutil.copyfile(A, cached)
+    seen = run("personas", "show", "coder", "--format=json", env=ENVIRONMENT).stdout
+    assert json.loads(seen)["trained"] == [{"model": FP[:16], "path": str(cached)}], seen
+    assert FP[:16] in run("personas", "show", "coder", env=ENVIRONMENT).stdout
+    run("personas", "new", "coder", env=ENVIRONMENT)
+    assert shipped.read_bytes() == A.read_bytes()
+    run("personas", "show", "dora", env=ENVIRONMENT).stdout.index("second.safetensors")
+
 with case("in one batch each has its own, as alone, and the control what the plain model says"):
     options = ("-p", "anna,bert,carl,dora", "--control", "--adapter", f"anna={A}",
                "--adapter", f"bert={B}", "--adapter", f"bert={REPLACED}")

@@ -7,8 +7,9 @@
  *
  * What a persona's experts mean depends on the model, so its mask is a separate file,
  * NAME.FP16.mask.json (16 hex digits of the model's fingerprint), beside the persona or in the
- * cache; so is what was trained for it, NAME.FP16.adapter.safetensors. Names are [A-Za-z0-9_-]{1,64}; "none", "merge", "control" are reserved; a name is never
- * used as a path before that check.
+ * cache; so is what was trained for it, NAME.FP16.adapter.safetensors. Names are
+ * [A-Za-z0-9_-]{1,64}; "none", "merge", "control" are reserved; a name is never used as a path
+ * before that check.
  */
 #ifndef PERSONAS_PERSONA_H
 #define PERSONAS_PERSONA_H
@@ -104,6 +105,8 @@ typedef struct persona_list {
 } persona_list;
 int persona_list_all(persona_list *out, error *err);
 int persona_list_masks(const persona *p, persona_list *out, error *err);
+/* The same of the adapters that were trained for it. */
+int persona_list_adapters(const persona *p, persona_list *out, error *err);
 void persona_list_release(persona_list *l);
 
 #endif

@@ -257,8 +257,9 @@ int persona_new_path(const char *name, char **path, error *err)
     return *path ? 0 : -1;
 }
 
-/* NAME.FP16.mask.json in one folder. */
-static int list_masks_in(persona_list *out, const persona *p, const char *path, error *err)
+/* NAME.FP16 and `end` in one folder. */
+static int list_made_in(persona_list *out, const persona *p, const char *end, const char *path,
+                        error *err)
 {
     folder f = {0};
     size_t name = strlen(p->name);
@@ -266,7 +267,7 @@ static int list_masks_in(persona_list *out, const persona *p, const char *path, 
     for (size_t i = 0; i < f.len && !result; i++) {
         const char *digits = f.v[i] + name + 1;
         if (strncmp(f.v[i], p->name, name) != 0 || f.v[i][name] != '.' ||
-            strspn(digits, "0123456789abcdef") != DIGITS || strcmp(digits + DIGITS, MASK_END) != 0)
+            strspn(digits, "0123456789abcdef") != DIGITS || strcmp(digits + DIGITS, end) != 0)
             continue;
         result = list_add(out, digits, DIGITS, string_format(err, "%s/%s", path, f.v[i]), err);
     }
@@ -274,7 +275,7 @@ static int list_masks_in(persona_list *out, const persona *p, const char *path, 
     return result;
 }
 
-int persona_list_masks(const persona *p, persona_list *out, error *err)
+static int list_made(const persona *p, const char *end, persona_list *out, error *err)
 {
     char *own = NULL, *cache = NULL;
     *out = (persona_list){0};
@@ -282,14 +283,24 @@ int persona_list_masks(const persona *p, persona_list *out, error *err)
     if (!result && !(own = string_format(err, "%.*s", (int)own_folder(p), p->path)))
         result = -1;
     if (!result)
-        result = list_masks_in(out, p, own, err);
+        result = list_made_in(out, p, end, own, err);
     if (!result && cache)
-        result = list_masks_in(out, p, cache, err);
+        result = list_made_in(out, p, end, cache, err);
     free(own);
     free(cache);
     if (result)
         persona_list_release(out);
     return result;
+}
+
+int persona_list_masks(const persona *p, persona_list *out, error *err)
+{
+    return list_made(p, MASK_END, out, err);
+}
+
+int persona_list_adapters(const persona *p, persona_list *out, error *err)
+{
+    return list_made(p, ADAPTER_END, out, err);
 }
 
 int persona_mask_path(const persona *p, const char *fingerprint, char **path, error *err)

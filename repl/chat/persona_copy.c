@@ -30,10 +30,12 @@ static int copy_beside(broker *b, console *con, const char *from, const char *be
 
 int persona_copy(const persona *p, const char *to, broker *b, console *con, error *err)
 {
-    persona_list masks = {0};
-    int result = persona_list_masks(p, &masks, err);
+    persona_list masks = {0}, trained = {0};
+    int result = persona_list_masks(p, &masks, err) || persona_list_adapters(p, &trained, err);
     for (size_t i = 0; i < masks.len && !result; i++)
         result = copy_beside(b, con, masks.paths[i], to, err);
+    for (size_t i = 0; i < trained.len && !result; i++)
+        result = copy_beside(b, con, trained.paths[i], to, err);
     for (int i = 0; i < p->lesson_count && !result; i++)
         result = access(p->lessons[i].text, F_OK) == 0
                      ? copy_beside(b, con, p->lessons[i].text, to, err)
@@ -43,5 +45,6 @@ int persona_copy(const persona *p, const char *to, broker *b, console *con, erro
     for (int i = 0; i < p->adapter_count && !result; i++)
         result = copy_beside(b, con, p->adapters[i].path, to, err);
     persona_list_release(&masks);
+    persona_list_release(&trained);
     return result ? -1 : copy_beside(b, con, p->path, to, err);
 }

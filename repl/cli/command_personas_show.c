@@ -1,5 +1,5 @@
-/* command_personas_show.c - `personas show`: all that one persona file says, and the masks made
- * for it.
+/* command_personas_show.c - `personas show`: all that one persona file says, and the masks and
+ * adapters made for it.
  *
  * The file is read twice: as a persona, which checks it, and as JSON, whose members are shown as
  * they stand, so that nothing is lost that only the engine reads. Masks are those for any model;
@@ -14,6 +14,11 @@
 #include "commands.h"
 #include "personas_model.h"
 
+/* What lies beside it for some model: masks, and adapters trained for it. */
+typedef struct made_for_models {
+    persona_list masks, adapters;
+} made_for_models;
+
 static const char *mode_of(const char *path)
 {
     static const char *const names[] = {"keep", "ban", "bias"};
@@ -24,7 +29,7 @@ static const char *mode_of(const char *path)
     return name;
 }
 
-static int print_json(const persona *p, const json *root, const persona_list *masks, console *con,
+static int print_json(const persona *p, const json *root, const made_for_models *made, console *con,
                       error *err)
 {
     buf b = {0};
@@ -34,11 +39,19 @@ static int print_json(const persona *p, const json *root, const persona_list *ma
         json_put_value(&e, json_key(m), m);
     json_put_text(&e, "path", p->path);
     json_begin_array(&e, "masks");
-    for (size_t i = 0; i < masks->len; i++) {
+    for (size_t i = 0; i < made->masks.len; i++) {
         json_begin_object(&e, NULL);
-        json_put_text(&e, "model", masks->names[i]);
-        json_put_text(&e, "mode", mode_of(masks->paths[i]));
-        json_put_text(&e, "path", masks->paths[i]);
+        json_put_text(&e, "model", made->masks.names[i]);
+        json_put_text(&e, "mode", mode_of(made->masks.paths[i]));
+        json_put_text(&e, "path", made->masks.paths[i]);
+        json_end(&e);
+    }
+    json_end(&e);
+    json_begin_array(&e, "trained");
+    for (size_t i = 0; i < made->adapters.len; i++) {
+        json_begin_object(&e, NULL);
+        json_put_text(&e, "model", made->adapters.names[i]);
+        json_put_text(&e, "path", made->adapters.paths[i]);
         json_end(&e);
     }
     json_end(&e);
@@ -105,16 +118,27 @@ static int rule_lines(const console *con, buf *b, const json *rules, error *err)
     return result ? -1 : 0;
 }
 
-static int mask_lines(const console *con, buf *b, const persona_list *masks, error *err)
+static int mask_lines(const console *con, buf *b, const made_for_models *made, error *err)
 {
-    for (size_t i = 0; i < masks->len; i++) {
+    for (size_t i = 0; i < made->masks.len; i++) {
         char label[64];
-        (void)snprintf(label, sizeof label, "%s for %.16s", mode_of(masks->paths[i]),
-                       masks->names[i]);
-        if (line(con, b, i ? "" : "masks", label, masks->paths[i], err))
+        (void)snprintf(label, sizeof label, "%s for %.16s", mode_of(made->masks.paths[i]),
+                       made->masks.names[i]);
+        if (line(con, b, i ? "" : "masks", label, made->masks.paths[i], err))
             return -1;
     }
-    return masks->len ? 0 : line(con, b, "masks", "", "none", err);
+    return made->masks.len ? 0 : line(con, b, "masks", "", "none", err);
+}
+
+static int trained_lines(const console *con, buf *b, const persona_list *trained, error *err)
+{
+    for (size_t i = 0; i < trained->len; i++) {
+        char label[64];
+        (void)snprintf(label, sizeof label, "for %.16s", trained->names[i]);
+        if (line(con, b, i ? "" : "trained", label, trained->paths[i], err))
+            return -1;
+    }
+    return 0;
 }
 
 static int title(const console *con, buf *b, const persona *p, error *err)
@@ -140,7 +164,7 @@ static int behaviour_lines(const console *con, buf *b, const persona *p, const j
 }
 
 /* The files beside it, and its colour. */
-static int file_lines(const console *con, buf *b, const persona *p, const persona_list *masks,
+static int file_lines(const console *con, buf *b, const persona *p, const made_for_models *made,
                       error *err)
 {
     if (language_lines(con, b, "lessons", p->lessons, p->lesson_count, err))
@@ -152,10 +176,10 @@ static int file_lines(const console *con, buf *b, const persona *p, const person
             return -1;
     if (p->color && line(con, b, "color", "", p->color, err))
         return -1;
-    return mask_lines(con, b, masks, err);
+    return trained_lines(con, b, &made->adapters, err) ? -1 : mask_lines(con, b, made, err);
 }
 
-static int print_text(const persona *p, const json *root, const persona_list *masks, console *con,
+static int print_text(const persona *p, const json *root, const made_for_models *made, console *con,
                       error *err)
 {
     buf b = {0};
@@ -165,7 +189,7 @@ static int print_text(const persona *p, const json *root, const persona_list *ma
     if (!result)
         result = behaviour_lines(con, &b, p, root, err);
     if (!result)
-        result = file_lines(con, &b, p, masks, err);
+        result = file_lines(con, &b, p, made, err);
     if (!result)
         result = console_text(con, &b, err);
     buf_release(&b);
@@ -177,12 +201,15 @@ int command_personas_show(const options *opt, console *con, error *err)
     enum { PERSONA_BYTES = 1 << 20 };
     persona *p = persona_find(opt->words[0], err);
     json_document *document = p ? json_load(p->path, PERSONA_BYTES, err) : NULL;
-    persona_list masks = {0};
-    int result = document ? persona_list_masks(p, &masks, err) : -1;
+    made_for_models made = {0};
+    int result = document && persona_list_masks(p, &made.masks, err) == 0
+                     ? persona_list_adapters(p, &made.adapters, err)
+                     : -1;
     if (!result)
-        result = options_want_json(opt) ? print_json(p, json_root(document), &masks, con, err)
-                                        : print_text(p, json_root(document), &masks, con, err);
-    persona_list_release(&masks);
+        result = options_want_json(opt) ? print_json(p, json_root(document), &made, con, err)
+                                        : print_text(p, json_root(document), &made, con, err);
+    persona_list_release(&made.masks);
+    persona_list_release(&made.adapters);
     json_close(document);
     persona_close(p);
     return result;
