@@ -113,14 +113,21 @@ static void an_empty_name_is_refused(void **state)
         thing = thing ? thing + 1 : rows[i].argument ? rows[i].argument : "";
         if (strcmp(thing, "FILE") != 0 && strcmp(thing, "DIR") != 0 && strcmp(thing, "MODEL") != 0)
             continue;
-        char name[64], wanted[96];
-        char *argv[] = {"consilium", NULL, NULL, NULL};
+        char name[64], wanted[96], words[64];
+        char *argv[] = {"consilium", words, NULL, NULL, NULL};
+        int argc = 2, id = __builtin_ctz(rows[i].commands); /* a command that takes it */
+        (void)snprintf(words, sizeof words, "%s", options_commands()[id].name);
+        char *second = strchr(words, ' ');
+        if (second) {
+            *second = '\0';
+            argv[argc++] = second + 1;
+        }
         (void)snprintf(name, sizeof name, "--%s=", rows[i].name);
         (void)snprintf(wanted, sizeof wanted, "--%s: \"\" names no %s", rows[i].name, thing);
-        argv[1] = name;
+        argv[argc++] = name;
         options opt;
         error err = {0};
-        assert_int_equal(options_parse(&opt, 2, argv, &err), -1);
+        assert_int_equal(options_parse(&opt, argc, argv, &err), -1);
         assert_int_equal(err.code, ERROR_USAGE);
         assert_string_equal(err.text, wanted);
         options_release(&opt);
@@ -326,7 +333,8 @@ static void misspellings_are_guessed(void **state)
 static void misplaced_things_are_named(void **state)
 {
     (void)state;
-    REFUSED("tokenize takes no --tokens; it belongs to: personas check, logits", "tokenize", "--tokens", "1", "x");
+    REFUSED("tokenize takes no --tokens; it belongs to: personas check, logits", "tokenize",
+            "--tokens", "1", "x");
     REFUSED("model list takes no --model", "model", "list", "-m", "x");
     REFUSED("--model needs a value: MODEL", "bench", "--model");
     REFUSED("-m needs a value: MODEL", "bench", "-qm");

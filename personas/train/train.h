@@ -39,17 +39,18 @@ typedef struct train_options {
     unsigned what;     /* TRAIN_* */
     int experts;       /* new ones in each layer; with lora alone: how many are updated */
     int rank;          /* of the low-rank updates; alpha is twice as much */
-    int first, last;   /* layers first..last learn; last -1 = the trainer decides */
+    int first, last;   /* layers first..last learn; first -1 = the trainer decides */
     int steps;         /* of the optimiser; 0 = by the lessons */
-    double seconds;    /* stop after so long, with steps as planned for it; 0 = no limit */
+    double seconds;    /* plan as many steps as fit so much time, and stop then; 0 = no limit */
     int batch;         /* samples a step */
     double rate;       /* the highest learning rate; 0 = by what learns */
     double end_weight; /* of the token that ends an answer */
-    double repeat;     /* share of the lessons that say a sentence twice, once the voice is there */
+    double repeat;     /* share of the lessons that say a sentence twice, in the later half */
     double dropout, balance, decay;
     double near; /* weight of the KL to the plain model on the near texts */
     uint64_t seed;
-    uint64_t memory; /* bytes that training may take at most */
+    uint64_t memory;           /* bytes that training may take at most; 0 = most of what is free */
+    const atomic_bool *cancel; /* Ctrl-C; NULL = never */
 } train_options;
 train_options train_defaults(void);
 
@@ -61,8 +62,8 @@ trainer *trainer_open(engine *e, const persona *p, const train_options *options,
 void trainer_close(
     trainer *t); /* NULL ok; a run that was not saved is lost but for its state file */
 
-/* What is to be learned; ERROR_LOAD for a lesson that is no sample (empty, too long for the model).
- * `where`: what errors call it. */
+/* What is to be learned: lessons once (l must outlive the trainer), then any number of texts, `where` is
+ * what errors call them. ERROR_LOAD for a lesson that is no sample (empty, too long for the model). */
 int trainer_add_lessons(trainer *t, const lessons *l, error *err);
 int trainer_add_text(trainer *t, const char *where, const char *text, size_t len, error *err);
 /* A text on which the plain model is to be kept near. */
@@ -79,17 +80,13 @@ typedef struct train_plan {
     int updated, rank;  /* experts with low-rank updates in each layer; 0 = none */
     int rows;           /* router rows that learn in each layer, besides the new ones */
     int steps, epochs;
+    double rate, near_weight;
     uint64_t memory; /* bytes that training takes */
     uint64_t hidden; /* of those: the kept streams, in a file when they are many */
     uint64_t result; /* bytes of the adapter file */
     const char *adapter, *mask, *state; /* paths that will be written; mask NULL = none */
     int resumed;                        /* step that is gone on from; 0 = a new run */
 } train_plan;
-/* Settles all that is open and reads the samples' lengths; with `resume` it goes on from the state file.
- * ERROR_USAGE when nothing would learn or be learned, ERROR_RUN when memory does not suffice, ERROR_LOAD
- * for a state of another model, other lessons or other options: it says which. */
-int trainer_plan(trainer *t, bool resume, train_plan *out, error *err);
-
 typedef enum train_event_kind {
     TRAIN_READING,    /* streams are being made: done of total tokens */
     TRAIN_STEP,       /* step of steps; loss of the step */
@@ -106,9 +103,17 @@ typedef struct train_event {
     double control;  /* held-out loss of the plain model */
     double voice;    /* choice.h, 0 = as the plain model answers, 1 = as the lessons do */
     int answers, ended, looped;
-    double seconds, left; /* spent; still to go */
+    double seconds, left; /* spent; still to go, below 0 = not known yet */
+    const char *text;     /* TRAIN_PROBE: how an answer begins; borrowed */
 } train_event;
 typedef void train_listener(void *user, const train_event *event);
+
+/* Settles all that is open: the plain model reads some of the samples (survey.h), and with `resume` the
+ * state file is read. Once, before trainer_run(). ERROR_USAGE when nothing would learn or be learned,
+ * ERROR_RUN when memory does not suffice, ERROR_LOAD for a state of another model, other lessons or other
+ * options: it says which. */
+int trainer_plan(trainer *t, bool resume, train_listener *listener, void *user, train_plan *out,
+                 error *err);
 
 /* Trains until the last step, the time limit or the engine's cancel flag. 0 when it came to its end;
  * ERROR_CANCELLED on Ctrl-C and ERROR_RUN when the loss is no longer finite or the disk is full:
@@ -124,7 +129,7 @@ typedef struct train_result {
     int answers, ended, looped;
     uint64_t bytes;             /* of the adapter file */
     const char *adapter, *mask; /* borrowed; mask NULL = none */
-    const char *previous; /* where the files that were there are kept; NULL = there were none */
+    bool previous;              /* files that were there are kept, with .previous behind */
 } train_result;
 /* Writes adapter and mask, each whole or not at all, the mask last; what was there before is kept with
  * .previous behind its name. The state file is removed when the run came to its end. */

@@ -36,6 +36,7 @@ typedef enum command_id {
     COMMAND_PERSONAS_PACK,
     COMMAND_PERSONAS_ADD,
     COMMAND_PERSONAS_ADAPTER,
+    COMMAND_TRAIN,
     COMMAND_TRANSCRIPTS_LIST,
     COMMAND_TRANSCRIPTS_SHOW,
     COMMAND_TRANSCRIPTS_STATS,
@@ -152,7 +153,16 @@ struct options {
 
     texts lesson_texts;  /* personas derive and check --text */
     const char *against; /* personas derive: whom to compare with; NULL = all others */
-    const char *to;      /* transcripts export: NULL = by the output's ending, else md */
+    /* train */
+    const char *lessons;   /* a file; NULL = the persona's */
+    const char *what;      /* experts, lora, router, joined by commas; NULL = experts */
+    const char *layers;    /* "A-B"; NULL = the trainer decides */
+    const char *keep_near; /* a text on which the plain model is kept near; NULL = none */
+    int train_experts, rank, steps, batch; /* 0 = default */
+    real minutes, near, rate, repeat;
+    bool go_on; /* --resume */
+
+    const char *to; /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;
     bool empty;       /* personas new: not a copy */
     const char *as;   /* personas add: another name for it; NULL = its own */

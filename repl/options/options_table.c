@@ -23,7 +23,8 @@ enum {
     EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
     ASKING = BIT(TALK) | BIT(ASK),
     ROUTED = ASKING | EXACT,
-    READING = ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE), /* texts */
+    READING =
+        ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN), /* texts */
     WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
                   BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) |
                   BIT(TRANSCRIPTS_REPLAY) |
@@ -151,6 +152,20 @@ static const command_info commands[COMMAND_COUNT] = {
          {"consilium personas adapter coder",
           "consilium personas adapter coder -m model.gguf -o coder-lora.gguf",
           "consilium personas adapter lora-folder -m model.gguf -o coder.safetensors"}},
+    [COMMAND_TRAIN] =
+        {"train",
+         "NAME",
+         1,
+         1,
+         "teach a persona its voice from its lessons, on this model",
+         "New experts, low-rank updates or router rows of the upper layers learn what the persona "
+         "answers; the model itself stays as it is. Every fifth lesson is held out: by their loss, "
+         "and by greedy answers to their questions, the checkpoint is chosen. What will learn, the "
+         "memory and the files are told before it starts. Ctrl-C keeps the best so far, and "
+         "--resume with the same options goes on. The result lies beside the persona and is used "
+         "at once; what was there is kept with .previous behind its name.",
+         {"consilium train lawyer", "consilium train lawyer --minutes 10 --keep-near news.txt",
+          "consilium train lawyer -m model.gguf --what lora --experts 2 --layers 30-47"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
          "",
@@ -358,6 +373,43 @@ static const option_info table[] = {
      "a text to measure on: the first is the persona's own, instead of its lessons, any others are "
      "foreign (repeatable)",
      0, 0, FIELD(lesson_texts)},
+    {"lessons", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "FILE",
+     "questions and answers to learn (default: the persona's own)", 0, 0, FIELD(lessons)},
+    {"text", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(TRAIN), "FILE",
+     "a text to learn, besides the lessons (repeatable)", 0, 0, FIELD(lesson_texts)},
+    {"what", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "experts|lora|router",
+     "what learns: new experts, low-rank updates of those that are there, router rows; or several, "
+     "joined by commas (default experts)",
+     0, 0, FIELD(what)},
+    {"experts", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(TRAIN), "N",
+     "new experts in each layer, or how many are updated (default 4)", 1, 64, FIELD(train_experts)},
+    {"rank", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(TRAIN), "N",
+     "of the low-rank updates (default 8)", 1, 256, FIELD(rank)},
+    {"layers", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "A-B",
+     "the layers that learn (default: the upper third)", 0, 0, FIELD(layers)},
+    {"steps", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(TRAIN), "N",
+     "of the optimiser (default: 24 times through the lessons, 100 to 480 steps)", 1, 1000000,
+     FIELD(steps)},
+    {"minutes", 0, OPTION_REAL, GROUP_COMMAND, BIT(TRAIN), "X", "as many steps as fit so much time",
+     0, 100000, FIELD(minutes)},
+    {"keep-near", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "FILE",
+     "a text on which it shall still say what the plain model says", 0, 0, FIELD(keep_near)},
+    {"near", 0, OPTION_REAL, GROUP_COMMAND, BIT(TRAIN), "X",
+     "how much that counts: nats of divergence against nats of loss (default 1)", 0, 1000,
+     FIELD(near)},
+    {"rate", 0, OPTION_REAL, GROUP_COMMAND, BIT(TRAIN), "X",
+     "the highest learning rate (default: by what learns, and told)", 0, 1, FIELD(rate)},
+    {"batch", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(TRAIN), "N", "samples of a step (default 4)", 1,
+     256, FIELD(batch)},
+    {"repeat", 0, OPTION_REAL, GROUP_COMMAND, BIT(TRAIN), "X",
+     "share of lessons that say a sentence twice, to learn how a loop is left (default 0.2)", 0, 1,
+     FIELD(repeat)},
+    {"seed", 0, OPTION_SEED, GROUP_COMMAND, BIT(TRAIN), "N", "all that is drawn (default 1)", 0,
+     (1ll << 53) - 1, FIELD(seed)},
+    {"format", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TRAIN), "text|ndjson",
+     "ndjson: each event as a line of JSON on standard output (default text)", 0, 0, FIELD(format)},
+    {"plain", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TRAIN), NULL, "nothing that moves: lines", 0, 0,
+     FIELD(plain)},
     {"file", 'f', OPTION_TEXTS, GROUP_COMMAND, BIT(ASK), "FILE",
      "add FILE to the prompt, behind a blank line (repeatable)", 0, 0, FIELD(files)},
     {"only", 0, OPTION_TEXT, GROUP_COMMAND, BIT(ASK), "NAME|merge",
@@ -421,6 +473,8 @@ static const option_info table[] = {
      "save under this name; when there is such a session, continue it", 0, 0, FIELD(session)},
     {"resume", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, "ID",
      "continue the saved session that begins with ID", 0, 0, FIELD(resume)},
+    {"resume", 0, OPTION_FLAG, GROUP_COMMAND, BIT(TRAIN), NULL,
+     "go on with a run that was interrupted; the other options as then", 0, 0, FIELD(go_on)},
     {"no-save", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL,
      "keep no transcript and no history of what was typed (nor with CONSILIUM_NOHISTORY set)", 0, 0,
      FIELD(no_save)},

@@ -172,6 +172,8 @@ static void read_command_line(sandbox *s, const options *opt)
 {
     const texts *lists[] = {&opt->files, &opt->masks, &opt->lesson_texts};
     read_named(s, opt->file);
+    read_named(s, opt->lessons);
+    read_named(s, opt->keep_near);
     for (size_t i = 0; i < opt->word_count; i++)
         read_named(s, opt->words[i]);
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
@@ -219,13 +221,26 @@ static void write_beside(sandbox *s, const char *path)
     free(around);
 }
 
+/* The state of a run; and the library that training loads is found through these links. */
+static void write_training(sandbox *s)
+{
+    char *place = NULL;
+    sandbox_allow_read(s, "/etc/alternatives");
+    if (paths_own(PATHS_STATE, "train", &place, NULL) || !place)
+        return;
+    (void)paths_make(place, strlen(place), NULL);
+    sandbox_allow_write(s, place);
+    free(place);
+}
+
 /* All that a command which answers and ends opens. */
 static void name_files(sandbox *s, const options *opt, command_id id, const char *model)
 {
     read_system(s);
     write_devices(s);
     read_installation(s);
-    own_folders(s, id == COMMAND_PERSONAS_DERIVE || id == COMMAND_PERSONAS_ADD);
+    own_folders(s,
+                id == COMMAND_PERSONAS_DERIVE || id == COMMAND_PERSONAS_ADD || id == COMMAND_TRAIN);
     read_model(s, model);
     read_command_line(s, opt);
     write_output(s, opt->output);
@@ -235,6 +250,8 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
     }
     if (id == COMMAND_ASK)
         write_transcripts(s, opt);
+    if (id == COMMAND_TRAIN)
+        write_training(s);
 }
 
 /* The folder of a file that may be made there: the folder itself only with `make`. What the file is a link to

@@ -253,6 +253,40 @@ void console_progress_end(console *c)
     c->line_shown = false;
 }
 
+/* ---- the moving frame ------------------------------------------------------------------------ */
+
+int console_columns(void)
+{
+    return (int)screen_columns();
+}
+
+/* One write, as a synchronized update: up to the frame's first line, then each line anew. */
+void console_frame(console *c, const buf *text)
+{
+    buf out = {0};
+    int lines = 0, result;
+    if (!c->moving || !text->len)
+        return;
+    console_progress_end(c);
+    result = buf_text(&out, "\033[?2026h", NULL);
+    if (c->frame_lines && !result)
+        result = buf_format(&out, NULL, "\r\033[%dA", c->frame_lines);
+    for (const char *at = text->v, *end; *at && !result; at = end + 1, lines++) {
+        end = strchr(at, '\n');
+        end = end ? end : at + strlen(at) - 1;
+        result = buf_add(&out, at, (size_t)(end - at), NULL) || buf_text(&out, "\033[K\n", NULL);
+    }
+    if (!result && buf_text(&out, "\033[J\033[?2026l", NULL) == 0)
+        write_err(out.v, out.len);
+    c->frame_lines = lines;
+    buf_release(&out);
+}
+
+void console_frame_end(console *c)
+{
+    c->frame_lines = 0;
+}
+
 /* ---- small things --------------------------------------------------------------------------- */
 
 const char *console_bold(const console *c)

@@ -32,6 +32,7 @@ typedef struct console {
     bool out_closed;  /* nobody reads standard output any more: end without a word */
     bool line_shown;  /* a moving line is on the screen */
     double line_time; /* seconds, when it was last written */
+    int frame_lines;  /* of the frame that is on the screen; 0 = none */
     fold stream;      /* of console_stream() */
 } console;
 
@@ -73,6 +74,14 @@ void console_error(console *c, const char *sentence);
 /* A moving line on standard error, at most ten times a second; does nothing where it may not. */
 void console_progress(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void console_progress_end(console *c);
+
+/* Lines on standard error, harmless already, that are written over those of the frame before; nothing where
+ * no line may move. No line may be wider than console_columns() - 1. */
+void console_frame(console *c, const buf *text);
+/* What is on the screen stays there. */
+void console_frame_end(console *c);
+/* Of the terminal that standard error is; 80 when it is none. */
+int console_columns(void);
 
 /* Escape sequences for standard output, "" where there is no colour. */
 const char *console_bold(const console *c);

@@ -1,0 +1,267 @@
+/* train_spec.c - what learns in each layer, and under which routing: the survey's answer to --what.
+ *
+ *                  pool layer                         any other layer
+ *     experts      new ones, nothing yet; the mask    exact copies of the most called, whose
+ *                  keeps exactly them                 originals the mask bans
+ *     lora         the most called that hold          the most called; no mask
+ *                  something; the mask keeps them
+ *     router       their rows                         the rows of all experts; no mask
+ *
+ * With experts and lora or router together, a pool layer has new experts alone: nothing else is kept.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/json_writer.h"
+#include "train_internal.h"
+
+enum { EXPERTS = 4, ALL_MATRICES = 7 };
+
+void train_spec_release(learned_spec *s)
+{
+    free(s->layers);
+    free(s->copies);
+    free(s->flags);
+    *s = (learned_spec){0};
+}
+
+void train_routing_release(learned_routing *r)
+{
+    free(r->v);
+    free(r->allowed);
+    *r = (learned_routing){0};
+}
+
+/* ---- which layers ------------------------------------------------------------------------------ */
+
+/* The upper third, or all that there is of it. */
+static int settle_layers(trainer *t, error *err)
+{
+    const model_config *m = engine_config(t->engine);
+    train_options *o = &t->options;
+    if (o->first < 0) {
+        o->first = m->layers - (m->layers + 2) / 3;
+        o->last = m->layers - 1;
+    }
+    while (o->first <= o->last && !m->moe_layer[o->first])
+        o->first++;
+    while (o->last > o->first && !m->moe_layer[o->last])
+        o->last--;
+    if (o->first > o->last)
+        return error_set(err, ERROR_USAGE, "--layers: none of them has experts");
+    return 0;
+}
+
+static int settle_experts(trainer *t, error *err)
+{
+    const model_config *m = engine_config(t->engine);
+    train_options *o = &t->options;
+    int pools = 0;
+    for (int l = o->first; l <= o->last; l++)
+        pools += t->survey.pool[l];
+    if (!o->experts)
+        o->experts = pools && m->experts_per_token > EXPERTS ? m->experts_per_token : EXPERTS;
+    if (pools && o->experts < m->experts_per_token)
+        return error_set(err, ERROR_USAGE,
+                         "--experts %d: a token calls %d experts, and the mask keeps those that "
+                         "learn alone; give at least %d",
+                         o->experts, m->experts_per_token, m->experts_per_token);
+    if (o->experts > m->experts)
+        return error_set(err, ERROR_USAGE, "--experts %d: the model has %d in a layer", o->experts,
+                         m->experts);
+    return 0;
+}
+
+/* ---- what learns in them ------------------------------------------------------------------------ */
+
+static void allow(trainer *t, int layer, int expert, bool may)
+{
+    t->routing.allowed[(size_t)layer * (size_t)t->routing.experts + (size_t)expert] = may;
+}
+
+/* The mask of a pool layer: nobody yet. */
+static void close_pool(trainer *t, int layer)
+{
+    t->routing.masks = true;
+    for (int i = 0; i < t->routing.experts; i++)
+        allow(t, layer, i, false);
+}
+
+static void add_experts(trainer *t, int layer, layer_spec *s)
+{
+    int n = t->options.experts, experts = t->survey.experts;
+    int *copies = t->spec.copies + (size_t)layer * (size_t)n;
+    bool pool = t->survey.pool[layer];
+    if (pool) {
+        close_pool(t, layer);
+    } else {
+        n = survey_most_called(&t->survey, layer, n, copies);
+        for (int i = 0; i < n; i++)
+            allow(t, layer, copies[i], false);
+        t->routing.masks |= n > 0;
+        s->copies = copies;
+    }
+    s->added = n;
+    for (int i = 0; i < n; i++)
+        allow(t, layer, experts + i, true);
+}
+
+static void update_experts(trainer *t, int layer, layer_spec *s)
+{
+    int experts = t->survey.experts, chosen[MODEL_MAX_EXPERTS];
+    uint8_t *lora = t->spec.flags + (size_t)layer * (size_t)experts;
+    int n = survey_most_called(&t->survey, layer, t->options.experts, chosen);
+    if (t->survey.pool[layer])
+        close_pool(t, layer);
+    for (int i = 0; i < n; i++) {
+        lora[chosen[i]] = ALL_MATRICES;
+        allow(t, layer, chosen[i], true);
+    }
+    s->lora = lora;
+}
+
+static void free_rows(trainer *t, int layer, layer_spec *s)
+{
+    int experts = t->survey.experts;
+    size_t row = (size_t)layer * (size_t)experts;
+    uint8_t *rows = t->spec.flags + (size_t)t->survey.layers * (size_t)experts + row;
+    bool pool = t->survey.pool[layer];
+    if (pool && !s->lora)
+        close_pool(t, layer);
+    for (int i = 0; i < experts; i++) {
+        rows[i] = pool ? (s->lora ? s->lora[i] != 0 : t->survey.calls[row + (size_t)i] > 0) : 1;
+        if (pool)
+            allow(t, layer, i, rows[i]);
+    }
+    s->rows = rows;
+}
+
+static void fill_layer(trainer *t, int layer)
+{
+    unsigned what = t->options.what;
+    layer_spec *s = &t->spec.layers[layer];
+    if (!engine_config(t->engine)->moe_layer[layer])
+        return;
+    if (what & TRAIN_EXPERTS)
+        add_experts(t, layer, s);
+    if (what & TRAIN_EXPERTS && t->survey.pool[layer])
+        return;
+    if (what & TRAIN_LORA)
+        update_experts(t, layer, s);
+    if (what & TRAIN_ROUTER)
+        free_rows(t, layer, s);
+}
+
+/* A layer must keep as many experts as a token calls. */
+static int check_layer(const trainer *t, int layer, error *err)
+{
+    const learned_routing *r = &t->routing;
+    int n = 0, k = engine_config(t->engine)->experts_per_token;
+    for (int i = 0; i < t->survey.experts + t->spec.layers[layer].added; i++)
+        n += r->allowed[(size_t)layer * (size_t)r->experts + (size_t)i];
+    if (n < k)
+        return error_set(err, ERROR_USAGE,
+                         "layer %d: only %d experts can learn by --what, a token calls %d; take "
+                         "--what experts, or other --layers",
+                         layer, n, k);
+    return 0;
+}
+
+static int allocate(trainer *t, error *err)
+{
+    const model_config *m = engine_config(t->engine);
+    size_t layers = (size_t)m->layers, experts = (size_t)m->experts;
+    learned_routing *r = &t->routing;
+    r->experts = m->experts + t->options.experts;
+    r->v = calloc(layers, sizeof *r->v);
+    r->allowed = calloc(layers, (size_t)r->experts);
+    t->spec.layers = calloc(layers, sizeof *t->spec.layers);
+    t->spec.copies = calloc(layers * (size_t)t->options.experts, sizeof *t->spec.copies);
+    t->spec.flags = calloc(2 * layers, experts);
+    if (!r->v || !r->allowed || !t->spec.layers || !t->spec.copies || !t->spec.flags)
+        return error_memory(err, "what learns");
+    for (size_t l = 0; l < layers; l++)
+        memset(r->allowed + l * (size_t)r->experts, 1, experts);
+    return 0;
+}
+
+int train_settle_spec(trainer *t, error *err)
+{
+    const model_config *m = engine_config(t->engine);
+    int k = m->experts_per_token;
+    train_options *o = &t->options;
+    if (settle_layers(t, err) || settle_experts(t, err) || allocate(t, err))
+        return -1;
+    for (int l = o->first; l <= o->last; l++) {
+        fill_layer(t, l);
+        if (m->moe_layer[l] && check_layer(t, l, err))
+            return -1;
+    }
+    for (int l = 0; l < m->layers; l++)
+        t->routing.v[l] =
+            (layer_routing){.k = k,
+                            .trained_k = k,
+                            .norm_width = k,
+                            .tail_gain = 1,
+                            .strength = 1,
+                            .allowed = t->routing.allowed + (size_t)l * (size_t)t->routing.experts};
+    t->spec.spec = (train_spec){.first = o->first,
+                                .last = o->last + 1,
+                                .layers = t->spec.layers + o->first,
+                                .rank = o->rank,
+                                .alpha = 2.0 * o->rank,
+                                .seed = o->seed};
+    return 0;
+}
+
+/* ---- the mask ---------------------------------------------------------------------------------- */
+
+/* The experts of a layer that a keep mask lists, or a ban mask, as "1,5,32-35". */
+static int list_layer(const trainer *t, int layer, bool kept, buf *out, error *err)
+{
+    const learned_routing *r = &t->routing;
+    const uint8_t *row = r->allowed + (size_t)layer * (size_t)r->experts;
+    int n = t->survey.experts + t->spec.layers[layer].added;
+    for (int i = 0, to; i < n; i = to + 1) {
+        for (to = i; to + 1 < n && row[to + 1] == row[i];)
+            to++;
+        if ((row[i] != 0) != kept)
+            continue;
+        if (buf_format(out, err, to > i ? "%s%d-%d" : "%s%d", out->len ? "," : "", i, to))
+            return -1;
+    }
+    return 0;
+}
+
+static bool any_pool(const trainer *t)
+{
+    for (int l = t->options.first; l <= t->options.last; l++)
+        if (t->survey.pool[l])
+            return true;
+    return false;
+}
+
+int train_mask_text(const trainer *t, buf *out, error *err)
+{
+    json_writer j = {.out = out, .err = err};
+    bool keep = any_pool(t);
+    json_begin_object(&j, NULL);
+    json_put_int(&j, "mask", 1);
+    json_put_text(&j, "model", t->fingerprint);
+    json_put_text(&j, "mode", keep ? "keep" : "ban");
+    json_begin_object(&j, "layers");
+    for (int l = t->options.first; l <= t->options.last; l++) {
+        buf list = {0};
+        char key[16];
+        (void)snprintf(key, sizeof key, "%d", l);
+        if (engine_config(t->engine)->moe_layer[l] && list_layer(t, l, keep, &list, err))
+            j.failed = true;
+        if (list.len)
+            json_put_text(&j, key, list.v);
+        buf_release(&list);
+    }
+    json_end(&j);
+    json_end(&j);
+    return json_writer_finish(&j) || buf_text(out, "\n", err) ? -1 : 0;
+}

@@ -1,0 +1,210 @@
+/* command_train.c - a persona learns its voice: options to the trainer (personas/train), and its result. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../personas/lessons/lessons.h"
+#include "../../personas/train/train.h"
+#include "../system/input.h"
+#include "commands.h"
+#include "personas_model.h"
+#include "train_view.h"
+
+typedef struct task {
+    const options *opt;
+    console *con;
+    error *err;
+    persona *persona;
+    engine *engine;
+    lessons lessons;
+    trainer *trainer;
+    train_view *view;
+} task;
+
+/* ---- what the options say ----------------------------------------------------------------------- */
+
+/* "experts,lora" to bits. */
+static int read_what(const char *text, unsigned *what, error *err)
+{
+    static const char *const words[] = {"experts", "lora", "router"};
+    *what = 0;
+    for (const char *at = text; *at;) {
+        size_t n = strcspn(at, ",");
+        unsigned bit = 0;
+        for (unsigned i = 0; i < 3; i++)
+            if (strlen(words[i]) == n && strncmp(words[i], at, n) == 0)
+                bit = 1u << i;
+        if (!bit)
+            return error_set(err, ERROR_USAGE,
+                             "--what \"%.*s\": must be experts, lora or router, joined by commas",
+                             (int)n, at);
+        *what |= bit;
+        at += n + (at[n] == ',');
+    }
+    return *what ? 0 : error_set(err, ERROR_USAGE, "--what: nothing would learn");
+}
+
+/* "20-29" or "20". */
+static int read_layers(const char *text, train_options *o, error *err)
+{
+    char *end;
+    long first = strtol(text, &end, 10), last = first;
+    bool good = end != text && *text >= '0' && *text <= '9';
+    if (good && *end == '-') {
+        const char *second = end + 1;
+        last = strtol(second, &end, 10);
+        good = end != second && *second >= '0' && *second <= '9';
+    }
+    if (!good || *end || first > last || last > 100000)
+        return error_set(err, ERROR_USAGE, "--layers \"%.40s\": must be two layers, as 20-29",
+                         text);
+    o->first = (int)first;
+    o->last = (int)last;
+    return 0;
+}
+
+static int read_options(task *t, train_options *o)
+{
+    const options *opt = t->opt;
+    *o = train_defaults();
+    o->cancel = t->con->cancel;
+    o->experts = opt->train_experts;
+    o->steps = opt->steps;
+    if (opt->rank)
+        o->rank = opt->rank;
+    if (opt->batch)
+        o->batch = opt->batch;
+    if (opt->seed >= 0)
+        o->seed = (uint64_t)opt->seed;
+    if (opt->minutes.given)
+        o->seconds = opt->minutes.v * 60;
+    if (opt->rate.given)
+        o->rate = opt->rate.v;
+    if (opt->repeat.given)
+        o->repeat = opt->repeat.v;
+    if (opt->near.given)
+        o->near = opt->near.v;
+    if (opt->minutes.given && !(o->seconds > 0))
+        return error_set(t->err, ERROR_USAGE, "--minutes 0: no time to learn anything");
+    if (o->seconds > 0 && o->steps)
+        return error_set(t->err, ERROR_USAGE, "--steps or --minutes, not both");
+    return (opt->what && read_what(opt->what, &o->what, t->err)) ||
+                   (opt->layers && read_layers(opt->layers, o, t->err))
+               ? -1
+               : 0;
+}
+
+/* ---- what is learned ---------------------------------------------------------------------------- */
+
+typedef int add_text(trainer *t, const char *where, const char *text, size_t len, error *err);
+
+static int add_file(task *t, const char *name, add_text *add)
+{
+    buf text = {0};
+    int result = input_read(name, &text, t->con, t->err) ||
+                 add(t->trainer, name, text.v ? text.v : "", text.len, t->err);
+    buf_release(&text);
+    return result ? -1 : 0;
+}
+
+static int add_samples(task *t)
+{
+    const options *opt = t->opt;
+    const char *own = t->persona->lesson_count ? t->persona->lessons[0].text : NULL;
+    const char *path = opt->lessons ? opt->lessons : own;
+    if (!path && !opt->lesson_texts.len)
+        return error_set(t->err, ERROR_LOAD,
+                         "%s: lessons: none; give --lessons FILE or --text FILE, or write some "
+                         "(`consilium personas new %s --lessons` begins a file)",
+                         t->persona->path, t->persona->name);
+    if (path && (lessons_load(path, &t->lessons, t->err) ||
+                 trainer_add_lessons(t->trainer, &t->lessons, t->err)))
+        return strncmp(t->err->text, path, strlen(path)) == 0 ? -1
+                                                              : error_prefix(t->err, "%s: ", path);
+    for (size_t i = 0; i < opt->lesson_texts.len; i++)
+        if (add_file(t, opt->lesson_texts.v[i], trainer_add_text))
+            return -1;
+    return opt->keep_near ? add_file(t, opt->keep_near, trainer_keep_near) : 0;
+}
+
+/* ---- running ----------------------------------------------------------------------------------- */
+
+static bool plain_word(const char *text)
+{
+    return *text && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                 "_-./:,=+") == strlen(text);
+}
+
+/* The command that goes on: this one, with --resume. */
+static int resume_command(const task *t, buf *out, error *err)
+{
+    size_t count;
+    const option_info *rows = options_table(&count);
+    int result = buf_format(out, err, "consilium train %s", t->opt->words[0]);
+    for (size_t i = 0; i < count && !result; i++) {
+        buf value = {0};
+        if (t->opt->source[i] != SOURCE_COMMAND || strcmp(rows[i].name, "resume") == 0)
+            continue;
+        result = buf_format(out, err, " --%s", rows[i].name);
+        if (!result && rows[i].kind != OPTION_FLAG &&
+            options_value(t->opt, &rows[i], &value, err) == 0)
+            result = buf_format(out, err, plain_word(value.v) ? " %s" : " '%s'", value.v);
+        buf_release(&value);
+    }
+    return result ? result : buf_text(out, " --resume", err);
+}
+
+/* Interrupted or failed: what there is is kept, and the sentence says how it goes on. */
+static int end_early(task *t, train_result *r)
+{
+    error why = *t->err, second = {0};
+    buf command = {0};
+    bool kept = trainer_has_best(t->trainer);
+    if (kept && (trainer_save(t->trainer, r, &second) ||
+                 train_view_result(t->view, r, why.code == ERROR_CANCELLED, &second)))
+        console_error(t->con, second.text);
+    if (resume_command(t, &command, &second) == 0)
+        (void)error_set(t->err, why.code, "%s; %s; `%s` goes on", why.text,
+                        kept ? "the best so far is kept" : "there is nothing to keep yet",
+                        command.v);
+    buf_release(&command);
+    return -1;
+}
+
+static int run(task *t)
+{
+    train_plan plan;
+    train_result r;
+    if (trainer_plan(t->trainer, t->opt->go_on, train_view_event, t->view, &plan, t->err) ||
+        train_view_plan(t->view, t->persona->name, open_model_title(t->opt, t->engine), &plan,
+                        t->err))
+        return -1;
+    bool went = trainer_run(t->trainer, train_view_event, t->view, t->err) == 0;
+    console_progress_end(t->con);
+    if (!went)
+        return end_early(t, &r);
+    return trainer_save(t->trainer, &r, t->err) || train_view_result(t->view, &r, false, t->err)
+               ? -1
+               : 0;
+}
+
+int command_train(const options *opt, console *con, error *err)
+{
+    task t = {.opt = opt, .con = con, .err = err};
+    train_options o;
+    bool ndjson = opt->format && strcmp(opt->format, "ndjson") == 0;
+    int result = read_options(&t, &o);
+    if (!result) {
+        t.persona = persona_find(opt->words[0], err);
+        t.engine = t.persona ? open_model(opt, con, err) : NULL;
+        t.trainer = t.engine ? trainer_open(t.engine, t.persona, &o, err) : NULL;
+        t.view = t.trainer ? train_view_open(con, ndjson, err) : NULL;
+        result = t.view && !add_samples(&t) ? run(&t) : -1;
+    }
+    train_view_close(t.view);
+    trainer_close(t.trainer);
+    lessons_release(&t.lessons);
+    engine_close(t.engine);
+    persona_close(t.persona);
+    return result;
+}

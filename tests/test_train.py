@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""`consilium train` on a tiny model of random weights: what is told, what is written, what a run that was
+interrupted goes on to, and what stops it. What a voice sounds like is long_train.py's."""
+import json
+import os
+import re
+import resource
+import struct
+import sys
+
+import numpy as np
+
+from council_model import make_model
+from suite import SANITIZED, case, finish
+from train_support import SAILOR, Home, events, interrupt, scratch, until
+
+MODEL = make_model(scratch / "moe")
+STEPS = 12
+SHORT = ["-m", MODEL, "--layers", "4-5", "--steps", STEPS, "--rate", "0.01", "--lessons", SAILOR / "short.jsonl"]
+
+
+def short_lessons():
+    """Eight of few words: a token is a byte here."""
+    lines = [{"question": f"Is {i} more?", "answer": f"Aye, {i} and the tide."} for i in range(10)]
+    (scratch / "short.jsonl").write_text("".join(json.dumps(l) + "\n" for l in lines))
+    return scratch / "short.jsonl"
+
+
+SHORT[SHORT.index("--lessons") + 1] = short_lessons()
+
+
+def good(done):
+    assert done.returncode == 0, (done.returncode, done.stderr[-600:])
+    return done
+
+
+def refused(done, status, *words):
+    assert done.returncode == status, (done.returncode, done.stderr[-600:])
+    last = done.stderr.strip().splitlines()[-1]
+    for word in words:
+        assert word in last, (word, last)
+    return last
+
+
+def reference():
+    """One whole run, told as events; the others are held against it."""
+    home = Home("whole")
+    done = good(home.train(*SHORT, "--format", "ndjson"))
+    return home, events(done.stdout), done.stderr
+
+
+WHOLE, EVENTS, _ = reference()
+
+
+def tells():
+    with case("what will happen is told before it starts"):
+        home = Home("told")
+        said = good(home.train(*SHORT)).stderr
+        for word in ("4 new experts, 16 wide", "layers 4-5", "8 samples", "2 held out", f"steps     {STEPS}",
+                     "memory ", "sailor.", ".adapter.safetensors", "begin as copies"):
+            assert word in said, (word, said)
+    with case("events: start, steps in order, validations, probes, a best one, the end"):
+        kinds = [e["event"] for e in EVENTS]
+        assert kinds[-1] == "end" and kinds.count("start") == 1 and kinds.count("end") == 1
+        assert [e["step"] for e in EVENTS if e["event"] == "step"] == list(range(1, STEPS + 1))
+        assert {"reading", "validation", "probe", "best"} <= set(kinds), kinds
+        start, end = EVENTS[kinds.index("start")], EVENTS[-1]
+        assert start["learned"] == 8 and start["held_out"] == 2 and start["trainable"] > 0
+        assert end["loss"] < end["control"] and not end["interrupted"]
+    with case("the start is the plain model"):
+        first = next(e for e in EVENTS if e["event"] == "validation")
+        assert first["step"] == 0 and abs(first["loss"] - first["control"]) < 1e-5, first
+    with case("the loss falls"):
+        losses = [e["loss"] for e in EVENTS if e["event"] == "step"]
+        assert np.mean(losses[-3:]) < np.mean(losses[:3]), losses
+    with case("the result lies beside the persona, and no state is left"):
+        names = list(WHOLE.results())
+        assert len(names) == 2 and names[0].endswith(".adapter.safetensors"), names
+        assert names[1].endswith(".mask.json") and WHOLE.states() == []
+        mask = json.loads((WHOLE.personas / names[1]).read_text())
+        assert mask["mode"] == "ban" and sorted(mask["layers"]) == ["4", "5"]
+        assert all(len(v.split(",")) <= 4 for v in mask["layers"].values())
+    with case("the same seed gives the same bytes, also with one thread; another seed does not"):
+        again = Home("again")
+        good(again.train(*SHORT, "--threads", 1))
+        assert again.results() == WHOLE.results()
+        good(again.train(*SHORT, "--seed", 2))
+        assert again.results()[names[0]] != WHOLE.results()[names[0]]
+        assert again.results()[names[0] + ".previous"] == WHOLE.results()[names[0]]
+
+
+def goes_on():
+    moments = [1, STEPS // 2] if SANITIZED else [1, 3, STEPS // 2, STEPS - 1]
+    with case("interrupted at some step and resumed: the same bytes as a run that was not"):
+        for moment in moments:
+            home = Home(f"stop{moment}")
+            p = home.start(*SHORT, "--format", "ndjson")
+            until(p, lambda e: e["event"] == "step" and e["step"] >= moment)
+            _, said = interrupt(p)
+            assert p.returncode == 130, (p.returncode, said)
+            assert "--resume` goes on" in said and len(home.states()) == 1, said
+            done = good(home.train(*SHORT, "--resume", "--format", "ndjson"))
+            start = next(e for e in events(done.stdout) if e["event"] == "start")
+            assert start["resumed"] >= moment, start
+            assert home.results() == WHOLE.results(), moment
+            assert home.states() == []
+    with case("killed: the state before is whole, or there is none; a second Ctrl-C leaves at once"):
+        home = Home("killed")
+        p = home.start(*SHORT, "--format", "ndjson")
+        until(p, lambda e: e["event"] == "step" and e["step"] >= 2)
+        interrupt(p, times=2)
+        assert p.returncode == 130
+        if home.states():
+            good(home.train(*SHORT, "--resume"))
+            assert home.results() == WHOLE.results()
+    with case("--resume: no state, other options, other lessons, a state that was changed"):
+        home = Home("resume")
+        refused(home.train(*SHORT, "--resume"), 3, "--resume", ".train")
+        p = home.start(*SHORT, "--format", "ndjson")
+        until(p, lambda e: e["event"] == "step" and e["step"] >= 2)
+        interrupt(p)
+        refused(home.train(*SHORT, "--resume", "--rate", "0.5"), 3, "other options")
+        refused(home.train(*SHORT, "--resume", "--lessons", SAILOR / "sailor.lessons.jsonl"), 3,
+                "other lessons")
+        path = home.path / ".local/state/consilium/train" / home.states()[0]
+        raw = bytearray(path.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        path.write_bytes(raw)
+        refused(home.train(*SHORT, "--resume"), 3, "was cut short or changed")
+
+
+def kinds():
+    for what in ["lora", "router", "experts,router", "lora,router"][:2 if SANITIZED else 4]:
+        with case(f"--what {what}: learns, and the result loads"):
+            home = Home("what-" + what.replace(",", "-"))
+            done = good(home.train(*SHORT, "--what", what, "--rank", 4, "--format", "ndjson"))
+            seen = events(done.stdout)
+            assert seen[-1]["loss"] < seen[-1]["control"], seen[-1]
+            masks = [n for n in home.results() if n.endswith(".mask.json")]
+            assert len(masks) == ("experts" in what), masks
+            said = good(home.run("ask", "Is it so?", "-p", "sailor", "-m", MODEL, "--merge", "none",
+                                 "--max-tokens", 4, "--no-save", "--format", "json"))
+            assert json.loads(said.stdout)["answers"][0]["acts_by"] != "none", said.stdout
+    with case("texts are learned; --keep-near holds what the plain model says on another"):
+        home = Home("texts")
+        text = scratch / "text.txt"
+        text.write_text("the wind is in the sail and the rope holds fast. " * 40)
+        near = scratch / "near.txt"
+        near.write_text("A letter was brought to the door of the house at noon. " * 10)
+        done = good(home.train("-m", MODEL, "--layers", "4-5", "--steps", STEPS, "--lessons",
+                               scratch / "short.jsonl", "--text", text, "--keep-near", near, "--near",
+                               2, "--format", "ndjson"))
+        start = next(e for e in events(done.stdout) if e["event"] == "start")
+        assert start["near"] > 0 and start["learned"] > 8, start
+    with case("--minutes: as many steps as fit"):
+        home = Home("minutes")
+        done = good(home.train(*[w for w in SHORT if w not in ("--steps", STEPS)], "--minutes", "0.05",
+                               "--format", "ndjson"))
+        end = [e for e in events(done.stdout) if e["event"] == "step"][-1]
+        assert end["seconds"] < 30, end
+
+
+def damaged(name, change):
+    """The model with one tensor of layer 5 changed."""
+    path = make_model(scratch / name)
+    file = path / "model.safetensors"
+    raw = bytearray(file.read_bytes())
+    size = struct.unpack("<Q", raw[:8])[0]
+    head = json.loads(raw[8:8 + size])
+    key = next(k for k in head if ".layers.5." in k and "down_proj" in k)
+    begin, end = head[key]["data_offsets"]
+    part = np.frombuffer(raw[8 + size + begin:8 + size + end], "<f4").copy()
+    raw[8 + size + begin:8 + size + end] = change(part).astype("<f4").tobytes()
+    file.write_bytes(raw)
+    return path
+
+
+def faults():
+    with case("lessons that are none are refused by line, and nothing is written"):
+        home = Home("bad", lessons='{"question": "One?"}\n')
+        refused(home.train("-m", MODEL), 3, "sailor.lessons.jsonl:1", "answer")
+        home = Home("empty", lessons='{"question": "One?", "answer": ""}\n')
+        refused(home.train("-m", MODEL), 3, "sailor.lessons.jsonl", "1", "empty")
+        assert home.results() == {} and home.states() == []
+    with case("words that mean nothing are usage errors"):
+        home = Home("usage")
+        refused(home.train(*SHORT, "--what", "everything"), 2, "--what", "everything")
+        refused(home.train(*SHORT, "--layers", "5-3"), 2, "--layers")
+        refused(home.train(*SHORT, "--layers", "0-99"), 2, "--layers", "0 to 5")
+        refused(home.train(*SHORT, "--minutes", "1"), 2, "--steps or --minutes")
+        refused(home.train(*SHORT, "--experts", "9"), 2, "--experts 9")
+        refused(home.run("train", "nobody", "-m", MODEL), 3, "no persona nobody")
+    with case("weights that are not finite end the run with a sentence"):
+        def nan(part):
+            part[3] = np.nan
+            return part
+        home = Home("nan")
+        done = home.train(*["-m", damaged("nan-model", nan)] + SHORT[2:])
+        refused(done, 1, "finite")
+        assert home.results() == {}
+    with case("a rate that is too high ends the run, and the sentence says so"):
+        home = Home("diverges")
+        done = home.train(*SHORT, "--rate", "1", "--what", "router")
+        assert done.returncode in (0, 1), done.stderr
+        assert not [n for n in home.results() if n.endswith(".part")]
+    with case("a full disk: a sentence, and nothing half-written"):
+        home = Home("full")
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        done = home.train(*SHORT, preexec_fn=limit)
+        refused(done, 1, "cannot be written")
+        assert home.results() == {}, home.results()
+
+
+def shows():
+    if SANITIZED:
+        return
+    import pexpect
+    import pyte
+    for columns in (80, 120):
+        with case(f"the curve moves in place at {columns} columns"):
+            home = Home(f"screen{columns}")
+            screen = pyte.HistoryScreen(columns, 30, history=1000)
+            stream = pyte.ByteStream(screen)
+            child = pexpect.spawn(home.command()[0], [str(w) for w in home.command("train", "sailor", *SHORT)[1:]],
+                                  env=home.environment, dimensions=(30, columns), timeout=60)
+            while True:
+                try:
+                    stream.feed(child.read_nonblocking(1 << 16, 60))
+                except pexpect.EOF:
+                    break
+            rows = [line.rstrip() for line in screen.display]
+            text = "\n".join(rows)
+            assert text.count("held out") >= 2 and text.count("step 12/12") == 1, text
+            assert "\u25cb" in text and "\u2605" in text and "\u2502" in text, text
+            assert any(re.search("[\u2801-\u28ff]", r) for r in rows), text
+    with case("in ASCII where the locale has no UTF-8, and as lines without a terminal"):
+        home = Home("ascii")
+        home.environment["LC_ALL"] = "en_US.ISO-8859-1"
+        said = good(home.train(*SHORT)).stderr
+        assert said.isascii() and re.search(r"step 12/12, loss [\d.]+, held out", said), said
+
+
+tells()
+goes_on()
+kinds()
+faults()
+shows()
+finish()
