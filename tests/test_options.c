@@ -226,6 +226,28 @@ static void the_last_of_a_repeated_option_wins(void **state)
     options_release(&opt);
 }
 
+/* Two names are flags to one command and take an argument with another: they stand behind theirs. */
+static void a_name_may_take_an_argument_in_one_command_alone(void **state)
+{
+    (void)state;
+    options opt;
+    error err = {0};
+    assert_int_equal(PARSE(&opt, &err, "personas", "new", "--lessons", "nurse"), 0);
+    assert_true(opt.new_lessons);
+    assert_string_equal(opt.words[0], "nurse");
+    options_release(&opt);
+    assert_int_equal(PARSE(&opt, &err, "train", "nurse", "--lessons", "file", "--resume"), 0);
+    assert_string_equal(opt.lessons, "file");
+    assert_true(opt.go_on && opt.word_count == 1);
+    options_release(&opt);
+    assert_int_equal(PARSE(&opt, &err, "ask", "--resume", "id", "text"), 0);
+    assert_string_equal(opt.resume, "id");
+    options_release(&opt);
+    assert_int_equal(PARSE(&opt, &err, "--lessons", "train", "nurse"), -1);
+    assert_string_equal(err.text, "--lessons goes behind `train`");
+    options_release(&opt);
+}
+
 static void two_dashes_end_the_options(void **state)
 {
     (void)state;
@@ -356,6 +378,7 @@ int main(void)
         cmocka_unit_test(values_are_read_in_every_spelling),
         cmocka_unit_test(letters_cluster),
         cmocka_unit_test(the_last_of_a_repeated_option_wins),
+        cmocka_unit_test(a_name_may_take_an_argument_in_one_command_alone),
         cmocka_unit_test(two_dashes_end_the_options),
         cmocka_unit_test(commands_of_two_words),
         cmocka_unit_test(help_needs_nothing_else),

@@ -104,8 +104,8 @@ def all_faults():
         path = FOLDER / "judge.lessons.jsonl"
         good = {"question": "Who?", "answer": "Him."}
         path.write_text("\n".join(json.dumps(o) for o in (good, {"question": "Q"}, good | {"id": 7}, good)) + "\n{\n")
-        for words in (["check"], ["derive"]):
-            out, err = consilium("personas", *words, "judge", "-m", MODEL, "-q", status=3)
+        for words in (["personas", "check"], ["personas", "derive"], ["train"]):
+            out, err = consilium(*words, "judge", "-m", MODEL, "-q", status=3)
             lines = err.splitlines()
             assert not out and [x.split(": ")[0] for x in lines[:3]] == [f"{path}:{n}" for n in (2, 3, 5)], err
             assert lines[-1] == f"consilium: {path}: the 3 faults above; nothing was done", err

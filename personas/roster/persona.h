@@ -97,6 +97,11 @@ int persona_find_adapter(const persona *p, const char *fingerprint, char **path,
  * $XDG_CACHE_HOME/consilium/masks (made when missing). Caller frees *path. */
 int persona_mask_path(const persona *p, const char *fingerprint, char **path, error *err);
 
+/* Takes back what was trained for a persona on a model: of its adapter there and the mask that came with
+ * it, those that were there before (PATH.previous) return, else both go. ERROR_USAGE when nothing was
+ * trained. */
+int persona_untrain(const char *name, const char *fingerprint, error *err);
+
 /* A list of personas, or of a persona's masks (names are then fingerprints, 16 digits). */
 typedef struct persona_list {
     char **names; /* sorted, each once (the first in the search path wins) */

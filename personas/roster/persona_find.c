@@ -3,10 +3,14 @@
  * $XDG_CONFIG_HOME/consilium/personas (the user's own), then where those lie that came with the program
  * (paths_shipped). The first file of a name wins.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "../../engine/base/atomic_file.h"
 #include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
 #include "persona.h"
@@ -197,10 +201,10 @@ void persona_list_release(persona_list *l)
 static const char MASK_END[] = ".mask.json", ADAPTER_END[] = ".adapter.safetensors";
 
 /* NAME.FP16 and its ending in a folder, the first n bytes of `place`. */
-static char *made_in(const char *place, size_t n, const persona *p, const char *fingerprint,
+static char *made_in(const char *place, size_t n, const char *name, const char *fingerprint,
                      const char *end, error *err)
 {
-    return string_format(err, "%.*s/%s.%.*s%s", (int)n, place, p->name, DIGITS, fingerprint, end);
+    return string_format(err, "%.*s/%s.%.*s%s", (int)n, place, name, DIGITS, fingerprint, end);
 }
 
 /* Folder of the persona's file: its first n bytes of path. */
@@ -214,7 +218,7 @@ static int find_made(const persona *p, const char *fingerprint, const char *end,
                      error *err)
 {
     char *cache = NULL;
-    *path = made_in(p->path, own_folder(p), p, fingerprint, end, err);
+    *path = made_in(p->path, own_folder(p), p->name, fingerprint, end, err);
     if (!*path || is_file(*path))
         return *path ? 0 : -1;
     free(*path);
@@ -223,7 +227,7 @@ static int find_made(const persona *p, const char *fingerprint, const char *end,
         return -1;
     if (!cache)
         return 0;
-    *path = made_in(cache, strlen(cache), p, fingerprint, end, err);
+    *path = made_in(cache, strlen(cache), p->name, fingerprint, end, err);
     free(cache);
     if (*path && !is_file(*path)) {
         free(*path);
@@ -311,7 +315,7 @@ int persona_mask_path(const persona *p, const char *fingerprint, char **path, er
         return -1;
     size_t n = own_folder(p);
     if (config && strlen(config) == n && strncmp(config, p->path, n) == 0) {
-        *path = made_in(p->path, n, p, fingerprint, MASK_END, err);
+        *path = made_in(p->path, n, p->name, fingerprint, MASK_END, err);
         free(config);
         return *path ? 0 : -1;
     }
@@ -321,7 +325,58 @@ int persona_mask_path(const persona *p, const char *fingerprint, char **path, er
     if (!cache)
         return paths_missing(PATHS_CACHE, "no place for a mask: ", err);
     if (paths_make(cache, strlen(cache), err) == 0)
-        *path = made_in(cache, strlen(cache), p, fingerprint, MASK_END, err);
+        *path = made_in(cache, strlen(cache), p->name, fingerprint, MASK_END, err);
     free(cache);
     return *path ? 0 : -1;
+}
+
+/* ---- taking back ------------------------------------------------------------------------------- */
+
+/* What was there before returns; where there was nothing, nothing is. */
+static int take_back(const char *path, error *err)
+{
+    char *previous = string_format(err, "%s.previous", path);
+    if (!previous)
+        return -1;
+    int result = is_file(previous) ? rename(previous, path) : is_file(path) ? unlink(path) : 0;
+    free(previous);
+    if (result)
+        return error_set(err, ERROR_RUN, "%s cannot be taken back: %s", path, strerror(errno));
+    file_flush_name(path);
+    return 0;
+}
+
+/* 1 = there was something. The adapter tells, so it goes last. */
+static int untrain_in(const char *place, const char *name, const char *fingerprint, error *err)
+{
+    size_t n = strlen(place);
+    char *trained = made_in(place, n, name, fingerprint, ADAPTER_END, err);
+    char *its_mask = made_in(place, n, name, fingerprint, MASK_END, err);
+    int result = !trained || !its_mask ? -1 : is_file(trained);
+    if (result == 1 && (take_back(its_mask, err) || take_back(trained, err)))
+        result = -1;
+    free(trained);
+    free(its_mask);
+    return result;
+}
+
+int persona_untrain(const char *name, const char *fingerprint, error *err)
+{
+    static const struct {
+        paths_kind kind;
+        const char *below;
+    } places[] = {{PATHS_CONFIG, "personas"}, {PATHS_CACHE, "masks"}};
+    int result = 0;
+    if (!persona_name_ok(name) || strspn(fingerprint, "0123456789abcdef") < DIGITS)
+        return error_set(err, ERROR_USAGE, "no persona, or no model");
+    for (size_t i = 0; i < sizeof places / sizeof *places && !result; i++) {
+        char *place = NULL;
+        result = paths_own(places[i].kind, places[i].below, &place, err);
+        if (!result && place)
+            result = untrain_in(place, name, fingerprint, err);
+        free(place);
+    }
+    return result == 1 ? 0
+           : result    ? -1
+                    : error_set(err, ERROR_USAGE, "nothing was trained for %s on this model", name);
 }

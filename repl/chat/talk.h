@@ -17,6 +17,7 @@
 #include "line/line.h"
 
 typedef struct talk talk;
+struct talk_training;
 struct talk {
     const options *opt; /* as the program was started */
     options set;  /* as they stand now; its lists are the talk's, its texts opt's or `words` */
@@ -45,13 +46,14 @@ struct talk {
     int unmasked_count;
     named_value *mask_penalties; /* [mask_penalty_count] /mask soften; names of `words` */
     int mask_penalty_count;
-    char *note;        /* what was said last about the seats */
-    buf pending;       /* files put into the next prompt by /file */
-    int pending_files; /* how many */
-    bool unread;       /* the question was given up while it was read: it returns to the line */
-    bool leave;        /* /quit, Ctrl-D */
-    bool editing;      /* the line begins with the last question */
-    bool replacing;    /* what is asked next takes the place of the last turn: /edit */
+    char *note;                     /* what was said last about the seats */
+    buf pending;                    /* files put into the next prompt by /file */
+    int pending_files;              /* how many */
+    struct talk_training *training; /* a persona that learns meanwhile, or did; NULL = none */
+    bool unread;    /* the question was given up while it was read: it returns to the line */
+    bool leave;     /* /quit, Ctrl-D */
+    bool editing;   /* the line begins with the last question */
+    bool replacing; /* what is asked next takes the place of the last turn: /edit */
 };
 
 /* ---- saying things (talk_say.c) ----------------------------------------------------------------- */

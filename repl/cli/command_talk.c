@@ -14,6 +14,7 @@
 #include "../../engine/base/utf8.h"
 #include "../../engine/base/version.h"
 #include "../chat/slash/slash.h"
+#include "../chat/talk_training.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "../system/broker.h"
@@ -171,15 +172,18 @@ static int run_line(talk *t, const buf *text, error *err)
     return talk_ask(t, rest, strlen(rest), NULL, err);
 }
 
-/* "own 3 › ": what is remembered, and how many speak. */
-static int make_prompt(const talk *t, buf *out, error *err)
+/* "own 3 › ": what is remembered, and how many speak; who learns meanwhile. */
+static int make_prompt(talk *t, buf *out, error *err)
 {
     static const char *const policies[] = {
         [CONTEXT_OWN] = "own", [CONTEXT_MERGED] = "merged", [CONTEXT_PICKED] = "picked"};
+    talk_training_look(t);
     buf_clear(out);
-    return buf_format(out, err, "%s %d%s %s ", policies[dialogue_settings(t->dialogue)->context],
-                      roster_seats(dialogue_roster(t->dialogue)), t->blind ? " blind" : "",
-                      terminal_utf8(t->term) ? "›" : ">");
+    if (buf_format(out, err, "%s %d%s", policies[dialogue_settings(t->dialogue)->context],
+                   roster_seats(dialogue_roster(t->dialogue)), t->blind ? " blind" : "") ||
+        talk_training_prompt(t, out, err))
+        return -1;
+    return buf_format(out, err, " %s ", terminal_utf8(t->term) ? "›" : ">");
 }
 
 static int loop(talk *t, error *err)
@@ -257,6 +261,7 @@ static void close_talk(talk *t)
     free(t->mask_penalties);
     free(t->note);
     talk_forget_blind(t);
+    talk_training_close(t->training);
     free(t->folder);
     free(t->system);
     buf_release(&t->pending);
@@ -287,6 +292,7 @@ int command_talk(const options *opt, console *con, error *err)
         result = loop(&t, err);
         say_goodbye(&t);
     }
+    talk_training_leave(&t);
     close_talk(&t);
     broker_close(t.broker);
     con->private_folder = NULL;

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../personas/lessons/lessons.h"
 #include "../../personas/train/train.h"
+#include "../options/open_lessons.h"
 #include "../system/input.h"
 #include "commands.h"
 #include "personas_model.h"
@@ -117,7 +117,7 @@ static int add_samples(task *t)
                          "%s: lessons: none; give --lessons FILE or --text FILE, or write some "
                          "(`consilium personas new %s --lessons` begins a file)",
                          t->persona->path, t->persona->name);
-    if (path && (lessons_load(path, &t->lessons, t->err) ||
+    if (path && (open_lessons(path, &t->lessons, t->con, t->err) ||
                  trainer_add_lessons(t->trainer, &t->lessons, t->err)))
         return strncmp(t->err->text, path, strlen(path)) == 0 ? -1
                                                               : error_prefix(t->err, "%s: ", path);

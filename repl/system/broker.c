@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,6 +28,7 @@
 #include "editor.h"
 #include "output_file.h"
 #include "private_folder.h"
+#include "training.h"
 
 enum { PATH_MOST = 4096, TEXT_MOST = 1 << 30 };
 
@@ -37,6 +39,10 @@ typedef enum operation {
     COPY,
     PERSONA_FOLDER,
     LESSON,
+    TRAIN,
+    TRAIN_STATUS,
+    TRAIN_STOP,
+    UNTRAIN,
     OPERATIONS
 } operation;
 
@@ -44,13 +50,22 @@ typedef enum operation {
 typedef struct request {
     unsigned operation;
     unsigned how;         /* WRITE: over; EDIT_TEXT: in memory; COPY: the program */
-    char path[PATH_MOST]; /* or a persona's name */
+    char path[PATH_MOST]; /* or a persona's name, or words */
 } request;
 
 typedef struct reply {
     int result; /* 0 or -1 */
+    training_state state;
+    int status; /* of a training that has ended */
     error why;
 } reply;
+
+/* The broker's own. */
+typedef struct serving {
+    console *con;
+    training training;
+    int passed; /* a descriptor that goes with the reply, or -1 */
+} serving;
 
 struct broker {
     console *con;
@@ -173,11 +188,20 @@ static int add_lesson(const char *path, const buf *line, error *err)
                : error_set(err, ERROR_RUN, "%s: no lessons of your own", path);
 }
 
-static int perform(const request *r, int fd, buf *text, console *con, error *err)
+/* "NAME\nFINGERPRINT" */
+static int untrain(char *words, error *err)
+{
+    char *end = strchr(words, '\n');
+    if (end)
+        *end++ = '\0';
+    return end ? persona_untrain(words, end, err) : error_set(err, ERROR_RUN, "this is no request");
+}
+
+static int perform(serving *s, request *r, int fd, buf *text, error *err)
 {
     switch ((operation)r->operation) {
     case WRITE:
-        return output_file_put(con, r->path, r->how != 0, text->v, text->len, err);
+        return output_file_put(s->con, r->path, r->how != 0, text->v, text->len, err);
     case EDIT:
         return editor_file(r->path, err);
     case EDIT_TEXT:
@@ -188,6 +212,16 @@ static int perform(const request *r, int fd, buf *text, console *con, error *err
         return make_persona_folder(r->path, err);
     case LESSON:
         return add_lesson(r->path, text, err);
+    case TRAIN:
+        s->passed = training_start(&s->training, r->path, err);
+        return s->passed < 0 ? -1 : 0;
+    case TRAIN_STATUS:
+        return 0;
+    case TRAIN_STOP:
+        training_interrupt(&s->training);
+        return 0;
+    case UNTRAIN:
+        return untrain(r->path, err);
     case OPERATIONS:
         break;
     }
@@ -195,7 +229,7 @@ static int perform(const request *r, int fd, buf *text, console *con, error *err
 }
 
 /* Nothing of a request is believed. */
-static int handle(const request *r, ssize_t n, int fd, console *con, error *err)
+static int handle(serving *s, request *r, ssize_t n, int fd, error *err)
 {
     bool whole =
         n == (ssize_t)sizeof *r && r->operation < OPERATIONS && memchr(r->path, '\0', PATH_MOST);
@@ -205,7 +239,7 @@ static int handle(const request *r, ssize_t n, int fd, console *con, error *err)
         return error_set(err, ERROR_RUN, "this is no request");
     buf text = {0};
     int result = brings ? get_text(fd, &text, err) : 0;
-    result = result || perform(r, fd, &text, con, err) ? -1 : 0;
+    result = result || perform(s, r, fd, &text, err) ? -1 : 0;
     buf_release(&text);
     return result;
 }
@@ -219,7 +253,7 @@ static void forget_interrupts(const console *con)
     atomic_store(&con->signals->cancel, false);
 }
 
-static void serve(int fd, console *con)
+static void serve(int fd, serving *s)
 {
     static request r; /* the process is its own, and it is 4 KiB */
     for (;;) {
@@ -230,11 +264,19 @@ static void serve(int fd, console *con)
         if (n <= 0)
             return;
         reply answer = {0};
-        forget_interrupts(con);
-        answer.result = handle(&r, n, text, con, &answer.why);
+        s->passed = -1;
+        forget_interrupts(s->con);
+        answer.result = handle(s, &r, n, text, &answer.why);
+        answer.state = training_runs(&s->training) ? TRAINING_RUNS
+                       : s->training.started       ? TRAINING_ENDED
+                                                   : TRAINING_NONE;
+        answer.status = s->training.status;
         if (text >= 0)
             (void)close(text);
-        if (send_message(fd, &answer, sizeof answer, -1) < 0)
+        ssize_t sent = send_message(fd, &answer, sizeof answer, s->passed);
+        if (s->passed >= 0)
+            (void)close(s->passed);
+        if (sent < 0)
             return;
     }
 }
@@ -251,7 +293,9 @@ _Noreturn static void be_broker(int fd, console *con, bool with_privileges, char
     (void)sigaction(SIGQUIT, &ignore, NULL);
     if (con->signals)
         atomic_store(&con->signals->attended, true);
-    serve(fd, con);
+    serving s = {.con = con};
+    serve(fd, &s);
+    training_end(&s.training);
     private_folder_remove(place);
     _exit(0);
 }
@@ -304,30 +348,42 @@ const char *broker_private_folder(const broker *b)
 }
 
 /* A signal that came to this process alone is passed on: the broker's wait is ours. */
-static int await(broker *b, reply *answer)
+static int await(broker *b, reply *answer, int *passed)
 {
-    int none;
     ssize_t n;
-    while ((n = receive_message(b->fd, answer, sizeof *answer, &none)) < 0 && errno == EINTR)
+    while ((n = receive_message(b->fd, answer, sizeof *answer, passed)) < 0 && errno == EINTR)
         if (console_cancelled(b->con))
             (void)kill(b->pid, SIGINT);
     return n == (ssize_t)sizeof *answer ? 0 : -1;
 }
 
-static int ask(broker *b, operation what, unsigned how, const char *path, int fd, error *err)
+/* *passed (may be NULL) gets the descriptor that came with the reply, or -1. */
+static int ask_for(broker *b, request *r, const char *path, int fd, reply *answer, int *passed,
+                   error *err)
 {
-    request r = {.operation = what, .how = how};
-    reply answer = {0};
+    int came = -1;
+    *answer = (reply){0};
     if (strlen(path) >= PATH_MOST)
         return error_set(err, ERROR_USAGE, "%.64s...: %s", path, strerror(ENAMETOOLONG));
-    strcpy(r.path, path);
-    if (send_message(b->fd, &r, sizeof r, fd) < 0 || await(b, &answer))
+    strcpy(r->path, path);
+    if (send_message(b->fd, r, sizeof *r, fd) < 0 || await(b, answer, &came))
         return error_set(err, ERROR_RUN,
                          "the process that writes files and runs the editor has ended; "
                          "leave and come back (--resume)");
-    if (answer.result && err)
-        *err = answer.why;
-    return answer.result ? -1 : 0;
+    if (passed)
+        *passed = came;
+    else if (came >= 0)
+        (void)close(came);
+    if (answer->result && err)
+        *err = answer->why;
+    return answer->result ? -1 : 0;
+}
+
+static int ask(broker *b, operation what, unsigned how, const char *path, int fd, error *err)
+{
+    request r = {.operation = what, .how = how};
+    reply answer;
+    return ask_for(b, &r, path, fd, &answer, NULL, err);
 }
 
 /* The text is there when it is asked; with `back` it holds afterwards what was made of it. */
@@ -380,4 +436,34 @@ int broker_persona_folder(broker *b, const char *name, error *err)
 int broker_lesson(broker *b, const char *path, const char *line, size_t n, error *err)
 {
     return ask_with(b, LESSON, 0, path, line, n, NULL, err);
+}
+
+int broker_train(broker *b, const char *words, int *fd, error *err)
+{
+    request r = {.operation = TRAIN};
+    reply answer;
+    int result = ask_for(b, &r, words, -1, &answer, fd, err);
+    return result || *fd >= 0 ? result : error_set(err, ERROR_RUN, "training says nothing");
+}
+
+int broker_training(broker *b, training_state *state, int *status, error *err)
+{
+    request r = {.operation = TRAIN_STATUS};
+    reply answer;
+    int result = ask_for(b, &r, "", -1, &answer, NULL, err);
+    *state = result ? TRAINING_NONE : answer.state;
+    *status = answer.status;
+    return result;
+}
+
+int broker_train_stop(broker *b, error *err)
+{
+    return ask(b, TRAIN_STOP, 0, "", -1, err);
+}
+
+int broker_untrain(broker *b, const char *name, const char *fingerprint, error *err)
+{
+    char words[160];
+    (void)snprintf(words, sizeof words, "%.64s\n%.64s", name, fingerprint);
+    return ask(b, UNTRAIN, 0, words, -1, err);
 }

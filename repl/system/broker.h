@@ -1,16 +1,16 @@
 /* broker.h - the one door out of a conversation that has given its rights up.
  *
  * A conversation runs in the sandbox (sandbox_policy.h), and yet /save writes where the user says,
- * Ctrl-X Ctrl-E runs an editor and /copy a clipboard's program. So before anything of a stranger is
- * opened, a second process is forked that keeps the rights: it holds no model, no transcript and no
- * lock, and does a handful of operations when it is asked over a socket pair. A request is one message of
- * one size that names one of them; what runs is chosen by this side from the environment that it
- * was started with, never by the request; a longer text comes in a file in memory whose size is
- * bounded.
+ * Ctrl-X Ctrl-E runs an editor, /copy a clipboard's program and /train this program once more. So
+ * before anything of a stranger is opened, a second process is forked that keeps the rights: it holds
+ * no model, no transcript and no lock, and does a handful of operations when it is asked over a
+ * socket pair. A request is one message of one size that names one of them; what runs is chosen by
+ * this side from the environment that it was started with, never by the request; a longer text comes
+ * in a file in memory whose size is bounded.
  *
  * What a conversation that was taken over can still ask for is what its user could: a text in a
- * file of its choosing, the user's editor on a file, a text in the clipboard. It cannot run a
- * program of its choosing nor reach the net, and those operations are all that there is to guard.
+ * file of its choosing, the user's editor on a file, a text in the clipboard, a persona that is trained.
+ * It cannot run a program of its choosing nor reach the net, and those operations are all that there is to guard.
  *
  * The broker ends when the other end of the pair is closed, also by kill -9, and takes the private
  * folder with it. Ctrl-C reaches both (they are one job for the shell) and ends a write that waits.
@@ -41,6 +41,15 @@ int broker_edit_text(broker *b, buf *text, bool in_memory, error *err);
 bool broker_copy(broker *b, copy_program program, const char *text, size_t n);
 /* Makes the folder of the user's own personas: see persona_new_path(). */
 int broker_persona_folder(broker *b, const char *name, error *err);
+/* training_start(): *fd gets the descriptor, the caller's. The training ends with the broker. */
+int broker_train(broker *b, const char *words, int *fd, error *err);
+typedef enum training_state { TRAINING_NONE, TRAINING_RUNS, TRAINING_ENDED } training_state;
+/* *status: of one that has ended. */
+int broker_training(broker *b, training_state *state, int *status, error *err);
+/* training_interrupt(). */
+int broker_train_stop(broker *b, error *err);
+/* persona_untrain(). */
+int broker_untrain(broker *b, const char *name, const char *fingerprint, error *err);
 /* lessons_append() to a file NAME.jsonl in that folder. */
 int broker_lesson(broker *b, const char *path, const char *line, size_t n, error *err);
 

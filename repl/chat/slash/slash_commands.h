@@ -15,8 +15,8 @@ slash_fn slash_merge, slash_debate, slash_vote, slash_blend, slash_pick, slash_r
     slash_context, slash_file;
 /* slash_diverge.c, slash_mask.c, slash_set.c and slash_save.c: one each */
 slash_fn slash_diverge, slash_mask, slash_set, slash_save;
-/* slash_teach.c: what a persona learns from */
-slash_fn slash_teach;
+/* slash_teach.c, slash_train.c: what a persona learns from, and that it does */
+slash_fn slash_teach, slash_train, slash_untrain;
 /* slash_history.c: what was asked */
 slash_fn slash_history, slash_edit, slash_continue, slash_new;
 /* slash_seats.c: who speaks, and how */

@@ -73,13 +73,17 @@ static void offer_arguments(const talk *t, const slash_command *c, bool first, c
 {
     if (c->choices && first)
         offer_choices(out, c->choices);
-    if (c->choices && first && c->complete != COMPLETE_SEAT && c->complete != COMPLETE_COMMAND)
+    if (c->choices && first && c->complete != COMPLETE_SEAT && c->complete != COMPLETE_COMMAND &&
+        c->complete != COMPLETE_PUPIL)
         return;
     switch (c->complete) {
     case COMPLETE_PERSONA:
         offer_personas(out, sign);
         if (!c->choices && first == (strcmp(c->name, "personas") == 0))
             (void)line_completion_add(out, "edit"); /* /personas edit NAME, /teach NAME edit */
+        break;
+    case COMPLETE_PUPIL:
+        offer_personas(out, sign);
         break;
     case COMPLETE_SEAT:
         offer_seats(t, out, "");

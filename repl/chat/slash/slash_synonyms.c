@@ -12,6 +12,13 @@ static const struct {
     const char *word;
     const char *meant; /* as it is to be typed, or a sentence that begins with a capital */
 } MEANINGS[] = {
+    {"learn", "/train NAME"},
+    {"finetune", "/train NAME"},
+    {"lora", "/train NAME"},
+    {"lesson", "/teach NAME"},
+    {"lessons", "/teach NAME"},
+    {"remember", "/teach NAME"},
+    {"unlearn", "/untrain NAME"},
     {"export", "/save FILE.md"},
     {"write", "/save FILE.md"},
     {"dump", "/save FILE.json"},

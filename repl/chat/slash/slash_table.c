@@ -66,6 +66,19 @@ static const slash_command table[] = {
      "before it.",
      COMPLETE_PERSONA, NULL, slash_teach},
 
+    {"train", "[NAME [OPTIONS] | use NAME | stop]", "a persona learns, beside the conversation",
+     "Runs `consilium train NAME` on this model, with its options, as a process that computes only "
+     "when nothing else wants to. The prompt shows how far it is; alone, /train tells the loss, "
+     "the "
+     "time left and a small curve. When it has ended, `use NAME` seats the persona with what it "
+     "learned. `stop` ends it and keeps what there is, as leaving the program does.",
+     COMPLETE_PUPIL, "use|stop", slash_train},
+    {"untrain", "NAME", "back to before: what was trained for a persona on this model goes",
+     "The adapter and the mask that came with it; those that were there before return. It says "
+     "what "
+     "would go, and does it when `yes` stands behind.",
+     COMPLETE_PERSONA, NULL, slash_untrain},
+
     {"file", "PATH", "put a file into the next prompt",
      "The file's text stands behind your next prompt, after a blank line. Several add up; `off` "
      "takes them out again.",

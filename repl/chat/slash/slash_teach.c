@@ -101,11 +101,10 @@ static int tell_kept(talk *t, const char *name, const char *path, error *err)
     if (n < ENOUGH)
         return talk_say(t, "kept: %s has %zu lesson%s now; about %d make a voice", name, n,
                         n == 1 ? "" : "s", ENOUGH);
-    return talk_say(
-        t,
-        "kept: %s has %zu lessons now; `consilium train %s` learns from %zu of them and "
-        "tests with %zu",
-        name, n, name, n - held, held);
+    return talk_say(t,
+                    "kept: %s has %zu lessons now; /train %s learns from %zu of them and "
+                    "tests with %zu",
+                    name, n, name, n - held, held);
 }
 
 static int keep(talk *t, const char *name, const struct turn *turn, const buf *answer, error *err)
