@@ -73,19 +73,18 @@ static void dequantize_mxfp4(const block_mxfp4 *b, float *out)
         out[j] = d * (float)quant_mxfp4_values[nibble(b->qs, j)];
 }
 
-/* Element j of the 2-bit codes that Q2_K and Q3_K share. */
-static int two_bits(const uint8_t qs[64], int j)
-{
-    return qs[j / 128 * 32 + j % 32] >> (j % 128 / 32 * 2) & 3;
-}
+/* In the types below a sub-block's codes lie in neighbouring bytes at one shift: `codes[l] >> shift`. */
 
 static void dequantize_q2_k(const block_q2_k *b, float *out)
 {
     float d = half_to_float(b->d), dmin = half_to_float(b->dmin);
-    for (int j = 0; j < QUANT_K; j++) {
+    for (int j = 0; j < QUANT_K; j += 16) {
+        const uint8_t *codes = b->qs + j / 128 * 32 + j % 32;
+        int shift = j % 128 / 32 * 2;
         float scale = d * (float)(b->scales[j / 16] & 15);
         float min = dmin * (float)(b->scales[j / 16] >> 4);
-        out[j] = scale * (float)two_bits(b->qs, j) - min;
+        for (int l = 0; l < 16; l++)
+            out[j + l] = scale * (float)(codes[l] >> shift & 3) - min;
     }
 }
 
@@ -94,16 +93,13 @@ static void dequantize_q3_k(const block_q3_k *b, float *out)
     float d = half_to_float(b->d);
     int8_t scales[16];
     quant_q3_k_scales(b->scales, scales);
-    for (int j = 0; j < QUANT_K; j++) {
-        int high = (b->hmask[j % 32] >> (j / 32) & 1) << 2;
-        out[j] = d * (float)scales[j / 16] * (float)((two_bits(b->qs, j) | high) - 4);
+    for (int j = 0; j < QUANT_K; j += 16) {
+        const uint8_t *codes = b->qs + j / 128 * 32 + j % 32, *high = b->hmask + j % 32;
+        int shift = j % 128 / 32 * 2, bit = j / 32;
+        float scale = d * (float)scales[j / 16];
+        for (int l = 0; l < 16; l++)
+            out[j + l] = scale * (float)((codes[l] >> shift & 3) + (high[l] >> bit & 1) * 4 - 4);
     }
-}
-
-/* The 4-bit codes that Q4_K and Q5_K share. */
-static int k_nibble(const uint8_t qs[128], int j)
-{
-    return qs[j / 64 * 32 + j % 32] >> (j % 64 / 32 * 4) & 15;
 }
 
 static void dequantize_q4_k(const block_q4_k *b, float *out)
@@ -111,9 +107,12 @@ static void dequantize_q4_k(const block_q4_k *b, float *out)
     float d = half_to_float(b->d), dmin = half_to_float(b->dmin);
     uint8_t scales[8], mins[8];
     quant_q4_k_scales(b->scales, scales, mins);
-    for (int j = 0; j < QUANT_K; j++) {
+    for (int j = 0; j < QUANT_K; j += 32) {
+        const uint8_t *codes = b->qs + j / 64 * 32;
+        int shift = j % 64 / 32 * 4;
         float scale = d * (float)scales[j / 32], min = dmin * (float)mins[j / 32];
-        out[j] = scale * (float)k_nibble(b->qs, j) - min;
+        for (int l = 0; l < 32; l++)
+            out[j + l] = scale * (float)(codes[l] >> shift & 15) - min;
     }
 }
 
@@ -122,20 +121,26 @@ static void dequantize_q5_k(const block_q5_k *b, float *out)
     float d = half_to_float(b->d), dmin = half_to_float(b->dmin);
     uint8_t scales[8], mins[8];
     quant_q4_k_scales(b->scales, scales, mins);
-    for (int j = 0; j < QUANT_K; j++) {
+    for (int j = 0; j < QUANT_K; j += 32) {
+        const uint8_t *codes = b->qs + j / 64 * 32;
+        int shift = j % 64 / 32 * 4, bit = j / 32;
         float scale = d * (float)scales[j / 32], min = dmin * (float)mins[j / 32];
-        int high = (b->qh[j % 32] >> (j / 32) & 1) << 4;
-        out[j] = scale * (float)(k_nibble(b->qs, j) | high) - min;
+        for (int l = 0; l < 32; l++)
+            out[j + l] =
+                scale * (float)((codes[l] >> shift & 15) + (b->qh[l] >> bit & 1) * 16) - min;
     }
 }
 
 static void dequantize_q6_k(const block_q6_k *b, float *out)
 {
     float d = half_to_float(b->d);
-    for (int j = 0; j < QUANT_K; j++) {
-        int low = b->ql[j / 128 * 64 + j % 64] >> (j % 128 / 64 * 4) & 15;
-        int high = b->qh[j / 128 * 32 + j % 32] >> (j % 128 / 32 * 2) & 3;
-        out[j] = d * (float)b->scales[j / 16] * (float)((low | high << 4) - 32);
+    for (int j = 0; j < QUANT_K; j += 16) {
+        const uint8_t *codes = b->ql + j / 128 * 64 + j % 64, *high = b->qh + j / 128 * 32 + j % 32;
+        int shift = j % 128 / 64 * 4, bits = j % 128 / 32 * 2;
+        float scale = d * (float)b->scales[j / 16];
+        for (int l = 0; l < 16; l++)
+            out[j + l] =
+                scale * (float)((codes[l] >> shift & 15) + (high[l] >> bits & 3) * 16 - 32);
     }
 }
 
@@ -161,17 +166,51 @@ static void dequantize_iq(dtype type, const void *block, float *out)
 
 /* ---- rows -------------------------------------------------------------------------------------- */
 
-static void dequantize_plain(dtype type, const uint8_t *row, float *out, size_t n)
+/* half_to_float() without a branch, so that a row is a few vector instructions: exponent and fraction
+ * moved to their places are the value times 2^-112, exactly, subnormals too. */
+static float open_half(uint16_t half)
 {
-    if (type == DTYPE_F32) {
-        memcpy(out, row, n * sizeof *out);
-        return;
-    }
+    uint32_t magnitude = half & 0x7FFFu, bits = magnitude << 13;
+    /* All ones for infinity and NaN; a NaN is made quiet. */
+    uint32_t beyond = 0u - (uint32_t)(magnitude >= 0x7C00u);
+    uint32_t quiet = (uint32_t)(magnitude > 0x7C00u) << 22;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    value *= 0x1p112f;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits & ~beyond) | ((0x7F800000u | magnitude << 13 | quiet) & beyond) |
+           (uint32_t)(half & 0x8000u) << 16;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void dequantize_f16(const uint8_t *row, float *out, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
         uint16_t bits;
         memcpy(&bits, row + 2 * i, sizeof bits);
-        out[i] = type == DTYPE_F16 ? half_to_float(bits) : bfloat_to_float(bits);
+        out[i] = open_half(bits);
     }
+}
+
+static void dequantize_bf16(const uint8_t *row, float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half;
+        memcpy(&half, row + 2 * i, sizeof half);
+        uint32_t bits = (uint32_t)half << 16;
+        memcpy(&out[i], &bits, sizeof bits);
+    }
+}
+
+static void dequantize_plain(dtype type, const uint8_t *row, float *out, size_t n)
+{
+    if (type == DTYPE_F32)
+        memcpy(out, row, n * sizeof *out);
+    else if (type == DTYPE_F16)
+        dequantize_f16(row, out, n);
+    else
+        dequantize_bf16(row, out, n);
 }
 
 /* clang-format off */

@@ -1,9 +1,10 @@
 /* dequantize.h - rows of any weight type to f32, and back for those that a cache or a file is
  * written in.
  *
- * This is the definition of what a weight is worth, written to be read; nothing fast is built on
- * it, but every fast kernel is measured against it. A
- * row is `n` elements of blocks that lie one behind the other, at any address.
+ * This is the definition of what a weight is worth, written to be read; every fast kernel is measured
+ * against it, and training opens matrices with it: its inner loops run over neighbouring codes, so that
+ * a compiler makes vectors of them. A row is `n` elements of blocks that lie one behind the other, at
+ * any address.
  */
 #ifndef KERNELS_DEQUANTIZE_H
 #define KERNELS_DEQUANTIZE_H

@@ -130,6 +130,23 @@ static void test_every_bfloat(void **state)
     }
 }
 
+/* Rows of short floats are opened without branches; they are what each is by itself. */
+static void test_every_short_float_in_a_row(void **state)
+{
+    static uint16_t bits[0x10000];
+    static float row[0x10000];
+    (void)state;
+    for (unsigned i = 0; i < 0x10000; i++)
+        bits[i] = (uint16_t)i;
+    for (int brain = 0; brain < 2; brain++) {
+        dequantize_row(brain ? DTYPE_BF16 : DTYPE_F16, bits, row, 0x10000);
+        for (unsigned i = 0; i < 0x10000; i++) {
+            float one = brain ? bfloat_to_float(bits[i]) : half_to_float(bits[i]);
+            assert_memory_equal(&row[i], &one, sizeof one);
+        }
+    }
+}
+
 static float float_of(uint32_t bits)
 {
     float value;
@@ -200,10 +217,10 @@ static void test_rows_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fixtures),        cmocka_unit_test(test_every_half),
-        cmocka_unit_test(test_every_bfloat),    cmocka_unit_test(test_half_rounding),
-        cmocka_unit_test(test_bfloat_rounding), cmocka_unit_test(test_descriptions),
-        cmocka_unit_test(test_rows_round_trip),
+        cmocka_unit_test(test_fixtures),      cmocka_unit_test(test_every_half),
+        cmocka_unit_test(test_every_bfloat),  cmocka_unit_test(test_every_short_float_in_a_row),
+        cmocka_unit_test(test_half_rounding), cmocka_unit_test(test_bfloat_rounding),
+        cmocka_unit_test(test_descriptions),  cmocka_unit_test(test_rows_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
