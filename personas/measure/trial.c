@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TOLD 0.01 /* nats a token that its own texts lose: no more is passed over in silence */
+
 const char *const trial_verdicts[3] = {
     [TRIAL_NO_EFFECT] = "no effect", [TRIAL_ACTS] = "acts", [TRIAL_HARMS] = "harms"};
 
@@ -82,21 +84,24 @@ static void release_chance(chance *c)
 static void take_gaps(const chance *c, const measure_pair *own, const measure_pair *other,
                       trial *out)
 {
+    double gains[MEASURE_NULL];
     for (int i = 0; i < c->count; i++) {
-        out->null[i] = own->a->loss - c->figures[0][i].loss;
+        out->null[i] = gains[i] = own->a->loss - c->figures[0][i].loss;
         if (other)
             out->null[i] -= other->a->loss - c->figures[1][i].loss;
     }
     out->null_count = c->count;
     out->null_median = measure_quantile(out->null, (size_t)c->count, 0.5);
     out->null_p95 = measure_quantile(out->null, (size_t)c->count, 0.95);
+    out->null_own_p05 = measure_quantile(gains, (size_t)c->count, 0.05);
 }
 
 /* ---- the verdict ------------------------------------------------------------------------------- */
 
 static trial_verdict verdict_of(const trial *t)
 {
-    if (t->own.high < -TRIAL_HARM)
+    bool beyond_chance = !t->null_count || t->own.value < t->null_own_p05;
+    if (t->own.high < -TRIAL_BREAKS || (t->own.high < -TRIAL_HARM && beyond_chance))
         return TRIAL_HARMS;
     if (t->gap.low > 0 && (!t->null_count || t->gap.value > t->null_p95))
         return TRIAL_ACTS;
@@ -149,8 +154,11 @@ int trial_sentence(const trial *t, buf *out, error *err)
                    less ? -i->value : i->value, than, less ? -i->high : i->low,
                    less ? -i->low : i->high))
         return -1;
-    if (!t->null_count)
+    if (t->null_count &&
+        buf_format(out, err, "; of %d random programs of its size 95 %% stay below %.3f",
+                   t->null_count, t->null_p95))
+        return -1;
+    if (!t->others || t->own.high > -TOLD)
         return 0;
-    return buf_format(out, err, "; of %d random programs of its size 95 %% stay below %.3f",
-                      t->null_count, t->null_p95);
+    return buf_format(out, err, "; taken alone its own texts lose %.3f", -t->own.value);
 }

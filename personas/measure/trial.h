@@ -10,7 +10,8 @@
  * A program of any kind changes losses a little, so chance has its say: MEASURE_NULL random programs of
  * the same size (measure_random_program) give the gaps of "the null". The verdict:
  *
- *     harms      own texts lose more than TRIAL_HARM nats a token, whole interval
+ *     harms      own texts lose more than TRIAL_HARM nats a token and more than under 95 % of the null,
+ *                or more than TRIAL_BREAKS whatever others do; the interval as a whole
  *     acts       the gap's interval lies above 0, and the gap above 95 % of the null
  *     no effect  anything else
  */
@@ -20,7 +21,8 @@
 #include "../../engine/base/buf.h"
 #include "measure.h"
 
-#define TRIAL_HARM 0.05 /* nats a token: five per cent of perplexity */
+#define TRIAL_HARM   0.05 /* nats a token: five per cent of perplexity */
+#define TRIAL_BREAKS 0.25 /* more than a quarter */
 
 typedef enum trial_verdict { TRIAL_NO_EFFECT, TRIAL_ACTS, TRIAL_HARMS } trial_verdict;
 extern const char *const trial_verdicts[3]; /* "no effect", "acts", "harms" */
@@ -33,6 +35,7 @@ typedef struct trial {
     double null[MEASURE_NULL]; /* gaps of random programs, ascending */
     int null_count;            /* 0: there is nothing in the program to deal out */
     double null_median, null_p95;
+    double null_own_p05; /* of their gains on its own texts, what 95 % lie above */
     trial_verdict verdict;
 } trial;
 

@@ -13,7 +13,7 @@
 #include "../options/options.h"
 #include "../screen/console.h"
 
-enum { MEASURED_TOKENS = 2048, MEASURED_ANSWERS = 8, MEASURED_SEED = 1 };
+enum { MEASURED_TOKENS = 1024, MEASURED_ANSWERS = 8, MEASURED_SEED = 1 };
 
 /* One row of the table. */
 typedef struct measured_program {

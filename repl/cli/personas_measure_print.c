@@ -59,6 +59,7 @@ static void put_trial(json_writer *e, const trial *t)
     json_end(e);
     json_put_number(e, "median", t->null_median);
     json_put_number(e, "p95", t->null_p95);
+    json_put_number(e, "own_p05", t->null_own_p05);
     json_end(e);
 }
 

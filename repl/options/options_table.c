@@ -502,7 +502,7 @@ static const option_info table[] = {
     {"tokens", 0, OPTION_NUMBERS, GROUP_COMMAND, BIT(LOGITS), "N,N,...", "the token ids to read", 0,
      INT32_MAX, FIELD(ids)},
     {"tokens", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(PERSONAS_CHECK), "N",
-     "tokens to measure on, of its own and of others each (default 2048)", 1, 1 << 20,
+     "tokens to measure on, of its own and of others each (default 1024)", 1, 1 << 20,
      FIELD(measured_tokens)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(LOGITS), "FILE",
      "where to write (`-`: standard output)", 0, 0, FIELD(output)},
