@@ -99,6 +99,8 @@ typedef struct difference {
     net *n;
     const train_batch *b;
     const net_options *o;
+    const trainable *t;
+    const float *grads; /* [t->count] at the values as they were */
     float *value;
     const float *from, *along;
     size_t count;
@@ -108,6 +110,9 @@ static double loss_at(const difference *d, double step_size)
 {
     for (size_t i = 0; i < d->count; i++)
         d->value[i] = (float)((double)d->from[i] + step_size * (double)d->along[i]);
+    /* Dropout is a part of the loss that is learned from, and of no other. */
+    if (d->o->dropout > 0)
+        return train_backward(d->n, d->b->texts, TRAIN_TEXTS, d->o).total;
     return train_evaluate(d->n, d->b, d->o).total;
 }
 
@@ -150,9 +155,10 @@ static void check_parameter(const difference *d, parameter p, const char *path, 
     difference mine = *d;
     mine.value = p.value;
     mine.count = p.rows * p.cols;
-    if (!(norm(p.grad, mine.count) > 1e-6))
+    const float *grad = d->grads + (p.value - d->t->values);
+    if (!(norm(grad, mine.count) > 1e-6))
         fail_msg("%s: layer %d expert %d %s has no gradient", path, layer, expert, name);
-    double off = slope_error(mine, p.grad, (uint32_t)(layer * 64 + expert));
+    double off = slope_error(mine, grad, (uint32_t)(layer * 64 + expert));
     if (!(off < 5e-3))
         fail_msg("%s: layer %d expert %d %s: the slope is off by %.2g of itself", path, layer,
                  expert, name, off);
@@ -198,8 +204,12 @@ static void gradients_of(const char *path, int first, bool copies, net_options o
     layer_routing *routing = fixed_choice(engine_config(e), bias);
     options.routing = routing;
     (void)train_backward(n, b.texts, TRAIN_TEXTS, o);
-    difference d = {.n = n, .b = &b, .o = o};
+    float *grads = malloc(t->count * sizeof *grads);
+    assert_non_null(grads);
+    memcpy(grads, t->grads, t->count * sizeof *grads);
+    difference d = {.n = n, .b = &b, .o = o, .t = t, .grads = grads};
     check_everything(&d, t, path);
+    free(grads);
     free(routing);
     net_close(n);
     trainable_free(t);
@@ -216,6 +226,7 @@ static void gradients_are_those_of_the_loss(void **state)
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         gradients_of(paths[i], (int)(i % 2), i % 2 == 1, o);
     gradients_of(MODELS "qwen3_moe-mlp-only", 0, true, o);
+    gradients_of(MODELS "qwen2_moe", 1, true, (net_options){.dropout = 0.3f, .seed = 4});
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -317,6 +328,89 @@ static void a_batch_is_the_sum_of_its_texts(void **state)
     engine_close(e);
 }
 
+/* ---- faults ---------------------------------------------------------------------------------- */
+
+static void refused(net *n, const train_sequence *texts, int count, const net_options *o,
+                    error_code code, const char *says)
+{
+    net_losses losses;
+    error err = {0};
+    assert_int_equal(net_forward_backward(n, texts, count, o, &losses, &err), -1);
+    assert_int_equal(err.code, code);
+    if (!strstr(err.text, says))
+        fail_msg("\"%s\" does not say \"%s\"", err.text, says);
+}
+
+static void faults_are_told(void **state)
+{
+    engine *e = train_engine(MODELS "mixtral-bf16", 1);
+    train_batch b = train_texts(e, 0);
+    trainable *t = train_everything(e, 0, false);
+    net *n = train_net(e, t, 0);
+    static const int few[] = {1, 2};
+    const atomic_bool stop = true;
+    layer_routing none[2] = {{.k = 9}, {.k = 9}};
+    train_sequence empty = b.texts[0], wild = b.texts[0];
+    int ids[3] = {1, 2, 9999};
+    (void)state;
+    empty.n = 0;
+    wild.ids = ids;
+    wild.n = 3;
+    refused(n, &empty, 1, &(net_options){0}, ERROR_USAGE, "text 0 of the batch is empty");
+    refused(n, &wild, 1, &(net_options){0}, ERROR_USAGE, "token 9999: the vocabulary has ids 0 to");
+    refused(n, b.texts, 1, &(net_options){.candidates = few, .candidate_count = 2}, ERROR_USAGE,
+            "is to be learned and is no candidate");
+    refused(n, b.texts, 1, &(net_options){.routing = none}, ERROR_USAGE,
+            "layer 0: 9 experts of 6 cannot be called");
+    refused(n, b.texts, 1, &(net_options){.cancel = &stop}, ERROR_CANCELLED, "interrupted");
+    t->layers[0].of[0].whole[EXPERT_UP].value[3] = NAN;
+    refused(n, b.texts, 2, &(net_options){0}, ERROR_RUN, "not a number");
+    net_memory copies = net_plan(e, t, 64, 0), opened = net_plan(e, t, 64, 1);
+    assert_true(copies.copied && !opened.copied && opened.weights < copies.weights);
+    assert_true(copies.learned == 16 * (uint64_t)t->count);
+    assert_true(copies.total == copies.weights + copies.activations + copies.learned);
+    net_close(n);
+    trainable_free(t);
+    train_texts_free(&b);
+    engine_close(e);
+}
+
+/* ---- hidden states --------------------------------------------------------------------------- */
+
+static void hidden_states_are_those_between_the_layers(void **state)
+{
+    engine *e = train_engine(MODELS "qwen3_moe-mlp-only", 2); /* reads 16 tokens at a time */
+    size_t d = (size_t)engine_config(e)->width, n = TRAIN_LENGTH;
+    int ids[TRAIN_LENGTH], layers = engine_config(e)->layers;
+    float *all = calloc(4 * n * d, sizeof *all), *one = calloc(n * d, sizeof *one);
+    error err = {0};
+    (void)state;
+    assert_true(all && one && layers == 3);
+    support_ids(e, 3, ids, TRAIN_LENGTH);
+    assert_int_equal(engine_hidden(e, NULL, ids, TRAIN_LENGTH, 0, 3, all, &err), 0);
+    for (int layer = 0; layer <= 3; layer++) {
+        assert_int_equal(engine_hidden(e, NULL, ids, TRAIN_LENGTH, layer, layer, one, &err), 0);
+        assert_memory_equal(one, all + (size_t)layer * n * d, n * d * sizeof *one);
+    }
+    /* What a token becomes does not depend on those behind it. */
+    assert_int_equal(engine_hidden(e, NULL, ids, 5, 3, 3, one, &err), 0);
+    assert_memory_equal(one, all + 3 * n * d, 5 * d * sizeof *one);
+    assert_int_equal(engine_hidden(e, NULL, ids, 5, 2, 4, one, &err), -1);
+    assert_int_equal(err.code, ERROR_USAGE);
+    assert_int_equal(engine_hidden(e, NULL, ids, 0, 2, 2, one, &err), -1);
+    router_settings settings = router_settings_plain();
+    settings.experts_per_token = 1;
+    router_program *program = support_program(e, settings, NULL, NULL);
+    assert_int_equal(engine_hidden(e, program, ids, TRAIN_LENGTH, 1, 1, one, &err), 0);
+    assert_memory_equal(one, all + n * d, n * d * sizeof *one); /* layer 0 is dense */
+    assert_int_equal(engine_hidden(e, program, ids, TRAIN_LENGTH, 2, 2, one, &err), 0);
+    assert_memory_not_equal(one, all + 2 * n * d, n * d * sizeof *one);
+    router_program_close(program);
+    free(all);
+    free(one);
+    engine_close(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +419,8 @@ int main(void)
         cmocka_unit_test(threads_change_no_byte),
         cmocka_unit_test(room_changes_no_byte),
         cmocka_unit_test(a_batch_is_the_sum_of_its_texts),
+        cmocka_unit_test(faults_are_told),
+        cmocka_unit_test(hidden_states_are_those_between_the_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

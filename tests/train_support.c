@@ -28,6 +28,17 @@ static void *room(size_t bytes)
     return p;
 }
 
+/* The model's own next token behind ids[0..n). */
+static int likeliest(engine *e, const int *ids, int n)
+{
+    size_t vocabulary = (size_t)engine_config(e)->vocabulary, best = 0;
+    float *all = support_logits(e, NULL, ids, n), *z = all + (size_t)(n - 1) * vocabulary;
+    for (size_t i = 1; i < vocabulary; i++)
+        best = z[i] > z[best] ? i : best;
+    free(all);
+    return (int)best;
+}
+
 train_batch train_texts(engine *e, int first)
 {
     static const int lengths[TRAIN_TEXTS] = {TRAIN_LENGTH, 17, 12, 3};
@@ -43,6 +54,8 @@ train_batch train_texts(engine *e, int first)
         support_ids(e, i, b.ids + at, lengths[i]);
         if (i == 1)
             memcpy(b.ids + at, b.ids, 7 * sizeof(int));
+        for (int t = 12; i == 1 && t < 15; t++)
+            b.ids[at + (size_t)t] = likeliest(e, b.ids + at, t);
         if (engine_hidden(e, NULL, b.ids + at, lengths[i], first, first, b.hidden + at * d, &err) ||
             engine_hidden(e, NULL, b.ids + at, lengths[i], layers, layers, b.plain + at * d, &err))
             fail_msg("%s", err.text);

@@ -6,7 +6,7 @@
 
 enum { TRAIN_TEXTS = 4, TRAIN_LENGTH = 23 };
 
-/* Texts 0 and 1 begin alike; text 1 has tokens to be learned against, text 2 stays near to the plain
+/* Texts 0 and 1 begin alike; text 1 has likely tokens to be learned against, text 2 stays near to the plain
  * model, text 3 has three tokens. */
 typedef struct train_batch {
     train_sequence texts[TRAIN_TEXTS];
