@@ -177,6 +177,31 @@ def verdicts():
         assert m["null"] is None and m["verdict"] in ("acts", "no effect", "harms")
 
 
+def adapters():
+    """A persona that brings an expert for a in each planted layer: the model's own with another row."""
+    named = dict(tensors(4))
+    added = {}
+    for i in PLANTED:
+        at, head = f"model.layers.{i}.mlp.", named["lm_head.weight"][ord("a")]
+        gate = named[f"{at}experts.0.gate_proj.weight"]
+        down = np.outer(head / np.linalg.norm(head), np.full(EXPERT_WIDTH, 1.0))
+        added |= {at + "gate.weight": np.zeros((1, WIDTH), "<f4"),
+                  at + "experts.0.gate_proj.weight": gate, at + "experts.0.up_proj.weight": gate,
+                  at + "experts.0.down_proj.weight": down.astype("<f4")}
+    write_safetensors(FOLDER / "guest.safetensors", added.items())
+    with case("an adapter alone acts, and is called adapter; there is nothing to deal out"):
+        persona("guest", experts="guest.safetensors")
+        assert json.loads(check("guest", "--format=json").stdout)["acts_by"] == "adapter"
+        m = verdict("guest")
+        assert m["verdict"] == "acts" and m["null"] is None, m["sentence"]
+    with case("with a mask besides, random programs keep the adapter and deal out the mask"):
+        persona("guest", "ban", {str(i): f"{(i + FOR_A) % EXPERTS}" for i in PLANTED},
+                experts="guest.safetensors")
+        assert json.loads(check("guest", "--format=json").stdout)["acts_by"] == "mask+adapter"
+        null = verdict("guest")["null"]
+        assert len(set(null["gaps"])) > 1 and null["median"] > 0, null
+
+
 # ---- lessons, others, the square --------------------------------------------------------------
 
 
@@ -254,6 +279,7 @@ def refusals():
 def main():
     figures()
     verdicts()
+    adapters()
     lessons()
     refusals()
     finish()
