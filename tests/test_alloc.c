@@ -24,6 +24,7 @@
 #include "../engine/sources/sources.h"
 #include "adapter_support.h"
 #include "routing_support.h"
+#include "train_support.h"
 
 /* ---- the wrappers ------------------------------------------------------------------------------ */
 
@@ -249,6 +250,48 @@ static void test_session_survives_every_failure(void **state)
     }
 }
 
+/* What is learned, a net, and a batch forward and back. */
+static bool train_once(engine *e, const train_batch *b, error *err)
+{
+    static const uint8_t lora[64] = {0, 7}, rows[64] = {0, 1};
+    layer_spec layers[2] = {{.added = 1, .rows = rows}, {.lora = lora}};
+    train_spec spec = {.first = 0, .last = 2, .layers = layers, .rank = 2};
+    net_losses losses;
+    trainable *t = trainable_new(e, &spec, err);
+    net *n = t ? net_open(e, t, 64, 0, err) : NULL;
+    bool done =
+        n && net_forward_backward(n, b->texts, TRAIN_TEXTS, &(net_options){0}, &losses, err) == 0;
+    adapter *a = done ? trainable_to_adapter(t, e, DTYPE_F16, err) : NULL;
+    adapter_close(a);
+    net_close(n);
+    trainable_free(t);
+    return a != NULL;
+}
+
+static void test_training_survives_every_failure(void **state)
+{
+    (void)state;
+    const char *path = "tests/fixtures/models/qwen2_moe-bf16";
+    engine *e = train_engine(path, 2);
+    train_batch b = train_texts(e, 0);
+    for (long n = 1;; n++) {
+        error err = {0};
+        size_t before = heap.live_count;
+        heap.fail_at = n;
+        bool done = train_once(e, &b, &err);
+        long left = heap.fail_at;
+        heap.fail_at = 0;
+        if (!done)
+            must_explain(&err, path, n);
+        must_be_empty(before, path, n);
+        if (done && left > 0)
+            break;
+        assert_true(n < 2000);
+    }
+    train_texts_free(&b);
+    engine_close(e);
+}
+
 static void test_decoding_allocates_nothing(void **state)
 {
     (void)state;
@@ -441,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_survives_every_failure),
         cmocka_unit_test(test_session_survives_every_failure),
+        cmocka_unit_test(test_training_survives_every_failure),
         cmocka_unit_test(test_own_experts_survive_every_failure),
         cmocka_unit_test(test_decoding_allocates_nothing),
         cmocka_unit_test(test_names_survive_every_failure),
