@@ -44,7 +44,7 @@ static const magic magics[] = {
     MAGIC("lmgg", 0, OLD_GGML),
     MAGIC("fmgg", 0, OLD_GGML),
     MAGIC("tjgg", 0, OLD_GGML),
-    MAGIC("algg", 0, "a LoRA adapter in the GGML format; adapters cannot be applied"),
+    MAGIC("algg", 0, "a LoRA adapter in the old GGML format; --adapter takes one in GGUF"),
     MAGIC("PK\3\4", 0, "a zip archive; " UNPACK),
     MAGIC("\x80\2", 0, PICKLE),
     MAGIC("\x80\3", 0, PICKLE),

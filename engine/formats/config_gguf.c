@@ -287,9 +287,8 @@ static int check_kind(const gguf *g, const tensor_list *tensors, error *err)
 {
     const char *what = NULL;
     if (says(g, "general.type", "adapter") || gguf_find(g, "adapter.type"))
-        what =
-            "a LoRA adapter: it changes a base model, and adapters cannot be applied; name a model "
-            "that it was merged into";
+        what = "a LoRA adapter, which changes a base model: name that with -m, and this with "
+               "--adapter";
     else if (says(g, "general.type", "mmproj") || says(g, "general.architecture", "clip"))
         what = "the vision part (mmproj) of a model; name the model's own GGUF file, which lies "
                "beside it";

@@ -96,7 +96,9 @@ static int order(adapter *a, error *err)
             a->layers[n++] = *l;
     }
     a->layer_count = n;
-    return n ? 0 : error_set(err, ERROR_LOAD, "%s: an adapter that brings nothing", a->path);
+    if (n || a->file) /* a file of updates that are all zero is well formed */
+        return 0;
+    return error_set(err, ERROR_LOAD, "%s: an adapter that brings nothing", a->path);
 }
 
 /* ---- all tensors --------------------------------------------------------------------------------- */

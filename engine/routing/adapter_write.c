@@ -231,6 +231,9 @@ static int write_gguf(const adapter *a, const char *path, const model_config *mo
 int adapter_write(const adapter *a, adapter_format format, const char *path,
                   const model_config *model, error *err)
 {
+    if (a->layer_count == 0)
+        return error_set(err, ERROR_USAGE, "%s: every update is zero: there is nothing to write",
+                         a->path);
     if (format == ADAPTER_OWN)
         return write_own(a, path, err);
     if (adapter_updates_alone(a, format == ADAPTER_PEFT ? "PEFT" : "a GGUF adapter", err) ||

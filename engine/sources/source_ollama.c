@@ -172,9 +172,9 @@ static int take_defaults(const manifest *m, const char *name, model_defaults **o
     if (m->digest[LAYER_ADAPTER])
         return error_set(
             err, ERROR_LOAD,
-            "%s: has an ADAPTER (LoRA), which changes the model's weights and cannot be "
-            "applied; without it this would be another model. Name its base model "
-            "(FROM in `ollama show --modelfile`), or one that it was merged into",
+            "%s: has an ADAPTER (LoRA), without which this would be another model. Name its base "
+            "model with -m and the adapter with --adapter (FROM and ADAPTER in `ollama show "
+            "--modelfile`)",
             name);
     model_defaults *w = *out = model_defaults_new(err);
     if (w && !(w->name = strdup(name)))

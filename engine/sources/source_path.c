@@ -63,9 +63,8 @@ static int explain(const char *dir, const folder *names, error *err)
     if (has(dir, "adapter_config.json"))
         return error_set(
             err, ERROR_LOAD,
-            "%s: holds a LoRA adapter (adapter_config.json), which changes a base model "
-            "and cannot be applied; merge it (peft's merge_and_unload) and name the "
-            "merged model",
+            "%s: holds a LoRA adapter (adapter_config.json), which changes a base model: name that "
+            "with -m, and this with --adapter",
             dir);
     if ((found = ANY_OF(names, unfinished)))
         return error_set(err, ERROR_LOAD, "%s: its download has not finished: %s", dir, found);

@@ -128,6 +128,8 @@ static int describe(const adapter *a, buf *b, error *err)
             updates.most = rank > updates.most ? rank : updates.most;
         }
     }
+    if (a->layer_count == 0)
+        return buf_text(b, "  nothing: every update is zero\n", err);
     return tell(b, &added, "added expert", err) || tell(b, &replaced, "replaced expert", err) ||
                    tell(b, &rows, "router row", err) || tell(b, &updates, "low-rank update", err)
                ? -1
