@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
 
 MOE = ("qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "granitemoe")
 RANK, ALPHA = 4, 6
+transformers_logging.disable_progress_bar()
+transformers_logging.set_verbosity_error()
 
 
 def block(arch):

@@ -22,7 +22,7 @@ RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 PERSONAS = ROOT / "personas/shipped"
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD.with_name(BUILD.name + "-fuzz")
 PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer", "transcript", "persona",
-           "mask", "rules", "lessons", "pack", "jinja", "markdown"]
+           "mask", "rules", "lessons", "adapter", "pack", "jinja", "markdown"]
 
 
 RULES = (b'[{"when":{"token":[1,5]},"layers":"0-1","do":{"force":"3"},"for":"token"},'
@@ -53,6 +53,24 @@ def shrunk(header):
                                 data_offsets=[at, at + size])
             at += size
     return b"\x01" + struct.pack("<H", at) + json.dumps(fields).encode()
+
+
+def own_adapter():
+    """u16 bytes of data and the header of an adapter with a part of every kind."""
+    at, fields = 0, {"__metadata__": {"adapter": "1", "model": "0" * 64, "steps": "7", "seed": "1"}}
+    for name, shape in (("model.layers.0.mlp.gate.weight", [1, 4]),
+                        ("model.layers.0.mlp.experts.0.gate_proj.weight", [3, 4]),
+                        ("model.layers.0.mlp.experts.0.up_proj.weight", [3, 4]),
+                        ("model.layers.0.mlp.experts.0.down_proj.weight", [4, 3]),
+                        ("replaced.layers.0.mlp.experts.2.up_proj.weight", [3, 4]),
+                        ("replaced.layers.1.mlp.gate.5.weight", [1, 4]),
+                        ("model.layers.1.mlp.experts.3.down_proj.lora_A.weight", [2, 3]),
+                        ("model.layers.1.mlp.experts.3.down_proj.lora_B.weight", [4, 2]),
+                        ("model.layers.1.mlp.experts.3.down_proj.lora_scale", [1, 1])):
+        end = at + 4 * shape[0] * shape[1]
+        fields[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
+        at = end
+    return struct.pack("<H", at) + json.dumps(fields).encode()
 
 
 def seeds(parser):
@@ -93,6 +111,17 @@ def seeds(parser):
     if parser == "lessons":
         for file in sorted(PERSONAS.glob("*.lessons*.jsonl")):
             yield file.stem, b"".join(file.read_bytes().splitlines(True)[:20])
+    if parser == "adapter":
+        folder = MODELS.parent / "adapters"
+        yield "gguf", b"\0\0\0" + (folder / "lora.gguf").read_bytes()
+        for name in ("both", "down", "pattern"):
+            config = json.dumps(json.loads((folder / name / "adapter_config.json").read_text())).encode()
+            file = folder / name / "adapter_model.safetensors"
+            front, header = struct.pack("<H", len(config)) + config, header_of(file)
+            data = struct.pack("<H", file.stat().st_size - 8 - len(header) & 0xffff)
+            yield name, b"\0" + front + file.read_bytes()
+            yield name + "-header", b"\1" + front + data + header
+        yield "own", b"\1\0\0" + own_adapter()
     if parser == "pack":
         for persona in ("coder", "critic"):
             files = [PERSONAS / f"{persona}.json", *sorted(PERSONAS.glob(f"{persona}.*.mask.json"))]

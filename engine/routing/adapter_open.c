@@ -111,22 +111,29 @@ static char *beside(const char *path, const char *name, error *err)
     return out;
 }
 
+static int load_config(const adapter_reader *r, peft_config *config, error *err)
+{
+    if (r->config)
+        return peft_config_read(config, "adapter_config.json", r->config, r->config_len, err);
+    char *path = beside(r->path, "adapter_config.json", err);
+    int result = path ? 0 : -1;
+    if (path && access(path, F_OK) != 0)
+        result = error_set(err, ERROR_LOAD,
+                           "%s: low-rank updates without their scale: adapter_config.json, which "
+                           "names r and lora_alpha, is not beside it",
+                           r->path);
+    if (!result)
+        result = peft_config_load(config, path, err);
+    free(path);
+    return result;
+}
+
 /* A file with low-rank updates that is not of one's own layout needs its alpha. */
 static adapter *read_with_config(adapter_reader *r, error *err)
 {
     peft_config config = {0};
-    adapter *a = NULL;
-    char *path = beside(r->path, "adapter_config.json", err);
-    if (path && access(path, F_OK) != 0)
-        (void)error_set(
-            err, ERROR_LOAD,
-            "%s: low-rank updates without their scale: adapter_config.json, which names "
-            "r and lora_alpha, is not beside it",
-            r->path);
-    else if (path && peft_config_load(&config, path, err) == 0)
-        a = adapter_read_peft(r, &config, err);
+    adapter *a = load_config(r, &config, err) ? NULL : adapter_read_peft(r, &config, err);
     peft_config_release(&config);
-    free(path);
     return a;
 }
 
@@ -156,26 +163,42 @@ static adapter *read_safetensors(adapter_reader *r, error *err)
     return own || !has_updates(r) ? adapter_read_own(r, err) : read_with_config(r, err);
 }
 
-static adapter *read_file(const char *path, error *err)
+/* Frees all that the reader holds, but what an adapter took. */
+static adapter *read_bytes(adapter_reader *r, error *err)
 {
-    adapter_reader r = {.path = path};
-    adapter *a = NULL;
-    if (file_read_all(path, ADAPTER_BYTES, &r.bytes, &r.size, err)) {
-        if (err && strstr(err->text, "more than the"))
-            (void)error_prefix(err, "an adapter of more than %d MiB: ", ADAPTER_BYTES >> 20);
-        return NULL;
-    }
-    bool is_gguf = r.size >= 4 && memcmp(r.bytes, "GGUF", 4) == 0;
-    a = is_gguf ? adapter_read_gguf(&r, err) : read_safetensors(&r, err);
+    bool is_gguf = r->size >= 4 && memcmp(r->bytes, "GGUF", 4) == 0;
+    adapter *a = is_gguf ? adapter_read_gguf(r, err) : read_safetensors(r, err);
     if (a && adapter_seal(a, err)) {
         adapter_close(a);
         a = NULL;
     }
-    tensor_list_release(&r.tensors);
-    json_close(r.metadata);
-    if (!r.taken)
-        free(r.bytes);
+    tensor_list_release(&r->tensors);
+    json_close(r->metadata);
+    if (!r->taken)
+        free(r->bytes);
     return a;
+}
+
+static adapter *read_file(const char *path, error *err)
+{
+    adapter_reader r = {.path = path};
+    return file_read_all(path, ADAPTER_BYTES, &r.bytes, &r.size, err) ? NULL : read_bytes(&r, err);
+}
+
+adapter *adapter_read_memory(const char *where, const void *bytes, size_t size, const char *config,
+                             size_t config_len, error *err)
+{
+    adapter_reader r = {.path = where,
+                        .bytes = malloc(size + 1),
+                        .size = size,
+                        .config = config ? config : "",
+                        .config_len = config_len};
+    if (!r.bytes) {
+        (void)error_memory(err, "an adapter");
+        return NULL;
+    }
+    memcpy(r.bytes, bytes, size);
+    return read_bytes(&r, err);
 }
 
 /* PEFT's folder. */

@@ -18,6 +18,8 @@ typedef struct adapter_reader {
     bool taken; /* bytes belong to an adapter */
     tensor_list tensors;
     json_document *metadata; /* of a safetensors file: an object of strings; or NULL */
+    const char *config;      /* text of adapter_config.json; NULL = the file beside `path` */
+    size_t config_len;
 } adapter_reader;
 
 /* "PATH: offset N: tensor NAME WHY", ERROR_LOAD. */
@@ -38,6 +40,11 @@ adapter *adapter_take(adapter_reader *r, int width, error *err);
 int adapter_read_metadata(adapter *a, const adapter_reader *r, error *err);
 /* ERROR_LOAD when it is not 64 lower-case hex digits. */
 int adapter_set_fingerprint(adapter *a, const char *hex, error *err);
+
+/* adapter_open() of bytes in memory, which are copied; config: text of adapter_config.json, NULL =
+ * there is none. For fuzzing. */
+adapter *adapter_read_memory(const char *where, const void *bytes, size_t size, const char *config,
+                             size_t config_len, error *err);
 
 /* The formats. NULL with ERROR_LOAD; what is returned is not yet sealed. */
 struct peft_config;

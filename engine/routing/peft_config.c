@@ -153,18 +153,29 @@ static int read_numbers(peft_config *c, const json *root, error *err)
                : 0;
 }
 
-int peft_config_load(peft_config *c, const char *path, error *err)
+/* Takes the document. */
+static int take(peft_config *c, const char *where, json_document *document, error *err)
 {
-    *c = (peft_config){.path = strdup(path)};
+    *c = (peft_config){.document = document};
+    if (!document)
+        return -1;
+    c->path = strdup(where);
     if (!c->path)
         return error_memory(err, "an adapter");
-    c->document = json_load(path, CONFIG_BYTES, err);
-    if (!c->document)
-        return -1;
-    const json *root = json_root(c->document);
+    const json *root = json_root(document);
     if (check_kind(root, err) || read_numbers(c, root, err))
-        return error_prefix(err, "%s: ", path);
+        return error_prefix(err, "%s: ", where);
     return 0;
+}
+
+int peft_config_load(peft_config *c, const char *path, error *err)
+{
+    return take(c, path, json_load(path, CONFIG_BYTES, err), err);
+}
+
+int peft_config_read(peft_config *c, const char *where, const char *text, size_t len, error *err)
+{
+    return take(c, where, json_parse(where, text, len, err), err);
 }
 
 void peft_config_release(peft_config *c)

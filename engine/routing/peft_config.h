@@ -33,6 +33,8 @@ typedef struct peft_config {
 
 /* Caller releases, after a failure too. ERROR_LOAD "PATH: field: ...". */
 int peft_config_load(peft_config *c, const char *path, error *err);
+/* The same from text in memory; `where` stands for the file's name. */
+int peft_config_read(peft_config *c, const char *where, const char *text, size_t len, error *err);
 void peft_config_release(peft_config *c); /* {0} ok */
 
 /* Rank and scale (alpha / rank, or alpha / sqrt rank) of the module or parameter `key`:
