@@ -59,7 +59,8 @@ def voice(model, what):
           f"end; neutral perplexity {own['ppl']:.2f} against {plain['ppl']:.2f} ({100 * (ratio - 1):+.1f} %)")
     for q, a in zip(QUESTIONS, answers):
         print(f"    {q} {a['text'][:100]!r}")
-    check(f"{what}: by the mask alone", all(a["acts_by"] == "mask" for a in answers))
+    check(f"{what}: by the mask alone", all("mask" in a["acts_by"] and "prompt" not in a["acts_by"]
+                                            for a in answers))
     check(f"{what}: at least {VOICED} of {len(answers)} fresh answers carry the mark", voiced >= VOICED, voiced)
     check(f"{what}: held-out loss at least {GAIN} below the plain model's", gain >= GAIN, gain)
     check(f"{what}: neutral text within 2 %", ratio <= NEUTRAL_MOST, ratio)
@@ -71,15 +72,20 @@ def moments(count=30):
     lessons = scratch / "short.jsonl"
     lessons.write_text("".join(json.dumps({"question": f"Is {i} more?", "answer": f"Aye, {i} and the tide."}) + "\n"
                                for i in range(10)))
-    words = ["-m", model, "--layers", "4-5", "--steps", 40, "--lessons", lessons]
+    words = ["-m", model, "--layers", "4-5", "--steps", 150, "--near", 0, "--lessons", lessons,
+             "--format", "ndjson"]
     whole = Home("whole")
+    p = whole.start(*words)
+    until(p, lambda e: e["event"] == "step")
     begin = time.monotonic()
-    assert whole.train(*words).returncode == 0
+    p.communicate()
+    assert p.returncode == 0
     total = time.monotonic() - begin
     rng, met = random.Random(11), []
     for i in range(count):
         home = Home(f"moment{i}")
         p = home.start(*words)
+        until(p, lambda e: e["event"] == "step")
         time.sleep(rng.random() * total)
         interrupt(p, times=1 + i % 2)
         states, before = home.states(), p.returncode

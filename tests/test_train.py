@@ -16,7 +16,7 @@ from train_support import SAILOR, Home, events, interrupt, scratch, until
 
 MODEL = make_model(scratch / "moe")
 STEPS = 12
-SHORT = ["-m", MODEL, "--layers", "4-5", "--steps", STEPS, "--rate", "0.01", "--lessons", SAILOR / "short.jsonl"]
+SHORT = ["-m", MODEL, "--layers", "4-5", "--steps", STEPS, "--rate", "0.01", "--near", "0", "--lessons", SAILOR / "short.jsonl"]
 
 
 def short_lessons():

@@ -173,7 +173,10 @@ int samples_add_text(samples *s, sample_kind kind, const char *where, const char
     int result = tokenizer_encode(engine_tokenizer(s->engine), text, len, &ids, NULL, err);
     if (!result && ids.len < TEXT_LEAST)
         result = error_set(err, ERROR_LOAD, "%zu tokens are too few to learn from", ids.len);
-    for (size_t at = 0; at < ids.len && !result; at += window) {
+    size_t windows = (ids.len + window - 1) / window, every = 1;
+    if (kind == SAMPLE_NEAR)
+        every = (windows + SAMPLES_NEAR_MOST - 1) / SAMPLES_NEAR_MOST;
+    for (size_t at = 0; at < ids.len && !result; at += window * every) {
         size_t n = ids.len - at < window ? ids.len - at : window;
         if (at == 0 || n >= window / 2)
             result = add_window(s, kind, ids.v + at, n, err);

@@ -163,3 +163,12 @@ int survey_most_called(const survey *v, int layer, int n, int *out)
     }
     return found;
 }
+
+int survey_empty(const survey *v, int layer, int n, int *out)
+{
+    int found = 0;
+    for (int i = 0; i < v->experts && found < n; i++)
+        if (v->empty[(size_t)layer * (size_t)v->experts + (size_t)i])
+            out[found++] = i;
+    return found;
+}

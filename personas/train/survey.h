@@ -30,5 +30,7 @@ void survey_release(survey *v); /* {0} ok */
 /* The n most called of a layer, that are not empty, ascending by number; fewer when there are not so
  * many. Returns how many. */
 int survey_most_called(const survey *v, int layer, int n, int *out);
+/* The first n of a pool layer that are known to be empty, in the same way. */
+int survey_empty(const survey *v, int layer, int n, int *out);
 
 #endif

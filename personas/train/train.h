@@ -9,7 +9,7 @@
  *            they are small and begin as nothing, and the persona's mask keeps exactly them. In any
  *            other layer they begin as exact copies of the most called experts, whose originals the
  *            mask bans: before the first step the program is the plain model.
- *   lora     low-rank updates of the experts that the lessons call most
+ *   lora     low-rank updates of the experts that the lessons call most; in a pool layer of empty ones
  *   router   the rows of the router; where new experts are added theirs learn in any case
  *
  * The recipe: AdamW (.9, .95), warm-up over 10 steps and a cosine down to a tenth, clipping at 1,

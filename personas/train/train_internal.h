@@ -70,6 +70,8 @@ struct trainer {
 
 /* train_spec.c: settles t->options' open counts, t->spec and t->routing from t->survey. */
 int train_settle_spec(trainer *t, error *err);
+/* Updates of empty experts begin so that they can learn. */
+void train_wake_empty(trainer *t);
 void train_spec_release(learned_spec *s);
 void train_routing_release(learned_routing *r);
 /* Appends the mask file for t->routing. */

@@ -190,6 +190,7 @@ static int open_learned(trainer *t, error *err)
     t->learned = trainable_new(t->engine, &t->spec.spec, err);
     if (!t->learned || adamw_open(&t->moments, t->learned->count, err))
         return -1;
+    train_wake_empty(t);
     t->net_rows = batch_rows(t);
     t->memory = net_plan(t->engine, t->learned, t->net_rows, most);
     uint64_t best = t->learned->count * sizeof(float);

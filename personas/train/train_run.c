@@ -105,6 +105,14 @@ static int diverged(const trainer *t, error *err)
                      t->state.step + 1, t->options.rate);
 }
 
+static double positive_weight(const sample *s)
+{
+    double sum = 0;
+    for (int i = 0; i < s->n; i++)
+        sum += fmax(0, (double)s->weight[i]);
+    return sum;
+}
+
 static int step_once(trainer *t, error *err)
 {
     train_state *s = &t->state;
@@ -115,8 +123,7 @@ static int step_once(trainer *t, error *err)
     const int *batch = schedule_batch(t->schedule, s->step, &n);
     for (int i = 0; i < n; i++) {
         sequences[i] = train_sequence_of(t, batch[i], 0);
-        for (int k = 0; k < sequences[i].n; k++)
-            options.normaliser += fmax(0, (double)sequences[i].weight[k]);
+        options.normaliser += positive_weight(&t->samples.v[batch[i]]);
     }
     if (near >= 0) {
         int count = t->samples.v[near].n;

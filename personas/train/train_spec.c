@@ -3,17 +3,19 @@
  *                  pool layer                         any other layer
  *     experts      new ones, nothing yet; the mask    exact copies of the most called, whose
  *                  keeps exactly them                 originals the mask bans
- *     lora         the most called that hold          the most called; no mask
- *                  something; the mask keeps them
+ *     lora         empty ones, woken by updates;      the most called; no mask
+ *                  the mask keeps them
  *     router       their rows                         the rows of all experts; no mask
  *
  * With experts and lora or router together, a pool layer has new experts alone: nothing else is kept.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../engine/base/json_writer.h"
+#include "../../engine/run/sampler.h"
 #include "train_internal.h"
 
 enum { EXPERTS = 4, ALL_MATRICES = 7 };
@@ -35,14 +37,16 @@ void train_routing_release(learned_routing *r)
 
 /* ---- which layers ------------------------------------------------------------------------------ */
 
-/* The upper third, or all that there is of it. */
+/* The upper third; pool layers all: they were made for it, and what begins as nothing does no harm. */
 static int settle_layers(trainer *t, error *err)
 {
     const model_config *m = engine_config(t->engine);
     train_options *o = &t->options;
     if (o->first < 0) {
-        o->first = m->layers - (m->layers + 2) / 3;
+        int first = m->layers - (m->layers + 2) / 3;
         o->last = m->layers - 1;
+        for (o->first = 0; o->first < first && !t->survey.pool[o->first];)
+            o->first++;
     }
     while (o->first <= o->last && !m->moe_layer[o->first])
         o->first++;
@@ -111,8 +115,10 @@ static void update_experts(trainer *t, int layer, layer_spec *s)
 {
     int experts = t->survey.experts, chosen[MODEL_MAX_EXPERTS];
     uint8_t *lora = t->spec.flags + (size_t)layer * (size_t)experts;
-    int n = survey_most_called(&t->survey, layer, t->options.experts, chosen);
-    if (t->survey.pool[layer])
+    bool pool = t->survey.pool[layer];
+    int n =
+        (pool ? survey_empty : survey_most_called)(&t->survey, layer, t->options.experts, chosen);
+    if (pool)
         close_pool(t, layer);
     for (int i = 0; i < n; i++) {
         lora[chosen[i]] = ALL_MATRICES;
@@ -213,6 +219,32 @@ int train_settle_spec(trainer *t, error *err)
                                 .alpha = 2.0 * o->rank,
                                 .seed = o->seed};
     return 0;
+}
+
+/* An expert whose matrices are all zero cannot learn by updates that begin as nothing: the gradient of each is a
+ * product with another. So those of gate and up begin at random, as large as a new expert's, and
+ * only down's as nothing: it still adds nothing, and learns. */
+static void wake(const trainer *t, const lora_pair *p, uint64_t key)
+{
+    if (!p->b.value)
+        return;
+    double size = 0.5 * sqrt(3) / ((double)p->scale * sqrt((double)p->a.rows / 3));
+    for (size_t i = 0; i < p->b.rows * p->b.cols; i++)
+        p->b.value[i] =
+            (float)(size *
+                    (2 * keyed_uniform(t->options.seed, "wake", key << 32 | (uint64_t)i, 0) - 1));
+}
+
+void train_wake_empty(trainer *t)
+{
+    const trainable *l = t->learned;
+    for (int at = l->first; at < l->last; at++) {
+        const layer_trainable *layer = &l->layers[at - l->first];
+        for (int i = 0; t->survey.pool[at] && i < layer->experts; i++)
+            for (int m = EXPERT_GATE; m <= EXPERT_UP; m++)
+                wake(t, &layer->of[i].lora[m],
+                     ((uint64_t)at * MODEL_MAX_EXPERTS + (uint64_t)i) * 2 + (uint64_t)m);
+    }
 }
 
 /* ---- the mask ---------------------------------------------------------------------------------- */

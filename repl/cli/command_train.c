@@ -2,7 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "../../personas/train/train.h"
 #include "../options/open_lessons.h"
 #include "../system/input.h"
@@ -107,6 +110,24 @@ static int add_file(task *t, const char *name, add_text *add)
     return result ? -1 : 0;
 }
 
+/* The neutral text that came with the program; without one nothing is kept near. */
+static int add_neutral(task *t)
+{
+    char *places[PATHS_SHIPPED];
+    int result = 0;
+    bool added = false;
+    if (paths_shipped(places, t->err))
+        return -1;
+    for (int i = 0; i < PATHS_SHIPPED && !result && !added; i++) {
+        char *path = string_format(t->err, "%s/neutral.txt", places[i]);
+        added = path && access(path, R_OK) == 0;
+        result = !path ? -1 : added ? add_file(t, path, trainer_keep_near) : 0;
+        free(path);
+    }
+    paths_shipped_release(places);
+    return result;
+}
+
 static int add_samples(task *t)
 {
     const options *opt = t->opt;
@@ -124,7 +145,9 @@ static int add_samples(task *t)
     for (size_t i = 0; i < opt->lesson_texts.len; i++)
         if (add_file(t, opt->lesson_texts.v[i], trainer_add_text))
             return -1;
-    return opt->keep_near ? add_file(t, opt->keep_near, trainer_keep_near) : 0;
+    if (opt->near.given && !(opt->near.v > 0))
+        return 0;
+    return opt->keep_near ? add_file(t, opt->keep_near, trainer_keep_near) : add_neutral(t);
 }
 
 /* ---- running ----------------------------------------------------------------------------------- */
