@@ -82,8 +82,8 @@ adapter *adapter_take(adapter_reader *r, int width, error *err)
     adapter *a = adapter_new(r->path, width, err);
     if (!a)
         return NULL;
-    a->file = r->bytes;
-    r->taken = true;
+    a->file = r->owned;
+    r->owned = NULL;
     return a;
 }
 
@@ -152,7 +152,7 @@ static adapter *read_safetensors(adapter_reader *r, error *err)
     if (safetensors_read_all(r->path, (const uint8_t *)r->bytes, r->size, &r->tensors, &metadata,
                              &len, err))
         return NULL;
-    if (len > METADATA_BYTES) {
+    if (len > METADATA_BYTES) { /* NOLINT(clang-analyzer-unix.Malloc): read_bytes() frees */
         (void)error_set(err, ERROR_LOAD, "%s: __metadata__ has %zu bytes, at most %d are read",
                         r->path, len, METADATA_BYTES);
         return NULL;
@@ -166,6 +166,7 @@ static adapter *read_safetensors(adapter_reader *r, error *err)
 /* Frees all that the reader holds, but what an adapter took. */
 static adapter *read_bytes(adapter_reader *r, error *err)
 {
+    r->bytes = r->owned;
     bool is_gguf = r->size >= 4 && memcmp(r->bytes, "GGUF", 4) == 0;
     adapter *a = is_gguf ? adapter_read_gguf(r, err) : read_safetensors(r, err);
     if (a && adapter_seal(a, err)) {
@@ -174,30 +175,29 @@ static adapter *read_bytes(adapter_reader *r, error *err)
     }
     tensor_list_release(&r->tensors);
     json_close(r->metadata);
-    if (!r->taken)
-        free(r->bytes);
+    free(r->owned);
     return a;
 }
 
 static adapter *read_file(const char *path, error *err)
 {
     adapter_reader r = {.path = path};
-    return file_read_all(path, ADAPTER_BYTES, &r.bytes, &r.size, err) ? NULL : read_bytes(&r, err);
+    return file_read_all(path, ADAPTER_BYTES, &r.owned, &r.size, err) ? NULL : read_bytes(&r, err);
 }
 
 adapter *adapter_read_memory(const char *where, const void *bytes, size_t size, const char *config,
                              size_t config_len, error *err)
 {
     adapter_reader r = {.path = where,
-                        .bytes = malloc(size + 1),
+                        .owned = malloc(size + 1),
                         .size = size,
                         .config = config ? config : "",
                         .config_len = config_len};
-    if (!r.bytes) {
+    if (!r.owned) {
         (void)error_memory(err, "an adapter");
         return NULL;
     }
-    memcpy(r.bytes, bytes, size);
+    memcpy(r.owned, bytes, size);
     return read_bytes(&r, err);
 }
 

@@ -12,10 +12,10 @@
 #include "adapter_names.h"
 
 typedef struct adapter_reader {
-    const char *path; /* of the file with the tensors */
-    char *bytes;
+    const char *path;  /* of the file with the tensors */
+    char *owned;       /* the same bytes until an adapter takes them; then NULL */
+    const char *bytes; /* of the file */
     size_t size;
-    bool taken; /* bytes belong to an adapter */
     tensor_list tensors;
     json_document *metadata; /* of a safetensors file: an object of strings; or NULL */
     const char *config;      /* text of adapter_config.json; NULL = the file beside `path` */

@@ -209,10 +209,18 @@ static int gguf_tensors(gguf_writer *w, const adapter *a, const model_config *mo
 static int write_gguf(const adapter *a, const char *path, const model_config *model, error *err)
 {
     int rank = largest_rank(a);
+    float scale = a->layers[0].loras[0].scale;
+    for (int most = 2 * rank; rank < most;
+         rank++) /* so that alpha gives the scale back to the bit */
+        if ((float)((double)(scale * (float)rank) / rank) == scale)
+            break;
+    float alpha = scale * (float)rank;
+    if (!(alpha >= -1e6f && alpha <= 1e6f))
+        return error_set(err, ERROR_USAGE, "%s: a scale of %g is too large for a GGUF adapter",
+                         a->path, scale);
     gguf_writer *w = gguf_writer_open(path, err);
     if (!w)
         return -1;
-    float alpha = a->layers[0].loras[0].scale * (float)rank;
     bool good =
         !gguf_writer_text(w, "general.type", "adapter", err) &&
         !gguf_writer_text(w, "general.architecture", architecture_gguf_name(model->arch), err) &&
