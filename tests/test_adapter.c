@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/routing/adapter.h"
+#include "../engine/routing/adapter_reader.h"
 
 enum { WIDTH = 8, FFN = 6, EXPERTS = 4, LAYERS = 3 };
 
@@ -261,12 +261,28 @@ static void every_format_gives_it_back(void **state)
     adapter_close(updates);
 }
 
+static void bytes_in_memory_are_read_alike(void **state)
+{
+    (void)state;
+    static const char *const broken[] = {"GGUF", "", "{}", "\x02\0\0\0\0\0\0\0{}"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        error err = {0};
+        assert_null(adapter_read_memory("here", broken[i], strlen(broken[i]), NULL, 0, &err));
+        assert_int_equal(err.code, ERROR_LOAD);
+        assert_non_null(strstr(err.text, "here"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order_changes_nothing),      cmocka_unit_test(nothing_comes_twice),
-        cmocka_unit_test(shapes_must_agree),          cmocka_unit_test(a_scale_is_for_updates),
-        cmocka_unit_test(a_model_is_held_against_it), cmocka_unit_test(every_format_gives_it_back),
+        cmocka_unit_test(order_changes_nothing),
+        cmocka_unit_test(nothing_comes_twice),
+        cmocka_unit_test(shapes_must_agree),
+        cmocka_unit_test(a_scale_is_for_updates),
+        cmocka_unit_test(a_model_is_held_against_it),
+        cmocka_unit_test(every_format_gives_it_back),
+        cmocka_unit_test(bytes_in_memory_are_read_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
