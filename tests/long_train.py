@@ -59,8 +59,8 @@ def voice(model, what):
           f"end; neutral perplexity {own['ppl']:.2f} against {plain['ppl']:.2f} ({100 * (ratio - 1):+.1f} %)")
     for q, a in zip(QUESTIONS, answers):
         print(f"    {q} {a['text'][:100]!r}")
-    check(f"{what}: by the mask alone", all("mask" in a["acts_by"] and "prompt" not in a["acts_by"]
-                                            for a in answers))
+    kinds = {a["acts_by"] for a in answers}
+    check(f"{what}: by the mask alone", kinds == {"mask+adapter"}, kinds)
     check(f"{what}: at least {VOICED} of {len(answers)} fresh answers carry the mark", voiced >= VOICED, voiced)
     check(f"{what}: held-out loss at least {GAIN} below the plain model's", gain >= GAIN, gain)
     check(f"{what}: neutral text within 2 %", ratio <= NEUTRAL_MOST, ratio)

@@ -20,7 +20,7 @@ train_options train_defaults(void)
                            .dropout = 0.1,
                            .balance = 0.01,
                            .decay = 0.01,
-                           .near = 6,
+                           .near = 10,
                            .seed = 1};
 }
 

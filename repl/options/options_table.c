@@ -396,7 +396,7 @@ static const option_info table[] = {
      "a text on which it shall still say what the plain model says (default: one of the program's)",
      0, 0, FIELD(keep_near)},
     {"near", 0, OPTION_REAL, GROUP_COMMAND, BIT(TRAIN), "X",
-     "how much that counts: nats of divergence against nats of loss (default 6; 0 = not at all)", 0,
+     "how much that counts: nats of divergence against nats of loss (default 10; 0 = not at all)", 0,
      1000, FIELD(near)},
     {"rate", 0, OPTION_REAL, GROUP_COMMAND, BIT(TRAIN), "X",
      "the highest learning rate (default: by what learns, and told)", 0, 1, FIELD(rate)},
