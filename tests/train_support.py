@@ -54,7 +54,7 @@ class Home:
 
     def states(self):
         folder = self.path / ".local/state/consilium/train"
-        return sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
+        return sorted(f.name for f in folder.glob("*.train")) if folder.is_dir() else []
 
 
 def events(text):
