@@ -22,7 +22,7 @@ typedef enum architecture {
     ARCH_COUNT,
 } architecture;
 
-const char *architecture_name(architecture a); /* "qwen3_moe": the model_type of config.json */
+const char *architecture_name(architecture a);      /* "qwen3_moe": the model_type of config.json */
 const char *architecture_gguf_name(architecture a); /* "qwen3moe": general.architecture of GGUF */
 
 typedef enum rope_kind { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN } rope_kind;

@@ -27,7 +27,8 @@ typedef struct speakers {
     int count;
 } speakers;
 
-double answers_repeated(const int *ids, size_t len, size_t n)
+/* Share of the n-token stretches of ids[0..len) that stood there before. */
+static double repeated_share(const int *ids, size_t len, size_t n)
 {
     size_t again = 0, all = len >= n ? len - n + 1 : 0;
     for (size_t i = 0; i < all; i++) {
@@ -152,7 +153,7 @@ static void count_line(const line *l, answers_figures *f)
     f->answers++;
     f->finished += l->finished;
     f->looped += l->looped;
-    f->repeated += answers_repeated(l->out.v, l->out.len, ANSWERS_GRAM);
+    f->repeated += repeated_share(l->out.v, l->out.len, ANSWERS_GRAM);
 }
 
 static sampler *open_greedy(const engine *e, error *err)

@@ -30,7 +30,5 @@ typedef struct answers_figures {
 int answers_measure(engine *e, const measure_samples *s, int most,
                     const router_program *const *programs, int count, answers_figures *out,
                     progress_fn *progress, void *user, error *err);
-/* Share of the n-token stretches of ids[0..len) that stood there before. */
-double answers_repeated(const int *ids, size_t len, size_t n);
 
 #endif

@@ -43,11 +43,6 @@ void probe_close(probe *p)
     free(p);
 }
 
-int probe_marks(const probe *p)
-{
-    return voice_marks(p->voice);
-}
-
 /* ---- answering --------------------------------------------------------------------------------- */
 
 static bool is_stop(const probe *p, int id)

@@ -28,8 +28,7 @@ typedef struct probe_figures {
 /* Answers questions by the plain model and settles the marks of the voice. l: the lessons that s was
  * made of. *out = NULL and 0 when no lesson is held out: nothing can be asked. Caller owns. */
 int probe_open(engine *e, const samples *s, const lessons *l, probe **out, error *err);
-void probe_close(probe *p);      /* NULL ok */
-int probe_marks(const probe *p); /* of the voice */
+void probe_close(probe *p); /* NULL ok */
 /* The i-th question with the plain model's answer to it, ids [*n], which begins at *from; NULL behind the
  * last. Borrowed. */
 const int *probe_control(const probe *p, int i, int *n, int *from);

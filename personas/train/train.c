@@ -58,12 +58,30 @@ static int check_model(const engine *e, error *err)
     return 0;
 }
 
+/* Where the state of this persona's training on this model lies; caller frees *path. */
+static int state_path(const persona *p, const char *fingerprint, char **path, error *err)
+{
+    char *place = NULL;
+    *path = NULL;
+    if (paths_own(PATHS_STATE, "train", &place, err))
+        return -1;
+    if (!place)
+        return paths_missing(PATHS_STATE, "no place for the state of training: ", err);
+    int result = paths_make(place, strlen(place), err);
+    if (!result) {
+        *path = string_format(err, "%s/%s.%.16s.train", place, p->name, fingerprint);
+        result = *path ? 0 : -1;
+    }
+    free(place);
+    return result;
+}
+
 /* NAME.FP16.adapter.safetensors beside where the mask would be. */
 static int result_paths(trainer *t, error *err)
 {
     static const char MASK[] = ".mask.json";
     if (persona_mask_path(t->persona, t->fingerprint, &t->mask_path, err) ||
-        train_state_path(t->persona, t->fingerprint, &t->state_path, err))
+        state_path(t->persona, t->fingerprint, &t->state_path, err))
         return -1;
     size_t n = strlen(t->mask_path) - (sizeof MASK - 1);
     t->adapter_path = string_format(err, "%.*s.adapter.safetensors", (int)n, t->mask_path);
@@ -135,21 +153,4 @@ int trainer_add_text(trainer *t, const char *where, const char *text, size_t len
 int trainer_keep_near(trainer *t, const char *where, const char *text, size_t len, error *err)
 {
     return samples_add_text(&t->samples, SAMPLE_NEAR, where, text, len, err);
-}
-
-int train_state_path(const persona *p, const char *fingerprint, char **path, error *err)
-{
-    char *place = NULL;
-    *path = NULL;
-    if (paths_own(PATHS_STATE, "train", &place, err))
-        return -1;
-    if (!place)
-        return paths_missing(PATHS_STATE, "no place for the state of training: ", err);
-    int result = paths_make(place, strlen(place), err);
-    if (!result) {
-        *path = string_format(err, "%s/%s.%.16s.train", place, p->name, fingerprint);
-        result = *path ? 0 : -1;
-    }
-    free(place);
-    return result;
 }

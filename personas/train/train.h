@@ -135,7 +135,4 @@ typedef struct train_result {
  * .previous behind its name. The state file is removed when the run came to its end. */
 int trainer_save(trainer *t, train_result *out, error *err);
 
-/* Whether a state file is there for this persona and model; *path (caller frees) is where. */
-int train_state_path(const persona *p, const char *fingerprint, char **path, error *err);
-
 #endif

@@ -92,7 +92,22 @@ int train_evaluate_plain(trainer *t, error *err)
 
 /* ---- greedy answers ---------------------------------------------------------------------------- */
 
-int train_program_open(trainer *t, train_program *out, error *err)
+/* The program that the result will be run by. */
+typedef struct train_program {
+    const struct placed_adapter *placed;
+    router_program *program;
+    mask *mask;
+} train_program;
+
+static void close_program(trainer *t, train_program *p)
+{
+    router_program_close(p->program);
+    mask_close(p->mask);
+    engine_remove_adapter(t->engine, p->placed);
+    *p = (train_program){0};
+}
+
+static int open_program(trainer *t, train_program *out, error *err)
 {
     adapter *a = trainable_to_adapter(t->learned, t->engine, TRAIN_RESULT_TYPE, err);
     buf text = {0};
@@ -117,26 +132,18 @@ int train_program_open(trainer *t, train_program *out, error *err)
     buf_release(&text);
     if (out->program)
         return 0;
-    train_program_close(t, out);
+    close_program(t, out);
     return -1;
-}
-
-void train_program_close(trainer *t, train_program *p)
-{
-    router_program_close(p->program);
-    mask_close(p->mask);
-    engine_remove_adapter(t->engine, p->placed);
-    *p = (train_program){0};
 }
 
 static int ask(trainer *t, train_check *c, error *err)
 {
     train_program p;
     probe_figures f;
-    if (train_program_open(t, &p, err))
+    if (open_program(t, &p, err))
         return -1;
     int result = probe_ask(t->probe, p.program, &f, err);
-    train_program_close(t, &p);
+    close_program(t, &p);
     if (result)
         return -1;
     c->voice = f.voice;

@@ -84,14 +84,6 @@ int train_check_now(trainer *t, bool last, error *err);
 int train_held_out_loss(trainer *t, const layer_routing *routing, double *loss, error *err);
 /* The plain model's; only before anything was learned. Into state.control. */
 int train_evaluate_plain(trainer *t, error *err);
-/* The program that the result will be run by. *handle must go to train_program_close(). */
-typedef struct train_program {
-    const struct placed_adapter *placed;
-    router_program *program;
-    mask *mask;
-} train_program;
-int train_program_open(trainer *t, train_program *out, error *err);
-void train_program_close(trainer *t, train_program *p);
 
 /* train_plan.c: the schedule for state.steps, anew; the candidates of state.step. */
 int train_open_schedule(trainer *t, error *err);
@@ -101,7 +93,6 @@ void train_draw_candidates(trainer *t);
 int train_router_start(trainer *t, double *scale, error *err);
 
 /* train_run.c */
-double train_seconds(void); /* of a clock that only moves forward */
 void train_tell(const trainer *t, train_event *event);
 /* A sequence of the net for a sample; near: weight of its KL a token. */
 train_sequence train_sequence_of(const trainer *t, int sample_at, double near);

@@ -13,7 +13,8 @@
 enum { MEASURED_STEPS = 6, WARM_STEPS = 10 };
 static const double SAVE_SECONDS = 30, FLOOR = 0.1, CLIP = 1, CHECKS_SHARE = 0.8;
 
-double train_seconds(void)
+/* Of a clock that only moves forward. */
+static double seconds_now(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -25,7 +26,7 @@ void train_tell(const trainer *t, train_event *event)
     const train_state *s = &t->state;
     event->step = s->step;
     event->steps = s->steps;
-    event->seconds = train_seconds() - t->began;
+    event->seconds = seconds_now() - t->began;
     event->control = s->control;
     int done = s->step - t->plan.resumed;
     event->left =
@@ -149,8 +150,8 @@ static int step_once(trainer *t, error *err)
 
 static int save_state(trainer *t, error *err)
 {
-    t->state.seconds = train_seconds() - t->began;
-    t->saved = train_seconds();
+    t->state.seconds = seconds_now() - t->began;
+    t->saved = seconds_now();
     return train_state_write(t->state_path, &t->state, err);
 }
 
@@ -158,7 +159,7 @@ static int save_state(trainer *t, error *err)
 static int plan_by_time(trainer *t, error *err)
 {
     train_state *s = &t->state;
-    double spent = train_seconds() - t->began;
+    double spent = seconds_now() - t->began;
     double each = (spent - t->reading_seconds) / s->step;
     double fit = s->step + (t->options.seconds * CHECKS_SHARE - spent) / each;
     int steps = fit < 2 * MEASURED_STEPS ? 2 * MEASURED_STEPS : fit > 1e6 ? 1000000 : (int)fit;
@@ -176,7 +177,7 @@ static int plan_by_time(trainer *t, error *err)
 static bool out_of_time(const trainer *t)
 {
     return t->options.seconds > 0 && t->state.step >= 2 * MEASURED_STEPS &&
-           train_seconds() - t->began >= t->options.seconds;
+           seconds_now() - t->began >= t->options.seconds;
 }
 
 static bool looked_at(const train_state *s)
@@ -199,7 +200,7 @@ static int run_steps(trainer *t, error *err)
             return -1;
         if (t->options.seconds > 0 && s->step == MEASURED_STEPS && plan_by_time(t, err))
             return -1;
-        if (train_seconds() - t->saved >= SAVE_SECONDS && save_state(t, err))
+        if (seconds_now() - t->saved >= SAVE_SECONDS && save_state(t, err))
             return -1;
     }
 }
@@ -218,8 +219,8 @@ int trainer_run(trainer *t, train_listener *listener, void *user, error *err)
     t->listener = listener;
     t->user = user;
     t->resumed_seconds = t->state.seconds;
-    t->began = train_seconds() - t->state.seconds;
-    t->saved = train_seconds();
+    t->began = seconds_now() - t->state.seconds;
+    t->saved = seconds_now();
     t->net = net_open(t->engine, t->learned, t->net_rows, t->options.memory, err);
     if (!t->net || read_samples(t, err))
         return -1;
@@ -227,7 +228,7 @@ int trainer_run(trainer *t, train_listener *listener, void *user, error *err)
         return -1;
     if (!t->plan.resumed && begin(t, err))
         return -1;
-    t->reading_seconds = train_seconds() - t->began - t->resumed_seconds;
+    t->reading_seconds = seconds_now() - t->began - t->resumed_seconds;
     int result = run_steps(t, err);
     t->whole_run = result == 0;
     error full;
