@@ -220,6 +220,15 @@ bench-train: $(PROGRAM) $(BUILD)/tests/tool_train $(SMOLLM2) $(REFERENCE) ## spe
 personas-report: $(SMOLLM2) $(REFERENCE) $(PROGRAM) ## what the built-in personas do, by mask and by prompt, in figures (15 min)
 	@$(PYTHON_REFERENCE) tests/probe_personas.py
 
+VOICES   = $(BUILD)/voices
+voices: $(PROGRAM) $(SMOLLM2) ## train the built-in's experts anew from the lessons (15 min; RESUME=1 goes on)
+	@mkdir -p $(VOICES)
+	@XDG_CACHE_HOME=$(abspath $(VOICES)) XDG_STATE_HOME=$(abspath $(VOICES)) XDG_CONFIG_HOME=$(abspath $(VOICES)) \
+	    $(PROGRAM) model build-voices --from $(SMOLLM2) --keep-near personas/built_in/training/neutral.txt \
+	    -o $(VOICES) $(if $(RESUME),--resume)
+	@rm -f personas/shipped/*.mask.json
+	@cp $(VOICES)/built-in.experts.gguf $(VOICES)/*.mask.json personas/shipped/
+
 # ---- what tests need --------------------------------------------------------------------------
 
 install-packages: ## the Debian packages that building and testing need
@@ -261,7 +270,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench bench-train personas-report install-packages format lint check-layers check-dead clean help FORCE
+        fuzzers bench voices bench-train personas-report install-packages format lint check-layers check-dead clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)

@@ -24,8 +24,8 @@ from suite import BINARY, FIXTURES, MODELS, case, check, finish, logits, run
 
 TEXT_SIZE = 2048
 WORDS = "the theory that there is a thing to hear is not hers, it is theirs; ask them then. "
-COMMANDS = ["ask", "model build-default", "personas list", "personas show", "personas new", "personas derive",
-            "personas check", "transcripts list", "transcripts show", "transcripts stats",
+COMMANDS = ["ask", "model build-default", "model build-voices", "personas list", "personas show", "personas new",
+            "personas derive", "personas check", "transcripts list", "transcripts show", "transcripts stats",
             "transcripts search", "transcripts export", "model info", "model list", "tokenize", "logits", "perplexity", "bench"]
 # ESC and BEL, a C1 byte, a right-to-left override, a tag: what must not reach a terminal.
 EVIL = b"\x1b]52;c;aGk=\x07\x1b[31m\xc2\x9b5m\xe2\x80\xae\xf3\xa0\x81\x81"

@@ -19,6 +19,7 @@
 #include "../../engine/run/engine.h"
 #include "../lessons/lessons.h"
 #include "../roster/persona.h"
+#include "../train/train.h"
 #include "voices_rows.h"
 
 enum {
@@ -49,6 +50,16 @@ typedef void voices_listener(void *user, int done, int total);
 /* Makes WHERE/base.gguf of smollm2, a GGUF of SmolLM2-135M-Instruct, and WHERE/base.experts.gguf on the
  * way. *model: its path, the caller's to free. */
 int voices_base(const char *smollm2, const char *where, char **model, error *err);
+
+/* ---- training ---------------------------------------------------------------------------------- */
+
+/* How the shipped experts of persona i were made. */
+train_options voices_options(int i);
+/* Trains them on the base, goes on from its state file when there is one and `resume`, and writes the
+ * adapter; *path is where, the caller's to free. ERROR_CANCELLED as trainer_run(): nothing is
+ * written but the state file. */
+int voices_train(engine *base, int i, const train_options *o, bool resume, train_listener *listener,
+                 void *user, char **path, error *err);
 
 /* ---- joining ----------------------------------------------------------------------------------- */
 

@@ -30,7 +30,7 @@ command_fn command_transcripts_export, command_transcripts_rename, command_trans
 command_fn command_transcripts_replay;
 command_fn command_model_info;
 command_fn command_model_list;
-command_fn command_model_build;
+command_fn command_model_build, command_model_voices;
 command_fn command_tokenize;
 command_fn command_logits;
 command_fn command_perplexity;
