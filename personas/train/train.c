@@ -58,8 +58,7 @@ static int check_model(const engine *e, error *err)
     return 0;
 }
 
-/* Where the state of this persona's training on this model lies; caller frees *path. */
-static int state_path(const persona *p, const char *fingerprint, char **path, error *err)
+int train_state_path(const persona *p, const char *fingerprint, char **path, error *err)
 {
     char *place = NULL;
     *path = NULL;
@@ -81,7 +80,7 @@ static int result_paths(trainer *t, error *err)
 {
     static const char MASK[] = ".mask.json";
     if (persona_mask_path(t->persona, t->fingerprint, &t->mask_path, err) ||
-        state_path(t->persona, t->fingerprint, &t->state_path, err))
+        train_state_path(t->persona, t->fingerprint, &t->state_path, err))
         return -1;
     size_t n = strlen(t->mask_path) - (sizeof MASK - 1);
     t->adapter_path = string_format(err, "%.*s.adapter.safetensors", (int)n, t->mask_path);

@@ -135,4 +135,7 @@ typedef struct train_result {
  * .previous behind its name. The state file is removed when the run came to its end. */
 int trainer_save(trainer *t, train_result *out, error *err);
 
+/* Where the state file of this persona's training on this model lies, there or not; caller frees *path. */
+int train_state_path(const persona *p, const char *fingerprint, char **path, error *err);
+
 #endif
