@@ -224,7 +224,7 @@ VOICES   = $(BUILD)/voices
 voices: $(PROGRAM) $(SMOLLM2) ## train the built-in's experts anew from the lessons (15 min; RESUME=1 goes on)
 	@mkdir -p $(VOICES)
 	@XDG_CACHE_HOME=$(abspath $(VOICES)) XDG_STATE_HOME=$(abspath $(VOICES)) XDG_CONFIG_HOME=$(abspath $(VOICES)) \
-	    $(PROGRAM) model build-voices --from $(SMOLLM2) --keep-near personas/built_in/training/neutral.txt \
+	    $(PROGRAM) model build-voices --from $(SMOLLM2) --keep-near personas/shipped/neutral.txt \
 	    -o $(VOICES) $(if $(RESUME),--resume)
 	@rm -f personas/shipped/*.mask.json
 	@cp $(VOICES)/built-in.experts.gguf $(VOICES)/*.mask.json personas/shipped/

@@ -21,7 +21,7 @@ from suite import BINARY, ROOT, SANITIZED, case, check, finish, nmse, run, skip
 BASE = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHIPPED = ROOT / "personas/shipped"
 PERSONAS, FIRST, LAYERS, EXPERTS = ("philosopher", "coder", "critic"), 10, 30, 8
-NEUTRAL = ROOT / "personas/built_in/training/neutral.txt"
+NEUTRAL = ROOT / "personas/shipped/neutral.txt"
 LESSONS, STEPS = 5, 2
 TEXT = "The harbour is quiet in winter. Boats lie under their covers, and gulls stand on the rails."
 
