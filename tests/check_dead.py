@@ -14,7 +14,7 @@ from pathlib import Path
 FOR_TESTS = set("""
     adapter_read_memory config_from_json pack_read tokenizer_parse
     session_fork jinja_set_all transcript_create
-    derive_bias dialogue_council diverge_shared html_inline merge_vote_budget slash_help_text
+    dialogue_council diverge_shared html_inline merge_vote_budget slash_help_text
     slash_next terminal_open_as transcript_pending samples_say_twice trainable_from_adapter trainable_take
 """.split())
 

@@ -39,7 +39,7 @@ ROOMS = {
     "personas/lessons": f"{BASE} engine/text",
     "personas/measure": f"{RUN} transcripts personas/council",
     "personas/pack": f"{RUN} personas/lessons personas/roster",
-    "personas/derive": f"{RUN} personas/lessons personas/measure",
+    "personas/derive": f"{RUN} transcripts personas/council personas/roster personas/lessons personas/measure",
     "personas/train": f"{RUN} engine/train personas/council personas/roster personas/lessons personas/measure",
     "personas/built_in": f"{RUN} engine/train personas/lessons personas/roster personas/measure "
                          "personas/train",

@@ -1,28 +1,41 @@
-/* derive.h - from lessons to a mask: which experts does a voice call, on any mixture of experts?
+/* derive.h - from lessons to a mask: which experts does a voice call, and does leaning on them steer?
  *
- * The plain model reads answers of the persona ("own") and of the others; of every token of an
- * answer (never of the question) and every layer the gates are added up by expert:
+ * The plain model reads what each persona says (its lessons' answers, or texts), once, and counts what
+ * its experts do (expert_tally.h). A persona's mask is then made of what tells it from the others
+ * (contrast.h, plan.h), and is only written when it does something. To know that, what was read is
+ * cut into two halves, sample by sample:
  *
- *     p_own(e), p_other(e) = the share of all gates in a layer that expert e got from each side
- *     bias(e) = clip(ln((p_own + eps) / (p_other + eps)), -2, +2)        eps = 0.1 / experts
+ *   search    A mask is made of the first half in each mode and strength there is to try. All are
+ *             measured on the second half: how many nats a token its own texts lose, and how many the
+ *             others' do. Of those that cost its own at most `damage`, one standard error included,
+ *             the one with the widest gap between the two is taken, or the smallest of its mode that
+ *             comes within a tenth of that.
+ *   verdict   A mask of that mode and strength is made of the second half and measured on the first,
+ *             beside 20 random masks of the same size. There is an effect when its gap is above that
+ *             of all of them and its 95 % interval lies above 0. Neither the mask nor its strength
+ *             has seen a token that it is judged by. One that costs its own more than `damage` here
+ *             is dropped for the next best.
+ *   mask      Both halves together, in that mode and strength.
  *
- * eps is a tenth of an expert's fair share: it keeps the logarithm of rarely called experts small.
- * The bias acts on selection only, in nats, as the gates themselves do. It is left at 0
- *   - in the first tenth of the layers (tokens, not meanings, are routed there) and the last two,
- *   - where the two sides differ by less than 5 % of the larger and of the fair share,
- *   - where the two halves of the samples do not differ in the same direction: that is noise.
- * A soft bias is all that stock models bear; a keep-mask of a quarter of the experts breaks them.
+ * The interval is a bootstrap over samples (measure.h). Everything is seeded: the same lessons and
+ * model give the same mask.
  */
 #ifndef PERSONAS_DERIVE_H
 #define PERSONAS_DERIVE_H
 
 #include "../../engine/base/buf.h"
+#include "../../engine/routing/mask.h"
 #include "../../engine/run/engine.h"
 #include "../lessons/lessons.h"
+#include "../measure/measure.h"
 
-enum { DERIVE_TOKENS = 4096, DERIVE_CALLS = 256 };
-
-typedef enum derive_side { DERIVE_OWN, DERIVE_OTHER, DERIVE_SIDES } derive_side;
+enum {
+    DERIVE_TOKENS = 4096, /* read of each source */
+    DERIVE_HELD = 1024,   /* of a half that masks are measured on, each side */
+    DERIVE_CALLS = 256,   /* calls of an expert below which the statistics are thin */
+    DERIVE_TRIALS = 24,   /* modes and strengths to try, at most */
+    DERIVE_NAME = 64 + 1,
+};
 
 typedef struct derivation derivation;
 
@@ -31,33 +44,68 @@ typedef struct derivation derivation;
 derivation *derive_open(engine *e, error *err);
 void derive_close(derivation *d); /* NULL ok */
 
-/* Queues one persona's lessons, in the model's chat format: the first of them that
- * together have DERIVE_TOKENS tokens of answers. ERROR_LOAD when the model has no chat format. */
-int derive_add_lessons(derivation *d, derive_side side, const lessons *l, error *err);
-/* Queues a plain text, all of whose tokens count, up to DERIVE_TOKENS in all of the side's texts.
- * ERROR_USAGE when it is no UTF-8. */
-int derive_add_text(derivation *d, derive_side side, const char *text, size_t len, error *err);
+/* A voice to be read; *source counts from 0. */
+int derive_add_source(derivation *d, const char *name, int *source, error *err);
+/* Queues lessons in the model's chat format, up to DERIVE_TOKENS tokens of answers in the
+ * source. ERROR_LOAD when the model has no chat format. */
+int derive_add_lessons(derivation *d, int source, const lessons *l, error *err);
+/* Queues a plain text, all of whose tokens count. ERROR_USAGE when it is no UTF-8. */
+int derive_add_text(derivation *d, int source, const char *text, size_t len, error *err);
+int derive_sources(const derivation *d);
+const char *derive_source(const derivation *d, int source);
 
-/* Reads all that is queued; progress (may be NULL) counts tokens. ERROR_CANCELLED on Ctrl-C. */
-int derive_run(derivation *d, progress_fn *progress, void *user, error *err);
+/* Reads all that is queued; progress (may be NULL) counts tokens. ERROR_CANCELLED on Ctrl-C;
+ * ERROR_RUN when the experts that the layers choose among are all nil: a model made for pools. */
+int derive_read(derivation *d, progress_fn *progress, void *user, error *err);
 
-/* What was read; complete after derive_run(). */
-typedef struct derive_figures {
-    size_t tokens[DERIVE_SIDES]; /* counted ones */
-    double calls_per_expert;     /* mean calls of an expert in a layer on the scarcer side; below
-                                    DERIVE_CALLS the statistics are thin */
-    int layers, biases;          /* that the mask names */
-} derive_figures;
+/* ---- a persona's mask ----------------------------------------------------------------------------- */
 
-/* Appends the mask as JSON with the model's fingerprint. ERROR_RUN when nothing differs. */
-int derive_mask(derivation *d, buf *out, derive_figures *figures, error *err);
+typedef struct derive_wish {
+    bool modes[3];   /* by mask_mode: which to try */
+    double coverage; /* of keep, (0, 1]; 0 = a few are tried */
+    double damage;   /* nats a token that its own texts may lose */
+} derive_wish;
+derive_wish derive_wish_plain(void); /* ban and bias, 0.02 nats */
+
+typedef struct derive_trial {
+    mask_mode mode;
+    double strength; /* plan.h */
+    int layers, named;
+    double own, other; /* nats a token that they lose; the gap is other - own */
+    double own_error;  /* standard error of own */
+    bool too_dear;     /* it cost its own more than `damage` in the verdict */
+} derive_trial;
+
+typedef struct derive_report {
+    size_t own_tokens, other_tokens; /* read */
+    int others;                      /* sources on the other side */
+    double calls_per_expert;         /* mean calls of an expert in a layer on the scarcer side */
+    derive_trial trials[DERIVE_TRIALS];
+    int trial_count, chosen; /* chosen: index, or -1 */
+    /* the verdict; all 0 when none was chosen */
+    measure_interval gap, own,
+        other;                     /* nats a token: other - own; lost by its own; by the others */
+    double random[MEASURE_NULL];   /* gaps of random masks, ascending */
+    double kl, kl_p99, agreement;  /* to the plain model, on its own texts */
+    double banned;                 /* router mass, on its own texts */
+    double other_kl, other_banned; /* on the others' */
+    /* the mask */
+    int layers, named;
+    double stability;    /* mean of the experts that it names */
+    char protected[256]; /* super experts, "3:17, 5:2"; "" = none */
+    int protected_count;
+    bool found;
+    char why[400]; /* when not found: a sentence */
+} derive_report;
+
+/* Searches, judges and, when there is an effect, appends the mask's file to *out. 0 with
+ * report->found = false and nothing appended when there is none. After derive_read(). ERROR_CANCELLED,
+ * ERROR_USAGE for a source with less than 8 samples in all, of its own or of the others. */
+int derive_find(derivation *d, int source, const derive_wish *wish, derive_report *report, buf *out,
+                progress_fn *progress, void *user, error *err);
 
 /* Writes text to a new file beside path, syncs it and renames it over path (mode 0600): what is
  * there is always whole. ERROR_RUN. */
 int derive_save(const char *path, const buf *text, error *err);
-
-/* The formula alone. own, other: [experts] summed gates of a layer, as two halves of the samples
- * each, own[half][expert]; out: [experts], 0 = untouched. Returns how many are not 0. */
-int derive_bias(const double *const own[2], const double *const other[2], int experts, float *out);
 
 #endif

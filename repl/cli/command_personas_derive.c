@@ -1,16 +1,17 @@
-/* command_personas_derive.c - a persona's mask, made from its lessons or from texts in its voice.
+/* command_personas_derive.c - masks made from lessons or texts, and masks brought from elsewhere.
  *
- * Two sides are filled: its own, and that of the others (all personas that have lessons, or
- * those that --against names), each with the lessons in the first language of a file. derive.h
- * runs the plain model over both and makes the mask, which is read back before it is written,
- * beside the persona or into the cache. A broken file of somebody else's is told and stands in
- * nobody's way.
+ * All voices are read once (gather.h, derive.h); then each persona that was asked for gets its search,
+ * its verdict and, when there is an effect, its mask, which is read back before it is written, beside
+ * the persona or into the cache. Standard output has the paths, or with --format json all that was
+ * measured; the tables go to standard error. One persona without an effect does not keep the others
+ * from theirs, but the command then ends with 1.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../personas/derive/derive.h"
-#include "../options/open_lessons.h"
+#include "../../personas/derive/gather.h"
+#include "../../personas/derive/import.h"
+#include "../../personas/derive/report.h"
 #include "../screen/human.h"
 #include "../system/input.h"
 #include "commands.h"
@@ -20,46 +21,42 @@ typedef struct task {
     const options *opt;
     console *con;
     error *err;
-    persona *persona;
     engine *engine;
     derivation *derivation;
+    gathering voices;
+    json_writer json; /* with --format json */
+    const char *now;  /* what is going on */
     double start;
-    int others; /* personas that are compared with */
+    error refused; /* the first persona without an effect */
 } task;
 
 /* ---- gathering --------------------------------------------------------------------------------- */
-
-/* The lessons in the first language of the file: a mask is about a voice, not about a language. */
-static int add_lessons(task *t, derive_side side, const persona *p)
-{
-    lessons l = {0};
-    int result = open_lessons(p->lessons[0].text, &l, t->con, t->err) ||
-                 derive_add_lessons(t->derivation, side, &l, t->err);
-    lessons_release(&l);
-    return result ? -1 : 0;
-}
 
 static int add_text_file(task *t, const char *name)
 {
     buf text = {0};
     int result = input_read(name, &text, t->con, t->err);
-    if (!result &&
-        derive_add_text(t->derivation, DERIVE_OWN, text.v ? text.v : "", text.len, t->err))
+    if (!result && derive_add_text(t->derivation, t->voices.v[0].source, text.v ? text.v : "",
+                                   text.len, t->err))
         result = error_prefix(t->err, "%s: ", name);
     buf_release(&text);
     return result;
 }
 
-static int add_own(task *t)
+static int gather(task *t)
 {
     const options *opt = t->opt;
-    if (opt->lesson_texts.len == 0 && opt->word_count > 1)
-        return error_set(t->err, ERROR_USAGE, "one NAME at a time; texts come behind --text");
-    if (opt->lesson_texts.len == 0 && t->persona->lesson_count == 0)
-        return error_set(t->err, ERROR_LOAD, "%s: lessons: none; give --text FILE",
-                         t->persona->path);
-    if (opt->lesson_texts.len == 0)
-        return add_lessons(t, DERIVE_OWN, t->persona);
+    gather_wish wish = {.names = opt->word_count ? opt->words[0] : NULL,
+                        .against = opt->against,
+                        .texts = opt->lesson_texts.len > 0};
+    if (!wish.texts && opt->word_count > 1)
+        return error_set(t->err, ERROR_USAGE,
+                         "several names are joined by commas: %s,%s; texts come behind --text",
+                         opt->words[0], opt->words[1]);
+    if (wish.texts && (!wish.names || strchr(wish.names, ',')))
+        return error_set(t->err, ERROR_USAGE, "--text needs one NAME, whose texts they are");
+    if (gather_voices(t->derivation, &wish, console_sentence, t->con, &t->voices, t->err))
+        return -1;
     for (size_t i = 0; i < opt->lesson_texts.len; i++)
         if (add_text_file(t, opt->lesson_texts.v[i]))
             return -1;
@@ -69,70 +66,39 @@ static int add_own(task *t)
     return 0;
 }
 
-/* A file of somebody else's that holds no lesson yet, or a broken one, stands in nobody's way. */
-static bool has_lessons(task *t, const persona *p)
+/* ---- what is tried ------------------------------------------------------------------------------- */
+
+/* --mode, or else the persona's own. */
+static derive_wish wish_for(const task *t, const persona *p)
 {
-    error why = {0};
-    lessons l = {0};
-    bool good = lessons_load(p->lessons[0].text, &l, &why) == 0;
-    lessons_release(&l);
-    if (!good)
-        console_note(t->con, "%s is not compared with: %s", p->name, why.text);
-    return good;
+    const options *opt = t->opt;
+    derive_wish w = derive_wish_plain();
+    static const char *const names[] = {
+        [MASK_KEEP] = "keep", [MASK_BAN] = "ban", [MASK_BIAS] = "bias"};
+    int only = -1;
+    if (p->mode == ROUTER_KEEP || p->mode == ROUTER_BAN || p->mode == ROUTER_BIAS)
+        only = p->mode == ROUTER_KEEP ? MASK_KEEP : p->mode == ROUTER_BAN ? MASK_BAN : MASK_BIAS;
+    if (opt->derive_coverage.given)
+        only = MASK_KEEP;
+    for (int m = 0; m < 3; m++)
+        if (opt->derive_mode && strcmp(opt->derive_mode, names[m]) == 0)
+            only = m;
+    for (int m = 0; m < 3 && only >= 0; m++)
+        w.modes[m] = m == only;
+    if (opt->derive_coverage.given)
+        w.coverage = opt->derive_coverage.v;
+    if (opt->derive_damage.given)
+        w.damage = opt->derive_damage.v;
+    return w;
 }
 
-static int add_other(task *t, const char *name, bool asked)
+static int check_wish(const options *opt, error *err)
 {
-    if (strcmp(name, t->persona->name) == 0)
-        return asked ? error_set(t->err, ERROR_USAGE,
-                                 "--against: %s cannot be compared with itself", name)
-                     : 0;
-    error why = {0};
-    persona *p = persona_find(name, &why);
-    if (!p && !asked)
-        return 0; /* a broken file of somebody else's */
-    int result = 0;
-    if (!p) {
-        *t->err = why;
-        result = -1;
-    } else if (p->lesson_count && (asked || has_lessons(t, p))) {
-        t->others++;
-        result = add_lessons(t, DERIVE_OTHER, p);
-    } else if (asked) {
-        result = error_set(t->err, ERROR_LOAD, "%s: lessons: none", p->path);
-    }
-    persona_close(p);
-    return result;
-}
-
-static int add_named_others(task *t)
-{
-    char *names = strdup(t->opt->against);
-    int result = names ? 0 : error_memory(t->err, "the personas");
-    for (char *name = names, *comma; name && !result; name = comma ? comma + 1 : NULL) {
-        comma = strchr(name, ',');
-        if (comma)
-            *comma = '\0';
-        result = add_other(t, name, true);
-    }
-    free(names);
-    return result;
-}
-
-static int add_others(task *t)
-{
-    persona_list all;
-    if (t->opt->against)
-        return add_named_others(t);
-    if (persona_list_all(&all, t->err))
-        return -1;
-    int result = 0;
-    for (size_t i = 0; i < all.len && !result; i++)
-        result = add_other(t, all.names[i], false);
-    persona_list_release(&all);
-    if (!result && !t->others)
-        result = error_set(t->err, ERROR_LOAD, "no other persona has lessons to compare with");
-    return result;
+    bool keeps = !opt->derive_mode || strcmp(opt->derive_mode, "keep") == 0;
+    if (opt->derive_coverage.given && !keeps)
+        return error_set(err, ERROR_USAGE, "--coverage is for --mode keep, not for %s",
+                         opt->derive_mode);
+    return 0;
 }
 
 /* ---- reading and writing ----------------------------------------------------------------------- */
@@ -142,11 +108,10 @@ static void on_progress(void *user, int done, int total)
     task *t = user;
     char left[HUMAN_TEXT];
     double spent = console_seconds() - t->start;
-    if (done == 0)
-        console_progress(t->con, "reading %d tokens", total);
+    if (done == 0 || total == 0)
+        console_progress(t->con, "%s", t->now);
     else
-        console_progress(t->con, "reading %d tokens: %d %%, %s left", total,
-                         (int)(100.0 * done / total),
+        console_progress(t->con, "%s: %d %%, %s left", t->now, (int)(100.0 * done / total),
                          human_seconds(left, spent / done * (total - done)));
 }
 
@@ -158,67 +123,123 @@ static int check_mask(task *t, const char *path, const buf *text)
     return m ? 0 : -1;
 }
 
-static int save(task *t, const buf *text, const derive_figures *f)
+static int save(task *t, const persona *p, const buf *text, char **path)
 {
-    char *path = NULL;
     const char *fingerprint = engine_fingerprint(t->engine, t->err);
-    if (!fingerprint || persona_mask_path(t->persona, fingerprint, &path, t->err))
+    if (!fingerprint || persona_mask_path(p, fingerprint, path, t->err))
         return -1;
-    int result = check_mask(t, path, text) || derive_save(path, text, t->err) ? -1 : 0;
-    if (!result)
+    return check_mask(t, *path, text) || derive_save(*path, text, t->err) ? -1 : 0;
+}
+
+static int print(task *t, const persona *p, const derive_report *r, const char *path)
+{
+    if (options_want_json(t->opt)) {
+        report_put(&t->json, p->name, r, path);
+        return 0;
+    }
+    buf text = {0};
+    int result = report_text(p->name, r, &text, t->err);
+    if (!result && !t->con->quiet)
+        console_say(t->con, &text);
+    buf_release(&text);
+    if (!result && path)
         result = console_line(t->con, path, t->err);
-    if (!result)
-        console_note(t->con,
-                     "%d experts in %d layers lean towards or away from %s (%zu tokens of "
-                     "its own, %zu of %d other%s)",
-                     f->biases, f->layers, t->persona->name, f->tokens[DERIVE_OWN],
-                     f->tokens[DERIVE_OTHER], t->others, t->others == 1 ? "" : "s");
-    free(path);
     return result;
 }
 
-static int derive(task *t)
+static int derive(task *t, const gathered *g)
 {
-    buf text = {0};
-    derive_figures f;
+    derive_wish wish = wish_for(t, g->persona);
+    derive_report r;
+    buf text = {0}, now = {0};
+    char *path = NULL;
     t->start = console_seconds();
-    int result = derive_run(t->derivation, on_progress, t, t->err);
+    int result = buf_format(&now, t->err, "trying masks for %s", g->persona->name);
+    t->now = now.v;
+    if (!result)
+        result = derive_find(t->derivation, g->source, &wish, &r, &text, on_progress, t, t->err);
     console_progress_end(t->con);
+    if (!result && r.found)
+        result = save(t, g->persona, &text, &path);
     if (!result)
-        result = derive_mask(t->derivation, &text, &f, t->err);
-    if (!result && f.calls_per_expert < DERIVE_CALLS)
-        console_note(
-            t->con,
-            "few examples: an expert was called %.0f times on average, %d make the figures "
-            "steady; more lessons or texts help",
-            f.calls_per_expert, DERIVE_CALLS);
-    if (!result)
-        result = save(t, &text, &f);
+        result = print(t, g->persona, &r, path);
+    if (!result && !r.found && t->refused.code == 0)
+        (void)error_set(&t->refused, ERROR_RUN, "%s: %s", g->persona->name, r.why);
+    free(path);
+    buf_release(&now);
     buf_release(&text);
     return result;
 }
 
-static int check_mode(const persona *p, error *err)
+static int derive_all(task *t)
 {
-    if (p->mode == ROUTER_AUTO || p->mode == ROUTER_BIAS)
-        return 0;
-    return error_set(
-        err, ERROR_LOAD,
-        "%s: router: mode: a bias mask is what is derived; the mode must be auto or bias", p->path);
+    buf out = {0};
+    t->json = (json_writer){.out = &out, .err = t->err};
+    t->start = console_seconds();
+    t->now = "reading";
+    int result = derive_read(t->derivation, on_progress, t, t->err);
+    console_progress_end(t->con);
+    json_begin_object(&t->json, NULL);
+    json_begin_array(&t->json, "personas");
+    for (size_t i = 0; i < t->voices.len && !result; i++)
+        result = derive(t, &t->voices.v[i]);
+    json_end(&t->json);
+    json_end(&t->json);
+    if (!result && options_want_json(t->opt))
+        result = console_json(t->con, &t->json, t->err);
+    buf_release(&out);
+    if (!result && t->refused.code) {
+        *t->err = t->refused;
+        result = -1;
+    }
+    return result;
+}
+
+/* ---- brought from elsewhere ---------------------------------------------------------------------- */
+
+static int bring(task *t, const persona *p)
+{
+    buf text = {0};
+    import_figures f;
+    char *path = NULL;
+    int result = import_mask(t->engine, t->opt->import, t->opt->import_most, &text, &f, t->err) ||
+                         save(t, p, &text, &path) || console_line(t->con, path, t->err)
+                     ? -1
+                     : 0;
+    if (!result)
+        console_note(t->con,
+                     "%d experts in %d layers, from %s; what it does, nobody has measured: "
+                     "consilium personas check %s",
+                     f.named, f.layers, f.ranking ? "a ranking" : "a steering file", p->name);
+    free(path);
+    buf_release(&text);
+    return result;
+}
+
+static int import(task *t)
+{
+    if (t->opt->word_count != 1 || strchr(t->opt->words[0], ','))
+        return error_set(t->err, ERROR_USAGE, "--import needs one NAME, whose mask it becomes");
+    persona *p = persona_find(t->opt->words[0], t->err);
+    t->engine = p ? open_model(t->opt, t->con, t->err) : NULL;
+    int result = t->engine ? bring(t, p) : -1;
+    persona_close(p);
+    return result;
 }
 
 int command_personas_derive(const options *opt, console *con, error *err)
 {
     task t = {.opt = opt, .con = con, .err = err};
-    t.persona = persona_find(opt->words[0], err);
-    int result = t.persona ? check_mode(t.persona, err) : -1;
-    if (!result) {
+    int result = check_wish(opt, err);
+    if (!result && opt->import) {
+        result = import(&t);
+    } else if (!result) {
         t.engine = open_model(opt, con, err);
         t.derivation = t.engine ? derive_open(t.engine, err) : NULL;
-        result = t.derivation && !add_own(&t) && !add_others(&t) ? derive(&t) : -1;
+        result = t.derivation && !gather(&t) ? derive_all(&t) : -1;
     }
+    gathering_release(&t.voices);
     derive_close(t.derivation);
     engine_close(t.engine);
-    persona_close(t.persona);
     return result;
 }

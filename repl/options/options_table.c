@@ -27,6 +27,7 @@ enum {
         ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN), /* texts */
     WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
                   BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) |
+                  BIT(PERSONAS_DERIVE) |
                   BIT(TRANSCRIPTS_REPLAY) |
                   (TRANSCRIPTS &
                    ~(BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) | BIT(TRANSCRIPTS_DELETE))),
@@ -92,15 +93,22 @@ static const command_info commands[COMMAND_COUNT] = {
           "consilium personas new lawyer --lessons"}},
     [COMMAND_PERSONAS_DERIVE] =
         {"personas derive",
-         "NAME",
-         1,
+         "[A,B,...]",
+         0,
          64,
-         "make a persona's mask for this model",
-         "Runs the plain model over the persona's lessons and over those of the other personas, "
-         "compares which experts are called, and writes a bias mask: experts that its answers call "
-         "more often are preferred, the others are disliked. Works with any mixture-of-experts "
-         "model. --text takes texts instead of its lessons; more texts may follow.",
-         {"consilium personas derive coder -m model.gguf",
+         "make masks for this model, and say what they do",
+         "Runs the plain model over the lessons of all personas once, compares what the experts put "
+         "out, and tries masks that ban or disfavour what the others call and the persona does not. "
+         "Each is measured on the half of the lessons that it was not made of; the one that costs "
+         "the others most and its own at most --damage is written, if 20 random masks of its size "
+         "do less. If not, it says \"no effect found\", writes nothing, and the status is 1. "
+         "Without names it makes masks for all personas that have lessons. --text takes texts "
+         "instead of one persona's lessons; more texts may follow. --import measures nothing: FILE "
+         "is raw little-endian f32 [layers, experts], as ds4 steers by, or a ranking as JSON lines "
+         "or an array of records with layer, expert and risk_diff; SteerMoE's pickles become one by "
+         "pandas.read_pickle(IN).to_json(OUT, orient='records', lines=True).",
+         {"consilium personas derive -m model.gguf",
+          "consilium personas derive coder,critic -m model.gguf --format json",
           "consilium personas derive lawyer --text contract.txt ruling.txt"}},
     [COMMAND_PERSONAS_CHECK] =
         {"personas check",
@@ -377,6 +385,19 @@ static const option_info table[] = {
     {"against", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE) | BIT(PERSONAS_CHECK),
      "A,B,...", "the personas to compare with (default: all that have lessons)", 0, 0,
      FIELD(against)},
+    {"mode", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "auto|ban|bias|keep",
+     "what kinds of masks are tried; auto is ban and bias (default: as the persona says)", 0, 0,
+     FIELD(derive_mode)},
+    {"import", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "FILE",
+     "make NAME's mask of another program's ranking or steering file", 0, 0, FIELD(import)},
+    {"most", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "N",
+     "experts that are taken from a ranking (default 5 % of all)", 1, 1 << 22, FIELD(import_most)},
+    {"coverage", 0, OPTION_REAL, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "P",
+     "keep the fewest experts with a share P of what the layer puts out (0 to 1)", 0, 1,
+     FIELD(derive_coverage)},
+    {"damage", 0, OPTION_REAL, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "NATS",
+     "what the persona's own texts may lose by a mask, nats a token (default 0.02)", 0, 100,
+     FIELD(derive_damage)},
     {"text", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(PERSONAS_DERIVE), "FILE",
      "a text in the persona's voice, instead of its lessons (repeatable)", 0, 0,
      FIELD(lesson_texts)},

@@ -174,6 +174,7 @@ static void read_command_line(sandbox *s, const options *opt)
     read_named(s, opt->file);
     read_named(s, opt->lessons);
     read_named(s, opt->keep_near);
+    read_named(s, opt->import);
     for (size_t i = 0; i < opt->word_count; i++)
         read_named(s, opt->words[i]);
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)

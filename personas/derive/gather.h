@@ -1,0 +1,37 @@
+/* gather.h - whose masks are wanted, and whom they are compared with: persona files to voices.
+ *
+ * Every persona is read once, whether a mask is made for it or it is only compared with, so masks for
+ * all cost little more than one. Lessons are those in the first language of a file: a mask is about a
+ * voice, not about a language. A file of somebody else's that is broken or holds no lesson yet is
+ * told of and stands in nobody's way.
+ */
+#ifndef PERSONAS_GATHER_H
+#define PERSONAS_GATHER_H
+
+#include "../roster/persona.h"
+#include "../roster/roster.h"
+#include "derive.h"
+
+typedef struct gathered {
+    persona *persona;
+    int source;
+} gathered;
+
+typedef struct gathering {
+    gathered *v; /* those that a mask is wanted for */
+    size_t len, cap;
+} gathering;
+
+typedef struct gather_wish {
+    const char *names;   /* "a,b"; NULL = all that have lessons */
+    const char *against; /* the same; NULL = all others that have lessons */
+    bool texts;          /* the one that is named comes with texts: its lessons are not read */
+} gather_wish;
+
+/* Adds the voices to d. ERROR_LOAD by persona and file, ERROR_USAGE for a name that stands on both
+ * sides. Release in any case. */
+int gather_voices(derivation *d, const gather_wish *wish, roster_note *note, void *user,
+                  gathering *out, error *err);
+void gathering_release(gathering *g); /* {0} ok */
+
+#endif
