@@ -341,7 +341,7 @@ static void misspellings_are_guessed(void **state)
 {
     (void)state;
     REFUSED("unknown option --thread; did you mean --threads?", "bench", "--thread", "4");
-    REFUSED("unknown option --modle; did you mean --model?", "bench", "--modle=4");
+    REFUSED("unknown option --moddel; did you mean --model?", "bench", "--moddel=4");
     REFUSED("unknown option --zzzzz", "bench", "--zzzzz");
     REFUSED("unknown command \"tokenise\"; did you mean \"tokenize\"?", "tokenise", "text");
     REFUSED("unknown command \"perp\"; did you mean \"perplexity\"?", "perp");

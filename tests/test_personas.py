@@ -5,6 +5,7 @@ model of council_model.py. Every refusal names file and field.
 import json
 import os
 import stat
+import struct
 import tempfile
 from pathlib import Path
 
@@ -197,24 +198,49 @@ def checking():
 
 
 def deriving():
-    own = fingerprint()
-    mask = MASKS / f"coder.{own[:16]}.mask.json"
-    with case("derive writes a bias mask for this model and says where"):
-        out, err = personas("derive", "coder", "-m", MODEL)
-        assert out == f"{mask}\n" and "coder" in err and "2 others" in err
-        made = json.loads(mask.read_text())
-        assert (made["mask"], made["model"], made["mode"]) == (1, own, "bias")
-        assert stat.S_IMODE(mask.stat().st_mode) == 0o600
-        assert sorted(p.name for p in MASKS.iterdir()) == [mask.name]
-    with case("the first tenth of the layers and the last two are left alone, biases are small"):
-        assert made["layers"] and set(made["layers"]) <= {str(i) for i in range(1, LAYERS - 2)}
-        biases = [b for layer in made["layers"].values() for b in layer.values()]
-        assert all(0 < abs(b) <= 2 for b in biases)
-    with case("derived again, it is the same"):
-        before = mask.read_bytes()
-        personas("derive", "coder", "-m", MODEL)
-        assert mask.read_bytes() == before
-    with case("then it acts by prompt and mask, and ask obeys it"):
+    """What it finds is in test_specialists.py: here experts are random, and mean nothing."""
+    with case("derive finds no effect in experts that mean nothing: told, nothing written, status 1"):
+        done = run("personas", "derive", "coder", "-m", MODEL, env=ENVIRONMENT, check_status=False)
+        assert done.returncode == 1 and not done.stdout, done
+        assert "coder: no effect found: " in done.stderr and "of 2 others" in done.stderr, done
+        assert not MASKS.exists() or not list(MASKS.iterdir())
+    with case("--text takes texts instead of lessons, and needs enough of them"):
+        (FOLDER / "lawyer.json").exists() or personas("new", "lawyer")
+        refuse(3, ["lawyer.lessons.jsonl", ":3: ", "still an example"], "derive", "lawyer", "-m", MODEL)
+        (scratch / "c.txt").write_text("short")
+        refuse(2, ["lawyer: 1 lessons or pieces", "too few"], "derive", "lawyer", "-m", MODEL, "--text",
+               scratch / "c.txt")
+        (scratch / "bad.txt").write_bytes(b"ok \xff")
+        refuse(2, ["bad.txt", "UTF-8"], "derive", "lawyer", "-m", MODEL, "--text",
+               scratch / "bad.txt")
+    with case("derive refuses what cannot be: a dense model, itself, nobody, two names"):
+        refuse(3, ["dense"], "derive", "coder", "-m", MODELS / "qwen3.gguf")
+        refuse(2, ["--against", "itself"], "derive", "coder", "-m", MODEL, "--against", "coder")
+        refuse(3, ["nobody"], "derive", "nobody", "-m", MODEL)
+        refuse(3, ["nobody"], "derive", "coder", "-m", MODEL, "--against", "nobody")
+        refuse(2, ["coder,critic"], "derive", "coder", "critic", "-m", MODEL)
+        refuse(2, ["twice"], "derive", "coder,coder", "-m", MODEL)
+        refuse(2, ["one NAME"], "derive", "coder,critic", "-m", MODEL, "--text", scratch / "c.txt")
+        refuse(2, ["--coverage", "keep"], "derive", "coder", "-m", MODEL, "--mode", "ban", "--coverage", "0.9")
+        refuse(3, ["chair.json", "mode"], "derive", "chair", "-m", MODEL)
+        mute = make_model(scratch / "mute", chat=False)
+        refuse(3, ["chat format"], "derive", "coder", "-m", mute)
+    with case("derive --import makes masks of a ranking and of a steering file"):
+        bias = {(2, 3): 1.5, (4, 1): -2.0}
+        (scratch / "steer.bin").write_bytes(struct.pack(
+            f"<{LAYERS * 8}f", *(bias.get((n, e), 0.0) for n in range(LAYERS) for e in range(8))))
+        out, err = personas("derive", "coder", "-m", MODEL, "--import", scratch / "steer.bin")
+        mask = MASKS / f"coder.{fingerprint()[:16]}.mask.json"
+        assert out == f"{mask}\n" and "2 experts in 2 layers" in err and "nobody has measured" in err, err
+        assert json.loads(mask.read_text())["layers"] == {"2": {"3": 1.5}, "4": {"1": -2}}
+        (scratch / "rank.jsonl").write_text("".join(json.dumps({
+            "layer": layer, "expert": 5, "risk_diff": -0.1 * layer, "risk_diff_abs": 0.1 * layer}) + "\n"
+            for layer in range(LAYERS)))
+        personas("derive", "coder", "-m", MODEL, "--import", scratch / "rank.jsonl", "--most", "2")
+        assert json.loads(mask.read_text())["layers"] == {"4": {"5": -100}, "5": {"5": -100}}
+        refuse(3, ["c.txt", "5 bytes"], "derive", "coder", "-m", MODEL, "--import", scratch / "c.txt")
+        refuse(2, ["one NAME"], "derive", "-m", MODEL, "--import", scratch / "steer.bin")
+    with case("with it the persona acts by prompt and mask, and ask obeys it"):
         assert listed("-m", MODEL)["coder"]["acts_by"] == "prompt+mask"
         def answer(*words):
             done = run("ask", "hello", "-m", MODEL, "-p", "coder", "--format=json", "--seed=4",
@@ -226,49 +252,11 @@ def deriving():
         mask.with_suffix(".away").rename(mask)
         assert with_mask["acts_by"] == "prompt+mask" and without["acts_by"] == "prompt"
         assert with_mask["tokens"] != without["tokens"]
-    with case("the other persona's mask leans the other way"):
-        personas("derive", "critic", "-m", MODEL, "--against=coder")
-        personas("derive", "coder", "-m", MODEL, "--against=critic")
-        mine = json.loads(mask.read_text())["layers"]
-        other = json.loads((MASKS / f"critic.{own[:16]}.mask.json").read_text())["layers"]
-        pairs = [(b, other[i][e]) for i in mine for e, b in mine[i].items()
-                 if e in other.get(i, {})]
-        assert len(pairs) > 3 and all(a * b < 0 for a, b in pairs), pairs
-    with case("--text takes texts instead of lessons; the user's persona has its mask beside it"):
-        (FOLDER / "lawyer.json").exists() or personas("new", "lawyer")
-        refuse(3, ["lawyer.lessons.jsonl", ":3: ", "still an example"], "derive", "lawyer", "-m", MODEL)
-        (scratch / "a.txt").write_text("WHEREAS THE PARTIES AGREE; " * 40)
-        (scratch / "b.txt").write_text("NOW, THEREFORE, IT IS HELD: " * 40)
-        out, err = personas("derive", "lawyer", "-m", MODEL, "--text", scratch / "a.txt",
-                            scratch / "b.txt")
-        assert out == f"{FOLDER / f'lawyer.{own[:16]}.mask.json'}\n" and "2200 tokens" in err
-        (scratch / "c.txt").write_text("short")
-        out, err = personas("derive", "lawyer", "-m", MODEL, "--text", scratch / "c.txt")
-        assert "few examples" in err
-        (scratch / "bad.txt").write_bytes(b"ok \xff")
-        refuse(2, ["bad.txt", "UTF-8"], "derive", "lawyer", "-m", MODEL, "--text",
-               scratch / "bad.txt")
-    with case("derive refuses what cannot be: a dense model, itself, nobody, two names"):
-        refuse(3, ["dense"], "derive", "coder", "-m", MODELS / "qwen3.gguf")
-        refuse(2, ["--against", "itself"], "derive", "coder", "-m", MODEL, "--against", "coder")
-        refuse(3, ["nobody"], "derive", "nobody", "-m", MODEL)
-        refuse(3, ["nobody"], "derive", "coder", "-m", MODEL, "--against", "nobody")
-        refuse(2, ["--text"], "derive", "coder", "critic", "-m", MODEL)
-        refuse(3, ["chair.json", "mode"], "derive", "chair", "-m", MODEL)
-        mute = make_model(scratch / "mute", chat=False)
-        refuse(3, ["chat format"], "derive", "coder", "-m", mute)
     with case("ask never derives unasked: it names the command"):
         for path in MASKS.iterdir():
             path.unlink()
         done = run("ask", "hello", "-m", MODEL, "--max-tokens=2", env=ENVIRONMENT)
         assert "personas derive" in done.stderr and not list(MASKS.iterdir())
-    with case("a mask that cannot be written leaves nothing behind"):
-        if os.geteuid() == 0:
-            (MASKS / f"coder.{own[:16]}.mask.json").mkdir()  # root may write anywhere
-        else:
-            MASKS.chmod(0o500)
-        refuse(1, ["cannot write"], "derive", "coder", "-m", MODEL)
-        assert all(p.is_dir() for p in MASKS.iterdir())
 
 
 # ---- what a persona acts by ---------------------------------------------------------------------

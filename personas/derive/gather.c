@@ -47,12 +47,12 @@ static int open_lessons_of(gatherer *g, const persona *p, lessons *l)
     char sentence[sizeof(error)];
     if (!lessons_load(path, l, g->err))
         return 0;
-    if (l->fault_count < 2 || !g->note)
+    if (l->fault_count < 2 || !g->wish->fault)
         return -1;
     for (const char *at = l->faults.v; *at;) {
         size_t n = strcspn(at, "\n");
         (void)snprintf(sentence, sizeof sentence, "%.*s", (int)n, at);
-        g->note(g->user, sentence);
+        g->wish->fault(g->user, sentence);
         at += n + (at[n] == '\n');
     }
     return error_set(g->err, ERROR_LOAD, "%s: the %zu faults above; nothing was done", path,

@@ -26,6 +26,7 @@ typedef struct gather_wish {
     const char *names;   /* "a,b"; NULL = all that have lessons */
     const char *against; /* the same; NULL = all others that have lessons */
     bool texts;          /* the one that is named comes with texts: its lessons are not read */
+    roster_note *fault;  /* told each fault of a file that is refused, where there are several */
 } gather_wish;
 
 /* Adds the voices to d. ERROR_LOAD by persona and file, ERROR_USAGE for a name that stands on both

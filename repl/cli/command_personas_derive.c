@@ -43,12 +43,19 @@ static int add_text_file(task *t, const char *name)
     return result;
 }
 
+/* With -q too. */
+static void tell_fault(void *user, const char *sentence)
+{
+    console_loss(user, "%s", sentence);
+}
+
 static int gather(task *t)
 {
     const options *opt = t->opt;
     gather_wish wish = {.names = opt->word_count ? opt->words[0] : NULL,
                         .against = opt->against,
-                        .texts = opt->lesson_texts.len > 0};
+                        .texts = opt->lesson_texts.len > 0,
+                        .fault = tell_fault};
     if (!wish.texts && opt->word_count > 1)
         return error_set(t->err, ERROR_USAGE,
                          "several names are joined by commas: %s,%s; texts come behind --text",

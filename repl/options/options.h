@@ -155,8 +155,8 @@ struct options {
     texts lesson_texts;  /* personas derive and check --text */
     const char *against; /* personas derive: whom to compare with; NULL = all others */
     /* personas derive */
-    const char *derive_mode, *import; /* NULL = the persona's; a file to be brought in */
-    int import_most;                  /* experts of a ranking; 0 = default */
+    const char *derive_mode, *import;    /* NULL = the persona's; a file to be brought in */
+    int import_most;                     /* experts of a ranking; 0 = default */
     real derive_coverage, derive_damage; /* of a keep-mask; what its own texts may lose */
     /* train */
     const char *lessons;   /* a file; NULL = the persona's */
