@@ -62,12 +62,12 @@ train_batch train_texts(engine *e, int first)
         for (int t = i < 2 ? 5 + i : 1; t < lengths[i]; t++)
             b.weight[at + (size_t)t] =
                 i == 1 && t > 10 && t < 14 ? -0.7f : 1.0f + 0.5f * (float)(t % 2);
-        b.texts[i] = (train_sequence){b.ids + at,
-                                      lengths[i],
-                                      b.hidden + at * d,
-                                      b.weight + at,
-                                      i == 2 ? b.plain + at * d : NULL,
-                                      0.4f};
+        b.texts[i] = (train_sequence){.ids = b.ids + at,
+                                      .n = lengths[i],
+                                      .hidden = b.hidden + at * d,
+                                      .weight = b.weight + at,
+                                      .plain = i == 2 ? b.plain + at * d : NULL,
+                                      .near = 0.4f};
     }
     return b;
 }

@@ -36,13 +36,13 @@
 typedef struct net net;
 
 typedef struct train_sequence {
-    const int *ids; /* [n] */
-    int n;
+    const int *ids;      /* [n] */
     const float *hidden; /* [n, width] the residual stream that enters layer `first` */
     const float *weight; /* [n] of predicting ids[i + 1] at i; 0 = not; < 0 = against. NULL: all 0.
                             That of the last token is not looked at */
     const float *plain;  /* [n, width] the plain model's last residual stream; NULL = no KL term */
-    float near;          /* weight of the KL at each of the n tokens */
+    int n;
+    float near; /* weight of the KL at each of the n tokens */
 } train_sequence;
 
 typedef struct net_options {

@@ -200,7 +200,9 @@ static void move_rows(trainer *t, const layer_sums *layers, double scale)
     for (int l = t->options.first; l <= t->options.last; l++) {
         const layer_trainable *lt = &t->learned->layers[l - t->learned->first];
         const layer_sums *s = &layers[l - t->options.first];
-        for (int e = 0; has_rows(t, l) && e < experts; e++) {
+        if (!has_rows(t, l) || !s->calls[0] || !s->calls[1] || !s->direction)
+            continue;
+        for (int e = 0; e < experts; e++) {
             const parameter *row = &lt->of[e].row;
             double b = lean(s, experts, e) * scale;
             for (size_t i = 0; row->value && i < row->cols; i++)
