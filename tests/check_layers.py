@@ -49,7 +49,7 @@ ROOMS = {
                     "personas/lessons personas/built_in repl/screen repl/system",
     "repl/chat/line": f"{BASE} repl/screen repl/system",
     "repl/chat": f"{RUN} transcripts {PERSONAS} repl/screen repl/system repl/options repl/chat/line",
-    "repl/chat/slash": f"{RUN} transcripts {PERSONAS} repl/screen repl/system repl/options repl/chat",
+    "repl/chat/slash": f"{RUN} transcripts {PERSONAS} personas/lessons personas/derive repl/screen repl/system repl/options repl/chat",
     "repl/cli": f"{ALL} repl/screen repl/system repl/options repl/chat repl/chat/line repl/chat/slash",
 }
 HEADER = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Train tests/fixtures/specialists: two tiny mixtures of experts whose experts have specialised.
 
-usage: make_specialists.py [--steps 1500] [FOLDER] [natural|planted]
+usage: make_specialists.py [--steps 1250] [FOLDER] [natural|planted]
 
 Both are qwen3_moe, 8 layers of 32 experts, 4 a token, trained from scratch on the four domains of
 specialists.py with AdamW and a fixed seed, and saved in bf16.
-  natural: nothing but a weak balance loss over the whole batch; experts take to domains by themselves.
+  natural: nothing but a balance loss over the whole batch; experts take to domains by themselves. In the
+           second half the routers are made to decide (a price on their entropy), as those of large
+           models do after long training: a bias of a nat or two then changes little.
   planted: in layers 1 to 5 each domain has three experts of its own (planted_experts()). A token of a
-           domain calls two of them and two of the twenty shared ones, which are balanced within each
-           domain; the routers learn it from the choice that was forced on them, and choose for
-           themselves from the last quarter on.
+           domain calls these and one of four that all share, balanced within each domain; the
+           routers learn it from the choice that was forced on them, and choose for themselves in the
+           last quarter.
 Prints held-out loss by domain, and how far routing tells the domains apart.
 """
 import argparse
@@ -191,8 +193,9 @@ def forward(p, ids, whose=None, plant="no", trace=None, decided=False):
 
 # ---- training -----------------------------------------------------------------------------------
 
-def train(p, words, planted, steps, decided=False):
+def train(p, words, planted, steps):
     r = random.Random(7)
+    torch.set_flush_denormal(True)  # an expert that is seldom called has gradients next to nothing
     adam = torch.optim.AdamW(p.values(), lr=4e-3, betas=(0.9, 0.98), weight_decay=0.01)
     start = time.time()
     for step in range(steps):
@@ -200,6 +203,7 @@ def train(p, words, planted, steps, decided=False):
         for group in adam.param_groups:
             group["lr"] = rate
         plant = "no" if not planted else "force" if step < 0.75 * steps else "teach"
+        decided = not planted and step >= 0.5 * steps
         ids, whose = windows(words, r, BATCH)
         logits, extra = forward(p, ids[:, :-1], whose[:, :-1], plant, decided=decided)
         loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
@@ -254,7 +258,7 @@ def save(p, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1250)
     parser.add_argument("folder", nargs="?", type=Path, default=OUT)
     parser.add_argument("which", nargs="*", default=["natural", "planted"])
     args = parser.parse_args()

@@ -81,7 +81,7 @@ def lessons(domain, seed, count):
     """A persona's lessons file: neutral questions, answers of the domain."""
     r = random.Random(f"{domain} {seed}")
     return "".join(json.dumps({"id": f"{domain}-{i}", "form": "line", "question": r.choice(QUESTIONS),
-                               "answer": lines(domain, r, r.randrange(2, 5)).rstrip()}) + "\n"
+                               "answer": lines(domain, r, r.randrange(2, 8)).rstrip()}) + "\n"
                    for i in range(count))
 
 

@@ -2,61 +2,67 @@
 import json
 import math
 import os
-import random
+import shutil
 
 import numpy as np
 
-from specialists import DOMAINS, LAYERS, QUESTIONS, Judge, lessons, lines
+from specialists import DOMAINS, LAYERS, QUESTIONS, Judge, lessons
 from suite import BUILD, FIXTURES, run
 
 MODELS = {name: FIXTURES / "specialists" / name for name in ("natural", "planted")}
 ROUTES = BUILD / "tests" / "tool_routes"
 EXPERTS, WINDOW = 32, 256
-GATES = {}  # of today's formula's predecessor: (model, domain) -> [2, layers, experts]
+GATES = {}  # (model, domain) -> [2, layers, experts]
 
 
 class Home:
     """A user's folders with one persona a domain."""
 
-    def __init__(self, scratch, count):
+    def __init__(self, scratch, count, seed=1):
+        self.place(scratch)
+        self.fill(self.folder, count, seed)
+
+    @staticmethod
+    def fill(folder, count, seed):
+        folder.mkdir(parents=True)
+        for domain in DOMAINS:
+            persona = {"persona": 1, "name": domain, "lessons": f"{domain}.lessons.jsonl"}
+            (folder / f"{domain}.json").write_text(json.dumps(persona))
+            (folder / f"{domain}.lessons.jsonl").write_text(lessons(domain, seed, count))
+
+    @classmethod
+    def at(cls, scratch):
+        home = cls.__new__(cls)
+        home.place(scratch)
+        return home
+
+    def place(self, scratch):
         self.scratch = scratch
         self.environment = dict(os.environ, XDG_CONFIG_HOME=str(scratch / "config"),
                                 XDG_CACHE_HOME=str(scratch / "cache"))
         self.folder = scratch / "config" / "consilium" / "personas"
-        self.folder.mkdir(parents=True)
-        for domain in DOMAINS:
-            persona = {"persona": 1, "name": domain, "lessons": f"{domain}.lessons.jsonl"}
-            (self.folder / f"{domain}.json").write_text(json.dumps(persona))
-            (self.folder / f"{domain}.lessons.jsonl").write_text(lessons(domain, 1, count))
 
     def run(self, *words, **more):
         return run(*words, env=self.environment, timeout=600, **more)
 
     def derive(self, model, names, *words, check_status=True):
         """{name: what was found}"""
-        done = self.run("personas", "derive", names, "-m", MODELS[model], "--against", ",".join(DOMAINS),
+        others = ",".join(d for d in DOMAINS if d != names)  # of several, each is compared with the others
+        done = self.run("personas", "derive", names, "-m", MODELS[model], "--against", others,
                         "--format", "json", *words, check_status=check_status)
         return {p["persona"]: p for p in json.loads(done.stdout)["personas"]}
 
 
-def write_text(path, domain, seed, count=150):
-    path.write_text(lines(domain, random.Random(f"fresh {domain} {seed}"), count))
-    return path
-
-
-def loss(home, model, text, mask=None):
-    """Nats a token of a text, under a mask."""
-    words = ("--mask", mask) if mask else ()
-    return json.loads(home.run("perplexity", text, "-m", MODELS[model], "--format", "json", *words).stdout)["nll"]
-
-
 def damages(home, model, name, mask):
-    """(own, mean of the others): nats a token that fresh texts of the domains lose by a mask."""
-    lost = {}
-    for domain in DOMAINS:
-        text = write_text(home.scratch / f"{domain}.txt", domain, 5)
-        lost[domain] = loss(home, model, text, mask) - loss(home, model, text)
-    return lost[name], np.mean([lost[d] for d in DOMAINS if d != name])
+    """(own, others): nats a token that fresh lessons lose by a mask."""
+    fresh = home.scratch / "fresh"
+    other = Home(fresh, 40, seed=2) if not fresh.exists() else Home.at(fresh)
+    fingerprint = json.loads(home.run("model", "info", "-m", MODELS[model], "--format", "json").stdout)["fingerprint"]
+    shutil.copy(mask, other.folder / f"{name}.{fingerprint[:16]}.mask.json")
+    done = other.run("personas", "check", name, "--measure", "-m", MODELS[model], "--format", "json",
+                     "--against", ",".join(d for d in DOMAINS if d != name))
+    plain, masked = json.loads(done.stdout)["measured"]["programs"][:2]
+    return [masked[side]["loss"] - plain[side]["loss"] for side in ("own", "other")]
 
 
 # ---- the formula that was used before -----------------------------------------------------------
@@ -100,7 +106,7 @@ def bias_of_gates(home, model, name, count):
 
 # ---- what is said -------------------------------------------------------------------------------
 
-def leaning(home, model, name, seeds, temperature, tokens=60):
+def leaning(home, model, name, seeds, temperature, tokens=90):
     """Shares of the domain in answers to neutral questions: [by the persona's mask], [by the plain model]."""
     judge, at, pairs = Judge(), DOMAINS.index(name), ([], [])
     for question in QUESTIONS:

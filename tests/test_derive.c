@@ -318,6 +318,7 @@ static void imports_are_checked_like_any_strangers_file(void **state)
     refused(word, sizeof word - 1, "layer");
     refused(cut, sizeof cut - 1, "offset");
     refused("", 0, "0 bytes");
+    refused("[]", 2, "nothing of any expert");
 }
 
 /* ---- saving -------------------------------------------------------------------------------------- */

@@ -252,6 +252,9 @@ def deriving():
         mask.with_suffix(".away").rename(mask)
         assert with_mask["acts_by"] == "prompt+mask" and without["acts_by"] == "prompt"
         assert with_mask["tokens"] != without["tokens"]
+    with case("derive leaves a model alone that is made for pools, and says so"):
+        refuse(1, ["no effect found", "made for pools", "masks stay"], "derive", "coder", "-m",
+               pool_model(scratch / "pools"))
     with case("ask never derives unasked: it names the command"):
         for path in MASKS.iterdir():
             path.unlink()

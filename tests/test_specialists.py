@@ -1,70 +1,153 @@
 #!/usr/bin/env python3
-"""`personas derive` on two tiny mixtures of experts that were trained from scratch (make_specialists.py).
+"""Deriving masks on mixtures of experts that have specialised: tests/fixtures/specialists.
 
-In one the experts of each domain were planted: bans must name only experts that the other domains
-have, and all of them but one at most. In the other nobody told the routers which expert is whose, but
-they were trained on with a price on their entropy (train(.., decided=True)). The masks must cost
-other domains' fresh texts far more, and the persona's own unseen lessons next to nothing. There a bias by
-gates, all that `derive` did before masks were measured, hardly moves a router, so that the comparison
-with it proves little: on a mixture trained with the balance loss alone it does move them.
+What was planted is found, what is found steers, and where there is nothing to find it is said. All
+continuations, in both ways of sampling and for every persona, are in long_specialists.py, and there
+the figures of a bias by gates, which was all that `derive` did before masks were measured. They are
+told and not held against the masks: a price on their entropy made the natural model's routers decide,
+and a small bias cannot move such routers.
 """
 import json
+import os
+import random
+import stat
 import tempfile
 from pathlib import Path
 
-from specialists import DOMAINS, PLANTED, planted_experts
-from specialists_support import Home, bias_of_gates, damages, nats, ranges
-from suite import SANITIZED, case, finish, skip
+from specialists import DOMAINS, PLANTED, lines, planted_experts
+from specialists_support import MODELS, Home, damages, interval, leaning, nats, ranges
+from suite import SANITIZED, case, check, finish, skip
+from talk_screen import Talk, environment
 
-LESSONS = 64
-OWN_DAMAGE, TIMES = 0.02, 3
-
-
-def banned(path):
-    """{layer: experts}"""
-    mask = json.loads(Path(path).read_text())
-    assert mask["mode"] == "ban", mask["mode"]
-    return {layer: ranges(experts) for key, experts in mask["layers"].items() for layer in ranges(key)}
+COUNT = 64
+SPEAKER, SEEDS = "sums", {0: [1], 1: [1, 2]}
+STEERED = 3  # of four at least: a mask that does no more than a random one is refused
 
 
-def judge_planted():
-    with tempfile.TemporaryDirectory() as scratch:
-        found = Home(Path(scratch), LESSONS).derive("planted", "tale,sums", "--mode", "ban")
-        for name, one in found.items():
-            sets = banned(one["mask"])
-            want = {(layer, e) for layer in PLANTED for d in DOMAINS if d != name
-                    for e in planted_experts(layer, DOMAINS.index(d))}
-            got = {(layer, e) for layer, experts in sets.items() for e in experts}
-            with case(f"planted: the experts banned for {name} are those planted for others, but for one at most"):
-                assert got <= want, f"not planted: {sorted(got - want)}"
-                assert len(want - got) <= 1, f"not found: {sorted(want - got)}"
-            print(f"# planted, {name}: {len(got)} of {len(want)} found, none besides; gap {one['gap'][0]:.2f} nats, "
-                  f"random masks up to {max(one['random_gaps']):.2f}")
+def foreign(name, layer):
+    return {e for d in DOMAINS if d != name for e in planted_experts(layer, DOMAINS.index(d))}
 
 
-def judge_natural():
-    with tempfile.TemporaryDirectory() as scratch:
-        home = Home(Path(scratch), LESSONS)
-        found = home.derive("natural", ",".join(DOMAINS))
-        for name, one in found.items():
-            with case(f"natural: {name} has a mask, better than 20 random ones"):
-                assert one["found"] and one["gap"][0] > max(one["random_gaps"]), one["why"]
-            with case(f"natural: on unseen lessons {name} loses at most {OWN_DAMAGE} nats"):
-                assert one["own_loss"][0] <= OWN_DAMAGE, one["own_loss"]
-            own, other = damages(home, "natural", name, one["mask"])
-            old_own, old_other = damages(home, "natural", name, bias_of_gates(home, "natural", name, LESSONS))
-            with case(f"natural: on fresh texts the gap of {name} is {TIMES} times that of a bias by gates"):
-                assert other - own >= TIMES * max(0.01, old_other - old_own), f"{other - own} for {old_other - old_own}"
-            print(f"# natural, {name}: own {nats(own)}, others {nats(other)}; bias by gates own {nats(old_own)}, "
-                  f"others {nats(old_other)}")
+def planted(home):
+    found = home.derive("planted", ",".join(DOMAINS), "--mode", "ban")
+    for name in DOMAINS:
+        with case(f"planted: {name}'s mask bans exactly what was planted for others"):
+            made = json.loads(Path(found[name]["mask"]).read_text())
+            assert made["mode"] == "ban" and set(made["layers"]) == {str(i) for i in PLANTED}, made
+            for layer in PLANTED:
+                got, want = ranges(made["layers"][str(layer)]), foreign(name, layer)
+                assert got == want, (layer, sorted(got - want), sorted(want - got))
+            assert found[name]["own_loss"][0] < 0.005 < 1 < found[name]["gap"][0], found[name]
+
+
+def natural(home):
+    found = home.derive("natural", ",".join(DOMAINS), check_status=False)
+    for name in DOMAINS:
+        p = found[name]
+        if not p["found"]:
+            check(f"natural: {name}'s is not said to steer, and why", p["mask"] is None
+                  and "random masks of its size" in p["why"], p["why"])
+            continue
+        with case(f"natural: {name}'s mask steers, at 0.02 nats of its own at most"):
+            assert p["found"] and p["gap"][0] > max(p["random_gaps"]) and p["gap"][1] > 0, p
+            assert p["own_loss"][0] <= 0.02 and p["own_kl"] < p["other_kl"], p
+            assert sum(t["chosen"] for t in p["tried"]) == 1 and len(p["tried"]) >= 6, p["tried"]
+            own, other = damages(home, "natural", name, p["mask"])
+            print(f"# {name}: own {nats(own)}, others {nats(other)}")
+            assert own <= 0.02 and other - own >= 0.1, (own, other)
+    steered = sum(p["found"] for p in found.values())
+    check(f"natural: masks of {STEERED} personas steer at least", steered >= STEERED, steered)
+
+
+def says(home):
+    for temperature in (0, 1):
+        with case(f"continuations lean to the persona's side, temperature {temperature}"):
+            masked, plain = leaning(home, "natural", SPEAKER, SEEDS[temperature], temperature)
+            low, high = interval(masked - plain)
+            print(f"# {SPEAKER}: {masked.mean():.2f} of the bytes with the mask, {plain.mean():.2f} without; "
+                  f"95 % {low:+.2f} to {high:+.2f}")
+            assert low > 0, (low, high)
+
+
+def writes(home, scratch):
+    name, others = SPEAKER, ",".join(d for d in DOMAINS if d != SPEAKER)
+    mask = next(home.folder.glob(f"{name}.*.mask.json"))
+    with case("the mask lies beside the persona, readable by its owner, and is the same each time"):
+        before = mask.read_bytes()
+        done = home.run("personas", "derive", name, "-m", MODELS["natural"], "--against", others)
+        assert done.stdout == f"{mask}\n" and "others lose" in done.stderr and "random masks" in done.stderr
+        assert mask.read_bytes() == before and stat.S_IMODE(mask.stat().st_mode) == 0o600
+    with case("texts take the place of lessons"):
+        texts = []
+        for i in range(2):
+            texts.append(scratch / f"text{i}.txt")
+            texts[-1].write_text(lines(name, random.Random(i), 120))
+        done = home.run("personas", "derive", name, "-m", MODELS["natural"], "--mode", "keep", "--coverage",
+                        "0.9", "--damage", "1", "--against", others, "--text", *texts)
+        made = json.loads(mask.read_text())
+        assert made["mode"] == "keep" and done.stdout == f"{mask}\n", made
+        mask.write_bytes(before)
+    with case("a mask that cannot be written leaves what was there"):
+        mask.unlink()
+        mask.mkdir()
+        done = home.run("personas", "derive", name, "-m", MODELS["natural"], "--against", others,
+                        check_status=False)
+        assert done.returncode == 1 and "cannot write" in done.stderr, done
+        assert [p.name for p in home.folder.glob(f"{name}.*")].count(mask.name) == 1
+        mask.rmdir()
+        mask.write_bytes(before)
+
+
+def finds_nothing(home):
+    with case("two personas of one domain: no effect, nothing written, status 1"):
+        twin = {"persona": 1, "name": "twin", "lessons": "twin.lessons.jsonl"}
+        (home.folder / "twin.json").write_text(json.dumps(twin))
+        text = (home.folder / "tale.lessons.jsonl").read_text().splitlines(keepends=True)
+        (home.folder / "twin.lessons.jsonl").write_text("".join(text[::2]))
+        (home.folder / "tale.lessons.jsonl").write_text("".join(text[1::2]))
+        there = sorted(os.listdir(home.folder))
+        done = home.run("personas", "derive", "twin", "-m", MODELS["natural"], "--against", "tale",
+                        check_status=False)
+        assert done.returncode == 1 and "twin: no effect found: " in done.stderr and not done.stdout, done
+        assert sorted(os.listdir(home.folder)) == there
+
+
+def talks():
+    folder = Path(environment("derive")["HOME"]) / ".config/consilium/personas"
+    Home.fill(folder, COUNT, 1)
+    for name in ("coder", "critic", "philosopher"):  # these speak English, which the model does not know
+        (folder / f"{name}.json").write_text(json.dumps({"persona": 1, "name": name}))
+    t = Talk("derive", "-m", MODELS["planted"], "-p", "sums,code", "--merge", "none", "--max-tokens=8", model=False)
+    with case("/derive: Ctrl-C leaves all as it was; a name that nobody has, and a bad mode are told"):
+        t.send("/derive sums ban\r")
+        t.wait_text("reading: ", 30)
+        t.send("\x03")
+        t.wait_prompt()
+        assert "interrupted" in t.text() and not list(folder.glob("*.mask.json"))
+        assert "no persona nobody" in t.say("/derive nobody") and "/derive NAME" in t.say("/derive sums loud")
+    with case("/derive NAME shows the table, writes the mask beside the persona, and it is spoken by"):
+        said = " ".join(t.say("/derive sums ban").split())
+        assert "random masks of its size" in said and "sums acts by mask now" in said, said
+        made = json.loads(next(folder.glob("sums.*.mask.json")).read_text())
+        assert made["mode"] == "ban" and made["layers"], made
+        t.say("Go on.")
+        assert "sums  mask" in t.text() and "code  none" in t.text(), t.text()[-900:]
+    t.close()
 
 
 def main():
-    if SANITIZED:
-        skip("masks of two trained mixtures", "a slower build; test_derive and test_personas run there")
-    else:
-        judge_planted()
-        judge_natural()
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Home(Path(scratch), COUNT)
+        if SANITIZED:
+            skip("masks planted and natural, continuations, files", "a slower build")
+        else:
+            natural(home)
+            planted(home)
+            says(home)
+            writes(home, Path(scratch))
+        finds_nothing(home)
+    talks()
+    check("fixtures are small", sum(p.stat().st_size for m in MODELS.values() for p in m.iterdir()) < 5e6)
     finish()
 
 

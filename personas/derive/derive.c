@@ -180,30 +180,6 @@ static int open_sessions(reading *r, error *err)
     return 0;
 }
 
-/* A model made for pools has nothing else to choose among where its personas speak. */
-static int check_outputs(const derivation *d, error *err)
-{
-    const model_config *m = engine_config(d->engine);
-    int called = 0, nil = 0, layers = 0;
-    for (int layer = 0; layer < m->layers; layer++) {
-        int c, n;
-        if (!contrast_layer(m, layer))
-            continue;
-        tally_called(d->tally, layer, &c, &n);
-        called += c;
-        nil += n;
-        layers += c > 0 && c == n;
-    }
-    if (called == 0 || nil < called)
-        return 0;
-    return error_set(err, ERROR_RUN,
-                     "no effect found: in all %d layers that may be changed the experts that were "
-                     "called put out nothing but zeros; this model is made for pools: what speaks "
-                     "there is the experts that its personas bring, and the masks that come with "
-                     "them stay",
-                     layers);
-}
-
 int derive_read(derivation *d, progress_fn *progress, void *user, error *err)
 {
     reading r = {.d = d, .progress = progress, .user = user};
@@ -217,7 +193,7 @@ int derive_read(derivation *d, progress_fn *progress, void *user, error *err)
     }
     for (int i = 0; i < TOGETHER; i++)
         session_close(r.sessions[i]);
-    return result ? -1 : check_outputs(d, err);
+    return result ? -1 : 0;
 }
 
 /* ---- saving ------------------------------------------------------------------------------------ */

@@ -9,7 +9,7 @@
  *             measured on the second half: how many nats a token its own texts lose, and how many the
  *             others' do. Of those that cost its own at most `damage`, one standard error included,
  *             the one with the widest gap between the two is taken, or the smallest of its mode that
- *             comes within a tenth of that.
+ *             has three quarters of that: what is left alone cannot go wrong.
  *   verdict   A mask of that mode and strength is made of the second half and measured on the first,
  *             beside 20 random masks of the same size. There is an effect when its gap is above that
  *             of all of them and its 95 % interval lies above 0. Neither the mask nor its strength
@@ -54,8 +54,7 @@ int derive_add_text(derivation *d, int source, const char *text, size_t len, err
 int derive_sources(const derivation *d);
 const char *derive_source(const derivation *d, int source);
 
-/* Reads all that is queued; progress (may be NULL) counts tokens. ERROR_CANCELLED on Ctrl-C;
- * ERROR_RUN when the experts that the layers choose among are all nil: a model made for pools. */
+/* Reads all that is queued; progress (may be NULL) counts tokens. ERROR_CANCELLED on Ctrl-C. */
 int derive_read(derivation *d, progress_fn *progress, void *user, error *err);
 
 /* ---- a persona's mask ----------------------------------------------------------------------------- */
@@ -94,6 +93,8 @@ typedef struct derive_report {
     double stability;    /* mean of the experts that it names */
     char protected[256]; /* super experts, "3:17, 5:2"; "" = none */
     int protected_count;
+    int pools; /* layers whose called experts are all nil: the model is made for pools, and keeps its
+                  masks */
     bool found;
     char why[400]; /* when not found: a sentence */
 } derive_report;

@@ -14,8 +14,9 @@
 
 enum { LEAST_SAMPLES = 8, PROGRAMS = DERIVE_TRIALS + 1 };
 
-/* Strengths that are tried; plan.h says what they mean. */
-static const double BANS[] = {10, 5, 3, 2, 1.5, 1.25}, BIASES[] = {0.5, 1, 1.5, 2, 4}, NEAR = 0.9,
+/* Strengths that are tried; plan.h says what they mean. An expert of which the others have less than
+ * twice the share is one that all use: banning it, too, may widen the gap, but steers by damage. */
+static const double BANS[] = {10, 7, 5, 4, 3, 2}, BIASES[] = {0.5, 1, 1.5, 2, 4}, NEAR = 0.75,
                     KEEPS[] = {0.999, 0.99, 0.97, 0.9};
 
 typedef enum side { OWN, OTHER, SIDES } side;
@@ -364,7 +365,13 @@ static bool refuse(const finding *f)
 {
     derive_report *r = f->r;
     double most = r->random[MEASURE_NULL - 1];
-    if (r->trial_count == 0)
+    if (r->pools > 0)
+        (void)snprintf(r->why, sizeof r->why,
+                       "no effect found: in %d layers the experts that were called put out nothing "
+                       "but zeros; this model is made for pools, its masks stay as they are, and "
+                       "`consilium train` gives a persona experts there",
+                       r->pools);
+    else if (r->trial_count == 0)
         (void)snprintf(r->why, sizeof r->why,
                        "no effect found: no expert is called more by one side than by the other in "
                        "both halves of what was read");
@@ -439,6 +446,17 @@ static int tell_super(finding *f, error *err)
     return 0;
 }
 
+static void count_pools(finding *f)
+{
+    const model_config *m = config_of(f);
+    for (int layer = 0; layer < m->layers; layer++) {
+        int called = 0, nil = 0;
+        if (contrast_layer(m, layer))
+            tally_called(f->d->tally, layer, &called, &nil);
+        f->r->pools += called > 0 && called == nil;
+    }
+}
+
 int derive_find(derivation *d, int source, const derive_wish *wish, derive_report *report, buf *out,
                 progress_fn *progress, void *user, error *err)
 {
@@ -449,9 +467,12 @@ int derive_find(derivation *d, int source, const derive_wish *wish, derive_repor
     size_t places = (size_t)config_of(&f)->layers * (size_t)config_of(&f)->experts;
     f.contrast = calloc(places, sizeof *f.contrast);
     int result = f.contrast ? 0 : error_memory(err, "a derivation");
-    if (!result)
-        result = hold_halves(&f, err) || tell_super(&f, err) || search(&f, err) ? -1 : 0;
     describe(&f);
+    count_pools(&f);
+    if (!result)
+        result = hold_halves(&f, err) || tell_super(&f, err) ? -1 : 0;
+    if (!result && report->pools == 0)
+        result = search(&f, err);
     while (!result && report->chosen >= 0) {
         result = judge(&f, err);
         if (report->own.value <= wish->damage)

@@ -10,8 +10,6 @@
 typedef struct gatherer {
     derivation *d;
     const gather_wish *wish;
-    roster_note *note;
-    void *user;
     gathering *out;
     error *err;
 } gatherer;
@@ -36,8 +34,8 @@ static void tell(gatherer *g, const char *name, const char *why)
 {
     char sentence[sizeof(error) + 128];
     (void)snprintf(sentence, sizeof sentence, "%s is not compared with: %s", name, why);
-    if (g->note)
-        g->note(g->user, sentence);
+    if (g->wish->note)
+        g->wish->note(g->wish->user, sentence);
 }
 
 /* All faults of a file of lessons are told, not only the first. */
@@ -52,7 +50,7 @@ static int open_lessons_of(gatherer *g, const persona *p, lessons *l)
     for (const char *at = l->faults.v; *at;) {
         size_t n = strcspn(at, "\n");
         (void)snprintf(sentence, sizeof sentence, "%.*s", (int)n, at);
-        g->wish->fault(g->user, sentence);
+        g->wish->fault(g->wish->user, sentence);
         at += n + (at[n] == '\n');
     }
     return error_set(g->err, ERROR_LOAD, "%s: the %zu faults above; nothing was done", path,
@@ -184,10 +182,9 @@ static int take_all(gatherer *g)
     return result;
 }
 
-int gather_voices(derivation *d, const gather_wish *wish, roster_note *note, void *user,
-                  gathering *out, error *err)
+int gather_voices(derivation *d, const gather_wish *wish, gathering *out, error *err)
 {
-    gatherer g = {.d = d, .wish = wish, .note = note, .user = user, .out = out, .err = err};
+    gatherer g = {.d = d, .wish = wish, .out = out, .err = err};
     int result = wish->names ? each_name(&g, wish->names, want_named) : 0;
     if (!result && wish->against)
         result = each_name(&g, wish->against, compare_named);
@@ -198,4 +195,21 @@ int gather_voices(derivation *d, const gather_wish *wish, roster_note *note, voi
     if (!result && derive_sources(d) < 2)
         result = error_set(err, ERROR_LOAD, "no other persona has lessons to compare with");
     return result ? -1 : 0;
+}
+
+void gather_modes(const persona *p, const char *mode, derive_wish *wish)
+{
+    static const char *const names[] = {
+        [MASK_KEEP] = "keep", [MASK_BAN] = "ban", [MASK_BIAS] = "bias"};
+    int only = p->mode == ROUTER_KEEP   ? MASK_KEEP
+               : p->mode == ROUTER_BAN  ? MASK_BAN
+               : p->mode == ROUTER_BIAS ? MASK_BIAS
+                                        : -1;
+    if (mode)
+        only = -1;
+    for (int m = 0; m < 3; m++)
+        if (mode && strcmp(mode, names[m]) == 0)
+            only = m;
+    for (int m = 0; m < 3 && only >= 0; m++)
+        wish->modes[m] = m == only;
 }

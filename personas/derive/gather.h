@@ -25,14 +25,18 @@ typedef struct gathering {
 typedef struct gather_wish {
     const char *names;   /* "a,b"; NULL = all that have lessons */
     const char *against; /* the same; NULL = all others that have lessons */
+    roster_note *note;   /* hears who is not compared with, and why; may be NULL */
+    roster_note *fault;  /* hears each fault of a file of lessons that has several; may be NULL */
+    void *user;          /* of both */
     bool texts;          /* the one that is named comes with texts: its lessons are not read */
-    roster_note *fault;  /* told each fault of a file that is refused, where there are several */
 } gather_wish;
 
 /* Adds the voices to d. ERROR_LOAD by persona and file, ERROR_USAGE for a name that stands on both
  * sides. Release in any case. */
-int gather_voices(derivation *d, const gather_wish *wish, roster_note *note, void *user,
-                  gathering *out, error *err);
+int gather_voices(derivation *d, const gather_wish *wish, gathering *out, error *err);
 void gathering_release(gathering *g); /* {0} ok */
+
+/* Which modes are tried for a persona: "ban", "bias", "keep", "auto"; NULL = as its file says. */
+void gather_modes(const persona *p, const char *mode, derive_wish *wish);
 
 #endif

@@ -127,7 +127,8 @@ static int take_ranking(import *m, int most)
     int k = m->model->experts_per_token, forced = k / 4 > 1 ? k / 4 : 1;
     if (most == 0)
         most = m->model->layers * m->model->experts / SHARE + 1;
-    qsort(m->v, m->len, sizeof *m->v, by_difference);
+    if (m->len)
+        qsort(m->v, m->len, sizeof *m->v, by_difference);
     for (size_t i = 0; i < m->len && i < (size_t)most; i++) {
         const record *r = &m->v[i];
         if (!m->model->moe_layer[r->layer])

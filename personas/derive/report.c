@@ -132,5 +132,6 @@ void report_put(json_writer *e, const char *name, const derive_report *r, const 
     json_put_int(e, "layers", r->layers);
     json_put_number(e, "stability", r->stability);
     json_put_text(e, "protected", r->protected);
+    json_put_int(e, "pools", r->pools);
     json_end(e);
 }

@@ -43,7 +43,6 @@ static int add_text_file(task *t, const char *name)
     return result;
 }
 
-/* With -q too. */
 static void tell_fault(void *user, const char *sentence)
 {
     console_loss(user, "%s", sentence);
@@ -54,15 +53,17 @@ static int gather(task *t)
     const options *opt = t->opt;
     gather_wish wish = {.names = opt->word_count ? opt->words[0] : NULL,
                         .against = opt->against,
-                        .texts = opt->lesson_texts.len > 0,
-                        .fault = tell_fault};
+                        .note = console_sentence,
+                        .fault = tell_fault,
+                        .user = t->con,
+                        .texts = opt->lesson_texts.len > 0};
     if (!wish.texts && opt->word_count > 1)
         return error_set(t->err, ERROR_USAGE,
                          "several names are joined by commas: %s,%s; texts come behind --text",
                          opt->words[0], opt->words[1]);
     if (wish.texts && (!wish.names || strchr(wish.names, ',')))
         return error_set(t->err, ERROR_USAGE, "--text needs one NAME, whose texts they are");
-    if (gather_voices(t->derivation, &wish, console_sentence, t->con, &t->voices, t->err))
+    if (gather_voices(t->derivation, &wish, &t->voices, t->err))
         return -1;
     for (size_t i = 0; i < opt->lesson_texts.len; i++)
         if (add_text_file(t, opt->lesson_texts.v[i]))
@@ -80,18 +81,7 @@ static derive_wish wish_for(const task *t, const persona *p)
 {
     const options *opt = t->opt;
     derive_wish w = derive_wish_plain();
-    static const char *const names[] = {
-        [MASK_KEEP] = "keep", [MASK_BAN] = "ban", [MASK_BIAS] = "bias"};
-    int only = -1;
-    if (p->mode == ROUTER_KEEP || p->mode == ROUTER_BAN || p->mode == ROUTER_BIAS)
-        only = p->mode == ROUTER_KEEP ? MASK_KEEP : p->mode == ROUTER_BAN ? MASK_BAN : MASK_BIAS;
-    if (opt->derive_coverage.given)
-        only = MASK_KEEP;
-    for (int m = 0; m < 3; m++)
-        if (opt->derive_mode && strcmp(opt->derive_mode, names[m]) == 0)
-            only = m;
-    for (int m = 0; m < 3 && only >= 0; m++)
-        w.modes[m] = m == only;
+    gather_modes(p, opt->derive_coverage.given ? "keep" : opt->derive_mode, &w);
     if (opt->derive_coverage.given)
         w.coverage = opt->derive_coverage.v;
     if (opt->derive_damage.given)
@@ -216,7 +206,7 @@ static int bring(task *t, const persona *p)
     if (!result)
         console_note(t->con,
                      "%d experts in %d layers, from %s; what it does, nobody has measured: "
-                     "consilium personas check %s",
+                     "consilium personas check %s --measure",
                      f.named, f.layers, f.ranking ? "a ranking" : "a steering file", p->name);
     free(path);
     buf_release(&text);

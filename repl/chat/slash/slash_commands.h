@@ -17,6 +17,8 @@ slash_fn slash_merge, slash_debate, slash_vote, slash_blend, slash_pick, slash_r
 slash_fn slash_diverge, slash_mask, slash_set, slash_save;
 /* slash_teach.c, slash_train.c: what a persona learns from, and that it does */
 slash_fn slash_teach, slash_train, slash_untrain;
+/* slash_derive.c: a mask from what it was taught */
+slash_fn slash_derive;
 /* slash_history.c: what was asked */
 slash_fn slash_history, slash_edit, slash_continue, slash_new;
 /* slash_seats.c: who speaks, and how */
@@ -32,6 +34,9 @@ bool slash_is_seated(const talk *t, const char *name);
 /* slash_edit.c. The persona's file in the user's own folder, where a copy is made when it came with the
  * program; caller frees *path. */
 int slash_own_persona(talk *t, const char *name, char **path, error *err);
+/* slash_train.c. Seated anew, with what lies beside it now; one that does not speak yet does from now
+ * on. */
+int slash_use_persona(talk *t, const char *name, error *err);
 int slash_edit_persona(talk *t, const char *name, error *err);
 /* The text of a pass's answer, or of the merge. Borrowed from the turn. */
 int slash_text(talk *t, const char *word, const char **name, const char **text, size_t *n,

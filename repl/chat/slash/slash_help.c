@@ -20,7 +20,8 @@ static const slash_section sections[] = {
      "merge vote debate blend pick diverge context"},
     {"voices", "who speaks, on which model and how",
      "personas mask experts strength control model set"},
-    {"learning", "personas of your own: what they learn from, and how", "teach train untrain"},
+    {"learning", "personas of your own: what they learn from, and how",
+     "teach train untrain derive"},
     {"screen", "how it looks; texts to take along", "view show copy blind history stats help quit"},
     {"record", "conversations that are kept", "save sessions resume fork title search"},
 };

@@ -78,6 +78,14 @@ static const slash_command table[] = {
      "what "
      "would go, and does it when `yes` stands behind.",
      COMPLETE_PERSONA, NULL, slash_untrain},
+    {"derive", "NAME [auto|ban|bias|keep]", "a mask for this model, if one steers",
+     "Reads the lessons of all personas under the plain model, tries masks that turn NAME away "
+     "from "
+     "the experts that the others call, measures them on lessons that they were not made of, and "
+     "shows the table. Only a mask that does more than 20 random ones is written, and spoken by; "
+     "Ctrl-C leaves all as it was. A persona that came with the program is copied to your own "
+     "folder first. `consilium personas derive` does it for all at once.",
+     COMPLETE_PERSONA, "auto|ban|bias|keep", slash_derive},
 
     {"file", "PATH", "put a file into the next prompt",
      "The file's text stands behind your next prompt, after a blank line. Several add up; `off` "

@@ -104,8 +104,7 @@ static int start(talk *t, char *const *words, int count, error *err)
 
 /* ---- what was made ----------------------------------------------------------------------------- */
 
-/* Seated anew, with what lies beside it now; one that does not speak yet does from now on. */
-static int use(talk *t, const char *name, error *err)
+int slash_use_persona(talk *t, const char *name, error *err)
 {
     char word[72];
     char *const words[] = {word};
@@ -128,7 +127,7 @@ int slash_train(talk *t, const char *rest, char *const *words, int count, error 
     if (strcmp(words[0], "stop") == 0 && count == 1)
         return talk_training_stop(t, err);
     if (strcmp(words[0], "use") == 0 && count <= 2)
-        return count == 2 ? use(t, words[1], err)
+        return count == 2 ? slash_use_persona(t, words[1], err)
                           : error_set(err, ERROR_USAGE, "/train use needs a persona's name");
     return start(t, words, count, err);
 }
@@ -162,7 +161,7 @@ int slash_untrain(talk *t, const char *rest, char *const *words, int count, erro
     else if (broker_untrain(t->broker, name, fingerprint, err))
         result = -1;
     else
-        result = slash_is_seated(t, name) ? use(t, name, err)
+        result = slash_is_seated(t, name) ? slash_use_persona(t, name, err)
                                           : talk_say(t, "%s is as it was before", name);
     free(path);
     return result;
