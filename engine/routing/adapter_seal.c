@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../kernels/dequantize.h"
+#include "../base/hash.h"
 #include "adapter_internal.h"
 
 /* ---- order --------------------------------------------------------------------------------------- */
@@ -220,9 +221,7 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
         hash = (hash ^ word) * 0x100000001b3;
         hash ^= hash >> 29;
     }
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ b[i]) * 0x100000001b3;
-    return hash;
+    return hash_bytes(hash, b, n);
 }
 
 static int add_to_digest(void *user, const place *at, const adapter_tensor *t, error *err)
@@ -242,7 +241,7 @@ static int add_to_digest(void *user, const place *at, const adapter_tensor *t, e
 
 static void digest_all(adapter *a)
 {
-    digest d = {.hash = 0xcbf29ce484222325};
+    digest d = {.hash = HASH_START};
     d.hash = mix(d.hash, &a->width, sizeof a->width);
     for (int i = 0; i < a->layer_count; i++) {
         const adapter_layer *l = &a->layers[i];

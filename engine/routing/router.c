@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/hash.h"
 #include "router_adapters.h"
 
 /* The routing while one set of rules acts: the program's own tables, changed. */
@@ -179,15 +180,6 @@ static int compile_layer(router_program *p, const router_settings *s, const mode
 
 /* ---- hash -------------------------------------------------------------------------------------- */
 
-/* FNV-1a over the bytes of one knob or table. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
-{
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ b[i]) * 0x100000001b3; /* NOLINT: wider types are read as bytes */
-    return hash;
-}
-
 static bool routing_is_plain(const layer_routing *r)
 {
     return r->k == r->trained_k && r->norm_width == r->k && r->strength == 1.0f &&
@@ -207,7 +199,7 @@ static uint64_t hash_adapters(const router_program *p, int layer, uint64_t hash)
 /* Only what can change numbers enters, so that a program that changes nothing hashes to 0. */
 static uint64_t hash_rules(const router_program *p, const model_config *model)
 {
-    uint64_t hash = 0xcbf29ce484222325;
+    uint64_t hash = HASH_START;
     bool plain = true;
     for (int i = 0; i < model->layers; i++) {
         if (!model->moe_layer[i])

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/hash.h"
 #include "../base/json.h"
 #include "../base/ranges.h"
 #include "rules_internal.h"
@@ -229,11 +230,7 @@ static uint64_t hash_value(uint64_t hash, const json *v)
         parts[1] = number;
     }
     for (int i = 0; i < 2; i++)
-        for (const char *p = parts[i] ? parts[i] : "";; p++) {
-            hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-            if (!*p)
-                break;
-        }
+        hash = hash_bytes(hash, parts[i] ? parts[i] : "", (parts[i] ? strlen(parts[i]) : 0) + 1);
     for (const json *e = json_first(v); e; e = json_next(e))
         hash = hash_value(hash, e);
     return hash;
@@ -261,7 +258,7 @@ rule_list *rules_read(const json *array, error *err)
             return NULL;
         }
     }
-    list->hash = hash_value(0xcbf29ce484222325, array);
+    list->hash = hash_value(HASH_START, array);
     return list;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/hash.h"
 #include "../../engine/text/stop_tokens.h"
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -91,10 +92,10 @@ void pass_close(pass *p)
 /* FNV-1a over the ids, little-endian. */
 uint64_t pass_prompt_hash(const pass *p)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = HASH_START;
     for (size_t i = 0; i < p->prompt.len; i++)
         for (int shift = 0; shift < 32; shift += 8)
-            hash = (hash ^ ((unsigned)p->prompt.v[i] >> shift & 255)) * 0x100000001b3u;
+            hash = hash_byte(hash, (unsigned char)((unsigned)p->prompt.v[i] >> shift));
     return hash;
 }
 

@@ -7,6 +7,7 @@
 
 #include "../../engine/base/array.h"
 #include "../../engine/base/buf.h"
+#include "../../engine/base/hash.h"
 #include "../../engine/run/sampler.h"
 
 enum { FREE_TOKENS = 2, TEXT_LEAST = 16, UNITS_MOST = 256 };
@@ -332,18 +333,9 @@ size_t samples_tokens(const samples *s, int *longest)
     return n;
 }
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_bytes(uint64_t h, const void *bytes, size_t n)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ at[i]) * 1099511628211u;
-    return h;
-}
-
 uint64_t samples_hash(const samples *s)
 {
-    uint64_t h = 14695981039346656037u;
+    uint64_t h = HASH_START;
     for (size_t i = 0; i < s->len; i++) {
         const sample *v = &s->v[i];
         int head[4] = {(int)v->kind, v->held_out, v->n, v->answer};

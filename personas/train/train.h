@@ -5,7 +5,7 @@
  * (hidden_store.h); each step then runs only the upper layers, forth and back (engine/train/net.h).
  *
  * What may learn, in any mixture:
- *   experts  new ones. In a pool layer (the plain choice is experts whose output is nil: pools.h)
+ *   experts  new ones. In a pool layer (the plain choice is experts whose output is nil: survey.h)
  *            they are small and begin as nothing, and the persona's mask keeps exactly them. In any
  *            other layer they begin as exact copies of the most called experts, whose originals the
  *            mask bans: before the first step the program is the plain model.
@@ -18,7 +18,7 @@
  * learned against from its third token on, and what follows it is learned, so that greedy answers
  * leave their loops. Every fifth lesson is held out.
  *
- * Which checkpoint is kept is decided by held-out loss and by the voice (choice.h): loss alone
+ * Which checkpoint is kept is decided by held-out loss and by the voice (train_check.c): loss alone
  * stops before the voice is heard. Everything that is drawn is a function of the seed and the step, so
  * a state file (state.h) needs no generator's state, and a run that was interrupted and resumed ends
  * in the same bytes as one that was not.
@@ -101,7 +101,7 @@ typedef struct train_event {
     int done, total; /* TRAIN_READING */
     double loss;     /* nats a token: of the step, or held out */
     double control;  /* held-out loss of the plain model */
-    double voice;    /* choice.h, 0 = as the plain model answers, 1 = as the lessons do */
+    double voice;    /* voice.h: 0 = as the plain model answers, 1 = as the lessons do */
     int answers, ended, looped;
     double seconds, left; /* spent; still to go, below 0 = not known yet */
     const char *text;     /* TRAIN_PROBE: how an answer begins; borrowed */

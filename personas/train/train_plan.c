@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../../engine/base/hash.h"
 #include "train_internal.h"
 
 enum { EPOCHS = 24, STEPS_LEAST = 100, STEPS_MOST = 480, FEW = 100 };
@@ -40,14 +41,6 @@ static uint64_t free_memory(void)
     return kib ? (uint64_t)kib * 1024 / 4 * 3 : UINT64_C(4) << 30;
 }
 
-static uint64_t hash_text(const char *text)
-{
-    uint64_t h = 14695981039346656037u;
-    for (const char *at = text; *at; at++)
-        h = (h ^ (unsigned char)*at) * 1099511628211u;
-    return h;
-}
-
 /* Of all that changes the bytes of the result, as it was asked for. */
 static int hash_options(const trainer *t, uint64_t *out, error *err)
 {
@@ -60,7 +53,7 @@ static int hash_options(const trainer *t, uint64_t *out, error *err)
                             o->batch, o->rate, o->end_weight, o->repeat, o->dropout, o->balance,
                             o->decay, o->near, o->seed);
     if (!result)
-        *out = hash_text(text.v);
+        *out = hash_bytes(HASH_START, text.v, text.len);
     buf_release(&text);
     return result;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../engine/base/array.h"
+#include "../../engine/base/hash.h"
 
 /* A mark needs so many answers, and such a share of them. */
 enum { LEAST_ANSWERS = 2 };
@@ -64,14 +65,14 @@ static uint64_t hash_text(uint64_t h, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)text[i];
-        h = (h ^ (uint64_t)(c >= 'A' && c <= 'Z' ? c + 32 : c)) * 1099511628211u;
+        h = hash_byte(h, c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c);
     }
     return h;
 }
 
 static uint64_t hash_mark(int kind, const char *text, size_t n)
 {
-    return hash_text((14695981039346656037u ^ (uint64_t)kind) * 1099511628211u, text, n);
+    return hash_text(hash_byte(HASH_START, (unsigned char)kind), text, n);
 }
 
 static int put(marks *m, uint64_t mark, error *err)

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../../base/hash.h"
 #include "jinja.h"
 
 value value_undefined(undefined_why why, text name)
@@ -133,17 +134,9 @@ bool value_hashable(value v)
     return v.kind >= V_UNDEFINED && v.kind <= V_TEXT;
 }
 
-static uint64_t hash_bytes(uint64_t h, const void *bytes, size_t n)
-{
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * 0x100000001b3u;
-    return h;
-}
-
 static uint64_t value_hash(value v)
 {
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t h = HASH_START;
     if (v.kind == V_TEXT)
         return hash_bytes(h, text_bytes(v.u.t), v.u.t.len);
     if (value_is_number(v)) { /* equal numbers of any kind must meet */
