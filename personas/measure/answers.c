@@ -1,31 +1,9 @@
 /* answers.c - see answers.h. */
 #include "answers.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/buf.h"
-#include "../../engine/run/sampler.h"
-#include "../../engine/text/stop_tokens.h"
-#include "../council/loop.h"
-
-/* One answer on its way. */
-typedef struct line {
-    session *session;
-    float *logits; /* [vocabulary] */
-    int last;      /* the token to be read next */
-    tokens out;
-    buf text;
-    loop_detector cycles;
-    bool active, finished, looped;
-} line;
-
-typedef struct speakers {
-    engine *engine;
-    sampler *greedy;
-    line lines[ANSWERS_TOGETHER];
-    int count;
-} speakers;
+#include "greedy.h"
 
 /* Share of the n-token stretches of ids[0..len) that stood there before. */
 static double repeated_share(const int *ids, size_t len, size_t n)
@@ -46,122 +24,38 @@ static size_t prompt_of(const measure_sample *s)
     return s->from > 1 ? s->from : start;
 }
 
-/* ---- one answer -------------------------------------------------------------------------------- */
-
-static int open_line(speakers *v, const measure_sample *s, const router_program *program,
-                     error *err)
-{
-    line *l = &v->lines[v->count++];
-    const model_config *m = engine_config(v->engine);
-    *l = (line){.active = true};
-    loop_begin(&l->cycles);
-    int room = (int)prompt_of(s) + ANSWERS_TOKENS;
-    l->session = session_open(v->engine, room < m->context ? room : m->context, DTYPE_F16, err);
-    if (!l->session || session_set_program(l->session, program, err))
-        return -1;
-    l->logits = malloc((size_t)m->vocabulary * sizeof *l->logits);
-    return l->logits ? 0 : error_memory(err, "an answer");
-}
-
-static void close_lines(speakers *v)
-{
-    for (int i = 0; i < v->count; i++) {
-        session_close(v->lines[i].session);
-        free(v->lines[i].logits);
-        tokens_release(&v->lines[i].out);
-        buf_release(&v->lines[i].text);
-    }
-    v->count = 0;
-}
-
-static int take_token(speakers *v, line *l, error *err)
-{
-    const tokenizer *t = engine_tokenizer(v->engine);
-    const chat_format *chat = engine_chat(v->engine);
-    if (sampler_pick(v->greedy, l->logits, NULL, 0, 0, NULL, &l->last, err))
-        return -1;
-    if (stop_tokens_have(engine_stops(v->engine), l->last) ||
-        (chat && chat_is_end(chat, l->last))) {
-        l->finished = true;
-        l->active = false;
-        return 0;
-    }
-    size_t n;
-    const char *piece = tokenizer_piece(t, l->last, &n);
-    if (tokens_push(&l->out, l->last, err) || buf_add(&l->text, piece, n, err))
-        return -1;
-    loop_token(&l->cycles, l->out.v, l->out.len);
-    l->looped = loop_found(&l->cycles, t, l->out.v, l->out.len, l->text.v ? l->text.v : "",
-                           l->text.len, LOOP_TOKENS);
-    l->active = !l->looped && l->out.len < ANSWERS_TOKENS &&
-                session_length(l->session) < session_context(l->session);
-    return 0;
-}
-
-/* ---- one group --------------------------------------------------------------------------------- */
-
-/* Every line that still speaks reads its last token and takes the next one. */
-static int speak(speakers *v, error *err)
-{
-    for (;;) {
-        step steps[ANSWERS_TOGETHER];
-        int n = 0;
-        for (int i = 0; i < v->count; i++)
-            if (v->lines[i].active)
-                steps[n++] = (step){v->lines[i].session, &v->lines[i].last, 1, LOGITS_LAST,
-                                    v->lines[i].logits};
-        if (!n)
-            return 0;
-        if (engine_advance(v->engine, steps, n, err))
-            return -1;
-        for (int i = 0; i < v->count; i++)
-            if (v->lines[i].active && take_token(v, &v->lines[i], err))
-                return -1;
-    }
-}
-
 /* The j-th of n samples to be answered. */
 static const measure_sample *chosen(const measure_samples *s, int n, int j)
 {
     return &s->v[(size_t)j * s->len / (size_t)n];
 }
 
-/* Answers samples [from, to) of n under each program: prompts are read in one go. */
-static int answer_group(speakers *v, const measure_samples *s, int n, int from, int to,
-                        const router_program *const *programs, int count, error *err)
+static void count_answer(const greedy_answer *a, answers_figures *f)
 {
-    step steps[ANSWERS_TOGETHER];
+    f->answers++;
+    f->finished += a->ended;
+    f->looped += a->looped;
+    f->repeated += repeated_share(a->ids.v, a->ids.len, ANSWERS_GRAM);
+}
+
+/* Samples [from, to) of n under each program, in one batch. */
+static int answer_group(engine *e, const measure_samples *s, int n, int from, int to,
+                        const router_program *const *programs, int count, answers_figures *out,
+                        error *err)
+{
+    greedy_prompt prompts[GREEDY_TOGETHER] = {{0}};
+    greedy_answer answers[GREEDY_TOGETHER];
+    int m = 0;
     for (int j = from; j < to; j++)
         for (int i = 0; i < count; i++) {
             const measure_sample *one = chosen(s, n, j);
-            line *l = &v->lines[v->count];
-            if (open_line(v, one, programs[i], err))
-                return -1;
-            steps[v->count - 1] =
-                (step){l->session, one->ids.v, (int)prompt_of(one), LOGITS_LAST, l->logits};
+            prompts[m++] = (greedy_prompt){one->ids.v, (int)prompt_of(one), programs[i]};
         }
-    if (engine_advance(v->engine, steps, v->count, err))
-        return -1;
-    for (int i = 0; i < v->count; i++)
-        if (take_token(v, &v->lines[i], err))
-            return -1;
-    return speak(v, err);
-}
-
-static void count_line(const line *l, answers_figures *f)
-{
-    f->answers++;
-    f->finished += l->finished;
-    f->looped += l->looped;
-    f->repeated += repeated_share(l->out.v, l->out.len, ANSWERS_GRAM);
-}
-
-static sampler *open_greedy(const engine *e, error *err)
-{
-    sampling greedy = sampling_defaults();
-    int n = tokenizer_count(engine_tokenizer(e)), vocabulary = engine_config(e)->vocabulary;
-    greedy.temperature = 0;
-    return sampler_open(&greedy, "control", n < vocabulary ? n : vocabulary, err);
+    int result = greedy_ask(e, prompts, m, ANSWERS_TOKENS, answers, err);
+    for (int i = 0; i < m && !result; i++)
+        count_answer(&answers[i], &out[i % count]);
+    greedy_release(answers, m);
+    return result;
 }
 
 int answers_measure(engine *e, const measure_samples *s, int most,
@@ -169,29 +63,18 @@ int answers_measure(engine *e, const measure_samples *s, int most,
                     progress_fn *progress, void *user, error *err)
 {
     int n = s->len < (size_t)most ? (int)s->len : most;
-    int each = count < ANSWERS_TOGETHER ? ANSWERS_TOGETHER / count : 1, result = 0;
+    int each = count < GREEDY_TOGETHER ? GREEDY_TOGETHER / count : 1, result = 0;
     memset(out, 0, (size_t)count * sizeof *out);
-    if (count > ANSWERS_TOGETHER)
+    if (count > GREEDY_TOGETHER)
         return error_set(err, ERROR_USAGE, "%d programs cannot answer side by side: at most %d",
-                         count, ANSWERS_TOGETHER);
-    speakers *v = calloc(1, sizeof *v);
-    if (!v)
-        return error_memory(err, "the answers");
-    v->engine = e;
-    v->greedy = open_greedy(e, err);
-    result = v->greedy ? 0 : -1;
+                         count, GREEDY_TOGETHER);
     for (int from = 0; from < n && !result; from += each) {
         int to = from + each < n ? from + each : n;
         if (progress)
             progress(user, from * count, n * count);
-        result = answer_group(v, s, n, from, to, programs, count, err);
-        for (int i = 0; i < v->count && !result; i++)
-            count_line(&v->lines[i], &out[i % count]);
-        close_lines(v);
+        result = answer_group(e, s, n, from, to, programs, count, out, err);
     }
     for (int i = 0; i < count; i++)
         out[i].repeated /= out[i].answers ? out[i].answers : 1;
-    sampler_close(v->greedy);
-    free(v);
     return result;
 }

@@ -12,7 +12,6 @@
 enum {
     ANSWERS_TOKENS = 120, /* of one answer, at most */
     ANSWERS_START = 32,   /* tokens of a text that are to be continued */
-    ANSWERS_TOGETHER = 8, /* sequences in one batch */
     ANSWERS_GRAM = 4,     /* tokens of a stretch that counts as repeated when it comes again */
 };
 

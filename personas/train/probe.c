@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../council/loop.h"
+#include "../measure/greedy.h"
 #include "voice.h"
 
-enum { ROUND = 8, REPEATED_WORDS = 8, REPEATED_TIMES = 3 }; /* answers at once; a circle of words */
+enum { REPEATED_WORDS = 8, REPEATED_TIMES = 3 }; /* a circle of words */
 
 struct probe {
     engine *engine;
@@ -18,19 +18,8 @@ struct probe {
     tokens controls[PROBE_CONTROLS];  /* questions with the plain model's answers */
     int control_from[PROBE_CONTROLS]; /* where those begin */
     int control_count;
-    int limit;     /* tokens of an answer */
-    float *logits; /* [ROUND, vocabulary] */
+    int limit; /* tokens of an answer */
 };
-
-/* One answer that grows. */
-typedef struct answer {
-    session *session;
-    tokens ids;
-    buf text;
-    int next;
-    bool done, ended, looped;
-    loop_detector loop;
-} answer;
 
 void probe_close(probe *p)
 {
@@ -39,107 +28,21 @@ void probe_close(probe *p)
     for (int i = 0; i < p->control_count; i++)
         tokens_release(&p->controls[i]);
     voice_close(p->voice);
-    free(p->logits);
     free(p);
 }
 
 /* ---- answering --------------------------------------------------------------------------------- */
 
-static bool is_stop(const probe *p, int id)
+/* The questions of samples of[0..n) under a program; answers [n], greedy_release() in any case. */
+static int answer_all(const probe *p, const router_program *program, const int *of, int n,
+                      greedy_answer *answers, error *err)
 {
-    const tokens *stops = engine_stops(p->engine);
-    for (size_t i = 0; i < stops->len; i++)
-        if (stops->v[i] == id)
-            return true;
-    return id == p->samples->end;
-}
-
-static int likeliest(const float *z, int n)
-{
-    int best = 0;
-    for (int i = 1; i < n; i++)
-        if (z[i] > z[best])
-            best = i;
-    return best;
-}
-
-/* Takes the likeliest token. */
-static int take(const probe *p, answer *a, const float *logits, error *err)
-{
-    const tokenizer *t = engine_tokenizer(p->engine);
-    int id = likeliest(logits, tokenizer_count(t));
-    size_t n;
-    a->ended = is_stop(p, id);
-    a->done = a->ended || (int)a->ids.len >= p->limit;
-    if (a->done)
-        return 0;
-    const char *piece = (a->ids.len ? tokenizer_piece : tokenizer_first_piece)(t, id, &n);
-    a->next = id;
-    if (tokens_push(&a->ids, id, err) || buf_add(&a->text, piece, n, err))
-        return -1;
-    loop_token(&a->loop, a->ids.v, a->ids.len);
-    a->looped = loop_found(&a->loop, t, a->ids.v, a->ids.len, a->text.v ? a->text.v : "",
-                           a->text.len, LOOP_TOKENS);
-    a->done = a->looped;
-    return 0;
-}
-
-static int open_answer(const probe *p, answer *a, const sample *question,
-                       const router_program *program, error *err)
-{
-    loop_begin(&a->loop);
-    a->session = session_open(p->engine, question->answer + p->limit + 1, DTYPE_F16, err);
-    return a->session ? session_set_program(a->session, program, err) : -1;
-}
-
-/* One token more of all that are not done; *left counts them. */
-static int advance(const probe *p, answer *answers, const sample *const *questions, int n,
-                   int *left, bool first, error *err)
-{
-    step steps[ROUND];
-    int of[ROUND], count = 0;
-    size_t vocabulary = (size_t)engine_config(p->engine)->vocabulary;
+    greedy_prompt prompts[PROBE_ANSWERS + PROBE_CONTROLS] = {{0}};
     for (int i = 0; i < n; i++) {
-        answer *a = &answers[i];
-        if (a->done)
-            continue;
-        of[count] = i;
-        steps[count] = (step){a->session, first ? questions[i]->ids : &a->next,
-                              first ? questions[i]->answer : 1, LOGITS_LAST,
-                              p->logits + (size_t)count * vocabulary};
-        count++;
+        const sample *question = &p->samples->v[of[i]];
+        prompts[i] = (greedy_prompt){question->ids, question->answer, program};
     }
-    *left = count;
-    if (count && engine_advance(p->engine, steps, count, err))
-        return -1;
-    for (int i = 0; i < count; i++)
-        if (take(p, &answers[of[i]], p->logits + (size_t)i * vocabulary, err))
-            return -1;
-    return 0;
-}
-
-/* Answers up to ROUND questions; answers [n] are the caller's to release, on failure too. */
-static int answer_all(const probe *p, const router_program *program, const sample *const *questions,
-                      int n, answer *answers, error *err)
-{
-    int result = 0, left = n;
-    for (int i = 0; i < n && !result; i++)
-        result = open_answer(p, &answers[i], questions[i], program, err);
-    for (bool first = true; left && !result; first = false)
-        result = advance(p, answers, questions, n, &left, first, err);
-    for (int i = 0; i < n; i++) {
-        session_close(answers[i].session);
-        answers[i].session = NULL;
-    }
-    return result;
-}
-
-static void release_answers(answer *answers, int n)
-{
-    for (int i = 0; i < n; i++) {
-        tokens_release(&answers[i].ids);
-        buf_release(&answers[i].text);
-    }
+    return greedy_ask(p->engine, prompts, n, p->limit, answers, err);
 }
 
 /* ---- judging ----------------------------------------------------------------------------------- */
@@ -166,7 +69,7 @@ static bool repeats_words(const char *text)
     return false;
 }
 
-static void judge(const probe *p, const answer *a, probe_figures *out)
+static void judge(const probe *p, const greedy_answer *a, probe_figures *out)
 {
     const char *text = a->text.v ? a->text.v : "";
     bool looped = a->looped || repeats_words(text);
@@ -178,7 +81,7 @@ static void judge(const probe *p, const answer *a, probe_figures *out)
 }
 
 /* The first answer's beginning, cut at a character, on one line. */
-static void show_sample(const answer *a, probe_figures *out)
+static void show_sample(const greedy_answer *a, probe_figures *out)
 {
     size_t n = a->text.len < sizeof out->sample - 1 ? a->text.len : sizeof out->sample - 1;
     while (n < a->text.len && n > 0 && ((unsigned char)a->text.v[n] & 0xc0) == 0x80)
@@ -190,28 +93,22 @@ static void show_sample(const answer *a, probe_figures *out)
 
 int probe_ask(probe *p, const router_program *program, probe_figures *out, error *err)
 {
-    answer *answers = calloc(PROBE_ANSWERS, sizeof *answers);
-    const sample *questions[PROBE_ANSWERS];
+    greedy_answer answers[PROBE_ANSWERS];
     *out = (probe_figures){0};
-    if (!answers)
-        return error_memory(err, "the probes");
-    for (int i = 0; i < p->count; i++)
-        questions[i] = &p->samples->v[p->questions[i]];
-    int result = answer_all(p, program, questions, p->count, answers, err);
+    int result = answer_all(p, program, p->questions, p->count, answers, err);
     for (int i = 0; i < p->count && !result; i++)
         judge(p, &answers[i], out);
     if (!result) {
         out->voice /= out->answers;
         show_sample(&answers[0], out);
     }
-    release_answers(answers, p->count);
-    free(answers);
+    greedy_release(answers, p->count);
     return result;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-static int keep_control(probe *p, const sample *question, const answer *a, error *err)
+static int keep_control(probe *p, const sample *question, const greedy_answer *a, error *err)
 {
     tokens *ids = &p->controls[p->control_count];
     p->control_from[p->control_count++] = question->answer;
@@ -234,23 +131,12 @@ const int *probe_control(const probe *p, int i, int *n, int *from)
 /* The plain model answers some of the questions: what the voice is told from. */
 static int add_controls(probe *p, const int *of, int n, error *err)
 {
-    for (int at = 0; at < n; at += ROUND) {
-        answer *answers = calloc(ROUND, sizeof *answers);
-        const sample *questions[ROUND];
-        int count = n - at < ROUND ? n - at : ROUND;
-        if (!answers)
-            return error_memory(err, "the probes");
-        for (int i = 0; i < count; i++)
-            questions[i] = &p->samples->v[of[at + i]];
-        int result = answer_all(p, NULL, questions, count, answers, err);
-        for (int i = 0; i < count && !result; i++)
-            result = keep_control(p, questions[i], &answers[i], err);
-        release_answers(answers, count);
-        free(answers);
-        if (result)
-            return -1;
-    }
-    return 0;
+    greedy_answer answers[PROBE_ANSWERS + PROBE_CONTROLS];
+    int result = answer_all(p, NULL, of, n, answers, err);
+    for (int i = 0; i < n && !result; i++)
+        result = keep_control(p, &p->samples->v[of[i]], &answers[i], err);
+    greedy_release(answers, n);
+    return result;
 }
 
 /* Held out questions are probes; controls answer those, and learned ones up to PROBE_CONTROLS. */
@@ -290,10 +176,9 @@ int probe_open(engine *e, const samples *s, const lessons *l, probe **out, error
     if (p) {
         p->engine = e;
         p->samples = s;
-        p->logits = calloc(ROUND * (size_t)engine_config(e)->vocabulary, sizeof(float));
         p->voice = voice_open(err);
     }
-    int result = p && p->logits && p->voice ? 0 : error_memory(err, "the probes");
+    int result = p && p->voice ? 0 : error_memory(err, "the probes");
     if (!result)
         result = gather(p, l, controls, &n, err) || add_controls(p, controls, n, err) ||
                  voice_settle(p->voice, err);
