@@ -198,11 +198,10 @@ def faults():
         done = home.train(*["-m", damaged("nan-model", nan)] + SHORT[2:])
         refused(done, 1, "finite")
         assert home.results() == {}
-    with case("a rate that is too high ends the run, and the sentence says so"):
-        home = Home("diverges")
-        done = home.train(*SHORT, "--rate", "1", "--what", "router")
-        assert done.returncode in (0, 1), done.stderr
-        assert not [n for n in home.results() if n.endswith(".part")]
+    with case("what is no better than the plain model is not kept: a sentence, and nothing written"):
+        home = Home("nothing")
+        refused(home.train(*SHORT, "--rate", "1e-30"), 1, "better than the plain model", "nothing is written")
+        assert home.results() == {} and home.states() == [], (home.results(), home.states())
     with case("a full disk: a sentence, and nothing half-written"):
         home = Home("full")
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

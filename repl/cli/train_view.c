@@ -23,6 +23,7 @@ typedef struct points {
 struct train_view {
     console *con;
     bool ndjson, failed; /* failed: standard output takes no more */
+    bool due;            /* a line about the last check, which its answers may still add to */
     points steps, checks, best;
     train_event last;   /* of a step */
     double held, voice; /* the last ones; negative = none yet */
@@ -324,9 +325,13 @@ static void draw(train_view *v, bool now)
 
 /* ---- lines ------------------------------------------------------------------------------------- */
 
+/* One line about a check, once its answers are known. */
 static void note_check(train_view *v)
 {
     buf line = {0};
+    if (!v->due)
+        return;
+    v->due = false;
     text_writer w = {.out = &line};
     put_figures(v, &w);
     if (v->voice >= 0)
@@ -356,6 +361,7 @@ void train_view_event(void *user, const train_event *e)
         console_progress(v->con, "reading the samples: %d of %d tokens", e->done, e->total);
         return;
     case TRAIN_STEP:
+        note_check(v);
         v->last = *e;
         add_point(&v->steps, e->step, e->loss);
         break;
@@ -364,8 +370,7 @@ void train_view_event(void *user, const train_event *e)
         v->last.control = e->control;
         v->last.steps = e->steps;
         add_point(&v->checks, e->step, e->loss);
-        if (lines && e->step)
-            note_check(v);
+        v->due = lines && e->step;
         break;
     case TRAIN_PROBE:
         take_probe(v, e);
@@ -407,6 +412,7 @@ int train_view_result(train_view *v, const train_result *r, bool interrupted, er
     char bytes[HUMAN_TEXT], voice[64] = "";
     if (v->ndjson)
         return end_json(v, r, interrupted, err);
+    note_check(v);
     console_frame_end(v->con);
     if (r->voice >= 0)
         (void)snprintf(voice, sizeof voice, ", voice %.2f, %d of %d greedy answers end", r->voice,
