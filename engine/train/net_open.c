@@ -75,7 +75,8 @@ net_memory net_plan(const engine *e, const trainable *t, int rows, uint64_t limi
 {
     const model_config *c = engine_config(e);
     const struct weights *w = engine_weights(e);
-    uint64_t widest = 0, copies = copy_floats(w->output, &widest), v = (uint64_t)c->vocabulary;
+    uint64_t widest = 0, output = 0, v = (uint64_t)c->vocabulary;
+    uint64_t copies = copy_floats(w->output, &output); /* never opened whole: head_loss.c */
     for (int i = t->first; i < c->layers; i++)
         copies += layer_floats(&w->layers[i], c->experts, &widest);
     net_memory m = {.copied = true, .weights = 4 * copies};
