@@ -108,6 +108,9 @@ CASES = (  # line as fish takes it, what is offered
     ("transcripts export j", ["judge_2"]),
     ("transcripts replay ", sorted(GOOD)),
     ("personas check law", ["lawyer"]),
+    ("personas pack law", ["lawyer"]),
+    ("train law", ["lawyer"]),
+    ("train lawyer --what ", ["experts", "lora", "router"]),
     ("personas show ", PERSONAS),
     ("model inf", ["info"]),
     ("manual ", ["bash", "fish", "man", "zsh"]),
@@ -137,6 +140,7 @@ def test_bash():
                           (["ask", "--resume", "$(touch PWNED)"], []),
                           (["ask", "--resume", "`touch PWNED`"], []),
                           (["ask", "-f", "lawy"], ["lawyer.txt"]),
+                          (["ask", "--adapter", "lawy"], ["lawyer.txt"]),
                           (["ask", "-f", "$(touch PWNED)"], [])):
         with case(f"bash: {' '.join(words)!r}"):
             got = bash(["consilium", *words])
@@ -170,7 +174,7 @@ def test_zsh():
             assert "touch" not in text and "mask.json" not in text, text
     for line, wanted in (("ask -p coder,j", "coder,judge_2"), ("ask --personas=coder,critic,l", "lawyer"),
                          ("ask --control=pr", "--control=prompt"), ("ask -m ollama:t", "ollama:tiny:1b"),
-                         ("ask -f lawy", "lawyer.txt")):
+                         ("ask -f lawy", "lawyer.txt"), ("ask --adapter lawy", "lawyer.txt")):
         with case(f"zsh: consilium {line}"):
             text = shell.tab("consilium " + line)
             assert wanted in text.replace("\\", ""), text
@@ -186,7 +190,8 @@ def test_fish():
             got = fish("consilium " + line)
             assert got == wanted, got
     for line, wanted in (("ask -p coder,j", ["coder,judge_2"]), ("ask -m ollama:", ["ollama:tiny:1b"]),
-                         ("ask -f lawy", ["lawyer.txt"])):
+                         ("ask -f lawy", ["lawyer.txt"]), ("ask --adapter lawy", ["lawyer.txt"]),
+                         ("ask --control=pr", ["--control=prompt"]), ("ask --control=m", ["--control=mask"])):
         with case(f"fish: consilium {line}"):
             got = fish("consilium " + line)
             assert wanted[0] in got, got

@@ -33,9 +33,10 @@ static void value(text_writer *w, const value_info *v, bool word)
                                         [VALUE_SESSION] = "(__consilium_sessions)",
                                         [VALUE_MODEL] = "(__consilium_models)"};
     bool named = v->kind >= VALUE_PERSONA, files = v->kind == VALUE_FILE || v->kind == VALUE_MODEL;
-    if (v->kind == VALUE_NONE || v->maybe) /* a value that may be left out has no form here */
+    bool apart = !word && !v->maybe; /* one that may be left out stands behind "=" alone */
+    if (v->kind == VALUE_NONE || (v->maybe && !v->words[0]))
         return;
-    text_put(w, word ? (files ? " -F" : " -f") : files ? " -r -F" : " -x");
+    text_put(w, apart ? (files ? " -r -F" : " -x") : files ? " -F" : " -f");
     if (named || v->words[0])
         text_format(w, " -a '%s%s%s'", named ? lists[v->kind] : "", named && v->words[0] ? " " : "",
                     v->words);

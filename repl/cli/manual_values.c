@@ -34,7 +34,7 @@ static value_kind kind_of_capitals(const char *text, size_t n)
 static value_info read_argument(const char *argument)
 {
     value_info v = {.kind = VALUE_TEXT};
-    if (strcmp(argument, "[NAME=]FILE") == 0)
+    if (strncmp(argument, "[NAME=]FILE", 11) == 0)
         v.kind = VALUE_FILE;
     for (const char *at = argument; *at && v.kind != VALUE_FILE;) {
         at += strspn(at, "[=|");
