@@ -42,8 +42,8 @@ def trainer(t):
     return children(children(t.child.pid)[0])
 
 
-def begin(name, *words):
-    t = Talk(name, "-p", "nurse,critic", "--merge", "none", *words, wait=False)
+def begin(name, *words, **more):
+    t = Talk(name, "-p", "nurse,critic", "--merge", "none", *words, wait=False, **more)
     folder = t.home / ".config/consilium/personas"
     if not folder.exists():  # the program ended: nurse was not there yet
         t.close()
@@ -51,7 +51,7 @@ def begin(name, *words):
         (folder / "nurse.json").write_text('{"persona": 1, "name": "nurse", "instruction": "Be calm."}')
         lines = (ROOT / "personas/shipped/critic.lessons.jsonl").read_text().splitlines(True)
         (folder / "nurse.lessons.jsonl").write_text("".join(lines[:10]))
-        t = Talk(name, "-p", "nurse,critic", "--merge", "none", *words, wait=False)
+        t = Talk(name, "-p", "nurse,critic", "--merge", "none", *words, wait=False, **more)
     t.wait_prompt()
     return t, folder
 
@@ -61,12 +61,13 @@ def made(folder):
 
 
 def wait_end(t, says):
-    """Empty lines until it is told; returns that line."""
+    """Until it is told, while nobody types; returns all that came behind the command."""
     for _ in range(600):
-        said = last(t.say(" "))
+        t.read(0.2)
+        said = last(t.text().rsplit("\u203a /train", 1)[-1])
         if says in said or "was not trained" in said:
+            t.wait_prompt()
             return said
-        time.sleep(0.2)
     raise AssertionError(t.text()[-800:])
 
 
@@ -114,11 +115,32 @@ with case("a run to its end is told in one line; /train use seats it"):
             path.unlink()
     assert "training nurse" in last(t.say(f"/train nurse {' '.join(STEPS)}"))
     said = wait_end(t, "nurse is trained")
-    assert "is trained, best at step" in said and "/train use nurse takes it" in said, said
+    assert "nurse is trained, held out" in said and "/train use nurse takes it" in said, said
+    assert "is trained, best at step" in last(t.say("/train"))
     assert len(made(FOLDER)) == 2, made(FOLDER)
     said = last(t.say("/train use nurse"))
     assert "nurse acts by prompt+mask+adapter now" in said, said
     t.say("And now?")
+
+for typed, columns in (("", 120), ("half a quest\u00e9", 120), ("a line that is longer than the screen " * 3, 60)):
+    with case(f"the end is told at once while a prompt with {len(typed)} characters waits at {columns} columns"):
+        w, _ = begin("news", columns=columns)
+        w.say(f"/train nurse {' '.join(STEPS)}")
+        w.send(typed)
+        w.wait_text("nurse is trained, held out")
+        w.wait(lambda: "training nurse" not in w.text().rsplit("is trained", 1)[1], "a prompt without it")
+        w.read(0.3)
+        rows = w.rows()
+        told = next(i for i, r in enumerate(rows) if r.startswith("nurse is trained"))
+        assert sum("nurse is trained" in r for r in rows) == 1, rows
+        line = "".join(rows[told + (2 if columns < 80 else 1):]).strip()  # it is folded where it must be
+        assert line.replace(" ", "") == f"own 2 \u203a {typed}".replace(" ", ""), (line, rows)
+        assert not any("quest" in r or "longer" in r for r in rows[:told]), rows
+        w.send("\x05 and more\r")  # what was typed can still be edited and sent
+        w.wait_text("and more")
+        w.wait_prompt()
+        assert "nurse is trained" not in w.text().rsplit("and more", 1)[1]
+        w.close()
 
 with case("/untrain says what would go, and does it with yes; then it is as it was"):
     said = last(t.say("/untrain nurse"))

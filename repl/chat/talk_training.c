@@ -196,15 +196,19 @@ static int add_state(const talk *t, const talk_training *g, buf *out, error *err
     return buf_text(out, "  ", err) || add_curve(t, g, out, err) ? -1 : 0;
 }
 
-/* What became of it: a result, or why there is none. */
-static int add_end(const talk_training *g, buf *out, error *err)
+/* What became of it: a result, or why there is none; in short as news. */
+static int add_end(const talk_training *g, bool news, buf *out, error *err)
 {
     if (!g->ended)
         return buf_format(out, err, "%s was not trained: %s", g->name,
                           g->sentence[0] ? g->sentence : "it ended without a word");
-    if (buf_format(out, err, "%s %s, best at step %d", g->name,
-                   g->interrupted ? "was trained in part" : "is trained", g->best) ||
-        add_figures(g, out, err))
+    if (buf_format(out, err, "%s %s, ", g->name,
+                   g->interrupted ? "was trained in part" : "is trained"))
+        return -1;
+    if (news)
+        return buf_format(out, err, "held out %.2f (plain %.2f): /train use %s takes it", g->held,
+                          g->control, g->name);
+    if (buf_format(out, err, "best at step %d", g->best) || add_figures(g, out, err))
         return -1;
     return buf_format(out, err, ": /train use %s takes it, /untrain %s takes it back", g->name,
                       g->name);
@@ -225,14 +229,23 @@ int talk_training_tell(talk *t, error *err)
     const talk_training *g = t->training;
     if (!g)
         return talk_say(t, "nobody is being trained; /train NAME begins");
-    return say(t, &text, g->runs ? add_state(t, g, &text, err) : add_end(g, &text, err));
+    return say(t, &text, g->runs ? add_state(t, g, &text, err) : add_end(g, false, &text, err));
 }
 
 void talk_training_look(talk *t)
 {
     buf text = {0};
     if (look(t))
-        (void)say(t, &text, add_end(t->training, &text, NULL));
+        (void)say(t, &text, add_end(t->training, true, &text, NULL));
+}
+
+bool talk_training_news(talk *t, buf *out)
+{
+    buf text = {0};
+    bool told = look(t) && add_end(t->training, true, &text, NULL) == 0 &&
+                console_quote(t->con, out, text.v, NULL) == 0 && buf_text(out, "\n", NULL) == 0;
+    buf_release(&text);
+    return told;
 }
 
 int talk_training_prompt(const talk *t, buf *out, error *err)

@@ -173,17 +173,23 @@ static int run_line(talk *t, const buf *text, error *err)
 }
 
 /* "own 3 › ": what is remembered, and how many speak; who learns meanwhile. */
-static int make_prompt(talk *t, buf *out, error *err)
+static int make_prompt(const talk *t, buf *out, error *err)
 {
     static const char *const policies[] = {
         [CONTEXT_OWN] = "own", [CONTEXT_MERGED] = "merged", [CONTEXT_PICKED] = "picked"};
-    talk_training_look(t);
     buf_clear(out);
     if (buf_format(out, err, "%s %d%s", policies[dialogue_settings(t->dialogue)->context],
                    roster_seats(dialogue_roster(t->dialogue)), t->blind ? " blind" : "") ||
         talk_training_prompt(t, out, err))
         return -1;
     return buf_format(out, err, " %s ", terminal_utf8(t->term) ? "›" : ">");
+}
+
+/* A training has ended while the prompt stood. */
+static bool hear(void *user, buf *say, buf *prompt)
+{
+    talk *t = user;
+    return talk_training_news(t, say) && make_prompt(t, prompt, NULL) == 0;
 }
 
 static int loop(talk *t, error *err)
@@ -194,6 +200,7 @@ static int loop(talk *t, error *err)
     while (!t->leave && !result && got == LINE_TEXT) {
         error trouble = {0};
         buf_clear(&text);
+        talk_training_look(t);
         result = make_prompt(t, &prompt, err);
         if (!result)
             got = line_read(t->line, prompt.v, &text, err);
@@ -230,6 +237,7 @@ static int open_line(talk *t, bool *first_time, error *err)
                       .broker = t->broker,
                       .hint = "Ctrl-D or /quit leaves; Ctrl-C stops an answer",
                       .complete = slash_complete_word,
+                      .news = hear,
                       .user = t};
     t->line = line_open(t->term, &o, err);
     free(path);

@@ -308,6 +308,7 @@ line_editor *line_open(terminal *t, const line_options *options, error *err)
     l->traceless = options->traceless;
     l->hint = options->hint;
     l->complete = options->complete;
+    l->news = options->news;
     l->user = options->user;
     current = l;
     set_up_readline(l);
@@ -320,6 +321,7 @@ void line_close(line_editor *l)
         return;
     line_paste_forget(l);
     buf_release(&l->prefill);
+    buf_release(&l->fresh);
     free(l->pastes);
     free(l->history);
     free(l);
@@ -380,6 +382,34 @@ static void look_at_signals(line_editor *l)
         rl_resize_terminal();
         (void)rl_forced_update_display();
     }
+}
+
+/* The rows of the line are wiped, the news stand where it stood, and it is drawn anew below them. Not in
+ * the middle of a search or a number for the next key, which have a prompt of their own. */
+static void look_at_news(line_editor *l)
+{
+    static const unsigned long busy = RL_STATE_ISEARCH | RL_STATE_NSEARCH | RL_STATE_NUMERICARG |
+                                      RL_STATE_MULTIKEY | RL_STATE_VIMOTION | RL_STATE_MOREINPUT;
+    buf say = {0}, prompt = {0};
+    if (!l->news || RL_ISSTATE(busy) || !l->news(l->user, &say, &prompt)) {
+        buf_release(&say);
+        buf_release(&prompt);
+        return;
+    }
+    (void)rl_clear_visible_line();
+    (void)fflush(rl_outstream);
+    (void)terminal_write_folded(l->term, &say, NULL);
+    buf_release(&say);
+    if (prompt.len) {
+        charset_saved saved = charset_export();
+        (void)rl_set_prompt(prompt.v);
+        charset_restore(&saved);
+        buf_release(&l->fresh);
+        l->fresh = prompt;
+        l->prompt = l->fresh.v;
+    }
+    (void)rl_on_new_line();
+    rl_redisplay();
 }
 
 static int keep(line_editor *l, const buf *text, error *err)
@@ -463,6 +493,8 @@ line_result line_read(line_editor *l, const char *prompt, buf *out, error *err)
         }
         if (line_fill(l, LOOK_MS))
             rl_callback_read_char();
+        else
+            look_at_news(l);
     }
     return l->typed ? finish(l, out, err) : LINE_EOF;
 }

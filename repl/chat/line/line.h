@@ -6,6 +6,9 @@
  * note until Enter puts its text in its place; Ctrl-X Ctrl-E opens the editor; Ctrl-C clears the
  * line and never leaves.
  *
+ * What happens meanwhile (line_news_fn) is told above the line, which is drawn anew below it with all
+ * that was typed.
+ *
  * Bytes are read here and not by readline, in large pieces, so that ten megabytes of paste take no
  * longer than their reading. What was typed before the prompt stood is the beginning of the next
  * line. Readline knows no user data: there is one prompt in a process.
@@ -30,12 +33,17 @@ int line_completion_add(line_completions *o, const char *word);
 typedef void line_complete_fn(void *user, const char *text, size_t start, size_t end,
                               line_completions *out);
 
+/* Asked several times a second while nobody types. True: *say is to be told at once, above the line, and
+ * *prompt stands before it from now on; both are empty when it is called. */
+typedef bool line_news_fn(void *user, buf *say, buf *prompt);
+
 typedef struct line_options {
     const char *history; /* file, NULL = none; copied */
     bool traceless;      /* the history is read and nothing is written, also no editor's file */
     broker *broker;      /* opens the editor */
     const char *hint;    /* shown for Ctrl-C on an empty line; borrowed */
     line_complete_fn *complete; /* may be NULL */
+    line_news_fn *news;         /* may be NULL */
     void *user;
 } line_options;
 

@@ -16,8 +16,10 @@ struct line_editor {
     bool traceless;
     const char *hint;
     line_complete_fn *complete;
+    line_news_fn *news;
     void *user;
     const char *prompt;
+    buf fresh; /* the prompt that news brought */
 
     char bytes[1 << 16]; /* read from the terminal, not yet taken: [at, end) */
     size_t at, end;

@@ -50,11 +50,13 @@ static int check_lessons(talk *t, const char *name, error *err)
     if (!p)
         return -1;
     int result = p->lesson_count
-                     ? open_lessons(p->lessons[0].text, &all, t->con, err)
+                     ? 0
                      : error_set(err, ERROR_LOAD,
                                  "%s has no lessons: /teach %s keeps answers as such, `consilium "
                                  "personas new %s --lessons` begins a file",
                                  name, name, name);
+    for (int i = 0; i < p->lesson_count && !result; i++)
+        result = open_lessons(p->lessons[i].text, &all, t->con, err);
     lessons_release(&all);
     persona_close(p);
     return result;
