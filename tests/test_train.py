@@ -56,9 +56,27 @@ def tells():
     with case("what will happen is told before it starts"):
         home = Home("told")
         said = good(home.train(*SHORT)).stderr
-        for word in ("4 new experts, 16 wide", "layers 4-5", "8 samples", "2 held out", f"steps     {STEPS}",
+        for word in ("4 new experts, 16 wide", "layers 4-5", "8 samples", "2 more are held out", "10 in short.jsonl",
+                     f"steps     {STEPS}",
                      "memory ", "sailor.", ".adapter.safetensors", "begin as copies"):
             assert word in said, (word, said)
+    with case("a persona's lessons in all its languages are learned, and told by file"):
+        home = Home("languages")
+        path = home.personas / "sailor.json"
+        words = json.loads(path.read_text()) | {"lessons": {"en": "sailor.lessons.jsonl", "de": "sailor.de.jsonl"}}
+        path.write_text(json.dumps(words))
+        (home.personas / "sailor.lessons.jsonl").write_text((scratch / "short.jsonl").read_text())
+        german = home.personas / "sailor.de.jsonl"
+        lines = [{"question": f"Mehr als {i}?", "answer": f"Aye, {i} und Flut."} for i in range(5)]
+        german.write_text("".join(json.dumps(l) + "\n" for l in lines))
+        plain = SHORT[:SHORT.index("--lessons")]
+        done = good(home.train(*plain, "--format", "ndjson"))
+        start = next(e for e in events(done.stdout) if e["event"] == "start")
+        assert start["learned"] == 12 and start["held_out"] == 3, start
+        assert [(l["path"].rsplit("/", 1)[1], l["count"]) for l in start["lessons"]] == [
+            ("sailor.lessons.jsonl", 10), ("sailor.de.jsonl", 5)], start
+        german.write_text(german.read_text() + '{"question": "Q", "answer": ""}\n')
+        refused(home.train(*plain), 3, "sailor.de.jsonl", "6", "empty")
     with case("events: start, steps in order, validations, probes, a best one, the end"):
         kinds = [e["event"] for e in EVENTS]
         assert kinds[-1] == "end" and kinds.count("start") == 1 and kinds.count("end") == 1
@@ -228,6 +246,12 @@ def shows():
                 except pexpect.EOF:
                     break
             rows = [line.rstrip() for line in screen.display]
+            all_rows = ["".join(line[x].data for x in range(columns)).rstrip()
+                        for line in screen.history.top] + rows
+            first = next(i for i, r in enumerate(all_rows) if r.startswith("training sailor on"))
+            last = next(i for i, r in enumerate(all_rows) if r.startswith("  in  "))
+            plan = all_rows[first + 1:last]
+            assert all(r.startswith("  ") and r[12] != " " and r[11] == " " for r in plan), plan
             text = "\n".join(rows)
             assert text.count("held out") >= 2 and text.count("step 12/12") == 1, text
             assert "\u25cb" in text and "\u2605" in text and "\u2502" in text, text

@@ -136,9 +136,9 @@ int samples_add_lessons(samples *s, const lessons *l, error *err)
         return error_set(err, ERROR_LOAD, "lessons need a chat format: %s",
                          why[0] ? why : "the model has none (--chat-format names one)");
     }
-    for (size_t i = 0; i < l->len; i++)
+    for (size_t i = s->lessons, from = i; i < l->len; i++)
         if (add_lesson(s, &l->v[i], err))
-            return error_prefix(err, "lesson %zu: ", i + 1);
+            return error_prefix(err, "lesson %zu: ", i - from + 1);
     return 0;
 }
 

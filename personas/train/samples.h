@@ -58,7 +58,8 @@ typedef struct samples {
 /* {.engine = e, .end_weight = 3, .end = -1} is ready to use. */
 void samples_release(samples *s);
 
-/* ERROR_LOAD naming the lesson: empty, too long; or when the model has no chat format or no token that
+/* Those of l that are not in yet: l is the same list in every call, or longer. ERROR_LOAD naming the
+ * lesson, counted from the first that was not in: empty, too long; or when the model has no chat format or no token that
  * ends an answer. */
 int samples_add_lessons(samples *s, const lessons *l, error *err);
 /* The last window is left out when it is shorter than half of one, unless it is the only one.

@@ -138,8 +138,8 @@ void trainer_close(trainer *t)
 
 int trainer_add_lessons(trainer *t, const lessons *l, error *err)
 {
-    if (t->lessons)
-        return error_set(err, ERROR_USAGE, "one file of lessons at a time");
+    if (t->lessons && t->lessons != l)
+        return error_set(err, ERROR_USAGE, "one list of lessons at a time");
     t->lessons = l;
     return samples_add_lessons(&t->samples, l, err);
 }

@@ -62,8 +62,9 @@ trainer *trainer_open(engine *e, const persona *p, const train_options *options,
 void trainer_close(
     trainer *t); /* NULL ok; a run that was not saved is lost but for its state file */
 
-/* What is to be learned: lessons once (l must outlive the trainer), then any number of texts, `where` is
- * what errors call them. ERROR_LOAD for a lesson that is no sample (empty, too long for the model). */
+/* What is to be learned: lessons (l must outlive the trainer; it may grow by another file, then those
+ * behind are added by the next call), then any number of texts, `where` is what errors call them.
+ * ERROR_LOAD for a lesson that is no sample (empty, too long for the model). */
 int trainer_add_lessons(trainer *t, const lessons *l, error *err);
 int trainer_add_text(trainer *t, const char *where, const char *text, size_t len, error *err);
 /* A text on which the plain model is to be kept near. */

@@ -20,6 +20,8 @@ typedef struct task {
     persona *persona;
     engine *engine;
     lessons lessons;
+    train_source *sources; /* [source_count] */
+    int source_count;
     trainer *trainer;
     train_view *view;
 } task;
@@ -128,20 +130,42 @@ static int add_neutral(task *t)
     return result;
 }
 
+static int add_lessons(task *t, const char *path)
+{
+    size_t before = t->lessons.len;
+    if (open_lessons(path, &t->lessons, t->con, t->err) ||
+        trainer_add_lessons(t->trainer, &t->lessons, t->err))
+        return strncmp(t->err->text, path, strlen(path)) == 0 ? -1
+                                                              : error_prefix(t->err, "%s: ", path);
+    t->sources[t->source_count++] = (train_source){path, t->lessons.len - before};
+    return 0;
+}
+
+/* --lessons FILE, else the persona's in every language: what learns is one for all of them. */
+static int add_all_lessons(task *t)
+{
+    const persona *p = t->persona;
+    t->sources = calloc((size_t)p->lesson_count + 1, sizeof *t->sources);
+    if (!t->sources)
+        return error_memory(t->err, "the lessons");
+    if (t->opt->lessons)
+        return add_lessons(t, t->opt->lessons);
+    for (int i = 0; i < p->lesson_count; i++)
+        if (add_lessons(t, p->lessons[i].text))
+            return -1;
+    return 0;
+}
+
 static int add_samples(task *t)
 {
     const options *opt = t->opt;
-    const char *own = t->persona->lesson_count ? t->persona->lessons[0].text : NULL;
-    const char *path = opt->lessons ? opt->lessons : own;
-    if (!path && !opt->lesson_texts.len)
+    if (!opt->lessons && !t->persona->lesson_count && !opt->lesson_texts.len)
         return error_set(t->err, ERROR_LOAD,
                          "%s: lessons: none; give --lessons FILE or --text FILE, or write some "
                          "(`consilium personas new %s --lessons` begins a file)",
                          t->persona->path, t->persona->name);
-    if (path && (open_lessons(path, &t->lessons, t->con, t->err) ||
-                 trainer_add_lessons(t->trainer, &t->lessons, t->err)))
-        return strncmp(t->err->text, path, strlen(path)) == 0 ? -1
-                                                              : error_prefix(t->err, "%s: ", path);
+    if (add_all_lessons(t))
+        return -1;
     for (size_t i = 0; i < opt->lesson_texts.len; i++)
         if (add_file(t, opt->lesson_texts.v[i], trainer_add_text))
             return -1;
@@ -199,8 +223,8 @@ static int run(task *t)
     train_plan plan;
     train_result r;
     if (trainer_plan(t->trainer, t->opt->go_on, train_view_event, t->view, &plan, t->err) ||
-        train_view_plan(t->view, t->persona->name, open_model_title(t->opt, t->engine), &plan,
-                        t->err))
+        train_view_plan(t->view, t->persona->name, open_model_title(t->opt, t->engine), t->sources,
+                        t->source_count, &plan, t->err))
         return -1;
     bool went = trainer_run(t->trainer, train_view_event, t->view, t->err) == 0;
     console_progress_end(t->con);
@@ -227,6 +251,7 @@ int command_train(const options *opt, console *con, error *err)
     train_view_close(t.view);
     trainer_close(t.trainer);
     lessons_release(&t.lessons);
+    free(t.sources);
     engine_close(t.engine);
     persona_close(t.persona);
     return result;

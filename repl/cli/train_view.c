@@ -9,8 +9,8 @@
 
 #include "../../engine/base/array.h"
 #include "../screen/curve.h"
+#include "../screen/display_width.h"
 #include "../screen/human.h"
-#include "../screen/safe_text.h"
 
 enum { ROWS = 10, WIDEST = 120, ANSWER = 160 };
 static const double FRAME_SECONDS = 0.25;
@@ -73,10 +73,11 @@ static void add_point(points *p, double x, double y)
 
 /* ---- before it starts --------------------------------------------------------------------------- */
 
+/* Lines go on under their text: they are indented, and in columns (fold.h). */
 static void put_learned(text_writer *w, const train_plan *p)
 {
     char count[HUMAN_TEXT];
-    text_put(w, "learns   ");
+    text_put(w, "  learns   ");
     if (p->experts)
         text_format(w, " %d new experts, %d wide,", p->experts, p->width);
     if (p->updated)
@@ -87,40 +88,67 @@ static void put_learned(text_writer *w, const train_plan *p)
     text_format(w, " in each of layers %d-%d: %s numbers\n", p->first, p->last,
                 human_count(count, p->trainable));
     if (p->experts)
-        text_format(w, "          %s\n",
+        text_format(w, "            %s\n",
                     p->pool_layers
-                        ? "they begin as nothing; the mask keeps them alone"
+                        ? "they begin as nothing, and the mask keeps no others"
                         : "they begin as copies of the most called, which the mask bans");
 }
 
-static void put_samples(text_writer *w, const train_plan *p)
+static const char *file_name(const char *path)
 {
-    text_format(w, "from      %zu samples (%zu tokens), %zu held out (%zu tokens)", p->learned,
-                p->learned_tokens, p->held_out, p->held_out_tokens);
-    if (p->near)
-        text_format(w, "; near the plain model on %zu windows (weight %g)", p->near,
-                    p->near_weight);
-    text_format(w, "\nsteps     %d, %d times through the samples, at a rate of %g\n", p->steps,
-                p->epochs, p->rate);
-    if (p->resumed)
-        text_format(w, "          going on behind step %d\n", p->resumed);
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
 }
 
-static void put_files(train_view *v, text_writer *w, const train_plan *p)
+static void put_sources(train_view *v, text_writer *w, const train_source *sources, int count)
 {
-    char memory[HUMAN_TEXT], result[HUMAN_TEXT];
-    text_format(w, "memory    %s, besides the model\nwrites    ", human_bytes(memory, p->memory));
-    console_put_quoted(v->con, w, p->adapter);
-    text_format(w, " (about %s)\n", human_bytes(result, p->result));
-    if (p->mask) {
-        text_put(w, "          ");
-        console_put_quoted(v->con, w, p->mask);
+    for (int i = 0; i < count; i++) {
+        text_format(w, "  %-8s  %zu in ", i ? "" : "lessons", sources[i].lessons);
+        console_put_quoted(v->con, w, file_name(sources[i].path));
         text_put(w, "\n");
     }
 }
 
-static int start_json(train_view *v, const char *name, const char *model, const train_plan *p,
-                      error *err)
+static void put_samples(text_writer *w, const train_plan *p)
+{
+    text_format(w, "  from      %zu samples (%zu tokens); %zu more are held out (%zu tokens)\n",
+                p->learned, p->learned_tokens, p->held_out, p->held_out_tokens);
+    if (p->near)
+        text_format(w,
+                    "  keeps     near the plain model on %zu windows of other text (weight %g)\n",
+                    p->near, p->near_weight);
+    text_format(w, "  steps     %d, %d times through the samples, at a rate of %g\n", p->steps,
+                p->epochs, p->rate);
+    if (p->resumed)
+        text_format(w, "            going on behind step %d\n", p->resumed);
+}
+
+/* The folder of both is told once. */
+static void put_files(train_view *v, text_writer *w, const train_plan *p)
+{
+    char memory[HUMAN_TEXT], result[HUMAN_TEXT];
+    const char *name = file_name(p->adapter);
+    text_format(w, "  memory    %s, besides the model\n  writes    ",
+                human_bytes(memory, p->memory));
+    console_put_quoted(v->con, w, name);
+    text_format(w, " (%s)\n", human_bytes(result, p->result));
+    if (p->mask) {
+        text_put(w, "            ");
+        console_put_quoted(v->con, w, file_name(p->mask));
+        text_put(w, "\n");
+    }
+    if (name == p->adapter)
+        return;
+    buf folder = {0};
+    text_put(w, "  in        ");
+    if (buf_add(&folder, p->adapter, (size_t)(name - p->adapter) - 1, NULL) == 0)
+        console_put_quoted(v->con, w, folder.v);
+    text_put(w, "\n");
+    buf_release(&folder);
+}
+
+static int start_json(train_view *v, const char *name, const char *model,
+                      const train_source *sources, int count, const train_plan *p, error *err)
 {
     buf text = {0};
     json_writer j = {.out = &text, .err = err};
@@ -128,6 +156,14 @@ static int start_json(train_view *v, const char *name, const char *model, const 
     json_put_text(&j, "event", "start");
     json_put_text(&j, "persona", name);
     json_put_text(&j, "model", model);
+    json_begin_array(&j, "lessons");
+    for (int i = 0; i < count; i++) {
+        json_begin_object(&j, NULL);
+        json_put_text(&j, "path", sources[i].path);
+        json_put_count(&j, "count", sources[i].lessons);
+        json_end(&j);
+    }
+    json_end(&j);
     json_put_count(&j, "learned", p->learned);
     json_put_count(&j, "held_out", p->held_out);
     json_put_count(&j, "near", p->near);
@@ -143,19 +179,20 @@ static int start_json(train_view *v, const char *name, const char *model, const 
     return console_json(v->con, &j, err);
 }
 
-int train_view_plan(train_view *v, const char *name, const char *model, const train_plan *plan,
-                    error *err)
+int train_view_plan(train_view *v, const char *name, const char *model, const train_source *sources,
+                    int count, const train_plan *plan, error *err)
 {
     buf text = {0};
     text_writer w = {.out = &text, .err = err};
     if (v->ndjson)
-        return start_json(v, name, model, plan, err);
-    text_put(&w, "trains    ");
+        return start_json(v, name, model, sources, count, plan, err);
+    text_put(&w, "training ");
     console_put_quoted(v->con, &w, name);
     text_put(&w, " on ");
     console_put_quoted(v->con, &w, model);
     text_put(&w, "\n");
     put_learned(&w, plan);
+    put_sources(v, &w, sources, count);
     put_samples(&w, plan);
     put_files(v, &w, plan);
     if (!v->con->quiet && !w.failed)
@@ -265,30 +302,30 @@ static const char *dot(const train_view *v)
     return v->con->ascii ? "," : " \xc2\xb7";
 }
 
-/* Appends text[0..] cut to `columns`, with what it lacks told by no sign: a line of figures. */
-static void put_cut(text_writer *w, const buf *line, int columns)
+/* A line of at most so many columns; what it lacks is told by a sign. */
+static void put_cut(const train_view *v, text_writer *w, const buf *line, int columns)
 {
-    size_t end = line->len;
-    while (end && safe_text_width(line->v, end) > (size_t)columns)
-        do
-            end--;
-        while (end && ((unsigned char)line->v[end] & 0xc0) == 0x80);
-    text_put_bytes(w, line->v, end);
+    buf fit = {0};
+    if (display_fit(&fit, line->v, line->len, (size_t)columns, !v->con->ascii, NULL, w->err) == 0)
+        text_put_bytes(w, fit.v, fit.len);
     text_put(w, "\n");
+    buf_release(&fit);
 }
 
+/* What is wanted most stands first: a narrow terminal cuts the end. */
 static void put_figures(const train_view *v, text_writer *w)
 {
     const train_event *e = &v->last;
     char spent[HUMAN_TEXT], left[HUMAN_TEXT];
-    text_format(w, "step %d/%d%s loss %.2f", e->step, e->steps, dot(v), e->loss);
+    text_format(w, "step %d/%d", e->step, e->steps);
+    if (e->left >= 0 && e->step < e->steps)
+        text_format(w, " (%s left)", human_seconds(left, e->left));
+    text_format(w, "%s loss %.2f", dot(v), e->loss);
     if (v->held >= 0)
         text_format(w, "%s held out %.2f (plain %.2f)", dot(v), v->held, e->control);
     if (v->voice >= 0)
         text_format(w, "%s voice %.2f", dot(v), v->voice);
     text_format(w, "%s %s", dot(v), human_seconds(spent, e->seconds));
-    if (e->left >= 0)
-        text_format(w, ", %s left", human_seconds(left, e->left));
 }
 
 static void put_answer(const train_view *v, text_writer *w)
@@ -297,6 +334,7 @@ static void put_answer(const train_view *v, text_writer *w)
                 v->looped ? ", some circle" : "");
     text_format(w, "; \"");
     console_put_quoted(v->con, w, v->answer);
+    text_put(w, "\"");
 }
 
 static void draw(train_view *v, bool now)
@@ -311,11 +349,11 @@ static void draw(train_view *v, bool now)
     text_writer w = {.out = &text}, l = {.out = &line};
     put_curve(v, &w, columns);
     put_figures(v, &l);
-    put_cut(&w, &line, columns);
+    put_cut(v, &w, &line, columns);
     if (v->answers) {
         buf_clear(&line);
         put_answer(v, &l);
-        put_cut(&w, &line, columns);
+        put_cut(v, &w, &line, columns);
     }
     if (!w.failed && !l.failed)
         console_frame(v->con, &text);
