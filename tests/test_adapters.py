@@ -3,6 +3,7 @@
 place of the model's compute what a model with them computes, byte for byte; low-rank updates, what the
 sum W + scale B A computes, nearly; several add up, each for whom it is given; who has none notices none.
 """
+import hashlib
 import json
 import os
 import shutil
@@ -270,7 +271,24 @@ with case("a conversation that ran with adapters can be replayed, and only with 
     shutil.copyfile(B, A)
     done = run(*replay, env=ENVIRONMENT, check_status=False)
     assert "all equal" not in done.stdout, done
+    was, now = (hashlib.sha256(b).hexdigest() for b in (kept, B.read_bytes()))
+    assert f"{A}: another file than was recorded: SHA-256 {now[:16]}, then {was[:16]}" in " ".join(done.stderr.split())
     A.write_bytes(kept)
+    assert "another file" not in run(*replay, env=ENVIRONMENT).stderr
+    file = next(scratch.rglob("kept.jsonl"))
+    setting = next(r for r in map(json.loads, file.read_text().splitlines()) if "adapters" in r)
+    assert setting["adapters"] == [{"name": "anna", "path": str(A), "hash": was, "scale": 0.5}], setting
+
+with case("a mask that is another file than was recorded is named, too"):
+    mask = scratch / "kept.mask.json"
+    mask.write_text(json.dumps({"mask": 1, "model": None, "mode": "ban", "layers": {"1": "0"}}))
+    run("ask", "Why?", "-m", MODEL, "-p", "anna", "--mask", mask, "--seed=4", "--max-tokens=6", "--merge=none",
+        "--session", "masked", env=ENVIRONMENT)
+    replay = ("transcripts", "replay", "masked", "-m", MODEL)
+    assert "all equal" in run(*replay, env=ENVIRONMENT).stdout
+    mask.write_text(json.dumps({"mask": 1, "model": None, "mode": "ban", "layers": {"1": "1"}}))
+    done = run(*replay, env=ENVIRONMENT, check_status=False)
+    assert f"{mask}: another file than was recorded" in " ".join(done.stderr.split()), done.stderr
 
 # ---- refusals --------------------------------------------------------------------------------------
 

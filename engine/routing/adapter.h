@@ -29,6 +29,7 @@
 
 #include "../../kernels/error.h"
 #include "../../kernels/quant.h"
+#include "../base/digest.h"
 #include "../base/region.h"
 #include "../formats/model_config.h"
 
@@ -112,6 +113,9 @@ typedef struct adapter {
  * adapter_config.json beside it, or a GGUF adapter. Caller owns. ERROR_LOAD with file, tensor or
  * field, and offset; for more than ADAPTER_BYTES too. */
 adapter *adapter_open(const char *path, error *err);
+/* The SHA-256 of such a file; of a folder its adapter_config.json and then its adapter_model.safetensors.
+ * "" for what cannot be read. */
+void adapter_digest(const char *path, char out[DIGEST_TEXT]);
 void adapter_close(adapter *a); /* NULL ok */
 
 /* Multiplies every update's scale. ERROR_USAGE for a factor that is not in [-100, 100], and, unless it

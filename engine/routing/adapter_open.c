@@ -9,6 +9,7 @@
 
 #include "../../kernels/dequantize.h"
 #include "../base/buf.h"
+#include "../base/digest.h"
 #include "../base/mapped_file.h"
 #include "../base/printable.h"
 #include "../formats/safetensors.h"
@@ -225,4 +226,20 @@ adapter *adapter_open(const char *path, error *err)
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? read_folder(path, err)
                                                        : read_file(path, err);
+}
+
+void adapter_digest(const char *path, char out[DIGEST_TEXT])
+{
+    struct stat st;
+    bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    char *config = folder ? join(path, "/adapter_config.json", NULL) : NULL;
+    char *file = folder ? join(path, "/adapter_model.safetensors", NULL) : NULL;
+    const char *const both[] = {config, file};
+    out[0] = '\0';
+    if (!folder)
+        digest_files(&path, 1, out);
+    else if (config && file)
+        digest_files(both, 2, out);
+    free(config);
+    free(file);
 }

@@ -4,16 +4,16 @@
  * are made absolute, so that a session can be replayed from another folder.
  */
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/digest.h"
 #include "../../engine/formats/model_defaults.h"
 #include "../../transcripts/records.h"
 #include "record_setting.h"
 
-enum { HASH_BYTES = 32, DIGITS = 2 * HASH_BYTES, LIST_MOST = 1024 };
+enum { LIST_MOST = 1024 };
 
 static const char *const kv_names[] = {"f16", "f32", "q8_0"};
 static const dtype kv_types[] = {DTYPE_F16, DTYPE_F32, DTYPE_Q8_0};
@@ -75,32 +75,13 @@ static void put_council(json_writer *e, const dialogue_options *o)
     json_put_count(e, "seed", o->seed);
 }
 
-/* SHA-256 of a file in hex, or "". */
-static void hash_file(const char *path, char out[DIGITS + 1])
-{
-    unsigned char bytes[4096], digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    FILE *f = fopen(path, "rbe");
-    EVP_MD_CTX *c = EVP_MD_CTX_new();
-    bool good = f && c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
-    for (size_t n; good && (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
-        good = EVP_DigestUpdate(c, bytes, n) == 1;
-    good = good && !ferror(f) && EVP_DigestFinal_ex(c, digest, &len) == 1 && len == HASH_BYTES;
-    for (unsigned i = 0; good && i < len; i++)
-        (void)snprintf(out + 2 * (size_t)i, 3, "%02x", digest[i]);
-    out[good ? DIGITS : 0] = '\0';
-    EVP_MD_CTX_free(c);
-    if (f)
-        (void)fclose(f);
-}
-
 static void put_masks(json_writer *e, const roster_options *o)
 {
     json_begin_array(e, "masks");
     for (int i = 0; i < o->mask_count; i++) {
-        char hash[DIGITS + 1];
+        char hash[DIGEST_TEXT];
         char *full = realpath(o->masks[i].path, NULL);
-        hash_file(o->masks[i].path, hash);
+        digest_files(&o->masks[i].path, 1, hash);
         json_begin_object(e, NULL);
         json_put_text(e, "name", o->masks[i].name);
         json_put_text(e, "path", full ? full : o->masks[i].path);
@@ -111,8 +92,8 @@ static void put_masks(json_writer *e, const roster_options *o)
     json_end(e);
 }
 
-/* Only when there are any: most settings have none. What they hold is in the programs' hashes. */
-static void put_adapters(json_writer *e, const roster_options *o)
+/* Only when there are any: most settings have none. What the personas bring is in the programs' hashes. */
+static void put_adapters(json_writer *e, const roster_options *o, const roster *r)
 {
     if (!o->adapter_count)
         return;
@@ -122,6 +103,7 @@ static void put_adapters(json_writer *e, const roster_options *o)
         json_begin_object(e, NULL);
         json_put_text(e, "name", o->adapters[i].name);
         json_put_text(e, "path", full ? full : o->adapters[i].path);
+        json_put_text(e, "hash", roster_adapter_digest(r, i));
         json_put_number(e, "scale", o->adapters[i].scale);
         json_end(e);
         free(full);
@@ -141,7 +123,7 @@ static void put_values(json_writer *e, const char *key, const named_value *v, in
     json_end(e);
 }
 
-static void put_roster(json_writer *e, const roster_options *o)
+static void put_roster(json_writer *e, const roster_options *o, const roster *r)
 {
     json_begin_array(e, "personas");
     for (int i = 0; i < o->persona_count; i++)
@@ -158,7 +140,7 @@ static void put_roster(json_writer *e, const roster_options *o)
     json_end(e);
     json_end(e);
     put_masks(e, o);
-    put_adapters(e, o);
+    put_adapters(e, o, r);
     put_values(e, "experts", o->experts, o->expert_count);
     put_values(e, "strengths", o->strengths, o->strength_count);
     put_values(e, "softened", o->mask_penalties, o->mask_penalty_count);
@@ -208,7 +190,7 @@ void record_setting_write(json_writer *e, const dialogue *d, const roster_option
     for (int i = 0; chat && (variable = chat_variable(chat, i)); i++)
         json_put_text(e, NULL, variable);
     json_end(e);
-    put_roster(e, seats);
+    put_roster(e, seats, dialogue_roster(d));
     put_seats(e, dialogue_roster(d), t);
 }
 
@@ -325,14 +307,15 @@ static int read_masks(const json *v, record_setting *s, error *err)
         const char *path = json_text_at(i, "path"), *hash = json_text_at(i, "hash");
         if (!path)
             return error_set(err, ERROR_LOAD, "the setting's \"masks\" names no path");
-        s->masks[s->roster.mask_count] = (record_mask){path, hash ? hash : ""};
+        s->masks[s->roster.mask_count] = (record_file){path, hash ? hash : ""};
         masks[s->roster.mask_count++] = (named_mask){json_text_at(i, "name"), path};
     }
     return 0;
 }
 
-static int read_adapters(const json *v, roster_options *o, error *err)
+static int read_adapters(const json *v, record_setting *s, error *err)
 {
+    roster_options *o = &s->roster;
     const json *list;
     if (!json_member(v, "adapters"))
         return 0;
@@ -340,11 +323,16 @@ static int read_adapters(const json *v, roster_options *o, error *err)
     if (!adapters)
         return -1;
     o->adapters = adapters;
+    s->adapters = calloc(json_count(list) + 1, sizeof *s->adapters);
+    if (!s->adapters)
+        return error_memory(err, "a setting");
     for (const json *i = json_first(list); i; i = json_next(i)) {
-        named_adapter *at = &adapters[o->adapter_count++];
+        named_adapter *at = &adapters[o->adapter_count];
+        const char *hash = json_text_at(i, "hash");
         *at = (named_adapter){json_text_at(i, "name"), json_text_at(i, "path"), 1};
         if (!at->path)
             return error_set(err, ERROR_LOAD, "the setting's \"adapters\" names no path");
+        s->adapters[o->adapter_count++] = (record_file){at->path, hash ? hash : ""};
         if (number_of(i, "scale", -100, 100, &at->scale, err))
             return -1;
     }
@@ -381,7 +369,7 @@ static int read_roster(const json *v, record_setting *s, error *err)
         read_texts(v, "personas", &o->personas, &o->persona_count, err) ||
         word_of(v, "control", roster_controls, 4, &control, err) ||
         read_sampling(asked, &o->sampling, err) || read_texts(asked, "given", &given, &n, err) ||
-        read_masks(v, s, err) || read_adapters(v, o, err) ||
+        read_masks(v, s, err) || read_adapters(v, s, err) ||
         read_values(v, "experts", &o->experts, &o->expert_count, err) ||
         read_values(v, "strengths", &o->strengths, &o->strength_count, err) ||
         read_values(v, "softened", &o->mask_penalties, &o->mask_penalty_count, err) ||
@@ -460,5 +448,6 @@ void record_setting_release(record_setting *s)
     free_list(s->variables);
     free(s->seats);
     free(s->masks);
+    free(s->adapters);
     *s = (record_setting){0};
 }

@@ -14,10 +14,10 @@ typedef struct record_seat {
     sampling sampling;
 } record_seat;
 
-/* A mask file that was given, and the SHA-256 (64 hex digits) of what it held; "" = unreadable. */
-typedef struct record_mask {
+/* A mask or adapter that was given, and the SHA-256 (64 hex digits) of what it held; "" = not known. */
+typedef struct record_file {
     const char *path, *hash;
-} record_mask;
+} record_file;
 
 /* What a setting record says about how passes came about: enough to seat them again. Texts are
  * the record's (the history's); lists are owned. */
@@ -32,7 +32,8 @@ typedef struct record_setting {
     dialogue_options dialogue;
     record_seat *seats;
     int seat_count;
-    record_mask *masks; /* [roster.mask_count] */
+    record_file *masks;    /* [roster.mask_count] */
+    record_file *adapters; /* [roster.adapter_count] */
 } record_setting;
 /* ERROR_LOAD naming the field. record_setting_release in any case. */
 int record_setting_read(const json *record, record_setting *out, error *err);

@@ -113,6 +113,30 @@ static int record_seats(replay *r, bool same_model, roster_options *o)
     return 0;
 }
 
+static void compare_file(replay *r, const record_file *was, const char *now)
+{
+    error message;
+    if (!was->hash[0] || strcmp(was->hash, now) == 0)
+        return;
+    r->other = true;
+    (void)error_set(&message, ERROR_NONE,
+                    "%s: another file than was recorded: SHA-256 %.16s, then %.16s", was->path, now,
+                    was->hash);
+    add_note(r, &message);
+}
+
+/* Files that were given, by what they held: only for these can be said which is another one. */
+static void compare_files(replay *r)
+{
+    for (int i = 0; i < r->s.roster.mask_count; i++) {
+        char now[DIGEST_TEXT];
+        digest_files(&r->s.masks[i].path, 1, now);
+        compare_file(r, &r->s.masks[i], now);
+    }
+    for (int i = 0; i < r->s.roster.adapter_count; i++)
+        compare_file(r, &r->s.adapters[i], roster_adapter_digest(dialogue_roster(r->d), i));
+}
+
 static void compare_programs(replay *r)
 {
     for (int i = 0; i < r->s.seat_count; i++) {
@@ -128,8 +152,9 @@ static void compare_programs(replay *r)
         r->other = true;
         if (s)
             (void)error_set(&message, ERROR_NONE,
-                            "%s: recorded under router program %s, which is %s today", s->name,
-                            r->s.seats[i].program, now);
+                            "%s: recorded under router program %s, which is %s today: a mask, an "
+                            "adapter or rules of it changed",
+                            s->name, r->s.seats[i].program, now);
         else
             (void)error_set(&message, ERROR_NONE, "%s does not sit here today", r->s.seats[i].name);
         add_note(r, &message);
@@ -149,6 +174,7 @@ static int open_dialogue_of(replay *r, bool same_model)
     r->d = dialogue_open(r->engine, &d, r->err);
     if (!r->d || record_seats(r, same_model, &o) || dialogue_seat(r->d, &o, NULL, NULL, r->err))
         return -1;
+    compare_files(r);
     if (same_model)
         compare_programs(r);
     return 0;

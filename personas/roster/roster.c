@@ -58,6 +58,8 @@ struct roster {
     int member_count;
     owned_seat *seats;
     int seat_count;
+    char (*digests)[DIGEST_TEXT]; /* [digest_count] of the adapters of the options */
+    int digest_count;
     roster_note *note;
     void *note_user;
 };
@@ -433,10 +435,21 @@ static int say_maskless(const roster *r, error *err)
     return result;
 }
 
+static int digest_adapters(roster *r, error *err)
+{
+    int n = r->options->adapter_count;
+    r->digests = n ? calloc((size_t)n, sizeof *r->digests) : NULL;
+    if (n && !r->digests)
+        return error_memory(err, "the adapters");
+    for (r->digest_count = 0; r->digest_count < n; r->digest_count++)
+        adapter_digest(r->options->adapters[r->digest_count].path, r->digests[r->digest_count]);
+    return 0;
+}
+
 static int fill(roster *r, error *err)
 {
     const roster_options *o = r->options;
-    if (check_names(o, err))
+    if (check_names(o, err) || digest_adapters(r, err))
         return -1;
     if (engine_config(r->engine)->experts && !(r->fingerprint = engine_fingerprint(r->engine, err)))
         return -1;
@@ -499,12 +512,18 @@ void roster_close(roster *r)
     }
     free(r->members);
     free(r->seats);
+    free(r->digests);
     free(r);
 }
 
 int roster_seats(const roster *r)
 {
     return r->seat_count;
+}
+
+const char *roster_adapter_digest(const roster *r, int i)
+{
+    return i < r->digest_count ? r->digests[i] : "";
 }
 
 const seat *roster_seat(const roster *r, int i)

@@ -121,6 +121,8 @@ roster *roster_open(engine *e, const roster_options *options, roster_note *note,
 void roster_close(roster *r); /* NULL ok; after the council */
 
 int roster_seats(const roster *r);
+/* The SHA-256 of the i-th adapter file of the options, as it was when the seats were made; "" = unknown. */
+const char *roster_adapter_digest(const roster *r, int i);
 const seat *roster_seat(const roster *r, int i);
 /* The seat as a pass of a council, which borrows from the roster. */
 pass_options roster_pass(const roster *r, int i);
