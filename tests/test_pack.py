@@ -113,6 +113,36 @@ def round_trip():
         consilium("personas", "add", more, "--force", env=THEIRS)
         consilium("personas", "pack", "nurse", "-o", more, "--force", env=THEIRS)
         assert again.read_bytes() == more.read_bytes()
+    with case("an adapter that PEFT wrote, as a folder or as its file, is packed as one file that says the same"):
+        tensors = {}
+        random = np.random.default_rng(5)
+        for side, shape in (("A", (4, WIDTH)), ("B", (EXPERT_WIDTH, 4))):
+            for matrix in ("gate_proj", "up_proj"):
+                tensors[f"base_model.model.model.layers.1.mlp.experts.0.{matrix}.lora_{side}.weight"] = (
+                    random.standard_normal(shape).astype("<f4"))
+        config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["gate_proj", "up_proj"]}
+        ask = ["ask", "Who is ill?", "-m", MODEL, "--max-tokens=8", "--seed=1", "--no-save", "--format=json"]
+        for persona, file in (("folder", "made"), ("file", "made/adapter_model.safetensors")):
+            place = HERE / ("made" if persona == "folder" else "")
+            place.mkdir(exist_ok=True)
+            write_safetensors(place / "adapter_model.safetensors", tensors.items())
+            (place / "adapter_config.json").write_text(json.dumps(config))
+            (HERE / f"{persona}.json").write_text(json.dumps({
+                "persona": 1, "name": persona, "instruction": "Be calm.",
+                "adapters": [{"file": file.rsplit("/", 1)[-1], "scale": 2}]}))
+            out = scratch / f"{persona}.zip"
+            consilium("personas", "pack", persona, "-o", out)
+            assert len(zipfile.ZipFile(out).namelist()) == 3, zipfile.ZipFile(out).namelist()
+            first = out.read_bytes()
+            consilium("personas", "pack", persona, "-o", out, "--force")
+            assert out.read_bytes() == first
+            consilium("personas", "add", out, env=THEIRS)
+            here, there_ = (json.loads(consilium(*ask, "-p", persona, "--only", persona, env=env)[0])["answers"][0]
+                            for env in (MINE, THEIRS))
+            assert here["acts_by"] == there_["acts_by"] == "prompt+adapter", here
+            assert here["tokens"] == there_["tokens"]
+            for name in (HERE / "adapter_config.json", *THERE.glob(f"{persona}.*")):
+                name.unlink(missing_ok=True)
     with case("what is there is left alone, all of it; --force writes over; --as takes another name"):
         (THERE / "nurse.night.jsonl").write_text("mine")
         before = there()

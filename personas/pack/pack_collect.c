@@ -1,15 +1,18 @@
 /* pack_collect.c - all that belongs to a persona on this machine, as a pack; see pack.h.
  *
  * Its file is taken first, then what it names; then masks and adapters by their names, from the
- * folder of its file and from the cache, the nearer one where both have it.
+ * folder of its file and from the cache, the nearer one where both have it. A pack holds files alone: an
+ * adapter that PEFT wrote, in two files, becomes one of the program's own that says the same.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../../engine/base/folder.h"
 #include "../../engine/base/mapped_file.h"
 #include "../../engine/base/paths.h"
+#include "../../engine/routing/adapter.h"
 #include "pack_internal.h"
 
 typedef struct collecting {
@@ -19,22 +22,63 @@ typedef struct collecting {
     uint64_t bytes;
 } collecting;
 
+/* A folder, or weights with PEFT's configuration beside them. */
+static bool needs_config(const char *path)
+{
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    char *config =
+        string_format(NULL, "%.*s/adapter_config.json", slash ? (int)(slash - path) : 0, path);
+    bool found = (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) ||
+                 (config && slash && access(config, F_OK) == 0);
+    free(config);
+    return found;
+}
+
+/* The adapter as one file, by way of a folder for temporary files. */
+static int convert(const adapter *a, char **text, size_t *n, error *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *place = string_format(err, "%s/consilium-pack-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    char *made = place ? mkdtemp(place) : NULL;
+    char *path = made ? string_format(err, "%s/adapter.safetensors", made) : NULL;
+    int result = path ? 0 : -1;
+    if (place && !made)
+        result = error_set(err, ERROR_RUN, "cannot make %s for the adapter as one file", place);
+    if (!result)
+        result = adapter_write(a, ADAPTER_OWN, path, NULL, err) ||
+                         file_read_all(path, PACK_BYTES, text, n, err)
+                     ? -1
+                     : 0;
+    if (path)
+        (void)unlink(path);
+    if (made)
+        (void)rmdir(made);
+    free(path);
+    free(place);
+    return result;
+}
+
+static int read_adapter(const char *path, char **text, size_t *n, error *err)
+{
+    if (!needs_config(path))
+        return file_read_all(path, PACK_BYTES, text, n, err);
+    adapter *a = adapter_open(path, err);
+    int result = a ? convert(a, text, n, err) : -1;
+    adapter_close(a);
+    return result;
+}
+
 /* PLACE/file, called by the rule of packs; one that is in already stays. */
-static int take(collecting *c, const char *place, const char *file, error *err)
+static int take(collecting *c, const char *place, pack_kind kind, const char *file, error *err)
 {
     char *text = NULL, *name = pack_name(c->pack->name, c->pack->name, file, err);
     char *path = string_format(err, "%s/%s", place, file);
     size_t n = 0;
-    struct stat st;
     int result = name && path ? 0 : -1;
     if (!result && !pack_find(c->pack, name)) {
-        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-            result = error_set(err, ERROR_LOAD,
-                               "%s: a folder; a pack holds files, so let the persona name the "
-                               "adapter as one file",
-                               path);
-        else
-            result = file_read_all(path, PACK_BYTES, &text, &n, err);
+        result = kind == PACK_ADAPTER ? read_adapter(path, &text, &n, err)
+                                      : file_read_all(path, PACK_BYTES, &text, &n, err);
         c->bytes += n;
         if (!result && c->bytes > PACK_BYTES)
             result = error_set(err, ERROR_LOAD, "%s: with it there are more than %d MiB", path,
@@ -52,8 +96,7 @@ static int take(collecting *c, const char *place, const char *file, error *err)
 static int take_named(void *user, pack_kind kind, const char *file, error *err)
 {
     collecting *c = user;
-    (void)kind;
-    return take(c, c->place, file, err);
+    return take(c, c->place, kind, file, err);
 }
 
 /* Masks and adapters of this persona for any model. */
@@ -66,7 +109,7 @@ static int take_made(collecting *c, const char *place, error *err)
         const char *rest = f.v[i] + n + 1;
         if (strncmp(f.v[i], c->persona->name, n) == 0 && f.v[i][n] == '.' &&
             (pack_is_made(rest, PACK_MASK_END) || pack_is_made(rest, PACK_ADAPTER_END)))
-            result = take(c, place, f.v[i], err);
+            result = take(c, place, PACK_OTHER, f.v[i], err);
     }
     folder_release(&f);
     return result;
@@ -102,7 +145,7 @@ static int take_lessons(collecting *c, error *err)
 {
     for (int i = 0; i < c->persona->lesson_count; i++) {
         const char *slash = strrchr(c->persona->lessons[i].text, '/');
-        if (take(c, c->place, slash ? slash + 1 : c->persona->lessons[i].text, err))
+        if (take(c, c->place, PACK_LESSONS, slash ? slash + 1 : c->persona->lessons[i].text, err))
             return -1;
     }
     return 0;
