@@ -36,7 +36,7 @@ def beginning():
     with case("new: a persona and its lessons, private; the lessons say what they are, with an example"):
         out, err = consilium("personas", "new", "lawyer")
         persona, lessons = FOLDER / "lawyer.json", FOLDER / "lawyer.lessons.jsonl"
-        assert out == f"{persona}\n" and str(lessons) in err
+        assert out == f"{persona}\n" and f"{lessons.name} beside it" in err
         assert {stat.S_IMODE(p.stat().st_mode) for p in (persona, lessons)} == {0o600}
         lines = lessons.read_text().splitlines()
         assert all(line.startswith("#") for line in lines)
@@ -44,14 +44,15 @@ def beginning():
         assert len(examples) == 1 and list(examples[0]) == ["question", "answer"]
         assert all(len(line) <= 80 for line in lines) and any("consilium train lawyer" in line for line in lines)
     with case("check names what is still the template's, field by field, then the line of the lessons"):
-        refuse(3, ["lawyer.json: about, instruction: still"], "personas", "check", "lawyer", "-m", MODEL)
+        refuse(3, ["lawyer.json: about, instruction: still", "lawyer.lessons.jsonl:3: still an example"],
+               "personas", "check", "lawyer", "-m", MODEL)
         written = json.loads(persona.read_text())
         persona.write_text(json.dumps(written | {"about": "mine"}))
-        refuse(3, ["lawyer.json: instruction: still"], "personas", "check", "lawyer", "-m", MODEL)
+        refuse(3, ["lawyer.json: instruction: still", "still an example"], "personas", "check", "lawyer", "-m", MODEL)
         persona.write_text(json.dumps(written | {"about": "mine", "instruction": "You are exact."}))
         refuse(3, ["lawyer.lessons.jsonl:3: still an example"], "personas", "check", "lawyer", "-m", MODEL)
         lessons.write_text(lessons.read_text().replace("# {", "{", 1))
-        assert "1 lessons" in consilium("personas", "check", "lawyer", "-m", MODEL)[0]
+        assert "1 lesson in" in consilium("personas", "check", "lawyer", "-m", MODEL)[0]
         persona.write_text(json.dumps({k: v for k, v in written.items() if k != "lessons"} | {
             "about": "mine", "instruction": {"en": "You are exact.", "de": written["instruction"]["en"]}}))
         refuse(3, ["instruction: still"], "personas", "check", "lawyer", "-m", MODEL)
@@ -85,7 +86,7 @@ def only_lessons():
         out, err = consilium("personas", "new", "nurse", "--lessons")
         assert out == f"{lessons}\n" and persona.read_text() == '{"persona": 1, "name": "nurse"}'
         lessons.write_text('{"question": "Is it safe?", "answer": "Ask a doctor."}\n')
-        assert "1 lessons" in consilium("personas", "check", "nurse", "-m", MODEL)[0]
+        assert "1 lesson in" in consilium("personas", "check", "nurse", "-m", MODEL)[0]
         persona.write_text('{"persona": 1, "name": "nurse", "lessons": {"en": "night.jsonl"}}')
         assert consilium("personas", "new", "nurse", "--lessons")[0] == f"{FOLDER / 'night.jsonl'}\n"
     with case("of one that came with the program without lessons: a copy, and lessons beside it"):

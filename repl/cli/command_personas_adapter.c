@@ -184,6 +184,27 @@ static int write_for(adapter *a, engine *e, const options *opt, error *err)
     return adapter_write(a, format_of(opt), opt->output, engine_config(e), err);
 }
 
+/* Other programs know no masks: what a persona is by both is not what it is by its adapter alone. */
+static int tell_written(const options *opt, engine *e, console *con, error *err)
+{
+    static const char *const formats[] = {[ADAPTER_OWN] = "in the program's own format",
+                                          [ADAPTER_PEFT] = "as a folder of PEFT",
+                                          [ADAPTER_GGUF] = "as a GGUF adapter"};
+    const char *mine = e ? engine_fingerprint(e, err) : NULL;
+    persona *p = mine && !is_file(opt->words[0]) ? persona_find(opt->words[0], err) : NULL;
+    char *own = NULL;
+    int result = p ? persona_find_mask(p, mine, &own, err) : 0;
+    console_note(con, "%s is written, %s", opt->output, formats[e ? format_of(opt) : ADAPTER_OWN]);
+    if (!result && own)
+        console_note(con,
+                     "the mask of %s stays here and is no part of it: where the adapter runs "
+                     "without it, %s may not sound as it does here",
+                     p->name, p->name);
+    free(own);
+    persona_close(p);
+    return result;
+}
+
 static int check_words(const options *opt, error *err)
 {
     if ((opt->to || opt->force) && !opt->output)
@@ -219,7 +240,7 @@ int command_personas_adapter(const options *opt, console *con, error *err)
     else if (!result)
         result = print_description(a, con, err);
     if (!result && opt->output)
-        console_note(con, "%s is written", opt->output);
+        result = tell_written(opt, e, con, err);
     adapter_close(a);
     engine_close(e);
     return result;

@@ -80,6 +80,21 @@ static int check_words(const persona *p, error *err)
     return result;
 }
 
+/* Words and lessons: somebody who has just begun hears of both at once. */
+static int check_texts(check *c, console *con, error *err)
+{
+    error words = {0};
+    bool unwritten = check_words(c->persona, &words) != 0;
+    if (read_lessons(c, con, err)) {
+        if (unwritten)
+            console_loss(con, "%s", words.text);
+        return -1;
+    }
+    if (unwritten && err)
+        *err = words;
+    return unwritten ? -1 : 0;
+}
+
 static int read_own(check *c, error *err)
 {
     if (c->persona->experts)
@@ -274,7 +289,8 @@ static int print_text(const check *c, console *con, error *err)
                             console_reset(con)) ||
                  console_quote(con, &b, p->path, err) || buf_text(&b, "\n", err);
     for (int i = 0; i < p->lesson_count && !result; i++)
-        result = buf_format(&b, err, "  %zu lessons in ", c->lessons[i]) ||
+        result = buf_format(&b, err, "  %zu lesson%s in ", c->lessons[i],
+                            c->lessons[i] == 1 ? "" : "s") ||
                  console_quote(con, &b, p->lessons[i].text, err) || buf_text(&b, "\n", err);
     int rules = p->rules ? rules_count(p->rules) : 0;
     if (!result && rules)
@@ -297,11 +313,9 @@ int command_personas_check(const options *opt, console *con, error *err)
 {
     check c = {.persona = persona_find(opt->words[0], err),
                .measures = personas_measure_wanted(opt)};
-    int result = c.persona ? check_words(c.persona, err) : -1;
+    int result = c.persona ? check_texts(&c, con, err) : -1;
     if (!result)
-        result = read_lessons(&c, con, err) || read_own(&c, err) || seat_on_model(&c, opt, con, err)
-                     ? -1
-                     : 0;
+        result = read_own(&c, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;
     if (!result && c.measures)
         result = personas_measure(opt, con, c.engine, c.persona, roster_seat(c.roster, 0)->program,
                                   &c.measured, err);

@@ -18,6 +18,12 @@
 #include "../options/examples.h"
 #include "commands.h"
 
+/* Whole paths stand on standard output, for scripts; sentences name the files. */
+static const char *file_name(const char *path)
+{
+    return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+}
+
 static int left_alone(const char *path, error *err)
 {
     return error_set(err, ERROR_RUN, "%s is there already and was left alone", path);
@@ -41,14 +47,26 @@ static int write_new(const char *path, const buf *text, error *err)
 
 /* ---- lessons ----------------------------------------------------------------------------------- */
 
-static int write_lessons(const char *name, const char *lessons, console *con, error *err)
+static int put_lessons(const char *name, const char *lessons, error *err)
 {
     buf text = {0};
     int result = example_lessons(name, &text, err) || write_new(lessons, &text, err) ? -1 : 0;
     buf_release(&text);
-    if (!result)
-        console_note(con, "%s says what a lesson is, and waits for yours.", lessons);
     return result;
+}
+
+static void tell_lessons(const char *lessons, console *con)
+{
+    console_note(con, "%s beside it says what a lesson is, and waits for yours.",
+                 file_name(lessons));
+}
+
+static int write_lessons(const char *name, const char *lessons, console *con, error *err)
+{
+    if (put_lessons(name, lessons, err))
+        return -1;
+    tell_lessons(lessons, con);
+    return 0;
 }
 
 /* NAME.lessons.jsonl beside the persona's file. Caller frees. */
@@ -86,15 +104,18 @@ static int write_empty(const char *name, const char *path, bool there, char **le
     buf_release(&text);
     if (result)
         return -1;
-    if (access(*lessons, F_OK) == 0) {
-        console_note(con, "%s is there already and was left alone.", *lessons);
-    } else if (write_lessons(name, *lessons, con, err)) {
+    bool kept = access(*lessons, F_OK) == 0;
+    if (!kept && put_lessons(name, *lessons, err)) {
         (void)unlink(path);
         return -1;
     }
-    console_note(con, "%s is yours to edit.", path);
+    console_note(con, "%s is yours to edit: about and instruction.", file_name(path));
     if (there)
         console_note(con, "It comes before the persona of that name that came with the program.");
+    if (kept)
+        console_note(con, "%s is there already and was left alone.", file_name(*lessons));
+    else
+        tell_lessons(*lessons, con);
     return 0;
 }
 
@@ -110,7 +131,7 @@ static int write_copy(const char *name, const char *path, char **lessons, consol
         console_note(con,
                      "%s is a copy of the %s that came with the program, with its masks and "
                      "lessons; --empty begins a bare one.",
-                     path, name);
+                     file_name(path), name);
     if (!result && p->lesson_count == 0)
         result = write_lessons(name, *lessons, con, err);
     persona_close(p);

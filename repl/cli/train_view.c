@@ -458,7 +458,8 @@ int train_view_result(train_view *v, const train_result *r, bool interrupted, er
     console_note(v->con, "kept step %d: held-out loss %.2f (the plain model's %.2f)%s; %s", r->step,
                  r->loss, r->control, voice, human_bytes(bytes, r->bytes));
     if (r->previous)
-        console_note(v->con, "what was there is kept with .previous behind its name");
+        console_note(v->con, "what was there is kept with .previous behind its name; /untrain in a "
+                             "conversation brings it back");
     if (console_line(v->con, r->adapter, err))
         return -1;
     return r->mask ? console_line(v->con, r->mask, err) : 0;
