@@ -144,9 +144,11 @@ for typed, columns in (("", 120), ("half a quest\u00e9", 120), ("a line that is 
 
 with case("/untrain says what would go, and does it with yes; then it is as it was"):
     said = last(t.say("/untrain nurse"))
-    assert "/untrain nurse yes" in said and len(made(FOLDER)) == 2, said
-    assert "nurse acts by prompt now" in last(t.say("/untrain nurse yes"))
+    assert "nothing was trained before: /untrain nurse yes" in said and len(made(FOLDER)) == 2, said
+    said = last(t.say("/untrain nurse yes"))
+    assert "what was trained for nurse is gone" in said and "nurse acts by prompt now" in said, said
     assert not made(FOLDER)
+    assert "nobody is being trained" in last(t.say("/train"))  # a result that is gone cannot be taken
     assert "nothing was trained for nurse" in last(t.say("/untrain nurse"))
     assert "no persona" in last(t.say("/untrain nobody"))
 

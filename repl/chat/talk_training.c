@@ -307,6 +307,14 @@ int talk_training_stop(talk *t, error *err)
                : talk_say(t, "%s ends its step and keeps what there is", t->training->name);
 }
 
+void talk_training_forget(talk *t, const char *name)
+{
+    if (!t->training || runs(t) || strcmp(t->training->name, name) != 0)
+        return;
+    talk_training_close(t->training);
+    t->training = NULL;
+}
+
 /* The command that goes on: the same words, as a shell takes them. */
 static int add_command(const talk_training *g, buf *out)
 {

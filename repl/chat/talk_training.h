@@ -20,6 +20,8 @@ int talk_training_none(talk *t, error *err);
 int talk_training_tell(talk *t, error *err);
 /* Ends it: what it has is kept. */
 int talk_training_stop(talk *t, error *err);
+/* What became of the last one is told no more, where it was this persona. */
+void talk_training_forget(talk *t, const char *name);
 /* Looks; one that has ended is told in a line, once. */
 void talk_training_look(talk *t);
 /* The same for a prompt that waits: true and its line in *out, when it has just ended. */

@@ -142,7 +142,9 @@ static const command_info commands[COMMAND_COUNT] = {
          "teach a persona its voice from its lessons, on this model",
          "New experts, low-rank updates or router rows of the upper layers learn what the persona "
          "answers; the model itself stays as it is. Every fifth lesson is held out: by their loss, "
-         "and by greedy answers to their questions, the checkpoint is chosen. What will learn, the "
+         "and by greedy answers to their questions, the checkpoint is chosen; \"voice\" is how far "
+         "these are on the way from the plain model's (0) to the lessons' (1). What will learn, "
+         "the "
          "memory and the files are told before it starts. Ctrl-C keeps the best so far, and "
          "--resume with the same options goes on. The result lies beside the persona and is used "
          "at once; what was there is kept with .previous behind its name.",

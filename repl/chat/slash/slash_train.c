@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../../../engine/base/folder.h"
 #include "../../options/open_lessons.h"
 #include "../talk_training.h"
 #include "slash_commands.h"
@@ -145,6 +147,28 @@ static char *trained_file(const char *name, const char *fingerprint, error *err)
     return path;
 }
 
+/* What was trained before it lies beside it. */
+static bool has_previous(const char *path, error *err)
+{
+    char *previous = string_format(err, "%s.previous", path);
+    bool found = previous && access(previous, F_OK) == 0;
+    free(previous);
+    return found;
+}
+
+static int take_back(talk *t, const char *name, const char *fingerprint, bool previous, error *err)
+{
+    if (broker_untrain(t->broker, name, fingerprint, err))
+        return -1;
+    talk_training_forget(t, name);
+    if (talk_say(t,
+                 previous ? "what was trained for %s before is back"
+                          : "what was trained for %s is gone",
+                 name))
+        return -1;
+    return slash_is_seated(t, name) ? slash_use_persona(t, name, err) : 0;
+}
+
 int slash_untrain(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     (void)rest;
@@ -156,15 +180,15 @@ int slash_untrain(talk *t, const char *rest, char *const *words, int count, erro
     char *path = fingerprint ? trained_file(name, fingerprint, err) : NULL;
     if (!path)
         return -1;
-    int result = 0;
-    if (!sure)
-        result = talk_say(t, "%s and its mask go, what was there before returns: /untrain %s yes",
-                          path, name);
-    else if (broker_untrain(t->broker, name, fingerprint, err))
-        result = -1;
-    else
-        result = slash_is_seated(t, name) ? slash_use_persona(t, name, err)
-                                          : talk_say(t, "%s is as it was before", name);
+    bool previous = has_previous(path, err);
+    int result =
+        sure ? take_back(t, name, fingerprint, previous, err)
+             : talk_say(t,
+                        previous ? "what was trained for %s last goes, and what was trained "
+                                   "before returns: /untrain %s yes"
+                                 : "what was trained for %s goes, and nothing was trained "
+                                   "before: /untrain %s yes",
+                        name, name);
     free(path);
     return result;
 }
