@@ -121,8 +121,8 @@ WRAPDISK = $(addprefix -Wl$(comma)--wrap=,$(DISK))
 $(BUILD)/tests/test_faults: LDFLAGS += $(WRAPDISK)
 $(BUILD)/tests/test_faults: $(BUILD)/tests/wrap_disk.o
 
-# A pack is installed whole or not at all, whichever of these fails.
-$(BUILD)/tests/test_pack: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,open write fsync link rename)
+# Files change together or not at all, whichever of these fails or is the last.
+$(BUILD)/tests/test_pack: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,open write fsync link rename unlink)
 
 # Faults planted into one source each, and the test that has to find it: MACRO:SOURCE:TEST. The object
 # stands before the library, so that it takes the good one's place.

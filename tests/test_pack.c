@@ -11,12 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../engine/base/atomic_file.h"
+#include "../engine/base/file_set.h"
 #include "../engine/base/folder.h"
 #include "../engine/base/mapped_file.h"
 #include "../engine/base/zip.h"
@@ -30,15 +33,20 @@ ssize_t __real_write(int fd, const void *bytes, size_t n);
 int __real_fsync(int fd);
 int __real_link(const char *old, const char *name);
 int __real_rename(const char *old, const char *name);
+int __real_unlink(const char *name);
 
 int __wrap_open(const char *path, int flags, ...);
 ssize_t __wrap_write(int fd, const void *bytes, size_t n);
 int __wrap_fsync(int fd);
 int __wrap_link(const char *old, const char *name);
 int __wrap_rename(const char *old, const char *name);
+int __wrap_unlink(const char *name);
+
+enum { KILLED = 77 };
 
 static struct {
     long left;     /* calls until one fails; 0 = none does */
+    bool kills;    /* the process ends instead */
     bool no_links; /* a file system without them */
 } disk;
 
@@ -46,6 +54,8 @@ static bool fails(void)
 {
     if (disk.left == 0 || --disk.left > 0)
         return false;
+    if (disk.kills)
+        _exit(KILLED);
     errno = ENOSPC;
     return true;
 }
@@ -81,6 +91,11 @@ int __wrap_link(const char *old, const char *name)
 int __wrap_rename(const char *old, const char *name)
 {
     return fails() ? -1 : __real_rename(old, name);
+}
+
+int __wrap_unlink(const char *name)
+{
+    return fails() && disk.kills ? -1 : __real_unlink(name);
 }
 
 /* ---- a persona --------------------------------------------------------------------------------- */
@@ -305,30 +320,87 @@ static void an_installation_is_whole(void **state)
     remove_folder(to);
 }
 
-/* What was there is there again after a call failed, whichever; nothing new is. */
+/* Before: "old" in each file, or no file. */
+static void prepare(const pack *k, const char *to, bool over)
+{
+    char command[200];
+    (void)snprintf(command, sizeof command, "rm -f %s/* %s/.chang*", to, to);
+    assert_int_equal(system(command), 0);
+    for (size_t i = 0; i < k->len && over; i++)
+        put(to, k->files[i].name, "old");
+}
+
+static bool is_there(const char *place, const char *name)
+{
+    char path[200];
+    (void)snprintf(path, sizeof path, "%s/%s", place, name);
+    return access(path, F_OK) == 0;
+}
+
+static bool pack_holds(const pack *k, const char *name)
+{
+    for (size_t i = 0; i < k->len; i++)
+        if (strcmp(k->files[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* How many files are there besides the pack's, and the new ones that had no turn. */
+static size_t others_in(const pack *k, const char *to)
+{
+    folder f = {0};
+    size_t n = 0;
+    assert_int_equal(folder_read(to, &f, NULL), 0);
+    for (size_t i = 0; i < f.len; i++)
+        n += !pack_holds(k, f.v[i]) && !strstr(f.v[i], ".new") &&
+             strcmp(f.v[i], ".changing.part") != 0;
+    folder_release(&f);
+    return n;
+}
+
+/* Every file is as before. */
+static bool is_as_before(const pack *k, const char *to, bool over)
+{
+    bool same = true;
+    for (size_t i = 0; i < k->len && over; i++) {
+        char path[200], *text = NULL;
+        size_t n = 0;
+        (void)snprintf(path, sizeof path, "%s/%s", to, k->files[i].name);
+        same =
+            same && file_read_all(path, 1 << 20, &text, &n, NULL) == 0 && strcmp(text, "old") == 0;
+        free(text);
+    }
+    for (size_t i = 0; i < k->len && !over; i++)
+        same = same && !is_there(to, k->files[i].name);
+    return same && others_in(k, to) == 0;
+}
+
+static bool is_new(const pack *k, const char *to)
+{
+    bool same = others_in(k, to) == 0;
+    for (size_t i = 0; i < k->len && same; i++)
+        same = holds(to, &k->files[i]);
+    return same;
+}
+
+/* What was there is there again after a call failed, whichever; nothing new is. Returns how often. */
 static long fail_each_call(const pack *k, const char *to, bool over)
 {
-    long at = 1;
-    for (;; at++) {
+    long refused = 0;
+    for (long at = 1;; at++) {
         error err = {0};
+        prepare(k, to, over);
         disk.left = at;
         int result = pack_install(k, to, over, &err);
         bool failed = disk.left == 0;
         disk.left = 0;
+        if (result)
+            assert_int_equal(err.code, ERROR_RUN);
+        /* a lock, or the flush of a folder's name, that is not to be had is forgiven */
+        assert_true(result ? is_as_before(k, to, over) : is_new(k, to));
+        refused += result != 0;
         if (!failed)
-            return result == 0 ? at - 1 : -1;
-        if (result == 0)
-            return at - 1; /* what failed was the flush of a folder's name: forgiven */
-        assert_int_equal(err.code, ERROR_RUN);
-        assert_int_equal(files_in(to), over ? k->len : 0);
-        for (size_t i = 0; i < k->len && over; i++) {
-            char path[200], *text = NULL;
-            size_t n = 0;
-            (void)snprintf(path, sizeof path, "%s/%s", to, k->files[i].name);
-            assert_int_equal(file_read_all(path, 100, &text, &n, NULL), 0);
-            assert_string_equal(text, "old");
-            free(text);
-        }
+            return result ? -1 : refused;
     }
 }
 
@@ -339,17 +411,118 @@ static void a_failed_installation_leaves_what_was_there(void **state)
     make_folder(from);
     make_folder(to);
     pack *k = collect(from);
-    assert_true(fail_each_call(k, to, false) > 3);
-    for (int links = 0; links < 2; links++) {
-        for (size_t i = 0; i < k->len; i++)
-            put(to, k->files[i].name, "old");
-        disk.no_links = links;
-        assert_true(fail_each_call(k, to, true) > 3);
+    for (int way = 0; way < 3; way++) {
+        disk.no_links = way == 2;
+        assert_true(fail_each_call(k, to, way > 0) > 3);
         disk.no_links = false;
     }
     pack_close(k);
     remove_folder(from);
     remove_folder(to);
+}
+
+/* The status of a process that installs, and ends at the at-th call. */
+static int install_until(const pack *k, const char *to, bool over, long at)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        disk.kills = true;
+        disk.left = at;
+        _exit(pack_install(k, to, over, NULL) ? 1 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* Ends a process at each call in turn: settled, the folder has all of the pack or all that was there, and
+ * never goes back behind what was new once. */
+static void kill_at_each_call(const pack *k, const char *to, bool over)
+{
+    long olds = 0, news = 0;
+    for (long at = 1;; at++) {
+        prepare(k, to, over);
+        int status = install_until(k, to, over, at);
+        file_set_settle(to);
+        bool old = is_as_before(k, to, over), new = is_new(k, to);
+        olds += old;
+        news += new;
+        assert_true(old != new &&new == (news > 0));
+        if (status == 0)
+            break;
+        assert_int_equal(status, KILLED);
+    }
+    assert_true(olds > 3 && news > 1);
+}
+
+static void a_killed_installation_is_all_or_nothing(void **state)
+{
+    (void)state;
+    char from[64], to[64];
+    make_folder(from);
+    make_folder(to);
+    pack *k = collect(from);
+    for (int way = 0; way < 3; way++) {
+        disk.no_links = way == 2;
+        kill_at_each_call(k, to, way > 0);
+        disk.no_links = false;
+    }
+    pack_close(k);
+    remove_folder(from);
+    remove_folder(to);
+}
+
+/* ---- sets of files ------------------------------------------------------------------------------ */
+
+static void a_journal_of_a_stranger_does_no_harm(void **state)
+{
+    (void)state;
+    static const char *const journals[] = {
+        "", "=", "=\n", "\n\n", "=../out\n", "=/etc/passwd\n", "+..\n", "=a", "+b\n=", "?a\n=b\n",
+    };
+    char place[64];
+    make_folder(place);
+    for (size_t i = 0; i < sizeof journals / sizeof *journals; i++) {
+        put(place, "a", "1");
+        put(place, "b.before", "2");
+        put(place, ".changing", journals[i]);
+        file_set_settle(place);
+        assert_false(is_there(place, ".changing"));
+        assert_int_equal(is_there(place, "b"), i == 9); /* the one that names it */
+        assert_true(is_there(place, "a"));
+        (void)__real_unlink("b");
+    }
+    remove_folder(place);
+}
+
+static void a_set_waits_for_another(void **state)
+{
+    (void)state;
+    char place[64];
+    error err = {0};
+    make_folder(place);
+    int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_null(file_set_open(place, &err));
+    assert_non_null(strstr(err.text, "another process"));
+    (void)close(fd);
+    file_set *s = file_set_open(place, &err);
+    assert_non_null(s);
+    put(place, "gone", "1");
+    assert_int_equal(file_set_put(s, "new", "2", 1, &err), 0);
+    assert_int_equal(file_set_remove(s, "gone", &err), 0);
+    assert_int_equal(file_set_remove(s, "never", &err), 0);
+    assert_int_equal(file_set_commit(s, &err), 0);
+    file_set_close(s);
+    assert_true(is_there(place, "new") && !is_there(place, "gone"));
+    assert_int_equal(files_in(place), 1);
+    s = file_set_open(place, &err);
+    assert_int_equal(file_set_put(s, "other", "2", 1, &err), 0);
+    file_set_close(s);
+    assert_int_equal(files_in(place), 1);
+    remove_folder(place);
 }
 
 /* ---- zip --------------------------------------------------------------------------------------- */
@@ -391,6 +564,9 @@ int main(void)
         cmocka_unit_test(damaged_packs_are_refused),
         cmocka_unit_test(an_installation_is_whole),
         cmocka_unit_test(a_failed_installation_leaves_what_was_there),
+        cmocka_unit_test(a_killed_installation_is_all_or_nothing),
+        cmocka_unit_test(a_journal_of_a_stranger_does_no_harm),
+        cmocka_unit_test(a_set_waits_for_another),
         cmocka_unit_test(archives_are_read_member_by_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

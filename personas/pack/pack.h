@@ -66,8 +66,8 @@ int pack_rename(pack *p, const char *name, error *err);
 /* Appends the archive. */
 int pack_write(const pack *p, buf *out, error *err);
 
-/* Writes all files into a folder, the persona last, or none of them. ERROR_RUN naming the first that is
- * there already, unless `over`; what was there then comes back when anything fails. */
+/* Writes all files into a folder, or none of them: a set of file_set.h. ERROR_RUN naming the first that is
+ * there already, unless `over`. */
 int pack_install(const pack *p, const char *where, bool over, error *err);
 
 #endif

@@ -102,6 +102,10 @@ int persona_mask_path(const persona *p, const char *fingerprint, char **path, er
  * trained. */
 int persona_untrain(const char *name, const char *fingerprint, error *err);
 
+/* Undoes or finishes what a process that was killed left in the user's folders of personas and masks
+ * (file_set.h): before anything is read there. */
+void persona_settle(void);
+
 /* A list of personas, or of a persona's masks (names are then fingerprints, 16 digits). */
 typedef struct persona_list {
     char **names; /* sorted, each once (the first in the search path wins) */

@@ -3,19 +3,18 @@
  * $XDG_CONFIG_HOME/consilium/personas (the user's own), then where those lie that came with the program
  * (paths_shipped). The first file of a name wins.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "../../engine/base/atomic_file.h"
+#include "../../engine/base/file_set.h"
 #include "../../engine/base/folder.h"
+#include "../../engine/base/mapped_file.h"
 #include "../../engine/base/paths.h"
 #include "persona.h"
 
-enum { PLACES = 1 + PATHS_SHIPPED, DIGITS = 16 };
+enum { PLACES = 1 + PATHS_SHIPPED, DIGITS = 16, PREVIOUS_BYTES = 256 << 20 };
 
 typedef struct search_path {
     char *folders[PLACES]; /* NULL = not to be had */
@@ -332,32 +331,54 @@ int persona_mask_path(const persona *p, const char *fingerprint, char **path, er
 
 /* ---- taking back ------------------------------------------------------------------------------- */
 
-/* What was there before returns; where there was nothing, nothing is. */
-static int take_back(const char *path, error *err)
+/* NAME.FP16 and its ending as it was before; where there was nothing, nothing is. */
+static int take_back(file_set *set, const char *place, const char *name, const char *fingerprint,
+                     const char *end, error *err)
 {
-    char *previous = string_format(err, "%s.previous", path);
-    if (!previous)
-        return -1;
-    int result = is_file(previous) ? rename(previous, path) : is_file(path) ? unlink(path) : 0;
+    char *file = string_format(err, "%s.%.*s%s", name, DIGITS, fingerprint, end);
+    char *previous = file ? string_format(err, "%s.previous", file) : NULL;
+    char *path = previous ? string_format(err, "%s/%s", place, previous) : NULL, *bytes = NULL;
+    size_t n = 0;
+    int result = path ? 0 : -1;
+    if (!result && !is_file(path))
+        result = file_set_remove(set, file, err);
+    else if (!result)
+        result = file_read_all(path, PREVIOUS_BYTES, &bytes, &n, err) ||
+                 file_set_put(set, file, bytes, n, err) || file_set_remove(set, previous, err);
+    free(bytes);
+    free(path);
     free(previous);
-    if (result)
-        return error_set(err, ERROR_RUN, "%s cannot be taken back: %s", path, strerror(errno));
-    file_flush_name(path);
-    return 0;
+    free(file);
+    return result ? -1 : 0;
 }
 
-/* 1 = there was something. The adapter tells, so it goes last. */
+/* 1 = there was something. */
 static int untrain_in(const char *place, const char *name, const char *fingerprint, error *err)
 {
-    size_t n = strlen(place);
-    char *trained = made_in(place, n, name, fingerprint, ADAPTER_END, err);
-    char *its_mask = made_in(place, n, name, fingerprint, MASK_END, err);
-    int result = !trained || !its_mask ? -1 : is_file(trained);
-    if (result == 1 && (take_back(its_mask, err) || take_back(trained, err)))
-        result = -1;
+    char *trained = made_in(place, strlen(place), name, fingerprint, ADAPTER_END, err);
+    int result = !trained ? -1 : is_file(trained);
     free(trained);
-    free(its_mask);
+    if (result < 1)
+        return result;
+    file_set *set = file_set_open(place, err);
+    if (!set || take_back(set, place, name, fingerprint, MASK_END, err) ||
+        take_back(set, place, name, fingerprint, ADAPTER_END, err) || file_set_commit(set, err))
+        result = -1;
+    file_set_close(set);
     return result;
+}
+
+void persona_settle(void)
+{
+    char *personas = NULL, *made = NULL;
+    (void)paths_own(PATHS_CONFIG, "personas", &personas, NULL);
+    (void)paths_own(PATHS_CACHE, "masks", &made, NULL);
+    if (personas)
+        file_set_settle(personas);
+    if (made)
+        file_set_settle(made);
+    free(personas);
+    free(made);
 }
 
 int persona_untrain(const char *name, const char *fingerprint, error *err)

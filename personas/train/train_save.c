@@ -1,4 +1,5 @@
-/* train_save.c - the chosen checkpoint as files: what was there is kept, then each appears whole. */
+/* train_save.c - the chosen checkpoint as files: what was there is kept, then adapter and mask appear
+ * together, as a set of file_set.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,18 +7,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../engine/base/atomic_file.h"
+#include "../../engine/base/file_set.h"
 #include "../../engine/base/folder.h"
 #include "train_internal.h"
 
-/* What stands at path stands at path.previous too; a run that was interrupted and goes on has done so
- * already. *kept tells whether there was something. */
+/* What stands at path stands at path.previous too, and where nothing stands nothing was; a run that was
+ * interrupted and goes on has done so already. *kept tells whether there was something. */
 static int keep_previous(const char *path, bool *kept, error *err)
 {
     char *old = string_format(err, "%s.previous", path);
     char *part = string_format(err, "%s.previous.part", path);
     int result = old && part ? 0 : -1;
-    if (!result && access(path, F_OK) == 0) {
+    bool there = access(path, F_OK) == 0;
+    if (!result && !there && unlink(old) && errno != ENOENT)
+        result = error_set(err, ERROR_RUN, "%s: cannot be removed: %s", old, strerror(errno));
+    if (!result && there) {
         (void)unlink(part);
         *kept = true;
         if (link(path, part) ? rename(path, old) : rename(part, old))
@@ -40,9 +44,17 @@ static const char *what_text(unsigned what, char out[32])
     return out;
 }
 
-static int write_adapter(trainer *t, uint64_t *bytes, error *err)
+/* Name of a file in its folder. */
+static const char *name_of(const char *path)
 {
-    adapter *a = trainable_to_adapter(t->learned, t->engine, TRAIN_RESULT_TYPE, err);
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int write_adapter(trainer *t, file_set *set, uint64_t *bytes, error *err)
+{
+    const char *place = file_set_place(set, name_of(t->adapter_path), err);
+    adapter *a = place ? trainable_to_adapter(t->learned, t->engine, TRAIN_RESULT_TYPE, err) : NULL;
     char what[32], lessons_hash[17];
     struct stat st;
     if (!a)
@@ -56,25 +68,40 @@ static int write_adapter(trainer *t, uint64_t *bytes, error *err)
                                 .seed = t->options.seed,
                                 .seeded = true};
     a->provenance = about;
-    int result = adapter_write(a, ADAPTER_OWN, t->adapter_path, engine_config(t->engine), err);
+    int result = adapter_write(a, ADAPTER_OWN, place, engine_config(t->engine), err);
     a->provenance = (adapter_provenance){0};
     adapter_close(a);
-    *bytes = !result && stat(t->adapter_path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    *bytes = !result && stat(place, &st) == 0 ? (uint64_t)st.st_size : 0;
     return result;
 }
 
 /* Without a mask of its own what was trained is run under the plain choice: one that is there goes. */
-static int write_mask(trainer *t, error *err)
+static int write_mask(trainer *t, file_set *set, error *err)
 {
     buf text = {0};
+    const char *name = name_of(t->mask_path);
     if (!t->routing.masks)
-        return unlink(t->mask_path) && errno != ENOENT
-                   ? error_set(err, ERROR_RUN, "%s: cannot be removed: %s", t->mask_path,
-                               strerror(errno))
-                   : 0;
-    int result =
-        train_mask_text(t, &text, err) || atomic_file_put(t->mask_path, text.v, text.len, err);
+        return file_set_remove(set, name, err);
+    int result = train_mask_text(t, &text, err) || file_set_put(set, name, text.v, text.len, err);
     buf_release(&text);
+    return result ? -1 : 0;
+}
+
+static int write_result(trainer *t, uint64_t *bytes, bool *kept, error *err)
+{
+    const char *name = name_of(t->adapter_path);
+    char *place = string_format(err, "%.*s", (int)(name - t->adapter_path) - 1, t->adapter_path);
+    file_set *set = place ? file_set_open(place, err) : NULL;
+    int result = set ? 0 : -1;
+    if (!result)
+        result = write_adapter(t, set, bytes, err) || write_mask(t, set, err);
+    if (!result && !t->state.saved)
+        result =
+            keep_previous(t->adapter_path, kept, err) || keep_previous(t->mask_path, kept, err);
+    if (!result)
+        result = file_set_commit(set, err);
+    file_set_close(set);
+    free(place);
     return result ? -1 : 0;
 }
 
@@ -92,10 +119,7 @@ int trainer_save(trainer *t, train_result *out, error *err)
         return error_memory(err, "the best so far");
     memcpy(now, s->values, s->count * sizeof *now);
     memcpy(s->values, s->best, s->count * sizeof *now);
-    int result = !s->saved && (keep_previous(t->adapter_path, &kept, err) ||
-                               keep_previous(t->mask_path, &kept, err));
-    if (!result)
-        result = write_adapter(t, &bytes, err) || write_mask(t, err);
+    int result = write_result(t, &bytes, &kept, err);
     memcpy(s->values, now, s->count * sizeof *now);
     free(now);
     if (result)

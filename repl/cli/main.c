@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../../engine/base/version.h"
+#include "../../personas/roster/persona.h"
 #include "../options/options.h"
 #include "../options/user_config.h"
 #include "../screen/charset.h"
@@ -157,6 +158,7 @@ static int run(const options *opt, console *con, error *err)
         return show_version(con, err);
     if (!opt->command)
         return show_usage(con, err);
+    persona_settle();
     return command_function(options_command(opt))(opt, con, err);
 }
 
