@@ -22,7 +22,7 @@ RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 PERSONAS = ROOT / "personas/shipped"
 FUZZ = BUILD if (BUILD / "tests" / "fuzz_json").exists() else BUILD.with_name(BUILD.name + "-fuzz")
 PARSERS = ["json", "gguf", "safetensors", "config", "chat", "tokenizer", "transcript", "persona",
-           "mask", "rules", "lessons", "adapter", "pack", "jinja", "markdown"]
+           "mask", "rules", "lessons", "adapter", "pack", "state", "jinja", "markdown"]
 
 
 RULES = (b'[{"when":{"token":[1,5]},"layers":"0-1","do":{"force":"3"},"for":"token"},'
@@ -71,6 +71,16 @@ def own_adapter():
         fields[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
         at = end
     return struct.pack("<H", at) + json.dumps(fields).encode()
+
+
+def state(best):
+    """A state of training of two numbers, without its checksum."""
+    figures = {"train": 1, "model": "0" * 64, "samples": "1" * 16, "options": "2" * 16, "step": 2, "steps": 9,
+               "seconds": 1.5, "control": 3.5, "count": 2, "saved": best, "checks": [[0, 3.5, -1, 0, 0, 0]],
+               "losses": [3.25, 3]}
+    figures |= {"best": [0, 3.5, 0.5, 3, 2, 1]} if best else {}
+    text = json.dumps(figures).encode()
+    return b"CONSTRN1" + struct.pack("<Q", len(text)) + text + b"\0" * (4 * 2 * (4 if best else 3))
 
 
 def seeds(parser):
@@ -122,6 +132,9 @@ def seeds(parser):
             yield name, b"\0" + front + file.read_bytes()
             yield name + "-header", b"\1" + front + data + header
         yield "own", b"\1\0\0" + own_adapter()
+    if parser == "state":
+        for best in (False, True):
+            yield f"state-{best}", state(best)
     if parser == "pack":
         for persona in ("coder", "critic"):
             files = [PERSONAS / f"{persona}.json", *sorted(PERSONAS.glob(f"{persona}.*.mask.json"))]

@@ -14,7 +14,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from specialists import DOMAINS, PLANTED, lines, planted_experts
+from specialists import DOMAINS, PLANTED, lines, planted_experts, shared_experts
 from specialists_support import MODELS, Home, damages, interval, leaning, nats, ranges
 from suite import SANITIZED, case, check, finish, skip
 from talk_screen import Talk, environment
@@ -98,6 +98,38 @@ def writes(home, scratch):
         mask.write_bytes(before)
 
 
+def shuffled(r, layer):
+    """As many experts as a planted mask bans, none of which has anything to do with a domain."""
+    domains = set().union(*(planted_experts(layer, i) for i in range(len(DOMAINS))))
+    return r.sample(sorted(set(range(32)) - domains - set(shared_experts(layer))), 9)
+
+
+def checks(home):
+    """What `personas check` says of masks that are planted, dealt out anew, and another's."""
+    fingerprint = json.loads(home.run("model", "info", "-m", MODELS["planted"], "--format", "json").stdout)["fingerprint"]
+
+    def measured(name, experts):
+        path = home.folder / f"{name}.{fingerprint[:16]}.mask.json"
+        path.write_text(json.dumps({"mask": 1, "model": fingerprint, "mode": "ban", "layers": {
+            str(i): ",".join(map(str, sorted(experts(i)))) for i in PLANTED}}))
+        done = home.run("personas", "check", name, "-m", MODELS["planted"], "--format", "json", "--tokens", 400,
+                        "--against", ",".join(d for d in DOMAINS if d != name))
+        path.unlink()
+        return json.loads(done.stdout)["measured"]
+
+    for name in DOMAINS[:2]:
+        with case(f"check: the planted mask of {name} acts; dealt out anew it does not; another's harms"):
+            r = random.Random(f"shuffled {name}")
+            m = measured(name, lambda layer: foreign(name, layer))
+            assert m["verdict"] == "acts" and m["gap"]["low"] > m["null"]["p95"], m["sentence"]
+            assert abs(m["gain"]["own"]["value"]) < 0.02, m["sentence"]
+            m = measured(name, lambda layer: shuffled(r, layer))
+            assert m["verdict"] == "no effect", m["sentence"]
+            other = DOMAINS[DOMAINS.index(name) - 1]
+            m = measured(name, lambda layer: foreign(other, layer))
+            assert m["verdict"] == "harms", m["sentence"]
+
+
 def finds_nothing(home):
     with case("two personas of one domain: no effect, nothing written, status 1"):
         twin = {"persona": 1, "name": "twin", "lessons": "twin.lessons.jsonl"}
@@ -145,6 +177,7 @@ def main():
             planted(home)
             says(home)
             writes(home, Path(scratch))
+            checks(home)
         finds_nothing(home)
     talks()
     check("fixtures are small", sum(p.stat().st_size for m in MODELS.values() for p in m.iterdir()) < 5e6)

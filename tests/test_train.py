@@ -131,6 +131,27 @@ def goes_on():
         if home.states():
             good(home.train(*SHORT, "--resume"))
             assert home.results() == WHOLE.results()
+    with case("interrupted while the model reads: nothing is promised that there is not"):
+        home = Home("reading")
+        p = home.start(*SHORT, "--format", "ndjson")
+        until(p, lambda e: e["event"] == "reading")
+        _, said = interrupt(p)
+        assert p.returncode == 130, (p.returncode, said)
+        assert ("--resume" in said) == bool(home.states()), (home.states(), said)
+    with case("a second run of the same persona and model is refused while the first goes on"):
+        home = Home("twice")
+        p = home.start(*SHORT, "--format", "ndjson")
+        until(p, lambda e: e["event"] == "reading")
+        refused(home.train(*SHORT), 1, "another process trains this persona")
+        assert p.communicate(timeout=300) and p.returncode == 0
+        assert home.results() == WHOLE.results()
+        assert not list((home.path / ".local/state/consilium/train").iterdir())
+    with case("what was there before is what was there: no mask, no mask.previous"):
+        home = Home("previous")
+        for words in ([], ["--what", "lora"], ["--what", "lora", "--seed", 2]):
+            good(home.train(*SHORT, *words))
+        assert [n.split(".", 2)[2] for n in home.results()] == [
+            "adapter.safetensors", "adapter.safetensors.previous"], home.results()
     with case("--resume: no state, other options, other lessons, a state that was changed"):
         home = Home("resume")
         refused(home.train(*SHORT, "--resume"), 3, "--resume", ".train")

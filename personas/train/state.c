@@ -4,20 +4,67 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../engine/base/atomic_file.h"
+#include "../../engine/base/folder.h"
 #include "../../engine/base/json.h"
 #include "../../engine/base/json_writer.h"
 
 static const char MAGIC[8] = {'C', 'O', 'N', 'S', 'T', 'R', 'N', '1'};
 enum { DIGEST = 32, JSON_MOST = 64 << 20 };
+
+/* ---- one run at a time --------------------------------------------------------------------------- */
+
+/* Whether fd is still what the name stands for: who holds it removes it before he lets go. */
+static bool is_named(int fd, const char *path)
+{
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino &&
+           opened.st_dev == named.st_dev;
+}
+
+int train_state_lock(const char *path, error *err)
+{
+    char *lock = string_format(err, "%s.lock", path);
+    int fd = -1;
+    while (lock) {
+        fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0) {
+            (void)error_set(err, ERROR_RUN, "%s: cannot be made: %s", lock, strerror(errno));
+            break;
+        }
+        bool taken = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+        if (!taken && is_named(fd, lock))
+            break;
+        (void)close(fd);
+        fd = -1;
+        if (taken) {
+            (void)error_set(err, ERROR_RUN, "%s: another process trains this persona on this model",
+                            lock);
+            break;
+        }
+    }
+    free(lock);
+    return fd;
+}
+
+void train_state_unlock(const char *path, int fd)
+{
+    char *lock = string_format(NULL, "%s.lock", path);
+    if (lock)
+        (void)unlink(lock);
+    free(lock);
+    (void)close(fd);
+}
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
@@ -163,11 +210,16 @@ static int get(reader *r, void *out, size_t n)
 
 static int get_check(const json *v, train_check *c)
 {
+    static const bool counts[] = {true, false, false, true, true, true};
     double n[6];
     int i = 0;
-    for (const json *at = json_first(v); at && i < 6; at = json_next(at))
-        n[i++] = json_type(at) == JSON_NUMBER ? json_number(at) : NAN;
-    if (i != 6)
+    const json *at = json_first(v);
+    for (; at && i < 6; at = json_next(at), i++) {
+        n[i] = json_type(at) == JSON_NUMBER ? json_number(at) : NAN;
+        if (!isfinite(n[i]) || (counts[i] && !(n[i] >= 0 && n[i] <= INT_MAX)))
+            return -1;
+    }
+    if (i != 6 || at)
         return -1;
     *c = (train_check){(int)n[0], n[1], n[2], (int)n[3], (int)n[4], (int)n[5]};
     return 0;

@@ -99,11 +99,14 @@ trainer *trainer_open(engine *e, const persona *p, const train_options *options,
         return NULL;
     }
     t->engine = e;
+    t->lock = -1;
     t->persona = p;
     t->options = *options;
     t->samples = (samples){.engine = e, .end_weight = options->end_weight, .end = -1};
     t->fingerprint = strdup(fingerprint);
     if (t->fingerprint && result_paths(t, err) == 0)
+        t->lock = train_state_lock(t->state_path, err);
+    if (t->lock >= 0)
         return t;
     trainer_close(t);
     return NULL;
@@ -128,6 +131,8 @@ void trainer_close(trainer *t)
     free(t->listed);
     free(t->state.checks);
     free(t->state.losses);
+    if (t->lock >= 0)
+        train_state_unlock(t->state_path, t->lock);
     free(t->best);
     free(t->adapter_path);
     free(t->mask_path);

@@ -122,6 +122,8 @@ int trainer_plan(trainer *t, bool resume, train_listener *listener, void *user, 
  * whole at every moment. */
 int trainer_run(trainer *t, train_listener *listener, void *user, error *err);
 bool trainer_has_best(const trainer *t);
+/* Whether there is a state on the disk that a run can go on from. */
+bool trainer_can_go_on(const trainer *t);
 
 /* What was chosen, and why. */
 typedef struct train_result {

@@ -59,11 +59,13 @@ struct trainer {
     float *best;
     train_plan plan;
     char *adapter_path, *mask_path, *state_path;
+    int lock;               /* of the state; -1 = none */
     double began;           /* seconds of the clock, less what was spent before a resume */
     double resumed_seconds; /* of those */
     double reading_seconds; /* before the first step */
     double saved;           /* when the state was last written */
     bool whole_run;         /* it came to its end */
+    bool resumable;         /* its state is on the disk */
     train_listener *listener;
     void *user;
 };

@@ -135,6 +135,10 @@ static int list_candidates(trainer *t, error *err)
             t->listed[t->samples.v[i].ids[k]] = 1;
     for (int i = 0; i < vocabulary; i++)
         t->listed_count += t->listed[i];
+    if (vocabulary - t->listed_count <= DRAWN) { /* no more than would be drawn: all of them */
+        free(t->listed);
+        t->listed = NULL;
+    }
     return 0;
 }
 
@@ -286,6 +290,7 @@ static int resume_run(trainer *t, error *err)
         return error_prefix(err, "--resume: ");
     t->moments.steps = s->step;
     t->plan.resumed = s->step;
+    t->resumable = true;
     return train_open_schedule(t, err);
 }
 

@@ -152,7 +152,9 @@ static int save_state(trainer *t, error *err)
 {
     t->state.seconds = seconds_now() - t->began;
     t->saved = seconds_now();
-    return train_state_write(t->state_path, &t->state, err);
+    int result = train_state_write(t->state_path, &t->state, err);
+    t->resumable |= result == 0;
+    return result;
 }
 
 /* A run by time: once some steps were measured, as many as fit. A fifth is for the looks. */
@@ -235,6 +237,11 @@ int trainer_run(trainer *t, train_listener *listener, void *user, error *err)
     if (result && save_state(t, &full) && err->code == ERROR_CANCELLED)
         *err = full;
     return result;
+}
+
+bool trainer_can_go_on(const trainer *t)
+{
+    return t->resumable;
 }
 
 bool trainer_has_best(const trainer *t)

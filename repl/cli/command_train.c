@@ -210,7 +210,10 @@ static int end_early(task *t, train_result *r)
     if (kept && (trainer_save(t->trainer, r, &second) ||
                  train_view_result(t->view, r, why.code == ERROR_CANCELLED, &second)))
         console_error(t->con, second.text);
-    if (resume_command(t, &command, &second) == 0)
+    if (!trainer_can_go_on(t->trainer))
+        (void)error_set(t->err, why.code, "%s; %s", why.text,
+                        kept ? "the best so far is kept" : "nothing was learned yet");
+    else if (resume_command(t, &command, &second) == 0)
         (void)error_set(t->err, why.code, "%s; %s; `%s` goes on", why.text,
                         kept ? "the best so far is kept" : "there is nothing to keep yet",
                         command.v);
