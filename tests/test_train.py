@@ -191,6 +191,12 @@ def kinds():
                                2, "--format", "ndjson"))
         start = next(e for e in events(done.stdout) if e["event"] == "start")
         assert start["near"] > 0 and start["learned"] > 8, start
+        done = good(home.train(*SHORT, "--near", 1, "--keep-near", scratch / "short.jsonl", "--format", "ndjson"))
+        start = next(e for e in events(done.stdout) if e["event"] == "start")
+        assert start["near"] == 8, start  # of ten lessons, without every fifth
+        bad = scratch / "bad.jsonl"
+        bad.write_text('{"question":"Is it?"}\n')
+        refused(home.train(*SHORT, "--near", 1, "--keep-near", bad), 3, "bad.jsonl:1", "answer")
     with case("--minutes: as many steps as fit"):
         home = Home("minutes")
         done = good(home.train(*[w for w in SHORT if w not in ("--steps", STEPS)], "--minutes", "0.05",

@@ -291,6 +291,29 @@ static void assert_close(const float *a, const float *b, size_t n, double relati
         fail_msg("%.3g apart, of %.3g", sqrt(apart), size);
 }
 
+/* Before near_from a text has no part in the loss: the KL of all of it is that of both its parts. */
+static void nearness_begins_where_it_is_told_to(void **state)
+{
+    engine *e = train_engine(MODELS "olmoe", 2);
+    train_batch b = train_texts(e, 0);
+    trainable *t = train_everything(e, 0, false);
+    net *n = train_net(e, t, 0);
+    train_sequence whole = b.texts[2], tail = whole, head = whole;
+    tail.near_from = 9;
+    head.n = 9;
+    const net_options o = {.normaliser = 1};
+    double all = train_backward(n, &whole, 1, &o).near,
+           behind = train_backward(n, &tail, 1, &o).near;
+    double before = train_backward(n, &head, 1, &o).near;
+    assert_true(before > 0 && behind > 0);
+    assert_true(fabs(all - before - behind) < 1e-5 * all);
+    net_close(n);
+    trainable_free(t);
+    train_texts_free(&b);
+    engine_close(e);
+    (void)state;
+}
+
 /* Four texts together, with their common beginning computed once, are four texts one by one; and the
  * candidates of a sampled softmax that are all tokens are the whole vocabulary. */
 static void a_batch_is_the_sum_of_its_texts(void **state)
@@ -420,6 +443,7 @@ int main(void)
         cmocka_unit_test(threads_change_no_byte),
         cmocka_unit_test(room_changes_no_byte),
         cmocka_unit_test(a_batch_is_the_sum_of_its_texts),
+        cmocka_unit_test(nearness_begins_where_it_is_told_to),
         cmocka_unit_test(faults_are_told),
         cmocka_unit_test(hidden_states_are_those_between_the_layers),
     };

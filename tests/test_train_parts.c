@@ -139,6 +139,25 @@ static void what_is_said_twice(void **state)
     buf_release(&out);
 }
 
+static void anothers_lessons_are_near_from_their_fifth_word_on(void **state)
+{
+    fixture *f = *state;
+    error err = {0};
+    assert_int_equal(samples_add_near_lessons(&f->samples, &f->lessons, &err), 0);
+    assert_int_equal(f->samples.len, 11); /* the fifth is left out */
+    assert_int_equal(samples_count(&f->samples, SAMPLE_NEAR, false), 5);
+    for (size_t i = 6; i < f->samples.len; i++) {
+        const sample *v = &f->samples.v[i], *own = &f->samples.v[i < 10 ? i - 6 : 5];
+        assert_int_equal(v->kind, SAMPLE_NEAR);
+        assert_int_equal(v->n, own->n);
+        assert_memory_equal(v->ids, own->ids, (size_t)v->n * sizeof *v->ids);
+        assert_int_equal(v->near_from, v->answer + 4);
+        assert_int_equal(v->counted, 0);
+        for (int k = 0; k < v->n; k++)
+            assert_true(v->weight[k] == 0);
+    }
+}
+
 static void texts_are_cut_into_windows(void **state)
 {
     fixture *f = *state;
@@ -408,6 +427,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_answer_is_learned_and_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sentence_said_twice_is_learned_against, setup, teardown),
         cmocka_unit_test(what_is_said_twice),
+        cmocka_unit_test_setup_teardown(anothers_lessons_are_near_from_their_fifth_word_on, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(texts_are_cut_into_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(an_epoch_has_every_sample_once_and_steps_stand_alone, setup,
                                         teardown),

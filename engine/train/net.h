@@ -42,7 +42,8 @@ typedef struct train_sequence {
                             That of the last token is not looked at */
     const float *plain;  /* [n, width] the plain model's last residual stream; NULL = no KL term */
     int n;
-    float near; /* weight of the KL at each of the n tokens */
+    float near;    /* weight of the KL at each token from near_from on */
+    int near_from; /* 0 = all n */
 } train_sequence;
 
 typedef struct net_options {

@@ -10,9 +10,14 @@ static float weight_at(const train_sequence *s, int i)
     return s->weight && i + 1 < s->n ? s->weight[i] : 0;
 }
 
+static bool is_near(const train_sequence *s, int i)
+{
+    return s->plain && s->near != 0 && i >= s->near_from;
+}
+
 static bool has_loss(const train_sequence *s, int i)
 {
-    return weight_at(s, i) != 0 || (s->plain && s->near != 0);
+    return weight_at(s, i) != 0 || is_near(s, i);
 }
 
 /* Positions of s that are computed. */
@@ -86,7 +91,7 @@ static void add_row(pack *p, packed_text *t, const train_sequence *s, int i, siz
     if (has_loss(s, i))
         p->losses[p->loss_count++] =
             (loss_row){row, weight != 0 ? s->ids[i + 1] : -1, weight, s->near,
-                       s->plain ? s->plain + (size_t)i * width : NULL};
+                       is_near(s, i) ? s->plain + (size_t)i * width : NULL};
 }
 
 static void add_text(pack *p, const train_sequence *all, int index, int n, size_t width)

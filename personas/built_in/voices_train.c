@@ -17,6 +17,7 @@ train_options voices_options(int i)
     o.last = VOICES_FIRST + VOICES_LAYERS - 1;
     o.steps = steps[i];
     o.repeat = 0.4;
+    o.near = 0.5;
     o.seed = (uint64_t)i + 1;
     return o;
 }
@@ -33,12 +34,29 @@ static int has_state(engine *base, const persona *p, bool *there, error *err)
     return 0;
 }
 
-static int learn(trainer *t, const lessons *l, bool resume, train_listener *listener, void *user,
-                 char **path, error *err)
+/* Every persona answers the same questions: what is not said as the others say it is the voice. */
+static int keep_apart(trainer *t, int i, error *err)
+{
+    int result = 0;
+    for (int k = 0; k < VOICES && !result; k++) {
+        persona *p = NULL;
+        lessons l = {0};
+        if (k != i)
+            result =
+                voices_persona(k, &p, &l, err) || trainer_keep_near_lessons(t, &l, err) ? -1 : 0;
+        lessons_release(&l);
+        persona_close(p);
+    }
+    return result;
+}
+
+static int learn(trainer *t, int i, const lessons *l, bool resume, train_listener *listener,
+                 void *user, char **path, error *err)
 {
     train_plan plan;
     train_result made;
-    if (trainer_add_lessons(t, l, err) || trainer_plan(t, resume, listener, user, &plan, err) ||
+    if (trainer_add_lessons(t, l, err) || keep_apart(t, i, err) ||
+        trainer_plan(t, resume, listener, user, &plan, err) ||
         trainer_run(t, listener, user, err) || trainer_save(t, &made, err))
         return -1;
     *path = strdup(made.adapter);
@@ -59,7 +77,7 @@ int voices_train(engine *base, int i, const train_options *o, bool resume, train
     bool go_on = false;
     int result = !t || (resume && has_state(base, p, &go_on, err)) ? -1 : 0;
     if (!result)
-        result = learn(t, &l, go_on, listener, user, path, err);
+        result = learn(t, i, &l, go_on, listener, user, path, err);
     trainer_close(t);
     lessons_release(&l);
     persona_close(p);

@@ -10,7 +10,7 @@
 #include "../../engine/base/hash.h"
 #include "../../engine/run/sampler.h"
 
-enum { FREE_TOKENS = 2, TEXT_LEAST = 16, UNITS_MOST = 256 };
+enum { FREE_TOKENS = 2, NEAR_FREE = 4, TEXT_LEAST = 16, UNITS_MOST = 256 };
 
 void samples_release(samples *s)
 {
@@ -104,7 +104,8 @@ static int add_answer(samples *s, const tokens *ids, size_t prompt, sample **out
     return 0;
 }
 
-static int add_lesson(samples *s, const lesson *l, error *err)
+/* A lesson's tokens and weights; it is counted by who says what it is for. */
+static int add_lesson(samples *s, const lesson *l, sample **out, error *err)
 {
     tokens ids = {0};
     sample *v;
@@ -120,6 +121,15 @@ static int add_lesson(samples *s, const lesson *l, error *err)
     tokens_release(&ids);
     if (result)
         return -1;
+    *out = v;
+    return 0;
+}
+
+static int learn_lesson(samples *s, const lesson *l, error *err)
+{
+    sample *v;
+    if (add_lesson(s, l, &v, err))
+        return -1;
     v->kind = SAMPLE_LESSON;
     v->held_out = ++s->lessons % SAMPLES_HOLD == 0;
     if (v->held_out)
@@ -129,16 +139,46 @@ static int add_lesson(samples *s, const lesson *l, error *err)
     return 0;
 }
 
-int samples_add_lessons(samples *s, const lessons *l, error *err)
+static int near_lesson(samples *s, const lesson *l, error *err)
+{
+    sample *v;
+    if (add_lesson(s, l, &v, err))
+        return -1;
+    v->kind = SAMPLE_NEAR;
+    v->near_from = v->answer + NEAR_FREE < v->n ? v->answer + NEAR_FREE : v->n - 1;
+    memset(v->weight, 0, (size_t)v->n * sizeof *v->weight);
+    s->near++;
+    s->len++;
+    return 0;
+}
+
+static int needs_chat(const samples *s, error *err)
 {
     if (!engine_chat(s->engine)) {
         const char *why = engine_chat_problem(s->engine);
         return error_set(err, ERROR_LOAD, "lessons need a chat format: %s",
                          why[0] ? why : "the model has none (--chat-format names one)");
     }
+    return 0;
+}
+
+int samples_add_lessons(samples *s, const lessons *l, error *err)
+{
+    if (needs_chat(s, err))
+        return -1;
     for (size_t i = s->lessons, from = i; i < l->len; i++)
-        if (add_lesson(s, &l->v[i], err))
+        if (learn_lesson(s, &l->v[i], err))
             return error_prefix(err, "lesson %zu: ", i - from + 1);
+    return 0;
+}
+
+int samples_add_near_lessons(samples *s, const lessons *l, error *err)
+{
+    if (needs_chat(s, err))
+        return -1;
+    for (size_t i = 0; i < l->len; i++)
+        if (i % SAMPLES_HOLD != SAMPLES_HOLD - 1 && near_lesson(s, &l->v[i], err))
+            return error_prefix(err, "lesson %zu: ", i + 1);
     return 0;
 }
 

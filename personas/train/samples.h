@@ -3,7 +3,9 @@
  * A lesson is rendered in the model's chat format, as the engine will meet it: of its tokens those of
  * the answer are learned, and the one that ends it. A text is cut into windows, all of whose tokens
  * but the first are learned. A near text is cut in the same way: nothing of it is learned, the model is kept
- * near what it was on it.
+ * near what it was on it. Near lessons are another's: their answers are to stay as the plain model finds
+ * them, so that a voice is learned and not what all voices have in common. Their first tokens are
+ * left out, for there one's own answer would begin too.
  *
  * A lesson may stand there once more with one of its sentences (clauses, lines of code) said twice:
  * greedy answers of a small model circle, and this shows it how a circle looks and how it is left. The
@@ -38,8 +40,9 @@ typedef struct sample {
     bool held_out;
     int *ids; /* [n] */
     int n;
-    int answer; /* ids[0..answer) are the prompt; 0 for texts */
-    int of;     /* SAMPLE_AGAIN: the index of its lesson */
+    int answer;    /* ids[0..answer) are the prompt; 0 for texts */
+    int near_from; /* SAMPLE_NEAR: the first token at which the model is kept near */
+    int of;        /* SAMPLE_AGAIN: the index of its lesson */
     float
         *weight; /* [n] of predicting ids[i + 1] at i (engine/train/net.h); all 0 for near texts */
     int counted; /* tokens with a weight above 0 */
@@ -62,6 +65,8 @@ void samples_release(samples *s);
  * lesson, counted from the first that was not in: empty, too long; or when the model has no chat format or no token that
  * ends an answer. */
 int samples_add_lessons(samples *s, const lessons *l, error *err);
+/* Others' lessons, as near samples; every fifth is left out, as if it were held out. */
+int samples_add_near_lessons(samples *s, const lessons *l, error *err);
 /* The last window is left out when it is shorter than half of one, unless it is the only one.
  * ERROR_LOAD for a text of fewer than 16 tokens, ERROR_USAGE for one that is no UTF-8. */
 int samples_add_text(samples *s, sample_kind kind, const char *where, const char *text, size_t len,

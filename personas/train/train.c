@@ -158,3 +158,8 @@ int trainer_keep_near(trainer *t, const char *where, const char *text, size_t le
 {
     return samples_add_text(&t->samples, SAMPLE_NEAR, where, text, len, err);
 }
+
+int trainer_keep_near_lessons(trainer *t, const lessons *l, error *err)
+{
+    return samples_add_near_lessons(&t->samples, l, err);
+}

@@ -69,6 +69,8 @@ int trainer_add_lessons(trainer *t, const lessons *l, error *err);
 int trainer_add_text(trainer *t, const char *where, const char *text, size_t len, error *err);
 /* A text on which the plain model is to be kept near. */
 int trainer_keep_near(trainer *t, const char *where, const char *text, size_t len, error *err);
+/* Lessons of somebody else, whose answers are to stay as the plain model finds them. */
+int trainer_keep_near_lessons(trainer *t, const lessons *l, error *err);
 
 /* What is told before it starts. */
 typedef struct train_plan {

@@ -108,7 +108,7 @@ static int batch_rows(const trainer *t)
     for (size_t i = 0; i < t->samples.len; i++) {
         const sample *s = &t->samples.v[i];
         if (s->kind == SAMPLE_NEAR)
-            near = SAMPLES_NEAR;
+            near = s->n > near ? s->n : near;
         else if (s->n > longest)
             longest = s->n;
     }

@@ -77,7 +77,8 @@ train_sequence train_sequence_of(const trainer *t, int sample_at, double near)
                             .weight = plain ? NULL : s->weight,
                             .plain =
                                 plain ? hidden_store_at(t->store, s->row + (size_t)s->n) : NULL,
-                            .near = (float)near};
+                            .near = (float)near,
+                            .near_from = s->near_from};
 }
 
 /* ---- one step ---------------------------------------------------------------------------------- */
@@ -127,7 +128,7 @@ static int step_once(trainer *t, error *err)
         options.normaliser += positive_weight(&t->samples.v[batch[i]]);
     }
     if (near >= 0) {
-        int count = t->samples.v[near].n;
+        int count = t->samples.v[near].n - t->samples.v[near].near_from;
         sequences[n++] = train_sequence_of(t, near, t->options.near * options.normaliser / count);
     }
     if (net_forward_backward(t->net, sequences, n, &options, &losses, err)) {

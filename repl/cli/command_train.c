@@ -156,6 +156,26 @@ static int add_all_lessons(task *t)
     return 0;
 }
 
+static bool is_lessons(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 6 && strcmp(path + n - 6, ".jsonl") == 0;
+}
+
+/* Another persona's lessons, else any text. */
+static int add_near(task *t, const char *path)
+{
+    if (!is_lessons(path))
+        return add_file(t, path, trainer_keep_near);
+    lessons others = {0};
+    int result = open_lessons(path, &others, t->con, t->err) ||
+                         trainer_keep_near_lessons(t->trainer, &others, t->err)
+                     ? -1
+                     : 0;
+    lessons_release(&others);
+    return result;
+}
+
 static int add_samples(task *t)
 {
     const options *opt = t->opt;
@@ -171,7 +191,7 @@ static int add_samples(task *t)
             return -1;
     if (opt->near.given && !(opt->near.v > 0))
         return 0;
-    return opt->keep_near ? add_file(t, opt->keep_near, trainer_keep_near) : add_neutral(t);
+    return opt->keep_near ? add_near(t, opt->keep_near) : add_neutral(t);
 }
 
 /* ---- running ----------------------------------------------------------------------------------- */

@@ -84,7 +84,9 @@ static const option_info table[] = {
     {"minutes", 0, OPTION_REAL, GROUP_COMMAND, BIT(TRAIN), "X", "as many steps as fit so much time",
      0, 100000, FIELD(minutes)},
     {"keep-near", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "FILE",
-     "a text on which it shall still say what the plain model says (default: one of the program's)",
+     "a text on which it shall still say what the plain model says, or NAME.jsonl, lessons whose "
+     "voice "
+     "it shall not learn (default: a text of the program's)",
      0, 0, FIELD(keep_near)},
     {"near", 0, OPTION_REAL, GROUP_COMMAND, BIT(TRAIN), "X",
      "how much that counts: nats of divergence against nats of loss (default 10; 0 = not at all)",
