@@ -14,8 +14,9 @@ tests. The forms take turns in a cycle of 14, and 5 and 14 share no factor, so t
 meet every form.
 
 Length. An answer has 30 to 70 words (split at white space, code included). A question that asks
-for more (the words in LONG_CUE) has 90 to 140, and no other question has: so length is something
-the prompt asks for, and a short question gets an answer that ends soon.
+for more (the words in LONG_CUE) has 90 to 140, one that asks for less (BRIEF_CUE) 8 to 45, and no
+other question has: so length is something the prompt asks for, and a short question gets an answer
+that ends soon.
 
 Voices. The philosopher asks at least one question. The coder has a code block that runs and a
 number; a comment behind a print(..) is what it prints, and is compared. The critic names a fault
@@ -41,11 +42,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PERSONAS = ("philosopher", "coder", "critic")
 FORMS = ("should", "arithmetic", "how", "greeting", "why", "pasted", "what", "code", "explain",
          "followup", "compare", "write", "list", "yesno")
-MIN_QUESTIONS = {"": 266, ".ru": 28}
-SHORT, LONG = (30, 70), (90, 140)
+MIN_QUESTIONS = {"": 600, ".ru": 132}
+BRIEF, SHORT, LONG = (8, 45), (30, 70), (90, 140)
 PASTED = (40, 90)
 LONG_CUE = re.compile(r"\b(in detail|at length|step by step|thoroughly|in depth|"
                       r"подробно|шаг за шагом)\b", re.I)
+BRIEF_CUE = re.compile(r"\b(in one sentence|briefly|in short|in a few words|in one line|одним предложением|"
+                       r"коротко|вкратце|кратко)\b", re.I)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 PROMISE = re.compile(r"^ *print\(.*\)  +# (.+)$", re.M)
 BLOCK_SECONDS = 5
@@ -146,7 +149,7 @@ def check_length(name, lessons):
     for lesson in lessons:
         count = len(lesson["answer"].split())
         cued = bool(LONG_CUE.search(lesson["question"]))
-        low, high = LONG if cued else SHORT
+        low, high = LONG if cued else BRIEF if BRIEF_CUE.search(lesson["question"]) else SHORT
         long_ones += cued
         if not low <= count <= high:
             problems.append("%s: %d words, not %d to %d" % (lesson["id"], count, low, high))
