@@ -176,7 +176,10 @@ int samples_add_near_lessons(samples *s, const lessons *l, error *err)
 {
     if (needs_chat(s, err))
         return -1;
-    for (size_t i = 0; i < l->len; i++)
+    /* Not a multiple of SAMPLES_HOLD: it would meet the same forms of question again and again. */
+    size_t every = (l->len + SAMPLES_NEAR_LESSONS - 1) / SAMPLES_NEAR_LESSONS;
+    every += every % SAMPLES_HOLD == 0;
+    for (size_t i = 0; i < l->len; i += every)
         if (i % SAMPLES_HOLD != SAMPLES_HOLD - 1 && near_lesson(s, &l->v[i], err))
             return error_prefix(err, "lesson %zu: ", i + 1);
     return 0;

@@ -21,11 +21,12 @@
 #include "../lessons/lessons.h"
 
 enum {
-    SAMPLES_HOLD = 5,       /* each fifth is held out */
-    SAMPLES_WINDOW = 256,   /* tokens of a text in one sample */
-    SAMPLES_NEAR = 128,     /* of a near text */
-    SAMPLES_NEAR_MOST = 64, /* windows of a near text; of a longer one as many, evenly spread */
-    SAMPLES_LONGEST = 4096  /* tokens of a lesson, at most; and no more than the model's context */
+    SAMPLES_HOLD = 5,           /* each fifth is held out */
+    SAMPLES_WINDOW = 256,       /* tokens of a text in one sample */
+    SAMPLES_NEAR = 128,         /* of a near text */
+    SAMPLES_NEAR_MOST = 64,     /* windows of a near text; of a longer one as many, evenly spread */
+    SAMPLES_NEAR_LESSONS = 200, /* of others' lessons as many, evenly spread, or fewer */
+    SAMPLES_LONGEST = 4096 /* tokens of a lesson, at most; and no more than the model's context */
 };
 
 typedef enum sample_kind {
