@@ -50,6 +50,7 @@ typedef struct council_options {
 
 typedef struct pass_options {
     const char *name;              /* copied */
+    const char *stream;            /* whose random numbers it draws; copied; NULL = its name's */
     const router_program *program; /* borrowed; NULL = none */
     sampling sampling;             /* its seed gives way to that of each request */
 } pass_options;

@@ -3,7 +3,7 @@
  * The file is read whole, bounded, and goes through line by line: each lesson is a JSON
  * document that stays open as long as the lesson, whose texts point into it. Every check of
  * a line is made even when one before it failed; what fails is added to the list of faults
- * with file and line in front (tell()), and only what is no fault of the file, as memory
+ * with file and line in front (jsonl_tell()), and only what is no fault of the file, as memory
  * that ran out, ends the reading. Ids are found again by an index while lines are read, so
  * that faults stand in the order of the lines. A file of comments alone is refused in words
  * that fit: when a comment holds an object, it is the example of `personas new`, and the
@@ -11,48 +11,23 @@
  */
 #include "lessons.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "../../engine/base/array.h"
 #include "../../engine/base/folder.h"
+#include "../../engine/base/jsonl.h"
 #include "../../engine/base/name_index.h"
 
 static const char *const FIELDS[] = {"id", "form", "question", "answer", "before"};
 static const char *const TURN[] = {"role", "text"};
 
 typedef struct reader {
-    const char *where;
-    size_t line;  /* from 1 */
+    jsonl lines;
     size_t first; /* of the file's lessons in out */
     lessons *out;
     name_index ids; /* of those that are given: numbers of lessons */
-    error first_fault;
-    error *err;
 } reader;
-
-/* One more fault of this line, when *why holds one. -1 only for what is no fault of the file. */
-static int tell(reader *r, const error *why)
-{
-    lessons *out = r->out;
-    if (why->code == ERROR_NONE)
-        return 0;
-    if (why->code != ERROR_LOAD) {
-        *r->err = *why;
-        return -1;
-    }
-    if (out->fault_count++ == 0)
-        r->first_fault = *why;
-    if (out->fault_count == 1)
-        (void)error_prefix(&r->first_fault, "%s:%zu: ", r->where, r->line);
-    if (out->fault_count > LESSONS_FAULTS)
-        return 0;
-    return buf_format(&out->faults, r->err, "%s:%zu: %s\n", r->where, r->line, why->text);
-}
 
 /* A text that must be there and say something. */
 static int need_text(const json *object, const char *key, const char **out, error *err)
@@ -116,7 +91,7 @@ static int read_id(reader *r, lesson *l, const json *root, error *err)
     if (found < 0)
         return -1;
     if (!found) {
-        l->number = string_format(err, "%zu", r->line);
+        l->number = string_format(err, "%zu", r->lines.line);
         l->id = l->number;
         return l->number ? 0 : -1;
     }
@@ -136,7 +111,7 @@ static int read_fields(reader *r, lesson *l)
     if (json_type(root) != JSON_OBJECT) {
         (void)error_set(&why[0], ERROR_LOAD,
                         "must be an object, {\"question\": \"..\", \"answer\": \"..\"}");
-        return tell(r, &why[0]);
+        return jsonl_tell(&r->lines, &why[0]);
     }
     l->form = "";
     (void)json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, &why[0]);
@@ -146,7 +121,7 @@ static int read_fields(reader *r, lesson *l)
     (void)read_before(l, root, &why[4]);
     (void)read_id(r, l, root, &why[5]);
     for (int i = 0; i < CHECKS; i++)
-        if (tell(r, &why[i]))
+        if (jsonl_tell(&r->lines, &why[i]))
             return -1;
     return 0;
 }
@@ -174,42 +149,18 @@ static void drop(lessons *out, size_t first)
 }
 
 /* A bad lesson stays in the list until the file has been read: its id is taken. */
-static int add_line(reader *r, const char *line, size_t len)
+static int add_line(void *user, jsonl *lines, const char *line, size_t len)
 {
+    reader *r = user;
     error why = {0};
-    if (grow(r->out, r->err))
+    if (grow(r->out, lines->err))
         return -1;
     lesson *l = &r->out->v[r->out->len];
     *l = (lesson){.document = json_parse("JSON", line, len, &why)};
     if (!l->document)
-        return tell(r, &why);
+        return jsonl_tell(&r->lines, &why);
     r->out->len++;
     return read_fields(r, l);
-}
-
-static size_t leading_blanks(const char *line, size_t len)
-{
-    size_t n = 0;
-    while (n < len && (line[n] == ' ' || line[n] == '\t' || line[n] == '\r'))
-        n++;
-    return n;
-}
-
-/* *example: the first line that is a comment with an object in it, or 0. */
-static int read_lines(reader *r, const char *text, size_t len, size_t *example)
-{
-    for (size_t at = 0, end; at < len; at = end + 1) {
-        const char *newline = memchr(text + at, '\n', len - at);
-        end = newline ? (size_t)(newline - text) : len;
-        r->line++;
-        size_t blanks = leading_blanks(text + at, end - at);
-        bool empty = at + blanks == end, comment = !empty && text[at + blanks] == '#';
-        if (comment && !*example && memchr(text + at, '{', end - at))
-            *example = r->line;
-        if (!empty && !comment && add_line(r, text + at, end - at))
-            return error_prefix(r->err, "%s:%zu: ", r->where, r->line);
-    }
-    return 0;
 }
 
 /* Nothing but comments: the first that holds an object is an example that is still one. */
@@ -223,71 +174,29 @@ static int no_lesson(const char *where, size_t example, error *err)
     return error_set(err, ERROR_LOAD, "%s: holds no lesson", where);
 }
 
-static int refuse(reader *r)
-{
-    lessons *out = r->out;
-    size_t more = out->fault_count - LESSONS_FAULTS;
-    if (out->fault_count > LESSONS_FAULTS &&
-        buf_format(&out->faults, r->err, "and %zu more\n", more))
-        return -1;
-    if (out->fault_count == 1)
-        return error_set(r->err, ERROR_LOAD, "%s", r->first_fault.text);
-    return error_set(r->err, ERROR_LOAD, "%s (the first of %zu)", r->first_fault.text,
-                     out->fault_count);
-}
-
 int lessons_read(const char *where, const char *text, size_t len, lessons *out, error *err)
 {
     error none = {0};
-    size_t example = 0;
-    reader r = {.where = where, .first = out->len, .out = out, .err = err ? err : &none};
+    reader r = {.lines = {.where = where, .faults = &out->faults, .err = err ? err : &none},
+                .first = out->len,
+                .out = out};
     buf_clear(&out->faults);
-    out->fault_count = 0;
-    int result = read_lines(&r, text, len, &example);
-    if (!result && out->fault_count)
-        result = refuse(&r);
+    int result = jsonl_each(&r.lines, text, len, add_line, &r);
+    out->fault_count = r.lines.fault_count;
+    if (!result)
+        result = jsonl_finish(&r.lines);
     if (!result && out->len == r.first)
-        result = no_lesson(where, example, r.err);
+        result = no_lesson(where, r.lines.example, r.lines.err);
     if (result)
         drop(out, r.first);
     name_index_release(&r.ids);
     return result ? -1 : 0;
 }
 
-static int read_file(const char *path, buf *text, error *err)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        int why = errno;
-        if (fd >= 0)
-            (void)close(fd);
-        return error_set(err, ERROR_LOAD, "cannot open: %s", strerror(why));
-    }
-    int result = 0;
-    if (!S_ISREG(st.st_mode) || st.st_size > LESSONS_BYTES)
-        result = error_set(err, ERROR_LOAD, "must be a regular file of at most %d MiB",
-                           LESSONS_BYTES >> 20);
-    char chunk[1 << 14];
-    for (ssize_t n = 1; !result && n > 0;) {
-        n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            n = 1; /* again */
-        else if (n < 0)
-            result = error_set(err, ERROR_LOAD, "cannot read: %s", strerror(errno));
-        else if (text->len + (size_t)n > LESSONS_BYTES)
-            result = error_set(err, ERROR_LOAD, "grew while it was read");
-        else if (n > 0)
-            result = buf_add(text, chunk, (size_t)n, err);
-    }
-    (void)close(fd);
-    return result;
-}
-
 int lessons_load(const char *path, lessons *out, error *err)
 {
     buf text = {0};
-    int result = read_file(path, &text, err);
+    int result = jsonl_load(path, LESSONS_BYTES, &text, err);
     if (result)
         (void)error_prefix(err, "%s: ", path);
     else

@@ -24,13 +24,14 @@
 
 #include "../../engine/base/buf.h"
 #include "../../engine/base/json.h"
+#include "../../engine/base/jsonl.h"
 #include "../../engine/text/chat.h"
 
 enum {
     LESSONS_BYTES = 16 << 20,
     LESSONS_MOST = 100000,
     LESSON_TURNS = 16,
-    LESSONS_FAULTS = 20, /* that are told; the others are counted */
+    LESSONS_FAULTS = JSONL_FAULTS, /* that are told; the others are counted */
 };
 
 /* Borrowed texts, NUL-terminated UTF-8. */

@@ -13,6 +13,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_PERSONAS_ADD] = command_personas_add,
     [COMMAND_PERSONAS_ADAPTER] = command_personas_adapter,
     [COMMAND_TRAIN] = command_train,
+    [COMMAND_EVAL] = command_eval,
     [COMMAND_TRANSCRIPTS_LIST] = command_transcripts_list,
     [COMMAND_TRANSCRIPTS_SHOW] = command_transcripts_show,
     [COMMAND_TRANSCRIPTS_STATS] = command_transcripts_stats,

@@ -37,6 +37,7 @@ typedef enum command_id {
     COMMAND_PERSONAS_ADD,
     COMMAND_PERSONAS_ADAPTER,
     COMMAND_TRAIN,
+    COMMAND_EVAL,
     COMMAND_TRANSCRIPTS_LIST,
     COMMAND_TRANSCRIPTS_SHOW,
     COMMAND_TRANSCRIPTS_STATS,
@@ -153,7 +154,7 @@ struct options {
     long long seed;              /* -1 = random */
 
     texts lesson_texts;  /* personas derive and check --text */
-    const char *against; /* personas derive: whom to compare with; NULL = all others */
+    const char *against; /* whom to compare with; NULL = all others, of eval the best */
     /* personas derive */
     const char *derive_mode, *import;    /* NULL = the persona's; a file to be brought in */
     int import_most;                     /* experts of a ranking; 0 = default */
@@ -166,6 +167,13 @@ struct options {
     int train_experts, rank, steps, batch; /* 0 = default */
     real minutes, near, rate, repeat;
     bool go_on; /* --resume */
+
+    /* eval */
+    const char *arms;    /* "control,coder,vote"; NULL = all */
+    const char *split;   /* dev, rest, all; NULL = all */
+    const char *html;    /* a file for the report, or NULL */
+    const char *convert; /* what kind of file is to become a set, or NULL */
+    bool run_code;
 
     const char *to; /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;

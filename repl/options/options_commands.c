@@ -150,6 +150,20 @@ static const command_info commands[COMMAND_COUNT] = {
          "at once; what was there is kept with .previous behind its name.",
          {"consilium train lawyer", "consilium train lawyer --minutes 10 --keep-near news.txt",
           "consilium train lawyer -m model.gguf --what lora --experts 2 --layers 30-47"}},
+    [COMMAND_EVAL] =
+        {"eval",
+         "SET",
+         1,
+         1,
+         "measure what personas and merges are worth, on questions with keys",
+         "Asks every question of SET, JSON lines as `personas/eval/eval_set.h` describes them, of "
+         "each arm: the plain model, each persona, each merge, the plain model drawn as often as "
+         "there are personas (consistency), and asked to check itself (correction). Shares come "
+         "with Wilson's intervals, differences with McNemar's exact test; how often any persona "
+         "was right stands below. Answers are greedy and go to a record as they come: Ctrl-C and "
+         "kill -9 lose at most one batch, and the same command goes on to the same end.",
+         {"consilium eval facts.jsonl", "consilium eval facts.jsonl --arms control,coder,vote",
+          "consilium eval facts.jsonl --split dev --format json"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
          "",

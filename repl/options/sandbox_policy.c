@@ -234,6 +234,17 @@ static void write_training(sandbox *s)
     free(place);
 }
 
+/* The records of evaluations. */
+static void write_records(sandbox *s)
+{
+    char *place = NULL;
+    if (paths_own(PATHS_STATE, "eval", &place, NULL) || !place)
+        return;
+    (void)paths_make(place, strlen(place), NULL);
+    sandbox_allow_write(s, place);
+    free(place);
+}
+
 /* All that a command which answers and ends opens. */
 static void name_files(sandbox *s, const options *opt, command_id id, const char *model)
 {
@@ -253,6 +264,10 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
         write_transcripts(s, opt);
     if (id == COMMAND_TRAIN)
         write_training(s);
+    if (id == COMMAND_EVAL && !opt->output)
+        write_records(s);
+    if (id == COMMAND_EVAL)
+        write_beside(s, opt->html);
 }
 
 /* The folder of a file that may be made there: the folder itself only with `make`. What the file is a link to

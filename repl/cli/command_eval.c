@@ -1,0 +1,225 @@
+/* command_eval.c - `consilium eval SET`: options to an evaluation (personas/eval), and its report. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/folder.h"
+#include "../../engine/base/hash.h"
+#include "../../engine/base/paths.h"
+#include "../options/ask_options.h"
+#include "../options/open_model.h"
+#include "../screen/human.h"
+#include "../system/output_file.h"
+#include "commands.h"
+#include "eval_report.h"
+
+enum { DEFAULT_SEED = 1 };
+
+typedef struct task {
+    const options *opt;
+    console *con;
+    error *err;
+    options greedy; /* as asked, but greedy and with a seed */
+    ask_options how;
+    eval_set set;
+    eval_arms arms;
+    eval_options o;
+    engine *engine;
+    roster *roster;
+    eval_run *run;
+    char *record; /* path */
+    double start;
+    size_t start_items;
+    double start_share;
+} task;
+
+/* ---- what the options say ----------------------------------------------------------------------- */
+
+/* The borrowed words of opt; who answers is greedy unless --temperature says otherwise. */
+static void choose_defaults(task *t)
+{
+    t->greedy = *t->opt;
+    if (!t->greedy.sampling.temperature.given)
+        t->greedy.sampling.temperature = (real){.v = 0, .given = true};
+    if (t->greedy.seed < 0)
+        t->greedy.seed = DEFAULT_SEED;
+    if (!t->greedy.max_tokens)
+        t->greedy.max_tokens = EVAL_MAX_TOKENS;
+}
+
+static int read_options(task *t)
+{
+    const options *opt = t->opt;
+    choose_defaults(t);
+    if (opt->split && eval_split_parse(opt->split, &t->o.split, t->err))
+        return -1;
+    if (ask_options_read(&t->how, &t->greedy, t->err) ||
+        eval_arms_read(opt->arms, t->how.personas, t->how.persona_count, opt->raw, &t->arms,
+                       t->err) ||
+        ask_options_prepare(&t->how, t->err))
+        return -1;
+    t->how.control = CONTROL_NONE;
+    return opt->html ? output_file_check(opt->html, opt->force, t->err) : 0;
+}
+
+/* All faults of a set, not the first alone. */
+static int read_set(task *t)
+{
+    int result = eval_set_load(t->opt->words[0], &t->set, t->err);
+    if (t->set.fault_count > 1)
+        for (char *at = t->set.faults.v, *end; at && *at && (end = strchr(at, '\n')); at = end + 1)
+            console_loss(t->con, "%.*s", (int)(end - at), at);
+    return result;
+}
+
+/* ---- the model ---------------------------------------------------------------------------------- */
+
+static int seat_all(task *t)
+{
+    roster_options seats, drawn;
+    if (ask_options_council(&t->how, &t->greedy, t->engine, &t->o.council, t->err) ||
+        ask_options_roster(&t->how, &t->greedy, t->engine, &seats, t->err) ||
+        ask_options_roster(&t->how, t->opt, t->engine, &drawn, t->err))
+        return -1;
+    seats.prompt = "";
+    t->roster = roster_open(t->engine, &seats, console_sentence, t->con, t->err);
+    t->o.drawn = drawn.sampling;
+    return t->roster ? 0 : -1;
+}
+
+static void on_progress(void *user, size_t items, size_t planned, double share)
+{
+    task *t = user;
+    char left[HUMAN_TEXT];
+    double spent = console_seconds() - t->start, gained = share - t->start_share;
+    if (gained > 0)
+        console_progress(t->con, "%zu of %zu items, %s left", items, planned,
+                         human_seconds(left, spent / gained * (1 - share)));
+    else
+        console_progress(t->con, "%zu of %zu items", items, planned);
+}
+
+static int open_run(task *t)
+{
+    t->o.engine = t->engine;
+    t->o.roster = t->roster;
+    t->o.seed = t->how.seed;
+    t->o.chair = t->how.chair;
+    t->o.progress = on_progress;
+    t->o.user = t;
+    t->run = eval_run_open(&t->o, &t->set, &t->arms, t->err);
+    return t->run ? 0 : -1;
+}
+
+/* ---- the record --------------------------------------------------------------------------------- */
+
+/* facts.1a2b3c4d5e6f7a8b.jsonl, in the user's folder of states: another question, another file. */
+static int choose_record(task *t, const char *set, const buf *header)
+{
+    char *place = NULL;
+    if (t->opt->output) {
+        t->record = strdup(t->opt->output);
+        return t->record ? 0 : error_memory(t->err, "the record");
+    }
+    if (paths_own(PATHS_STATE, "eval", &place, t->err))
+        return -1;
+    if (!place)
+        return paths_missing(PATHS_STATE, "no place for the record (--output FILE): ", t->err);
+    int stem = (int)(strrchr(set, '.') ? strrchr(set, '.') - set : (long)strlen(set));
+    uint64_t hash = hash_bytes(HASH_START, header->v, header->len);
+    int result = paths_make(place, strlen(place), t->err);
+    if (!result) {
+        t->record = string_format(t->err, "%s/%.*s.%016llx.jsonl", place, stem < 80 ? stem : 80,
+                                  set, (unsigned long long)hash);
+        result = t->record ? 0 : -1;
+    }
+    free(place);
+    return result;
+}
+
+static int open_record(task *t)
+{
+    buf header = {0};
+    const char *set = human_file_name(t->opt->words[0]);
+    int result = eval_run_header(t->run, set, &header, t->err) || choose_record(t, set, &header) ||
+                 eval_run_resume(t->run, t->record, &header, t->err);
+    buf_release(&header);
+    if (result)
+        return -1;
+    const eval_results *r = eval_run_results(t->run);
+    t->start_items = r->done;
+    t->start_share = (double)r->done / (double)r->planned;
+    if (r->done == r->planned)
+        console_note(t->con, "all of it was asked before: %s", t->record);
+    else if (r->done)
+        console_note(t->con, "%zu of %zu items are there already, it goes on: %s", r->done,
+                     r->planned, t->record);
+    if (eval_run_skipped(t->run))
+        console_loss(t->con, "%zu programs are left out: --run-code lets them run on this machine",
+                     eval_run_skipped(t->run));
+    return 0;
+}
+
+static int ask_all(task *t)
+{
+    t->start = console_seconds();
+    int result = eval_run_all(t->run, t->err);
+    console_progress_end(t->con);
+    if (result && t->err->code == ERROR_CANCELLED)
+        return error_set(t->err, ERROR_CANCELLED,
+                         "interrupted after %zu of %zu items; the same command goes on (%s)",
+                         eval_run_results(t->run)->done, eval_run_results(t->run)->planned,
+                         t->record);
+    return result;
+}
+
+/* ---- the report --------------------------------------------------------------------------------- */
+
+static int print_report(task *t, const eval_report *r)
+{
+    buf b = {0};
+    if (options_want_json(t->opt)) {
+        json_writer e = {.out = &b, .err = t->err};
+        eval_report_json(r, &e);
+        return console_json(t->con, &e, t->err);
+    }
+    text_writer w = {.out = &b, .err = t->err};
+    if (t->opt->format && strcmp(t->opt->format, "md") == 0)
+        eval_report_markdown(r, t->con, &w);
+    else
+        eval_report_text(r, t->con, &w);
+    return console_written(t->con, &w);
+}
+
+static int report(task *t)
+{
+    eval_report r = {.run = t->run,
+                     .set = human_file_name(t->opt->words[0]),
+                     .model = open_model_title(t->opt, t->engine),
+                     .record = t->record,
+                     .split = t->o.split,
+                     .seed = t->how.seed};
+    int result = eval_report_count(&r, t->opt->against, t->err) || print_report(t, &r);
+    if (!result)
+        console_note(t->con, "kept in %s", t->record);
+    eval_report_release(&r);
+    return result ? -1 : 0;
+}
+
+int command_eval(const options *opt, console *con, error *err)
+{
+    task t = {.opt = opt, .con = con, .err = err};
+    int result = read_options(&t) || read_set(&t);
+    if (!result) {
+        t.engine = open_model(opt, con, err);
+        result = !t.engine || seat_all(&t) || open_run(&t) || open_record(&t) || ask_all(&t) ||
+                 report(&t);
+    }
+    eval_run_close(t.run);
+    roster_close(t.roster);
+    engine_close(t.engine);
+    eval_set_release(&t.set);
+    ask_options_release(&t.how);
+    free(t.record);
+    return result ? -1 : 0;
+}
