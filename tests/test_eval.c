@@ -94,13 +94,14 @@ static void complaints_name_line_and_field(void **state)
         {"{\"kind\":\"choice\",\"question\":\"Q\",\"choices\":[\"a\",\"a\"],\"right\":0}",
          "f:1: choices: \"a\" stands twice"},
         {"{\"kind\":\"choice\",\"question\":\"Q\",\"choices\":[\"a\",\"b\"],\"right\":2}",
-         "f:1: right: "},
+         "f:1: right is 2, expected 0 to 1"},
         {"{\"kind\":\"choice\",\"question\":\"Q\",\"choices\":[\"a\",\"b\"]}",
          "f:1: right: missing"},
         {"{\"kind\":\"program\",\"question\":\"Q\"}", "f:1: check: missing"},
         {"{\"kind\":\"rubric\",\"question\":\"Q\",\"keys\":[\"a\"],\"need\":1}",
          "f:1: keys: group 1 is no array"},
-        {"{\"kind\":\"rubric\",\"question\":\"Q\",\"keys\":[[\"a\"]],\"need\":2}", "f:1: need: "},
+        {"{\"kind\":\"rubric\",\"question\":\"Q\",\"keys\":[[\"a\"]],\"need\":2}",
+         "f:1: need is 2, expected 1 to 1"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         eval_set s = {0};

@@ -64,6 +64,21 @@ static bool quotes_winner(const eval_run *r, const eval_slot *s, const eval_said
     return own->len == said->text.len && memcmp(own->v, said->text.v, own->len) == 0;
 }
 
+/* U+0000, which no reader of JSON here takes, is put down as U+FFFD, as broken bytes are. */
+static void put_text(json_writer *e, const turn_text *text)
+{
+    buf plain = {0};
+    for (size_t at = 0, n; at < text->len; at += n + 1) {
+        n = strnlen(text->v + at, text->len - at);
+        bool nul = at + n < text->len;
+        if (buf_add(&plain, text->v + at, n, e->err) ||
+            (nul && buf_text(&plain, "\xEF\xBF\xBD", e->err)))
+            e->failed = true;
+    }
+    json_put_bytes(e, "text", plain.v ? plain.v : "", plain.len);
+    buf_release(&plain);
+}
+
 static void put_said(const eval_run *r, const eval_slot *s, const eval_said *said, const char *name,
                      json_writer *e)
 {
@@ -88,7 +103,7 @@ static void put_said(const eval_run *r, const eval_slot *s, const eval_said *sai
         json_end(e);
     } else if (!quotes_winner(r, s, said)) {
         json_put_text(e, "stop", pass_stop_name(said->stop));
-        json_put_bytes(e, "text", said->text.v ? said->text.v : "", said->text.len);
+        put_text(e, &said->text);
     }
     json_end(e);
 }
