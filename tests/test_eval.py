@@ -2,13 +2,17 @@
 """`consilium eval` from end to end, on a tiny model of random weights: it knows nothing, so no arm may
 differ from another beyond chance; and what matters is that the same run gives the same bytes.
 """
+import base64
+import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import tempfile
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 
 from suite import BINARY, FIXTURES, SANITIZED, case, finish, run
@@ -196,5 +200,141 @@ with case("what cannot be meant is refused before a model is opened"):
 with case("Markdown has a table"):
     table = evaluate(MIXED, "--output", scratch / "a.jsonl", "--format=md").stdout
     assert "| control |" in table and "| oracle |" in table and "|---" in table
+
+# ---- programs that a model wrote ------------------------------------------------------------------
+
+SPY = scratch / "secret.txt"
+SPY.write_text("secret")
+RUN = {  # what an answer says, and whether it passes its check
+    "right": ("def f(x):\n    return 2 * x", True),
+    "wrong": ("def f(x):\n    return x", False),
+    "broken": ("def f(x:", False),
+    "leaves early": ("import sys\ndef f(x):\n    return 2 * x\nsys.exit(0)", False),
+    "leaves at once": ("import os\nos._exit(0)", False),
+    "never ends": ("while True:\n    pass", False),
+    "sleeps": ("import time\ntime.sleep(60)\ndef f(x):\n    return 2 * x", False),
+    "eats memory": ("a = [0] * (1 << 30)\ndef f(x):\n    return 2 * x", False),
+    "fills the disk": ("open('big', 'wb').write(bytes(1 << 25))\ndef f(x):\n    return 2 * x", False),
+    "asks the net": ("import socket\nsocket.socket()\ndef f(x):\n    return 2 * x", False),
+    "makes a process": ("import os\nos.fork()\ndef f(x):\n    return 2 * x", False),
+    "runs a program": ("import subprocess\nsubprocess.run(['/bin/true'])\ndef f(x):\n    return 2 * x", False),
+    "reads elsewhere": (f"open('{SPY}').read()\ndef f(x):\n    return 2 * x", False),
+    "writes elsewhere": (f"open('{SPY}.new', 'w')\ndef f(x):\n    return 2 * x", False),
+    "kills": ("import os\nos.kill(os.getppid(), 9)\ndef f(x):\n    return 2 * x", False),
+    "has no environment": ("import os\nassert not os.environ.get('HOME')\ndef f(x):\n    return 2 * x", True),
+    "writes a folder": ("import os\nos.makedirs('a/b')\nopen('a/b/c', 'w').write('x')\n"
+                        "def f(x):\n    return 2 * x", True),
+    "imports": ("import json, math, re, random, collections, itertools\ndef f(x):\n    return 2 * x", True),
+}
+TOOL = BINARY.parent / "tests/tool_code"
+BEFORE = set(Path("/tmp").glob("consilium-code-*"))
+for name, (code, good) in RUN.items():
+    if SANITIZED and name in ("never ends", "sleeps"):
+        continue
+    with case(f"code that {name} {'passes' if good else 'does not pass'}"):
+        started = time.monotonic()
+        done = subprocess.run([str(TOOL)], input=code + "\n\nassert f(3) == 6\n", capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == 0 and done.stdout == ("passed\n" if good else "failed\n"), done
+        assert time.monotonic() - started < 30
+with case("what it leaves is removed"):
+    assert set(Path("/tmp").glob("consilium-code-*")) == BEFORE and not Path(f"{SPY}.new").exists()
+
+with case("programs are run only when asked for, and loudly left out else"):
+    write("code.jsonl", [{"id": "p", "kind": "program", "question": "Write f.", "check": "assert f(1) == 2"},
+                         {"id": "e", "kind": "exact", "question": "What?", "keys": ["x"]}])
+    done = evaluate("code.jsonl", *SMALL, "--format=json")
+    assert json.loads(done.stdout)["skipped"] == 1 and "1 programs are left out" in done.stderr, done.stderr
+    found = report("code.jsonl", *SMALL, "--run-code")
+    assert found["skipped"] == 0 and found["all"]["items"] == 2
+    assert arm(found, "control")["right"]["n"] == 2
+
+# ---- files of others ------------------------------------------------------------------------------
+
+def convert(kind, name, text, *words, status=0):
+    (scratch / name).write_text(text)
+    out = scratch / f"{name}.set.jsonl"
+    out.unlink(missing_ok=True)
+    done = run("eval", "--convert", kind, scratch / name, "-o", out, *words, check_status=False, env=ENVIRONMENT)
+    assert done.returncode == status, (done.returncode, done.stderr)
+    return [json.loads(x) for x in out.read_text().splitlines()] if status == 0 else done.stderr
+
+with case("GSM8K becomes a set"):
+    got = convert("gsm8k", "g.jsonl", json.dumps({"question": "How many?", "answer": "3*4=<<3*4=12>>12\n#### 1,012"}))
+    assert got == [{"id": "gsm8k-1", "kind": "exact", "question": "How many?", "keys": ["1,012"]}], got
+    assert "####" in convert("gsm8k", "g.jsonl", '{"question":"Q","answer":"12"}', status=3)
+
+with case("MMLU becomes a set"):
+    got = convert("mmlu", "anatomy_test.csv", '"Which, of these?",a,b,"c, or\nd",e,C\n"A ""quoted"" one",1,2,3,4,A\r\n'
+                  "twins,x,x,y,z,A\n")
+    assert [g["right"] for g in got] == [2, 0] and got[0]["choices"][2] == "c, or\nd", got
+    assert got[1]["question"] == 'A "quoted" one' and got[0]["topic"] == "anatomy_test"
+    assert "row 1" in convert("mmlu", "m.csv", "q,a,b,c,d,E\n", status=3)
+    assert "never closed" in convert("mmlu", "m.csv", 'q,"a,b,c,d,E\n', status=3)
+
+with case("TruthfulQA becomes a set"):
+    got = convert("truthfulqa", "t.csv", "Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,Source\n"
+                  'A,Myths,Does it?,No,"No; Never","Yes; Always ",http://x\n')
+    assert got[0]["choices"][got[0]["right"]] == "No" and sorted(got[0]["choices"]) == ["Always", "No", "Yes"]
+    got = convert("truthfulqa", "t.json", json.dumps([{"question": "Is it?", "mc0_targets": {},
+                                                       "mc1_targets": {"Wrong": 0, "Right": 1, "Other": 0}}]))
+    assert got[0]["choices"][got[0]["right"]] == "Right" and len(got[0]["choices"]) == 3
+
+with case("HumanEval becomes a set"):
+    got = convert("humaneval", "h.jsonl", json.dumps({
+        "task_id": "HumanEval/0", "prompt": "def f(x):\n    \"\"\"Twice x.\"\"\"\n", "entry_point": "f",
+        "canonical_solution": "    return 2 * x\n", "test": "def check(c):\n    assert c(2) == 4\n"}))
+    assert got[0]["id"] == "HumanEval/0" and got[0]["check"].endswith("check(f)\n") and "def f" in got[0]["question"]
+
+with case("what is no such file is refused"):
+    for kind in ("gsm8k", "mmlu", "truthfulqa", "humaneval"):
+        for text in ("", "[", "[1]", "{}", "\x00", '"', ",,,,,,,,,,,,,,,,,,,,,,,\n", "x" * 100000):
+            assert "consilium:" in convert(kind, "bad.csv", text, status=3), (kind, text[:20])
+    (scratch / "there").write_text("mine")
+    done = run("eval", "--convert=mmlu", scratch / "anatomy_test.csv", "-o", scratch / "there", check_status=False)
+    assert done.returncode == 1 and (scratch / "there").read_text() == "mine"
+
+# ---- the page -------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    ALLOWED = set("html head meta title style body h1 h2 p figure svg line rect text div table tr th td".split())
+    VOID = {"meta", "line", "rect"}
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.wrong, self.policy = [], [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in self.ALLOWED or any(k.startswith("on") or k in ("src", "href") for k, _ in attributes):
+            self.wrong.append(tag)
+        if dict(attributes).get("http-equiv"):
+            self.policy = dict(attributes)["content"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append("/" + tag)
+
+
+with case("a page stands alone, whatever the topics are called"):
+    evil = [dict(i, topic=t) for i in items(6) for t in [["<script>alert(1)</script>", "\"'&\x1b["][int(i["id"][1:]) % 2]]]
+    evaluate(write("evil.jsonl", evil), *SMALL, "--html", scratch / "page.html")
+    text = (scratch / "page.html").read_text()
+    page = Page(text)
+    assert not page.wrong and not page.open, (page.wrong, page.open)
+    assert page.tags.count("rect") >= 6 and page.tags.count("svg") >= 2 and "\x1b" not in text
+    style = re.search("<style>(.*?)</style>", text, re.S).group(1)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert page.policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert "http" not in text.replace("http-equiv", "")
+    evaluate("evil.jsonl", *SMALL, "--html", scratch / "page.html", status=1)
+    evaluate("evil.jsonl", *SMALL, "--html", scratch / "page.html", "--force")
 
 finish()

@@ -9,6 +9,7 @@
 #include "../options/ask_options.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
+#include "../system/code_runner.h"
 #include "../system/output_file.h"
 #include "commands.h"
 #include "eval_report.h"
@@ -27,6 +28,7 @@ typedef struct task {
     engine *engine;
     roster *roster;
     eval_run *run;
+    code_runner *runner;
     char *record; /* path */
     double start;
     size_t start_items;
@@ -70,6 +72,17 @@ static int read_set(task *t)
         for (char *at = t->set.faults.v, *end; at && *at && (end = strchr(at, '\n')); at = end + 1)
             console_loss(t->con, "%.*s", (int)(end - at), at);
     return result;
+}
+
+/* Who runs programs must be there before the rights to it are given up. */
+static int open_runner(task *t)
+{
+    if (!t->opt->run_code)
+        return 0;
+    t->runner = code_runner_open(t->err);
+    t->o.code = code_runner_run;
+    t->o.code_user = t->runner;
+    return t->runner ? 0 : -1;
 }
 
 /* ---- the model ---------------------------------------------------------------------------------- */
@@ -191,6 +204,17 @@ static int print_report(task *t, const eval_report *r)
     return console_written(t->con, &w);
 }
 
+static int write_page(task *t, const eval_report *r)
+{
+    buf b = {0};
+    text_writer w = {.out = &b, .err = t->err};
+    eval_report_html(r, &w);
+    int result =
+        w.failed ? -1 : output_file_put(t->con, t->opt->html, t->opt->force, b.v, b.len, t->err);
+    buf_release(&b);
+    return result;
+}
+
 static int report(task *t)
 {
     eval_report r = {.run = t->run,
@@ -200,6 +224,8 @@ static int report(task *t)
                      .split = t->o.split,
                      .seed = t->how.seed};
     int result = eval_report_count(&r, t->opt->against, t->err) || print_report(t, &r);
+    if (!result && t->opt->html)
+        result = write_page(t, &r);
     if (!result)
         console_note(t->con, "kept in %s", t->record);
     eval_report_release(&r);
@@ -209,7 +235,9 @@ static int report(task *t)
 int command_eval(const options *opt, console *con, error *err)
 {
     task t = {.opt = opt, .con = con, .err = err};
-    int result = read_options(&t) || read_set(&t);
+    if (opt->convert)
+        return command_eval_convert(opt, con, err);
+    int result = read_options(&t) || read_set(&t) || open_runner(&t);
     if (!result) {
         t.engine = open_model(opt, con, err);
         result = !t.engine || seat_all(&t) || open_run(&t) || open_record(&t) || ask_all(&t) ||
@@ -218,6 +246,7 @@ int command_eval(const options *opt, console *con, error *err)
     eval_run_close(t.run);
     roster_close(t.roster);
     engine_close(t.engine);
+    code_runner_close(t.runner);
     eval_set_release(&t.set);
     ask_options_release(&t.how);
     free(t.record);

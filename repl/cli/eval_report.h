@@ -7,6 +7,7 @@
 #define REPL_EVAL_REPORT_H
 
 #include "../../personas/eval/eval_run.h"
+#include "../options/options.h"
 #include "../screen/console.h"
 
 enum { EVAL_TOPICS = 64 }; /* that are told apart; the others are not */
@@ -40,5 +41,8 @@ void eval_report_markdown(const eval_report *r, const console *con, text_writer 
 void eval_report_json(const eval_report *r, json_writer *e);
 /* One page that needs nothing else and runs nothing. */
 void eval_report_html(const eval_report *r, text_writer *w);
+
+/* `eval --convert`. */
+int command_eval_convert(const options *opt, console *con, error *err);
 
 #endif

@@ -162,8 +162,9 @@ static const command_info commands[COMMAND_COUNT] = {
          "with Wilson's intervals, differences with McNemar's exact test; how often any persona "
          "was right stands below. Answers are greedy and go to a record as they come: Ctrl-C and "
          "kill -9 lose at most one batch, and the same command goes on to the same end.",
-         {"consilium eval facts.jsonl", "consilium eval facts.jsonl --arms control,coder,vote",
-          "consilium eval facts.jsonl --split dev --format json"}},
+         {"consilium eval facts.jsonl --html facts.html",
+          "consilium eval facts.jsonl --arms control,coder,vote --split dev",
+          "consilium eval --convert gsm8k test.jsonl -o gsm8k.jsonl"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
          "",

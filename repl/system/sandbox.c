@@ -89,13 +89,20 @@ void sandbox_allow_write(sandbox *s, const char *path)
     allow(s, path, RIGHTS_WRITE);
 }
 
+void sandbox_allow_run(sandbox *s, const char *path)
+{
+    s->runs = true;
+    allow(s, path, RIGHTS_READ | BIT(0));
+}
+
 /* ---- system calls ------------------------------------------------------------------------------ */
 
 #define REFUSE(call)                                                                               \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1),                                             \
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (EPERM & SECCOMP_RET_DATA))
 
-static int filter_calls(void)
+/* runs: what is refused to a program that follows. */
+static int filter_calls(bool runs)
 {
 #ifdef __x86_64__
     enum { X32 = 0x40000000 };
@@ -116,8 +123,12 @@ static int filter_calls(void)
         REFUSE(SYS_socket),
         REFUSE(SYS_socketpair),
         REFUSE(SYS_connect),
-        REFUSE(SYS_execve),
-        REFUSE(SYS_execveat),
+        REFUSE(runs ? SYS_clone : SYS_execve),
+        REFUSE(runs ? SYS_clone3 : SYS_execveat),
+        REFUSE(runs ? SYS_fork : SYS_bpf),
+        REFUSE(runs ? SYS_vfork : SYS_bpf),
+        REFUSE(runs ? SYS_kill : SYS_bpf),
+        REFUSE(runs ? SYS_tgkill : SYS_bpf),
         REFUSE(SYS_io_uring_setup),
         REFUSE(SYS_process_vm_readv),
         REFUSE(SYS_process_vm_writev),
@@ -160,7 +171,7 @@ int sandbox_enter(sandbox *s, char *summary, size_t size, error *err)
     if (files)
         result = (int)syscall(SYS_landlock_restrict_self, s->rules, 0);
     int why = errno;
-    bool calls = !result && filter_calls() == 0; /* a kernel may be built without */
+    bool calls = !result && filter_calls(s->runs) == 0; /* a kernel may be built without */
     if (s->rules >= 0)
         (void)close(s->rules);
     s->rules = -1;

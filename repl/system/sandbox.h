@@ -20,6 +20,7 @@
 typedef struct sandbox {
     int rules;    /* a ruleset, or -1 */
     int abi;      /* of Landlock; 0 = there is none */
+    bool runs;    /* a program follows, see sandbox_allow_run() */
     bool crowded; /* no descriptor was left to name a file by */
     unsigned long long handled;
 } sandbox;
@@ -30,6 +31,9 @@ void sandbox_open(sandbox *s);
  * files. What is not there is passed over. */
 void sandbox_allow_read(sandbox *s, const char *path);
 void sandbox_allow_write(sandbox *s, const char *path);
+/* Programs and libraries there may be run: the process is about to become one. It keeps execve, and gives
+ * up making processes and sending signals instead. */
+void sandbox_allow_run(sandbox *s, const char *path);
 /* What is given up from here on, for people, into summary[size]. ERROR_RUN when the kernel refuses, or the limit of
  * open files did. Releases s. */
 int sandbox_enter(sandbox *s, char *summary, size_t size, error *err);
