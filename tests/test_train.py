@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import signal
 import struct
 import sys
 
@@ -253,6 +254,25 @@ def faults():
         done = home.train(*SHORT, preexec_fn=limit)
         refused(done, 1, "cannot be written")
         assert home.results() == {}, home.results()
+    with case("no place for the result: what was learned is kept, and saved by --resume"):
+        home = Home("place")
+        name = next(iter(WHOLE.results()))
+        (home.personas / name).mkdir()
+        refused(home.train(*SHORT), 1, name)
+        assert len(home.states()) == 1, home.states()
+        (home.personas / name).rmdir()
+        good(home.train(*SHORT, "--resume"))
+        assert home.results() == WHOLE.results() and home.states() == []
+    with case("SIGTERM and SIGHUP keep what there is, as Ctrl-C does"):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            home = Home(f"signal{number}")
+            p = home.start(*SHORT, "--format", "ndjson")
+            until(p, lambda e: e["event"] == "step" and e["step"] >= 3)
+            p.send_signal(number)
+            p.communicate(timeout=300)
+            assert p.returncode == -signal.SIGTERM and len(home.states()) == 1, (p.returncode, home.states())
+            good(home.train(*SHORT, "--resume"))
+            assert home.results() == WHOLE.results()
 
 
 def shows():

@@ -122,8 +122,11 @@ int trainer_save(trainer *t, train_result *out, error *err)
     int result = write_result(t, &bytes, &kept, err);
     memcpy(s->values, now, s->count * sizeof *now);
     free(now);
-    if (result)
+    if (result) { /* what was learned is not lost with the place for it */
+        error full;
+        (void)train_state_write(t->state_path, s, &full);
         return -1;
+    }
     *out = (train_result){.step = s->chosen.step,
                           .loss = s->chosen.loss,
                           .control = s->control,

@@ -232,7 +232,7 @@ static int end_early(task *t, train_result *r)
         console_error(t->con, second.text);
     if (!trainer_can_go_on(t->trainer))
         (void)error_set(t->err, why.code, "%s; %s", why.text,
-                        kept ? "the best so far is kept" : "nothing was learned yet");
+                        kept ? "the best so far is kept" : "there is nothing to keep yet");
     else if (resume_command(t, &command, &second) == 0)
         (void)error_set(t->err, why.code, "%s; %s; `%s` goes on", why.text,
                         kept ? "the best so far is kept" : "there is nothing to keep yet",
@@ -249,6 +249,7 @@ static int run(task *t)
         train_view_plan(t->view, t->persona->name, open_model_title(t->opt, t->engine), t->sources,
                         t->source_count, &plan, t->err))
         return -1;
+    atomic_store(&t->con->signals->keeps, true);
     bool went = trainer_run(t->trainer, train_view_event, t->view, t->err) == 0;
     console_progress_end(t->con);
     if (!went)

@@ -55,6 +55,9 @@ static void on_terminal_signal(int signal_number)
             atomic_store(&signals.cancel, true); /* what runs must come to its end */
     } else if (signal_number == SIGTSTP) {
         (void)raise(SIGSTOP);
+    } else if (atomic_load(&signals.keeps) && signal_number != SIGQUIT &&
+               !atomic_exchange(&signals.ended, true)) {
+        atomic_store(&signals.cancel, true); /* the second one does not wait */
     } else {
         handle(signal_number, SIG_DFL);
         (void)raise(signal_number);

@@ -10,6 +10,8 @@
 
 typedef struct terminal_signals {
     atomic_bool attended; /* a terminal is open: no signal ends the process, they only set flags */
+    atomic_bool
+        keeps; /* what runs has something to save: SIGTERM and SIGHUP end it like one SIGINT */
     atomic_bool interrupted; /* SIGINT */
     atomic_bool cancel;      /* what runs shall end: SIGINT or as `ended`; the engine looks at it */
     atomic_bool gentle;  /* a first SIGINT does not set it: the conversation decides what ends */
