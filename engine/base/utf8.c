@@ -76,6 +76,17 @@ uint32_t utf8_next(const char *text, size_t *at)
     return (c & 0x07) << 18 | (s[1] & 0x3Fu) << 12 | (s[2] & 0x3Fu) << 6 | (s[3] & 0x3Fu);
 }
 
+bool utf8_is_cyrillic(const char *text, size_t len)
+{
+    size_t cyrillic = 0, latin = 0;
+    for (size_t at = 0; at < len;) {
+        uint32_t c = utf8_next(text, &at);
+        cyrillic += c >= 0x400 && c <= 0x52F;
+        latin += (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= 0xC0 && c <= 0x24F);
+    }
+    return cyrillic > latin;
+}
+
 size_t utf8_put(uint32_t c, char out[4])
 {
     if (c < 0x80) {

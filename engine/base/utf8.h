@@ -19,6 +19,9 @@ bool utf8_check(const char *text, size_t len, size_t *offset);
 /* The code point at text[*at] of checked text; moves *at behind it. */
 uint32_t utf8_next(const char *text, size_t *at);
 
+/* Whether more letters of checked text are Cyrillic than Latin: it is taken as Russian. */
+bool utf8_is_cyrillic(const char *text, size_t len);
+
 /* Writes code point c (not checked) to out; returns the number of bytes, 1 to 4. */
 size_t utf8_put(uint32_t c, char out[4]);
 

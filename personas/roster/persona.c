@@ -378,15 +378,7 @@ void persona_close(persona *p)
 /* The language whose script most letters of a text have: Cyrillic is taken as Russian. */
 static const char *language_of(const char *text, size_t len)
 {
-    size_t cyrillic = 0, latin = 0;
-    if (!utf8_check(text, len, NULL))
-        return "en";
-    for (size_t at = 0; at < len;) {
-        uint32_t c = utf8_next(text, &at);
-        cyrillic += c >= 0x400 && c <= 0x52F;
-        latin += (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= 0xC0 && c <= 0x24F);
-    }
-    return cyrillic > latin ? "ru" : "en";
+    return utf8_check(text, len, NULL) && utf8_is_cyrillic(text, len) ? "ru" : "en";
 }
 
 /* The text in the language of a prompt, else the first, else NULL. */
