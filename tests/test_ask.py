@@ -291,18 +291,29 @@ def options():
             done = run("transcripts", "replay", name, env=ENVIRONMENT)
             assert not done.returncode and "equal" in done.stdout + done.stderr, done
     with case("a merge that was cut says why, as text and as Markdown"):
-        out, err = ask("hello", "--merge=synth", "--max-tokens=5", "--temperature=0")
-        assert "\nmerged (synth by chair, length)\n" in out, (out, err)
-        out, err = ask("hello", "--merge=synth", "--max-tokens=5", "--temperature=0", "--format=md")
-        assert re.search(r"^\*synth by chair, length, [\d.]+ m?s\*$", out, re.M), out
-    with case("--raw continues text without turns; synth needs a chair"):
+        out, err = ask("hello", "--merge=blend", "--max-tokens=5", "--temperature=0")
+        assert "\nmerged (blend, length)\n" in out, (out, err)
+        out, err = ask("hello", "--merge=blend", "--max-tokens=5", "--temperature=0", "--format=md")
+        assert re.search(r"^\*blend, length, [\d.]+ m?s\*$", out, re.M), out
+    with case("a small model's synthesis is quoted: the same bytes again, by nobody, each answer named"):
+        first, again = (ask_json("Why is it?", "--merge=synth", "--seed=3", "--max-tokens=30")
+                        for _ in range(2))
+        m = first["merge"]
+        assert m["text"] == again["merge"]["text"] and m["text"]
+        assert m["note"] == "quoted from the answers, not written" and not m["by"], m
+        for line in re.findall(r"^- (\w+): (.*?)\u2026?$", m["text"], re.M):
+            said = next(a["text"] for a in first["answers"] if a["persona"] == line[0])
+            assert line[1].replace("*", "") in re.sub(r"\s", " ", said).replace("*", ""), (line, said)
+        out, err = ask("Why is it?", "--merge=synth", "--seed=3", "--max-tokens=30")
+        assert "merged (synth (quoted from the answers, not written))" in out, out
+    with case("--raw continues text without turns; a debate needs them, quoting does not"):
         assert ask_json("hello", "--raw")["answers"][0]["prompt_tokens"] == 5
-        out, err = ask("hello", "--raw", "--merge=synth", "--max-tokens=2", status=4)
+        out, err = ask("hello", "--raw", "--merge=debate", "--max-tokens=2", status=4)
         assert "the merge failed" in err and "critic" in out
-        failed = json.loads(ask("hello", "--raw", "--merge=synth", "--max-tokens=2",
+        failed = json.loads(ask("hello", "--raw", "--merge=debate", "--max-tokens=2",
                                 "--format=json", status=4)[0])
         assert failed["merge"] is None and "--raw has none" in failed["merge_error"]
-        *_, last = ask("hello", "--raw", "--merge=synth", "--max-tokens=2", "--format=ndjson",
+        *_, last = ask("hello", "--raw", "--merge=debate", "--max-tokens=2", "--format=ndjson",
                        status=4)[0].splitlines()
         assert json.loads(last)["merge_error"] == failed["merge_error"]
         assert "merge_error" not in ask_json("hello", "--merge=vote")

@@ -479,7 +479,7 @@ static void a_trace_hears_seats_and_chairs(void **state)
     heard before = h[0];
     merge_options synth = {
         .method = MERGE_SYNTH, .rounds = 1, .seed = 3, .chair = "Join.", .max_tokens = 8};
-    assert_int_equal(dialogue_merge(d, &synth, NULL, 0, NULL, NULL, &err), 0);
+    assert_int_equal(dialogue_merge(d, &synth, NULL, 0, "chair", NULL, &err), 0);
     assert_memory_equal(h[0].routing, before.routing, TABLE_SEATS * sizeof(int));
     assert_true(h[0].routing[TABLE_SEATS] > 0 && h[0].tokens[TABLE_SEATS] > 0);
     assert_memory_equal(&h[0], &h[1], sizeof h[0]);

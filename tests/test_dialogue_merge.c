@@ -109,7 +109,8 @@ static void a_chair_is_named(void **state)
     dialogue *d = table_dialogue(k, &o);
     table_ask(d, PROMPT, NULL);
     merge_options m = options_of(MERGE_SYNTH);
-    const turn_merge *plain = merge(d, &m, NULL, 0, NULL);
+    assert_null(merge(d, &m, NULL, 0, NULL)->by); /* a small model: quoted by nobody */
+    const turn_merge *plain = merge(d, &m, NULL, 0, "chair");
     assert_string_equal(plain->by, "chair");
     char *text = strdup(plain->text.v);
     for (int i = 0; i < 3; i++) {
@@ -214,7 +215,7 @@ static void a_failed_merge_is_kept_as_such(void **state)
     memset(chair, 'x', sizeof chair - 1);
     chair[sizeof chair - 1] = '\0';
     synth.chair = chair; /* leaves no room for the answers */
-    assert_int_equal(dialogue_merge(d, &synth, NULL, 0, NULL, NULL, &err), -1);
+    assert_int_equal(dialogue_merge(d, &synth, NULL, 0, "chair", NULL, &err), -1);
     assert_int_equal(err.code, ERROR_CONTEXT);
     assert_int_equal(t->merge_count, 2);
     const turn_merge *failed = &t->merges[1];
@@ -257,7 +258,8 @@ static void an_interrupted_merge_leaves_a_working_dialogue(void **state)
         cutter c = {&k->cancel, i == 2 ? 12 : 2, 0};
         dialogue_events events = {.user = &c, .merge_token = cut};
         merge_options m = options_of(methods[i]);
-        int result = dialogue_merge(d, &m, NULL, 0, NULL, &events, &err);
+        const char *by = methods[i] == MERGE_SYNTH ? "chair" : NULL;
+        int result = dialogue_merge(d, &m, NULL, 0, by, &events, &err);
         atomic_store(&k->cancel, false);
         assert_true(c.tokens <= 0);
         assert_int_equal(c.passes, heard[i]);

@@ -402,6 +402,7 @@ static void the_chair_reads_what_fits(void **state)
         council_events events = {.user = &total, .prefill = note_total};
         turn_merge r;
         synth.chair = "Join them.";
+        synth.by = "chair";
         assert_int_equal(council_subscribe(c, &events, &err), 0);
         assert_int_equal(merge_run(c, &t.round, &synth, &t.merges, &r, &err), 0);
         int reserve = 30 < context / 4 ? 30 : context / 4;
@@ -431,6 +432,7 @@ static void a_question_that_never_fits_is_told(void **state)
     cast_talk t;
     ask(&t, c, "the code of the user and the code of the user and the user");
     merge_options synth = cast_merge_options(MERGE_SYNTH);
+    synth.by = "chair";
     turn_merge r;
     error err = {0};
     assert_int_equal(merge_run(c, &t.round, &synth, &t.merges, &r, &err),
@@ -452,6 +454,7 @@ static void an_interrupted_merge_leaves_the_answers(void **state)
     const merge_method methods[] = {MERGE_VOTE, MERGE_SYNTH, MERGE_DEBATE};
     for (int i = 0; i < 3; i++) {
         merge_options m = cast_merge_options(methods[i]);
+        m.by = methods[i] == MERGE_SYNTH ? "chair" : NULL;
         turn_merge r;
         error err = {0};
         atomic_store(&k->cancel, true);

@@ -478,7 +478,7 @@ def stopping():
                                   env=t.environment, capture_output=True, text=True)
             assert done.returncode == 0, done
     with case("Ctrl-C stops a merge; the answers are there, and it can be tried again"):
-        t.send("/merge synth\r")
+        t.send("/merge synth by chair\r")
         t.wait(lambda: re.search("synth  (writing|at work)", t.text()), "a synthesis")
         t.send("\x03")
         t.wait_prompt()

@@ -91,7 +91,11 @@ static int find_chair(joining *m, const struct turn *t, const char *by, error *e
         return -1;
     if (m->persona)
         m->options.chair = persona_instruction(m->persona, t->prompt.v, t->prompt.len);
-    return by && strcmp(by, CHAIR) != 0 ? seat_chair(m, t, by, err) : 0;
+    if (by && strcmp(by, CHAIR) != 0)
+        return seat_chair(m, t, by, err);
+    if (by)
+        m->options.by = by; /* said, so it is to write, also where nobody would */
+    return 0;
 }
 
 /* A control is there to compare with: it neither judges nor wins. */

@@ -198,13 +198,17 @@ static double parameters(const engine *e)
     return total;
 }
 
-/* A small model writes no good synthesis, and likelihoods cost one reading; raw text has no chair. */
-merge_method merge_chosen(const council *c)
+bool merge_small(const council *c)
 {
     static const double SMALL = 1e9;
-    if (council_settings(c)->raw || parameters(council_engine(c)) < SMALL)
-        return MERGE_VOTE;
-    return MERGE_SYNTH;
+    return parameters(council_engine(c)) < SMALL;
+}
+
+/* A small model writes no good synthesis, and likelihoods cost one reading; raw text has no chair. A
+ * debate is never chosen: revisions lose right answers as often as they find them. */
+merge_method merge_chosen(const council *c)
+{
+    return council_settings(c)->raw || merge_small(c) ? MERGE_VOTE : MERGE_SYNTH;
 }
 
 /* ---- public ------------------------------------------------------------------------------------ */

@@ -7,6 +7,8 @@
  *   synth     a chair, the plain model unless one is named, reads the answers, anonymised and
  *             shuffled by the seed, and says where they agree, where they differ and what it
  *             dropped. The prompt fits the context by a rule that is told, never by silent cutting.
+ *             Below 1B parameters, unless a chair is named, nothing is written: what the answers
+ *             agree in and the best sentence of each are quoted (merge_quotes.c).
  *   debate:N  each pass revises its answer after reading the others, N rounds in lockstep; a vote
  *             follows. Quoted answers fit the context by the same rule; a round that does not fit
  *             even so ends the debate, and that is told.

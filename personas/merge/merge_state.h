@@ -53,6 +53,10 @@ enum { MERGE_SHORTEST = 80 };
 int merge_quote(buf *out, const char *text, size_t len, size_t most, int *cut, error *err);
 /* Room that a prompt leaves: for all that may be written, but at most a quarter of the context. */
 int merge_reserve(const council *c, int max_tokens);
+/* Below 1B parameters: what such a model writes about answers goes round in circles. */
+bool merge_small(const council *c);
+/* merge_quotes.c: the synthesis of a small model, quoted and not written. */
+int merge_quotes(const merging *m, turn_merge *out, error *err);
 /* softmax(-nll) in place: how much each pass is worth by how well it predicts the question. */
 void merge_weights(double *nll, int n);
 

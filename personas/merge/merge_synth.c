@@ -154,6 +154,8 @@ static int synthesise(synthesis *s, turn_merge *out, error *err)
 int merge_synth(const merging *m, turn_merge *out, error *err)
 {
     synthesis s = {.merge = m, .passes = council_passes(m->council)};
+    if (!m->options->by && merge_small(m->council))
+        return merge_quotes(m, out, err);
     if (council_settings(m->council)->raw)
         return error_set(err, ERROR_USAGE, "a synthesis needs a chat format; --raw has none");
     int result = synthesise(&s, out, err);

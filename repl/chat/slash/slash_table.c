@@ -93,8 +93,9 @@ static const slash_command table[] = {
      COMPLETE_FILE, NULL, slash_file},
     {"merge", "[METHOD] [by NAME] [of A,B]", "join the last answers, again or in another way",
      "METHOD is " MERGE_WAYS "; `/merge` alone uses what is set, and `/merge none` and `/merge "
-     "auto` set what follows every answer from now on. `by NAME` lets a persona write a synthesis; "
-     "`of A,B` joins these answers only. The answers are kept.",
+     "auto` set what follows every answer from now on. `by NAME` lets a persona write a synthesis, "
+     "which a model below 1B parameters else quotes from the answers; `of A,B` joins these answers "
+     "only. The answers are kept.",
      COMPLETE_SEAT, MERGE_NAMES, slash_merge},
     {"vote", "", "each persona scores each answer", NULL, COMPLETE_NOTHING, NULL, slash_vote},
     {"debate", "[N]", "each revises its answer after reading the others, N rounds", NULL,
