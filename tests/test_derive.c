@@ -114,6 +114,24 @@ static void sums_are_of_the_blocks_asked_for(void **state)
     tally_close(t);
 }
 
+static void what_was_written_is_held_against_what_was_read(void **state)
+{
+    (void)state;
+    model_config m = tiny();
+    error err = {0};
+    double alike = -1;
+    expert_tally *t = tally_open(&m, SOURCES, &err);
+    for (int i = 0; i < 4; i++) {
+        call(t, 0, tally_block((size_t)i), 0, 1, EVEN);
+        call(t, 0, tally_spoken_block((size_t)i), 0, i < 2 ? 1 : 2, EVEN);
+    }
+    assert_int_equal(tally_alike(t, 0, BLOCKS_ALL, BLOCKS_SPOKEN, &alike, &err), 0);
+    assert_true(fabs(alike - 0.75) < 1e-6);
+    assert_int_equal(tally_alike(t, 1, BLOCKS_ALL, BLOCKS_SPOKEN, &alike, &err), 0);
+    assert_true(alike == 0); /* nothing was read of it */
+    tally_close(t);
+}
+
 /* ---- the contrast -------------------------------------------------------------------------------- */
 
 static void a_voice_leans_to_what_it_alone_calls(void **state)
@@ -354,6 +372,7 @@ int main(void)
         cmocka_unit_test(statistics_stay_within_their_memory),
         cmocka_unit_test(halves_take_turns_and_share_no_block),
         cmocka_unit_test(sums_are_of_the_blocks_asked_for),
+        cmocka_unit_test(what_was_written_is_held_against_what_was_read),
         cmocka_unit_test(a_voice_leans_to_what_it_alone_calls),
         cmocka_unit_test(what_the_halves_do_not_agree_on_is_not_named),
         cmocka_unit_test(nil_and_super_experts_are_never_named),

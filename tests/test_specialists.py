@@ -44,6 +44,8 @@ def natural(home):
     found = home.derive("natural", ",".join(DOMAINS), check_status=False)
     for name in DOMAINS:
         p = found[name]
+        check(f"natural: {name}'s tells what the model wrote, and how far that was routed like what it read",
+              100 <= p["own_spoken"] <= 16 * 32 < p["other_spoken"] and 0.5 < p["spoken_alike"] < 1, p)
         if not p["found"]:
             check(f"natural: {name}'s is not said to steer, and why", p["mask"] is None
                   and "random masks of its size" in p["why"], p["why"])

@@ -3,7 +3,7 @@
  * Samples are those of measure.h: tokens, and from which one on they are predicted. What counts is
  * what the router did where it predicted them, so the last token of a question does and the last of an
  * answer does not. Some samples are read at once, each in a session of its own: experts are then
- * visited once for all of them.
+ * visited once for all of them. What the model is to write (spoken.h) it writes before.
  */
 #include "derive_state.h"
 
@@ -17,6 +17,7 @@
 #include "../../engine/base/array.h"
 #include "../../engine/base/atomic_file.h"
 #include "contrast.h"
+#include "spoken.h"
 
 enum { TOGETHER = 8 }; /* samples read at once */
 
@@ -55,8 +56,10 @@ void derive_close(derivation *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < d->len; i++)
+    for (size_t i = 0; i < d->len; i++) {
         measure_samples_release(&d->voices[i].samples);
+        spoken_release(&d->voices[i].spoken);
+    }
     free(d->voices);
     tally_close(d->tally);
     free(d);
@@ -150,30 +153,46 @@ static int read_together(reading *r, error *err)
     return result;
 }
 
+static int read_one(reading *r, size_t source, const measure_sample *s, int block, error *err)
+{
+    r->samples[r->n] = s;
+    r->sources[r->n] = (int)source;
+    r->blocks[r->n++] = block;
+    return r->n == TOGETHER ? read_together(r, err) : 0;
+}
+
 static int read_all(reading *r, error *err)
 {
     for (size_t v = 0; v < r->d->len; v++) {
-        const measure_samples *s = &r->d->voices[v].samples;
-        for (size_t i = 0; i < s->len; i++) {
-            r->samples[r->n] = &s->v[i];
-            r->sources[r->n] = (int)v;
-            r->blocks[r->n++] = tally_block(i);
-            if (r->n == TOGETHER && read_together(r, err))
+        const voice *one = &r->d->voices[v];
+        for (size_t i = 0; i < one->samples.len; i++)
+            if (read_one(r, v, &one->samples.v[i], tally_block(i), err))
+                return -1;
+        for (size_t i = 0; i < one->spoken.samples.len; i++) {
+            int block = tally_spoken_block(one->spoken.of[i]);
+            if (read_one(r, v, &one->spoken.samples.v[i], block, err))
                 return -1;
         }
     }
     return read_together(r, err);
 }
 
+static void count_all(reading *r, const measure_samples *s, size_t *longest)
+{
+    for (size_t i = 0; i < s->len; i++) {
+        size_t n = s->v[i].ids.len;
+        *longest = n > *longest ? n : *longest;
+        r->total += (int)n;
+    }
+}
+
 static int open_sessions(reading *r, error *err)
 {
     size_t longest = 1;
-    for (size_t v = 0; v < r->d->len; v++)
-        for (size_t i = 0; i < r->d->voices[v].samples.len; i++) {
-            size_t n = r->d->voices[v].samples.v[i].ids.len;
-            longest = n > longest ? n : longest;
-            r->total += (int)n;
-        }
+    for (size_t v = 0; v < r->d->len; v++) {
+        count_all(r, &r->d->voices[v].samples, &longest);
+        count_all(r, &r->d->voices[v].spoken.samples, &longest);
+    }
     for (int i = 0; i < TOGETHER; i++)
         if (!(r->sessions[i] = session_open(r->d->engine, (int)longest, DTYPE_F16, err)))
             return -1;
@@ -185,7 +204,11 @@ int derive_read(derivation *d, progress_fn *progress, void *user, error *err)
     reading r = {.d = d, .progress = progress, .user = user};
     tally_close(d->tally);
     d->tally = tally_open(engine_config(d->engine), (int)d->len, err);
-    int result = d->tally && !open_sessions(&r, err) ? 0 : -1;
+    int result = d->tally ? 0 : -1;
+    for (size_t v = 0; v < d->len && !result; v++)
+        result = spoken_make(&d->voices[v].spoken, d->engine, &d->voices[v].samples, err);
+    if (!result)
+        result = open_sessions(&r, err);
     if (!result) {
         engine_trace_outputs(d->engine, count_token, &r);
         result = read_all(&r, err);

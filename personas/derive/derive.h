@@ -1,8 +1,10 @@
 /* derive.h - from lessons to a mask: which experts does a voice call, and does leaning on them steer?
  *
  * The plain model reads what each persona says (its lessons' answers, or texts), once, and counts what
- * its experts do (expert_tally.h). A persona's mask is then made of what tells it from the others
- * (contrast.h, plan.h), and is only written when it does something. To know that, what was read is
+ * its experts do (expert_tally.h). Where it goes on by itself behind the first words of answers
+ * (spoken.h) it is counted apart, and told how far that is alike. A persona's mask is then made of
+ * what tells it from the others (contrast.h, plan.h), and is only written when it does something. To
+ * know that, what was read is
  * cut into two halves, sample by sample:
  *
  *   search    A mask is made of the first half in each mode and strength there is to try. All are
@@ -54,7 +56,7 @@ int derive_add_text(derivation *d, int source, const char *text, size_t len, err
 int derive_sources(const derivation *d);
 const char *derive_source(const derivation *d, int source);
 
-/* Reads all that is queued; progress (may be NULL) counts tokens. ERROR_CANCELLED on Ctrl-C. */
+/* Lets the model go on behind beginnings of lessons, then reads all that is queued and that; progress (may be NULL) counts tokens. ERROR_CANCELLED on Ctrl-C. */
 int derive_read(derivation *d, progress_fn *progress, void *user, error *err);
 
 /* ---- a persona's mask ----------------------------------------------------------------------------- */
@@ -77,6 +79,9 @@ typedef struct derive_trial {
 
 typedef struct derive_report {
     size_t own_tokens, other_tokens; /* read */
+    size_t own_spoken, other_spoken; /* that the model wrote, and then read, too */
+    double alike;                    /* its own: what was written lies with the experts of what was
+                                        read, [0, 1] (tally_alike); 0 when nothing was written */
     int others;                      /* sources on the other side */
     double calls_per_expert;         /* mean calls of an expert in a layer on the scarcer side */
     derive_trial trials[DERIVE_TRIALS];

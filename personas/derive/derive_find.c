@@ -417,17 +417,20 @@ static int write_mask(finding *f, buf *out, error *err)
     return result;
 }
 
-static void describe(finding *f)
+static int describe(finding *f, error *err)
 {
     const model_config *m = config_of(f);
     derive_report *r = f->r;
     for (size_t v = 0; v < f->d->len; v++) {
-        size_t n = f->d->voices[v].samples.tokens;
-        *((int)v == f->source ? &r->own_tokens : &r->other_tokens) += n;
+        const voice *one = &f->d->voices[v];
+        bool own = (int)v == f->source;
+        *(own ? &r->own_tokens : &r->other_tokens) += one->samples.tokens;
+        *(own ? &r->own_spoken : &r->other_spoken) += one->spoken.samples.tokens;
     }
     r->others = (int)f->d->len - 1;
     size_t least = r->own_tokens < r->other_tokens ? r->own_tokens : r->other_tokens;
     r->calls_per_expert = (double)least * m->experts_per_token / m->experts;
+    return tally_alike(f->d->tally, f->source, BLOCKS_ALL, BLOCKS_SPOKEN, &r->alike, err);
 }
 
 static int tell_super(finding *f, error *err)
@@ -466,8 +469,7 @@ int derive_find(derivation *d, int source, const derive_wish *wish, derive_repor
     *report = (derive_report){.chosen = -1};
     size_t places = (size_t)config_of(&f)->layers * (size_t)config_of(&f)->experts;
     f.contrast = calloc(places, sizeof *f.contrast);
-    int result = f.contrast ? 0 : error_memory(err, "a derivation");
-    describe(&f);
+    int result = f.contrast ? describe(&f, err) : error_memory(err, "a derivation");
     count_pools(&f);
     if (!result)
         result = hold_halves(&f, err) || tell_super(&f, err) ? -1 : 0;

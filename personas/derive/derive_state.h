@@ -4,10 +4,12 @@
 
 #include "derive.h"
 #include "expert_tally.h"
+#include "spoken.h"
 
 typedef struct voice {
     char name[DERIVE_NAME];
     measure_samples samples;
+    spoken spoken;
 } voice;
 
 struct derivation {

@@ -1,6 +1,7 @@
 /* expert_tally.c - see expert_tally.h. */
 #include "expert_tally.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,8 +61,13 @@ void tally_close(expert_tally *s)
 
 int tally_block(size_t i)
 {
-    enum { HALF = TALLY_BLOCKS / 2 };
+    enum { HALF = TALLY_READ / 2 };
     return (int)(i % 2) * HALF + (int)(i / 2 % HALF);
+}
+
+int tally_spoken_block(size_t i)
+{
+    return TALLY_READ + (int)(i % 2);
 }
 
 /* The row of a layer: [experts]. */
@@ -109,6 +115,35 @@ void tally_sums(const expert_tally *s, int source, block_set blocks, int layer, 
             out[e].mass += (double)row[e].mass;
         }
     }
+}
+
+static double mass_of(const expert_sums *v, int experts)
+{
+    double total = 0;
+    for (int e = 0; e < experts; e++)
+        total += v[e].mass;
+    return total;
+}
+
+int tally_alike(const expert_tally *s, int source, block_set a, block_set b, double *alike,
+                error *err)
+{
+    int experts = s->model->experts, layers = 0;
+    expert_sums *x = calloc(2 * (size_t)experts, sizeof *x), *y = x + experts;
+    *alike = 0;
+    if (!x)
+        return error_memory(err, "the statistics of the experts");
+    for (int layer = 0; layer < s->model->layers; layer++) {
+        tally_sums(s, source, a, layer, x);
+        tally_sums(s, source, b, layer, y);
+        double in_a = mass_of(x, experts), in_b = mass_of(y, experts);
+        layers += in_a > 0 && in_b > 0;
+        for (int e = 0; e < experts && in_a > 0 && in_b > 0; e++)
+            *alike += fmin(x[e].mass / in_a, y[e].mass / in_b);
+    }
+    *alike /= layers ? layers : 1;
+    free(x);
+    return 0;
 }
 
 float tally_peak(const expert_tally *s, int layer, int expert)

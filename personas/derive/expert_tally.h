@@ -1,8 +1,9 @@
 /* expert_tally.h - what a model's experts did while voices were read.
  *
  * A source is one voice: a persona's lessons, or its texts. What was read of it is dealt out to
- * TALLY_BLOCKS blocks, sample by sample, so that any half of what was read can be looked at by
- * itself. Of each layer, expert, source and block three sums are kept:
+ * TALLY_READ blocks, sample by sample, so that any half of what was read can be looked at by
+ * itself; what the model wrote (spoken.h) lies in two more, one a half. Of each layer, expert, source
+ * and block three sums are kept:
  *
  *     calls    tokens that chose the expert
  *     gates    sum of its gates
@@ -21,11 +22,16 @@
 
 #include "../../engine/run/engine.h"
 
-enum { TALLY_BLOCKS = 16, TALLY_BYTES = 64 << 20 };
+enum { TALLY_READ = 16, TALLY_BLOCKS = TALLY_READ + 2, TALLY_BYTES = 64 << 20 };
 
 /* A set of blocks: bit b stands for block b. Samples with an even number lie in the first half. */
 typedef uint32_t block_set;
-enum { BLOCKS_FIRST = 0x00ff, BLOCKS_SECOND = 0xff00, BLOCKS_ALL = 0xffff };
+enum {
+    BLOCKS_FIRST = 0x00ff,
+    BLOCKS_SECOND = 0xff00,
+    BLOCKS_ALL = 0xffff, /* of what was read */
+    BLOCKS_SPOKEN = 0x30000,
+};
 
 typedef struct expert_tally expert_tally;
 
@@ -34,8 +40,9 @@ size_t tally_bytes(int layers, int experts, int sources);
 expert_tally *tally_open(const model_config *m, int sources, error *err);
 void tally_close(expert_tally *s); /* NULL ok */
 
-/* The block of a source's i-th sample. */
+/* The block of a source's i-th sample, and of what was written behind its beginning: in one half. */
 int tally_block(size_t i);
+int tally_spoken_block(size_t i);
 /* Adds one token in one layer, from engine_trace_outputs(). */
 void tally_add(expert_tally *s, int source, int block, const route_trace *t);
 
@@ -44,6 +51,12 @@ typedef struct expert_sums {
 } expert_sums;
 /* out [experts]: the sums of one layer over a set of blocks. */
 void tally_sums(const expert_tally *s, int source, block_set blocks, int layer, expert_sums *out);
+
+/* How much of a source's mass lies with the same experts in two sets of blocks: the sum of the
+ * smaller shares, [0, 1], mean over the layers where both have some; 0 when none has. ERROR_RUN without
+ * memory. */
+int tally_alike(const expert_tally *s, int source, block_set a, block_set b, double *alike,
+                error *err);
 
 /* The largest magnitude that the expert put out; 0 when it was not called or is nil. */
 float tally_peak(const expert_tally *s, int layer, int expert);

@@ -5,6 +5,16 @@ static const char *const modes[] = {[MASK_KEEP] = "keep", [MASK_BAN] = "ban", [M
 
 /* ---- for people ---------------------------------------------------------------------------------- */
 
+static int put_spoken(const derive_report *r, buf *out, error *err)
+{
+    if (!r->own_spoken)
+        return 0;
+    return buf_format(out, err,
+                      "  the model went on by itself for %zu tokens (others: %zu): %.0f %% of its "
+                      "experts' work is where it was in reading\n",
+                      r->own_spoken, r->other_spoken, 100 * r->alike);
+}
+
 static int put_trials(const derive_report *r, buf *out, error *err)
 {
     if (r->trial_count &&
@@ -60,7 +70,8 @@ int report_text(const char *name, const derive_report *r, buf *out, error *err)
                    r->calls_per_expert < DERIVE_CALLS
                        ? ": few examples, 256 make the figures steady; more lessons or texts help"
                        : "") ||
-        put_trials(r, out, err) || put_verdict(r, out, err) || put_mask(r, out, err))
+        put_spoken(r, out, err) || put_trials(r, out, err) || put_verdict(r, out, err) ||
+        put_mask(r, out, err))
         return -1;
     if (r->protected_count)
         return buf_format(out, err, "  left alone, layer:expert with outsized outputs: %s%s\n",
@@ -123,6 +134,9 @@ void report_put(json_writer *e, const char *name, const derive_report *r, const 
     json_put_text(e, "mask", path);
     json_put_count(e, "own_tokens", r->own_tokens);
     json_put_count(e, "other_tokens", r->other_tokens);
+    json_put_count(e, "own_spoken", r->own_spoken);
+    json_put_count(e, "other_spoken", r->other_spoken);
+    json_put_number(e, "spoken_alike", r->alike);
     json_put_int(e, "others", r->others);
     json_put_number(e, "calls_per_expert", r->calls_per_expert);
     put_json_trials(e, r);
