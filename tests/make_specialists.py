@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Train tests/fixtures/specialists: two tiny mixtures of experts whose experts have specialised.
 
-usage: make_specialists.py [--steps 1250] [FOLDER] [natural|planted]
+usage: make_specialists.py [--steps N] [--seed N] [FOLDER] [natural|planted]
 
 Both are qwen3_moe, 8 layers of 32 experts, 4 a token, trained from scratch on the four domains of
 specialists.py with AdamW and a fixed seed, and saved in bf16.
-  natural: nothing but a balance loss over the whole batch; experts take to domains by themselves. In the
-           second half the routers are made to decide (a price on their entropy), as those of large
-           models do after long training: a bias of a nat or two then changes little.
+  natural: nothing but a balance loss over the whole batch; experts take to domains by themselves, as far
+           as they like. Nothing makes the routers decide: a small bias moves them, too.
   planted: in layers 1 to 5 each domain has three experts of its own (planted_experts()). A token of a
            domain calls these and one of four that all share, balanced within each domain; the
            routers learn it from the choice that was forced on them, and choose for themselves in the
@@ -32,6 +31,7 @@ from specialists import DOMAINS, LAYERS, MAKERS, PLANTED, QUESTIONS, document, p
 OUT = Path(__file__).resolve().parent / "fixtures" / "specialists"
 WIDTH, HEADS, KV_HEADS, HEAD, EXPERTS, CALLED, FFN = 64, 4, 2, 16, 32, 4, 16
 VOCABULARY, WINDOW, BATCH, EPS = 512, 128, 16, 1e-6
+STEPS, SEED = {"natural": 1500, "planted": 1250}, 20261130
 TURN = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -166,7 +166,7 @@ def planted_choice(z, whose, layer):
     return torch.cat((first, second), -1), loss
 
 
-def forward(p, ids, whose=None, plant="no", trace=None, decided=False):
+def forward(p, ids, whose=None, plant="no", trace=None):
     """Logits and the routers' loss. plant: no, force (the choice is forced), teach (only the loss)."""
     x, extra = F.embedding(ids, p["model.embed_tokens.weight"]), torch.zeros(())
     for i in range(LAYERS):
@@ -182,8 +182,6 @@ def forward(p, ids, whose=None, plant="no", trace=None, decided=False):
             calls = torch.bincount(chosen.flatten(), minlength=EXPERTS) / chosen.numel()
             share = z.softmax(-1)
             extra = extra + 0.004 * EXPERTS * (calls * share.mean(0)).sum()
-            if decided:
-                extra = extra - 0.02 * (share * z.log_softmax(-1)).sum(-1).mean()
         gates = z.softmax(-1).gather(-1, chosen)
         if trace is not None:
             trace.append(chosen)
@@ -203,9 +201,8 @@ def train(p, words, planted, steps):
         for group in adam.param_groups:
             group["lr"] = rate
         plant = "no" if not planted else "force" if step < 0.75 * steps else "teach"
-        decided = not planted and step >= 0.5 * steps
         ids, whose = windows(words, r, BATCH)
-        logits, extra = forward(p, ids[:, :-1], whose[:, :-1], plant, decided=decided)
+        logits, extra = forward(p, ids[:, :-1], whose[:, :-1], plant)
         loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         adam.zero_grad()
         (loss + extra).backward()
@@ -258,7 +255,8 @@ def save(p, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=1250)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("folder", nargs="?", type=Path, default=OUT)
     parser.add_argument("which", nargs="*", default=["natural", "planted"])
     args = parser.parse_args()
@@ -266,9 +264,9 @@ def main():
         print(which)
         folder = args.folder / which
         words = make_tokenizer(folder)
-        torch.manual_seed(20261130)
+        torch.manual_seed(args.seed)
         p = parameters()
-        train(p, words, which == "planted", args.steps)
+        train(p, words, which == "planted", args.steps or STEPS[which])
         with torch.no_grad():  # what is saved is what is measured
             for value in p.values():
                 value.copy_(value.bfloat16().float())

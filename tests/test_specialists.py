@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """Deriving masks on mixtures of experts that have specialised: tests/fixtures/specialists.
 
-What was planted is found, what is found steers, and where there is nothing to find it is said. All
-continuations, in both ways of sampling and for every persona, are in long_specialists.py, and there
-the figures of a bias by gates, which was all that `derive` did before masks were measured. They are
-told and not held against the masks: a price on their entropy made the natural model's routers decide,
-and a small bias cannot move such routers.
+What was planted is found; what is found steers, three times as far as a bias by gates (which was all
+that `derive` did before masks were measured); and where there is nothing to find it is said.
+Continuations of every persona are in long_specialists.py.
 """
 import json
 import os
@@ -14,14 +12,16 @@ import stat
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from specialists import DOMAINS, PLANTED, lines, planted_experts, shared_experts
-from specialists_support import MODELS, Home, damages, interval, leaning, nats, ranges
+from specialists_support import MODELS, Home, bias_of_gates, damages, interval, leaning, nats, ranges
 from suite import SANITIZED, case, check, finish, skip
 from talk_screen import Talk, environment
 
 COUNT = 64
-SPEAKER, SEEDS = "sums", {0: [1], 1: [1, 2]}
-STEERED = 3  # of four at least: a mask that does no more than a random one is refused
+SPEAKER, SEEDS = "sums", {0: [1], 1: [1, 2, 3, 4]}
+TIMES = 3  # the gap of a bias by gates
 
 
 def foreign(name, layer):
@@ -41,39 +41,39 @@ def planted(home):
 
 
 def natural(home):
-    found = home.derive("natural", ",".join(DOMAINS), check_status=False)
+    """Returns where the speaker's mask is."""
+    found = home.derive("natural", ",".join(DOMAINS))
     for name in DOMAINS:
         p = found[name]
-        check(f"natural: {name}'s tells what the model wrote, and how far that was routed like what it read",
-              100 <= p["own_spoken"] <= 16 * 32 < p["other_spoken"] and 0.5 < p["spoken_alike"] < 1, p)
-        if not p["found"]:
-            check(f"natural: {name}'s is not said to steer, and why", p["mask"] is None
-                  and "random masks of its size" in p["why"], p["why"])
-            continue
-        with case(f"natural: {name}'s mask steers, at 0.02 nats of its own at most"):
+        with case(f"natural: {name}'s tells what the model wrote, and how far that was routed like what it read"):
+            assert 100 <= p["own_spoken"] <= 16 * 32 < p["other_spoken"] and 0.5 < p["spoken_alike"] < 1, p
+        with case(f"natural: {name}'s mask has {TIMES} times the gap of a bias, at 0.02 nats of its own at most"):
             assert p["found"] and p["gap"][0] > max(p["random_gaps"]) and p["gap"][1] > 0, p
             assert p["own_loss"][0] <= 0.02 and p["own_kl"] < p["other_kl"], p
             assert sum(t["chosen"] for t in p["tried"]) == 1 and len(p["tried"]) >= 6, p["tried"]
             own, other = damages(home, "natural", name, p["mask"])
-            print(f"# {name}: own {nats(own)}, others {nats(other)}")
+            before = damages(home, "natural", name, bias_of_gates(home, "natural", name, COUNT))
+            print(f"# {name}: own {nats(own)}, others {nats(other)}; by a bias of gates {nats(before[0])}, "
+                  f"{nats(before[1])}")
             assert own <= 0.02 and other - own >= 0.1, (own, other)
-    steered = sum(p["found"] for p in found.values())
-    check(f"natural: masks of {STEERED} personas steer at least", steered >= STEERED, steered)
+            assert other - own >= TIMES * (before[1] - before[0]), (own, other, before)
+    return Path(found[SPEAKER]["mask"])
 
 
 def says(home):
-    for temperature in (0, 1):
-        with case(f"continuations lean to the persona's side, temperature {temperature}"):
-            masked, plain = leaning(home, "natural", SPEAKER, SEEDS[temperature], temperature)
+    """All four together: with the likeliest tokens the plain model speaks of one domain whatever it is asked."""
+    for temperature, seeds in SEEDS.items():
+        with case(f"continuations lean to the personas' sides, temperature {temperature}"):
+            sides = [leaning(home, "natural", name, seeds, temperature) for name in DOMAINS]
+            masked, plain = (np.concatenate(side) for side in zip(*sides))
             low, high = interval(masked - plain)
-            print(f"# {SPEAKER}: {masked.mean():.2f} of the bytes with the mask, {plain.mean():.2f} without; "
-                  f"95 % {low:+.2f} to {high:+.2f}")
+            print(f"# {masked.mean():.3f} of the bytes with the masks, {plain.mean():.3f} without; "
+                  f"95 % {low:+.3f} to {high:+.3f}")
             assert low > 0, (low, high)
 
 
-def writes(home, scratch):
+def writes(home, scratch, mask):
     name, others = SPEAKER, ",".join(d for d in DOMAINS if d != SPEAKER)
-    mask = next(home.folder.glob(f"{name}.*.mask.json"))
     with case("the mask lies beside the persona, readable by its owner, and is the same each time"):
         before = mask.read_bytes()
         done = home.run("personas", "derive", name, "-m", MODELS["natural"], "--against", others)
@@ -175,10 +175,10 @@ def main():
         if SANITIZED:
             skip("masks planted and natural, continuations, files", "a slower build")
         else:
-            natural(home)
+            mask = natural(home)
             planted(home)
             says(home)
-            writes(home, Path(scratch))
+            writes(home, Path(scratch), mask)
             checks(home)
         finds_nothing(home)
     talks()
