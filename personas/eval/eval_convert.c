@@ -30,15 +30,15 @@ void eval_converted_release(eval_converted *c)
 
 /* ---- items ------------------------------------------------------------------------------------- */
 
-static int put(converter *c, eval_item *item)
+static int put(converter *c, const eval_item *item)
 {
     char id[64];
-    if (!item->id) {
-        (void)snprintf(id, sizeof id, "%s-%zu", c->format, c->out->items + c->out->left_out + 1);
-        item->id = id;
-    }
+    eval_item named = *item;
+    (void)snprintf(id, sizeof id, "%s-%zu", c->format, c->out->items + c->out->left_out + 1);
+    if (!named.id)
+        named.id = id;
     c->out->items++;
-    return eval_set_write(item, &c->out->text, c->err);
+    return eval_set_write(&named, &c->out->text, c->err);
 }
 
 /* Choices of which number 0 is right; what stands twice is left out, and so is an item without a wrong

@@ -144,7 +144,8 @@ static int walk_all(walk *w, error *err)
     return end_word(w, err);
 }
 
-int eval_match_words(const char *text, size_t len, bool articles, buf *out, error *err)
+/* Appends text in the form that is compared: words with a blank on both sides of each. */
+static int write_words(const char *text, size_t len, bool articles, buf *out, error *err)
 {
     static const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPAT |
                                              UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD |
@@ -184,8 +185,8 @@ typedef struct answer {
 static int read_answer(answer *a, const char *text, size_t len, error *err)
 {
     *a = (answer){.text = text, .len = len};
-    return eval_match_words(text, len, false, &a->words, err) ||
-                   eval_match_words(text, len, true, &a->whole, err)
+    return write_words(text, len, false, &a->words, err) ||
+                   write_words(text, len, true, &a->whole, err)
                ? -1
                : 0;
 }
@@ -201,11 +202,11 @@ static int has_key(const answer *a, const char *key, bool open, error *err)
 {
     buf k = {0};
     const char *in = a->words.v;
-    int result = eval_match_words(key, strlen(key), false, &k, err);
+    int result = write_words(key, strlen(key), false, &k, err);
     if (!result && k.len <= 1) { /* an article is all there is */
         buf_clear(&k);
         in = a->whole.v;
-        result = eval_match_words(key, strlen(key), true, &k, err);
+        result = write_words(key, strlen(key), true, &k, err);
     }
     if (!result && k.len > 1) {
         if (open)
@@ -237,7 +238,7 @@ static int part_has_any(const char *text, size_t len, const eval_words *keys, er
 static int find_number(const char *text, size_t len, bool last, char *value, error *err)
 {
     buf words = {0};
-    int result = eval_match_words(text, len, true, &words, err);
+    int result = write_words(text, len, true, &words, err);
     bool found = false;
     for (const char *at = words.v; !result && !(found && !last) && at && at[1];) {
         size_t n = strcspn(at + 1, " ");
@@ -353,22 +354,43 @@ static bool behind_equals(const answer *a, span *out)
     return false;
 }
 
+/* Whether one of the keys is a number and nothing else: 1, 0, or -1. */
+static int asks_number(const eval_words *keys, error *err)
+{
+    bool number = false;
+    int result = 0;
+    for (int i = 0; i < keys->len && !number && !result; i++) {
+        buf words = {0};
+        result = write_words(keys->v[i], strlen(keys->v[i]), true, &words, err);
+        const char *at = words.v ? words.v + 1 : "";
+        at += *at == '-';
+        number = !result && *at >= '0' && *at <= '9' && at[strspn(at, "0123456789.")] == ' ' &&
+                 at[strspn(at, "0123456789.") + 1] == '\0';
+        buf_release(&words);
+    }
+    return result ? -1 : number;
+}
+
+/* "2 + 3 = 5": the number that comes first is not what is said. */
+static bool is_sum(const span *s)
+{
+    size_t i = 0;
+    while (i < s->len && !(s->v[i] >= '0' && s->v[i] <= '9'))
+        i++;
+    while (i < s->len && s->v[i] && strchr("0123456789.+-*/^x() $", s->v[i]))
+        i++;
+    return i < s->len && s->v[i] == '=';
+}
+
 /* Rule 3. */
 static int by_number(const eval_item *item, const answer *a, eval_verdict *out, error *err)
 {
     span s;
-    bool numeric = false;
-    char key[EVAL_VALUE];
-    for (int i = 0; i < item->keys.len && !numeric; i++) {
-        int found = first_number(item->keys.v[i], strlen(item->keys.v[i]), key, err);
-        if (found < 0)
-            return -1;
-        numeric = found > 0;
-    }
-    if (!numeric)
-        return 0;
-    int said = 0;
-    if (behind_last(a, "answer is", "\n", &s) || behind_last(a, "answer:", "\n", &s))
+    int numeric = asks_number(&item->keys, err), said = 0;
+    if (numeric <= 0)
+        return numeric;
+    if ((behind_last(a, "answer is", "\n", &s) || behind_last(a, "answer:", "\n", &s)) &&
+        !is_sum(&s))
         said = first_number(s.v, s.len, out->value, err);
     if (said == 0 && behind_equals(a, &s))
         said = first_number(s.v, s.len, out->value, err);
@@ -425,25 +447,21 @@ static int count_groups(const eval_item *item, const answer *a, error *err)
     return met;
 }
 
-int eval_match_groups(const eval_item *item, const char *text, size_t len, error *err)
+static int match_rubric(const eval_item *item, const answer *a, eval_verdict *out, error *err)
 {
-    answer a;
-    int met = read_answer(&a, text, len, err) ? -1 : count_groups(item, &a, err);
-    release_answer(&a);
-    return met;
+    int met = count_groups(item, a, err);
+    out->right = met >= item->need;
+    (void)snprintf(out->value, sizeof out->value, "%s", out->right ? "right" : "wrong");
+    return met < 0 ? -1 : 0;
 }
 
 int eval_match(const eval_item *item, const char *text, size_t len, eval_verdict *out, error *err)
 {
-    *out = (eval_verdict){0};
-    if (item->kind == EVAL_RUBRIC) {
-        int met = eval_match_groups(item, text, len, err);
-        out->right = met >= item->need;
-        (void)snprintf(out->value, sizeof out->value, "%s", out->right ? "right" : "wrong");
-        return met < 0 ? -1 : 0;
-    }
     answer a;
-    int result = read_answer(&a, text, len, err) || match_exact(item, &a, out, err);
+    *out = (eval_verdict){0};
+    int result = read_answer(&a, text, len, err);
+    if (!result)
+        result = (item->kind == EVAL_RUBRIC ? match_rubric : match_exact)(item, &a, out, err);
     release_answer(&a);
     return result ? -1 : 0;
 }
@@ -458,7 +476,7 @@ int eval_match_short(const char *text, size_t len, char *value, error *err)
     if (said == 0 &&
         (behind_last(&a, "####", "\n", &s) || behind_last(&a, "\\boxed{", "}\n", &s))) {
         buf words = {0};
-        said = eval_match_words(s.v, s.len, true, &words, err) ? -1 : 1;
+        said = write_words(s.v, s.len, true, &words, err) ? -1 : 1;
         (void)snprintf(value, EVAL_VALUE, "%.70s", words.v ? words.v : "");
         buf_release(&words);
     }

@@ -9,8 +9,8 @@
  * An exact answer is judged by the first of these rules that has something to say:
  *   1. behind the last "####" (as in GSM8K), else in the last \boxed{..}: only what stands there counts;
  *   2. a key of a closed set (yes/no, true/false, да/нет): the first word of that set in the answer;
- *   3. a key that is a number: behind the last "answer is" or "answer:", if there is a number; else behind
- *      the last "=" that a number follows;
+ *   3. a key that is a number: behind the last "answer is" or "answer:" the first number, unless a sum
+ *      begins with it; else behind the last "=" that a number follows;
  *   4. any key, anywhere in the answer.
  *
  * A rubric counts its groups: one is met where a key of it stands, whose last word may go on ("cost"
@@ -33,9 +33,6 @@ typedef struct eval_verdict {
 /* Of an exact item or a rubric. The text may be broken UTF-8. -1 only without memory. */
 int eval_match(const eval_item *item, const char *text, size_t len, eval_verdict *out, error *err);
 
-/* Groups of a rubric that an answer meets, or -1 without memory. */
-int eval_match_groups(const eval_item *item, const char *text, size_t len, error *err);
-
 /* What an answer says, shortly, read without any key: what stands behind "####" or in \boxed{..}; else
  * extract.h's short answer; else the number behind the last "="; else the last number; else a hash of
  * all words. Answers whose value[EVAL_VALUE] is equal agree. -1 only without memory. */
@@ -44,8 +41,5 @@ int eval_match_short(const char *text, size_t len, char *value, error *err);
 /* The first block of code in an answer: between two lines of ```, or from the first to the end. False
  * when there is none. *code is borrowed from text. */
 bool eval_match_code(const char *text, size_t len, const char **code, size_t *n);
-
-/* Appends text in the form that is compared: words with a blank on both sides of each. */
-int eval_match_words(const char *text, size_t len, bool articles, buf *out, error *err);
 
 #endif

@@ -33,7 +33,8 @@ const char *eval_run_method(const eval_run *r, int arm)
     return merge_name(method == MERGE_AUTO ? merge_chosen(r->council) : method);
 }
 
-void eval_run_progress(eval_run *r, double share)
+/* share: part of the group that is done. */
+static void progress(eval_run *r, double share)
 {
     double all = (double)r->results.planned, done = (double)r->results.done;
     double group = all - done < r->slots ? all - done : r->slots;
@@ -296,7 +297,7 @@ static int join_all(eval_run *r, eval_slot *slots, int n, error *err)
         if (kind == EVAL_CORRECTION)
             result = eval_run_correct(r, slots, n, a, err);
         for (int i = 0; i < n && !result; i++) {
-            eval_run_progress(r, (1.0 + a + (double)i / n) / (1 + arms));
+            progress(r, (1.0 + a + (double)i / n) / (1 + arms));
             if (kind == EVAL_MERGE)
                 result = eval_run_merge(r, &slots[i], a, err);
             if (kind == EVAL_CONSISTENCY)
@@ -309,7 +310,7 @@ static int join_all(eval_run *r, eval_slot *slots, int n, error *err)
 static int run_group(eval_run *r, eval_slot *slots, int n, error *err)
 {
     memset(r->seconds, 0, sizeof r->seconds);
-    eval_run_progress(r, 0);
+    progress(r, 0);
     int result = eval_run_ask(r, slots, n, err) || eval_run_choose(r, slots, n, err) ||
                  join_all(r, slots, n, err);
     for (int i = 0; i < n && !result; i++)
@@ -333,6 +334,6 @@ int eval_run_all(eval_run *r, error *err)
         if (result)
             return -1;
     }
-    eval_run_progress(r, 0);
+    progress(r, 0);
     return 0;
 }

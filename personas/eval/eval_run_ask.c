@@ -8,14 +8,16 @@ static const char CHECK[] =
     "Check your answer for mistakes. If it is right, say it again; if it is "
     "wrong, give the right one.";
 
-int eval_run_check(const turn_answer *a, error *err)
+/* ERROR_CANCELLED when a reply was interrupted. */
+static int check_reply(const turn_answer *a, error *err)
 {
     if (a->stop != STOP_INTERRUPTED)
         return 0;
     return error_set(err, ERROR_CANCELLED, "interrupted");
 }
 
-void eval_run_take(const turn_answer *a, eval_said *out)
+/* A reply as what an arm says. */
+static void take_reply(const turn_answer *a, eval_said *out)
 {
     *out = (eval_said){.defined = true,
                        .chose = -1,
@@ -75,7 +77,7 @@ static int ask_party(eval_run *r, party *p, double *seconds, size_t *written, er
     int result = part ? council_ask(part, p->requests, err) : -1;
     for (int i = 0; i < p->n && !result; i++) {
         const turn_answer *a = council_answer(part, i);
-        result = eval_run_check(a, err) || turn_answer_copy(p->memory[i], a, p->replies[i], err);
+        result = check_reply(a, err) || turn_answer_copy(p->memory[i], a, p->replies[i], err);
         *written += a->ids.len;
     }
     *seconds = council_clock() - start;
@@ -120,7 +122,7 @@ static void take_singles(const eval_run *r, eval_slot *s)
                    : arm->kind == EVAL_PERSONA ? r->of_persona[arm->persona]
                                                : -1;
         if (pass >= 0)
-            eval_run_take(&s->replies[pass], &s->said[a]);
+            take_reply(&s->replies[pass], &s->said[a]);
     }
 }
 
@@ -187,7 +189,7 @@ int eval_run_correct(eval_run *r, eval_slot *slots, int n, int arm, error *err)
         eval_slot *s = &slots[i];
         if (s->item->kind == EVAL_CHOICE)
             continue;
-        eval_run_take(can_check(r, s) ? &second[i] : &s->replies[r->control], &s->said[arm]);
+        take_reply(can_check(r, s) ? &second[i] : &s->replies[r->control], &s->said[arm]);
         if (can_check(r, s))
             s->said[arm].tokens += (int)s->replies[r->control].ids.len;
     }
@@ -225,7 +227,7 @@ int eval_run_count_draws(eval_run *r, eval_slot *s, int arm, error *err)
         }
     }
     if (!result) {
-        eval_run_take(&s->replies[r->draws + best], &s->said[arm]);
+        take_reply(&s->replies[r->draws + best], &s->said[arm]);
         s->said[arm].tokens = written;
     }
     free(value);

@@ -69,11 +69,5 @@ int eval_run_write(eval_run *r, const eval_slot *slots, int n, error *err);
 
 /* Whether some arm needs the personas all together. */
 bool eval_run_joins(const eval_run *r);
-/* Part of the run's group that is done, 0..1. */
-void eval_run_progress(eval_run *r, double share);
-/* ERROR_CANCELLED when one of the replies was interrupted. */
-int eval_run_check(const turn_answer *a, error *err);
-/* A reply as what an arm says. */
-void eval_run_take(const turn_answer *a, eval_said *out);
 
 #endif

@@ -25,11 +25,6 @@ typedef struct reader {
     name_index ids; /* numbers of items */
 } reader;
 
-const char *eval_kind_name(eval_kind k)
-{
-    return KINDS[k];
-}
-
 /* ---- fields ------------------------------------------------------------------------------------ */
 
 static int keep_text(eval_set *s, const char *text, const char **out, error *err)

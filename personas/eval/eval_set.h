@@ -37,7 +37,6 @@ enum {
 
 typedef enum eval_kind { EVAL_EXACT, EVAL_CHOICE, EVAL_PROGRAM, EVAL_RUBRIC } eval_kind;
 enum { EVAL_KINDS = 4 };
-const char *eval_kind_name(eval_kind k); /* "exact", ... */
 
 typedef struct eval_words { /* keys, or choices */
     const char *const *v;

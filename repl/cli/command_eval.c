@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../engine/base/folder.h"
 #include "../../engine/base/hash.h"
@@ -22,6 +23,7 @@ typedef struct task {
     error *err;
     options greedy; /* as asked, but greedy and with a seed */
     ask_options how;
+    char *path; /* of the set */
     eval_set set;
     eval_arms arms;
     eval_options o;
@@ -64,10 +66,39 @@ static int read_options(task *t)
     return opt->html ? output_file_check(opt->html, opt->force, t->err) : 0;
 }
 
+/* A file; or, where a plain name is none, a set that came with the program: sets/NAME.jsonl. */
+static int find_set(task *t)
+{
+    const char *word = t->opt->words[0];
+    char *places[PATHS_SHIPPED];
+    t->path = strdup(word);
+    if (!t->path)
+        return error_memory(t->err, "the set");
+    if (access(word, F_OK) == 0 || strpbrk(word, "/."))
+        return 0;
+    if (paths_shipped(places, t->err))
+        return -1;
+    bool found = false;
+    for (int i = 0; i < PATHS_SHIPPED && !found; i++) {
+        char *path = string_format(t->err, "%s/sets/%s.jsonl", places[i], word);
+        found = path && access(path, R_OK) == 0;
+        if (found) {
+            free(t->path);
+            t->path = path;
+        } else {
+            free(path);
+        }
+    }
+    paths_shipped_release(places);
+    return 0;
+}
+
 /* All faults of a set, not the first alone. */
 static int read_set(task *t)
 {
-    int result = eval_set_load(t->opt->words[0], &t->set, t->err);
+    if (find_set(t))
+        return -1;
+    int result = eval_set_load(t->path, &t->set, t->err);
     if (t->set.fault_count > 1)
         for (char *at = t->set.faults.v, *end; at && *at && (end = strchr(at, '\n')); at = end + 1)
             console_loss(t->con, "%.*s", (int)(end - at), at);
@@ -153,7 +184,7 @@ static int choose_record(task *t, const char *set, const buf *header)
 static int open_record(task *t)
 {
     buf header = {0};
-    const char *set = human_file_name(t->opt->words[0]);
+    const char *set = human_file_name(t->path);
     int result = eval_run_header(t->run, set, &header, t->err) || choose_record(t, set, &header) ||
                  eval_run_resume(t->run, t->record, &header, t->err);
     buf_release(&header);
@@ -218,7 +249,7 @@ static int write_page(task *t, const eval_report *r)
 static int report(task *t)
 {
     eval_report r = {.run = t->run,
-                     .set = human_file_name(t->opt->words[0]),
+                     .set = human_file_name(t->path),
                      .model = open_model_title(t->opt, t->engine),
                      .record = t->record,
                      .split = t->o.split,
@@ -250,5 +281,6 @@ int command_eval(const options *opt, console *con, error *err)
     eval_set_release(&t.set);
     ask_options_release(&t.how);
     free(t.record);
+    free(t.path);
     return result ? -1 : 0;
 }

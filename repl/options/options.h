@@ -173,10 +173,10 @@ struct options {
     const char *split;   /* dev, rest, all; NULL = all */
     const char *html;    /* a file for the report, or NULL */
     const char *convert; /* what kind of file is to become a set, or NULL */
-    bool run_code;
 
     const char *to; /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;
+    bool run_code;    /* eval */
     bool empty;       /* personas new: not a copy */
     const char *as;   /* personas add: another name for it; NULL = its own */
     bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */

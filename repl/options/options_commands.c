@@ -156,11 +156,15 @@ static const command_info commands[COMMAND_COUNT] = {
          1,
          1,
          "measure what personas and merges are worth, on questions with keys",
-         "Asks every question of SET, JSON lines as `personas/eval/eval_set.h` describes them, of "
+         "Asks every question of SET, a file of JSON lines (or a set that came with the program, "
+         "by its name), of "
          "each arm: the plain model, each persona, each merge, the plain model drawn as often as "
          "there are personas (consistency), and asked to check itself (correction). Shares come "
          "with Wilson's intervals, differences with McNemar's exact test; how often any persona "
-         "was right stands below. Answers are greedy and go to a record as they come: Ctrl-C and "
+         "was right stands below. A line is {\"kind\": \"exact\", \"question\": .., \"keys\": "
+         "[..]}, or of kind choice "
+         "(choices, right), program (check) or rubric (keys, need), each with id and topic if you "
+         "like. Answers are greedy and go to a record as they come: Ctrl-C and "
          "kill -9 lose at most one batch, and the same command goes on to the same end.",
          {"consilium eval facts.jsonl --html facts.html",
           "consilium eval facts.jsonl --arms control,coder,vote --split dev",
