@@ -79,6 +79,31 @@ static void a_debate_leaves_the_round_as_it_was(void **state)
     }
 }
 
+/* A short answer that stood is not talked away: the pass stays with it, and that is told. */
+static void a_dropped_answer_stands(void **state)
+{
+    static const char yes[] = "Yes, it is.", none[] = "It is so.";
+    const cast *k = *state;
+    cast_talk t = small_council(k, 1200);
+    turn_merge r;
+    adopt(&t, yes, sizeof yes - 1);
+    debate(&t, 2, &r);
+    for (int i = 0; i < CAST; i++)
+        assert_string_equal(r.revised[i].v, yes); /* no revision of this model begins with it */
+    assert_string_equal(r.text.v, yes);
+    assert_non_null(strstr(r.note, "a dropped yes, b dropped yes, c dropped yes, d dropped yes: "
+                                   "what was said before stands"));
+    cast_talk_close(&t);
+    /* Where there was none, revisions are what they are. */
+    t = small_council(k, 1200);
+    adopt(&t, none, sizeof none - 1);
+    debate(&t, 1, &r);
+    for (int i = 0; i < CAST; i++)
+        assert_string_not_equal(r.revised[i].v, none);
+    assert_true(!r.note || !strstr(r.note, "dropped"));
+    cast_talk_close(&t);
+}
+
 /* ---- what is read -------------------------------------------------------------------------------- */
 
 static void note_total(void *user, int done, int total)
@@ -283,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_debate_leaves_the_round_as_it_was),
+        cmocka_unit_test(a_dropped_answer_stands),
         cmocka_unit_test(quotes_stay_text),
         cmocka_unit_test(a_nul_does_not_end_an_answer),
         cmocka_unit_test(answers_that_are_too_long_are_cut_and_told),

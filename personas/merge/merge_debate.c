@@ -8,10 +8,14 @@
  *
  * A round's prompts fit the context as the chair's does (merge_state.h); what was shortened is told,
  * and so is a debate that ended early because even the shortest quotes did not fit.
+ *
+ * A short answer that can be counted (counted.h) is not talked away: a revision that has another one, or
+ * none, is told, and its pass stays with what it said before.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "counted.h"
 #include "merge_state.h"
 
 static const char REVISE[] = "Others answered the same question:\n";
@@ -29,6 +33,9 @@ typedef struct debate {
     bool shared;             /* how the last round was read */
     buf *texts;              /* [passes] the answers as they stand */
     buf *prompts;            /* [passes] of the round at hand */
+    buf question;
+    char (*dropped)
+        [EXTRACT_BYTES]; /* [passes] the short answer that a revision did not keep, or "" */
     int passes;
     int rounds, done;
     bool whole;   /* quotes may not be cut, nor rounds left out */
@@ -39,21 +46,46 @@ typedef struct debate {
 
 /* ---- what was said ----------------------------------------------------------------------------- */
 
+/* Whether a whole revision lost the short answer that the text before it had. */
+static bool drops_answer(debate *d, int i, const buf *revision)
+{
+    const buf *before = &d->texts[i], *q = &d->question;
+    char had[EXTRACT_BYTES], has[EXTRACT_BYTES];
+    if (!before->v || d->replies[i].stop == STOP_INTERRUPTED ||
+        !counted_answer(q->v, q->len, before->v, before->len, had) ||
+        (counted_answer(q->v, q->len, revision->v, revision->len, has) && strcmp(had, has) == 0))
+        return false;
+    memcpy(d->dropped[i], had, sizeof had);
+    return true;
+}
+
+static int keep_text(debate *d, int i, buf *revision, error *err)
+{
+    const turn_answer *r = &d->replies[i];
+    bool failed = r->stop == STOP_ERROR || r->text.len == 0;
+    /* A pass that failed to revise stays with what it said, and a whole revision is kept rather
+     * than half of the next one. */
+    bool half = r->stop == STOP_INTERRUPTED && d->done > 1;
+    if (d->texts[i].v && (failed || half))
+        return 0;
+    if (buf_text(revision, "", err) || buf_mend(revision, r->text.v, failed ? 0 : r->text.len, err))
+        return -1;
+    if (drops_answer(d, i, revision))
+        return 0;
+    buf_clear(&d->texts[i]);
+    return buf_add(&d->texts[i], revision->v, revision->len, err);
+}
+
 static int keep_texts(debate *d, error *err)
 {
-    for (int i = 0; i < d->passes; i++) {
-        const turn_answer *r = &d->replies[i];
-        bool failed = r->stop == STOP_ERROR || r->text.len == 0;
-        /* A pass that failed to revise stays with what it said, and a whole revision is kept rather
-         * than half of the next one. */
-        bool half = r->stop == STOP_INTERRUPTED && d->done > 1;
-        if (d->texts[i].v && (failed || half))
-            continue;
-        buf_clear(&d->texts[i]);
-        if (buf_mend(&d->texts[i], r->text.v, failed ? 0 : r->text.len, err))
-            return -1;
+    buf revision = {0};
+    int result = 0;
+    for (int i = 0; i < d->passes && !result; i++) {
+        buf_clear(&revision);
+        result = keep_text(d, i, &revision, err);
     }
-    return 0;
+    buf_release(&revision);
+    return result;
 }
 
 /* Returns how many quotes were cut, or -1. */
@@ -124,7 +156,7 @@ static int add_replies(debate *d, error *err)
 /* The prompts that were written, behind the replies. */
 static int ask_round(debate *d, error *err)
 {
-    council_request *next = calloc((size_t)d->passes, sizeof *next);
+    council_request *next = calloc((unsigned)d->passes, sizeof *next);
     if (!next)
         return error_memory(err, "a debate");
     for (int i = 0; i < d->passes; i++) {
@@ -215,9 +247,27 @@ static int vote(debate *d, turn_merge *out, error *err)
     return result;
 }
 
+/* "coder dropped 8, critic dropped yes: what they said before stands", before what else is noted. */
+static int note_dropped(const debate *d, turn_merge *out, error *err)
+{
+    buf note = {0};
+    int result = 0;
+    for (int i = 0; i < d->passes && !result; i++)
+        if (*d->dropped[i])
+            result = buf_format(&note, err, "%s%s dropped %s", note.len ? ", " : "",
+                                council_name(d->council, i), d->dropped[i]);
+    if (!result && note.len)
+        result = merge_set_note(d->merge, out, err, "%s: what was said before stands%s%s", note.v,
+                                out->note ? "; " : "", out->note ? out->note : "");
+    buf_release(&note);
+    return result;
+}
+
 /* What happened to the rounds stands before what the vote says. */
 static int note_rounds(const debate *d, turn_merge *out, error *err)
 {
+    if (note_dropped(d, out, err))
+        return -1;
     const char *behind = out->note ? out->note : "";
     const char *between = out->note ? "; " : "";
     if (d->full)
@@ -296,9 +346,15 @@ static int open_debate(debate *d, const council_round *round, error *err)
     d->given = calloc(n, sizeof *d->given);
     d->texts = calloc(n, sizeof *d->texts);
     d->prompts = calloc(n, sizeof *d->prompts);
+    d->dropped = calloc(n, sizeof *d->dropped);
     bool ready = d->asked && d->replies && d->messages && d->given && d->texts && d->prompts;
-    if (!ready)
+    if (!ready || !d->dropped)
         return error_memory(err, "a debate");
+    const council_request *asked = &round->requests[0];
+    const chat_message *question = &asked->messages[asked->count - 1];
+    if (buf_text(&d->question, "", err) ||
+        buf_mend(&d->question, question->text, question->len, err))
+        return -1;
     return open_requests(d, round, err) ? -1 : keep_texts(d, err);
 }
 
@@ -313,6 +369,8 @@ static void close_debate(debate *d)
         buf_release(&d->prompts[i]);
     for (int i = 0; d->texts && i < d->passes; i++)
         buf_release(&d->texts[i]);
+    buf_release(&d->question);
+    free(d->dropped);
     free(d->texts);
     free(d->asked);
     free(d->replies);

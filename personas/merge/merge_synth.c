@@ -5,13 +5,15 @@
  * special token stays text. When the answers do not fit beside the chair's own answer, each gets an
  * equal share of the room and is cut at the end of a sentence; the prompt says "[cut]" and the
  * result's note says how much. The chair's own answer keeps room for max_tokens, at most a quarter
- * of the context.
+ * of the context. What it wrote is looked over (written.h): labels of its prompt and long copies of
+ * one answer are told in the note.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../council/council_state.h"
 #include "merge_state.h"
+#include "written.h"
 
 static const char CHAIR[] =
     "You chair a council. Read the question and the answers, then write one answer to the "
@@ -123,6 +125,49 @@ static council *open_chair(const merging *m, error *err)
     return NULL;
 }
 
+/* The largest share that was copied from one answer, and whose it is; reads the answers as they are. */
+static int find_source(const synthesis *s, const turn_text *text, double *most, int *source,
+                       error *err)
+{
+    *most = 0;
+    for (int i = 0; i < s->passes; i++) {
+        const merge_candidate *b = &s->candidates[i];
+        double share;
+        if (written_copied(text->v, text->len, b->text, b->len, &share, err))
+            return -1;
+        if (share > *most)
+            *source = i;
+        *most = share > *most ? share : *most;
+    }
+    return 0;
+}
+
+/* What a reader must know of it: shortened answers, labels that only the chair has seen, copies. */
+static int note_written(const synthesis *s, turn_merge *out, error *err)
+{
+    double copied;
+    int source = 0, answers = 0, result = 0;
+    buf note = {0};
+    for (int i = 0; i < s->passes; i++)
+        answers += s->candidates[i].len > 0;
+    if (find_source(s, &out->text, &copied, &source, err))
+        return -1;
+    if (s->cut)
+        result = buf_format(&note, err, "%d of %d answers were cut to fit the context", s->cut,
+                            s->passes);
+    if (!result && written_leaks(out->text.v, out->text.len, (char)('A' + answers - 1)))
+        result = buf_format(&note, err, "%sit speaks of labels that only the chair has seen",
+                            note.len ? "; " : "");
+    if (!result && copied >= WRITTEN_COPIED)
+        result =
+            buf_format(&note, err, "%s%.0f %% of its words are copied from %s",
+                       note.len ? "; " : "", 100 * copied, council_name(s->merge->council, source));
+    if (!result && note.len)
+        result = merge_set_note(s->merge, out, err, "%s", note.v);
+    buf_release(&note);
+    return result;
+}
+
 static int take_answer(const synthesis *s, turn_merge *out, error *err)
 {
     turn_answer a;
@@ -132,10 +177,7 @@ static int take_answer(const synthesis *s, turn_merge *out, error *err)
     out->by = a.name;
     out->text = a.text;
     out->ids = a.ids;
-    if (s->cut)
-        return merge_set_note(s->merge, out, err, "%d of %d answers were cut to fit the context",
-                              s->cut, s->passes);
-    return 0;
+    return note_written(s, out, err);
 }
 
 static int synthesise(synthesis *s, turn_merge *out, error *err)
