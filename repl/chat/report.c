@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../personas/merge/evidence.h"
 #include "../screen/human.h"
 
 void report_release(report *r)
@@ -67,6 +68,20 @@ static int add_shares(const report *r, buf *out, error *err)
     return 0;
 }
 
+/* By whose vote and how far ahead; where the answers disagree, that instead. */
+static int add_tally(const report *r, buf *out, error *err)
+{
+    const turn_merge *m = r->merge;
+    buf words = {0};
+    int result = evidence_dissent(r->turn, m, m->of, &words, err);
+    if (!result && !words.len && m->scores && m->winner >= 0)
+        result = merge_tally(m, m->of, "; ", &words, err);
+    if (!result && words.len)
+        result = buf_text(out, "; ", err) || buf_add(out, words.v, words.len, err) ? -1 : 0;
+    buf_release(&words);
+    return result;
+}
+
 int report_merge_line(const report *r, buf *out, error *err)
 {
     const turn_merge *m = r->merge;
@@ -76,7 +91,9 @@ int report_merge_line(const report *r, buf *out, error *err)
     if (!result && !m->shares && m->by)
         result = buf_format(out, err, " by %s", m->by);
     if (!result && m->scores && m->winner >= 0)
-        result = buf_text(out, "; ", err) || merge_tally(m, m->of, "; ", out, err) ? -1 : 0;
+        result = buf_text(out, "; ", err) || evidence_kind(m, NULL, out, err) ? -1 : 0;
+    if (!result)
+        result = add_tally(r, out, err);
     if (!result && turn_merge_cut(m))
         result = buf_format(out, err, ", %s", turn_merge_cut(m));
     if (!result && m->note)

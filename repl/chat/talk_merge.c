@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../personas/merge/evidence.h"
 #include "../screen/human.h"
 #include "talk_exchange.h"
 
@@ -23,9 +24,20 @@ static int add_shares(const talk *t, const turn_merge *m, buf *out, error *err)
     return 0;
 }
 
-/* On a row of its own: by whose vote, and how close it was. */
+/* By whose vote, and how close it was; where the answers disagree, that instead. */
+static int add_words(const talk *t, const turn_merge *m, const char *const *called, buf *out,
+                     error *err)
+{
+    if (evidence_dissent(dialogue_last(t->dialogue), m, called, out, err))
+        return -1;
+    bool tally = !out->len && m->scores && m->winner >= 0;
+    return tally ? merge_tally(m, called, terminal_dot(t->term), out, err) : 0;
+}
+
+/* On a row of its own, where there is something to say. */
 static int add_tally(const talk *t, const turn_merge *m, buf *out, error *err)
 {
+    buf words = {0};
     size_t n = (size_t)m->passes;
     const char **called = calloc(n + 1, sizeof *called);
     char(*letters)[2] = calloc(n + 1, sizeof *letters);
@@ -33,15 +45,17 @@ static int add_tally(const talk *t, const turn_merge *m, buf *out, error *err)
     for (size_t i = 0; i < n && !result; i++)
         called[i] = talk_display_name(t, m->of[i], letters[i]);
     if (!result)
-        result = buf_text(out, "\n", err) || merge_tally(m, called, terminal_dot(t->term), out, err)
-                     ? -1
-                     : 0;
+        result = add_words(t, m, called, &words, err);
+    if (!result && words.len)
+        result = buf_text(out, "\n", err) || buf_add(out, words.v, words.len, err) ? -1 : 0;
+    buf_release(&words);
     free(called);
     free(letters);
     return result;
 }
 
-/* The figures of a merge: "vote  ★ critic 0.41 · coder 0.33  0.2 s", the tally, what is to be noted. */
+/* The figures of a merge: "vote  ★ critic 0.41 · coder 0.33  0.2 s", what it stands on, the tally, what
+ * is to be noted. */
 static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
 {
     char time[HUMAN_TEXT], letter[2];
@@ -54,6 +68,9 @@ static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
     if (!result && turn_merge_cut(m))
         result = buf_format(out, err, "%s%s", terminal_dot(t->term), turn_merge_cut(m));
     if (!result && m->scores && m->winner >= 0)
+        result =
+            buf_text(out, terminal_dot(t->term), err) || evidence_kind(m, NULL, out, err) ? -1 : 0;
+    if (!result)
         result = add_tally(t, m, out, err);
     if (!result && m->note && !t->blind_names)
         result = buf_format(out, err, " (%s)", m->note);

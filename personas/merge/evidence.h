@@ -1,0 +1,34 @@
+/* evidence.h - what a merge stands on, in plain words, and whether the answers agree at all.
+ *
+ * A share of 0.52 and a lead of 0.27 look like knowledge. So the line of a merge says what kind of
+ * evidence is behind it, and where the answers disagree in substance it says that instead of a
+ * ratio: when their counted answers differ (counted.h), or when what they share (agreement.h, the
+ * mean over all pairs) is below EVIDENCE_LITTLE, which is about what answers to different questions
+ * share by chance. Answers of fewer than EVIDENCE_WORDS content words are too short to tell.
+ */
+#ifndef PERSONAS_EVIDENCE_H
+#define PERSONAS_EVIDENCE_H
+
+#include "../../engine/base/buf.h"
+#include "../../transcripts/turn.h"
+
+#define EVIDENCE_LITTLE 0.065
+enum { EVIDENCE_WORDS = 6 };
+
+/* How often a way of merging was right with the model at hand, where that was measured: a row of a
+ * table of figures for this model, to be handed to evidence_kind(). */
+typedef struct evidence_figures {
+    long right, total;
+    const char *what; /* "facts" */
+} evidence_figures;
+
+/* "picked as likeliest by the others", with figures ", right 62 % of the time on 200 facts" (NULL =
+ * none are known of this model); nothing where nobody was picked. */
+int evidence_kind(const turn_merge *m, const evidence_figures *figures, buf *out, error *err);
+
+/* "the answers disagree: coder says 7, critic says 9", or "the answers share little: read each"; nothing
+ * where they agree or it cannot be told. called: [passes] how to call each. */
+int evidence_dissent(const struct turn *t, const turn_merge *m, const char *const *called, buf *out,
+                     error *err);
+
+#endif
