@@ -234,9 +234,9 @@ for name, (code, good) in RUN.items():
     with case(f"code that {name} {'passes' if good else 'does not pass'}"):
         started = time.monotonic()
         done = subprocess.run([str(TOOL)], input=code + "\n\nassert f(3) == 6\n", capture_output=True, text=True,
-                              timeout=60)
+                              timeout=100)
         assert done.returncode == 0 and done.stdout == ("passed\n" if good else "failed\n"), done
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 60
 with case("what it leaves is removed"):
     assert set(Path("/tmp").glob("consilium-code-*")) == BEFORE and not Path(f"{SPY}.new").exists()
 

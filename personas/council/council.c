@@ -133,7 +133,7 @@ int council_grow(council *c, int count, error *err)
 int council_add(council *c, const pass_options *wanted, error *err)
 {
     for (int i = 0; i < c->count; i++)
-        if (strcmp(c->passes[i]->name, wanted->name) == 0)
+        if (c->passes[i]->table == wanted->table && strcmp(c->passes[i]->name, wanted->name) == 0)
             return error_set(err, ERROR_USAGE, "two passes are named %s", wanted->name);
     if (council_grow(c, c->count + 1, err))
         return -1;

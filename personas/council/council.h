@@ -49,8 +49,8 @@ typedef struct council_options {
 } council_options;
 
 typedef struct pass_options {
-    const char *name;              /* copied */
-    const char *stream;            /* whose random numbers it draws; copied; NULL = its name's */
+    const char *name; /* copied */
+    int table; /* several councils may share one batch: names are distinct at each table alone */
     const router_program *program; /* borrowed; NULL = none */
     sampling sampling;             /* its seed gives way to that of each request */
 } pass_options;
@@ -88,7 +88,7 @@ typedef struct council_events {
 council *council_open(engine *e, const council_options *options, error *err);
 void council_close(council *c); /* NULL ok */
 
-/* Adds a pass; returns its index, or -1. Names are distinct. */
+/* Adds a pass; returns its index, or -1. Names are distinct (pass_options.table). */
 int council_add(council *c, const pass_options *pass, error *err);
 int council_passes(const council *c);
 const char *council_name(const council *c, int pass);

@@ -35,15 +35,14 @@ static int fill(pass *p, engine *e, const council_options *options, const pass_o
 {
     const model_config *model = engine_config(e);
     const tokenizer *t = engine_tokenizer(e);
-    *p = (pass){.program = wanted->program, .sampling = wanted->sampling};
+    *p = (pass){.table = wanted->table, .program = wanted->program, .sampling = wanted->sampling};
     p->name = strdup(wanted->name);
     p->logits = malloc((size_t)model->vocabulary * sizeof(float));
     if (!p->name || !p->logits)
         return error_memory(err, "a pass");
     int candidates =
         tokenizer_count(t) < model->vocabulary ? tokenizer_count(t) : model->vocabulary;
-    p->sampler = sampler_open(&wanted->sampling, wanted->stream ? wanted->stream : wanted->name,
-                              candidates, err);
+    p->sampler = sampler_open(&wanted->sampling, wanted->name, candidates, err);
     if (!p->sampler || open_figures(p, model, err))
         return -1;
     p->session = given ? given : session_open(e, options->context, options->kv, err);

@@ -13,6 +13,7 @@
 
 typedef struct pass {
     char *name;
+    int table;
     const router_program *program;
     sampling sampling;
     session *session;

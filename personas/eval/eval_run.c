@@ -1,8 +1,9 @@
 /* eval_run.c - see eval_run.h: the plan, the groups, the record.
  *
- * The council is opened once, with all passes of all slots; a group takes the next items of the plan into the
- * slots, and what it comes to is written (eval_run_record.c) before the next one begins. The passes of a slot are called after
- * their persona and slot, but draw by the persona's name alone (pass_options.stream).
+ * The council is opened once, with all passes of all slots; a group takes the next items of the plan
+ * into the slots, and what it comes to is written (eval_run_record.c) before the next one begins.
+ * Each slot is a table of its own (pass_options.table), so its passes have the names, and the random
+ * numbers, that they have in `ask`.
  */
 #include "eval_run.h"
 
@@ -100,16 +101,14 @@ static int seat_of(const eval_run *r, int pass)
 
 static int add_pass(eval_run *r, int slot, int pass, error *err)
 {
-    char name[128], draw[32];
+    char draw[32];
     pass_options o = roster_pass(r->o.roster, seat_of(r, pass));
-    o.stream = o.name;
+    o.table = slot;
     if (r->draws >= 0 && pass >= r->draws) {
         (void)snprintf(draw, sizeof draw, "draw %d", pass - r->draws + 1);
-        o.stream = draw;
+        o.name = draw;
         o.sampling = r->o.drawn;
     }
-    (void)snprintf(name, sizeof name, "%.80s %d", o.stream, slot);
-    o.name = name;
     return council_add(r->council, &o, err) < 0 ? -1 : 0;
 }
 

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../engine/base/atomic_file.h"
@@ -85,15 +86,20 @@ static bool has_ended(pid_t child)
     return found == child || (found < 0 && errno == ECHILD);
 }
 
+static double seconds(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 /* Waits for it in short steps; what is left of it then is killed. */
 static void wait_for(pid_t child)
 {
     enum { STEP = 5 }; /* ms */
-    for (int waited = 0; waited < CODE_SECONDS * 1000; waited += STEP) {
+    for (double end = seconds() + CODE_SECONDS; seconds() < end; (void)poll(NULL, 0, STEP))
         if (has_ended(child))
             return;
-        (void)poll(NULL, 0, STEP);
-    }
     (void)kill(child, SIGKILL);
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
         ;
