@@ -176,11 +176,9 @@ def formats():
         out, err = ask("hello", "--max-tokens=5", "--merge=vote", "--temperature=0")
         heads = re.findall(r"^(\w+) \(prompt\)$", out, re.M)
         assert heads == NAMES and "\nmerged (vote: " in out and "\x1b" not in out + err
-        winner = re.search(r"^merged \(vote: . (\w+) 0\.\d\d, .*; (\d) of 3 votes(?:, by ([\w ,]+))?; "
+        winner = re.search(r"^merged \(vote: . (\w+) 0\.\d\d, .*; picked by fit to the question; "
                            r"ahead by 0\.\d\d.*\)\nthe answer of \1, above", out, re.M)
         assert winner and out.count("\n\n") == 3, out  # and is not printed again
-        judges = re.split(", | and ", winner[3]) if winner[3] else []
-        assert len(judges) == int(winner[2]) and winner[1] not in judges, winner
         assert re.search(r"^prefill: own.*seed \d+$", err, re.M), err
         assert re.search(r"^coder: prompt, 5 tokens, .* length$", err, re.M), err
         assert re.search(r"^merge: vote, \d+\.\d s$", err, re.M) and not re.search(r"\d s\b", out), (out, err)

@@ -14,7 +14,7 @@
 
 #include "../engine/base/utf8.h"
 #include "../personas/merge/extract.h"
-#include "../personas/merge/merge_state.h"
+#include "../personas/merge/merge_reading.h"
 #include "council_support.h"
 
 /* exp of a vote is in f32 */
@@ -162,6 +162,12 @@ static void short_answers_are_found(void **state)
 
 /* ---- votes ------------------------------------------------------------------------------------- */
 
+static merging merging_of(cast_talk *t)
+{
+    const council_request *r = &t->round.requests[0];
+    return (merging){t->c, &t->round, NULL, &t->merges, &r->messages[r->count - 1]};
+}
+
 /* A vote on given texts; barred: bit a = answer a cannot win. */
 static int vote_on(cast_talk *t, const char *const texts[], unsigned barred, turn_merge *out,
                    error *err)
@@ -171,134 +177,163 @@ static int vote_on(cast_talk *t, const char *const texts[], unsigned barred, tur
         candidates[i] =
             (merge_candidate){texts[i], strlen(texts[i]), (barred >> i & 1) || !*texts[i]};
     *out = (turn_merge){.winner = -1, .passes = council_passes(t->c)};
-    merging m = {t->c, &t->round, NULL, &t->merges};
+    merging m = merging_of(t);
     return merge_vote_on(&m, candidates, out, err);
 }
 
-/* How much of the texts a vote reads. */
-static vote_budget share_of(const cast *k, const char *const texts[], int n)
-{
-    int lengths[CAST];
-    for (int i = 0; i < n; i++) {
-        tokens ids = {0};
-        assert_int_equal(
-            tokenizer_encode(engine_tokenizer(k->e), texts[i], strlen(texts[i]), &ids, NULL, NULL),
-            0);
-        lengths[i] = (int)ids.len;
-        tokens_release(&ids);
-    }
-    return merge_vote_budget(lengths, n, n);
-}
-
 /* The score of what is read of a text. */
-static double score_of(const cast *k, cast_talk *t, int judge, const char *text,
-                       const vote_budget *share)
+static double score_of(const cast *k, cast_talk *t, int judge, const char *text, int most)
 {
     tokens ids = {0};
     assert_int_equal(tokenizer_encode(engine_tokenizer(k->e), text, strlen(text), &ids, NULL, NULL),
                      0);
-    int n = (int)ids.len < share->answer ? (int)ids.len : share->answer;
+    int n = (int)ids.len < most ? (int)ids.len : most;
     score_request one = {.judge = judge, .ids = ids.v, .n = n};
     assert_int_equal(council_score_batch(t->c, &t->round, &one, 1, NULL, NULL, NULL), 0);
     tokens_release(&ids);
     return one.mean;
 }
 
-/* S(a) from the reported matrix and the weights by their definition. */
-static double peer(cast_talk *t, const turn_merge *r, const vote_budget *share, int a)
+/* ln p of a text's tokens under the plain model, which reads nothing before but a line end. */
+static double plain_by_hand(const cast *k, const char *text, const char *behind, size_t last,
+                            const char *between)
 {
-    double sum = 0, total = 0;
-    for (int j = 0; j < r->passes; j++) {
-        score_request question = {.judge = j, .n = share->question};
-        error err = {0};
-        assert_int_equal(council_score_batch(t->c, &t->round, &question, 1, NULL, NULL, &err), 0);
-        double nll = -question.mean;
-        if (j != a)
-            sum += exp(-nll) * r->scores[j * r->passes + a], total += exp(-nll);
+    tokens ids = {0};
+    const tokenizer *t = engine_tokenizer(k->e);
+    assert_int_equal(tokenizer_encode(t, "\n", 1, &ids, NULL, NULL), 0);
+    size_t from = ids.len;
+    assert_true(from > 0);
+    assert_int_equal(tokenizer_encode(t, text, strlen(text), &ids, NULL, NULL), 0);
+    if (between) {
+        tokens question = {0};
+        assert_int_equal(tokenizer_encode(t, "\n\n", 2, &ids, NULL, NULL), 0);
+        assert_int_equal(tokenizer_encode(t, between, strlen(between), &ids, NULL, NULL), 0);
+        from = ids.len;
+        assert_int_equal(tokenizer_encode(t, behind, strlen(behind), &question, NULL, NULL), 0);
+        size_t n = question.len < last ? question.len : last;
+        assert_int_equal(tokens_append(&ids, question.v + (question.len - n), n, NULL), 0);
+        tokens_release(&question);
     }
-    return sum / total;
+    double mean = by_hand(k, NULL, &ids, from);
+    tokens_release(&ids);
+    return mean;
 }
 
-static int best_by_hand(cast_talk *t, const turn_merge *r, const vote_budget *share,
-                        unsigned barred)
-{
-    int best = -1;
-    for (int a = 0; a < r->passes; a++)
-        if (!(barred >> a & 1) && (best < 0 || peer(t, r, share, a) > peer(t, r, share, best)))
-            best = a;
-    return best;
-}
+static const char *const TEXTS[] = {"the the the code", "qqq zzz", "and is it?", "\x01\x02 Kx"};
 
-static void the_peers_choose_and_nobody_for_himself(void **state)
+/* Every figure that a vote reads, against logits; framed or not. */
+static void what_a_vote_reads_is_what_logits_say(void **state)
 {
+    static const char frame[] =
+        "What is the best way to do it?\nWho was the first to see the sea?\n";
     const cast *k = *state;
     council_options o = cast_options();
-    static const char *const texts[] = {"the the the code", "qqq zzz", "and is it?", "\x01\x02 Kx"};
-    vote_budget share = share_of(k, texts, CAST);
-    council *c = cast_council(k, &o, EVERYONE, 1);
     cast_talk t;
-    ask(&t, c, PROMPT);
-    turn_merge r;
-    error err = {0};
-    assert_int_equal(vote_on(&t, texts, 0, &r, &err), 0);
-    double shares = 0;
-    for (int j = 0; j < CAST; j++) {
+    ask(&t, cast_council(k, &o, EVERYONE, 1), PROMPT);
+    merging m = merging_of(&t);
+    merge_candidate candidates[CAST];
+    for (int i = 0; i < CAST; i++)
+        candidates[i] = (merge_candidate){TEXTS[i], strlen(TEXTS[i]), false};
+    for (int framed = 0; framed < 2; framed++) {
+        vote_readings r;
+        error err = {0};
+        int whole = 0;
+        assert_int_equal(vote_read(&m, candidates, framed, &r, &err), 0);
         for (int a = 0; a < CAST; a++) {
-            double score = score_of(k, &t, j, texts[a], &share); /* the diagonal too */
-            assert_true(r.scores[j * CAST + a] == score);
+            for (int j = 0; j < CAST; j++) /* the diagonal too */
+                assert_true(r.scores[j * CAST + a] ==
+                            score_of(k, &t, j, TEXTS[a], r.budget.judged));
+            if (r.lengths[a] <= r.budget.judged)
+                assert_true(fabs(r.plain[a] - plain_by_hand(k, TEXTS[a], "", 0, NULL)) < NEAR);
+            if (r.lengths[a] > r.budget.answer)
+                continue;
+            double hand =
+                plain_by_hand(k, TEXTS[a], PROMPT, (size_t)r.budget.question, framed ? frame : "");
+            assert_true(fabs(r.question[a] - hand) < NEAR);
+            whole++;
         }
-        shares += r.shares[j];
-        double odds = log(r.shares[j]) - log(r.shares[r.winner]);
-        double lead = peer(&t, &r, &share, r.winner) - peer(&t, &r, &share, j);
-        assert_true(fabs(odds + lead) < 1e-9);
+        assert_true(whole > 0);
+        vote_readings_release(&r);
     }
-    assert_true(fabs(shares - 1) < 1e-12);
-    assert_int_equal(r.winner, best_by_hand(&t, &r, &share, 0));
-    assert_string_equal(r.by, council_answer(c, r.winner)->name);
-    assert_string_equal(r.text.v, texts[r.winner]);
-    /* Who cannot win does not, however likely; the next best does. */
-    unsigned barred = 1u << r.winner;
-    int first = r.winner;
-    assert_int_equal(vote_on(&t, texts, barred, &r, &err), 0);
-    assert_int_not_equal(r.winner, first);
-    assert_int_equal(r.winner, best_by_hand(&t, &r, &share, barred));
-    assert_true(r.shares[first] == 0);
-    assert_int_equal(vote_on(&t, texts, EVERYONE, &r, &err), -1);
-    assert_int_equal(err.code, ERROR_RUN);
     cast_talk_close(&t);
 }
 
-/* An answer that its own author finds likely does not win by that. */
-static void the_diagonal_does_not_count(void **state)
+/* In standard deviations over those that can win. */
+static double standardised(const double *v, unsigned barred, int a)
+{
+    double sum = 0, squares = 0;
+    int n = 0;
+    for (int i = 0; i < CAST; i++)
+        if (!(barred >> i & 1))
+            sum += v[i], squares += v[i] * v[i], n++;
+    double mean = sum / n;
+    return (v[a] - mean) / fmax(sqrt(squares / n - mean * mean), 0.05);
+}
+
+static void check_vote(cast_talk *t, const vote_readings *read, unsigned barred)
+{
+    double marks[CAST] = {0}, shares = 0;
+    turn_merge r;
+    error err = {0};
+    int best = -1;
+    for (int a = 0; a < CAST; a++)
+        marks[a] = standardised(read->question, barred, a);
+    assert_int_equal(vote_on(t, TEXTS, barred, &r, &err), 0);
+    for (int a = 0; a < CAST; a++) {
+        if (barred >> a & 1) {
+            assert_true(r.shares[a] == 0);
+            continue;
+        }
+        shares += r.shares[a];
+        best = best < 0 || marks[a] > marks[best] ? a : best;
+        double odds = log(r.shares[a]) - log(r.shares[r.winner]);
+        assert_true(fabs(odds - (marks[a] - marks[r.winner])) < 1e-6);
+    }
+    assert_true(fabs(shares - 1) < 1e-12);
+    assert_int_equal(r.winner, best);
+    assert_string_equal(r.by, council_answer(t->c, r.winner)->name);
+    assert_string_equal(r.text.v, TEXTS[r.winner]);
+    assert_string_equal(r.basis, "fit to the question");
+    assert_true(r.verifier == 0);
+}
+
+/* By the rule; who cannot win does not, however good. */
+static void the_marks_choose(void **state)
 {
     const cast *k = *state;
     council_options o = cast_options();
-    int differ = 0;
-    for (int seed = 0; seed < 60 && !differ; seed++) {
-        char texts[3][12];
-        const char *list[3] = {texts[0], texts[1], texts[2]};
-        council *c = cast_council(k, &o, 7, 1);
-        turn_merge r;
-        error err = {0};
-        for (int i = 0; i < 3; i++)
-            (void)snprintf(texts[i], sizeof texts[i], "%c%c %c", 'A' + seed,
-                           'A' + (7 * i + seed) % 50, 'a' + (11 * i + 3 * seed) % 26);
-        cast_talk t;
-        ask(&t, c, "who?");
-        assert_int_equal(vote_on(&t, list, 0, &r, &err), 0);
-        vote_budget share = share_of(k, list, 3);
-        assert_int_equal(r.winner, best_by_hand(&t, &r, &share, 0));
-        int with_own = 0;
-        double best = -1e9;
-        for (int a = 0; a < 3; a++) {
-            double sum = r.scores[a] + r.scores[3 + a] + r.scores[6 + a];
-            with_own = sum > best ? a : with_own;
-            best = sum > best ? sum : best;
-        }
-        differ += with_own != r.winner;
-        cast_talk_close(&t);
+    cast_talk t;
+    ask(&t, cast_council(k, &o, EVERYONE, 1), PROMPT);
+    merging m = merging_of(&t);
+    merge_candidate candidates[CAST];
+    vote_readings read;
+    turn_merge r;
+    error err = {0};
+    for (int i = 0; i < CAST; i++)
+        candidates[i] = (merge_candidate){TEXTS[i], strlen(TEXTS[i]), false};
+    assert_int_equal(vote_read(&m, candidates, true, &read, &err), 0);
+    for (unsigned barred = 0; barred < 8; barred += barred < 2 ? 1 : 2)
+        check_vote(&t, &read, barred);
+    assert_int_equal(vote_on(&t, TEXTS, EVERYONE, &r, &err), -1);
+    assert_int_equal(err.code, ERROR_RUN);
+    vote_readings_release(&read);
+    cast_talk_close(&t);
+}
+
+/* How likely anybody finds an answer changes no mark. */
+static void likelihood_wins_nothing(void **state)
+{
+    (void)state;
+    double question[3] = {-2, -1, -3}, scores[9], plain[3], marks[2][3];
+    merge_candidate candidates[3] = {{"a", 1, false}, {"b", 1, false}, {"c", 1, false}};
+    vote_readings r = {.passes = 3, .question = question, .scores = scores, .plain = plain};
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 9; i++)
+            plain[i % 3] = scores[i] = round ? -i : -1;
+        vote_marks(candidates, &r, marks[round]);
     }
-    assert_true(differ > 0);
+    assert_memory_equal(marks[0], marks[1], sizeof marks[0]);
+    assert_true(marks[0][1] > marks[0][0] && marks[0][0] > marks[0][2]);
 }
 
 static void equal_short_answers_are_counted_first(void **state)
@@ -474,6 +509,10 @@ static void a_lead_is_what_the_shown_shares_give(void **state)
     buf out = {0};
     assert_int_equal(merge_tally(&r, (const char *[]){"coder", "critic"}, "; ", &out, NULL), 0);
     assert_string_equal(out.v, "1 of 2 votes, by critic; ahead by 0.27");
+    r.basis = "fit to the question";
+    buf_clear(&out);
+    assert_int_equal(merge_tally(&r, (const char *[]){"coder", "critic"}, "; ", &out, NULL), 0);
+    assert_string_equal(out.v, "ahead by 0.27");
     buf_release(&out);
 }
 
@@ -484,8 +523,9 @@ int main(void)
         cmocka_unit_test(judges_weigh_by_the_question),
         cmocka_unit_test(what_does_not_fit_is_not_judged),
         cmocka_unit_test(short_answers_are_found),
-        cmocka_unit_test(the_peers_choose_and_nobody_for_himself),
-        cmocka_unit_test(the_diagonal_does_not_count),
+        cmocka_unit_test(what_a_vote_reads_is_what_logits_say),
+        cmocka_unit_test(the_marks_choose),
+        cmocka_unit_test(likelihood_wins_nothing),
         cmocka_unit_test(equal_short_answers_are_counted_first),
         cmocka_unit_test(a_tie_is_said),
         cmocka_unit_test(a_failed_pass_judges_nothing_and_the_vote_goes_on),

@@ -51,6 +51,8 @@ static const turn_merge MERGE = {.method = "vote",
                                  .winner = 1,
                                  .scores = SCORES,
                                  .shares = SHARES,
+                                 .basis = "fit",
+                                 .verifier = 255,
                                  .divergence = APART,
                                  .revised = REVISED,
                                  .tie = true,
@@ -129,11 +131,11 @@ static void each_document_has_its_fields(void **state)
                 "acts_by color program prompt_hash asked_experts least_allowed routing ");
     assert_keys(
         written(TURN_RECORD, NULL, NULL, &MERGE),
-        "method of seed by winner note text tokens scores shares tie divergence revised stop "
-        "seconds ");
+        "method of seed by winner note text tokens scores shares basis verifier tie divergence "
+        "revised stop seconds ");
     assert_keys(written(TURN_RECORD, NULL, NULL, &failed), "method of seed failure ");
     assert_keys(written(TURN_REPORT, NULL, NULL, &vote),
-                "method by text scores shares tie revised divergence stop note ");
+                "method by text scores shares basis verifier tie revised divergence stop note ");
     assert_keys(written(TURN_REPORT, NULL, NULL, &none), "method by text scores ");
     assert_keys(written(TURN_EXPORT, NULL, NULL, &none),
                 "method by winner text tokens of scores seed seconds ");
@@ -186,7 +188,8 @@ static void a_record_is_read_back(void **state)
     assert_string_equal(m.of[1], "critic");
     assert_true(m.winner == 1 && m.tie && m.stop == STOP_INTERRUPTED && m.seed == 3);
     assert_true(isnan(m.scores[0]) && m.scores[1] == -1.5 && m.shares[1] == 0.75);
-    assert_true(m.divergence[2] == 0.25);
+    assert_true(m.divergence[2] == 0.25 && m.verifier == 255);
+    assert_string_equal(m.basis, "fit");
     assert_text(m.revised[0], REVISED[0]);
     json_close(d);
     region_release(&memory);

@@ -14,7 +14,7 @@
 #include "council_support.h"
 
 static const char PROMPT[] = "Is it ever right to lie?";
-enum { EVERYONE = 15 };
+enum { EVERYONE = 15, FRAME = 19 };
 
 /* Also where nothing ended it: --loop off, Ctrl-C, an answer from an old transcript. */
 static void who_goes_round_in_circles_cannot_win(void **state)
@@ -47,30 +47,43 @@ static void who_goes_round_in_circles_cannot_win(void **state)
     }
 }
 
+/* Rows of a vote on texts of these lengths, each answer judged for one more token than it is with `more`. */
+static long rows_of(const int *lengths, int n, const vote_budget *b, int more)
+{
+    long rows = 0;
+    for (int i = 0; i < n; i++) {
+        int judged = b->judged + more;
+        rows += (lengths[i] < b->answer ? lengths[i] : b->answer) + b->question + FRAME;
+        rows += (long)(n - 1) * (lengths[i] < judged ? lengths[i] : judged);
+    }
+    return rows;
+}
+
 static void a_vote_reads_less_than_was_written(void **state)
 {
     (void)state;
     for (int n = 2; n <= 8; n++) {
         for (int round = 0; round < 200; round++) {
-            int lengths[8], written = 0, longest = 0;
+            int lengths[8], written = 0, longest = 0, prompts = n * (20 + round);
             for (int i = 0; i < n; i++) {
-                lengths[i] = (round * 37 + i * i * 11 + 5) % (round < 100 ? 60 : 2000);
+                lengths[i] = (round * 37 + i * i * 11 + 5) % (round < 100 ? 60 : 2000) + 1;
                 written += lengths[i];
                 longest = lengths[i] > longest ? lengths[i] : longest;
             }
-            vote_budget s = merge_vote_budget(lengths, n, n);
-            long rows = (long)s.question * n, more = rows;
-            for (int i = 0; i < n; i++) {
-                rows += (long)(n - 1) * (lengths[i] < s.answer ? lengths[i] : s.answer);
-                more += (long)(n - 1) * (lengths[i] < s.answer + 1 ? lengths[i] : s.answer + 1);
-            }
-            assert_true(s.whole == (s.answer >= longest) && s.answer >= 8);
-            assert_true(s.question >= 4 && s.question <= 64);
-            assert_true(s.answer == 8 || rows <= written + written / 2);
-            assert_true(s.whole || more > written + written / 2); /* and no less than it may */
+            vote_budget b = merge_vote_budget(lengths, n, n, prompts, round / 4, FRAME);
+            long most = 9L * written / 20 + 6L * prompts / 20;
+            assert_true(b.whole == (b.judged >= longest) && b.answer >= 8 && b.judged >= 4);
+            assert_true(b.question == (round / 4 < 16 ? round / 4 : 16));
+            assert_true(b.judged <= (b.answer > longest ? b.answer : longest) || b.judged == 4);
+            assert_true(b.judged == 4 || rows_of(lengths, n, &b, 0) <= most);
+            /* and no less than it may */
+            assert_true(b.judged >= b.answer || b.judged >= longest ||
+                        rows_of(lengths, n, &b, 1) > most);
         }
     }
-    assert_true(merge_vote_budget((int[]){100, 90}, 2, 2).whole); /* two are always read whole */
+    /* The longer the prompts, the more is read; with room enough all of it. */
+    assert_true(merge_vote_budget((int[]){100, 90}, 2, 2, 2000, 9, FRAME).whole);
+    assert_false(merge_vote_budget((int[]){100, 90}, 2, 2, 20, 9, FRAME).whole);
 }
 
 /* What an answer is told to have been while it was given needs no reading, and is the same. */

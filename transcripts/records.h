@@ -36,8 +36,8 @@
  *            [layers],"banned_mass"}. A later answer of the same persona to the same prompt takes the
  *            earlier one's place.
  *   merge    parent = the prompt. "method", "by", "winner" (an index, -1 = none), "note", "text",
- *            "tokens" [id], "of" [name], "scores" [judge][answer], "shares", "divergence", "revised"
- *            [{"text"}], "tie", "stop", "seconds", "seed"; of one that failed "method", "of", "seed",
+ *            "tokens" [id], "of" [name], "scores" [judge][answer], "shares", "basis" (what they rest on),
+ *            "verifier" (16 hex digits of the one that made them), "divergence", "revised" [{"text"}], "tie", "stop", "seconds", "seed"; of one that failed "method", "of", "seed",
  *            "failure".
  *   pick     parent = the prompt. "name" of a pass, or "merge"; null = the pick is taken off, because
  *            what it named was given anew.

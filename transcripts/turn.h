@@ -93,6 +93,8 @@ typedef struct turn_merge {
     const double *scores;     /* [passes * passes] judge x answer, NaN = none; NULL unless a vote */
     const double *shares;     /* [passes] or NULL; they sum to 1 */
     const double *divergence; /* [ids.len] of a blend, nats, or NULL */
+    const char *basis; /* of a vote: what its marks rest on, in words; NULL in older records */
+    uint64_t verifier; /* hash of the verifier that made them; 0 = none did */
     const turn_text *revised; /* [passes] after a debate, else NULL; v may be NULL in a spread */
     bool tie;
     pass_stop stop;

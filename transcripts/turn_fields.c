@@ -84,16 +84,18 @@ static const field merge_rows[] = {
     {"scores", SCORES, M(scores), 0},
     {"shares", SHARES, M(shares), 0},
     {"divergence", DIVERGENCE, M(divergence), 0},
+    {"basis", WORD, M(basis), 0},
+    {"verifier", HASH, M(verifier), 0},
     {"revised", REVISED, M(revised), 0},
     {"error", WORD, M(failure), -1},
 };
 static const field_table merges = {
     ROWS(merge_rows),
-    {"method of seed by winner note text tokens scores? shares? tie? divergence? revised? stop "
-     "seconds",
-     "method by text scores shares? tie? revised? divergence? stop? note?",
-     "method by winner text tokens of scores shares? tie? revised? divergence? note? error? seed "
-     "seconds"}};
+    {"method of seed by winner note text tokens scores? shares? basis? verifier? tie? divergence? "
+     "revised? stop seconds",
+     "method by text scores shares? basis? verifier? tie? revised? divergence? stop? note?",
+     "method by winner text tokens of scores shares? basis? verifier? tie? revised? divergence? "
+     "note? error? seed seconds"}};
 static const field_table failed_merges = {ROWS(merge_rows), {"method of seed failure", NULL, NULL}};
 
 const field_table *turn_fields(turn_part part)

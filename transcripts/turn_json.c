@@ -182,6 +182,8 @@ static bool says(const field *f, const void *object)
         return *(const int *)v != 0;
     case STOP:
         return *(const pass_stop *)v == STOP_INTERRUPTED;
+    case HASH:
+        return *(const uint64_t *)v != 0;
     case FLAG: /* a tie belongs to a vote */
         return ((const turn_merge *)object)->shares != NULL;
     default: /* pointers */

@@ -147,13 +147,18 @@ typedef struct council_round {
 /* ERROR_CONTEXT, as council_ask, when a prompt of the round leaves no room here. */
 int council_check_round(const council *c, const council_round *round, error *err);
 
-/* A text that a pass judges: how likely it finds each token, as its own answer to its request,
- * under its own program and instruction, teacher-forced. */
+/* A text that is judged: how likely each token is. A pass finds so as its own answer to its request,
+ * under its own program and instruction, teacher-forced; SCORE_PLAIN is the plain model, which reads
+ * nothing before the text: its first token is there to be followed, and is not judged. */
+enum { SCORE_PLAIN = -1 };
 typedef struct score_request {
-    int judge;      /* pass */
+    int judge;      /* pass, or SCORE_PLAIN */
     const int *ids; /* [n] the text's tokens; NULL = the question, its last n tokens at most */
     int n;          /* what does not fit behind the pass's prompt is not read */
-    double mean;    /* ln p per token; 0 when there is none. Set by council_score_batch */
+    double *each;   /* [n] ln p of each token, as far as it is read; or NULL. Of SCORE_PLAIN, which
+                       judges one fewer, [n - 1] */
+    double mean;    /* ln p per token; 0 when there is none. Set by council_score_batch, as */
+    int read;       /* how many tokens were judged */
 } score_request;
 /* Reads them all in common batches; sessions stay as they are. progress may be NULL.
  * ERROR_CANCELLED. */

@@ -6,6 +6,8 @@
  * weights are read once for all of them, progress is told and Ctrl-C is heard. A row's numbers do
  * not depend on the rest of its batch, so neither do the scores.
  *
+ * A text that the plain model reads on its own has a session of its own, from its first token on.
+ *
  * What a pass has written itself it need not read: how likely each token was stands in its reply
  * (council_options.keep_logprobs), bit for bit what reading it would give, as long as prompt and
  * program are those under which it was said.
@@ -28,7 +30,7 @@ typedef struct job {
     const int *ids; /* the first is at `from` */
     int *own;       /* where ids lie when they are put together here */
     int from, rows, done;
-    session *branch; /* from its first row to its last */
+    session *branch; /* from its first row to its last; the plain model's own session */
     double sum;
 } job;
 
@@ -80,6 +82,14 @@ static int open_answer(const council *c, job *j, const pass *p, error *err)
     return 0;
 }
 
+/* A text and nothing else. */
+static void open_plain(const council *c, job *j)
+{
+    int most = j->request->n < c->options.context ? j->request->n : c->options.context;
+    j->ids = j->request->ids;
+    j->rows = most > 0 ? most - 1 : 0;
+}
+
 /* Its own words under its own program, as it wrote them: their log-probabilities are known. */
 static bool knows_logprobs(const scoring *g, const job *j, const pass *p)
 {
@@ -94,11 +104,14 @@ static bool knows_logprobs(const scoring *g, const job *j, const pass *p)
            memcmp(r->ids.v, j->own + 1, n * sizeof(int)) == 0;
 }
 
-static void add_known(job *j, const turn_answer *r)
+/* What the next n rows of a job came to. */
+static void add_logprobs(job *j, const double *logprobs, int n)
 {
-    for (int i = 0; i < j->rows; i++)
-        j->sum += r->logprobs[i];
-    j->done = j->rows;
+    for (int i = 0; i < n; i++)
+        j->sum += logprobs[i];
+    if (j->request->each)
+        memcpy(j->request->each + j->done, logprobs, (size_t)n * sizeof *logprobs);
+    j->done += n;
 }
 
 static int open_jobs(scoring *g, score_request *requests, error *err)
@@ -106,14 +119,19 @@ static int open_jobs(scoring *g, score_request *requests, error *err)
     council *c = g->council;
     for (int i = 0; i < g->count; i++) {
         job *j = &g->jobs[i];
-        pass *p = c->passes[requests[i].judge];
         j->request = &requests[i];
+        if (requests[i].judge == SCORE_PLAIN) {
+            open_plain(c, j);
+            g->total += j->rows;
+            continue;
+        }
+        pass *p = c->passes[requests[i].judge];
         /* Branches of a session forbid that it is changed: it holds its prompt before any is made. */
         if (council_hold_prompt(p, (int)p->prompt.len - 1, err) ||
             (requests[i].ids ? open_answer(c, j, p, err) : open_question(g, j, p, err)))
             return -1;
         if (knows_logprobs(g, j, p))
-            add_known(j, &g->round->replies[requests[i].judge]);
+            add_logprobs(j, g->round->replies[requests[i].judge].logprobs, j->rows);
         g->total += j->rows - j->done;
     }
     return 0;
@@ -121,12 +139,19 @@ static int open_jobs(scoring *g, score_request *requests, error *err)
 
 /* ---- batches ----------------------------------------------------------------------------------- */
 
+static session *open_branch(const council *c, const job *j, error *err)
+{
+    if (j->request->judge == SCORE_PLAIN)
+        return session_open(c->engine, j->rows, c->options.kv, err);
+    const pass *p = c->passes[j->request->judge];
+    return session_branch(p->session, j->from, j->rows, p->program, err);
+}
+
 /* Takes rows of one job into the batch, at most `room`; returns how many, or -1. */
 static int take(scoring *g, job *j, int step_number, int used, int room, error *err)
 {
-    pass *p = g->council->passes[j->request->judge];
     int rest = j->rows - j->done, n = rest < room ? rest : room;
-    if (!j->branch && !(j->branch = session_branch(p->session, j->from, j->rows, p->program, err)))
+    if (!j->branch && !(j->branch = open_branch(g->council, j, err)))
         return -1;
     g->steps[step_number] = (step){j->branch, j->ids + j->done, n, LOGITS_NONE, NULL};
     g->asked[step_number] = (step_score){j->ids + j->done + 1, g->logprob + used};
@@ -138,9 +163,7 @@ static void account(scoring *g, int steps)
     for (int i = 0; i < steps; i++) {
         const step *s = &g->steps[i];
         job *j = &g->jobs[g->working[i]];
-        for (int k = 0; k < s->n; k++)
-            j->sum += g->asked[i].logprob[k];
-        j->done += s->n;
+        add_logprobs(j, g->asked[i].logprob, s->n);
         if (j->done < j->rows)
             continue;
         session_close(j->branch);
@@ -234,8 +257,10 @@ int council_score_batch(council *c, const council_round *round, score_request *r
         result = open_jobs(&g, requests, err);
     if (!result)
         result = run(&g, err);
-    for (int i = 0; i < n && !result; i++)
+    for (int i = 0; i < n && !result; i++) {
+        requests[i].read = g.jobs[i].rows;
         requests[i].mean = g.jobs[i].rows ? g.jobs[i].sum / g.jobs[i].rows : 0;
+    }
     close_scoring(&g);
     return result;
 }

@@ -16,6 +16,8 @@ int evidence_kind(const turn_merge *m, const evidence_figures *figures, buf *out
 {
     if (!m->scores || m->winner < 0)
         return 0;
+    if (m->basis)
+        return buf_format(out, err, "picked by %s", m->basis);
     if (buf_text(out, "picked as likeliest by the others", err))
         return -1;
     if (!figures || figures->total < 1)

@@ -22,7 +22,8 @@ typedef struct evidence_figures {
     const char *what; /* "facts" */
 } evidence_figures;
 
-/* "picked as likeliest by the others", with figures ", right 62 % of the time on 200 facts" (NULL =
+/* "picked by fit to the question", or what else a vote's marks rest on, with the verifier's own figures;
+ * of an older record "picked as likeliest by the others", with figures ", right 62 % of the time on 200 facts" (NULL =
  * none are known of this model); nothing where nobody was picked. */
 int evidence_kind(const turn_merge *m, const evidence_figures *figures, buf *out, error *err);
 

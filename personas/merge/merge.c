@@ -217,7 +217,9 @@ int merge_run(council *c, const council_round *round, const merge_options *optio
               turn_merge *out, error *err)
 {
     merge_method method = options->method == MERGE_AUTO ? merge_chosen(c) : options->method;
-    merging m = {c, round, options, memory};
+    const council_request *first = &round->requests[0];
+    merging m = {c, round, options, memory,
+                 first->count ? &first->messages[first->count - 1] : NULL};
     double start = council_clock();
     *out = (turn_merge){.method = merge_name(method), .winner = -1, .passes = council_passes(c)};
     int result = council_check_round(c, round, err);

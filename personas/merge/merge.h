@@ -1,9 +1,10 @@
 /* merge.h - joining the answers, the originals kept.
  *
- *   vote      each pass scores each answer by its mean token log-likelihood under its own program;
- *             judges weigh by how well they predict the question; nobody's own answer counts for it;
- *             a looping answer cannot win; extractable answers (a choice, a number, yes or no) are
- *             counted. The whole matrix is reported, and a tie is said.
+ *   vote      each pass scores each answer by its mean token log-likelihood under its own program, and
+ *             the plain model how well it foretells the question; a verifier learned for the model
+ *             makes marks of all that, or a plain rule does (merge_reading.h); a looping answer cannot win;
+ *             extractable answers (a choice, a number, yes or no) are counted. The whole matrix is
+ *             reported, and a tie is said.
  *   synth     a chair, the plain model unless one is named, reads the answers, anonymised and
  *             shuffled by the seed, and says where they agree, where they differ and what it
  *             dropped. The prompt fits the context by a rule that is told, never by silent cutting.
@@ -48,6 +49,8 @@ typedef struct merge_options {
     const double *weights;         /* blend: [passes], NULL = equal */
     double contrast;               /* blend: beta >= 0; 0 = mixture */
     int max_tokens;
+    const struct verifier
+        *verifier; /* of a vote (verifier.h), borrowed; NULL = the model's, if any */
 } merge_options;
 
 /* Joins what the passes of a council replied to their requests. 0 and *out filled from `memory`,
@@ -56,8 +59,8 @@ typedef struct merge_options {
  * chair and a blend speak as pass -1. */
 int merge_run(council *c, const council_round *round, const merge_options *options, region *memory,
               turn_merge *out, error *err);
-/* "2 of 3 votes, by philosopher and critic; ahead by 0.32" of a vote's winner; nothing where nobody
- * voted. called: [passes] how to call each; between: what stands for the semicolon. */
+/* "ahead by 0.32" of a vote's winner, in older records "2 of 3 votes, by
+ * philosopher and critic; ahead by 0.32"; nothing where nobody voted. called: [passes] how to call each; between: what stands for the semicolon. */
 int merge_tally(const turn_merge *r, const char *const *called, const char *between, buf *out,
                 error *err);
 /* The built-in instruction of a chair. */

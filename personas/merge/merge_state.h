@@ -11,23 +11,28 @@ typedef struct merge_candidate {
     bool barred; /* looping, empty or failed: cannot win */
 } merge_candidate;
 
-/* How much of a vote's texts is read, so that a vote takes less time than the answers did: all
- * judges together read at most one and a half times the tokens that were written, their questions
- * included, and each its own answer besides where that is not known. */
+/* How much of a vote's texts is read, so that a vote takes at most a third of the time that the answers
+ * took: of what was written 9 rows for each 20 tokens, of the prompts 6. Half of it goes to the plain
+ * model, the rest to the judges; each reads its own answer besides where that is not known. */
 typedef struct vote_budget {
-    int question; /* tokens at the end of each judge's question */
-    int answer;   /* tokens at the beginning of each answer */
+    int question; /* tokens at the end of the question, foretold behind each answer */
+    int answer;   /* tokens at the beginning of each answer that foretell it */
+    int judged;   /* tokens at the beginning of each answer that the others judge */
     bool whole;   /* no answer is longer */
 } vote_budget;
-/* lengths: [passes] tokens of the answers, 0 = it is not judged; judges: how many there are. */
-vote_budget merge_vote_budget(const int *lengths, int passes, int judges);
+/* lengths: [passes] tokens of the answers, 0 = it is not judged; judges: how many there are; prompts:
+ * tokens of all prompts together; question: of the question; frame: of what else the plain model reads
+ * with an answer. */
+vote_budget merge_vote_budget(const int *lengths, int passes, int judges, int prompts, int question,
+                              int frame);
 
 /* What a merge is made of. */
 typedef struct merging {
     council *council;
     const council_round *round;
     const merge_options *options;
-    region *memory; /* of what comes of it */
+    region *memory;               /* of what comes of it */
+    const chat_message *question; /* that was asked in the beginning; NULL = none */
 } merging;
 
 /* Each fills *out, which knows its method and the number of passes. */

@@ -33,12 +33,22 @@ static double runner_up(const turn_merge *r)
     return best;
 }
 
+static int add_lead(const turn_merge *r, const char *between, buf *out, error *err)
+{
+    double next = runner_up(r);
+    return next > 0
+               ? buf_format(out, err, "%sahead by %.2f", between, lead(r->shares[r->winner], next))
+               : 0;
+}
+
 int merge_tally(const turn_merge *r, const char *const *called, const char *between, buf *out,
                 error *err)
 {
     int votes = 0, cast = 0, named = 0;
     if (!r->scores || !r->shares || r->winner < 0)
         return 0;
+    if (r->basis)
+        return add_lead(r, "", out, err);
     for (int j = 0; j < r->passes; j++) {
         int voted = choice_of(r, j);
         cast += voted >= 0;
@@ -54,8 +64,5 @@ int merge_tally(const turn_merge *r, const char *const *called, const char *betw
             return -1;
         named++;
     }
-    double next = runner_up(r);
-    return next > 0
-               ? buf_format(out, err, "%sahead by %.2f", between, lead(r->shares[r->winner], next))
-               : 0;
+    return add_lead(r, between, out, err);
 }

@@ -1,11 +1,7 @@
-/* merge_vote.c - peer scoring: which answer do the others find most likely?
+/* merge_vote.c - which answer is the best? By marks (merge_reading.h), made by a verifier or by the plain rule.
  *
- *   score[j][a] = mean ln p_j(token of a), length-normalised by construction
- *   S(a)        = sum over j != a of w_j score[j][a] / sum of those w_j
- *   w           = softmax(-mean nll of the question under judge j)
- *
- * The diagonal is shown but never counted: every pass finds itself likely. Long answers are judged by
- * their beginnings (merge_vote_budget), and that is told. When at
+ * Every pass judges every answer, but nobody's own answer counts for it: every pass finds itself
+ * likely. Long answers are judged by their beginnings (merge_vote_budget), and that is told. When at
  * least two answers hold the same short answer (extract.h) and no other value is as frequent, only
  * they can win. A tie is a lead too small to mean anything (TIE).
  */
@@ -13,171 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../council/council_state.h"
 #include "extract.h"
-#include "merge_state.h"
+#include "merge_reading.h"
+#include "verifier.h"
 
-/* The tie rule: two scores that are nearer than this, in nats per token, are too close to call. The
- * better one wins all the same, and the tie is said. */
+/* The tie rule: two marks that are nearer than this are too close to call: a fiftieth of the others'
+ * standard deviation, or of the logarithm of their odds. The better one wins all the same, and the tie is
+ * said. */
 static const double TIE = 0.02;
-
-/* Rows that the judges read of answers, when each answer counts for at most `most` tokens. */
-static long rows_of(const int *lengths, int passes, int judges, int most)
-{
-    long rows = 0;
-    for (int a = 0; a < passes; a++)
-        rows += (long)(judges - 1) * (lengths[a] < most ? lengths[a] : most);
-    return rows;
-}
-
-vote_budget merge_vote_budget(const int *lengths, int passes, int judges)
-{
-    enum { QUESTION_LEAST = 4, QUESTION_MOST = 64, ANSWER_LEAST = 8 };
-    long written = 0;
-    int longest = 0, low = ANSWER_LEAST;
-    for (int a = 0; a < passes; a++) {
-        written += lengths[a];
-        longest = lengths[a] > longest ? lengths[a] : longest;
-    }
-    long question = judges ? written / (4L * judges) : 0, most = written + written / 2;
-    question = question < QUESTION_LEAST ? QUESTION_LEAST : question;
-    question = question > QUESTION_MOST ? QUESTION_MOST : question;
-    most -= question * judges;
-    for (int high = longest; low < high;) {
-        int middle = high - (high - low) / 2;
-        if (rows_of(lengths, passes, judges, middle) <= most)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return (vote_budget){(int)question, low, longest <= low};
-}
-
-/* All score requests of a vote: first each judge's question, then each judge's answers. */
-typedef struct poll {
-    council *council;
-    const council_round *round;
-    const merge_candidate *candidates; /* [passes] */
-    int passes;
-    tokens *texts; /* [passes] the answers' tokens */
-    vote_budget budget;
-    score_request *requests; /* [count] */
-    int count;
-} poll;
-
-static void close_poll(poll *p)
-{
-    for (int a = 0; p->texts && a < p->passes; a++)
-        tokens_release(&p->texts[a]);
-    free(p->texts);
-    free(p->requests);
-}
-
-/* A pass that failed judges nothing, */
-static bool judges(const poll *p, int j)
-{
-    return p->round->replies[j].stop != STOP_ERROR;
-}
-
-/* and of an empty answer there is nothing to judge. */
-static bool is_judged(const poll *p, int j, int a)
-{
-    return judges(p, j) && p->candidates[a].len > 0;
-}
-
-static int choose_budget(poll *p, error *err)
-{
-    int n = p->passes, count = 0;
-    int *lengths = calloc((size_t)n, sizeof *lengths);
-    if (!lengths)
-        return error_memory(err, "a vote");
-    for (int i = 0; i < n; i++) {
-        lengths[i] = (int)p->texts[i].len;
-        count += judges(p, i);
-    }
-    p->budget = merge_vote_budget(lengths, n, count);
-    free(lengths);
-    return 0;
-}
-
-static void list_requests(poll *p)
-{
-    int n = p->passes;
-    for (int j = 0; j < n; j++)
-        if (judges(p, j))
-            p->requests[p->count++] = (score_request){.judge = j, .n = p->budget.question};
-    for (int j = 0; j < n; j++) {
-        for (int a = 0; a < n; a++) {
-            int length = (int)p->texts[a].len;
-            if (is_judged(p, j, a))
-                p->requests[p->count++] =
-                    (score_request){.judge = j,
-                                    .ids = p->texts[a].v,
-                                    .n = length < p->budget.answer ? length : p->budget.answer};
-        }
-    }
-}
-
-static int open_poll(poll *p, error *err)
-{
-    const tokenizer *t = engine_tokenizer(council_engine(p->council));
-    size_t n = (size_t)p->passes;
-    p->texts = calloc(n, sizeof *p->texts);
-    p->requests = calloc(n * (n + 1), sizeof *p->requests);
-    if (!p->texts || !p->requests)
-        return error_memory(err, "a vote");
-    for (size_t a = 0; a < n; a++) {
-        const merge_candidate *b = &p->candidates[a];
-        if (b->len && tokenizer_encode(t, b->text, b->len, &p->texts[a], NULL, err))
-            return -1;
-    }
-    if (choose_budget(p, err))
-        return -1;
-    list_requests(p);
-    return 0;
-}
-
-/* What was read, in the order of open_poll(). Where nothing was: NaN. */
-static void fill_scores(const poll *p, double *scores, double *weights)
-{
-    int n = p->passes, at = 0;
-    for (int j = 0; j < n; j++)
-        weights[j] = judges(p, j) ? -p->requests[at++].mean : INFINITY;
-    for (int j = 0; j < n; j++)
-        for (int a = 0; a < n; a++)
-            scores[j * n + a] = is_judged(p, j, a) ? p->requests[at++].mean : NAN;
-    merge_weights(weights, n);
-}
-
-static void on_progress(void *user, int done, int total)
-{
-    council_emit_judge(user, done, total);
-}
-
-static int take_poll(poll *p, double *scores, double *weights, error *err)
-{
-    int result = open_poll(p, err);
-    if (!result)
-        result = council_score_batch(p->council, p->round, p->requests, p->count, on_progress,
-                                     p->council, err);
-    if (!result)
-        fill_scores(p, scores, weights);
-    close_poll(p);
-    return result;
-}
-
-/* S(a); a pass without other judges judges itself. */
-static double peer_score(const double *scores, const double *weights, int n, int a)
-{
-    double sum = 0, total = 0;
-    for (int j = 0; j < n; j++) {
-        if (j == a || isnan(scores[j * n + a]))
-            continue;
-        sum += weights[j] * scores[j * n + a];
-        total += weights[j];
-    }
-    return total > 0 ? sum / total : scores[a * n + a];
-}
 
 /* Bars all answers but those of the one most frequent short answer; returns how many say it. */
 static int bar_by_value(const merge_candidate *candidates, int n, bool *barred,
@@ -258,31 +97,74 @@ static int declare(const merging *m, const merge_candidate *candidates, turn_mer
 static int note_budget(const merging *m, turn_merge *out, const vote_budget *budget, error *err)
 {
     return merge_set_note(m, out, err, "%s%sjudged by the first %d tokens of each",
-                          out->note ? out->note : "", out->note ? "; " : "", budget->answer);
+                          out->note ? out->note : "", out->note ? "; " : "", budget->judged);
+}
+
+static int mark(const merging *m, const verifier *by, const merge_candidate *candidates,
+                const vote_readings *r, double *marks, turn_merge *out, error *err)
+{
+    double *features = calloc((size_t)r->passes * VOTE_FEATURES, sizeof *features);
+    int result = features ? 0 : error_memory(err, "a vote");
+    if (!result && by)
+        result = vote_features(m, candidates, r, features, err);
+    if (!result && by)
+        verifier_marks(by, features, r->passes, marks);
+    else if (!result)
+        vote_marks(candidates, r, marks);
+    free(features);
+    out->verifier = by ? verifier_hash(by) : 0;
+    out->basis = region_keep_text(m->memory, by ? verifier_basis(by) : "fit to the question", err);
+    return result || !out->basis ? -1 : 0;
+}
+
+static int decide(const merging *m, const verifier *by, const merge_candidate *candidates,
+                  const vote_readings *r, turn_merge *out, error *err)
+{
+    size_t n = (size_t)r->passes;
+    double *marks = calloc(n, sizeof *marks);
+    bool *barred = calloc(n, sizeof *barred);
+    int result = marks && barred ? 0 : error_memory(err, "a vote");
+    for (size_t a = 0; a < n && !result; a++)
+        barred[a] = candidates[a].barred;
+    if (!result)
+        result = mark(m, by, candidates, r, marks, out, err) ||
+                 declare(m, candidates, out, marks, barred, err);
+    free(marks);
+    free(barred);
+    return result ? -1 : 0;
+}
+
+static int keep_scores(const merging *m, const vote_readings *r, turn_merge *out, error *err)
+{
+    size_t bytes = (size_t)(r->passes * r->passes) * sizeof *r->scores;
+    double *scores = region_take(m->memory, bytes, err);
+    if (scores)
+        memcpy(scores, r->scores, bytes);
+    out->scores = scores;
+    return scores ? 0 : -1;
+}
+
+static int vote_by(const merging *m, const verifier *by, const merge_candidate *candidates,
+                   turn_merge *out, error *err)
+{
+    vote_readings r = {0};
+    int result = vote_read(m, candidates, !by, &r, err);
+    if (!result)
+        result = keep_scores(m, &r, out, err) || decide(m, by, candidates, &r, out, err);
+    if (!result && !r.budget.whole)
+        result = note_budget(m, out, &r.budget, err);
+    vote_readings_release(&r);
+    return result ? -1 : 0;
 }
 
 int merge_vote_on(const merging *m, const merge_candidate *candidates, turn_merge *out, error *err)
 {
-    int n = council_passes(m->council);
-    size_t passes = (size_t)n;
-    poll p = {.council = m->council, .round = m->round, .candidates = candidates, .passes = n};
-    double *weights = calloc(passes, sizeof *weights), *score = calloc(passes, sizeof *score);
-    bool *barred = calloc(passes, sizeof *barred);
-    double *scores = region_take(m->memory, passes * passes * sizeof *scores, err);
-    int result = weights && score && barred && scores ? take_poll(&p, scores, weights, err)
-                                                      : error_memory(err, "a vote");
-    out->scores = scores;
-    for (int a = 0; a < n && !result; a++) {
-        score[a] = peer_score(scores, weights, n, a);
-        barred[a] = candidates[a].barred;
-    }
+    const verifier *given = m->options ? m->options->verifier : NULL;
+    verifier *found = NULL;
+    int result = given ? 0 : verifier_find(council_engine(m->council), &found, NULL, err);
     if (!result)
-        result = declare(m, candidates, out, score, barred, err);
-    if (!result && !p.budget.whole)
-        result = note_budget(m, out, &p.budget, err);
-    free(weights);
-    free(score);
-    free(barred);
+        result = vote_by(m, given ? given : found, candidates, out, err);
+    verifier_close(found);
     return result;
 }
 

@@ -262,6 +262,10 @@ static int run(task *t)
 int command_train(const options *opt, console *con, error *err)
 {
     task t = {.opt = opt, .con = con, .err = err};
+    if (opt->what && strcmp(opt->what, "verifier") == 0)
+        return command_train_verifier(opt, con, err);
+    if (!opt->word_count)
+        return error_set(err, ERROR_USAGE, "train: which persona? `consilium personas` lists them");
     train_options o;
     bool ndjson = opt->format && strcmp(opt->format, "ndjson") == 0;
     int result = read_options(&t, &o);

@@ -153,6 +153,7 @@ struct options {
     sampling_options configured; /* of the configuration */
     long long seed;              /* -1 = random */
 
+    texts sets;          /* train --set */
     texts lesson_texts;  /* personas derive and check --text */
     const char *against; /* whom to compare with; NULL = all others, of eval the best */
     /* personas derive */

@@ -137,7 +137,7 @@ static const command_info commands[COMMAND_COUNT] = {
     [COMMAND_TRAIN] =
         {"train",
          "NAME",
-         1,
+         0,
          1,
          "teach a persona its voice from its lessons, on this model",
          "New experts, low-rank updates or router rows of the upper layers learn what the persona "
@@ -147,7 +147,11 @@ static const command_info commands[COMMAND_COUNT] = {
          "the "
          "memory and the files are told before it starts. Ctrl-C keeps the best so far, and "
          "--resume with the same options goes on. The result lies beside the persona and is used "
-         "at once; what was there is kept with .previous behind its name.",
+         "at once; what was there is kept with .previous behind its name. With --what verifier it "
+         "is "
+         "the vote that learns: the personas answer the questions of --set, and the weights that "
+         "tell "
+         "right answers from wrong ones are kept for this model.",
          {"consilium train lawyer", "consilium train lawyer --minutes 10 --keep-near news.txt",
           "consilium train lawyer -m model.gguf --what lora --experts 2 --layers 30-47"}},
     [COMMAND_EVAL] =

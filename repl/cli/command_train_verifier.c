@@ -1,0 +1,238 @@
+/* command_train_verifier.c - `consilium train --what verifier`: sets of questions to a verifier
+ * (personas/verify), and its figures.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/atomic_file.h"
+#include "../../engine/base/folder.h"
+#include "../../engine/base/hash.h"
+#include "../../engine/base/paths.h"
+#include "../../personas/verify/learn.h"
+#include "../options/ask_options.h"
+#include "../options/open_model.h"
+#include "../screen/human.h"
+#include "../system/output_file.h"
+#include "commands.h"
+
+enum { DEFAULT_SEED = 1, DEFAULT_TOKENS = 128 };
+
+typedef struct task {
+    const options *opt;
+    console *con;
+    error *err;
+    options greedy; /* as asked, but greedy and with a seed */
+    ask_options how;
+    eval_set *sets; /* [count] */
+    int count;
+    gather_options gather;
+    roster *roster;
+    verify_examples examples;
+    char *record, *path;
+    double start;
+    size_t had, before; /* examples that were there; SIZE_MAX = not known yet */
+} task;
+
+/* ---- what the options say ----------------------------------------------------------------------- */
+
+static int read_options(task *t)
+{
+    t->greedy = *t->opt;
+    if (!t->greedy.sampling.temperature.given)
+        t->greedy.sampling.temperature = (real){.v = 0, .given = true};
+    if (t->greedy.seed < 0)
+        t->greedy.seed = DEFAULT_SEED;
+    if (!t->greedy.max_tokens)
+        t->greedy.max_tokens = DEFAULT_TOKENS;
+    if (t->opt->word_count)
+        return error_set(t->err, ERROR_USAGE, "\"%.40s\": a verifier is a model's, not a persona's",
+                         t->opt->words[0]);
+    if (!t->opt->sets.len)
+        return error_set(t->err, ERROR_USAGE,
+                         "--set FILE: which questions are asked? One JSON object a line, as `eval` "
+                         "reads them");
+    if (ask_options_read(&t->how, &t->greedy, t->err) || ask_options_prepare(&t->how, t->err))
+        return -1;
+    t->how.control = CONTROL_OFF;
+    if (t->how.persona_count < 2)
+        return error_set(t->err, ERROR_USAGE, "--personas: a vote needs two personas");
+    return t->opt->output ? output_file_check(t->opt->output, t->opt->force, t->err) : 0;
+}
+
+static int read_sets(task *t)
+{
+    size_t n = t->opt->sets.len;
+    t->sets = calloc(n, sizeof *t->sets);
+    if (!t->sets)
+        return error_memory(t->err, "the sets");
+    for (; t->count < (int)n; t->count++)
+        if (eval_set_load(t->opt->sets.v[t->count], &t->sets[t->count], t->err)) {
+            t->count++;
+            return -1;
+        }
+    return 0;
+}
+
+static uint64_t hash_of_sets(const task *t)
+{
+    uint64_t hash = HASH_START;
+    for (int i = 0; i < t->count; i++)
+        hash = hash_bytes(hash, &t->sets[i].hash, sizeof t->sets[i].hash);
+    return hash;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------- */
+
+static void on_progress(void *user, size_t done, size_t of)
+{
+    task *t = user;
+    char left[HUMAN_TEXT];
+    if (t->before == SIZE_MAX) {
+        t->before = done;
+        if (done)
+            console_note(t->con, "%zu of %zu questions were asked before, it goes on: %s", done, of,
+                         t->record);
+    }
+    double spent = console_seconds() - t->start;
+    if (done > t->before)
+        console_progress(
+            t->con, "%zu of %zu questions, %s left", done, of,
+            human_seconds(left, spent / (double)(done - t->before) * (double)(of - done)));
+    else
+        console_progress(t->con, "%zu of %zu questions", done, of);
+}
+
+static int seat_all(task *t)
+{
+    roster_options seats;
+    engine *e = t->gather.engine;
+    if (ask_options_council(&t->how, &t->greedy, e, &t->gather.council, t->err) ||
+        ask_options_roster(&t->how, &t->greedy, e, &seats, t->err))
+        return -1;
+    seats.prompt = "";
+    t->roster = roster_open(e, &seats, console_sentence, t->con, t->err);
+    t->gather.roster = t->roster;
+    t->gather.seed = t->how.seed;
+    t->gather.progress = on_progress;
+    t->gather.user = t;
+    return t->roster ? 0 : -1;
+}
+
+/* verifier.1a2b3c4d5e6f7a8b.jsonl, in the user's folder of states: another question, another file. */
+static int choose_record(task *t, const buf *header)
+{
+    char *place = NULL;
+    if (paths_own(PATHS_STATE, "train", &place, t->err))
+        return -1;
+    if (!place)
+        return paths_missing(PATHS_STATE, "no place for the record: ", t->err);
+    uint64_t hash = hash_bytes(HASH_START, header->v, header->len);
+    if (paths_make(place, strlen(place), t->err) == 0)
+        t->record =
+            string_format(t->err, "%s/verifier.%016llx.jsonl", place, (unsigned long long)hash);
+    free(place);
+    return t->record ? 0 : -1;
+}
+
+static int ask_all(task *t)
+{
+    buf header = {0};
+    t->start = console_seconds();
+    t->before = SIZE_MAX;
+    int result =
+        gather_header(&t->gather, hash_of_sets(t), &header, t->err) || choose_record(t, &header) ||
+        gather_run(&t->gather, t->sets, t->count, t->record, &header, &t->examples, t->err);
+    console_progress_end(t->con);
+    buf_release(&header);
+    if (result && t->err->code == ERROR_CANCELLED)
+        return error_set(t->err, ERROR_CANCELLED, "interrupted; the same command goes on (%s)",
+                         t->record);
+    return result ? -1 : 0;
+}
+
+/* ---- the result --------------------------------------------------------------------------------- */
+
+static int describe_model(task *t, verifier_content *c)
+{
+    const model_config *m = engine_config(t->gather.engine);
+    const char *print = engine_fingerprint(t->gather.engine, t->err);
+    if (!print)
+        return -1;
+    (void)snprintf(c->architecture, sizeof c->architecture, "%s", architecture_name(m->arch));
+    (void)snprintf(c->fingerprint, sizeof c->fingerprint, "%s", print);
+    c->width = m->width;
+    c->layers = m->layers;
+    c->learned_from = hash_of_sets(t);
+    return 0;
+}
+
+static void print_figures(task *t, const verifier_content *c, text_writer *w)
+{
+    const verifier_figures *g = &c->figures;
+    text_format(w, "%d questions, %d with right and wrong answers\n", g->questions, g->told);
+    text_format(w, "right, each picked by weights that had not seen it:\n");
+    text_format(w, "  by chance    %5.1f %%\n  best persona %5.1f %%\n", 100 * g->blind,
+                100 * g->best);
+    text_format(w, "  the verifier %5.1f %%   %+.1f over chance, 95 %% interval %+.1f to %+.1f\n",
+                100 * g->right, 100 * (g->right - g->blind), 100 * g->low, 100 * g->high);
+    text_format(w, "  any persona  %5.1f %%\n", 100 * g->any);
+    text_format(w, "weights in standard deviations, penalty %g:\n", c->penalty);
+    for (int f = 0; f < VOTE_FEATURES; f++)
+        if (c->scale[f] > 0)
+            text_format(w, "  %-9s %+.3f\n", vote_feature_name(f), c->weight[f]);
+    (void)t;
+}
+
+/* Only what is better than chance is of use to a vote. */
+static int save(task *t, const verifier_content *c)
+{
+    buf text = {0};
+    if (!(c->figures.low > 0) && !t->opt->force) {
+        console_loss(t->con, "no better than chance on questions that it had not seen: not written "
+                             "(--force writes it)");
+        return 0;
+    }
+    if (t->opt->output)
+        t->path = strdup(t->opt->output);
+    else if (verifier_own_path(t->gather.engine, &t->path, t->err))
+        return -1;
+    int result = !t->path ? error_memory(t->err, "the path")
+                          : verifier_write(c, &text, t->err) ||
+                                atomic_file_put(t->path, text.v, text.len, t->err);
+    if (!result)
+        console_note(t->con, "wrote %s", t->path);
+    buf_release(&text);
+    return result ? -1 : 0;
+}
+
+static int learn(task *t)
+{
+    verifier_content c = {0};
+    buf b = {0};
+    text_writer w = {.out = &b, .err = t->err};
+    if (describe_model(t, &c) || learn_verifier(&t->examples, &c, t->err))
+        return -1;
+    print_figures(t, &c, &w);
+    return console_written(t->con, &w) || save(t, &c) ? -1 : 0;
+}
+
+int command_train_verifier(const options *opt, console *con, error *err)
+{
+    task t = {.opt = opt, .con = con, .err = err};
+    int result = read_options(&t) || read_sets(&t);
+    if (!result) {
+        t.gather.engine = open_model(opt, con, err);
+        result = !t.gather.engine || seat_all(&t) || ask_all(&t) || learn(&t);
+    }
+    verify_examples_release(&t.examples);
+    roster_close(t.roster);
+    engine_close(t.gather.engine);
+    for (int i = 0; i < t.count; i++)
+        eval_set_release(&t.sets[i]);
+    free(t.sets);
+    ask_options_release(&t.how);
+    free(t.record);
+    free(t.path);
+    return result ? -1 : 0;
+}
