@@ -208,7 +208,7 @@ verifier *verifier_read(const char *where, const char *text, size_t len, error *
     return v;
 }
 
-verifier *verifier_open(const char *path, error *err)
+static verifier *verifier_open(const char *path, error *err)
 {
     char *text;
     size_t len;

@@ -49,9 +49,7 @@ typedef struct verifier_content {
     uint64_t learned_from; /* hash of the sets */
 } verifier_content;
 
-/* ERROR_LOAD by file and field. Caller owns. */
-verifier *verifier_open(const char *path, error *err);
-/* The same from text; `where` stands for the file. */
+/* From text; `where` stands for the file. ERROR_LOAD by file and field. Caller owns. */
 verifier *verifier_read(const char *where, const char *text, size_t len, error *err);
 void verifier_close(verifier *v); /* NULL ok */
 /* The file's text, appended. */

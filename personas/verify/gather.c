@@ -24,7 +24,7 @@ static bool is_asked(const eval_item *item)
     return item->kind == EVAL_EXACT || item->kind == EVAL_RUBRIC;
 }
 
-size_t gather_count(const eval_set *s)
+static size_t gather_count(const eval_set *s)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->len; i++)

@@ -41,8 +41,6 @@ typedef struct gather_options {
     void *user;
 } gather_options;
 
-/* Items of a set that are asked. */
-size_t gather_count(const eval_set *s);
 /* The first line of the record: all that examples depend on. sets: their hash. */
 int gather_header(const gather_options *o, uint64_t sets, buf *out, error *err);
 /* All examples of sets [count], in order; what the record at `path` holds is not asked again. The
