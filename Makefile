@@ -222,7 +222,7 @@ personas-report: $(SMOLLM2) $(REFERENCE) $(PROGRAM) ## what the built-in persona
 	@$(PYTHON_REFERENCE) tests/probe_personas.py
 
 VOICES   = $(BUILD)/voices
-voices: $(PROGRAM) $(SMOLLM2) ## train the built-in's experts anew from the lessons (15 min; RESUME=1 goes on)
+voices: $(PROGRAM) $(SMOLLM2) ## train the built-in's experts anew from the lessons (20 min; RESUME=1 goes on)
 	@mkdir -p $(VOICES)
 	@XDG_CACHE_HOME=$(abspath $(VOICES)) XDG_STATE_HOME=$(abspath $(VOICES)) XDG_CONFIG_HOME=$(abspath $(VOICES)) \
 	    $(PROGRAM) model build-voices --from $(SMOLLM2) --keep-near personas/shipped/neutral.txt \

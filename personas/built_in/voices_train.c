@@ -5,11 +5,11 @@
 
 #include "voices.h"
 
-/* About 54 steps are once through a persona's lessons. Each voice has its own pace: the coder's is
- * learned by heart soonest. In the later half two lessons of five say a sentence twice. */
+/* 120 steps are once through a persona's lessons. The coder's voice is learned by heart soonest. In
+ * the later half two lessons of five say a sentence twice. */
 train_options voices_options(int i)
 {
-    static const int steps[VOICES] = {324, 216, 270};
+    static const int steps[VOICES] = {300, 240, 240};
     train_options o = train_defaults();
     o.what = TRAIN_EXPERTS;
     o.experts = VOICES_EXPERTS;
@@ -17,7 +17,7 @@ train_options voices_options(int i)
     o.last = VOICES_FIRST + VOICES_LAYERS - 1;
     o.steps = steps[i];
     o.repeat = 0.4;
-    o.near = 0.5;
+    o.near = 0.25;
     o.seed = (uint64_t)i + 1;
     return o;
 }
