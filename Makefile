@@ -231,7 +231,7 @@ voices: $(PROGRAM) $(SMOLLM2) ## train the built-in's experts anew from the less
 	@cp $(VOICES)/built-in.experts.gguf $(VOICES)/*.mask.json personas/shipped/
 
 # The vote's verifier for the built-in as it is now; kept only where it is better than chance.
-SETS     = $(wildcard personas/shipped/sets/keyed.jsonl)
+SETS     = personas/shipped/sets/keyed.jsonl
 verifier: $(PROGRAM) $(SMOLLM2) ## learn the built-in's verifier anew from questions with keys (SETS=FILES; 1 s of processor time a question)
 	@mkdir -p $(VOICES)
 	@XDG_CACHE_HOME=$(abspath $(VOICES)) XDG_STATE_HOME=$(abspath $(VOICES)) XDG_CONFIG_HOME=$(abspath $(VOICES)) \

@@ -59,6 +59,11 @@ static long rows_of(const int *lengths, int n, const vote_budget *b, int more)
     return rows;
 }
 
+static vote_budget budget_of(const int *lengths, int n, int prompts, int question, bool peers)
+{
+    return merge_vote_budget(&(vote_sizes){lengths, n, n, prompts, question, FRAME, peers});
+}
+
 static void a_vote_reads_less_than_was_written(void **state)
 {
     (void)state;
@@ -70,20 +75,26 @@ static void a_vote_reads_less_than_was_written(void **state)
                 written += lengths[i];
                 longest = lengths[i] > longest ? lengths[i] : longest;
             }
-            vote_budget b = merge_vote_budget(lengths, n, n, prompts, round / 4, FRAME);
-            long most = 9L * written / 20 + 6L * prompts / 20;
-            assert_true(b.whole == (b.judged >= longest) && b.answer >= 8 && b.judged >= 4);
+            bool peers = round % 2;
+            vote_budget b = budget_of(lengths, n, prompts, round / 4, peers);
+            long most = 12L * written / 20 + 6L * prompts / 20;
+            assert_true(b.whole == ((peers ? b.judged : b.answer) >= longest));
+            assert_true(b.answer >= 8 && b.judged >= 4);
             assert_true(b.question == (round / 4 < 16 ? round / 4 : 16));
             assert_true(b.judged <= (b.answer > longest ? b.answer : longest) || b.judged == 4);
             assert_true(b.judged == 4 || rows_of(lengths, n, &b, 0) <= most);
             /* and no less than it may */
             assert_true(b.judged >= b.answer || b.judged >= longest ||
                         rows_of(lengths, n, &b, 1) > most);
+            /* What has no part in the decision takes nothing from what has. */
+            assert_true(peers || b.judged == 4 || b.answer >= longest);
         }
     }
     /* The longer the prompts, the more is read; with room enough all of it. */
-    assert_true(merge_vote_budget((int[]){100, 90}, 2, 2, 2000, 9, FRAME).whole);
-    assert_false(merge_vote_budget((int[]){100, 90}, 2, 2, 20, 9, FRAME).whole);
+    assert_true(budget_of((int[]){100, 90}, 2, 2000, 9, true).whole);
+    assert_false(budget_of((int[]){100, 90}, 2, 20, 9, true).whole);
+    assert_true(budget_of((int[]){100, 90}, 2, 20, 9, false).answer >
+                2 * budget_of((int[]){100, 90}, 2, 20, 9, true).answer);
 }
 
 /* What an answer is told to have been while it was given needs no reading, and is the same. */

@@ -129,3 +129,9 @@ int paths_make(const char *path, size_t n, error *err)
     free(copy);
     return result;
 }
+
+const char *paths_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}

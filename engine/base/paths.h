@@ -50,4 +50,7 @@ void paths_shipped_release(char *paths[PATHS_SHIPPED]);
  * as the specification asks, and is flushed. ERROR_RUN. */
 int paths_make(const char *path, size_t n, error *err);
 
+/* The last part of a path, without the folders before it. */
+const char *paths_name(const char *path);
+
 #endif

@@ -12,6 +12,7 @@
 #include "../../engine/base/folder.h"
 #include "../../engine/base/hash.h"
 #include "../../engine/base/json.h"
+#include "../../engine/base/paths.h"
 #include "../../engine/base/utf8.h"
 
 typedef struct converter {
@@ -295,7 +296,7 @@ int eval_convert(const char *format, const char *path, eval_converted *out, erro
 {
     error none = {0};
     converter c = {.out = out, .format = format, .path = path, .err = err ? err : &none};
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = paths_name(path);
     buf text = {0};
     (void)snprintf(c.topic, sizeof c.topic, "%.*s", (int)strcspn(name, "."), name);
     int result = jsonl_load(path, EVAL_SET_BYTES, &text, c.err);

@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #include "../../engine/base/atomic_file.h"
+#include "../../engine/base/folder.h"
+#include "../../engine/base/hash.h"
 #include "../../engine/base/json_writer.h"
+#include "../../engine/base/paths.h"
 
 struct eval_record {
     int fd;
@@ -199,4 +202,20 @@ int eval_record_add(eval_record *r, const buf *lines, error *err)
     if (file_write_all(r->fd, lines->v, lines->len) != 0 || fdatasync(r->fd) != 0)
         return fail(r, "write", err);
     return 0;
+}
+
+int eval_record_path(const char *below, const char *stem, const buf *header, char **path,
+                     error *err)
+{
+    char *place = NULL;
+    *path = NULL;
+    if (paths_own(PATHS_STATE, below, &place, err))
+        return -1;
+    if (!place)
+        return paths_missing(PATHS_STATE, "no place for the record: ", err);
+    unsigned long long hash = hash_bytes(HASH_START, header->v, header->len);
+    if (paths_make(place, strlen(place), err) == 0)
+        *path = string_format(err, "%s/%.80s.%016llx.jsonl", place, stem, hash);
+    free(place);
+    return *path ? 0 : -1;
 }

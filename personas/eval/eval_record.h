@@ -24,6 +24,10 @@ typedef struct eval_record eval_record;
 /* One line of an earlier run, without the first. */
 typedef int eval_record_line(void *user, const json *line, error *err);
 
+/* Where the record of such a header lies when nobody says: BELOW/STEM.HASH.jsonl among the user's states,
+ * so another question has another file. The folder is made; caller frees *path. */
+int eval_record_path(const char *below, const char *stem, const buf *header, char **path,
+                     error *err);
 /* header: the first line, an object without a line end. A file that begins with another one is
  * ERROR_USAGE naming the first field that differs; one that is in use, or holds something else,
  * ERROR_RUN. Caller owns. */

@@ -12,19 +12,12 @@ typedef struct opinion {
     claim claim;
 } opinion;
 
-int evidence_kind(const turn_merge *m, const evidence_figures *figures, buf *out, error *err)
+int evidence_kind(const turn_merge *m, buf *out, error *err)
 {
     if (!m->scores || m->winner < 0)
         return 0;
-    if (m->basis)
-        return buf_format(out, err, "picked by %s", m->basis);
-    if (buf_text(out, "picked as likeliest by the others", err))
-        return -1;
-    if (!figures || figures->total < 1)
-        return 0;
-    return buf_format(out, err, ", right %.0f %% of the time on %ld %s",
-                      100.0 * (double)figures->right / (double)figures->total, figures->total,
-                      figures->what);
+    return m->basis ? buf_format(out, err, "picked by %s", m->basis)
+                    : buf_text(out, "picked as likeliest by the others", err);
 }
 
 /* ---- dissent ----------------------------------------------------------------------------------- */

@@ -3,8 +3,7 @@
  * A share of 0.52 and a lead of 0.27 look like knowledge. So the line of a merge says what kind of
  * evidence is behind it, and where the answers disagree in substance it says that instead of a
  * ratio: when their counted answers differ (counted.h), or when what they share (agreement.h, the
- * mean over all pairs) is below EVIDENCE_LITTLE, which is about what answers to different questions
- * share by chance. Answers of fewer than EVIDENCE_WORDS content words are too short to tell.
+ * mean over all pairs) is below EVIDENCE_LITTLE, which was set by hand on councils of the built-in. Answers of fewer than EVIDENCE_WORDS content words are too short to tell.
  */
 #ifndef PERSONAS_EVIDENCE_H
 #define PERSONAS_EVIDENCE_H
@@ -15,17 +14,9 @@
 #define EVIDENCE_LITTLE 0.065
 enum { EVIDENCE_WORDS = 6 };
 
-/* How often a way of merging was right with the model at hand, where that was measured: a row of a
- * table of figures for this model, to be handed to evidence_kind(). */
-typedef struct evidence_figures {
-    long right, total;
-    const char *what; /* "facts" */
-} evidence_figures;
-
 /* "picked by fit to the question", or what else a vote's marks rest on, with the verifier's own figures;
- * of an older record "picked as likeliest by the others", with figures ", right 62 % of the time on 200 facts" (NULL =
- * none are known of this model); nothing where nobody was picked. */
-int evidence_kind(const turn_merge *m, const evidence_figures *figures, buf *out, error *err);
+ * of an older record "picked as likeliest by the others"; nothing where nobody was picked. */
+int evidence_kind(const turn_merge *m, buf *out, error *err);
 
 /* "the answers disagree: coder says 7, critic says 9", or "the answers share little: read each"; nothing
  * where they agree or it cannot be told. called: [passes] how to call each. */

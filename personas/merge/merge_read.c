@@ -41,24 +41,25 @@ static int most_within(const int *lengths, int passes, int readers, int low, int
     return low;
 }
 
-vote_budget merge_vote_budget(const int *lengths, int passes, int judges, int prompts, int question,
-                              int frame)
+vote_budget merge_vote_budget(const vote_sizes *v)
 {
     long written = 0, texts = 0;
-    int longest = 0;
-    for (int a = 0; a < passes; a++) {
-        written += lengths[a];
-        texts += lengths[a] > 0;
-        longest = lengths[a] > longest ? lengths[a] : longest;
+    int longest = 0, others = v->judges - 1;
+    for (int a = 0; a < v->passes; a++) {
+        written += v->lengths[a];
+        texts += v->lengths[a] > 0;
+        longest = v->lengths[a] > longest ? v->lengths[a] : longest;
     }
-    vote_budget b = {.question = question < QUESTION_MOST ? question : QUESTION_MOST};
-    long rows = (9 * written) / 20 + (6 * (long)prompts) / 20,
-         frames = texts * (b.question + frame);
-    b.answer = most_within(lengths, passes, 1, FORETELLS_LEAST, longest, rows / 2 - frames);
-    long left = rows - frames - rows_of(lengths, passes, 1, b.answer);
-    b.judged = most_within(lengths, passes, judges - 1, JUDGED_LEAST,
+    vote_budget b = {.question = v->question < QUESTION_MOST ? v->question : QUESTION_MOST};
+    long rows = (12 * written) / 20 + (6 * (long)v->prompts) / 20;
+    long frames = texts * (b.question + v->frame);
+    long least = rows_of(v->lengths, v->passes, others, JUDGED_LEAST);
+    b.answer = most_within(v->lengths, v->passes, 1, FORETELLS_LEAST, longest,
+                           (v->peers ? rows / 2 : rows - least) - frames);
+    long left = rows - frames - rows_of(v->lengths, v->passes, 1, b.answer);
+    b.judged = most_within(v->lengths, v->passes, others, JUDGED_LEAST,
                            b.answer < longest ? b.answer : longest, left);
-    b.whole = longest <= b.judged;
+    b.whole = longest <= (v->peers ? b.judged : b.answer);
     return b;
 }
 
@@ -107,7 +108,7 @@ static bool is_judged(const poll *p, int j, int a)
     return judges(p, j) && p->candidates[a].len > 0;
 }
 
-static int choose_budget(poll *p, error *err)
+static int choose_budget(poll *p, bool framed, error *err)
 {
     int n = p->passes, count = 0, prompts = 0;
     int *lengths = calloc((size_t)n, sizeof *lengths);
@@ -119,8 +120,13 @@ static int choose_budget(poll *p, error *err)
         prompts += (int)p->merge->council->passes[i]->prompt.len;
         count += judges(p, i);
     }
-    p->budget =
-        merge_vote_budget(lengths, n, count, prompts, (int)p->question.len, (int)p->frame.len + 1);
+    p->budget = merge_vote_budget(&(vote_sizes){.lengths = lengths,
+                                                .passes = n,
+                                                .judges = count,
+                                                .prompts = prompts,
+                                                .question = (int)p->question.len,
+                                                .frame = (int)p->frame.len + 1,
+                                                .peers = !framed});
     free(lengths);
     return result;
 }
@@ -199,7 +205,7 @@ static int open_poll(poll *p, bool framed, error *err)
     p->requests = calloc(n * (n + 1), sizeof *p->requests);
     if (!p->texts || !p->plain || !p->requests)
         return error_memory(err, "a vote");
-    if (encode_texts(p, framed, err) || choose_budget(p, err))
+    if (encode_texts(p, framed, err) || choose_budget(p, framed, err))
         return -1;
     for (size_t a = 0; a < n; a++) {
         if (p->candidates[a].len && build_plain(p, (int)a, err))

@@ -12,19 +12,24 @@ typedef struct merge_candidate {
 } merge_candidate;
 
 /* How much of a vote's texts is read, so that a vote takes at most a third of the time that the answers
- * took: of what was written 9 rows for each 20 tokens, of the prompts 6. Half of it goes to the plain
- * model, the rest to the judges; each reads its own answer besides where that is not known. */
+ * took: of what was written 12 rows for each 20 tokens, of the prompts 6. Most goes to what decides:
+ * where judges have a part in it half to the plain model and the rest to them, else all but their least
+ * to the plain model. Each judge reads its own answer besides where that is not known. */
 typedef struct vote_budget {
     int question; /* tokens at the end of the question, foretold behind each answer */
     int answer;   /* tokens at the beginning of each answer that foretell it */
     int judged;   /* tokens at the beginning of each answer that the others judge */
-    bool whole;   /* no answer is longer */
+    bool whole;   /* no answer is longer than what the decision rests on */
 } vote_budget;
-/* lengths: [passes] tokens of the answers, 0 = it is not judged; judges: how many there are; prompts:
- * tokens of all prompts together; question: of the question; frame: of what else the plain model reads
- * with an answer. */
-vote_budget merge_vote_budget(const int *lengths, int passes, int judges, int prompts, int question,
-                              int frame);
+typedef struct vote_sizes {
+    const int *lengths; /* [passes] tokens of the answers, 0 = it is not judged */
+    int passes, judges;
+    int prompts;  /* tokens of all prompts together */
+    int question; /* of the question */
+    int frame;    /* of what else the plain model reads with an answer */
+    bool peers;   /* judges have a part in the decision */
+} vote_sizes;
+vote_budget merge_vote_budget(const vote_sizes *v);
 
 /* What a merge is made of. */
 typedef struct merging {

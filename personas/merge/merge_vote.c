@@ -94,10 +94,10 @@ static int declare(const merging *m, const merge_candidate *candidates, turn_mer
     return 0;
 }
 
-static int note_budget(const merging *m, turn_merge *out, const vote_budget *budget, error *err)
+static int note_budget(const merging *m, turn_merge *out, int read, error *err)
 {
     return merge_set_note(m, out, err, "%s%sjudged by the first %d tokens of each",
-                          out->note ? out->note : "", out->note ? "; " : "", budget->judged);
+                          out->note ? out->note : "", out->note ? "; " : "", read);
 }
 
 static int mark(const merging *m, const verifier *by, const merge_candidate *candidates,
@@ -152,7 +152,7 @@ static int vote_by(const merging *m, const verifier *by, const merge_candidate *
     if (!result)
         result = keep_scores(m, &r, out, err) || decide(m, by, candidates, &r, out, err);
     if (!result && !r.budget.whole)
-        result = note_budget(m, out, &r.budget, err);
+        result = note_budget(m, out, by ? r.budget.judged : r.budget.answer, err);
     vote_readings_release(&r);
     return result ? -1 : 0;
 }

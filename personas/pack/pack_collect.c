@@ -143,11 +143,9 @@ static int take_persona(collecting *c, error *err)
 /* Lessons that the file does not name, but that are its own all the same. */
 static int take_lessons(collecting *c, error *err)
 {
-    for (int i = 0; i < c->persona->lesson_count; i++) {
-        const char *slash = strrchr(c->persona->lessons[i].text, '/');
-        if (take(c, c->place, PACK_LESSONS, slash ? slash + 1 : c->persona->lessons[i].text, err))
+    for (int i = 0; i < c->persona->lesson_count; i++)
+        if (take(c, c->place, PACK_LESSONS, paths_name(c->persona->lessons[i].text), err))
             return -1;
-    }
     return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "../../engine/base/file_set.h"
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "train_internal.h"
 
 /* What stands at path stands at path.previous too, and where nothing stands nothing was; a run that was
@@ -44,16 +45,9 @@ static const char *what_text(unsigned what, char out[32])
     return out;
 }
 
-/* Name of a file in its folder. */
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static int write_adapter(trainer *t, file_set *set, uint64_t *bytes, error *err)
 {
-    const char *place = file_set_place(set, name_of(t->adapter_path), err);
+    const char *place = file_set_place(set, paths_name(t->adapter_path), err);
     adapter *a = place ? trainable_to_adapter(t->learned, t->engine, TRAIN_RESULT_TYPE, err) : NULL;
     char what[32], lessons_hash[17];
     struct stat st;
@@ -79,7 +73,7 @@ static int write_adapter(trainer *t, file_set *set, uint64_t *bytes, error *err)
 static int write_mask(trainer *t, file_set *set, error *err)
 {
     buf text = {0};
-    const char *name = name_of(t->mask_path);
+    const char *name = paths_name(t->mask_path);
     if (!t->routing.masks)
         return file_set_remove(set, name, err);
     int result = train_mask_text(t, &text, err) || file_set_put(set, name, text.v, text.len, err);
@@ -89,7 +83,7 @@ static int write_mask(trainer *t, file_set *set, error *err)
 
 static int write_result(trainer *t, uint64_t *bytes, bool *kept, error *err)
 {
-    const char *name = name_of(t->adapter_path);
+    const char *name = paths_name(t->adapter_path);
     char *place = string_format(err, "%.*s", (int)(name - t->adapter_path) - 1, t->adapter_path);
     file_set *set = place ? file_set_open(place, err) : NULL;
     int result = set ? 0 : -1;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "../screen/human.h"
 #include "../system/input.h"
 #include "../system/save.h"
@@ -16,7 +17,7 @@ static int copy_beside(broker *b, console *con, const char *from, const char *be
     buf bytes = {0};
     const char *slash = strrchr(beside, '/');
     char *to = string_format(err, "%.*s/%s", slash ? (int)(slash - beside) : 1,
-                             slash ? beside : ".", human_file_name(from));
+                             slash ? beside : ".", paths_name(from));
     int result = to ? 0 : -1;
     if (!result && access(to, F_OK) != 0)
         result = input_read(from, &bytes, con, err) ||

@@ -91,7 +91,7 @@ int report_merge_line(const report *r, buf *out, error *err)
     if (!result && !m->shares && m->by)
         result = buf_format(out, err, " by %s", m->by);
     if (!result && m->scores && m->winner >= 0)
-        result = buf_text(out, "; ", err) || evidence_kind(m, NULL, out, err) ? -1 : 0;
+        result = buf_text(out, "; ", err) || evidence_kind(m, out, err) ? -1 : 0;
     if (!result)
         result = add_tally(r, out, err);
     if (!result && turn_merge_cut(m))

@@ -68,8 +68,7 @@ static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
     if (!result && turn_merge_cut(m))
         result = buf_format(out, err, "%s%s", terminal_dot(t->term), turn_merge_cut(m));
     if (!result && m->scores && m->winner >= 0)
-        result =
-            buf_text(out, terminal_dot(t->term), err) || evidence_kind(m, NULL, out, err) ? -1 : 0;
+        result = buf_text(out, terminal_dot(t->term), err) || evidence_kind(m, out, err) ? -1 : 0;
     if (!result)
         result = add_tally(t, m, out, err);
     if (!result && m->note && !t->blind_names)

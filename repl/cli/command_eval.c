@@ -15,8 +15,6 @@
 #include "commands.h"
 #include "eval_report.h"
 
-enum { DEFAULT_SEED = 1 };
-
 typedef struct task {
     const options *opt;
     console *con;
@@ -39,22 +37,10 @@ typedef struct task {
 
 /* ---- what the options say ----------------------------------------------------------------------- */
 
-/* The borrowed words of opt; who answers is greedy unless --temperature says otherwise. */
-static void choose_defaults(task *t)
-{
-    t->greedy = *t->opt;
-    if (!t->greedy.sampling.temperature.given)
-        t->greedy.sampling.temperature = (real){.v = 0, .given = true};
-    if (t->greedy.seed < 0)
-        t->greedy.seed = DEFAULT_SEED;
-    if (!t->greedy.max_tokens)
-        t->greedy.max_tokens = EVAL_MAX_TOKENS;
-}
-
 static int read_options(task *t)
 {
     const options *opt = t->opt;
-    choose_defaults(t);
+    ask_options_greedy(&t->greedy, opt, EVAL_MAX_TOKENS);
     if (opt->split && eval_split_parse(opt->split, &t->o.split, t->err))
         return -1;
     if (ask_options_read(&t->how, &t->greedy, t->err) ||
@@ -157,34 +143,25 @@ static int open_run(task *t)
 
 /* ---- the record --------------------------------------------------------------------------------- */
 
-/* facts.1a2b3c4d5e6f7a8b.jsonl, in the user's folder of states: another question, another file. */
+/* --output FILE, else one of the user's, named as the set. */
 static int choose_record(task *t, const char *set, const buf *header)
 {
-    char *place = NULL;
-    if (t->opt->output) {
-        t->record = strdup(t->opt->output);
-        return t->record ? 0 : error_memory(t->err, "the record");
+    const char *dot = strrchr(set, '.');
+    char *stem = t->opt->output ? strdup(t->opt->output)
+                                : string_format(t->err, "%.*s", dot ? (int)(dot - set) : 80, set);
+    if (t->opt->output || !stem) {
+        t->record = stem;
+        return stem ? 0 : error_memory(t->err, "the record");
     }
-    if (paths_own(PATHS_STATE, "eval", &place, t->err))
-        return -1;
-    if (!place)
-        return paths_missing(PATHS_STATE, "no place for the record (--output FILE): ", t->err);
-    int stem = (int)(strrchr(set, '.') ? strrchr(set, '.') - set : (long)strlen(set));
-    uint64_t hash = hash_bytes(HASH_START, header->v, header->len);
-    int result = paths_make(place, strlen(place), t->err);
-    if (!result) {
-        t->record = string_format(t->err, "%s/%.*s.%016llx.jsonl", place, stem < 80 ? stem : 80,
-                                  set, (unsigned long long)hash);
-        result = t->record ? 0 : -1;
-    }
-    free(place);
+    int result = eval_record_path("eval", stem, header, &t->record, t->err);
+    free(stem);
     return result;
 }
 
 static int open_record(task *t)
 {
     buf header = {0};
-    const char *set = human_file_name(t->path);
+    const char *set = paths_name(t->path);
     int result = eval_run_header(t->run, set, &header, t->err) || choose_record(t, set, &header) ||
                  eval_run_resume(t->run, t->record, &header, t->err);
     buf_release(&header);
@@ -249,7 +226,7 @@ static int write_page(task *t, const eval_report *r)
 static int report(task *t)
 {
     eval_report r = {.run = t->run,
-                     .set = human_file_name(t->path),
+                     .set = paths_name(t->path),
                      .model = open_model_title(t->opt, t->engine),
                      .record = t->record,
                      .split = t->o.split,

@@ -1,6 +1,7 @@
 /* command_eval_convert.c - `consilium eval --convert KIND FILE`: a public benchmark's file becomes a set. */
 #include <string.h>
 
+#include "../../engine/base/paths.h"
 #include "../../personas/eval/eval_convert.h"
 #include "../screen/human.h"
 #include "../system/output_file.h"
@@ -20,7 +21,7 @@ int command_eval_convert(const options *opt, console *con, error *err)
     if (!result && c.left_out)
         console_note(con, "%zu rows are left out: no two different choices", c.left_out);
     if (!result)
-        console_note(con, "%zu items of %s%s%s", c.items, human_file_name(opt->words[0]),
+        console_note(con, "%zu items of %s%s%s", c.items, paths_name(opt->words[0]),
                      path ? " in " : "", path ? path : "");
     eval_converted_release(&c);
     return result ? -1 : 0;

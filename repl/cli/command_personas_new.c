@@ -14,15 +14,10 @@
 
 #include "../../engine/base/atomic_file.h"
 #include "../../engine/base/folder.h"
+#include "../../engine/base/paths.h"
 #include "../chat/persona_copy.h"
 #include "../options/examples.h"
 #include "commands.h"
-
-/* Whole paths stand on standard output, for scripts; sentences name the files. */
-static const char *file_name(const char *path)
-{
-    return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-}
 
 static int left_alone(const char *path, error *err)
 {
@@ -58,7 +53,7 @@ static int put_lessons(const char *name, const char *lessons, error *err)
 static void tell_lessons(const char *lessons, console *con)
 {
     console_note(con, "%s beside it says what a lesson is, and waits for yours.",
-                 file_name(lessons));
+                 paths_name(lessons));
 }
 
 static int write_lessons(const char *name, const char *lessons, console *con, error *err)
@@ -109,11 +104,11 @@ static int write_empty(const char *name, const char *path, bool there, char **le
         (void)unlink(path);
         return -1;
     }
-    console_note(con, "%s is yours to edit: about and instruction.", file_name(path));
+    console_note(con, "%s is yours to edit: about and instruction.", paths_name(path));
     if (there)
         console_note(con, "It comes before the persona of that name that came with the program.");
     if (kept)
-        console_note(con, "%s is there already and was left alone.", file_name(*lessons));
+        console_note(con, "%s is there already and was left alone.", paths_name(*lessons));
     else
         tell_lessons(*lessons, con);
     return 0;
@@ -131,7 +126,7 @@ static int write_copy(const char *name, const char *path, char **lessons, consol
         console_note(con,
                      "%s is a copy of the %s that came with the program, with its masks and "
                      "lessons; --empty begins a bare one.",
-                     file_name(path), name);
+                     paths_name(path), name);
     if (!result && p->lesson_count == 0)
         result = write_lessons(name, *lessons, con, err);
     persona_close(p);

@@ -16,7 +16,7 @@
 #include "../system/output_file.h"
 #include "commands.h"
 
-enum { DEFAULT_SEED = 1, DEFAULT_TOKENS = 128 };
+enum { DEFAULT_TOKENS = 128 };
 
 typedef struct task {
     const options *opt;
@@ -38,13 +38,7 @@ typedef struct task {
 
 static int read_options(task *t)
 {
-    t->greedy = *t->opt;
-    if (!t->greedy.sampling.temperature.given)
-        t->greedy.sampling.temperature = (real){.v = 0, .given = true};
-    if (t->greedy.seed < 0)
-        t->greedy.seed = DEFAULT_SEED;
-    if (!t->greedy.max_tokens)
-        t->greedy.max_tokens = DEFAULT_TOKENS;
+    ask_options_greedy(&t->greedy, t->opt, DEFAULT_TOKENS);
     if (t->opt->word_count)
         return error_set(t->err, ERROR_USAGE, "\"%.40s\": a verifier is a model's, not a persona's",
                          t->opt->words[0]);
@@ -119,29 +113,14 @@ static int seat_all(task *t)
     return t->roster ? 0 : -1;
 }
 
-/* verifier.1a2b3c4d5e6f7a8b.jsonl, in the user's folder of states: another question, another file. */
-static int choose_record(task *t, const buf *header)
-{
-    char *place = NULL;
-    if (paths_own(PATHS_STATE, "train", &place, t->err))
-        return -1;
-    if (!place)
-        return paths_missing(PATHS_STATE, "no place for the record: ", t->err);
-    uint64_t hash = hash_bytes(HASH_START, header->v, header->len);
-    if (paths_make(place, strlen(place), t->err) == 0)
-        t->record =
-            string_format(t->err, "%s/verifier.%016llx.jsonl", place, (unsigned long long)hash);
-    free(place);
-    return t->record ? 0 : -1;
-}
-
 static int ask_all(task *t)
 {
     buf header = {0};
     t->start = console_seconds();
     t->before = SIZE_MAX;
     int result =
-        gather_header(&t->gather, hash_of_sets(t), &header, t->err) || choose_record(t, &header) ||
+        gather_header(&t->gather, hash_of_sets(t), &header, t->err) ||
+        eval_record_path("train", "verifier", &header, &t->record, t->err) ||
         gather_run(&t->gather, t->sets, t->count, t->record, &header, &t->examples, t->err);
     console_progress_end(t->con);
     buf_release(&header);
@@ -167,7 +146,7 @@ static int describe_model(task *t, verifier_content *c)
     return 0;
 }
 
-static void print_figures(task *t, const verifier_content *c, text_writer *w)
+static void print_figures(const verifier_content *c, text_writer *w)
 {
     const verifier_figures *g = &c->figures;
     text_format(w, "%d questions, %d with right and wrong answers\n", g->questions, g->told);
@@ -181,7 +160,6 @@ static void print_figures(task *t, const verifier_content *c, text_writer *w)
     for (int f = 0; f < VOTE_FEATURES; f++)
         if (c->scale[f] > 0)
             text_format(w, "  %-9s %+.3f\n", vote_feature_name(f), c->weight[f]);
-    (void)t;
 }
 
 /* Only what is better than chance is of use to a vote. */
@@ -213,7 +191,7 @@ static int learn(task *t)
     text_writer w = {.out = &b, .err = t->err};
     if (describe_model(t, &c) || learn_verifier(&t->examples, &c, t->err))
         return -1;
-    print_figures(t, &c, &w);
+    print_figures(&c, &w);
     return console_written(t->con, &w) || save(t, &c) ? -1 : 0;
 }
 

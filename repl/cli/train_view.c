@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../engine/base/array.h"
+#include "../../engine/base/paths.h"
 #include "../screen/curve.h"
 #include "../screen/display_width.h"
 #include "../screen/human.h"
@@ -94,17 +95,11 @@ static void put_learned(text_writer *w, const train_plan *p)
                         : "they begin as copies of the most called, which the mask bans");
 }
 
-static const char *file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static void put_sources(train_view *v, text_writer *w, const train_source *sources, int count)
 {
     for (int i = 0; i < count; i++) {
         text_format(w, "  %-8s  %zu in ", i ? "" : "lessons", sources[i].lessons);
-        console_put_quoted(v->con, w, file_name(sources[i].path));
+        console_put_quoted(v->con, w, paths_name(sources[i].path));
         text_put(w, "\n");
     }
 }
@@ -127,14 +122,14 @@ static void put_samples(text_writer *w, const train_plan *p)
 static void put_files(train_view *v, text_writer *w, const train_plan *p)
 {
     char memory[HUMAN_TEXT], result[HUMAN_TEXT];
-    const char *name = file_name(p->adapter);
+    const char *name = paths_name(p->adapter);
     text_format(w, "  memory    %s, besides the model\n  writes    ",
                 human_bytes(memory, p->memory));
     console_put_quoted(v->con, w, name);
     text_format(w, " (%s)\n", human_bytes(result, p->result));
     if (p->mask) {
         text_put(w, "            ");
-        console_put_quoted(v->con, w, file_name(p->mask));
+        console_put_quoted(v->con, w, paths_name(p->mask));
         text_put(w, "\n");
     }
     if (name == p->adapter)

@@ -209,6 +209,17 @@ int ask_options_council(const ask_options *k, const options *opt, const engine *
     return open_model_context(opt, e, &o->context, err);
 }
 
+void ask_options_greedy(options *out, const options *given, int most)
+{
+    *out = *given;
+    if (!out->sampling.temperature.given)
+        out->sampling.temperature = (real){.v = 0, .given = true};
+    if (out->seed < 0)
+        out->seed = 1;
+    if (!out->max_tokens)
+        out->max_tokens = most;
+}
+
 void ask_options_adopt(ask_options *k, const options *opt, const engine *e)
 {
     const model_defaults *m = engine_defaults(e);

@@ -30,6 +30,10 @@ int ask_options_read(ask_options *k, const options *opt, error *err);
 int ask_options_prepare(ask_options *k, error *err);
 void ask_options_release(ask_options *k); /* leaves it zeroed */
 
+/* What measures, measures the same each time: *out is a copy of given, greedy, with a seed, and with at most
+ * `most` tokens in an answer, where it does not say otherwise. Its words are borrowed. */
+void ask_options_greedy(options *out, const options *given, int most);
+
 /* The seed that the loaded model recommends, unless one was given. */
 void ask_options_adopt(ask_options *k, const options *opt, const engine *e);
 

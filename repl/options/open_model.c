@@ -190,7 +190,7 @@ const char *open_model_title(const options *opt, const engine *e)
     if (open_model_is_built_in(opt))
         return "built-in model";
     bool is_path = *opt->model == '~' || strncmp(path, opt->model, strlen(opt->model)) == 0;
-    return is_path ? human_file_name(path) : opt->model;
+    return is_path ? paths_name(path) : opt->model;
 }
 
 int open_model_context(const options *opt, const engine *e, int *context, error *err)

@@ -45,9 +45,3 @@ char *human_seconds(char *out, double seconds)
         (void)snprintf(out, HUMAN_TEXT, "%lu h %02lu min", whole / 3600, whole / 60 % 60);
     return out;
 }
-
-const char *human_file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}

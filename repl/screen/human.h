@@ -13,7 +13,4 @@ char *human_count(char *out, uint64_t count);
 /* "0.4 s", "12 s", "3 min 05 s", "2 h 10 min". */
 char *human_seconds(char *out, double seconds);
 
-/* The last part of a path, without the folders before it. */
-const char *human_file_name(const char *path);
-
 #endif

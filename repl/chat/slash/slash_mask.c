@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../engine/base/paths.h"
 #include "../../../personas/roster/mask_view.h"
 #include "../../screen/human.h"
 #include "../report.h"
@@ -47,7 +48,7 @@ static int add_source(const seat *s, buf *out, error *err)
 {
     int result = buf_format(out, err, "%s acts by ", s->name) || report_acts_by(s, out, err);
     if (!result && s->mask)
-        result = buf_format(out, err, "; mask %s%s", human_file_name(s->mask),
+        result = buf_format(out, err, "; mask %s%s", paths_name(s->mask),
                             s->masks > 1 ? " and others" : "");
     if (!result && s->mask_penalty > 0)
         result = buf_format(out, err, ", softened to %g nats", s->mask_penalty);

@@ -13,6 +13,7 @@
 
 #include "../../../engine/base/folder.h"
 #include "../../../engine/base/markdown_blocks.h"
+#include "../../../engine/base/paths.h"
 #include "../../screen/human.h"
 #include "../../system/private_folder.h"
 #include "../../system/save.h"
@@ -109,7 +110,7 @@ static int block_named(talk *t, const char *wanted, markdown_block *code, error 
 /* The answer that bears the file's name, else the first that holds code. */
 static int block_for_file(talk *t, const char *path, markdown_block *code, error *err)
 {
-    const char *base = human_file_name(path);
+    const char *base = paths_name(path);
     char stem[80] = "";
     struct turn *turn;
     if (talk_turn(t, &turn, err))
