@@ -53,15 +53,16 @@ static long rows_of(const int *lengths, int n, const vote_budget *b, int more)
     long rows = 0;
     for (int i = 0; i < n; i++) {
         int judged = b->judged + more;
-        rows += (lengths[i] < b->answer ? lengths[i] : b->answer) + b->question + FRAME;
+        rows += (lengths[i] < b->answer ? lengths[i] : b->answer) + b->question;
+        rows += b->answer ? FRAME : 0;
         rows += (long)(n - 1) * (lengths[i] < judged ? lengths[i] : judged);
     }
     return rows;
 }
 
-static vote_budget budget_of(const int *lengths, int n, int prompts, int question, bool peers)
+static vote_budget budget_of(const int *lengths, int n, int prompts, int question, vote_use use)
 {
-    return merge_vote_budget(&(vote_sizes){lengths, n, n, prompts, question, FRAME, peers});
+    return merge_vote_budget(&(vote_sizes){lengths, n, n, prompts, question, FRAME, use});
 }
 
 static void a_vote_reads_less_than_was_written(void **state)
@@ -75,26 +76,28 @@ static void a_vote_reads_less_than_was_written(void **state)
                 written += lengths[i];
                 longest = lengths[i] > longest ? lengths[i] : longest;
             }
-            bool peers = round % 2;
-            vote_budget b = budget_of(lengths, n, prompts, round / 4, peers);
+            vote_use use = round % 3;
+            vote_budget b = budget_of(lengths, n, prompts, round / 4, use);
             long most = 12L * written / 20 + 6L * prompts / 20;
-            assert_true(b.whole == ((peers ? b.judged : b.answer) >= longest));
-            assert_true(b.answer >= 8 && b.judged >= 4);
-            assert_true(b.question == (round / 4 < 16 ? round / 4 : 16));
-            assert_true(b.judged <= (b.answer > longest ? b.answer : longest) || b.judged == 4);
+            assert_true(b.whole == ((use == VOTE_BY_FIT ? b.answer : b.judged) >= longest));
+            assert_true(b.judged >= 4 && (use == VOTE_BY_PEERS ? b.answer == 0 : b.answer >= 8));
+            int asked = use == VOTE_BY_PEERS ? 0 : round / 4;
+            assert_true(b.question == (asked < 16 ? asked : 16));
+            int bound = use == VOTE_BY_PEERS ? longest : b.answer;
+            assert_true(b.judged <= (bound > longest ? bound : longest) || b.judged == 4);
             assert_true(b.judged == 4 || rows_of(lengths, n, &b, 0) <= most);
             /* and no less than it may */
-            assert_true(b.judged >= b.answer || b.judged >= longest ||
+            assert_true(b.judged >= bound || b.judged >= longest ||
                         rows_of(lengths, n, &b, 1) > most);
             /* What has no part in the decision takes nothing from what has. */
-            assert_true(peers || b.judged == 4 || b.answer >= longest);
+            assert_true(use != VOTE_BY_FIT || b.judged == 4 || b.answer >= longest);
         }
     }
     /* The longer the prompts, the more is read; with room enough all of it. */
-    assert_true(budget_of((int[]){100, 90}, 2, 2000, 9, true).whole);
-    assert_false(budget_of((int[]){100, 90}, 2, 20, 9, true).whole);
-    assert_true(budget_of((int[]){100, 90}, 2, 20, 9, false).answer >
-                2 * budget_of((int[]){100, 90}, 2, 20, 9, true).answer);
+    assert_true(budget_of((int[]){100, 90}, 2, 2000, 9, VOTE_BY_FEATURES).whole);
+    assert_false(budget_of((int[]){100, 90}, 2, 20, 9, VOTE_BY_FEATURES).whole);
+    assert_true(budget_of((int[]){100, 90}, 2, 20, 9, VOTE_BY_FIT).answer >
+                2 * budget_of((int[]){100, 90}, 2, 20, 9, VOTE_BY_FEATURES).answer);
 }
 
 /* What an answer is told to have been while it was given needs no reading, and is the same. */

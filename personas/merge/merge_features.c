@@ -106,6 +106,11 @@ static double peers(const vote_readings *r, const double *table, int a)
     return n ? sum / n : table[a * r->passes + a];
 }
 
+double vote_peers(const vote_readings *r, int answer)
+{
+    return peers(r, r->scores, answer);
+}
+
 static double skeptic(const vote_readings *r, int a)
 {
     double least = NAN;
@@ -117,7 +122,7 @@ static double skeptic(const vote_readings *r, int a)
 
 static void describe_readings(const vote_readings *r, int a, double *f)
 {
-    f[VOTE_PEERS] = peers(r, r->scores, a);
+    f[VOTE_PEERS] = vote_peers(r, a);
     f[VOTE_SKEPTIC] = skeptic(r, a);
     f[VOTE_WORST] = peers(r, r->worst, a);
     f[VOTE_SPREAD] = peers(r, r->spread, a);
@@ -241,7 +246,7 @@ int vote_describe(council *c, const council_round *round, double *out, bool *bar
     buf texts = {0};
     vote_readings readings = {0};
     merge_candidate *candidates = merge_candidates(c, round, &texts, err);
-    int result = candidates ? vote_read(&m, candidates, false, &readings, err) : -1;
+    int result = candidates ? vote_read(&m, candidates, VOTE_BY_FEATURES, &readings, err) : -1;
     if (!result)
         result = vote_features(&m, candidates, &readings, out, err);
     for (int a = 0; a < readings.passes && !result; a++)

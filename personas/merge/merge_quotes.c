@@ -13,7 +13,7 @@
  * that was not said yet, if there is anything left. Nothing is quoted twice, nor what agrees with what was
  * quoted.
  *
- * The best is what the other passes find most likely (merge_vote_on()), of the first SCORED pieces that
+ * The best is what the other passes find most likely (vote_peers()), of the first SCORED pieces that
  * are the fittest (fitness_of()). Reading them costs no more than a vote on the whole answers. No
  * random number is drawn: the same answers give the same bytes.
  *
@@ -27,7 +27,7 @@
 #include "../../engine/base/utf8.h"
 #include "agreement.h"
 #include "counted.h"
-#include "merge_state.h"
+#include "merge_reading.h"
 #include "sentences.h"
 
 enum {
@@ -179,42 +179,24 @@ static piece *judged_piece(speaker *k, int n)
     return count > 1 ? found : NULL;
 }
 
-/* What the others find of it; where there is no other, the pass itself. */
-static double others_score(const turn_merge *r, int a)
-{
-    double sum = 0;
-    int count = 0;
-    for (int j = 0; j < r->passes; j++) {
-        double score = r->scores[j * r->passes + a];
-        if (j == a || isnan(score))
-            continue;
-        sum += score;
-        count++;
-    }
-    return count ? sum / count : r->scores[a * r->passes + a];
-}
-
-/* The n-th pieces of all answers are candidates of one vote; *any = there were some. */
+/* The n-th pieces of all answers are read together; *any = there were some. */
 static int judge_pieces(quoting *q, int n, merge_candidate *candidates, bool *any, error *err)
 {
-    region memory = {0};
-    merging m = *q->merge;
-    turn_merge r = {.winner = -1, .passes = q->passes};
+    vote_readings r = {0};
     *any = false;
-    m.memory = &memory;
     for (int i = 0; i < q->passes; i++) {
         const piece *p = judged_piece(&q->speakers[i], n);
         candidates[i] =
             p ? (merge_candidate){p->s.text, p->s.len, false} : (merge_candidate){"", 0, true};
         *any = *any || p;
     }
-    int result = *any ? merge_vote_on(&m, candidates, &r, err) : 0;
+    int result = *any ? vote_read(q->merge, candidates, VOTE_BY_PEERS, &r, err) : 0;
     for (int i = 0; i < q->passes && *any && !result; i++) {
         piece *p = judged_piece(&q->speakers[i], n);
         if (p)
-            p->score = others_score(&r, i);
+            p->score = vote_peers(&r, i);
     }
-    region_release(&memory);
+    vote_readings_release(&r);
     return result;
 }
 

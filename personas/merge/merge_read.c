@@ -50,16 +50,19 @@ vote_budget merge_vote_budget(const vote_sizes *v)
         texts += v->lengths[a] > 0;
         longest = v->lengths[a] > longest ? v->lengths[a] : longest;
     }
-    vote_budget b = {.question = v->question < QUESTION_MOST ? v->question : QUESTION_MOST};
     long rows = (12 * written) / 20 + (6 * (long)v->prompts) / 20;
-    long frames = texts * (b.question + v->frame);
     long least = rows_of(v->lengths, v->passes, others, JUDGED_LEAST);
-    b.answer = most_within(v->lengths, v->passes, 1, FORETELLS_LEAST, longest,
-                           (v->peers ? rows / 2 : rows - least) - frames);
-    long left = rows - frames - rows_of(v->lengths, v->passes, 1, b.answer);
-    b.judged = most_within(v->lengths, v->passes, others, JUDGED_LEAST,
-                           b.answer < longest ? b.answer : longest, left);
-    b.whole = longest <= (v->peers ? b.judged : b.answer);
+    vote_budget b = {0};
+    if (v->use != VOTE_BY_PEERS) {
+        b.question = v->question < QUESTION_MOST ? v->question : QUESTION_MOST;
+        long frames = texts * (b.question + v->frame);
+        b.answer = most_within(v->lengths, v->passes, 1, FORETELLS_LEAST, longest,
+                               (v->use == VOTE_BY_FIT ? rows - least : rows / 2) - frames);
+        rows -= frames + rows_of(v->lengths, v->passes, 1, b.answer);
+    }
+    int most = v->use == VOTE_BY_PEERS || b.answer > longest ? longest : b.answer;
+    b.judged = most_within(v->lengths, v->passes, others, JUDGED_LEAST, most, rows);
+    b.whole = longest <= (v->use == VOTE_BY_FIT ? b.answer : b.judged);
     return b;
 }
 
@@ -69,6 +72,7 @@ vote_budget merge_vote_budget(const vote_sizes *v)
 typedef struct poll {
     const merging *merge;
     const merge_candidate *candidates; /* [passes] */
+    vote_use use;
     int passes;
     tokens *texts; /* [passes] the answers' tokens */
     tokens *plain; /* [passes] what the plain model reads */
@@ -108,7 +112,7 @@ static bool is_judged(const poll *p, int j, int a)
     return judges(p, j) && p->candidates[a].len > 0;
 }
 
-static int choose_budget(poll *p, bool framed, error *err)
+static int choose_budget(poll *p, error *err)
 {
     int n = p->passes, count = 0, prompts = 0;
     int *lengths = calloc((size_t)n, sizeof *lengths);
@@ -126,7 +130,7 @@ static int choose_budget(poll *p, bool framed, error *err)
                                                 .prompts = prompts,
                                                 .question = (int)p->question.len,
                                                 .frame = (int)p->frame.len + 1,
-                                                .peers = !framed});
+                                                .use = p->use});
     free(lengths);
     return result;
 }
@@ -154,7 +158,7 @@ static void list_requests(poll *p)
     int n = p->passes;
     size_t used = 0;
     for (int a = 0; a < n; a++) {
-        if (!p->candidates[a].len)
+        if (!p->plain[a].len)
             continue;
         p->requests[p->count++] = (score_request){.judge = SCORE_PLAIN,
                                                   .ids = p->plain[a].v,
@@ -175,7 +179,7 @@ static void list_requests(poll *p)
     }
 }
 
-static int encode_texts(poll *p, bool framed, error *err)
+static int encode_texts(poll *p, error *err)
 {
     const tokenizer *t = engine_tokenizer(council_engine(p->merge->council));
     const chat_message *q = p->merge->question;
@@ -190,14 +194,14 @@ static int encode_texts(poll *p, bool framed, error *err)
                  (words.len && tokenizer_encode(t, words.v, words.len, &p->question, NULL, err));
     if (!result)
         result = tokenizer_encode(t, "\n\n", 2, &p->frame, NULL, err);
-    if (!result && framed)
+    if (!result && p->use == VOTE_BY_FIT)
         result =
             tokenizer_encode(t, FRAME_QUESTIONS, strlen(FRAME_QUESTIONS), &p->frame, NULL, err);
     buf_release(&words);
     return result ? -1 : 0;
 }
 
-static int open_poll(poll *p, bool framed, error *err)
+static int open_poll(poll *p, error *err)
 {
     size_t n = (size_t)p->passes, rows = 0;
     p->texts = calloc(n, sizeof *p->texts);
@@ -205,10 +209,10 @@ static int open_poll(poll *p, bool framed, error *err)
     p->requests = calloc(n * (n + 1), sizeof *p->requests);
     if (!p->texts || !p->plain || !p->requests)
         return error_memory(err, "a vote");
-    if (encode_texts(p, framed, err) || choose_budget(p, framed, err))
+    if (encode_texts(p, err) || choose_budget(p, err))
         return -1;
     for (size_t a = 0; a < n; a++) {
-        if (p->candidates[a].len && build_plain(p, (int)a, err))
+        if (p->use != VOTE_BY_PEERS && p->candidates[a].len && build_plain(p, (int)a, err))
             return -1;
         rows += p->plain[a].len + n * (size_t)p->budget.judged;
     }
@@ -259,7 +263,7 @@ static void take_all(const poll *p, vote_readings *out)
     int n = p->passes, at = 0;
     for (int a = 0; a < n; a++) {
         out->plain[a] = out->question[a] = NAN;
-        if (p->candidates[a].len)
+        if (p->plain[a].len)
             take_plain(p, &p->requests[at++], a, out);
     }
     for (int cell = 0; cell < n * n; cell++) {
@@ -302,11 +306,12 @@ static void on_progress(void *user, int done, int total)
     council_emit_judge(user, done, total);
 }
 
-int vote_read(const merging *m, const merge_candidate *candidates, bool framed, vote_readings *out,
+int vote_read(const merging *m, const merge_candidate *candidates, vote_use use, vote_readings *out,
               error *err)
 {
-    poll p = {.merge = m, .candidates = candidates, .passes = council_passes(m->council)};
-    int result = open_readings(out, p.passes, err) || open_poll(&p, framed, err);
+    poll p = {
+        .merge = m, .candidates = candidates, .use = use, .passes = council_passes(m->council)};
+    int result = open_readings(out, p.passes, err) || open_poll(&p, err);
     if (!result)
         result = council_score_batch(m->council, m->round, p.requests, p.count, on_progress,
                                      m->council, err);

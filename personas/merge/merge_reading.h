@@ -28,9 +28,12 @@ typedef struct vote_readings {
     double *question;       /* [answer] of the question, behind the answer's beginning */
     int *lengths;           /* [answer] tokens */
 } vote_readings;
-/* Reads them all in common batches. framed: for vote_marks(), else for features. ERROR_CANCELLED. */
-int vote_read(const merging *m, const merge_candidate *candidates, bool framed, vote_readings *out,
+/* Reads them all in common batches: VOTE_BY_FIT for vote_marks(), VOTE_BY_FEATURES for vote_features(),
+ * VOTE_BY_PEERS for scores. ERROR_CANCELLED. */
+int vote_read(const merging *m, const merge_candidate *candidates, vote_use use, vote_readings *out,
               error *err);
+/* Mean ln p of an answer's token by the other passes; where there is no other, by its own. */
+double vote_peers(const vote_readings *r, int answer);
 void vote_readings_release(vote_readings *r);
 
 /* out [passes, VOTE_FEATURES]; 0 of answers that cannot win. */

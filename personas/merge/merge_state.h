@@ -12,9 +12,13 @@ typedef struct merge_candidate {
 } merge_candidate;
 
 /* How much of a vote's texts is read, so that a vote takes at most a third of the time that the answers
- * took: of what was written 12 rows for each 20 tokens, of the prompts 6. Most goes to what decides:
- * where judges have a part in it half to the plain model and the rest to them, else all but their least
- * to the plain model. Each judge reads its own answer besides where that is not known. */
+ * took: of what was written 12 rows for each 20 tokens, of the prompts 6. Most goes to what decides
+ * (vote_use). Each judge reads its own answer besides where that is not known. */
+typedef enum vote_use {
+    VOTE_BY_FIT, /* the rule without a verifier: the plain model reads all but the judges' least */
+    VOTE_BY_FEATURES, /* half to the plain model, the rest to the judges */
+    VOTE_BY_PEERS,    /* the judges alone */
+} vote_use;
 typedef struct vote_budget {
     int question; /* tokens at the end of the question, foretold behind each answer */
     int answer;   /* tokens at the beginning of each answer that foretell it */
@@ -27,7 +31,7 @@ typedef struct vote_sizes {
     int prompts;  /* tokens of all prompts together */
     int question; /* of the question */
     int frame;    /* of what else the plain model reads with an answer */
-    bool peers;   /* judges have a part in the decision */
+    vote_use use;
 } vote_sizes;
 vote_budget merge_vote_budget(const vote_sizes *v);
 

@@ -148,7 +148,7 @@ static int vote_by(const merging *m, const verifier *by, const merge_candidate *
                    turn_merge *out, error *err)
 {
     vote_readings r = {0};
-    int result = vote_read(m, candidates, !by, &r, err);
+    int result = vote_read(m, candidates, by ? VOTE_BY_FEATURES : VOTE_BY_FIT, &r, err);
     if (!result)
         result = keep_scores(m, &r, out, err) || decide(m, by, candidates, &r, out, err);
     if (!result && !r.budget.whole)
