@@ -61,6 +61,8 @@ def tells():
                      f"steps     {STEPS}",
                      "memory ", "sailor.", ".adapter.safetensors", "begin as copies"):
             assert word in said, (word, said)
+    with case("a voice that nobody would hear is told in the end"):  # noise learns none in so many steps
+        assert "voice 0.00" in said and "still sound like the plain model's" in said, said
     with case("a persona's lessons in all its languages are learned, and told by file"):
         home = Home("languages")
         path = home.personas / "sailor.json"

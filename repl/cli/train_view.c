@@ -440,6 +440,9 @@ static int end_json(train_view *v, const train_result *r, bool interrupted, erro
     return console_json(v->con, &j, err);
 }
 
+/* Below this share of the way to the lessons nobody would hear a difference. */
+static const double VOICE_FAINT = 0.2;
+
 int train_view_result(train_view *v, const train_result *r, bool interrupted, error *err)
 {
     char bytes[HUMAN_TEXT], voice[64] = "";
@@ -452,6 +455,9 @@ int train_view_result(train_view *v, const train_result *r, bool interrupted, er
                        r->ended, r->answers);
     console_note(v->con, "kept step %d: held-out loss %.2f (the plain model's %.2f)%s; %s", r->step,
                  r->loss, r->control, voice, human_bytes(bytes, r->bytes));
+    if (r->voice >= 0 && r->voice < VOICE_FAINT)
+        console_note(v->con, "its answers still sound like the plain model's: more steps or more "
+                             "lessons may help");
     if (r->previous)
         console_note(v->con, "what was there is kept with .previous behind its name; /untrain in a "
                              "conversation brings it back");
