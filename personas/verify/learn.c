@@ -127,6 +127,8 @@ static double loss_at(const verify_examples *x, const bool *in, const double *sc
     return loss;
 }
 
+enum { HALVES = 20 };
+
 /* One step of Newton, halved until the loss falls; returns by how much it fell, or -1. */
 static double newton(const verify_examples *x, const bool *in, const double *scale, double *w,
                      double penalty)
@@ -141,7 +143,8 @@ static double newton(const verify_examples *x, const bool *in, const double *sca
     }
     if (!solve(h, g))
         return -1;
-    for (double size = 1; size > 1e-6; size /= 2) {
+    double size = 1;
+    for (int halves = 0; halves < HALVES; halves++, size /= 2) {
         for (int f = 0; f < F; f++)
             next[f] = w[f] - size * g[f];
         double after = loss_at(x, in, scale, next, penalty);

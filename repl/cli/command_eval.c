@@ -56,27 +56,21 @@ static int read_options(task *t)
 static int find_set(task *t)
 {
     const char *word = t->opt->words[0];
-    char *places[PATHS_SHIPPED];
-    t->path = strdup(word);
-    if (!t->path)
-        return error_memory(t->err, "the set");
-    if (access(word, F_OK) == 0 || strpbrk(word, "/."))
-        return 0;
-    if (paths_shipped(places, t->err))
-        return -1;
-    bool found = false;
-    for (int i = 0; i < PATHS_SHIPPED && !found; i++) {
-        char *path = string_format(t->err, "%s/sets/%s.jsonl", places[i], word);
-        found = path && access(path, R_OK) == 0;
-        if (found) {
-            free(t->path);
-            t->path = path;
-        } else {
-            free(path);
+    char *places[PATHS_SHIPPED], *found = NULL;
+    if (access(word, F_OK) && !strpbrk(word, "/.")) {
+        if (paths_shipped(places, t->err))
+            return -1;
+        for (int i = 0; i < PATHS_SHIPPED && !found; i++) {
+            char *path = string_format(t->err, "%s/sets/%s.jsonl", places[i], word);
+            if (path && access(path, R_OK) == 0)
+                found = path;
+            else
+                free(path);
         }
+        paths_shipped_release(places);
     }
-    paths_shipped_release(places);
-    return 0;
+    t->path = found ? found : strdup(word);
+    return t->path ? 0 : error_memory(t->err, "the set");
 }
 
 /* All faults of a set, not the first alone. */
@@ -84,7 +78,9 @@ static int read_set(task *t)
 {
     if (find_set(t))
         return -1;
-    int result = eval_set_load(t->path, &t->set, t->err);
+    eval_set set = {0};
+    int result = eval_set_load(t->path, &set, t->err);
+    t->set = set;
     if (t->set.fault_count > 1)
         for (char *at = t->set.faults.v, *end; at && *at && (end = strchr(at, '\n')); at = end + 1)
             console_loss(t->con, "%.*s", (int)(end - at), at);

@@ -163,7 +163,8 @@ void eval_report_text(const eval_report *r, const console *con, text_writer *w)
 {
     char against[EVAL_ARM_NAME + 16];
     put_head(r, con, w);
-    (void)snprintf(against, sizeof against, r->all.best < 0 ? "" : "vs %.11s", best_name(r));
+    (void)snprintf(against, sizeof against, "%s%.11s", r->all.best < 0 ? "" : "vs ",
+                   r->all.best < 0 ? "" : best_name(r));
     text_format(w, "  %-12s %8s  %-18s %-14s %-14s %4s %5s\n", "arm", "right", "%  95 % interval",
                 "vs control", against, "tok", "s");
     for (int a = 0; a < r->results->arms->count; a++)
