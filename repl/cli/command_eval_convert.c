@@ -3,10 +3,8 @@
 
 #include "../../engine/base/paths.h"
 #include "../../personas/eval/eval_convert.h"
-#include "../screen/human.h"
 #include "../system/output_file.h"
 #include "commands.h"
-#include "eval_report.h"
 
 int command_eval_convert(const options *opt, console *con, error *err)
 {

@@ -81,6 +81,12 @@ const char *eval_report_name(const eval_report *r, int arm, char *out)
     return out;
 }
 
+const char *eval_report_p(double p, char out[EVAL_P])
+{
+    (void)snprintf(out, EVAL_P, p < 0.001 ? "<0.001" : "%.3f", p);
+    return out;
+}
+
 int eval_report_gap(const eval_report *r, int arm)
 {
     const eval_results *found = r->results;

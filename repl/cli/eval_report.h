@@ -33,6 +33,9 @@ void eval_report_release(eval_report *r);
 bool eval_report_has_parts(const eval_report *r); /* dev and rest */
 /* What the arms are called: "auto (vote)". out [EVAL_ARM_NAME + 16]. */
 const char *eval_report_name(const eval_report *r, int arm, char *out);
+/* "0.042", "<0.001". */
+enum { EVAL_P = 16 };
+const char *eval_report_p(double p, char out[EVAL_P]);
 /* How far a merge stays behind the oracle, on the items that both have: right answers. */
 int eval_report_gap(const eval_report *r, int arm);
 
@@ -41,8 +44,5 @@ void eval_report_markdown(const eval_report *r, const console *con, text_writer 
 void eval_report_json(const eval_report *r, json_writer *e);
 /* One page that needs nothing else and runs nothing. */
 void eval_report_html(const eval_report *r, text_writer *w);
-
-/* `eval --convert`. */
-int command_eval_convert(const options *opt, console *con, error *err);
 
 #endif

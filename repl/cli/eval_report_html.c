@@ -6,16 +6,17 @@
  * light and the dark page are one.
  */
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "../../engine/base/html_page.h"
+#include "../screen/safe_text.h"
 #include "eval_report.h"
 
 enum { WIDE = 720, LABEL = 130, ROW = 26, SCALE = 500 };
 
 /* clang-format off */
-static const char sheet[] =
+static const char *const sheet[] = {
     ":root{--page:#f7f5f0;--card:#fffefb;--ink:#211f1c;--soft:#68625a;--line:#e3ddd2;--control:#8a929c;"
     "--persona:#14724a;--merge:#8a5a12;--other:#1f5fc0;--bound:#b9b2a6}\n"
     "@media (prefers-color-scheme:dark){:root{--page:#131416;--card:#1b1d20;--ink:#e9e6e0;--soft:#a19c93;"
@@ -34,40 +35,20 @@ static const char sheet[] =
     ".other{fill:var(--other)}.bound{fill:var(--bound)}\n"
     "table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums;width:100%}\n"
     "th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\n"
-    "th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}\n";
+    "th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}\n"
+};
 /* clang-format on */
 
 /* ---- foreign text ------------------------------------------------------------------------------ */
 
-static void put_escaped(text_writer *w, char c)
-{
-    switch (c) {
-    case '&':
-        text_put(w, "&amp;");
-        break;
-    case '<':
-        text_put(w, "&lt;");
-        break;
-    case '>':
-        text_put(w, "&gt;");
-        break;
-    case '"':
-        text_put(w, "&quot;");
-        break;
-    default:
-        if ((unsigned char)c >= 0x20 && c != 0x7f)
-            text_put_bytes(w, &c, 1);
-    }
-}
-
 static void put_foreign(text_writer *w, const char *text)
 {
-    buf mended = {0};
-    if (buf_mend(&mended, text, strlen(text), w->err))
+    buf clean = {0};
+    if (safe_text_copy(&clean, SAFE_LINE, false, text, strlen(text), w->err))
         w->failed = true;
-    for (size_t i = 0; i < mended.len; i++)
-        put_escaped(w, mended.v[i]);
-    buf_release(&mended);
+    else if (clean.len)
+        html_put_text(w, clean.v, clean.len);
+    buf_release(&clean);
 }
 
 static void put_arm(const eval_report *r, int arm, text_writer *w)
@@ -182,11 +163,16 @@ static void put_share(text_writer *w, const eval_share *s)
 
 static void put_test(text_writer *w, const eval_test *t)
 {
-    if (isnan(t->p))
+    char p[EVAL_P], corrected[EVAL_P];
+    if (isnan(t->p)) {
         text_put(w, "<td></td>");
-    else
-        text_format(w, "<td>+%d \u2212%d, p %.3f (%.3f)</td>", t->gained, t->lost, t->p,
-                    t->corrected);
+        return;
+    }
+    text_format(w, "<td>+%d \u2212%d, p ", t->gained, t->lost);
+    put_foreign(w, eval_report_p(t->p, p));
+    text_put(w, " (");
+    put_foreign(w, eval_report_p(t->corrected, corrected));
+    text_put(w, ")</td>");
 }
 
 static void put_row(const eval_report *r, int arm, text_writer *w)
@@ -254,30 +240,15 @@ static void put_topics(const eval_report *r, text_writer *w)
 
 /* ---- the page ---------------------------------------------------------------------------------- */
 
-static void put_policy(text_writer *w)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE], text[64];
-    unsigned int n = 0;
-    if (EVP_Digest(sheet, sizeof sheet - 1, digest, &n, EVP_sha256(), NULL) != 1)
-        w->failed = true;
-    (void)EVP_EncodeBlock(text, digest, (int)n);
-    text_format(w,
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                "style-src 'sha256-%s'; base-uri 'none'; form-action 'none'\">\n",
-                (const char *)text);
-}
-
 static void put_head(const eval_report *r, text_writer *w)
 {
-    text_put(w, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    put_policy(w);
-    text_put(w, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                "<meta name=\"color-scheme\" content=\"light dark\">\n"
-                "<meta name=\"referrer\" content=\"no-referrer\">\n<title>");
+    const html_sheet style = {sheet, sizeof sheet / sizeof *sheet};
+    html_begin_head(w, style);
+    text_put(w, "<title>");
     put_foreign(w, r->set);
-    text_put(w, "</title>\n<style>");
-    text_put(w, sheet);
-    text_put(w, "</style>\n</head>\n<body>\n<h1>");
+    text_put(w, "</title>\n");
+    html_begin_body(w, style);
+    text_put(w, "<h1>");
     put_foreign(w, r->set);
     text_put(w, "</h1>\n<p>on ");
     put_foreign(w, r->model);

@@ -35,7 +35,8 @@ static const char *test_text(const eval_test *t, char *out)
 {
     if (isnan(t->p))
         return "";
-    (void)snprintf(out, CELL, "+%d -%d %.3f", t->gained, t->lost, t->p);
+    char p[EVAL_P];
+    (void)snprintf(out, CELL, "+%d -%d %s", t->gained, t->lost, eval_report_p(t->p, p));
     return out;
 }
 

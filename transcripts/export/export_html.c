@@ -82,7 +82,7 @@ static void gather_personas(html *p)
 static void put_words(html *p, buf *words)
 {
     if (words->len)
-        html_escape(p, words->v, words->len);
+        html_put_text(&p->w, words->v, words->len);
     buf_clear(words);
 }
 
@@ -282,19 +282,9 @@ static void put_title(html *p)
 
 static void put_head(html *p)
 {
-    text_put(&p->w, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                    "style-src 'sha256-");
-    html_style_hash(p);
-    text_put(&p->w, "'; base-uri 'none'; form-action 'none'\">\n"
-                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                    "<meta name=\"color-scheme\" content=\"light dark\">\n"
-                    "<meta name=\"referrer\" content=\"no-referrer\">\n"
-                    "<meta name=\"robots\" content=\"noindex\">\n");
+    html_begin_head(&p->w, html_style());
     put_title(p);
-    text_put(&p->w, "<style>");
-    html_style(p);
-    text_put(&p->w, "</style>\n</head>\n<body>\n");
+    html_begin_body(&p->w, html_style());
 }
 
 /* The last part of a path says enough to people; the JSON has all of it. */

@@ -1,6 +1,6 @@
 /* export_html.h - how the HTML export is written. Private to its files.
  *
- * The invariant that makes it safe: foreign text reaches the page by html_escape() alone, and it
+ * The invariant that makes it safe: foreign text reaches the page by html_put_text() alone, and it
  * never becomes the name of a tag, an attribute, a class or an id. The only attribute with foreign
  * bytes is href, behind links_address(). Everything else is put by text_put() and text_format(),
  * which take our own words and numbers.
@@ -8,7 +8,7 @@
 #ifndef TRANSCRIPTS_EXPORT_HTML_H
 #define TRANSCRIPTS_EXPORT_HTML_H
 
-#include "../../engine/base/text_writer.h"
+#include "../../engine/base/html_page.h"
 #include "../history.h"
 
 enum { HTML_PERSONAS = 64, HTML_COLORS = 8 };
@@ -25,8 +25,6 @@ typedef struct html {
     int persona_count;
 } html;
 
-/* Clean text (see export_text.h): & < > " ' become entities. */
-void html_escape(html *p, const char *clean, size_t n);
 /* Foreign text on one line, isolated from the direction of what stands around it; NULL = nothing. */
 void html_name(html *p, const char *text);
 
@@ -43,8 +41,6 @@ void html_vote(html *p, const turn_merge *m);
 /* "p0" to "p7", or "pc" for the control: the class that carries a persona's colour. */
 const char *html_color(const html *p, const char *persona);
 
-/* The style sheet, and its SHA-256 in base64, which the page's policy names. */
-void html_style(html *p);
-void html_style_hash(html *p);
+html_sheet html_style(void);
 
 #endif

@@ -1,13 +1,10 @@
-/* export_html_style.c - the style sheet of the HTML export, and its hash for the page's policy.
+/* export_html_style.c - the style sheet of the HTML export.
  *
  * Colours are variables set once for light and once for dark; the eight personas' colours have at
  * least 4.5:1 against both the page and the cards in both. Columns appear where each gets 19rem
  * and stack where not. On paper, addresses are written out and nothing is folded away or coloured
  * for its own sake.
  */
-#include <openssl/evp.h>
-#include <string.h>
-
 #include "export_html.h"
 
 /* clang-format off */
@@ -127,30 +124,7 @@ static const char *const sheet[] = {
 };
 /* clang-format on */
 
-enum { PARTS = sizeof sheet / sizeof *sheet };
-
-void html_style(html *p)
+html_sheet html_style(void)
 {
-    for (size_t i = 0; i < PARTS; i++)
-        text_put(&p->w, sheet[i]);
-}
-
-void html_style_hash(html *p)
-{
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool done = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
-    for (size_t i = 0; done && i < PARTS; i++)
-        done = EVP_DigestUpdate(digest, sheet[i], strlen(sheet[i])) == 1;
-    done = done && EVP_DigestFinal_ex(digest, hash, &len) == 1;
-    EVP_MD_CTX_free(digest);
-    if (!done) {
-        p->w.failed = true;
-        (void)error_set(p->w.err, ERROR_RUN, "the SHA-256 of the crypto library failed");
-        return;
-    }
-    unsigned char base64[2 * EVP_MAX_MD_SIZE];
-    (void)EVP_EncodeBlock(base64, hash, (int)len);
-    text_put(&p->w, (const char *)base64);
+    return (html_sheet){sheet, sizeof sheet / sizeof *sheet};
 }

@@ -18,32 +18,13 @@ enum { INLINE_DEPTH = 6, LABEL_MOST = 600, LISTS_MOST = 6 };
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-void html_escape(html *p, const char *clean, size_t n)
-{
-    size_t from = 0;
-    for (size_t i = 0; i < n && !p->w.failed; i++) {
-        const char *entity = clean[i] == '&'    ? "&amp;"
-                             : clean[i] == '<'  ? "&lt;"
-                             : clean[i] == '>'  ? "&gt;"
-                             : clean[i] == '"'  ? "&quot;"
-                             : clean[i] == '\'' ? "&#39;"
-                                                : NULL;
-        if (!entity)
-            continue;
-        text_put_bytes(&p->w, clean + from, i - from);
-        text_put(&p->w, entity);
-        from = i + 1;
-    }
-    text_put_bytes(&p->w, clean + from, n - from);
-}
-
 void html_name(html *p, const char *text)
 {
     buf clean = {0};
     p->w.failed = p->w.failed || clean_line(&clean, text, p->w.err);
     text_put(&p->w, "<bdi>");
     if (clean.len)
-        html_escape(p, clean.v, clean.len);
+        html_put_text(&p->w, clean.v, clean.len);
     text_put(&p->w, "</bdi>");
     buf_release(&clean);
 }
@@ -82,12 +63,12 @@ static bool take_code(html *p, inline_text *t)
     markdown_span span;
     if (!markdown_code_span(t->at, (size_t)(t->end - t->at), &t->no_code, &span)) {
         size_t marks = run_of(t->at, t->end);
-        html_escape(p, t->at, marks);
+        html_put_text(&p->w, t->at, marks);
         t->at += marks;
         return true;
     }
     text_put(&p->w, "<code>");
-    html_escape(p, t->at + span.begin, span.end - span.begin);
+    html_put_text(&p->w, t->at + span.begin, span.end - span.begin);
     text_put(&p->w, "</code>");
     t->at += span.length;
     return true;
@@ -146,7 +127,7 @@ static void put_link(html *p, const char *address, size_t n, const char *label, 
                      int depth)
 {
     text_put(&p->w, "<a rel=\"noopener noreferrer nofollow\" href=\"");
-    html_escape(p, address, n);
+    html_put_text(&p->w, address, n);
     text_put(&p->w, "\">");
     render(p, label, label_len, depth + 1, true);
     text_put(&p->w, "</a>");
@@ -178,9 +159,9 @@ static bool take_address(html *p, inline_text *t)
     if (n < sizeof "http://x" - 1)
         return false;
     text_put(&p->w, "<a rel=\"noopener noreferrer nofollow\" href=\"");
-    html_escape(p, t->at, n);
+    html_put_text(&p->w, t->at, n);
     text_put(&p->w, "\">");
-    html_escape(p, t->at, n);
+    html_put_text(&p->w, t->at, n);
     text_put(&p->w, "</a>");
     t->at += n;
     return true;
@@ -225,7 +206,7 @@ static bool take_mark(html *p, inline_text *t)
     case '\\':
         if (t->at + 1 == t->end || !punctuation(t->at[1]))
             return false;
-        html_escape(p, t->at + 1, 1);
+        html_put_text(&p->w, t->at + 1, 1);
         t->at += 2;
         return true;
     case '`':
@@ -257,11 +238,11 @@ static void render(html *p, const char *text, size_t n, int depth, bool in_link)
         size_t plain = 0;
         while (t.at + plain < t.end && !strchr("\\`*_[hHmM\n", t.at[plain]))
             plain++;
-        html_escape(p, t.at, plain);
+        html_put_text(&p->w, t.at, plain);
         t.at += plain;
         if (t.at < t.end && !take_mark(p, &t)) {
             size_t run = *t.at == '*' || *t.at == '_' ? run_of(t.at, t.end) : 1;
-            html_escape(p, t.at, run);
+            html_put_text(&p->w, t.at, run);
             t.at += run;
         }
     }
@@ -323,12 +304,12 @@ static void put_code(html *p, const markdown_block *b)
     text_put(&p->w, b->quoted ? "<blockquote dir=\"auto\"><pre>" : "<pre>");
     if (b->info_len && b->info_len <= 24) {
         text_put(&p->w, "<span class=\"lang\">");
-        html_escape(p, b->info, b->info_len);
+        html_put_text(&p->w, b->info, b->info_len);
         text_put(&p->w, "</span>");
     }
     text_put(&p->w, "<code dir=\"ltr\">");
     if (code.len)
-        html_escape(p, code.v, code.len);
+        html_put_text(&p->w, code.v, code.len);
     text_put(&p->w, b->quoted ? "</code></pre></blockquote>\n" : "</code></pre>\n");
     buf_release(&code);
 }
