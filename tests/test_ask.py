@@ -349,6 +349,9 @@ def thinking():
 # ---- Ctrl-C -----------------------------------------------------------------------------------
 
 
+SEEDS = 10
+
+
 def interrupted(*words, after):
     """Runs until the bytes `after` were printed, interrupts, returns (status, stdout)."""
     child = subprocess.Popen([BINARY, "ask", "hello " * 30, "-m", MODEL, *words], bufsize=0,
@@ -366,15 +369,26 @@ def interrupted(*words, after):
 
 def control_c():
     long_answers = ["--max-tokens=3000", "--temperature=1.5", "--merge=vote"]
+    # Noise may end by itself before the signal comes, which is no fault; so more than one seed is tried.
     with case("Ctrl-C keeps what was said, marks it, and ends with 130"):
-        status, out = interrupted(*long_answers, after=b"philosopher")
-        assert status == 130 and "[interrupted]" in out, (status, out[-200:])
+        for seed in range(1, SEEDS + 1):
+            status, out = interrupted(*long_answers, f"--seed={seed}", after=b"philosopher")
+            if status == 130 and "[interrupted]" in out:
+                break
+            assert status in (0, 130), (status, out[-200:])
+        else:
+            raise AssertionError(f"none of {SEEDS} answers was interrupted")
     with case("ndjson stays whole lines after Ctrl-C"):
-        status, out = interrupted(*long_answers, "--format=ndjson", after=b'"token"')
-        events = [json.loads(line) for line in out.rstrip("\n").split("\n")]
-        stops = [e["answer"]["stop"] for e in events if e["event"] == "answer"]
-        assert status == 130 and len(stops) == 3 and "interrupted" in stops
-        assert events[-1]["event"] == "end"
+        for seed in range(1, SEEDS + 1):
+            status, out = interrupted(*long_answers, f"--seed={seed}", "--format=ndjson", after=b'"token"')
+            events = [json.loads(line) for line in out.rstrip("\n").split("\n")]
+            stops = [e["answer"]["stop"] for e in events if e["event"] == "answer"]
+            assert len(stops) == 3 and events[-1]["event"] == "end", (seed, status, stops)
+            if "interrupted" in stops:
+                assert status == 130, status
+                break
+        else:
+            raise AssertionError(f"none of {SEEDS} answers was interrupted")
     with case("json stays one object when the prompt is still being read"):
         child = subprocess.Popen(
             [BINARY, "ask", "-f", "/dev/stdin", "-m", MODEL, "--format=json", "--prefill=own"],
