@@ -160,10 +160,21 @@ def votes(home):
         plain = json.loads(home.run(*ask).stdout)["merge"]
         assert plain["basis"] == "fit to the question" and "verifier" not in plain
         assert [len(row) for row in plain["scores"]] == [3, 3, 3]
+    with case("an evaluation by the plain rule is not gone on with by a verifier"):
+        facts = scratch / "facts.jsonl"
+        facts.write_text('{"kind":"exact","question":"Is it a?","keys":["a"]}\n')
+        again = ["eval", facts, "-m", MODEL, "--max-tokens", 4, "-o", scratch / "eval.jsonl", "--arms", "vote"]
+        home.run(*again)
+        path.write_bytes((scratch / "kept.json").read_bytes())
+        refused = home.run(*again, status=2)
+        assert "verifier" in refused.stderr, refused.stderr
+        path.unlink()
+        home.run(*again)
     with case("a verifier that is broken stops the vote by name, and the answers stay"):
         path.write_text('{"verifier":1,"model":3}')
         done = home.run(*ask, status=4)
         assert path.name in done.stderr and json.loads(done.stdout)["merge"] is None, done.stderr
+        assert path.name in home.run(*again[:-2], "--arms", "vote", status=3).stderr
 
 
 def styles():

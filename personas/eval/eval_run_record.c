@@ -5,6 +5,7 @@
 
 #include "../../engine/base/hash.h"
 #include "../../engine/base/version.h"
+#include "../merge/verifier.h"
 #include "eval_run_state.h"
 
 /* ---- verdicts ---------------------------------------------------------------------------------- */
@@ -251,11 +252,26 @@ static void put_model(const eval_run *r, const char *fingerprint, json_writer *e
     json_end(e);
 }
 
+/* What a vote goes by here; 0 = the rule without a verifier, or no vote. A broken one is told at once. */
+static int hash_verifier(const eval_run *r, uint64_t *hash, error *err)
+{
+    verifier *v = NULL;
+    *hash = 0;
+    if (!eval_run_joins(r))
+        return 0;
+    int result = verifier_find(r->o.engine, &v, NULL, err);
+    if (v)
+        *hash = verifier_hash(v);
+    verifier_close(v);
+    return result;
+}
+
 int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
 {
     json_writer e = {.out = out, .err = err};
     const char *fingerprint = engine_fingerprint(r->o.engine, err);
-    if (!fingerprint)
+    uint64_t by;
+    if (!fingerprint || hash_verifier(r, &by, err))
         return -1;
     json_begin_object(&e, NULL);
     json_put_int(&e, "evaluation", 1);
@@ -266,6 +282,7 @@ int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
     json_put_bool(&e, "run_code", r->o.code != NULL);
     json_put_count(&e, "seed", r->o.seed);
     put_model(r, fingerprint, &e);
+    put_hash(&e, "verifier", by);
     put_council(r, &e);
     json_begin_array(&e, "seats");
     for (int i = 0; i < roster_seats(r->o.roster); i++)

@@ -11,7 +11,7 @@ typedef struct merge_candidate {
     bool barred; /* looping, empty or failed: cannot win */
 } merge_candidate;
 
-/* How much of a vote's texts is read, so that a vote takes at most a third of the time that the answers
+/* How much of a vote's texts is read, so that a vote takes about a third of the time that the answers
  * took: of what was written 12 rows for each 20 tokens, of the prompts 6. Most goes to what decides
  * (vote_use). Each judge reads its own answer besides where that is not known. */
 typedef enum vote_use {
