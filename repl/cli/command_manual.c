@@ -10,7 +10,7 @@ const option_info *manual_next(command_id command, size_t *at)
     const option_info *rows = options_table(&count);
     while (*at < count) {
         const option_info *row = &rows[(*at)++];
-        if (row->commands & (1u << command))
+        if (row->commands & COMMAND_BIT(command))
             return row;
     }
     return NULL;

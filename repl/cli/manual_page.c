@@ -113,15 +113,15 @@ static void commands_section(text_writer *w)
 }
 
 /* "For ask, talk." unless every command takes it. */
-static void takers(text_writer *w, uint32_t wanted)
+static void takers(text_writer *w, uint64_t wanted)
 {
     const command_info *all = options_commands();
     buf text = {0};
     text_writer names = {.out = &text, .err = w->err, .failed = w->failed};
-    if (wanted == (1u << COMMAND_COUNT) - 1)
+    if (wanted == COMMAND_EVERY)
         return;
     for (int i = 0; i < COMMAND_COUNT; i++)
-        if (wanted & (1u << i))
+        if (wanted & COMMAND_BIT(i))
             text_format(&names, "%s%s", text.len ? ", " : "For ", all[i].name);
     text_put(&names, ".");
     w->failed = names.failed;

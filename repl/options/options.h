@@ -23,7 +23,7 @@
 
 typedef struct options options;
 
-enum { OPTIONS_MOST = 128 }; /* rows of the table, at most */
+enum { OPTIONS_MOST = 256 }; /* rows of the table, at most */
 
 typedef enum command_id {
     COMMAND_TALK,
@@ -58,6 +58,9 @@ typedef enum command_id {
     COMMAND_HELP, /* as --help of the command behind it: options_parse() leaves that one */
     COMMAND_COUNT,
 } command_id;
+
+#define COMMAND_BIT(id) ((uint64_t)1 << (id))
+#define COMMAND_EVERY   (COMMAND_BIT(COMMAND_COUNT) - 1)
 
 typedef struct command_info {
     const char *name; /* "model info": one or two words; a group's first stands for the group */
@@ -115,7 +118,7 @@ typedef struct option_info {
     char letter;      /* 'm', or 0 */
     option_kind kind;
     option_group group;
-    uint32_t commands; /* bit 1 << command_id: who takes it */
+    uint64_t commands; /* COMMAND_BIT()s: who takes it */
     const char *argument;
     const char *help;
     long long min, max; /* of numbers */

@@ -19,7 +19,7 @@ static int option_entry(buf *out, const option_info *row, error *err)
     return help_entry(out, name, OPTION_COLUMN, row->help, err);
 }
 
-static int option_section(buf *out, const char *title, option_group group, uint32_t commands,
+static int option_section(buf *out, const char *title, option_group group, uint64_t commands,
                           error *err)
 {
     size_t count;
@@ -39,7 +39,7 @@ static int option_section(buf *out, const char *title, option_group group, uint3
 
 static int command_help(const command_info *c, buf *out, error *err)
 {
-    uint32_t bit = 1u << (c - options_commands());
+    uint64_t bit = COMMAND_BIT(c - options_commands());
     if (buf_format(out, err, "Usage: consilium %s%s%s [OPTION...]\n\n", c->name,
                    *c->arguments ? " " : "", c->arguments) ||
         help_wrap(out, 0, c->details, err) || buf_text(out, "\nExamples:\n", err))
@@ -47,7 +47,7 @@ static int command_help(const command_info *c, buf *out, error *err)
     for (size_t i = 0; i < sizeof c->example / sizeof *c->example && c->example[i]; i++)
         if (buf_format(out, err, "  %s\n", c->example[i]))
             return -1;
-    bool personas = bit & (1u << COMMAND_PERSONAS_LIST | 1u << COMMAND_PERSONAS_NEW);
+    bool personas = bit & (COMMAND_BIT(COMMAND_PERSONAS_LIST) | COMMAND_BIT(COMMAND_PERSONAS_NEW));
     if (personas && examples_help(out, err))
         return -1;
     if (option_section(out, "Options:", GROUP_COMMAND, bit, err) ||

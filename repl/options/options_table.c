@@ -10,28 +10,29 @@
 
 #include "../../personas/merge/merge_table.h"
 
-#define BIT(command) (1u << COMMAND_##command)
-enum {
-    EVERY_COMMAND = (1u << COMMAND_COUNT) - 1,
-    /* A command that takes -m takes all that says how a model is run. */
-    TRANSCRIPTS = BIT(TRANSCRIPTS_LIST) | BIT(TRANSCRIPTS_SHOW) | BIT(TRANSCRIPTS_STATS) |
-                  BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) |
-                  BIT(TRANSCRIPTS_DELETE), /* transcripts alone */
-    WITH_MODEL = EVERY_COMMAND &
-                 ~(BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(MODEL_VOICES) | BIT(PERSONAS_SHOW) |
-                   BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS),
-    EXACT = BIT(LOGITS) | BIT(PERPLEXITY), /* one pass, f32 keys and values */
-    ASKING = BIT(TALK) | BIT(ASK),
-    SAMPLED = ASKING | BIT(EVAL), /* personas answer */
-    ROUTED = SAMPLED | EXACT,
-    READING =
-        ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN), /* texts */
-    WITH_FORMAT = BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |
-                  BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) |
-                  BIT(PERSONAS_DERIVE) | BIT(TRANSCRIPTS_REPLAY) |
-                  (TRANSCRIPTS &
-                   ~(BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) | BIT(TRANSCRIPTS_DELETE))),
-};
+#define BIT(command)  COMMAND_BIT(COMMAND_##command)
+#define EVERY_COMMAND COMMAND_EVERY
+/* Transcripts alone. */
+#define TRANSCRIPTS                                                                                \
+    (BIT(TRANSCRIPTS_LIST) | BIT(TRANSCRIPTS_SHOW) | BIT(TRANSCRIPTS_STATS) |                      \
+     BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) |                 \
+     BIT(TRANSCRIPTS_DELETE))
+/* Commands that open no model of the user's. One that takes -m takes all that says how a model is run. */
+#define WITHOUT_MODEL                                                                              \
+    (BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(MODEL_VOICES) | BIT(PERSONAS_SHOW) |                 \
+     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS)
+#define WITH_MODEL (EVERY_COMMAND & ~WITHOUT_MODEL)
+#define EXACT      (BIT(LOGITS) | BIT(PERPLEXITY)) /* one pass, f32 keys and values */
+#define ASKING     (BIT(TALK) | BIT(ASK))
+#define SAMPLED    (ASKING | BIT(EVAL)) /* personas answer */
+#define ROUTED     (SAMPLED | EXACT)
+/* Texts. */
+#define READING (ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN))
+#define WITH_FORMAT                                                                                \
+    (BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) | BIT(PERSONAS_LIST) |       \
+     BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(PERSONAS_DERIVE) | BIT(TRANSCRIPTS_REPLAY) |   \
+     (TRANSCRIPTS &                                                                                \
+      ~(BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) | BIT(TRANSCRIPTS_DELETE))))
 
 #define FIELD(name) offsetof(options, name)
 
@@ -349,7 +350,7 @@ const option_info *options_find(const char *name, size_t length, command_id comm
 {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strlen(table[i].name) == length && memcmp(table[i].name, name, length) == 0 &&
-            (table[i].commands & (1u << command)))
+            (table[i].commands & COMMAND_BIT(command)))
             return &table[i];
     return NULL;
 }

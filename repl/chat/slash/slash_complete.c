@@ -52,7 +52,7 @@ static void offer_options(line_completions *out)
     size_t count;
     const option_info *rows = options_table(&count);
     for (size_t i = 0; i < count; i++)
-        if ((rows[i].commands & (1u << COMMAND_TALK)) && talk_may_set(rows[i].name))
+        if ((rows[i].commands & COMMAND_BIT(COMMAND_TALK)) && talk_may_set(rows[i].name))
             (void)line_completion_add(out, rows[i].name);
 }
 

@@ -8,7 +8,7 @@
 
 static bool settable(const option_info *row)
 {
-    return (row->commands & (1u << COMMAND_TALK)) && talk_may_set(row->name);
+    return (row->commands & COMMAND_BIT(COMMAND_TALK)) && talk_may_set(row->name);
 }
 
 static bool known_elsewhere(const char *name)
