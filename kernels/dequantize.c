@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "iq.h"
+#include "quantize.h"
 
 /* ---- dequantisation: one block each ------------------------------------------------------------ */
 
@@ -285,6 +286,9 @@ void quantize_row(dtype type, const float *x, void *out, size_t n)
     uint8_t *bytes = out;
     if (type == DTYPE_F32)
         memcpy(bytes, x, n * sizeof *x);
+    if (type == DTYPE_Q4_0 || type == DTYPE_Q4_1 || type == DTYPE_Q5_1)
+        for (size_t i = 0; i < n; i += 32, bytes += dtype_describe(type)->bytes)
+            quantize_block(type, x + i, bytes);
     if (type == DTYPE_Q5_0)
         for (size_t i = 0; i < n; i += 32, bytes += sizeof(block_q5_0))
             quantize_q5_0(x + i, (block_q5_0 *)bytes);

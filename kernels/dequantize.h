@@ -18,9 +18,9 @@ extern "C" {
 /* out[0..n) = the n elements of one row, in f32. Bit-equal to the `gguf` Python package. */
 void dequantize_row(dtype type, const void *row, float *out, size_t n);
 
-/* out = the n elements in `type`: F32, F16, BF16, or Q8_0 and Q5_0 (bit-equal to the `gguf` package, on
- * finite values whose block maximum is below 65520 steps of 1/127 or 1/16; beyond, the scale is
- * infinite). */
+/* out = the n elements in `type`, one that quantize_writes() names (quantize.h): F32, F16, BF16, or Q8_0,
+ * Q5_0, Q5_1, Q4_0, Q4_1 (bit-equal to the `gguf` package, on finite values whose block maximum is below
+ * 65520 steps of 1/127, 1/16 ..; beyond, the scale is infinite). */
 void quantize_row(dtype type, const float *x, void *out, size_t n);
 
 #ifdef __cplusplus

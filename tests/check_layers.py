@@ -16,7 +16,7 @@ from pathlib import Path
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
 PERSONAS = "personas/lessons personas/council personas/merge personas/roster personas/conversation"
-ALL = f"{RUN} engine/sources transcripts transcripts/export {PERSONAS} personas/pack personas/measure personas/derive " \
+ALL = f"{RUN} engine/surgery engine/sources transcripts transcripts/export {PERSONAS} personas/pack personas/measure personas/derive " \
       "personas/train personas/eval personas/verify personas/built_in"
 ROOMS = {
     "kernels": "",
@@ -29,6 +29,7 @@ ROOMS = {
     "engine/routing": f"{FORMATS} engine/text",
     "engine/run": f"{FORMATS} kernels/devices engine/text engine/routing",
     "engine/train": f"{RUN} kernels/cpu",
+    "engine/surgery": f"{FORMATS} engine/routing",
     "engine/sources": FORMATS,
     "transcripts": BASE,
     "transcripts/export": "engine/base transcripts",

@@ -5,7 +5,7 @@ Format, little-endian, until the end of the file:
     u32 ggml type number, u32 elements, u32 bytes
     bytes    blocks
     elements f32 values: their bits are what dequantize_row() must give
-then, with 0x80000000 added to the type number, rows for quantize_row() to Q8_0 and Q5_0:
+then, with 0x80000000 added to the type number, rows for quantize_row() to Q8_0, Q5_0, Q4_0, Q4_1, Q5_1:
     elements f32 values, bytes of blocks
 
 A third of the blocks have ordinary scales, a third subnormal ones, the last third the largest that
@@ -115,7 +115,7 @@ def main():
         rows[6, 0] = -127
         rows[7, ::2] = rows[7, 1::2]  # pairs of equal magnitude, of like and unlike signs
         rows[8, ::2] = -rows[8, 1::2]
-        for ggml_type in (T.Q8_0, T.Q5_0):
+        for ggml_type in (T.Q8_0, T.Q5_0, T.Q4_0, T.Q4_1, T.Q5_1):
             packed = quantize(rows.reshape(1, -1), ggml_type)
             out.write(struct.pack("<III", 0x80000000 + int(ggml_type), rows.size, packed.size))
             out.write(rows.tobytes())

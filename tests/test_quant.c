@@ -15,6 +15,7 @@
 
 #include "../kernels/dequantize.h"
 #include "../kernels/quant.h"
+#include "../kernels/quantize.h"
 
 #define QUANTIZED 0x80000000u /* added to the type of rows that are to be quantised */
 
@@ -86,7 +87,7 @@ static void test_fixtures(void **state)
     }
     fclose(file);
     assert_int_equal(seen, DTYPE_COUNT);
-    assert_int_equal(quantized, 2);
+    assert_int_equal(quantized, 5);
 }
 
 /* The value of a half by its definition, in doubles. */
@@ -196,21 +197,49 @@ static void test_descriptions(void **state)
     assert_int_equal(dtype_from_ggml(4000000000u), DTYPE_COUNT);
 }
 
-/* What was written comes back within half a step; Q5_0, whose codes end at 15 steps, within one. */
+/* What was written comes back within half a step; Q5_0 and Q4_0, whose codes end one step early, within
+ * one. The others span from the least to the largest. */
 static void test_rows_round_trip(void **state)
 {
     (void)state;
-    const dtype types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q5_0};
-    const double steps[] = {0, 0x1p-12, 0x1p-9, 1.01 / 254, 1.01 / 16};
+    const dtype types[] = {DTYPE_F32,  DTYPE_F16,  DTYPE_BF16, DTYPE_Q8_0,
+                           DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q4_0, DTYPE_Q4_1};
+    const double steps[] = {0,         0x1p-12,   0x1p-9,   1.01 / 254,
+                            1.01 / 16, 1.02 / 31, 1.01 / 8, 1.02 / 15};
     float x[64], back[64];
     uint8_t bytes[64 * sizeof(float)];
     for (int i = 0; i < 64; i++)
         x[i] = sinf((float)i);
-    for (int t = 0; t < 5; t++) {
+    for (int t = 0; t < 8; t++) {
         quantize_row(types[t], x, bytes, 64);
         dequantize_row(types[t], bytes, back, 64);
         for (int i = 0; i < 64; i++)
             assert_true(fabs((double)x[i] - (double)back[i]) <= steps[t]);
+    }
+}
+
+/* Scales of blocks times a half: every element is half of what it was, exactly; what has no scale of its
+ * own, or no room for it, is refused. */
+static void test_scales(void **state)
+{
+    (void)state;
+    for (int t = 0; t < DTYPE_COUNT; t++) {
+        dtype type = (dtype)t;
+        bool plain = dtype_describe(type)->block == 1;
+        assert_int_equal(quantize_scales(type), !plain && t != DTYPE_MXFP4 && t != DTYPE_IQ1_M);
+        if (!quantize_scales(type))
+            continue;
+        uint8_t bytes[2 * 256 * sizeof(float)];
+        float before[512], after[512];
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (uint8_t)(i * 37 % 59); /* no half of such bytes is large */
+        dequantize_row(type, bytes, before, 512);
+        assert_int_equal(quantize_scale(type, bytes, 512, 1024), 0);
+        assert_int_equal(quantize_scale(type, bytes, 512, 0.5F), 0);
+        dequantize_row(type, bytes, after, 512);
+        for (int i = 0; i < 512; i++)
+            assert_true(after[i] == 512 * before[i]);
+        assert_int_equal(quantize_scale(type, bytes, 512, 1e9F), -1);
     }
 }
 
@@ -221,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_every_bfloat),  cmocka_unit_test(test_every_short_float_in_a_row),
         cmocka_unit_test(test_half_rounding), cmocka_unit_test(test_bfloat_rounding),
         cmocka_unit_test(test_descriptions),  cmocka_unit_test(test_rows_round_trip),
+        cmocka_unit_test(test_scales),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

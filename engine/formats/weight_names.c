@@ -2,6 +2,9 @@
 #include "weight_names.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct spellings {
     const char *hf[WEIGHT_SPELLINGS];
@@ -67,4 +70,67 @@ static const spellings NAMES[PART_COUNT] = {
 const char *weight_name(weight_part part, bool gguf, int i)
 {
     return gguf ? NAMES[part].gguf[i] : NAMES[part].hf[i];
+}
+
+/* Digits as they are printed: no sign, no zero in front. NULL = there are none. */
+static const char *take_number(const char *text, int *out)
+{
+    size_t n = strspn(text, "0123456789");
+    if (n == 0 || n > 7 || (text[0] == '0' && n > 1))
+        return NULL;
+    *out = atoi(text);
+    return text + n;
+}
+
+/* Whether `name` is what `format` prints for some numbers. */
+static bool matches(const char *format, const char *name, int number[2])
+{
+    int count = 0;
+    while (*format && name) {
+        if (*format == '%') {
+            name = count < 2 ? take_number(name, &number[count++]) : NULL;
+            format += 2;
+        } else if (*format++ != *name++) {
+            return false;
+        }
+    }
+    return name && !*name;
+}
+
+/* The part and format that print `name`; PART_COUNT = none. */
+static weight_part look_up(const char *name, bool gguf, const char **format, int number[2])
+{
+    for (int part = 0; part < PART_COUNT; part++)
+        for (int i = 0; i < WEIGHT_SPELLINGS; i++) {
+            *format = weight_name((weight_part)part, gguf, i);
+            number[0] = number[1] = -1;
+            if (*format && matches(*format, name, number))
+                return (weight_part)part;
+        }
+    number[0] = number[1] = -1;
+    return PART_COUNT;
+}
+
+weight_part weight_named(const char *name, bool gguf, int *layer, int *expert)
+{
+    const char *format;
+    int number[2];
+    weight_part part = look_up(name, gguf, &format, number);
+    *layer = number[0];
+    *expert = number[1];
+    return part;
+}
+
+void weight_sibling(const char *name, bool gguf, int expert, char *out, size_t size)
+{
+    const char *format;
+    int number[2];
+    if (look_up(name, gguf, &format, number) == PART_COUNT) {
+        (void)snprintf(out, size, "%s", name);
+        return;
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)snprintf(out, size, format, number[0], expert);
+#pragma GCC diagnostic pop
 }

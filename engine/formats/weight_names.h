@@ -8,6 +8,7 @@
 #define ENGINE_WEIGHT_NAMES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef enum weight_part {
     PART_EMBEDDING,
@@ -50,5 +51,12 @@ enum { WEIGHT_SPELLINGS = 4 };
 
 /* The i-th spelling of a part (a printf format of layer and expert), or NULL. */
 const char *weight_name(weight_part part, bool gguf, int i);
+
+/* The other way: which part `name` is, of which layer and expert (-1 = of none). PART_COUNT for a
+ * name that is none of them. */
+weight_part weight_named(const char *name, bool gguf, int *layer, int *expert);
+/* The name of another expert's tensor of the same part and layer, in the spelling of `name`, which
+ * must be one of an expert. */
+void weight_sibling(const char *name, bool gguf, int expert, char *out, size_t size);
 
 #endif

@@ -26,6 +26,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_MODEL_LIST] = command_model_list,
     [COMMAND_MODEL_BUILD] = command_model_build,
     [COMMAND_MODEL_VOICES] = command_model_voices,
+    [COMMAND_EDIT] = command_edit,
     [COMMAND_TOKENIZE] = command_tokenize,
     [COMMAND_LOGITS] = command_logits,
     [COMMAND_PERPLEXITY] = command_perplexity,

@@ -50,6 +50,7 @@ typedef enum command_id {
     COMMAND_MODEL_LIST,
     COMMAND_MODEL_BUILD,
     COMMAND_MODEL_VOICES,
+    COMMAND_EDIT,
     COMMAND_TOKENIZE,
     COMMAND_LOGITS,
     COMMAND_PERPLEXITY,
@@ -181,6 +182,7 @@ struct options {
     const char *to; /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;
     bool run_code;    /* eval */
+    bool no_history;  /* edit */
     bool empty;       /* personas new: not a copy */
     const char *as;   /* personas add: another name for it; NULL = its own */
     bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */

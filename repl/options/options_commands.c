@@ -313,6 +313,22 @@ static const command_info commands[COMMAND_COUNT] = {
          "the "
          "same kind of processor. It takes a quarter of an hour on two cores.",
          {"consilium model build-voices --from base.gguf --keep-near neutral.txt -o out"}},
+    [COMMAND_EDIT] =
+        {"edit",
+         "FILE VERB PLACE..",
+         3,
+         512,
+         "copy, move, scale or join a model's experts, into a new file",
+         "Verbs: copy FROM TO; replace TO FROM; insert TO [FROM], a new expert, of zeros without "
+         "FROM; drop PLACE; swap A B; scale PLACE X, its output times X; average PLACE, the first "
+         "named becomes the mean. A place is LAYERS:EXPERTS, as 3:5, 0-7:1,4 or *:0 (* is all "
+         "layers); FROM may be of another model, FILE:LAYERS:EXPERTS. An expert goes with its row "
+         "of the router. Several verbs may follow each other. All else in the file stays as it "
+         "is, byte for byte; what was done is added to its metadata (consilium.history). A "
+         "negative factor stands behind `--`.",
+         {"consilium edit model.gguf -o pruned.gguf drop '*:0,9'",
+          "consilium edit model.gguf -o new.gguf insert '*:32' '*:7' scale '*:32' 0.5",
+          "consilium edit a.gguf -o b.gguf replace 12:5 other.gguf:12:80"}},
     [COMMAND_TOKENIZE] =
         {"tokenize",
          "[TEXT|-]",

@@ -20,7 +20,7 @@
 /* Commands that open no model of the user's. One that takes -m takes all that says how a model is run. */
 #define WITHOUT_MODEL                                                                              \
     (BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(MODEL_VOICES) | BIT(PERSONAS_SHOW) |                 \
-     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS)
+     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(EDIT) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS)
 #define WITH_MODEL (EVERY_COMMAND & ~WITHOUT_MODEL)
 #define EXACT      (BIT(LOGITS) | BIT(PERPLEXITY)) /* one pass, f32 keys and values */
 #define ASKING     (BIT(TALK) | BIT(ASK))
@@ -254,6 +254,10 @@ static const option_info table[] = {
      "of each training (default: 324, 216 and 270)", 1, 1000000, FIELD(steps)},
     {"resume", 0, OPTION_FLAG, GROUP_COMMAND, BIT(MODEL_VOICES), NULL,
      "go on where a run in this folder stopped", 0, 0, FIELD(go_on)},
+    {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(EDIT), "FILE",
+     "the new model's file, which appears whole or not at all", 0, 0, FIELD(output)},
+    {"no-history", 0, OPTION_FLAG, GROUP_COMMAND, BIT(EDIT), NULL,
+     "leave no record of it in the file's metadata", 0, 0, FIELD(no_history)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(LOGITS), "FILE",
      "where to write (`-`: standard output)", 0, 0, FIELD(output)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(EVAL), "FILE",
@@ -268,7 +272,7 @@ static const option_info table[] = {
      "where to write (default NAME.zip)", 0, 0, FIELD(output)},
     {"force", 0, OPTION_FLAG, GROUP_COMMAND,
      BIT(TRANSCRIPTS_EXPORT) | BIT(PERSONAS_PACK) | BIT(PERSONAS_ADD) | BIT(PERSONAS_ADAPTER) |
-         BIT(EVAL),
+         BIT(EVAL) | BIT(EDIT),
      NULL, "write over a file that is there", 0, 0, FIELD(force)},
     {"as", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADD), "NAME",
      "call the persona so, and all its files", 0, 0, FIELD(as)},

@@ -306,6 +306,14 @@ static void name_conversation(sandbox *s, const options *opt, const console *con
     free(lines);
 }
 
+/* Models by any name, several of them; one is written. */
+static void name_surgery(sandbox *s, const options *opt)
+{
+    sandbox_allow_read(s, "/");
+    write_devices(s);
+    write_beside(s, opt->output);
+}
+
 int sandbox_policy_enter(const options *opt, const char *model, console *con, error *err)
 {
     char summary[160];
@@ -319,6 +327,8 @@ int sandbox_policy_enter(const options *opt, const char *model, console *con, er
         name_conversation(&s, opt, con);
     else if (id == COMMAND_TRANSCRIPTS_REPLAY)
         sandbox_allow_read(&s, "/");
+    else if (id == COMMAND_EDIT)
+        name_surgery(&s, opt);
     else
         name_files(&s, opt, id, model);
     int result = sandbox_enter(&s, summary, sizeof summary, err);

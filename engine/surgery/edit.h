@@ -1,0 +1,22 @@
+/* edit.h - a model with another bank of experts, written as a file of the same format.
+ *
+ * All that is not experts, routers or their number stays as it is, byte for byte: tensors, tokenizer,
+ * metadata. What was done is added to the history (history.h). A plan that changes nothing gives the
+ * same bytes as the file that it began with.
+ */
+#ifndef ENGINE_EDIT_H
+#define ENGINE_EDIT_H
+
+#include "image_file.h"
+
+typedef struct edit_options {
+    int used;         /* experts a token from now on; 0 = as before */
+    const char *done; /* for the history, or NULL: none is kept */
+    image_watch watch;
+} edit_options;
+
+/* Writes plan->c with the plan's experts to `path`, a file. ERROR_USAGE when layers would differ in
+ * their number, or a sum of experts is of a type that is not written; nothing is begun then. */
+int edit_write(const bank_plan *plan, const edit_options *o, const char *path, error *err);
+
+#endif

@@ -1,0 +1,22 @@
+/* history.h - what was done to a model's file, kept in the file.
+ *
+ * consilium.history is a text in the metadata (of a GGUF file a string, of safetensors a member of
+ * __metadata__): a JSON array, one object for each writing, the oldest first:
+ *
+ *     {"program":"consilium 0.1.0","from":"base.gguf","fingerprint":"..","done":"drop 3:5"}
+ *
+ * from: the name of the file without its folders; fingerprint: of its routers (fingerprint.h). Nothing
+ * in it depends on the day, so the same writing gives the same bytes.
+ */
+#ifndef ENGINE_HISTORY_H
+#define ENGINE_HISTORY_H
+
+#include "../base/buf.h"
+#include "../formats/checkpoint.h"
+
+#define HISTORY_KEY "consilium.history"
+
+/* Appends the history of c with one more entry. ERROR_LOAD when what c has is no such array. */
+int history_next(const checkpoint *c, const char *done, buf *out, error *err);
+
+#endif

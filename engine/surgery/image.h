@@ -1,0 +1,58 @@
+/* image.h - a model's file that is to be written: its tensors, and what each is made of.
+ *
+ * An image holds no weights. A tensor is a sequence of pieces, each some rows of the source as they
+ * lie, or one part of an expert by its recipe; the bytes come when the tensor is written, row by
+ * row, from mapped files, so that a model of any size needs the memory of a row. Whoever writes
+ * (image_file.h) only asks for the bytes in order.
+ */
+#ifndef ENGINE_IMAGE_H
+#define ENGINE_IMAGE_H
+
+#include "../base/region.h"
+#include "recipe_rows.h"
+
+typedef struct image_piece {
+    const recipe *r; /* NULL: the rows of `from` */
+    bank_matrix matrix;
+    const uint8_t *from;
+    dtype type; /* of `from` */
+    size_t rows, cols;
+} image_piece;
+
+typedef struct image_tensor {
+    const char *name; /* the image's */
+    dtype type;
+    int dims;
+    uint64_t shape[4];   /* row-major; the rows of all pieces together */
+    size_t first, count; /* its pieces */
+    uint64_t bytes;
+} image_tensor;
+
+typedef struct image {
+    image_tensor *v; /* [len] in file order */
+    size_t len, cap;
+    image_piece *pieces;
+    size_t piece_count, piece_cap;
+    region text;
+    uint64_t bytes; /* of all tensors */
+} image;
+
+/* A tensor without pieces yet; they are added behind it. ERROR_USAGE for sizes beyond 2^64. */
+int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *shape, error *err);
+int image_add_piece(image *m, const image_piece *p, error *err);
+void image_release(image *m); /* {0} ok */
+
+/* Takes n bytes of a tensor, in order. Not 0 ends it. */
+typedef int image_take(void *user, const void *bytes, size_t n, error *err);
+/* All bytes of tensor i, then gives back the pages of the files that were read for it. */
+int image_bytes(const image *m, size_t i, image_take *take, void *user, error *err);
+/* Whether every piece can be written as its tensor asks: ERROR_USAGE naming the tensor. Before a file
+ * is begun. */
+int image_check(const image *m, error *err);
+
+/* The file of plan->c with another bank: every other tensor as it is, in the same order and of the
+ * same types; an expert in place of one of the same number has its type, one beyond the last that of
+ * the last. The plan must outlive the image. */
+int image_of_plan(image *m, const bank_plan *plan, error *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* recipe_rows.h - the bytes of one part of a new expert, made of its recipe.
+ *
+ * Rows come one after the other into the caller's buffer; only one row is ever in memory. One expert
+ * with a share of 1 is copied as it lies; one that is only scaled keeps its codes, and the scales of
+ * its blocks are multiplied (exactly, when the factor is a power of two); a sum is made in f32 and
+ * written anew in the type, which must be one that quantize_row() writes.
+ */
+#ifndef ENGINE_RECIPE_ROWS_H
+#define ENGINE_RECIPE_ROWS_H
+
+#include "bank_plan.h"
+
+typedef struct recipe_rows {
+    const recipe *r;
+    bank_matrix matrix;
+    dtype type; /* of what is written */
+    size_t rows, cols;
+    bank_rows *views;  /* [r->count] */
+    float *sum, *term; /* [cols], NULL where codes are kept */
+} recipe_rows;
+
+/* `type`, [rows, cols]: the part as it is to be. ERROR_USAGE when it cannot be written so.
+ * recipe_rows_release() in any case. */
+int recipe_rows_open(recipe_rows *w, const recipe *r, bank_matrix m, dtype type, size_t rows,
+                     size_t cols, error *err);
+void recipe_rows_release(recipe_rows *w);
+
+/* All rows at once where they are the bytes of one expert, else NULL. Borrowed. */
+const void *recipe_rows_all(const recipe_rows *w);
+/* Row i as bytes: borrowed, or written to out [dtype_row_bytes(type, cols)]. NULL with ERROR_RUN when a
+ * number is too large for the type. */
+const void *recipe_rows_get(const recipe_rows *w, size_t i, void *out, error *err);
+
+#endif

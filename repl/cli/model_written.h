@@ -1,0 +1,13 @@
+/* model_written.h - what commands that write a model's file show while they do, and afterwards. */
+#ifndef REPL_MODEL_WRITTEN_H
+#define REPL_MODEL_WRITTEN_H
+
+#include "../../engine/surgery/image_file.h"
+#include "../screen/console.h"
+
+/* A moving line with the share that is written; Ctrl-C ends it. con must outlive it. */
+image_watch model_written_watch(console *con);
+/* "PATH (17.2 GB)" on standard output. */
+int model_written(console *con, const char *path, error *err);
+
+#endif

@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""`consilium edit`: what numpy makes of the same experts, byte for byte; files whole or not at all."""
+import json
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from suite import BINARY, FIXTURES, MODELS, SANITIZED, case, check, finish, logits, nmse, run
+
+MOE = {"qwen3_moe": 7, "qwen2_moe": 6, "mixtral": 5, "olmoe": 9, "granitemoe": 6}
+QUANTISED = [FIXTURES / "quantised.gguf", FIXTURES / "quantised-iq.gguf"]
+FAST = Path("/dev/shm")  # where flushing a file costs nothing
+IDS = [(i * 7 + i // 5) % 67 for i in range(40)]
+STACKS = ("ffn_gate_inp", "ffn_gate_exps", "ffn_up_exps", "ffn_down_exps")
+
+
+def edit(source, out, *words, **more):
+    """A factor below zero stands behind --."""
+    flags = [w for w in words if w.startswith("--")]
+    return run("edit", source, "-o", out, "--force", *flags, "--", *(w for w in words if w not in flags), **more)
+
+
+def read(path):
+    """(tensors by name, raw bytes as the file has them; metadata by key)"""
+    reader = gguf.GGUFReader(path)
+    tensors = {t.name: (t.tensor_type, np.array(t.data)) for t in reader.tensors}
+    fields = {k: f.contents() for k, f in reader.fields.items() if not k.startswith("GGUF.")}
+    return tensors, fields
+
+
+def layers_of(path):
+    return range(next(v for k, v in read(path)[1].items() if k.endswith(".block_count")))
+
+
+def stacks(tensors, layer):
+    return {s: tensors[f"blk.{layer}.{s}.weight"][1] for s in STACKS}
+
+
+def history(fields):
+    return [h["done"] for h in json.loads(fields.get("consilium.history", "[]"))]
+
+
+# ---- verbs ----------------------------------------------------------------------------------------
+
+def others_same(before, after, changed):
+    (old, old_fields), (new, new_fields) = before, after
+    assert list(old) == list(new), "names or order of tensors"
+    for name in old:
+        if name not in changed:
+            assert old[name][0] == new[name][0] and np.array_equal(old[name][1], new[name][1]), name
+    same = {k: v for k, v in old_fields.items() if not k.endswith("expert_count")}
+    assert {k: v for k, v in new_fields.items() if k in same} == same
+    more = set(new_fields) - set(old_fields)
+    assert more <= {"consilium.history"}, more
+
+
+def verb(source, scratch, words, change, layers=(0, 1)):
+    """change(name of the stack, [experts, ...]) gives what it should be."""
+    before = read(source)
+    edit(source, scratch / "v.gguf", *words)
+    after = read(scratch / "v.gguf")
+    others_same(before, after, {f"blk.{l}.{s}.weight" for l in layers for s in STACKS})
+    for layer in layers:
+        old, new = stacks(before[0], layer), stacks(after[0], layer)
+        for name in STACKS:
+            want = change(name, old[name])
+            assert np.array_equal(want, new[name]), f"layer {layer}, {name}"
+    n = new["ffn_gate_inp"].shape[0]
+    count = next(v for k, v in after[1].items() if k.endswith("expert_count"))
+    assert count == n, (count, n)
+    assert history(after[1]) == [" ".join(words)], history(after[1])
+
+
+def rows(*order):
+    return lambda name, x: x[list(order)]
+
+
+def with_zeros(at):
+    return lambda name, x: np.insert(x, at, 0, axis=0)
+
+
+def scaled(expert, factor):
+    def change(name, x):
+        x = x.copy()
+        if name == "ffn_down_exps":
+            x[expert] *= np.float32(factor)
+        return x
+    return change
+
+
+def averaged(first, *rest):
+    def change(name, x):
+        x, third = x.copy(), np.float32(1) / np.float32(1 + len(rest))
+        total = third * x[first]
+        for e in rest:
+            total = total + third * x[e]
+        x[first] = total
+        return x
+    return change
+
+
+def verbs(scratch):
+    model = MODELS / "qwen3_moe.gguf"
+    table = {
+        "copy *:2 *:5": rows(0, 1, 2, 3, 4, 2, 6),
+        "replace *:0 *:6": rows(6, 1, 2, 3, 4, 5, 6),
+        "insert *:3 *:1": rows(0, 1, 2, 1, 3, 4, 5, 6),
+        "insert *:7": with_zeros(7),
+        "insert 0-1:7,8 0-1:6,0": rows(0, 1, 2, 3, 4, 5, 6, 6, 0),
+        "drop *:0,4-5": rows(1, 2, 3, 6),
+        "swap *:1,2 *:4,3": rows(0, 4, 3, 2, 1, 5, 6),
+        "scale *:3 -0.3": scaled(3, -0.3),
+        "average *:4,0,6": averaged(4, 0, 6),
+        "drop *:0 drop *:0 insert *:5 *:4": rows(2, 3, 4, 5, 6, 6),
+    }
+    for words, change in table.items():
+        with case(words):
+            verb(model, scratch, words.split(), change)
+    with case("one expert for many; another layer's"):
+        before = read(model)[0]
+        edit(model, scratch / "v.gguf", "copy", "0:3", "1:0,2")
+        after = read(scratch / "v.gguf")[0]
+        for s in STACKS:
+            want = stacks(before, 1)[s].copy()
+            want[[0, 2]] = stacks(before, 0)[s][3]
+            assert np.array_equal(stacks(after, 1)[s], want), s
+            assert np.array_equal(stacks(after, 0)[s], stacks(before, 0)[s]), s
+    with case("an expert of another file, of another type"):
+        donor = MODELS / "qwen3_moe-f16-gguf.gguf"
+        edit(model, scratch / "v.gguf", "replace", "0:2", f"{donor}:1:5")
+        old, new = read(donor)[0], read(scratch / "v.gguf")[0]
+        for s in STACKS:
+            assert np.array_equal(stacks(new, 0)[s][2], stacks(old, 1)[s][5].astype(np.float32)), s
+    for path in QUANTISED:
+        with case(f"{path.name}: experts of every type are moved as they are"):
+            verb(path, scratch, ["swap", "*:0", "*:1", "insert", "*:2", "*:0"], 
+                 lambda name, x: x[[1, 0, 1, *range(2, len(x))]], layers_of(path))
+        with case(f"{path.name}: half as loud: every scale is halved, no code changes"):
+            edit(path, scratch / "v.gguf", "scale", "*:1", "0.5")
+            for layer in layers_of(path):
+                name = f"blk.{layer}.ffn_down_exps.weight"
+                kind, old = read(path)[0][name]
+                new = read(scratch / "v.gguf")[0][name][1]
+                want = gguf.dequantize(old, kind)
+                want[1] *= np.float32(0.5)
+                got = gguf.dequantize(new, kind)
+                assert np.array_equal(got, want) or nmse(got, want) < 1e-9, f"{kind}: {nmse(got, want)}"
+
+
+def undone(scratch):
+    for name, n in MOE.items():
+        model = MODELS / f"{name}.gguf"
+        out, back = scratch / "out.gguf", scratch / "back.gguf"
+        with case(f"{name}: verbs that cancel out give the same bytes"):
+            edit(model, out, "swap", "*:0", "*:1", "swap", "*:1", "*:0", "insert", f"*:{n}", "drop", f"*:{n}")
+            assert out.read_bytes() == model.read_bytes()
+        with case(f"{name}: insert, and drop from that file: the original bytes"):
+            edit(model, out, "insert", "*:2", "*:0", "--no-history")
+            assert out.read_bytes() != model.read_bytes()
+            edit(out, back, "drop", "*:2", "--no-history")
+            assert back.read_bytes() == model.read_bytes()
+        with case(f"{name}: with its history nothing but that is more"):
+            edit(model, out, "insert", "*:2", "*:0")
+            edit(out, back, "drop", "*:2")
+            others_same(read(model), read(back), ())
+            assert history(read(back)[1]) == ["insert *:2 *:0", "drop *:2"]
+        with case(f"{name}: experts in another order: the same logits"):
+            edit(model, out, "swap", "*:0", f"*:{n - 1}", "swap", "0:1", "0:2")
+            error = nmse(logits(out, IDS, scratch), logits(model, IDS, scratch))
+            assert error <= 1e-10, f"NMSE {error:.1e}"
+    with case("a split file becomes one"):
+        split = MODELS / "qwen3_moe-sharded-00001-of-00003.gguf"
+        edit(split, scratch / "one.gguf", "swap", "0:0", "0:1", "swap", "0:0", "0:1")
+        fields = read(scratch / "one.gguf")[1]
+        assert not any(k.startswith("split.") for k in fields), fields
+        got, want = logits(scratch / "one.gguf", IDS, scratch), logits(split, IDS, scratch)
+        assert np.array_equal(got, want)
+
+
+# ---- refusals -------------------------------------------------------------------------------------
+
+REFUSED = [
+    (["swap", "0:1", "drop", "0:2"], 2, "swap needs A B"), (["fly", "0:1"], 2, "no verb"), (["drop", "0:1", "0:2"], 2, "2 words"),
+    (["drop", "3"], 2, "no LAYERS:EXPERTS"), (["drop", ":"], 2, "no LAYERS"), (["drop", "0:"], 2, "no LAYERS"),
+    (["drop", ":0"], 2, "no LAYERS"), (["drop", "0:1,"], 2, "no LAYERS"), (["drop", "0:3-1"], 2, "no LAYERS"),
+    (["drop", "0:-1"], 2, "no LAYERS"), (["drop", "0:1x"], 2, "no LAYERS"), (["drop", "0,:1"], 2, "no LAYERS"),
+    (["drop", "0:99999999999999999999"], 2, "no LAYERS"), (["drop", "**:1"], 2, "no LAYERS"),
+    (["drop", "0:7"], 2, "layer 0 has experts 0 to 6"), (["drop", "2:0"], 2, "beyond the model's last"),
+    (["drop", "0:1"], 2, "layer 0 would have 6 experts and layer 1 7"),
+    (["drop", "*:0-4"], 2, "would have 2 experts; this model calls 3"), (["drop", "0:1,1"], 2, "twice"),
+    (["insert", "*:9"], 2, "gap"), (["insert", "*:4096"], 2, "has experts 0 to 6"),
+    (["insert", "*:7", "*:99"], 2, "has experts 0 to 6"), (["copy", "0:1,2", "0:3"], 2, "cannot become"),
+    (["copy", "0:1", "x.gguf:0:1"], 2, "another file, which stays"), (["swap", "0:1", "0:2,3"], 2, "one expert"),
+    (["scale", "0:1", "loud"], 2, "no factor"), (["scale", "0:1", "1e9"], 2, "no factor"),
+    (["scale", "0:1", "nan"], 2, "no factor"), (["scale", "0:1", "inf"], 2, "no factor"),
+    (["average", "0:1"], 2, "two or more"),
+    (["replace", "0:1", "absent.gguf:0:1"], 3, "absent.gguf"), (["replace", "0:1", ":0:1"], 3, ""),
+    (["replace", "0:1", "{llama}:0:1"], 3, "do not fit"), (["replace", "0:1", "{olmoe}:0:1"], 3, "do not fit"),
+    (["average", "*:0,1"], 2, "not written", "quantised-iq.gguf"), (["drop", "\x1b[2J:1"], 2, "\\x1b[2J:1"),
+]
+
+
+def refused(source, out, words, status, text):
+    done = run("edit", source, "-o", out, *words, check_status=False)
+    assert done.returncode == status and text in done.stderr, (done.returncode, done.stderr)
+    assert done.stderr.count("\n") == 1 and "\x1b" not in done.stderr, done.stderr
+    left = [p for p in out.parent.iterdir()]
+    assert not left, left
+
+
+def refusals(scratch):
+    place = scratch / "refused"
+    place.mkdir()
+    names = {n: str(MODELS / f"{n}.gguf") for n in ("llama", "olmoe")}
+    for words, status, text, *source in REFUSED:
+        with case(f"refused: {' '.join(words)!r}"):
+            model = FIXTURES / source[0] if source else MODELS / "qwen3_moe.gguf"
+            refused(model, place / "x.gguf", [w.format(**names) for w in words], status, text)
+    with case("refused: a dense model, no output, a file that is there, no model"):
+        refused(MODELS / "llama.gguf", place / "x.gguf", ["drop", "0:1"], 3, "dense")
+        done = run("edit", MODELS / "qwen3_moe.gguf", "drop", "0:1", check_status=False)
+        assert done.returncode == 2 and "-o FILE" in done.stderr, done.stderr
+        kept = scratch / "kept"
+        kept.write_bytes(b"mine")
+        done = run("edit", MODELS / "qwen3_moe.gguf", "-o", kept, "swap", "0:1", "0:2", check_status=False)
+        assert done.returncode == 1 and "--force" in done.stderr and kept.read_bytes() == b"mine", done.stderr
+        broken = scratch / "broken.gguf"
+        broken.write_bytes((MODELS / "qwen3_moe.gguf").read_bytes()[:100_000])
+        refused(broken, place / "x.gguf", ["swap", "0:1", "0:2"], 3, "missing")
+    with case("refused: a history that is none"):
+        writer = gguf.GGUFWriter(scratch / "h.gguf", "qwen3moe")
+        tensors, fields = read(MODELS / "qwen3_moe.gguf")
+        reader = gguf.GGUFReader(MODELS / "qwen3_moe.gguf")
+        for key, field in reader.fields.items():
+            if key.startswith("qwen3moe."):
+                writer.add_key_value(key, field.contents(), field.types[0])
+        writer.add_string("consilium.history", '{"done":')
+        for name, (_, data) in tensors.items():
+            writer.add_tensor(name, data)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        refused(scratch / "h.gguf", place / "x.gguf", ["swap", "0:1", "0:2"], 3, "consilium.history")
+
+
+# ---- whole or not at all --------------------------------------------------------------------------
+
+def large(path, layers=2, experts=24, width=1024, ffn=512):
+    """A model of 300 MB, all holes but its routers."""
+    writer = gguf.GGUFWriter(path, "qwen3moe")
+    for add, value in ((writer.add_block_count, layers), (writer.add_context_length, 64),
+                       (writer.add_embedding_length, width), (writer.add_feed_forward_length, ffn),
+                       (writer.add_expert_feed_forward_length, ffn), (writer.add_head_count, 4),
+                       (writer.add_head_count_kv, 1), (writer.add_key_length, 16), (writer.add_value_length, 16),
+                       (writer.add_layer_norm_rms_eps, 1e-6), (writer.add_expert_count, experts),
+                       (writer.add_expert_used_count, 2), (writer.add_vocab_size, 64)):
+        add(value)
+    writer.add_tokenizer_model("no_vocab")
+    shapes = {"token_embd.weight": (64, width), "output_norm.weight": (width,)}
+    for layer in range(layers):
+        for name, shape in (("attn_norm", (width,)), ("attn_q", (64, width)), ("attn_k", (16, width)),
+                            ("attn_v", (16, width)), ("attn_output", (width, 64)), ("attn_q_norm", (16,)),
+                            ("attn_k_norm", (16,)), ("ffn_norm", (width,)), ("ffn_gate_inp", (experts, width)),
+                            ("ffn_gate_exps", (experts, ffn, width)), ("ffn_up_exps", (experts, ffn, width)),
+                            ("ffn_down_exps", (experts, width, ffn))):
+            shapes[f"blk.{layer}.{name}.weight"] = shape
+    size = 0
+    for name, shape in shapes.items():
+        writer.add_tensor_info(name, shape, np.dtype(np.float32), 4 * int(np.prod(shape)))
+        size += 4 * int(np.prod(shape))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    with open(path, "r+b") as file:
+        end = file.seek(0, 2)
+        file.truncate(end + -end % 32 + size)
+
+
+def whole(scratch):
+    source, place = scratch / "large.gguf", scratch / "whole"
+    place.mkdir()
+    large(source)
+    out = place / "out.gguf"
+    words = ("edit", source, "-o", out, "--force", "drop", "*:0")
+    if not SANITIZED:
+        with case("300 MB: a few of memory"):
+            process = subprocess.Popen([str(BINARY), *map(str, words)], stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = status
+            assert status == 0 and out.stat().st_size > 270e6, status
+            assert used.ru_maxrss < 60_000, f"{used.ru_maxrss} KiB"
+            print(f"# {out.stat().st_size / 1e6:.0f} MB written with {used.ru_maxrss / 1024:.0f} MiB of memory")
+        out.unlink()
+    for delay in (0.02, 0.06, 0.12):
+        with case(f"kill -9 after {delay} s: no file, or the whole one"):
+            process = subprocess.Popen([str(BINARY), *map(str, words)], stdout=subprocess.DEVNULL)
+            time.sleep(delay * (4 if SANITIZED else 1))
+            process.kill()
+            process.wait()
+            assert not out.exists() or out.stat().st_size > 270e6
+            assert {p.name for p in place.iterdir()} <= {"out.gguf", "out.gguf.part"}
+            out.unlink(missing_ok=True)
+    for name, sent in (("Ctrl-C", signal.SIGINT), ("SIGTERM", signal.SIGTERM)):
+        with case(f"{name}: nothing half-written at its place"):
+            process = subprocess.Popen([str(BINARY), *map(str, words)], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            time.sleep(0.1 if SANITIZED else 0.03)
+            process.send_signal(sent)
+            status = process.wait()
+            assert (status == 0) == out.exists(), status
+            assert status != 130 or not list(place.iterdir()), list(place.iterdir())
+            out.unlink(missing_ok=True)
+    with case("a full disk: an error, the old file stays, no part"):
+        out.write_bytes(b"old")
+
+        def small_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10 << 20, 10 << 20))
+        done = run(*words, check_status=False, preexec_fn=small_files)
+        assert done.returncode == 1 and "cannot be written" in done.stderr, done.stderr
+        assert out.read_bytes() == b"old" and [p.name for p in place.iterdir()] == ["out.gguf"]
+    with case("over its own source: the new file, whole"):
+        small = scratch / "self.gguf"
+        small.write_bytes((MODELS / "qwen3_moe.gguf").read_bytes())
+        edit(small, small, "drop", "*:6")
+        assert read(small)[1]["qwen3moe.expert_count"] == 6
+
+
+def main():
+    with tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as name:
+        verbs(Path(name))
+        undone(Path(name))
+        refusals(Path(name))
+    with tempfile.TemporaryDirectory() as name:
+        whole(Path(name))
+    finish()
+
+
+if __name__ == "__main__":
+    main()
