@@ -17,7 +17,7 @@ BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
 PERSONAS = "personas/lessons personas/council personas/merge personas/roster personas/conversation"
 ALL = f"{RUN} engine/surgery engine/sources transcripts transcripts/export {PERSONAS} personas/pack personas/measure personas/derive " \
-      "personas/train personas/eval personas/verify personas/built_in"
+      "personas/modes personas/train personas/eval personas/verify personas/built_in"
 ROOMS = {
     "kernels": "",
     "kernels/cpu": "kernels",
@@ -39,6 +39,7 @@ ROOMS = {
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
     "personas/lessons": f"{BASE} engine/text",
     "personas/measure": f"{RUN} transcripts personas/council",
+    "personas/modes": f"{RUN} transcripts personas/council personas/merge personas/roster",
     "personas/pack": f"{RUN} personas/lessons personas/roster",
     "personas/derive": f"{RUN} transcripts personas/council personas/roster personas/lessons personas/measure",
     "personas/train": f"{RUN} engine/train personas/council personas/roster personas/lessons personas/measure",
@@ -49,10 +50,10 @@ ROOMS = {
     "repl/screen": BASE,
     "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/lessons personas/roster repl/screen",
     "repl/options": f"{RUN} engine/sources transcripts personas/council personas/merge personas/roster "
-                    "personas/lessons personas/built_in repl/screen repl/system",
+                    "personas/lessons personas/modes personas/built_in repl/screen repl/system",
     "repl/chat/line": f"{BASE} repl/screen repl/system",
-    "repl/chat": f"{RUN} transcripts {PERSONAS} repl/screen repl/system repl/options repl/chat/line",
-    "repl/chat/slash": f"{RUN} transcripts {PERSONAS} personas/lessons personas/derive repl/screen repl/system repl/options repl/chat",
+    "repl/chat": f"{RUN} transcripts {PERSONAS} personas/modes repl/screen repl/system repl/options repl/chat/line",
+    "repl/chat/slash": f"{RUN} transcripts {PERSONAS} personas/lessons personas/derive personas/modes repl/screen repl/system repl/options repl/chat",
     "repl/cli": f"{ALL} repl/screen repl/system repl/options repl/chat repl/chat/line repl/chat/slash",
 }
 HEADER = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

@@ -216,6 +216,39 @@ static void the_oldest_turns_leave(void **state)
     dialogue_close(d);
 }
 
+/* A brief question reads the last turns alone; the next one reads all again. */
+static void memory_shrinks_for_a_question_alone(void **state)
+{
+    const table *k = *state;
+    dialogue_options o = table_options();
+    dialogue *d = table_dialogue(k, &o);
+    chat_message memory[40];
+    for (int i = 0; i < 3; i++)
+        (void)table_ask(d, "why?", NULL);
+    assert_int_equal(dialogue_last(d)->from, 1);
+    int used = dialogue_context_used(d);
+    dialogue_settings(d)->memory = used * 3 / 4;
+    struct turn *t = table_ask(d, "and?", NULL);
+    assert_true(t->from > 1 && t->from < t->number);
+    assert_int_equal(t->reach, 1);
+    for (int i = 0; i < TABLE_SEATS; i++) {
+        size_t n = 0;
+        for (int at = t->from; at < t->number; at++, n += 2)
+            table_remembered(dialogue_at(d, at - 1), NAMES[i], memory + n);
+        table_oracle(d, t, NAMES[i], dialogue_seed(d, t->number), memory, n);
+        assert_true(turn_answer_of(t, NAMES[i])->prompt_tokens <= used * 3 / 4);
+    }
+    dialogue_settings(d)->memory = 1; /* not even one turn */
+    t = table_ask(d, "so?", NULL);
+    assert_int_equal(t->from, t->number);
+    assert_int_equal(dialogue_reach(t), 1);
+    dialogue_settings(d)->memory = 0;
+    t = table_ask(d, "then", NULL);
+    assert_int_equal(t->from, 1);
+    assert_int_equal(t->reach, 0);
+    dialogue_close(d);
+}
+
 static void a_full_context_may_be_an_error(void **state)
 {
     const table *k = *state;
@@ -337,6 +370,7 @@ int main(void)
         cmocka_unit_test(an_interrupt_keeps_what_was_written),
         cmocka_unit_test(an_interrupt_while_reading_is_a_turn),
         cmocka_unit_test(the_oldest_turns_leave),
+        cmocka_unit_test(memory_shrinks_for_a_question_alone),
         cmocka_unit_test(a_full_context_may_be_an_error),
         cmocka_unit_test(a_question_too_long_changes_nothing),
         cmocka_unit_test(two_hundred_turns_need_no_more_memory),

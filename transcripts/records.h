@@ -24,7 +24,8 @@
  *            "asked_experts","sampling" {..}}; or, without "seats", one note "KEY":"VALUE"
  *            ("blind":"on", "forgot":"1-3", "forked":ID: all records before were copied from there).
  *   prompt   parent = the prompt record of the turn that it follows. "text", "context" own, merged or
- *            picked, "from" (the oldest turn that the passes remembered), "shared", "seed" (of the
+ *            picked, "from" (the oldest turn that the passes remembered), "reach" (the
+ *            oldest that was left out only to be brief; absent when none was), "shared", "seed" (of the
  *            turn), "timings" {"prefill","decode","union_experts_per_step","picks_per_step"}, and
  *            "only" NAME, or "NAME,NAME", when not all passes were asked.
  *   answer   parent = its prompt. "persona", "acts_by", "color", "text" without its thought,

@@ -124,7 +124,8 @@ struct turn {
     turn_text prompt;
     const char *only; /* the passes that were asked, "coder" or "coder,critic"; NULL = all */
     context_policy context;
-    int from;    /* number of the oldest turn that was remembered; its own when none was */
+    int from; /* number of the oldest turn that was remembered; its own when none was */
+    int reach; /* of the oldest that was left out for brevity alone: a later turn may remember it; 0 = none */
     bool shared; /* the prompt was read once for all */
     bool blind;  /* columns were A, B, C */
     bool undone;

@@ -5,18 +5,27 @@
 
 #define T(member) offsetof(struct turn, member)
 static const field prompt_rows[] = {
-    {"time", FIGURE, T(time), 1e11},     {"text", BYTES, T(prompt), 0},
-    {"context", CONTEXT, T(context), 0}, {"only", WORD, T(only), 0},
-    {"from", FROM, T(from), 0},          {"shared", FLAG, T(shared), 0},
-    {"blind", FLAG, T(blind), 0},        {"seed", SEED, T(seed), 0},
-    {"timings", TIMINGS, T(timings), 0}, {"turn", NUMBER, T(number), -1},
-    {"parent", NUMBER, T(parent), -1},   {"prompt", BYTES, T(prompt), -1},
-    {"prefill", PREFILL, T(shared), -1}, {"undone", FLAG, T(undone), -1},
-    {"picked", WORD, T(picked), -1},     {"picks", PICKS, 0, -1},
+    {"time", FIGURE, T(time), 1e11},
+    {"text", BYTES, T(prompt), 0},
+    {"context", CONTEXT, T(context), 0},
+    {"only", WORD, T(only), 0},
+    {"from", FROM, T(from), 0},
+    {"reach", NUMBER, T(reach), TURN_NUMBER_MOST},
+    {"shared", FLAG, T(shared), 0},
+    {"blind", FLAG, T(blind), 0},
+    {"seed", SEED, T(seed), 0},
+    {"timings", TIMINGS, T(timings), 0},
+    {"turn", NUMBER, T(number), -1},
+    {"parent", NUMBER, T(parent), -1},
+    {"prompt", BYTES, T(prompt), -1},
+    {"prefill", PREFILL, T(shared), -1},
+    {"undone", FLAG, T(undone), -1},
+    {"picked", WORD, T(picked), -1},
+    {"picks", PICKS, 0, -1},
 };
 static const field_table prompts = {
     ROWS(prompt_rows),
-    {"text context from shared only? seed timings", NULL,
+    {"text context from reach? shared only? seed timings", NULL,
      "turn parent time prompt context only from prefill blind undone picked picks seed timings"}};
 static const field timings_rows[] = {
     {"prefill", FIGURE, offsetof(turn_timings, prefill), 1e9},

@@ -217,14 +217,15 @@ static bool anybody_spoke(const struct turn *t)
 static int record_question(conversation *c, const struct turn *replaced, int first, error *err)
 {
     struct turn *t = dialogue_last(c->dialogue);
+    int now = dialogue_reach(t);
     char range[32];
     if (replaced && replaced->n)
         (void)record_undo(c->record, replaced, err);
     int result =
         record_turn(c->record, c->dialogue, &c->seats, t, record_before(c->dialogue, t), err);
-    if (result || t->from <= first)
+    if (result || now <= first)
         return result;
-    (void)snprintf(range, sizeof range, "%d-%d", first, t->from - 1);
+    (void)snprintf(range, sizeof range, "%d-%d", first, now - 1);
     return record_note(c->record, "forgot", range, err);
 }
 
@@ -242,7 +243,8 @@ int conversation_ask(conversation *c, const char *prompt, size_t len, const char
         return -1;
     }
     if (c->record && anybody_spoke(dialogue_last(c->dialogue)))
-        settle(c, record_question(c, replaced, before ? before->from : INT_MAX, &why), &why);
+        settle(c, record_question(c, replaced, before ? dialogue_reach(before) : INT_MAX, &why),
+               &why);
     return 0;
 }
 

@@ -25,6 +25,8 @@ typedef struct dialogue dialogue;
 typedef struct dialogue_options {
     council_options council; /* stops are copied */
     context_policy context;
+    int memory; /* most tokens of a prompt with what is remembered; 0 = all that fits. Turns that are left out
+                   for it come back when there is room again */
     bool overflow_stop; /* a full context is an error instead of forgetting */
     bool unread_none;   /* interrupted while the prompt is read, a question leaves no turn */
     uint64_t seed;      /* of the conversation; a turn's passes use seed + 1000003 * (turn - 1) */
@@ -113,6 +115,8 @@ uint64_t dialogue_seed(const dialogue *d, int number);
 int dialogue_turns(const dialogue *d);
 struct turn *dialogue_at(const dialogue *d, int i);
 struct turn *dialogue_last(const dialogue *d); /* not undone; NULL when there is none */
+/* Number of the oldest turn that what follows t may remember. */
+int dialogue_reach(const struct turn *t);
 /* Tokens of the fullest pass after the last turn, for "context 212/8192". */
 int dialogue_context_used(const dialogue *d);
 /* A turn from elsewhere; takes over what *t owns, also on error. Numbers must grow. */

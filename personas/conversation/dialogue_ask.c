@@ -17,6 +17,7 @@ typedef struct asking {
     const char *prompt;
     size_t len;
     uint64_t seed;
+    int reach; /* the oldest turn that may be remembered: span.from is it, or later to be brief */
     region memory;             /* of what is kept; the turn's in the end */
     turn_answer *kept;         /* [stage.n] */
     const turn_answer *before; /* the version that goes on, or NULL */
@@ -118,6 +119,25 @@ static int first_that_fits(asking *a, const memory_span *span, int most, int *fr
     return 0;
 }
 
+int dialogue_reach(const struct turn *t)
+{
+    return t->reach > 0 && t->reach < t->from ? t->reach : t->from;
+}
+
+/* For this question alone, memory is no longer than the settings say. */
+static int be_brief(asking *a, memory_span *span)
+{
+    int most = a->d->options.memory, longest = 0, from = span->from;
+    if (!most || span->from >= span->before)
+        return 0;
+    if (measure(a, *span, span->from, &longest))
+        return -1;
+    if (longest > most && first_that_fits(a, span, most, &from))
+        return -1;
+    span->from = from;
+    return 0;
+}
+
 /* Turns leave until a quarter of the context is free; when the question itself is too long for that,
  * as many as must. */
 static int forget_oldest(asking *a, memory_span *span)
@@ -147,6 +167,7 @@ static int ask_with_room(asking *a, memory_span *span, bool may_forget)
     if (result && why.code == ERROR_CONTEXT && may_forget && span->from < span->before) {
         if (forget_oldest(a, span))
             return -1;
+        a->reach = span->from;
         result = try_asking(a, span, &why);
     }
     if (result && why.code == ERROR_CONTEXT && span->from == span->before) {
@@ -268,8 +289,11 @@ static int add_turn(asking *a, const memory_span *span, int parent, const char *
         free(t);
         return error_memory(a->err, "a turn");
     }
-    *t = (struct turn){
-        .number = span->before, .parent = parent, .context = span->context, .from = span->from};
+    *t = (struct turn){.number = span->before,
+                       .parent = parent,
+                       .context = span->context,
+                       .from = span->from,
+                       .reach = a->reach < span->from ? a->reach : 0};
     if (fill_turn(t, a, only)) {
         turn_release(t);
         free(t);
@@ -284,10 +308,11 @@ int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
 {
     const struct turn *last = dialogue_last(d);
     int number = d->count ? d->turns[d->count - 1]->number + 1 : 1, n = 0, *who = NULL;
-    memory_span span = {d->options.context, last ? last->from : number, number};
+    memory_span span = {d->options.context, last ? dialogue_reach(last) : number, number};
     const council_options *o = &d->options.council;
     error why = {0};
-    asking a = {.d = d, .events = events, .prompt = prompt, .len = len, .err = &why};
+    asking a = {
+        .d = d, .events = events, .prompt = prompt, .len = len, .reach = span.from, .err = &why};
     if (number > TURN_NUMBER_MOST)
         return error_set(
             err, ERROR_USAGE,
@@ -296,6 +321,8 @@ int dialogue_ask(dialogue *d, const char *prompt, size_t len, const char *only,
     int result = choose(d, only, &who, &n, &why);
     if (!result)
         result = begin(&a, who, n, o->prefill, reserve_of(o), dialogue_seed(d, number));
+    if (!result)
+        result = be_brief(&a, &span);
     if (!result)
         result = ask_with_room(&a, &span, !d->options.overflow_stop);
     if (!result || (why.code == ERROR_CANCELLED && !d->options.unread_none)) {

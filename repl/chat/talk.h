@@ -11,6 +11,7 @@
 
 #include "../../personas/conversation/conversation.h"
 #include "../options/ask_options.h"
+#include "../options/mode_options.h"
 #include "../options/options.h"
 #include "../screen/view.h"
 #include "../system/broker.h"
@@ -30,7 +31,9 @@ struct talk {
     engine *engine;
     conversation *conversation;
     dialogue *dialogue;   /* the conversation's */
-    ask_options how;      /* `set`, taken apart */
+    mode_options mode;    /* laid over `set`: what was asked for, and what it came to */
+    options now;          /* `set` with the mode over it, as it was seated */
+    ask_options how;      /* `now`, taken apart */
     roster_options seats; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
     char *folder;         /* of transcripts */
     bool unsaved;         /* records wait for the disk; said already */
@@ -95,6 +98,9 @@ int talk_set(talk *t, const char *name, const char *value, error *err);
 bool talk_may_set(const char *name); /* while the conversation runs */
 /* How answers are laid out from now on; focus: who is large, NULL = the first. */
 int talk_view(talk *t, view_layout layout, const char *focus, error *err);
+/* The mode for a prompt, seated when it is another one than before; told in a line where auto chose or a
+ * depth changed. *prompt, *len: without its tags. */
+int talk_choose_mode(talk *t, const char **prompt, size_t *len, error *err);
 /* What an option of /set is now, and who said so: "0.2", "persona". Appended. (talk_values.c) */
 int talk_value(const talk *t, const option_info *row, buf *value, buf *from, error *err);
 /* Takes `set` apart and seats the passes. On error the old seats stay. */

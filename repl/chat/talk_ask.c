@@ -399,7 +399,9 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
     size_t bad;
     bool replacing = t->replacing;
     t->replacing = false;
-    int result = join_files(t, prompt, len, &whole, err);
+    int result = only ? 0 : talk_choose_mode(t, &prompt, &len, err);
+    if (!result)
+        result = join_files(t, prompt, len, &whole, err);
     if (!result && !utf8_check(whole.v ? whole.v : "", whole.len, &bad))
         result = error_set(err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
     if (!result && open_model_is_built_in(&t->set) && !t->foreign &&

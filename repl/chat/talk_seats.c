@@ -58,6 +58,7 @@ static void adjust(dialogue *d, const options *set, const ask_options *how,
     o->council.loop = now->loop;
     o->council.think = now->think;
     o->council.keep_logprobs = now->keep_logprobs;
+    o->memory = set->memory;
     o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
     o->unread_none = true;
     o->seed = how->seed;
@@ -119,46 +120,59 @@ void talk_release_seats(ask_options *how, roster_options *seats)
     ask_options_release(how);
 }
 
-/* Who is to speak on e as `set` says; *seats borrows from *how. talk_release_seats in any case. */
-static int read_seats(const talk *t, const options *set, engine *e, ask_options *how,
-                      roster_options *seats, council_options *limits, error *err)
+/* Who is to speak; `seats` borrows from `how`, and that from `now`. */
+typedef struct seating {
+    options now; /* as set, with the mode over it */
+    ask_options how;
+    roster_options seats;
+    council_options limits;
+} seating;
+
+static void release_seating(seating *s)
 {
-    *how = (ask_options){0};
-    *seats = (roster_options){0};
-    if (ask_options_read(how, set, err) || ask_options_prepare(how, err) ||
-        ask_options_council(how, set, e, limits, err))
+    talk_release_seats(&s->how, &s->seats);
+    options_release(&s->now);
+}
+
+/* As `set` and the mode say, on e. release_seating() in any case. */
+static int read_seats(talk *t, const options *set, engine *e, seating *s, error *err)
+{
+    ask_options *how = &s->how;
+    *s = (seating){.limits = s->limits};
+    if (options_copy(&s->now, set, err) || mode_options_apply(&t->mode, &s->now, err) ||
+        ask_options_read(how, &s->now, err) || ask_options_prepare(how, err) ||
+        ask_options_council(how, &s->now, e, &s->limits, err))
         return -1;
-    ask_options_adopt(how, set, e);
+    ask_options_adopt(how, &s->now, e);
     for (const char *name; (name = first_waiting(how));)
         routing_options_remove(&how->routing, name);
-    if (ask_options_roster(how, set, e, seats, err))
+    if (ask_options_roster(how, &s->now, e, &s->seats, err))
         return -1;
-    seats->system = t->system;
-    return take_masks(t, how, seats, err);
+    s->seats.system = t->system;
+    return take_masks(t, how, &s->seats, err);
 }
 
 /* They speak now. The seed is drawn once: /set tells it, and the next turn keeps it. */
-static void take_seats(talk *t, options *set, const ask_options *how, const roster_options *seats,
-                       const council_options *limits)
+static void take_seats(talk *t, options *set, const seating *s)
 {
-    set->seed = (long long)how->seed;
-    adjust(t->dialogue, set, how, limits);
+    set->seed = (long long)s->how.seed;
+    adjust(t->dialogue, &s->now, &s->how, &s->limits);
     talk_release_seats(&t->how, &t->seats);
-    t->how = *how;
-    t->seats = *seats;
+    options_release(&t->now);
+    t->now = s->now;
+    t->how = s->how;
+    t->seats = s->seats;
 }
 
 static int seat_options(talk *t, options *set, error *err)
 {
-    ask_options how;
-    roster_options seats;
-    council_options limits;
-    if (read_seats(t, set, t->engine, &how, &seats, &limits, err) ||
-        conversation_seat(t->conversation, &seats, print_note, t, err)) {
-        talk_release_seats(&how, &seats);
+    seating s = {0};
+    if (read_seats(t, set, t->engine, &s, err) ||
+        conversation_seat(t->conversation, &s.seats, print_note, t, err)) {
+        release_seating(&s);
         return -1;
     }
-    take_seats(t, set, &how, &seats, &limits);
+    take_seats(t, set, &s);
     return 0;
 }
 
@@ -240,17 +254,17 @@ int talk_soften(talk *t, const char *name, double nats, error *err)
 /* c goes on with the model and the seats of `set`, and is the talk's conversation from then on. */
 static int reopen(talk *t, options *set, bool anew, conversation *c, error *err)
 {
-    ask_options how = {0};
-    roster_options seats = {0};
+    seating s = {0};
     dialogue_options o = {0};
     engine *e = anew || !t->engine ? open_model(set, t->con, err) : t->engine;
-    int result = e ? read_seats(t, set, e, &how, &seats, &o.council, err) : -1;
+    int result = e ? read_seats(t, set, e, &s, err) : -1;
+    o.council = s.limits;
     if (t->dialogue)
         o.context = dialogue_settings(t->dialogue)->context;
     if (!result)
-        result = conversation_load(c, e, &o, &seats, print_note, t, err);
+        result = conversation_load(c, e, &o, &s.seats, print_note, t, err);
     if (result) {
-        talk_release_seats(&how, &seats);
+        release_seating(&s);
         if (e != t->engine)
             engine_close(e);
         return -1;
@@ -264,7 +278,7 @@ static int reopen(talk *t, options *set, bool anew, conversation *c, error *err)
         engine_close(t->engine);
     t->engine = e;
     t->conversation = c;
-    take_seats(t, set, &how, &seats, &o.council);
+    take_seats(t, set, &s);
     return 0;
 }
 
@@ -279,6 +293,36 @@ int talk_take(talk *t, conversation *c, error *err)
         return -1;
     t->unsaved = false;
     return 0;
+}
+
+/* ---- the mode ---------------------------------------------------------------------------------- */
+
+static int tell_mode(talk *t, error *err)
+{
+    buf line = {0};
+    int result = mode_options_line(&t->mode, &line, err);
+    if (!result && line.len)
+        result = talk_dim(t, &line, err);
+    buf_release(&line);
+    return result;
+}
+
+int talk_choose_mode(talk *t, const char **prompt, size_t *len, error *err)
+{
+    mode_guess before = t->mode.guess;
+    const mode_guess *g = &t->mode.guess;
+    if (!t->mode.on)
+        return 0;
+    if (mode_options_decide(&t->mode, *prompt, *len, NULL, err))
+        return -1;
+    bool other = g->mode != before.mode || g->depth != before.depth;
+    if (other && talk_seat(t, err)) {
+        t->mode.guess = before;
+        return -1;
+    }
+    *len = g->to - g->from;
+    *prompt += g->from;
+    return other || t->mode.fixed < 0 ? tell_mode(t, err) : 0;
 }
 
 /* ---- the layout -------------------------------------------------------------------------------- */
@@ -328,6 +372,19 @@ bool talk_may_set(const char *name)
     return reach_of(name) != REACH_NOTHING;
 }
 
+/* Another mode, of which nothing is left when it cannot be seated. */
+static int try_mode(talk *t, options *trial, error *err)
+{
+    mode_options before = t->mode;
+    if (mode_options_open(&t->mode, trial->mode, err) || seat_options(t, trial, err)) {
+        mode_options_release(&t->mode);
+        t->mode = before;
+        return -1;
+    }
+    mode_options_release(&before);
+    return 0;
+}
+
 static int try_value(talk *t, options *trial, const char *name, const char *value, error *err)
 {
     bool back = strcmp(value, "default") == 0;
@@ -335,6 +392,8 @@ static int try_value(talk *t, options *trial, const char *name, const char *valu
     if (!kept ||
         (back ? options_reset(trial, t->opt, name, err) : options_set(trial, name, kept, err)))
         return -1;
+    if (strcmp(name, "mode") == 0)
+        return try_mode(t, trial, err);
     switch (reach_of(name)) {
     case REACH_SEATS:
         return seat_options(t, trial, err);

@@ -11,11 +11,10 @@
 
 static const char *source_name(option_source source)
 {
-    static const char *const names[] = {[SOURCE_DEFAULT] = "default",
-                                        [SOURCE_CONFIG] = "config.json",
-                                        [SOURCE_COMMAND] = "command line",
-                                        [SOURCE_SESSION] = "session",
-                                        [SOURCE_SET] = "/set"};
+    static const char *const names[] = {
+        [SOURCE_DEFAULT] = "default",      [SOURCE_CONFIG] = "config.json",
+        [SOURCE_COMMAND] = "command line", [SOURCE_MODE] = "mode",
+        [SOURCE_SESSION] = "session",      [SOURCE_SET] = "/set"};
     return names[source];
 }
 
@@ -52,7 +51,7 @@ static int sampling_value(const talk *t, const char *option, int field, buf *val
     const roster *r = dialogue_roster(t->dialogue);
     const sampling_field *f = &sampling_fields[field];
     double all = sampling_get(&t->seats.sampling, f);
-    option_source source = options_source(&t->set, option);
+    option_source source = options_source(&t->now, option);
     bool asked = (t->seats.given & 1u << field) != 0;
     int others = 0, result = 0;
     buf own = {0};
@@ -95,6 +94,8 @@ static const char *standard_word(const talk *t, const char *name)
                  {"template", "none"},
                  {"strength", "1"},
                  {"overflow", "forget"},
+                 {"mode", "off"},
+                 {"memory", "all"},
                  {"kv", "f16"},
                  {"loop", "64"},
                  {"model", open_model_title(&t->set, t->engine)},
@@ -152,7 +153,7 @@ int talk_value(const talk *t, const option_info *row, buf *value, buf *from, err
     if (field >= 0)
         return sampling_value(t, row->name, field, value, from, err);
 
-    option_source source = options_source(&t->set, row->name);
+    option_source source = options_source(&t->now, row->name);
     bool drawn = strcmp(row->name, "seed") == 0 && source == SOURCE_DEFAULT;
     bool model = source == SOURCE_DEFAULT &&
                  (strcmp(row->name, "chat-format") == 0 || strcmp(row->name, "experts") == 0);
@@ -162,7 +163,7 @@ int talk_value(const talk *t, const option_info *row, buf *value, buf *from, err
         return buf_format(value, err, "%s%s%s", view_layout_name(t->layout), *t->focus ? " " : "",
                           t->focus);
     buf said = {0};
-    int result = options_value(&t->set, row, &said, err);
+    int result = options_value(&t->now, row, &said, err);
     if (!result)
         result = says_nothing(&said, row->name) ? standard_value(t, row->name, value, err)
                                                 : buf_text(value, said.v, err);

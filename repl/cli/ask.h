@@ -13,6 +13,7 @@
 #include "../../personas/conversation/conversation.h"
 #include "../chat/report.h"
 #include "../options/ask_options.h"
+#include "../options/mode_options.h"
 #include "../options/open_model.h"
 #include "../screen/safe_text.h"
 #include "../screen/view.h"
@@ -29,6 +30,7 @@ typedef struct ask {
     error *err;
 
     buf prompt;
+    mode_options mode;
     ask_options how; /* who answers, and how */
 
     conversation *conversation;

@@ -92,7 +92,7 @@ static int read_only(ask *a)
     int kept = control ? -1 : persona_of_seat(a, only);
     if (kept < 0 && !control)
         return error_set(a->err, ERROR_USAGE, "--only: %.80s is not among those who answer", only);
-    if (a->opt->merge)
+    if (a->opt->merge && options_source(a->opt, "merge") != SOURCE_MODE)
         return 0;
     a->how.merge = MERGE_NONE;
     if (control)
@@ -107,9 +107,29 @@ static int read_only(ask *a)
     return 0;
 }
 
+/* The mode that was asked for, or that the prompt asks for, is laid over the options; its tags are no part
+ * of the prompt. */
+static int take_mode(ask *a)
+{
+    const mode_guess *g = &a->mode.guess;
+    if (mode_options_open(&a->mode, a->opt->mode, a->err) ||
+        mode_options_decide(&a->mode, a->prompt.v, a->prompt.len, NULL, a->err) ||
+        mode_options_apply(&a->mode, &a->own, a->err))
+        return -1;
+    memmove(a->prompt.v, a->prompt.v + g->from, g->to - g->from);
+    a->prompt.len = g->to - g->from;
+    a->prompt.v[a->prompt.len] = '\0';
+    return 0;
+}
+
 int ask_read(ask *a)
 {
-    if (ask_options_read(&a->how, a->opt, a->err) || read_only(a) || read_prompt(a))
+    size_t bad;
+    if (read_prompt(a))
+        return -1;
+    if (!utf8_check(a->prompt.v, a->prompt.len, &bad))
+        return error_set(a->err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
+    if (take_mode(a) || ask_options_read(&a->how, a->opt, a->err) || read_only(a))
         return -1;
     return ask_prepare(a);
 }
@@ -118,4 +138,5 @@ void ask_release(ask *a)
 {
     buf_release(&a->prompt);
     ask_options_release(&a->how);
+    mode_options_release(&a->mode);
 }

@@ -5,9 +5,6 @@
 
 int ask_prepare(ask *a)
 {
-    size_t bad;
-    if (!utf8_check(a->prompt.v, a->prompt.len, &bad))
-        return error_set(a->err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
     return ask_options_prepare(&a->how, a->err);
 }
 

@@ -195,12 +195,21 @@ static int with_dialogue(ask *a)
     return result;
 }
 
+static void tell_mode(const ask *a)
+{
+    buf line = {0};
+    if (mode_options_line(&a->mode, &line, NULL) == 0 && line.len)
+        console_sentence(a->con, line.v);
+    buf_release(&line);
+}
+
 static int with_engine(ask *a)
 {
     engine *e = a->report.engine;
     ask_options_adopt(&a->how, a->opt, e);
-    dialogue_options o = {.seed = a->how.seed};
+    dialogue_options o = {.seed = a->how.seed, .memory = a->opt->memory};
     ask_warn_of_script(a);
+    tell_mode(a);
     if (ask_options_council(&a->how, a->opt, e, &o.council, a->err) ||
         ask_options_roster(&a->how, a->opt, e, &a->seats, a->err))
         return -1;

@@ -248,7 +248,8 @@ static int open_talk(talk *t, error *err)
 {
     view_layout layout;
     t->term = terminal_open(t->con, t->con->signals, t->opt->plain, err);
-    if (!t->term || options_copy(&t->set, t->opt, err) || talk_begin(t, err) ||
+    if (!t->term || options_copy(&t->set, t->opt, err) ||
+        mode_options_open(&t->mode, t->set.mode, err) || talk_begin(t, err) ||
         !view_layout_parse(t->opt->view, &layout))
         return -1;
     return talk_view(t, layout, NULL, err);
@@ -262,6 +263,8 @@ static void close_talk(talk *t)
     terminal_close(t->term);
     talk_release_seats(&t->how, &t->seats);
     options_release(&t->set);
+    options_release(&t->now);
+    mode_options_release(&t->mode);
     for (size_t i = 0; i < t->word_count; i++)
         free(t->words[i]);
     free(t->words);

@@ -23,6 +23,7 @@ command_fn command_personas_pack, command_personas_add;
 command_fn command_personas_adapter;
 command_fn command_train, command_train_verifier;
 command_fn command_eval, command_eval_convert;
+command_fn command_modes_list, command_modes_show, command_modes_check;
 command_fn command_transcripts_list;
 command_fn command_transcripts_show;
 command_fn command_transcripts_stats;

@@ -223,6 +223,7 @@ void ask_options_greedy(options *out, const options *given, int most)
 void ask_options_adopt(ask_options *k, const options *opt, const engine *e)
 {
     const model_defaults *m = engine_defaults(e);
+    routing_options_resolve(&k->routing, engine_config(e));
     if (opt->seed < 0 && m && m->seed >= 0)
         k->seed = (uint64_t)m->seed;
 }

@@ -38,6 +38,9 @@ typedef enum command_id {
     COMMAND_PERSONAS_ADAPTER,
     COMMAND_TRAIN,
     COMMAND_EVAL,
+    COMMAND_MODES_LIST,
+    COMMAND_MODES_SHOW,
+    COMMAND_MODES_CHECK,
     COMMAND_TRANSCRIPTS_LIST,
     COMMAND_TRANSCRIPTS_SHOW,
     COMMAND_TRANSCRIPTS_STATS,
@@ -106,6 +109,7 @@ typedef enum option_source {
     SOURCE_DEFAULT,
     SOURCE_CONFIG,
     SOURCE_COMMAND,
+    SOURCE_MODE,    /* a mode was laid over (mode_options.h) */
     SOURCE_SESSION, /* as a resumed session had it */
     SOURCE_SET,     /* /set, or a command that does the same */
 } option_source;
@@ -145,6 +149,8 @@ struct options {
     texts files, masks, adapters, stops, variables;
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only, *loop;
+    const char *mode;             /* a mode's name, auto or off; NULL = none */
+    int memory;                   /* tokens of a prompt with its past; 0 = all that fit */
     const char *overflow;         /* of a conversation's context */
     const char *view;             /* how answers are laid out */
     const char *session, *resume; /* which transcript */

@@ -173,6 +173,40 @@ static const command_info commands[COMMAND_COUNT] = {
          {"consilium eval facts.jsonl --html facts.html",
           "consilium eval facts.jsonl --arms control,coder,vote --split dev",
           "consilium eval --convert gsm8k test.jsonl -o gsm8k.jsonl"}},
+    [COMMAND_MODES_LIST] =
+        {"modes list",
+         "",
+         0,
+         0,
+         "list the modes: ways of working, for --mode and /mode",
+         "What each changes: experts, sampling, thinking, how much of the conversation is read, "
+         "who "
+         "speaks. Your own lie in $XDG_CONFIG_HOME/consilium/modes and come first; `modes show "
+         "NAME` "
+         "prints one that you can begin with. `consilium modes` alone does the same.",
+         {"consilium modes list", "consilium modes list --format json"}},
+    [COMMAND_MODES_SHOW] = {"modes show",
+                            "NAME",
+                            1,
+                            1,
+                            "print the file of a mode",
+                            "The file as it is, for a beginning: put it into "
+                            "$XDG_CONFIG_HOME/consilium/modes under another name and change it.",
+                            {"consilium modes show code",
+                             "consilium modes show code > ~/.config/consilium/modes/mine.json"}},
+    [COMMAND_MODES_CHECK] =
+        {"modes check",
+         "FILE",
+         1,
+         1,
+         "measure how often --mode auto chooses right",
+         "FILE has prompts with the mode that each asks for, {\"mode\": \"code\", \"prompt\": "
+         "\"..\"}, one a line; a plain name is a set that came with the program: dev, held. Prints "
+         "the "
+         "share that is chosen right, with Wilson's interval, and what was taken for what; -v "
+         "lists "
+         "the wrong ones. Tags count as they do in a prompt.",
+         {"consilium modes check held", "consilium modes check my-prompts.jsonl -v"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
          "",

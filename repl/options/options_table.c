@@ -17,10 +17,12 @@
     (BIT(TRANSCRIPTS_LIST) | BIT(TRANSCRIPTS_SHOW) | BIT(TRANSCRIPTS_STATS) |                      \
      BIT(TRANSCRIPTS_SEARCH) | BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) |                 \
      BIT(TRANSCRIPTS_DELETE))
+#define MODES (BIT(MODES_LIST) | BIT(MODES_SHOW) | BIT(MODES_CHECK))
 /* Commands that open no model of the user's. One that takes -m takes all that says how a model is run. */
 #define WITHOUT_MODEL                                                                              \
     (BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(MODEL_VOICES) | BIT(PERSONAS_SHOW) |                 \
-     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(EDIT) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS)
+     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(EDIT) | MODES | BIT(MANUAL) | BIT(HELP) |        \
+     TRANSCRIPTS)
 #define WITH_MODEL (EVERY_COMMAND & ~WITHOUT_MODEL)
 #define EXACT      (BIT(LOGITS) | BIT(PERPLEXITY)) /* one pass, f32 keys and values */
 #define ASKING     (BIT(TALK) | BIT(ASK))
@@ -31,6 +33,7 @@
 #define WITH_FORMAT                                                                                \
     (BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) | BIT(PERSONAS_LIST) |       \
      BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(PERSONAS_DERIVE) | BIT(TRANSCRIPTS_REPLAY) |   \
+     (MODES & ~BIT(MODES_SHOW)) |                                                                  \
      (TRANSCRIPTS &                                                                                \
       ~(BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) | BIT(TRANSCRIPTS_DELETE))))
 
@@ -156,7 +159,8 @@ static const option_info table[] = {
      "an adapter (own, PEFT, GGUF) for NAME, or for every pass but control (repeatable)", 0, 0,
      FIELD(adapters)},
     {"experts", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "K",
-     "experts called for each token, or NAME=K,NAME=K", 0, 0, FIELD(named_experts)},
+     "experts called for each token, or NAME=K,NAME=K; 0.5x is half of the model's own number", 0,
+     0, FIELD(named_experts)},
     {"strength", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "X",
      "how loud the experts are that a program names, or NAME=X,... (1 = as trained, 0 = silent)", 0,
      0, FIELD(named_strengths)},
@@ -217,6 +221,16 @@ static const option_info table[] = {
     {"no-save", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL,
      "keep no transcript and no history of what was typed (nor with CONSILIUM_NOHISTORY set)", 0, 0,
      FIELD(no_save)},
+    {"mode", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, "NAME|auto|off",
+     "a way of working: experts, sampling, thinking, who speaks, how long; auto chooses by the "
+     "prompt "
+     "(`consilium modes`)",
+     0, 0, FIELD(mode)},
+    {"memory", 0, OPTION_NUMBER, GROUP_COMMAND, ASKING, "N",
+     "most tokens of a prompt with the turns before it: older turns are left out (default: all "
+     "that "
+     "fit)",
+     1, 1 << 24, FIELD(memory)},
     {"overflow", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TALK), "forget|stop",
      "a full context: forget the oldest turns (the default), or refuse the question", 0, 0,
      FIELD(overflow)},

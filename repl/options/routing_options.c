@@ -6,6 +6,7 @@
  */
 #include "routing_options.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +95,21 @@ static int read_value(const number_rule *rule, const char *text, double *out, er
                      text, rule->whole ? "whole " : "", rule->min, rule->max);
 }
 
+/* 8, or 0.5x: minus a half. */
+static int read_experts(const number_rule *rule, char *text, double *out, error *err)
+{
+    size_t n = strlen(text);
+    char *end = NULL;
+    if (n < 2 || text[n - 1] != 'x')
+        return read_value(rule, text, out, err);
+    bool number = strspn(text, ".0123456789") == n - 1;
+    *out = number ? -strtod(text, &end) : 0;
+    if (number && end == text + n - 1 && *out < 0 && *out >= -64)
+        return 0;
+    return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is no multiple above 0x and at most 64x",
+                     rule->option, text);
+}
+
 /* "VALUE" or "NAME=VALUE,NAME=VALUE". *text keeps the names. */
 static int read_named(const number_rule *rule, const char *given, char **text, named_value **list,
                       int *count, error *err)
@@ -114,7 +130,9 @@ static int read_named(const number_rule *rule, const char *given, char **text, n
             *equals = '\0';
             v->name = item;
         }
-        if (read_value(rule, equals ? equals + 1 : item, &v->value, err))
+        char *number = equals ? equals + 1 : item;
+        if (rule->whole ? read_experts(rule, number, &v->value, err)
+                        : read_value(rule, number, &v->value, err))
             return -1;
     }
     return 0;
@@ -171,6 +189,17 @@ void routing_options_remove(routing_options *r, const char *name)
     forget_value(r->strengths, &r->strength_count, name);
 }
 
+void routing_options_resolve(routing_options *r, const model_config *m)
+{
+    for (int i = 0; i < r->expert_count; i++) {
+        named_value *v = &r->experts[i];
+        if (v->value >= 0)
+            continue;
+        double n = floor(-v->value * m->experts_per_token + 0.5);
+        v->value = n < 1 ? 1 : n > m->experts && m->experts ? m->experts : n;
+    }
+}
+
 void routing_options_fill(const routing_options *r, roster_options *o)
 {
     o->masks = r->masks;
@@ -205,6 +234,7 @@ roster *routing_options_seat(const options *opt, engine *e, console *con, error 
                         .no_instruction = true,
                         .sampling = sampling_defaults()};
     if (routing_options_read(&r, opt, err) == 0) {
+        routing_options_resolve(&r, engine_config(e));
         routing_options_fill(&r, &o);
         one = roster_open(e, &o, console_sentence, con, err);
     }

@@ -17,7 +17,8 @@
 typedef struct routing_options {
     named_mask *masks;
     named_adapter *adapters;
-    named_value *experts, *strengths;
+    named_value *experts; /* below 0 = minus a multiple of the model's own number */
+    named_value *strengths;
     int mask_count, adapter_count, expert_count, strength_count;
     /* what the lists point into */
     char *mask_text, *adapter_text, *expert_text, *strength_text;
@@ -30,6 +31,9 @@ void routing_options_release(routing_options *r);
 
 /* Takes out what is said of one persona: it shall not speak after all. */
 void routing_options_remove(routing_options *r, const char *name);
+
+/* A multiple of the model's own number of experts becomes a number: before anybody is seated. */
+void routing_options_resolve(routing_options *r, const model_config *m);
 
 /* Sets the fields of *o that these options decide; r must outlive the roster's opening. */
 void routing_options_fill(const routing_options *r, roster_options *o);

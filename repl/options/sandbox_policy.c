@@ -102,10 +102,11 @@ static void own_folders(sandbox *s, bool writes)
 {
     static const paths_kind kinds[] = {PATHS_CONFIG, PATHS_CACHE, PATHS_DATA};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        char *path, *personas, *masks;
+        char *path, *personas, *masks, *modes;
         (void)paths_own(kinds[i], NULL, &path, NULL);
         (void)paths_own(kinds[i], "personas", &personas, NULL);
         (void)paths_own(kinds[i], "masks", &masks, NULL);
+        (void)paths_own(kinds[i], "modes", &modes, NULL);
         if (writes && path && kinds[i] != PATHS_DATA) {
             const char *made = kinds[i] == PATHS_CACHE ? masks : personas;
             (void)paths_make(made, strlen(made), NULL);
@@ -117,9 +118,12 @@ static void own_folders(sandbox *s, bool writes)
             read_entries(s, personas, NULL);
         if (masks)
             read_entries(s, masks, NULL);
+        if (modes)
+            read_entries(s, modes, NULL);
         free(path);
         free(personas);
         free(masks);
+        free(modes);
     }
 }
 

@@ -17,6 +17,7 @@ enum { SLASH_WORDS = 32 };
 typedef enum slash_completion {
     COMPLETE_NOTHING,
     COMPLETE_PERSONA, /* any persona on disk */
+    COMPLETE_MODE,    /* any mode on disk, auto and off */
     COMPLETE_PUPIL,   /* the same, besides the choices */
     COMPLETE_SEAT,    /* who speaks now, and "merge" */
     COMPLETE_FILE,

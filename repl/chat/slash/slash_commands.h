@@ -24,6 +24,8 @@ slash_fn slash_history, slash_edit, slash_continue, slash_new;
 /* slash_seats.c: who speaks, and how */
 slash_fn slash_personas, slash_control, slash_experts, slash_strength, slash_think, slash_system,
     slash_model;
+/* slash_mode.c: a way of working */
+slash_fn slash_mode;
 /* slash_show.c: looking at it */
 slash_fn slash_view, slash_show, slash_copy, slash_blind, slash_help, slash_quit;
 /* slash_session.c: the record */

@@ -38,6 +38,23 @@ static void offer_personas(line_completions *out, char sign)
     persona_list_release(&all);
 }
 
+static void pass_over(void *user, const error *why)
+{
+    (void)user;
+    (void)why;
+}
+
+static void offer_modes(line_completions *out)
+{
+    mode_list all = {0};
+    if (mode_list_load(&all, pass_over, NULL, NULL) == 0)
+        for (int i = 0; i < all.n; i++)
+            (void)line_completion_add(out, all.v[i]->name);
+    mode_list_release(&all);
+    (void)line_completion_add(out, "auto");
+    (void)line_completion_add(out, "off");
+}
+
 static void offer_sessions(const talk *t, line_completions *out)
 {
     transcript_list all = {0};
@@ -81,6 +98,9 @@ static void offer_arguments(const talk *t, const slash_command *c, bool first, c
         offer_personas(out, sign);
         if (!c->choices && first == (strcmp(c->name, "personas") == 0))
             (void)line_completion_add(out, "edit"); /* /personas edit NAME, /teach NAME edit */
+        break;
+    case COMPLETE_MODE:
+        offer_modes(out);
         break;
     case COMPLETE_PUPIL:
         offer_personas(out, sign);

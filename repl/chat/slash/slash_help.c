@@ -19,7 +19,7 @@ static const slash_section sections[] = {
     {"merging", "one answer of several, and which was best",
      "merge vote debate blend pick diverge context"},
     {"voices", "who speaks, on which model and how",
-     "personas mask experts strength control model set"},
+     "personas mask experts strength control mode model set"},
     {"learning", "personas of your own: what they learn from, and how",
      "teach train untrain derive"},
     {"screen", "how it looks; texts to take along", "view show copy blind history stats help quit"},

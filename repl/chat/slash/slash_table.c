@@ -51,6 +51,17 @@ static const slash_command table[] = {
      "one back to what it was at the start. `/set overflow stop` makes a full context an error "
      "instead of forgetting the oldest turns.",
      COMPLETE_OPTION, NULL, slash_set},
+    {"mode", "[NAME | auto | off]", "a way of working: experts, sampling, length, who speaks",
+     "A mode changes what nobody has set: how many experts are called, how answers are drawn, "
+     "thinking, "
+     "how much of the conversation is read, how long answers may be, who speaks. `auto` chooses "
+     "one for "
+     "each question, and says which and why; #code, #think, #dialog, #fast or #deep before or "
+     "behind a "
+     "question decide it. Alone it tells what holds and which there are; `consilium modes` tells "
+     "what "
+     "is in them.",
+     COMPLETE_MODE, NULL, slash_mode},
     {"model", "[MODEL]", "which model this is, or another one",
      "MODEL is a file, a folder or a name as `consilium model list` shows it. The conversation is "
      "kept; the new model reads it when you next ask.",

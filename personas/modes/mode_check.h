@@ -1,0 +1,32 @@
+/* mode_check.h - how often the right mode is chosen, on prompts whose mode somebody wrote down.
+ *
+ * A file of JSON lines, {"mode": "code", "prompt": ".."}; lines that begin with # are comments.
+ */
+#ifndef PERSONAS_MODE_CHECK_H
+#define PERSONAS_MODE_CHECK_H
+
+#include "../../engine/base/buf.h"
+#include "../../engine/base/json.h"
+#include "mode_guess.h"
+
+typedef struct mode_example {
+    const char *mode, *prompt; /* borrowed from the example's document */
+    size_t line;
+    json_document *document;
+} mode_example;
+
+typedef struct mode_examples {
+    mode_example *v;
+    size_t len, cap;
+} mode_examples;
+
+/* Every mode that is named must be in the list. ERROR_LOAD: all faults are told in `faults`, one a line,
+ * the first in err. mode_examples_release in any case. */
+int mode_examples_load(const char *path, const mode_list *l, mode_examples *out, buf *faults,
+                       error *err);
+void mode_examples_release(mode_examples *e); /* {0} ok */
+
+/* The mode of the list that an example is of. */
+int mode_example_mode(const mode_list *l, const mode_example *x);
+
+#endif

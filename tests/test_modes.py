@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Modes as people use them: auto is right on at least nine of ten prompts that were set aside; a mode is the
+options that it stands for, byte for byte, and gives way to those that were asked for; its tags are no part of
+the prompt; a broken file is refused by file and field. The model is a tiny random one that chats.
+"""
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from council_model import make_model
+from suite import ROOT, case, finish, run
+
+LEAST = 0.9
+scratch = Path(tempfile.mkdtemp(prefix="modes-"))
+HOME = {"HOME": str(scratch / "home"), "XDG_CONFIG_HOME": str(scratch / "config"),
+        "XDG_CACHE_HOME": str(scratch / "cache")}
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")} | HOME
+OWN = scratch / "config/consilium/modes"
+SHIPPED = ROOT / "personas/shipped/modes"
+MODEL = make_model(scratch / "moe")  # 3 experts a token
+
+
+def modes(*words, status=0):
+    done = run("modes", *words, check_status=False, env=ENVIRONMENT)
+    assert done.returncode == status, f"exit {done.returncode}: {done.stderr[-300:]}"
+    return done.stdout, done.stderr
+
+
+def ask(*words, status=0, **more):
+    done = run("ask", *words, "-m", MODEL, "--format=json", "--seed=4", check_status=False,
+               env=ENVIRONMENT, **({"stdin": subprocess.DEVNULL} | more))
+    assert done.returncode == status, f"exit {done.returncode}: {done.stderr[-300:]}"
+    return (json.loads(done.stdout) if status == 0 else None), done.stderr
+
+
+def same(a, b):
+    """All but what a clock says."""
+    assert a["prompt"] == b["prompt"]
+    assert [(x["persona"], x["tokens"], x["acts_by"]) for x in a["answers"]] == \
+           [(x["persona"], x["tokens"], x["acts_by"]) for x in b["answers"]]
+    assert (a["merge"] or {}).get("method") == (b["merge"] or {}).get("method")
+
+
+def write(name, value):
+    OWN.mkdir(parents=True, exist_ok=True)
+    (OWN / f"{name}.json").write_text(value if isinstance(value, str) else json.dumps(value))
+
+
+def prompts(name):
+    lines = (SHIPPED / f"prompts.{name}.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def accuracy():
+    sets = {name: prompts(name) for name in ("dev", "held")}
+    with case("the set is 140 prompts to choose rules on and 60 set aside, none in both"):
+        assert [len(sets[n]) for n in ("dev", "held")] == [140, 60]
+        assert len({p["prompt"] for s in sets.values() for p in s}) == 200
+        assert all(sum(p["mode"] == m for p in sets["held"]) == 20 for m in ("code", "think", "dialog"))
+    for name, rows in sets.items():
+        with case(f"auto takes {LEAST} of the {name} prompts as labelled"):
+            told = json.loads(modes("check", name, "--format=json")[0])
+            assert told["prompts"] == len(rows)
+            assert told["right"] == sum(told["taken"][m][m] for m in told["taken"])
+            assert told["accuracy"] >= LEAST, told
+    with case("check says what is wrong with a line"):
+        bad = scratch / "bad.jsonl"
+        bad.write_text('{"mode": "code", "prompt": "x"}\n{"mode": "poetry", "prompt": "x"}\n')
+        assert f"{bad}:2: mode: there is none called \"poetry\"" in modes("check", bad, status=3)[1]
+
+
+def equality():
+    write("mine", {"mode": 1, "name": "mine", "personas": ["coder", "critic"], "merge": "none",
+                   "experts": "0.7x", "budget": 7, "sampling": {"temperature": 0.5},
+                   "deep": {"experts": 3, "budget": 9}})
+    as_options = ["--personas=coder,critic", "--merge=none", "--temperature=0.5"]
+    with case("a mode is the options that it stands for"):
+        same(ask("Hi", "--mode=mine")[0], ask("Hi", *as_options, "--experts=2", "--max-tokens=7")[0])
+    with case("a depth is what it changes, and its tag is not asked"):
+        deep, said = ask("Hi #deep", "--mode=mine")
+        same(deep, ask("Hi", *as_options, "--experts=3", "--max-tokens=9")[0])
+        assert "mode mine, deep: #deep" in said
+    with case("what was asked for wins over it"):
+        same(ask("Hi", "--mode=mine", "--personas=critic", "--experts=1", "--temperature=0",
+                 "--max-tokens=5")[0],
+             ask("Hi", "--personas=critic", "--merge=none", "--experts=1", "--temperature=0",
+                 "--max-tokens=5")[0])
+    with case("it wins over config.json, where it may stand too"):
+        config = scratch / "config/consilium/config.json"
+        config.write_text(json.dumps({"mode": "mine", "max-tokens": 30, "merge": "vote"}))
+        same(ask("Hi")[0], ask("Hi", "--mode=off", *as_options, "--experts=2", "--max-tokens=7")[0])
+        config.unlink()
+    with case("off is as if there were no modes"):
+        same(ask("Hi #deep", "--mode=off", "--max-tokens=4")[0], ask("Hi #deep", "--max-tokens=4")[0])
+    with case("auto says which and why"):
+        got, said = ask("#code #fast Hi", "--mode=auto", "--max-tokens=4")
+        assert "mode code, fast: #code, #fast" in said and got["prompt"] == "Hi"
+        assert [a["persona"] for a in got["answers"]] == ["coder", "critic"]
+
+
+def refusals():
+    with case("a mode that is not there is told with those that are"):
+        assert "there are: code, dialog, mine, think" in ask("Hi", "--mode=no", status=3)[1]
+    with case("a broken file is refused by file and field, and auto does not pass it over"):
+        write("bad", '{"mode": 1, "name": "bad", "experts": "many"}')
+        for word in ("bad", "auto"):
+            said = ask("Hi", f"--mode={word}", status=3)[1]
+            assert f"{OWN}/bad.json: experts: \"many\"" in said, said
+        assert "left out" in modes("list")[1]
+        ask("Hi", "--mode=mine")
+        (OWN / "bad.json").unlink()
+    with case("a persona that a mode names and nobody has is told"):
+        write("lost", {"mode": 1, "name": "lost", "personas": ["nobody"]})
+        assert "no persona nobody" in ask("Hi", "--mode=lost", status=3)[1]
+        (OWN / "lost.json").unlink()
+
+
+def listing():
+    with case("modes lists the user's own and what came with the program"):
+        names = [m["name"] for m in json.loads(modes("list", "--format=json")[0])]
+        assert names == ["code", "dialog", "mine", "think"], names
+    with case("modes show is the file"):
+        assert modes("show", "code")[0] == (SHIPPED / "code.json").read_text()
+
+
+accuracy()
+equality()
+refusals()
+listing()
+finish()
