@@ -232,6 +232,9 @@ typedef struct routes {
     /* Only in host copies, where a trace asks for it: of each chosen expert's output, gate left out, */
     float *norms; /* [max_rows, slots] the Euclidean norm, 0 where the slot is empty */
     float *peaks; /* [max_rows, slots] the largest magnitude */
+    /* and of the experts that the router itself ranks highest (engine/routing/wanted.h) */
+    int32_t *wanted; /* [max_rows, slots] as the program numbers them, -1 = empty */
+    float *shares;   /* [max_rows, slots] their softmax over all experts */
 } routes;
 routes *routes_new(backend *b, int max_rows, int slots, error *err);
 void routes_free(backend *b, routes *r); /* NULL ok */

@@ -15,7 +15,7 @@ from pathlib import Path
 
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
-PERSONAS = "personas/lessons personas/council personas/merge personas/roster personas/conversation"
+PERSONAS = "personas/lessons personas/council personas/merge personas/roster personas/trace personas/conversation"
 ALL = f"{RUN} engine/surgery engine/sources transcripts transcripts/export {PERSONAS} personas/pack personas/measure personas/derive " \
       "personas/modes personas/train personas/eval personas/verify personas/built_in"
 ROOMS = {
@@ -44,6 +44,7 @@ ROOMS = {
     "personas/derive": f"{RUN} transcripts personas/council personas/roster personas/lessons personas/measure",
     "personas/train": f"{RUN} engine/train personas/council personas/roster personas/lessons personas/measure",
     "personas/eval": f"{RUN} transcripts personas/council personas/merge personas/roster",
+    "personas/trace": f"{RUN} transcripts personas/council personas/roster",
     "personas/verify": f"{RUN} transcripts personas/council personas/merge personas/roster personas/eval",
     "personas/built_in": f"{RUN} engine/train personas/lessons personas/roster personas/measure "
                          "personas/train",

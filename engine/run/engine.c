@@ -173,6 +173,12 @@ void engine_trace_outputs(engine *e, trace_fn *fn, void *user)
     e->trace_part = fn ? TRACE_OUTPUTS : TRACE_NOTHING;
 }
 
+void engine_trace_wanted(engine *e, trace_fn *fn, void *user)
+{
+    engine_trace(e, fn, user);
+    e->trace_part = fn ? TRACE_WANTED : TRACE_NOTHING;
+}
+
 void engine_watch_states(engine *e, states_fn *fn, void *user)
 {
     e->states = fn;

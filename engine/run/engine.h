@@ -131,6 +131,10 @@ typedef struct route_trace {
     const float *gates;  /* [slots] */
     float banned, margin, entropy;
     const float *norms, *peaks; /* [slots], NULL unless asked for: engine_trace_outputs() */
+    /* [slots] the experts that the router itself ranks highest, whatever the program says, -1 = empty;
+     * their softmax over all experts. NULL unless asked for: engine_trace_wanted() */
+    const int32_t *wanted;
+    const float *shares;
 } route_trace;
 typedef void trace_fn(void *user, const session *s, const route_trace *trace);
 
@@ -168,6 +172,8 @@ void engine_trace(engine *e, trace_fn *fn, void *user);
 /* The same, told also how large the output of each chosen expert is (Euclidean norm, and largest
  * magnitude; the gate left out): experts then run twice. */
 void engine_trace_outputs(engine *e, trace_fn *fn, void *user);
+/* The same as engine_trace(), told also what the router wanted (routing/wanted.h). */
+void engine_trace_wanted(engine *e, trace_fn *fn, void *user);
 
 /* What the router of one layer reads for n rows of a batch, in the order of the steps' tokens: the
  * residual stream behind attention, normed, x [n, width] in host memory until the call ends. */

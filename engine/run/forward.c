@@ -47,9 +47,7 @@ struct forward {
     float *cosines, *sines; /* [max_rows, rotary/2] */
     int *wanted;            /* [max_rows] indices of rows that want logits or a logprob */
     float *host_logits;     /* [OUTPUT_ROWS, vocabulary] made by prepare_logprobs() */
-    routes *traced;         /* [layers] host copies for a trace; made by prepare_trace() */
-    routes *single;         /* one slot at a time, and */
-    float *outputs;         /* [max_rows, d] what its experts made: made by prepare_outputs() */
+    route_copies copies;    /* for a trace */
     int slots;
 
     forward_states_fn *states; /* NULL = nobody asked */
@@ -115,27 +113,13 @@ forward *forward_open(backend *b, const model_config *config, const weights *w,
     f->layout = *layout;
     f->max_rows = max_rows;
     f->slots = slots;
+    f->copies =
+        (route_copies){.backend = b, .config = config, .max_rows = max_rows, .slots = slots};
     if (open_activations(f, err) || open_host_arrays(f, err)) {
         forward_close(f);
         return NULL;
     }
     return f;
-}
-
-static void close_trace(forward *f)
-{
-    for (int i = 0; f->traced && i < f->config->layers; i++) {
-        free(f->traced[i].ids);
-        free(f->traced[i].seen);
-        free(f->traced[i].gates);
-        free(f->traced[i].banned);
-        free(f->traced[i].margin);
-        free(f->traced[i].entropy);
-        free(f->traced[i].norms);
-        free(f->traced[i].peaks);
-    }
-    free(f->traced);
-    f->traced = NULL;
 }
 
 void forward_close(forward *f)
@@ -148,9 +132,7 @@ void forward_close(forward *f)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tensor_free(all[i]);
     routes_free(f->backend, f->chosen);
-    routes_free(f->backend, f->single);
-    free(f->outputs);
-    close_trace(f);
+    route_copies_release(&f->copies);
     free(f->ids);
     free(f->rows);
     free(f->wanted);
@@ -160,56 +142,6 @@ void forward_close(forward *f)
     free(f->cosines);
     free(f->sines);
     free(f);
-}
-
-/* Host copies of each routed layer's choices, made the first time a trace is asked for. */
-static int prepare_trace(forward *f, error *err)
-{
-    if (f->traced)
-        return 0;
-    f->traced = calloc((size_t)f->config->layers, sizeof *f->traced);
-    if (!f->traced)
-        return error_memory(err, "a trace");
-    size_t rows = (size_t)f->max_rows, cells = rows * (size_t)f->slots;
-    for (int i = 0; i < f->config->layers; i++) {
-        if (!f->config->moe_layer[i])
-            continue;
-        routes *r = &f->traced[i];
-        *r = (routes){.slots = f->slots,
-                      .ids = calloc(cells, sizeof(int32_t)),
-                      .seen = calloc(cells, sizeof(int32_t)),
-                      .gates = calloc(cells, sizeof(float)),
-                      .banned = calloc(rows, sizeof(float)),
-                      .margin = calloc(rows, sizeof(float)),
-                      .entropy = calloc(rows, sizeof(float))};
-        if (!r->ids || !r->seen || !r->gates || !r->banned || !r->margin || !r->entropy) {
-            close_trace(f);
-            return error_memory(err, "a trace");
-        }
-    }
-    return 0;
-}
-
-/* Room for what experts put out, made the first time a trace asks for it. */
-static int prepare_outputs(forward *f, error *err)
-{
-    size_t rows = (size_t)f->max_rows, cells = rows * (size_t)f->slots;
-    if (!f->config->experts)
-        return 0;
-    if (!f->single && !(f->single = routes_new(f->backend, f->max_rows, 1, err)))
-        return -1;
-    if (!f->outputs)
-        f->outputs = malloc(rows * (size_t)f->config->width * sizeof(float));
-    bool whole = f->outputs != NULL;
-    for (int i = 0; i < f->config->layers && whole; i++) {
-        routes *r = &f->traced[i];
-        if (!f->config->moe_layer[i])
-            continue;
-        r->norms = r->norms ? r->norms : calloc(cells, sizeof(float));
-        r->peaks = r->peaks ? r->peaks : calloc(cells, sizeof(float));
-        whole = r->norms && r->peaks;
-    }
-    return whole ? 0 : error_memory(err, "a trace");
 }
 
 /* Room for the logits of adapters' rows that came since the last batch. */
@@ -285,16 +217,17 @@ static void measure_output(const float *y, size_t width, float *norm, float *pea
 static int trace_outputs(forward *f, const layer_weights *w, int layer, int n, error *err)
 {
     backend *b = f->backend;
-    routes *to = &f->traced[layer];
+    routes *to = &f->copies.of[layer], *single = f->copies.single;
+    float *outputs = f->copies.outputs;
     size_t width = (size_t)f->config->width, slots = (size_t)to->slots;
     for (size_t s = 0; s < slots; s++) {
-        op_routes_slot(b, f->single, f->chosen, (int)s, n);
-        op_experts(b, f->delta, &w->bank, f->single, f->normed, layer, n);
-        tensor_read(b, f->delta, 0, (size_t)n, f->outputs);
+        op_routes_slot(b, single, f->chosen, (int)s, n);
+        op_experts(b, f->delta, &w->bank, single, f->normed, layer, n);
+        tensor_read(b, f->delta, 0, (size_t)n, outputs);
         if (backend_sync(b, err))
             return -1;
         for (size_t i = 0; i < (size_t)n; i++)
-            measure_output(f->outputs + i * width, width, &to->norms[i * slots + s],
+            measure_output(outputs + i * width, width, &to->norms[i * slots + s],
                            &to->peaks[i * slots + s]);
     }
     return 0;
@@ -306,10 +239,9 @@ static int enqueue_experts(forward *f, const layer_weights *w, int layer, int n,
     backend *b = f->backend;
     product p[2] = {{f->scores, w->router, NULL}, {f->adapter_scores, w->adapter_router, NULL}};
     op_matmul(b, p, w->adapter_router ? 2 : 1, f->normed, n);
-    op_route(b, f->chosen, f->scores, w->adapter_router ? f->adapter_scores : NULL, layer,
-             f->config->renormalise, n);
-    if (trace)
-        routes_read(b, f->chosen, n, &f->traced[layer]);
+    const tensor *adapter_scores = w->adapter_router ? f->adapter_scores : NULL;
+    op_route(b, f->chosen, f->scores, adapter_scores, layer, f->config->renormalise, n);
+    route_copies_read(&f->copies, trace, layer, f->chosen, f->scores, adapter_scores, n);
     if (trace == TRACE_OUTPUTS && trace_outputs(f, w, layer, n, err))
         return -1;
     op_experts(b, f->delta, &w->bank, f->chosen, f->normed, layer, n);
@@ -473,7 +405,7 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
 {
     traced_part part = trace ? trace->part : TRACE_NOTHING;
     if (prepare_adapter_scores(f, err) || prepare_logprobs(f, rows, n, err) ||
-        (part && prepare_trace(f, err)) || (part == TRACE_OUTPUTS && prepare_outputs(f, err)))
+        route_copies_prepare(&f->copies, part, f->adapter_scores, err))
         return -1;
     begin_batch(f, rows, n);
     for (int layer = 0; layer < f->config->layers; layer++) {
@@ -484,8 +416,10 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
     if (enqueue_logits(f, rows, n, err) || backend_sync(f->backend, err) ||
         check_logits(f, rows, n, err))
         return -1;
+    if (part == TRACE_WANTED)
+        route_copies_rank(&f->copies, f->rows, n);
     for (int layer = 0; part && layer < f->config->layers; layer++)
         if (f->config->moe_layer[layer])
-            trace->fn(trace->user, layer, n, &f->traced[layer]);
+            trace->fn(trace->user, layer, n, &f->copies.of[layer]);
     return 0;
 }

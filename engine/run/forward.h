@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "kvcache.h"
+#include "route_copies.h"
 #include "weights.h"
 
 typedef struct forward forward;
@@ -30,12 +31,6 @@ typedef struct forward_row {
 
 /* What the router did in one layer for n rows; arrays as in `routes`, host memory. */
 typedef void forward_trace_fn(void *user, int layer, int n, const routes *host);
-
-typedef enum traced_part {
-    TRACE_NOTHING,
-    TRACE_CHOICE,  /* norms and peaks are not to be read */
-    TRACE_OUTPUTS, /* them, too: every chosen expert runs twice */
-} traced_part;
 
 typedef struct forward_trace {
     traced_part part;

@@ -313,6 +313,10 @@ static void pass_trace(void *user, int layer, int n, const routes *host)
             t.norms = host->norms + at;
             t.peaks = host->peaks + at;
         }
+        if (e->trace_part == TRACE_WANTED) {
+            t.wanted = host->wanted + at;
+            t.shares = host->shares + at;
+        }
         e->trace(e->trace_user, e->row_sessions[i], &t);
     }
 }

@@ -83,6 +83,10 @@ typedef struct council_events {
      * all but the one that ends the answer, and for the tokens that council_continue() reads anew;
      * not for prompts, scores, blends and comparisons. Valid during the call. */
     void (*routing)(void *user, int pass, const route_trace *trace);
+    /* The same for the tokens of prompts, as far as they are read and not known from before. What
+     * is read once for several passes is told of the first of them. */
+    void (*reading)(void *user, int pass, const route_trace *trace);
+    bool wanted; /* both are to tell what the routers wanted, too */
 } council_events;
 
 council *council_open(engine *e, const council_options *options, error *err);

@@ -90,3 +90,28 @@ void council_emit_routing(const council *c, int p, const route_trace *trace)
             e->routing(e->user, index_for(&c->subscribers[i], p), trace);
     }
 }
+
+void council_emit_reading(const council *c, int p, const route_trace *trace)
+{
+    for (size_t i = 0; i < c->subscriber_count; i++) {
+        const council_events *e = c->subscribers[i].events;
+        if (e->reading)
+            e->reading(e->user, index_for(&c->subscribers[i], p), trace);
+    }
+}
+
+bool council_hears_reading(const council *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < c->subscriber_count; i++)
+        any = any || c->subscribers[i].events->reading;
+    return any;
+}
+
+bool council_hears_wanted(const council *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < c->subscriber_count; i++)
+        any = any || c->subscribers[i].events->wanted;
+    return any;
+}

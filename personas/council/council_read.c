@@ -147,7 +147,17 @@ int council_hold_prompt(pass *p, int n, error *err)
     return session_sync(p->session, p->prompt.v, n, p->program_start, NULL, NULL, NULL, err);
 }
 
-int council_prefill(council *c, error *err)
+/* ---- who wants to know --------------------------------------------------------------------------- */
+
+static void on_reading(void *user, const session *s, const route_trace *t)
+{
+    const council *c = user;
+    for (int i = 0; i < c->count; i++)
+        if (c->passes[i]->session == s)
+            council_emit_reading(c, i, t);
+}
+
+static int read_all(council *c, error *err)
 {
     const chat_format *chat = c->options.raw ? NULL : engine_chat(c->engine);
     for (int i = 0; i < c->count; i++) {
@@ -167,4 +177,14 @@ int council_prefill(council *c, error *err)
         report_prefill(c);
     }
     return 0;
+}
+
+int council_prefill(council *c, error *err)
+{
+    if (!council_hears_reading(c))
+        return read_all(c, err);
+    (council_hears_wanted(c) ? engine_trace_wanted : engine_trace)(c->engine, on_reading, c);
+    int result = read_all(c, err);
+    engine_trace(c->engine, NULL, NULL);
+    return result;
 }

@@ -30,7 +30,7 @@ static int traced(council *c, int (*work)(council *c, error *err), error *err)
     council_events figures = council_figures(c);
     if (council_subscribe(c, &figures, err))
         return -1;
-    engine_trace(c->engine, on_route, c);
+    (council_hears_wanted(c) ? engine_trace_wanted : engine_trace)(c->engine, on_route, c);
     int result = work(c, err);
     engine_trace(c->engine, NULL, NULL);
     council_unsubscribe(c, &figures);

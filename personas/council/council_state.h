@@ -75,6 +75,10 @@ void council_emit_token(const council *c, int i, const char *bytes, size_t len, 
 void council_emit_answer(const council *c, int i, const turn_answer *a);
 void council_emit_judge(const council *c, int done, int total);
 void council_emit_routing(const council *c, int i, const route_trace *trace);
+void council_emit_reading(const council *c, int i, const route_trace *trace);
+/* Whether a subscriber asks for that. */
+bool council_hears_reading(const council *c);
+bool council_hears_wanted(const council *c);
 /* What happens in `to` is told to all who have subscribed to `from`: indices [passes of to]. */
 int council_share_subscribers(council *to, const council *from, const int *indices, error *err);
 

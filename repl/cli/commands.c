@@ -33,6 +33,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_TOKENIZE] = command_tokenize,
     [COMMAND_LOGITS] = command_logits,
     [COMMAND_PERPLEXITY] = command_perplexity,
+    [COMMAND_TRACE] = command_trace,
     [COMMAND_BENCH] = command_bench,
     [COMMAND_MANUAL] = command_manual,
     [COMMAND_HELP] = command_help,

@@ -401,6 +401,7 @@ void options_release(options *opt)
     free(opt->stops.v);
     free(opt->variables.v);
     free(opt->lesson_texts.v);
+    free(opt->outputs.v);
     free(opt->sets.v);
     *opt = (options){0};
 }

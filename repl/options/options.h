@@ -57,6 +57,7 @@ typedef enum command_id {
     COMMAND_TOKENIZE,
     COMMAND_LOGITS,
     COMMAND_PERPLEXITY,
+    COMMAND_TRACE,
     COMMAND_BENCH,
     COMMAND_MANUAL,
     COMMAND_HELP, /* as --help of the command behind it: options_parse() leaves that one */
@@ -165,6 +166,7 @@ struct options {
 
     texts sets;          /* train --set */
     texts lesson_texts;  /* personas derive and check --text */
+    texts outputs;       /* trace --output */
     const char *against; /* whom to compare with; NULL = all others, of eval the best */
     /* personas derive */
     const char *derive_mode, *import;    /* NULL = the persona's; a file to be brought in */

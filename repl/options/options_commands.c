@@ -395,6 +395,22 @@ static const command_info commands[COMMAND_COUNT] = {
          "scored with the tokens before them as context; what is left over is dropped. nll is the "
          "mean of nats per scored token, ppl is exp(nll).",
          {"consilium perplexity notes.txt", "consilium perplexity notes.txt --format json"}},
+    [COMMAND_TRACE] =
+        {"trace",
+         "[PROMPT|-]",
+         0,
+         1,
+         "show what the routers do: experts, gates, and what a mask denied",
+         "Asks as `ask` does, with the same seeds and the same answers, and keeps of every token "
+         "and "
+         "layer which experts were called, with what gates, margin, entropy and banned mass, which "
+         "ones the router wanted and did not get, and which stood in. Prompts are read under each "
+         "persona's program. --text reads texts instead, or besides. What is written is told by "
+         "the "
+         "ending of --output; without one there are figures only.",
+         {"consilium trace 'Should a town close its old library?' -o routes.npz",
+          "consilium trace --text notes.txt --control -p coder -o routes.jsonl",
+          "consilium trace 'What is a lock?' --format ndjson | head"}},
     [COMMAND_BENCH] =
         {"bench",
          "",

@@ -26,10 +26,12 @@
 #define WITH_MODEL (EVERY_COMMAND & ~WITHOUT_MODEL)
 #define EXACT      (BIT(LOGITS) | BIT(PERPLEXITY)) /* one pass, f32 keys and values */
 #define ASKING     (BIT(TALK) | BIT(ASK))
-#define SAMPLED    (ASKING | BIT(EVAL)) /* personas answer */
+#define ANSWERED   (ASKING | BIT(TRACE))  /* as in a conversation */
+#define SAMPLED    (ANSWERED | BIT(EVAL)) /* personas answer */
 #define ROUTED     (SAMPLED | EXACT)
 /* Texts. */
-#define READING (ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN))
+#define READING                                                                                    \
+    (ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN) | BIT(TRACE))
 #define WITH_FORMAT                                                                                \
     (BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) | BIT(PERSONAS_LIST) |       \
      BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(PERSONAS_DERIVE) | BIT(TRANSCRIPTS_REPLAY) |   \
@@ -85,6 +87,13 @@ static const option_info table[] = {
      "a text to measure on: the first is the persona's own, instead of its lessons, any others are "
      "foreign (repeatable)",
      0, 0, FIELD(lesson_texts)},
+    {"text", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(TRACE), "FILE",
+     "a text to read, under the program of each persona (repeatable)", 0, 0, FIELD(lesson_texts)},
+    {"output", 'o', OPTION_TEXTS, GROUP_COMMAND, BIT(TRACE), "FILE",
+     "write all of it: .jsonl, .npz (numpy), .json (SGLang's array of experts) (repeatable)", 0, 0,
+     FIELD(outputs)},
+    {"format", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TRACE), "text|ndjson",
+     "figures, or the lines of a .jsonl (default text)", 0, 0, FIELD(format)},
     {"lessons", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "FILE",
      "questions and answers to learn (default: the persona's own, in all its languages)", 0, 0,
      FIELD(lessons)},
@@ -146,7 +155,7 @@ static const option_info table[] = {
      "print the bare text of one persona's answer, or of the merge", 0, 0, FIELD(only)},
     {"merge", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, MERGE_VALUES,
      "how the answers are joined; debate has N rounds (default auto)", 0, 0, FIELD(merge)},
-    {"control", 0, OPTION_OPTIONAL, GROUP_COMMAND, ASKING, "[=none|prompt|mask]",
+    {"control", 0, OPTION_OPTIONAL, GROUP_COMMAND, ANSWERED, "[=none|prompt|mask]",
      "add a column with nothing, only the instruction, or only the mask", 0, 0, FIELD(control)},
     {"no-instruction", 0, OPTION_FLAG, GROUP_COMMAND, SAMPLED, NULL,
      "personas act by their router programs alone", 0, 0, FIELD(no_instruction)},
@@ -176,7 +185,7 @@ static const option_info table[] = {
      "render --messages for an answer that thinks", 0, 0, FIELD(think)},
     {"raw", 0, OPTION_FLAG, GROUP_COMMAND, SAMPLED, NULL,
      "continue the text, without a chat format", 0, 0, FIELD(raw)},
-    {"max-tokens", 0, OPTION_NUMBER, GROUP_COMMAND, ASKING, "N",
+    {"max-tokens", 0, OPTION_NUMBER, GROUP_COMMAND, ANSWERED, "N",
      "most tokens of an answer (default 512)", 1, 1 << 20, FIELD(max_tokens)},
     {"max-tokens", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(EVAL), "N",
      "most tokens of an answer (default 256 here)", 1, 1 << 20, FIELD(max_tokens)},
@@ -186,7 +195,7 @@ static const option_info table[] = {
      0, 0, FIELD(loop)},
     {"stop", 0, OPTION_TEXTS, GROUP_COMMAND, SAMPLED, "STRING",
      "end an answer before STRING (repeatable)", 0, 0, FIELD(stops)},
-    {"temperature", 0, OPTION_REAL, GROUP_COMMAND, ASKING, "X",
+    {"temperature", 0, OPTION_REAL, GROUP_COMMAND, ANSWERED, "X",
      "0 takes the likeliest token (default: persona, model, 0.7)", 0, 100,
      FIELD(sampling.temperature)},
     {"temperature", 0, OPTION_REAL, GROUP_COMMAND, BIT(EVAL), "X",
@@ -204,7 +213,7 @@ static const option_info table[] = {
      "subtract X once from tokens already written", -100, 100, FIELD(sampling.presence_penalty)},
     {"frequency-penalty", 0, OPTION_REAL, GROUP_COMMAND, SAMPLED, "X",
      "subtract X for each time a token was written", -100, 100, FIELD(sampling.frequency_penalty)},
-    {"seed", 0, OPTION_SEED, GROUP_COMMAND, ASKING, "N",
+    {"seed", 0, OPTION_SEED, GROUP_COMMAND, ANSWERED, "N",
      "the random numbers (default: drawn, and told)", 0, (1ll << 53) - 1, FIELD(seed)},
     {"seed", 0, OPTION_SEED, GROUP_COMMAND, BIT(EVAL), "N",
      "all that is drawn or shuffled (default 1)", 0, (1ll << 53) - 1, FIELD(seed)},
@@ -286,7 +295,7 @@ static const option_info table[] = {
      "where to write (default NAME.zip)", 0, 0, FIELD(output)},
     {"force", 0, OPTION_FLAG, GROUP_COMMAND,
      BIT(TRANSCRIPTS_EXPORT) | BIT(PERSONAS_PACK) | BIT(PERSONAS_ADD) | BIT(PERSONAS_ADAPTER) |
-         BIT(EVAL) | BIT(EDIT),
+         BIT(EVAL) | BIT(EDIT) | BIT(TRACE),
      NULL, "write over a file that is there", 0, 0, FIELD(force)},
     {"as", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADD), "NAME",
      "call the persona so, and all its files", 0, 0, FIELD(as)},

@@ -1,0 +1,280 @@
+/* command_trace.c - `consilium trace`: what the routers do with a question, with texts, with lessons.
+ *
+ * A question is asked as `ask` would ask it, texts are read; the log of both (personas/trace) is then
+ * written to every --output, in the format that its ending names, and told in short on standard output.
+ * All that can be refused from the words alone is refused before a model is opened.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/base/paths.h"
+#include "../../engine/base/utf8.h"
+#include "../../personas/trace/trace_files.h"
+#include "../../personas/trace/trace_run.h"
+#include "../options/ask_options.h"
+#include "../options/open_model.h"
+#include "../system/input.h"
+#include "../system/output_file.h"
+#include "commands.h"
+
+typedef struct task {
+    const options *opt;
+    console *con;
+    error *err;
+    buf prompt;
+    bool asks;
+    ask_options how;
+    council_options council;
+    engine *engine;
+    roster *roster;
+    route_log log;
+    struct council *answered; /* who answered; NULL = nobody was asked */
+    const char *reads;        /* the text that is being read */
+} task;
+
+/* ---- what is wanted ---------------------------------------------------------------------------- */
+
+typedef enum trace_format { FORMAT_JSONL, FORMAT_NPZ, FORMAT_ARRAY, FORMAT_COUNT } trace_format;
+static const char *const endings[FORMAT_COUNT] = {".jsonl", ".npz", ".json"};
+
+static int format_of(const char *path, trace_format *out, error *err)
+{
+    size_t n = strlen(path);
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        size_t m = strlen(endings[i]);
+        *out = (trace_format)i;
+        if (n > m && strcmp(path + n - m, endings[i]) == 0)
+            return 0;
+    }
+    return error_set(err, ERROR_USAGE,
+                     "--output: %.200s does not end with .jsonl, .npz or .json, which says what is "
+                     "written",
+                     path);
+}
+
+static int check_outputs(const task *t)
+{
+    trace_format format;
+    for (size_t i = 0; i < t->opt->outputs.len; i++)
+        if (format_of(t->opt->outputs.v[i], &format, t->err) ||
+            output_file_check(t->opt->outputs.v[i], t->opt->force, t->err))
+            return -1;
+    return 0;
+}
+
+static int read_prompt(task *t)
+{
+    const options *opt = t->opt;
+    const char *word = opt->word_count ? opt->words[0] : NULL;
+    size_t bad;
+    if (word && strcmp(word, "-") == 0) {
+        if (input_read("-", &t->prompt, t->con, t->err))
+            return -1;
+        while (t->prompt.len && t->prompt.v[t->prompt.len - 1] == '\n')
+            t->prompt.v[--t->prompt.len] = '\0';
+    } else if (word && buf_text(&t->prompt, word, t->err)) {
+        return -1;
+    }
+    t->asks = word != NULL;
+    if (word && !t->prompt.len)
+        return error_set(t->err, ERROR_USAGE, "the prompt is empty");
+    if (!word && !opt->lesson_texts.len)
+        return error_set(t->err, ERROR_USAGE, "trace needs a PROMPT, or --text FILE");
+    if (t->prompt.len && !utf8_check(t->prompt.v, t->prompt.len, &bad))
+        return error_set(t->err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
+    return 0;
+}
+
+/* ---- the run ----------------------------------------------------------------------------------- */
+
+static int seat_all(task *t)
+{
+    roster_options seats;
+    ask_options_adopt(&t->how, t->opt, t->engine);
+    if (ask_options_council(&t->how, t->opt, t->engine, &t->council, t->err) ||
+        ask_options_roster(&t->how, t->opt, t->engine, &seats, t->err))
+        return -1;
+    t->council.keep_logprobs = false;
+    seats.prompt = t->prompt.v ? t->prompt.v : "";
+    seats.prompt_len = t->prompt.len;
+    t->roster = roster_open(t->engine, &seats, console_sentence, t->con, t->err);
+    return t->roster ? 0 : -1;
+}
+
+static void on_prefill(void *user, int done, int total)
+{
+    task *t = user;
+    console_progress(t->con, "reading the prompt: %d %% of %d tokens",
+                     (int)(100.0 * done / (total ? total : 1)), total);
+}
+
+static void on_token(void *user, int pass, const char *bytes, size_t len, bool thinking)
+{
+    task *t = user;
+    (void)pass, (void)bytes, (void)len, (void)thinking;
+    console_progress(t->con, "answering");
+}
+
+static int ask(task *t)
+{
+    council_events events = {.user = t, .prefill = on_prefill, .token = on_token};
+    trace_question q = {t->prompt.v, t->prompt.len, t->how.seed, &events};
+    int result = trace_ask(t->engine, t->roster, &t->council, &q, &t->log, &t->answered, t->err);
+    console_progress_end(t->con);
+    if (!result && t->opt->seed < 0)
+        console_note(t->con, "seed %llu", (unsigned long long)t->how.seed);
+    return result;
+}
+
+static void on_reading(void *user, int done, int total)
+{
+    task *t = user;
+    console_progress(t->con, "reading %s: %d %% of %d tokens", paths_name(t->reads),
+                     (int)(100.0 * done / (total ? total : 1)), total);
+}
+
+static int read_text(task *t, const char *name, const buf *text)
+{
+    tokens ids = {0};
+    t->reads = name;
+    int result = input_encode(engine_tokenizer(t->engine), name, text, t->con, &ids, t->err);
+    if (!result && ids.len > (size_t)t->council.context)
+        result =
+            error_set(t->err, ERROR_CONTEXT, "%s: %zu tokens do not fit the context of %d tokens",
+                      name, ids.len, t->council.context);
+    if (!result)
+        result = trace_text(t->engine, t->roster, name, ids.v, (int)ids.len, t->council.kv,
+                            on_reading, t, &t->log, t->err);
+    console_progress_end(t->con);
+    tokens_release(&ids);
+    return result;
+}
+
+static int read_texts(task *t)
+{
+    for (size_t i = 0; i < t->opt->lesson_texts.len; i++) {
+        buf text = {0};
+        int result = input_read(t->opt->lesson_texts.v[i], &text, t->con, t->err) ||
+                     read_text(t, t->opt->lesson_texts.v[i], &text);
+        buf_release(&text);
+        if (result)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- what comes of it -------------------------------------------------------------------------- */
+
+static int put(const task *t, trace_format format, buf *out)
+{
+    trace_heading h = {.engine = t->engine,
+                       .model = open_model_title(t->opt, t->engine),
+                       .prompt = t->asks ? t->prompt.v : NULL,
+                       .prompt_len = t->prompt.len};
+    switch (format) {
+    case FORMAT_NPZ:
+        return trace_put_npz(&t->log, out, t->err);
+    case FORMAT_ARRAY:
+        return trace_put_array(&t->log, &h, out, t->err);
+    default:
+        return trace_put_jsonl(&t->log, &h, out, t->err);
+    }
+}
+
+static int write_outputs(task *t)
+{
+    for (size_t i = 0; i < t->opt->outputs.len; i++) {
+        const char *path = t->opt->outputs.v[i];
+        trace_format format;
+        buf file = {0};
+        int result = format_of(path, &format, t->err) || put(t, format, &file) ||
+                     output_file_put(t->con, path, t->opt->force, file.v, file.len, t->err);
+        if (!result)
+            console_note(t->con, "wrote %s", path);
+        buf_release(&file);
+        if (result)
+            return -1;
+    }
+    return 0;
+}
+
+static int print_figures(task *t, text_writer *w)
+{
+    text_format(w, "%-28s %7s %9s %8s %8s %9s\n", "", "tokens", "experts", "denied", "banned",
+                "entropy");
+    for (size_t i = 0; i < t->log.len; i++) {
+        const route_track *track = &t->log.v[i];
+        route_figures f;
+        char *name = trace_track_name(&t->log, i, t->err);
+        if (!name || route_track_figures(&t->log, track, &f, t->err)) {
+            free(name);
+            return -1;
+        }
+        text_format(w, "%-28s %7d %9.1f %7.1f%% %7.1f%% %9.2f\n", name, f.tokens, f.distinct,
+                    100 * f.denied, 100 * f.banned, f.entropy);
+        free(name);
+    }
+    return 0;
+}
+
+static int print(task *t)
+{
+    buf b = {0};
+    if (t->opt->format && strcmp(t->opt->format, "ndjson") == 0) {
+        json_writer lines = {.out = &b, .err = t->err};
+        int result = put(t, FORMAT_JSONL, &b);
+        if (!result && b.len)
+            b.len--; /* the last newline: one is added */
+        if (!result)
+            result = console_json(t->con, &lines, t->err);
+        buf_release(&b);
+        return result ? -1 : 0;
+    }
+    text_writer w = {.out = &b, .err = t->err};
+    if (print_figures(t, &w)) {
+        buf_release(&b);
+        return -1;
+    }
+    return console_written(t->con, &w);
+}
+
+static int status_of(const task *t)
+{
+    for (int i = 0; t->answered && i < roster_seats(t->roster); i++) {
+        const turn_answer *a = council_answer(t->answered, i);
+        if (a->stop == STOP_INTERRUPTED)
+            return console_interrupted(t->err);
+        if (a->stop == STOP_ERROR)
+            return error_set(t->err, ERROR_PARTIAL, "%s failed: %s", a->name, a->failure);
+    }
+    return 0;
+}
+
+static int run(task *t)
+{
+    if (!engine_config(t->engine)->experts)
+        return error_set(t->err, ERROR_LOAD, "%s: a dense model routes nothing",
+                         checkpoint_path(engine_checkpoint(t->engine)));
+    route_log_open(&t->log, t->engine);
+    if (seat_all(t) || (t->asks && ask(t)) || read_texts(t))
+        return -1;
+    return write_outputs(t) || print(t) ? -1 : status_of(t);
+}
+
+int command_trace(const options *opt, console *con, error *err)
+{
+    task t = {.opt = opt, .con = con, .err = err};
+    int result = check_outputs(&t) || ask_options_read(&t.how, opt, err) || read_prompt(&t) ||
+                 ask_options_prepare(&t.how, err);
+    if (!result) {
+        t.engine = open_model(opt, con, err);
+        result = t.engine ? run(&t) : -1;
+    }
+    council_close(t.answered);
+    roster_close(t.roster);
+    route_log_release(&t.log);
+    engine_close(t.engine);
+    ask_options_release(&t.how);
+    buf_release(&t.prompt);
+    return result ? -1 : 0;
+}
