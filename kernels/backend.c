@@ -186,6 +186,11 @@ double backend_logprob(backend *b, const float *z, size_t n, int id)
     return b->table->logprob(b, z, n, id);
 }
 
+void backend_sample(backend *b, sample_row *rows, int n)
+{
+    b->table->sample(b, rows, n);
+}
+
 void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n)
 {
     b->table->gather(b, out, x, rows, n);

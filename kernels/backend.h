@@ -25,6 +25,7 @@
 
 #include "error.h"
 #include "quant.h"
+#include "sample.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -76,6 +77,9 @@ void tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst
 /* ln softmax(z)[id] of n logits in host memory, at once; exp is that of attention (f32), the sum is
  * made of sums of blocks, in double: the same bits on every ISA level. Not finite when z is not. */
 double backend_logprob(backend *b, const float *z, size_t n, int id);
+
+/* Chooses a token for each of n rows (sample.h) of logits in host memory, at once, in parallel. */
+void backend_sample(backend *b, sample_row *rows, int n);
 
 /* ---- the batch: what differs from row to row ---------------------------------------------- */
 

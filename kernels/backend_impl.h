@@ -37,6 +37,7 @@ typedef struct backend_table {
     int (*sync)(backend *b, error *err);
     double (*read_seconds)(backend *b, const void *host, size_t bytes);
     double (*logprob)(backend *b, const float *z, size_t n, int id);
+    void (*sample)(backend *b, sample_row *rows, int n);
 
     tensor *(*tensor_new)(backend *b, dtype type, size_t rows, size_t cols, error *err);
     tensor *(*tensor_map)(backend *b, dtype type, size_t rows, size_t cols, const void *host,

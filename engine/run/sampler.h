@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../kernels/error.h"
+#include "../../kernels/backend.h"
 
 typedef struct sampling {
     double temperature;       /* 0 = greedy */
@@ -45,10 +45,10 @@ int sampling_check(const sampling *s, error *err);
 
 typedef struct sampler sampler;
 
-/* candidates: logits from this id on are never looked at (rows of padding). name keys the random
- * numbers and is copied. Caller owns. Everything is allocated here; sampler_pick allocates nothing.
- * ERROR_USAGE as sampling_check. */
-sampler *sampler_open(const sampling *s, const char *name, int candidates, error *err);
+/* b chooses and outlives the sampler. candidates: logits from this id on are never looked at (rows of
+ * padding). name keys the random numbers and is copied. Caller owns. Everything is allocated here; a
+ * pick allocates nothing. ERROR_USAGE as sampling_check. */
+sampler *sampler_open(backend *b, const sampling *s, const char *name, int candidates, error *err);
 void sampler_close(sampler *s); /* NULL ok */
 /* Another seed (0..2^53-1) for the picks to come. */
 void sampler_reseed(sampler *s, uint64_t seed);
@@ -59,6 +59,12 @@ void sampler_reseed(sampler *s, uint64_t seed);
  * are not changed. */
 int sampler_pick(sampler *s, const float *logits, const int *history, size_t n, uint64_t position,
                  const uint8_t *banned, int *id, error *err);
+
+/* The same in two halves, so that several passes' rows are chosen in one backend_sample(): the row,
+ * which borrows all that it is given and the sampler, until its next row; and what came of it. */
+sample_row sampler_row(sampler *s, const float *logits, const int *history, size_t n,
+                       uint64_t position, const uint8_t *banned);
+int sampler_result(const sample_row *row, int *id, error *err);
 
 /* Uniform in [0, 1) with 53 bits from (seed, hash of name, position, draw): Philox 4x32-10
  * (Salmon et al., 2011). Exposed for tests and for merges that need random numbers. */

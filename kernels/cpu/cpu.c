@@ -350,6 +350,30 @@ static double cpu_logprob(backend *b, const float *z, size_t n, int id)
     return (double)z[id] - (double)most - log(sum);
 }
 
+/* ---- choosing ------------------------------------------------------------------------------- */
+
+typedef struct choice {
+    cpu_backend *cpu;
+    sample_row *rows;
+} choice;
+
+static void choose_rows(void *user, int from, int to, int thread)
+{
+    const choice *c = user;
+    (void)thread;
+    for (sample_row *row = c->rows + from; row < c->rows + to; row++) {
+        sample_pick(c->cpu->samples, row);
+        if (row->vocabulary && row->fault == SAMPLE_OK)
+            row->logprob = cpu_logprob(&c->cpu->base, row->logits, row->vocabulary, row->id);
+    }
+}
+
+static void cpu_sample(backend *b, sample_row *rows, int n)
+{
+    choice c = {.cpu = cpu_of(b), .rows = rows};
+    cpu_rows(c.cpu, n, rows[0].candidates, choose_rows, &c);
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static const backend_table table = {
@@ -361,6 +385,7 @@ static const backend_table table = {
     .sync = cpu_sync,
     .read_seconds = cpu_read_seconds,
     .logprob = cpu_logprob,
+    .sample = cpu_sample,
     .tensor_new = cpu_tensor_new,
     .tensor_map = cpu_tensor_map,
     .tensor_free = cpu_tensor_free,
@@ -404,7 +429,9 @@ backend *cpu_open(const backend_options *options, error *err)
     cpu->base.table = &table;
     cpu->layer = -1;
     cpu->dots = dots;
-    cpu->kernels = strcmp(dots->name, "baseline") == 0 ? attention_baseline() : attention_avx2();
+    bool baseline = strcmp(dots->name, "baseline") == 0;
+    cpu->kernels = baseline ? attention_baseline() : attention_avx2();
+    cpu->samples = baseline ? sample_baseline() : sample_avx2();
     cpu->workers =
         thread_pool_open(options->threads > 0 ? options->threads : cores_physical(), err);
     if (cpu->workers)

@@ -14,6 +14,7 @@
 #include "../backend_impl.h"
 #include "attention_chunk.h"
 #include "dot.h"
+#include "sample.h"
 #include "thread_pool.h"
 
 /* Memory that an op needs while it runs. It grows to the largest need seen and is then kept, so
@@ -29,7 +30,8 @@ typedef struct cpu_backend {
     backend base;
     thread_pool *workers;
     const dot_kernels *dots;          /* one ISA level, */
-    const attention_kernels *kernels; /* the same for both */
+    const attention_kernels *kernels; /* the same for both, */
+    const sample_kernels *samples;    /* and for the sampler */
     error failure;                    /* the first one since the last sync */
     atomic_uint faults;               /* FAULT_* bits that threads saw in the running op */
     int layer;                        /* that faults are reported as; -1 = outside the layers */

@@ -93,6 +93,7 @@ void council_close(council *c)
     free(c->steps);
     free(c->step_tokens);
     free(c->step_passes);
+    free(c->rows);
     free(c->seen);
     free(c);
 }
@@ -126,6 +127,9 @@ int council_grow(council *c, int count, error *err)
     if (!(v = grown(c->step_passes, cap, sizeof *c->step_passes, err)))
         return -1;
     c->step_passes = v;
+    if (!(v = grown(c->rows, cap, sizeof *c->rows, err)))
+        return -1;
+    c->rows = v;
     c->cap = cap;
     return 0;
 }

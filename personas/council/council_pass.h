@@ -30,6 +30,7 @@ typedef struct pass {
     size_t thought;  /* bytes of text that are thinking */
     size_t thought_tokens;
     tokens queued;      /* to be forced on it (a thought that must end) */
+    sample_row *row;    /* the draw of its next token; NULL: a queued one is next */
     bool thinking;      /* inside a thought */
     bool maybe_thought; /* the text may be the beginning of the mark that opens a thought */
     bool active;        /* still speaks in this turn */

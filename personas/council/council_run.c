@@ -1,7 +1,7 @@
 /* council_run.c - the passes speak, in lockstep.
  *
  * Each step, every pass that still speaks takes a token: one that is queued (a thought that must end),
- * else one drawn from its logits. The token becomes text (council_pass.h), and what is stable of it is
+ * else one drawn from its logits, all passes' in parallel. The token becomes text (council_pass.h), and what is stable of it is
  * told. Who has ended leaves; the tokens of the others are read in one batch, which gives the logits of
  * the next step. When the batch fails, the pass that is to blame is found and drops out; when it is
  * cancelled, all end as interrupted. While the batch runs the engine's trace becomes routing events.
@@ -138,39 +138,58 @@ static void finish(council *c, int i, double start)
 
 /* A thought that has used up its tokens is closed: the closing tokens are queued as if drawn. One
  * that nobody asked for has none to use. */
-static int close_thought(council *c, int i, error *err)
+static bool thought_is_over(const council *c, const pass *p)
 {
-    pass *p = c->passes[i];
-    if (!p->thinking || c->options.think < 0 || p->thought_tokens < (size_t)c->options.think ||
-        p->queued.len)
-        return 0;
-    return chat_close_thought(engine_chat(c->engine), &p->queued, err);
+    return p->thinking && c->options.think >= 0 && p->thought_tokens >= (size_t)c->options.think &&
+           !p->queued.len;
 }
 
-/* Its log-probability, for a vote to come; not of what goes on from an earlier answer. */
+/* Log-probabilities are kept for a vote to come; not of what goes on from an earlier answer. */
+static bool keeps_logprobs(const council *c, const pass *p)
+{
+    return c->options.keep_logprobs && p->logprobs.len == p->out.len * sizeof(double);
+}
+
+/* Draws the next token of every pass that none is queued for. */
+static void draw_rows(council *c)
+{
+    int n = 0;
+    for (int i = 0; i < c->count; i++) {
+        pass *p = c->passes[i];
+        p->row = NULL;
+        if (!p->active || p->stopping || p->queued.len || thought_is_over(c, p))
+            continue;
+        p->row = &c->rows[n++];
+        *p->row = sampler_row(p->sampler, p->logits, p->out.v, p->out.len,
+                              (uint64_t)session_length(p->session), NULL);
+        p->row->vocabulary =
+            keeps_logprobs(c, p) ? (size_t)engine_config(c->engine)->vocabulary : 0;
+    }
+    if (n)
+        backend_sample(engine_backend(c->engine), c->rows, n);
+}
+
 static int add_logprob(const council *c, pass *p, int id, error *err)
 {
     size_t vocabulary = (size_t)engine_config(c->engine)->vocabulary;
-    if (!c->options.keep_logprobs || p->logprobs.len != p->out.len * sizeof(double))
+    if (!keeps_logprobs(c, p))
         return 0;
-    double logprob = backend_logprob(engine_backend(c->engine), p->logits, vocabulary, id);
+    double logprob = p->row ? p->row->logprob
+                            : backend_logprob(engine_backend(c->engine), p->logits, vocabulary, id);
     return buf_add(&p->logprobs, (const char *)&logprob, sizeof logprob, err);
 }
 
-/* The next token of pass i: a queued one, or a draw. */
-static int next_token(council *c, int i, int *id, error *err)
+/* The next token of a pass: the one drawn, or a queued one. */
+static int next_token(council *c, pass *p, int *id, error *err)
 {
-    pass *p = c->passes[i];
-    if (close_thought(c, i, err))
+    if (p->row)
+        return sampler_result(p->row, id, err);
+    if (thought_is_over(c, p) && chat_close_thought(engine_chat(c->engine), &p->queued, err))
         return -1;
-    if (p->queued.len) {
-        *id = p->queued.v[0];
-        p->queued.len--;
-        memmove(p->queued.v, p->queued.v + 1, p->queued.len * sizeof(int));
-        return 0;
-    }
-    return sampler_pick(p->sampler, p->logits, p->out.v, p->out.len,
-                        (uint64_t)session_length(p->session), NULL, id, err);
+    *id = p->queued.v[0];
+    p->queued.len--;
+    memmove(p->queued.v, p->queued.v + 1, p->queued.len * sizeof(int));
+    return 0;
 }
 
 /* The next token of pass i becomes part of its answer. */
@@ -178,7 +197,7 @@ static int take_token(council *c, int i, int *id, error *err)
 {
     pass *p = c->passes[i];
     pass_rules r = council_rules(c);
-    if (next_token(c, i, id, err) || add_logprob(c, p, *id, err))
+    if (next_token(c, p, id, err) || add_logprob(c, p, *id, err))
         return -1;
     return pass_accept(p, &r, *id, err);
 }
@@ -189,10 +208,11 @@ static void stop_pass(pass *p, pass_stop stop)
     p->answer.stop = stop;
 }
 
-/* Draws for every active pass. Those that go on are put into the next batch; the others finish. */
-static int draw_all(council *c, double start)
+/* A token for every active pass. Those that go on are put into the next batch; the others finish. */
+static int take_all(council *c, double start)
 {
     int n = 0;
+    draw_rows(c);
     for (int i = 0; i < c->count; i++) {
         pass *p = c->passes[i];
         error why = {0};
@@ -231,7 +251,7 @@ static void interrupt_all(council *c, double start)
 static int speak(council *c, error *err)
 {
     double start = council_clock();
-    for (int n; (n = draw_all(c, start)) > 0;) {
+    for (int n; (n = take_all(c, start)) > 0;) {
         if (council_advance(c, n, err)) {
             interrupt_all(c, start);
             break;

@@ -22,6 +22,7 @@ struct council {
     step *steps;      /* [cap] one batch of decoding */
     int *step_tokens; /* [cap] the token that each step reads */
     int *step_passes; /* [cap] which pass a step belongs to */
+    sample_row *rows; /* [cap] the draws of one step */
     subscriber *subscribers;
     size_t subscriber_count, subscriber_cap;
     turn_timings timings;

@@ -143,7 +143,8 @@ static int open_blend(blend *b, error *err)
     sampling s = b->c->passes[0]->sampling;
     s.seed = b->options->seed;
     int ids = tokenizer_count(engine_tokenizer(b->c->engine));
-    b->sampler = sampler_open(&s, "merge", ids < b->vocabulary ? ids : b->vocabulary, err);
+    b->sampler = sampler_open(engine_backend(b->c->engine), &s, "merge",
+                              ids < b->vocabulary ? ids : b->vocabulary, err);
     if (!b->sampler || open_weights(b, err) || (b->options->contrast > 0 && open_weak(b, err)))
         return -1;
     for (int i = 0; i < b->n; i++) {
