@@ -241,6 +241,16 @@ verifier: $(PROGRAM) $(SMOLLM2) ## learn the built-in's verifier anew from quest
 	@rm -f personas/shipped/council.*.verifier.json
 	@find $(VOICES)/consilium/personas -name 'council.*.verifier.json' -exec cp {} personas/shipped/ ';'
 
+# What each way of joining is worth on the built-in as it is now: auto goes by it, and merges state it.
+TRIED    = facts sums yesno judgement
+WAYS     = control,philosopher,coder,critic,vote,blend,synth,debate
+evidence: $(PROGRAM) $(SMOLLM2) ## ask the built-in the shipped sets anew and keep what its merges are worth (TRIED=SETS, WAYS=ARMS)
+	@mkdir -p $(VOICES)
+	@rm -f personas/shipped/council.*.evidence.json $(VOICES)/consilium/personas/council.*.evidence.json
+	@XDG_CACHE_HOME=$(abspath $(VOICES)) XDG_STATE_HOME=$(abspath $(VOICES)) XDG_CONFIG_HOME=$(abspath $(VOICES)) \
+	    sh -ec '$(PROGRAM) model build-default --from $(SMOLLM2); for set in $(TRIED); do $(PROGRAM) eval $$set --arms $(WAYS) --learn; done'
+	@cp $(VOICES)/consilium/personas/council.*.evidence.json personas/shipped/
+
 # ---- what tests need --------------------------------------------------------------------------
 
 install-packages: ## the Debian packages that building and testing need
@@ -282,7 +292,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench voices verifier bench-train personas-report install-packages format lint check-layers check-dead clean help FORCE
+        fuzzers bench voices verifier evidence bench-train personas-report install-packages format lint check-layers check-dead clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)

@@ -98,7 +98,7 @@ class Interactive:
 PERSONAS = sorted(GOOD + ("philosopher", "coder", "critic", "chair"))
 CASES = (  # line as fish takes it, what is offered
     ("help to", ["tokenize"]),
-    ("ask --merge ", ["auto", "blend", "debate", "none", "synth", "vote"]),
+    ("ask --merge ", ["auto", "best", "blend", "debate", "none", "synth", "vote"]),
     ("ask --prefill sh", ["shared"]),
     ("ask --only ", sorted([*PERSONAS, "merge"])),
     ("ask --resume ", sorted(GOOD)),

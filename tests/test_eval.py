@@ -197,6 +197,74 @@ with case("what cannot be meant is refused before a model is opened"):
     done = evaluate(write("programs.jsonl", [{"kind": "program", "question": "Q", "check": "x"}]), status=2)
     assert "--run-code" in done.stderr
 
+def asked(*words, status=0):
+    done = run("ask", "What is 3?", "-m", MODEL, "--max-tokens=12", "--seed=1", "--no-save", *words, env=ENVIRONMENT,
+               check_status=False)
+    assert done.returncode == status, (done.returncode, done.stderr)
+    return done
+
+
+with case("--learn keeps what was found: of the development part and of the rest, by the record"):
+    LEARN = ["--arms=control,philosopher,coder,critic,vote,blend", "--learn"]
+    done = evaluate(MIXED, *LEARN, "--output", scratch / "learn.jsonl")
+    (kept,) = (scratch / ".config/consilium/personas").glob("council.*.evidence.json")
+    table = json.loads(kept.read_text())
+    assert f"wrote {kept}" in done.stderr and "\nauto: " in "\n" + done.stderr.replace("consilium: ", ""), done.stderr
+    (of_set,) = table["sets"]
+    found = report(MIXED, *LEARN, "--output", scratch / "learn.jsonl")
+    for part, of in (("development", "dev"), ("rest", "rest")):
+        got = of_set[part]
+        assert got["questions"] == found[of]["items"] and got["any"] == found[of]["oracle"]["right"]
+        assert abs(got["blind"] - found[of]["blind"]["right"]) < 1e-9
+        for a in got["arms"]:
+            assert a["right"] == arm(found, a["arm"], of)["right"]["right"], a
+    assert [a["arm"] for a in of_set["rest"]["arms"]] == ["control", "philosopher", "coder", "critic", "vote", "blend"]
+    other = evaluate(write("other.jsonl", items(15)), *LEARN)
+    assert [x["name"] for x in json.loads(kept.read_text())["sets"]] == [MIXED, "other.jsonl"], other.stderr
+    evaluate(MIXED, *LEARN, "--split=dev", status=2)
+    evaluate(MIXED, "--arms=control,coder,vote", "--learn", status=2)
+
+
+def plant(right):
+    """100 questions of each part, of which a pick by chance gets 40."""
+    part = {"questions": 100, "blind": 40, "any": 70,
+            "arms": [{**a, "right": right.get(a["arm"], 40), "squares": 20} for a in of_set["rest"]["arms"]]}
+    kept.write_text(json.dumps({**table, "sets": [{**of_set, "development": part, "rest": part}]}))
+
+
+with case("auto goes by it, and the line of a merge says how often it is right"):
+    plant({"vote": 60})
+    done = asked()
+    assert re.search(r"merged \(vote: .*; picked by fit to the question, right 60 % of the time on 100 questions "
+                     r"\(by chance 40 %\)", done.stdout.replace("\n", " ")), done.stdout
+    plant({"critic": 61, "vote": 60})
+    done = asked()
+    assert "(best: " in done.stdout and "critic; right most often: 61 %" in done.stdout.replace("\n", " "), done.stdout
+    found = json.loads(asked("--format=json").stdout)
+    assert found["merge"]["method"] == "best" and found["merge"]["by"] == "critic", found["merge"]
+    assert found["merge"]["text"] == found["answers"][2]["text"]
+    found = report(MIXED, "--arms=critic,auto,best,vote", "--output", scratch / "auto.jsonl")
+    cells = [json.loads(x)["arms"] for x in lines(scratch / "auto.jsonl")[1:]]
+    assert all(c["auto"]["right"] == c["critic"]["right"] == c["best"]["right"] for c in cells)
+    assert [a["method"] for a in found["all"]["arms"] if a["arm"] == "auto"] == ["best"]
+    plant({})
+    done = asked()
+    assert "merged" not in done.stdout and "none: no merge and no persona" in done.stderr.replace("\n", " "), done
+    assert json.loads(asked("--format=json").stdout)["merge"] is None
+    assert "*merge none: no merge" in asked("--format=md").stdout
+    assert "joins all the same" in asked("--only=merge", status=4).stderr.replace("\n", " ")
+    assert "vote: " in asked("--merge=vote").stdout
+
+with case("of another council, or with other experts, it says nothing; a broken one is refused"):
+    plant({"critic": 61, "vote": 60})
+    for words in (["-p", "critic,coder"], ["--experts=1"], ["--raw"]):
+        done = asked(*words)
+        assert "(vote: " in done.stdout and "of the time" not in done.stdout, (words, done.stdout)
+    kept.write_text(kept.read_text().replace('"questions": 100', '"questions": "x"', 1))
+    done = asked(status=4)
+    assert "evidence.json: sets[0]: development: questions" in done.stderr.replace("\n", " "), done.stderr
+    kept.unlink()
+
 with case("Markdown has a table"):
     table = evaluate(MIXED, "--output", scratch / "a.jsonl", "--format=md").stdout
     assert "| control |" in table and "| oracle |" in table and "|---" in table

@@ -55,15 +55,19 @@ static void the_kind_of_evidence_is_said(void **state)
     turn_merge m = {.method = "vote", .passes = 2, .scores = scores, .winner = 1};
     error err = {0};
     buf out = {0};
-    assert_int_equal(evidence_kind(&m, &out, &err), 0);
+    assert_int_equal(evidence_kind(&m, "", &out, &err), 0);
     assert_string_equal(out.v, "picked as likeliest by the others");
     buf_clear(&out);
     m.basis = "fit to the question";
-    assert_int_equal(evidence_kind(&m, &out, &err), 0);
+    assert_int_equal(evidence_kind(&m, "", &out, &err), 0);
     assert_string_equal(out.v, "picked by fit to the question");
     buf_clear(&out);
-    m.winner = -1;
-    assert_int_equal(evidence_kind(&m, &out, &err), 0);
+    m = (turn_merge){.method = "blend", .winner = -1, .basis = "right 50 % of the time"};
+    assert_int_equal(evidence_kind(&m, "; ", &out, &err), 0);
+    assert_string_equal(out.v, "; right 50 % of the time");
+    buf_clear(&out);
+    m.basis = NULL;
+    assert_int_equal(evidence_kind(&m, "; ", &out, &err), 0);
     assert_int_equal(out.len, 0);
     buf_release(&out);
 }

@@ -61,10 +61,7 @@ static void a_file_is_read_and_marks_are_its_sums(void **state)
 static void what_is_written_is_read_back(void **state)
 {
     (void)state;
-    verifier_content c = {.architecture = "llama",
-                          .fingerprint = PRINT,
-                          .width = 576,
-                          .layers = 30,
+    verifier_content c = {.model = {"llama", PRINT, 576, 30},
                           .penalty = 0.3,
                           .figures = {9, 8, 0.1, 0.2, 0.3, 0.4, -0.5, 0.6},
                           .learned_from = 77};
@@ -328,8 +325,8 @@ static void a_vote_goes_by_the_verifier_of_its_model(void **state)
     assert_int_equal(setenv("XDG_CONFIG_HOME", home, 1), 0);
     const char *print = engine_fingerprint(k->e, &err);
     (void)snprintf(path, sizeof path, "%s/council.%.16s.verifier.json", folder, print);
-    verifier_content c = {.architecture = "x", .width = 1, .layers = 1};
-    (void)snprintf(c.fingerprint, sizeof c.fingerprint, "%s", print);
+    verifier_content c = {.model = {"x", "", 1, 1}};
+    (void)snprintf(c.model.fingerprint, sizeof c.model.fingerprint, "%s", print);
     c.scale[VOTE_LENGTH] = 1;
     council_options o = cast_options();
     cast_talk t = cast_talk_of(cast_council(k, &o, 15, 0.7));
@@ -354,7 +351,7 @@ static void a_vote_goes_by_the_verifier_of_its_model(void **state)
         verifier_close(v);
         free(found);
     }
-    c.fingerprint[0] = c.fingerprint[0] == '0' ? '1' : '0';
+    c.model.fingerprint[0] = c.model.fingerprint[0] == '0' ? '1' : '0';
     put_file(path, &c);
     assert_int_equal(merge_run(t.c, &t.round, &vote, &t.merges, &r, &err), -1);
     assert_true(err.code == ERROR_LOAD && strstr(err.text, "is for the model"));

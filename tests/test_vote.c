@@ -162,27 +162,27 @@ static void a_vote_tells_how_far_it_is_and_can_be_stopped(void **state)
 static void methods_have_names(void **state)
 {
     (void)state;
-    static const char *const good[] = {"auto", "none", "vote", "synth", "debate", "blend"};
+    static const char *const good[] = {"auto", "none", "vote", "best", "synth", "debate", "blend"};
     static const char *const bad[] = {"",          "votes",  "debate:", "debate:0",
                                       "debate:10", "vote:2", "Vote",    "debate:x"};
     merge_method m;
     int rounds;
     error err = {0};
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         assert_int_equal(merge_parse(good[i], &m, &rounds, &err), 0);
         assert_string_equal(merge_name(m), good[i]);
         assert_int_equal(rounds, 1);
     }
     /* The lists that people read and complete are those of the table, and each of them is a name. */
-    assert_string_equal(MERGE_VALUES, "auto|synth|vote|debate[:N]|blend|none");
-    assert_string_equal(MERGE_WAYS, "synth, vote, debate[:N] or blend");
+    assert_string_equal(MERGE_VALUES, "auto|synth|vote|best|debate[:N]|blend|none");
+    assert_string_equal(MERGE_WAYS, "synth, vote, best, debate[:N] or blend");
     char names[] = MERGE_NAMES, *rest = names;
     int count = 0;
     for (char *name; (name = strsep(&rest, "|")) != NULL; count++) {
         assert_int_equal(merge_parse(name, &m, &rounds, &err), 0);
         assert_string_equal(merge_name(m), name);
     }
-    assert_int_equal(count, 6);
+    assert_int_equal(count, 7);
     assert_true(merge_needs(MERGE_SYNTH, MERGE_BY_CHAIR) &&
                 merge_needs(MERGE_AUTO, MERGE_BY_CHAIR));
     assert_true(merge_needs(MERGE_DEBATE, MERGE_BY_JUDGES) &&
@@ -193,7 +193,7 @@ static void methods_have_names(void **state)
         assert_int_equal(merge_parse(bad[i], &m, &rounds, &err), -1);
         assert_int_equal(err.code, ERROR_USAGE);
         assert_non_null(
-            strstr(err.text, ": must be auto, synth, vote, debate[:1-9], blend or none"));
+            strstr(err.text, ": must be auto, synth, vote, best, debate[:1-9], blend or none"));
     }
 }
 

@@ -40,6 +40,7 @@ void dialogue_close(dialogue *d)
         return;
     council_close(d->council);
     roster_close(d->roster);
+    free(d->evidence);
     for (int i = 0; i < d->count; i++) {
         turn_release(d->turns[i]);
         free(d->turns[i]);

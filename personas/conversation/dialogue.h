@@ -98,8 +98,13 @@ int dialogue_continue(dialogue *d, const char *name, int more, const dialogue_ev
  * failed. */
 int dialogue_merge(dialogue *d, const merge_options *options, const char *const *of, int count,
                    const char *by, const dialogue_events *events, error *err);
-/* What a merge by this method will be: MERGE_AUTO is decided. */
-merge_method dialogue_merge_method(const dialogue *d, merge_method wanted);
+/* What a merge of the last turn by this method will be: MERGE_AUTO is decided, for `of` as above.
+ * MERGE_NONE: the evidence shows that none is worth it; *why [EVIDENCE_WORDS_MOST] says so. Evidence is
+ * looked for once; what is wrong with it, dialogue_merge() tells. */
+merge_method dialogue_merge_method(dialogue *d, merge_method wanted, const char *const *of,
+                                   int count, char *why);
+/* Whether the evidence that was looked for shows that a debate loses right answers. */
+bool dialogue_debate_loses(const dialogue *d);
 /* How many answers of the turn a merge of all would join. */
 int dialogue_joined(const dialogue *d, const struct turn *t);
 int dialogue_pick(dialogue *d, const char *name, error *err); /* a pass or "merge" */

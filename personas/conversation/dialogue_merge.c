@@ -103,8 +103,9 @@ static int check_voters(const joining *m, error *err)
 {
     const roster *r = m->d->roster;
     merge_method method = m->options.method;
+    int rounds;
     if (method == MERGE_AUTO)
-        method = merge_chosen(m->stage.part);
+        method = merge_chosen(m->stage.part, NULL, &rounds);
     for (int i = 0; i < m->stage.n && merge_needs(method, MERGE_BY_JUDGES); i++)
         if (seat_is_control(roster_seat(r, m->stage.who[i])))
             return error_set(err, ERROR_USAGE,
@@ -190,9 +191,58 @@ static void end(joining *m)
     buf_release(&m->words);
 }
 
-merge_method dialogue_merge_method(const dialogue *d, merge_method wanted)
+/* ---- what auto is ------------------------------------------------------------------------------ */
+
+static int find_evidence(dialogue *d, error *err)
 {
-    return wanted == MERGE_AUTO ? merge_chosen(d->council) : wanted;
+    if (d->looked)
+        return 0;
+    int result = evidence_table_find(d->engine, &d->evidence, NULL, err);
+    d->looked = !result;
+    return result;
+}
+
+/* The method that auto comes to takes its place where there is evidence. */
+static int decide(joining *m, error *err)
+{
+    char why[EVIDENCE_WORDS_MOST];
+    dialogue *d = m->d;
+    if (find_evidence(d, err))
+        return -1;
+    m->options.evidence = d->evidence;
+    if (m->options.method != MERGE_AUTO || !evidence_holds(d->evidence, m->stage.part))
+        return 0;
+    m->options.method = merge_chosen(m->stage.part, d->evidence, &m->options.rounds);
+    return m->options.method == MERGE_NONE
+               ? error_set(err, ERROR_USAGE, "%s", evidence_refusal(d->evidence, why))
+               : 0;
+}
+
+merge_method dialogue_merge_method(dialogue *d, merge_method wanted, const char *const *of,
+                                   int count, char *why)
+{
+    const struct turn *t = dialogue_last(d);
+    merge_method method = wanted;
+    int n = 0, *who = NULL, rounds = 1;
+    if (wanted == MERGE_AUTO)
+        method = merge_chosen(d->council, NULL, &rounds);
+    if (wanted != MERGE_AUTO || !t || find_evidence(d, NULL) || !d->evidence ||
+        dialogue_answered(d, t, of, count, &who, &n, NULL))
+        return method;
+    council *part = n ? council_part(d->council, who, n, NULL) : NULL;
+    if (part)
+        method = merge_chosen(part, d->evidence, &rounds);
+    council_close(part);
+    free(who);
+    if (method == MERGE_NONE)
+        (void)evidence_refusal(d->evidence, why);
+    return method;
+}
+
+bool dialogue_debate_loses(const dialogue *d)
+{
+    int arm = d->evidence ? evidence_arm_of(d->evidence, "debate") : -1;
+    return arm >= 0 && evidence_loses(d->evidence, arm);
 }
 
 int dialogue_joined(const dialogue *d, const struct turn *t)
@@ -227,7 +277,7 @@ int dialogue_merge(dialogue *d, const merge_options *options, const char *const 
     if (!result)
         result = council_subscribe(m.stage.part, &heard, err);
     if (!result)
-        result = check_voters(&m, err);
+        result = decide(&m, err) || check_voters(&m, err);
     if (!result)
         result = find_chair(&m, t, by, err);
     if (!result)

@@ -11,6 +11,8 @@ struct dialogue {
     roster *roster;   /* NULL before the first dialogue_seat() */
     struct turn **turns;
     int count, cap;
+    evidence_table *evidence; /* of this model, or NULL */
+    bool looked;              /* for evidence */
 };
 
 /* Which turns are remembered, and how: numbers in [from, before), undone ones left out. */

@@ -61,7 +61,7 @@ int diverge_shared(const turn_answer *const *answers, int count)
 /* The pass whose answer the current merge chose, else "merge" itself. */
 static const char *merged_by(const turn_merge *m)
 {
-    return strcmp(m->method, "vote") == 0 && m->winner >= 0 ? m->of[m->winner] : "merge";
+    return merge_took_one(m->method) && m->winner >= 0 ? m->of[m->winner] : "merge";
 }
 
 static const char *choose(const struct turn *t, const diverge_report *r, const char *follow)

@@ -28,10 +28,7 @@ size_t eval_run_skipped(const eval_run *r)
 
 const char *eval_run_method(const eval_run *r, int arm)
 {
-    merge_method method = r->arms->v[arm].method;
-    if (r->arms->v[arm].kind != EVAL_MERGE)
-        return "";
-    return merge_name(method == MERGE_AUTO ? merge_chosen(r->council) : method);
+    return r->arms->v[arm].kind == EVAL_MERGE ? merge_name(r->methods[arm]) : "";
 }
 
 /* share: part of the group that is done. */
@@ -211,6 +208,34 @@ static int seat_all(eval_run *r, error *err)
     return open_council(r, r->slots, &o, err);
 }
 
+/* ---- what auto is ------------------------------------------------------------------------------ */
+
+static bool goes_by_evidence(const eval_arm *a)
+{
+    return a->kind == EVAL_MERGE && (a->method == MERGE_AUTO || a->method == MERGE_BEST);
+}
+
+/* By the evidence for the personas of a slot. */
+static int decide_methods(eval_run *r, error *err)
+{
+    int who[EVAL_PERSONAS], result = 0;
+    council *part = NULL;
+    for (int a = 0; a < r->arms->count; a++) {
+        r->methods[a] = r->arms->v[a].method;
+        r->rounds[a] = r->arms->v[a].rounds;
+        if (!result && !part && goes_by_evidence(&r->arms->v[a])) {
+            for (int k = 0; k < r->persona_count; k++)
+                who[k] = r->of_persona[k];
+            part = council_part(r->council, who, r->persona_count, err);
+            result = !part || evidence_table_find(r->o.engine, &r->evidence, NULL, err) ? -1 : 0;
+        }
+        if (part && goes_by_evidence(&r->arms->v[a]) && r->methods[a] == MERGE_AUTO && !result)
+            r->methods[a] = merge_chosen(part, r->evidence, &r->rounds[a]);
+    }
+    council_close(part);
+    return result;
+}
+
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 static int check_model(const eval_options *o, error *err)
@@ -230,7 +255,8 @@ static int fill(eval_run *r, error *err)
     r->results.personas = r->personas;
     r->results.persona_count = r->persona_count;
     r->results.plan = r->plan;
-    return eval_results_open(&r->results, err) || seat_all(r, err) ? -1 : 0;
+    return eval_results_open(&r->results, err) || seat_all(r, err) || decide_methods(r, err) ? -1
+                                                                                             : 0;
 }
 
 eval_run *eval_run_open(const eval_options *o, const eval_set *set, const eval_arms *arms,
@@ -257,6 +283,7 @@ void eval_run_close(eval_run *r)
     council_close(r->council);
     eval_record_close(r->record);
     eval_results_release(&r->results);
+    free(r->evidence);
     free(r->plan);
     free(r);
 }

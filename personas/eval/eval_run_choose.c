@@ -137,6 +137,22 @@ static void blend(const eval_slot *s, const double *sums, int personas, double *
     }
 }
 
+/* Whose answer `best` takes, or -1. */
+static int best_persona(const eval_run *r)
+{
+    const char *name = r->evidence ? evidence_best_persona(r->evidence) : NULL;
+    for (int k = 0; name && k < r->persona_count; k++)
+        if (strcmp(r->personas[k], name) == 0)
+            return k;
+    return -1;
+}
+
+static void by_byte(const eval_slot *s, const double *sums, double *score)
+{
+    for (int c = 0; c < s->item->choices.len; c++)
+        score[c] = sums[c] / bytes_of(s, c);
+}
+
 /* The choice that most personas make; of several, and where none has two, that with the best mean. */
 static void vote(const eval_slot *s, const double *sums, int personas, double *score,
                  eval_said *out)
@@ -144,8 +160,7 @@ static void vote(const eval_slot *s, const double *sums, int personas, double *s
     int n = s->item->choices.len, most = 0, picks[EVAL_CHOICES] = {0};
     for (int k = 0; k < personas; k++) {
         double own[EVAL_CHOICES];
-        for (int c = 0; c < n; c++)
-            own[c] = sums[k * n + c] / bytes_of(s, c);
+        by_byte(s, sums + (size_t)k * (size_t)n, own);
         picks[best_of(own, n)]++;
         for (int c = 0; c < n; c++)
             score[c] += own[c] / personas;
@@ -167,14 +182,17 @@ static int join(const eval_run *r, eval_slot *s, const score_request *scores, er
     keep_sums(r, s, scores, sums);
     for (int a = 0; a < r->arms->count; a++) {
         const char *method = eval_run_method(r, a);
-        bool votes = strcmp(method, "vote") == 0;
-        if (r->arms->v[a].kind != EVAL_MERGE || (!votes && strcmp(method, "blend") != 0))
+        bool votes = strcmp(method, "vote") == 0, best = strcmp(method, "best") == 0;
+        if (r->arms->v[a].kind != EVAL_MERGE || !(votes || best || strcmp(method, "blend") == 0))
             continue;
         double *score = region_take(&s->memory, n * sizeof *score, err);
         if (!score)
             return -1;
         s->said[a] = (eval_said){.defined = true, .won = -1, .score = score};
-        if (votes) {
+        if (best && best_persona(r) >= 0) {
+            by_byte(s, sums + (size_t)best_persona(r) * n, score);
+            s->said[a].chose = best_of(score, (int)n);
+        } else if (votes) {
             vote(s, sums, r->persona_count, score, &s->said[a]);
         } else {
             blend(s, sums, r->persona_count, score);

@@ -11,11 +11,10 @@ bool eval_run_joins(const eval_run *r)
 /* An arm that does the same as an arm before it: auto and what it stands for. */
 static int twin_of(const eval_run *r, int arm)
 {
-    const eval_arm *wanted = &r->arms->v[arm];
     for (int a = 0; a < arm; a++) {
         const eval_arm *other = &r->arms->v[a];
-        if (other->kind == EVAL_MERGE && other->rounds == wanted->rounds &&
-            strcmp(eval_run_method(r, a), eval_run_method(r, arm)) == 0)
+        if (other->kind == EVAL_MERGE && r->rounds[a] == r->rounds[arm] &&
+            r->methods[a] == r->methods[arm])
             return a;
     }
     return -1;
@@ -48,13 +47,13 @@ static int take_failure(eval_slot *s, const error *why, eval_said *out, error *e
     return out->failure ? 0 : -1;
 }
 
-static int run_merge(eval_run *r, eval_slot *s, const eval_arm *arm, council *part, eval_said *out,
-                     error *err)
+static int run_merge(eval_run *r, eval_slot *s, int arm, council *part, eval_said *out, error *err)
 {
     const persona *chair = r->o.chair;
     council_round round = {s->requests, s->replies, r->o.council.prefill == PREFILL_SHARED};
-    merge_options o = {.method = arm->method,
-                       .rounds = arm->rounds,
+    merge_options o = {.method = r->methods[arm],
+                       .rounds = r->rounds[arm],
+                       .evidence = r->evidence,
                        .seed = s->seed,
                        .max_tokens = r->o.council.max_tokens};
     turn_merge m;
@@ -74,7 +73,7 @@ int eval_run_merge(eval_run *r, eval_slot *s, int arm, error *err)
 {
     int twin = twin_of(r, arm), who[EVAL_PERSONAS];
     double start = council_clock();
-    if (s->item->kind == EVAL_CHOICE)
+    if (s->item->kind == EVAL_CHOICE || r->methods[arm] == MERGE_NONE)
         return 0;
     if (twin >= 0) {
         s->said[arm] = s->said[twin];
@@ -83,7 +82,7 @@ int eval_run_merge(eval_run *r, eval_slot *s, int arm, error *err)
     for (int k = 0; k < r->persona_count; k++)
         who[k] = s->first + r->of_persona[k];
     council *part = council_part(r->council, who, r->persona_count, err);
-    int result = part ? run_merge(r, s, &r->arms->v[arm], part, &s->said[arm], err) : -1;
+    int result = part ? run_merge(r, s, arm, part, &s->said[arm], err) : -1;
     council_close(part);
     r->seconds[arm] += council_clock() - start;
     return result;

@@ -266,12 +266,22 @@ static int hash_verifier(const eval_run *r, uint64_t *hash, error *err)
     return result;
 }
 
+/* What auto and best go by; 0 = nothing. */
+static int hash_evidence(const eval_run *r, uint64_t *hash, error *err)
+{
+    buf text = {0};
+    int result = r->evidence ? evidence_table_write(r->evidence, &text, err) : 0;
+    *hash = text.len ? hash_bytes(HASH_START, text.v, text.len) : 0;
+    buf_release(&text);
+    return result;
+}
+
 int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
 {
     json_writer e = {.out = out, .err = err};
     const char *fingerprint = engine_fingerprint(r->o.engine, err);
-    uint64_t by;
-    if (!fingerprint || hash_verifier(r, &by, err))
+    uint64_t by, evidence;
+    if (!fingerprint || hash_verifier(r, &by, err) || hash_evidence(r, &evidence, err))
         return -1;
     json_begin_object(&e, NULL);
     json_put_int(&e, "evaluation", 1);
@@ -283,6 +293,8 @@ int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
     json_put_count(&e, "seed", r->o.seed);
     put_model(r, fingerprint, &e);
     put_hash(&e, "verifier", by);
+    if (evidence)
+        put_hash(&e, "evidence", evidence);
     put_council(r, &e);
     json_begin_array(&e, "seats");
     for (int i = 0; i < roster_seats(r->o.roster); i++)

@@ -48,6 +48,9 @@ struct eval_run {
     int control, draws;            /* draws: of the first; as many as personas */
     int persona_count;
     const char *personas[EVAL_PERSONAS];
+    evidence_table *evidence;        /* of this model, where an arm goes by it; else NULL */
+    merge_method methods[EVAL_ARMS]; /* of merge arms, with auto decided */
+    int rounds[EVAL_ARMS];
     double seconds[EVAL_ARMS]; /* of the group at hand */
 };
 

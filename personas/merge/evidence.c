@@ -12,12 +12,14 @@ typedef struct opinion {
     claim claim;
 } opinion;
 
-int evidence_kind(const turn_merge *m, buf *out, error *err)
+int evidence_kind(const turn_merge *m, const char *between, buf *out, error *err)
 {
-    if (!m->scores || m->winner < 0)
+    bool picked = m->scores && m->winner >= 0;
+    if (!picked && !m->basis)
         return 0;
-    return m->basis ? buf_format(out, err, "picked by %s", m->basis)
-                    : buf_text(out, "picked as likeliest by the others", err);
+    if (!m->basis)
+        return buf_format(out, err, "%spicked as likeliest by the others", between);
+    return buf_format(out, err, "%s%s%s", between, picked ? "picked by " : "", m->basis);
 }
 
 /* ---- dissent ----------------------------------------------------------------------------------- */

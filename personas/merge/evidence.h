@@ -14,9 +14,10 @@
 #define EVIDENCE_LITTLE 0.065
 enum { EVIDENCE_WORDS = 6 };
 
-/* "picked by fit to the question", or what else a vote's marks rest on, with the verifier's own figures;
- * of an older record "picked as likeliest by the others"; nothing where nobody was picked. */
-int evidence_kind(const turn_merge *m, buf *out, error *err);
+/* "picked by fit to the question", or what else a vote's marks rest on, with the figures that are known;
+ * of an older record "picked as likeliest by the others"; of other merges how often they are right; nothing
+ * where nothing is known. between: what stands before it, where there is something. */
+int evidence_kind(const turn_merge *m, const char *between, buf *out, error *err);
 
 /* "the answers disagree: coder says 7, critic says 9", or "the answers share little: read each"; nothing
  * where they agree or it cannot be told. called: [passes] how to call each. */

@@ -14,13 +14,17 @@
  *             follows. Quoted answers fit the context by the same rule; a round that does not fit
  *             even so ends the debate, and that is told.
  *   blend     token by token: a mixture of the passes' distributions, or a contrast.
- *   auto      vote for models below 1B parameters and for raw text, which has no chair; else synth.
+ *   best      the answer of the persona that is right most often by the evidence (evidence_table.h)
+ *   auto      what the evidence for this model and these personas shows to be best: a merge, the best
+ *             persona, or nothing. Without evidence vote for models below 1B parameters, and for raw
+ *             text, which has no chair; else synth.
  */
 #ifndef PERSONAS_MERGE_H
 #define PERSONAS_MERGE_H
 
 #include "../../engine/base/buf.h"
 #include "../council/council.h"
+#include "evidence_table.h"
 #include "merge_table.h"
 
 #define MERGE_ENUMERATOR(id, name, written, run, needs) id,
@@ -30,13 +34,16 @@ typedef enum merge_method {
     MERGE_TABLE(MERGE_ENUMERATOR, MERGE_ENUMERATOR, MERGE_ENUMERATOR)
 } merge_method;
 
-/* What MERGE_AUTO comes to. */
-merge_method merge_chosen(const council *c);
+/* What MERGE_AUTO comes to for the passes of c: MERGE_NONE when the evidence (NULL = none) shows no way
+ * of joining to be worth it. *rounds of a debate. */
+merge_method merge_chosen(const council *c, const evidence_table *evidence, int *rounds);
 /* Whether a method has one of the needs of merge_table.h; auto has those of all that it may come to. */
 bool merge_needs(merge_method m, int need);
 /* "vote", "debate:2", ... ERROR_USAGE with the list. *rounds is 1 unless given. */
 int merge_parse(const char *text, merge_method *method, int *rounds, error *err);
 const char *merge_name(merge_method m);
+/* Whether a merge that was made by a method of this name took one answer as it is. */
+bool merge_took_one(const char *name);
 
 typedef struct merge_options {
     merge_method method;
@@ -51,6 +58,7 @@ typedef struct merge_options {
     int max_tokens;
     const struct verifier
         *verifier; /* of a vote (verifier.h), borrowed; NULL = the model's, if any */
+    const evidence_table *evidence; /* borrowed; NULL = none is known */
 } merge_options;
 
 /* Joins what the passes of a council replied to their requests. 0 and *out filled from `memory`,

@@ -12,13 +12,16 @@ enum {
     MERGE_BY_JUDGES = 2,    /* passes judge each other: a control takes no part */
     MERGE_BY_ROUNDS = 4,    /* the passes speak again, N rounds: "NAME:N" */
     MERGE_READS_SCORES = 8, /* answers are judged as they were given: their logprobs are kept */
+    MERGE_TAKES_ONE = 16,   /* its text is one of the answers, as it stands there */
 };
 
 /* ROW(enumerator, name, how it is written, run function, what it needs); FIRST and LAST are ROWs too,
  * apart for lists that are written out. */
 #define MERGE_TABLE(FIRST, ROW, LAST)                                                              \
     FIRST(MERGE_SYNTH, "synth", "synth", merge_synth, MERGE_BY_CHAIR)                              \
-    ROW(MERGE_VOTE, "vote", "vote", merge_vote, MERGE_BY_JUDGES | MERGE_READS_SCORES)              \
+    ROW(MERGE_VOTE, "vote", "vote", merge_vote,                                                    \
+        MERGE_BY_JUDGES | MERGE_READS_SCORES | MERGE_TAKES_ONE)                                    \
+    ROW(MERGE_BEST, "best", "best", merge_best, MERGE_TAKES_ONE)                                   \
     ROW(MERGE_DEBATE, "debate", "debate[:N]", merge_debate, MERGE_BY_JUDGES | MERGE_BY_ROUNDS)     \
     LAST(MERGE_BLEND, "blend", "blend", merge_blend, 0)
 

@@ -5,14 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../../engine/base/folder.h"
 #include "../../engine/base/hash.h"
 #include "../../engine/base/json.h"
 #include "../../engine/base/json_writer.h"
 #include "../../engine/base/mapped_file.h"
-#include "../../engine/base/paths.h"
 
 /* No weight or scale that training can give is larger. */
 static const double LARGE = 1e6;
@@ -28,59 +25,6 @@ struct verifier {
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
-/* -1 unless the member is there and in range. */
-static int need_number(const json *v, const char *key, double min, double max, double *out,
-                       error *err)
-{
-    int found = json_get_number(v, key, min, max, out, err);
-    return found ? found : error_set(err, ERROR_LOAD, "%s: missing", key);
-}
-
-static int need_int(const json *v, const char *key, int max, int *out, error *err)
-{
-    int64_t number = 0;
-    int found = json_get_int(v, key, 0, max, &number, err);
-    *out = (int)number;
-    return found ? found : error_set(err, ERROR_LOAD, "%s: missing", key);
-}
-
-static int need_text(const json *v, const char *key, char *out, size_t size, error *err)
-{
-    const char *text = NULL;
-    int found = json_get_string(v, key, &text, err);
-    if (found < 0)
-        return -1;
-    if (!found || !*text || strlen(text) >= size)
-        return error_set(err, ERROR_LOAD, "%s: must be a text of 1 to %zu bytes", key, size - 1);
-    memcpy(out, text, strlen(text) + 1);
-    return 0;
-}
-
-static int need_hash(const json *v, const char *key, uint64_t *out, error *err)
-{
-    char text[17];
-    if (need_text(v, key, text, sizeof text, err))
-        return -1;
-    if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
-        return error_set(err, ERROR_LOAD, "%s: must be 16 hexadecimal digits", key);
-    *out = strtoull(text, NULL, 16);
-    return 0;
-}
-
-static int read_model(const json *v, verifier_content *c, error *err)
-{
-    static const char *const known[] = {"architecture", "width", "layers", "fingerprint"};
-    if (json_check_members(v, known, 4, err) ||
-        need_text(v, "architecture", c->architecture, sizeof c->architecture, err) ||
-        need_text(v, "fingerprint", c->fingerprint, sizeof c->fingerprint, err) ||
-        need_int(v, "width", 1 << 20, &c->width, err) < 0 ||
-        need_int(v, "layers", 1 << 12, &c->layers, err) < 0)
-        return -1;
-    if (strlen(c->fingerprint) != 64 || strspn(c->fingerprint, "0123456789abcdef") != 64)
-        return error_set(err, ERROR_LOAD, "fingerprint: must be 64 hexadecimal digits");
-    return 0;
-}
-
 static int feature_of(const char *name)
 {
     for (int f = 0; f < VOTE_FEATURES; f++)
@@ -95,15 +39,15 @@ static int read_feature(const json *i, verifier *v, error *err)
     char name[32];
     if (json_type(i) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD, "must be an object");
-    if (json_check_members(i, known, 3, err) || need_text(i, "name", name, sizeof name, err))
+    if (json_check_members(i, known, 3, err) || model_file_text(i, "name", name, sizeof name, err))
         return -1;
     int f = feature_of(name);
     if (f < 0)
         return error_set(err, ERROR_LOAD, "\"%s\": this program knows no such feature", name);
     if (v->is.scale[f] > 0)
         return error_set(err, ERROR_LOAD, "\"%s\": stands there twice", name);
-    if (need_number(i, "scale", 1e-9, LARGE, &v->is.scale[f], err) < 0 ||
-        need_number(i, "weight", -LARGE, LARGE, &v->is.weight[f], err) < 0)
+    if (model_file_number(i, "scale", 1e-9, LARGE, &v->is.scale[f], err) ||
+        model_file_number(i, "weight", -LARGE, LARGE, &v->is.weight[f], err))
         return -1;
     v->order[v->used++] = f;
     return 0;
@@ -128,48 +72,40 @@ static int read_figures(const json *v, verifier_figures *g, error *err)
     static const char *const known[] = {"questions", "told", "right", "blind",
                                         "best",      "any",  "low",   "high"};
     return json_check_members(v, known, 8, err) ||
-                   need_int(v, "questions", 1 << 24, &g->questions, err) < 0 ||
-                   need_int(v, "told", 1 << 24, &g->told, err) < 0 ||
-                   need_number(v, "right", 0, 1, &g->right, err) < 0 ||
-                   need_number(v, "blind", 0, 1, &g->blind, err) < 0 ||
-                   need_number(v, "best", 0, 1, &g->best, err) < 0 ||
-                   need_number(v, "any", 0, 1, &g->any, err) < 0 ||
-                   need_number(v, "low", -1, 1, &g->low, err) < 0 ||
-                   need_number(v, "high", -1, 1, &g->high, err) < 0
+                   model_file_int(v, "questions", 1 << 24, &g->questions, err) ||
+                   model_file_int(v, "told", 1 << 24, &g->told, err) ||
+                   model_file_number(v, "right", 0, 1, &g->right, err) ||
+                   model_file_number(v, "blind", 0, 1, &g->blind, err) ||
+                   model_file_number(v, "best", 0, 1, &g->best, err) ||
+                   model_file_number(v, "any", 0, 1, &g->any, err) ||
+                   model_file_number(v, "low", -1, 1, &g->low, err) ||
+                   model_file_number(v, "high", -1, 1, &g->high, err)
                ? -1
                : 0;
-}
-
-static int read_part(const json *root, const char *key, const json **out, error *err)
-{
-    if (json_get_object(root, key, out, err) < 0)
-        return -1;
-    return *out ? 0 : error_set(err, ERROR_LOAD, "%s: missing", key);
 }
 
 static int fill(verifier *v, const json *root, error *err)
 {
     static const char *const known[] = {"verifier", "model",   "features",
                                         "penalty",  "figures", "learned_from"};
-    const json *model = NULL, *figures = NULL;
+    const json *figures = NULL;
     int form = 0;
     if (json_type(root) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD, "is no verifier: must be an object");
     if (json_check_members(root, known, 6, err) ||
-        need_int(root, "verifier", 1 << 20, &form, err) < 0)
+        model_file_int(root, "verifier", 1 << 20, &form, err))
         return -1;
     if (form != FORM)
         return error_set(err, ERROR_LOAD, "verifier: form %d; this program reads form %d", form,
                          FORM);
-    if (read_part(root, "model", &model, err) || read_part(root, "figures", &figures, err))
+    if (model_identity_read(root, &v->is.model, err) ||
+        model_file_object(root, "figures", &figures, err))
         return -1;
-    if (read_model(model, &v->is, err))
-        return error_prefix(err, "model: ");
     if (read_figures(figures, &v->is.figures, err))
         return error_prefix(err, "figures: ");
     return read_features(root, v, err) ||
-                   need_number(root, "penalty", 0, LARGE, &v->is.penalty, err) < 0 ||
-                   need_hash(root, "learned_from", &v->is.learned_from, err)
+                   model_file_number(root, "penalty", 0, LARGE, &v->is.penalty, err) ||
+                   model_file_hash(root, "learned_from", &v->is.learned_from, err)
                ? -1
                : 0;
 }
@@ -243,16 +179,9 @@ static void put_figures(json_writer *w, const verifier_figures *g)
 int verifier_write(const verifier_content *c, buf *out, error *err)
 {
     json_writer w = {.out = out, .err = err};
-    char hash[17];
-    (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)c->learned_from);
     json_begin_object(&w, NULL);
     json_put_int(&w, "verifier", FORM);
-    json_begin_object(&w, "model");
-    json_put_text(&w, "architecture", c->architecture);
-    json_put_int(&w, "width", c->width);
-    json_put_int(&w, "layers", c->layers);
-    json_put_text(&w, "fingerprint", c->fingerprint);
-    json_end(&w);
+    model_identity_write(&w, &c->model);
     json_begin_array(&w, "features");
     for (int f = 0; f < VOTE_FEATURES; f++) {
         if (!(c->scale[f] > 0))
@@ -266,81 +195,39 @@ int verifier_write(const verifier_content *c, buf *out, error *err)
     json_end(&w);
     json_put_number(&w, "penalty", c->penalty);
     put_figures(&w, &c->figures);
-    json_put_text(&w, "learned_from", hash);
+    model_file_put_hash(&w, "learned_from", c->learned_from);
     json_end(&w);
     return json_writer_finish(&w) || buf_text(out, "\n", err) ? -1 : 0;
 }
 
 /* ---- where they lie ---------------------------------------------------------------------------- */
 
-enum { FINGERPRINT_DIGITS = 16 };
-
-static char *path_in(const char *place, const char *fingerprint, error *err)
-{
-    return string_format(err, "%s/council.%.*s.verifier.json", place, FINGERPRINT_DIGITS,
-                         fingerprint);
-}
-
-/* *out = the one in `place`, or NULL. */
-static int try_place(const char *place, const char *fingerprint, verifier **out, char **path,
-                     error *err)
-{
-    char *file = path_in(place, fingerprint, err);
-    if (!file)
-        return -1;
-    if (access(file, F_OK) != 0) {
-        free(file);
-        return 0;
-    }
-    verifier *v = verifier_open(file, err);
-    if (v && strcmp(v->is.fingerprint, fingerprint) != 0) {
-        (void)error_set(err, ERROR_LOAD, "%s: is for the model %.16s, this one is %.16s", file,
-                        v->is.fingerprint, fingerprint);
-        verifier_close(v);
-        v = NULL;
-    }
-    *out = v;
-    if (path && v)
-        *path = file;
-    else
-        free(file);
-    return v ? 0 : -1;
-}
-
 int verifier_find(engine *e, verifier **out, char **path, error *err)
 {
-    char *own = NULL, *shipped[PATHS_SHIPPED];
-    const char *print = engine_fingerprint(e, err);
+    char *file = NULL;
     *out = NULL;
     if (path)
         *path = NULL;
-    if (!print || paths_own(PATHS_CONFIG, "personas", &own, err))
-        return -1;
-    int result = own ? try_place(own, print, out, path, err) : 0;
-    free(own);
-    if (result || *out)
-        return result;
-    if (paths_shipped(shipped, err))
-        return -1;
-    for (int i = 0; i < PATHS_SHIPPED && !result && !*out; i++)
-        result = try_place(shipped[i], print, out, path, err);
-    paths_shipped_release(shipped);
+    int found = model_file_find(e, "verifier", &file, err);
+    if (found || !file)
+        return found;
+    verifier *v = verifier_open(file, err);
+    int result = v ? model_file_check(e, file, &v->is.model, err) : -1;
+    if (result) {
+        verifier_close(v);
+    } else {
+        *out = v;
+        if (path)
+            *path = file;
+    }
+    if (!path || result)
+        free(file);
     return result;
 }
 
 int verifier_own_path(engine *e, char **path, error *err)
 {
-    char *own = NULL;
-    const char *print = engine_fingerprint(e, err);
-    *path = NULL;
-    if (!print || paths_own(PATHS_CONFIG, "personas", &own, err))
-        return -1;
-    if (!own)
-        return paths_missing(PATHS_CONFIG, "no place for the verifier (--output FILE): ", err);
-    if (paths_make(own, strlen(own), err) == 0)
-        *path = path_in(own, print, err);
-    free(own);
-    return *path ? 0 : -1;
+    return model_file_own_path(e, "verifier", path, err);
 }
 
 /* ---- marks ------------------------------------------------------------------------------------- */

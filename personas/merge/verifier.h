@@ -21,8 +21,7 @@
 #ifndef PERSONAS_VERIFIER_H
 #define PERSONAS_VERIFIER_H
 
-#include "../../engine/base/buf.h"
-#include "../../engine/run/engine.h"
+#include "model_file.h"
 #include "vote_features.h"
 
 typedef struct verifier verifier;
@@ -41,8 +40,7 @@ typedef struct verifier_figures {
 } verifier_figures;
 
 typedef struct verifier_content {
-    char architecture[64], fingerprint[65];
-    int width, layers;
+    model_identity model;
     double scale[VOTE_FEATURES], weight[VOTE_FEATURES]; /* weight 0 = not in the file */
     double penalty;
     verifier_figures figures;

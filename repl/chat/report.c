@@ -25,7 +25,7 @@ int report_acts_by(const seat *s, buf *out, error *err)
 
 bool report_stands_there(const report *r)
 {
-    return r->merge && strcmp(r->merge->method, "vote") == 0;
+    return r->merge && merge_took_one(r->merge->method);
 }
 
 bool report_tells_experts(const char *acts_by, int asked)
@@ -88,10 +88,12 @@ int report_merge_line(const report *r, buf *out, error *err)
     int result = buf_text(out, m->method, err);
     if (!result && m->shares)
         result = add_shares(r, out, err);
-    if (!result && !m->shares && m->by)
+    if (!result && !m->shares && m->by && m->winner >= 0)
+        result = buf_format(out, err, ": %s%s", r->star, m->by);
+    else if (!result && !m->shares && m->by)
         result = buf_format(out, err, " by %s", m->by);
-    if (!result && m->scores && m->winner >= 0)
-        result = buf_text(out, "; ", err) || evidence_kind(m, out, err) ? -1 : 0;
+    if (!result)
+        result = evidence_kind(m, "; ", out, err);
     if (!result)
         result = add_tally(r, out, err);
     if (!result && turn_merge_cut(m))
@@ -99,6 +101,11 @@ int report_merge_line(const report *r, buf *out, error *err)
     if (!result && m->note)
         result = buf_format(out, err, " (%s)", m->note);
     return result;
+}
+
+int report_unmerged_line(const report *r, buf *out, error *err)
+{
+    return buf_format(out, err, "none: %s", r->unmerged);
 }
 
 int report_merge_seconds(const report *r, buf *out, error *err)

@@ -21,6 +21,7 @@ typedef struct report {
     int count;
     const struct turn *turn; /* NULL before it has been asked */
     const turn_merge *merge; /* NULL = none */
+    const char *unmerged;    /* why auto joined nothing, or NULL */
     const char *star;        /* stands before a vote's winner */
     error merge_failure;     /* code is not ERROR_NONE when the merge failed */
     double load;             /* seconds */
@@ -57,6 +58,8 @@ int report_figures(const report *r, int i, buf *out, error *err);
 /* One line on how the merge came about: "vote: * critic 0.41, coder 0.33; 2 of 2 votes, by coder; ahead
  * by 0.08 (nearly a tie)". */
 int report_merge_line(const report *r, buf *out, error *err);
+/* "none: no merge and no persona is right more often ..." */
+int report_unmerged_line(const report *r, buf *out, error *err);
 /* ", 1.3 s": apart, since it differs from run to run. */
 int report_merge_seconds(const report *r, buf *out, error *err);
 

@@ -43,6 +43,11 @@ int report_markdown(const report *r, buf *out, error *err)
     for (int i = 0; i < r->count; i++)
         if (add_answer(r, i, out, err))
             return -1;
+    if (!r->merge && r->unmerged)
+        return buf_text(out, "\n*merge ", err) || report_unmerged_line(r, out, err) ||
+                       buf_text(out, "*\n", err)
+                   ? -1
+                   : 0;
     if (!r->merge)
         return 0;
     int result = buf_text(out, "\n## Merged\n\n", err);

@@ -92,8 +92,10 @@ static int add_hints(const talk *t, const struct turn *turn, buf *out, error *er
     if (t->blind_names)
         return buf_text(out, "who was best? /pick A", err);
     bool several = turn->answer_count > 1 && (!turn->only || strchr(turn->only, ','));
-    const char *more = !several            ? ""
-                       : turn_merged(turn) ? "/diverge /pick /debate "
+    const char *more = !several ? ""
+                       : turn_merged(turn) && !dialogue_debate_loses(t->dialogue)
+                           ? "/diverge /pick /debate "
+                       : turn_merged(turn) ? "/diverge /pick "
                                            : "/merge /pick /diverge ";
     const turn_answer *worst = whom_to_retry(turn);
     bool cut = worst && (worst->stop == STOP_LENGTH || worst->stop == STOP_INTERRUPTED);

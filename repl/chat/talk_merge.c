@@ -63,12 +63,13 @@ static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
     if (!result && m->shares)
         result = add_shares(t, m, out, err);
     if (!result && !m->shares && m->by)
-        result = buf_format(out, err, "  by %s", talk_display_name(t, m->by, letter));
+        result = buf_format(out, err, "  %s%s", m->winner >= 0 ? terminal_star(t->term) : "by ",
+                            talk_display_name(t, m->by, letter));
     result = result || buf_format(out, err, "  %s", human_seconds(time, m->seconds)) ? -1 : 0;
     if (!result && turn_merge_cut(m))
         result = buf_format(out, err, "%s%s", terminal_dot(t->term), turn_merge_cut(m));
-    if (!result && m->scores && m->winner >= 0)
-        result = buf_text(out, terminal_dot(t->term), err) || evidence_kind(m, out, err) ? -1 : 0;
+    if (!result)
+        result = evidence_kind(m, terminal_dot(t->term), out, err);
     if (!result)
         result = add_tally(t, m, out, err);
     if (!result && m->note && !t->blind_names)
@@ -82,7 +83,7 @@ static int merge_line(const talk *t, const turn_merge *m, buf *out, error *err)
  * marked, not printed again. */
 static bool stands_there(const exchange *x, const turn_merge *m)
 {
-    return strcmp(m->method, "vote") == 0 || x->round;
+    return merge_took_one(m->method) || x->round;
 }
 
 /* Of a debate that was stopped: what each has revised so far. */
@@ -142,6 +143,18 @@ static int report_failure(talk *t, merge_method method, const error *why, error 
     return result;
 }
 
+/* auto joins nothing, by the evidence. */
+static int tell_unmerged(exchange *x, const char *why, error *err)
+{
+    buf line = {0};
+    int result = buf_format(&line, err, "none%s%s", terminal_dot(x->talk->term), why) ||
+                         view_merge(x->view, line.v, NULL, 0, err)
+                     ? -1
+                     : 0;
+    buf_release(&line);
+    return result;
+}
+
 int exchange_merge_stopped(exchange *x, merge_method method, error *err)
 {
     const error why = {.code = ERROR_CANCELLED};
@@ -154,6 +167,7 @@ int exchange_merge(exchange *x, const merge_request *request, error *err)
     struct turn *turn = dialogue_last(t->dialogue);
     int before = turn->merge_count;
     error why = {0};
+    char unmerged[EVIDENCE_WORDS_MOST];
     merge_options o = {.method = request->method,
                        .rounds = request->rounds,
                        .seed = request->seed,
@@ -161,13 +175,16 @@ int exchange_merge(exchange *x, const merge_request *request, error *err)
                        .max_tokens = dialogue_settings(t->dialogue)->council.max_tokens};
     dialogue_events events;
     exchange_events(x, &events);
-    x->merging = dialogue_merge_method(t->dialogue, request->method);
+    x->merging =
+        dialogue_merge_method(t->dialogue, request->method, request->of, request->count, unmerged);
     x->merge_streamed = false;
     x->request = request;
     if (!exchange_view(x)) {
         *err = x->fault;
         return -1;
     }
+    if (x->merging == MERGE_NONE)
+        return tell_unmerged(x, unmerged, err);
     exchange_begin(x, false);
     view_merge_progress(x->view, merge_name(x->merging), 0);
     int failed = conversation_merge(t->conversation, &o, request->of, request->count, request->by,

@@ -43,7 +43,9 @@ typedef struct ask {
 
     const roster *roster;
     report report;
-    bool failed; /* *err is filled */
+    bool failed;          /* *err is filled */
+    merge_method merging; /* what auto came to */
+    char unmerged[EVIDENCE_WORDS_MOST];
     int merge_tokens;
     double judge_begun;
     bool merge_streamed; /* its words are on the screen */

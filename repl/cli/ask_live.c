@@ -86,8 +86,7 @@ void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking
 {
     if (!view_of(a))
         return;
-    merge_method m = dialogue_merge_method(a->dialogue, a->how.merge);
-    view_merge_progress(a->view, merge_name(m), a->merge_tokens);
+    view_merge_progress(a->view, merge_name(a->merging), a->merge_tokens);
     if (pass < 0 && !thinking && n) {
         view_merge_token(a->view, bytes, n);
         a->merge_streamed = true;
@@ -97,10 +96,9 @@ void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking
 
 void ask_live_judge(ask *a, int done, int total)
 {
-    merge_method m = dialogue_merge_method(a->dialogue, a->how.merge);
     if (!view_of(a))
         return;
-    view_merge_judge(a->view, merge_name(m), done, total);
+    view_merge_judge(a->view, merge_name(a->merging), done, total);
     view_tick(a->view);
 }
 
@@ -128,6 +126,11 @@ int ask_live_finish(ask *a)
                      ? -1
                      : 0;
     }
+    if (!result && !m && a->report.unmerged)
+        result = report_unmerged_line(&a->report, &line, a->err) ||
+                         view_merge(a->view, line.v, NULL, 0, a->err)
+                     ? -1
+                     : 0;
     buf_release(&line);
     ask_live_close(a);
     return result;

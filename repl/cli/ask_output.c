@@ -224,6 +224,8 @@ static int print_figures(ask *a, bool each)
         if (!result)
             console_note(a->con, "%s: %s", r->answers[i]->name, b.v);
     }
+    if (!result && each && r->unmerged)
+        console_note(a->con, "merge: none: %s", r->unmerged);
     if (!result && each && r->merge) {
         buf_clear(&b);
         result = report_merge_seconds(r, &b, a->err);

@@ -109,6 +109,15 @@ static bool any_interrupted(const report *r)
     return false;
 }
 
+/* auto joins nothing, and says why; where the merge alone was wanted, that is a failure. */
+static void refuse_merge(ask *a)
+{
+    a->report.unmerged = a->unmerged;
+    if (a->opt->only && strcmp(a->opt->only, "merge") == 0)
+        (void)error_set(&a->report.merge_failure, ERROR_RUN,
+                        "%s; --merge METHOD joins all the same", a->unmerged);
+}
+
 /* A merge needs two answers; one that fails takes nothing away from them. */
 static void merge_answers(ask *a)
 {
@@ -116,6 +125,11 @@ static void merge_answers(ask *a)
     const struct turn *t = dialogue_last(a->dialogue);
     if (a->how.merge == MERGE_NONE || dialogue_joined(a->dialogue, t) < 2 || any_interrupted(r))
         return;
+    a->merging = dialogue_merge_method(a->dialogue, a->how.merge, NULL, 0, a->unmerged);
+    if (a->merging == MERGE_NONE) {
+        refuse_merge(a);
+        return;
+    }
     merge_options o = {.method = a->how.merge,
                        .rounds = a->how.rounds,
                        .seed = dialogue_seed(a->dialogue, t->number),

@@ -232,6 +232,8 @@ static int report(task *t)
         result = write_page(t, &r);
     if (!result)
         console_note(t->con, "kept in %s", t->record);
+    if (!result && t->opt->learn)
+        result = eval_report_learn(&r, t->engine, t->con, t->err);
     eval_report_release(&r);
     return result ? -1 : 0;
 }

@@ -132,20 +132,6 @@ static int ask_all(task *t)
 
 /* ---- the result --------------------------------------------------------------------------------- */
 
-static int describe_model(task *t, verifier_content *c)
-{
-    const model_config *m = engine_config(t->gather.engine);
-    const char *print = engine_fingerprint(t->gather.engine, t->err);
-    if (!print)
-        return -1;
-    (void)snprintf(c->architecture, sizeof c->architecture, "%s", architecture_name(m->arch));
-    (void)snprintf(c->fingerprint, sizeof c->fingerprint, "%s", print);
-    c->width = m->width;
-    c->layers = m->layers;
-    c->learned_from = hash_of_sets(t);
-    return 0;
-}
-
 static void print_figures(const verifier_content *c, text_writer *w)
 {
     const verifier_figures *g = &c->figures;
@@ -186,10 +172,11 @@ static int save(task *t, const verifier_content *c)
 
 static int learn(task *t)
 {
-    verifier_content c = {0};
+    verifier_content c = {.learned_from = hash_of_sets(t)};
     buf b = {0};
     text_writer w = {.out = &b, .err = t->err};
-    if (describe_model(t, &c) || learn_verifier(&t->examples, &c, t->err))
+    if (model_identity_of(t->gather.engine, &c.model, t->err) ||
+        learn_verifier(&t->examples, &c, t->err))
         return -1;
     print_figures(&c, &w);
     return console_written(t->con, &w) || save(t, &c) ? -1 : 0;

@@ -42,6 +42,8 @@ int eval_report_gap(const eval_report *r, int arm);
 void eval_report_text(const eval_report *r, const console *con, text_writer *w);
 void eval_report_markdown(const eval_report *r, const console *con, text_writer *w);
 void eval_report_json(const eval_report *r, json_writer *e);
+/* eval_evidence.c: keeps what was found for the model (personas/eval/eval_learn.h), and tells it. */
+int eval_report_learn(const eval_report *r, engine *e, console *con, error *err);
 /* One page that needs nothing else and runs nothing. */
 void eval_report_html(const eval_report *r, text_writer *w);
 

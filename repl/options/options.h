@@ -191,6 +191,7 @@ struct options {
     bool force, yes;
     bool run_code;    /* eval */
     bool no_history;  /* edit */
+    bool learn;       /* eval: keep what it found for `auto` */
     bool empty;       /* personas new: not a copy */
     const char *as;   /* personas add: another name for it; NULL = its own */
     bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */

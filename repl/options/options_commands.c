@@ -169,9 +169,13 @@ static const command_info commands[COMMAND_COUNT] = {
          "[..]}, or of kind choice "
          "(choices, right), program (check) or rubric (keys, need), each with id and topic if you "
          "like. Answers are greedy and go to a record as they come: Ctrl-C and "
-         "kill -9 lose at most one batch, and the same command goes on to the same end.",
-         {"consilium eval facts.jsonl --html facts.html",
-          "consilium eval facts.jsonl --arms control,coder,vote --split dev",
+         "kill -9 lose at most one batch, and the same command goes on to the same end. With "
+         "--learn "
+         "what was found is kept beside the user's personas, one table a set: what --merge auto "
+         "comes to is chosen on the development parts, and the lines of merges state the figures "
+         "of "
+         "the rest.",
+         {"consilium eval facts.jsonl --html facts.html", "consilium eval facts --learn",
           "consilium eval --convert gsm8k test.jsonl -o gsm8k.jsonl"}},
     [COMMAND_MODES_LIST] =
         {"modes list",

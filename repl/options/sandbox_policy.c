@@ -255,8 +255,8 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
     read_system(s);
     write_devices(s);
     read_installation(s);
-    own_folders(s,
-                id == COMMAND_PERSONAS_DERIVE || id == COMMAND_PERSONAS_ADD || id == COMMAND_TRAIN);
+    own_folders(s, id == COMMAND_PERSONAS_DERIVE || id == COMMAND_PERSONAS_ADD ||
+                       id == COMMAND_TRAIN || opt->learn);
     read_model(s, model);
     read_command_line(s, opt);
     write_output(s, opt->output);
