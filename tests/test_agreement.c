@@ -8,7 +8,10 @@
 
 #include <cmocka.h>
 
+#include "../engine/base/buf.h"
+#include "../engine/base/utf8.h"
 #include "../personas/merge/agreement.h"
+#include "../personas/merge/words.h"
 
 static claim read_claim(const char *text, const claim *question)
 {
@@ -90,11 +93,46 @@ static void what_is_shared_is_counted_by_hand(void **state)
     claim_release(&none);
 }
 
+static int list(void *user, const text_word *w, error *err)
+{
+    char pair[12] = "";
+    size_t n = w->before ? utf8_put(w->before, pair) : 0;
+    n += w->v ? 0 : utf8_put(w->dense, pair + n);
+    if (w->number && buf_text(user, "#", err))
+        return -1;
+    return buf_add(user, w->v ? w->v : pair, w->v ? w->len : n, err) || buf_text(user, "|", err);
+}
+
+/* The one rule of what a word is, for agreement and for a vote's features alike. */
+static void words_begin_and_end_by_one_rule(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } cases[] = {
+        {"Don't STOP \xE2\x80\x94 it\xE2\x80\x99s 'so'.", "don't|stop|it's|so|"},
+        {"1,000.50 m, 3.", "#1000.50|m|#3|"},
+        {"\xD0\x81\xD0\x9B\xD0\x9A\xD0\x90", "\xD0\xB5\xD0\xBB\xD0\xBA\xD0\xB0|"},
+        {"\xE6\xB2\xB3\xE6\xB5\x81 a", "\xE6\xB2\xB3|\xE6\xB2\xB3\xE6\xB5\x81|a|"},
+        {"abcdefghijklmnopqrstuvwxyzabcdefghij", "abcdefghijklmnopqrstuvwxyzabcdef|"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buf out = {0};
+        error err = {0};
+        assert_int_equal(buf_text(&out, "", &err), 0);
+        assert_int_equal(words_read(cases[i].text, strlen(cases[i].text), list, &out, &err), 0);
+        assert_string_equal(out.v, cases[i].words);
+        buf_release(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_point_in_other_words_is_found),
         cmocka_unit_test(what_is_shared_is_counted_by_hand),
+        cmocka_unit_test(words_begin_and_end_by_one_rule),
     };
     return cmocka_run_group_tests_name("agreement", tests, NULL, NULL);
 }

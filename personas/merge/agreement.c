@@ -3,15 +3,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 #include "../../engine/base/array.h"
 #include "../../engine/base/hash.h"
 #include "../../engine/base/utf8.h"
+#include "words.h"
 
 enum {
-    WORD_MOST = 32, /* letters of a word that are looked at */
-    STEM_MOST = 6,  /* letters */
+    STEM_MOST = 6, /* letters */
     STEM_LEAST = 3,
 };
 
@@ -100,26 +99,8 @@ static int leave_out(const word_set *set, const word_set *but, word_set *out, er
 
 typedef struct reading {
     claim *claim;
-    char word[4 * WORD_MOST + 2]; /* small letters; one byte is kept for the blank behind it */
-    size_t len;
-    int letters;
-    uint32_t before; /* the neighbour, of characters that are words by twos; 0 = none */
     int denials;
-    error *err;
 } reading;
-
-/* Han, kana, Hangul: two neighbours are a word. */
-static bool is_dense(uint32_t c)
-{
-    return (c >= 0x3041 && c <= 0x30FF) || (c >= 0x3400 && c <= 0x9FFF) ||
-           (c >= 0xAC00 && c <= 0xD7A3) || (c >= 0x20000 && c <= 0x3FFFF);
-}
-
-static bool is_word(uint32_t c)
-{
-    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
-    return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_ND) || c == '\'' || c == 0x2019;
-}
 
 /* Whether the word stands in a list with a blank on both sides of each. */
 static bool stands_in(const char *list, const char *word, size_t len)
@@ -131,21 +112,13 @@ static bool stands_in(const char *list, const char *word, size_t len)
     return false;
 }
 
-static int letters_of(const char *word, size_t len)
-{
-    int n = 0;
-    for (size_t i = 0; i < len; i++)
-        n += ((unsigned char)word[i] & 0xC0) != 0x80;
-    return n;
-}
-
 /* Its length without a common ending, and then of its first letters. */
 static size_t stem(const char *word, size_t len)
 {
     for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
         size_t n = strlen(ENDINGS[i]);
         if (n >= len || memcmp(word + len - n, ENDINGS[i], n) != 0 ||
-            letters_of(word, len - n) < STEM_LEAST)
+            words_letters(word, len - n) < STEM_LEAST)
             continue;
         len -= n;
         break;
@@ -156,76 +129,37 @@ static size_t stem(const char *word, size_t len)
     return end;
 }
 
-static int end_word(reading *r)
-{
-    while (r->len && r->word[r->len - 1] == '\'')
-        r->len--;
-    size_t len = r->len;
-    int letters = letters_of(r->word, len);
-    r->word[len] = '\0';
-    r->len = 0;
-    r->letters = 0;
-    if (!len || memchr(r->word, '\0', len))
-        return 0;
-    bool number = r->word[0] >= '0' && r->word[0] <= '9';
-    bool contracted = len > 3 && memcmp(r->word + len - 3, "n't", 3) == 0;
-    r->denials += contracted || stands_in(DENIALS, r->word, len);
-    if (!number && (contracted || letters < STEM_LEAST || stands_in(EMPTY, r->word, len)))
-        return 0;
-    size_t n = number ? len : stem(r->word, len);
-    uint64_t hash = hash_bytes(HASH_START, r->word, n);
-    if (number && add(&r->claim->numbers, hash, r->err))
-        return -1;
-    return add(&r->claim->words, hash, r->err);
-}
-
-static int take_dense(reading *r, uint32_t c)
+static int take_dense(reading *r, const text_word *w, error *err)
 {
     static const uint32_t deny[] = {0x4E0D, 0x6CA1, 0x6C92, 0x7121, 0x65E0};
-    uint32_t pair[2] = {r->before, c};
-    r->before = c;
     for (size_t i = 0; i < sizeof deny / sizeof *deny; i++)
-        r->denials += c == deny[i];
-    return pair[0] ? add(&r->claim->words, hash_bytes(HASH_START, pair, sizeof pair), r->err) : 0;
+        r->denials += w->dense == deny[i];
+    return w->before ? add(&r->claim->words, words_hash(w), err) : 0;
 }
 
-/* One character behind the others. In a number a comma or a point with a digit behind it is a part. */
-static int take(reading *r, uint32_t c, uint32_t next)
+static int take(void *user, const text_word *w, error *err)
 {
-    bool dense = is_dense(c);
-    bool digit_next = next >= '0' && next <= '9';
-    bool number = r->len && r->word[0] >= '0' && r->word[0] <= '9';
-    if (number && c == ',' && digit_next)
+    reading *r = user;
+    if (!w->v)
+        return take_dense(r, w, err);
+    bool contracted = w->len > 3 && memcmp(w->v + w->len - 3, "n't", 3) == 0;
+    r->denials += contracted || stands_in(DENIALS, w->v, w->len);
+    if (!w->number && (contracted || w->letters < STEM_LEAST || stands_in(EMPTY, w->v, w->len)))
         return 0;
-    bool part = !dense && (is_word(c) || (number && c == '.' && digit_next));
-    if (!part && end_word(r))
+    uint64_t hash = hash_bytes(HASH_START, w->v, w->number ? w->len : stem(w->v, w->len));
+    if (w->number && add(&r->claim->numbers, hash, err))
         return -1;
-    if (dense)
-        return take_dense(r, c);
-    r->before = 0;
-    if (!part || r->letters == WORD_MOST || (!r->len && (c == '\'' || c == 0x2019)))
-        return 0;
-    utf8proc_int32_t small = utf8proc_tolower((utf8proc_int32_t)c);
-    small = small == 0x2019 ? '\'' : small == 0x451 ? 0x435 : small; /* ё is written е */
-    r->len += utf8_put((uint32_t)small, r->word + r->len);
-    r->letters++;
-    return 0;
+    return add(&r->claim->words, hash, err);
 }
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
 int claim_read(const char *text, size_t len, const claim *question, claim *out, error *err)
 {
-    reading r = {.claim = out, .err = err};
+    reading r = {.claim = out};
     word_set numbers = {0};
     *out = (claim){0};
-    for (size_t at = 0; at < len;) {
-        uint32_t c = utf8_next(text, &at);
-        size_t behind = at;
-        if (take(&r, c, at < len ? utf8_next(text, &behind) : 0))
-            return -1;
-    }
-    if (end_word(&r))
+    if (words_read(text, len, take, &r, err))
         return -1;
     make_distinct(&out->words);
     make_distinct(&out->numbers);

@@ -1,11 +1,10 @@
 /* agreement.h - do two texts say the same? A rule on words, that anybody can check by hand.
  *
  * A text becomes a claim: the set of its content words, its numbers, and whether it denies.
- *   - Words are runs of letters, digits and apostrophes in small letters; those of English and Russian that carry
+ *   - Words are those of words.h; those of English and Russian that carry
  *     no content (the, и), and words of one or two letters, are left out. A word loses a common
  *     ending (-ing, -ed, -es, -s, -ly, -e; -ами, -ого, ...) when at least three letters stay, and then all
- *     but six letters: a stem of the simplest kind. Of Han, kana and Hangul each two
- *     neighbours are a word.
+ *     but six letters: a stem of the simplest kind.
  *   - Numbers are words that begin with a digit.
  *   - It denies when it has an odd number of not, no, never, n't; не, нет, нельзя; 不, 没, 無.
  *

@@ -1,15 +1,14 @@
 /* merge_features.c - what the readings and the words say of each answer. See merge_reading.h.
  *
- * Words are runs of letters and digits, in lower case as far as ASCII goes, of four bytes or more or with
- * a digit in them: the small words are everybody's.
+ * Words (words.h) count when they have four letters or more or are numbers: the small words are everybody's.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/hash.h"
 #include "extract.h"
 #include "merge_reading.h"
+#include "words.h"
 
 enum { WORD_LEAST = 4, WORDS_MOST = 512 };
 
@@ -21,35 +20,31 @@ typedef struct word_list {
     int len;
 } word_list;
 
-static bool is_letter(unsigned char c)
+static int list_word(void *user, const text_word *w, error *err)
 {
-    return (c >= 'a' && c <= 'z') || c >= 0x80;
-}
-
-static bool is_digit(unsigned char c)
-{
-    return c >= '0' && c <= '9';
+    word_list *out = user;
+    (void)err;
+    bool counts = w->v ? w->number || w->letters >= WORD_LEAST : w->before != 0;
+    if (counts && out->len < WORDS_MOST)
+        out->v[out->len++] = words_hash(w);
+    return 0;
 }
 
 static void list_words(const char *text, size_t len, word_list *out)
 {
     out->len = 0;
-    for (size_t at = 0; at < len && out->len < WORDS_MOST;) {
-        uint64_t hash = HASH_START;
-        bool digits = false;
-        size_t n = 0;
-        for (; at < len; at++, n++) {
-            unsigned char c = (unsigned char)text[at];
-            c = c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
-            if (!is_letter(c) && !is_digit(c))
-                break;
-            digits = digits || is_digit(c);
-            hash = hash_byte(hash, c);
-        }
-        if (n >= WORD_LEAST || digits)
-            out->v[out->len++] = hash;
-        at += n == 0;
-    }
+    (void)words_read(text, len, list_word, out, NULL);
+}
+
+/* Its bytes may be anything. */
+static int list_question(const chat_message *question, word_list *out, error *err)
+{
+    buf mended = {0};
+    int result = buf_mend(&mended, question->text, question->len, err);
+    if (!result)
+        list_words(mended.v ? mended.v : "", mended.len, out);
+    buf_release(&mended);
+    return result;
 }
 
 static bool has(const word_list *w, uint64_t word, int most)
@@ -194,8 +189,10 @@ int vote_features(const merging *m, const merge_candidate *candidates, const vot
         return error_memory(err, "a vote");
     for (int a = 0; a < n; a++)
         list_words(candidates[a].text, candidates[a].len, &words[a]);
-    if (m->question)
-        list_words(m->question->text, m->question->len, &words[n]);
+    if (m->question && list_question(m->question, &words[n], err)) {
+        free(words);
+        return -1;
+    }
     memset(out, 0, (size_t)n * VOTE_FEATURES * sizeof *out);
     for (int a = 0; a < n; a++) {
         double *f = out + (size_t)a * VOTE_FEATURES;
