@@ -1,10 +1,14 @@
 /* backend.c - forwards every call to the device.
  *
  * One line a call: the public function looks up the member of the same name in the backend's table.
- * What is the same on every device (the geometry of tensors and pages) is answered here. Which
- * devices there are is known in devices/ alone.
+ * What is the same on every device (the geometry of tensors and pages, the lists of handles) is
+ * answered here. Which devices there are is known in devices/ alone.
  */
 #include "backend.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "backend_impl.h"
 
@@ -117,9 +121,112 @@ void op_layer(backend *b, int layer)
 }
 
 void op_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
-              const float *cosines, const float *sines)
+              const float *cosines, const float *sines, int half)
 {
-    b->table->batch(b, layout, rows, n, cosines, sines);
+    b->table->batch(b, layout, rows, n, cosines, sines, half);
+}
+
+/* ---- handles ------------------------------------------------------------------------------ */
+
+routing_tables *routing_tables_new(backend *b, const layer_routing *layers, int count, int experts,
+                                   error *err)
+{
+    routing_tables *t = malloc(sizeof *t);
+    if (!t) {
+        error_memory(err, "a router program");
+        return NULL;
+    }
+    *t = (routing_tables){.owner = b, .layers = layers, .count = count};
+    if (!b->table->tables_copy || b->table->tables_copy(t, experts, err) == 0)
+        return t;
+    free(t);
+    return NULL;
+}
+
+void routing_tables_free(routing_tables *t)
+{
+    if (t && t->device)
+        t->owner->table->tables_drop(t);
+    free(t);
+}
+
+const layer_routing *routing_tables_layers(const routing_tables *t)
+{
+    return t->layers;
+}
+
+expert_bank *expert_bank_new(backend *b, error *err)
+{
+    expert_bank *k = calloc(1, sizeof *k);
+    if (!k) {
+        error_memory(err, "the experts");
+        return NULL;
+    }
+    k->owner = b;
+    return k;
+}
+
+void expert_bank_free(expert_bank *k)
+{
+    if (!k)
+        return;
+    if (k->device)
+        k->owner->table->bank_drop(k);
+    free(k->gate);
+    free(k->up);
+    free(k->down);
+    free(k);
+}
+
+int expert_bank_count(const expert_bank *k)
+{
+    return k->count;
+}
+
+static int bank_grow(expert_bank *k, int room, error *err)
+{
+    const tensor ***const lists[] = {&k->gate, &k->up, &k->down};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const tensor **grown = realloc(*lists[i], (size_t)room * sizeof(tensor *));
+        if (!grown)
+            return error_memory(err, "the experts");
+        memset(grown + k->room, 0, (size_t)(room - k->room) * sizeof(tensor *));
+        *lists[i] = grown;
+    }
+    k->room = room;
+    return 0;
+}
+
+int expert_bank_put(expert_bank *k, int first, int n, const tensor *const *gate,
+                    const tensor *const *up, const tensor *const *down, error *err)
+{
+    int count = k->count, end = first + n;
+    assert(first >= 0 && first <= count && n >= 0);
+    if (end > k->room && bank_grow(k, end, err))
+        return -1;
+    memcpy(k->gate + first, gate, (size_t)n * sizeof(tensor *));
+    memcpy(k->up + first, up, (size_t)n * sizeof(tensor *));
+    memcpy(k->down + first, down, (size_t)n * sizeof(tensor *));
+    k->count = end > count ? end : count;
+    if (!k->owner->table->bank_changed || k->owner->table->bank_changed(k, first, n, err) == 0)
+        return 0;
+    expert_bank_clear(k, first, n);
+    k->count = count;
+    return -1;
+}
+
+void expert_bank_clear(expert_bank *k, int first, int n)
+{
+    size_t bytes = (size_t)n * sizeof(tensor *);
+    memset(k->gate + first, 0, bytes);
+    memset(k->up + first, 0, bytes);
+    memset(k->down + first, 0, bytes);
+}
+
+void expert_bank_cut(expert_bank *k, int count)
+{
+    assert(count <= k->count);
+    k->count = count;
 }
 
 /* ---- ops ---------------------------------------------------------------------------------- */
@@ -215,9 +322,14 @@ void op_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, i
     b->table->route(b, r, z, adapter_z, layer, renormalise, n);
 }
 
-void routes_read(backend *b, const routes *r, int n, routes *host)
+void routes_read(backend *b, const routes *r, int n, const routes_host *to)
 {
-    b->table->routes_read(b, r, n, host);
+    b->table->routes_read(b, r, n, to);
+}
+
+void routes_write(backend *b, routes *r, int n, const routes_host *from)
+{
+    b->table->routes_write(b, r, n, from);
 }
 
 void op_routes_slot(backend *b, routes *one, const routes *from, int slot, int n)

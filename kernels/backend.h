@@ -6,6 +6,11 @@
  * kept inside the backend and reported by backend_sync(). (The CPU backend happens to run each op
  * at once.)
  *
+ * What a call is given it copies: positions, page lists, ids and cosines may change as soon as the call
+ * returns. Borrowed are only what has a name and a lifetime of its own: tensors, pages, and the handles
+ * made once from larger tables (routing_tables, expert_bank). So a step holds no host pointer, and can
+ * be run again with other rows in the same places.
+ *
  * Shapes are [rows, cols], row-major; activations are f32. In every op `n` is the number of batch
  * rows in use: one row is one token of some session. All rows are independent, and a row's result
  * never depends on how many others there are, on the thread count, or on the chunk it came in:
@@ -131,11 +136,25 @@ typedef struct layer_routing {
     int update_rank; /* the most that the ranks of one expert's updates sum up to; 0 without */
 } layer_routing;
 
-/* One batch row. Pointers are borrowed until backend_sync(). */
+/* The routing of all layers under one program, where the backend reads it: made when the program is
+ * attached to a session, named by the rows of every batch from then on. */
+typedef struct routing_tables routing_tables;
+
+/* layers [count]; those without experts have k 0. experts: the model's, so that the tables of a layer
+ * have experts + adapter_count entries. Borrowed are layers and all that they point to, which must outlive
+ * the handle: the CPU reads them there, another device has a copy. Caller frees. */
+routing_tables *routing_tables_new(backend *b, const layer_routing *layers, int count, int experts,
+                                   error *err);
+void routing_tables_free(routing_tables *t);                         /* NULL ok */
+const layer_routing *routing_tables_layers(const routing_tables *t); /* what it was made of */
+
+/* One batch row. The page list is copied; pages and tables are borrowed until backend_sync(). */
 typedef struct batch_row {
-    int position;       /* 0-based place on its session's sequence */
-    void *const *pages; /* kv pages of the session, page i holds positions [64i, 64i+64) */
-    const layer_routing *routing; /* [layers] */
+    int position; /* 0-based place on its session's sequence */
+    void *const
+        *pages; /* kv pages of the session, page i holds positions [64i, 64i+64); those up to
+                           that of `position` are read. NULL where no op looks at them */
+    const routing_tables *routing; /* NULL where no op routes */
 } batch_row;
 
 /* The KV geometry that every page of a backend's sessions shares. A page holds, for each layer,
@@ -155,13 +174,14 @@ void kv_page_copy(backend *b, const kv_layout *layout, void *to, const void *fro
 void op_layer(backend *b, int layer);
 
 /* Sets the rows that the following ops work on and, for RoPE, the cosines and sines
- * [n, rotary_dim/2]. Host arrays are borrowed until backend_sync(). */
+ * [n, half] with half = rotary_dim/2, or NULL. Rows of one session stand together and bring the same
+ * page list. All of it is copied. */
 void op_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
-              const float *cosines, const float *sines);
+              const float *cosines, const float *sines, int half);
 
 /* ---- ops ---------------------------------------------------------------------------------- */
 
-/* out[i,:] = scale * table[ids[i],:], dequantised. ids: host, validated by the caller. */
+/* out[i,:] = scale * table[ids[i],:], dequantised. ids: host, validated by the caller, copied. */
 void op_embed(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);
 
 /* out[i,:] = x[i,:] / sqrt(mean(x[i,:]^2) + eps) * weight. In place ok. weight: f32 [1, cols].
@@ -207,39 +227,49 @@ void op_add(backend *b, tensor *x, const tensor *y, float scale, int n);
 void op_scale(backend *b, tensor *x, float scale, int n);
 /* y[i,:] *= sigmoid(weight . x[i,:]), in place; weight f32 [1, x_cols]: the shared expert's gate. */
 void op_sigmoid_gate(backend *b, tensor *y, const tensor *weight, const tensor *x, int n);
-/* out[j,:] = x[rows[j],:] for j < n. rows: host. */
+/* out[j,:] = x[rows[j],:] for j < n. rows: host, copied. */
 void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n);
 
 /* ---- mixture of experts ------------------------------------------------------------------- */
 
-/* The routed experts of one layer; each is its own [ffn, width] / [width, ffn] tensors, so that
- * adapters can add some. All three may be NULL of one that left, which nobody names.
- * Pointers are borrowed. */
-typedef struct expert_bank {
-    int count;
-    const tensor *const *gate; /* [count] of [ffn, width] */
-    const tensor *const *up;   /* [count] of [ffn, width] */
-    const tensor *const *down; /* [count] of [width, ffn] */
-} expert_bank;
+/* The routed experts of one layer, where the backend finds them; each is its own [ffn, width] / [width,
+ * ffn] tensors, so that adapters can add some. Made once, changed only when experts join or leave. */
+typedef struct expert_bank expert_bank;
 
-/* What the router chose for each row: ids[i, slot] in rank order, -1 for an empty slot; gates;
- * banned[i] = softmax mass of experts the program bans. slots = the largest k of any program. */
-typedef struct routes {
-    int slots;
-    int32_t *ids;   /* [max_rows, slots] places in the bank; device memory, from routes_new */
+expert_bank *expert_bank_new(backend *b, error *err); /* of no experts. Caller frees */
+void expert_bank_free(expert_bank *k);                /* NULL ok; the tensors are not its own */
+int expert_bank_count(const expert_bank *k);
+/* Makes places [first, first + n) hold these experts; first <= count, and a place beyond the last is
+ * appended. gate, up [n] of [ffn, width], down [n] of [width, ffn]: the lists are copied, the tensors
+ * borrowed. -1 without memory, and the bank is as before. */
+int expert_bank_put(expert_bank *k, int first, int n, const tensor *const *gate,
+                    const tensor *const *up, const tensor *const *down, error *err);
+/* Empties places [first, first + n): nobody names them until others are put there. */
+void expert_bank_clear(expert_bank *k, int first, int n);
+/* Forgets places [count, ...), which are empty. */
+void expert_bank_cut(expert_bank *k, int count);
+
+/* What the router chose for each row, in the memory of the device. */
+typedef struct routes routes;
+
+/* The same in host memory, for who looks at it: arrays are the caller's. */
+typedef struct routes_host {
+    int slots;      /* the largest k of any program */
+    int32_t *ids;   /* [max_rows, slots] places in the bank in rank order, -1 = an empty slot */
     int32_t *seen;  /* [max_rows, slots] the same experts as their program numbers them */
     float *gates;   /* [max_rows, slots] */
-    float *banned;  /* [max_rows] */
+    float *banned;  /* [max_rows] softmax mass of experts the program bans */
     float *margin;  /* [max_rows] selection score of the last chosen minus the first not chosen;
                        infinity when no allowed expert was left out */
     float *entropy; /* [max_rows] of the allowed softmax, nats */
-    /* Only in host copies, where a trace asks for it: of each chosen expert's output, gate left out, */
+    /* Not from the device: of each chosen expert's output, gate left out, where a trace asks for it */
     float *norms; /* [max_rows, slots] the Euclidean norm, 0 where the slot is empty */
     float *peaks; /* [max_rows, slots] the largest magnitude */
     /* and of the experts that the router itself ranks highest (engine/routing/wanted.h) */
     int32_t *wanted; /* [max_rows, slots] as the program numbers them, -1 = empty */
     float *shares;   /* [max_rows, slots] their softmax over all experts */
-} routes;
+} routes_host;
+
 routes *routes_new(backend *b, int max_rows, int slots, error *err);
 void routes_free(backend *b, routes *r); /* NULL ok */
 
@@ -248,8 +278,11 @@ void routes_free(backend *b, routes *r); /* NULL ok */
  * renormalise: the model divides the gates by their sum (norm_topk_prob). */
 void op_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
               bool renormalise, int n);
-/* Enqueued copy of the n rows of a layer's routes to host memory (arrays as in routes). */
-void routes_read(backend *b, const routes *r, int n, routes *host);
+/* Enqueued copy of the n rows of a layer's routes to host memory; backend_sync before they may be
+ * looked at. */
+void routes_read(backend *b, const routes *r, int n, const routes_host *to);
+/* The other way, of ids, seen and gates: what op_route() would have chosen, said by the caller. */
+void routes_write(backend *b, routes *r, int n, const routes_host *from);
 /* What `from` has in one slot, alone and with gate 1, for n rows; one: routes of a single slot. So
  * op_experts() gives the output of one expert a row. */
 void op_routes_slot(backend *b, routes *one, const routes *from, int slot, int n);

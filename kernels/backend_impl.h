@@ -26,6 +26,21 @@ struct tensor {
     bool borrowed;    /* true = never written, not freed with the tensor */
 };
 
+struct routing_tables {
+    backend *owner;
+    const layer_routing *layers; /* [count] borrowed */
+    int count;
+    void *device; /* another device's copy, NULL = none */
+};
+
+/* backend.c keeps the lists; a device that needs a copy makes it in bank_changed. */
+struct expert_bank {
+    backend *owner;
+    int count, room;
+    const tensor **gate, **up, **down; /* [room], NULL where a place is empty */
+    void *device;
+};
+
 /* Each member does what the function of the same name in backend.h says; `op_` is left out.
  * The closers are never called with NULL. */
 typedef struct backend_table {
@@ -50,9 +65,16 @@ typedef struct backend_table {
     void (*kv_page_free)(backend *b, void *page);
     void (*kv_page_copy)(backend *b, const kv_layout *layout, void *to, const void *from);
 
+    /* Fill and release t->device; both NULL where the host's tables are read. -1: *err says why. */
+    int (*tables_copy)(routing_tables *t, int experts, error *err);
+    void (*tables_drop)(routing_tables *t);
+    /* Places [first, first + n) of the bank, or its count, changed; the same for k->device. */
+    int (*bank_changed)(expert_bank *k, int first, int n, error *err);
+    void (*bank_drop)(expert_bank *k);
+
     void (*layer)(backend *b, int layer);
     void (*batch)(backend *b, const kv_layout *layout, const batch_row *rows, int n,
-                  const float *cosines, const float *sines);
+                  const float *cosines, const float *sines, int half);
     void (*embed)(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);
     void (*rmsnorm)(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps,
                     int n);
@@ -73,7 +95,8 @@ typedef struct backend_table {
     void (*routes_free)(backend *b, routes *r);
     void (*route)(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
                   bool renormalise, int n);
-    void (*routes_read)(backend *b, const routes *r, int n, routes *host);
+    void (*routes_read)(backend *b, const routes *r, int n, const routes_host *to);
+    void (*routes_write)(backend *b, routes *r, int n, const routes_host *from);
     void (*routes_slot)(backend *b, routes *one, const routes *from, int slot, int n);
     void (*experts)(backend *b, tensor *out, const expert_bank *bank, const routes *r,
                     const tensor *x, int layer, int n);

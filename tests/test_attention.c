@@ -73,7 +73,7 @@ static void fill_pages(backend *b, const problem *p, int s, void **pages, int ch
         size_t from = (size_t)at * kv_width(p);
         tensor *k = tensor_of(b, p->k[s] + from, (size_t)n, kv_width(p));
         tensor *v = tensor_of(b, p->v[s] + from, (size_t)n, kv_width(p));
-        op_batch(b, &p->kv, rows, n, NULL, NULL);
+        op_batch(b, &p->kv, rows, n, NULL, NULL, 0);
         op_kv_store(b, LAYER, k, v, n);
         assert_int_equal(backend_sync(b, NULL), 0);
         tensor_free(k);
@@ -94,7 +94,7 @@ static void run_attention(backend *b, int first, int n, float *out, const void *
         rows[i] = (batch_row){p->position[first + i], pages[p->session[first + i]], NULL};
     tensor *q = tensor_of(b, p->q + (size_t)first * width, (size_t)n, width);
     tensor *t = tensor_of(b, NULL, (size_t)n, width);
-    op_batch(b, &p->kv, rows, n, NULL, NULL);
+    op_batch(b, &p->kv, rows, n, NULL, NULL, 0);
     op_attention(b, t, q, LAYER, p->heads, p->scale, n);
     read_rows(b, t, n, out);
     tensor_free(q);

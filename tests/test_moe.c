@@ -205,6 +205,22 @@ static void map_bank(backend *b, const problem *p, tensor *maps[PARTS][MOST_EXPE
         }
 }
 
+/* Put in two goes, as when a persona brings experts. */
+static expert_bank *make_bank(backend *b, int experts, tensor *maps[PARTS][MOST_EXPERTS])
+{
+    expert_bank *bank = expert_bank_new(b, NULL);
+    int half = experts / 2;
+    for (int at = 0; at < experts; at += half ? half : 1) {
+        int n = experts - at < half ? experts - at : half ? half : 1;
+        assert_int_equal(expert_bank_put(bank, at, n, (const tensor *const *)maps[0] + at,
+                                         (const tensor *const *)maps[1] + at,
+                                         (const tensor *const *)maps[2] + at, NULL),
+                         0);
+    }
+    assert_int_equal(expert_bank_count(bank), experts);
+    return bank;
+}
+
 static void run_experts(backend *b, int first, int n, float *out, const void *user)
 {
     const problem *p = user;
@@ -213,22 +229,28 @@ static void run_experts(backend *b, int first, int n, float *out, const void *us
     map_bank(b, p, maps);
     open_updates(b, p, &table);
     batch_row *rows = calloc((size_t)n, sizeof *rows);
+    routing_tables *tables[2];
+    for (int i = 0; i < 2; i++)
+        tables[i] = routing_tables_new(b, &table.routing[i], 1, p->experts, NULL);
     for (int i = 0; i < n; i++)
-        rows[i].routing = &table.routing[is_updated(p, first + i)];
-    expert_bank bank = {p->experts, (const tensor *const *)maps[0], (const tensor *const *)maps[1],
-                        (const tensor *const *)maps[2]};
+        rows[i].routing = tables[is_updated(p, first + i)];
+    expert_bank *bank = make_bank(b, p->experts, maps);
     tensor *x = tensor_of(b, p->x + (size_t)first * p->width, (size_t)n, p->width);
     tensor *y = tensor_of(b, NULL, (size_t)n, p->width);
     routes *r = routes_new(b, n, p->slots, NULL);
-    size_t cells = (size_t)n * (size_t)p->slots, at = (size_t)first * (size_t)p->slots;
-    memcpy(r->ids, p->ids + at, cells * sizeof *r->ids);
-    memcpy(r->seen, p->ids + at, cells * sizeof *r->seen);
-    memcpy(r->gates, p->gates + at, cells * sizeof *r->gates);
+    size_t at = (size_t)first * (size_t)p->slots;
     op_layer(b, 0);
-    op_batch(b, &(kv_layout){1, 1, 8, DTYPE_F32}, rows, n, NULL, NULL);
-    op_experts(b, y, &bank, r, x, 0, n);
+    op_batch(b, &(kv_layout){1, 1, 8, DTYPE_F32}, rows, n, NULL, NULL, 0);
+    routes_write(
+        b, r, n,
+        &(routes_host){
+            .slots = p->slots, .ids = p->ids + at, .seen = p->ids + at, .gates = p->gates + at});
+    op_experts(b, y, bank, r, x, 0, n);
     read_rows(b, y, n, out);
     routes_free(b, r);
+    expert_bank_free(bank);
+    for (int i = 0; i < 2; i++)
+        routing_tables_free(tables[i]);
     free(rows);
     tensor_free(x);
     tensor_free(y);

@@ -262,7 +262,7 @@ static void run_rope(backend *b, int first, int n, float *out, const void *user)
     batch_row *rows = calloc((size_t)n, sizeof *rows);
     tensor *x = tensor_of(b, p->x + (size_t)first * p->cols, (size_t)n, p->cols);
     op_batch(b, &layout, rows, n, p->cosines + (size_t)first * half,
-             p->sines + (size_t)first * half);
+             p->sines + (size_t)first * half, (int)half);
     op_rope(b, x, p->heads, (int)p->cols / p->heads, p->rotary, p->pairs, n);
     read_rows(b, x, n, out);
     tensor_free(x);

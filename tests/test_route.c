@@ -33,21 +33,23 @@ static int route_rows(backend *b, const layer_routing *rules, const float *z, in
 {
     kv_layout layout = {1, 1, 8, DTYPE_F32};
     batch_row rows[MOST];
+    routing_tables *tables[MOST];
     size_t cells = (size_t)n * (size_t)slots;
     routes *r = routes_new(b, n, slots, NULL);
     assert_non_null(r);
     tensor *t = tensor_of(b, z, (size_t)n, (size_t)experts);
     for (int i = 0; i < n; i++)
-        rows[i] = (batch_row){0, NULL, &rules[i]};
-    routes host = {.slots = slots,
-                   .ids = malloc(cells * sizeof(int32_t)),
-                   .seen = malloc(cells * sizeof(int32_t)),
-                   .gates = malloc(cells * sizeof(float)),
-                   .banned = malloc((size_t)n * sizeof(float)),
-                   .margin = malloc((size_t)n * sizeof(float)),
-                   .entropy = malloc((size_t)n * sizeof(float))};
+        rows[i] =
+            (batch_row){0, NULL, tables[i] = routing_tables_new(b, &rules[i], 1, experts, NULL)};
+    routes_host host = {.slots = slots,
+                        .ids = malloc(cells * sizeof(int32_t)),
+                        .seen = malloc(cells * sizeof(int32_t)),
+                        .gates = malloc(cells * sizeof(float)),
+                        .banned = malloc((size_t)n * sizeof(float)),
+                        .margin = malloc((size_t)n * sizeof(float)),
+                        .entropy = malloc((size_t)n * sizeof(float))};
     op_layer(b, 0);
-    op_batch(b, &layout, rows, n, NULL, NULL);
+    op_batch(b, &layout, rows, n, NULL, NULL, 0);
     op_route(b, r, t, NULL, 0, renormalise, n);
     routes_read(b, r, n, &host);
     int result = backend_sync(b, err);
@@ -66,6 +68,8 @@ static int route_rows(backend *b, const layer_routing *rules, const float *z, in
     free(host.margin);
     free(host.entropy);
     routes_free(b, r);
+    for (int i = 0; i < n; i++)
+        routing_tables_free(tables[i]);
     tensor_free(t);
     return result;
 }

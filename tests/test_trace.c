@@ -35,9 +35,9 @@ static copy_count *counted(void)
 }
 
 void __real_tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst);
-void __real_routes_read(backend *b, const routes *r, int n, routes *host);
+void __real_routes_read(backend *b, const routes *r, int n, const routes_host *host);
 void __wrap_tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst);
-void __wrap_routes_read(backend *b, const routes *r, int n, routes *host);
+void __wrap_routes_read(backend *b, const routes *r, int n, const routes_host *host);
 
 void __wrap_tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst)
 {
@@ -45,7 +45,7 @@ void __wrap_tensor_read(backend *b, const tensor *t, size_t row, size_t rows, vo
     __real_tensor_read(b, t, row, rows, dst);
 }
 
-void __wrap_routes_read(backend *b, const routes *r, int n, routes *host)
+void __wrap_routes_read(backend *b, const routes *r, int n, const routes_host *host)
 {
     counted()->routes++;
     __real_routes_read(b, r, n, host);

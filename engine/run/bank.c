@@ -82,13 +82,6 @@ static int grow_list(tensor ***list, int count, error *err)
     return 0;
 }
 
-static void point_bank(layer_weights *w)
-{
-    w->bank.gate = (const tensor *const *)w->expert_gate;
-    w->bank.up = (const tensor *const *)w->expert_up;
-    w->bank.down = (const tensor *const *)w->expert_down;
-}
-
 /* One matrix of all its experts, behind those of the bank. What a replaced expert does not bring, it
  * has from the model. */
 static int append_matrix(const joining *j, const adapter_layer *l, tensor **list, int count,
@@ -109,14 +102,17 @@ static int append_matrix(const joining *j, const adapter_layer *l, tensor **list
 static int append_experts(const joining *j, const adapter_layer *l, layer_weights *w)
 {
     tensor ***const lists[EXPERT_MATRICES] = {&w->expert_gate, &w->expert_up, &w->expert_down};
-    int count = w->bank.count, result = 0;
+    int count = expert_bank_count(w->bank), result = 0;
     for (int m = 0; m < EXPERT_MATRICES && !result; m++) {
         result = grow_list(lists[m], count + bank_places(l), j->err);
         if (!result)
             result = append_matrix(j, l, *lists[m], count, (expert_matrix)m);
     }
-    point_bank(w);
-    return result;
+    return result ? result
+                  : expert_bank_put(w->bank, count, bank_places(l),
+                                    (const tensor *const *)w->expert_gate + count,
+                                    (const tensor *const *)w->expert_up + count,
+                                    (const tensor *const *)w->expert_down + count, j->err);
 }
 
 static void read_rows(const adapter_layer *l, size_t width, float *out)
@@ -170,18 +166,19 @@ static int join_layer(const joining *j, int i)
     const adapter_layer *l = layer_of(j->to, i);
     layer_weights *w = &j->w->layers[l->layer];
     placed_layer *at = &j->to->placed.layers[i];
-    *at = (placed_layer){.place = w->bank.count, .score = w->adapter_rows};
-    if (make_updates(j, l, at) || append_experts(j, l, w))
+    *at = (placed_layer){.place = expert_bank_count(w->bank), .score = w->adapter_rows};
+    tensor *router = NULL;
+    if (make_updates(j, l, at) || (router_rows(l) && !(router = longer_router(j, l, w))))
         return -1;
-    if (router_rows(l)) {
-        tensor *router = longer_router(j, l, w);
-        if (!router)
-            return -1;
+    if (append_experts(j, l, w)) {
+        tensor_free(router);
+        return -1;
+    }
+    if (router) {
         tensor_free(w->adapter_router);
         w->adapter_router = router;
     }
     w->adapter_rows += router_rows(l);
-    w->bank.count += bank_places(l);
     j->to->layers_done++;
     return 0;
 }
@@ -207,7 +204,7 @@ static void shrink_layer(const weights *w, layer_weights *l, int layer)
                        : rows;
         }
     }
-    l->bank.count = experts;
+    expert_bank_cut(l->bank, experts);
     l->adapter_rows = rows;
     if (!rows) {
         tensor_free(l->adapter_router);
@@ -222,7 +219,8 @@ static void measure(weights *w)
     for (int i = 0; i < w->layer_count; i++) {
         const layer_weights *l = &w->layers[i];
         int rows = l->adapter_router ? (int)tensor_rows(l->adapter_router) : 0;
-        w->max_experts = l->bank.count > w->max_experts ? l->bank.count : w->max_experts;
+        int experts = l->bank ? expert_bank_count(l->bank) : 0;
+        w->max_experts = experts > w->max_experts ? experts : w->max_experts;
         w->max_rows = rows > w->max_rows ? rows : w->max_rows;
     }
 }
@@ -231,6 +229,7 @@ static void leave_layer(const weights *w, const loaded_adapter *a, int i)
 {
     const adapter_layer *l = layer_of(a, i);
     layer_weights *lw = &w->layers[l->layer];
+    expert_bank_clear(lw->bank, a->placed.layers[i].place, bank_places(l));
     for (int e = 0; e < bank_places(l); e++) {
         int at = a->placed.layers[i].place + e;
         lw->expert_gate[at] = lw->expert_up[at] = lw->expert_down[at] = NULL;

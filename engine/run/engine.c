@@ -16,6 +16,7 @@
 #include "../../kernels/devices/backend_open.h"
 #include "../text/stop_tokens.h"
 #include "bank.h"
+#include "engine_attach.h"
 
 enum { DEFAULT_ROWS = 512 };
 
@@ -60,7 +61,9 @@ static int open_model(engine *e, const engine_options *opt, error *err)
         weights_load(&e->weights, e->checkpoint, e->backend, opt->warn, opt->warn_user, err))
         return -1;
     e->plain = router_program_plain(c, 0, err);
-    if (!e->plain || open_text(e, &opt->chat, err))
+    if (e->plain)
+        e->plain_tables = attach_tables(e, router_program_routing(e->plain), err);
+    if (!e->plain_tables || open_text(e, &opt->chat, err))
         return -1;
     e->rows = calloc((size_t)e->max_rows, sizeof *e->rows);
     e->row_sessions = calloc((size_t)e->max_rows, sizeof *e->row_sessions);
@@ -98,6 +101,7 @@ void engine_close(engine *e)
     }
     free(e->rows);
     free(e->row_sessions);
+    routing_tables_free(e->plain_tables);
     router_program_close(e->plain);
     chat_close(e->chat);
     tokens_release(&e->stops);
@@ -231,19 +235,21 @@ static int hash_tensor(engine *e, fingerprint *f, const tensor *t, error *err)
 /* A dense model has no routers: its embedding names it in their place. */
 static int hash_embedding(engine *e, fingerprint *f, error *err)
 {
-    const model_config *c = engine_config(e);
-    size_t cols = (size_t)c->width;
-    tensor *row = tensor_new(e->backend, DTYPE_F32, 1, cols, err);
+    const tensor *t = e->weights.embedding;
+    size_t cols = tensor_cols(t);
+    char *row = malloc(dtype_row_bytes(tensor_type(t), cols));
     float *values = malloc(cols * sizeof *values);
     int result = row && values ? 0 : error_memory(err, "the fingerprint");
-    for (int id = 0; result == 0 && id < c->vocabulary; id++) {
-        op_embed(e->backend, row, e->weights.embedding, &id, 1, 1.0f);
-        tensor_read(e->backend, row, 0, 1, values);
-        result =
-            backend_sync(e->backend, err) || fingerprint_add_f32(f, values, cols, err) ? -1 : 0;
+    for (size_t id = 0; result == 0 && id < tensor_rows(t); id++) {
+        tensor_read(e->backend, t, id, 1, row);
+        result = backend_sync(e->backend, err);
+        if (result)
+            break;
+        dequantize_row(tensor_type(t), row, values, cols);
+        result = fingerprint_add_f32(f, values, cols, err);
     }
     free(values);
-    tensor_free(row);
+    free(row);
     return result;
 }
 

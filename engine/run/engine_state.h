@@ -20,7 +20,8 @@ struct engine {
     tokens stops;             /* what ends an answer: stop_tokens.h */
     error chat_problem;       /* why not, when the model brings a template */
     weights weights;
-    router_program *plain; /* the rules of sessions without a program */
+    router_program *plain;        /* the rules of sessions without a program, */
+    routing_tables *plain_tables; /* and where the backend reads them */
     const atomic_bool *cancel;
     int max_rows, max_slots;
 
@@ -39,12 +40,20 @@ struct engine {
     char fingerprint[FINGERPRINT_TEXT]; /* "" until asked for */
 };
 
+/* A routing and where the backend reads it: engine_attach.h. */
+typedef struct attached {
+    const layer_routing *of; /* [layers] */
+    routing_tables *tables;
+} attached;
+
 struct session {
     engine *engine;
     kv_sequence *sequence;
     const router_program *program; /* NULL = the plain model */
-    rule_state rules;              /* of a program with rules: where the sequence stands */
-    int kind;                      /* index into the engine's pools and loops */
+    attached *attached;            /* [attached_count] of the program */
+    int attached_count;
+    rule_state rules; /* of a program with rules: where the sequence stands */
+    int kind;         /* index into the engine's pools and loops */
     /* while engine_advance works: */
     int pending;              /* tokens of the step already put into a batch */
     rule_state rules_pending; /* the state behind them */

@@ -40,7 +40,7 @@ struct forward {
     tensor *logits;         /* [OUTPUT_ROWS, vocabulary] */
     routes *chosen;         /* NULL for a dense model */
 
-    /* host arrays borrowed by the ops of one batch */
+    /* host arrays that the ops of one batch are given */
     int *ids;               /* [max_rows] */
     batch_row *rows;        /* [max_rows] */
     float *frequencies;     /* [rotary/2] */
@@ -217,12 +217,13 @@ static void measure_output(const float *y, size_t width, float *norm, float *pea
 static int trace_outputs(forward *f, const layer_weights *w, int layer, int n, error *err)
 {
     backend *b = f->backend;
-    routes *to = &f->copies.of[layer], *single = f->copies.single;
+    routes_host *to = &f->copies.of[layer];
+    routes *single = f->copies.single;
     float *outputs = f->copies.outputs;
     size_t width = (size_t)f->config->width, slots = (size_t)to->slots;
     for (size_t s = 0; s < slots; s++) {
         op_routes_slot(b, single, f->chosen, (int)s, n);
-        op_experts(b, f->delta, &w->bank, single, f->normed, layer, n);
+        op_experts(b, f->delta, w->bank, single, f->normed, layer, n);
         tensor_read(b, f->delta, 0, (size_t)n, outputs);
         if (backend_sync(b, err))
             return -1;
@@ -244,7 +245,7 @@ static int enqueue_experts(forward *f, const layer_weights *w, int layer, int n,
     route_copies_read(&f->copies, trace, layer, f->chosen, f->scores, adapter_scores, n);
     if (trace == TRACE_OUTPUTS && trace_outputs(f, w, layer, n, err))
         return -1;
-    op_experts(b, f->delta, &w->bank, f->chosen, f->normed, layer, n);
+    op_experts(b, f->delta, w->bank, f->chosen, f->normed, layer, n);
     if (!w->shared_gate)
         return 0;
     enqueue_ffn(f, f->shared_hidden, (gated_weights){w->shared_gate, w->shared_up, NULL, NULL},
@@ -305,7 +306,7 @@ static void begin_batch(forward *f, const forward_row *rows, int n)
                     f->cosines + (size_t)i * half, f->sines + (size_t)i * half);
     }
     op_layer(f->backend, -1);
-    op_batch(f->backend, &f->layout, f->rows, n, f->cosines, f->sines);
+    op_batch(f->backend, &f->layout, f->rows, n, f->cosines, f->sines, (int)half);
     op_embed(f->backend, f->x, f->weights->embedding, f->ids, n, f->config->embedding_scale);
 }
 

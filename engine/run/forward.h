@@ -22,15 +22,15 @@ typedef struct forward forward;
 
 typedef struct forward_row {
     int token, position;
-    void *const *pages;           /* of its sequence: kv_pages() */
-    const layer_routing *routing; /* [layers] */
-    float *logits;                /* [vocabulary] of the caller, or NULL when not wanted */
-    int next;                     /* the token that follows, */
-    double *logprob;              /* and where ln p of it goes; NULL when not wanted */
+    void *const *pages; /* of its sequence: kv_pages() */
+    const routing_tables *routing;
+    float *logits;   /* [vocabulary] of the caller, or NULL when not wanted */
+    int next;        /* the token that follows, */
+    double *logprob; /* and where ln p of it goes; NULL when not wanted */
 } forward_row;
 
-/* What the router did in one layer for n rows; arrays as in `routes`, host memory. */
-typedef void forward_trace_fn(void *user, int layer, int n, const routes *host);
+/* What the router did in one layer for n rows; arrays as in `routes_host`. */
+typedef void forward_trace_fn(void *user, int layer, int n, const routes_host *host);
 
 typedef struct forward_trace {
     traced_part part;

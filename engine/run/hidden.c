@@ -2,7 +2,7 @@
  *
  * A text is read in chunks of max_rows tokens by a session of its own, which is gone afterwards.
  */
-#include "engine_state.h"
+#include "engine_attach.h"
 
 /* The program's routing of the next token; NULL when a rule fails. */
 static const layer_routing *routing_of(const engine *e, const router_program *program,
@@ -23,7 +23,8 @@ static int read_chunk(session *s, rule_state *state, const int *ids, int m,
     int length = session_length(s);
     kv_prepare(s->sequence, m);
     for (int i = 0; i < m; i++) {
-        const layer_routing *routing = routing_of(e, s->program, state, ids[i], err);
+        const layer_routing *of = routing_of(e, s->program, state, ids[i], err);
+        const routing_tables *routing = of ? attach_routing(s, of, err) : NULL;
         if (!routing)
             return -1;
         e->rows[i] = (forward_row){.token = ids[i],

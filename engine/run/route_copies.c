@@ -5,7 +5,7 @@
 
 #include "../routing/wanted.h"
 
-static void release_layer(routes *r)
+static void release_layer(routes_host *r)
 {
     free(r->ids);
     free(r->seen);
@@ -53,14 +53,14 @@ static int prepare_choice(route_copies *c, error *err)
     for (int i = 0; i < c->config->layers; i++) {
         if (!c->config->moe_layer[i])
             continue;
-        routes *r = &c->of[i];
-        *r = (routes){.slots = c->slots,
-                      .ids = calloc(cells, sizeof(int32_t)),
-                      .seen = calloc(cells, sizeof(int32_t)),
-                      .gates = calloc(cells, sizeof(float)),
-                      .banned = calloc(rows, sizeof(float)),
-                      .margin = calloc(rows, sizeof(float)),
-                      .entropy = calloc(rows, sizeof(float))};
+        routes_host *r = &c->of[i];
+        *r = (routes_host){.slots = c->slots,
+                           .ids = calloc(cells, sizeof(int32_t)),
+                           .seen = calloc(cells, sizeof(int32_t)),
+                           .gates = calloc(cells, sizeof(float)),
+                           .banned = calloc(rows, sizeof(float)),
+                           .margin = calloc(rows, sizeof(float)),
+                           .entropy = calloc(rows, sizeof(float))};
         if (!r->ids || !r->seen || !r->gates || !r->banned || !r->margin || !r->entropy) {
             release_layers(c);
             return error_memory(err, "a trace");
@@ -80,7 +80,7 @@ static int prepare_outputs(route_copies *c, error *err)
         c->outputs = malloc(rows * (size_t)c->config->width * sizeof(float));
     bool whole = c->outputs != NULL;
     for (int i = 0; i < c->config->layers && whole; i++) {
-        routes *r = &c->of[i];
+        routes_host *r = &c->of[i];
         if (!c->config->moe_layer[i])
             continue;
         r->norms = r->norms ? r->norms : calloc(cells, sizeof(float));
@@ -113,7 +113,7 @@ static int prepare_wanted(route_copies *c, const tensor *adapter_scores, error *
     if (prepare_logits(c, adapter_scores, err))
         return -1;
     for (int i = 0; i < c->config->layers; i++) {
-        routes *r = &c->of[i];
+        routes_host *r = &c->of[i];
         if (!c->config->moe_layer[i])
             continue;
         r->wanted = r->wanted ? r->wanted : calloc(cells, sizeof(int32_t));
@@ -165,8 +165,9 @@ void route_copies_rank(route_copies *c, const batch_row *rows, int n)
         const float *behind =
             c->adapter_scores ? rows_of(c->adapter_scores, c, layer, c->adapter_columns) : NULL;
         for (size_t i = 0; i < (size_t)n; i++)
-            wanted_experts(&rows[i].routing[layer], z + i * experts, c->config->experts,
-                           behind ? behind + i * c->adapter_columns : NULL, c->slots,
-                           c->of[layer].wanted + i * slots, c->of[layer].shares + i * slots);
+            wanted_experts(&routing_tables_layers(rows[i].routing)[layer], z + i * experts,
+                           c->config->experts, behind ? behind + i * c->adapter_columns : NULL,
+                           c->slots, c->of[layer].wanted + i * slots,
+                           c->of[layer].shares + i * slots);
     }
 }

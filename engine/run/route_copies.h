@@ -24,7 +24,7 @@ typedef struct route_copies {
     const model_config *config;
     int max_rows, slots;
 
-    routes *of;            /* [layers]; empty for a layer without experts */
+    routes_host *of;       /* [layers]; empty for a layer without experts */
     routes *single;        /* one slot at a time, and */
     float *outputs;        /* [max_rows, width] what its experts made */
     float *scores;         /* [layers][max_rows, experts] router logits */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine_state.h"
+#include "engine_attach.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
@@ -97,13 +97,11 @@ session *session_fork(session *from, error *err)
     session *s = session_new(from->engine, from->kind, err);
     if (!s)
         return NULL;
-    s->program = from->program;
     s->sequence = kv_fork(from->sequence, err);
-    if (!s->sequence) {
-        free(s);
-        return NULL;
-    }
-    return s;
+    if (s->sequence && attach_program(s, from->program, err) == 0)
+        return s;
+    session_close(s);
+    return NULL;
 }
 
 session *session_branch(session *from, int length, int room, const router_program *program,
@@ -129,6 +127,7 @@ void session_close(session *s)
     if (!s)
         return;
     kv_close(s->sequence);
+    attach_release(s);
     free(s);
 }
 
@@ -187,7 +186,8 @@ int session_set_program(session *s, const router_program *program, error *err)
     int slots = program ? router_program_slots(program) : 0;
     if (slots > s->engine->max_slots && make_slots(s->engine, slots, err))
         return -1;
-    s->program = program;
+    if (attach_program(s, program, err))
+        return -1;
     s->rules = (rule_state){0};
     return 0;
 }
@@ -276,7 +276,8 @@ static int add_rows(engine *e, const step *st, const step_score *asked, int used
 {
     session *s = st->session;
     while (used < e->max_rows && s->pending < st->n) {
-        const layer_routing *routing = next_routing(e, s, st->tokens[s->pending], err);
+        const layer_routing *of = next_routing(e, s, st->tokens[s->pending], err);
+        const routing_tables *routing = of ? attach_routing(s, of, err) : NULL;
         if (!routing)
             return -1;
         e->rows[used] = (forward_row){.token = st->tokens[s->pending],
@@ -295,7 +296,7 @@ static int add_rows(engine *e, const step *st, const step_score *asked, int used
 }
 
 /* forward's trace is per layer for a whole batch; the public one is per row. */
-static void pass_trace(void *user, int layer, int n, const routes *host)
+static void pass_trace(void *user, int layer, int n, const routes_host *host)
 {
     engine *e = user;
     for (int i = 0; i < n; i++) {

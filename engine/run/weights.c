@@ -208,6 +208,16 @@ static int load_experts_matrix(loader *l, weight_part single, weight_part stacke
     return 0;
 }
 
+static int make_bank(loader *l, layer_weights *w)
+{
+    w->bank = expert_bank_new(l->b, l->err);
+    if (!w->bank)
+        return -1;
+    return expert_bank_put(w->bank, 0, l->config->experts, (const tensor *const *)w->expert_gate,
+                           (const tensor *const *)w->expert_up,
+                           (const tensor *const *)w->expert_down, l->err);
+}
+
 static int load_experts(loader *l, layer_weights *w, int layer)
 {
     const model_config *c = l->config;
@@ -218,9 +228,6 @@ static int load_experts(loader *l, layer_weights *w, int layer)
     w->expert_down = calloc(n, sizeof(tensor *));
     if (!w->expert_gate || !w->expert_up || !w->expert_down)
         return error_memory(l->err, "the experts");
-    w->bank =
-        (expert_bank){c->experts, (const tensor *const *)w->expert_gate,
-                      (const tensor *const *)w->expert_up, (const tensor *const *)w->expert_down};
     int f = c->expert_width, d = c->width;
     checkpoint_tensor t;
     if (find_part(l, PART_EXPERTS_GATE_UP, layer, 0, &t)) {
@@ -233,7 +240,9 @@ static int load_experts(loader *l, layer_weights *w, int layer)
                load_experts_matrix(l, PART_EXPERT_UP, PART_EXPERTS_UP, layer, f, d, w->expert_up)) {
         return -1;
     }
-    return load_experts_matrix(l, PART_EXPERT_DOWN, PART_EXPERTS_DOWN, layer, d, f, w->expert_down);
+    if (load_experts_matrix(l, PART_EXPERT_DOWN, PART_EXPERTS_DOWN, layer, d, f, w->expert_down))
+        return -1;
+    return l->b ? make_bank(l, w) : 0;
 }
 
 static int load_shared_expert(loader *l, layer_weights *w, int layer)
@@ -406,6 +415,7 @@ void weights_release(weights *w)
                          l->adapter_router};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
             tensor_free(all[j]);
+        expert_bank_free(l->bank);
         release_experts(l->expert_gate, w->experts);
         release_experts(l->expert_up, w->experts);
         release_experts(l->expert_down, w->experts);

@@ -26,9 +26,9 @@ typedef struct layer_weights {
     tensor *gate, *up, *down;                  /* dense ffn: [f, d] [f, d] [d, f] */
     tensor *gate_bias, *up_bias, *down_bias;   /* [1, f] [1, f] [1, d] */
     tensor *router;                            /* [experts, d] f32 */
-    /* [bank.count] the model's [f, d] [f, d] [d, f], then those that adapters own */
+    /* [count of bank] the model's [f, d] [f, d] [d, f], then those that adapters own */
     tensor **expert_gate, **expert_up, **expert_down;
-    expert_bank bank;                              /* the same, as an op takes it */
+    expert_bank *bank;                             /* the same, as an op takes it */
     tensor *adapter_router;                        /* [., d] f32: the adapters' rows, or NULL */
     int adapter_rows;                              /* of them, those in use */
     tensor *shared_gate, *shared_up, *shared_down; /* shared expert: as dense */

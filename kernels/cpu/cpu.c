@@ -1,4 +1,4 @@
-/* cpu.c - opens the CPU backend and owns its memory: tensors, pages, scratch, the batch.
+/* cpu.c - opens the CPU backend and owns its memory: tensors, pages, scratch.
  *
  * Also here are the two products, which only hand over to matmul.c, and the sharing of small row
  * work. Own tensors are aligned to a cache line; borrowed ones lie wherever their file put them.
@@ -92,6 +92,8 @@ static void cpu_close(backend *b)
         free(cpu->experts[i].data);
     for (size_t i = 0; i < sizeof cpu->updates / sizeof *cpu->updates; i++)
         free(cpu->updates[i].data);
+    for (size_t i = 0; i < sizeof cpu->held / sizeof *cpu->held; i++)
+        free(cpu->held[i].data);
     free(cpu);
 }
 
@@ -167,7 +169,7 @@ static void cpu_tensor_read(backend *b, const tensor *t, size_t row, size_t rows
     memcpy(dst, (const char *)t->data + row * t->row_bytes, rows * t->row_bytes);
 }
 
-/* ---- pages and the batch -------------------------------------------------------------------- */
+/* ---- pages ---------------------------------------------------------------------------------- */
 
 static void *cpu_kv_page_new(backend *b, const kv_layout *layout, error *err)
 {
@@ -193,17 +195,6 @@ static void cpu_kv_page_copy(backend *b, const kv_layout *layout, void *to, cons
 static void cpu_layer(backend *b, int layer)
 {
     cpu_of(b)->layer = layer;
-}
-
-static void cpu_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
-                      const float *cosines, const float *sines)
-{
-    cpu_backend *cpu = cpu_of(b);
-    cpu->layout = *layout;
-    cpu->rows = rows;
-    cpu->batch = n;
-    cpu->cosines = cosines;
-    cpu->sines = sines;
 }
 
 /* ---- row work ------------------------------------------------------------------------------- */
@@ -412,6 +403,7 @@ static const backend_table table = {
     .routes_free = cpu_routes_free,
     .route = cpu_route,
     .routes_read = cpu_routes_read,
+    .routes_write = cpu_routes_write,
     .routes_slot = cpu_routes_slot,
     .experts = cpu_experts,
 };

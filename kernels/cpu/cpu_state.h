@@ -9,6 +9,7 @@
 #ifndef KERNELS_CPU_STATE_H
 #define KERNELS_CPU_STATE_H
 
+#include <assert.h>
 #include <stdatomic.h>
 
 #include "../backend_impl.h"
@@ -39,10 +40,11 @@ typedef struct cpu_backend {
     scratch routing;                  /* softmax and ranking of one row, one a thread */
     scratch experts[4];               /* see moe.c */
     scratch updates[2];               /* see updates.c */
+    scratch held[4];                  /* what op_batch copied: see cpu_batch.c */
     kv_layout layout;                 /* of the current batch, set by op_batch */
-    const batch_row *rows;            /* [batch] borrowed */
-    int batch;                        /* rows in the batch */
-    const float *cosines;             /* [batch, rotary_dim / 2] borrowed */
+    const batch_row *rows;            /* [batch] */
+    int batch;                        /* rows in the batch; -1: no memory for them, told already */
+    const float *cosines;             /* [batch, rotary_dim / 2] */
     const float *sines;
 } cpu_backend;
 
@@ -57,6 +59,18 @@ void *cpu_scratch(cpu_backend *cpu, scratch *s, size_t bytes, const char *what);
 
 /* Turns what the threads of the op just done saw into a failure, if they saw anything. */
 void cpu_report_faults(cpu_backend *cpu);
+
+/* Whether the batch is there to work on n of its rows. */
+static inline bool cpu_has_batch(const cpu_backend *cpu, int n)
+{
+    assert(cpu->batch < 0 || n <= cpu->batch);
+    return cpu->batch >= 0;
+}
+
+static inline const layer_routing *cpu_routing(const cpu_backend *cpu, int row, int layer)
+{
+    return &cpu->rows[row].routing->layers[layer];
+}
 
 /* Work on rows [from, to) of some batch; `thread` < pool threads. */
 typedef void cpu_rows_fn(void *user, int from, int to, int thread);
@@ -78,6 +92,10 @@ typedef struct __attribute__((packed)) unaligned_float {
 
 /* ---- the ops, by file ---------------------------------------------------------------------- */
 
+/* cpu_batch.c */
+void cpu_batch(backend *b, const kv_layout *layout, const batch_row *rows, int n,
+               const float *cosines, const float *sines, int half);
+
 /* norm.c */
 void cpu_embed(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);
 void cpu_rmsnorm(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps, int n);
@@ -95,12 +113,18 @@ void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int head
                    int n);
 
 /* route.c, moe.c */
+struct routes {
+    int max_rows, slots;
+    int32_t *ids, *seen; /* [max_rows, slots] as in routes_host; so are the others */
+    float *gates;
+    float *banned, *margin, *entropy;
+};
 routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err);
 void cpu_routes_free(backend *b, routes *r);
-int cpu_routes_rows(const routes *r); /* the most rows it can hold */
 void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
                bool renormalise, int n);
-void cpu_routes_read(backend *b, const routes *r, int n, routes *host);
+void cpu_routes_read(backend *b, const routes *r, int n, const routes_host *to);
+void cpu_routes_write(backend *b, routes *r, int n, const routes_host *from);
 void cpu_routes_slot(backend *b, routes *one, const routes *from, int slot, int n);
 void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r, const tensor *x,
                  int layer, int n);

@@ -111,7 +111,7 @@ static size_t widest_form(size_t cols)
 static bool reserve(moe *m, int **starts)
 {
     cpu_backend *cpu = m->cpu;
-    size_t experts = (size_t)m->bank->count, rows = (size_t)cpu_routes_rows(m->chosen);
+    size_t experts = (size_t)m->bank->count, rows = (size_t)m->chosen->max_rows;
     size_t pairs = rows * (size_t)m->chosen->slots;
     size_t ints = (2 * pairs + experts + 1) * sizeof(int);
     size_t threads = (size_t)thread_pool_threads(cpu->workers);
@@ -336,7 +336,9 @@ void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes 
     moe m = {
         .cpu = cpu_of(b), .bank = bank, .chosen = r, .x = x, .out = out, .layer = layer, .n = n};
     int *starts;
-    assert(n <= cpu_routes_rows(r) && n <= m.cpu->batch && bank->count > 0);
+    if (!cpu_has_batch(m.cpu, n))
+        return;
+    assert(n <= r->max_rows && bank->count > 0);
     for (int e = 0; e < bank->count; e++)
         if (bank->gate[e] && bank->gate[e]->rows > m.ffn)
             m.ffn = bank->gate[e]->rows;

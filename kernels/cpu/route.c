@@ -28,11 +28,6 @@
 
 /* ---- storage -------------------------------------------------------------------------------- */
 
-typedef struct cpu_routes {
-    routes shared; /* first: the pointer that callers hold */
-    int max_rows;
-} cpu_routes;
-
 void cpu_routes_free(backend *b, routes *r)
 {
     (void)b;
@@ -49,10 +44,9 @@ routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err)
 {
     assert(max_rows > 0 && slots > 0);
     size_t rows = (size_t)max_rows;
-    cpu_routes *mine = calloc(1, sizeof *mine);
-    if (mine) {
-        routes *r = &mine->shared;
-        mine->max_rows = max_rows;
+    routes *r = calloc(1, sizeof *r);
+    if (r) {
+        r->max_rows = max_rows;
         r->slots = slots;
         r->ids = calloc(rows * (size_t)slots, sizeof *r->ids);
         r->seen = calloc(rows * (size_t)slots, sizeof *r->seen);
@@ -68,27 +62,33 @@ routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err)
     return NULL;
 }
 
-int cpu_routes_rows(const routes *r)
-{
-    return ((const cpu_routes *)r)->max_rows;
-}
-
-void cpu_routes_read(backend *b, const routes *r, int n, routes *host)
+void cpu_routes_read(backend *b, const routes *r, int n, const routes_host *to)
 {
     (void)b;
     size_t rows = (size_t)n, slots = (size_t)r->slots;
-    memcpy(host->ids, r->ids, rows * slots * sizeof *r->ids);
-    memcpy(host->seen, r->seen, rows * slots * sizeof *r->seen);
-    memcpy(host->gates, r->gates, rows * slots * sizeof *r->gates);
-    memcpy(host->banned, r->banned, rows * sizeof *r->banned);
-    memcpy(host->margin, r->margin, rows * sizeof *r->margin);
-    memcpy(host->entropy, r->entropy, rows * sizeof *r->entropy);
+    assert(to->slots == r->slots && n <= r->max_rows);
+    memcpy(to->ids, r->ids, rows * slots * sizeof *r->ids);
+    memcpy(to->seen, r->seen, rows * slots * sizeof *r->seen);
+    memcpy(to->gates, r->gates, rows * slots * sizeof *r->gates);
+    memcpy(to->banned, r->banned, rows * sizeof *r->banned);
+    memcpy(to->margin, r->margin, rows * sizeof *r->margin);
+    memcpy(to->entropy, r->entropy, rows * sizeof *r->entropy);
+}
+
+void cpu_routes_write(backend *b, routes *r, int n, const routes_host *from)
+{
+    (void)b;
+    size_t cells = (size_t)n * (size_t)r->slots;
+    assert(from->slots == r->slots && n <= r->max_rows);
+    memcpy(r->ids, from->ids, cells * sizeof *r->ids);
+    memcpy(r->seen, from->seen, cells * sizeof *r->seen);
+    memcpy(r->gates, from->gates, cells * sizeof *r->gates);
 }
 
 void cpu_routes_slot(backend *b, routes *one, const routes *from, int slot, int n)
 {
     (void)b;
-    assert(one->slots == 1 && slot >= 0 && slot < from->slots && n <= cpu_routes_rows(one));
+    assert(one->slots == 1 && slot >= 0 && slot < from->slots && n <= one->max_rows);
     for (int i = 0; i < n; i++) {
         size_t at = (size_t)i * (size_t)from->slots + (size_t)slot;
         one->ids[i] = from->ids[at];
@@ -305,7 +305,7 @@ static void route_rows(void *user, int from, int to, int thread)
     const route_work *w = user;
     float *mine = (float *)(void *)w->memory + 3 * (size_t)thread * w->room;
     for (int i = from; i < to; i++) {
-        row_view v = {.routing = &w->cpu->rows[i].routing[w->layer],
+        row_view v = {.routing = cpu_routing(w->cpu, i, w->layer),
                       .z = cpu_row(w->z, i),
                       .dots = w->cpu->dots,
                       .p = mine,
@@ -326,7 +326,8 @@ void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, 
                bool renormalise, int n)
 {
     cpu_backend *cpu = cpu_of(b);
-    assert(n <= cpu->batch);
+    if (!cpu_has_batch(cpu, n))
+        return;
     size_t threads = (size_t)thread_pool_threads(cpu->workers);
     size_t room = z->cols + (adapter_z ? adapter_z->cols : 0);
     char *memory = cpu_scratch(cpu, &cpu->routing, 3 * threads * room * sizeof(float), "routing");

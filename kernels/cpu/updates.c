@@ -8,14 +8,14 @@ bool updates_open(pair_updates *u, cpu_backend *cpu, const routes *chosen, int l
 {
     int rank = 0;
     for (int i = 0; i < n; i++) {
-        const layer_routing *r = &cpu->rows[i].routing[layer];
+        const layer_routing *r = cpu_routing(cpu, i, layer);
         rank = r->update && r->update_rank > rank ? r->update_rank : rank;
     }
     *u = (pair_updates){.stride = (size_t)rank};
     if (!rank)
         return true;
     /* As in moe.c: for the most pairs there can be, so that later batches find it there. */
-    size_t pairs = (size_t)cpu_routes_rows(chosen) * (size_t)chosen->slots;
+    size_t pairs = (size_t)chosen->max_rows * (size_t)chosen->slots;
     const expert_update **of = cpu_scratch(cpu, &cpu->updates[0], pairs * sizeof *of, "updates");
     u->inner = cpu_scratch(cpu, &cpu->updates[1], pairs * u->stride * sizeof(float), "updates");
     u->of = of;
@@ -24,7 +24,7 @@ bool updates_open(pair_updates *u, cpu_backend *cpu, const routes *chosen, int l
 
 const expert_update *update_of(const cpu_backend *cpu, int layer, int row, int32_t seen)
 {
-    const layer_routing *r = &cpu->rows[row].routing[layer];
+    const layer_routing *r = cpu_routing(cpu, row, layer);
     return r->update ? r->update[seen] : NULL;
 }
 
