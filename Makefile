@@ -63,7 +63,7 @@ FUZZERS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
 TESTLIB  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/fuzz_%.c tests/tool_%.c tests/wrap_%.c,$(wildcard tests/*.c)))
 # Python suites: test_*.py need $(VENV), reference_*.py torch and llama.cpp, long_*.py patience.
 SUITES   = $(wildcard tests/test_*.py)
-DEPENDS  = $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/tests/wrap_disk.d $(BUILD)/repl/cli/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
+DEPENDS  = $(ONHOST:.o=.d) $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/tests/wrap_disk.d $(BUILD)/repl/cli/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
 
 # Test interpreters; PYTHON_REFERENCE=/some/python uses an environment that is already there.
 VENV     = build/venv
@@ -110,6 +110,25 @@ $(BUILD)/tests/test_conversation $(BUILD)/tests/test_replay: $(BUILD)/tests/%: $
     $(CONVERSES:%=$(BUILD)/tests/%_support.o) $(CORE)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) $^ $(LIBS) -lcmocka -o $@
+# The GPU's kernels on the host: the same files, compiled over tests/cuda_host.h, as a plug-in for tests.
+CXX      = g++
+KERNELS  = $(wildcard kernels/cuda/*.cu)
+ONHOST   = $(KERNELS:kernels/cuda/%.cu=$(BUILD)/tests/cuda/%.o) $(BUILD)/tests/cuda/cuda_host.o
+# What the plug-in brings of kernels/ itself.
+BROUGHT  = $(patsubst %,$(BUILD)/kernels/%.o,backend error quant iq iq_grids)
+CXXWARN  = -Wall -Wextra -Wshadow -Werror
+HOSTCXX  = $(CXX) -std=c++17 -D_GNU_SOURCE $(CXXWARN) -ffp-contract=off -fno-math-errno -fPIC -MMD -MP \
+           -fvisibility=hidden -O2 -g
+$(BUILD)/tests/cuda/cuda_host.o: tests/cuda_host.cpp
+	@mkdir -p $(@D) && echo "  CXX  $<"
+	$(Q)$(HOSTCXX) -c $< -o $@
+$(BUILD)/tests/cuda/%.o: kernels/cuda/%.cu tests/cuda_host.h
+	@mkdir -p $(@D) && echo "  CXX  $< (on the host)"
+	$(Q)$(HOSTCXX) -include tests/cuda_host.h -x c++ -c $< -o $@
+$(BUILD)/tests/cuda_host.so: $(ONHOST) $(BROUGHT)
+	@echo "  LINK $@"
+	$(Q)$(CXX) -shared -Wl,-Bsymbolic $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $^ -lm -o $@
+$(BUILD)/tests/test_cuda: | $(BUILD)/tests/cuda_host.so
 # These tests stand between the program and such functions.
 ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap munmap free
 $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))

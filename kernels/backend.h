@@ -44,14 +44,16 @@ enum { KV_PAGE = 64 }; /* positions in one page of the KV cache */
 /* ---- the device: opened by devices/backend_open.h ---------------------------------------- */
 
 typedef struct backend_options {
-    const char *name; /* "auto", "cpu", "cuda" */
-    const char *isa;  /* "auto", "baseline", "avx2", "avx512" */
-    int threads;      /* 0 = physical cores */
+    const char *name;   /* "auto", "cpu", "cuda" */
+    const char *isa;    /* of the CPU: "auto", "baseline", "avx2", "avx512" */
+    int threads;        /* 0 = physical cores */
+    const char *plugin; /* the shared object of "cuda"; NULL = the one that came with the program */
+    error *fallback; /* "auto" says here why a GPU's plug-in that is there was not taken; or NULL */
 } backend_options;
 
 void backend_close(backend *b);             /* NULL ok; its tensors must be freed first */
-const char *backend_isa(const backend *b);  /* "baseline", "avx2" or "avx512" */
-const char *backend_name(const backend *b); /* "cpu" */
+const char *backend_isa(const backend *b);  /* "baseline", "avx2", "avx512", or the GPU's name */
+const char *backend_name(const backend *b); /* "cpu" or "cuda" */
 int backend_threads(const backend *b);
 
 /* Waits for everything enqueued; reports and clears the first failure. 0 or -1. */

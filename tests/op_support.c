@@ -17,7 +17,7 @@ int lab_setup(void **state)
     for (int i = 0; i < LAB_LEVELS; i++)
         for (int t = 0; t < LAB_THREADS; t++) {
             error err = {0};
-            backend_options options = {"cpu", ISA[i], THREADS[t]};
+            backend_options options = {.name = "cpu", .isa = ISA[i], .threads = THREADS[t]};
             l->backends[i][t] = backend_open(&options, &err);
             if (!l->backends[i][t] && i == 0)
                 return -1;

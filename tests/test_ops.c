@@ -82,8 +82,16 @@ static void test_open(void **state)
     assert_null(backend_open(&(backend_options){.name = "tpu"}, &err));
     assert_int_equal(err.code, ERROR_USAGE);
     assert_non_null(strstr(err.text, "tpu"));
-    assert_null(backend_open(&(backend_options){.name = "cuda"}, &err));
-    assert_int_equal(err.code, ERROR_RUN);
+    assert_null(backend_open(&(backend_options){.name = "cuda", .plugin = "./no.so"}, &err));
+    assert_int_equal(err.code, ERROR_LOAD);
+    assert_non_null(strstr(err.text, "no.so"));
+    error why = {0};
+    backend *instead =
+        backend_open(&(backend_options){.plugin = "./no.so", .fallback = &why}, &err);
+    assert_non_null(instead);
+    assert_string_equal(backend_name(instead), "cpu");
+    assert_non_null(strstr(why.text, "no.so"));
+    backend_close(instead);
     assert_null(backend_open(&(backend_options){.isa = "sse9"}, &err));
     assert_int_equal(err.code, ERROR_USAGE);
 
@@ -93,7 +101,7 @@ static void test_open(void **state)
     assert_int_equal(backend_threads(b), cores_physical());
     assert_true(cores_physical() >= 1);
     backend_close(b);
-    b = backend_open(&(backend_options){"cpu", "baseline", 3}, &err);
+    b = backend_open(&(backend_options){.name = "cpu", .isa = "baseline", .threads = 3}, &err);
     assert_non_null(b);
     assert_string_equal(backend_isa(b), "baseline");
     assert_int_equal(backend_threads(b), 3);

@@ -1,22 +1,90 @@
-/* backend_open.c - see backend_open.h. A device more is one row of `openers`. */
+/* backend_open.c - see backend_open.h. A device more is one row of `openers`.
+ *
+ * The GPU's backend is a shared object of its own, so that one program runs with it and without: it is
+ * looked for beside the program and in the lib folder of where it was installed. It brings what it needs
+ * of kernels/ itself and hands over one function, cuda_open.
+ */
 #include "backend_open.h"
 
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../cpu/cpu.h"
 
+#define PLUGIN "consilium-cuda.so"
+
+typedef backend *open_fn(const backend_options *options, error *err);
+
+/* path = the plug-in that came with the program; false when there is none. */
+static bool find_plugin(char path[PATH_MAX])
+{
+    static const char *const places[] = {"", "../lib/consilium/"};
+    char program[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0)
+        return false;
+    program[n] = '\0';
+    char *end = strrchr(program, '/');
+    if (!end)
+        return false;
+    end[1] = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        int len = snprintf(path, PATH_MAX, "%s%s" PLUGIN, program, places[i]);
+        if (len > 0 && len < PATH_MAX && access(path, R_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* It stays loaded: the backend's functions are in it. */
+static backend *open_plugin(const char *path, const backend_options *options, error *err)
+{
+    void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    open_fn *open = NULL;
+    if (object)
+        *(void **)&open = dlsym(object, "cuda_open");
+    if (open)
+        return open(options, err);
+    (void)error_set(err, ERROR_LOAD, "%s", dlerror());
+    return NULL;
+}
+
 static backend *open_cuda(const backend_options *options, error *err)
 {
-    (void)options;
-    error_set(err, ERROR_RUN,
-              "--backend cuda: this build has no CUDA backend; cpu works everywhere");
-    return NULL;
+    char path[PATH_MAX];
+    const char *plugin = options->plugin ? options->plugin : find_plugin(path) ? path : NULL;
+    if (!plugin) {
+        (void)error_set(err, ERROR_LOAD,
+                        "--backend cuda: " PLUGIN " is not beside the program (`make cuda` builds "
+                        "it); cpu works everywhere");
+        return NULL;
+    }
+    backend *b = open_plugin(plugin, options, err);
+    if (!b && err) {
+        err->code = ERROR_LOAD;
+        (void)error_prefix(err, "--backend cuda: ");
+    }
+    return b;
+}
+
+/* A GPU when its plug-in is there and finds one. */
+static backend *open_auto(const backend_options *options, error *err)
+{
+    char path[PATH_MAX];
+    error why = {0};
+    backend *b = options->plugin || find_plugin(path) ? open_cuda(options, &why) : NULL;
+    if (options->fallback)
+        *options->fallback = why;
+    return b ? b : cpu_open(options, err);
 }
 
 static const struct {
     const char *name;
-    backend *(*open)(const backend_options *options, error *err);
-} openers[] = {{"auto", cpu_open}, {"cpu", cpu_open}, {"cuda", open_cuda}};
+    open_fn *open;
+} openers[] = {{"auto", open_auto}, {"cpu", cpu_open}, {"cuda", open_cuda}};
 
 backend *backend_open(const backend_options *options, error *err)
 {

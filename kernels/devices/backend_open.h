@@ -10,7 +10,8 @@
 
 #include "../backend.h"
 
-/* Caller owns. Errors: unknown name or ISA (ERROR_USAGE), not available here (ERROR_RUN). */
+/* Caller owns. Errors: unknown name or ISA (ERROR_USAGE), an ISA that is not available here (ERROR_RUN),
+ * a GPU that cannot be used (ERROR_LOAD). */
 backend *backend_open(const backend_options *options, error *err);
 
 #endif

@@ -1,0 +1,120 @@
+/* test_cuda.c - the GPU's backend on the host: whole tiny models against the CPU's.
+ *
+ * The kernels of kernels/cuda/ are compiled over cuda_host.h, which fails on what a GPU leaves undefined.
+ * Their arithmetic is the CPU's, operation by operation, so logits must have the CPU's very bytes: for
+ * every architecture, in prefill and in lockstep with other sequences, under masks, and for any order of
+ * blocks and threads.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../engine/run/engine.h"
+#include "cuda_support.h"
+
+enum { LENGTH = 24, PREFILL = 19, STREAMS = 2 };
+
+static const char *const MODELS[] = {"qwen3_moe", "qwen3_moe-bf16", "qwen3_moe-f16", "qwen2_moe",
+                                     "mixtral",   "olmoe",          "granitemoe",    "llama",
+                                     "qwen2",     "qwen3",          "llama-bias"};
+
+static void must(bool ok, const error *err)
+{
+    if (!ok)
+        fail_msg("%s", err->text);
+}
+
+static int token_of(int vocabulary, int stream, int i)
+{
+    return (i * (7 + 2 * stream) + i / 5 + 3 * stream) % vocabulary;
+}
+
+/* Reads two sequences, the second under fewer experts, as a prefill each and then in lockstep, and keeps
+ * the logits of all their tokens [STREAMS, LENGTH, vocabulary]. */
+static float *read_model(const char *path, backend_options device, dtype kv)
+{
+    error err = {0};
+    engine_options options = {.path = path, .backend = device, .max_rows = 16};
+    engine *e = engine_open(&options, &err);
+    must(e != NULL, &err);
+    int vocabulary = engine_config(e)->vocabulary, ids[STREAMS][LENGTH];
+    size_t row = (size_t)vocabulary;
+    float *logits = malloc(STREAMS * LENGTH * row * sizeof *logits);
+    router_program *fewer = router_program_plain(engine_config(e), 1, &err);
+    session *s[STREAMS];
+    step steps[STREAMS];
+    for (int k = 0; k < STREAMS; k++) {
+        s[k] = session_open(e, LENGTH, kv, &err);
+        must(s[k] && (k == 0 || session_set_program(s[k], fewer, &err) == 0), &err);
+        for (int i = 0; i < LENGTH; i++)
+            ids[k][i] = token_of(vocabulary, k, i);
+        steps[k] = (step){s[k], ids[k], PREFILL, LOGITS_ALL, logits + (size_t)k * LENGTH * row};
+        must(engine_advance(e, &steps[k], 1, &err) == 0, &err);
+    }
+    for (int i = PREFILL; i < LENGTH; i++) {
+        for (int k = 0; k < STREAMS; k++)
+            steps[k] = (step){s[k], &ids[k][i], 1, LOGITS_LAST,
+                              logits + ((size_t)k * LENGTH + (size_t)i) * row};
+        must(engine_advance(e, steps, STREAMS, &err) == 0, &err);
+    }
+    for (int k = 0; k < STREAMS; k++)
+        session_close(s[k]);
+    router_program_close(fewer);
+    engine_close(e);
+    return logits;
+}
+
+static size_t bytes_of(const char *path)
+{
+    error err = {0};
+    engine *e = engine_open(&(engine_options){.path = path, .backend = {.name = "cpu"}}, &err);
+    must(e != NULL, &err);
+    size_t bytes = (size_t)engine_config(e)->vocabulary * STREAMS * LENGTH * sizeof(float);
+    engine_close(e);
+    return bytes;
+}
+
+static void compare(const char *name, dtype kv, unsigned seed)
+{
+    char path[256];
+    snprintf(path, sizeof path, "tests/fixtures/models/%s", name);
+    size_t bytes = bytes_of(path);
+    float *want = read_model(path, (backend_options){.name = "cpu"}, kv);
+    cuda_seed(seed);
+    float *got = read_model(path, cuda_options(), kv);
+    if (memcmp(want, got, bytes) != 0)
+        for (size_t i = 0; i < bytes / sizeof *want; i++)
+            if (memcmp(&want[i], &got[i], sizeof *want) != 0) {
+                fail_msg("%s: logit %zu of %zu is %.9g, not %.9g", name, i, bytes / sizeof *want,
+                         (double)got[i], (double)want[i]);
+            }
+    free(want);
+    free(got);
+}
+
+static void test_models(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS; i++)
+        compare(MODELS[i], DTYPE_F32, 1 + (unsigned)i);
+}
+
+static void test_page_types(void **state)
+{
+    (void)state;
+    compare("qwen3_moe", DTYPE_F16, 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_models),
+        cmocka_unit_test(test_page_types),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
