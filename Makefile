@@ -242,6 +242,9 @@ bench-train: $(PROGRAM) $(BUILD)/tests/tool_train $(SMOLLM2) $(REFERENCE) ## spe
 personas-report: $(SMOLLM2) $(REFERENCE) $(PROGRAM) ## what the built-in personas do, by mask and by prompt, in figures (15 min)
 	@$(PYTHON_REFERENCE) tests/probe_personas.py
 
+width-report: $(SMOLLM2) $(VENV)/requirements.txt $(PROGRAM) ## nats a token when more or fewer experts are called (3 min)
+	@$(PYTHON) tests/probe_width.py
+
 VOICES   = $(BUILD)/voices
 voices: $(PROGRAM) $(SMOLLM2) ## train the built-in's experts anew from the lessons (20 min; RESUME=1 goes on)
 	@mkdir -p $(VOICES)
@@ -311,7 +314,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench voices verifier evidence bench-train personas-report install-packages format lint check-layers check-dead clean help FORCE
+        fuzzers bench voices verifier evidence bench-train personas-report width-report install-packages format lint check-layers check-dead clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)

@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 
 import smollm2_torch as reference
-from smollm2_torch import FIRST, LAYERS, Chat, Experts, Model, Sample, lessons, read_model
+from smollm2_torch import EXPERTS, FIRST, LAYERS, Chat, Experts, Model, Sample, lessons, read_model
 from suite import BUILD, ROOT, run
 
+SHARED = 1280  # width of the shared expert
 SMOLLM2 = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -38,7 +39,10 @@ class Torch:
     def __init__(self, model, data):
         longest = max(len(s.h) for s in data)
         pad = lambda t, value: F.pad(t, (0, 0) * (t.dim() - 1) + (0, longest - len(t)), value=value)
-        self.model, self.experts = model, Experts()
+        block = lambda i, m: model.w[f"blk.{i}.ffn_{m}.weight"]
+        shared = [(block(i, "gate")[:SHARED], block(i, "up")[:SHARED], block(i, "down")[:, :SHARED])
+                  for i in range(FIRST, LAYERS)]
+        self.model, self.experts = model, Experts(EXPERTS, shared)
         for p in self.experts.parameters():
             torch.nn.init.normal_(p, std=0.02)
         self.experts.requires_grad_(True)

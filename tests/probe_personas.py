@@ -17,7 +17,7 @@ Printed, each with the target that it is held to:
            taken away too, against 20 random removals of as many in every layer
 
 Answers, perplexity and the parity check come from build/consilium, the rest is computed in torch on
-the quantised experts as shipped. `make personas-report` calls it.
+the built-in model as the program makes it. `make personas-report` calls it.
 """
 import argparse
 import json
@@ -64,7 +64,8 @@ class Bank:
 
     def keep(self, p):
         """Under the persona's mask its eight experts are all there is, so the others are not computed."""
-        return Experts().load({k: a[:, p * EXPERTS:(p + 1) * EXPERTS] for k, a in self.experts.arrays().items()}).eval()
+        own = {k: a[:, p * EXPERTS:(p + 1) * EXPERTS] for k, a in self.experts.arrays().items()}
+        return Experts(EXPERTS, self.experts.shared).load(own).eval()
 
     def compete(self, without=None):
         """General experts banned, and those that `without` [layers, 8] names."""
@@ -237,7 +238,7 @@ def main():
 
 def report(a, program):
     only, began = a.only.split(","), time.time()
-    probe = Probe(a.base, ROOT / "personas/shipped/built-in.experts.gguf", a.threads, program, a.lessons)
+    probe = Probe(a.base, program.folder / "cache/consilium/built-in.gguf", a.threads, program, a.lessons)
     if "losses" in only:
         probe.losses()
     if "neutral" in only:

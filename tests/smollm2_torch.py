@@ -1,10 +1,11 @@
-"""SmolLM2-135M in plain torch, with residual experts in its upper layers: what the built-in model is
-measured with, beside the program (probe_personas.py).
+"""SmolLM2-135M in plain torch, and the built-in model that the recipe makes of it: what the built-in
+model is measured with, beside the program (probe_personas.py).
 
 The weights come straight from the GGUF files, dequantised by the `gguf` package, so what is measured
-has the numbers that the engine sees. The experts add to the output of the dense feed-forward block:
+has the numbers that the engine sees. In the upper layers of the built-in model a shared expert (its gate
+is 1/2) and routed ones stand where the dense feed-forward block was:
 
-    y = ffn(x) + sum over the chosen experts of gate_e * down_e (silu(gate_e x) * up_e x)
+    y = shared(x) / 2 + sum over the chosen experts of gate_e * down_e (silu(gate_e x) * up_e x)
 
 Shapes: T tokens, D = 576, E experts of width F = 32. Queries and keys keep the row order of the
 file (pairs rotate together), which is why rope() rotates neighbours.
@@ -21,9 +22,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 FIRST, LAYERS, WIDTH, HEADS, KV, HEAD = 10, 30, 576, 9, 3, 64
-EXPERTS, CALLED, NARROW = 8, 4, 32  # per persona; called per token; ffn width of one expert
+EXPERTS, CALLED, NARROW = 8, 6, 32  # per persona; called per token; ffn width of one expert
 PERSONAS = ("philosopher", "coder", "critic")
-GENERAL = 8  # experts behind the personas', whose output is zero
+GENERAL = 8  # experts behind the personas': slices of the dense block
 SHIPPED = Path(__file__).resolve().parent.parent / "personas/shipped"
 
 
@@ -80,29 +81,32 @@ def norm(x, weight):
 
 
 class Experts(torch.nn.Module):
-    """Routed experts for each layer from FIRST on: `count` of them, and their router.
+    """The feed-forward block of each layer from FIRST on: `count` routed experts, their router, and the
+    shared expert, [gate, up, down] by layer.
 
-    forward() is what qwen2_moe does with norm_topk_prob: the CALLED largest router logits among the
-    allowed experts, their softmax as gates. All experts are computed and most gates are zero.
+    forward() is what qwen2_moe does without norm_topk_prob: of the softmax over all allowed experts the
+    CALLED largest are gates. All experts are computed and most gates are zero.
     """
 
-    def __init__(self, count=EXPERTS):
+    def __init__(self, count, shared):
         super().__init__()
-        self.count, self.allowed = count, None
+        self.count, self.allowed, self.shared = count, None, shared
         each = lambda *shape: torch.nn.ParameterList([torch.zeros(*shape) for _ in range(LAYERS - FIRST)])
         self.router, self.down = each(count, WIDTH), each(WIDTH, count * NARROW)
         self.gate, self.up = each(count * NARROW, WIDTH), each(count * NARROW, WIDTH)
 
     def forward(self, layer, x):
-        """x [.., D], normed -> what the chosen experts add to the feed-forward block."""
+        """x [.., D], normed -> [.., D]."""
         i = layer - FIRST
         logits = x @ self.router[i].T
         if self.allowed is not None:
             logits = logits.masked_fill(~self.allowed[i], -math.inf)
-        top = logits.topk(CALLED, -1)
-        gates = torch.zeros_like(logits).scatter(-1, top.indices, top.values.softmax(-1))
+        top = logits.softmax(-1).topk(CALLED, -1)
+        gates = torch.zeros_like(logits).scatter(-1, top.indices, top.values)
         h = F.silu(linear(x, self.gate[i])) * linear(x, self.up[i])
-        return linear((h.unflatten(-1, (self.count, NARROW)) * gates[..., None]).flatten(-2), self.down[i])
+        routed = linear((h.unflatten(-1, (self.count, NARROW)) * gates[..., None]).flatten(-2), self.down[i])
+        gate, up, down = self.shared[i]
+        return linear(F.silu(linear(x, gate)) * linear(x, up), down) / 2 + routed
 
     def arrays(self):
         """numpy arrays as the engine stores them: [layers, experts, ...]."""
@@ -148,10 +152,9 @@ class Model:
         a = attend(q, k, v)
         x = x + linear(a.transpose(1, 2).flatten(-2), w("attn_output"))
         h = norm(x, w("ffn_norm"))
-        y = linear(F.silu(linear(h, w("ffn_gate"))) * linear(h, w("ffn_up")), w("ffn_down"))
         if n >= FIRST and experts is not None:
-            y = y + experts(n, h)
-        return x + y
+            return x + experts(n, h)
+        return x + linear(F.silu(linear(h, w("ffn_gate"))) * linear(h, w("ffn_up")), w("ffn_down"))
 
     def run(self, x, first, last, experts=None, start=0, cache=None, mask=None):
         """The residual stream x [B, T, D] through layers first..last-1; experts None: the dense model."""
@@ -200,12 +203,15 @@ def evaluate(model, samples, experts):
 
 
 def load_joined(path):
-    """An experts file as one bank of all experts, its quantised values included."""
+    """The blocks of a built-in model, from its GGUF, quantised values included."""
     tensors = {t.name: t for t in gguf.GGUFReader(path).tensors}
-    get = lambda i, name: gguf.quants.dequantize(*(lambda t: (t.data, t.tensor_type))(
-        tensors[f"blk.{i}.{name}.weight"]))
-    zero = lambda a: np.concatenate([a, np.zeros((GENERAL, *a.shape[1:]), np.float32)])
-    stack = lambda name, pad: [pad(np.array(get(i, name), np.float32)) for i in range(FIRST, LAYERS)]
-    return Experts(EXPERTS * len(PERSONAS) + GENERAL).load({
-        "router": stack("ffn_gate_inp", lambda a: a), "gate": stack("ffn_gate_exps", zero),
-        "up": stack("ffn_up_exps", zero), "down": stack("ffn_down_exps", zero)}).eval()
+
+    def get(i, name):
+        t = tensors[f"blk.{i}.{name}.weight"]
+        return np.array(gguf.quants.dequantize(t.data, t.tensor_type), np.float32)
+    stack = lambda name: [get(i, name) for i in range(FIRST, LAYERS)]
+    shared = [[torch.from_numpy(get(i, f"ffn_{m}_shexp")).bfloat16() for m in ("gate", "up", "down")]
+              for i in range(FIRST, LAYERS)]
+    return Experts(EXPERTS * len(PERSONAS) + GENERAL, shared).load({
+        "router": stack("ffn_gate_inp"), "gate": stack("ffn_gate_exps"), "up": stack("ffn_up_exps"),
+        "down": stack("ffn_down_exps")}).eval()

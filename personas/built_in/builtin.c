@@ -15,14 +15,17 @@
 #include "../../engine/base/paths.h"
 #include "../../engine/formats/checkpoint.h"
 #include "../../engine/formats/gguf_writer.h"
-#include "builtin_source.h"
+#include "builtin_slices.h"
 
 /* How a tensor's bytes are made from its source's. */
 typedef enum rule {
-    COPY,    /* as they are, then `zeros` zero bytes */
-    DOUBLE,  /* every value twice as large */
-    HALVES,  /* rows of Q or K: pairs (2j, 2j+1) of a head become (j, j + head_dim/2) */
-    NOTHING, /* `zeros` zero bytes alone */
+    COPY,         /* as they are */
+    HALVES,       /* rows of Q or K: pairs (2j, 2j+1) of a head become (j, j + head_dim/2) */
+    ZEROS,        /* `zeros` zero bytes */
+    REST_ROWS,    /* gate and up without the neurons of the slices */
+    REST_COLUMNS, /* down without them, doubled */
+    STACK_ROWS,   /* the personas' experts, then the slices */
+    STACK_COLUMNS,
 } rule;
 
 typedef struct part {
@@ -33,6 +36,8 @@ typedef struct part {
     rule rule;
     const void *data;
     uint64_t bytes, zeros;
+    sliced cut;                   /* of the last four */
+    const checkpoint_tensor *own; /* of a stack: the personas', or NULL */
 } part;
 
 typedef struct plan {
@@ -55,70 +60,72 @@ static part *plan_add(plan *p, const checkpoint_tensor *t, const char *name, rul
     return out;
 }
 
-/* What the routed layers have beside the shared expert; general experts and the shared expert's gate
- * are zeros. */
-static part *plan_zeros(plan *p, int layer, const char *name, dtype type, const uint64_t *shape,
-                        int dims)
+/* The gate of the shared expert: sigmoid(0) for every token. */
+static void plan_even_gate(plan *p, int layer)
 {
     part *out = &p->parts[p->count++];
-    uint64_t rows = 1;
-    *out = (part){.type = type, .dims = dims, .rule = NOTHING};
-    for (int i = 0; i < dims; i++) {
-        out->shape[i] = shape[i];
-        rows *= i < dims - 1 ? shape[i] : 1;
-    }
-    out->zeros = rows * dtype_row_bytes(type, (size_t)shape[dims - 1]);
-    (void)snprintf(out->name, sizeof out->name, "blk.%d.%s.weight", layer, name);
-    return out;
+    *out = (part){.type = DTYPE_F32, .dims = 1, .rule = ZEROS};
+    out->shape[0] = (uint64_t)p->bank->width;
+    out->zeros = out->shape[0] * sizeof(float);
+    (void)snprintf(out->name, sizeof out->name, "blk.%d.ffn_gate_inp_shexp.weight", layer);
 }
 
-/* One stack of experts: the personas', if the bank has any, and the general ones. */
-static void plan_stack(plan *p, int layer, const char *name, uint64_t rows, uint64_t cols)
+/* One matrix of the dense block: what is left of it, the shared expert's, and the stack of experts. */
+static void plan_cut(plan *p, const checkpoint_tensor *t, int layer, const char *name, bool down)
 {
     const builtin_bank *b = p->bank;
-    const checkpoint_tensor *t = b->personas ? builtin_bank_tensor(b, layer, name) : NULL;
-    uint64_t shape[3] = {(uint64_t)b->general, rows, cols};
-    part *out = plan_zeros(p, layer, name, t ? t->type : DTYPE_Q8_0, shape, 3);
-    if (!t)
-        return;
-    out->rule = COPY;
-    out->data = t->data;
-    out->bytes = t->bytes;
-    out->shape[0] += (uint64_t)b->personas;
-    p->bytes += t->bytes;
+    const checkpoint_tensor *list = builtin_bank_tensor(b, layer, "ffn_slices");
+    const sliced cut = {*t, list->data, b->general, b->expert_width};
+    char full[GGUF_MAX_NAME + 1];
+    (void)snprintf(full, sizeof full, "blk.%d.%s_shexp.weight", layer, name);
+    part *rest = plan_add(p, t, full, down ? REST_COLUMNS : REST_ROWS);
+    rest->cut = cut;
+    rest->shape[down] -= (uint64_t)b->general * (uint64_t)b->expert_width;
+    if (down)
+        rest->type = SLICES_TYPE;
+    (void)snprintf(full, sizeof full, "%s_exps", name);
+    const checkpoint_tensor *own = b->personas ? builtin_bank_tensor(b, layer, full) : NULL;
+    (void)snprintf(full, sizeof full, "blk.%d.%s_exps.weight", layer, name);
+    part *stack = plan_add(p, own ? own : t, full, down ? STACK_COLUMNS : STACK_ROWS);
+    stack->cut = cut;
+    stack->own = own;
+    stack->type = SLICES_TYPE;
+    stack->dims = 3;
+    stack->shape[0] = (uint64_t)b->personas + (uint64_t)b->general;
+    stack->shape[1] = (uint64_t)(down ? b->width : b->expert_width);
+    stack->shape[2] = (uint64_t)(down ? b->expert_width : b->width);
 }
 
-static void plan_experts(plan *p, int layer)
+static int check_cut(const plan *p, const checkpoint_tensor *t, int layer, bool down, error *err)
 {
     const builtin_bank *b = p->bank;
-    const checkpoint_tensor *router = builtin_bank_tensor(b, layer, "ffn_gate_inp");
-    uint64_t narrow = (uint64_t)b->expert_width, width = (uint64_t)b->width;
-    (void)plan_add(p, router, router->name, COPY);
-    plan_stack(p, layer, "ffn_gate_exps", narrow, width);
-    plan_stack(p, layer, "ffn_up_exps", narrow, width);
-    plan_stack(p, layer, "ffn_down_exps", width, narrow);
-    (void)plan_zeros(p, layer, "ffn_gate_inp_shexp", DTYPE_F32, &width, 1);
+    const sliced cut = {*t, builtin_bank_tensor(b, layer, "ffn_slices")->data, b->general,
+                        b->expert_width};
+    int ffn = checkpoint_config(p->base)->ffn_width;
+    if (t->dims != 2 || t->shape[down] != (uint64_t)ffn || t->shape[!down] != (uint64_t)b->width)
+        return error_set(err, ERROR_LOAD, "%s: tensor %s has not the shape of a feed-forward block",
+                         checkpoint_path(p->base), t->name);
+    return slices_check(&cut, layer, ffn, b->path, err);
 }
 
 /* One tensor of the base, under its new name and with its rule; `rest` is its name in layer. */
 static int plan_layer_tensor(plan *p, const checkpoint_tensor *t, int layer, const char *rest,
                              error *err)
 {
-    static const char *const shared[] = {"ffn_gate", "ffn_up", "ffn_down"};
+    static const char *const dense[] = {"ffn_gate", "ffn_up", "ffn_down"};
     bool routed = layer >= p->bank->first && layer < p->bank->first + p->bank->layers;
     for (int i = 0; routed && i < 3; i++) {
-        size_t len = strlen(shared[i]);
-        if (strncmp(rest, shared[i], len) != 0 || strcmp(rest + len, ".weight") != 0)
+        size_t len = strlen(dense[i]);
+        if (strncmp(rest, dense[i], len) != 0 || strcmp(rest + len, ".weight") != 0)
             continue;
-        if (i == 2 && !builtin_can_double(t->type))
-            return error_set(err, ERROR_LOAD,
-                             "%s: tensor %s is %s, which cannot be doubled exactly",
-                             checkpoint_path(p->base), t->name, t->type_name);
-        char name[GGUF_MAX_NAME + 1];
-        (void)snprintf(name, sizeof name, "blk.%d.%s_shexp.weight", layer, shared[i]);
-        (void)plan_add(p, t, name, i == 2 ? DOUBLE : COPY);
-        if (i == 2)
-            plan_experts(p, layer);
+        if (check_cut(p, t, layer, i == 2, err))
+            return -1;
+        plan_cut(p, t, layer, dense[i], i == 2);
+        if (i == 2) {
+            const checkpoint_tensor *router = builtin_bank_tensor(p->bank, layer, "ffn_gate_inp");
+            (void)plan_add(p, router, router->name, COPY);
+            plan_even_gate(p, layer);
+        }
         return 0;
     }
     bool moved = strcmp(rest, "attn_q.weight") == 0 || strcmp(rest, "attn_k.weight") == 0;
@@ -129,7 +136,7 @@ static int plan_layer_tensor(plan *p, const checkpoint_tensor *t, int layer, con
 static int plan_all(plan *p, error *err)
 {
     int count = checkpoint_count(p->base);
-    p->cap = count + 5 * p->bank->layers;
+    p->cap = count + 5 * p->bank->layers; /* a stack for each matrix, a router, a gate */
     p->parts = calloc((size_t)p->cap, sizeof *p->parts);
     if (!p->parts)
         return error_memory(err, "the recipe");
@@ -161,26 +168,6 @@ static int write_zeros(gguf_writer *w, uint64_t n, error *err)
     return gguf_writer_data(w, zeros, (size_t)n, err);
 }
 
-static int write_doubled(const plan *p, gguf_writer *w, const part *t, error *err)
-{
-    size_t cols = (size_t)t->shape[t->dims - 1], row = dtype_row_bytes(t->type, cols);
-    unsigned char *copy = malloc(row);
-    if (!copy)
-        return error_memory(err, "a row");
-    int result = 0;
-    for (uint64_t at = 0; result == 0 && at < t->bytes; at += row) {
-        memcpy(copy, (const char *)t->data + at, row);
-        if (builtin_double(t->type, copy, cols))
-            result = gguf_writer_data(w, copy, row, err);
-        else
-            result =
-                error_set(err, ERROR_LOAD, "%s: tensor %s cannot be doubled: a scale is too large",
-                          checkpoint_path(p->base), t->name);
-    }
-    free(copy);
-    return result;
-}
-
 /* Row h * head_dim/2 + j of a head lies in the file as row 2j + h, h = 0 or 1. */
 static int write_halves(const plan *p, gguf_writer *w, const part *t, error *err)
 {
@@ -194,21 +181,33 @@ static int write_halves(const plan *p, gguf_writer *w, const part *t, error *err
     return 0;
 }
 
+/* The personas' experts, then the slices. */
+static int write_stack(gguf_writer *w, const part *t, error *err)
+{
+    if (t->own && slices_put_tensor(t->own, w, err))
+        return -1;
+    return t->rule == STACK_ROWS ? slices_put_rows(&t->cut, w, err)
+                                 : slices_put_columns(&t->cut, (float)t->cut.slices, w, err);
+}
+
 static int write_part(const plan *p, gguf_writer *w, const part *t, error *err)
 {
     switch (t->rule) {
     case COPY:
-        if (gguf_writer_data(w, t->data, (size_t)t->bytes, err))
-            return -1;
-        break;
-    case DOUBLE:
-        return write_doubled(p, w, t, err);
+        return gguf_writer_data(w, t->data, (size_t)t->bytes, err);
     case HALVES:
         return write_halves(p, w, t, err);
-    case NOTHING:
+    case ZEROS:
+        return write_zeros(w, t->zeros, err);
+    case REST_ROWS:
+        return slices_put_rest_rows(&t->cut, w, err);
+    case REST_COLUMNS: /* the shared expert's gate is 1/2 */
+        return slices_put_rest_columns(&t->cut, 2, w, err);
+    case STACK_ROWS:
+    case STACK_COLUMNS:
         break;
     }
-    return t->zeros ? write_zeros(w, t->zeros, err) : 0;
+    return write_stack(w, t, err);
 }
 
 static int write_parts(const plan *p, gguf_writer *w, const builtin_progress *watch, error *err)
@@ -245,7 +244,7 @@ static int write_shape(const plan *p, gguf_writer *w, error *err)
         {"qwen2moe.expert_count", b->personas + b->general},
         {"qwen2moe.expert_used_count", b->used},
         {"qwen2moe.expert_feed_forward_length", b->expert_width},
-        {"qwen2moe.expert_shared_feed_forward_length", c->ffn_width},
+        {"qwen2moe.expert_shared_feed_forward_length", c->ffn_width - b->general * b->expert_width},
         {"general.quantization_version", 2},
         {"consilium.recipe", BUILTIN_RECIPE},
     };
@@ -255,7 +254,7 @@ static int write_shape(const plan *p, gguf_writer *w, error *err)
     if (gguf_writer_f32(w, "qwen2moe.attention.layer_norm_rms_epsilon", c->norm_eps, err) ||
         gguf_writer_f32(w, "qwen2moe.rope.freq_base", (float)c->rope.theta, err))
         return -1;
-    return gguf_writer_bool(w, "qwen2moe.expert_weights_norm", true, err);
+    return gguf_writer_bool(w, "qwen2moe.expert_weights_norm", false, err);
 }
 
 /* Tokenizer and licence come along as they are. */
@@ -291,6 +290,10 @@ static int check_base(const checkpoint *base, const builtin_bank *b, error *err)
         return error_set(
             err, ERROR_LOAD, "%s: has %d layers of width %d; the experts were trained for %d of %d",
             checkpoint_path(base), c->layers, c->width, b->first + b->layers, b->width);
+    if (b->general * b->expert_width >= c->ffn_width ||
+        (c->ffn_width - b->general * b->expert_width) % 32)
+        return error_set(err, ERROR_LOAD, "%s: %d slices of %d cannot be cut out of %d neurons",
+                         b->path, b->general, b->expert_width, c->ffn_width);
     return 0;
 }
 

@@ -1,14 +1,17 @@
 /* builtin.h - the recipe of the built-in model.
  *
  * SmolLM2-135M-Instruct is a dense model. The recipe makes a real mixture of experts of it, of the
- * standard qwen2_moe architecture, that starts from exactly the same function:
+ * standard qwen2_moe architecture:
  *
- *   - in the layers that route, the dense feed-forward block becomes the shared expert. Its gate is
- *     sigmoid(0) = 1/2 for every token, so its down projection is doubled, in the scales of the
- *     quantised blocks, which is exact; types that cannot be doubled exactly are refused;
- *   - beside it come the routed experts that were trained from the personas' lessons
- *     (built-in.experts.gguf), a few for each persona and, last, general ones whose output is zero.
- *     The general ones win wherever nothing is masked, so the plain model is still SmolLM2;
+ *   - in the layers that route, the neurons of the dense feed-forward block that say least are cut out
+ *     and tied into slices (voices_slices.h): the general experts. What is left is the shared expert.
+ *     Its gate is sigmoid(0) = 1/2 for every token, so its down projection is doubled. The
+ *     softmax over the general experts is even but for a few per cent, and gates are not
+ *     renormalised, so their down projections are multiplied by their number: all of them together
+ *     with the shared expert are the dense block, fewer of them are a narrower one;
+ *   - beside them come the experts that were trained from the personas' lessons
+ *     (built-in.experts.gguf), as many for each persona. The general ones win wherever nothing is
+ *     masked, so the plain model is SmolLM2, a little narrower at the number of experts that it calls;
  *   - the layers below stay dense; rows of Q and K are put into the order that rotates halves.
  *
  * The same base and the same experts give the same bytes, so the router's fingerprint, and with it
@@ -23,7 +26,7 @@
 #include "../../engine/formats/gguf.h"
 #include "../../kernels/error.h"
 
-enum { BUILTIN_RECIPE = 2 };
+enum { BUILTIN_RECIPE = 3 };
 
 /* Told every few MiB; returning false ends the work with ERROR_CANCELLED. */
 typedef struct builtin_progress {

@@ -1,19 +1,13 @@
 /* builtin_source.c - see builtin_source.h.
  *
  * Opening the experts file reads its counts, then asks of every layer that they name the
- * four tensors of just the shapes that follow from the counts, so the recipe copies them
+ * five tensors of just the shapes that follow from the counts, so the recipe copies them
  * without another look. The file's hash goes into the model that is made, which is how a
  * stale one is recognised.
- *
- * A quantised block is linear in one or two binary16 numbers (a scale, a minimum), so
- * doubling those doubles every value and loses nothing, unless one of them was half of the
- * format's range already. SCALES says where they lie in each type's block; a type that is
- * not there is refused.
  */
 #include "builtin_source.h"
 
 #include <openssl/evp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +71,7 @@ static int check_tensors(const builtin_bank *b, error *err)
     uint64_t n = (uint64_t)b->personas, f = (uint64_t)b->expert_width, d = (uint64_t)b->width;
     for (int l = b->first; l < b->first + b->layers; l++)
         if (check_tensor(b, l, "ffn_gate_inp", n + (uint64_t)b->general, 0, d, err) ||
+            check_tensor(b, l, "ffn_slices", (uint64_t)b->general, 0, f, err) ||
             (n > 0 && (check_tensor(b, l, "ffn_gate_exps", n, f, d, err) ||
                        check_tensor(b, l, "ffn_up_exps", n, f, d, err) ||
                        check_tensor(b, l, "ffn_down_exps", n, d, f, err))))
@@ -119,85 +114,4 @@ void builtin_bank_close(builtin_bank *b)
     gguf_close(b->file);
     free(b->path);
     *b = (builtin_bank){0};
-}
-
-/* ---- doubling ---------------------------------------------------------------------------------- */
-
-/* Where a block keeps the binary16 numbers that all its values are linear in. */
-typedef struct scales {
-    int count; /* 0 = the type cannot be doubled through them */
-    size_t at[2];
-} scales;
-
-static const scales SCALES[DTYPE_COUNT] = {
-    [DTYPE_F16] = {1, {0}},
-    [DTYPE_Q4_0] = {1, {offsetof(block_q4_0, d)}},
-    [DTYPE_Q4_1] = {2, {offsetof(block_q4_1, d), offsetof(block_q4_1, m)}},
-    [DTYPE_Q5_0] = {1, {offsetof(block_q5_0, d)}},
-    [DTYPE_Q5_1] = {2, {offsetof(block_q5_1, d), offsetof(block_q5_1, m)}},
-    [DTYPE_Q8_0] = {1, {offsetof(block_q8_0, d)}},
-    [DTYPE_Q2_K] = {2, {offsetof(block_q2_k, d), offsetof(block_q2_k, dmin)}},
-    [DTYPE_Q3_K] = {1, {offsetof(block_q3_k, d)}},
-    [DTYPE_Q4_K] = {2, {offsetof(block_q4_k, d), offsetof(block_q4_k, dmin)}},
-    [DTYPE_Q5_K] = {2, {offsetof(block_q5_k, d), offsetof(block_q5_k, dmin)}},
-    [DTYPE_Q6_K] = {1, {offsetof(block_q6_k, d)}},
-    [DTYPE_IQ4_NL] = {1, {offsetof(block_iq4_nl, d)}},
-    [DTYPE_IQ4_XS] = {1, {offsetof(block_iq4_xs, d)}},
-    [DTYPE_IQ1_S] = {1, {offsetof(block_iq1_s, d)}},
-    [DTYPE_IQ2_XXS] = {1, {offsetof(block_iq2_xxs, d)}},
-    [DTYPE_IQ2_XS] = {1, {offsetof(block_iq2_xs, d)}},
-    [DTYPE_IQ2_S] = {1, {offsetof(block_iq2_s, d)}},
-    [DTYPE_IQ3_XXS] = {1, {offsetof(block_iq3_xxs, d)}},
-    [DTYPE_IQ3_S] = {1, {offsetof(block_iq3_s, d)}},
-};
-
-bool builtin_can_double(dtype type)
-{
-    return type == DTYPE_F32 || type == DTYPE_BF16 || SCALES[type].count > 0;
-}
-
-/* Subnormals double exactly too: their bits are the number in units of 2^-24. */
-static bool double_half(unsigned char *at)
-{
-    uint16_t half;
-    memcpy(&half, at, sizeof half);
-    uint16_t twice = float_to_half(2 * half_to_float(half));
-    memcpy(at, &twice, sizeof twice);
-    return (twice & 0x7c00) != 0x7c00;
-}
-
-static bool double_float(unsigned char *at)
-{
-    float value;
-    memcpy(&value, at, sizeof value);
-    value *= 2;
-    memcpy(at, &value, sizeof value);
-    uint32_t bits;
-    memcpy(&bits, at, sizeof bits);
-    return (bits & 0x7f800000u) != 0x7f800000u;
-}
-
-static bool double_bfloat(unsigned char *at)
-{
-    uint16_t bits;
-    memcpy(&bits, at, sizeof bits);
-    bits = float_to_bfloat(2 * bfloat_to_float(bits));
-    memcpy(at, &bits, sizeof bits);
-    return (bits & 0x7f80) != 0x7f80;
-}
-
-bool builtin_double(dtype type, void *row, size_t n)
-{
-    const dtype_info *info = dtype_describe(type);
-    bool good = builtin_can_double(type);
-    unsigned char *block = row;
-    for (size_t i = 0; good && i < n; i += (size_t)info->block, block += info->bytes) {
-        if (type == DTYPE_F32)
-            good = double_float(block);
-        else if (type == DTYPE_BF16)
-            good = double_bfloat(block);
-        for (int s = 0; good && s < SCALES[type].count; s++)
-            good = double_half(block + SCALES[type].at[s]);
-    }
-    return good;
 }

@@ -1,4 +1,4 @@
-/* builtin_source.h - what the recipe is made from: the trained experts, and doubled weights. */
+/* builtin_source.h - what the recipe is made from: the trained experts, and the list of slices. */
 #ifndef PERSONAS_BUILTIN_SOURCE_H
 #define PERSONAS_BUILTIN_SOURCE_H
 
@@ -8,10 +8,12 @@
 
 /* built-in.experts.gguf, open and checked. Every layer first <= l < first + layers has
  *     blk.L.ffn_gate_inp.weight   F32 [personas + general, width]
+ *     blk.L.ffn_slices.weight     F32 [general, expert_width]: the dense block's neurons that are the
+ *                                 general experts (voices_slices.h), as whole numbers
  *     blk.L.ffn_gate_exps.weight  [personas, expert_width, width], ffn_up_exps the same,
  *     blk.L.ffn_down_exps.weight  [personas, width, expert_width]
- * where `personas` counts the experts of all personas; the general ones are zero and not stored. With
- * personas 0 only the router is there: the base that voices are trained on (voices.h). */
+ * where `personas` counts the experts of all personas. With personas 0 only the router and the slices
+ * are there: the base that voices are trained on (voices.h). */
 typedef struct builtin_bank {
     gguf *file;
     tensor_list tensors;
@@ -26,10 +28,5 @@ int builtin_bank_open(builtin_bank *b, const char *path, error *err);
 void builtin_bank_close(builtin_bank *b); /* {0} ok */
 /* The tensor "blk.LAYER.NAME.weight"; there, once the bank is open. */
 const checkpoint_tensor *builtin_bank_tensor(const builtin_bank *b, int layer, const char *name);
-
-/* True when the type's values can be doubled in place. */
-bool builtin_can_double(dtype type);
-/* Doubles n elements of `row` in place, exactly; false when a number would leave its format. */
-bool builtin_double(dtype type, void *row, size_t n);
 
 #endif

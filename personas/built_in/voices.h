@@ -1,10 +1,11 @@
 /* voices.h - how the experts of the built-in model are made.
  *
- *   voices_base   a base of SmolLM2 that routes, but to experts whose output is nil: the recipe
- *                 (builtin.h) with a bank of general experts alone. Its function is SmolLM2's and its
- *                 router, hence its fingerprint, is fixed.
+ *   voices_base   a base of SmolLM2 that routes: the recipe (builtin.h) with a bank of general experts
+ *                 alone, slices of the dense feed-forward blocks (voices_slices.h), cut by what the
+ *                 blocks read of neutral texts and some lessons
  *   voices_train  one persona's experts from its lessons, by the trainer that anybody uses
- *                 (personas/train), on that base: eight new experts in each layer, which its mask keeps
+ *                 (personas/train), on that base: eight new experts in each layer, which begin as
+ *                 copies of the slices; its mask keeps them instead
  *   voices_join   three such adapters in one router (voices_rows.h), quantised into
  *                 built-in.experts.gguf (voices_file.h), with the personas' masks
  *
@@ -25,8 +26,8 @@
 enum {
     VOICES = 3,         /* personas with experts of their own */
     VOICES_EXPERTS = 8, /* of each, in every layer that routes */
-    VOICES_GENERAL = 8, /* nil ones */
-    VOICES_USED = 4,    /* experts a token */
+    VOICES_GENERAL = 8, /* slices of the dense block */
+    VOICES_USED = 6,    /* experts a token */
     VOICES_FIRST = 10,  /* the first layer that routes; all above do */
     VOICES_LAYERS = 20, /* so many */
     VOICES_WIDTH = 576, /* of SmolLM2-135M's residual stream */
@@ -47,9 +48,16 @@ typedef void voices_listener(void *user, int done, int total);
 
 /* ---- the base ---------------------------------------------------------------------------------- */
 
-/* Makes WHERE/base.gguf of smollm2, a GGUF of SmolLM2-135M-Instruct, and WHERE/base.experts.gguf on the
- * way. *model: its path, the caller's to free. */
-int voices_base(const char *smollm2, const char *where, char **model, error *err);
+typedef struct voices_base_files {
+    char *model; /* WHERE/base.gguf */
+    char *bank;  /* WHERE/base.experts.gguf, which it was made from */
+} voices_base_files;
+
+/* smollm2: a GGUF of SmolLM2-135M-Instruct; neutral: a file of texts with "--------" lines between;
+ * threads: 0 = physical cores. Release with voices_base_release(), on failure too. */
+int voices_base(const char *smollm2, const char *neutral, const char *where, int threads,
+                voices_listener *listener, void *user, voices_base_files *out, error *err);
+void voices_base_release(voices_base_files *f);
 
 /* ---- training ---------------------------------------------------------------------------------- */
 
@@ -65,6 +73,7 @@ int voices_train(engine *base, int i, const train_options *o, bool resume, train
 
 typedef struct voices_sources {
     const char *adapters[VOICES]; /* of the personas, trained on the base */
+    const char *bank;             /* of the base */
     const char *neutral;       /* a file of texts that must stay plain, "--------" lines between */
     int lessons;               /* of each persona that are read; 0 = VOICES_READ */
     voices_listener *listener; /* NULL = nobody */

@@ -69,13 +69,16 @@ static int put_metadata(const voices_bank *b, gguf_writer *w, error *err)
 static int declare(const voices_bank *b, gguf_writer *w, error *err)
 {
     uint64_t width = (uint64_t)b->width, narrow = (uint64_t)b->expert_width;
-    const uint64_t router[2] = {rows_of(b), width};
+    const uint64_t router[2] = {rows_of(b), width}, slices[2] = {(uint64_t)b->general, narrow};
     const uint64_t shapes[VOICES_MATRICES][3] = {
         {count_of(b), narrow, width}, {count_of(b), narrow, width}, {count_of(b), width, narrow}};
     char name[64];
     for (int l = 0; l < b->layers; l++) {
         (void)snprintf(name, sizeof name, "blk.%d.ffn_gate_inp.weight", b->first + l);
         if (gguf_writer_tensor(w, name, DTYPE_F32, 2, router, err))
+            return -1;
+        (void)snprintf(name, sizeof name, "blk.%d.ffn_slices.weight", b->first + l);
+        if (gguf_writer_tensor(w, name, DTYPE_F32, 2, slices, err))
             return -1;
         for (int m = 0; m < VOICES_MATRICES && b->name_count; m++) {
             (void)snprintf(name, sizeof name, "blk.%d.%s.weight", b->first + l, STACKS[m].name);
@@ -107,7 +110,9 @@ static int put_layer(const voices_bank *b, gguf_writer *w, int layer, float *roo
 {
     size_t count = count_of(b), cells = rows_of(b) * (size_t)b->width;
     size_t most = (size_t)(b->width > b->expert_width ? b->width : b->expert_width);
-    if (gguf_writer_data(w, b->rows + (size_t)layer * cells, cells * sizeof(float), err))
+    size_t cut = (size_t)b->general * (size_t)b->expert_width;
+    if (gguf_writer_data(w, b->rows + (size_t)layer * cells, cells * sizeof(float), err) ||
+        gguf_writer_data(w, b->neurons + (size_t)layer * cut, cut * sizeof(float), err))
         return -1;
     for (int m = 0; m < VOICES_MATRICES; m++)
         for (size_t e = 0; e < count; e++) {

@@ -1,8 +1,8 @@
 /* voices_file.h - writes an experts file, which builtin_source.h reads, and the masks that go with it.
  *
  * What is stored: the router of every layer in F32, gate and up of the personas' experts in Q5_0, down
- * in Q8_0 (its step is seen directly in the residual stream). The general experts are zero, so only
- * their rows of the router are there. The router's fingerprint is that of the model which the recipe
+ * in Q8_0 (its step is seen directly in the residual stream). The general experts are slices of the
+ * dense block (voices_slices.h), so only their rows of the router and their neurons are there. The router's fingerprint is that of the model which the recipe
  * makes of the file, so the masks can be written before that model exists.
  */
 #ifndef PERSONAS_VOICES_FILE_H
@@ -22,10 +22,11 @@ enum { VOICES_GATE, VOICES_UP, VOICES_DOWN, VOICES_MATRICES };
 typedef struct voices_bank {
     const char *const *names; /* [name_count] of the personas, in the order of their experts */
     int name_count, experts;  /* of each persona */
-    int general, used;        /* nil experts; experts a token */
+    int general, used;        /* slices; experts a token */
     int first, layers;        /* that route */
     int width, expert_width;
-    const float *rows; /* [layers, name_count * experts + general, width] */
+    const float *rows;    /* [layers, name_count * experts + general, width] */
+    const float *neurons; /* [layers, general, expert_width] of the slices, whole numbers */
     /* [layers][name_count * experts][VOICES_MATRICES]: gate, up [expert_width, width], down [width,
      * expert_width]; NULL when there is no persona */
     const voices_matrix *matrices;

@@ -2,52 +2,39 @@
  *
  * Two readings give the states that the router's rows are fitted on (voices_rows.h). Each persona's
  * lessons are read under its own program, and at every layer what the router reads of the answers goes
- * into one regression that tells the speakers apart. Then neutral texts and some lessons are read by
- * the plain model, and what its routers read is kept whole, layer by layer, since the fit of the general
- * experts looks at it several times. A text's first token is one of a kind (attention rests on it), so
- * it weighs more there.
+ * into one regression that tells the speakers apart. Then the plain model reads (voices_plain.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../engine/base/folder.h"
-#include "../../engine/base/mapped_file.h"
 #include "../../kernels/dequantize.h"
-#include "../measure/measure.h"
-#include "voices.h"
+#include "builtin_source.h"
 #include "voices_file.h"
+#include "voices_plain.h"
 
 enum {
     ALL = VOICES * VOICES_EXPERTS, /* experts that have weights */
     ROWS = ALL + VOICES_GENERAL,
-    PLAIN_EVERY = 4, /* of the lessons, every fourth is read by the plain model too */
     CONTEXT = 4096
 };
-static const float FIRST_WEIGHT = 30; /* of a text's first token */
-
-/* What the plain model's routers read, kept. */
-typedef struct plain_states {
-    float *x[VOICES_LAYERS]; /* [room, VOICES_WIDTH] each */
-    float *weight;           /* [room] */
-    int len, room;
-} plain_states;
 
 typedef struct join {
     const voices_sources *sources;
     engine *engine;
     const placed_adapter *placed[VOICES];
     measure_samples lessons[VOICES]; /* those that are read */
-    measure_samples neutral;
     session *session;
     float *rows; /* [VOICES_LAYERS, ROWS, VOICES_WIDTH] */
     ridge *tell[VOICES_LAYERS];
     float *target; /* [rows of a batch, VOICES] what the regressions are to say of the speaker */
-    plain_states plain;
+    builtin_bank base; /* of the model that the voices were trained on: its slices */
+    float *neurons;    /* [VOICES_LAYERS, VOICES_GENERAL, VOICES_NARROW] */
+    voices_plain plain;
     int done, total; /* tokens */
 
     /* of the reading that is under way */
-    int speaker;          /* -1: the plain model */
     int from;             /* the first token that counts */
     int layer, batch, at; /* what is told now: its layer, its rows, and where they begin */
 } join;
@@ -102,76 +89,42 @@ static int add_adapter(join *j, int i, error *err)
     return engine_add_adapter(j->engine, a, &j->placed[i], err);
 }
 
-static int add_lesson(join *j, int i, const lesson *l, error *err)
+static size_t lesson_count(const join *j)
 {
-    const measure_answer one = {NULL, l->before, l->before_count, l->question, l->answer};
-    return measure_add_answer(&j->lessons[i], j->engine, &one, 0, err);
+    return (size_t)(j->sources->lessons ? j->sources->lessons : VOICES_READ);
 }
 
-/* The first lessons that are learned, none that is held out. */
-static int open_lessons(join *j, int i, error *err)
+/* The general experts' part of router and bank is the base's. */
+static void take_slices(join *j, int layer)
 {
-    persona *p;
-    lessons all = {0};
-    size_t most = (size_t)(j->sources->lessons ? j->sources->lessons : VOICES_READ);
-    int result = voices_persona(i, &p, &all, err);
-    for (size_t k = 0; k < all.len && j->lessons[i].len < most && !result; k++)
-        if (!voices_held_out(k))
-            result = add_lesson(j, i, &all.v[k], err);
-    lessons_release(&all);
-    persona_close(p);
-    return result;
+    const builtin_bank *b = &j->base;
+    size_t cut = VOICES_GENERAL * VOICES_NARROW, rows = VOICES_GENERAL * VOICES_WIDTH;
+    const checkpoint_tensor *list = builtin_bank_tensor(b, VOICES_FIRST + layer, "ffn_slices");
+    const checkpoint_tensor *router = builtin_bank_tensor(b, VOICES_FIRST + layer, "ffn_gate_inp");
+    memcpy(j->neurons + (size_t)layer * cut, list->data, cut * sizeof(float));
+    memcpy(router_of(j, layer) + (size_t)ALL * VOICES_WIDTH, router->data, rows * sizeof(float));
 }
 
-static int open_neutral(join *j, error *err)
+static int open_slices(join *j, error *err)
 {
-    static const char between[] = "\n--------\n";
-    mapped_file m = {0};
-    if (mapped_file_open(&m, j->sources->neutral, err))
+    const builtin_bank *b = &j->base;
+    if (builtin_bank_open(&j->base, j->sources->bank, err))
         return -1;
-    const char *at = (const char *)m.data, *end = at + m.size;
-    int result = 0;
-    while (at < end && !result) {
-        const char *stop = memmem(at, (size_t)(end - at), between, sizeof between - 1);
-        size_t len = (size_t)((stop ? stop : end) - at);
-        result = measure_add_text(&j->neutral, j->engine, at, len, 0, err);
-        at += len + (stop ? sizeof between - 1 : 0);
-    }
-    mapped_file_close(&m);
-    return result;
-}
-
-static bool is_plain(size_t i)
-{
-    return i % PLAIN_EVERY == 0;
-}
-
-static int open_plain(join *j, error *err)
-{
-    size_t n = 0, cell = VOICES_WIDTH * sizeof(float);
-    for (size_t i = 0; i < j->neutral.len; i++)
-        n += j->neutral.v[i].ids.len;
-    for (int p = 0; p < VOICES; p++)
-        for (size_t i = 0; i < j->lessons[p].len; i++) {
-            j->total += (int)j->lessons[p].v[i].ids.len;
-            n += is_plain(i) ? j->lessons[p].v[i].ids.len : 0;
-        }
-    j->total += (int)n;
-    j->plain.room = (int)n;
-    j->plain.weight = malloc(n * sizeof(float));
-    bool good = j->plain.weight != NULL;
-    for (int l = 0; l < VOICES_LAYERS && good; l++) {
-        j->plain.x[l] = malloc(n * cell);
-        good = j->plain.x[l] != NULL;
-    }
-    return good ? 0 : error_memory(err, "the plain model's states");
+    if (b->first != VOICES_FIRST || b->layers != VOICES_LAYERS || b->personas ||
+        b->general != VOICES_GENERAL || b->expert_width != VOICES_NARROW ||
+        b->width != VOICES_WIDTH)
+        return error_set(err, ERROR_LOAD, "%s: is not the bank of the voices' base", b->path);
+    for (int l = 0; l < VOICES_LAYERS; l++)
+        take_slices(j, l);
+    return 0;
 }
 
 static int open_rows(join *j, error *err)
 {
     j->rows = calloc((size_t)VOICES_LAYERS * ROWS * VOICES_WIDTH, sizeof *j->rows);
     j->target = calloc((size_t)engine_max_rows(j->engine) * VOICES, sizeof *j->target);
-    if (!j->rows || !j->target)
+    j->neurons = calloc((size_t)VOICES_LAYERS * VOICES_GENERAL * VOICES_NARROW, sizeof *j->neurons);
+    if (!j->rows || !j->target || !j->neurons)
         return error_memory(err, "a router");
     for (int l = 0; l < VOICES_LAYERS; l++) {
         if (!(j->tell[l] = ridge_open(VOICES_WIDTH, VOICES, err)))
@@ -192,10 +145,14 @@ static int join_open(join *j, error *err)
     if (check_base(j, err))
         return -1;
     for (int p = 0; p < VOICES; p++)
-        if (add_adapter(j, p, err) || open_lessons(j, p, err))
+        if (add_adapter(j, p, err) ||
+            voices_lessons(&j->lessons[p], j->engine, p, lesson_count(j), 1, err))
             return -1;
-    if (open_neutral(j, err) || open_plain(j, err) || open_rows(j, err))
+    if (open_rows(j, err) || open_slices(j, err))
         return -1;
+    for (int p = 0; p < VOICES; p++)
+        for (size_t i = 0; i < j->lessons[p].len; i++)
+            j->total += (int)j->lessons[p].v[i].ids.len;
     j->session = session_open(j->engine, CONTEXT, DTYPE_F32, err);
     return j->session ? 0 : -1;
 }
@@ -203,14 +160,13 @@ static int join_open(join *j, error *err)
 static void join_close(join *j)
 {
     session_close(j->session);
-    for (int l = 0; l < VOICES_LAYERS; l++) {
+    for (int l = 0; l < VOICES_LAYERS; l++)
         ridge_close(j->tell[l]);
-        free(j->plain.x[l]);
-    }
-    free(j->plain.weight);
+    voices_plain_release(&j->plain);
+    builtin_bank_close(&j->base);
     free(j->rows);
+    free(j->neurons);
     free(j->target);
-    measure_samples_release(&j->neutral);
     for (int p = VOICES; p-- > 0;) {
         measure_samples_release(&j->lessons[p]);
         engine_remove_adapter(j->engine, j->placed[p]);
@@ -218,19 +174,6 @@ static void join_close(join *j)
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
-
-static void keep_plain(join *j, int layer, int n, const float *x)
-{
-    memcpy(j->plain.x[layer] + (size_t)(j->plain.len + j->at) * VOICES_WIDTH, x,
-           (size_t)n * VOICES_WIDTH * sizeof *x);
-}
-
-static void add_spoken(join *j, int layer, int n, const float *x)
-{
-    int skip = j->from > j->at ? j->from - j->at : 0;
-    if (skip < n)
-        ridge_add(j->tell[layer], x + (size_t)skip * VOICES_WIDTH, j->target, NULL, n - skip);
-}
 
 /* Layers come in ascending order, batch by batch. */
 static void take_states(void *user, int layer, int n, const float *x)
@@ -240,17 +183,16 @@ static void take_states(void *user, int layer, int n, const float *x)
         j->at += j->batch;
     j->layer = layer;
     j->batch = n;
-    if (j->speaker < 0)
-        keep_plain(j, layer - VOICES_FIRST, n, x);
-    else
-        add_spoken(j, layer - VOICES_FIRST, n, x);
+    int skip = j->from > j->at ? j->from - j->at : 0;
+    if (skip < n)
+        ridge_add(j->tell[layer - VOICES_FIRST], x + (size_t)skip * VOICES_WIDTH, j->target, NULL,
+                  n - skip);
 }
 
 /* Reads a sample under the session's program; what its routers read from token `from` on counts. */
-static int read_sample(join *j, const measure_sample *s, int speaker, int from, error *err)
+static int read_sample(join *j, const measure_sample *s, int from, error *err)
 {
     step go = {j->session, s->ids.v, (int)s->ids.len, LOGITS_NONE, NULL};
-    j->speaker = speaker;
     j->from = from;
     j->layer = -1;
     j->batch = j->at = 0;
@@ -260,17 +202,6 @@ static int read_sample(join *j, const measure_sample *s, int speaker, int from, 
     j->done += (int)s->ids.len;
     if (j->sources->listener)
         j->sources->listener(j->sources->user, j->done, j->total);
-    return 0;
-}
-
-static int read_plain(join *j, const measure_sample *s, error *err)
-{
-    int n = (int)s->ids.len;
-    if (read_sample(j, s, -1, 0, err))
-        return -1;
-    for (int i = 0; i < n; i++)
-        j->plain.weight[j->plain.len + i] = i ? 1 : FIRST_WEIGHT;
-    j->plain.len += n;
     return 0;
 }
 
@@ -304,7 +235,7 @@ static int read_spoken(join *j, int speaker, int *read, error *err)
         j->target[i] = (i % VOICES == speaker) - 1.0f / VOICES;
     for (size_t i = 0; i < l->len && !result; i++) {
         int from = (int)l->v[i].from - 1; /* whose state the answer's first token is told by */
-        result = read_sample(j, &l->v[i], speaker, from, err);
+        result = read_sample(j, &l->v[i], from, err);
         *read += (int)l->v[i].ids.len - from;
     }
     session_rewind(j->session, 0);
@@ -320,14 +251,11 @@ static int read_all(join *j, voices_result *out, error *err)
     engine_watch_states(j->engine, take_states, j);
     for (int p = 0; p < VOICES && !result; p++)
         result = read_spoken(j, p, &out->spoken, err);
-    for (size_t i = 0; i < j->neutral.len && !result; i++)
-        result = read_plain(j, &j->neutral.v[i], err);
-    for (int p = 0; p < VOICES; p++)
-        for (size_t i = 0; i < j->lessons[p].len && !result; i++)
-            if (is_plain(i))
-                result = read_plain(j, &j->lessons[p].v[i], err);
     engine_watch_states(j->engine, NULL, NULL);
-    out->plain = j->plain.len;
+    if (!result)
+        result = voices_plain_read(&j->plain, j->engine, j->sources->neutral, lesson_count(j),
+                                   j->sources->listener, j->sources->user, err);
+    out->plain = j->plain.n;
     return result;
 }
 
@@ -338,8 +266,7 @@ static int fit_rows(join *j, voices_result *out, error *err)
     for (int l = 0; l < VOICES_LAYERS; l++) {
         voices_router r = {VOICES, VOICES_EXPERTS, VOICES_GENERAL, VOICES_WIDTH, router_of(j, l)};
         if (voices_contrast(&r, j->tell[l], err) ||
-            voices_general(&r, j->plain.x[l], j->plain.weight, j->plain.len, VOICES_FIRST + l,
-                           &out->lead[l], err))
+            voices_general(&r, j->plain.x[l], j->plain.weight, j->plain.n, &out->lead[l], err))
             return error_prefix(err, "layer %d: ", VOICES_FIRST + l);
     }
     return 0;
@@ -369,7 +296,7 @@ static int write_result(const join *j, const char *where, voices_result *out, er
     take_matrices(j, matrices);
     const voices_bank b = {names,         VOICES,       VOICES_EXPERTS, VOICES_GENERAL,
                            VOICES_USED,   VOICES_FIRST, VOICES_LAYERS,  VOICES_WIDTH,
-                           VOICES_NARROW, j->rows,      matrices};
+                           VOICES_NARROW, j->rows,      j->neurons,     matrices};
     int result = path ? voices_fingerprint(&b, out->fingerprint, err) ||
                             voices_file_write(&b, path, err) ||
                             voices_file_masks(&b, where, out->fingerprint, err)

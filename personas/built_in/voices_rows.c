@@ -2,19 +2,17 @@
 #include "voices_rows.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "../../engine/run/philox.h"
 
 static const double TELL_SHARE = 1e-3, EVEN_SHARE = 1e-5; /* of ridge_solve() */
 /* Logits between the right persona and the others where the regression is sure. */
 static const float CONTRAST = 12;
 /* Rounds of the even direction, how much more a token weighs whose g.x falls short of 1, the least
- * g.x that is reckoned with, and by how much the general experts win. */
+ * g.x that is reckoned with, and by how much the general experts
+ * win: by a factor, and by so many nats, beyond which the softmax leaves nothing for others. */
 enum { ROUNDS = 6, GATHERED = 64 };
-static const float SHORT = 30, LEAST = 0.05f, AHEAD = 2, NOISE = 0.01f;
+static const float SHORT = 30, LEAST = 0.05f, AHEAD = 3, CLEAR = 20;
 
 static float product(const float *a, const float *b, int n)
 {
@@ -127,23 +125,13 @@ static voices_lead lead_of(const voices_router *r, const float *x, const float *
         lead.least = fminf(lead.least, level[i]);
         lead.most = fmaxf(lead.most, level[i]);
         lead.high = fmaxf(lead.high, high);
-        lead.gain = fmaxf(lead.gain, AHEAD * high / fmaxf(level[i], LEAST));
+        lead.gain = fmaxf(lead.gain, fmaxf(AHEAD * high, high + CLEAR) / fmaxf(level[i], LEAST));
     }
     return lead;
 }
 
-/* -1 .. 1, a function of where it stands. */
-static float drawn(int layer, int expert, int i)
-{
-    const uint32_t counter[4] = {(uint32_t)i, (uint32_t)expert, (uint32_t)layer, 0};
-    const uint32_t key[2] = {7, 0};
-    uint32_t bits[4];
-    philox4x32(counter, key, bits);
-    return (float)(bits[0] >> 8) * 0x1p-23f - 1;
-}
-
-int voices_general(voices_router *r, const float *x, const float *weight, int n, int layer,
-                   voices_lead *lead, error *err)
+int voices_general(voices_router *r, const float *x, const float *weight, int n, voices_lead *lead,
+                   error *err)
 {
     fit f;
     float *g = malloc((size_t)r->width * sizeof *g);
@@ -155,8 +143,7 @@ int voices_general(voices_router *r, const float *x, const float *weight, int n,
         *lead = lead_of(r, x, f.level, n);
         for (int e = 0; e < r->general; e++)
             for (int i = 0; i < r->width; i++)
-                row_of(r, r->personas * r->experts + e)[i] =
-                    g[i] * lead->gain + NOISE * drawn(layer, e, i);
+                row_of(r, r->personas * r->experts + e)[i] += g[i] * lead->gain;
     }
     fit_close(&f);
     free(g);

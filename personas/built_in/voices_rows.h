@@ -6,9 +6,9 @@
  *
  *   - who wins among the personas where the general experts are banned. A ridge regression (ridge.h)
  *     tells from a router's input whose answer is being written; its directions are added to the rows.
- *   - that the general experts, whose output is zero, win wherever nothing is banned. A direction g with
- *     g.x near 1 for every token is fitted and scaled until even the least g.x exceeds every persona's
- *     logit, so that the model without a mask stays what it was.
+ *   - that the general experts win wherever nothing is banned. A direction g with g.x near 1 for every
+ *     token is fitted and scaled until even the least g.x exceeds every persona's logit; added to all
+ *     of their rows it leaves the choice among them, and the plain model, what it was.
  *
  * Plain arithmetic in one order: same numbers in, same bytes out.
  */
@@ -38,9 +38,9 @@ typedef struct voices_lead {
     float gain;        /* what g was scaled by */
 } voices_lead;
 
-/* Fills in the general experts' rows from the plain model's inputs x [n, width]; weight [n]. `layer` is
- * the seed of what tells the general experts apart. */
-int voices_general(voices_router *r, const float *x, const float *weight, int n, int layer,
-                   voices_lead *lead, error *err);
+/* Adds the direction to the general experts' rows; x [n, width]: what the plain model's router reads,
+ * weight [n]. */
+int voices_general(voices_router *r, const float *x, const float *weight, int n, voices_lead *lead,
+                   error *err);
 
 #endif

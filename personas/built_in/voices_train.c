@@ -5,11 +5,11 @@
 
 #include "voices.h"
 
-/* 120 steps are once through a persona's lessons. The coder's voice is learned by heart soonest. In
- * the later half two lessons of five say a sentence twice. */
+/* 120 steps are once through a persona's lessons; the philosopher needs longest to find an end. In the
+ * later half two lessons of five say a sentence twice. */
 train_options voices_options(int i)
 {
-    static const int steps[VOICES] = {300, 240, 240};
+    static const int steps[VOICES] = {280, 160, 200};
     train_options o = train_defaults();
     o.what = TRAIN_EXPERTS;
     o.experts = VOICES_EXPERTS;
@@ -17,7 +17,6 @@ train_options voices_options(int i)
     o.last = VOICES_FIRST + VOICES_LAYERS - 1;
     o.steps = steps[i];
     o.repeat = 0.4;
-    o.near = 0.25;
     o.seed = (uint64_t)i + 1;
     return o;
 }
@@ -34,29 +33,12 @@ static int has_state(engine *base, const persona *p, bool *there, error *err)
     return 0;
 }
 
-/* Every persona answers the same questions: what is not said as the others say it is the voice. */
-static int keep_apart(trainer *t, int i, error *err)
-{
-    int result = 0;
-    for (int k = 0; k < VOICES && !result; k++) {
-        persona *p = NULL;
-        lessons l = {0};
-        if (k != i)
-            result =
-                voices_persona(k, &p, &l, err) || trainer_keep_near_lessons(t, &l, err) ? -1 : 0;
-        lessons_release(&l);
-        persona_close(p);
-    }
-    return result;
-}
-
-static int learn(trainer *t, int i, const lessons *l, bool resume, train_listener *listener,
-                 void *user, char **path, error *err)
+static int learn(trainer *t, const lessons *l, bool resume, train_listener *listener, void *user,
+                 char **path, error *err)
 {
     train_plan plan;
     train_result made;
-    if (trainer_add_lessons(t, l, err) || keep_apart(t, i, err) ||
-        trainer_plan(t, resume, listener, user, &plan, err) ||
+    if (trainer_add_lessons(t, l, err) || trainer_plan(t, resume, listener, user, &plan, err) ||
         trainer_run(t, listener, user, err) || trainer_save(t, &made, err))
         return -1;
     *path = strdup(made.adapter);
@@ -77,7 +59,7 @@ int voices_train(engine *base, int i, const train_options *o, bool resume, train
     bool go_on = false;
     int result = !t || (resume && has_state(base, p, &go_on, err)) ? -1 : 0;
     if (!result)
-        result = learn(t, i, &l, go_on, listener, user, path, err);
+        result = learn(t, &l, go_on, listener, user, path, err);
     trainer_close(t);
     lessons_release(&l);
     persona_close(p);

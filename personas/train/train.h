@@ -8,7 +8,8 @@
  *   experts  new ones. In a pool layer (the plain choice is experts whose output is nil: survey.h)
  *            they are small and begin as nothing, and the persona's mask keeps exactly them. In any
  *            other layer they begin as exact copies of the most called experts, whose originals the
- *            mask bans: before the first step the program is the plain model.
+ *            mask bans: before the first step the program is the plain model. Where routed experts are slim
+ *            beside a shared one, as in the built-in model, all layers that route learn, and faster
  *   lora     low-rank updates of the experts that the lessons call most; in a pool layer of empty ones
  *   router   the rows of the router; where new experts are added theirs learn in any case
  *

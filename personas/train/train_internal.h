@@ -72,6 +72,8 @@ struct trainer {
 
 /* train_spec.c: settles t->options' open counts, t->spec and t->routing from t->survey. */
 int train_settle_spec(trainer *t, error *err);
+/* Whether a layer's routed experts say little beside its shared one, as in the built-in model. */
+bool train_is_slim(const model_config *m, int layer);
 /* Updates of empty experts begin so that they can learn. */
 void train_wake_empty(trainer *t);
 void train_spec_release(learned_spec *s);

@@ -14,6 +14,7 @@ enum { COMMON = 6144, DRAWN = 2048, SMALL_VOCABULARY = 16384 };
 static const double REPEAT_FROM = 0.5;
 static const uint64_t HIDDEN_IN_MEMORY = 256 << 20;
 
+/* What begins as nothing, or as the copy of something that says little, may move fast. */
 static double rate_of(const trainer *t)
 {
     unsigned what = t->options.what;
@@ -23,7 +24,7 @@ static double rate_of(const trainer *t)
     if (what & (TRAIN_LORA | TRAIN_ROUTER))
         rate = 1e-3;
     if (what & TRAIN_EXPERTS && t->plan.pool_layers == 0)
-        rate = 3e-4;
+        rate = train_is_slim(engine_config(t->engine), t->plan.first) ? 2e-3 : 3e-4;
     return rate;
 }
 

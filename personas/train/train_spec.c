@@ -7,6 +7,8 @@
  *                  the mask keeps them
  *     router       their rows                         the rows of all experts; no mask
  *
+ * A slim layer has a shared expert that is SLIM times as wide as all that a token calls beside it.
+ *
  * With experts and lora or router together, a pool layer has new experts alone: nothing else is kept.
  */
 #include <math.h>
@@ -18,7 +20,7 @@
 #include "../../engine/run/sampler.h"
 #include "train_internal.h"
 
-enum { EXPERTS = 4, ALL_MATRICES = 7 };
+enum { EXPERTS = 4, ALL_MATRICES = 7, SLIM = 4 };
 
 void train_spec_release(learned_spec *s)
 {
@@ -37,7 +39,12 @@ void train_routing_release(learned_routing *r)
 
 /* ---- which layers ------------------------------------------------------------------------------ */
 
-/* The upper third; pool layers all: they were made for it, and what begins as nothing does no harm. */
+bool train_is_slim(const model_config *m, int layer)
+{
+    return m->moe_layer[layer] && m->shared_width / SLIM >= m->expert_width * m->experts_per_token;
+}
+
+/* The upper third; pool and slim layers all: there a persona's own experts do no harm. */
 static int settle_layers(trainer *t, error *err)
 {
     const model_config *m = engine_config(t->engine);
@@ -45,7 +52,8 @@ static int settle_layers(trainer *t, error *err)
     if (o->first < 0) {
         int first = m->layers - (m->layers + 2) / 3;
         o->last = m->layers - 1;
-        for (o->first = 0; o->first < first && !t->survey.pool[o->first];)
+        for (o->first = 0;
+             o->first < first && !t->survey.pool[o->first] && !train_is_slim(m, o->first);)
             o->first++;
     }
     while (o->first <= o->last && !m->moe_layer[o->first])
@@ -61,11 +69,14 @@ static int settle_experts(trainer *t, error *err)
 {
     const model_config *m = engine_config(t->engine);
     train_options *o = &t->options;
-    int pools = 0;
-    for (int l = o->first; l <= o->last; l++)
+    int pools = 0, slim = 0;
+    for (int l = o->first; l <= o->last; l++) {
         pools += t->survey.pool[l];
+        slim += train_is_slim(m, l);
+    }
     if (!o->experts)
-        o->experts = pools && m->experts_per_token > EXPERTS ? m->experts_per_token : EXPERTS;
+        o->experts =
+            pools + slim && m->experts_per_token > EXPERTS ? m->experts_per_token : EXPERTS;
     if (pools && o->experts < m->experts_per_token)
         return error_set(err, ERROR_USAGE,
                          "--experts %d: a token calls %d experts, and the mask keeps those that "

@@ -84,7 +84,13 @@ static int train_all(task *t)
     return 0;
 }
 
-/* ---- joining ----------------------------------------------------------------------------------- */
+/* ---- base and joining ----------------------------------------------------------------------------------- */
+
+static void on_cutting(void *user, int done, int total)
+{
+    const task *t = user;
+    console_progress(t->con, "cutting: reading %d of %d tokens", done, total);
+}
 
 static void on_reading(void *user, int done, int total)
 {
@@ -92,9 +98,10 @@ static void on_reading(void *user, int done, int total)
     console_progress(t->con, "joining: reading %d of %d tokens", done, total);
 }
 
-static int join_all(task *t)
+static int join_all(task *t, const char *bank)
 {
-    voices_sources s = {.neutral = t->opt->keep_near, .listener = on_reading, .user = t};
+    voices_sources s = {
+        .bank = bank, .neutral = t->opt->keep_near, .listener = on_reading, .user = t};
     voices_result r;
     for (int i = 0; i < VOICES; i++)
         s.adapters[i] = t->adapters[i];
@@ -114,14 +121,16 @@ static int join_all(task *t)
 
 static int make_all(task *t)
 {
-    char *model = NULL;
-    int result = voices_base(t->opt->from, t->opt->output, &model, t->err);
+    voices_base_files f;
+    int result = voices_base(t->opt->from, t->opt->keep_near, t->opt->output, t->opt->threads,
+                             on_cutting, t, &f, t->err);
+    console_progress_end(t->con);
     engine_options o = {
-        .path = model, .backend = {.threads = t->opt->threads}, .cancel = t->con->cancel};
+        .path = f.model, .backend = {.threads = t->opt->threads}, .cancel = t->con->cancel};
     t->base = result ? NULL : engine_open(&o, t->err);
-    result = t->base ? train_all(t) || join_all(t) : -1;
+    result = t->base ? train_all(t) || join_all(t, f.bank) : -1;
     engine_close(t->base);
-    free(model);
+    voices_base_release(&f);
     return result ? -1 : 0;
 }
 
