@@ -109,6 +109,7 @@ static void what_is_written_is_read_back(void **state)
     static const int dev[ARMS] = {1, 2, 3, 4, 5, 6, 7, 8}, rest[ARMS] = {9, 8, 7, 6, 5, 4, 3, 2};
     evidence_table *t = table_of(dev, rest);
     t->verifier = 0xfedcba9876543210;
+    t->gate = 5;
     t->personas[2].program = 3;
     evidence_table *u = again(t);
     assert_memory_equal(t, u, sizeof *t);

@@ -129,6 +129,30 @@ def trains():
     return home
 
 
+def gates():
+    home = Home("gate")
+    with case("a gate is learned from keys, told in figures, the same with two threads, and blends go by it"):
+        items = scratch / "keys.jsonl"
+        items.write_text("".join(json.dumps({"id": f"k{i}", "kind": "exact", "question": f"What is {i}?",
+                                             "keys": [f"it is {i * 7 % 10}"]}) + "\n" for i in range(30)))
+        words = ["train", "--what", "blend", "-m", MODEL, "--set", items, "--force"]
+        done = home.run(*words, "--threads", 1)
+        assert re.search(r"^30 questions, \d+ tokens of right answers$", done.stdout, re.M), done.stdout
+        assert re.search(r"gain +[+-][\d.]+ a question, 95 % interval [+-][\d.]+ to [+-][\d.]+", done.stdout), done.stdout
+        (path,) = (home.path / ".config/consilium/personas").glob("council.*.gate.json")
+        first = path.read_bytes()
+        assert json.loads(first)["figures"]["questions"] == 30
+        home.run(*words, "--threads", 2)
+        assert path.read_bytes() == first
+        ask = ["ask", "Why?", "-m", MODEL, "--merge", "blend", "--max-tokens", 8, "--seed", 1, "--no-save"]
+        said = home.run(*ask).stdout
+        assert re.search(r"weighed by\s+the\s+learned\s+gate\s+[0-9a-f]{8}", said), said
+        path.write_bytes(first[:-20])
+        assert "gate.json" in home.run(*ask, status=4).stderr
+        path.unlink()
+        assert "gate" not in home.run(*ask).stdout
+
+
 def refuses():
     home = Home("refused")
     with case("what is missing or makes no sense is told at once"):
@@ -137,6 +161,8 @@ def refuses():
                             (["train", "-m", MODEL], "which persona"),
                             ([*TRAIN, "-p", "coder"], "two personas")):
             assert says in home.run(*words, status=2).stderr, words
+            blend = [w if w != "verifier" else "blend" for w in words]
+            assert says in home.run(*blend, status=2).stderr, blend
         (scratch / "empty.jsonl").write_text('{"kind":"choice","question":"Q","choices":["a","b"],"right":1}\n')
         done = home.run(*[scratch / "empty.jsonl" if w == SET else w for w in TRAIN], status=2)
         assert "nothing to learn from" in done.stderr
@@ -191,6 +217,7 @@ def styles():
 
 HOME = trains()
 refuses()
+gates()
 votes(HOME)
 if not SANITIZED:
     styles()

@@ -103,8 +103,9 @@ int dialogue_merge(dialogue *d, const merge_options *options, const char *const 
  * looked for once; what is wrong with it, dialogue_merge() tells. */
 merge_method dialogue_merge_method(dialogue *d, merge_method wanted, const char *const *of,
                                    int count, char *why);
-/* Whether the evidence that was looked for shows that a debate loses right answers. */
-bool dialogue_debate_loses(const dialogue *d);
+/* Whether a debate may be hinted at: not where the evidence that was looked for does not show that it loses
+ * nothing. */
+bool dialogue_hints_debate(const dialogue *d);
 /* How many answers of the turn a merge of all would join. */
 int dialogue_joined(const dialogue *d, const struct turn *t);
 int dialogue_pick(dialogue *d, const char *name, error *err); /* a pass or "merge" */

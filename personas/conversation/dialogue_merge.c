@@ -239,10 +239,10 @@ merge_method dialogue_merge_method(dialogue *d, merge_method wanted, const char 
     return method;
 }
 
-bool dialogue_debate_loses(const dialogue *d)
+bool dialogue_hints_debate(const dialogue *d)
 {
     int arm = d->evidence ? evidence_arm_of(d->evidence, "debate") : -1;
-    return arm >= 0 && evidence_loses(d->evidence, arm);
+    return !d->evidence || (arm >= 0 && !evidence_loses(d->evidence, arm));
 }
 
 int dialogue_joined(const dialogue *d, const struct turn *t)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../merge/verifier.h"
 #include "eval_run_state.h"
 
 typedef struct learning {
@@ -111,11 +110,9 @@ static int describe(learning *l, error *err)
 {
     const eval_run *r = l->r;
     evidence_table *t = l->out;
-    verifier *v = NULL;
-    if (model_identity_of(r->o.engine, &t->model, err) || verifier_find(r->o.engine, &v, NULL, err))
+    if (model_identity_of(r->o.engine, &t->model, err) ||
+        evidence_made_with(r->o.engine, &t->verifier, &t->gate, err))
         return -1;
-    t->verifier = v ? verifier_hash(v) : 0;
-    verifier_close(v);
     for (int k = 0; k < r->persona_count; k++) {
         const seat *s = roster_seat(r->o.roster, k);
         (void)snprintf(t->personas[k].name, sizeof t->personas[k].name, "%s", s->name);

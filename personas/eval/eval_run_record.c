@@ -5,7 +5,6 @@
 
 #include "../../engine/base/hash.h"
 #include "../../engine/base/version.h"
-#include "../merge/verifier.h"
 #include "eval_run_state.h"
 
 /* ---- verdicts ---------------------------------------------------------------------------------- */
@@ -252,18 +251,12 @@ static void put_model(const eval_run *r, const char *fingerprint, json_writer *e
     json_end(e);
 }
 
-/* What a vote goes by here; 0 = the rule without a verifier, or no vote. A broken one is told at once. */
-static int hash_verifier(const eval_run *r, uint64_t *hash, error *err)
+/* What votes and blends go by here; 0 = nothing that was learned, or no merge. A broken file is told at
+ * once. */
+static int hash_learned(const eval_run *r, uint64_t *by, uint64_t *gate, error *err)
 {
-    verifier *v = NULL;
-    *hash = 0;
-    if (!eval_run_joins(r))
-        return 0;
-    int result = verifier_find(r->o.engine, &v, NULL, err);
-    if (v)
-        *hash = verifier_hash(v);
-    verifier_close(v);
-    return result;
+    *by = *gate = 0;
+    return eval_run_joins(r) ? evidence_made_with(r->o.engine, by, gate, err) : 0;
 }
 
 /* What auto and best go by; 0 = nothing. */
@@ -280,8 +273,8 @@ int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
 {
     json_writer e = {.out = out, .err = err};
     const char *fingerprint = engine_fingerprint(r->o.engine, err);
-    uint64_t by, evidence;
-    if (!fingerprint || hash_verifier(r, &by, err) || hash_evidence(r, &evidence, err))
+    uint64_t by, gate, evidence;
+    if (!fingerprint || hash_learned(r, &by, &gate, err) || hash_evidence(r, &evidence, err))
         return -1;
     json_begin_object(&e, NULL);
     json_put_int(&e, "evaluation", 1);
@@ -293,6 +286,8 @@ int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
     json_put_count(&e, "seed", r->o.seed);
     put_model(r, fingerprint, &e);
     put_hash(&e, "verifier", by);
+    if (gate)
+        put_hash(&e, "gate", gate);
     if (evidence)
         put_hash(&e, "evidence", evidence);
     put_council(r, &e);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../engine/base/mapped_file.h"
+#include "gate.h"
 #include "verifier.h"
 
 enum { FORM = 1, QUESTIONS_MOST = 1 << 24 };
@@ -114,11 +115,12 @@ static int read_list(const json *root, const char *key, item_reader *read, evide
 
 static int fill(evidence_table *t, const json *root, error *err)
 {
-    static const char *const known[] = {"evidence", "model", "verifier", "personas", "sets"};
+    static const char *const known[] = {"evidence", "model",    "verifier",
+                                        "gate",     "personas", "sets"};
     int form = 0;
     if (json_type(root) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD, "is no evidence: must be an object");
-    if (json_check_members(root, known, 5, err) ||
+    if (json_check_members(root, known, 6, err) ||
         model_file_int(root, "evidence", 1 << 20, &form, err))
         return -1;
     if (form != FORM)
@@ -126,6 +128,7 @@ static int fill(evidence_table *t, const json *root, error *err)
                          FORM);
     return model_identity_read(root, &t->model, err) ||
                    model_file_hash(root, "verifier", &t->verifier, err) ||
+                   model_file_hash(root, "gate", &t->gate, err) ||
                    read_list(root, "personas", read_persona, t, err) ||
                    read_list(root, "sets", read_set, t, err)
                ? -1
@@ -186,6 +189,7 @@ int evidence_table_write(const evidence_table *t, buf *out, error *err)
     json_put_int(&w, "evidence", FORM);
     model_identity_write(&w, &t->model);
     model_file_put_hash(&w, "verifier", t->verifier);
+    model_file_put_hash(&w, "gate", t->gate);
     json_begin_array(&w, "personas");
     for (int i = 0; i < t->persona_count; i++) {
         json_begin_object(&w, NULL);
@@ -204,12 +208,23 @@ int evidence_table_write(const evidence_table *t, buf *out, error *err)
 
 /* ---- where it lies ----------------------------------------------------------------------------- */
 
-static int made_with(engine *e, const evidence_table *t, bool *same, error *err)
+int evidence_made_with(engine *e, uint64_t *verifier_of, uint64_t *gate_of, error *err)
 {
     verifier *v = NULL;
-    int result = verifier_find(e, &v, NULL, err);
-    *same = t->verifier == (v ? verifier_hash(v) : 0);
+    gate *g = NULL;
+    int result = verifier_find(e, &v, NULL, err) || gate_find(e, &g, err) ? -1 : 0;
+    *verifier_of = v ? verifier_hash(v) : 0;
+    *gate_of = g ? g->hash : 0;
     verifier_close(v);
+    free(g);
+    return result;
+}
+
+static int made_with(engine *e, const evidence_table *t, bool *same, error *err)
+{
+    uint64_t verifier_of, gate_of;
+    int result = evidence_made_with(e, &verifier_of, &gate_of, err);
+    *same = t->verifier == verifier_of && t->gate == gate_of;
     return result;
 }
 
@@ -252,7 +267,7 @@ int evidence_table_find(engine *e, evidence_table **out, char **path, error *err
 static bool same_council(const evidence_table *a, const evidence_table *b)
 {
     if (strcmp(a->model.fingerprint, b->model.fingerprint) != 0 || a->verifier != b->verifier ||
-        a->persona_count != b->persona_count || a->arm_count != b->arm_count)
+        a->gate != b->gate || a->persona_count != b->persona_count || a->arm_count != b->arm_count)
         return false;
     for (int i = 0; i < a->persona_count; i++)
         if (strcmp(a->personas[i].name, b->personas[i].name) != 0 ||

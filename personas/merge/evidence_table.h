@@ -4,7 +4,7 @@
  *
  *     {"evidence": 1,
  *      "model": {..},
- *      "verifier": "0000000000000000",
+ *      "verifier": "0000000000000000", "gate": "0000000000000000",
  *      "personas": [{"name": "coder", "program": "0123456789abcdef"}, ..],
  *      "sets": [{"name": "facts", "items": "0123456789abcdef",
  *                "development": {"questions": 80, "blind": 31.3, "any": 55,
@@ -23,7 +23,7 @@
  * left out when it has lost right answers in either part.
  *
  * The invariant: a table speaks only of the council that it was made with. It holds where exactly its
- * personas answer, under its programs, and the vote goes by its verifier (0 = the rule without one).
+ * personas answer, under its programs, and a vote goes by its verifier, a blend by its gate (0 = none).
  */
 #ifndef PERSONAS_EVIDENCE_TABLE_H
 #define PERSONAS_EVIDENCE_TABLE_H
@@ -68,7 +68,7 @@ typedef struct evidence_set {
 
 typedef struct evidence_table {
     model_identity model;
-    uint64_t verifier;
+    uint64_t verifier, gate;
     struct {
         char name[EVIDENCE_NAME];
         uint64_t program;
@@ -84,8 +84,11 @@ typedef struct evidence_table {
 evidence_table *evidence_table_read(const char *where, const char *text, size_t len, error *err);
 int evidence_table_write(const evidence_table *t, buf *out, error *err);
 /* The one for this model and what a vote goes by today; *out = NULL and 0 when there is none, or when it
- * was made with another verifier. *path (may be NULL) = where it lies. Caller frees both. */
+ * was made with another verifier or gate. *path (may be NULL) = where it lies. Caller frees both. */
 int evidence_table_find(engine *e, evidence_table **out, char **path, error *err);
+
+/* What votes and blends go by today: their hashes, 0 = none. */
+int evidence_made_with(engine *e, uint64_t *verifier_of, uint64_t *gate_of, error *err);
 
 /* Takes the set of `from`, which has one, into `t`: in place of the one by that name, else behind the
  * others. What `t` holds is dropped first when it is about another council, verifier or arms; returns

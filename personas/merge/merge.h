@@ -13,7 +13,8 @@
  *   debate:N  each pass revises its answer after reading the others, N rounds in lockstep; a vote
  *             follows. Quoted answers fit the context by the same rule; a round that does not fit
  *             even so ends the debate, and that is told.
- *   blend     token by token: a mixture of the passes' distributions, or a contrast.
+ *   blend     token by token: a mixture of the passes' distributions, weighed by how well each foretells
+ *             the question, by a gate that was learned for the model (gate.h), or as told; or a contrast.
  *   best      the answer of the persona that is right most often by the evidence (evidence_table.h)
  *   auto      what the evidence for this model and these personas shows to be best: a merge, the best
  *             persona, or nothing. Without evidence vote for models below 1B parameters, and for raw
@@ -57,7 +58,8 @@ typedef struct merge_options {
     double contrast;               /* blend: beta >= 0; 0 = mixture */
     int max_tokens;
     const struct verifier
-        *verifier; /* of a vote (verifier.h), borrowed; NULL = the model's, if any */
+        *verifier;           /* of a vote (verifier.h), borrowed; NULL = the model's, if any */
+    const struct gate *gate; /* of a blend (gate.h), borrowed; NULL = the model's, if any */
     const evidence_table *evidence; /* borrowed; NULL = none is known */
 } merge_options;
 

@@ -3,7 +3,7 @@
  * At each step every pass gives a distribution over the next token, on the same text so far:
  *
  *   mixture    p = sum_i w_i p_i, w from the options or from how well each predicts the prompt
- *              (PackLLM, Mavromatis et al. 2024)
+ *              (PackLLM, Mavromatis et al. 2024), which a learned gate shifts at each step (gate.h)
  *   contrast   on the plausible tokens (p >= 0.1 max p): (1 + beta) ln p - beta ln q, where q is
  *              the plain model called with a single expert a token (SCMoE, Shi et al. 2024)
  *
@@ -16,6 +16,7 @@
 
 #include "../council/council_state.h"
 #include "../council/distribution.h"
+#include "gate.h"
 #include "merge_state.h"
 
 static const double PLAUSIBLE = 0.1;
@@ -27,6 +28,10 @@ typedef struct blend {
     const merge_options *options;
     int n, vocabulary;
     double *weights;       /* [n] */
+    const gate *gate;      /* NULL = the weights hold for all of it */
+    gate *found;           /* the model's, owned */
+    double *features;      /* [n, GATE_FEATURES] */
+    double *now;           /* [n] weights of the step, by the gate */
     double *p;             /* [n][vocabulary] each pass's distribution */
     double *mixed;         /* [vocabulary] */
     float *z;              /* [vocabulary] what the sampler sees */
@@ -55,7 +60,12 @@ static double mix(blend *b)
         if (speaks(b, i))
             distribution_softmax(b->c->passes[i]->logits, b->vocabulary,
                                  b->p + (size_t)i * (size_t)b->vocabulary);
-    return distribution_divergence(b->p, b->weights, b->n, b->vocabulary, b->mixed);
+    if (!b->gate)
+        return distribution_divergence(b->p, b->weights, b->n, b->vocabulary, b->mixed);
+    gate_features(b->p, b->weights, b->n, b->vocabulary, (int)b->written.out.len, b->mixed,
+                  b->features);
+    gate_mix(b->gate->weights, b->features, b->weights, b->n, b->now);
+    return distribution_divergence(b->p, b->now, b->n, b->vocabulary, b->mixed);
 }
 
 /* ln of the mixture, or its contrast with the weak route, for the sampler. */
@@ -92,31 +102,42 @@ static int open_weak(blend *b, error *err)
     return session_sync(b->weak, prompt->v, (int)prompt->len, 0, b->weak_logits, NULL, NULL, err);
 }
 
-/* How well each predicts the question; a pass that failed is worth nothing. */
-static int weigh_by_question(blend *b, error *err)
+int merge_foretelling(council *c, const council_round *round, double *weights, error *err)
 {
-    const turn_answer *replies = b->round->replies;
-    score_request *questions = calloc((size_t)b->n, sizeof *questions);
-    int count = 0;
+    int n = council_passes(c), count = 0;
+    score_request *questions = calloc((size_t)n, sizeof *questions);
     if (!questions)
         return error_memory(err, "a blend");
-    for (int i = 0; i < b->n; i++)
-        if (replies[i].stop != STOP_ERROR)
-            questions[count++] = (score_request){.judge = i, .n = b->c->options.context};
-    int result = council_score_batch(b->c, b->round, questions, count, NULL, NULL, err);
-    for (int i = 0; i < b->n; i++)
-        b->weights[i] = INFINITY;
+    for (int i = 0; i < n; i++)
+        if (round->replies[i].stop != STOP_ERROR)
+            questions[count++] = (score_request){.judge = i, .n = c->options.context};
+    int result = council_score_batch(c, round, questions, count, NULL, NULL, err);
+    for (int i = 0; i < n; i++)
+        weights[i] = INFINITY;
     for (int i = 0; i < count; i++)
-        b->weights[questions[i].judge] = -questions[i].mean;
+        weights[questions[i].judge] = -questions[i].mean;
     free(questions);
-    merge_weights(b->weights, b->n);
+    merge_weights(weights, n);
     return result;
+}
+
+/* Weights that were given hold as they are; else the gate that was given, or the model's. */
+static int find_gate(blend *b, error *err)
+{
+    b->gate = b->options->gate;
+    if (b->options->weights)
+        b->gate = NULL;
+    else if (!b->gate && gate_find(b->c->engine, &b->found, err))
+        return -1;
+    else if (!b->gate)
+        b->gate = b->found;
+    return 0;
 }
 
 static int open_weights(blend *b, error *err)
 {
     if (!b->options->weights)
-        return weigh_by_question(b, err);
+        return merge_foretelling(b->c, b->round, b->weights, err);
     for (int i = 0; i < b->n; i++)
         b->weights[i] = b->round->replies[i].stop == STOP_ERROR ? 0 : b->options->weights[i];
     double sum = 0;
@@ -138,14 +159,18 @@ static int open_blend(blend *b, error *err)
     b->z = calloc(v, sizeof *b->z);
     b->weak_logits = calloc(v, sizeof *b->weak_logits);
     b->steps = calloc(n + 1, sizeof *b->steps);
-    if (!b->weights || !b->p || !b->mixed || !b->z || !b->weak_logits || !b->steps)
+    b->features = calloc(n * GATE_FEATURES, sizeof *b->features);
+    b->now = calloc(n, sizeof *b->now);
+    if (!b->features || !b->now || !b->weights || !b->p || !b->mixed || !b->z || !b->weak_logits ||
+        !b->steps)
         return error_memory(err, "a blend");
     sampling s = b->c->passes[0]->sampling;
     s.seed = b->options->seed;
     int ids = tokenizer_count(engine_tokenizer(b->c->engine));
     b->sampler = sampler_open(engine_backend(b->c->engine), &s, "merge",
                               ids < b->vocabulary ? ids : b->vocabulary, err);
-    if (!b->sampler || open_weights(b, err) || (b->options->contrast > 0 && open_weak(b, err)))
+    if (!b->sampler || find_gate(b, err) || open_weights(b, err) ||
+        (b->options->contrast > 0 && open_weak(b, err)))
         return -1;
     for (int i = 0; i < b->n; i++) {
         pass *p = b->c->passes[i];
@@ -163,6 +188,9 @@ static void close_blend(blend *b)
     session_close(b->weak);
     router_program_close(b->route);
     sampler_close(b->sampler);
+    free(b->found);
+    free(b->features);
+    free(b->now);
     free(b->weights);
     free(b->p);
     free(b->mixed);
@@ -249,6 +277,9 @@ static int write_blend(blend *b, turn_merge *out, error *err)
     out->stop = w->answer.stop;
     out->ids = (turn_ids){b->ids, (size_t)b->id_count};
     out->divergence = b->divergence;
+    if (b->gate && merge_set_note(b->merge, out, err, "weighed by the learned gate %08llx",
+                                  (unsigned long long)(b->gate->hash >> 32)))
+        return -1;
     return merge_set_text(b->merge, out, w->text.v ? w->text.v : "", w->text.len, err);
 }
 

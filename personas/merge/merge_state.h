@@ -71,6 +71,8 @@ int merge_reserve(const council *c, int max_tokens);
 bool merge_small(const council *c);
 /* merge_quotes.c: the synthesis of a small model, quoted and not written. */
 int merge_quotes(const merging *m, turn_merge *out, error *err);
+/* How well each pass foretells the question of the round: [passes], sum 1; one that failed has 0. */
+int merge_foretelling(council *c, const council_round *round, double *weights, error *err);
 /* softmax(-nll) in place: how much each pass is worth by how well it predicts the question. */
 void merge_weights(double *nll, int n);
 

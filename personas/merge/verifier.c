@@ -225,11 +225,6 @@ int verifier_find(engine *e, verifier **out, char **path, error *err)
     return result;
 }
 
-int verifier_own_path(engine *e, char **path, error *err)
-{
-    return model_file_own_path(e, "verifier", path, err);
-}
-
 /* ---- marks ------------------------------------------------------------------------------------- */
 
 const verifier_content *verifier_is(const verifier *v)

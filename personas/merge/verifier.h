@@ -56,8 +56,6 @@ int verifier_write(const verifier_content *c, buf *out, error *err);
 /* The one for this model: the user's own beside the personas, else one that came with the program; *out =
  * NULL and 0 when there is none. *path (may be NULL) = where it lies, the caller's to free. */
 int verifier_find(engine *e, verifier **out, char **path, error *err);
-/* Where the user's own for a model is written; the folder is made. Caller frees. */
-int verifier_own_path(engine *e, char **path, error *err);
 
 const verifier_content *verifier_is(const verifier *v);
 uint64_t verifier_hash(const verifier *v); /* over the file's bytes */

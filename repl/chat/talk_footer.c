@@ -93,7 +93,7 @@ static int add_hints(const talk *t, const struct turn *turn, buf *out, error *er
         return buf_text(out, "who was best? /pick A", err);
     bool several = turn->answer_count > 1 && (!turn->only || strchr(turn->only, ','));
     const char *more = !several ? ""
-                       : turn_merged(turn) && !dialogue_debate_loses(t->dialogue)
+                       : turn_merged(turn) && dialogue_hints_debate(t->dialogue)
                            ? "/diverge /pick /debate "
                        : turn_merged(turn) ? "/diverge /pick "
                                            : "/merge /pick /diverge ";

@@ -262,7 +262,7 @@ static int run(task *t)
 int command_train(const options *opt, console *con, error *err)
 {
     task t = {.opt = opt, .con = con, .err = err};
-    if (opt->what && strcmp(opt->what, "verifier") == 0)
+    if (opt->what && (strcmp(opt->what, "verifier") == 0 || strcmp(opt->what, "blend") == 0))
         return command_train_verifier(opt, con, err);
     if (!opt->word_count)
         return error_set(err, ERROR_USAGE, "train: which persona? `consilium personas` lists them");

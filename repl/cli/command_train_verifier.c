@@ -1,5 +1,5 @@
-/* command_train_verifier.c - `consilium train --what verifier`: sets of questions to a verifier
- * (personas/verify), and its figures.
+/* command_train_verifier.c - `consilium train --what verifier|blend`: sets of questions to a verifier, or to
+ * a blend's gate (personas/verify), and its figures.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "../../engine/base/folder.h"
 #include "../../engine/base/hash.h"
 #include "../../engine/base/paths.h"
+#include "../../personas/verify/gate_learn.h"
 #include "../../personas/verify/learn.h"
 #include "../options/ask_options.h"
 #include "../options/open_model.h"
@@ -29,6 +30,8 @@ typedef struct task {
     gather_options gather;
     roster *roster;
     verify_examples examples;
+    bool blend; /* a gate is learned, from these */
+    gate_examples gated;
     char *record, *path;
     double start;
     size_t had, before; /* examples that were there; SIZE_MAX = not known yet */
@@ -40,7 +43,8 @@ static int read_options(task *t)
 {
     ask_options_greedy(&t->greedy, t->opt, DEFAULT_TOKENS);
     if (t->opt->word_count)
-        return error_set(t->err, ERROR_USAGE, "\"%.40s\": a verifier is a model's, not a persona's",
+        return error_set(t->err, ERROR_USAGE,
+                         "\"%.40s\": what is learned is a model's, not a persona's",
                          t->opt->words[0]);
     if (!t->opt->sets.len)
         return error_set(t->err, ERROR_USAGE,
@@ -50,7 +54,7 @@ static int read_options(task *t)
         return -1;
     t->how.control = CONTROL_OFF;
     if (t->how.persona_count < 2)
-        return error_set(t->err, ERROR_USAGE, "--personas: a vote needs two personas");
+        return error_set(t->err, ERROR_USAGE, "--personas: a merge needs two personas");
     return t->opt->output ? output_file_check(t->opt->output, t->opt->force, t->err) : 0;
 }
 
@@ -148,6 +152,21 @@ static void print_figures(const verifier_content *c, text_writer *w)
             text_format(w, "  %-9s %+.3f\n", vote_feature_name(f), c->weight[f]);
 }
 
+/* To --output, else to the user's own place for files of this kind. */
+static int put_file(task *t, const char *kind, const buf *text)
+{
+    if (t->opt->output)
+        t->path = strdup(t->opt->output);
+    else if (model_file_own_path(t->gather.engine, kind, &t->path, t->err))
+        return -1;
+    if (!t->path)
+        return error_memory(t->err, "the path");
+    if (atomic_file_put(t->path, text->v, text->len, t->err))
+        return -1;
+    console_note(t->con, "wrote %s", t->path);
+    return 0;
+}
+
 /* Only what is better than chance is of use to a vote. */
 static int save(task *t, const verifier_content *c)
 {
@@ -157,15 +176,7 @@ static int save(task *t, const verifier_content *c)
                              "(--force writes it)");
         return 0;
     }
-    if (t->opt->output)
-        t->path = strdup(t->opt->output);
-    else if (verifier_own_path(t->gather.engine, &t->path, t->err))
-        return -1;
-    int result = !t->path ? error_memory(t->err, "the path")
-                          : verifier_write(c, &text, t->err) ||
-                                atomic_file_put(t->path, text.v, text.len, t->err);
-    if (!result)
-        console_note(t->con, "wrote %s", t->path);
+    int result = verifier_write(c, &text, t->err) || put_file(t, "verifier", &text);
     buf_release(&text);
     return result ? -1 : 0;
 }
@@ -182,14 +193,57 @@ static int learn(task *t)
     return console_written(t->con, &w) || save(t, &c) ? -1 : 0;
 }
 
+/* ---- a gate ------------------------------------------------------------------------------------- */
+
+static int print_gate(task *t, const gate_figures *f)
+{
+    buf b = {0};
+    text_writer w = {.out = &b, .err = t->err};
+    double gain = (f->low + f->high) / 2;
+    text_format(&w, "%d questions, %d tokens of right answers\n", f->questions, f->tokens);
+    text_format(&w, "their mean ln p under the blend, by gates that had not seen the question:\n");
+    text_format(&w, "  without a gate %7.3f\n  with it        %7.3f\n", f->plain, f->gated);
+    text_format(&w, "  gain           %+7.3f a question, 95 %% interval %+.3f to %+.3f\n", gain,
+                f->low, f->high);
+    return console_written(t->con, &w);
+}
+
+/* Only what beats the blend without one, on questions that it had not seen. */
+static int learn_blend(task *t)
+{
+    gate *g = calloc(1, sizeof *g);
+    buf text = {0};
+    int result = g ? 0 : error_memory(t->err, "the gate");
+    if (!result) {
+        g->learned_from = hash_of_sets(t);
+        t->start = console_seconds();
+        t->before = 0;
+        result = gather_gate(&t->gather, t->sets, t->count, &t->gated, t->err);
+        console_progress_end(t->con);
+    }
+    if (!result)
+        result = model_identity_of(t->gather.engine, &g->model, t->err) ||
+                 learn_gate(&t->gated, g, t->err) || print_gate(t, &g->figures);
+    if (!result && !(g->figures.low > 0) && !t->opt->force)
+        console_loss(t->con, "no better than the blend without a gate on questions that it had not "
+                             "seen: not written (--force writes it)");
+    else if (!result)
+        result = gate_write(g, &text, t->err) || put_file(t, "gate", &text);
+    buf_release(&text);
+    free(g);
+    return result ? -1 : 0;
+}
+
 int command_train_verifier(const options *opt, console *con, error *err)
 {
-    task t = {.opt = opt, .con = con, .err = err};
+    task t = {.opt = opt, .con = con, .err = err, .blend = strcmp(opt->what, "blend") == 0};
     int result = read_options(&t) || read_sets(&t);
     if (!result) {
         t.gather.engine = open_model(opt, con, err);
-        result = !t.gather.engine || seat_all(&t) || ask_all(&t) || learn(&t);
+        result = !t.gather.engine || seat_all(&t) ||
+                 (t.blend ? learn_blend(&t) : ask_all(&t) || learn(&t));
     }
+    gate_examples_release(&t.gated);
     verify_examples_release(&t.examples);
     roster_close(t.roster);
     engine_close(t.gather.engine);

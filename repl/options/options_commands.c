@@ -151,7 +151,9 @@ static const command_info commands[COMMAND_COUNT] = {
          "is "
          "the vote that learns: the personas answer the questions of --set, and the weights that "
          "tell "
-         "right answers from wrong ones are kept for this model.",
+         "right answers from wrong ones are kept for this model; with --what blend a small gate "
+         "learns "
+         "which of them to believe at each token.",
          {"consilium train lawyer", "consilium train lawyer --minutes 10 --keep-near news.txt",
           "consilium train lawyer -m model.gguf --what lora --experts 2 --layers 30-47"}},
     [COMMAND_EVAL] =
