@@ -16,7 +16,7 @@ from pathlib import Path
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
 PERSONAS = "personas/lessons personas/council personas/merge personas/roster personas/trace personas/conversation"
-ALL = f"{RUN} engine/surgery engine/sources transcripts transcripts/export {PERSONAS} personas/pack personas/measure personas/derive " \
+ALL = f"{RUN} engine/surgery engine/sources transcripts transcripts/export {PERSONAS} personas/pack personas/compare personas/measure personas/derive " \
       "personas/modes personas/train personas/eval personas/verify personas/built_in"
 ROOMS = {
     "kernels": "",
@@ -38,6 +38,7 @@ ROOMS = {
     "personas/merge": f"{RUN} transcripts personas/council",
     "personas/roster": f"{RUN} transcripts personas/council",
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
+    "personas/compare": f"{RUN} transcripts personas/council personas/roster",
     "personas/lessons": f"{BASE} engine/text",
     "personas/measure": f"{RUN} transcripts personas/council",
     "personas/modes": f"{RUN} transcripts personas/council personas/merge personas/roster",

@@ -204,6 +204,11 @@ void checkpoint_close(checkpoint *c)
     free(c);
 }
 
+int checkpoint_tweak(checkpoint *c, const model_tweaks *t, error *err)
+{
+    return model_tweaks_apply(t, &c->config, err);
+}
+
 /* ---- asking --------------------------------------------------------------------------------- */
 
 const char *checkpoint_path(const checkpoint *c)

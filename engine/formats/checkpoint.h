@@ -14,6 +14,7 @@
 #include "../../kernels/error.h"
 #include "load_notes.h"
 #include "model_config.h"
+#include "model_tweaks.h"
 #include "tensor_entry.h"
 
 typedef struct checkpoint checkpoint;
@@ -23,6 +24,8 @@ struct gguf; /* gguf.h */
  * Errors: ERROR_LOAD naming file, field and offset. */
 checkpoint *checkpoint_open(const char *path, checkpoint_warn *warn, void *user, error *err);
 void checkpoint_close(checkpoint *c); /* NULL ok */
+/* Changes its configuration, before anything is made of it. Errors as model_tweaks_apply(). */
+int checkpoint_tweak(checkpoint *c, const model_tweaks *t, error *err);
 
 const char *checkpoint_path(const checkpoint *c);
 const model_config *checkpoint_config(const checkpoint *c); /* borrowed */

@@ -59,13 +59,14 @@ typedef struct model_config {
     bool ffn_bias; /* of the dense layers: gate, up and down */
     qk_norm norm_qk;
 
-    int experts;                         /* 0 = dense model */
-    int experts_per_token;               /* the trained k */
-    int expert_width;                    /* ffn width of a routed expert */
-    int shared_width;                    /* ffn width of the shared expert, 0 = none */
-    bool shared_gate;                    /* the shared expert has a sigmoid gate */
-    bool renormalise;                    /* norm_topk_prob */
-    uint8_t moe_layer[MODEL_MAX_LAYERS]; /* 1 = this layer has routed experts */
+    int experts;                          /* 0 = dense model */
+    int experts_per_token;                /* the trained k */
+    int expert_width;                     /* ffn width of a routed expert */
+    int shared_width;                     /* ffn width of the shared expert, 0 = none */
+    bool shared_gate;                     /* the shared expert has a sigmoid gate */
+    bool renormalise;                     /* norm_topk_prob */
+    uint8_t moe_layer[MODEL_MAX_LAYERS];  /* 1 = this layer has routed experts */
+    uint8_t skip_layer[MODEL_MAX_LAYERS]; /* 1 = left out; never a file's wish (model_tweaks.h) */
 
     float embedding_scale, residual_scale, logit_scale; /* granite; 1 otherwise; logits *= scale */
     float attention_scale;                              /* 1/sqrt(head_dim) unless granite */

@@ -53,8 +53,8 @@ router_settings router_settings_plain(void)
 
 static bool settings_route(const router_settings *s)
 {
-    return s->experts_per_token || s->norm_width || s->tail_gain != 1 || s->strength != 1 ||
-           s->adaptive_min || s->mask_count || s->adapter_count ||
+    return s->experts_per_token || s->experts_by_layer || s->norm_width || s->tail_gain != 1 ||
+           s->strength != 1 || s->adaptive_min || s->mask_count || s->adapter_count ||
            (s->rules && rules_count(s->rules));
 }
 
@@ -75,6 +75,9 @@ static int check_settings(const router_settings *s, const model_config *model, e
     }
     if (s->experts_per_token)
         if (check_range("experts per token", s->experts_per_token, 1, model->experts, err))
+            return -1;
+    for (int i = 0; s->experts_by_layer && i < model->layers; i++)
+        if (check_range("experts per token", s->experts_by_layer[i], 0, model->experts, err))
             return -1;
     if (s->adaptive_min)
         if (check_range("adaptive min", s->adaptive_min, 1, model->experts, err) ||
@@ -130,10 +133,12 @@ static bool any_bias(const float *bias, int experts)
 static int layer_experts(const router_settings *s, const model_config *model, int layer,
                          int allowed, error *err)
 {
-    int k = s->experts_per_token ? s->experts_per_token : model->experts_per_token;
+    int asked = s->experts_by_layer && s->experts_by_layer[layer] ? s->experts_by_layer[layer]
+                                                                  : s->experts_per_token;
+    int k = asked ? asked : model->experts_per_token;
     if (k <= allowed)
         return k;
-    if (s->cap_experts && s->experts_per_token && allowed > 0)
+    if (s->cap_experts && asked && allowed > 0)
         return allowed;
     const char *by = s->mask_count == 1 ? mask_path(s->masks[0]) : "the masks";
     return error_set(err, ERROR_LOAD, "%s: layer %d is left with %d expert%s and %d are called", by,

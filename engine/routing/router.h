@@ -37,6 +37,8 @@ typedef struct router_program router_program;
  * factors is the plain model; start from router_settings_plain(). */
 typedef struct router_settings {
     int experts_per_token; /* 0 = the trained k */
+    const int
+        *experts_by_layer; /* [layers] 0 = as above; NULL = all so. Must outlive the program */
     bool cap_experts;      /* a k above what the masks allow is lowered to it, else refused */
     int norm_width;        /* 0 = k */
     double tail_gain;      /* [0, 1] */

@@ -50,7 +50,7 @@ static int slots_for(const model_config *c, int asked)
 static int open_model(engine *e, const engine_options *opt, error *err)
 {
     e->checkpoint = checkpoint_open(opt->path, opt->warn, opt->warn_user, err);
-    if (!e->checkpoint)
+    if (!e->checkpoint || checkpoint_tweak(e->checkpoint, &opt->tweaks, err))
         return -1;
     const model_config *c = checkpoint_config(e->checkpoint);
     e->max_slots = slots_for(c, opt->max_slots);

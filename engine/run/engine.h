@@ -37,6 +37,7 @@ typedef struct engine_options {
     const char *path;          /* a resolved path: sources.h */
     backend_options backend;   /* {0} = auto everything */
     chat_options chat;         /* {0} = the model's own template, today */
+    model_tweaks tweaks;       /* {0} = as the file says */
     int max_rows;              /* batch rows of one forward, 0 = 512; the prefill chunk */
     int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */

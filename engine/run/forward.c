@@ -395,7 +395,8 @@ int forward_hidden(forward *f, const forward_row *rows, int n, const hidden_laye
         if (layer >= want->first)
             tensor_read(f->backend, f->x, 0, (size_t)n,
                         want->out + (size_t)(layer - want->first) * want->stride);
-        if (layer < want->last && enqueue_layer(f, layer, n, TRACE_NOTHING, err))
+        if (layer < want->last && !f->config->skip_layer[layer] &&
+            enqueue_layer(f, layer, n, TRACE_NOTHING, err))
             return -1;
     }
     return backend_sync(f->backend, err);
@@ -410,6 +411,8 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
         return -1;
     begin_batch(f, rows, n);
     for (int layer = 0; layer < f->config->layers; layer++) {
+        if (f->config->skip_layer[layer])
+            continue;
         if (look_at_cancel(f, cancel, err) || enqueue_layer(f, layer, n, part, err) ||
             tell_states(f, layer, n, err))
             return -1;
@@ -420,7 +423,7 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
     if (part == TRACE_WANTED)
         route_copies_rank(&f->copies, f->rows, n);
     for (int layer = 0; part && layer < f->config->layers; layer++)
-        if (f->config->moe_layer[layer])
+        if (f->config->moe_layer[layer] && !f->config->skip_layer[layer])
             trace->fn(trace->user, layer, n, &f->copies.of[layer]);
     return 0;
 }

@@ -8,6 +8,7 @@
  * The recipe of a layer, in the order of the code:
  *   norm -> q, k, v (+ bias) -> q/k norm -> RoPE -> store k, v -> attention -> o -> residual
  *   norm -> dense ffn, or router -> experts (+ shared expert) -> residual
+ * A layer that is to be skipped (model_config.skip_layer) is passed over whole.
  */
 #ifndef ENGINE_FORWARD_H
 #define ENGINE_FORWARD_H

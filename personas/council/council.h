@@ -50,6 +50,7 @@ typedef struct council_options {
 
 typedef struct pass_options {
     const char *name; /* copied */
+    const char *key;  /* keys the random numbers, copied; NULL = the name */
     int table; /* several councils may share one batch: names are distinct at each table alone */
     const router_program *program; /* borrowed; NULL = none */
     sampling sampling;             /* its seed gives way to that of each request */

@@ -42,7 +42,8 @@ static int fill(pass *p, engine *e, const council_options *options, const pass_o
         return error_memory(err, "a pass");
     int candidates =
         tokenizer_count(t) < model->vocabulary ? tokenizer_count(t) : model->vocabulary;
-    p->sampler = sampler_open(engine_backend(e), &wanted->sampling, wanted->name, candidates, err);
+    p->sampler = sampler_open(engine_backend(e), &wanted->sampling,
+                              wanted->key ? wanted->key : wanted->name, candidates, err);
     if (!p->sampler || open_figures(p, model, err))
         return -1;
     p->session = given ? given : session_open(e, options->context, options->kv, err);

@@ -134,7 +134,8 @@ static bool is_unmasked(const roster *r, const member *m)
 static bool changes_routing(const router_settings *s)
 {
     return s->mask_count || s->adapter_count || s->experts_per_token || s->norm_width ||
-           s->tail_gain != 1 || s->strength != 1 || s->adaptive_min || s->rules;
+           s->experts_by_layer || s->tail_gain != 1 || s->strength != 1 || s->adaptive_min ||
+           s->rules;
 }
 
 /* Puts what a file brings beside the model's weights. */
@@ -201,6 +202,25 @@ static int add_adapters(roster *r, member *m, error *err)
     return 0;
 }
 
+/* True when anything is asked. */
+static bool turn_knobs(const router_knobs *k, router_settings *s)
+{
+    if (!k)
+        return false;
+    s->norm_width = k->norm_width ? k->norm_width : s->norm_width;
+    s->tail_gain = k->tail_gain >= 0 ? k->tail_gain : s->tail_gain;
+    s->mask_penalty = k->mask_penalty > 0 ? k->mask_penalty : s->mask_penalty;
+    s->rules = k->rules ? k->rules : s->rules;
+    s->experts_by_layer = k->experts_by_layer;
+    s->cap_experts = s->cap_experts || k->experts_by_layer;
+    if (k->adaptive_min) {
+        s->adaptive_min = k->adaptive_min > 0 ? k->adaptive_min : 0;
+        s->adaptive_ratio = k->adaptive_ratio;
+    }
+    return k->norm_width || k->tail_gain >= 0 || k->mask_penalty > 0 || k->rules ||
+           k->experts_by_layer || k->adaptive_min;
+}
+
 static int compile_program(roster *r, member *m, error *err)
 {
     router_settings s = m->persona ? m->persona->router : router_settings_plain();
@@ -227,7 +247,8 @@ static int compile_program(roster *r, member *m, error *err)
         if (concerns(o->mask_penalties[i].name, m))
             s.mask_penalty = m->mask_penalty = o->mask_penalties[i].value;
     /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
-    bool asked = m->asked_experts || strong || has_given_mask(r, m);
+    bool turned = turn_knobs(o->knobs, &s);
+    bool asked = m->asked_experts || strong || turned || has_given_mask(r, m);
     if (!changes_routing(&s) || (!r->fingerprint && !asked))
         return 0;
     m->strength = s.strength;

@@ -49,6 +49,17 @@ typedef struct named_adapter {
     double scale; /* of its low-rank updates; 1 = as they are */
 } named_adapter;
 
+/* What is asked of the router besides, of every persona alike; it wins over the persona's file. */
+typedef struct router_knobs {
+    int norm_width;              /* 0 = as the persona says */
+    int adaptive_min;            /* 0 = as the persona says, -1 = off */
+    double adaptive_ratio;       /* with adaptive_min > 0 */
+    double tail_gain;            /* negative = as the persona says */
+    double mask_penalty;         /* nats; 0 = masks forbid */
+    const int *experts_by_layer; /* [layers] 0 = as all are; NULL. Must outlive the roster, as */
+    const rule_list *rules;      /* these; NULL = the persona's */
+} router_knobs;
+
 /* What a transcript says of a seat; it wins over the persona's file. Borrowed by the roster. */
 typedef struct recorded_seat {
     const char *name;        /* of the column */
@@ -75,6 +86,7 @@ typedef struct roster_options {
     const named_value
         *mask_penalties; /* logit bias (nats) of a keep or ban mask that does not forbid */
     int mask_penalty_count;
+    const router_knobs *knobs; /* NULL = none */
     unsigned given; /* GIVEN_* bits of `sampling` that were asked for and win over the persona's */
     sampling sampling;             /* asked for, or else the configuration's and the model's */
     const recorded_seat *recorded; /* [recorded_count] */

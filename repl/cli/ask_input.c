@@ -2,49 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/base/utf8.h"
-#include "../system/input.h"
 #include "ask.h"
-
-/* ---- prompt ------------------------------------------------------------------------------------ */
-
-/* A further part stands behind a blank line. One newline at its end is the file's, not the text's. */
-static int add_part(ask *a, buf *part)
-{
-    if (part->len && part->v[part->len - 1] == '\n')
-        part->v[--part->len] = '\0';
-    if (!part->len)
-        return 0;
-    if (a->prompt.len && buf_text(&a->prompt, "\n\n", a->err))
-        return -1;
-    return buf_add(&a->prompt, part->v, part->len, a->err);
-}
-
-static int add_file(ask *a, const char *name)
-{
-    buf part = {0};
-    size_t bad;
-    int result = input_read(name, &part, a->con, a->err);
-    if (!result && part.len && !utf8_check(part.v, part.len, &bad))
-        result = error_set(a->err, ERROR_USAGE, "%s is no UTF-8 at byte %zu",
-                           strcmp(name, "-") == 0 ? "standard input" : name, bad);
-    result = result || add_part(a, &part) ? -1 : 0;
-    buf_release(&part);
-    return result;
-}
+#include "prompt_input.h"
 
 static int read_prompt(ask *a)
 {
-    const options *opt = a->opt;
-    const char *word = opt->word_count ? opt->words[0] : NULL;
-    bool dash = word && strcmp(word, "-") == 0;
-    if (word && !dash && buf_text(&a->prompt, word, a->err))
+    if (prompt_input(a->opt, &a->opt->files, a->con, &a->prompt, a->err))
         return -1;
-    if ((dash || (!opt->no_input && input_is_given())) && add_file(a, "-"))
-        return -1;
-    for (size_t i = 0; i < opt->files.len; i++)
-        if (add_file(a, opt->files.v[i]))
-            return -1;
     if (a->prompt.len)
         return 0;
     return error_set(a->err, ERROR_USAGE, "ask needs a PROMPT, a pipe or -f FILE");

@@ -35,6 +35,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_PERPLEXITY] = command_perplexity,
     [COMMAND_TRACE] = command_trace,
     [COMMAND_BENCH] = command_bench,
+    [COMMAND_COMPARE] = command_compare,
     [COMMAND_MANUAL] = command_manual,
     [COMMAND_HELP] = command_help,
 };

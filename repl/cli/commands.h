@@ -39,6 +39,7 @@ command_fn command_logits;
 command_fn command_perplexity;
 command_fn command_trace;
 command_fn command_bench;
+command_fn command_compare;
 command_fn command_manual;
 command_fn command_help; /* also --help: of opt's command, NULL = of all */
 

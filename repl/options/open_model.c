@@ -146,7 +146,8 @@ static void note_defaults(const options *opt, const engine *e, console *con)
         console_note(con, "%s: its vision part is not used", opt->model);
 }
 
-engine *open_model_on(const options *opt, const char *day, console *con, error *err)
+static engine *open_with(const options *opt, const char *day, const model_tweaks *tweaks,
+                         console *con, error *err)
 {
     source_found found;
     if (find_model(opt, &found, err)) {
@@ -170,6 +171,7 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
                  .day = day,
                  .variables = opt->variables.v,
                  .variable_count = (int)opt->variables.len},
+        .tweaks = *tweaks,
         .cancel = con->cancel,
         .warn = open_model_warn,
         .warn_user = con,
@@ -182,6 +184,21 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
     if (e)
         note_defaults(opt, e, con);
     return e;
+}
+
+engine *open_model_on(const options *opt, const char *day, console *con, error *err)
+{
+    static const model_tweaks none = {0};
+    return open_with(opt, day, &none, con, err);
+}
+
+engine *open_model_tweaked(const options *opt, const char *model, const model_tweaks *tweaks,
+                           console *con, error *err)
+{
+    options other = *opt;
+    if (model)
+        other.model = model;
+    return open_with(&other, NULL, tweaks, con, err);
 }
 
 const char *open_model_title(const options *opt, const engine *e)

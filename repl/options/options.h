@@ -59,6 +59,7 @@ typedef enum command_id {
     COMMAND_PERPLEXITY,
     COMMAND_TRACE,
     COMMAND_BENCH,
+    COMMAND_COMPARE,
     COMMAND_MANUAL,
     COMMAND_HELP, /* as --help of the command behind it: options_parse() leaves that one */
     COMMAND_COUNT,
@@ -164,7 +165,7 @@ struct options {
     sampling_options configured; /* of the configuration */
     long long seed;              /* -1 = random */
 
-    texts sets;          /* train --set */
+    texts sets;          /* train --set, compare --set */
     texts lesson_texts;  /* personas derive and check --text */
     texts outputs;       /* trace --output */
     const char *against; /* whom to compare with; NULL = all others, of eval the best */
@@ -186,6 +187,8 @@ struct options {
     const char *split;   /* dev, rest, all; NULL = all */
     const char *html;    /* a file for the report, or NULL */
     const char *convert; /* what kind of file is to become a set, or NULL */
+
+    bool apart; /* compare: one column after another */
 
     const char *to; /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;

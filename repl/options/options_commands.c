@@ -428,6 +428,28 @@ static const command_info commands[COMMAND_COUNT] = {
          "passes cost less than several runs. The last column compares the bytes that a step reads "
          "with the speed of this machine's memory.",
          {"consilium bench", "consilium bench --passes 1,3 --generate 128 --format json"}},
+    [COMMAND_COMPARE] =
+        {"compare",
+         "[PROMPT|-]",
+         0,
+         1,
+         "put one prompt to one model set up in several ways",
+         "Each --set is a column: NAME, and after a colon what differs from the model as it is, "
+         "KEY=VALUE joined by commas. Keys: experts (8, 2x, all, or by layer 2@0-9+8@10-29), "
+         "norm_width, adaptive (MIN:RATIO), tail_gain, strength, mask, soften, adapter, rules "
+         "(files), persona, instruction (on, off), temperature, top_p, top_k, min_p, "
+         "repeat_penalty, presence_penalty, frequency_penalty, seed, max_tokens, think, loop, "
+         "context, kv, positions, rope_theta, rope_scaling (none, linear:F, yarn:F, llama3:F; F "
+         "may be auto), skip (layers, 4+8-11), model. Columns of one model that agree in context, "
+         "kv, length, thought and loop answer in lockstep, the others one after another; each "
+         "writes what it would write alone. Then each reads all answers: the table says how long "
+         "they are and how they end, how likely the columns find each other's words, and how far "
+         "each is from the model as it is. Nothing is saved.",
+         {"consilium compare 'Why is the sky blue?' --set 2 --set 4 --set 8 --set 12",
+          "consilium compare 'Is it ever right to lie?' --set fast:experts=2 --set "
+          "deep:experts=12,norm_width=16",
+          "consilium compare 'Sum up' --set base --set far:rope_scaling=yarn:4,context=16384 "
+          "--apart"}},
     [COMMAND_MANUAL] =
         {"manual",
          "[man|bash|zsh|fish]",

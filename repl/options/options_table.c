@@ -26,9 +26,10 @@
 #define WITH_MODEL (EVERY_COMMAND & ~WITHOUT_MODEL)
 #define EXACT      (BIT(LOGITS) | BIT(PERPLEXITY)) /* one pass, f32 keys and values */
 #define ASKING     (BIT(TALK) | BIT(ASK))
-#define ANSWERED   (ASKING | BIT(TRACE))  /* as in a conversation */
-#define SAMPLED    (ANSWERED | BIT(EVAL)) /* personas answer */
-#define ROUTED     (SAMPLED | EXACT)
+#define COLUMNS    (ASKING | BIT(COMPARE)) /* answers side by side */
+#define ROUTED     (ASKING | BIT(TRACE) | BIT(EVAL) | EXACT)
+#define ANSWERED   (COLUMNS | BIT(TRACE)) /* as in a conversation */
+#define SAMPLED    (ANSWERED | BIT(EVAL)) /* somebody answers */
 /* Texts. */
 #define READING                                                                                    \
     (ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN) | BIT(TRACE))
@@ -42,8 +43,17 @@
 #define FIELD(name) offsetof(options, name)
 
 static const option_info table[] = {
-    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, SAMPLED, "A,B,...",
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING | BIT(EVAL), "A,B,...",
      "who answers (default philosopher,coder,critic)", 0, 0, FIELD(personas)},
+    {"set", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(COMPARE), "NAME:KEY=VALUE,...",
+     "a column and what it runs with, or base, extreme, smart, maximal, or a number of experts "
+     "(repeatable; default base, smart, maximal)",
+     0, 0, FIELD(sets)},
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(COMPARE), "A,B,...",
+     "personas as columns, before those of --set", 0, 0, FIELD(personas)},
+    {"apart", 0, OPTION_FLAG, GROUP_COMMAND, BIT(COMPARE), NULL,
+     "one column after another, never in lockstep: the seconds are of each alone", 0, 0,
+     FIELD(apart)},
     {"against", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_DERIVE) | BIT(PERSONAS_CHECK),
      "A,B,...", "the personas to compare with (default: all that have lessons)", 0, 0,
      FIELD(against)},
@@ -181,7 +191,7 @@ static const option_info table[] = {
     {"strength", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "X",
      "how loud the experts are that a program names, or NAME=X,... (1 = as trained, 0 = silent)", 0,
      0, FIELD(named_strengths)},
-    {"prefill", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(EVAL), "own|shared",
+    {"prefill", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(EVAL) | BIT(COMPARE), "own|shared",
      "read each prompt under each program, or all of them without one (default own)", 0, 0,
      FIELD(prefill)},
     {"prefill", 0, OPTION_CHOICE, GROUP_COMMAND, ASKING, "auto|own|shared",
@@ -225,7 +235,7 @@ static const option_info table[] = {
      "the random numbers (default: drawn, and told)", 0, (1ll << 53) - 1, FIELD(seed)},
     {"seed", 0, OPTION_SEED, GROUP_COMMAND, BIT(EVAL), "N",
      "all that is drawn or shuffled (default 1)", 0, (1ll << 53) - 1, FIELD(seed)},
-    {"format", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(EVAL), "text|md|json",
+    {"format", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(EVAL) | BIT(COMPARE), "text|md|json",
      "how to print the report (default text)", 0, 0, FIELD(format)},
     {"format", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(ASK), "text|md|json|ndjson",
      "how to print the answers (default text)", 0, 0, FIELD(format)},
@@ -251,14 +261,14 @@ static const option_info table[] = {
     {"overflow", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TALK), "forget|stop",
      "a full context: forget the oldest turns (the default), or refuse the question", 0, 0,
      FIELD(overflow)},
-    {"view", 0, OPTION_CHOICE, GROUP_COMMAND, ASKING, "auto|cols|stack|focus",
+    {"view", 0, OPTION_CHOICE, GROUP_COMMAND, COLUMNS, "auto|cols|stack|focus",
      "answers on a terminal: side by side where they fit (auto), always so, one below the other, "
      "or one large",
      0, 0, FIELD(view)},
-    {"plain", 0, OPTION_FLAG, GROUP_COMMAND, ASKING, NULL,
+    {"plain", 0, OPTION_FLAG, GROUP_COMMAND, COLUMNS, NULL,
      "nothing that moves: each answer whole, one below the other (for screen readers)", 0, 0,
      FIELD(plain)},
-    {"no-input", 0, OPTION_FLAG, GROUP_COMMAND, BIT(ASK), NULL,
+    {"no-input", 0, OPTION_FLAG, GROUP_COMMAND, BIT(ASK) | BIT(COMPARE), NULL,
      "never read standard input unless told with `-`", 0, 0, FIELD(no_input)},
     {"max-input", 0, OPTION_NUMBER, GROUP_COMMAND, READING, "MIB",
      "the most to read from one file or pipe (default 64)", 1, 16384, FIELD(max_input)},

@@ -18,6 +18,7 @@
 
 #include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
+#include "../../engine/sources/sources.h"
 #include "../../transcripts/search.h"
 #include "../../transcripts/transcript.h"
 #include "../system/line_history.h"
@@ -249,6 +250,25 @@ static void write_records(sandbox *s)
     free(place);
 }
 
+/* What the columns of a comparison name: files of masks, adapters and rules, other models. */
+static void read_columns(sandbox *s, const options *opt)
+{
+    for (size_t i = 0; i < opt->sets.len; i++) {
+        char *text = strdup(opt->sets.v[i]), *next = NULL;
+        for (char *at = text ? strtok_r(text, ",", &next) : NULL; at;
+             at = strtok_r(NULL, ",", &next)) {
+            char *value = strchr(at, '='), *path = NULL;
+            if (!value)
+                continue;
+            read_scaled(s, ++value);
+            if (strstr(at, "model=") && source_resolve(value, &path, NULL) == 0)
+                read_model(s, path);
+            free(path);
+        }
+        free(text);
+    }
+}
+
 /* All that a command which answers and ends opens. */
 static void name_files(sandbox *s, const options *opt, command_id id, const char *model)
 {
@@ -272,8 +292,10 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
         write_training(s);
     if (id == COMMAND_EVAL && !opt->output)
         write_records(s);
-    if (id == COMMAND_EVAL)
+    if (id == COMMAND_EVAL || id == COMMAND_COMPARE)
         write_beside(s, opt->html);
+    if (id == COMMAND_COMPARE)
+        read_columns(s, opt);
 }
 
 /* The folder of a file that may be made there: the folder itself only with `make`. What the file is a link to
