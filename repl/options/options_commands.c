@@ -446,10 +446,8 @@ static const command_info commands[COMMAND_COUNT] = {
          "they are and how they end, how likely the columns find each other's words, and how far "
          "each is from the model as it is. Nothing is saved.",
          {"consilium compare 'Why is the sky blue?' --set 2 --set 4 --set 8 --set 12",
-          "consilium compare 'Is it ever right to lie?' --set fast:experts=2 --set "
-          "deep:experts=12,norm_width=16",
-          "consilium compare 'Sum up' --set base --set far:rope_scaling=yarn:4,context=16384 "
-          "--apart"}},
+          "consilium compare 'Sum up' --set fast:experts=2 --set deep:norm_width=16",
+          "consilium compare 'Sum up' --set base --set far:rope_scaling=yarn:4"}},
     [COMMAND_MANUAL] =
         {"manual",
          "[man|bash|zsh|fish]",
