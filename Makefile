@@ -180,10 +180,11 @@ PAGES    = man:man/man1/consilium.1 bash:bash-completion/completions/consilium \
            zsh:zsh/site-functions/_consilium fish:fish/vendor_completions.d/consilium.fish
 install: $(PROGRAM) ## copy program, personas, manual page and completions to $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/consilium
-	install -d $(SHARE)/consilium/personas/sets $(SHARE)/consilium/personas/modes
+	install -d $(SHARE)/consilium/personas/sets $(SHARE)/consilium/personas/modes $(SHARE)/consilium/personas/prompts
 	install -m 644 $(wildcard personas/shipped/*.*) $(SHARE)/consilium/personas
 	install -m 644 $(wildcard personas/shipped/sets/*) $(SHARE)/consilium/personas/sets
 	install -m 644 $(wildcard personas/shipped/modes/*) $(SHARE)/consilium/personas/modes
+	install -m 644 $(wildcard personas/shipped/prompts/*) $(SHARE)/consilium/personas/prompts
 	@for page in $(PAGES); do \
 	    echo "  MAKE $(SHARE)/$${page#*:}"; install -d "$$(dirname $(SHARE)/$${page#*:})" && \
 	    $(PROGRAM) manual $${page%%:*} > $(SHARE)/$${page#*:} && chmod 644 $(SHARE)/$${page#*:} || exit 1; \

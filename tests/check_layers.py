@@ -38,7 +38,7 @@ ROOMS = {
     "personas/merge": f"{RUN} transcripts personas/council",
     "personas/roster": f"{RUN} transcripts personas/council",
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
-    "personas/compare": f"{RUN} transcripts personas/council personas/roster",
+    "personas/compare": f"{RUN} transcripts personas/council personas/roster personas/eval",
     "personas/lessons": f"{BASE} engine/text",
     "personas/measure": f"{RUN} transcripts personas/council",
     "personas/modes": f"{RUN} transcripts personas/council personas/merge personas/roster",
@@ -55,8 +55,8 @@ ROOMS = {
     "repl/options": f"{RUN} engine/sources transcripts personas/council personas/merge personas/roster "
                     "personas/lessons personas/modes personas/built_in repl/screen repl/system",
     "repl/chat/line": f"{BASE} repl/screen repl/system",
-    "repl/chat": f"{RUN} transcripts {PERSONAS} personas/modes repl/screen repl/system repl/options repl/chat/line",
-    "repl/chat/slash": f"{RUN} transcripts {PERSONAS} personas/lessons personas/derive personas/modes repl/screen repl/system repl/options repl/chat",
+    "repl/chat": f"{RUN} transcripts {PERSONAS} personas/compare personas/modes repl/screen repl/system repl/options repl/chat/line",
+    "repl/chat/slash": f"{RUN} transcripts {PERSONAS} personas/compare personas/lessons personas/derive personas/modes repl/screen repl/system repl/options repl/chat",
     "repl/cli": f"{ALL} repl/screen repl/system repl/options repl/chat repl/chat/line repl/chat/slash",
 }
 HEADER = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

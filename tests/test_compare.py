@@ -3,19 +3,24 @@
 a column is what it would be alone, what it is in `ask`, and what a model that had its setting in its own
 files would say; its figures are those of numpy.
 """
+import base64
+import hashlib
 import json
 import math
 import os
-import struct
+import signal
 import subprocess
 import tempfile
+import time
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 
-import council_model
 from council_model import EXPERTS, LAYERS, make_model, tensors, write_safetensors
-from suite import case, finish, run
+from suite import BINARY, ROOT, case, finish, run
+from talk_screen import MODEL as TALK_MODEL
+from talk_screen import Talk
 
 scratch = Path(tempfile.mkdtemp(prefix="compare-"))
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")} | {
@@ -218,9 +223,207 @@ def refusals():
         assert done.returncode == 2 and "PROMPT" in done.stderr
 
 
+def everyone():
+    masks = {}
+    for name, experts in {"coder": "0-3", "critic": "2-5", "philosopher": "5-7"}.items():
+        masks[name] = scratch / f"{name}.mask.json"
+        masks[name].write_text(json.dumps({"mask": 1, "model": None, "mode": "keep", "layers": {"0-5": experts}}))
+
+    def ask(*words, status=0):
+        done = run("ask", PROMPT, "-m", MODEL, *BASE, "--format=json", "--everyone", *words, env=ENVIRONMENT,
+                   check_status=False)
+        assert done.returncode == status, done.stderr[-300:]
+        return {a["persona"]: a for a in json.loads(done.stdout)["answers"]} | {"": json.loads(done.stdout)}
+
+    with case("everyone of one persona is that persona: the same tokens, under masks, counts and instruction"):
+        for words in ([], ["--mask", f"coder={masks['coder']}"], ["--experts=2"], ["--no-instruction"],
+                      ["--mask", f"coder={masks['critic']}", "--experts=coder=2", "--temperature=1.5"]):
+            one = ask("-p", "coder", "--no-save", *words)
+            assert one["everyone"]["tokens"] == one["coder"]["tokens"], words
+            assert one["everyone"]["acts_by"] == one["coder"]["acts_by"] and len(one["coder"]["tokens"]) > 3
+    with case("everyone of three may call what any may, as many as all call, beside them and the merge"):
+        words = [w for n, m in masks.items() for w in ("--mask", f"{n}={m}")]
+        three = ask("-p", "coder,critic,philosopher", "--session=everyone", "--merge=vote", *words)
+        assert three["everyone"]["routing"]["allowed"] == [EXPERTS] * LAYERS
+        assert max(three["everyone"]["routing"]["used"]) == EXPERTS  # 9 are asked for
+        assert three["everyone"]["tokens"] != three["coder"]["tokens"]
+        assert three[""]["merge"]["by"] in ("coder", "critic", "philosopher")
+        assert len(three[""]["merge"]["scores"]) == 4 and three[""]["merge"]["scores"][3] == [None] * 4
+    with case("a session with everyone replays, and goes on with everyone"):
+        run("transcripts", "replay", "everyone", "--threads=1", env=ENVIRONMENT)
+        done = run("ask", "And then?", "-m", MODEL, "--threads=1", "--max-tokens=4", "--resume=everyone", "--format=json",
+                   env=ENVIRONMENT)
+        assert [a["persona"] for a in json.loads(done.stdout)["answers"]] == \
+            ["coder", "critic", "philosopher", "everyone"]
+    with case("everyone is a column of compare, the same as in ask"):
+        found = columns(words=["-p", "coder,critic", "--everyone"])
+        asked = ask("-p", "coder,critic", "--no-save", "--merge=none", "--prefill=own")
+        for name in ("coder", "critic", "everyone"):
+            assert tokens(found, name) == asked[name]["tokens"], name
+        assert tokens(columns("x:everyone=coder+critic"), "x") == tokens(found, "everyone")
+    with case("--only everyone prints that answer; a persona of that name, and nobody, are refused"):
+        done = run("ask", PROMPT, "-m", MODEL, *BASE, "-p", "coder,critic", "--everyone", "--only=everyone",
+                   "--no-save", env=ENVIRONMENT)
+        asked = ask("-p", "coder,critic", "--no-save", "--merge=none")
+        assert done.stdout.strip() == asked["everyone"]["text"].strip()
+        done = run("ask", PROMPT, "-m", MODEL, "--only=everyone", "--no-save", env=ENVIRONMENT, check_status=False)
+        assert done.returncode == 2
+
+
+SET = [{"id": "a", "level": "one", "question": "What is it?"},
+       {"id": "b", "level": "two", "before": [["I am Pim.", "Hello."]], "question": "Who am I?", "facts": ["Pim", "q"]},
+       {"level": "two", "question": "Go on.", "facts": ["zebra"]}]
+
+
+def write_set(name, items):
+    path = scratch / name
+    path.write_text("# a comment\n\n" + "".join(json.dumps(i) + "\n" for i in items))
+    return path
+
+
+def compare_set(path, *words, status=0):
+    done = run("compare", "--file", path, "-m", MODEL, *BASE, *words, env=ENVIRONMENT, check_status=False)
+    assert done.returncode == status, f"exit {done.returncode}: {done.stderr[-400:]}"
+    return done
+
+
+class Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.policy, self.style, self.open = [], "", "", ""
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.open = tag
+        assert not any(k.startswith("on") or k in ("src", "href", "style") for k, _ in attributes), attributes
+        values = dict(attributes)
+        if values.get("http-equiv") == "Content-Security-Policy":
+            self.policy = values["content"]
+
+    def handle_data(self, data):
+        self.style += data if self.open == "style" else ""
+
+    def handle_endtag(self, tag):
+        self.open = ""
+
+
+def whole_sets():
+    path = write_set("set.jsonl", SET)
+    words = ["--set", "k1:experts=1", "--set", "k5:experts=5,temperature=0"]
+    page = scratch / "page.html"
+    found = json.loads(compare_set(path, *words, "--format=json", "--html", page).stdout)
+    with case("a set's answers are those of its questions asked one by one"):
+        assert found["consilium"] == found["compare_set"] == 1 and found["asked"] == 3
+        assert [i["id"] for i in found["items"]] == ["a", "b", "5"] and found["items"][1]["level"] == "two"
+        for at, question in ((0, "What is it?"), (2, "Go on.")):
+            alone = columns("k1:experts=1", "k5:experts=5,temperature=0", prompt=question)
+            for a in found["items"][at]["answers"]:
+                assert a["text"] == alone[a["column"]]["answer"]["text"]
+                assert a["foreign_loss"] == alone[a["column"]]["foreign_loss"]
+                assert a["kl"] == alone[a["column"]]["kl"]
+    with case("its figures are those of its answers"):
+        for i, column in enumerate(found["columns"]):
+            answers = [item["answers"][i] for item in found["items"]]
+            every = column["all"]
+            assert every["finished"]["n"] == sum(a["stop"] == "end" for a in answers)
+            assert every["cut"]["n"] == sum(a["stop"] == "length" for a in answers) and every["cut"]["of"] == 3
+            assert math.isclose(every["tokens"]["mean"], np.mean([a["tokens"] for a in answers]))
+            assert math.isclose(every["kl"]["mean"], np.mean([a["kl"] for a in answers]))
+            assert every["kl"]["low"] <= every["kl"]["mean"] <= every["kl"]["high"]
+            assert every["recall"]["of"] == 3 and every["recall"]["n"] == sum(a["recalled"] for a in answers)
+            assert list(column["levels"]) == ["one", "two"]
+            assert column["levels"]["two"]["tokens"]["n"] == 2
+    with case("the same run gives the same report but for its seconds"):
+        def still(o):
+            return {k: still(v) for k, v in o.items() if k not in ("seconds", "seconds_to_finish")} \
+                if isinstance(o, dict) else [still(v) for v in o] if isinstance(o, list) else o
+        assert still(json.loads(compare_set(path, *words, "--format=json").stdout)) == still(found)
+    with case("text and Markdown have every figure, by level too; the page runs nothing"):
+        text = compare_set(path, *words).stdout
+        assert text.count("linked sentences") == 3 and "level two" in text and text.count("recalled") >= 3
+        assert max(map(len, text.split("linked:")[0].splitlines())) <= 118
+        assert compare_set(path, *words, "--format=md").stdout.count("| finished |") == 3
+        parsed = Page()
+        parsed.feed(page.read_text())
+        hashed = base64.b64encode(hashlib.sha256(parsed.style.encode()).digest()).decode()
+        assert f"'sha256-{hashed}'" in parsed.policy and parsed.policy.startswith("default-src 'none'")
+        assert "script" not in parsed.tags and parsed.tags.count("svg") >= 12
+        compare_set(path, *words, "--html", page, status=1)  # it is there
+    with case("all faults of a set are told at once, and nothing is asked"):
+        bad = write_set("bad.jsonl", [{"question": ""}, {"question": "x", "fact": ["y"]}, {"question": "x", "before": ["y"]},
+                                      {"question": "x", "facts": [3]}, {"question": "x", "guide": 0}, {"id": "a", "question": "x"},
+                                      {"id": "a", "question": "y"}])
+        done = compare_set(bad, status=3)
+        for says in (":3: question", ":4: fact: no such field", ":5: before", ":6: facts", ":7: guide", ":9: id"):
+            assert says in done.stderr, (says, done.stderr)
+        compare_set(write_set("empty.jsonl", []), status=3)
+        compare_set(scratch / "nowhere.jsonl", status=3)
+        compare_set("nosuchset", status=3)
+        done = run("compare", "x", "--file", path, "-m", MODEL, env=ENVIRONMENT, check_status=False)
+        assert done.returncode == 2
+    with case("the sets that come with the program are whole: 40 simple, 40 dialogues, 40 of philosophy"):
+        for name, many in {"simple": 40, "dialogue": 40, "philosophy": 40, "guide": 5, "chew": 8}.items():
+            lines = [json.loads(s) for s in (ROOT / f"personas/shipped/prompts/{name}.jsonl").read_text().splitlines()]
+            assert len(lines) == many == len({s["question"] for s in lines}) and {s["level"] for s in lines} == {name}
+            for item in lines:
+                early = json.dumps(item.get("before", "")).lower()
+                assert item.get("guide") or all(f.lower() in early for f in item.get("facts", [])), item
+        found = json.loads(compare_set("chew", "--set", "k1:experts=1,max_tokens=1", "--format=json").stdout)
+        assert found["questions"] == 8 and found["set"] == "chew.jsonl"
+    with case("a guide is as long as was asked, fits those columns that have the positions, and is the same text"):
+        guide = write_set("guide.jsonl", [{"guide": 5000, "question": "Who?", "facts": ["Marlow"]}])
+        found = json.loads(compare_set(guide, "--set", "short:max_tokens=2", "--set", "far:positions=16384,context=16384,max_tokens=2",
+                                       "--format=json").stdout)
+        short, far = found["items"][0]["answers"]
+        assert short["stop"] == "error" and "context" in short["failure"]
+        assert far["stop"] == "length" and 5000 <= far["prompt_tokens"] < 6000
+    with case("Ctrl-C ends a set with the report of what was asked whole"):
+        many = write_set("many.jsonl", [{"question": f"What is {i}?"} for i in range(2000)])
+        child = subprocess.Popen([str(BINARY), "compare", "--file", str(many), "-m", str(MODEL), *BASE, *words, "--format=json"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=ENVIRONMENT, text=True)
+        time.sleep(3)
+        child.send_signal(signal.SIGINT)
+        out, told = child.communicate(timeout=120)
+        assert child.returncode == 130, told
+        assert 0 < json.loads(out)["asked"] < 2000
+
+
+def in_a_conversation():
+    t = Talk("compare", "--merge", "none", "-p", "coder")
+    t.say("hello")
+
+    def rows(text):
+        """The table's lines by column: tokens, end, losses, KL, experts."""
+        found = {}
+        for line in text.splitlines():
+            cells = line.split()
+            if len(cells) >= 10 and cells[1].isdigit():
+                found[cells[0]] = [cells[1], *cells[4:9]]
+        return found
+
+    with case("/compare asks the last question of this model in several ways, as the command does"):
+        said = rows(t.say("/compare 1 5 cold:experts=8,temperature=0"))
+        alone = run("compare", "hello", "-m", TALK_MODEL, "--seed=4", "--max-tokens=12", "--set", "1", "--set", "5",
+                    "--set", "cold:experts=8,temperature=0", env=ENVIRONMENT)
+        assert set(said) == {"1", "5", "cold"} and said == rows(alone.stdout), (said, rows(alone.stdout))
+    with case("another question stands behind --; what is no column is refused, and the conversation goes on"):
+        assert set(rows(t.say("/compare 2 -- What else?"))) == {"2"}
+        assert "needs columns" in t.say("/compare")
+        assert "no setting" in t.say("/compare a:depth=2")
+        assert "consilium compare" in t.say("/compare a:skip=1")
+        assert "coder" in t.say("again")
+    with case("nothing of a comparison is recorded"):
+        lines = [json.loads(s) for s in t.transcripts()[0].read_text().splitlines()[1:]]
+        assert [r["type"] for r in lines].count("prompt") == 2
+    t.close()
+
+
 columns_alone()
 as_ask()
 as_files()
 figures()
 refusals()
+everyone()
+whole_sets()
+in_a_conversation()
 finish()

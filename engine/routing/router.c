@@ -5,44 +5,11 @@
  * and so costs nothing and computes the plain model's very bytes. While rules act, a variant of the
  * tables takes their place; it is made when that set of rules is first seen, and kept.
  */
-#include "router.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/hash.h"
-#include "router_adapters.h"
-
-/* The routing while one set of rules acts: the program's own tables, changed. */
-typedef struct variant {
-    uint32_t active;        /* bit i = rule i acts */
-    layer_routing *routing; /* [layers] */
-    uint8_t *bytes;         /* [3][layers * experts]: allowed, named, forced */
-    float *bias;            /* [layers * experts] */
-} variant;
-
-/* Variants made so far. It stands apart so that a program is const to everybody: what it answers
- * never changes, it only remembers. */
-typedef struct variant_cache {
-    variant *v;
-    int n;
-} variant_cache;
-
-struct router_program {
-    layer_routing *routing; /* [layers] */
-    int *allowed;           /* [layers] experts that may be called */
-    mask_tables tables;
-    router_settings settings; /* as compiled, without the masks: they are in the tables */
-    router_adapters adapters;
-    const model_config *model;
-    int row; /* experts in a row of the tables: the model's and those that adapters add */
-    uint64_t hash;
-    int slots;
-
-    const rule_list *list; /* NULL = no rules */
-    rule_triggers *triggers;
-    variant_cache *cache;
-};
+#include "router_state.h"
 
 router_settings router_settings_plain(void)
 {
@@ -382,7 +349,7 @@ const layer_routing *router_program_step(const router_program *p, rule_state *st
 
 /* ---- public ------------------------------------------------------------------------------------ */
 
-static router_program *program_new(const model_config *model, const router_settings *s, error *err)
+router_program *router_program_new(const model_config *model, const router_settings *s, error *err)
 {
     router_program *p = calloc(1, sizeof *p);
     if (p && router_adapters_make(&p->adapters, model, s->adapters, s->adapter_count, err)) {
@@ -427,8 +394,7 @@ static void penalise_banned(router_program *p, const model_config *model, double
     }
 }
 
-/* What the tables and the settings come to. */
-static int compile_tables(router_program *p, error *err)
+int router_program_compile_tables(router_program *p, error *err)
 {
     const router_settings *s = &p->settings;
     for (int i = 0; i < p->model->layers; i++)
@@ -447,7 +413,7 @@ static int compile(router_program *p, const model_config *model, const char *fin
     if (s->mask_penalty > 0)
         penalise_banned(p, model, s->mask_penalty);
     p->settings = *s;
-    int result = compile_tables(p, err);
+    int result = router_program_compile_tables(p, err);
     p->settings.adapters = p->adapters.list;
     p->settings.masks = NULL; /* the caller's: not looked at again */
     p->settings.mask_count = 0;
@@ -459,7 +425,7 @@ router_program *router_program_compile(const model_config *model, const char *fi
 {
     if (check_settings(settings, model, err))
         return NULL;
-    router_program *p = program_new(model, settings, err);
+    router_program *p = router_program_new(model, settings, err);
     if (p && compile(p, model, fingerprint, settings, err)) {
         router_program_close(p);
         return NULL;
@@ -487,14 +453,14 @@ static void permute_layer(const router_program *from, router_program *to, int la
 
 router_program *router_program_permuted(const router_program *p, const int *order, error *err)
 {
-    router_program *out = program_new(p->model, &p->settings, err);
+    router_program *out = router_program_new(p->model, &p->settings, err);
     if (!out)
         return NULL;
     out->settings = p->settings;
     out->settings.adapters = out->adapters.list;
     for (int i = 0; i < p->model->layers; i++)
         permute_layer(p, out, i, order + (size_t)i * (size_t)p->model->experts);
-    if (compile_tables(out, err)) {
+    if (router_program_compile_tables(out, err)) {
         router_program_close(out);
         return NULL;
     }
@@ -520,6 +486,7 @@ void router_program_close(router_program *p)
     router_adapters_release(&p->adapters);
     free(p->routing);
     free(p->allowed);
+    free(p->own_counts);
     free(p->tables.allowed);
     free(p->tables.named);
     free(p->tables.bias);

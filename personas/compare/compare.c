@@ -20,9 +20,9 @@ static bool one_council(const column *a, const column *b)
 static int sit(batch *b, column *k, error *err)
 {
     const seat *s = k->shown.seat;
-    pass_options p = roster_pass(k->roster, 0);
+    pass_options p = roster_pass(k->roster, k->at);
     p.name = k->shown.setup->name;
-    p.key = s->persona ? s->persona : "control";
+    p.key = p.key ? p.key : s->persona ? s->persona : "control";
     k->seat = council_add(b->council, &p, err);
     return k->seat < 0 ? -1 : 0;
 }
@@ -133,7 +133,8 @@ bool compare_one_vocabulary(const compare *c)
 council_request compare_request(const column *k, const compare_question *q)
 {
     const chat_message *last = &q->messages[q->count - 1];
-    return (council_request){.instruction = roster_instruction(k->roster, 0, last->text, last->len),
+    return (council_request){.instruction =
+                                 roster_instruction(k->roster, k->at, last->text, last->len),
                              .messages = q->messages,
                              .count = q->count,
                              .seed = k->shown.seat->sampling.seed};

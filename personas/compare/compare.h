@@ -35,6 +35,9 @@ typedef struct compare_source {
     int (*defaults)(void *user, const engine *e, council_options *council, roster_options *seats,
                     error *err);
     roster_note *note; /* may be NULL */
+    /* The most positions that a question and its template will take: no more are kept ready than that and
+     * the answer need, however many a column may have. 0 = not known. */
+    int room;
 } compare_source;
 
 typedef struct compare_column {

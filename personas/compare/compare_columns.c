@@ -201,8 +201,9 @@ static int fill_seating(const column *k, const model_config *m, seating *g, erro
 {
     const compare_setup *s = k->shown.setup;
     roster_options *o = &g->o;
-    o->personas = &s->persona;
-    o->persona_count = s->persona ? 1 : 0;
+    o->personas = s->everyone_count ? s->everyone : &s->persona;
+    o->persona_count = s->everyone_count ? s->everyone_count : s->persona ? 1 : 0;
+    o->everyone = s->everyone_count > 0;
     o->no_instruction = o->no_instruction || (s->instruction && strcmp(s->instruction, "off") == 0);
     for (int i = 0; i < s->mask_count; i++)
         g->masks[i] = (named_mask){NULL, s->masks[i]};
@@ -235,6 +236,18 @@ static int fill_seating(const column *k, const model_config *m, seating *g, erro
     return sampling_check(&o->sampling, err);
 }
 
+/* A context of 131,072 need not be reserved for a question of 20 tokens. */
+static void keep_ready(const compare *c, column *k)
+{
+    const char *told = k->shown.seat->instruction;
+    council_options *o = &k->council;
+    double need = (double)c->source->room + o->max_tokens + o->think;
+    if (!c->source->room || o->think < 0)
+        return;
+    need += told ? (double)strlen(told) : 0;
+    o->context = need < o->context ? (int)need : o->context;
+}
+
 static int sit_down(compare *c, column *k, error *err)
 {
     seating g = {.o = {0}};
@@ -250,7 +263,9 @@ static int sit_down(compare *c, column *k, error *err)
         free(g.files[i]);
     if (result || !k->roster)
         return -1;
-    k->shown.seat = roster_seat(k->roster, 0);
+    k->at = roster_seats(k->roster) - 1;
+    k->shown.seat = roster_seat(k->roster, k->at);
+    keep_ready(c, k);
     return 0;
 }
 

@@ -22,6 +22,7 @@ typedef struct column {
     int *by_layer; /* [layers] or NULL */
     rule_list *rules;
     council_options council;
+    int at;   /* its seat in the roster, the last one */
     int seat; /* its pass in its batch */
 } column;
 

@@ -17,6 +17,7 @@ typedef enum key_kind {
     KEY_WHOLE,
     KEY_TEXT,
     KEY_WORD,   /* one of the words in `value` */
+    KEY_NAMES,  /* joined by + */
     KEY_FILES,  /* may stand several times */
     KEY_SAMPLE, /* a field of sampling; its range is sampling_check()'s */
     KEY_PRESET,
@@ -33,6 +34,7 @@ typedef struct key {
 
 static const key keys[] = {
     {"persona", "NAME", KEY_TEXT, AT(persona), 0, 0},
+    {"everyone", "NAME+NAME+...", KEY_NAMES, 0, 0, 0},
     {"instruction", "on|off", KEY_WORD, AT(instruction), 0, 0},
     {"experts", "K|2x|all, by layer K@0-9+K@10-29", KEY_EXPERTS, AT(experts), 0, 0},
     {"norm_width", "N|2x|all", KEY_COUNT, AT(norm_width), 0, 0},
@@ -189,6 +191,19 @@ static bool read_sample(const char *name, const char *value, compare_setup *s)
     return false;
 }
 
+static bool read_names(char *text, compare_setup *s)
+{
+    for (char *name = text, *next; name; name = next) {
+        next = strchr(name, '+');
+        if (next)
+            *next++ = '\0';
+        if (!*name || s->everyone_count == SETUP_PERSONAS)
+            return false;
+        s->everyone[s->everyone_count++] = name;
+    }
+    return true;
+}
+
 static bool add_file(const key *k, const char *value, compare_setup *s)
 {
     bool mask = k->at == AT(masks);
@@ -226,6 +241,8 @@ static bool take_value(const key *k, char *value, compare_setup *s)
         if (!is_word_of(k->value, value))
             return false;
         break;
+    case KEY_NAMES:
+        return read_names(value, s);
     case KEY_FILES:
         return add_file(k, value, s);
     case KEY_SAMPLE:

@@ -15,7 +15,7 @@
 #include "../../engine/base/buf.h"
 #include "../../engine/run/sampler.h"
 
-enum { SETUP_NAME = 65, SETUP_FILES = 8, SETUP_LAYERS = 16 };
+enum { SETUP_NAME = 65, SETUP_FILES = 8, SETUP_LAYERS = 16, SETUP_PERSONAS = 16 };
 
 /* "8"; "2x" = twice the trained number; "all". {0} = not said. */
 typedef struct setup_count {
@@ -37,7 +37,9 @@ typedef struct compare_setup {
     char *text; /* owned: the words, cut in pieces */
     char *said; /* owned: the words as they were given, without the name */
 
-    const char *persona, *instruction;             /* instruction: on, off */
+    const char *persona, *instruction; /* instruction: on, off */
+    const char *everyone[SETUP_PERSONAS];
+    int everyone_count;
     setup_count experts, norm_width, adaptive_min; /* adaptive_min.v -1 = off */
     setup_layers by_layer[SETUP_LAYERS];
     int by_layer_count;

@@ -131,6 +131,8 @@ static void put_roster(json_writer *e, const roster_options *o, const roster *r)
     json_end(e);
     json_put_text(e, "control", roster_controls[o->control]);
     json_put_bool(e, "no_instruction", o->no_instruction);
+    if (o->everyone)
+        json_put_bool(e, "everyone", true);
     json_begin_object(e, "sampling");
     put_sampling(e, &o->sampling);
     json_begin_array(e, "given");
@@ -381,6 +383,7 @@ static int read_roster(const json *v, record_setting *s, error *err)
     o->control = (control_kind)control;
     o->system = json_text_at(v, "system");
     o->no_instruction = json_true(json_member(v, "no_instruction"));
+    o->everyone = json_true(json_member(v, "everyone"));
     return result ? -1 : 0;
 }
 

@@ -9,62 +9,19 @@
  * told something first, the joined texts are put together once for each of the persona's
  * instructions, so that choosing stays a look-up and the texts live as long as the roster.
  */
-#include "roster.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../engine/base/buf.h"
-#include "roster_effect.h"
-
-enum { COLUMN_BYTES = 96 };
+#include "roster_state.h"
 
 const char *const roster_controls[4] = {[CONTROL_OFF] = "off",
                                         [CONTROL_NONE] = "none",
                                         [CONTROL_PROMPT] = "prompt",
                                         [CONTROL_MASK] = "mask"};
 
-/* A persona with what it needs on this model. */
-typedef struct member {
-    persona *persona; /* NULL: the plain model, with what the options ask */
-    mask **masks;     /* its own and those of the options */
-    int mask_count;
-    const placed_adapter **adapters; /* [adapter_count] what it brings, in the engine */
-    int adapter_count;
-    router_program *program;       /* NULL = none of its own */
-    bool keeps;                    /* its own mask is a keep-mask for this model */
-    bool maskless;                 /* it wants a mask, and there is none for this model */
-    bool acts;                     /* its program changes something on this model */
-    bool unmasked;                 /* its program is switched off */
-    double mask_penalty, strength; /* strength: of its program */
-    int asked_experts;
-} member;
-
-typedef struct owned_seat {
-    seat seat;
-    char name[COLUMN_BYTES], acts_by[ACTS_BYTES];
-    const persona *instructor;     /* whose instruction it is given; NULL = none */
-    const recorded_seat *recorded; /* or what it was given once; NULL = nothing is known */
-    const char *fallback;          /* said when it has no instruction; NULL = nothing */
-    char **composed; /* [its instructions, at least 1], NULL behind: with what every pass is told */
-} owned_seat;
-
-struct roster {
-    engine *engine;
-    const roster_options *options; /* while opening */
-    const char *fingerprint;       /* NULL for a dense model */
-    member *members;
-    int member_count;
-    owned_seat *seats;
-    int seat_count;
-    char (*digests)[DIGEST_TEXT]; /* [digest_count] of the adapters of the options */
-    int digest_count;
-    roster_note *note;
-    void *note_user;
-};
-
-static void say(const roster *r, const char *sentence)
+void roster_say(const roster *r, const char *sentence)
 {
     if (r->note)
         r->note(r->note_user, sentence);
@@ -176,7 +133,7 @@ static int add_own_adapters(roster *r, member *m, error *err)
         return 0;
     if (!r->fingerprint) {
         if (p->experts || p->adapter_count)
-            say(r, "this model is dense: a persona's own experts have no place in it");
+            roster_say(r, "this model is dense: a persona's own experts have no place in it");
         return 0;
     }
     if (add_trained(r, m, err) || (p->experts && add_adapter(r, m, p->experts, 1, err)))
@@ -253,7 +210,7 @@ static int compile_program(roster *r, member *m, error *err)
         return 0;
     m->strength = s.strength;
     if (s.strength > 1.25)
-        say(r, "a strength above 1.25 often breaks sentences");
+        roster_say(r, "a strength above 1.25 often breaks sentences");
     m->program = router_program_compile(engine_config(r->engine), r->fingerprint, &s, err);
     if (m->program)
         return 0;
@@ -285,8 +242,7 @@ static int open_member(roster *r, const char *name, error *err)
 
 /* ---- seats ------------------------------------------------------------------------------------- */
 
-/* Option, else persona, else what the options carry as default. */
-static sampling sampling_of(const roster *r, const persona *p)
+sampling roster_sampling(const roster *r, const persona *p)
 {
     const roster_options *o = r->options;
     sampling s = o->sampling;
@@ -317,8 +273,7 @@ static int compose_instructions(owned_seat *own, const char *system, error *err)
     return 0;
 }
 
-/* In the prompt's language. */
-static const char *instruction_of(const owned_seat *own, const char *prompt, size_t len)
+const char *roster_seat_instruction(const owned_seat *own, const char *prompt, size_t len)
 {
     const persona *p = own->instructor;
     const char *text = p ? persona_instruction(p, prompt, len) : NULL;
@@ -351,7 +306,7 @@ static int add_seat(roster *r, const char *name, const member *m, bool instructe
                        .persona = p ? p->name : NULL,
                        .color = p ? p->color : NULL,
                        .program = program,
-                       .sampling = sampling_of(r, p),
+                       .sampling = roster_sampling(r, p),
                        .asked_experts = m && program ? m->asked_experts : 0,
                        .mask = program && m->mask_count ? mask_path(m->masks[0]) : NULL,
                        .masks = program ? m->mask_count : 0,
@@ -368,7 +323,7 @@ static int add_seat(roster *r, const char *name, const member *m, bool instructe
     }
     if (o->system && *o->system && !own->recorded && compose_instructions(own, o->system, err))
         return -1;
-    own->seat.instruction = instruction_of(own, o->prompt, o->prompt_len);
+    own->seat.instruction = roster_seat_instruction(own, o->prompt, o->prompt_len);
     /* The model's own words are not the persona's. */
     roster_acts_by(m && m->acts ? program : NULL, own->seat.instruction != NULL, own->acts_by);
     own->seat.acts_by = own->acts_by;
@@ -378,13 +333,13 @@ static int add_seat(roster *r, const char *name, const member *m, bool instructe
     return 0;
 }
 
-static int seat_member(roster *r, const member *m, error *err)
+static int seat_member(roster *r, member *m, error *err)
 {
     const roster_options *o = r->options;
     if (!m->persona)
         return add_seat(r, "model", m, false, m->program, err);
-    bool silent = o->no_instruction || (m->keeps && m->program);
-    if (add_seat(r, m->persona->name, m, !silent, m->program, err))
+    m->instructed = !o->no_instruction && !(m->keeps && m->program);
+    if (add_seat(r, m->persona->name, m, m->instructed, m->program, err))
         return -1;
     char name[COLUMN_BYTES];
     if (o->control == CONTROL_PROMPT) {
@@ -451,7 +406,7 @@ static int say_maskless(const roster *r, error *err)
                             : n == 1                   ? " and acts by its instruction alone"
                                                        : " and act by their instructions alone");
     if (!result && n)
-        say(r, text.v);
+        roster_say(r, text.v);
     buf_release(&text);
     return result;
 }
@@ -476,7 +431,7 @@ static int fill(roster *r, error *err)
         return -1;
     size_t n = (size_t)o->persona_count;
     r->members = calloc(n ? n : 1, sizeof *r->members);
-    r->seats = calloc(2 * n + 2, sizeof *r->seats);
+    r->seats = calloc(2 * n + 3, sizeof *r->seats);
     if (!r->members || !r->seats)
         return error_memory(err, "the personas");
     for (int i = 0; i < o->persona_count; i++)
@@ -489,6 +444,8 @@ static int fill(roster *r, error *err)
     for (int i = 0; i < r->member_count; i++)
         if (seat_member(r, &r->members[i], err))
             return -1;
+    if (o->everyone && roster_seat_everyone(r, err))
+        return -1;
     return o->control == CONTROL_NONE ? add_seat(r, "control", NULL, false, NULL, err) : 0;
 }
 
@@ -515,6 +472,7 @@ void roster_close(roster *r)
 {
     if (!r)
         return;
+    router_program_close(r->everyone);
     for (int i = 0; i < r->member_count; i++) {
         member *m = &r->members[i];
         router_program_close(m->program);
@@ -555,12 +513,13 @@ const seat *roster_seat(const roster *r, int i)
 pass_options roster_pass(const roster *r, int i)
 {
     const seat *s = &r->seats[i].seat;
-    return (pass_options){.name = s->name, .program = s->program, .sampling = s->sampling};
+    return (pass_options){
+        .name = s->name, .key = r->seats[i].key, .program = s->program, .sampling = s->sampling};
 }
 
 const char *roster_instruction(const roster *r, int i, const char *prompt, size_t len)
 {
-    const char *text = instruction_of(&r->seats[i], prompt, len);
+    const char *text = roster_seat_instruction(&r->seats[i], prompt, len);
     return text ? text : r->seats[i].fallback;
 }
 

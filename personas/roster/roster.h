@@ -17,6 +17,10 @@
  *                that derives one), or the program changes nothing here (roster_effect.h)
  *   prompt+...   instruction and program: any other program on a stock model
  *   none         neither: the control, and a program without effect on this model
+ *
+ * One more seat may be everyone: no choice between the personas, but the experts of all of them in every
+ * token (router_program_union), told what all are told. It is there to compare with, as controls are; of
+ * one persona it is that persona.
  */
 #ifndef PERSONAS_ROSTER_H
 #define PERSONAS_ROSTER_H
@@ -72,6 +76,7 @@ typedef struct roster_options {
     int persona_count;           /* 0: one seat of the plain model, with what is asked below */
     control_kind control;
     bool no_instruction;
+    bool everyone; /* one more seat, in which the experts of all personas speak at once */
     const named_mask *masks;
     int mask_count;
     const named_adapter *adapters; /* behind those that the personas bring */

@@ -57,6 +57,8 @@ static int take_setting(talk *t, options *set, const record_setting *then, error
     set->control = control == CONTROL_OFF    ? NULL
                    : control == CONTROL_NONE ? ""
                                              : roster_controls[control];
+    options_mark(set, "everyone", SOURCE_SESSION);
+    set->everyone = then->roster.everyone;
     free(t->system);
     t->system = then->roster.system ? strdup(then->roster.system) : NULL;
     return failed ? -1 : 0;

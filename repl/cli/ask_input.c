@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/utf8.h"
 #include "ask.h"
 #include "prompt_input.h"
 
@@ -53,13 +54,14 @@ static int read_only(ask *a)
     if (strcmp(only, "merge") == 0)
         return check_only_merge(a);
     bool control = a->how.control == CONTROL_NONE && strcmp(only, "control") == 0;
+    bool everyone = a->opt->everyone && strcmp(only, "everyone") == 0;
     int kept = control ? -1 : persona_of_seat(a, only);
-    if (kept < 0 && !control)
+    if (kept < 0 && !control && !everyone)
         return error_set(a->err, ERROR_USAGE, "--only: %.80s is not among those who answer", only);
     if (a->opt->merge && options_source(a->opt, "merge") != SOURCE_MODE)
         return 0;
     a->how.merge = MERGE_NONE;
-    if (control)
+    if (control || everyone)
         return 0;
     for (int i = 0; i < a->how.persona_count; i++)
         if (i != kept)

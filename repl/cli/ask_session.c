@@ -56,6 +56,7 @@ static int inherit(ask *a)
         if (!own->control && s.roster.control != CONTROL_OFF)
             own->control = roster_controls[s.roster.control];
         own->no_instruction = own->no_instruction || s.roster.no_instruction;
+        own->everyone = own->everyone || s.roster.everyone;
     }
     if (!result && !own->variables.len && s.variable_count) {
         a->variables = s.variables;

@@ -180,6 +180,7 @@ static void note_memory(const ask *a, const council_options *o)
     char weights[HUMAN_TEXT], kv[HUMAN_TEXT];
     engine *e = a->report.engine;
     int passes = a->how.persona_count;
+    passes += a->opt->everyone;
     if (a->how.control == CONTROL_NONE)
         passes++;
     else if (a->how.control != CONTROL_OFF)

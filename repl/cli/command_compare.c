@@ -2,37 +2,21 @@
  *
  * Text for a person on a terminal stands in columns that grow, as answers of `ask` do; a pipe gets them
  * one below the other, and the table follows in either case. --file asks a whole set
- * (compare_sets.h).
+ * (command_compare_set.c).
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../options/ask_options.h"
+#include "../chat/compare_report.h"
+#include "../chat/compare_view.h"
 #include "../options/open_model.h"
-#include "../screen/view.h"
 #include "commands.h"
-#include "compare_report.h"
+#include "compare_task.h"
 #include "prompt_input.h"
-
-typedef struct task {
-    const options *opt;
-    console *con;
-    error *err;
-    ask_options how;
-    compare_setup *setups; /* [count] */
-    int count;
-    buf prompt;
-    engine *engine;
-    compare *compare;
-    terminal *term; /* NULL: nothing moves */
-    view *view;
-    view_column *columns; /* [count] */
-    bool failed;          /* *err is filled */
-} task;
 
 /* ---- what the options say ----------------------------------------------------------------------- */
 
-static int add_setup(task *t, const char *word)
+static int add_setup(compare_task *t, const char *word)
 {
     compare_setup *grown = realloc(t->setups, ((size_t)t->count + 1) * sizeof *grown);
     if (!grown)
@@ -43,26 +27,48 @@ static int add_setup(task *t, const char *word)
     return error_prefix(t->err, "--set: ");
 }
 
+static int add_everyone(compare_task *t)
+{
+    buf word = {0};
+    int result = buf_text(&word, "everyone:everyone=", t->err);
+    for (int i = 0; i < t->how.persona_count && !result; i++)
+        result = buf_format(&word, t->err, "%s%s", i ? "+" : "", t->how.personas[i]);
+    result = result || add_setup(t, word.v) ? -1 : 0;
+    buf_release(&word);
+    return result;
+}
+
 /* Personas that were asked for are columns too, before the others. */
-static int add_personas(task *t)
+static int add_personas(compare_task *t)
 {
     buf word = {0};
     int result = 0;
     if (options_source(t->opt, "personas") != SOURCE_COMMAND)
-        return 0;
+        return t->opt->everyone ? add_everyone(t) : 0;
     for (int i = 0; i < t->how.persona_count && !result; i++) {
         buf_clear(&word);
         result =
             buf_format(&word, t->err, "%s:persona=%s", t->how.personas[i], t->how.personas[i]) ||
             add_setup(t, word.v);
     }
+    if (!result && t->opt->everyone)
+        result = add_everyone(t);
     buf_release(&word);
     return result;
 }
 
-static int read_options(task *t)
+static int read_prompt(compare_task *t)
 {
     static const texts none = {0};
+    if (prompt_input(t->opt, &none, t->con, &t->prompt, t->err))
+        return -1;
+    if (t->prompt.len)
+        return 0;
+    return error_set(t->err, ERROR_USAGE, "compare needs a PROMPT, a pipe or --file SET");
+}
+
+static int read_options(compare_task *t)
+{
     const options *opt = t->opt;
     if (ask_options_read(&t->how, opt, t->err) || add_personas(t))
         return -1;
@@ -74,25 +80,21 @@ static int read_options(task *t)
     if (t->count > COMPARE_COLUMNS)
         return error_set(t->err, ERROR_USAGE, "%d columns; there are at most %d", t->count,
                          COMPARE_COLUMNS);
-    if (prompt_input(opt, &none, t->con, &t->prompt, t->err))
-        return -1;
-    if (!t->prompt.len)
-        return error_set(t->err, ERROR_USAGE, "compare needs a PROMPT or a pipe");
-    return 0;
+    return opt->file ? compare_task_read_set(t) : read_prompt(t);
 }
 
 /* ---- the model ---------------------------------------------------------------------------------- */
 
 static engine *open_other(void *user, const char *model, const model_tweaks *tweaks, error *err)
 {
-    const task *t = user;
+    const compare_task *t = user;
     return open_model_tweaked(t->opt, model, tweaks, t->con, err);
 }
 
 static int defaults(void *user, const engine *e, council_options *o, roster_options *seats,
                     error *err)
 {
-    const task *t = user;
+    const compare_task *t = user;
     ask_options how = t->how;
     ask_options_adopt(&how, t->opt, e);
     how.personas = NULL;
@@ -101,112 +103,36 @@ static int defaults(void *user, const engine *e, council_options *o, roster_opti
     if (ask_options_council(&how, t->opt, e, o, err) ||
         ask_options_roster(&how, t->opt, e, seats, err))
         return -1;
-    seats->prompt = t->prompt.v;
+    seats->prompt = t->prompt.v ? t->prompt.v : "";
     seats->prompt_len = t->prompt.len;
     return 0;
 }
 
 static void note(void *user, const char *sentence)
 {
-    const task *t = user;
+    const compare_task *t = user;
     console_sentence(t->con, sentence);
 }
 
-/* ---- while it answers --------------------------------------------------------------------------- */
-
-static int open_live(task *t)
+/* Positions that a question and its template can take: a token has a byte at least, a guide's about
+ * four. */
+static int room_of(const compare_task *t)
 {
-    const options *opt = t->opt;
-    if (opt->format && strcmp(opt->format, "text") != 0)
-        return 0;
-    t->term = terminal_open(t->con, t->con->signals, opt->plain, t->err);
-    if (!t->term)
-        return -1;
-    if (terminal_linear(t->term)) {
-        terminal_close(t->term);
-        t->term = NULL;
-        return 0;
+    enum { TEMPLATE = 8192, MOST = 1 << 24 };
+    size_t longest = t->prompt.len;
+    for (int i = 0; i < t->set.len; i++) {
+        const compare_item *item = &t->set.v[i];
+        size_t n = strlen(item->question) + (size_t)item->guide + (size_t)item->guide / 4;
+        for (int k = 0; k < item->before_count; k++)
+            n += item->before[k].len;
+        longest = n > longest ? n : longest;
     }
-    t->columns = calloc((size_t)t->count, sizeof *t->columns);
-    if (!t->columns)
-        return error_memory(t->err, "the columns");
-    for (int i = 0; i < t->count; i++) {
-        const compare_column *k = compare_column_at(t->compare, i);
-        t->columns[i] = (view_column){
-            .name = k->setup->name, .acts_by = compare_acts(k), .color = k->seat->color};
-    }
-    terminal_echo_off(t->term);
-    return 0;
-}
-
-static view *view_of(task *t)
-{
-    view_layout layout;
-    (void)view_layout_parse(t->opt->view, &layout);
-    if (!t->view && !t->failed)
-        t->view = view_open(t->term, layout, layout == VIEW_FOCUS ? t->columns[0].name : NULL,
-                            t->columns, t->count, t->err);
-    t->failed = t->failed || !t->view;
-    return t->view;
-}
-
-static void on_prefill(void *user, int done, int total)
-{
-    task *t = user;
-    if (!t->term)
-        console_progress(t->con, "reading the prompt: %d %% of %d tokens",
-                         (int)(100.0 * done / (total ? total : 1)), total);
-    else if (view_of(t))
-        view_prefill(t->view, done, total);
-}
-
-static void on_token(void *user, int column, const char *bytes, size_t len, bool thinking)
-{
-    task *t = user;
-    if (!t->term) {
-        console_progress(t->con, "%s answers", t->setups[column].name);
-    } else if (view_of(t)) {
-        view_token(t->view, column, bytes, len, thinking);
-        view_tick(t->view);
-    }
-}
-
-static void on_answer(void *user, int column, const turn_answer *a)
-{
-    task *t = user;
-    if (!t->term || !view_of(t))
-        return;
-    view_answer(t->view, column, pass_stop_name(a->stop), a->failure, (int)a->ids.len,
-                a->tokens_per_second, a->seconds);
-    view_tick(t->view);
-}
-
-static void on_measure(void *user, int done, int total)
-{
-    task *t = user;
-    if (t->term && t->view)
-        view_merge_progress(t->view, "measuring", done);
-    else
-        console_progress(t->con, "reading the answers again: %d %%",
-                         (int)(100.0 * done / (total ? total : 1)));
-}
-
-static int close_live(task *t)
-{
-    int result = t->view ? view_settle(t->view, t->err) : 0;
-    view_close(t->view);
-    if (t->term)
-        terminal_echo_on(t->term);
-    terminal_close(t->term);
-    t->view = NULL;
-    t->term = NULL;
-    console_progress_end(t->con);
-    return result;
+    return longest > MOST ? 0 : (int)longest + TEMPLATE;
 }
 
 /* ---- the report --------------------------------------------------------------------------------- */
 
-static int print_report(task *t, const compare_report *r, bool shown)
+static int print_report(compare_task *t, const compare_report *r, bool shown)
 {
     buf b = {0};
     if (options_want_json(t->opt)) {
@@ -222,8 +148,24 @@ static int print_report(task *t, const compare_report *r, bool shown)
     if (!shown)
         compare_report_answers(r, t->con, &w);
     text_put(&w, "\n");
-    compare_report_table(r, t->con, &w);
+    compare_report_table(r, &w);
     return console_written(t->con, &w);
+}
+
+/* *out = the terminal that answers grow on, or NULL. */
+static int open_terminal(compare_task *t, terminal **out)
+{
+    const options *opt = t->opt;
+    if (opt->format && strcmp(opt->format, "text") != 0)
+        return 0;
+    *out = terminal_open(t->con, t->con->signals, opt->plain, t->err);
+    if (!*out)
+        return -1;
+    if (terminal_linear(*out)) {
+        terminal_close(*out);
+        *out = NULL;
+    }
+    return 0;
 }
 
 static int status_of(const compare_result *r, error *err)
@@ -235,23 +177,25 @@ static int status_of(const compare_result *r, error *err)
     return 0;
 }
 
-static int ask_all(task *t)
+static int ask_prompt(compare_task *t)
 {
     chat_message question = {CHAT_USER, t->prompt.v, t->prompt.len};
     compare_question q = {&question, 1};
-    compare_events events = {t, on_prefill, on_token, on_answer, on_measure};
     compare_result x = {0};
     error why = {0};
-    if (open_live(t))
-        return -1;
-    bool shown = t->term != NULL;
-    int asked = compare_ask(t->compare, &q, true, &events, &x, &why);
-    int result = close_live(t) || t->failed ? -1 : 0;
-    compare_report r = {.compare = t->compare,
-                        .result = &x,
-                        .model = open_model_title(t->opt, t->engine),
-                        .prompt = t->prompt.v,
-                        .prompt_len = t->prompt.len};
+    compare_view v = {.compare = t->compare, .con = t->con, .err = t->err};
+    (void)view_layout_parse(t->opt->view, &v.layout);
+    terminal *term = NULL;
+    int result = open_terminal(t, &term);
+    v.term = term;
+    result = result || compare_view_open(&v);
+    compare_events events = compare_view_events(&v);
+    int asked = result ? -1 : compare_ask(t->compare, &q, true, &events, &x, &why);
+    result = compare_view_close(&v) || result ? -1 : 0;
+    bool shown = term != NULL;
+    terminal_close(term);
+    compare_report r = {
+        .compare = t->compare, .result = &x, .prompt = t->prompt.v, .prompt_len = t->prompt.len};
     if (!result && (!asked || why.code == ERROR_CANCELLED))
         result = print_report(t, &r, shown);
     if (!result && asked) {
@@ -268,9 +212,10 @@ static int ask_all(task *t)
 
 int command_compare(const options *opt, console *con, error *err)
 {
-    task t = {.opt = opt, .con = con, .err = err};
+    compare_task t = {.opt = opt, .con = con, .err = err};
     compare_source source = {.user = &t, .open = open_other, .defaults = defaults, .note = note};
     int result = read_options(&t);
+    source.room = result ? 0 : room_of(&t);
     if (!result) {
         t.engine = open_model(opt, con, err);
         result = t.engine ? 0 : -1;
@@ -279,14 +224,15 @@ int command_compare(const options *opt, console *con, error *err)
         ask_options_adopt(&t.how, opt, t.engine);
         t.compare = compare_open(t.engine, t.setups, t.count, opt->apart, &source, err);
         console_progress_end(con);
-        result = t.compare ? ask_all(&t) : -1;
+        result = !t.compare ? -1 : opt->file ? compare_task_ask_set(&t) : ask_prompt(&t);
     }
     compare_close(t.compare);
     engine_close(t.engine);
     for (int i = 0; i < t.count; i++)
         compare_setup_release(&t.setups[i]);
     free(t.setups);
-    free(t.columns);
+    free(t.set_path);
+    compare_set_release(&t.set);
     buf_release(&t.prompt);
     ask_options_release(&t.how);
     return result;

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../../engine/base/folder.h"
 #include "../../engine/base/hash.h"
@@ -14,6 +13,7 @@
 #include "../system/output_file.h"
 #include "commands.h"
 #include "eval_report.h"
+#include "shipped_set.h"
 
 typedef struct task {
     const options *opt;
@@ -52,31 +52,10 @@ static int read_options(task *t)
     return opt->html ? output_file_check(opt->html, opt->force, t->err) : 0;
 }
 
-/* A file; or, where a plain name is none, a set that came with the program: sets/NAME.jsonl. */
-static int find_set(task *t)
-{
-    const char *word = t->opt->words[0];
-    char *places[PATHS_SHIPPED], *found = NULL;
-    if (access(word, F_OK) && !strpbrk(word, "/.")) {
-        if (paths_shipped(places, t->err))
-            return -1;
-        for (int i = 0; i < PATHS_SHIPPED && !found; i++) {
-            char *path = string_format(t->err, "%s/sets/%s.jsonl", places[i], word);
-            if (path && access(path, R_OK) == 0)
-                found = path;
-            else
-                free(path);
-        }
-        paths_shipped_release(places);
-    }
-    t->path = found ? found : strdup(word);
-    return t->path ? 0 : error_memory(t->err, "the set");
-}
-
 /* All faults of a set, not the first alone. */
 static int read_set(task *t)
 {
-    if (find_set(t))
+    if (shipped_set(t->opt->words[0], "sets", &t->path, t->err))
         return -1;
     eval_set set = {0};
     int result = eval_set_load(t->path, &set, t->err);

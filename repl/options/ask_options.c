@@ -284,7 +284,8 @@ int ask_options_roster(const ask_options *k, const options *opt, const engine *e
     *o = (roster_options){.personas = k->personas,
                           .persona_count = k->persona_count,
                           .control = k->control,
-                          .no_instruction = opt->no_instruction};
+                          .no_instruction = opt->no_instruction,
+                          .everyone = opt->everyone};
     if (engine_defaults(e) && !opt->raw)
         o->fallback = engine_defaults(e)->system;
     routing_options_fill(&k->routing, o);

@@ -188,6 +188,7 @@ struct options {
     const char *html;    /* a file for the report, or NULL */
     const char *convert; /* what kind of file is to become a set, or NULL */
 
+    bool everyone; /* one more column: all personas at once */
     bool apart; /* compare: one column after another */
 
     const char *to; /* transcripts export: NULL = by the output's ending, else md */

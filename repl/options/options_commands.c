@@ -444,10 +444,13 @@ static const command_info commands[COMMAND_COUNT] = {
          "kv, length, thought and loop answer in lockstep, the others one after another; each "
          "writes what it would write alone. Then each reads all answers: the table says how long "
          "they are and how they end, how likely the columns find each other's words, and how far "
-         "each is from the model as it is. Nothing is saved.",
+         "each is from the model as it is. --file asks a set: simple, dialogue and philosophy of "
+         "40 questions each, guide (15,000 tokens to read before) and chew (thoughts to be turned "
+         "over); the report has shares and means with intervals: who finishes, how soon, who goes "
+         "round in circles, how texts are built, what is recalled. Nothing is saved.",
          {"consilium compare 'Why is the sky blue?' --set 2 --set 4 --set 8 --set 12",
           "consilium compare 'Sum up' --set fast:experts=2 --set deep:norm_width=16",
-          "consilium compare 'Sum up' --set base --set far:rope_scaling=yarn:4"}},
+          "consilium compare --file dialogue --set base --set smart --html page.html"}},
     [COMMAND_MANUAL] =
         {"manual",
          "[man|bash|zsh|fish]",

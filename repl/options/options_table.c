@@ -31,8 +31,7 @@
 #define ANSWERED   (COLUMNS | BIT(TRACE)) /* as in a conversation */
 #define SAMPLED    (ANSWERED | BIT(EVAL)) /* somebody answers */
 /* Texts. */
-#define READING                                                                                    \
-    (ASKING | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN) | BIT(TRACE))
+#define READING (ANSWERED | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN))
 #define WITH_FORMAT                                                                                \
     (BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) | BIT(PERSONAS_LIST) |       \
      BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(PERSONAS_DERIVE) | BIT(TRANSCRIPTS_REPLAY) |   \
@@ -43,7 +42,7 @@
 #define FIELD(name) offsetof(options, name)
 
 static const option_info table[] = {
-    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING | BIT(EVAL), "A,B,...",
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING | BIT(TRACE) | BIT(EVAL), "A,B,...",
      "who answers (default philosopher,coder,critic)", 0, 0, FIELD(personas)},
     {"set", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(COMPARE), "NAME:KEY=VALUE,...",
      "a column and what it runs with, or base, extreme, smart, maximal, or a number of experts "
@@ -51,6 +50,11 @@ static const option_info table[] = {
      0, 0, FIELD(sets)},
     {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(COMPARE), "A,B,...",
      "personas as columns, before those of --set", 0, 0, FIELD(personas)},
+    {"file", 'f', OPTION_TEXT, GROUP_COMMAND, BIT(COMPARE), "SET",
+     "ask a whole set instead of PROMPT: JSON lines, or simple, dialogue, philosophy, guide, chew",
+     0, 0, FIELD(file)},
+    {"everyone", 0, OPTION_FLAG, GROUP_COMMAND, COLUMNS, NULL,
+     "one more column, in which the experts of all personas speak at once", 0, 0, FIELD(everyone)},
     {"apart", 0, OPTION_FLAG, GROUP_COMMAND, BIT(COMPARE), NULL,
      "one column after another, never in lockstep: the seconds are of each alone", 0, 0,
      FIELD(apart)},
@@ -63,7 +67,7 @@ static const option_info table[] = {
     {"split", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(EVAL), "dev|rest|all",
      "the part of the set to choose rules on, the rest of it, or all (default all)", 0, 0,
      FIELD(split)},
-    {"html", 0, OPTION_TEXT, GROUP_COMMAND, BIT(EVAL), "FILE",
+    {"html", 0, OPTION_TEXT, GROUP_COMMAND, BIT(EVAL) | BIT(COMPARE), "FILE",
      "also write the report as one page with charts", 0, 0, FIELD(html)},
     {"convert", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(EVAL), "gsm8k|mmlu|truthfulqa|humaneval",
      "ask nothing: make a set of a public benchmark's file, as its makers publish it", 0, 0,
@@ -313,7 +317,7 @@ static const option_info table[] = {
      "where to write (default NAME.zip)", 0, 0, FIELD(output)},
     {"force", 0, OPTION_FLAG, GROUP_COMMAND,
      BIT(TRANSCRIPTS_EXPORT) | BIT(PERSONAS_PACK) | BIT(PERSONAS_ADD) | BIT(PERSONAS_ADAPTER) |
-         BIT(EVAL) | BIT(EDIT) | BIT(TRACE),
+         BIT(EVAL) | BIT(COMPARE) | BIT(EDIT) | BIT(TRACE),
      NULL, "write over a file that is there", 0, 0, FIELD(force)},
     {"as", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADD), "NAME",
      "call the persona so, and all its files", 0, 0, FIELD(as)},

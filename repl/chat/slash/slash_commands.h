@@ -15,6 +15,8 @@ slash_fn slash_merge, slash_debate, slash_vote, slash_blend, slash_pick, slash_r
     slash_context, slash_file;
 /* slash_diverge.c, slash_mask.c, slash_set.c and slash_save.c: one each */
 slash_fn slash_diverge, slash_mask, slash_set, slash_save;
+/* slash_compare.c: one question, several settings */
+slash_fn slash_compare;
 /* slash_teach.c, slash_train.c: what a persona learns from, and that it does */
 slash_fn slash_teach, slash_train, slash_untrain;
 /* slash_derive.c: a mask from what it was taught */

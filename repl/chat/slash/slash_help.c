@@ -17,7 +17,7 @@ static const slash_section sections[] = {
     {"asking", "questions and answers, again and further",
      "file retry continue edit undo new think system"},
     {"merging", "one answer of several, and which was best",
-     "merge vote debate blend pick diverge context"},
+     "merge vote debate blend pick diverge compare context"},
     {"voices", "who speaks, on which model and how",
      "personas mask experts strength control mode model set"},
     {"learning", "personas of your own: what they learn from, and how",

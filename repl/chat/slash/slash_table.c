@@ -147,6 +147,13 @@ static const slash_command table[] = {
      "Shows the first tokens at which the personas' distributions part on a shared beginning, what "
      "each would have said there, and the Jensen-Shannon divergence.",
      COMPLETE_NOTHING, NULL, slash_diverge},
+    {"compare", "COLUMN ... [-- QUESTION]", "the last question to this model set up in several ways",
+     "A COLUMN is a number of experts (/compare 2 4 8 12), a preset (base, extreme, smart, maximal) or "
+     "NAME:KEY=VALUE,..., as `consilium compare --help` has them: /compare fast:experts=2 "
+     "deep:experts=12,norm_width=16. The question is asked alone, without the turns before it, and "
+     "nothing of it is remembered or saved. A table says how long answers are, how they end, how likely "
+     "the columns find each other's, and how far each is from the model as it is.",
+     COMPLETE_NOTHING, "base|smart|maximal", slash_compare},
     {"blind", "on|off", "columns become A, B, C, shuffled; /pick B reveals", NULL, COMPLETE_NOTHING,
      "on|off", slash_blind},
 

@@ -7,13 +7,11 @@
 #define REPL_COMPARE_REPORT_H
 
 #include "../../personas/compare/compare.h"
-#include "../options/options.h"
 #include "../screen/console.h"
 
 typedef struct compare_report {
     const compare *compare;
     const compare_result *result;
-    const char *model; /* title */
     const char *prompt;
     size_t prompt_len;
 } compare_report;
@@ -27,7 +25,7 @@ const char *compare_end(const turn_answer *a);
 /* The answers one below the other. */
 void compare_report_answers(const compare_report *r, const console *con, text_writer *w);
 /* The table, and the matrix of losses where there are more columns than two. */
-void compare_report_table(const compare_report *r, const console *con, text_writer *w);
+void compare_report_table(const compare_report *r, text_writer *w);
 void compare_report_markdown(const compare_report *r, const console *con, text_writer *w);
 /* {"consilium":1,"compare":1,...} */
 int compare_report_json(const compare_report *r, engine *e, json_writer *out, error *err);

@@ -125,9 +125,8 @@ static void put_legend(const compare_report *r, const char *begin, text_writer *
                     begin);
 }
 
-void compare_report_table(const compare_report *r, const console *con, text_writer *w)
+void compare_report_table(const compare_report *r, text_writer *w)
 {
-    (void)con;
     text_format(w, "  %-12s %6s %7s %6s  %-8s %6s %6s %6s %7s  %s\n", "column", "tokens", "s",
                 "t/s", "end", "loss", "others", "KL", "experts", "memory");
     for (int i = 0; i < r->result->count; i++)

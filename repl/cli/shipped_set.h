@@ -1,0 +1,11 @@
+/* shipped_set.h - sets of questions by a path, or by the name of one that came with the program. */
+#ifndef REPL_SHIPPED_SET_H
+#define REPL_SHIPPED_SET_H
+
+#include "../../kernels/error.h"
+
+/* A file; or, where a plain name is none, WITHIN/NAME.jsonl of what came with the program. Caller frees
+ * *path. */
+int shipped_set(const char *word, const char *within, char **path, error *err);
+
+#endif
