@@ -37,7 +37,7 @@ ROOMS = {
     "personas/council": f"{RUN} transcripts",
     "personas/merge": f"{RUN} transcripts personas/council",
     "personas/roster": f"{RUN} transcripts personas/council",
-    "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster",
+    "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster personas/trace",
     "personas/compare": f"{RUN} transcripts personas/council personas/roster personas/eval",
     "personas/lessons": f"{BASE} engine/text",
     "personas/measure": f"{RUN} transcripts personas/council",

@@ -4,6 +4,7 @@ program does anyway: answers those of `ask`, choices those that the engine is to
 import base64
 import json
 import os
+import struct
 import tempfile
 from pathlib import Path
 
@@ -104,7 +105,9 @@ with case("the array is what SGLang returns: base64 of int32 [tokens, layers, k]
         assert answer["input_ids"] + answer["output_ids"] == t["tokens"].tolist()
 
 with case("figures are those of the arrays"):
-    for line in shown.splitlines()[1:4]:
+    lines_of = shown.splitlines()
+    head = next(i for i, x in enumerate(lines_of) if x.split()[:1] == ["tokens"])
+    for line in lines_of[head + 1:head + 4]:
         name, tokens, experts, denied, banned, entropy = line.split()
         t = tracks[name]
         used = np.mean([len(set(t["experts"][:, layer].ravel().tolist()) - {-1}) for layer in (0, 1)])
@@ -128,8 +131,83 @@ with case("the same on standard output, and at another thread count"):
     again = run("trace", *ASKED, "-m", MODEL, "--threads=2", "--format=ndjson").stdout
     assert again == files[1].read_text()
 
+CRC = [0] * 256
+for n in range(256):
+    CRC[n] = n
+    for _ in range(8):
+        CRC[n] = CRC[n] >> 1 ^ (0x82f63b78 if CRC[n] & 1 else 0)
+
+
+def masked(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc = CRC[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 0xffffffff
+    return ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff
+
+
+def fields(data):
+    """(field, value) of a protobuf message: integers, and bytes for all else."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            value |= (data[at] & 127) << shift
+            at, shift = at + 1, shift + 7
+            if data[at - 1] < 128:
+                return value
+    while at < len(data):
+        key = varint()
+        if key & 7 == 0:
+            yield key >> 3, varint()
+            continue
+        size = {1: 8, 5: 4}.get(key & 7) or varint()
+        yield key >> 3, data[at:at + size]
+        at += size
+
+
+def events(path):
+    """{tag: [(step, value)]} of an event file, every checksum looked at."""
+    data, at, out = path.read_bytes(), 0, {}
+    while at < len(data):
+        size, crc = struct.unpack("<QI", data[at:at + 12])
+        body = data[at + 12:at + 12 + size]
+        assert masked(data[at:at + 8]) == crc and masked(body) == struct.unpack("<I", data[at + 12 + size:at + 16 + size])[0]
+        at += 16 + size
+        event = dict(fields(body))
+        if not out and 3 in event:
+            assert event[3] == b"brain.Event:2"
+        for number, summary in fields(event.get(5, b"")):
+            value = dict(fields(summary))
+            out.setdefault(value[1].decode(), []).append((event.get(2, 0), struct.unpack("<f", value[2])[0]))
+    return out
+
+
+with case("TensorBoard's event files: whole records, and the means of the arrays"):
+    assert masked(b"123456789") == ((0xe3069283 >> 15 | 0xe3069283 << 17) + 0xa282ead8) & 0xffffffff
+    trace(*ASKED, "--tensorboard", scratch / "runs")
+    for name, t in tracks.items():
+        found, = (scratch / "runs" / name).iterdir()
+        assert found.name.startswith("events.out.tfevents.")
+        got = events(found)
+        assert [s for s, _ in got["routing/entropy"]] == list(range(len(t["experts"])))
+        for tag, field in (("entropy", "entropy"), ("banned_mass", "banned")):
+            assert np.allclose([v for _, v in got["routing/" + tag]], t[field].mean(1), atol=1e-6), tag
+        lost = [np.mean([w not in e for e, wanted in zip(x, y) for w in wanted]) for x, y in zip(t["experts"], t["wanted"])]
+        assert np.allclose([v for _, v in got["routing/denied"]], lost, atol=1e-6)
+
+with case("pictures stand side by side, in what the terminal may show"):
+    wide = trace(*ASKED).stdout.splitlines()
+    assert wide[0].split() == ["coder", "critic", "control"], wide[0]
+    assert len(wide[1]) == 4 + 3 * 8 + 2 * 2 and set(wide[1][4:]) <= set(" ░▒▓█"), wide[1]
+    plain = run("trace", *ASKED, *FAST, env=os.environ | {"LC_ALL": "en_US.ISO-8859-1"}).stdout.splitlines()
+    assert set(plain[1][4:]) <= set(" .:-=+*#%@"), plain[1]
+    assert any("part at token" in x for x in wide) and "\033" not in "".join(wide)
+
 with case("what cannot be is refused, before a model is opened or by its own words"):
-    for words, status, why in ((["x", "-o", scratch / "a.txt"], 2, "does not end with"),
+    for words, status, why in ((["x", "-o", scratch / "a.txt"], 2, "does not end with .html"),
                                (["x", "-o", files[0]], 1, "is there already"),
                                ([], 2, "needs a PROMPT"), ([""], 2, "the prompt is empty"),
                                (["--text", scratch / "none"], 1, "none")):

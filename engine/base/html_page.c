@@ -44,10 +44,19 @@ static void put_hash(text_writer *w, html_sheet sheet)
 
 void html_begin_head(text_writer *w, html_sheet sheet)
 {
+    html_begin_head_with(w, sheet, (html_sheet){0});
+}
+
+void html_begin_head_with(text_writer *w, html_sheet sheet, html_sheet script)
+{
     text_put(w, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
                 "style-src 'sha256-");
     put_hash(w, sheet);
+    if (script.len) {
+        text_put(w, "'; script-src 'sha256-");
+        put_hash(w, script);
+    }
     text_put(w, "'; base-uri 'none'; form-action 'none'\">\n"
                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                 "<meta name=\"color-scheme\" content=\"light dark\">\n"
@@ -61,4 +70,12 @@ void html_begin_body(text_writer *w, html_sheet sheet)
     for (size_t i = 0; i < sheet.len; i++)
         text_put(w, sheet.v[i]);
     text_put(w, "</style>\n</head>\n<body>\n");
+}
+
+void html_put_script(text_writer *w, html_sheet script)
+{
+    text_put(w, "<script>");
+    for (size_t i = 0; i < script.len; i++)
+        text_put(w, script.v[i]);
+    text_put(w, "</script>\n");
 }

@@ -18,7 +18,7 @@ static int put_shape(buf *out, const size_t *shape, int dimensions, error *err)
     return result || buf_text(out, dimensions == 1 ? ",)" : ")", err) ? -1 : 0;
 }
 
-int npy_put_head(buf *out, npy_type type, const size_t *shape, int dimensions, error *err)
+static int put_head(buf *out, npy_type type, const size_t *shape, int dimensions, error *err)
 {
     assert(dimensions <= NPY_DIMENSIONS);
     buf text = {0};
@@ -44,7 +44,7 @@ int npy_put(buf *out, npy_type type, const size_t *shape, int dimensions, const 
     size_t bytes = 4;
     for (int i = 0; i < dimensions; i++)
         bytes *= shape[i];
-    return npy_put_head(out, type, shape, dimensions, err) ||
+    return put_head(out, type, shape, dimensions, err) ||
                    (bytes && buf_add(out, values, bytes, err))
                ? -1
                : 0;

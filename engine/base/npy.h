@@ -21,7 +21,4 @@ enum { NPY_DIMENSIONS = 4 };
  * value), little-endian as they lie in memory. */
 int npy_put(buf *out, npy_type type, const size_t *shape, int dimensions, const void *values,
             error *err);
-/* The file but for its values, which the caller writes behind it. */
-int npy_put_head(buf *out, npy_type type, const size_t *shape, int dimensions, error *err);
-
 #endif

@@ -6,9 +6,9 @@
 
 #include "../../engine/base/array.h"
 
-void route_log_open(route_log *log, const engine *e)
+void route_log_open(route_log *log, engine *e)
 {
-    *log = (route_log){.model = engine_config(e), .experts = engine_max_experts(e)};
+    *log = (route_log){.engine = e, .model = engine_config(e), .experts = engine_max_experts(e)};
 }
 
 static void release_track(route_track *t)

@@ -36,7 +36,8 @@ typedef struct route_track {
 } route_track;
 
 typedef struct route_log {
-    const model_config *model; /* borrowed from the engine */
+    engine *engine;            /* borrowed */
+    const model_config *model; /* the engine's */
     int experts;               /* numbers of experts are below it */
     route_track *v;            /* [len] */
     size_t len, cap;
@@ -45,7 +46,7 @@ typedef struct route_log {
 } route_log;
 
 /* e must outlive it. route_log_release in any case. */
-void route_log_open(route_log *log, const engine *e);
+void route_log_open(route_log *log, engine *e);
 void route_log_release(route_log *log);
 
 /* Begins a track and returns its index, or -1. program: NULL = the plain model; color may be NULL. */

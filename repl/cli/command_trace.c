@@ -6,11 +6,14 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
 #include "../../engine/base/utf8.h"
-#include "../../personas/trace/trace_files.h"
+#include "../../personas/trace/trace_output.h"
 #include "../../personas/trace/trace_run.h"
+#include "../chat/route_report.h"
 #include "../options/ask_options.h"
 #include "../options/open_model.h"
 #include "../system/input.h"
@@ -34,31 +37,15 @@ typedef struct task {
 
 /* ---- what is wanted ---------------------------------------------------------------------------- */
 
-typedef enum trace_format { FORMAT_JSONL, FORMAT_NPZ, FORMAT_ARRAY, FORMAT_COUNT } trace_format;
-static const char *const endings[FORMAT_COUNT] = {".jsonl", ".npz", ".json"};
-
-static int format_of(const char *path, trace_format *out, error *err)
-{
-    size_t n = strlen(path);
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        size_t m = strlen(endings[i]);
-        *out = (trace_format)i;
-        if (n > m && strcmp(path + n - m, endings[i]) == 0)
-            return 0;
-    }
-    return error_set(err, ERROR_USAGE,
-                     "--output: %.200s does not end with .jsonl, .npz or .json, which says what is "
-                     "written",
-                     path);
-}
-
 static int check_outputs(const task *t)
 {
     trace_format format;
-    for (size_t i = 0; i < t->opt->outputs.len; i++)
-        if (format_of(t->opt->outputs.v[i], &format, t->err) ||
-            output_file_check(t->opt->outputs.v[i], t->opt->force, t->err))
+    for (size_t i = 0; i < t->opt->outputs.len; i++) {
+        if (trace_format_of(t->opt->outputs.v[i], &format, t->err))
+            return error_prefix(t->err, "--output: ");
+        if (output_file_check(t->opt->outputs.v[i], t->opt->force, t->err))
             return -1;
+    }
     return 0;
 }
 
@@ -171,14 +158,7 @@ static int put(const task *t, trace_format format, buf *out)
                        .model = open_model_title(t->opt, t->engine),
                        .prompt = t->asks ? t->prompt.v : NULL,
                        .prompt_len = t->prompt.len};
-    switch (format) {
-    case FORMAT_NPZ:
-        return trace_put_npz(&t->log, out, t->err);
-    case FORMAT_ARRAY:
-        return trace_put_array(&t->log, &h, out, t->err);
-    default:
-        return trace_put_jsonl(&t->log, &h, out, t->err);
-    }
+    return trace_put(&t->log, &h, format, out, t->err);
 }
 
 static int write_outputs(task *t)
@@ -187,7 +167,7 @@ static int write_outputs(task *t)
         const char *path = t->opt->outputs.v[i];
         trace_format format;
         buf file = {0};
-        int result = format_of(path, &format, t->err) || put(t, format, &file) ||
+        int result = trace_format_of(path, &format, t->err) || put(t, format, &file) ||
                      output_file_put(t->con, path, t->opt->force, file.v, file.len, t->err);
         if (!result)
             console_note(t->con, "wrote %s", path);
@@ -198,22 +178,29 @@ static int write_outputs(task *t)
     return 0;
 }
 
-static int print_figures(task *t, text_writer *w)
+/* A folder for each track, as TensorBoard wants its runs. */
+static int write_events(task *t)
 {
-    text_format(w, "%-28s %7s %9s %8s %8s %9s\n", "", "tokens", "experts", "denied", "banned",
-                "entropy");
-    for (size_t i = 0; i < t->log.len; i++) {
-        const route_track *track = &t->log.v[i];
-        route_figures f;
+    const char *place = t->opt->tensorboard;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    for (size_t i = 0; place && i < t->log.len; i++) {
+        buf file = {0};
         char *name = trace_track_name(&t->log, i, t->err);
-        if (!name || route_track_figures(&t->log, track, &f, t->err)) {
-            free(name);
-            return -1;
-        }
-        text_format(w, "%-28s %7d %9.1f %7.1f%% %7.1f%% %9.2f\n", name, f.tokens, f.distinct,
-                    100 * f.denied, 100 * f.banned, f.entropy);
+        char *path = name ? string_format(t->err, "%s/%s/events.out.tfevents.%lld.consilium",
+                                          place, name, (long long)now.tv_sec)
+                          : NULL;
+        int result = !path || paths_make(path, (size_t)(strrchr(path, '/') - path), t->err) ||
+                     trace_put_events(&t->log, i, (double)now.tv_sec, &file, t->err) ||
+                     output_file_put(t->con, path, t->opt->force, file.v, file.len, t->err);
         free(name);
+        free(path);
+        buf_release(&file);
+        if (result)
+            return -1;
     }
+    if (place)
+        console_note(t->con, "wrote %s; look at it with: tensorboard --logdir %s", place, place);
     return 0;
 }
 
@@ -222,7 +209,7 @@ static int print(task *t)
     buf b = {0};
     if (t->opt->format && strcmp(t->opt->format, "ndjson") == 0) {
         json_writer lines = {.out = &b, .err = t->err};
-        int result = put(t, FORMAT_JSONL, &b);
+        int result = put(t, TRACE_JSONL, &b);
         if (!result && b.len)
             b.len--; /* the last newline: one is added */
         if (!result)
@@ -231,7 +218,10 @@ static int print(task *t)
         return result ? -1 : 0;
     }
     text_writer w = {.out = &b, .err = t->err};
-    if (print_figures(t, &w)) {
+    heat_style style = heatmap_style(t->con->out_color, !t->con->ascii);
+    if (route_report_pictures(&t->log, -1, console_columns(), style, &w, t->err) ||
+        route_report_figures(&t->log, &w, t->err) ||
+        route_report_parts(t->con, &t->log, t->engine, &w, t->err)) {
         buf_release(&b);
         return -1;
     }
@@ -258,7 +248,7 @@ static int run(task *t)
     route_log_open(&t->log, t->engine);
     if (seat_all(t) || (t->asks && ask(t)) || read_texts(t))
         return -1;
-    return write_outputs(t) || print(t) ? -1 : status_of(t);
+    return write_outputs(t) || write_events(t) || print(t) ? -1 : status_of(t);
 }
 
 int command_trace(const options *opt, console *con, error *err)

@@ -165,10 +165,11 @@ struct options {
     sampling_options configured; /* of the configuration */
     long long seed;              /* -1 = random */
 
-    texts sets;          /* train --set, compare --set */
-    texts lesson_texts;  /* personas derive and check --text */
-    texts outputs;       /* trace --output */
-    const char *against; /* whom to compare with; NULL = all others, of eval the best */
+    texts sets;              /* train --set, compare --set */
+    texts lesson_texts;      /* personas derive and check --text */
+    texts outputs;           /* trace --output */
+    const char *tensorboard; /* a folder, or NULL */
+    const char *against;     /* whom to compare with; NULL = all others, of eval the best */
     /* personas derive */
     const char *derive_mode, *import;    /* NULL = the persona's; a file to be brought in */
     int import_most;                     /* experts of a ranking; 0 = default */
@@ -189,7 +190,7 @@ struct options {
     const char *convert; /* what kind of file is to become a set, or NULL */
 
     bool everyone; /* one more column: all personas at once */
-    bool apart; /* compare: one column after another */
+    bool apart;    /* compare: one column after another */
 
     const char *to; /* transcripts export: NULL = by the output's ending, else md */
     bool force, yes;

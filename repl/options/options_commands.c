@@ -408,15 +408,14 @@ static const command_info commands[COMMAND_COUNT] = {
          1,
          "show what the routers do: experts, gates, and what a mask denied",
          "Asks as `ask` does, with the same seeds and the same answers, and keeps of every token "
-         "and "
-         "layer which experts were called, with what gates, margin, entropy and banned mass, which "
-         "ones the router wanted and did not get, and which stood in. Prompts are read under each "
-         "persona's program. --text reads texts instead, or besides. What is written is told by "
-         "the "
-         "ending of --output; without one there are figures only.",
-         {"consilium trace 'Should a town close its old library?' -o routes.npz",
+         "and layer which experts were called, with what gates, margin, entropy and banned mass, "
+         "which ones the router wanted and did not get, and which stood in. Prompts are read under "
+         "each persona's program. --text reads texts instead, or besides. What is written is told "
+         "by the ending of --output. Pictures: a row is a layer, a column an expert, as bright as "
+         "it was called often.",
+         {"consilium trace 'Is it ever right to lie?' -o routes.html -o routes.npz",
           "consilium trace --text notes.txt --control -p coder -o routes.jsonl",
-          "consilium trace 'What is a lock?' --format ndjson | head"}},
+          "consilium trace 'What is a lock?' --tensorboard runs"}},
     [COMMAND_BENCH] =
         {"bench",
          "",

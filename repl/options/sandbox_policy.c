@@ -282,6 +282,7 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
     write_output(s, opt->output);
     for (size_t i = 0; i < opt->outputs.len; i++)
         write_beside(s, opt->outputs.v[i]);
+    write_beside(s, opt->tensorboard);
     if (id == COMMAND_PERSONAS_ADAPTER) {
         read_adapter(s, opt->words[0]);
         write_beside(s, opt->output);

@@ -19,6 +19,8 @@ slash_fn slash_diverge, slash_mask, slash_set, slash_save;
 slash_fn slash_compare;
 /* slash_teach.c, slash_train.c: what a persona learns from, and that it does */
 slash_fn slash_teach, slash_train, slash_untrain;
+/* slash_trace.c: what the routers did */
+slash_fn slash_routing, slash_trace;
 /* slash_derive.c: a mask from what it was taught */
 slash_fn slash_derive;
 /* slash_history.c: what was asked */

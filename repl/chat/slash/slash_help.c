@@ -22,8 +22,9 @@ static const slash_section sections[] = {
      "personas mask experts strength control mode model set"},
     {"learning", "personas of your own: what they learn from, and how",
      "teach train untrain derive"},
-    {"screen", "how it looks; texts to take along", "view show copy blind history stats help quit"},
-    {"record", "conversations that are kept", "save sessions resume fork title search"},
+    {"screen", "how it looks; texts to take along",
+     "view show copy blind routing history stats help quit"},
+    {"record", "conversations that are kept", "save trace sessions resume fork title search"},
 };
 
 const slash_section *slash_sections(size_t *count)

@@ -154,6 +154,17 @@ static const slash_command table[] = {
      "nothing of it is remembered or saved. A table says how long answers are, how they end, how likely "
      "the columns find each other's, and how far each is from the model as it is.",
      COMPLETE_NOTHING, "base|smart|maximal", slash_compare},
+    {"routing", "", "the experts that the last answers called, as pictures",
+     "Reads the last turn again and draws for each pass which experts it called: a row is a layer, "
+     "a "
+     "column an expert. Below stand how many experts a layer called, which share of those that the "
+     "routers wanted was denied, and where the answers part.",
+     COMPLETE_NOTHING, NULL, slash_routing},
+    {"trace", "FILE", "the routes of the last turn as .html, .npz, .jsonl or .json",
+     "Token by token and layer by layer: experts, gates, margin, entropy, banned mass, what was "
+     "wanted and denied, and what stood in. .html is a page to look at, .npz is for numpy, .json "
+     "is SGLang's array. A file that is there is written over only with `/trace FILE!`.",
+     COMPLETE_FILE, NULL, slash_trace},
     {"blind", "on|off", "columns become A, B, C, shuffled; /pick B reveals", NULL, COMPLETE_NOTHING,
      "on|off", slash_blind},
 
