@@ -6,6 +6,8 @@
  * whether the rows of a session were read one by one or as one chunk. A build with
  * -DSPLIT_BY_THREAD must fail here.
  */
+#include "../kernels/cpu/attention_chunk.h"
+#include "../kernels/cpu/dot.h"
 #include "op_support.h"
 
 #include <math.h>
@@ -231,12 +233,75 @@ static void test_large_scores(void **state)
     release(&p);
 }
 
+/* ---- the kernels alone ------------------------------------------------------------------------ */
+
+enum { QUERIES = 16, DIM = 264 };
+
+/* What one set makes of a chunk. */
+typedef struct outcome {
+    float scores[QUERIES][KV_PAGE];
+    float acc[QUERIES][DIM];
+} outcome;
+
+static void fold_chunk(const attention_kernels *k, const attention_chunk *c, int queries,
+                       const float *x, outcome *out)
+{
+    const float *q[QUERIES];
+    float *acc[QUERIES], keep[QUERIES];
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < QUERIES; i++) {
+        q[i] = x + i * DIM;
+        acc[i] = out->acc[i];
+        keep[i] = x[i];
+        memcpy(acc[i], x + i * DIM, sizeof out->acc[i]);
+    }
+    k->score(c, q, queries, 0.3f, out->scores);
+    k->accumulate(c, out->scores, keep, queries, acc);
+}
+
+static void same_as_baseline(const attention_kernels *k, dtype type, size_t dim, int positions,
+                             int queries)
+{
+    static outcome want, got; /* too large for a stack */
+    size_t n = QUERIES * DIM;
+    float *x = calloc(n, sizeof *x), *keys = calloc(KV_PAGE * dim, sizeof *keys);
+    assert_true(x && keys);
+    random_normal(x, n, 1, (unsigned)(dim + (size_t)queries));
+    random_normal(keys, KV_PAGE * dim, 1, (unsigned)positions);
+    char *stored = stored_as(type, keys, (size_t)positions, dim);
+    attention_chunk c = {.type = type, .data = stored, .dim = dim, .positions = positions};
+    fold_chunk(attention_baseline(), &c, queries, x, &want);
+    fold_chunk(k, &c, queries, x, &got);
+    assert_memory_equal(&got, &want, sizeof want);
+    free(stored - 1);
+    free(keys);
+    free(x);
+}
+
+/* Every set, type, size and number of queries and positions: the bits of the baseline. */
+static void test_kernels_same_bits(void **state)
+{
+    (void)state;
+    const size_t dims[] = {8, 16, 24, 32, 40, 64, 96, 128, 256, 264};
+    const int positions[] = {1, 3, 4, 7, 8, 13, 63, 64};
+    const dtype types[] = {DTYPE_F32, DTYPE_F16, DTYPE_Q8_0};
+    const attention_kernels *sets[] = {dot_select("avx2", NULL) ? attention_avx2() : NULL,
+                                       dot_select("avx512", NULL) ? attention_avx512() : NULL};
+    for (size_t s = 0; s < sizeof sets / sizeof *sets; s++)
+        for (size_t t = 0; sets[s] && t < sizeof types / sizeof *types; t++)
+            for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
+                for (size_t p = 0; p < sizeof positions / sizeof *positions; p++)
+                    if (types[t] != DTYPE_Q8_0 || dims[d] % 32 == 0)
+                        for (int q = 1; q <= QUERIES; q += q < 9 ? 1 : 7)
+                            same_as_baseline(sets[s], types[t], dims[d], positions[p], q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f32),          cmocka_unit_test(test_f16),
         cmocka_unit_test(test_q8_0),         cmocka_unit_test(test_page_copy),
-        cmocka_unit_test(test_large_scores),
+        cmocka_unit_test(test_large_scores), cmocka_unit_test(test_kernels_same_bits),
     };
     return cmocka_run_group_tests(tests, lab_setup, lab_teardown);
 }

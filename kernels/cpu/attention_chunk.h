@@ -8,7 +8,8 @@
  *            ((0+1)+(2+3)) + ((4+5)+(6+7)); then one multiplication by the scale
  *   softmax  p_j = exp(s_j - most); their sum runs in lanes j % 8 and is folded the same way
  *   add      acc_i = acc_i * keep, then acc_i = fma(p_j, v_ji, acc_i), positions ascending
- * attention_chunk_baseline.c is the plain reading; attention_chunk_avx2.c does the same on eight lanes.
+ * attention_chunk_baseline.c is the plain reading; attention_chunk_avx2.c and attention_chunk_avx512.c
+ * do the same in wider vectors.
  */
 #ifndef KERNELS_CPU_ATTENTION_CHUNK_H
 #define KERNELS_CPU_ATTENTION_CHUNK_H
@@ -41,6 +42,7 @@ typedef struct attention_kernels {
 
 const attention_kernels *attention_baseline(void);
 const attention_kernels *attention_avx2(void);
+const attention_kernels *attention_avx512(void);
 
 /* The lanes of one sum, added in their fixed order. */
 static inline float attention_fold(const float lanes[8])

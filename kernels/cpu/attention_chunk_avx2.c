@@ -4,7 +4,8 @@
  * loading does not bind: score keeps 3 queries x 4 positions of sums in registers, accumulate 3
  * queries x 4 vectors of accumulators. The functions on top are inlined with constant counts (and
  * a constant type), one copy for each; dim is a multiple of 8 there, other sizes (tiny test
- * models) go to the baseline.
+ * models) go to the baseline. Q8_0 costs more to load than it is worth for each three of many queries:
+ * for these it is widened once, a tile at a time, into the first cache. (F16 is not: it loads as fast.)
  *
  * A chunk is 8 KB or so at an address the hardware cannot foresee: while one is read, the one
  * needed next is asked for, piece by piece.
@@ -12,40 +13,24 @@
 #include <math.h>
 
 #include "../dequantize.h"
-#include "attention_chunk.h"
-#include "vector_avx2.h"
+#include "attention_avx2.h"
 
 enum {
     TILE = 4,    /* positions in one pass of score, and vectors in one of accumulate */
     QUERIES = 3, /* most queries in one pass */
-    LINE = 64,   /* bytes */
+    MANY = 5,    /* queries for which Q8_0 is widened */
+    KEYS = 8,    /* positions of keys that are widened at a time, of at most */
+    WIDE = 256,  /* so many elements */
+    STRIP = 32,  /* elements of values that are, of all positions */
 };
 
-typedef __m256 load_fn(const char *vector, size_t at);
-
-VECTOR_INLINE __m256 load_f32(const char *vector, size_t at)
+/* to [rows, cols] = elements [at, at + cols) of Q8_0 rows that lie `stride` bytes apart. */
+VECTOR_INLINE void widen(const char *from, size_t stride, size_t rows, size_t at, size_t cols,
+                         float *to)
 {
-    return _mm256_loadu_ps((const float *)(const void *)vector + at);
-}
-
-VECTOR_INLINE __m256 load_f16(const char *vector, size_t at)
-{
-    return _mm256_cvtph_ps(vector_load16(vector + 2 * at));
-}
-
-VECTOR_INLINE __m256 load_q8_0(const char *vector, size_t at)
-{
-    const char *block = vector + at / 32 * sizeof(block_q8_0);
-    __m256 d = _mm256_set1_ps(_cvtsh_ss(vector_load_u16(block)));
-    __m128i codes = _mm_loadl_epi64((const void *)(block + 2 + at % 32));
-    return _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)));
-}
-
-/* Asks for bytes [from, from + n) of what is read next. */
-VECTOR_INLINE void expect(const attention_chunk *c, size_t from, size_t n)
-{
-    for (size_t at = 0; c->next && at < n; at += LINE)
-        _mm_prefetch((const char *)c->next + from + at, _MM_HINT_T1);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < cols; i += 8)
+            _mm256_storeu_ps(to + r * cols + i, load_q8_0(from + r * stride, at + i));
 }
 
 /* ---- storing ---------------------------------------------------------------------------------- */
@@ -68,13 +53,6 @@ static void store(dtype type, const float *x, void *to, size_t n)
 }
 
 /* ---- scores ----------------------------------------------------------------------------------- */
-
-/* The folds of four accumulators, in order. */
-VECTOR_INLINE __m128 fold_four(__m256 a, __m256 b, __m256 c, __m256 d)
-{
-    __m256 quarters = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
-    return _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps(quarters, 1));
-}
 
 /* `queries` queries x `tile` positions from position j on. */
 VECTOR_INLINE void score_tile(load_fn *load, const attention_chunk *keys, size_t stride,
@@ -140,6 +118,20 @@ VECTOR_INLINE void score_type(load_fn *load, const attention_chunk *keys, const 
     }
 }
 
+static void score_many_q8_0(const attention_chunk *keys, const float *const *q, int queries,
+                            float scale, float (*scores)[KV_PAGE])
+{
+    size_t stride = dtype_row_bytes(keys->type, keys->dim);
+    float wide[KEYS * WIDE];
+    for (int j = 0; j < keys->positions; j += KEYS) {
+        int left = keys->positions - j, n = left < KEYS ? left : KEYS;
+        attention_chunk some = {.type = DTYPE_F32, .data = wide, .dim = keys->dim, .positions = n};
+        expect(keys, (size_t)j * stride, (size_t)n * stride);
+        widen((const char *)keys->data + (size_t)j * stride, stride, (size_t)n, 0, keys->dim, wide);
+        score_type(load_f32, &some, q, queries, scale, (float(*)[KV_PAGE])(void *)&scores[0][j]);
+    }
+}
+
 static void score(const attention_chunk *keys, const float *const *q, int queries, float scale,
                   float (*scores)[KV_PAGE])
 {
@@ -149,6 +141,8 @@ static void score(const attention_chunk *keys, const float *const *q, int querie
         score_type(load_f16, keys, q, queries, scale, scores);
     else if (keys->type == DTYPE_F32)
         score_type(load_f32, keys, q, queries, scale, scores);
+    else if (queries >= MANY && keys->dim <= WIDE)
+        score_many_q8_0(keys, q, queries, scale, scores);
     else
         score_type(load_q8_0, keys, q, queries, scale, scores);
 }
@@ -214,7 +208,7 @@ VECTOR_INLINE void blend_queries(load_fn *load, const attention_chunk *values, s
 {
     size_t at = 0, bytes = (size_t)values->positions * stride;
     for (; at + 8 * TILE <= values->dim; at += 8 * TILE) {
-        size_t share = bytes * 8 * TILE / values->dim / LINE * LINE;
+        size_t share = bytes * 8 * TILE / values->dim / ATTENTION_LINE * ATTENTION_LINE;
         if (first)
             expect(values, at / (8 * TILE) * share, share);
         blend_columns(load, values, stride, at, p, keep, queries, TILE, acc);
@@ -242,6 +236,29 @@ VECTOR_INLINE void blend_type(load_fn *load, const attention_chunk *values, floa
     }
 }
 
+static void blend_many_q8_0(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
+                            int queries, float *const *acc)
+{
+    size_t stride = dtype_row_bytes(values->type, values->dim);
+    size_t share =
+        (size_t)values->positions * stride * STRIP / values->dim / ATTENTION_LINE * ATTENTION_LINE;
+    float wide[KV_PAGE * STRIP];
+    for (size_t at = 0; at < values->dim; at += STRIP) {
+        attention_chunk strip = {
+            .type = DTYPE_F32, .data = wide, .dim = STRIP, .positions = values->positions};
+        expect(values, at / STRIP * share, share);
+        widen(values->data, stride, (size_t)values->positions, at, STRIP, wide);
+        for (int i = 0, n; i < queries; i += n) {
+            float *columns[MANY];
+            n = queries - i > QUERIES + 1 ? QUERIES : queries - i;
+            n = n == QUERIES + 1 ? 2 : n;
+            for (int k = 0; k < n; k++)
+                columns[k] = acc[i + k] + at;
+            blend_type(load_f32, &strip, p + i, keep + i, n, columns);
+        }
+    }
+}
+
 static void accumulate(const attention_chunk *values, float (*p)[KV_PAGE], const float *keep,
                        int queries, float *const *acc)
 {
@@ -251,6 +268,8 @@ static void accumulate(const attention_chunk *values, float (*p)[KV_PAGE], const
         blend_type(load_f16, values, p, keep, queries, acc);
     else if (values->type == DTYPE_F32)
         blend_type(load_f32, values, p, keep, queries, acc);
+    else if (queries >= MANY && values->dim % STRIP == 0)
+        blend_many_q8_0(values, p, keep, queries, acc);
     else
         blend_type(load_q8_0, values, p, keep, queries, acc);
 }
