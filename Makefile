@@ -185,6 +185,8 @@ install: $(PROGRAM) ## copy program, personas, manual page and completions to $(
 	install -m 644 $(wildcard personas/shipped/sets/*) $(SHARE)/consilium/personas/sets
 	install -m 644 $(wildcard personas/shipped/modes/*) $(SHARE)/consilium/personas/modes
 	install -m 644 $(wildcard personas/shipped/prompts/*) $(SHARE)/consilium/personas/prompts
+	install -D -m 644 engine/routing/consilium_router.h $(DESTDIR)$(PREFIX)/include/consilium_router.h
+	install -D -m 644 tests/routers/parts_of_speech.c $(SHARE)/consilium/routers/parts_of_speech.c
 	@for page in $(PAGES); do \
 	    echo "  MAKE $(SHARE)/$${page#*:}"; install -d "$$(dirname $(SHARE)/$${page#*:})" && \
 	    $(PROGRAM) manual $${page%%:*} > $(SHARE)/$${page#*:} && chmod 644 $(SHARE)/$${page#*:} || exit 1; \

@@ -73,9 +73,9 @@ def accuracy():
 
 def equality():
     write("mine", {"mode": 1, "name": "mine", "personas": ["coder", "critic"], "merge": "none",
-                   "experts": "0.7x", "budget": 7, "sampling": {"temperature": 0.5},
+                   "experts": "0.7x", "norm_width": "1x", "adaptive": {"min": 1, "ratio": 0.9}, "budget": 7, "sampling": {"temperature": 0.5},
                    "deep": {"experts": 3, "budget": 9}})
-    as_options = ["--personas=coder,critic", "--merge=none", "--temperature=0.5"]
+    as_options = ["--personas=coder,critic", "--merge=none", "--temperature=0.5", "--norm-width=3", "--adaptive=1:0.9"]
     with case("a mode is the options that it stands for"):
         same(ask("Hi", "--mode=mine")[0], ask("Hi", *as_options, "--experts=2", "--max-tokens=7")[0])
     with case("a depth is what it changes, and its tag is not asked"):
@@ -84,14 +84,20 @@ def equality():
         assert "mode mine, deep: #deep" in said
     with case("what was asked for wins over it"):
         same(ask("Hi", "--mode=mine", "--personas=critic", "--experts=1", "--temperature=0",
-                 "--max-tokens=5")[0],
-             ask("Hi", "--personas=critic", "--merge=none", "--experts=1", "--temperature=0",
+                 "--max-tokens=5", "--norm-width=2", "--adaptive=1:0")[0],
+             ask("Hi", "--personas=critic", "--merge=none", "--norm-width=2", "--adaptive=1:0", "--experts=1", "--temperature=0",
                  "--max-tokens=5")[0])
     with case("it wins over config.json, where it may stand too"):
         config = scratch / "config/consilium/config.json"
         config.write_text(json.dumps({"mode": "mine", "max-tokens": 30, "merge": "vote"}))
         same(ask("Hi")[0], ask("Hi", "--mode=off", *as_options, "--experts=2", "--max-tokens=7")[0])
         config.unlink()
+    with case("the widths act"):
+        both = [ask("Hi", "--experts=2", "--temperature=0", "--max-tokens=9", *more)[0]["answers"][0]["tokens"]
+                for more in ([], ["--norm-width=1x"], ["--norm-width=3"], ["--adaptive=1:1"], ["--experts=1"])]
+        assert both[1] == both[2] != both[0] and both[3] != both[0], both
+        for bad in ("--norm-width=0", "--norm-width=x", "--adaptive=2", "--adaptive=0:1", "--adaptive=1:2"):
+            assert bad[2:].split("=")[0] in ask("Hi", bad, status=2)[1]
     with case("off is as if there were no modes"):
         same(ask("Hi #deep", "--mode=off", "--max-tokens=4")[0], ask("Hi #deep", "--max-tokens=4")[0])
     with case("auto says which and why"):

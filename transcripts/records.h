@@ -17,7 +17,8 @@
  *            "template" ["KEY=VALUE"] (variables of the chat template), "day" "2026-11-22" (what one
  *            that asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
  *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
- *            [{"name","path","hash"}], "adapters" [{"name","path","hash","scale"}] or absent, "experts",
+ *            [{"name","path","hash"}], "adapters" [{"name","path","hash","scale"}] or absent, "router"
+ *            {"path","hash"} or absent, "experts",
  *            "strengths" and "softened" [{"name","value"}], "unmasked" [name], "system" text or null
  *            (in each seat's instruction already), and "seats", one a pass: {"name","persona",
  *            "acts_by","color","instruction","program" (16 hex digits of the router program's hash),

@@ -20,9 +20,9 @@ router_settings router_settings_plain(void)
 
 static bool settings_route(const router_settings *s)
 {
-    return s->experts_per_token || s->experts_by_layer || s->norm_width || s->tail_gain != 1 ||
-           s->strength != 1 || s->adaptive_min || s->mask_count || s->adapter_count ||
-           (s->rules && rules_count(s->rules));
+    return s->hook || s->experts_per_token || s->experts_by_layer || s->norm_width ||
+           s->tail_gain != 1 || s->strength != 1 || s->adaptive_min || s->mask_count ||
+           s->adapter_count || (s->rules && rules_count(s->rules));
 }
 
 static int check_range(const char *name, double value, double min, double max, error *err)
@@ -401,6 +401,12 @@ int router_program_compile_tables(router_program *p, error *err)
         if (p->model->moe_layer[i] && compile_layer(p, s, p->model, i, err))
             return -1;
     p->hash = hash_rules(p, p->model);
+    if (s->hook) {
+        uint64_t code = router_hook_hash(s->hook);
+        int most = router_hook_most_experts(s->hook);
+        p->hash = hash_bytes(p->hash, &code, sizeof code) | 1;
+        p->slots = most > p->slots ? most : p->slots;
+    }
     return s->rules && rules_count(s->rules) ? compile_rules(p, s, err) : 0;
 }
 
@@ -507,6 +513,11 @@ const layer_routing *router_program_routing(const router_program *p)
 uint64_t router_program_hash(const router_program *p)
 {
     return p->hash;
+}
+
+const router_hook *router_program_hook(const router_program *p)
+{
+    return p->settings.hook;
 }
 
 int router_program_slots(const router_program *p)

@@ -28,6 +28,7 @@
 #include "../../kernels/error.h"
 #include "../formats/model_config.h"
 #include "adapter_place.h"
+#include "hooks.h"
 #include "mask.h"
 #include "rules.h"
 
@@ -51,6 +52,7 @@ typedef struct router_settings {
     const placed_adapter *const *adapters; /* [adapter_count] from engine_add_adapter(), which must
                                               outlive the program; the list itself need not */
     int adapter_count;
+    const router_hook *hook;    /* code that is asked last; NULL = none; must outlive the program */
     const rule_list *rules;     /* NULL = none; must outlive the program */
     const tokenizer *tokenizer; /* for rules */
     const chat_format *chat;    /* for rules by role; may be NULL */
@@ -83,9 +85,12 @@ enum {
     ROUTER_CHANGES_CHOICE = 1,  /* which experts may be called, are preferred, how loud they are */
     ROUTER_CHANGES_COUNT = 2,   /* how many experts are called: k */
     ROUTER_CHANGES_GATES = 4,   /* norm_width, the adaptive cut */
+    ROUTER_CHANGES_CODE = 16,   /* a hook may change any of it */
     ROUTER_CHANGES_EXPERTS = 8, /* adapters bring or change experts or rows of the router */
 };
 unsigned router_program_changes(const router_program *p);
+/* What is asked for each of its tokens besides; NULL = nothing. */
+const router_hook *router_program_hook(const router_program *p);
 /* The largest k of any layer. */
 int router_program_slots(const router_program *p);
 /* True when the program has rules: then each token is routed by router_program_step(). */

@@ -29,6 +29,7 @@ unsigned router_program_changes(const router_program *p)
     const model_config *m = router_program_model(p);
     const layer_routing *routing = router_program_routing(p);
     unsigned changes = router_program_has_rules(p) ? ROUTER_CHANGES_CHOICE : 0;
+    changes |= router_program_hook(p) ? ROUTER_CHANGES_CODE : 0;
     for (int i = 0; i < m->layers; i++)
         if (m->moe_layer[i])
             changes |= layer_changes(&routing[i], router_program_experts(p, i));

@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "forward_hooks.h"
 #include "rope.h"
 
 /* Rows whose logits are computed at a time: bounds the output buffer (32 x 151,936 x 4 = 19 MB). */
@@ -50,6 +51,8 @@ struct forward {
     route_copies copies;    /* for a trace */
     int slots;
 
+    forward_hooks hooks;
+    const forward_row *asked;  /* the rows of the batch at hand */
     forward_states_fn *states; /* NULL = nobody asked */
     void *states_user;
     float *host_states; /* [max_rows, d]; made by forward_watch_states() */
@@ -138,6 +141,7 @@ void forward_close(forward *f)
     free(f->wanted);
     free(f->host_logits);
     free(f->host_states);
+    forward_hooks_release(&f->hooks);
     free(f->frequencies);
     free(f->cosines);
     free(f->sines);
@@ -168,6 +172,12 @@ static int prepare_logprobs(forward *f, const forward_row *rows, int n, error *e
         return 0;
     f->host_logits = malloc((size_t)OUTPUT_ROWS * (size_t)f->config->vocabulary * sizeof(float));
     return f->host_logits ? 0 : error_memory(err, "the likelihoods");
+}
+
+static int prepare_hooks(forward *f, const forward_row *rows, int n, error *err)
+{
+    return forward_hooks_prepare(&f->hooks, f->backend, f->config, rows, n, f->max_rows,
+                                 f->weights->max_experts, err);
 }
 
 /* ---- the layer loop -------------------------------------------------------------------------- */
@@ -241,6 +251,9 @@ static int enqueue_experts(forward *f, const layer_weights *w, int layer, int n,
     product p[2] = {{f->scores, w->router, NULL}, {f->adapter_scores, w->adapter_router, NULL}};
     op_matmul(b, p, w->adapter_router ? 2 : 1, f->normed, n);
     const tensor *adapter_scores = w->adapter_router ? f->adapter_scores : NULL;
+    if (forward_hooks_ask(&f->hooks, b, f->config, f->asked, n, layer, f->normed, f->scores,
+                          f->slots, err))
+        return -1;
     op_route(b, f->chosen, f->scores, adapter_scores, layer, f->config->renormalise, n);
     route_copies_read(&f->copies, trace, layer, f->chosen, f->scores, adapter_scores, n);
     if (trace == TRACE_OUTPUTS && trace_outputs(f, w, layer, n, err))
@@ -299,9 +312,11 @@ static int tell_states(forward *f, int layer, int n, error *err)
 static void begin_batch(forward *f, const forward_row *rows, int n)
 {
     size_t half = (size_t)f->config->rope.dim / 2;
+    f->asked = rows;
     for (int i = 0; i < n; i++) {
         f->ids[i] = rows[i].token;
-        f->rows[i] = (batch_row){rows[i].position, rows[i].pages, rows[i].routing};
+        f->rows[i] =
+            (batch_row){rows[i].position, rows[i].pages, forward_hooks_of(&f->hooks, rows, i)};
         rope_angles(&f->config->rope, f->frequencies, rows[i].position,
                     f->cosines + (size_t)i * half, f->sines + (size_t)i * half);
     }
@@ -386,7 +401,7 @@ static int look_at_cancel(forward *f, const atomic_bool *cancel, error *err)
 int forward_hidden(forward *f, const forward_row *rows, int n, const hidden_layers *want,
                    const atomic_bool *cancel, error *err)
 {
-    if (prepare_adapter_scores(f, err))
+    if (prepare_adapter_scores(f, err) || prepare_hooks(f, rows, n, err))
         return -1;
     begin_batch(f, rows, n);
     for (int layer = 0; layer <= want->last; layer++) {
@@ -406,7 +421,8 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
                 const forward_trace *trace, error *err)
 {
     traced_part part = trace ? trace->part : TRACE_NOTHING;
-    if (prepare_adapter_scores(f, err) || prepare_logprobs(f, rows, n, err) ||
+    if (prepare_adapter_scores(f, err) || prepare_hooks(f, rows, n, err) ||
+        prepare_logprobs(f, rows, n, err) ||
         route_copies_prepare(&f->copies, part, f->adapter_scores, err))
         return -1;
     begin_batch(f, rows, n);

@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "../routing/hooks.h"
 #include "kvcache.h"
 #include "route_copies.h"
 #include "weights.h"
@@ -25,9 +26,11 @@ typedef struct forward_row {
     int token, position;
     void *const *pages; /* of its sequence: kv_pages() */
     const routing_tables *routing;
-    float *logits;   /* [vocabulary] of the caller, or NULL when not wanted */
-    int next;        /* the token that follows, */
-    double *logprob; /* and where ln p of it goes; NULL when not wanted */
+    const router_hook *hook; /* asked before each layer routes; NULL = none */
+    int previous;            /* the token before it, for the hook; -1 = none */
+    float *logits;           /* [vocabulary] of the caller, or NULL when not wanted */
+    int next;                /* the token that follows, */
+    double *logprob;         /* and where ln p of it goes; NULL when not wanted */
 } forward_row;
 
 /* What the router did in one layer for n rows; arrays as in `routes_host`. */

@@ -30,7 +30,11 @@ static int read_chunk(session *s, rule_state *state, const int *ids, int m,
         e->rows[i] = (forward_row){.token = ids[i],
                                    .position = length + i,
                                    .pages = kv_pages(s->sequence),
-                                   .routing = routing};
+                                   .routing = routing,
+                                   .hook = s->program ? router_program_hook(s->program) : NULL,
+                                   .previous = i            ? ids[i - 1]
+                                               : length > 0 ? kv_token(s->sequence, length - 1)
+                                                            : -1};
     }
     if (forward_hidden(e->loops[s->kind], e->rows, m, want, e->cancel, err))
         return -1;

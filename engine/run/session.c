@@ -270,6 +270,15 @@ static const layer_routing *next_routing(const engine *e, session *s, int token,
     return router_program_step(s->program, &s->rules_pending, token, err);
 }
 
+/* The token before the next pending one; -1 at the beginning. */
+static int previous_token(const session *s, const int *next)
+{
+    int length = session_length(s);
+    if (s->pending)
+        return next[s->pending - 1];
+    return length ? kv_token(s->sequence, length - 1) : -1;
+}
+
 /* Adds rows of one step (asked may be NULL) to the batch until either is used up. Returns the
  * rows now in the batch, or -1. */
 static int add_rows(engine *e, const step *st, const step_score *asked, int used, error *err)
@@ -284,6 +293,8 @@ static int add_rows(engine *e, const step *st, const step_score *asked, int used
                                       .position = session_length(s) + s->pending,
                                       .pages = kv_pages(s->sequence),
                                       .routing = routing,
+                                      .hook = s->program ? router_program_hook(s->program) : NULL,
+                                      .previous = previous_token(s, st->tokens),
                                       .logits = logits_of(e, st, s->pending)};
         if (asked) {
             e->rows[used].next = asked->next[s->pending];

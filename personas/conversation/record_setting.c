@@ -111,6 +111,17 @@ static void put_adapters(json_writer *e, const roster_options *o, const roster *
     json_end(e);
 }
 
+/* For who reads it: nothing is ever loaded because a record names it. */
+static void put_router(json_writer *e, const roster_options *o, const roster *r)
+{
+    if (!o->router)
+        return;
+    json_begin_object(e, "router");
+    json_put_text(e, "path", o->router);
+    json_put_text(e, "hash", roster_router_digest(r));
+    json_end(e);
+}
+
 static void put_values(json_writer *e, const char *key, const named_value *v, int n)
 {
     json_begin_array(e, key);
@@ -143,6 +154,7 @@ static void put_roster(json_writer *e, const roster_options *o, const roster *r)
     json_end(e);
     put_masks(e, o);
     put_adapters(e, o, r);
+    put_router(e, o, r);
     put_values(e, "experts", o->experts, o->expert_count);
     put_values(e, "strengths", o->strengths, o->strength_count);
     put_values(e, "softened", o->mask_penalties, o->mask_penalty_count);

@@ -90,7 +90,7 @@ static bool is_unmasked(const roster *r, const member *m)
 
 static bool changes_routing(const router_settings *s)
 {
-    return s->mask_count || s->adapter_count || s->experts_per_token || s->norm_width ||
+    return s->hook || s->mask_count || s->adapter_count || s->experts_per_token || s->norm_width ||
            s->experts_by_layer || s->tail_gain != 1 || s->strength != 1 || s->adaptive_min ||
            s->rules;
 }
@@ -190,6 +190,7 @@ static int compile_program(roster *r, member *m, error *err)
     s.rules = m->persona ? m->persona->rules : NULL;
     s.tokenizer = engine_tokenizer(r->engine);
     s.chat = engine_chat(r->engine);
+    s.hook = r->hook;
     for (int i = 0; i < o->expert_count; i++)
         if (concerns(o->experts[i].name, m)) {
             s.experts_per_token = m->asked_experts = (int)o->experts[i].value;
@@ -205,7 +206,7 @@ static int compile_program(roster *r, member *m, error *err)
             s.mask_penalty = m->mask_penalty = o->mask_penalties[i].value;
     /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
     bool turned = turn_knobs(o->knobs, &s);
-    bool asked = m->asked_experts || strong || turned || has_given_mask(r, m);
+    bool asked = m->asked_experts || strong || turned || r->hook || has_given_mask(r, m);
     if (!changes_routing(&s) || (!r->fingerprint && !asked))
         return 0;
     m->strength = s.strength;
@@ -422,12 +423,23 @@ static int digest_adapters(roster *r, error *err)
     return 0;
 }
 
+static int open_router(roster *r, error *err)
+{
+    if (!r->options->router)
+        return 0;
+    r->hook = router_hook_load(r->options->router, engine_config(r->engine),
+                               engine_tokenizer(r->engine), r->fingerprint, err);
+    return r->hook ? 0 : error_prefix(err, "--router: ");
+}
+
 static int fill(roster *r, error *err)
 {
     const roster_options *o = r->options;
     if (check_names(o, err) || digest_adapters(r, err))
         return -1;
     if (engine_config(r->engine)->experts && !(r->fingerprint = engine_fingerprint(r->engine, err)))
+        return -1;
+    if (open_router(r, err))
         return -1;
     size_t n = (size_t)o->persona_count;
     r->members = calloc(n ? n : 1, sizeof *r->members);
@@ -489,6 +501,7 @@ void roster_close(roster *r)
             free(*composed);
         free(r->seats[i].composed);
     }
+    router_hook_close(r->hook);
     free(r->members);
     free(r->seats);
     free(r->digests);
@@ -498,6 +511,11 @@ void roster_close(roster *r)
 int roster_seats(const roster *r)
 {
     return r->seat_count;
+}
+
+const char *roster_router_digest(const roster *r)
+{
+    return r->hook ? router_hook_digest(r->hook) : "";
 }
 
 const char *roster_adapter_digest(const roster *r, int i)

@@ -92,6 +92,9 @@ typedef struct roster_options {
         *mask_penalties; /* logit bias (nats) of a keep or ban mask that does not forbid */
     int mask_penalty_count;
     const router_knobs *knobs; /* NULL = none */
+    const char *
+        router; /* a shared object whose code routes (engine/routing/hooks.h), for every pass but control;
+                           NULL = none. Only ever what the user asked for by its name */
     unsigned given; /* GIVEN_* bits of `sampling` that were asked for and win over the persona's */
     sampling sampling;             /* asked for, or else the configuration's and the model's */
     const recorded_seat *recorded; /* [recorded_count] */
@@ -138,6 +141,8 @@ roster *roster_open(engine *e, const roster_options *options, roster_note *note,
 void roster_close(roster *r); /* NULL ok; after the council */
 
 int roster_seats(const roster *r);
+/* The SHA-256 of the router's file; "" = none. */
+const char *roster_router_digest(const roster *r);
 /* The SHA-256 of the i-th adapter file of the options, as it was when the seats were made; "" = unknown. */
 const char *roster_adapter_digest(const roster *r, int i);
 const seat *roster_seat(const roster *r, int i);

@@ -103,13 +103,14 @@ void roster_acts_by(const router_program *p, bool instructed, char out[ACTS_BYTE
 {
     unsigned changes = p ? router_program_changes(p) : 0;
     const char *prompt = instructed ? (changes ? "prompt+" : "prompt") : changes ? "" : "none";
+    bool code = changes & ROUTER_CHANGES_CODE;
     bool choice = changes & ROUTER_CHANGES_CHOICE, brings = changes & ROUTER_CHANGES_EXPERTS;
     if (!changes)
         (void)snprintf(out, ACTS_BYTES, "%s", prompt);
     else if (choice || brings)
-        (void)snprintf(out, ACTS_BYTES, "%s%s%s%s", prompt, choice ? "mask" : "",
-                       choice && brings ? "+" : "", brings ? "adapter" : "");
-    else if (changes & ROUTER_CHANGES_COUNT)
+        (void)snprintf(out, ACTS_BYTES, "%s%s%s%s%s", prompt, choice ? "mask" : "",
+                       choice && brings ? "+" : "", brings ? "adapter" : "", code ? "+router" : "");
+    else if (changes & ROUTER_CHANGES_COUNT && !code)
         (void)snprintf(out, ACTS_BYTES, "%sexperts %d", prompt, experts_called(p));
     else
         (void)snprintf(out, ACTS_BYTES, "%srouter", prompt);

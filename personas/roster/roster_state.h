@@ -37,6 +37,7 @@ typedef struct owned_seat {
 struct roster {
     engine *engine;
     const roster_options *options; /* while opening */
+    router_hook *hook;             /* NULL = none */
     const char *fingerprint;       /* NULL for a dense model */
     member *members;
     int member_count;

@@ -9,7 +9,9 @@
 #include "../../engine/base/mapped_file.h"
 #include "../../engine/base/paths.h"
 #include "../../personas/modes/mode_check.h"
+#include "../../personas/modes/mode_profile.h"
 #include "../../transcripts/statistics.h"
+#include "../options/open_model.h"
 #include "commands.h"
 
 /* ---- list -------------------------------------------------------------------------------------- */
@@ -154,6 +156,8 @@ int command_modes_show(const options *opt, console *con, error *err)
 
 /* ---- check ------------------------------------------------------------------------------------- */
 
+enum { MODES_MOST = 64 };
+
 typedef struct check {
     const options *opt;
     console *con;
@@ -162,7 +166,13 @@ typedef struct check {
     mode_examples set;
     int *taken; /* [modes][modes] of a mode, for a mode_file */
     size_t right;
-    buf wrong; /* a line each */
+    mode_calls calls;                                 /* the last */
+    double excess[MODES_MOST][MODE_PROFILE_PERSONAS]; /* sums, by the mode that was asked for */
+    int asked[MODES_MOST];
+    buf wrong;      /* a line each */
+    engine *engine; /* --profile: NULL = not asked for */
+    roster *roster;
+    mode_profile *profile;
 } check;
 
 /* A file; or, where a plain name is none, a set that came with the program. */
@@ -187,9 +197,18 @@ static char *find_set(const char *word, error *err)
 static int try_example(check *c, const mode_example *x)
 {
     mode_guess g;
+    mode_calls calls = {0};
+    size_t len = strlen(x->prompt);
     int wanted = mode_example_mode(&c->modes, x), n = c->modes.n;
-    if (mode_guess_make(&c->modes, -1, x->prompt, strlen(x->prompt), NULL, &g, c->err))
+    if ((c->profile && mode_profile_read(c->profile, x->prompt, len, &calls, c->err)) ||
+        mode_guess_make(&c->modes, -1, x->prompt, len, &calls, &g, c->err))
         return -1;
+    for (int i = 0; i < calls.n; i++)
+        if (wanted >= 0 && wanted < MODES_MOST && i < MODE_PROFILE_PERSONAS)
+            c->excess[wanted][i] += calls.v[i].excess;
+    c->calls = calls;
+    if (wanted >= 0 && wanted < MODES_MOST)
+        c->asked[wanted]++;
     if (g.mode >= 0)
         c->taken[wanted * n + g.mode]++;
     c->right += g.mode == wanted;
@@ -226,6 +245,17 @@ static int report_json(const check *c, double low, double high)
     return console_json(c->con, &e, c->err);
 }
 
+/* How far each persona's experts are called above the mean of all, by what the prompts ask for. */
+static void put_profile(const check *c, text_writer *w)
+{
+    for (int i = 0; i < c->modes.n && i < MODES_MOST && c->calls.n; i++) {
+        text_format(w, "%-12.20s calls", c->modes.v[i]->name);
+        for (int p = 0; p < c->calls.n && c->asked[i]; p++)
+            text_format(w, "  %s %+.3f", c->calls.v[p].name, c->excess[i][p] / c->asked[i]);
+        text_put(w, "\n");
+    }
+}
+
 static int report_text(const check *c, double low, double high)
 {
     buf b = {0};
@@ -241,9 +271,25 @@ static int report_text(const check *c, double low, double high)
             text_format(&w, " %9d", c->taken[i * c->modes.n + k]);
     }
     text_put(&w, "\n");
+    put_profile(c, &w);
     if (c->con->verbose && c->wrong.len)
         text_put(&w, c->wrong.v);
     return console_written(c->con, &w);
+}
+
+/* The personas that would speak on the model at hand. */
+static int open_profile(check *c)
+{
+    static const char *const names[] = {"philosopher", "coder", "critic"};
+    roster_options o = {
+        .personas = names, .persona_count = 3, .sampling = sampling_defaults(), .prompt = ""};
+    if (!(c->engine = open_model(c->opt, c->con, c->err)) ||
+        !(c->roster = roster_open(c->engine, &o, NULL, NULL, c->err)) ||
+        mode_profile_open(c->engine, c->roster, &c->profile, c->err))
+        return -1;
+    if (!c->profile)
+        console_note(c->con, "no two of the personas have experts of their own on this model");
+    return 0;
 }
 
 static int run_check(check *c, const char *path)
@@ -253,6 +299,8 @@ static int run_check(check *c, const char *path)
     if (!result)
         result = mode_examples_load(path, &c->modes, &c->set, &faults, c->err);
     buf_release(&faults);
+    if (!result && c->opt->profile)
+        result = open_profile(c);
     size_t cells = (size_t)c->modes.n * (size_t)c->modes.n;
     c->taken = result ? NULL : calloc(cells + 1, sizeof *c->taken);
     if (!result && !c->taken)
@@ -274,6 +322,9 @@ int command_modes_check(const options *opt, console *con, error *err)
     free(path);
     free(c.taken);
     buf_release(&c.wrong);
+    mode_profile_close(c.profile);
+    roster_close(c.roster);
+    engine_close(c.engine);
     mode_examples_release(&c.set);
     mode_list_release(&c.modes);
     return result;

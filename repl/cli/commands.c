@@ -27,6 +27,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_TRANSCRIPTS_REPLAY] = command_transcripts_replay,
     [COMMAND_MODEL_INFO] = command_model_info,
     [COMMAND_MODEL_LIST] = command_model_list,
+    [COMMAND_MODEL_MAP] = command_model_map,
     [COMMAND_MODEL_BUILD] = command_model_build,
     [COMMAND_MODEL_VOICES] = command_model_voices,
     [COMMAND_EDIT] = command_edit,

@@ -100,9 +100,18 @@ static int put_number(mode_options *m, options *opt, const char *name, int n, er
     return n ? put(m, opt, name, string_format(err, "%d", n), err) : 0;
 }
 
+static int put_adaptive(mode_options *m, options *opt, const mode_knobs *k, error *err)
+{
+    if (!k->adaptive_min)
+        return 0;
+    return put(m, opt, "adaptive", string_format(err, "%d:%g", k->adaptive_min, k->adaptive_ratio),
+               err);
+}
+
 static int put_knobs(mode_options *m, options *opt, const mode_knobs *k, error *err)
 {
     if (put_count(m, opt, "experts", k->experts, err) ||
+        put_count(m, opt, "norm-width", k->norm_width, err) || put_adaptive(m, opt, k, err) ||
         put_number(m, opt, "max-tokens", k->budget, err) ||
         put_number(m, opt, "memory", k->context, err))
         return -1;

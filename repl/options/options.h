@@ -51,6 +51,7 @@ typedef enum command_id {
     COMMAND_TRANSCRIPTS_REPLAY,
     COMMAND_MODEL_INFO,
     COMMAND_MODEL_LIST,
+    COMMAND_MODEL_MAP,
     COMMAND_MODEL_BUILD,
     COMMAND_MODEL_VOICES,
     COMMAND_EDIT,
@@ -152,6 +153,9 @@ struct options {
     const char *personas, *control, *named_experts, *named_strengths, *prefill, *think, *merge,
         *only, *loop;
     const char *mode;             /* a mode's name, auto or off; NULL = none */
+    const char *router;           /* a shared object that routes; never from config.json */
+    const char *norm_width;       /* "8" or "1x"; NULL = as the personas say */
+    const char *adaptive;         /* "MIN:RATIO"; NULL = as the personas say */
     int memory;                   /* tokens of a prompt with its past; 0 = all that fit */
     const char *overflow;         /* of a conversation's context */
     const char *view;             /* how answers are laid out */
@@ -201,6 +205,7 @@ struct options {
     const char *as;   /* personas add: another name for it; NULL = its own */
     bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */
 
+    bool profile;        /* modes check */
     bool measure;        /* personas check */
     int measured_tokens; /* of a side; 0 = default */
 

@@ -326,6 +326,18 @@ static const command_info commands[COMMAND_COUNT] = {
          "Looks where Ollama, LM Studio and the Hugging Face libraries keep their models, and at "
          "the built-in model. Says whether each can be run, or why not. Nothing is downloaded.",
          {"consilium model list", "consilium model list --format json"}},
+    [COMMAND_MODEL_MAP] =
+        {"model map",
+         "[MODEL [MODEL]]",
+         0,
+         2,
+         "show a configuration as a structure: parts, weight, reach, whose experts",
+         "Heads, rope and how far it reaches, router, experts, what each part weighs, and layer by "
+         "layer "
+         "the experts that the program of each persona lets through. With two MODELs what differs "
+         "between them. With -o FILE the same as a picture (SVG, without scripts).",
+         {"consilium model map", "consilium model map a.gguf b.gguf",
+          "consilium model map -m model.gguf -o model.svg"}},
     [COMMAND_MODEL_BUILD] =
         {"model build-default",
          "",

@@ -21,8 +21,8 @@
 /* Commands that open no model of the user's. One that takes -m takes all that says how a model is run. */
 #define WITHOUT_MODEL                                                                              \
     (BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(MODEL_VOICES) | BIT(PERSONAS_SHOW) |                 \
-     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(EDIT) | MODES | BIT(MANUAL) | BIT(HELP) |        \
-     TRANSCRIPTS)
+     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(EDIT) | (MODES & ~BIT(MODES_CHECK)) |            \
+     BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS)
 #define WITH_MODEL (EVERY_COMMAND & ~WITHOUT_MODEL)
 #define EXACT      (BIT(LOGITS) | BIT(PERPLEXITY)) /* one pass, f32 keys and values */
 #define ASKING     (BIT(TALK) | BIT(ASK))
@@ -196,6 +196,16 @@ static const option_info table[] = {
     {"experts", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "K",
      "experts called for each token, or NAME=K,NAME=K; 0.5x is half of the model's own number", 0,
      0, FIELD(named_experts)},
+    {"norm-width", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "N",
+     "experts whose gates share the sum, where the model renormalises; 1x is the model's own "
+     "number",
+     0, 0, FIELD(norm_width)},
+    {"adaptive", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "MIN:RATIO",
+     "leave out experts behind the first MIN whose gate is below RATIO times the largest", 0, 0,
+     FIELD(adaptive)},
+    {"router", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "FILE.so",
+     "a router of your own, compiled C (consilium_router.h), for every pass but control", 0, 0,
+     FIELD(router)},
     {"strength", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "X",
      "how loud the experts are that a program names, or NAME=X,... (1 = as trained, 0 = silent)", 0,
      0, FIELD(named_strengths)},
@@ -313,6 +323,11 @@ static const option_info table[] = {
      "the record, which an interrupted run goes on with (default: a file of its own in "
      "$XDG_STATE_HOME/consilium/eval); with --convert the set",
      0, 0, FIELD(output)},
+    {"profile", 0, OPTION_FLAG, GROUP_COMMAND, BIT(MODES_CHECK), NULL,
+     "look too at whose experts the plain model calls while it reads each prompt", 0, 0,
+     FIELD(profile)},
+    {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_MAP), "FILE",
+     "draw it into FILE as SVG instead", 0, 0, FIELD(output)},
     {"to", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TRANSCRIPTS_EXPORT), "md|html|json",
      "what to write (default: by the ending of --output, else md)", 0, 0, FIELD(to)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(TRANSCRIPTS_EXPORT), "FILE",
@@ -320,8 +335,8 @@ static const option_info table[] = {
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_PACK), "FILE",
      "where to write (default NAME.zip)", 0, 0, FIELD(output)},
     {"force", 0, OPTION_FLAG, GROUP_COMMAND,
-     BIT(TRANSCRIPTS_EXPORT) | BIT(PERSONAS_PACK) | BIT(PERSONAS_ADD) | BIT(PERSONAS_ADAPTER) |
-         BIT(EVAL) | BIT(COMPARE) | BIT(EDIT) | BIT(TRACE),
+     BIT(TRANSCRIPTS_EXPORT) | BIT(MODEL_MAP) | BIT(PERSONAS_PACK) | BIT(PERSONAS_ADD) |
+         BIT(PERSONAS_ADAPTER) | BIT(EVAL) | BIT(COMPARE) | BIT(EDIT) | BIT(TRACE),
      NULL, "write over a file that is there", 0, 0, FIELD(force)},
     {"as", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADD), "NAME",
      "call the persona so, and all its files", 0, 0, FIELD(as)},

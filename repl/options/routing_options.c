@@ -138,11 +138,51 @@ static int read_named(const number_rule *rule, const char *given, char **text, n
     return 0;
 }
 
+/* N, or 1x; an int: minus the multiple, in thousandths. */
+static int read_norm_width(routing_options *r, const char *text, error *err)
+{
+    static const number_rule rule = {"norm-width", 1, MODEL_MAX_EXPERTS, true};
+    double n = 0;
+    char copy[24] = "";
+    if (!text)
+        return 0;
+    strncpy(copy, text, sizeof copy - 1);
+    if (strlen(text) >= sizeof copy || read_experts(&rule, copy, &n, err))
+        return strlen(text) < sizeof copy ? -1
+                                          : error_set(err, ERROR_USAGE, "--norm-width: too long");
+    r->knobs.norm_width = (int)(n < 0 ? n * 1000 : n);
+    r->turned = true;
+    return 0;
+}
+
+/* MIN:RATIO */
+static int read_adaptive(routing_options *r, const char *text, error *err)
+{
+    char *end = NULL;
+    if (!text)
+        return 0;
+    long min = strspn(text, "0123456789") && strlen(text) < 24 ? strtol(text, &end, 10) : 0;
+    const char *ratio = end && *end == ':' ? end + 1 : "";
+    double x = *ratio && strspn(ratio, ".0123456789") == strlen(ratio) ? strtod(ratio, &end) : -1;
+    if (min < 1 || min > MODEL_MAX_EXPERTS || !(x >= 0 && x <= 1) || *end)
+        return error_set(
+            err, ERROR_USAGE,
+            "--adaptive: \"%.40s\" is not MIN:RATIO, as 2:0.25; MIN from 1, RATIO from 0 "
+            "to 1",
+            text);
+    r->knobs.adaptive_min = (int)min;
+    r->knobs.adaptive_ratio = x;
+    r->turned = true;
+    return 0;
+}
+
 int routing_options_read(routing_options *r, const options *opt, error *err)
 {
     static const number_rule experts = {"experts", 1, MODEL_MAX_EXPERTS, true};
     static const number_rule strength = {"strength", 0, 4, false};
-    *r = (routing_options){0};
+    *r = (routing_options){.knobs.tail_gain = -1, .router = opt->router};
+    if (read_norm_width(r, opt->norm_width, err) || read_adaptive(r, opt->adaptive, err))
+        return -1;
     if (read_masks(r, &opt->masks, err) || read_adapters(r, &opt->adapters, err) ||
         read_named(&experts, opt->named_experts, &r->expert_text, &r->experts, &r->expert_count,
                    err))
@@ -189,14 +229,30 @@ void routing_options_remove(routing_options *r, const char *name)
     forget_value(r->strengths, &r->strength_count, name);
 }
 
+/* x: minus a multiple. */
+static double resolved(double x, const model_config *m)
+{
+    double n = floor(-x * m->experts_per_token + 0.5);
+    return n < 1 ? 1 : n > m->experts && m->experts ? m->experts : n;
+}
+
+/* A width that is a multiple is never narrower than what is called. */
+static int most_called(const routing_options *r, const model_config *m)
+{
+    double most = m->experts_per_token;
+    for (int i = 0; i < r->expert_count; i++)
+        most = r->experts[i].value > most ? r->experts[i].value : most;
+    return (int)most;
+}
+
 void routing_options_resolve(routing_options *r, const model_config *m)
 {
-    for (int i = 0; i < r->expert_count; i++) {
-        named_value *v = &r->experts[i];
-        if (v->value >= 0)
-            continue;
-        double n = floor(-v->value * m->experts_per_token + 0.5);
-        v->value = n < 1 ? 1 : n > m->experts && m->experts ? m->experts : n;
+    for (int i = 0; i < r->expert_count; i++)
+        if (r->experts[i].value < 0)
+            r->experts[i].value = resolved(r->experts[i].value, m);
+    if (r->knobs.norm_width < 0) {
+        int n = (int)resolved(r->knobs.norm_width / 1000.0, m), most = most_called(r, m);
+        r->knobs.norm_width = n < most ? most : n;
     }
 }
 
@@ -210,6 +266,8 @@ void routing_options_fill(const routing_options *r, roster_options *o)
     o->expert_count = r->expert_count;
     o->strengths = r->strengths;
     o->strength_count = r->strength_count;
+    o->knobs = r->turned ? &r->knobs : NULL;
+    o->router = r->router;
 }
 
 /* ---- one pass ---------------------------------------------------------------------------------- */

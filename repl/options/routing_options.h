@@ -19,6 +19,9 @@ typedef struct routing_options {
     named_adapter *adapters;
     named_value *experts; /* below 0 = minus a multiple of the model's own number */
     named_value *strengths;
+    router_knobs knobs; /* norm_width below 0 = minus a multiple, in thousandths */
+    bool turned;        /* a knob was */
+    const char *router; /* borrowed of the options; NULL = none */
     int mask_count, adapter_count, expert_count, strength_count;
     /* what the lists point into */
     char *mask_text, *adapter_text, *expert_text, *strength_text;

@@ -180,6 +180,7 @@ static void read_command_line(sandbox *s, const options *opt)
     read_named(s, opt->lessons);
     read_named(s, opt->keep_near);
     read_named(s, opt->import);
+    read_named(s, opt->router);
     for (size_t i = 0; i < opt->word_count; i++)
         read_named(s, opt->words[i]);
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
@@ -297,6 +298,8 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
         write_beside(s, opt->html);
     if (id == COMMAND_COMPARE)
         read_columns(s, opt);
+    if (id == COMMAND_MODEL_MAP)
+        write_beside(s, opt->output);
 }
 
 /* The folder of a file that may be made there: the folder itself only with `make`. What the file is a link to

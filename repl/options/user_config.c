@@ -20,7 +20,7 @@ enum { SETTINGS_BYTES = 1 << 20, LIST_MOST = 256 };
 
 /* What only makes sense once, on a command line. */
 static const char *const NEVER[] = {"help",  "version", "file",  "output",  "tokens", "text",
-                                    "force", "yes",     "empty", "session", "resume"};
+                                    "force", "yes",     "empty", "session", "resume", "router"};
 
 static int bad(const json *v, const char *must, error *err)
 {
