@@ -115,7 +115,7 @@ CXX      = g++
 KERNELS  = $(wildcard kernels/cuda/*.cu)
 ONHOST   = $(KERNELS:kernels/cuda/%.cu=$(BUILD)/tests/cuda/%.o) $(BUILD)/tests/cuda/cuda_host.o
 # What the plug-in brings of kernels/ itself.
-BROUGHT  = $(patsubst %,$(BUILD)/kernels/%.o,backend error quant iq iq_grids)
+BROUGHT  = $(patsubst %,$(BUILD)/kernels/%.o,backend error quant iq iq_grids cpu/sample cpu/sample_scalar)
 CXXWARN  = -Wall -Wextra -Wshadow -Werror
 HOSTCXX  = $(CXX) -std=c++17 -D_GNU_SOURCE $(CXXWARN) -ffp-contract=off -fno-math-errno -fPIC -MMD -MP \
            -fvisibility=hidden -O2 -g
@@ -128,7 +128,38 @@ $(BUILD)/tests/cuda/%.o: kernels/cuda/%.cu tests/cuda_host.h
 $(BUILD)/tests/cuda_host.so: $(ONHOST) $(BROUGHT)
 	@echo "  LINK $@"
 	$(Q)$(CXX) -shared -Wl,-Bsymbolic $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $^ -lm -o $@
-$(BUILD)/tests/test_cuda: | $(BUILD)/tests/cuda_host.so
+$(patsubst %,$(BUILD)/tests/%,test_cuda test_cuda_ops test_cuda_moe): | $(BUILD)/tests/cuda_host.so
+# ---- the GPU's backend: a plug-in that the program looks for beside itself ------------------------
+
+CUDA_ARCHS ?= 75 80 86 89 90 100 120
+NEWEST   = $(lastword $(CUDA_ARCHS))
+# The CPU's arithmetic, operation by operation: nothing is contracted. PTX of the newest for those to come.
+NVFLAGS  = -std=c++17 -O3 -fmad=false -Werror all-warnings -Xptxas -v \
+           -Xcompiler -Wall,-Wextra,-fPIC,-fvisibility=hidden,-ffp-contract=off \
+           $(if $(filter native,$(CUDA_ARCHS)),-arch=native, \
+           $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
+           -gencode arch=compute_$(NEWEST)$(comma)code=compute_$(NEWEST))
+CUDAOBJ  = $(KERNELS:kernels/cuda/%.cu=$(BUILD)/cuda/%.o)
+PLUGIN   = $(BUILD)/consilium-cuda.so
+
+.PHONY: cuda cuda-table test-gpu bench-gpu
+cuda: $(PLUGIN) ## build the backend for NVIDIA GPUs (fetches nvcc when none is there)
+
+$(BUILD)/cuda/nvcc.txt:
+	@mkdir -p $(@D) && .ci/nvcc.sh $(BUILD)/cuda > $@
+$(BUILD)/cuda/archs.txt: FORCE
+	@mkdir -p $(@D) && echo $(CUDA_ARCHS) | cmp -s - $@ || echo $(CUDA_ARCHS) > $@
+$(BUILD)/cuda/%.o: kernels/cuda/%.cu $(wildcard kernels/cuda/*.cuh) kernels/backend.h kernels/backend_impl.h \
+    kernels/quant.h kernels/iq.h $(BUILD)/cuda/archs.txt | $(BUILD)/cuda/nvcc.txt
+	@mkdir -p $(@D) && echo "  NVCC $< ($(CUDA_ARCHS))"
+	$(Q)$$(cat $(BUILD)/cuda/nvcc.txt) $(NVFLAGS) -c $< -o $@ >$(@:.o=.log) 2>&1 || \
+	    { cat $(@:.o=.log) >&2; exit 1; }
+$(PLUGIN): $(CUDAOBJ) $(BROUGHT)
+	@echo "  LINK $@"
+	$(Q)$$(cat $(BUILD)/cuda/nvcc.txt) -shared -cudart static -Xlinker -Bsymbolic,-z,defs $^ -o $@
+cuda-table: $(PLUGIN) ## registers, shared memory, spills and occupancy of its kernels
+	@python3 tests/ptxas_table.py $(CUDAOBJ:.o=.log)
+
 # These tests stand between the program and such functions.
 ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap munmap free
 $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))
@@ -241,6 +272,18 @@ bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, int
 
 bench-train: $(PROGRAM) $(BUILD)/tests/tool_train $(SMOLLM2) $(REFERENCE) ## speed and memory of training against torch, interleaved
 	@$(PYTHON_REFERENCE) tests/bench_train.py
+
+# Both say loudly that they did nothing where there is no GPU.
+NO_GPU   = echo "== SKIPPED: no NVIDIA GPU here (no /dev/nvidiactl); the GPU's backend was NOT $(1)"
+GPUTESTS = $(patsubst %,$(BUILD)/tests/%,test_cuda test_cuda_ops test_cuda_moe)
+test-gpu: $(GPUTESTS) $(PROGRAM) ## the CPU's bytes, op by op and model by model, on the NVIDIA GPU that is here
+	@if [ ! -e /dev/nvidiactl ]; then $(call NO_GPU,tested); exit 0; fi; \
+	$(MAKE) $(QUIET) cuda CUDA_ARCHS=$${CUDA_ARCH:-native} && \
+	for t in $(GPUTESTS); do CUDA_PLUGIN=./$(PLUGIN) BUILD=$(BUILD) $$t || exit 1; done
+bench-gpu: $(PROGRAM) ## decode speed on the GPU that is here; LLAMA_BENCH=path MODEL=file compare with llama.cpp's
+	@if [ ! -e /dev/nvidiactl ]; then $(call NO_GPU,measured); exit 0; fi; \
+	$(MAKE) $(QUIET) cuda CUDA_ARCHS=$${CUDA_ARCH:-native} && \
+	BUILD=$(BUILD) python3 tests/bench_gpu.py $(addprefix --llama-bench ,$(LLAMA_BENCH)) $(MODEL)
 
 personas-report: $(SMOLLM2) $(REFERENCE) $(PROGRAM) ## what the built-in personas do, by mask and by prompt, in figures (15 min)
 	@$(PYTHON_REFERENCE) tests/probe_personas.py

@@ -21,7 +21,7 @@ ALL = f"{RUN} engine/surgery engine/sources transcripts transcripts/export {PERS
 ROOMS = {
     "kernels": "",
     "kernels/cpu": "kernels",
-    "kernels/cuda": "kernels",
+    "kernels/cuda": "kernels kernels/cpu",
     "kernels/devices": "kernels kernels/cpu",
     "engine/base": "kernels",
     "engine/formats": BASE,

@@ -138,29 +138,41 @@ void place_threads(int i)
                      (unsigned)i / blockDim.x / blockDim.y);
 }
 
+/* Keeps the first failure, as one of a thread's. */
+void note(int thread, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void note(int thread, const char *format, ...)
+{
+    char what[300];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(what, sizeof what, format, list);
+    va_end(list);
+    if (!m->failed)
+        snprintf(m->text, sizeof m->text, "%s, block %u, thread %d: %s",
+                 m->kernel ? m->kernel : "-", m->block, thread, what);
+    m->failed = true;
+}
+
 /* Whether a barrier can open; a failure when it never will. */
 void open_barrier()
 {
     int waiting = 0, site = 0, where = -1;
     for (int i = 0; i < m->threads; i++) {
-        fiber *f = &m->fibers[i];
-        if (f->where == IN_WARP) {
-            m->current = i;
-            host_fail("a warp waits for lanes that do not come (line %d)", f->site);
-        }
+        const fiber *f = &m->fibers[i];
+        if (f->where == IN_WARP)
+            return note(i, "a warp waits for lanes that do not come (line %d)", f->site);
         if (f->where != AT_BARRIER)
             continue;
         if (waiting++ && f->site != site)
-            host_fail("threads %d and %d wait at different barriers (lines %d and %d)", where, i,
-                      site, f->site);
+            return note(i, "threads %d and %d wait at different barriers (lines %d and %d)", where,
+                        i, site, f->site);
         site = f->site;
         where = i;
     }
-    if (waiting < m->threads) {
-        m->current = where;
-        host_fail("%d of %d threads wait at a barrier that the others do not reach (line %d)",
-                  waiting, m->threads, site);
-    }
+    if (waiting < m->threads)
+        return note(where,
+                    "%d of %d threads wait at a barrier that the others do not reach (line %d)",
+                    waiting, m->threads, site);
     m->epoch++;
     for (int i = 0; i < m->threads; i++)
         m->fibers[i].where = READY;
@@ -211,10 +223,7 @@ void host_fail(const char *format, ...)
     va_start(list, format);
     vsnprintf(what, sizeof what, format, list);
     va_end(list);
-    if (!m->failed)
-        snprintf(m->text, sizeof m->text, "%s, block %u, thread %d: %s",
-                 m->kernel ? m->kernel : "-", m->block, m->current, what);
-    m->failed = true;
+    note(m->current, "%s", what);
     if (!m->kernel || m->current < 0) {
         fprintf(stderr, "%s\n", m->text);
         abort();
@@ -397,6 +406,13 @@ void host_run(const char *kernel, dim3 grid, dim3 block, host_body *body, void *
 void host_seed(unsigned seed)
 {
     get()->seed = seed;
+}
+
+host_plant host_planted;
+
+void host_plant_fault(int fault)
+{
+    host_planted = (host_plant)fault;
 }
 
 unsigned long host_launches(void)

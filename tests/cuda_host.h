@@ -232,10 +232,24 @@ template <class F> void host_launch(const char *kernel, dim3 grid, dim3 block, F
     } while (0)
 
 /* Blocks and threads take turns in an order that follows from this number. */
+/* Faults that the kernels hold ready for tests: one of them at a time, PLANT_NOTHING otherwise. */
+enum host_plant {
+    PLANT_NOTHING,
+    PLANT_BARRIER,
+    PLANT_BOUND,
+    PLANT_MASK,
+    PLANT_STRIDE,
+    PLANT_ALIGNMENT,
+    PLANT_RACE,
+};
+extern host_plant host_planted;
+#define PLANTED(fault) (host_planted == PLANT_##fault)
+
 #define HOST_SHOWN extern "C" __attribute__((visibility("default")))
 HOST_SHOWN void host_seed(unsigned seed);
 /* Launches so far, and the threads they had. */
 HOST_SHOWN unsigned long host_launches(void);
+HOST_SHOWN void host_plant_fault(int fault);
 
 /* ---- the runtime's functions that the backend calls ----------------------------------------------- */
 

@@ -79,7 +79,7 @@ static size_t bytes_of(const char *path)
     return bytes;
 }
 
-static void compare(const char *name, dtype kv, unsigned seed)
+static void compare(const char *name, dtype kv, int seed)
 {
     char path[256];
     snprintf(path, sizeof path, "tests/fixtures/models/%s", name);
@@ -101,7 +101,7 @@ static void test_models(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS; i++)
-        compare(MODELS[i], DTYPE_F32, 1 + (unsigned)i);
+        compare(MODELS[i], DTYPE_F32, 1 + (int)i);
 }
 
 static void test_page_types(void **state)

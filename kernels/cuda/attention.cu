@@ -143,8 +143,12 @@ __global__ void attend(device_kv kv, int layer, int heads, float scale, global<c
             float s = score[(size_t)j];
             most = s > most ? s : most;
         }
-        if (thread < count)
-            weight[(size_t)thread] = exp_f32(score[(size_t)thread] - most);
+        if (thread < count) {
+            float p = exp_f32(score[(size_t)thread] - most);
+            if (PLANTED(RACE))
+                score[(size_t)thread] = p;
+            weight[(size_t)thread] = p;
+        }
         __syncthreads();
         float keep = exp_f32(before - most);
         sum = sum * keep + sum_shared(weight, count);

@@ -8,6 +8,10 @@
 #include "../iq.h"
 #include "weights.cuh"
 
+extern "C" {
+#include "../cpu/sample.h"
+}
+
 /* ---- failures -------------------------------------------------------------------------------- */
 
 bool device_check(cuda_backend *d, cudaError_t result, const char *what)
@@ -341,6 +345,16 @@ static double cuda_logprob(backend *b, const float *z, size_t n, int id)
     return (double)z[id] - (double)most - log(sum);
 }
 
+/* Logits that have come to the host are chosen from there, as the CPU does. */
+static void cuda_sample(backend *b, sample_row *rows, int n)
+{
+    for (sample_row *row = rows; row < rows + n; row++) {
+        sample_pick(sample_baseline(), row);
+        if (row->vocabulary && row->fault == SAMPLE_OK)
+            row->logprob = cuda_logprob(b, row->logits, row->vocabulary, row->id);
+    }
+}
+
 /* ---- opening and closing ---------------------------------------------------------------------------- */
 
 static void cuda_close(backend *b)
@@ -377,6 +391,7 @@ static const backend_table *table_of_ops(void)
     t.sync = cuda_sync;
     t.read_seconds = cuda_read_seconds;
     t.logprob = cuda_logprob;
+    t.sample = cuda_sample;
     t.tensor_new = cuda_tensor_new;
     t.tensor_map = cuda_tensor_map;
     t.tensor_free = cuda_tensor_free;

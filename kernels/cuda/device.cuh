@@ -118,6 +118,7 @@ struct device_bank {
     int ffn;                /* of the widest expert */
     unsigned forms, inputs; /* bits 1 << form: of the down matrices, of the others */
     bool ragged;            /* not all have that width */
+    int type[2];            /* of gate and up, of down; ANY_TYPE when they differ */
 };
 
 static inline const device_tables *tables_of(const routing_tables *t)

@@ -31,12 +31,19 @@ static device_matrix matrix_of(const tensor *t)
     return m;
 }
 
+/* *all = the type that all have, ANY_TYPE when they differ. */
+static void same_type(int *all, dtype type)
+{
+    *all = *all < 0 || *all == (int)type ? (int)type : ANY_TYPE;
+}
+
 /* What the kernels must be ready for, over all places. */
 static void measure_bank(device_bank *to, const expert_bank *k)
 {
     to->ffn = 0;
     to->forms = to->inputs = 0;
     to->ragged = false;
+    to->type[0] = to->type[1] = -1;
     for (int e = 0; e < k->count; e++) {
         if (!k->gate[e])
             continue;
@@ -45,6 +52,9 @@ static void measure_bank(device_bank *to, const expert_bank *k)
         to->ffn = ffn > to->ffn ? ffn : to->ffn;
         to->inputs |= 1u << form_of((int)k->gate[e]->type) | 1u << form_of((int)k->up[e]->type);
         to->forms |= 1u << form_of((int)k->down[e]->type);
+        same_type(&to->type[0], k->gate[e]->type);
+        same_type(&to->type[0], k->up[e]->type);
+        same_type(&to->type[1], k->down[e]->type);
     }
 }
 
@@ -263,19 +273,22 @@ __device__ inline float own_output(const float *outs, int n)
 }
 
 /* Output `row` of a matrix for n inputs: what the lane's own pair gets. */
+template <int TYPE>
 __device__ inline float one_output(const device_matrix &m, size_t row, size_t cols,
                                    const form_rows &x, const int *at, int n,
                                    global<const uint64_t> books)
 {
     float out[MOST_COLUMNS];
-    device_rows in = x.of[form_of(m.type)];
+    int type = TYPE == ANY_TYPE ? m.type : TYPE;
+    device_rows in = x.of[form_of(type)];
     in.cols = cols;
-    dot_rows(m.type, global_at<const uint8_t>(m.data) + row * row_bytes(m.type, cols), in, at, n,
-             books, out);
+    dot_rows(type, global_at<const uint8_t>(m.data) + row * row_bytes(type, cols), in, at, n, books,
+             out);
     return own_output(out, n);
 }
 
-/* A warp has ffn row `row` of run blockIdx.y. */
+/* A warp has ffn row `row` of run blockIdx.y. TYPE: of all gate and up matrices, or ANY_TYPE. */
+template <int TYPE>
 __global__ void make_hidden(global<const device_expert> experts, pairs p, form_rows x, programs u,
                             size_t width, global<float> hidden, size_t ffn,
                             global<const uint64_t> books)
@@ -293,8 +306,8 @@ __global__ void make_hidden(global<const device_expert> experts, pairs p, form_r
         size_t first = (size_t)(r.first + done), pair = first + (size_t)lane;
         for (int i = 0; i < n; i++)
             at[i] = p.row[first + (size_t)i];
-        float gate = one_output(e.part[0], row, width, x, at, n, books);
-        float up = one_output(e.part[1], row, width, x, at, n, books);
+        float gate = one_output<TYPE>(e.part[0], row, width, x, at, n, books);
+        float up = one_output<TYPE>(e.part[1], row, width, x, at, n, books);
         if (lane < n) {
             gate = updated(u, p, pair, 0, row, gate);
             up = updated(u, p, pair, 1, row, up);
@@ -303,7 +316,8 @@ __global__ void make_hidden(global<const device_expert> experts, pairs p, form_r
     }
 }
 
-/* A warp has output column `row` of run blockIdx.y. */
+/* A warp has output column `row` of run blockIdx.y. TYPE: of all down matrices, or ANY_TYPE. */
+template <int TYPE>
 __global__ void make_output(global<const device_expert> experts, pairs p, form_rows hidden,
                             programs u, global<float> output, size_t width,
                             global<const uint64_t> books)
@@ -321,7 +335,7 @@ __global__ void make_output(global<const device_expert> experts, pairs p, form_r
         size_t pair = (size_t)(r.first + done + lane);
         for (int i = 0; i < n; i++)
             at[i] = r.first + done + i;
-        float y = one_output(e.part[2], row, (size_t)e.part[0].rows, hidden, at, n, books);
+        float y = one_output<TYPE>(e.part[2], row, (size_t)e.part[0].rows, hidden, at, n, books);
         if (lane < n)
             output[pair * width + row] = updated(u, p, pair, 2, row, y);
     }
@@ -339,7 +353,7 @@ __global__ void sum_slots(global<float> out, global<const float> output, global<
         size_t at = row * (size_t)slots + (size_t)s;
         int pair = place[at];
         if (pair >= 0)
-            sum += gates[at] * output[(size_t)pair * width + c];
+            sum += gates[at] * output[(size_t)pair * (width + PLANTED(STRIDE)) + c];
     }
     out[row * width + c] = sum;
 }
@@ -414,15 +428,17 @@ static void run_experts(moe *m, const form_rows *x)
     if (m->bank->ragged)
         device_check(d, cudaMemsetAsync(m->hidden, 0, m->cells * m->ffn * sizeof(float), d->stream),
                      "experts");
-    LAUNCH(d, make_hidden, dim3(blocks_for(m->ffn, WARPS), (unsigned)m->most_runs), THREADS,
-           experts, m->p, *x, m->u, m->width, m->hidden, m->ffn, books);
+    FOR_TYPE(m->bank->type[0], make_hidden, LAUNCH_TYPE, d,
+             dim3(blocks_for(m->ffn, WARPS), (unsigned)m->most_runs), THREADS, experts, m->p, *x,
+             m->u, m->width, m->hidden, m->ffn, books);
     form_rows hidden =
         forms_of(m, m->bank->forms, m->hidden, m->ffn, (int)m->cells, m->cells, true);
     if (m->u.stride && device_well(d))
         LAUNCH(d, project_pairs, (unsigned)m->cells, WARP, m->u, m->p, hidden.of[0], true, books);
     if (device_well(d))
-        LAUNCH(d, make_output, dim3(blocks_for(m->width, WARPS), (unsigned)m->most_runs), THREADS,
-               experts, m->p, hidden, m->u, m->output, m->width, books);
+        FOR_TYPE(m->bank->type[1], make_output, LAUNCH_TYPE, d,
+                 dim3(blocks_for(m->width, WARPS), (unsigned)m->most_runs), THREADS, experts, m->p,
+                 hidden, m->u, m->output, m->width, books);
 }
 
 void cuda_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r,

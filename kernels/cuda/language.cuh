@@ -9,6 +9,7 @@
  *   global_at<T>(raw)     an address that lay in a table in device memory, as such a pointer
  *   SHARED(type, name, n) an array that the threads of a block share
  *   LAUNCH(...)           runs a kernel on a device's stream and asks whether it started
+ *   PLANTED(fault)        false; on the host a test can make it true, to see that the fault is found
  *
  * Arithmetic is that of the CPU backend, operation by operation (cpu/dot.h and the files it names):
  * products and sums are not contracted, fmaf rounds once, sums have a fixed tree. So a GPU gives the
@@ -36,6 +37,7 @@ template <class To, class From> __device__ inline To *global_as(From *p)
 }
 
 #define SHARED(type, name, n) __shared__ type name[n]
+#define PLANTED(fault)        false
 #define LAUNCH(device, kernel, grid, block, ...)                                                   \
     do {                                                                                           \
         kernel<<<grid, block, 0, (device)->stream>>>(__VA_ARGS__);                                 \

