@@ -52,7 +52,7 @@ ROOMS = {
                          "personas/train",
     "repl/screen": BASE,
     "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/lessons personas/roster repl/screen",
-    "repl/options": f"{RUN} engine/sources transcripts personas/council personas/merge personas/roster "
+    "repl/options": f"{RUN} kernels/devices engine/sources transcripts personas/council personas/merge personas/roster "
                     "personas/lessons personas/modes personas/built_in repl/screen repl/system",
     "repl/chat/line": f"{BASE} repl/screen repl/system",
     "repl/chat": f"{RUN} transcripts {PERSONAS} personas/compare personas/modes repl/screen repl/system repl/options repl/chat/line",

@@ -56,7 +56,12 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     e->max_slots = slots_for(c, opt->max_slots);
     e->max_rows = opt->max_rows > 0 ? opt->max_rows : DEFAULT_ROWS;
     e->cancel = opt->cancel;
-    e->backend = backend_open(&opt->backend, err);
+    error why = {0};
+    backend_options device = opt->backend;
+    device.fallback = &why;
+    e->backend = backend_open(&device, err);
+    if (e->backend && why.text[0] && opt->warn)
+        opt->warn(opt->warn_user, CHECKPOINT_WARNING, why.text);
     if (!e->backend ||
         weights_load(&e->weights, e->checkpoint, e->backend, opt->warn, opt->warn_user, err))
         return -1;

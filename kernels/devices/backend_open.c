@@ -18,8 +18,7 @@
 
 typedef backend *open_fn(const backend_options *options, error *err);
 
-/* path = the plug-in that came with the program; false when there is none. */
-static bool find_plugin(char path[PATH_MAX])
+bool backend_find_plugin(char *path, size_t size)
 {
     static const char *const places[] = {"", "../lib/consilium/"};
     char program[PATH_MAX];
@@ -32,8 +31,8 @@ static bool find_plugin(char path[PATH_MAX])
         return false;
     end[1] = '\0';
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        int len = snprintf(path, PATH_MAX, "%s%s" PLUGIN, program, places[i]);
-        if (len > 0 && len < PATH_MAX && access(path, R_OK) == 0)
+        int len = snprintf(path, size, "%s%s" PLUGIN, program, places[i]);
+        if (len > 0 && (size_t)len < size && access(path, R_OK) == 0)
             return true;
     }
     return false;
@@ -55,7 +54,7 @@ static backend *open_plugin(const char *path, const backend_options *options, er
 static backend *open_cuda(const backend_options *options, error *err)
 {
     char path[PATH_MAX];
-    const char *plugin = options->plugin ? options->plugin : find_plugin(path) ? path : NULL;
+    const char *plugin = options->plugin ? options->plugin : backend_find_plugin(path, sizeof path) ? path : NULL;
     if (!plugin) {
         (void)error_set(err, ERROR_LOAD,
                         "--backend cuda: " PLUGIN " is not beside the program (`make cuda` builds "
@@ -75,7 +74,10 @@ static backend *open_auto(const backend_options *options, error *err)
 {
     char path[PATH_MAX];
     error why = {0};
-    backend *b = options->plugin || find_plugin(path) ? open_cuda(options, &why) : NULL;
+    bool there = options->plugin || backend_find_plugin(path, sizeof path);
+    backend *b = there ? open_cuda(options, &why) : NULL;
+    if (there && !b)
+        (void)error_prefix(&why, "the CPU computes; ");
     if (options->fallback)
         *options->fallback = why;
     return b ? b : cpu_open(options, err);

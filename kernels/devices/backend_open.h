@@ -10,6 +10,9 @@
 
 #include "../backend.h"
 
+/* The GPU's plug-in that came with the program: its path into path[size]. false when there is none. */
+bool backend_find_plugin(char *path, size_t size);
+
 /* Caller owns. Errors: unknown name or ISA (ERROR_USAGE), an ISA that is not available here (ERROR_RUN),
  * a GPU that cannot be used (ERROR_LOAD). */
 backend *backend_open(const backend_options *options, error *err);

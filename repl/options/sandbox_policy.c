@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
 #include "../../engine/sources/sources.h"
+#include "../../kernels/devices/backend_open.h"
 #include "../../transcripts/search.h"
 #include "../../transcripts/transcript.h"
 #include "../system/line_history.h"
@@ -89,6 +91,28 @@ static void read_system(sandbox *s)
                                          "/etc/ssl/openssl.cnf"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         sandbox_allow_read(s, places[i]);
+}
+
+/* The GPU's backend, its driver and its devices. */
+static void allow_gpu(sandbox *s, const options *opt)
+{
+    char plugin[PATH_MAX];
+    if ((opt->backend && strcmp(opt->backend, "cpu") == 0) ||
+        !backend_find_plugin(plugin, sizeof plugin))
+        return;
+    sandbox_allow_read(s, plugin);
+    sandbox_allow_read(s, "/proc/driver/nvidia");
+    DIR *d = opendir("/dev");
+    for (const struct dirent *at; d && (at = readdir(d)) != NULL;) {
+        char *path = strncmp(at->d_name, "nvidia", 6) == 0
+                         ? string_format(NULL, "/dev/%s", at->d_name)
+                         : NULL;
+        if (path)
+            sandbox_allow_write(s, path);
+        free(path);
+    }
+    if (d)
+        (void)closedir(d);
 }
 
 static void write_devices(sandbox *s)
@@ -275,6 +299,7 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
 {
     read_system(s);
     write_devices(s);
+    allow_gpu(s, opt);
     read_installation(s);
     own_folders(s, id == COMMAND_PERSONAS_DERIVE || id == COMMAND_PERSONAS_ADD ||
                        id == COMMAND_TRAIN || opt->learn);
@@ -324,6 +349,7 @@ static void name_conversation(sandbox *s, const options *opt, const console *con
     char *transcripts = NULL, *index = NULL, *lines = NULL;
     sandbox_allow_read(s, "/");
     write_devices(s);
+    allow_gpu(s, opt);
     if (con->private_folder)
         sandbox_allow_write(s, con->private_folder);
     write_transcripts(s, opt);

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""--backend auto|cuda as users meet it: with no plug-in, with a broken one, with one that works, and with the
+real one where there is no GPU.
+
+The one that works has its kernels on the host (cuda_host.h): it lies beside a copy of the program under
+the real one's name, and is loaded inside the sandbox as the real one would be.
+"""
+import shutil
+import tempfile
+from pathlib import Path
+
+from suite import BINARY, BUILD, MODELS, case, finish, run, skip
+
+scratch = Path(tempfile.mkdtemp(prefix="cuda-"))
+MODEL = MODELS / "qwen3_moe"
+HOST, REAL = BUILD / "tests" / "cuda_host.so", BUILD / "consilium-cuda.so"
+
+
+def program(name, plugin):
+    """A copy of the program with that file (or text) beside it as its plug-in."""
+    place = scratch / name
+    place.mkdir()
+    shutil.copy(BINARY, place / "consilium")
+    if isinstance(plugin, Path):
+        shutil.copy(plugin, place / "consilium-cuda.so")
+    elif plugin is not None:
+        (place / "consilium-cuda.so").write_text(plugin)
+    return place / "consilium"
+
+
+def logits(binary, *words, status=0):
+    out = scratch / "logits.bin"
+    out.unlink(missing_ok=True)
+    done = run("logits", "-m", MODEL, "--tokens", "5,17,3,88,41", "--output", out, *words,
+               binary=binary, check_status=False)
+    assert done.returncode == status, f"exit {done.returncode}: {done.stderr[-300:]}"
+    return out.read_bytes() if status == 0 else b"", done.stderr
+
+
+want, _ = logits(BINARY, "--backend=cpu")
+bare = program("bare", None)
+with case("without a plug-in auto is the CPU and says nothing; cuda is refused with exit 3"):
+    got, said = logits(bare, "--backend=auto")
+    assert got == want and "cuda" not in said.lower(), said
+    _, said = logits(bare, "--backend=cuda", status=3)
+    assert "consilium-cuda.so" in said and "make cuda" in said and len(said.splitlines()) == 1, said
+
+broken = program("broken", "not an object\n")
+with case("with a plug-in that cannot be loaded auto falls back in one line; cuda is refused"):
+    got, said = logits(broken, "--backend=auto")
+    assert got == want and said.count("\n") == 1 and "the CPU computes" in said, said
+    _, said = logits(broken, "--backend=cuda", status=3)
+    assert "consilium-cuda.so" in said and said.startswith("consilium: --backend cuda: "), said
+
+whole = program("whole", HOST)
+with case("a plug-in that works is loaded in the sandbox and has the CPU's bytes"):
+    got, said = logits(whole, "--backend=cuda")
+    assert got == want and said == "", said
+    got, said = logits(whole)
+    assert got == want and said == "", said
+
+NAME = "the real plug-in says why there is no GPU"
+if REAL.exists() and not Path("/dev/nvidiactl").exists():
+    with case(NAME):
+        real = program("real", REAL)
+        _, said = logits(real, "--backend=cuda", status=3)
+        assert "no NVIDIA GPU can be used" in said, said
+        got, said = logits(real, "--backend=auto")
+        assert got == want and "the CPU computes" in said, said
+else:
+    skip(NAME, "there is a GPU" if REAL.exists() else "it was not built (`make cuda`)")
+
+shutil.rmtree(scratch)
+finish()
