@@ -13,7 +13,7 @@
 #include <math.h>
 
 #include "../dequantize.h"
-#include "attention_avx2.h"
+#include "attention_chunk_avx2.h"
 
 enum {
     TILE = 4,    /* positions in one pass of score, and vectors in one of accumulate */

@@ -6,7 +6,7 @@
  * positions at a time. What does not fit (the last few positions, odd sizes) goes to the kernels for AVX2,
  * and softmax and storing, which are little work, are theirs altogether.
  */
-#include "attention_avx2.h"
+#include "attention_chunk_avx2.h"
 
 enum {
     QUERIES = 4,   /* most queries in one pass */

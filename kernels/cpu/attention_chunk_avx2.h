@@ -1,9 +1,9 @@
-/* attention_avx2.h - what the vector kernels of attention share: loads, the fold, asking ahead.
+/* attention_chunk_avx2.h - what the vector kernels of attention share: loads, the fold, asking ahead.
  *
  * Only for files compiled with AVX2 or more, as vector_avx2.h.
  */
-#ifndef KERNELS_CPU_ATTENTION_AVX2_H
-#define KERNELS_CPU_ATTENTION_AVX2_H
+#ifndef KERNELS_CPU_ATTENTION_CHUNK_AVX2_H
+#define KERNELS_CPU_ATTENTION_CHUNK_AVX2_H
 
 #include "attention_chunk.h"
 #include "vector_avx2.h"
