@@ -12,7 +12,7 @@ from pathlib import Path
 
 # Files read from memory, for fuzzers; parts of a public interface; and steps that a test pins alone.
 FOR_TESTS = set("""
-    adapter_read_memory config_from_json eval_set_read pack_read tokenizer_parse
+    adapter_read_memory safetensors_read config_from_json eval_set_read pack_read tokenizer_parse
     session_fork jinja_set_all transcript_create
     dialogue_council diverge_shared html_inline learn_weights merge_vote_budget slash_help_text verifier_is verifier_read
     slash_next terminal_open_as transcript_pending samples_say_twice trainable_from_adapter trainable_take tally_bytes

@@ -279,7 +279,10 @@ def perplexity(model, scratch):
     with case("perplexity is the mean nll of positions 256..511 of whole windows"):
         got = json.loads(run("perplexity", "-m", model, text, "--format", "json").stdout)
         nll, count = nll_of(model, ids, scratch)
-        assert list(got) == ["nll", "tokens", "ppl"]
+        assert list(got) == ["nll", "tokens", "ppl", "bytes", "nll_per_byte", "text_tokens", "text_bytes"]
+        assert got["text_tokens"] == len(ids) and got["text_bytes"] == text.stat().st_size
+        assert 0 < got["bytes"] <= got["text_bytes"]
+        assert math.isclose(got["nll_per_byte"] * got["bytes"], got["nll"] * got["tokens"])
         assert got["tokens"] == count == 256 * (len(ids) // 512) and len(ids) % 512
         assert abs(got["nll"] - nll) < 1e-9 and math.isclose(got["ppl"], math.exp(nll))
     with case("perplexity reads standard input, takes --experts and prints for people"):

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+from gguf import GGMLQuantizationType as T
 
 from suite import BINARY, FIXTURES, MODELS, SANITIZED, case, check, finish, logits, nmse, run
 
 MOE = {"qwen3_moe": 7, "qwen2_moe": 6, "mixtral": 5, "olmoe": 9, "granitemoe": 6}
+BLOCKS_FOLDER = FIXTURES / "council"  # rows of 32
 QUANTISED = [FIXTURES / "quantised.gguf", FIXTURES / "quantised-iq.gguf"]
 FAST = Path("/dev/shm")  # where flushing a file costs nothing
 IDS = [(i * 7 + i // 5) % 67 for i in range(40)]
@@ -184,6 +187,124 @@ def undone(scratch):
         assert np.array_equal(got, want)
 
 
+# ---- folders of safetensors -----------------------------------------------------------------------
+
+def metadata(path):
+    with open(path / "model.safetensors", "rb") as file:
+        size, = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(size))["__metadata__"]
+
+
+def count_of(config):
+    return config.get("num_experts", config.get("num_local_experts"))
+
+
+def folders(scratch):
+    for name, n in MOE.items():
+        source, out, back = MODELS / name, scratch / "out", scratch / "back"
+        with case(f"{name}: a folder: insert, and drop from that: the original bytes"):
+            edit(source, out, "insert", "*:1", "*:0", "--no-history")
+            config = json.loads((out / "config.json").read_text())
+            assert count_of(config) == n + 1, config
+            edit(out, back, "drop", "*:1", "--no-history")
+            for file in ("config.json", "model.safetensors"):
+                assert (back / file).read_bytes() == (source / file).read_bytes(), file
+        with case(f"{name}: a folder: the same logits as of the GGUF that was edited alike"):
+            words = ("swap", "0:0", "1:1", "copy", "*:2", "*:0", "insert", "*:2")
+            edit(source, out, *words)
+            edit(MODELS / f"{name}.gguf", scratch / "v.gguf", *words)
+            error = nmse(logits(out, IDS, scratch), logits(scratch / "v.gguf", IDS, scratch))
+            assert error <= 1e-10, f"NMSE {error:.1e}"
+            assert history(metadata(out)) == [" ".join(words)]
+    for name in ("qwen3_moe-fused", "granitemoe-fused", "olmoe-fused"):
+        with case(f"{name}: experts that lie in one tensor"):
+            fused = MODELS / f"{name}"
+            edit(fused, scratch / "out", "swap", "*:0", "*:2", "--no-history")
+            edit(scratch / "out", scratch / "back", "swap", "*:0", "*:2", "--no-history")
+            assert (scratch / "back/model.safetensors").read_bytes() == (fused / "model.safetensors").read_bytes()
+            error = nmse(logits(scratch / "out", IDS, scratch), logits(fused, IDS, scratch))
+            assert error <= 1e-9, f"NMSE {error:.1e}"
+    with case("shards become one file, all else goes along"):
+        sharded = MODELS / "qwen3_moe-sharded"
+        edit(sharded, scratch / "out", "swap", "*:0", "*:1", "swap", "*:0", "*:1")
+        assert {p.name for p in (scratch / "out").iterdir()} == {"config.json", "model.safetensors"}
+        assert np.array_equal(logits(scratch / "out", IDS, scratch), logits(sharded, IDS, scratch))
+    with case("a folder that is there is left alone; with --force it is replaced whole"):
+        out = scratch / "out"
+        done = run("edit", MODELS / "qwen3_moe", "-o", out, "swap", "0:0", "0:1", check_status=False)
+        assert done.returncode == 1 and "--force" in done.stderr, done.stderr
+        (out / "sub").mkdir()
+        done = run("edit", MODELS / "qwen3_moe", "-o", out, "--force", "swap", "0:0", "0:1", check_status=False)
+        assert done.returncode == 2 and "not replaced" in done.stderr, done.stderr
+        (out / "sub").rmdir()
+        (out / "old.txt").write_text("old")
+        (scratch / "out.part").mkdir(exist_ok=True)
+        (scratch / "out.part" / "model.safetensors.part").write_text("what a killed writer left")
+        edit(MODELS / "qwen3_moe", out, "swap", "0:0", "0:1")
+        assert {p.name for p in out.iterdir()} == {"config.json", "model.safetensors"}
+        assert not (scratch / "out.part").exists()
+    with case("a folder on a full disk: an error, nothing at its place"):
+        def small_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+        done = run("edit", MODELS / "qwen3_moe", "-o", scratch / "full", "swap", "0:0", "0:1", check_status=False,
+                   preexec_fn=small_files)
+        assert done.returncode == 1 and "cannot be written" in done.stderr, done.stderr
+        assert not (scratch / "full").exists() and not (scratch / "full.part").exists()
+
+
+# ---- other types ----------------------------------------------------------------------------------
+
+TYPES = {"f32": T.F32, "f16": T.F16, "bf16": T.BF16, "q8_0": T.Q8_0, "q5_1": T.Q5_1, "q5_0": T.Q5_0, "q4_1": T.Q4_1,
+         "q4_0": T.Q4_0}
+
+
+def convert(source, out, kind, **more):
+    return run("model", "convert", source, "-o", out, "--type", kind, "--force", **more)
+
+
+def types(scratch):
+    """Every matrix as the gguf package quantises it; routers and vectors as they were."""
+    for source in QUANTISED:
+        old = read(source)[0]
+        for kind, want in TYPES.items():
+            with case(f"{source.name} as {kind}: as the gguf package writes it"):
+                convert(source, scratch / "c.gguf", kind)
+                new, fields = read(scratch / "c.gguf")
+                assert list(old) == list(new)
+                for name, (was, data) in old.items():
+                    matrix = data.ndim >= 2 and "ffn_gate_inp" not in name
+                    assert new[name][0] == (want if matrix else was), (name, new[name][0])
+                    values = gguf.dequantize(data, was) if was > 1 else data.astype(np.float32)
+                    expected = gguf.quantize(values, want) if matrix and was != want else data
+                    same = np.array_equal(expected.view(np.uint8), new[name][1].view(np.uint8))
+                    if not same and matrix:  # the least of a block of zeros may be +0 or -0
+                        same = np.array_equal(gguf.dequantize(expected, want), gguf.dequantize(new[name][1], want))
+                    assert same, f"{name}: {was.name}"
+                assert history(fields) == [f"convert --type {kind}"]
+    with case("rows that do not divide into blocks keep their type, and it is told"):
+        done = convert(MODELS / "qwen3_moe.gguf", scratch / "c.gguf", "q8_0")
+        assert "keep their type" in done.stderr, done.stderr
+        assert np.array_equal(logits(scratch / "c.gguf", IDS, scratch), logits(MODELS / "qwen3_moe.gguf", IDS, scratch))
+    with case("a folder in bf16: config.json says so; back in f32 the same numbers"):
+        convert(MODELS / "qwen3_moe", scratch / "half", "bf16")
+        config = json.loads((scratch / "half/config.json").read_text())
+        assert config["dtype"] == "bfloat16", config
+        convert(scratch / "half", scratch / "whole", "f32")
+        got, want = logits(scratch / "whole", IDS, scratch), logits(scratch / "half", IDS, scratch)
+        assert nmse(got, want) <= 1e-5, nmse(got, want)
+        assert history(metadata(scratch / "whole")) == ["convert --type bf16", "convert --type f32"]
+    with case("a dense model too"):
+        convert(MODELS / "llama.gguf", scratch / "c.gguf", "f16")
+        assert nmse(logits(scratch / "c.gguf", IDS, scratch), logits(MODELS / "llama.gguf", IDS, scratch)) <= 1e-5
+    with case("refused: safetensors hold no blocks, no type, no output"):
+        for words, status, text in ((["--type", "q8_0"], 2, "safetensors do not hold"), ([], 2, "needs --type"),
+                                    (["--type", "q9"], 2, "q9")):
+            done = run("model", "convert", BLOCKS_FOLDER, "-o", scratch / "no", *words, check_status=False)
+            assert done.returncode == status and text in done.stderr, done.stderr
+            assert not (scratch / "no").exists() and not (scratch / "no.part").exists()
+
+
 # ---- refusals -------------------------------------------------------------------------------------
 
 REFUSED = [
@@ -338,6 +459,8 @@ def whole(scratch):
 def main():
     with tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as name:
         verbs(Path(name))
+        folders(Path(name))
+        types(Path(name))
         undone(Path(name))
         refusals(Path(name))
     with tempfile.TemporaryDirectory() as name:

@@ -11,8 +11,8 @@ import sys
 
 import numpy as np
 
-from council_model import make_model
-from suite import SANITIZED, case, finish
+from council_model import EXPERTS, make_model
+from suite import SANITIZED, case, finish, logits, run
 from train_support import SAILOR, Home, events, interrupt, scratch, until
 
 MODEL = make_model(scratch / "moe")
@@ -312,6 +312,41 @@ def shows():
         assert said.isascii() and re.search(r"step 12/12, loss [\d.]+, held out", said), said
 
 
+def inserted():
+    """An expert is put into the file, and that one alone learns, in its place."""
+    ours = ["--what", f"experts:{EXPERTS}", *SHORT[2:]]
+    for what, words in (("a copy", ["*:0"]), ("zeros", [])):
+        with case(f"an expert that was inserted as {what} learns"):
+            home, plus = Home(f"inserted-{len(words)}"), scratch / f"plus-{len(words)}"
+            run("edit", MODEL, "-o", plus, "insert", f"*:{EXPERTS}", *words)
+            before = (plus / "model.safetensors").read_bytes()
+            said = good(home.train("-m", plus, *ours)).stderr
+            assert "1 of the model's experts and 1 router rows" in said, said
+            assert (plus / "model.safetensors").read_bytes() == before
+            adapter, = home.personas.glob("sailor.*.adapter.safetensors")
+            told = good(home.run("personas", "adapter", adapter)).stdout
+            assert "2 replaced experts in layers 4-5" in told and "2 router rows in layers 4-5" in told, told
+            assert not list(home.personas.glob("*.mask.json"))
+            with open(adapter, "rb") as file:
+                size, = struct.unpack("<Q", file.read(8))
+                header, data = json.loads(file.read(size)), file.read()
+            tensors = {k: v for k, v in header.items() if k != "__metadata__"}
+            for name, t in tensors.items():
+                values = np.frombuffer(data[slice(*t["data_offsets"])], "<f2" if t["dtype"] == "F16" else "<f4")
+                assert np.abs(values.astype(np.float64)).max() > 0, f"{name} has learned nothing"
+            tokens = [1, 5, 9, 40, 66, 101, 33]
+            plain = logits(plus, tokens, scratch)
+            own = logits(plus, tokens, scratch, "--personas", "sailor", env=home.environment)
+            assert not np.array_equal(plain, own), "the persona calls the plain expert"
+    with case("refused: an expert beyond the model's; with others together"):
+        home = Home("inserted-refused")
+        for what, word in ((f"experts:{EXPERTS}", f"0 to {EXPERTS - 1}"), ("experts:3,lora", "learn alone"),
+                           ("experts:", "must be experts"), ("experts:5-3", "must be experts"), ("experts:x", "must be experts")):
+            done = home.train("-m", MODEL, "--what", what, *SHORT[2:])
+            refused(done, 2, word)
+
+
+inserted()
 tells()
 goes_on()
 kinds()

@@ -247,6 +247,12 @@ const char *checkpoint_directory(const checkpoint *c)
     return c->directory ? c->path : NULL;
 }
 
+const char *checkpoint_metadata(const checkpoint *c, size_t *len)
+{
+    *len = 0;
+    return c->shards ? safetensors_metadata(c->shards, len) : NULL;
+}
+
 const char *checkpoint_chat_template(const checkpoint *c)
 {
     return c->chat_template;

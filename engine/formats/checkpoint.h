@@ -39,6 +39,8 @@ void checkpoint_at(const checkpoint *c, int i, checkpoint_tensor *out);
 const struct gguf *checkpoint_gguf(const checkpoint *c);
 /* The directory of a Hugging Face model, or NULL for GGUF. Borrowed. */
 const char *checkpoint_directory(const checkpoint *c);
+/* The text of __metadata__ of the first safetensors file, [*len]; NULL when there is none. Borrowed. */
+const char *checkpoint_metadata(const checkpoint *c, size_t *len);
 /* Text of chat_template (jinja), NUL-terminated, or NULL when the model has none. Borrowed. */
 const char *checkpoint_chat_template(const checkpoint *c);
 

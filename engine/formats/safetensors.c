@@ -27,6 +27,8 @@ typedef struct shard {
     mapped_file file;
     char *name;
     size_t first, last;
+    const char *metadata; /* [metadata_len] the text of its __metadata__, or NULL */
+    size_t metadata_len;
 } shard;
 
 struct safetensors {
@@ -95,7 +97,8 @@ static int read_shard(safetensors *s, shard *part, tensor_list *tensors, error *
         result = mapped_file_open_at(&part->file, s->directory, part->name, path.v, err);
     part->first = tensors->len;
     if (result == 0)
-        result = safetensors_read(path.v, part->file.data, part->file.size, tensors, err);
+        result = safetensors_read_all(path.v, part->file.data, part->file.size, tensors,
+                                      &part->metadata, &part->metadata_len, err);
     part->last = tensors->len;
     buf_release(&path);
     return result;
@@ -219,6 +222,12 @@ void safetensors_close(safetensors *s)
     free(s->v);
     free(s->path);
     free(s);
+}
+
+const char *safetensors_metadata(const safetensors *s, size_t *len)
+{
+    *len = s->v[0].metadata_len;
+    return s->v[0].metadata;
 }
 
 int safetensors_intact(const safetensors *s, error *err)

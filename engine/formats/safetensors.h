@@ -31,10 +31,13 @@ typedef struct safetensors safetensors;
 safetensors *safetensors_open(const char *directory, tensor_list *tensors, error *err);
 void safetensors_close(safetensors *s); /* NULL ok */
 
+/* The text of the object __metadata__ of the first file, [*len], or NULL. Borrowed. */
+const char *safetensors_metadata(const safetensors *s, size_t *len);
+
 /* ERROR_RUN when a file is shorter now than when it was mapped. */
 int safetensors_intact(const safetensors *s, error *err);
 
-/* One file's bytes; adds its tensors to the list. For fuzzing, and used by safetensors_open. */
+/* One file's bytes; adds its tensors to the list. For fuzzing. */
 int safetensors_read(const char *where, const uint8_t *data, size_t size, tensor_list *tensors,
                      error *err);
 /* The same; *metadata is the text of the object __metadata__, borrowed from data, or NULL. */

@@ -23,10 +23,8 @@ enum { DEFAULT_ROWS = 512 };
 /* A tokenizer and a chat format are optional: a model without them still computes. A template that
  * cannot be run is no reason to refuse the model either: what needs it asks engine_chat_problem().
  * What the caller asked for must work. */
-static int open_text(engine *e, const chat_options *chat, error *err)
+int engine_open_text(engine *e, const chat_options *chat, error *err)
 {
-    if (tokenizer_open(e->checkpoint, &e->tokenizer, err))
-        return -1;
     if (stop_tokens_collect(engine_config(e), e->tokenizer, &e->stops, err))
         return -1;
     if (!e->tokenizer)
@@ -68,7 +66,8 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     e->plain = router_program_plain(c, 0, err);
     if (e->plain)
         e->plain_tables = attach_tables(e, router_program_routing(e->plain), err);
-    if (!e->plain_tables || open_text(e, &opt->chat, err))
+    if (!e->plain_tables || tokenizer_open(e->checkpoint, &e->tokenizer, err) ||
+        engine_open_text(e, &opt->chat, err))
         return -1;
     e->rows = calloc((size_t)e->max_rows, sizeof *e->rows);
     e->row_sessions = calloc((size_t)e->max_rows, sizeof *e->row_sessions);

@@ -59,6 +59,9 @@ struct session {
     rule_state rules_pending; /* the state behind them */
 };
 
+/* engine.c: what follows from the tokenizer that e has, NULL too: stops, the chat format. */
+int engine_open_text(engine *e, const chat_options *chat, error *err);
+
 /* session.c. ERROR_USAGE for an id outside the vocabulary. */
 int engine_check_tokens(const engine *e, const int *ids, int n, error *err);
 

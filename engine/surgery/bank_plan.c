@@ -148,6 +148,8 @@ int bank_plan_count(const bank_plan *p, error *err)
                              first, p->layers[first].len, l, p->layers[l].len);
     }
     size_t n = first < 0 ? 0 : p->layers[first].len;
+    if (first < 0)
+        return 0; /* a dense model */
     if (n < (size_t)config->experts_per_token || n > MODEL_MAX_EXPERTS)
         return error_set(err, ERROR_USAGE,
                          "each layer would have %zu experts; this model calls %d a token, and at "

@@ -1,7 +1,8 @@
-/* edit.h - a model with another bank of experts, written as a file of the same format.
+/* edit.h - a model with another bank of experts, written in the same format: a GGUF file, or a folder of
+ * safetensors with all that goes with them.
  *
  * All that is not experts, routers or their number stays as it is, byte for byte: tensors, tokenizer,
- * metadata. What was done is added to the history (history.h). A plan that changes nothing gives the
+ * metadata, config.json. What was done is added to the history (history.h). A plan that changes nothing gives the
  * same bytes as the file that it began with.
  */
 #ifndef ENGINE_EDIT_H
@@ -10,12 +11,16 @@
 #include "image_file.h"
 
 typedef struct edit_options {
-    int used;         /* experts a token from now on; 0 = as before */
+    int used;    /* experts a token from now on; 0 = as before */
+    bool retype; /* matrices become `type`; *left counts those that cannot */
+    dtype type;
+    int *left;
     const char *done; /* for the history, or NULL: none is kept */
+    bool over;        /* a folder that is there is replaced */
     image_watch watch;
 } edit_options;
 
-/* Writes plan->c with the plan's experts to `path`, a file. ERROR_USAGE when layers would differ in
+/* Writes plan->c with the plan's experts to `path`, a file or a folder. ERROR_USAGE when layers would differ in
  * their number, or a sum of experts is of a type that is not written; nothing is begun then. */
 int edit_write(const bank_plan *plan, const edit_options *o, const char *path, error *err);
 

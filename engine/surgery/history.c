@@ -45,6 +45,14 @@ static int name_model(const checkpoint *c, char hex[FINGERPRINT_TEXT], error *er
     return result;
 }
 
+int history_metadata(const checkpoint *c, json_document **out, error *err)
+{
+    size_t len;
+    const char *text = checkpoint_metadata(c, &len);
+    *out = text ? json_parse(checkpoint_path(c), text, len, err) : NULL;
+    return text && !*out ? -1 : 0;
+}
+
 /* The array that c brings; *d stays open for it. NULL when it brings none. */
 static int read_history(const checkpoint *c, json_document **d, const json **out, error *err)
 {
@@ -55,9 +63,16 @@ static int read_history(const checkpoint *c, json_document **d, const json **out
     if (checkpoint_gguf(c) &&
         gguf_get_string(checkpoint_gguf(c), HISTORY_KEY, &text, &len, err) < 0)
         return -1;
+    json_document *around = NULL;
+    if (!checkpoint_gguf(c) && history_metadata(c, &around, err))
+        return -1;
+    text = text ? text : json_text_at(around ? json_root(around) : NULL, HISTORY_KEY);
+    len = text && around ? strlen(text) : len;
+    if (text)
+        *d = json_parse(checkpoint_path(c), text, len, err);
+    json_close(around);
     if (!text)
         return 0;
-    *d = json_parse(checkpoint_path(c), text, len, err);
     if (!*d)
         return error_prefix(err, HISTORY_KEY ": ");
     if (json_type(json_root(*d)) != JSON_ARRAY)

@@ -53,6 +53,34 @@ int image_add_piece(image *m, const image_piece *p, error *err)
     return 0;
 }
 
+/* A matrix that a type is chosen for: no vector, no router, nothing that is not known. */
+static bool is_matrix(const image_tensor *t, bool gguf)
+{
+    int layer, expert;
+    weight_part part = weight_named(t->name, gguf, &layer, &expert);
+    return part != PART_COUNT && part != PART_ROUTER && part != PART_SHARED_ROUTER && t->dims >= 2;
+}
+
+void image_retype(image *m, dtype type, bool gguf, int *left)
+{
+    const dtype_info *info = dtype_describe(type);
+    m->bytes = 0;
+    *left = 0;
+    for (size_t i = 0; i < m->len; i++) {
+        image_tensor *t = &m->v[i];
+        uint64_t elements = 1, block = (uint64_t)info->block;
+        for (int k = 0; k < t->dims; k++)
+            elements *= t->shape[k]; /* image_add() has checked this product */
+        bool wanted = is_matrix(t, gguf), fits = t->shape[t->dims - 1] % block == 0;
+        *left += wanted && !fits;
+        if (wanted && fits) {
+            t->type = type;
+            t->bytes = elements / block * (uint64_t)info->bytes;
+        }
+        m->bytes += t->bytes;
+    }
+}
+
 /* ---- bytes ------------------------------------------------------------------------------------- */
 
 /* Mapped pages count as memory of the process until they are given back; they come again when asked

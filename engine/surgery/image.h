@@ -42,6 +42,10 @@ int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *
 int image_add_piece(image *m, const image_piece *p, error *err);
 void image_release(image *m); /* {0} ok */
 
+/* Gives every matrix another type; routers and vectors keep theirs, and so do, counted in *left, matrices
+ * whose rows do not divide into its blocks. gguf: how tensors are named. */
+void image_retype(image *m, dtype type, bool gguf, int *left);
+
 /* Takes n bytes of a tensor, in order. Not 0 ends it. */
 typedef int image_take(void *user, const void *bytes, size_t n, error *err);
 /* All bytes of tensor i, then gives back the pages of the files that were read for it. */

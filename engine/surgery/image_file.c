@@ -1,5 +1,5 @@
 /* image_file.c - see image_file.h. */
-#include "image_file.h"
+#include "image_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ typedef struct taking {
 } taking;
 
 /* Better told before than after an hour. What cannot be asked is met at the write. */
-static int check_room(const char *path, uint64_t bytes, error *err)
+int image_check_room(const char *path, uint64_t bytes, error *err)
 {
     struct statvfs fs;
     const char *slash = strrchr(path, '/');
@@ -28,20 +28,30 @@ static int check_room(const char *path, uint64_t bytes, error *err)
                      (double)bytes / 1e9, (double)free_bytes / 1e9);
 }
 
-static int take_gguf(void *user, const void *bytes, size_t n, error *err)
+int image_take_parts(const void *bytes, size_t n, const image_watch *watch, uint64_t *done,
+                     uint64_t all, image_put *put, void *writer, error *err)
 {
     enum { STEP = 8 << 20 }; /* bytes between two looks at the watch */
-    taking *t = user;
     for (size_t at = 0; at < n; at += STEP) {
         size_t part = n - at < STEP ? n - at : STEP;
-        if (gguf_writer_data(t->w, (const char *)bytes + at, part, err))
+        if (put(writer, (const char *)bytes + at, part, err))
             return -1;
-        t->done += part;
-        if (t->watch->step &&
-            !t->watch->step(t->watch->user, (double)t->done / (double)(t->m->bytes + 1)))
+        *done += part;
+        if (watch->step && !watch->step(watch->user, (double)*done / (double)(all + 1)))
             return error_set(err, ERROR_CANCELLED, "interrupted");
     }
     return 0;
+}
+
+static int put_gguf(void *writer, const void *bytes, size_t n, error *err)
+{
+    return gguf_writer_data(writer, bytes, n, err);
+}
+
+static int take_gguf(void *user, const void *bytes, size_t n, error *err)
+{
+    taking *t = user;
+    return image_take_parts(bytes, n, t->watch, &t->done, t->m->bytes, put_gguf, t->w, err);
 }
 
 static int write_tensors(taking *t, error *err)
@@ -61,7 +71,7 @@ static int write_tensors(taking *t, error *err)
 int image_write_gguf(const image *m, const checkpoint *source, image_describe *describe, void *user,
                      const char *path, const image_watch *watch, error *err)
 {
-    if (image_check(m, err) || check_room(path, m->bytes, err))
+    if (image_check(m, err) || image_check_room(path, m->bytes, err))
         return -1;
     taking t = {m, source, watch, gguf_writer_open(path, err), 0};
     int result = t.w && describe(user, t.w, err) == 0 ? write_tensors(&t, err) : -1;

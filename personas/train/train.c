@@ -11,6 +11,8 @@
 train_options train_defaults(void)
 {
     return (train_options){.what = TRAIN_EXPERTS,
+                           .own_first = -1,
+                           .own_last = -1,
                            .rank = 8,
                            .first = -1,
                            .last = -1,

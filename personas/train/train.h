@@ -10,6 +10,8 @@
  *            other layer they begin as exact copies of the most called experts, whose originals the
  *            mask bans: before the first step the program is the plain model. Where routed experts are slim
  *            beside a shared one, as in the built-in model, all layers that route learn, and faster
+ *   experts:A-B  those of the model's own, whole and with their rows of the router, in their places: one
+ *            that was inserted into the file (engine/surgery) learns so. All others may be called too
  *   lora     low-rank updates of the experts that the lessons call most; in a pool layer of empty ones
  *   router   the rows of the router; where new experts are added theirs learn in any case
  *
@@ -37,11 +39,12 @@ enum { TRAIN_EXPERTS = 1, TRAIN_LORA = 2, TRAIN_ROUTER = 4 };
 
 /* Start from train_defaults(). 0 in a count means that the trainer decides, and tells. */
 typedef struct train_options {
-    unsigned what;     /* TRAIN_* */
-    int experts;       /* new ones in each layer; with lora alone: how many are updated */
-    int rank;          /* of the low-rank updates; alpha is twice as much */
-    int first, last;   /* layers first..last learn; first -1 = the trainer decides */
-    int steps;         /* of the optimiser; 0 = by the lessons */
+    unsigned what;           /* TRAIN_* */
+    int own_first, own_last; /* with TRAIN_EXPERTS: these of the model's learn; -1 = new ones do */
+    int experts;             /* new ones in each layer; with lora alone: how many are updated */
+    int rank;                /* of the low-rank updates; alpha is twice as much */
+    int first, last;         /* layers first..last learn; first -1 = the trainer decides */
+    int steps;               /* of the optimiser; 0 = by the lessons */
     double seconds;    /* plan as many steps as fit so much time, and stop then; 0 = no limit */
     int batch;         /* samples a step */
     double rate;       /* the highest learning rate; 0 = by what learns */
@@ -81,6 +84,7 @@ typedef struct train_plan {
     int first, last;    /* layers */
     int pool_layers;    /* of those: experts begin as nothing; the others as copies */
     int experts, width; /* new in each layer, and their ffn width; 0 = none */
+    int whole;          /* of the model's own in each layer that learn whole; 0 = none */
     int updated, rank;  /* experts with low-rank updates in each layer; 0 = none */
     int rows;           /* router rows that learn in each layer, besides the new ones */
     int steps, epochs;

@@ -53,6 +53,8 @@ static int hash_options(const trainer *t, uint64_t *out, error *err)
                             o->what, o->experts, o->rank, o->first, o->last, o->steps, o->seconds,
                             o->batch, o->rate, o->end_weight, o->repeat, o->dropout, o->balance,
                             o->decay, o->near, o->seed);
+    if (!result && o->own_first >= 0)
+        result = buf_format(&text, err, " %d %d", o->own_first, o->own_last);
     if (!result)
         *out = hash_bytes(HASH_START, text.v, text.len);
     buf_release(&text);
@@ -239,14 +241,16 @@ static void count_learned(trainer *t)
     p->last = o->last;
     for (int l = o->first; l <= o->last; l++) {
         const layer_spec *s = &t->spec.layers[l];
-        int lora = 0, rows = 0;
+        int lora = 0, rows = 0, whole = 0;
         for (int i = 0; i < t->survey.experts; i++) {
             lora += s->lora && s->lora[i];
+            whole += s->whole && s->whole[i];
             rows += s->rows && s->rows[i];
         }
         p->pool_layers += t->survey.pool[l];
         p->experts = s->added > p->experts ? s->added : p->experts;
         p->updated = lora > p->updated ? lora : p->updated;
+        p->whole = whole > p->whole ? whole : p->whole;
         p->rows = rows > p->rows ? rows : p->rows;
     }
     p->width = p->experts ? engine_config(t->engine)->expert_width : 0;

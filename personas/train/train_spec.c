@@ -8,6 +8,7 @@
  *     router       their rows                         the rows of all experts; no mask
  *
  * A slim layer has a shared expert that is SLIM times as wide as all that a token calls beside it.
+ * Experts of the model's own that are named (own_first) learn whole, with their rows, in any layer; no mask.
  *
  * With experts and lora or router together, a pool layer has new experts alone: nothing else is kept.
  */
@@ -70,6 +71,14 @@ static int settle_experts(trainer *t, error *err)
     const model_config *m = engine_config(t->engine);
     train_options *o = &t->options;
     int pools = 0, slim = 0;
+    if (o->own_first >= 0) {
+        if (o->own_last >= m->experts)
+            return error_set(err, ERROR_USAGE,
+                             "--what experts:%d: the model has 0 to %d in a layer", o->own_last,
+                             m->experts - 1);
+        o->experts = o->own_last - o->own_first + 1;
+        return 0;
+    }
     for (int l = o->first; l <= o->last; l++) {
         pools += t->survey.pool[l];
         slim += train_is_slim(m, l);
@@ -154,12 +163,28 @@ static void free_rows(trainer *t, int layer, layer_spec *s)
     s->rows = rows;
 }
 
+/* Experts of the model's own, in their places. */
+static void free_experts(trainer *t, int layer, layer_spec *s)
+{
+    size_t experts = (size_t)t->survey.experts, row = (size_t)layer * experts;
+    uint8_t *whole = t->spec.flags + row;
+    uint8_t *rows = whole + (size_t)t->survey.layers * experts;
+    for (int e = t->options.own_first; e <= t->options.own_last; e++)
+        whole[e] = rows[e] = 1;
+    s->whole = whole;
+    s->rows = rows;
+}
+
 static void fill_layer(trainer *t, int layer)
 {
     unsigned what = t->options.what;
     layer_spec *s = &t->spec.layers[layer];
     if (!engine_config(t->engine)->moe_layer[layer])
         return;
+    if (t->options.own_first >= 0) {
+        free_experts(t, layer, s);
+        return;
+    }
     if (what & TRAIN_EXPERTS)
         add_experts(t, layer, s);
     if (what & TRAIN_EXPERTS && t->survey.pool[layer])
@@ -246,11 +271,32 @@ static void wake(const trainer *t, const lora_pair *p, uint64_t key)
                     (2 * keyed_uniform(t->options.seed, "wake", key << 32 | (uint64_t)i, 0) - 1));
 }
 
+/* The same of one that learns whole: all zero, as `edit` inserts it, none of its matrices has a gradient. */
+static void wake_whole(const trainer *t, const expert_trainable *x, uint64_t key)
+{
+    for (int m = EXPERT_GATE; m <= EXPERT_DOWN; m++)
+        for (size_t i = 0; i < x->whole[m].rows * x->whole[m].cols; i++)
+            if (!x->whole[m].value || x->whole[m].value[i] != 0)
+                return;
+    for (int m = EXPERT_GATE; m <= EXPERT_UP; m++) {
+        const parameter *p = &x->whole[m];
+        double size = sqrt(3) / sqrt((double)p->cols);
+        for (size_t i = 0; i < p->rows * p->cols; i++)
+            p->value[i] = (float)(size * (2 * keyed_uniform(t->options.seed, "wake",
+                                                            (key + (uint64_t)m) << 32 | i, 0) -
+                                          1));
+    }
+}
+
 void train_wake_empty(trainer *t)
 {
     const trainable *l = t->learned;
     for (int at = l->first; at < l->last; at++) {
         const layer_trainable *layer = &l->layers[at - l->first];
+        for (int i = t->options.own_first; i >= 0 && i <= t->options.own_last && layer->experts;
+             i++)
+            if (layer->of[i].whole[EXPERT_GATE].value)
+                wake_whole(t, &layer->of[i], ((uint64_t)at * MODEL_MAX_EXPERTS + (uint64_t)i) * 2);
         for (int i = 0; t->survey.pool[at] && i < layer->experts; i++)
             for (int m = EXPERT_GATE; m <= EXPERT_UP; m++)
                 wake(t, &layer->of[i].lora[m],

@@ -69,6 +69,7 @@ static int write_plan(const options *opt, const bank_plan *plan, console *con, e
     buf done = {0};
     int result = join_words(opt, &done, err);
     const edit_options o = {.done = opt->no_history ? NULL : done.v,
+                            .over = opt->force,
                             .watch = model_written_watch(con)};
     if (!result)
         result = edit_write(plan, &o, opt->output, err);
@@ -81,7 +82,7 @@ static int check_words(const options *opt, error *err)
 {
     if (!opt->output)
         return error_set(err, ERROR_USAGE, "edit needs -o FILE, where the new model goes");
-    return output_file_check(opt->output, opt->force, err);
+    return model_written_check(opt->output, opt->force, err);
 }
 
 int command_edit(const options *opt, console *con, error *err)

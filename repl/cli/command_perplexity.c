@@ -5,6 +5,8 @@
  * position p - 1 predict the token at p, so 255 tokens are read for their keys and values alone and
  * the next 256 for their logits; the last token of a window is only ever a target.
  *
+ * Besides the loss for each token that for each byte is told: what stays when tokenizers differ.
+ *
  * nll is the mean, in nats, of log(sum exp logits) - logit[target], summed in double.
  */
 #include <math.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #include "../../engine/base/json_writer.h"
+#include "../../engine/text/tokenizer_file.h"
 #include "../options/open_model.h"
 #include "../options/routing_options.h"
 #include "../screen/human.h"
@@ -27,8 +30,10 @@ typedef struct score {
     float *logits; /* [chunk, vocabulary] */
     int chunk;     /* positions whose logits are computed at once */
     size_t windows, done;
-    double nll;   /* sum over the scored tokens */
-    double began; /* seconds */
+    size_t text_tokens, text_bytes; /* of all that was read */
+    size_t bytes;                   /* of the scored tokens */
+    double nll;                     /* sum over the scored tokens */
+    double began;                   /* seconds */
 } score;
 
 /* -log softmax(logits)[target] in nats. */
@@ -66,6 +71,12 @@ static int score_window(score *s, const int *ids, error *err)
 static double mean(const score *s)
 {
     return s->nll / (double)(s->done * SCORED);
+}
+
+/* Nats for each byte of the scored text: what tokenizers can be compared by. */
+static double by_bytes(const score *s)
+{
+    return s->bytes ? s->nll / (double)s->bytes : 0;
 }
 
 static void show_progress(score *s)
@@ -108,6 +119,10 @@ static int print_json(const score *s, error *err)
     json_put_number(&e, "nll", mean(s));
     json_put_count(&e, "tokens", s->windows * SCORED);
     json_put_number(&e, "ppl", exp(mean(s)));
+    json_put_count(&e, "bytes", s->bytes);
+    json_put_number(&e, "nll_per_byte", by_bytes(s));
+    json_put_count(&e, "text_tokens", s->text_tokens);
+    json_put_count(&e, "text_bytes", s->text_bytes);
     json_end(&e);
     return console_json(s->con, &e, err);
 }
@@ -116,10 +131,10 @@ static int print_text(const score *s, error *err)
 {
     buf out = {0};
     int result = buf_format(&out, err,
-                            "perplexity %.4f   nll %.6f nats a token   %zu tokens scored in %zu "
-                            "window%s\n",
-                            exp(mean(s)), mean(s), s->windows * SCORED, s->windows,
-                            s->windows == 1 ? "" : "s");
+                            "perplexity %.4f   nll %.6f nats a token, %.6f a byte   %zu tokens "
+                            "scored in %zu window%s   text: %zu tokens, %zu bytes\n",
+                            exp(mean(s)), mean(s), by_bytes(s), s->windows * SCORED, s->windows,
+                            s->windows == 1 ? "" : "s", s->text_tokens, s->text_bytes);
     if (!result)
         result = console_text(s->con, &out, err);
     buf_release(&out);
@@ -176,6 +191,10 @@ static int run(engine *e, const buf *text, const options *opt, console *con, err
     if (one && encode(t, text, opt, con, &ids, err) == 0 &&
         open_score(&s, opt, roster_seat(one, 0)->program, err) == 0) {
         s.windows = ids.len / WINDOW;
+        s.text_tokens = ids.len;
+        s.text_bytes = text->len;
+        for (size_t w = 0; w < s.windows; w++)
+            s.bytes += tokenizer_bytes(t, ids.v + w * WINDOW + (WINDOW - SCORED), SCORED);
         result = score_all(&s, ids.v, err);
         if (result == 0)
             result = options_want_json(opt) ? print_json(&s, err) : print_text(&s, err);

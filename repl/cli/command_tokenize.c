@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../engine/text/chat.h"
+#include "../../engine/text/tokenizer_file.h"
 #include "../options/ask_options.h"
 #include "../options/open_model.h"
 #include "../options/template_notes.h"
@@ -94,10 +95,20 @@ static int encode_chat(const checkpoint *c, const tokenizer *t, const options *o
 }
 
 /* *out is never NULL on success: a model without a tokenizer is an error here. */
-static int open_tokenizer(const checkpoint *c, tokenizer **out, error *err)
+static int open_tokenizer(const options *opt, const checkpoint *c, console *con, tokenizer **out,
+                          error *err)
 {
-    if (tokenizer_open(c, out, err))
+    tokenizer *own = NULL;
+    if (tokenizer_open(c, &own, err))
         return -1;
+    *out = own;
+    if (opt->tokenizer) {
+        int result = tokenizer_open_other(opt->tokenizer, own, checkpoint_config(c)->vocabulary,
+                                          open_model_warn, con, out, err);
+        tokenizer_close(own);
+        if (result)
+            return -1;
+    }
     if (*out)
         return 0;
     return error_set(err, ERROR_LOAD, "%s: the model brings no tokenizer", checkpoint_path(c));
@@ -112,7 +123,7 @@ int command_tokenize(const options *opt, console *con, error *err)
     int result = -1;
     if (read_text(opt, con, &text, err) == 0 && open_model_path(opt, &path, err) == 0)
         c = checkpoint_open(path, open_model_warn, con, err);
-    if (c && open_tokenizer(c, &t, err) == 0)
+    if (c && open_tokenizer(opt, c, con, &t, err) == 0)
         result = opt->messages ? encode_chat(c, t, opt, &text, con, err)
                                : encode(t, opt, &text, con, err);
     tokenizer_close(t);

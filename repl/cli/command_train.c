@@ -28,24 +28,49 @@ typedef struct task {
 
 /* ---- what the options say ----------------------------------------------------------------------- */
 
-/* "experts,lora" to bits. */
-static int read_what(const char *text, unsigned *what, error *err)
+/* ":A-B" or ":A" behind "experts", up to `end`: experts of the model's own. */
+static int read_own(const char *at, const char *end, train_options *o)
 {
+    char *behind;
+    if (at == end)
+        return 0;
+    if (*at != ':' || at[1] < '0' || at[1] > '9')
+        return -1;
+    long first = strtol(at + 1, &behind, 10), last = first;
+    if (*behind == '-' && behind[1] >= '0' && behind[1] <= '9')
+        last = strtol(behind + 1, &behind, 10);
+    if (behind != end || last < first || last > 100000)
+        return -1;
+    o->own_first = (int)first;
+    o->own_last = (int)last;
+    return 0;
+}
+
+/* "experts,lora" to bits; "experts:32" are those of the model's own. */
+static int read_what(const char *text, train_options *o, error *err)
+{
+    unsigned *what = &o->what;
     static const char *const words[] = {"experts", "lora", "router"};
     *what = 0;
     for (const char *at = text; *at;) {
         size_t n = strcspn(at, ",");
         unsigned bit = 0;
         for (unsigned i = 0; i < 3; i++)
-            if (strlen(words[i]) == n && strncmp(words[i], at, n) == 0)
+            if ((strlen(words[i]) == n && strncmp(words[i], at, n) == 0) ||
+                (i == 0 && n > 7 && strncmp("experts:", at, 8) == 0 &&
+                 read_own(at + 7, at + n, o) == 0))
                 bit = 1u << i;
         if (!bit)
-            return error_set(err, ERROR_USAGE,
-                             "--what \"%.*s\": must be experts, lora or router, joined by commas",
-                             (int)n, at);
+            return error_set(
+                err, ERROR_USAGE,
+                "--what \"%.*s\": must be experts, lora or router, joined by commas, or "
+                "experts:A-B, of the model's own",
+                (int)n, at);
         *what |= bit;
         at += n + (at[n] == ',');
     }
+    if (o->own_first >= 0 && *what != TRAIN_EXPERTS)
+        return error_set(err, ERROR_USAGE, "--what: experts of the model's own learn alone");
     return *what ? 0 : error_set(err, ERROR_USAGE, "--what: nothing would learn");
 }
 
@@ -93,7 +118,7 @@ static int read_options(task *t, train_options *o)
         return error_set(t->err, ERROR_USAGE, "--minutes 0: no time to learn anything");
     if (o->seconds > 0 && o->steps)
         return error_set(t->err, ERROR_USAGE, "--steps or --minutes, not both");
-    return (opt->what && read_what(opt->what, &o->what, t->err)) ||
+    return (opt->what && read_what(opt->what, o, t->err)) ||
                    (opt->layers && read_layers(opt->layers, o, t->err))
                ? -1
                : 0;

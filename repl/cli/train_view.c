@@ -81,11 +81,14 @@ static void put_learned(text_writer *w, const train_plan *p)
     text_put(w, "  learns   ");
     if (p->experts)
         text_format(w, " %d new experts, %d wide,", p->experts, p->width);
+    if (p->whole)
+        text_format(w, " %d of the model's experts,", p->whole);
     if (p->updated)
         text_format(w, "%s rank-%d updates of %d experts,", p->experts ? " and" : "", p->rank,
                     p->updated);
     if (p->rows)
-        text_format(w, "%s %d router rows,", p->experts || p->updated ? " and" : "", p->rows);
+        text_format(w, "%s %d router rows,", p->experts || p->whole || p->updated ? " and" : "",
+                    p->rows);
     text_format(w, " in each of layers %d-%d: %s numbers\n", p->first, p->last,
                 human_count(count, p->trainable));
     if (p->experts)

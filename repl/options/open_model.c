@@ -16,6 +16,7 @@
 #include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
 #include "../../engine/formats/model_defaults.h"
+#include "../../engine/run/engine_tokenizer.h"
 #include "../../engine/sources/sources.h"
 #include "../../personas/built_in/builtin.h"
 #include "../screen/human.h"
@@ -179,6 +180,11 @@ static engine *open_with(const options *opt, const char *day, const model_tweaks
     engine *e = engine_open(&o, err);
     console_progress_end(con);
     free(path);
+    if (e && opt->tokenizer &&
+        engine_set_tokenizer(e, opt->tokenizer, &o.chat, open_model_warn, con, err)) {
+        engine_close(e);
+        return NULL;
+    }
     if (e && open_model_is_built_in(opt))
         note_stale(e, con);
     if (e)

@@ -54,6 +54,8 @@ typedef enum command_id {
     COMMAND_MODEL_MAP,
     COMMAND_MODEL_BUILD,
     COMMAND_MODEL_VOICES,
+    COMMAND_MODEL_EXPORT,
+    COMMAND_MODEL_CONVERT,
     COMMAND_EDIT,
     COMMAND_TOKENIZE,
     COMMAND_LOGITS,
@@ -138,8 +140,9 @@ struct options {
     const char **words;          /* [word_count] what is neither option nor command; borrowed */
     size_t word_count;
 
-    const char *model; /* NULL = the built-in model */
-    const char *kv;    /* NULL = the command's default */
+    const char *model;     /* NULL = the built-in model */
+    const char *tokenizer; /* a file; NULL = the model's own */
+    const char *kv;        /* NULL = the command's default */
     const char *backend, *isa, *chat_format, *format;
     int context, threads; /* 0 = default */
 
@@ -193,13 +196,14 @@ struct options {
     const char *html;    /* a file for the report, or NULL */
     const char *convert; /* what kind of file is to become a set, or NULL */
 
-    bool everyone; /* one more column: all personas at once */
-    bool apart;    /* compare: one column after another */
-
-    const char *to; /* transcripts export: NULL = by the output's ending, else md */
+    const char *persona; /* model export: whose program */
+    const char *type;    /* model convert: "q8_0" */
+    const char *to;      /* transcripts export: NULL = by the output's ending, else md */
+    bool everyone;       /* one more column: all personas at once */
+    bool apart;          /* compare: one column after another */
+    bool no_history;     /* edit, model export, model convert */
     bool force, yes;
     bool run_code;    /* eval */
-    bool no_history;  /* edit */
     bool learn;       /* eval: keep what it found for `auto` */
     bool empty;       /* personas new: not a copy */
     const char *as;   /* personas add: another name for it; NULL = its own */

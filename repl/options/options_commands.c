@@ -365,6 +365,31 @@ static const command_info commands[COMMAND_COUNT] = {
          "the "
          "same kind of processor. It takes a quarter of an hour on two cores.",
          {"consilium model build-voices --from base.gguf --keep-near neutral.txt -o out"}},
+    [COMMAND_MODEL_EXPORT] =
+        {"model export",
+         "",
+         0,
+         0,
+         "write what a persona's mask keeps as a model of its own",
+         "The experts that the persona may call, by its keep or ban mask, with their rows of the "
+         "router, in a checkpoint of the model's own format that any program runs: the logits are "
+         "those of the whole model under the mask. Also of --mask, --experts and --strength. All "
+         "layers must keep as many; layers whose experts are all empty are cut to that. What a "
+         "checkpoint cannot say is refused by its name: biases, soft masks, rules, adapters.",
+         {"consilium model export --persona coder -o coder.gguf",
+          "consilium model export -m folder --mask half.json --experts 2 -o half"}},
+    [COMMAND_MODEL_CONVERT] =
+        {"model convert",
+         "FILE",
+         1,
+         1,
+         "write a model's weights in another type",
+         "A GGUF file becomes a GGUF file, a folder of safetensors a folder (f32, f16 or bf16). "
+         "Matrices take the type of --type, row by row, written as the gguf package writes them; "
+         "routers, norms and biases stay as they are, so masks made for the one fit the other. "
+         "What was done is added to the metadata (consilium.history).",
+         {"consilium model convert model.gguf --type q8_0 -o small.gguf",
+          "consilium model convert folder --type bf16 -o half"}},
     [COMMAND_EDIT] =
         {"edit",
          "FILE VERB PLACE..",
@@ -411,7 +436,8 @@ static const command_info commands[COMMAND_COUNT] = {
          "measure how well a model predicts a text",
          "The text is cut into windows of 512 tokens that do not overlap; the last 256 of each are "
          "scored with the tokens before them as context; what is left over is dropped. nll is the "
-         "mean of nats per scored token, ppl is exp(nll).",
+         "mean of nats per scored token, ppl is exp(nll); nll_per_byte is what models with other "
+         "tokenizers can be compared by.",
          {"consilium perplexity notes.txt", "consilium perplexity notes.txt --format json"}},
     [COMMAND_TRACE] =
         {"trace",

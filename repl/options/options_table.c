@@ -21,15 +21,17 @@
 /* Commands that open no model of the user's. One that takes -m takes all that says how a model is run. */
 #define WITHOUT_MODEL                                                                              \
     (BIT(MODEL_LIST) | BIT(MODEL_BUILD) | BIT(MODEL_VOICES) | BIT(PERSONAS_SHOW) |                 \
-     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(EDIT) | (MODES & ~BIT(MODES_CHECK)) |            \
-     BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS)
+     BIT(PERSONAS_NEW) | BIT(PERSONAS_PACK) | BIT(EDIT) | BIT(MODEL_CONVERT) |                     \
+     (MODES & ~BIT(MODES_CHECK)) | BIT(MANUAL) | BIT(HELP) | TRANSCRIPTS)
 #define WITH_MODEL (EVERY_COMMAND & ~WITHOUT_MODEL)
 #define EXACT      (BIT(LOGITS) | BIT(PERPLEXITY)) /* one pass, f32 keys and values */
 #define ASKING     (BIT(TALK) | BIT(ASK))
 #define COLUMNS    (ASKING | BIT(COMPARE)) /* answers side by side */
-#define ROUTED     (ASKING | BIT(TRACE) | BIT(EVAL) | EXACT)
+#define ROUTED     (ASKING | BIT(TRACE) | BIT(EVAL) | EXACT | BIT(MODEL_EXPORT))
 #define ANSWERED   (COLUMNS | BIT(TRACE)) /* as in a conversation */
 #define SAMPLED    (ANSWERED | BIT(EVAL)) /* somebody answers */
+/* A model's file is written. */
+#define SURGERY (BIT(EDIT) | BIT(MODEL_EXPORT) | BIT(MODEL_CONVERT))
 /* Texts. */
 #define READING (ANSWERED | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN))
 #define WITH_FORMAT                                                                                \
@@ -122,7 +124,8 @@ static const option_info table[] = {
      "a text to learn, besides the lessons (repeatable)", 0, 0, FIELD(lesson_texts)},
     {"what", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "experts|lora|router|verifier|blend",
      "what learns: new experts, low-rank updates of those that are there, router rows; or several, "
-     "joined by commas (default experts); or a vote's verifier, or a blend's gate, of --set",
+     "joined by commas (default experts); experts:A-B are of the model's own, as `edit` inserts "
+     "them; or a vote's verifier, or a blend's gate, of --set",
      0, 0, FIELD(what)},
     {"set", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(TRAIN), "FILE",
      "questions with keys for a verifier or a gate, one JSON object a line (repeatable)", 0, 0,
@@ -313,9 +316,14 @@ static const option_info table[] = {
      "of each training (default: 324, 216 and 270)", 1, 1000000, FIELD(steps)},
     {"resume", 0, OPTION_FLAG, GROUP_COMMAND, BIT(MODEL_VOICES), NULL,
      "go on where a run in this folder stopped", 0, 0, FIELD(go_on)},
-    {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(EDIT), "FILE",
-     "the new model's file, which appears whole or not at all", 0, 0, FIELD(output)},
-    {"no-history", 0, OPTION_FLAG, GROUP_COMMAND, BIT(EDIT), NULL,
+    {"type", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(MODEL_CONVERT),
+     "f32|f16|bf16|q8_0|q5_1|q5_0|q4_1|q4_0",
+     "what matrices become; routers and vectors stay as they are", 0, 0, FIELD(type)},
+    {"persona", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_EXPORT), "NAME",
+     "whose router program says which experts are kept", 0, 0, FIELD(persona)},
+    {"output", 'o', OPTION_TEXT, GROUP_COMMAND, SURGERY, "PATH",
+     "the new model: a GGUF file, or of a folder of safetensors a folder", 0, 0, FIELD(output)},
+    {"no-history", 0, OPTION_FLAG, GROUP_COMMAND, SURGERY, NULL,
      "leave no record of it in the file's metadata", 0, 0, FIELD(no_history)},
     {"output", 'o', OPTION_TEXT, GROUP_COMMAND, BIT(LOGITS), "FILE",
      "where to write (`-`: standard output)", 0, 0, FIELD(output)},
@@ -336,7 +344,7 @@ static const option_info table[] = {
      "where to write (default NAME.zip)", 0, 0, FIELD(output)},
     {"force", 0, OPTION_FLAG, GROUP_COMMAND,
      BIT(TRANSCRIPTS_EXPORT) | BIT(MODEL_MAP) | BIT(PERSONAS_PACK) | BIT(PERSONAS_ADD) |
-         BIT(PERSONAS_ADAPTER) | BIT(EVAL) | BIT(COMPARE) | BIT(EDIT) | BIT(TRACE),
+         BIT(PERSONAS_ADAPTER) | BIT(EVAL) | BIT(COMPARE) | SURGERY | BIT(TRACE),
      NULL, "write over a file that is there", 0, 0, FIELD(force)},
     {"as", 0, OPTION_TEXT, GROUP_COMMAND, BIT(PERSONAS_ADD), "NAME",
      "call the persona so, and all its files", 0, 0, FIELD(as)},
@@ -393,6 +401,12 @@ static const option_info table[] = {
     {"template", 0, OPTION_TEXTS, GROUP_MODEL, WITH_MODEL, "KEY=VALUE",
      "set a variable of the model's chat template (repeatable; VALUE is JSON, else text)", 0, 0,
      FIELD(variables)},
+
+    {"tokenizer", 0, OPTION_TEXT, GROUP_MODEL, WITH_MODEL, "FILE",
+     "read and write text by another tokenizer with as many tokens: a tokenizer.json, its folder, "
+     "or "
+     "a GGUF file (default: the model's own)",
+     0, 0, FIELD(tokenizer)},
 
     {"no-sandbox", 0, OPTION_FLAG, GROUP_MODEL, WITH_MODEL, NULL,
      "keep the right to all files, programs and the network", 0, 0, FIELD(no_sandbox)},

@@ -72,6 +72,21 @@ static void read_model(sandbox *s, const char *model)
     free(target);
 }
 
+/* A tokenizer.json has a tokenizer_config.json beside it. */
+static void read_tokenizer(sandbox *s, const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    char *beside =
+        slash  ? string_format(NULL, "%.*s/tokenizer_config.json", (int)(slash - path), path)
+        : path ? strdup("tokenizer_config.json")
+               : NULL;
+    if (path)
+        read_model(s, path);
+    if (beside)
+        sandbox_allow_read(s, beside);
+    free(beside);
+}
+
 static void read_system(sandbox *s)
 {
     static const char *const places[] = {"/usr",
@@ -304,6 +319,7 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
     own_folders(s, id == COMMAND_PERSONAS_DERIVE || id == COMMAND_PERSONAS_ADD ||
                        id == COMMAND_TRAIN || opt->learn);
     read_model(s, model);
+    read_tokenizer(s, opt->tokenizer);
     read_command_line(s, opt);
     write_output(s, opt->output);
     for (size_t i = 0; i < opt->outputs.len; i++)
@@ -313,6 +329,8 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
         read_adapter(s, opt->words[0]);
         write_beside(s, opt->output);
     }
+    if (id == COMMAND_MODEL_EXPORT)
+        write_beside(s, opt->output);
     if (id == COMMAND_ASK)
         write_transcripts(s, opt);
     if (id == COMMAND_TRAIN)
@@ -385,7 +403,7 @@ int sandbox_policy_enter(const options *opt, const char *model, console *con, er
         name_conversation(&s, opt, con);
     else if (id == COMMAND_TRANSCRIPTS_REPLAY)
         sandbox_allow_read(&s, "/");
-    else if (id == COMMAND_EDIT)
+    else if (id == COMMAND_EDIT || id == COMMAND_MODEL_CONVERT)
         name_surgery(&s, opt);
     else
         name_files(&s, opt, id, model);
