@@ -321,7 +321,7 @@ def inserted():
             run("edit", MODEL, "-o", plus, "insert", f"*:{EXPERTS}", *words)
             before = (plus / "model.safetensors").read_bytes()
             said = good(home.train("-m", plus, *ours)).stderr
-            assert "1 of the model's experts and 1 router rows" in said, said
+            assert "1 of the model's experts, and 1 router rows" in said, said
             assert (plus / "model.safetensors").read_bytes() == before
             adapter, = home.personas.glob("sailor.*.adapter.safetensors")
             told = good(home.run("personas", "adapter", adapter)).stdout
