@@ -110,7 +110,7 @@ CASES = (  # line as fish takes it, what is offered
     ("personas check law", ["lawyer"]),
     ("personas pack law", ["lawyer"]),
     ("train law", ["lawyer"]),
-    ("train lawyer --what ", ["experts", "lora", "router", "verifier"]),
+    ("train lawyer --what ", ["blend", "experts", "lora", "router", "verifier"]),
     ("personas show ", PERSONAS),
     ("model inf", ["info"]),
     ("manual ", ["bash", "fish", "man", "zsh"]),

@@ -357,7 +357,8 @@ def showing():
     with case("OSC 52 where the terminal takes it"):
         t = Talk("osc", TERM_PROGRAM="WezTerm", model=True)
         t.say("one")
-        assert "by OSC 52" in t.say("/copy coder")
+        told = t.say("/copy coder")
+        assert "by OSC 52" in told, told
         found = re.search(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", t.raw)
         assert found and base64.b64decode(found[1])
         t.leave()

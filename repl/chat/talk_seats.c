@@ -160,6 +160,7 @@ static void take_seats(talk *t, options *set, const seating *s)
     talk_release_seats(&t->how, &t->seats);
     options_release(&t->now);
     t->now = s->now;
+    t->now.seed = set->seed;
     t->how = s->how;
     t->seats = s->seats;
 }

@@ -52,7 +52,7 @@ static const option_info table[] = {
      0, 0, FIELD(sets)},
     {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(COMPARE), "A,B,...",
      "personas as columns, before those of --set", 0, 0, FIELD(personas)},
-    {"file", 'f', OPTION_TEXT, GROUP_COMMAND, BIT(COMPARE), "SET",
+    {"file", 'f', OPTION_TEXT, GROUP_COMMAND, BIT(COMPARE), "FILE",
      "ask a whole set instead of PROMPT: JSON lines, or simple, dialogue, philosophy, guide, chew",
      0, 0, FIELD(file)},
     {"everyone", 0, OPTION_FLAG, GROUP_COMMAND, COLUMNS, NULL,
