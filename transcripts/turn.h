@@ -53,7 +53,8 @@ typedef struct turn_ids { /* token ids, or counts */
 } turn_ids;
 
 typedef struct turn_answer {
-    int n;               /* its record; 0 = none yet */
+    int n; /* its record; 0 = none yet */
+    pass_stop stop;
     const char *name;    /* of the pass */
     const char *acts_by; /* "mask", "prompt", "prompt+mask", "experts 8", "none", ... */
     const char *color;   /* or NULL */
@@ -64,8 +65,7 @@ typedef struct turn_answer {
     int continued;          /* the first so many are those of the version before; 0 = all its own */
     int prompt_tokens;
     uint64_t prompt_hash; /* over the ids that were read; 0 = not known */
-    pass_stop stop;
-    const char *failure; /* with STOP_ERROR, else NULL */
+    const char *failure;  /* with STOP_ERROR, else NULL */
     uint64_t seed;
     uint64_t program; /* router program's hash; 0 = the plain model */
     double seconds, tokens_per_second, banned_mass;

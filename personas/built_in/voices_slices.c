@@ -41,7 +41,7 @@ static int cut_open(cut *c, const slice_source *s, int slices, int each, error *
     *c = (cut){s,
                slices,
                each,
-               malloc((size_t)s->ffn * n * sizeof(float)),
+               calloc((size_t)s->ffn * n, sizeof(float)),
                malloc(count * sizeof(int)),
                malloc(count * n * sizeof(float)),
                malloc((size_t)slices * n * sizeof(float)),
@@ -139,8 +139,8 @@ static void make_features(cut *c)
 static void compare(cut *c, const gemm *g)
 {
     size_t n = (size_t)c->s->n, k = (size_t)c->slices;
-    gemm_nt(g, (size_t)(c->slices * c->each), k, n, 1, (matrix){c->feature, n},
-            (matrix){c->centre, n}, 0, c->near, k);
+    gemm_nt(g, k * (size_t)c->each, k, n, 1, (matrix){c->feature, n}, (matrix){c->centre, n}, 0,
+            c->near, k);
 }
 
 /* The first centre is the first neuron; each further one the neuron that is least like those before. */
@@ -198,7 +198,7 @@ static void take_clearest(cut *c, int *left)
 
 static int assign(cut *c, error *err)
 {
-    int *left = malloc((size_t)c->slices * sizeof *left);
+    int *left = calloc((size_t)c->slices, sizeof *left);
     if (!left)
         return error_memory(err, "slices");
     for (int s = 0; s < c->slices; s++)

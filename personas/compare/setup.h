@@ -39,23 +39,20 @@ typedef struct compare_setup {
 
     const char *persona, *instruction; /* instruction: on, off */
     const char *everyone[SETUP_PERSONAS];
-    int everyone_count;
     setup_count experts, norm_width, adaptive_min; /* adaptive_min.v -1 = off */
     setup_layers by_layer[SETUP_LAYERS];
-    int by_layer_count;
     double adaptive_ratio, tail_gain, strength, soften;
     const char *masks[SETUP_FILES], *adapters[SETUP_FILES], *rules;
-    int mask_count, adapter_count;
+    int everyone_count, by_layer_count, mask_count, adapter_count;
 
-    unsigned given; /* bits of sampling_fields that are said */
     sampling sampling;
+    unsigned given; /* bits of sampling_fields that are said */
+    int max_tokens, context, positions;
     double seed;
-    int max_tokens, context;
     const char *think, *loop, *kv;
 
     const char *model, *rope_scaling, *skip;
     double rope_theta;
-    int positions;
 } compare_setup;
 
 /* "NAME:KEY=VALUE,...", "NAME:PRESET", "PRESET", or a number of experts, "8". compare_setup_release in

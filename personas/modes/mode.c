@@ -227,9 +227,11 @@ static int read_marks(const json *object, mode_signs *s, error *err)
 
 static int check_tags(const mode_signs *s, error *err)
 {
-    for (int i = 0; s->tags && i < s->tag_count; i++)
-        if (s->tags[i][0] != '#' || !persona_name_ok(s->tags[i] + 1))
-            return error_set(err, ERROR_LOAD, "tags: \"%.40s\": write \"#name\"", s->tags[i]);
+    for (int i = 0; s->tags && i < s->tag_count; i++) {
+        const char *tag = s->tags[i] ? s->tags[i] : "";
+        if (*tag != '#' || !persona_name_ok(tag + 1))
+            return error_set(err, ERROR_LOAD, "tags: \"%.40s\": write \"#name\"", tag);
+    }
     return 0;
 }
 

@@ -72,34 +72,30 @@ typedef struct recorded_seat {
 } recorded_seat;
 
 typedef struct roster_options {
-    const char *const *personas; /* [persona_count] */
-    int persona_count;           /* 0: one seat of the plain model, with what is asked below */
+    const char *const *personas; /* [persona_count]; 0: one seat of the plain model, with what is
+                                    asked below */
+    const named_mask *masks;
+    const named_adapter *adapters; /* behind those that the personas bring */
+    const named_value *experts;    /* caps at what the masks allow */
+    const named_value *strengths;
+    const char *const
+        *unmasked; /* personas whose router program is off: they act by prompt or none */
+    const named_value
+        *mask_penalties; /* logit bias (nats) of a keep or ban mask that does not forbid */
+    int persona_count, mask_count, adapter_count, expert_count, strength_count, unmasked_count;
+    int mask_penalty_count;
     control_kind control;
     bool no_instruction;
     bool everyone; /* one more seat, in which the experts of all personas speak at once */
-    const named_mask *masks;
-    int mask_count;
-    const named_adapter *adapters; /* behind those that the personas bring */
-    int adapter_count;
-    const named_value *experts; /* caps at what the masks allow */
-    int expert_count;
-    const named_value *strengths;
-    int strength_count;
-    const char *const
-        *unmasked; /* personas whose router program is off: they act by prompt or none */
-    int unmasked_count;
-    const named_value
-        *mask_penalties; /* logit bias (nats) of a keep or ban mask that does not forbid */
-    int mask_penalty_count;
     const router_knobs *knobs; /* NULL = none */
     const char *
         router; /* a shared object whose code routes (engine/routing/hooks.h), for every pass but control;
                            NULL = none. Only ever what the user asked for by its name */
     unsigned given; /* GIVEN_* bits of `sampling` that were asked for and win over the persona's */
+    int recorded_count;
     sampling sampling;             /* asked for, or else the configuration's and the model's */
     const recorded_seat *recorded; /* [recorded_count] */
-    int recorded_count;
-    const char *prompt; /* chooses the language of the instructions */
+    const char *prompt;            /* chooses the language of the instructions */
     size_t prompt_len;
     const char *system;   /* said to every pass, before its own instruction; NULL = nothing */
     const char *fallback; /* the model's own system message, said to a pass that has no instruction;

@@ -25,7 +25,7 @@ int compare_set_report_count(compare_set_report *r, error *err)
 {
     int columns = compare_columns(r->compare);
     r->level_count = compare_levels(r->set, r->count, r->levels);
-    r->figures = calloc((size_t)((r->level_count + 1) * columns), sizeof *r->figures);
+    r->figures = calloc(((size_t)r->level_count + 1) * (size_t)columns, sizeof *r->figures);
     if (!r->figures)
         return error_memory(err, "a report");
     for (int level = -1; level < r->level_count; level++)
