@@ -124,11 +124,6 @@ void router_hook_close(router_hook *h)
     free(h);
 }
 
-const char *router_hook_name(const router_hook *h)
-{
-    return h->router->name;
-}
-
 const char *router_hook_digest(const router_hook *h)
 {
     return h->digest;

@@ -33,7 +33,6 @@ router_hook *router_hook_load(const char *path, const model_config *model, const
                               const char *fingerprint, error *err);
 void router_hook_close(router_hook *h); /* NULL ok; after the programs that have it */
 
-const char *router_hook_name(const router_hook *h);
 const char *router_hook_digest(const router_hook *h); /* SHA-256 of the file */
 uint64_t router_hook_hash(const router_hook *h);
 int router_hook_most_experts(const router_hook *h); /* 0 = never more than there were */

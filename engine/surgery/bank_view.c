@@ -3,8 +3,9 @@
 
 #include <stdio.h>
 
-int bank_tensor(const checkpoint *c, weight_part part, int layer, int expert,
-                checkpoint_tensor *out)
+/* The tensor that holds a part, by the first spelling that the file has. 0, or -1 = not there. */
+static int bank_tensor(const checkpoint *c, weight_part part, int layer, int expert,
+                       checkpoint_tensor *out)
 {
     char name[128];
     for (int i = 0; i < WEIGHT_SPELLINGS; i++) {

@@ -31,8 +31,4 @@ typedef struct bank_rows {
 
 bank_rows bank_view(const checkpoint *c, int layer, int expert, bank_matrix m);
 
-/* The tensor that holds a part, by the first spelling that the file has. 0, or -1 = not there. */
-int bank_tensor(const checkpoint *c, weight_part part, int layer, int expert,
-                checkpoint_tensor *out);
-
 #endif

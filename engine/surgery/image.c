@@ -19,7 +19,9 @@ void image_release(image *m)
     *m = (image){0};
 }
 
-int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *shape, error *err)
+/* A tensor without pieces yet; they are added behind it. ERROR_USAGE for sizes beyond 2^64. */
+static int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *shape,
+                     error *err)
 {
     const dtype_info *info = dtype_describe(type);
     uint64_t elements, bytes, total;
@@ -41,7 +43,7 @@ int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *
     return 0;
 }
 
-int image_add_piece(image *m, const image_piece *p, error *err)
+static int image_add_piece(image *m, const image_piece *p, error *err)
 {
     image_piece *v =
         array_room(m->pieces, m->piece_count, &m->piece_cap, sizeof *v, "the tensor table", err);

@@ -37,9 +37,6 @@ typedef struct image {
     uint64_t bytes; /* of all tensors */
 } image;
 
-/* A tensor without pieces yet; they are added behind it. ERROR_USAGE for sizes beyond 2^64. */
-int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *shape, error *err);
-int image_add_piece(image *m, const image_piece *p, error *err);
 void image_release(image *m); /* {0} ok */
 
 /* Gives every matrix another type; routers and vectors keep theirs, and so do, counted in *left, matrices

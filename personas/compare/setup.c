@@ -76,22 +76,6 @@ static const char *const presets[][2] = {
 };
 enum { PRESETS = sizeof presets / sizeof *presets };
 
-const char *compare_preset(int i, const char **means)
-{
-    if (i >= PRESETS)
-        return NULL;
-    *means = presets[i][1];
-    return presets[i][0];
-}
-
-const char *compare_key(int i, const char **value)
-{
-    if (i >= KEYS)
-        return NULL;
-    *value = keys[i].value;
-    return keys[i].name;
-}
-
 /* ---- counts ------------------------------------------------------------------------------------ */
 
 int setup_count_of(const setup_count *c, int trained, int most)

@@ -60,9 +60,4 @@ typedef struct compare_setup {
 int compare_setup_read(const char *word, compare_setup *out, error *err);
 void compare_setup_release(compare_setup *s);
 
-/* The i-th preset and what it stands for; NULL behind the last. */
-const char *compare_preset(int i, const char **means);
-/* The i-th key, and what its value may be; NULL behind the last. */
-const char *compare_key(int i, const char **value);
-
 #endif

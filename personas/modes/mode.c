@@ -18,8 +18,8 @@
 enum { MODE_BYTES = 1 << 20, TOKENS_MOST = 1 << 24 };
 
 const char *const mode_depths[MODE_DEPTHS] = {"usual", "fast", "deep"};
-const char *const mode_marks[MODE_MARKS] = {"code", "short",  "long",   "question",
-                                            "call", "digits", "foreign"};
+static const char *const mode_marks[MODE_MARKS] = {"code", "short",  "long",   "question",
+                                                   "call", "digits", "foreign"};
 
 /* ---- lists ------------------------------------------------------------------------------------- */
 

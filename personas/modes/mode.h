@@ -55,7 +55,6 @@ typedef enum mode_mark {
     MARK_FOREIGN,  /* most letters are no Latin ones */
     MODE_MARKS,
 } mode_mark;
-extern const char *const mode_marks[MODE_MARKS]; /* "code", "short", ... */
 
 typedef struct mode_weight {
     char *

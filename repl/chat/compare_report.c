@@ -18,7 +18,8 @@ const char *compare_acts(const compare_column *k)
     return !plain ? k->seat->acts_by : *k->setup->said ? k->setup->said : "as it is";
 }
 
-const char *compare_end(const turn_answer *a)
+/* "finished", "cut", "loop", "stopped", "failed" */
+static const char *compare_end(const turn_answer *a)
 {
     static const char *const ends[] = {[STOP_END] = "finished",
                                        [STOP_LENGTH] = "cut",

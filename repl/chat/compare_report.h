@@ -19,8 +19,6 @@ typedef struct compare_report {
 /* "experts 2", "temperature=0": what a column acts by, else its words, else "as it is". Borrowed, or in
  * `room`. */
 const char *compare_acts(const compare_column *k);
-/* "finished", "cut", "loop", "stopped", "failed" */
-const char *compare_end(const turn_answer *a);
 
 /* The answers one below the other. */
 void compare_report_answers(const compare_report *r, const console *con, text_writer *w);
