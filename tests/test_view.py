@@ -323,6 +323,12 @@ def scrollback():
         each = len(p.raw) / sum(len(tokens(t)) for t in texts)
         print(f"# {each:.1f} bytes a token at full speed, {len(p.raw)} in all", flush=True)
         assert each < 60, each
+    with case("an answer's first word is shown at once, not with the next frame"):
+        p = Player(Script().add("prefill", 4, 4).add("token", 0, "alpha").add("token", 1, "beta")
+                   .add("token", 1, " gamma").add("settle"), 120)
+        p.finish()
+        frames = [f for f in p.raw.split(b"\x1b[?2026h") if b"alpha" in f]
+        assert frames and b"beta" not in frames[0], p.raw
     with case("20 frames a second at most, in one piece each"):
         p = Player(exchange(wait=10, merge=False), 120)
         start = time.monotonic()

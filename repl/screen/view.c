@@ -250,11 +250,17 @@ static void add_token(view *v, column *c, const char *bytes, size_t n, bool thin
     (void)view_failed(v, result, &err);
 }
 
+/* An answer's first words are waited for: they are shown at once. */
 void view_token(view *v, int i, const char *bytes, size_t n, bool thinking)
 {
+    bool first = !v->columns[i].tokens;
     add_token(v, &v->columns[i], bytes, n, thinking);
     follow_terminal(v);
-    changed(v);
+    v->dirty = true;
+    if (first)
+        paint(v);
+    else
+        paint_when_due(v);
 }
 
 static int complete(column *c, const char *stop, const char *failure, error *err)
