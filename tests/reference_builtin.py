@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -33,9 +34,21 @@ with tempfile.TemporaryDirectory() as folder:
                                                        output_loading_info=True)
     check("transformers finds every weight, and no other", not any(info.values()), info)
     tokens = tokenizer.encode(chat + "It depends on what we mean by lying.", add_special_tokens=False)
-    with torch.no_grad():
-        want = model(torch.tensor([tokens])).logits[0].numpy()
-    got = logits(directory, tokens, folder)
-    check("logits as transformers'", nmse(got, want) <= 1e-6, f"NMSE {nmse(got, want):.2e}")
+
+    def compare(model, *experts):
+        """(ours, transformers') logits."""
+        with torch.no_grad():
+            want = model(torch.tensor([tokens])).logits[0].numpy()
+        return logits(directory, tokens, folder, *experts), want
+    # All slices called there is nothing to choose, so what is left is rounding.
+    whole = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, num_experts_per_tok=8)
+    got, want = compare(whole, "--experts", 8)
+    check("8 experts: logits as transformers'", nmse(got, want) <= 1e-6, f"NMSE {nmse(got, want):.2e}")
+    check("8 experts: the same best tokens", not top1_mistakes(got, want), top1_mistakes(got, want))
+    # With six, rounding now and then chooses between two slices that have as much to say.
+    got, want = compare(model)
+    apart = ((got - want)**2).sum(1) / (want**2).sum(1)
+    check("logits as transformers', at half of the tokens to rounding", np.median(apart) <= 1e-6, f"{np.median(apart):.2e}")
+    check("and nowhere far from them", nmse(got, want) <= 1e-4, f"NMSE {nmse(got, want):.2e}")
     check("the same best tokens", not top1_mistakes(got, want), top1_mistakes(got, want))
 finish()

@@ -30,7 +30,7 @@ def environment(name, **more):
     home.mkdir(exist_ok=True)
     kept = {k: v for k, v in os.environ.items()
             if not k.startswith("XDG_") and k not in ("NO_COLOR", "EDITOR", "VISUAL", "DISPLAY",
-                                                      "WAYLAND_DISPLAY", "TERM_PROGRAM")}
+                                                      "WAYLAND_DISPLAY", "TERM_PROGRAM", "TMUX", "STY")}
     return kept | {"HOME": str(home), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8",
                    "PATH": f"{home}/bin:{os.environ['PATH']}"} | more
 
