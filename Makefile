@@ -310,9 +310,9 @@ verifier: $(PROGRAM) $(SMOLLM2) ## learn the built-in's verifier anew from quest
 	@find $(VOICES)/consilium/personas -name 'council.*.verifier.json' -exec cp {} personas/shipped/ ';'
 
 # What each way of joining is worth on the built-in as it is now: auto goes by it, and merges state it.
-TRIED    = facts sums yesno judgement
-WAYS     = control,philosopher,coder,critic,vote,blend,synth
-evidence: $(PROGRAM) $(SMOLLM2) ## ask the built-in the shipped sets anew and keep what its merges are worth (6 s of processor time a question; TRIED=SETS, WAYS=ARMS: a debate costs three times as much)
+TRIED    = facts sums
+WAYS     = control,philosopher,coder,critic,vote
+evidence: $(PROGRAM) $(SMOLLM2) ## ask the built-in the shipped sets anew and keep what its merges are worth (TRIED=SETS, WAYS=ARMS)
 	@mkdir -p $(VOICES)
 	@rm -f personas/shipped/council.*.evidence.json $(VOICES)/consilium/personas/council.*.evidence.json
 	@XDG_CACHE_HOME=$(abspath $(VOICES)) XDG_STATE_HOME=$(abspath $(VOICES)) XDG_CONFIG_HOME=$(abspath $(VOICES)) \

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How many experts a token should call: nats a token at other counts, beyond those at the model's own.
 
-usage: probe_width.py [--bytes 40000]
+usage: probe_width.py [--bytes 24000]
 
 On the built-in model, of which the general experts are slices of a dense block, and on a tiny mixture of
 experts that was trained as one (fixtures/specialists/natural), each on text that it has not seen. `make
@@ -37,7 +37,7 @@ def report(name, model, text, env):
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("--bytes", type=int, default=40000, help="of prose for the built-in model")
+    ap.add_argument("--bytes", type=int, default=24000, help="of prose for the built-in model")
     size = ap.parse_args().bytes
     with tempfile.TemporaryDirectory() as folder:
         env = dict(os.environ, **{f"XDG_{k}_HOME": f"{folder}/{k}" for k in ("CACHE", "CONFIG", "DATA")})

@@ -111,6 +111,8 @@ def masks(env):
         assert all(info["fingerprint"][:16] in n for n in found) and len(found) == 3, found
     with case("model info: layers, experts, experts a token"):
         assert info["architecture"] == "qwen2_moe", info["architecture"]
+        told = run("model", "info", env=env).stdout
+        assert "philosopher 0-7, coder 8-15, critic 16-23, slices of the dense block 24-31" in told, told
 
 
 def middle(ours, theirs):

@@ -406,6 +406,16 @@ int json_get_string(const json *object, const char *key, const char **out, error
     return 1;
 }
 
+int json_get_copy(const json *object, const char *key, char **out, error *err)
+{
+    const char *text = NULL;
+    int found = json_get_string(object, key, &text, err);
+    if (found != 1)
+        return found;
+    *out = strdup(text);
+    return *out ? 1 : error_memory(err, "a text");
+}
+
 static int get_container(const json *object, const char *key, json_kind kind, const char *wanted,
                          const json **out, error *err)
 {

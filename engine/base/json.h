@@ -64,6 +64,8 @@ int json_get_number(const json *object, const char *key, double min, double max,
                     error *err);
 int json_get_bool(const json *object, const char *key, bool *out, error *err);
 int json_get_string(const json *object, const char *key, const char **out, error *err);
+/* The same as a copy, the caller's to free. */
+int json_get_copy(const json *object, const char *key, char **out, error *err);
 int json_get_array(const json *object, const char *key, const json **out, error *err);
 int json_get_object(const json *object, const char *key, const json **out, error *err);
 

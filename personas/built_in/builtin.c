@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../engine/base/buf.h"
 #include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
 #include "../../engine/formats/checkpoint.h"
@@ -257,13 +258,45 @@ static int write_shape(const plan *p, gguf_writer *w, error *err)
     return gguf_writer_bool(w, "qwen2moe.expert_weights_norm", false, err);
 }
 
+/* "coder 0-7, critic 8-15, slices of the dense block 16-23": for whoever looks at the file. The experts file
+ * names the personas in the order of their experts, as many of each. */
+static int write_whose(const builtin_bank *b, gguf_writer *w, error *err)
+{
+    const char *names = "";
+    size_t len = 0;
+    if (gguf_get_string(b->file, "consilium.personas", &names, &len, err) < 0)
+        return -1;
+    int count = len ? 1 : 0, at = 0;
+    for (size_t i = 0; i < len; i++)
+        count += names[i] == ',';
+    buf text = {0};
+    int result = 0;
+    for (const char *end = names + len; names < end && !result; at += b->personas / count) {
+        const char *comma = memchr(names, ',', (size_t)(end - names));
+        result = buf_format(&text, err, "%.*s %d-%d, ", (int)((comma ? comma : end) - names), names,
+                            at, at + b->personas / count - 1);
+        names = comma ? comma + 1 : end;
+        while (names < end && *names == ' ')
+            names++;
+    }
+    if (!result)
+        result = buf_format(&text, err, "slices of the dense block %d-%d", b->personas,
+                            b->personas + b->general - 1) ||
+                         gguf_writer_text(w, BUILTIN_WHOSE, text.v, err)
+                     ? -1
+                     : 0;
+    buf_release(&text);
+    return result;
+}
+
 /* Tokenizer and licence come along as they are. */
 static int write_metadata(const plan *p, gguf_writer *w, error *err)
 {
     const gguf *g = checkpoint_gguf(p->base);
     if (gguf_writer_text(w, "general.architecture", "qwen2moe", err) ||
         gguf_writer_text(w, "general.name", "consilium built-in", err) ||
-        gguf_writer_text(w, "consilium.experts", p->bank->hash, err) || write_shape(p, w, err))
+        gguf_writer_text(w, "consilium.experts", p->bank->hash, err) ||
+        write_whose(p->bank, w, err) || write_shape(p, w, err))
         return -1;
     for (size_t i = 0; i < gguf_count(g); i++) {
         const gguf_value *v = gguf_at(g, i);

@@ -28,6 +28,9 @@
 
 enum { BUILTIN_RECIPE = 3 };
 
+/* The text in the model's metadata that says whose its experts are, by number. */
+#define BUILTIN_WHOSE "consilium.whose"
+
 /* Told every few MiB; returning false ends the work with ERROR_CANCELLED. */
 typedef struct builtin_progress {
     void *user;

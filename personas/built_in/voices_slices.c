@@ -16,13 +16,12 @@ static const float SPREAD = 0.05f;
 typedef struct cut {
     const slice_source *s;
     int slices, each;
-    float *said; /* [ffn, n] activation times the length of the column of down */
-    int *chosen; /* [slices * each] neurons, ascending */
-    float *
-        feature; /* [slices * each, n] unit vectors: when each says more or less than it mostly does */
-    float *centre; /* [slices, n] */
-    float *near;   /* [slices * each, slices] products of the two */
-    int *of;       /* [slices * each] the slice of each */
+    float *said;    /* [ffn, n] activation times the length of the column of down */
+    int *chosen;    /* [slices * each] neurons, ascending */
+    float *feature; /* [slices * each, n] unit vectors: when each says more than mostly, or less */
+    float *centre;  /* [slices, n] */
+    float *near;    /* [slices * each, slices] products of the two */
+    int *of;        /* [slices * each] the slice of each */
 } cut;
 
 static void cut_close(cut *c)

@@ -266,19 +266,10 @@ static int read_signs(mode_file *m, const json *root, error *err)
 
 /* ---- the file ---------------------------------------------------------------------------------- */
 
-static int read_copy(const json *root, const char *field, char **out, error *err)
-{
-    const char *text = NULL;
-    int found = json_get_string(root, field, &text, err);
-    if (found != 1)
-        return found;
-    *out = strdup(text);
-    return *out ? 1 : error_memory(err, "a mode");
-}
-
 static int read_name(mode_file *m, const json *root, error *err)
 {
-    if (read_copy(root, "name", &m->name, err) < 0 || read_copy(root, "about", &m->about, err) < 0)
+    if (json_get_copy(root, "name", &m->name, err) < 0 ||
+        json_get_copy(root, "about", &m->about, err) < 0)
         return -1;
     if (!m->name)
         return error_set(err, ERROR_LOAD, "name: missing");
@@ -294,7 +285,7 @@ static int read_speakers(mode_file *m, const json *root, error *err)
     merge_method method;
     int rounds = 0;
     if (read_names(root, "personas", &m->personas, &m->persona_count, err) ||
-        read_copy(root, "merge", &m->merge, err) < 0)
+        json_get_copy(root, "merge", &m->merge, err) < 0)
         return -1;
     for (int i = 0; i < m->persona_count; i++)
         if (!persona_name_ok(m->personas[i]))

@@ -99,16 +99,6 @@ static int read_texts(const json *root, const char *field, persona_text **list, 
     return 0;
 }
 
-static int read_copy(const json *root, const char *field, char **out, error *err)
-{
-    const char *text = NULL;
-    int found = json_get_string(root, field, &text, err);
-    if (found != 1)
-        return found;
-    *out = strdup(text);
-    return *out ? 1 : error_memory(err, "a persona");
-}
-
 /* The file's folder + name; name was checked. Replaces *name. */
 static int beside(const char *file, char **name, error *err)
 {
@@ -281,7 +271,7 @@ static int read_adapters(persona *p, const json *root, error *err)
 static int read_files(persona *p, const json *root, error *err)
 {
     if (read_texts(root, "lessons", &p->lessons, &p->lesson_count, err) ||
-        read_copy(root, "experts", &p->experts, err) < 0)
+        json_get_copy(root, "experts", &p->experts, err) < 0)
         return -1;
     for (int i = 0; i < p->lesson_count; i++)
         if (check_file_name("lessons", p->lessons[i].text, err) ||
@@ -297,7 +287,7 @@ static int read_files(persona *p, const json *root, error *err)
 
 static int read_names(persona *p, const json *root, error *err)
 {
-    if (read_copy(root, "name", &p->name, err) < 0)
+    if (json_get_copy(root, "name", &p->name, err) < 0)
         return -1;
     if (!p->name)
         return error_set(err, ERROR_LOAD, "name: missing");
@@ -305,8 +295,8 @@ static int read_names(persona *p, const json *root, error *err)
         return error_set(err, ERROR_LOAD,
                          "name: \"%.64s\" must be 1 to 64 of A-Z a-z 0-9 _ - and not reserved",
                          p->name);
-    if (read_copy(root, "about", &p->about, err) < 0 ||
-        read_copy(root, "color", &p->color, err) < 0)
+    if (json_get_copy(root, "about", &p->about, err) < 0 ||
+        json_get_copy(root, "color", &p->color, err) < 0)
         return -1;
     if (p->color && !one_of(p->color, COLORS, sizeof COLORS / sizeof *COLORS))
         return error_set(err, ERROR_LOAD, "color: \"%.40s\" is no terminal color (red, green, ...)",

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "../../engine/base/json_writer.h"
+#include "../../engine/formats/gguf.h"
+#include "../../personas/built_in/builtin.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "commands.h"
@@ -258,8 +260,19 @@ static void row(sheet *s, const char *label, const char *format, ...)
     text_put(&s->w, "\n");
 }
 
-static void show_shape(sheet *s, const model_config *c)
+/* The built-in model says whose its experts are. */
+static void show_whose(sheet *s, const checkpoint *c)
 {
+    const char *text;
+    size_t len;
+    if (checkpoint_gguf(c) &&
+        gguf_get_string(checkpoint_gguf(c), BUILTIN_WHOSE, &text, &len, NULL) == 1)
+        row(s, "  of", "%.*s", len > 512 ? 512 : (int)len, text);
+}
+
+static void show_shape(sheet *s, const info *in)
+{
+    const model_config *c = in->config;
     row(s, "architecture", "%s (%s)", architecture_name(c->arch),
         c->experts ? "mixture of experts" : "dense");
     row(s, "layers", "%d, width %d", c->layers, c->width);
@@ -272,6 +285,7 @@ static void show_shape(sheet *s, const model_config *c)
         row(s, "experts", "%d in each of %d layers, %d wide; %d a token%s", c->experts,
             moe_layers(c), c->expert_width, c->experts_per_token,
             c->renormalise ? ", gates renormalised" : "");
+        show_whose(s, engine_checkpoint(in->engine));
         if (c->shared_width)
             row(s, "shared expert", "%d wide%s", c->shared_width,
                 c->shared_gate ? ", with a sigmoid gate" : "");
@@ -343,7 +357,7 @@ static int print_text(const info *in, const char *title, console *con, error *er
     console_put_quoted(con, &s.w, title);
     text_format(&s.w, "%s\n", console_reset(con));
     row(&s, "path", "%s", path);
-    show_shape(&s, in->config);
+    show_shape(&s, in);
     show_rope(&s, in->config);
     show_weights(&s, in);
     show_memory(&s, in);

@@ -1,7 +1,7 @@
 /* compare_set_report_html.c - a comparison over a set as one page: bars with intervals, a table. See
  * compare_set_report.h.
  *
- * The page needs nothing else and runs nothing (html_page.h). Foreign text reaches it by put_foreign()
+ * The page needs nothing else and runs nothing (html_page.h). Foreign text reaches it by report_put_foreign()
  * alone. Charts are SVG in units of their own, drawn by classes, so that the light and the dark page are
  * one.
  */
@@ -12,44 +12,23 @@
 #include "../../engine/base/html_page.h"
 #include "../chat/compare_report.h"
 #include "../screen/human.h"
-#include "../screen/safe_text.h"
 #include "compare_set_report.h"
+#include "report_page.h"
 
 enum { WIDE = 720, LABEL = 130, ROW = 26, SCALE = 440, HUES = 4 };
 
 /* clang-format off */
 static const char *const sheet[] = {
-    ":root{--page:#f7f5f0;--card:#fffefb;--ink:#211f1c;--soft:#68625a;--line:#e3ddd2;--a:#14724a;--b:#1f5fc0;"
-    "--c:#8a5a12;--d:#8a929c}\n"
-    "@media (prefers-color-scheme:dark){:root{--page:#131416;--card:#1b1d20;--ink:#e9e6e0;--soft:#a19c93;"
-    "--line:#303337;--a:#3f9a70;--b:#5a8bd8;--c:#b98a3e;--d:#7b838d}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;max-width:66rem;padding:1.5rem;background:var(--page);color:var(--ink);"
-    "font:400 1rem/1.55 system-ui,sans-serif;overflow-wrap:anywhere}\n"
-    "h1{font-size:1.4rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:2rem 0 .5rem}\n"
-    "p,li{color:var(--soft);margin:.2rem 0}\n"
+    REPORT_LOOK,
+    ":root{--a:#14724a;--b:#1f5fc0;--c:#8a5a12;--d:#8a929c}\n"
+    "@media (prefers-color-scheme:dark){:root{--a:#3f9a70;--b:#5a8bd8;--c:#b98a3e;--d:#7b838d}}\n"
     "main{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(28rem,1fr))}\n"
-    "figure,.scroll{margin:0;background:var(--card);border:1px solid var(--line);border-radius:.6rem;"
-    "padding:1rem;overflow-x:auto}figcaption{color:var(--soft);font-size:.875rem;margin-bottom:.4rem}\n"
-    "svg{display:block;width:100%}\n"
+    "figcaption{color:var(--soft);font-size:.875rem;margin-bottom:.4rem}\n"
     "text{fill:var(--ink);font:14px system-ui,sans-serif}.dim{fill:var(--soft);font-size:12px}\n"
-    ".interval{stroke:var(--ink);stroke-width:1.5}.base{stroke:var(--line)}\n"
+    ".base{stroke:var(--line)}\n"
     ".a{fill:var(--a)}.b{fill:var(--b)}.c{fill:var(--c)}.d{fill:var(--d)}\n"
-    "table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums;width:100%}\n"
-    "th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\n"
-    "th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}\n"
 };
 /* clang-format on */
-
-static void put_foreign(text_writer *w, const char *text)
-{
-    buf clean = {0};
-    if (safe_text_copy(&clean, SAFE_LINE, false, text, strlen(text), w->err))
-        w->failed = true;
-    else if (clean.len)
-        html_put_text(w, clean.v, clean.len);
-    buf_release(&clean);
-}
 
 /* ---- charts ------------------------------------------------------------------------------------ */
 
@@ -80,7 +59,7 @@ static void put_bar(text_writer *w, const chart *c, const bar *b, const char *na
 {
     int y = row * ROW, middle = y + ROW / 2;
     text_format(w, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">", LABEL - 8, middle + 5);
-    put_foreign(w, name);
+    report_put_foreign(w, name);
     text_put(w, "</text>");
     if (!b->n) {
         text_format(w, "<text class=\"dim\" x=\"%d\" y=\"%d\">not known</text>\n", LABEL + 6,
@@ -156,9 +135,9 @@ static void put_row(const compare_set_report *r, int i, text_writer *w)
     const compare_figures *f = compare_set_report_of(r, -1, i);
     char bytes[HUMAN_TEXT];
     text_put(w, "<tr><td>");
-    put_foreign(w, k->setup->name);
+    report_put_foreign(w, k->setup->name);
     text_put(w, "</td><td>");
-    put_foreign(w, compare_acts(k));
+    report_put_foreign(w, compare_acts(k));
     text_format(w, "</td><td>%d/%d</td><td>%d</td><td>%d</td><td>%d</td>", f->finished.n,
                 f->finished.of, f->loops.n, f->cut.n, f->failed.n);
     if (f->recall.of)
@@ -174,13 +153,13 @@ void compare_set_report_html(const compare_set_report *r, text_writer *w)
     html_sheet style = {sheet, sizeof sheet / sizeof *sheet};
     html_begin_head(w, style);
     text_put(w, "<title>");
-    put_foreign(w, r->name);
+    report_put_foreign(w, r->name);
     text_put(w, "</title>\n");
     html_begin_body(w, style);
     text_put(w, "<h1>");
-    put_foreign(w, r->name);
+    report_put_foreign(w, r->name);
     text_put(w, " on ");
-    put_foreign(w, r->model);
+    report_put_foreign(w, r->model);
     text_format(w,
                 "</h1>\n<p>%d questions, seed %llu; intervals are of 95 %%: Wilson's of shares, "
                 "resampled of means.</p>\n",
@@ -188,7 +167,7 @@ void compare_set_report_html(const compare_set_report *r, text_writer *w)
     put_charts(r, -1, w);
     for (int level = 0; r->level_count > 1 && level < r->level_count; level++) {
         text_put(w, "<h2>");
-        put_foreign(w, *r->levels[level] ? r->levels[level] : "no level");
+        report_put_foreign(w, *r->levels[level] ? r->levels[level] : "no level");
         text_put(w, "</h2>\n");
         put_charts(r, level, w);
     }

@@ -1,7 +1,7 @@
 /* eval_report_html.c - an evaluation as one page: bars with intervals, a table. See eval_report.h.
  *
  * The page needs nothing else: no script, no picture, no font, and its policy forbids all of them; the
- * style sheet is allowed by its hash. Foreign text (names of files, topics) reaches it by put_foreign()
+ * style sheet is allowed by its hash. Foreign text (names of files, topics) reaches it by report_put_foreign()
  * alone and is never part of a tag. Charts are SVG in units of their own, drawn by classes, so that the
  * light and the dark page are one.
  */
@@ -10,51 +10,29 @@
 #include <string.h>
 
 #include "../../engine/base/html_page.h"
-#include "../screen/safe_text.h"
 #include "eval_report.h"
+#include "report_page.h"
 
 enum { WIDE = 720, LABEL = 130, ROW = 26, SCALE = 500 };
 
 /* clang-format off */
 static const char *const sheet[] = {
-    ":root{--page:#f7f5f0;--card:#fffefb;--ink:#211f1c;--soft:#68625a;--line:#e3ddd2;--control:#8a929c;"
-    "--persona:#14724a;--merge:#8a5a12;--other:#1f5fc0;--bound:#b9b2a6}\n"
-    "@media (prefers-color-scheme:dark){:root{--page:#131416;--card:#1b1d20;--ink:#e9e6e0;--soft:#a19c93;"
-    "--line:#303337;--control:#7b838d;--persona:#3f9a70;--merge:#b98a3e;--other:#5a8bd8;--bound:#4b4f55}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;max-width:60rem;padding:1.5rem;background:var(--page);color:var(--ink);"
-    "font:400 1rem/1.55 system-ui,sans-serif;overflow-wrap:anywhere}\n"
-    "h1{font-size:1.4rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:2rem 0 .5rem}\n"
-    "p,li{color:var(--soft);margin:.2rem 0}\n"
-    "figure,.scroll{margin:0;background:var(--card);border:1px solid var(--line);border-radius:.6rem;"
-    "padding:1rem;overflow-x:auto}\n"
-    "svg{display:block;width:100%;min-width:32rem}\n"
+    REPORT_LOOK,
+    ":root{--control:#8a929c;--persona:#14724a;--merge:#8a5a12;--other:#1f5fc0;--bound:#b9b2a6}\n"
+    "@media (prefers-color-scheme:dark){:root{--control:#7b838d;--persona:#3f9a70;--merge:#b98a3e;--other:#5a8bd8;"
+    "--bound:#4b4f55}}\n"
+    "svg{min-width:32rem}\n"
     "text{fill:var(--ink);font:13px system-ui,sans-serif}.dim{fill:var(--soft);font-size:11px}\n"
-    ".grid{stroke:var(--line);stroke-width:1}.interval{stroke:var(--ink);stroke-width:1.5}\n"
+    ".grid{stroke:var(--line);stroke-width:1}\n"
     ".control{fill:var(--control)}.persona{fill:var(--persona)}.merge{fill:var(--merge)}"
     ".other{fill:var(--other)}.bound{fill:var(--bound)}\n"
-    "table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums;width:100%}\n"
-    "th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\n"
-    "th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}\n"
 };
 /* clang-format on */
-
-/* ---- foreign text ------------------------------------------------------------------------------ */
-
-static void put_foreign(text_writer *w, const char *text)
-{
-    buf clean = {0};
-    if (safe_text_copy(&clean, SAFE_LINE, false, text, strlen(text), w->err))
-        w->failed = true;
-    else if (clean.len)
-        html_put_text(w, clean.v, clean.len);
-    buf_release(&clean);
-}
 
 static void put_arm(const eval_report *r, int arm, text_writer *w)
 {
     char name[EVAL_ARM_NAME + 16];
-    put_foreign(w, eval_report_name(r, arm, name));
+    report_put_foreign(w, eval_report_name(r, arm, name));
 }
 
 /* ---- charts ------------------------------------------------------------------------------------ */
@@ -143,7 +121,7 @@ static void put_winners(const eval_report *r, int arm, text_writer *w)
         eval_share s = {.right = r->all.won[arm][k], .n = all};
         s.low = s.high = s.right / all;
         begin_label(w, k);
-        put_foreign(w, found->personas[k]);
+        report_put_foreign(w, found->personas[k]);
         text_put(w, "</text>");
         put_bar(w, &s, "persona", k);
     }
@@ -169,9 +147,9 @@ static void put_test(text_writer *w, const eval_test *t)
         return;
     }
     text_format(w, "<td>+%d \u2212%d, p ", t->gained, t->lost);
-    put_foreign(w, eval_report_p(t->p, p));
+    report_put_foreign(w, eval_report_p(t->p, p));
     text_put(w, " (");
-    put_foreign(w, eval_report_p(t->corrected, corrected));
+    report_put_foreign(w, eval_report_p(t->corrected, corrected));
     text_put(w, ")</td>");
 }
 
@@ -224,7 +202,7 @@ static void put_topics(const eval_report *r, text_writer *w)
     text_put(w, "</tr>\n");
     for (int i = 0; i < r->topic_count; i++) {
         text_put(w, "<tr><td>");
-        put_foreign(w, r->topics[i]);
+        report_put_foreign(w, r->topics[i]);
         text_format(w, "</td><td>%d</td>", r->of_topic[i].items);
         for (int a = 0; a < arms->count; a++) {
             const eval_share *s = &r->of_topic[i].rows[a].share;
@@ -245,13 +223,13 @@ static void put_head(const eval_report *r, text_writer *w)
     const html_sheet style = {sheet, sizeof sheet / sizeof *sheet};
     html_begin_head(w, style);
     text_put(w, "<title>");
-    put_foreign(w, r->set);
+    report_put_foreign(w, r->set);
     text_put(w, "</title>\n");
     html_begin_body(w, style);
     text_put(w, "<h1>");
-    put_foreign(w, r->set);
+    report_put_foreign(w, r->set);
     text_put(w, "</h1>\n<p>on ");
-    put_foreign(w, r->model);
+    report_put_foreign(w, r->model);
     text_format(w, ": %d items (%s), seed %llu", r->all.items, eval_split_name(r->split),
                 (unsigned long long)r->seed);
     if (eval_run_skipped(r->run))

@@ -271,13 +271,11 @@ static const option_info table[] = {
      FIELD(no_save)},
     {"mode", 0, OPTION_TEXT, GROUP_COMMAND, ASKING, "NAME|auto|off",
      "a way of working: experts, sampling, thinking, who speaks, how long; auto chooses by the "
-     "prompt "
-     "(`consilium modes`)",
+     "prompt (`consilium modes`)",
      0, 0, FIELD(mode)},
     {"memory", 0, OPTION_NUMBER, GROUP_COMMAND, ASKING, "N",
      "most tokens of a prompt with the turns before it: older turns are left out (default: all "
-     "that "
-     "fit)",
+     "that fit)",
      1, 1 << 24, FIELD(memory)},
     {"overflow", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TALK), "forget|stop",
      "a full context: forget the oldest turns (the default), or refuse the question", 0, 0,
@@ -404,8 +402,7 @@ static const option_info table[] = {
 
     {"tokenizer", 0, OPTION_TEXT, GROUP_MODEL, WITH_MODEL, "FILE",
      "read and write text by another tokenizer with as many tokens: a tokenizer.json, its folder, "
-     "or "
-     "a GGUF file (default: the model's own)",
+     "or a GGUF file (default: the model's own)",
      0, 0, FIELD(tokenizer)},
 
     {"no-sandbox", 0, OPTION_FLAG, GROUP_MODEL, WITH_MODEL, NULL,
