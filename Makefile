@@ -116,7 +116,7 @@ KERNELS  = $(wildcard kernels/cuda/*.cu)
 ONHOST   = $(KERNELS:kernels/cuda/%.cu=$(BUILD)/tests/cuda/%.o) $(BUILD)/tests/cuda/cuda_host.o
 # What the plug-in brings of kernels/ itself.
 BROUGHT  = $(patsubst %,$(BUILD)/kernels/%.o,backend error quant iq iq_grids cpu/sample cpu/sample_scalar)
-CXXWARN  = -Wall -Wextra -Wshadow -Werror
+CXXWARN  = -Wall -Wextra -Wshadow -Wno-unknown-pragmas -Werror
 HOSTCXX  = $(CXX) -std=c++17 -D_GNU_SOURCE $(CXXWARN) -ffp-contract=off -fno-math-errno -fPIC -MMD -MP \
            -fvisibility=hidden -O2 -g
 $(BUILD)/tests/cuda/cuda_host.o: tests/cuda_host.cpp

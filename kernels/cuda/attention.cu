@@ -152,8 +152,12 @@ __global__ void attend(device_kv kv, int layer, int heads, float scale, global<c
         __syncthreads();
         float keep = exp_f32(before - most);
         sum = sum * keep + sum_shared(weight, count);
-        for (int i = 0, e = thread; e < kv.dim; i++, e += THREADS) {
-            global<const uint8_t> value = page + vector_at(kv, layer, kv_head, true, 0);
+        global<const uint8_t> value = page + vector_at(kv, layer, kv_head, true, 0);
+#pragma unroll
+        for (int i = 0; i < DIMS; i++) {
+            int e = thread + i * THREADS;
+            if (e >= kv.dim)
+                break;
             float a = acc[i] * keep;
             for (int j = 0; j < count; j++)
                 a = fmaf(weight[(size_t)j], element(kv.type, value + (size_t)j * kv.vector, e), a);
@@ -161,8 +165,10 @@ __global__ void attend(device_kv kv, int layer, int heads, float scale, global<c
         }
     }
     float inverse = 1.0f / sum;
-    for (int i = 0, e = thread; e < kv.dim; i++, e += THREADS)
-        out[at + (size_t)e] = acc[i] * inverse;
+#pragma unroll
+    for (int i = 0; i < DIMS; i++)
+        if (thread + i * THREADS < kv.dim)
+            out[at + (size_t)(thread + i * THREADS)] = acc[i] * inverse;
 }
 
 void cuda_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
