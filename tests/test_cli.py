@@ -333,6 +333,22 @@ def bench(model):
         assert len({len(line) for line in lines[-3:]}) == 1, "columns do not line up"
         refuse(2, ["--prompt", "20", "16"], "bench", "-m", model, "--prompt=16", "--generate=4",
                "--context=16")
+    with case("bench --dry-run: the same bytes without a GPU, and each GPU's least time"):
+        paper = json.loads(run("bench", "-m", model, "--backend=cuda", "--dry-run", "--prompt=16",
+                               "--generate=4", "--passes=1,3", "--format=json").stdout)
+        first, third = paper["steps"]
+        assert abs(first["bytes"] - one["bytes_per_step"]) <= 8
+        assert first["launches"] == third["launches"] > 2 * 20 and first["bytes"] < third["bytes"]
+        for step in paper["steps"]:
+            assert abs(sum(p["bytes"] for p in step["parts"]) - step["bytes"]) <= 8
+            assert sum(p["launches"] for p in step["parts"]) == step["launches"]
+            for gpu in step["gpus"]:
+                assert abs(gpu["bytes_ms"] - step["bytes"] / gpu["gbps"] * 1e-6) < 1e-9
+                assert abs(gpu["step_ms"] - gpu["bytes_ms"] -
+                           step["launches"] * paper["launch_us"] * 1e-3) < 1e-9
+                assert gpu["fits"] and 0 < gpu["share_of_bandwidth"] < 1
+        table = run("bench", "-m", model, "--dry-run", "--passes=3").stdout
+        assert "3 passes" in table and "H200" in table and "no GPU was asked" in table
 
 
 def model_info(model):

@@ -21,6 +21,7 @@
 #include "../../engine/run/sampler.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
+#include "bench_dry.h"
 #include "commands.h"
 
 enum { PROMPT = 128, GENERATE = 32, COMPARED_STEPS = 16, WARM_UP = 128, SWEEPS = 5 };
@@ -189,6 +190,12 @@ static double calls_of_one(const model_config *c)
     return (double)expert_layers(c) * c->experts_per_token;
 }
 
+/* Positions that a step reads, over the tokens written. */
+static double mean_length(const bench *b)
+{
+    return b->prompt + 0.5 * (b->generate + 1);
+}
+
 static double bytes_per_step(const bench *b, const bench_run *r)
 {
     const engine *e = b->engine;
@@ -197,8 +204,7 @@ static double bytes_per_step(const bench *b, const bench_run *r)
     if (expert > 0)
         shared += (r->experts_per_step - calls_of_one(engine_config(e))) * expert;
     double position = (double)engine_kv_bytes(e, KV_PAGE, b->kv) / KV_PAGE;
-    double length = b->prompt + 0.5 * (b->generate + 1);
-    return shared + position * length * r->passes;
+    return shared + position * mean_length(b) * r->passes;
 }
 
 static int measure(bench *b, bench_run *r, error *err)
@@ -412,6 +418,8 @@ static int run(engine *e, const options *opt, const tokens *passes, console *con
     for (size_t i = 0; i < passes->len; i++)
         if (passes->v[i] > b.max_passes)
             b.max_passes = passes->v[i];
+    if (opt->dry_run)
+        return bench_dry_run(e, opt, passes, b.kv, mean_length(&b), con, err);
     int result = run_all(&b, passes, err);
     close_bench(&b);
     return result;
@@ -421,7 +429,9 @@ int command_bench(const options *opt, console *con, error *err)
 {
     int standard[] = {1, 2, 3, 4};
     tokens few = {standard, 4, 4};
-    engine *e = open_model(opt, con, err);
+    options shapes = *opt; /* whose device is not opened, only talked of */
+    shapes.backend = opt->dry_run ? "cpu" : opt->backend;
+    engine *e = open_model(&shapes, con, err);
     int result = e ? run(e, opt, opt->passes.len ? &opt->passes : &few, con, err) : -1;
     engine_close(e);
     return result;

@@ -203,6 +203,7 @@ struct options {
     bool apart;          /* compare: one column after another */
     bool no_history;     /* edit, model export, model convert */
     bool force, yes;
+    bool dry_run; /* bench */
     bool run_code;    /* eval */
     bool learn;       /* eval: keep what it found for `auto` */
     bool empty;       /* personas new: not a copy */
