@@ -230,6 +230,8 @@ uninstall: ## remove them again
 
 test: check-layers $(VENV)/requirements.txt $(SMOLLM2) $(LOCALE) ## everything CI runs without torch: units, end to end, sanitized
 	@rm -rf $(RESULTS)
+	@# The suites are the CPU's: the plug-in is put aside, where test_cuda.py looks; make cuda links it again.
+	@[ ! -e $(PLUGIN) ] || mv $(PLUGIN) $(BUILD)/cuda/
 	@$(MAKE) $(QUIET) $(PROGRAM) $(UNITS) $(TOOLS)
 	@$(RUN) $(UNITS) $(SUITES)
 	@$(MAKE) $(QUIET) SANITIZE=1 BUILD=$(BUILD)-san test-sanitized

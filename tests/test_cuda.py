@@ -13,7 +13,8 @@ from suite import BINARY, BUILD, MODELS, case, finish, run, skip
 
 scratch = Path(tempfile.mkdtemp(prefix="cuda-"))
 MODEL = MODELS / "qwen3_moe"
-HOST, REAL = BUILD / "tests" / "cuda_host.so", BUILD / "consilium-cuda.so"
+HOST = BUILD / "tests" / "cuda_host.so"
+REAL = next((p for p in (BUILD / "cuda/consilium-cuda.so", BUILD / "consilium-cuda.so") if p.exists()), None)
 
 
 def program(name, plugin):
@@ -60,7 +61,7 @@ with case("a plug-in that works is loaded in the sandbox and has the CPU's bytes
     assert got == want and said == "", said
 
 NAME = "the real plug-in says why there is no GPU"
-if REAL.exists() and not Path("/dev/nvidiactl").exists():
+if REAL and not Path("/dev/nvidiactl").exists():
     with case(NAME):
         real = program("real", REAL)
         _, said = logits(real, "--backend=cuda", status=3)
@@ -68,7 +69,7 @@ if REAL.exists() and not Path("/dev/nvidiactl").exists():
         got, said = logits(real, "--backend=auto")
         assert got == want and "the CPU computes" in said, said
 else:
-    skip(NAME, "there is a GPU" if REAL.exists() else "it was not built (`make cuda`)")
+    skip(NAME, "there is a GPU" if REAL else "it was not built (`make cuda`)")
 
 shutil.rmtree(scratch)
 finish()
