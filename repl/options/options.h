@@ -165,6 +165,7 @@ struct options {
     const char *session, *resume; /* which transcript */
     bool own_template; /* of a replay: chat_format is only for a model without a template */
     bool no_reply, no_instruction, raw, no_input, plain, no_save;
+    bool dry_run; /* bench */
     int max_tokens; /* 0 = default */
     bool no_sandbox;
     int max_input;               /* MiB of one text; 0 = default */
@@ -203,7 +204,6 @@ struct options {
     bool apart;          /* compare: one column after another */
     bool no_history;     /* edit, model export, model convert */
     bool force, yes;
-    bool dry_run; /* bench */
     bool run_code;    /* eval */
     bool learn;       /* eval: keep what it found for `auto` */
     bool empty;       /* personas new: not a copy */
