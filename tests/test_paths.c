@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../engine/base/paths.h"
+#include "../engine/base/search_path.h"
 
 static const struct {
     paths_kind kind;
@@ -125,6 +125,42 @@ static void what_came_with_the_program_lies_around_it(void **state)
     assert_null(places[0]);
 }
 
+/* The program's own personas lie two folders up from here, as beside a build. */
+static void the_first_file_of_a_name_wins(void **state)
+{
+    (void)state;
+    char place[] = "/tmp/test-paths-XXXXXX", own[128], *path;
+    search_path s;
+    assert_int_equal(shipped_file("sets/facts.jsonl", &path, NULL), 0);
+    assert_non_null(path);
+    assert_non_null(strstr(path, "/personas/shipped/sets/facts.jsonl"));
+    free(path);
+    assert_int_equal(shipped_file("sets", &path, NULL), 0);
+    assert_null(path); /* a folder is none */
+    assert_non_null(mkdtemp(place));
+    assert_int_equal(setenv("XDG_CONFIG_HOME", place, 1), 0);
+    (void)snprintf(own, sizeof own, "%s/consilium/sets/facts.jsonl", place);
+    assert_int_equal(paths_make(own, strlen(own) - strlen("/facts.jsonl"), NULL), 0);
+    assert_int_equal(search_path_open(&s, "sets", "sets", NULL), 0);
+    assert_int_equal(search_path_find(&s, "facts.jsonl", &path, NULL), 0);
+    assert_true(path && strcmp(path, own) != 0);
+    free(path);
+    FILE *f = fopen(own, "w");
+    assert_non_null(f);
+    (void)fclose(f);
+    assert_int_equal(search_path_find(&s, "facts.jsonl", &path, NULL), 0);
+    assert_string_equal(path, own);
+    free(path);
+    assert_int_equal(search_path_find(&s, "absent.jsonl", &path, NULL), 0);
+    assert_null(path);
+    search_path_close(&s);
+    (void)unlink(own);
+    for (int i = 0; i < 3; i++) {
+        *strrchr(own, '/') = '\0';
+        (void)rmdir(own);
+    }
+}
+
 static void what_is_missing_is_made_for_the_user_alone(void **state)
 {
     char place[] = "/tmp/test-paths-XXXXXX", path[128];
@@ -158,6 +194,7 @@ int main(void)
         cmocka_unit_test(without_home_there_is_no_place),
         cmocka_unit_test(others_may_share_the_cache),
         cmocka_unit_test(what_came_with_the_program_lies_around_it),
+        cmocka_unit_test(the_first_file_of_a_name_wins),
         cmocka_unit_test(what_is_missing_is_made_for_the_user_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

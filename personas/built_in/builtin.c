@@ -13,7 +13,7 @@
 
 #include "../../engine/base/buf.h"
 #include "../../engine/base/folder.h"
-#include "../../engine/base/paths.h"
+#include "../../engine/base/search_path.h"
 #include "../../engine/formats/checkpoint.h"
 #include "../../engine/formats/gguf_writer.h"
 #include "builtin_slices.h"
@@ -387,22 +387,11 @@ bool builtin_is_current(const char *path, const char *experts)
 
 int builtin_experts(char **path, error *err)
 {
-    char *places[PATHS_SHIPPED], program[PATH_MAX];
-    if (paths_shipped(places, err))
+    char program[PATH_MAX];
+    if (shipped_file("built-in.experts.gguf", path, err))
         return -1;
-    *path = NULL;
-    bool failed = false;
-    for (int i = 0; i < PATHS_SHIPPED && !*path && !failed; i++) {
-        char *file = string_format(err, "%s/built-in.experts.gguf", places[i]);
-        failed = !file;
-        if (file && access(file, R_OK) == 0)
-            *path = file;
-        else
-            free(file);
-    }
-    paths_shipped_release(places);
-    if (*path || failed)
-        return failed ? -1 : 0;
+    if (*path)
+        return 0;
     paths_program(program);
     return error_set(err, ERROR_LOAD,
                      "built-in.experts.gguf is neither in share/consilium/personas nor in "

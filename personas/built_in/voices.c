@@ -3,10 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../../engine/base/folder.h"
-#include "../../engine/base/paths.h"
+#include "../../engine/base/search_path.h"
 
 const char *voices_name(int i)
 {
@@ -19,23 +18,12 @@ const char *voices_name(int i)
 /* *path: NAME.json among what came with the program, whatever the user has of that name. */
 static int shipped_path(const char *name, char **path, error *err)
 {
-    char *places[PATHS_SHIPPED];
-    if (paths_shipped(places, err))
-        return -1;
-    *path = NULL;
-    bool failed = false;
-    for (int i = 0; i < PATHS_SHIPPED && !*path && !failed; i++) {
-        char *file = string_format(err, "%s/%s.json", places[i], name);
-        failed = !file;
-        if (file && access(file, R_OK) == 0)
-            *path = file;
-        else
-            free(file);
-    }
-    paths_shipped_release(places);
-    if (!*path && !failed)
-        return error_set(err, ERROR_LOAD, "%s.json is not among the program's personas", name);
-    return failed ? -1 : 0;
+    char *file = string_format(err, "%s.json", name);
+    int result = file ? shipped_file(file, path, err) : -1;
+    free(file);
+    if (!result && !*path)
+        result = error_set(err, ERROR_LOAD, "%s.json is not among the program's personas", name);
+    return result;
 }
 
 static int load_lessons(const persona *p, lessons *l, error *err)

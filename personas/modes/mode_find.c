@@ -3,48 +3,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "../../engine/base/folder.h"
-#include "../../engine/base/paths.h"
+#include "../../engine/base/search_path.h"
 #include "../roster/persona.h"
 #include "mode.h"
-
-enum { PLACES = 1 + PATHS_SHIPPED };
-
-typedef struct search_path {
-    char *folders[PLACES]; /* NULL = not to be had */
-} search_path;
-
-static void search_release(search_path *s)
-{
-    for (int i = 0; i < PLACES; i++)
-        free(s->folders[i]);
-}
-
-static int search_open(search_path *s, error *err)
-{
-    char *shipped[PATHS_SHIPPED];
-    *s = (search_path){{NULL}};
-    if (paths_own(PATHS_CONFIG, "modes", &s->folders[0], err) || paths_shipped(shipped, err)) {
-        search_release(s);
-        return -1;
-    }
-    int result = 0;
-    for (int i = 0; i < PATHS_SHIPPED; i++)
-        if (!(s->folders[1 + i] = string_format(err, "%s/modes", shipped[i])))
-            result = -1;
-    paths_shipped_release(shipped);
-    if (result)
-        search_release(s);
-    return result;
-}
-
-static bool is_file(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
 
 static mode_file *load_named(const char *path, const char *name, error *err)
 {
@@ -86,20 +49,16 @@ mode_file *mode_find(const char *name, error *err)
         return NULL;
     }
     search_path s;
-    mode_file *m = NULL;
-    bool found = false;
-    if (search_open(&s, err))
+    if (search_path_open(&s, "modes", "modes", err))
         return NULL;
-    for (int i = 0; i < PLACES && !found; i++) {
-        char *path = s.folders[i] ? string_format(err, "%s/%s.json", s.folders[i], name) : NULL;
-        found = path && is_file(path);
-        if (found)
-            m = load_named(path, name, err);
-        free(path);
-    }
-    if (!found)
+    char *file = string_format(err, "%s.json", name), *path = NULL;
+    int result = file ? search_path_find(&s, file, &path, err) : -1;
+    mode_file *m = path ? load_named(path, name, err) : NULL;
+    if (!result && !path)
         not_found(name, err);
-    search_release(&s);
+    free(path);
+    free(file);
+    search_path_close(&s);
     return m;
 }
 
@@ -181,14 +140,14 @@ int mode_list_load(mode_list *out, void (*broken)(void *user, const error *why),
 {
     search_path s;
     *out = (mode_list){0};
-    if (search_open(&s, err))
+    if (search_path_open(&s, "modes", "modes", err))
         return -1;
     listing w = {out, broken, user, err};
     int result = 0;
-    for (int i = 0; i < PLACES && !result; i++)
+    for (int i = 0; i < SEARCH_PLACES && !result; i++)
         if (s.folders[i])
             result = list_folder(&w, s.folders[i]);
-    search_release(&s);
+    search_path_close(&s);
     if (result)
         mode_list_release(out);
     return result;

@@ -6,42 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "../../engine/base/file_set.h"
 #include "../../engine/base/folder.h"
 #include "../../engine/base/mapped_file.h"
-#include "../../engine/base/paths.h"
+#include "../../engine/base/search_path.h"
 #include "persona.h"
 
-enum { PLACES = 1 + PATHS_SHIPPED, DIGITS = 16, PREVIOUS_BYTES = 256 << 20 };
-
-typedef struct search_path {
-    char *folders[PLACES]; /* NULL = not to be had */
-} search_path;
-
-static void search_release(search_path *s)
-{
-    for (int i = 0; i < PLACES; i++)
-        free(s->folders[i]);
-}
-
-static int search_open(search_path *s, error *err)
-{
-    *s = (search_path){{NULL}};
-    if (paths_own(PATHS_CONFIG, "personas", &s->folders[0], err))
-        return -1;
-    if (paths_shipped(s->folders + 1, err) == 0)
-        return 0;
-    search_release(s);
-    return -1;
-}
-
-static bool is_file(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
+enum { DIGITS = 16, PREVIOUS_BYTES = 256 << 20 };
 
 /* ---- finding one ------------------------------------------------------------------------------- */
 
@@ -68,20 +40,16 @@ persona *persona_find(const char *name, error *err)
         return NULL;
     }
     search_path s;
-    if (search_open(&s, err))
+    if (search_path_open(&s, "personas", NULL, err))
         return NULL;
-    persona *p = NULL;
-    bool found = false;
-    for (int i = 0; i < PLACES && !found; i++) {
-        char *path = s.folders[i] ? string_format(err, "%s/%s.json", s.folders[i], name) : NULL;
-        found = path && is_file(path);
-        if (found)
-            p = persona_load(path, err);
-        free(path);
-    }
-    if (!found)
+    char *file = string_format(err, "%s.json", name), *path = NULL;
+    int result = file ? search_path_find(&s, file, &path, err) : -1;
+    persona *p = path ? persona_load(path, err) : NULL;
+    if (!result && !path)
         not_found(name, &s, err);
-    search_release(&s);
+    free(path);
+    free(file);
+    search_path_close(&s);
     if (p && strcmp(p->name, name) != 0) {
         error_set(err, ERROR_LOAD, "%s: its name is %s; file and name must agree", p->path,
                   p->name);
@@ -95,18 +63,14 @@ int persona_exists(const char *name, bool *there, error *err)
 {
     search_path s;
     *there = false;
-    if (search_open(&s, err))
+    if (search_path_open(&s, "personas", NULL, err))
         return -1;
-    int result = 0;
-    for (int i = 0; i < PLACES && !*there && !result; i++) {
-        if (!s.folders[i])
-            continue;
-        char *path = string_format(err, "%s/%s.json", s.folders[i], name);
-        result = path ? 0 : -1;
-        *there = path && is_file(path);
-        free(path);
-    }
-    search_release(&s);
+    char *file = string_format(err, "%s.json", name), *path = NULL;
+    int result = file ? search_path_find(&s, file, &path, err) : -1;
+    *there = path != NULL;
+    free(path);
+    free(file);
+    search_path_close(&s);
     return result;
 }
 
@@ -172,13 +136,13 @@ int persona_list_all(persona_list *out, error *err)
 {
     search_path s;
     *out = (persona_list){0};
-    if (search_open(&s, err))
+    if (search_path_open(&s, "personas", NULL, err))
         return -1;
     int result = 0;
-    for (int i = 0; i < PLACES && !result; i++)
+    for (int i = 0; i < SEARCH_PLACES && !result; i++)
         if (s.folders[i])
             result = list_folder(out, s.folders[i], err);
-    search_release(&s);
+    search_path_close(&s);
     if (result)
         persona_list_release(out);
     return result;

@@ -24,7 +24,7 @@ int compare_task_read_set(compare_task *t)
         return error_set(t->err, ERROR_USAGE, "compare takes a PROMPT or --file SET, not both");
     if (opt->html && output_file_check(opt->html, opt->force, t->err))
         return -1;
-    if (shipped_set(opt->file, "prompts", &t->set_path, t->err))
+    if (shipped_set(opt->file, "prompts/", &t->set_path, t->err))
         return -1;
     int result = compare_set_load(t->set_path, &t->set, t->err);
     if (t->set.fault_count > 1)

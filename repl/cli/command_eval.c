@@ -55,7 +55,7 @@ static int read_options(task *t)
 /* All faults of a set, not the first alone. */
 static int read_set(task *t)
 {
-    if (shipped_set(t->opt->words[0], "sets", &t->path, t->err))
+    if (shipped_set(t->opt->words[0], "sets/", &t->path, t->err))
         return -1;
     eval_set set = {0};
     int result = eval_set_load(t->path, &set, t->err);

@@ -2,17 +2,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../../engine/base/folder.h"
 #include "../../engine/base/json.h"
 #include "../../engine/base/mapped_file.h"
-#include "../../engine/base/paths.h"
 #include "../../personas/modes/mode_check.h"
 #include "../../personas/modes/mode_profile.h"
 #include "../../transcripts/statistics.h"
 #include "../options/open_model.h"
 #include "commands.h"
+#include "shipped_set.h"
 
 /* ---- list -------------------------------------------------------------------------------------- */
 
@@ -175,25 +174,6 @@ typedef struct check {
     mode_profile *profile;
 } check;
 
-/* A file; or, where a plain name is none, a set that came with the program. */
-static char *find_set(const char *word, error *err)
-{
-    char *places[PATHS_SHIPPED], *found = NULL;
-    if (access(word, F_OK) == 0 || strpbrk(word, "/."))
-        return string_format(err, "%s", word);
-    if (paths_shipped(places, err))
-        return NULL;
-    for (int i = 0; i < PATHS_SHIPPED && !found; i++) {
-        found = string_format(err, "%s/modes/prompts.%s.jsonl", places[i], word);
-        if (found && access(found, F_OK)) {
-            free(found);
-            found = NULL;
-        }
-    }
-    paths_shipped_release(places);
-    return found ? found : string_format(err, "%s", word);
-}
-
 static int try_example(check *c, const mode_example *x)
 {
     mode_guess g;
@@ -317,8 +297,10 @@ static int run_check(check *c, const char *path)
 int command_modes_check(const options *opt, console *con, error *err)
 {
     check c = {.opt = opt, .con = con, .err = err};
-    char *path = find_set(opt->words[0], err);
-    int result = path ? run_check(&c, path) : -1;
+    char *path;
+    int result = shipped_set(opt->words[0], "modes/prompts.", &path, err);
+    if (!result)
+        result = run_check(&c, path);
     free(path);
     free(c.taken);
     buf_release(&c.wrong);

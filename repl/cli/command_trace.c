@@ -187,8 +187,8 @@ static int write_events(task *t)
     for (size_t i = 0; place && i < t->log.len; i++) {
         buf file = {0};
         char *name = trace_track_name(&t->log, i, t->err);
-        char *path = name ? string_format(t->err, "%s/%s/events.out.tfevents.%lld.consilium",
-                                          place, name, (long long)now.tv_sec)
+        char *path = name ? string_format(t->err, "%s/%s/events.out.tfevents.%lld.consilium", place,
+                                          name, (long long)now.tv_sec)
                           : NULL;
         int result = !path || paths_make(path, (size_t)(strrchr(path, '/') - path), t->err) ||
                      trace_put_events(&t->log, i, (double)now.tv_sec, &file, t->err) ||

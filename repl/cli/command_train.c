@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
-#include "../../engine/base/paths.h"
+#include "../../engine/base/search_path.h"
 #include "../../personas/train/train.h"
 #include "../options/open_lessons.h"
 #include "../system/input.h"
@@ -140,18 +140,11 @@ static int add_file(task *t, const char *name, add_text *add)
 /* The neutral text that came with the program; without one nothing is kept near. */
 static int add_neutral(task *t)
 {
-    char *places[PATHS_SHIPPED];
-    int result = 0;
-    bool added = false;
-    if (paths_shipped(places, t->err))
-        return -1;
-    for (int i = 0; i < PATHS_SHIPPED && !result && !added; i++) {
-        char *path = string_format(t->err, "%s/neutral.txt", places[i]);
-        added = path && access(path, R_OK) == 0;
-        result = !path ? -1 : added ? add_file(t, path, trainer_keep_near) : 0;
-        free(path);
-    }
-    paths_shipped_release(places);
+    char *path;
+    int result = shipped_file("neutral.txt", &path, t->err);
+    if (!result && path)
+        result = add_file(t, path, trainer_keep_near);
+    free(path);
     return result;
 }
 

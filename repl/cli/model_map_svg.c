@@ -6,10 +6,10 @@
  */
 #include <string.h>
 
-#include "../../engine/base/html_page.h"
+#include "../../engine/base/text_writer.h"
 #include "../screen/human.h"
-#include "../screen/safe_text.h"
 #include "model_map.h"
+#include "report_page.h"
 
 enum {
     WIDE = 760,
@@ -32,20 +32,10 @@ static const char style[] =
     ".differs{fill:#4a3d1c}}"
     "</style>\n";
 
-static void put_foreign(text_writer *w, const char *text)
-{
-    buf clean = {0};
-    if (safe_text_copy(&clean, SAFE_LINE, false, text, strlen(text), w->err))
-        w->failed = true;
-    else if (clean.len)
-        html_put_text(w, clean.v, clean.len);
-    buf_release(&clean);
-}
-
 static void put_text_at(text_writer *w, int x, int y, const char *class, const char *text)
 {
     text_format(w, "<text x=\"%d\" y=\"%d\" class=\"%s\">", x, y, class);
-    put_foreign(w, text);
+    report_put_foreign(w, text);
     text_put(w, "</text>\n");
 }
 
@@ -127,7 +117,7 @@ void model_map_svg(const model_map *const *maps, int count, text_writer *w)
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" "
         "width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n<title>",
         count * WIDE, high, count * WIDE, high);
-    put_foreign(w, maps[0]->title);
+    report_put_foreign(w, maps[0]->title);
     text_put(w, "</title>\n");
     text_put(w, style);
     put_box(w, 0, 0, count * WIDE, high, "page");

@@ -6,23 +6,18 @@
 #include <unistd.h>
 
 #include "../../engine/base/folder.h"
-#include "../../engine/base/paths.h"
+#include "../../engine/base/search_path.h"
 
-int shipped_set(const char *word, const char *within, char **path, error *err)
+int shipped_set(const char *word, const char *prefix, char **path, error *err)
 {
-    char *places[PATHS_SHIPPED], *found = NULL;
+    *path = NULL;
     if (access(word, F_OK) && !strpbrk(word, "/.")) {
-        if (paths_shipped(places, err))
-            return -1;
-        for (int i = 0; i < PATHS_SHIPPED && !found; i++) {
-            char *at = string_format(err, "%s/%s/%s.jsonl", places[i], within, word);
-            if (at && access(at, R_OK) == 0)
-                found = at;
-            else
-                free(at);
-        }
-        paths_shipped_release(places);
+        char *file = string_format(err, "%s%s.jsonl", prefix, word);
+        int result = file ? shipped_file(file, path, err) : -1;
+        free(file);
+        if (result || *path)
+            return result;
     }
-    *path = found ? found : strdup(word);
+    *path = strdup(word);
     return *path ? 0 : error_memory(err, "the set");
 }

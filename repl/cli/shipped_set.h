@@ -4,8 +4,8 @@
 
 #include "../../kernels/error.h"
 
-/* A file; or, where a plain name is none, WITHIN/NAME.jsonl of what came with the program. Caller frees
- * *path. */
-int shipped_set(const char *word, const char *within, char **path, error *err);
+/* A file; or, where a plain name is none, PREFIX NAME.jsonl ("sets/") of what came with the program. Caller
+ * frees *path. */
+int shipped_set(const char *word, const char *prefix, char **path, error *err);
 
 #endif
