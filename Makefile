@@ -104,6 +104,8 @@ $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIBRARY)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(LIBRARY)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+# Counts of instructions hold for these options alone.
+$(BUILD)/tests/tool_counts.o: CPPFLAGS += -DCOUNTS_FLAGS='" $(CFLAGS)"'
 # A conversation needs no terminal: these link nothing of repl/.
 CONVERSES = dialogue story transcript routing
 $(BUILD)/tests/test_conversation $(BUILD)/tests/test_replay: $(BUILD)/tests/%: $(BUILD)/tests/%.o \
@@ -272,6 +274,9 @@ fuzzers: $(FUZZERS)
 bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, interleaved, two models
 	@$(PYTHON_REFERENCE) tests/bench.py
 
+counts: $(BUILD)/tests/tool_counts $(VENV)/requirements.txt ## count the instructions of the hot paths anew, for the table that make test compares with
+	@BUILD=$(BUILD) $(PYTHON) tests/test_counts.py --write
+
 bench-train: $(PROGRAM) $(BUILD)/tests/tool_train $(SMOLLM2) $(REFERENCE) ## speed and memory of training against torch, interleaved
 	@$(PYTHON_REFERENCE) tests/bench_train.py
 
@@ -362,7 +367,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench voices verifier evidence bench-train personas-report width-report install-packages format lint check-layers check-dead clean help FORCE
+        fuzzers bench counts voices verifier evidence bench-train personas-report width-report install-packages format lint check-layers check-dead clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)

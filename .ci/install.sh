@@ -7,7 +7,7 @@ BUILD="gcc make pkg-config libc6-dev libcjson-dev libpcre2-dev libutf8proc-dev l
        libreadline-dev libsqlite3-dev libopenblas-dev"
 FETCH="python3 python3-venv python3-pip ca-certificates"
 TEST="libcmocka-dev clang clang-format clang-tidy libclang-rt-dev g++ cmake ninja-build python3-dev
-      git locales chromium fonts-dejavu-core cmark zsh fish"
+      git locales chromium fonts-dejavu-core cmark zsh fish valgrind"
 
 wanted="$BUILD $FETCH"
 [ "${1:-test}" = build ] || wanted="$wanted $TEST"
