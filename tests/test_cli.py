@@ -327,6 +327,21 @@ def bench(model):
         expert = 3 * 40 * 20 * 4
         more = (three["experts_per_step"] - one["experts_per_step"]) * expert
         assert abs(three["bytes_per_step"] - one["bytes_per_step"] - more - 2 * kv) <= 2
+    with case("bench --profile: the parts make up the whole, and read what a step reads"):
+        run_once = json.loads(run("bench", "-m", model, "--prompt=16", "--generate=4", "--passes=1", "--profile",
+                                  "--format=json").stdout)["runs"][0]
+        for phase, steps in (("prefill", 1), ("decode", 4)):
+            got_phase = run_once["profile"][phase]
+            parts = {p["part"]: p for p in got_phase["parts"]}
+            assert got_phase["steps"] == steps
+            assert abs(sum(p["seconds"] for p in parts.values()) - got_phase["seconds"]) < 1e-9
+            assert {"q k v", "o", "router", "experts", "attention", "output matrix", "norms", "between ops"} <= set(parts)
+            assert "other products" not in parts
+        assert parts["experts"]["bytes"] == 4 * one["experts_per_step"] * expert
+        # Left out are norms and other single rows, which stay in the caches.
+        assert 0.9 < sum(p["bytes"] for p in parts.values()) / 4 / one["bytes_per_step"] <= 1.01
+        table = run("bench", "-m", model, "--prompt=8", "--generate=2", "--passes=2", "--profile").stdout
+        assert "2 passes, reading 8 tokens each" in table and "2 passes, a step of writing" in table
     with case("bench: a table for people; a context that is too small"):
         table = run("bench", "-m", model, "--prompt=8", "--generate=2", "--passes=1,2").stdout
         lines = table.splitlines()

@@ -19,12 +19,15 @@
 
 #include "../../engine/base/json_writer.h"
 #include "../../engine/run/sampler.h"
+#include "../../engine/run/weights.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "bench_dry.h"
+#include "bench_profile.h"
 #include "commands.h"
 
-enum { PROMPT = 128, GENERATE = 32, COMPARED_STEPS = 16, WARM_UP = 128, SWEEPS = 5 };
+enum { PROMPT = 128, GENERATE = 32, COMPARED_STEPS = 16, WARM_UP = 128 };
+enum { SWEEPS_AT_FIRST = 8, SWEEPS_AGAIN = 3 };
 
 typedef struct bench_run {
     int passes;
@@ -33,7 +36,8 @@ typedef struct bench_run {
     double union_per_layer;         /* of them in one layer, the mean; 0 for a dense model */
     double share_of_apart;          /* time of a step over that of the same passes in turn */
     double bytes_per_step;
-    double share_of_dram;
+    double steps_per_second;
+    bench_phase reading, writing; /* with --profile */
 } bench_run;
 
 typedef struct bench {
@@ -48,7 +52,9 @@ typedef struct bench {
     float *logits;      /* [max_passes, vocabulary] */
     uint8_t *called;    /* [layers, experts] 1 = called in this step */
     uint64_t calls;     /* distinct ones, over all traced steps */
-    double dram;        /* bytes a second */
+    void *swept;        /* [swept_bytes] what is read to measure the memory */
+    size_t swept_bytes;
+    double dram; /* bytes a second: the most of any sweep so far */
 } bench;
 
 /* ---- memory --------------------------------------------------------------------------------- */
@@ -66,8 +72,9 @@ static size_t available_memory(void)
     return (size_t)kib * 1024;
 }
 
-/* Bytes a second of the fastest of a few sweeps over a buffer far larger than any cache. */
-static int measure_memory(bench *b, error *err)
+/* A buffer far larger than any cache, in large pages where the system gives them: mapped files are read
+ * in long runs too, and through small pages alone the figure varies twofold. */
+static int open_memory(bench *b, error *err)
 {
     size_t size = (size_t)512 << 20, available = available_memory();
     if (available && size > available / 4)
@@ -75,13 +82,33 @@ static int measure_memory(bench *b, error *err)
     void *buffer = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (buffer == MAP_FAILED)
         return error_memory(err, "the memory test");
-    console_progress(b->con, "bench: measuring memory");
+    b->swept = buffer;
+    b->swept_bytes = size;
+    (void)madvise(buffer, size, MADV_HUGEPAGE);
     memset(buffer, 1, size); /* untouched pages would all be the one page of zeros */
-    double best = INFINITY;
-    for (int i = 0; i < SWEEPS && !console_cancelled(b->con); i++)
-        best = fmin(best, backend_read_seconds(engine_backend(b->engine), buffer, size));
-    (void)munmap(buffer, size);
-    b->dram = (double)size / best;
+    return 0;
+}
+
+/* Read at a time: too much for a cache to have kept it since the last sweep, too little to be
+ * interrupted each time on a busy machine. Another device's memory is read whole. */
+static size_t swept_at_once(const bench *b)
+{
+    const size_t piece = (size_t)32 << 20;
+    bool host = tensor_host(engine_weights(b->engine)->output) != NULL;
+    return host && piece < b->swept_bytes ? piece : b->swept_bytes;
+}
+
+/* The fastest piece counts, whenever it was: other programs can only slow one down, and a run is
+ * compared with what the memory can do. So it is read again after each run. */
+static int measure_memory(bench *b, int sweeps, error *err)
+{
+    size_t piece = swept_at_once(b), pieces = b->swept_bytes / piece;
+    console_progress(b->con, "bench: measuring memory");
+    for (size_t i = 0; i < pieces * (size_t)sweeps && !console_cancelled(b->con); i++) {
+        const uint8_t *from = (const uint8_t *)b->swept + i % pieces * piece;
+        double seconds = backend_read_seconds(engine_backend(b->engine), from, piece);
+        b->dram = fmax(b->dram, (double)piece / seconds);
+    }
     return console_cancelled(b->con) ? console_interrupted(err) : 0;
 }
 
@@ -207,29 +234,64 @@ static double bytes_per_step(const bench *b, const bench_run *r)
     return shared + position * mean_length(b) * r->passes;
 }
 
-static int measure(bench *b, bench_run *r, error *err)
+/* Reads all prompts from the start. */
+static int read_prompts(bench *b, int passes, double *seconds, error *err)
 {
     rewind_all(b, 0);
-    console_progress(b->con, "bench: %d at once, reading", r->passes);
     double t0 = console_seconds();
-    if (advance(b, r->passes, 0, b->prompt, err))
+    if (advance(b, passes, 0, b->prompt, err))
         return -1;
-    double t1 = console_seconds();
+    *seconds = console_seconds() - t0;
+    return 0;
+}
+
+static int write_tokens(bench *b, int passes, double *seconds, error *err)
+{
+    double t0 = console_seconds();
     for (int i = 0; i < b->generate; i++) {
-        console_progress(b->con, "bench: %d at once, writing token %d of %d", r->passes, i + 1,
+        console_progress(b->con, "bench: %d at once, writing token %d of %d", passes, i + 1,
                          b->generate);
-        if (advance(b, r->passes, b->prompt + i, 1, err))
+        if (advance(b, passes, b->prompt + i, 1, err))
             return -1;
     }
-    double t2 = console_seconds();
-    if (count_experts(b, r, err) || compare_apart(b, r, err))
-        return -1;
-    double steps = b->generate / (t2 - t1);
-    r->prefill_tps = r->passes * b->prompt / (t1 - t0);
-    r->decode_tps = r->passes * steps;
-    r->bytes_per_step = bytes_per_step(b, r);
-    r->share_of_dram = r->bytes_per_step * steps / b->dram;
+    *seconds = console_seconds() - t0;
     return 0;
+}
+
+/* The same once more, with a clock at every op. */
+static int profile(bench *b, bench_run *r, error *err)
+{
+    double reading, writing;
+    backend_profile *p = bench_profile_open(b->engine, err);
+    int result = p ? read_prompts(b, r->passes, &reading, err) : -1;
+    if (result == 0) {
+        bench_profile_take(p, 1, reading, &r->reading);
+        result = write_tokens(b, r->passes, &writing, err);
+    }
+    if (result == 0)
+        bench_profile_take(p, b->generate, writing, &r->writing);
+    backend_profile_close(p);
+    return result;
+}
+
+static int measure(bench *b, bench_run *r, error *err)
+{
+    double reading, writing;
+    console_progress(b->con, "bench: %d at once, reading", r->passes);
+    if (read_prompts(b, r->passes, &reading, err) || write_tokens(b, r->passes, &writing, err) ||
+        count_experts(b, r, err) || compare_apart(b, r, err) ||
+        (b->opt->profile && profile(b, r, err)) || measure_memory(b, SWEEPS_AGAIN, err))
+        return -1;
+    r->steps_per_second = b->generate / writing;
+    r->prefill_tps = r->passes * b->prompt / reading;
+    r->decode_tps = r->passes * r->steps_per_second;
+    r->bytes_per_step = bytes_per_step(b, r);
+    return 0;
+}
+
+static double share_of_dram(const bench *b, const bench_run *r)
+{
+    return r->bytes_per_step * r->steps_per_second / b->dram;
 }
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -286,10 +348,30 @@ static int print_run(bench *b, const bench_run *r, error *err)
         buf_format(&out, err, "%6d  %8.1f  %8.1f  %9.1f  %7.1f  %11s  %7.0f %%  %6.0f %%\n",
                    r->passes, r->prefill_tps, r->decode_tps, r->decode_tps / r->passes,
                    r->union_per_layer, human_bytes(bytes, (uint64_t)r->bytes_per_step),
-                   100 * r->share_of_dram, 100 * r->share_of_apart) ||
+                   100 * share_of_dram(b, r), 100 * r->share_of_apart) ||
         console_text(b->con, &out, err);
     buf_release(&out);
     return result ? -1 : 0;
+}
+
+static int print_profile(bench *b, const bench_run *r, error *err)
+{
+    char title[64];
+    const char *plural = r->passes == 1 ? "" : "es";
+    snprintf(title, sizeof title, "%d pass%s, reading %d tokens each", r->passes, plural,
+             b->prompt);
+    if (bench_profile_print(&r->reading, title, b->dram, b->con, err))
+        return -1;
+    snprintf(title, sizeof title, "%d pass%s, a step of writing", r->passes, plural);
+    return bench_profile_print(&r->writing, title, b->dram, b->con, err);
+}
+
+static void put_profile(const bench *b, const bench_run *r, json_writer *e)
+{
+    json_begin_object(e, "profile");
+    bench_profile_json(&r->reading, "prefill", b->dram, e);
+    bench_profile_json(&r->writing, "decode", b->dram, e);
+    json_end(e);
 }
 
 static int print_json(bench *b, const bench_run *runs, size_t n, error *err)
@@ -315,7 +397,9 @@ static int print_json(bench *b, const bench_run *runs, size_t n, error *err)
         json_put_number(&e, "experts_per_step", runs[i].experts_per_step);
         json_put_number(&e, "union_experts_per_step", runs[i].union_per_layer);
         json_put_number(&e, "share_of_apart", runs[i].share_of_apart);
-        json_put_number(&e, "share_of_dram", runs[i].share_of_dram);
+        json_put_number(&e, "share_of_dram", share_of_dram(b, &runs[i]));
+        if (b->opt->profile)
+            put_profile(b, &runs[i], &e);
         json_end(&e);
     }
     json_end(&e);
@@ -334,6 +418,8 @@ static void close_bench(bench *b)
     free(b->ids);
     free(b->logits);
     free(b->called);
+    if (b->swept)
+        (void)munmap(b->swept, b->swept_bytes);
 }
 
 static void draw_ids(bench *b)
@@ -389,8 +475,8 @@ static int warm_up(bench *b, error *err)
 static int run_all(bench *b, const tokens *passes, error *err)
 {
     bool json = options_want_json(b->opt);
-    if (check_context(b, err) || open_bench(b, err) || measure_memory(b, err) || warm_up(b, err) ||
-        (!json && print_head(b, err)))
+    if (check_context(b, err) || open_bench(b, err) || open_memory(b, err) ||
+        measure_memory(b, SWEEPS_AT_FIRST, err) || warm_up(b, err) || (!json && print_head(b, err)))
         return -1;
     bench_run *runs = calloc(passes->len, sizeof *runs);
     if (!runs)
@@ -400,6 +486,8 @@ static int run_all(bench *b, const tokens *passes, error *err)
         runs[i].passes = passes->v[i];
         result = measure(b, &runs[i], err) || (!json && print_run(b, &runs[i], err)) ? -1 : 0;
     }
+    for (size_t i = 0; result == 0 && !json && b->opt->profile && i < passes->len; i++)
+        result = print_profile(b, &runs[i], err);
     if (result == 0 && json)
         result = print_json(b, runs, passes->len, err);
     free(runs);

@@ -210,7 +210,7 @@ struct options {
     const char *as;   /* personas add: another name for it; NULL = its own */
     bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */
 
-    bool profile;        /* modes check */
+    bool profile;        /* modes check, bench */
     bool measure;        /* personas check */
     int measured_tokens; /* of a side; 0 = default */
 

@@ -464,7 +464,8 @@ static const command_info commands[COMMAND_COUNT] = {
          "each number of passes. A step reads the weights that all passes share once, so several "
          "passes cost less than several runs. The last column compares the bytes that a step reads "
          "with the speed of this machine's memory.",
-         {"consilium bench", "consilium bench --passes 1,3 --generate 128 --format json"}},
+         {"consilium bench", "consilium bench --passes 1,3 --generate 128 --format json",
+          "consilium bench --passes 1 --profile"}},
     [COMMAND_COMPARE] =
         {"compare",
          "[PROMPT|-]",

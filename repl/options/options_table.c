@@ -371,6 +371,8 @@ static const option_info table[] = {
      "tokens to write in each pass (default 32)", 1, 1 << 20, FIELD(generate)},
     {"passes", 0, OPTION_NUMBERS, GROUP_COMMAND, BIT(BENCH), "N,N,...",
      "how many passes at once (default 1,2,3,4)", 1, 64, FIELD(passes)},
+    {"profile", 0, OPTION_FLAG, GROUP_COMMAND, BIT(BENCH), NULL,
+     "run everything once more with a clock at every op: time, bytes, rates", 0, 0, FIELD(profile)},
     {"dry-run", 0, OPTION_FLAG, GROUP_COMMAND, BIT(BENCH), NULL,
      "measure nothing: what a step reads and starts, and its least time on NVIDIA GPUs", 0, 0,
      FIELD(dry_run)},
