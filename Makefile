@@ -274,6 +274,10 @@ fuzzers: $(FUZZERS)
 bench: $(PROGRAM) $(SMOLLM2) $(REFERENCE) ## decode speed against llama.cpp, interleaved, two models
 	@$(PYTHON_REFERENCE) tests/bench.py
 
+# LLAMA_BENCH, IK_BENCH: the llama-bench programs of llama.cpp and of ik_llama.cpp, where they are.
+bench-peers: $(PROGRAM) $(SMOLLM2) $(VENV)/requirements.txt ## one table of speeds beside llama.cpp and ik_llama.cpp, interleaved (LLAMA_BENCH=, IK_BENCH=, MODEL=)
+	@BUILD=$(BUILD) $(PYTHON) tests/bench_peers.py $(LLAMA_BENCH:%=--llama %) $(IK_BENCH:%=--ik %) $(MODEL)
+
 counts: $(BUILD)/tests/tool_counts $(VENV)/requirements.txt ## count the instructions of the hot paths anew, for the table that make test compares with
 	@BUILD=$(BUILD) $(PYTHON) tests/test_counts.py --write
 
@@ -367,7 +371,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all run install uninstall test units test-sanitized test-control test-reference test-long \
-        fuzzers bench counts voices verifier evidence bench-train personas-report width-report install-packages format lint check-layers check-dead clean help FORCE
+        fuzzers bench bench-peers counts voices verifier evidence bench-train personas-report width-report install-packages format lint check-layers check-dead clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(DEPENDS)
