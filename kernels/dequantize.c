@@ -286,8 +286,9 @@ void quantize_row(dtype type, const float *x, void *out, size_t n)
     uint8_t *bytes = out;
     if (type == DTYPE_F32)
         memcpy(bytes, x, n * sizeof *x);
-    if (type == DTYPE_Q4_0 || type == DTYPE_Q4_1 || type == DTYPE_Q5_1)
-        for (size_t i = 0; i < n; i += 32, bytes += dtype_describe(type)->bytes)
+    size_t block = (size_t)dtype_describe(type)->block;
+    if (type == DTYPE_Q4_0 || type == DTYPE_Q4_1 || type == DTYPE_Q5_1 || block == QUANT_K)
+        for (size_t i = 0; i < n; i += block, bytes += dtype_describe(type)->bytes)
             quantize_block(type, x + i, bytes);
     if (type == DTYPE_Q5_0)
         for (size_t i = 0; i < n; i += 32, bytes += sizeof(block_q5_0))

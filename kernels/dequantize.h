@@ -20,7 +20,8 @@ void dequantize_row(dtype type, const void *row, float *out, size_t n);
 
 /* out = the n elements in `type`, one that quantize_writes() names (quantize.h): F32, F16, BF16, or Q8_0,
  * Q5_0, Q5_1, Q4_0, Q4_1 (bit-equal to the `gguf` package, on finite values whose block maximum is below
- * 65520 steps of 1/127, 1/16 ..; beyond, the scale is infinite). */
+ * 65520 steps of 1/127, 1/16 ..; beyond, the scale is infinite), or Q2_K to Q6_K (the least error that
+ * quantize_k.c finds). */
 void quantize_row(dtype type, const float *x, void *out, size_t n);
 
 #ifdef __cplusplus

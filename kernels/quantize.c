@@ -1,12 +1,14 @@
 /* quantize.c - see quantize.h.
  *
  * The types of 32 elements are written as the `gguf` package writes them, bit for bit: one scale from
- * the extremes of the block, codes rounded with the f32 scale.
+ * the extremes of the block, codes rounded with the f32 scale. Those of 256: quantize_k.c.
  */
 #include "quantize.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "dequantize.h"
 
 /* ---- which ------------------------------------------------------------------------------------- */
 
@@ -15,6 +17,8 @@ bool quantize_writes(dtype type)
     static const bool writes[DTYPE_COUNT] = {
         [DTYPE_F32] = true,  [DTYPE_F16] = true,  [DTYPE_BF16] = true, [DTYPE_Q4_0] = true,
         [DTYPE_Q4_1] = true, [DTYPE_Q5_0] = true, [DTYPE_Q5_1] = true, [DTYPE_Q8_0] = true,
+        [DTYPE_Q2_K] = true, [DTYPE_Q3_K] = true, [DTYPE_Q4_K] = true, [DTYPE_Q5_K] = true,
+        [DTYPE_Q6_K] = true,
     };
     return writes[type];
 }
@@ -106,6 +110,53 @@ int quantize_scale(dtype type, void *row, size_t n, float factor)
     return 0;
 }
 
+/* ---- what a type can hold ---------------------------------------------------------------------- */
+
+/* Whether a binary16 is a number. */
+static bool is_finite_half(const uint8_t *at)
+{
+    uint16_t half;
+    memcpy(&half, at, sizeof half);
+    return (half & 0x7C00u) != 0x7C00u;
+}
+
+static bool is_finite_row(dtype type, const void *row, size_t n)
+{
+    const dtype_info *info = dtype_describe(type);
+    scale_places at = places_of(type);
+    const uint8_t *block = row;
+    for (size_t i = 0; i < n / (size_t)info->block; i++, block += info->bytes) {
+        float value = 0;
+        uint16_t bits;
+        memcpy(&bits, block, sizeof bits);
+        if (type == DTYPE_F32)
+            memcpy(&value, block, sizeof value);
+        else if (type == DTYPE_F16 || type == DTYPE_BF16)
+            value = type == DTYPE_F16 ? half_to_float(bits) : bfloat_to_float(bits);
+        else if ((at.d >= 0 && !is_finite_half(block + at.d)) ||
+                 (at.m >= 0 && !is_finite_half(block + at.m)))
+            return false;
+        if (!isfinite(value))
+            return false;
+    }
+    return true;
+}
+
+int quantize_row_checked(dtype type, const float *x, void *out, size_t n, error *err)
+{
+    const float block_most = 1e9F; /* no block reaches that: 65504 times 128 times 32 */
+    float most = 0;                /* of magnitude, or the first that is no number */
+    for (size_t i = 0; i < n && isfinite(most); i++)
+        most = fabsf(x[i]) <= fabsf(most) ? most : x[i];
+    bool fits = isfinite(most) && (dtype_describe(type)->block == 1 || fabsf(most) < block_most);
+    if (fits)
+        quantize_row(type, x, out, n);
+    if (fits && is_finite_row(type, out, n))
+        return 0;
+    return error_set(err, ERROR_RUN, "a weight would become %g, which %s cannot hold", (double)most,
+                     dtype_describe(type)->name);
+}
+
 /* ---- blocks of 32 ------------------------------------------------------------------------------ */
 
 /* truncf(x + 0.5) for x >= 0, at most `most`. */
@@ -171,4 +222,6 @@ void quantize_block(dtype type, const float *x, void *out)
         quantize_q4_1(x, out);
     else if (type == DTYPE_Q5_1)
         quantize_q5_1(x, out);
+    else
+        quantize_block_k(type, x, out);
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "error.h"
 #include "quant.h"
 
 /* Whether quantize_row() writes the type. */
@@ -19,7 +20,11 @@ bool quantize_scales(dtype type);
  * nearest. -1 when one becomes too large for a binary16; the row is then half changed. */
 int quantize_scale(dtype type, void *row, size_t n, float factor);
 
-/* One block of 32 (Q4_0, Q4_1, Q5_1) or 256 elements, for quantize_row(). */
+/* quantize_row(), or ERROR_RUN with the largest number when one is none or the type cannot hold it. */
+int quantize_row_checked(dtype type, const float *x, void *out, size_t n, error *err);
+
+/* One block of 32 (Q4_0, Q4_1, Q5_1) or 256 elements, for quantize_row(); the latter by _k. */
 void quantize_block(dtype type, const float *x, void *out);
+void quantize_block_k(dtype type, const float *x, void *out);
 
 #endif

@@ -218,6 +218,91 @@ static void test_rows_round_trip(void **state)
     }
 }
 
+/* Normal numbers, from a fixed seed. */
+static void fill_normal(float *x, size_t n, float scale)
+{
+    uint64_t seed = 1;
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int k = 0; k < 12; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            sum += (double)(seed >> 40) * 0x1p-24;
+        }
+        x[i] = scale * (float)(sum - 6);
+    }
+}
+
+enum { WIDE = 64 * QUANT_K };
+
+/* The root of the squared error over that of the squares. */
+static double error_after(dtype type, const float *x, uint8_t *bytes)
+{
+    static float back[WIDE];
+    double off = 0, all = 0;
+    quantize_row(type, x, bytes, WIDE);
+    dequantize_row(type, bytes, back, WIDE);
+    for (int i = 0; i < WIDE; i++) {
+        off += pow((double)back[i] - (double)x[i], 2);
+        all += pow((double)x[i], 2);
+    }
+    return sqrt(off / all);
+}
+
+/* Blocks of 256: the error on normal numbers of any scale that binary16 has, on a constant, and on what
+ * such blocks hold already; a row of zeros is zeros. */
+static void test_wide_blocks(void **state)
+{
+    (void)state;
+    const struct {
+        dtype type;
+        double normal, again;
+    } rows[] = {{DTYPE_Q2_K, 0.265, 0.21},
+                {DTYPE_Q3_K, 0.145, 0.10},
+                {DTYPE_Q4_K, 0.071, 0.05},
+                {DTYPE_Q5_K, 0.035, 0.025},
+                {DTYPE_Q6_K, 0.0172, 0.013}};
+    static float x[WIDE];
+    static uint8_t bytes[WIDE];
+    for (size_t t = 0; t < sizeof rows / sizeof *rows; t++) {
+        dtype type = rows[t].type;
+        size_t size = dtype_row_bytes(type, WIDE);
+        for (float scale = 1e-3F; scale < 1e6F; scale *= 10) {
+            fill_normal(x, WIDE, scale);
+            assert_true(error_after(type, x, bytes) <= rows[t].normal);
+        }
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (uint8_t)(i * 37 % 59);
+        dequantize_row(type, bytes, x, WIDE);
+        assert_true(error_after(type, x, bytes) <= rows[t].again);
+        for (int i = 0; i < WIDE; i++)
+            x[i] = -3;
+        assert_true(error_after(type, x, bytes) <= 1e-3);
+        memset(x, 0, sizeof x);
+        quantize_row(type, x, bytes, WIDE);
+        for (size_t i = 0; i < size; i++) /* a scale of 0 in Q3_K is 32 */
+            assert_true(bytes[i] == 0 || type == DTYPE_Q3_K || type == DTYPE_Q6_K);
+        dequantize_row(type, bytes, x, WIDE);
+        for (int i = 0; i < WIDE; i++)
+            assert_true(x[i] == 0);
+    }
+}
+
+/* What a type cannot hold is refused, not written as infinity. */
+static void test_too_large(void **state)
+{
+    (void)state;
+    const float beyond[] = {NAN, INFINITY, -INFINITY, 1e12F, -3e38F};
+    for (int t = 0; t < DTYPE_COUNT; t++)
+        for (size_t i = 0; quantize_writes((dtype)t) && i < sizeof beyond / sizeof *beyond; i++) {
+            static uint8_t bytes[QUANT_K * sizeof(float)];
+            float x[QUANT_K] = {1, [77] = beyond[i]};
+            bool holds = isfinite(beyond[i]) && (t == DTYPE_F32 || t == DTYPE_BF16);
+            error e = {0};
+            assert_int_equal(quantize_row_checked((dtype)t, x, bytes, QUANT_K, &e), holds ? 0 : -1);
+            assert_true(holds || strstr(e.text, dtype_describe((dtype)t)->name));
+        }
+}
+
 /* Scales of blocks times a half: every element is half of what it was, exactly; what has no scale of its
  * own, or no room for it, is refused. */
 static void test_scales(void **state)
@@ -250,7 +335,8 @@ int main(void)
         cmocka_unit_test(test_every_bfloat),  cmocka_unit_test(test_every_short_float_in_a_row),
         cmocka_unit_test(test_half_rounding), cmocka_unit_test(test_bfloat_rounding),
         cmocka_unit_test(test_descriptions),  cmocka_unit_test(test_rows_round_trip),
-        cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_scales),        cmocka_unit_test(test_wide_blocks),
+        cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

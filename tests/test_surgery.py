@@ -259,6 +259,10 @@ TYPES = {"f32": T.F32, "f16": T.F16, "bf16": T.BF16, "q8_0": T.Q8_0, "q5_1": T.Q
          "q4_0": T.Q4_0}
 
 
+# The root of the squared error over that of the squares, on random weights of one normal distribution.
+WIDE = {"q6_k": 0.0175, "q5_k": 0.036, "q4_k": 0.072, "q3_k": 0.147, "q2_k": 0.27}
+
+
 def convert(source, out, kind, **more):
     return run("model", "convert", source, "-o", out, "--type", kind, "--force", **more)
 
@@ -282,6 +286,40 @@ def types(scratch):
                         same = np.array_equal(gguf.dequantize(expected, want), gguf.dequantize(new[name][1], want))
                     assert same, f"{name}: {was.name}"
                 assert history(fields) == [f"convert --type {kind}"]
+    source = QUANTISED[0]
+    old = read(source)[0]
+    for kind, limit in WIDE.items():
+        with case(f"{source.name} as {kind}: as the gguf package reads it, near to what it was"):
+            convert(source, scratch / "c.gguf", kind)
+            new = read(scratch / "c.gguf")[0]
+            changed = 0
+            for name, (was, data) in old.items():
+                if new[name][0] == was:
+                    assert np.array_equal(data, new[name][1]), name
+                    continue
+                assert new[name][0] == T[kind.upper()], (name, new[name][0])
+                values = gguf.dequantize(data, was) if was > 1 else data.astype(np.float32)
+                error = nmse(gguf.dequantize(*new[name][::-1]), values) ** 0.5
+                assert error <= 1.5 * limit, f"{name}: {was.name}, {error:.4f}"
+                changed += 1
+            assert changed >= 10, changed
+            convert(source, scratch / "d.gguf", kind)
+            assert (scratch / "d.gguf").read_bytes() == (scratch / "c.gguf").read_bytes()
+    with case("a number that a type cannot hold: refused by its tensor, nothing written"):
+        for bad, kind in ((1e6, "f16"), (float("nan"), "bf16"), (float("inf"), "q4_k"), (1e9, "q8_0")):
+            spoilt = scratch / "spoilt"
+            spoilt.mkdir(exist_ok=True)
+            path = MODELS / "qwen3_moe.gguf" if kind == "f16" else FIXTURES / "quantised.gguf"
+            if kind in ("q4_k", "q8_0", "bf16"):
+                convert(path, scratch / "s.gguf", "f32")
+                path = scratch / "s.gguf"
+            raw = bytearray(path.read_bytes())
+            tensor = next(t for t in gguf.GGUFReader(path).tensors if t.name == "blk.0.attn_q.weight")
+            struct.pack_into("<f", raw, int(tensor.data_offset) + 4, bad)
+            (spoilt / "x.gguf").write_bytes(raw)
+            done = run("model", "convert", spoilt / "x.gguf", "-o", spoilt / "y.gguf", "--type", kind, check_status=False)
+            assert done.returncode == 1 and "blk.0.attn_q.weight" in done.stderr, done.stderr
+            assert kind.upper() in done.stderr and [p.name for p in spoilt.iterdir()] == ["x.gguf"], done.stderr
     with case("rows that do not divide into blocks keep their type, and it is told"):
         done = convert(MODELS / "qwen3_moe.gguf", scratch / "c.gguf", "q8_0")
         assert "keep their type" in done.stderr, done.stderr

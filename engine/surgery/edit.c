@@ -31,8 +31,8 @@ static bool is_of_layout(const char *key)
 /* general.file_type of files whose matrices are all of one type (GGUF specification). */
 static int file_type(int ggml)
 {
-    static const int types[][2] = {{0, 0}, {1, 1}, {30, 32}, {2, 2},
-                                   {3, 3}, {6, 8}, {7, 9},   {8, 7}};
+    static const int types[][2] = {{0, 0}, {1, 1},   {30, 32}, {2, 2},   {3, 3},   {6, 8},  {7, 9},
+                                   {8, 7}, {10, 10}, {11, 11}, {12, 14}, {13, 16}, {14, 18}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i][0] == ggml)
             return types[i][1];

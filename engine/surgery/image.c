@@ -128,8 +128,7 @@ static int take_source(const image_tensor *t, const image_piece *p, image_take *
     int result = row && out ? 0 : error_memory(err, "a row");
     for (size_t i = 0; result == 0 && i < p->rows; i++) {
         dequantize_row(p->type, p->from + from * i, row, p->cols);
-        quantize_row(t->type, row, out, p->cols);
-        result = take(user, out, to, err);
+        result = quantize_row_checked(t->type, row, out, p->cols, err) || take(user, out, to, err);
     }
     free(row);
     free(out);

@@ -1,7 +1,6 @@
 /* recipe_rows.c - see recipe_rows.h. */
 #include "recipe_rows.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,16 +71,6 @@ static void add_terms(const recipe_rows *w, size_t i)
     }
 }
 
-static int check_finite(const recipe_rows *w, error *err)
-{
-    for (size_t j = 0; j < w->cols; j++)
-        if (!isfinite(w->sum[j]) ||
-            (w->type == DTYPE_F16 && fabsf(w->sum[j]) >= 65520)) /* rounds to infinity */
-            return error_set(err, ERROR_RUN, "a weight would become %g, which %s cannot hold",
-                             (double)w->sum[j], dtype_describe(w->type)->name);
-    return 0;
-}
-
 const void *recipe_rows_all(const recipe_rows *w)
 {
     bool same = w->r->count == 1 && !w->sum && factor_of(w, w->r->term) == 1;
@@ -95,10 +84,7 @@ const void *recipe_rows_get(const recipe_rows *w, size_t i, void *out, error *er
         return memset(out, 0, bytes); /* in every type the block of zero bytes is zero */
     if (w->sum) {
         add_terms(w, i);
-        if (check_finite(w, err))
-            return NULL;
-        quantize_row(w->type, w->sum, out, w->cols);
-        return out;
+        return quantize_row_checked(w->type, w->sum, out, w->cols, err) ? NULL : out;
     }
     float factor = factor_of(w, w->r->term);
     if (factor == 1)

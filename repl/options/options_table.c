@@ -315,7 +315,7 @@ static const option_info table[] = {
     {"resume", 0, OPTION_FLAG, GROUP_COMMAND, BIT(MODEL_VOICES), NULL,
      "go on where a run in this folder stopped", 0, 0, FIELD(go_on)},
     {"type", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(MODEL_CONVERT),
-     "f32|f16|bf16|q8_0|q5_1|q5_0|q4_1|q4_0",
+     "f32|f16|bf16|q8_0|q6_k|q5_k|q5_1|q5_0|q4_k|q4_1|q4_0|q3_k|q2_k",
      "what matrices become; routers and vectors stay as they are", 0, 0, FIELD(type)},
     {"persona", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_EXPORT), "NAME",
      "whose router program says which experts are kept", 0, 0, FIELD(persona)},
