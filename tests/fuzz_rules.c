@@ -32,7 +32,7 @@ static void apply(const rule_list *r, const model_config *c, uint32_t active)
     for (int i = 0; i < c->layers; i++) {
         int least = c->experts_per_token, most = least;
         rules_apply(r, active, i, c->experts, &effect);
-        rules_k_range(r, i, &least, &most);
+        rules_k_range(r, active, i, &least, &most);
         if (least < 1 || most < least || most > MODEL_MAX_EXPERTS)
             abort();
     }
@@ -44,14 +44,15 @@ static void act(const rule_list *r)
     const model_config *c = engine_config(e);
     rule_state s = {0};
     error err = {0};
-    if (rules_check(r, c, 0, &err))
+    uint32_t unmet = rules_unmet(r, NULL, 0);
+    if (rules_check(r, unmet, c, 0, &err))
         return;
-    rule_triggers *m = rule_triggers_open(r, engine_tokenizer(e), engine_chat(e), &err);
+    rule_triggers *m = rule_triggers_open(r, unmet, engine_tokenizer(e), engine_chat(e), &err);
     for (int i = 0; m && i < TOKENS; i++) {
         uint32_t active = 0;
         if (rules_step(r, m, &s, i * 7 % c->vocabulary, &active, &err))
             break;
-        if (rules_count(r) < 32 && active >> rules_count(r))
+        if (active & unmet || (rules_count(r) < 32 && active >> rules_count(r)))
             abort();
         apply(r, c, active);
     }

@@ -264,6 +264,98 @@ static void pasts_are_not_mixed(void **state)
     engine_close(e);
 }
 
+/* ---- rules that ask for adapters --------------------------------------------------------------------- */
+
+static router_program *program_with(const engine *e, const placed_adapter *one, const char *file,
+                                    const rule_list *rules)
+{
+    router_settings s = router_settings_plain();
+    s.adapters = &one;
+    s.adapter_files = &file;
+    s.adapter_count = one != NULL;
+    return support_program(e, s, NULL, rules);
+}
+
+/* A rule acts as if it said nothing of adapters where the one it asks for is there, and is not there
+ * where it is not, whatever experts it speaks of. */
+static void rules_know_the_adapters_of_their_pass(void **state)
+{
+    static const struct {
+        const char *when, *file; /* NULL = no adapter */
+        bool met;
+    } cases[] = {
+        {"true", "a/math.safetensors", true},
+        {"true", NULL, false},
+        {"false", "a/math.safetensors", false},
+        {"false", NULL, true},
+        {"\"math\"", "a/math.safetensors", true},
+        {"\"math\"", "math", true},
+        {"\"math\"", "/b/a.b/math/", true},
+        {"\"math\"", "math.0f.adapter.gguf", true},
+        {"\"math\"", "a/maths.safetensors", false},
+        {"\"math\"", "math/other", false},
+        {"\"math.gguf\"", "a/math.safetensors", false},
+        {"\"math\"", NULL, false},
+    };
+    (void)state;
+    engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
+    const placed_adapter *one = add(e, &MIXED, 1);
+    int ids[TOKENS];
+    support_ids(e, 3, ids, TOKENS);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[160];
+        const char *file = cases[i].file, *does = file ? "\"ban\":\"8\"" : "\"ban\":\"2\"";
+        (void)snprintf(
+            text, sizeof text,
+            "[{\"when\":{\"token\":[0,%d],\"adapter\":%s},\"do\":{%s},\"for\":\"turn\"}]", ids[4],
+            cases[i].when, cases[i].met ? does : "\"ban\":\"99\"");
+        rule_list *asking = support_rules(text);
+        (void)snprintf(text, sizeof text,
+                       "[{\"when\":{\"token\":[0,%d]},\"do\":{%s},\"for\":\"turn\"}]", ids[4],
+                       does);
+        rule_list *plain = support_rules(text);
+        const placed_adapter *there = file ? one : NULL;
+        router_program *got = program_with(e, there, file, asking);
+        router_program *want = program_with(e, there, file, cases[i].met ? plain : NULL);
+        router_program *other = program_with(e, there, file, cases[i].met ? NULL : plain);
+        size_t bytes = TOKENS * (size_t)engine_config(e)->vocabulary * sizeof(float);
+        float *a = support_logits(e, got, ids, TOKENS), *b = support_logits(e, want, ids, TOKENS);
+        float *c = support_logits(e, other, ids, TOKENS);
+        assert_memory_equal(a, b, bytes);
+        assert_memory_not_equal(a, c, bytes);
+        assert_int_equal(router_program_has_rules(got), cases[i].met);
+        if (!cases[i].met)
+            assert_true(router_program_hash(got) == router_program_hash(want));
+        free(a);
+        free(b);
+        free(c);
+        router_program_close(got);
+        router_program_close(want);
+        router_program_close(other);
+        rules_close(asking);
+        rules_close(plain);
+    }
+    engine_close(e);
+}
+
+/* Two files of one content, of which a rule names one: not the same program. */
+static void programs_hash_what_their_rules_ask_for(void **state)
+{
+    (void)state;
+    engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
+    const placed_adapter *one = add(e, &MIXED, 1);
+    rule_list *rules =
+        support_rules("[{\"when\":{\"token\":[1]},\"do\":{\"k\":2}},"
+                      " {\"when\":{\"prompt\":\"1-\",\"adapter\":\"math\"},\"do\":{\"k\":1}}]");
+    router_program *a = program_with(e, one, "math.gguf", rules);
+    router_program *b = program_with(e, one, "other.gguf", rules);
+    assert_true(router_program_hash(a) != router_program_hash(b));
+    router_program_close(a);
+    router_program_close(b);
+    rules_close(rules);
+    engine_close(e);
+}
+
 /* ---- joining and leaving ------------------------------------------------------------------------- */
 
 static void assert_plain(engine *e, const float *plain)
@@ -372,6 +464,8 @@ int main(void)
         cmocka_unit_test(no_banned_expert_runs_in_another_shape),
         cmocka_unit_test(programs_hash_what_they_compute),
         cmocka_unit_test(pasts_are_not_mixed),
+        cmocka_unit_test(rules_know_the_adapters_of_their_pass),
+        cmocka_unit_test(programs_hash_what_their_rules_ask_for),
         cmocka_unit_test(what_joins_leaves),
         cmocka_unit_test(content_is_counted),
         cmocka_unit_test(every_kind_of_cache_has_room),

@@ -35,7 +35,7 @@ static void acts_on(const engine *e, const char *rules, const int *ids, int n, c
 {
     error err = {0};
     rule_list *r = support_rules(rules);
-    rule_triggers *m = rule_triggers_open(r, engine_tokenizer(e), engine_chat(e), &err);
+    rule_triggers *m = rule_triggers_open(r, 0, engine_tokenizer(e), engine_chat(e), &err);
     rule_state s = {0};
     assert_non_null(m);
     for (int i = 0; i < n; i++) {
@@ -170,6 +170,52 @@ static void a_turn_ends_where_the_next_user_speaks(void **state)
     assert_int_equal(got[ends[3] - 1], '1');
 }
 
+static void a_prompt_lasts_from_the_user_to_the_next_one(void **state)
+{
+    const engine *e = *state;
+    int ids[LONG], ends[4];
+    char got[LONG + 1];
+    int n = conversation(e, ids, ends);
+    static const struct {
+        const char *rule;
+        int from, to; /* of ends; 4 = to the end of all */
+    } cases[] = {
+        {RULE("\"prompt\":1", ""), 1, 3},      {RULE("\"prompt\":\"1\"", ""), 1, 3},
+        {RULE("\"prompt\":2", ""), 3, 4},      {RULE("\"prompt\":\"1-2\"", ""), 1, 4},
+        {RULE("\"prompt\":\"2-\"", ""), 3, 4}, {RULE("\"prompt\":3", ""), 4, 4},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        acts_on(e, cases[c].rule, ids, n, got);
+        int from = cases[c].from < 4 ? ends[cases[c].from] : n;
+        int to = cases[c].to < 4 ? ends[cases[c].to] : n;
+        for (int i = 0; i < n; i++)
+            assert_int_equal(got[i] == '1', i >= from && i < to);
+    }
+    assert_acts(e, RULE("\"prompt\":\"1-\"", ""), "no chat", ".......");
+}
+
+static void where_several_are_named_all_must_hold(void **state)
+{
+    const engine *e = *state;
+    int ids[LONG], ends[4];
+    char got[LONG + 1];
+    int n = conversation(e, ids, ends);
+    acts_on(e, RULE("\"role\":\"assistant\",\"prompt\":1", ""), ids, n, got);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(got[i] == '1', i >= ends[2] && i < ends[3]);
+    acts_on(e, RULE("\"prompt\":2,\"token\":[100]", ""), ids, n, got); /* "and then" */
+    int first = ends[3];
+    while (ids[first] != 100)
+        first++;
+    for (int i = 0; i < n; i++)
+        assert_int_equal(got[i] == '1', i > ends[3] && ids[i] == 100);
+    assert_acts(e, RULE("\"tag\":\"ab\",\"pattern\":\"x\"", ",\"for\":2"), "ab xab", ".....1");
+    assert_acts(e, RULE("\"token\":[97],\"pattern\":\"(?i)B.$\"", ""), "abaBa", "..1.1");
+    acts_on(e, RULE("\"token\":[100],\"role\":\"user\"", ",\"for\":\"turn\""), ids, n, got);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(got[i] == '1', i >= first);
+}
+
 /* ---- do: what a rule does ---------------------------------------------------------------------- */
 
 typedef struct record {
@@ -271,6 +317,7 @@ static void keep_ban_bias_and_k_act_on_their_layers(void **state)
 
 static const char MIXED[] =
     "[{\"when\":{\"pattern\":\"[aeiou][b-d]$\"},\"do\":{\"ban\":\"0-3\"},\"for\":5},"
+    " {\"when\":{\"prompt\":\"2-\",\"adapter\":false},\"do\":{\"bias\":{\"4\":1}}},"
     " {\"when\":{\"role\":\"user\"},\"layers\":\"1\",\"do\":{\"bias\":{\"2\":2,\"6\":-2}}},"
     " {\"when\":{\"tag\":\"e\"},\"layers\":\"0\",\"do\":{\"force\":\"5\",\"k\":4},\"for\":\"turn\"}"
     ","
@@ -416,7 +463,7 @@ static void slow_patterns_end_soon(void **state)
         error err = {0};
         (void)snprintf(text, sizeof text, RULE("\"pattern\":\"%s\"", ""), SLOW[i]);
         rule_list *r = support_rules(text);
-        rule_triggers *m = rule_triggers_open(r, engine_tokenizer(e), engine_chat(e), &err);
+        rule_triggers *m = rule_triggers_open(r, 0, engine_tokenizer(e), engine_chat(e), &err);
         rule_state s = {0};
         uint32_t active;
         /* All of the text at once: only the last look is timed. */
@@ -463,6 +510,8 @@ int main(void)
         cmocka_unit_test(patterns_see_the_last_256_bytes),
         cmocka_unit_test(roles_last_from_their_opening_to_the_next),
         cmocka_unit_test(a_turn_ends_where_the_next_user_speaks),
+        cmocka_unit_test(a_prompt_lasts_from_the_user_to_the_next_one),
+        cmocka_unit_test(where_several_are_named_all_must_hold),
         cmocka_unit_test(a_forced_expert_comes_first_with_the_largest_gate),
         cmocka_unit_test(keep_ban_bias_and_k_act_on_their_layers),
         cmocka_unit_test(chunks_do_not_change_rules),

@@ -292,13 +292,14 @@ static const layer_routing *find_variant(const router_program *p, uint32_t activ
 
 /* All masks and rules together must leave a routing for every k that a rule may set: whatever acts
  * at once later leaves at least that. */
-static int check_together(const router_program *p, const layer_routing *all, error *err)
+static int check_together(const router_program *p, uint32_t rules, const layer_routing *all,
+                          error *err)
 {
     for (int i = 0; i < p->model->layers; i++) {
         int least = p->routing[i].k, most = p->routing[i].k;
         if (!p->model->moe_layer[i])
             continue;
-        rules_k_range(p->list, i, &least, &most);
+        rules_k_range(p->list, rules, i, &least, &most);
         if (check_variant(&all[i], p->row, i, least, most, err))
             return -1;
     }
@@ -311,25 +312,32 @@ static int compile_rules(router_program *p, const router_settings *s, error *err
         return error_set(err, ERROR_LOAD, "rules: this model is dense, it has no experts to route");
     if (!s->tokenizer)
         return error_set(err, ERROR_LOAD, "rules: the model brings no tokenizer");
-    if (rules_check(s->rules, p->model, p->row - p->model->experts, err))
-        return -1;
-    p->list = s->rules;
-    p->triggers = rule_triggers_open(s->rules, s->tokenizer, s->chat, err);
-    if (!p->triggers)
+    uint32_t unmet = rules_unmet(s->rules, s->adapter_files, s->adapter_count);
+    if (rules_check(s->rules, unmet, p->model, p->row - p->model->experts, err))
         return -1;
     int n = rules_count(s->rules);
-    uint32_t all = n == RULES_MAX ? UINT32_MAX : ((uint32_t)1 << n) - 1;
+    uint32_t all = (n == RULES_MAX ? UINT32_MAX : ((uint32_t)1 << n) - 1) & ~unmet;
+    if (!all)
+        return 0; /* what never acts is no program */
+    p->list = s->rules;
+    p->triggers = rule_triggers_open(s->rules, unmet, s->tokenizer, s->chat, err);
+    if (!p->triggers)
+        return -1;
     for (int i = 0; i <= n; i++) {
+        if (i < n && unmet >> i & 1)
+            continue;
         const layer_routing *r = find_variant(p, i < n ? (uint32_t)1 << i : all, err);
         if (!r)
             return -1;
         for (int layer = 0; layer < p->model->layers; layer++)
             p->slots = r[layer].k > p->slots ? r[layer].k : p->slots;
-        if (i == n && check_together(p, r, err))
+        if (i == n && check_together(p, all, r, err))
             return -1;
     }
     uint64_t rules = rules_hash(s->rules);
     p->hash = hash_bytes(p->hash, &rules, sizeof rules) | 1;
+    if (unmet)
+        p->hash = hash_bytes(p->hash, &unmet, sizeof unmet) | 1;
     return 0;
 }
 

@@ -52,6 +52,9 @@ typedef struct router_settings {
     const placed_adapter *const *adapters; /* [adapter_count] from engine_add_adapter(), which must
                                               outlive the program; the list itself need not */
     int adapter_count;
+    const char *const
+        *adapter_files;         /* [adapter_count] what rules know them by (files of one content
+                                         share a place); NULL when there are none. As the rules */
     const router_hook *hook;    /* code that is asked last; NULL = none; must outlive the program */
     const rule_list *rules;     /* NULL = none; must outlive the program */
     const tokenizer *tokenizer; /* for rules */

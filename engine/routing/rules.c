@@ -1,13 +1,14 @@
 /* rules.c - reading rules from a persona file; rules_step.c makes them act.
  *
- * A rule is read member by member into plain data: when (token ids, a tag, a pattern or a
- * role), in which layers, what (experts forced, kept, banned or biased; k) and for how many
+ * A rule is read member by member into plain data: when (token ids, a tag, a pattern, a
+ * role, a prompt, an adapter), in which layers, what (experts forced, kept, banned or biased; k) and for how many
  * tokens. A member that nobody knows is an error, because a rule that is half understood would
  * act and look right. Patterns are compiled here, once, with the limits that bound what they
  * cost while they run.
  */
 #include "rules.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 /* A pattern that needs more than this on 256 bytes is a mistake or an attack. */
 enum { MATCH_LIMIT = 100000, DEPTH_LIMIT = 1000, HEAP_KIB = 1024, PATTERN_BYTES = 4096 };
+enum { PROMPT_DIGITS = 6 };
 
 static int refuse(error *err, const char *field, const char *what)
 {
@@ -66,6 +68,14 @@ static int read_pattern(rule_list *list, rule *r, const char *text, error *err)
     return r->match && list->limits ? 0 : error_memory(err, "a pattern");
 }
 
+static int read_tag(rule *r, const char *text, error *err)
+{
+    if (strlen(text) > RULE_TEXT_BYTES)
+        return refuse(err, "when.tag", "longer than 256 bytes");
+    r->tag = strdup(text);
+    return r->tag ? 0 : error_memory(err, "a rule");
+}
+
 static int read_role(rule *r, const char *text, error *err)
 {
     static const char *const roles[] = {"system", "user", "assistant"};
@@ -75,37 +85,86 @@ static int read_role(rule *r, const char *text, error *err)
     return r->role ? 0 : refuse(err, "when.role", "must be system, user or assistant");
 }
 
-static int read_text_condition(rule_list *list, rule *r, const char *text, error *err)
+/* A whole number from 1 on; *end = what follows it. 0 = there is none. */
+static int prompt_number(const char *text, const char **end)
 {
+    size_t digits = strspn(text, "0123456789");
+    *end = text + digits;
+    return digits && digits <= PROMPT_DIGITS ? atoi(text) : 0;
+}
+
+/* 2, "2", "2-5" or "2-". */
+static int read_prompt(rule *r, const json *v, error *err)
+{
+    const char *text = json_type(v) == JSON_STRING ? json_string(v) : "", *end = text;
+    char digits[32];
+    if (json_type(v) == JSON_NUMBER) {
+        (void)snprintf(digits, sizeof digits, "%.17g", json_number(v));
+        text = digits;
+    }
+    r->first_prompt = r->last_prompt = prompt_number(text, &end);
+    if (*end == '-') {
+        r->last_prompt = INT_MAX;
+        if (end[1])
+            r->last_prompt = prompt_number(end + 1, &end);
+        else
+            end++;
+    }
+    if (!*end && r->first_prompt >= 1 && r->last_prompt >= r->first_prompt)
+        return 0;
+    return refuse(err, "when.prompt",
+                  "must be the number of a prompt, from 1 on, or \"2-5\", \"2-\"");
+}
+
+static int read_adapter(rule *r, const json *v, error *err)
+{
+    r->any_adapter = json_true(v);
+    if (json_type(v) == JSON_BOOL)
+        return 0;
+    const char *name = json_type(v) == JSON_STRING ? json_string(v) : "";
+    if (!*name || strchr(name, '/'))
+        return refuse(err, "when.adapter", "must be true, false or the name of an adapter's file");
+    r->adapter = strdup(name);
+    return r->adapter ? 0 : error_memory(err, "a rule");
+}
+
+static int read_condition(rule_list *list, rule *r, const json *c, error *err)
+{
+    static const char *const names[] = {"token", "tag", "pattern", "role", "prompt", "adapter"};
+    int i = 0;
+    while (i < 6 && strcmp(json_key(c), names[i]) != 0)
+        i++;
+    if (i == 6)
+        return error_set(err, ERROR_LOAD,
+                         "when: \"%.40s\" is none of token, tag, pattern, role, prompt, adapter",
+                         json_key(c));
+    r->when |= 1u << i;
+    if (1u << i == WHEN_PROMPT)
+        return read_prompt(r, c, err);
+    if (1u << i == WHEN_ADAPTER)
+        return read_adapter(r, c, err);
+    if (1u << i == WHEN_TOKEN && json_type(c) == JSON_ARRAY)
+        return read_ids(r, c, err);
+    if (1u << i == WHEN_TOKEN || json_type(c) != JSON_STRING)
+        return refuse(err, "when", "token takes a list of ids; tag, pattern and role take a text");
+    const char *text = json_string(c);
     if (text[0] == '\0')
         return refuse(err, "when", "an empty text would always match");
-    if (r->when == WHEN_ROLE)
-        return read_role(r, text, err);
-    if (r->when == WHEN_PATTERN)
-        return read_pattern(list, r, text, err);
-    if (strlen(text) > RULE_TEXT_BYTES)
-        return refuse(err, "when.tag", "longer than 256 bytes");
-    r->tag = strdup(text);
-    return r->tag ? 0 : error_memory(err, "a rule");
+    if (1u << i == WHEN_TAG)
+        return read_tag(r, text, err);
+    return 1u << i == WHEN_ROLE ? read_role(r, text, err) : read_pattern(list, r, text, err);
 }
 
 static int read_when(rule_list *list, rule *r, const json *root, error *err)
 {
-    static const char *const names[] = {"token", "tag", "pattern", "role"};
-    const json *when = json_member(root, "when"), *condition = when ? json_first(when) : NULL;
-    if (!when || json_type(when) != JSON_OBJECT || json_count(when) != 1)
-        return refuse(err, "when", "must name one of token, tag, pattern, role");
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(json_key(condition), names[i]) != 0)
-            continue;
-        r->when = (rule_when)i;
-        if (r->when == WHEN_TOKEN && json_type(condition) == JSON_ARRAY)
-            return read_ids(r, condition, err);
-        if (r->when != WHEN_TOKEN && json_type(condition) == JSON_STRING)
-            return read_text_condition(list, r, json_string(condition), err);
-        return refuse(err, "when", "token takes a list of ids, the others take a text");
-    }
-    return refuse(err, "when", "must name one of token, tag, pattern, role");
+    const json *when = json_member(root, "when");
+    if (!when || json_type(when) != JSON_OBJECT || json_count(when) == 0)
+        return refuse(err, "when",
+                      "must name one or more of token, tag, pattern, role, prompt, adapter");
+    for (const json *c = json_first(when); c; c = json_next(c))
+        if (read_condition(list, r, c, err))
+            return -1;
+    return 0;
 }
 
 /* ---- do ---------------------------------------------------------------------------------------- */
@@ -229,6 +288,8 @@ static uint64_t hash_value(uint64_t hash, const json *v)
         (void)snprintf(number, sizeof number, "%.17g", json_number(v));
         parts[1] = number;
     }
+    if (json_true(v))
+        parts[1] = "true";
     for (int i = 0; i < 2; i++)
         hash = hash_bytes(hash, parts[i] ? parts[i] : "", (parts[i] ? strlen(parts[i]) : 0) + 1);
     for (const json *e = json_first(v); e; e = json_next(e))
@@ -270,6 +331,7 @@ void rules_close(rule_list *list)
         rule *r = &list->v[i];
         tokens_release(&r->ids);
         free(r->tag);
+        free(r->adapter);
         pcre2_match_data_free(r->match);
         pcre2_code_free(r->pattern);
         free(r->force);

@@ -7,7 +7,15 @@
 
 #include "rules.h"
 
-typedef enum rule_when { WHEN_TOKEN, WHEN_TAG, WHEN_PATTERN, WHEN_ROLE } rule_when;
+/* Bits of rule.when, in the order of their names. */
+enum {
+    WHEN_TOKEN = 1,
+    WHEN_TAG = 2,
+    WHEN_PATTERN = 4,
+    WHEN_ROLE = 8,
+    WHEN_PROMPT = 16,
+    WHEN_ADAPTER = 32,
+};
 
 typedef struct rule_bias {
     int expert;
@@ -15,13 +23,16 @@ typedef struct rule_bias {
 } rule_bias;
 
 typedef struct rule {
-    rule_when when;
-    tokens ids; /* WHEN_TOKEN */
-    char *tag;  /* WHEN_TAG */
+    unsigned when; /* all of these must hold */
+    tokens ids;    /* WHEN_TOKEN */
+    char *tag;     /* WHEN_TAG */
     pcre2_code *pattern;
     pcre2_match_data *match;
-    int role;       /* WHEN_ROLE: chat_role + 1 */
-    int tokens_for; /* tokens it acts; -1 = to the end of the turn */
+    int role;                      /* WHEN_ROLE: chat_role + 1 */
+    int first_prompt, last_prompt; /* WHEN_PROMPT */
+    char *adapter;                 /* WHEN_ADAPTER: its name, or NULL: */
+    bool any_adapter;              /* whether there must be any, or none */
+    int tokens_for;                /* tokens it acts; -1 = to the end of the turn */
     bool all_layers;
     uint8_t layers[MODEL_MAX_LAYERS];
     uint8_t *force, *keep, *ban; /* [MODEL_MAX_EXPERTS] or NULL */

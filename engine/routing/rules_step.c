@@ -13,13 +13,14 @@ enum { ROLES = 3 };
 
 struct rule_triggers {
     const tokenizer *tokenizer;
+    uint32_t unmet;         /* rules that never act */
     tokens opening[ROLES];  /* the last RULE_TRIGGER_TOKENS that open a role; empty = unknown */
     int tag_ids[RULES_MAX]; /* special token of a tag's content, or -1 */
 };
 
 /* ---- marks ------------------------------------------------------------------------------------- */
 
-rule_triggers *rule_triggers_open(const rule_list *list, const tokenizer *t,
+rule_triggers *rule_triggers_open(const rule_list *list, uint32_t unmet, const tokenizer *t,
                                   const chat_format *chat, error *err)
 {
     rule_triggers *m = calloc(1, sizeof *m);
@@ -28,6 +29,7 @@ rule_triggers *rule_triggers_open(const rule_list *list, const tokenizer *t,
         return NULL;
     }
     m->tokenizer = t;
+    m->unmet = unmet;
     for (int i = 0; i < list->n; i++) {
         const char *tag = list->v[i].tag;
         int id = tag ? tokenizer_find(t, tag, strlen(tag)) : -1;
@@ -76,13 +78,16 @@ static bool ends_with(const rule_state *s, const tokens *mark)
     return true;
 }
 
-/* A new user message begins a new turn: what acted to the end of the old one stops. */
+/* A user's message after another role's is the next prompt and begins a new turn: what acted to the
+ * end of the old one stops. */
 static void update_role(const rule_triggers *m, rule_state *s)
 {
     for (int role = 0; role < ROLES; role++) {
         if (!ends_with(s, &m->opening[role]))
             continue;
-        if (role + 1 != s->role && role == CHAT_USER)
+        bool begins = role + 1 != s->role && role == CHAT_USER;
+        s->prompt += begins;
+        if (begins)
             for (int i = 0; i < RULES_MAX; i++)
                 s->left[i] = s->left[i] < 0 ? 0 : s->left[i];
         s->role = role + 1;
@@ -113,22 +118,26 @@ static int matches_pattern(const rule_list *list, const rule *r, const rule_stat
     return error_set(err, ERROR_RUN, "rules[%d]: the pattern gave up: %s", (int)(r - list->v), why);
 }
 
-static int condition(const rule_list *list, const rule_triggers *m, const rule *r,
-                     const rule_state *s, int token, bool new_text, error *err)
+static bool holds_tag(const rule_triggers *m, const rule_list *list, const rule *r,
+                      const rule_state *s, int token, bool new_text)
 {
-    size_t n;
-    switch (r->when) {
-    case WHEN_TOKEN:
-        return holds_token(r, token);
-    case WHEN_TAG:
-        n = strlen(r->tag);
-        return m->tag_ids[r - list->v] == token ||
-               (new_text && s->text_len >= n && memcmp(s->text + s->text_len - n, r->tag, n) == 0);
-    case WHEN_PATTERN:
+    size_t n = strlen(r->tag);
+    return m->tag_ids[r - list->v] == token ||
+           (new_text && s->text_len >= n && memcmp(s->text + s->text_len - n, r->tag, n) == 0);
+}
+
+/* The pattern is looked at last: only where all else holds can it give up. */
+static int conditions(const rule_list *list, const rule_triggers *m, const rule *r,
+                      const rule_state *s, int token, bool new_text, error *err)
+{
+    if ((r->when & WHEN_TOKEN && !holds_token(r, token)) ||
+        (r->when & WHEN_ROLE && s->role != r->role) ||
+        (r->when & WHEN_PROMPT && (s->prompt < r->first_prompt || s->prompt > r->last_prompt)) ||
+        (r->when & WHEN_TAG && !holds_tag(m, list, r, s, token, new_text)))
+        return 0;
+    if (r->when & WHEN_PATTERN)
         return new_text ? matches_pattern(list, r, s, err) : 0;
-    default:
-        return s->role == r->role;
-    }
+    return 1;
 }
 
 int rules_step(const rule_list *list, const rule_triggers *m, rule_state *s, int token,
@@ -142,7 +151,9 @@ int rules_step(const rule_list *list, const rule_triggers *m, rule_state *s, int
     update_role(m, s);
     *active = 0;
     for (int i = 0; i < list->n; i++) {
-        int holds = condition(list, m, &list->v[i], s, token, n > 0, err);
+        if (m->unmet >> i & 1)
+            continue;
+        int holds = conditions(list, m, &list->v[i], s, token, n > 0, err);
         if (holds < 0)
             return -1;
         if (holds)
@@ -158,12 +169,12 @@ int rules_step(const rule_list *list, const rule_triggers *m, rule_state *s, int
 /* ---- effects ----------------------------------------------------------------------------------- */
 
 /* How many of the experts a keep is about. */
-static int keep_reaches(const rule *r, int experts, int adapter)
+static int keep_reaches(const rule *r, int experts, int added)
 {
-    for (int i = experts - adapter; r->keep && i < experts; i++)
+    for (int i = experts - added; r->keep && i < experts; i++)
         if (r->keep[i])
             return experts;
-    return experts - adapter;
+    return experts - added;
 }
 
 static void apply_rule(const rule *r, int experts, rule_effect *e)
@@ -193,11 +204,11 @@ void rules_apply(const rule_list *list, uint32_t active, int layer, int experts,
             apply_rule(&list->v[i], experts, effect);
 }
 
-void rules_k_range(const rule_list *list, int layer, int *least, int *most)
+void rules_k_range(const rule_list *list, uint32_t of, int layer, int *least, int *most)
 {
     for (int i = 0; i < list->n; i++) {
         const rule *r = &list->v[i];
-        if (!r->k || !(r->all_layers || r->layers[layer]))
+        if (!(of >> i & 1) || !r->k || !(r->all_layers || r->layers[layer]))
             continue;
         *least = r->k < *least ? r->k : *least;
         *most = r->k > *most ? r->k : *most;
@@ -212,7 +223,7 @@ static int last_named(const uint8_t *set)
     return -1;
 }
 
-static int check_rule(const rule *r, const model_config *model, int experts, error *err)
+static int check_experts(const rule *r, int experts, error *err)
 {
     int most = last_named(r->force), keep = last_named(r->keep), ban = last_named(r->ban);
     most = keep > most ? keep : most;
@@ -222,12 +233,17 @@ static int check_rule(const rule *r, const model_config *model, int experts, err
     if (most >= experts)
         return error_set(err, ERROR_LOAD, "expert %d: the model has experts 0 to %d", most,
                          experts - 1);
+    if (r->k > experts)
+        return error_set(err, ERROR_LOAD, "do.k: %d, the model has %d experts", r->k, experts);
+    return 0;
+}
+
+static int check_rule(const rule *r, const model_config *model, error *err)
+{
     for (size_t i = 0; i < r->ids.len; i++)
         if (r->ids.v[i] >= model->vocabulary)
             return error_set(err, ERROR_LOAD, "when.token: %d: the vocabulary has ids 0 to %d",
                              r->ids.v[i], model->vocabulary - 1);
-    if (r->k > experts)
-        return error_set(err, ERROR_LOAD, "do.k: %d, the model has %d experts", r->k, experts);
     for (int i = model->layers; i < MODEL_MAX_LAYERS; i++)
         if (r->layers[i])
             return error_set(err, ERROR_LOAD, "layers: %d: the model has layers 0 to %d", i,
@@ -235,10 +251,48 @@ static int check_rule(const rule *r, const model_config *model, int experts, err
     return 0;
 }
 
-int rules_check(const rule_list *list, const model_config *model, int adapter, error *err)
+int rules_check(const rule_list *list, uint32_t unmet, const model_config *model, int added,
+                error *err)
 {
     for (int i = 0; i < list->n; i++)
-        if (check_rule(&list->v[i], model, model->experts + adapter, err))
+        if ((!(unmet >> i & 1) && check_experts(&list->v[i], model->experts + added, err)) ||
+            check_rule(&list->v[i], model, err))
             return error_prefix(err, "rules[%d]: ", i);
     return 0;
+}
+
+/* ---- adapters ---------------------------------------------------------------------------------- */
+
+/* "math" is the file math.safetensors, math.gguf or the folder math, wherever it lies. */
+static bool is_called(const char *path, const char *name)
+{
+    size_t end = strlen(path), n = strlen(name);
+    while (end && path[end - 1] == '/')
+        end--;
+    size_t start = end;
+    while (start && path[start - 1] != '/')
+        start--;
+    const char *own = path + start;
+    return end - start >= n && memcmp(own, name, n) == 0 && (end - start == n || own[n] == '.');
+}
+
+static bool adapters_suit(const rule *r, const char *const *adapters, int count)
+{
+    if (!(r->when & WHEN_ADAPTER))
+        return true;
+    if (!r->adapter)
+        return r->any_adapter == (count > 0);
+    for (int i = 0; i < count; i++)
+        if (is_called(adapters[i], r->adapter))
+            return true;
+    return false;
+}
+
+uint32_t rules_unmet(const rule_list *list, const char *const *adapters, int count)
+{
+    uint32_t unmet = 0;
+    for (int i = 0; i < list->n; i++)
+        if (!adapters_suit(&list->v[i], adapters, count))
+            unmet |= (uint32_t)1 << i;
+    return unmet;
 }

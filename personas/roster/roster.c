@@ -96,22 +96,29 @@ static bool changes_routing(const router_settings *s)
 }
 
 /* Puts what a file brings beside the model's weights. */
+static int grow_adapters(member *m, error *err)
+{
+    size_t n = (size_t)m->adapter_count + 1;
+    const placed_adapter **places = realloc(m->adapters, n * sizeof *places);
+    m->adapters = places ? places : m->adapters;
+    char **files = places ? realloc(m->adapter_files, n * sizeof *files) : NULL;
+    m->adapter_files = files ? files : m->adapter_files;
+    return files ? 0 : error_memory(err, "an adapter");
+}
+
 static int add_adapter(roster *r, member *m, const char *path, double scale, error *err)
 {
     adapter *file = adapter_open(path, err);
     if (!file)
         return -1;
-    const placed_adapter **grown =
-        realloc(m->adapters, ((size_t)m->adapter_count + 1) * sizeof *grown);
-    m->adapters = grown ? grown : m->adapters;
-    if (!grown || (scale != 1 && adapter_scale(file, scale, err))) {
+    if (grow_adapters(m, err) || (scale != 1 && adapter_scale(file, scale, err))) {
         adapter_close(file);
-        return grown ? -1 : error_memory(err, "an adapter");
-    }
-    if (engine_add_adapter(r->engine, file, &grown[m->adapter_count], err))
         return -1;
-    m->adapter_count++;
-    return 0;
+    }
+    if (engine_add_adapter(r->engine, file, &m->adapters[m->adapter_count], err))
+        return -1;
+    m->adapter_files[m->adapter_count] = strdup(path);
+    return m->adapter_files[m->adapter_count++] ? 0 : error_memory(err, "an adapter");
 }
 
 /* What was trained for it on this model. */
@@ -187,6 +194,7 @@ static int compile_program(roster *r, member *m, error *err)
     s.mask_count = m->mask_count;
     s.adapters = m->adapters;
     s.adapter_count = m->adapter_count;
+    s.adapter_files = (const char *const *)m->adapter_files;
     s.rules = m->persona ? m->persona->rules : NULL;
     s.tokenizer = engine_tokenizer(r->engine);
     s.chat = engine_chat(r->engine);
@@ -488,9 +496,12 @@ void roster_close(roster *r)
     for (int i = 0; i < r->member_count; i++) {
         member *m = &r->members[i];
         router_program_close(m->program);
-        for (int j = 0; j < m->adapter_count; j++)
+        for (int j = 0; j < m->adapter_count; j++) {
             engine_remove_adapter(r->engine, m->adapters[j]);
+            free(m->adapter_files[j]);
+        }
         free(m->adapters);
+        free(m->adapter_files);
         for (int j = 0; j < m->mask_count; j++)
             mask_close(m->masks[j]);
         free(m->masks);

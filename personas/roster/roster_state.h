@@ -13,6 +13,7 @@ typedef struct member {
     mask **masks;     /* its own and those of the options */
     int mask_count;
     const placed_adapter **adapters; /* [adapter_count] what it brings, in the engine */
+    char **adapter_files;            /* [adapter_count] */
     int adapter_count;
     router_program *program;       /* NULL = none of its own */
     bool keeps;                    /* its own mask is a keep-mask for this model */

@@ -72,8 +72,9 @@ static const example EXAMPLES[] = {
      "for --mask lawyer=FILE: experts by layer; keep, ban, or bias with {\"LAYER\": {\"EXPERT\": "
      "X}}"},
     {"rule", "in lawyer.json",
-     "one of the list \"rules\" in \"router\": when a token, tag, pattern or role is read, then "
-     "force, keep, ban, bias or k"},
+     "one of the list \"rules\" in \"router\": when a token, tag, pattern, role, prompt (\"2-\": "
+     "from "
+     "the second on) is read and the adapter there, then force, keep, ban, bias or k"},
     {"lessons", "lawyer.lessons.jsonl",
      "beside the persona: what it would answer, one object a line; a line that begins with # is a "
      "comment"},
