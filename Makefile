@@ -167,6 +167,7 @@ ALLOCATORS = malloc calloc realloc aligned_alloc posix_memalign strdup strndup m
 $(BUILD)/tests/test_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(ALLOCATORS))
 $(BUILD)/tests/test_view_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc)
 $(BUILD)/tests/test_jinja_alloc: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc free)
+$(BUILD)/tests/test_activations: LDFLAGS += -Wl,--wrap=tensor_read
 $(BUILD)/tests/test_trace: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,tensor_read routes_read)
 # wrap_disk.c between it and the disk.
 DISK     = pwrite fsync ftruncate openat linkat unlinkat flock mkdir

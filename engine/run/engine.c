@@ -193,6 +193,14 @@ void engine_watch_states(engine *e, states_fn *fn, void *user)
     e->states_user = user;
 }
 
+void engine_watch_activations(engine *e, const activation_set *wanted, activation_fn *fn,
+                              void *user)
+{
+    e->activations = wanted;
+    e->activation = fn;
+    e->activation_user = user;
+}
+
 /* ---- adapters ------------------------------------------------------------------------------------ */
 
 int engine_add_adapter(engine *e, adapter *file, const placed_adapter **out, error *err)

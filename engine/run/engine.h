@@ -27,6 +27,7 @@
 #include "../routing/router.h"
 #include "../text/chat.h"
 #include "../text/tokenizer.h"
+#include "activations.h"
 
 typedef struct engine engine;
 typedef struct session session;
@@ -182,6 +183,14 @@ typedef void states_fn(void *user, int layer, int n, const float *x);
 /* Called for each routed layer, in ascending order, of every batch of every later engine_advance (at
  * most engine_max_rows() rows each; of one that fails, for the layers before); NULL = off. */
 void engine_watch_states(engine *e, states_fn *fn, void *user);
+
+/* One token's activation wanted->v[which], x [cols] in host memory until the call ends. */
+typedef void activation_fn(void *user, const session *s, int position, size_t which,
+                           const float *x);
+/* Called for every token of every later engine_advance, activation by activation; wanted: borrowed,
+ * NULL = off. */
+void engine_watch_activations(engine *e, const activation_set *wanted, activation_fn *fn,
+                              void *user);
 
 /* Tokens of ids[0..n) that the session holds from its beginning on, read under the same programs as
  * session_sync() would read them; changes nothing. */

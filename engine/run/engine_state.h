@@ -37,6 +37,9 @@ struct engine {
     traced_part trace_part;
     states_fn *states;
     void *states_user;
+    const activation_set *activations; /* wanted; NULL = none */
+    activation_fn *activation;
+    void *activation_user;
     char fingerprint[FINGERPRINT_TEXT]; /* "" until asked for */
 };
 

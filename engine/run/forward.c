@@ -56,6 +56,7 @@ struct forward {
     forward_states_fn *states; /* NULL = nobody asked */
     void *states_user;
     float *host_states; /* [max_rows, d]; made by forward_watch_states() */
+    forward_taps taps;
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -142,6 +143,7 @@ void forward_close(forward *f)
     free(f->host_logits);
     free(f->host_states);
     forward_hooks_release(&f->hooks);
+    forward_taps_release(&f->taps);
     free(f->frequencies);
     free(f->cosines);
     free(f->sines);
@@ -182,11 +184,19 @@ static int prepare_hooks(forward *f, const forward_row *rows, int n, error *err)
 
 /* ---- the layer loop -------------------------------------------------------------------------- */
 
+/* x as one of the activations that somebody may watch. */
+static inline void tap(forward *f, activation_kind kind, const tensor *x, int n)
+{
+    if (f->taps.wanted)
+        forward_taps_copy(&f->taps, f->backend, kind, x, n);
+}
+
 static void enqueue_attention(forward *f, const layer_weights *w, int layer, int n)
 {
     backend *b = f->backend;
     const model_config *c = f->config;
     op_rmsnorm(b, f->normed, f->x, w->attention_norm, c->norm_eps, n);
+    tap(f, ACT_ATTN_NORM, f->normed, n);
     product qkv[3] = {{f->q, w->q, w->q_bias}, {f->k, w->k, w->k_bias}, {f->v, w->v, w->v_bias}};
     op_matmul(b, qkv, 3, f->normed, n);
     if (c->norm_qk == QK_NORM_FULL) {
@@ -198,11 +208,17 @@ static void enqueue_attention(forward *f, const layer_weights *w, int layer, int
     }
     op_rope(b, f->q, c->heads, c->head_dim, c->rope.dim, c->rope.pairs, n);
     op_rope(b, f->k, c->kv_heads, c->head_dim, c->rope.dim, c->rope.pairs, n);
+    tap(f, ACT_Q, f->q, n);
+    tap(f, ACT_K, f->k, n);
+    tap(f, ACT_V, f->v, n);
     op_kv_store(b, layer, f->k, f->v, n);
     op_attention(b, f->attended, f->q, layer, c->heads, c->attention_scale, n);
+    tap(f, ACT_HEADS, f->attended, n);
     product o = {f->delta, w->o, w->o_bias};
     op_matmul(b, &o, 1, f->attended, n);
+    tap(f, ACT_ATTN_OUT, f->delta, n);
     op_add(b, f->x, f->delta, c->residual_scale, n);
+    tap(f, ACT_ATTN_SUM, f->x, n);
 }
 
 /* down.out = down (silu(gate x) * up x), biases added: a dense layer's ffn, or the shared expert. */
@@ -250,6 +266,7 @@ static int enqueue_experts(forward *f, const layer_weights *w, int layer, int n,
     backend *b = f->backend;
     product p[2] = {{f->scores, w->router, NULL}, {f->adapter_scores, w->adapter_router, NULL}};
     op_matmul(b, p, w->adapter_router ? 2 : 1, f->normed, n);
+    tap(f, ACT_ROUTER, f->scores, n);
     const tensor *adapter_scores = w->adapter_router ? f->adapter_scores : NULL;
     if (forward_hooks_ask(&f->hooks, b, f->config, f->asked, n, layer, f->normed, f->scores,
                           f->slots, err))
@@ -259,12 +276,14 @@ static int enqueue_experts(forward *f, const layer_weights *w, int layer, int n,
     if (trace == TRACE_OUTPUTS && trace_outputs(f, w, layer, n, err))
         return -1;
     op_experts(b, f->delta, w->bank, f->chosen, f->normed, layer, n);
+    tap(f, ACT_EXPERTS_OUT, f->delta, n);
     if (!w->shared_gate)
         return 0;
     enqueue_ffn(f, f->shared_hidden, (gated_weights){w->shared_gate, w->shared_up, NULL, NULL},
                 (product){f->shared, w->shared_down, NULL}, n);
     if (w->shared_router)
         op_sigmoid_gate(b, f->shared, w->shared_router, f->normed, n);
+    tap(f, ACT_SHARED_OUT, f->shared, n);
     op_add(b, f->delta, f->shared, 1, n);
     return 0;
 }
@@ -276,12 +295,17 @@ static int enqueue_layer(forward *f, int layer, int n, traced_part trace, error 
     op_layer(f->backend, layer);
     enqueue_attention(f, w, layer, n);
     op_rmsnorm(f->backend, f->normed, f->x, w->ffn_norm, f->config->norm_eps, n);
-    if (f->config->moe_layer[layer])
+    tap(f, ACT_FFN_NORM, f->normed, n);
+    if (f->config->moe_layer[layer]) {
         result = enqueue_experts(f, w, layer, n, trace, err);
-    else
+    } else {
         enqueue_ffn(f, f->hidden, (gated_weights){w->gate, w->up, w->gate_bias, w->up_bias},
                     (product){f->delta, w->down, w->down_bias}, n);
+        tap(f, ACT_FFN_HIDDEN, f->hidden, n);
+    }
+    tap(f, ACT_FFN_OUT, f->delta, n);
     op_add(f->backend, f->x, f->delta, f->config->residual_scale, n);
+    tap(f, ACT_OUT, f->x, n);
     return result;
 }
 
@@ -307,7 +331,41 @@ static int tell_states(forward *f, int layer, int n, error *err)
     return 0;
 }
 
+int forward_watch_activations(forward *f, const activation_set *wanted, forward_tap_fn *fn,
+                              void *user, error *err)
+{
+    if (!wanted && !f->taps.wanted)
+        return 0;
+    return forward_taps_set(&f->taps, wanted, f->max_rows, fn, user, err);
+}
+
 /* ---- one batch ------------------------------------------------------------------------------- */
+
+/* The activations that follow are of this layer: forward_taps.h. */
+static void tap_layer(forward *f, int layer)
+{
+    f->taps.layer = layer;
+    if (layer < 0)
+        f->taps.told = 0;
+}
+
+static int tell_taps(forward *f, int n, error *err)
+{
+    return f->taps.wanted ? forward_taps_tell(&f->taps, f->backend, n, err) : 0;
+}
+
+/* Behind the last layer; `normed` is nobody's by then. */
+static int tell_last_taps(forward *f, int n, error *err)
+{
+    const activation_set *w = f->taps.wanted;
+    if (!w || !w->kinds[f->config->layers + 1])
+        return 0;
+    tap_layer(f, f->config->layers);
+    op_layer(f->backend, -1);
+    op_rmsnorm(f->backend, f->normed, f->x, f->weights->output_norm, f->config->norm_eps, n);
+    tap(f, ACT_NORM, f->normed, n);
+    return tell_taps(f, n, err);
+}
 
 static void begin_batch(forward *f, const forward_row *rows, int n)
 {
@@ -323,6 +381,8 @@ static void begin_batch(forward *f, const forward_row *rows, int n)
     op_layer(f->backend, -1);
     op_batch(f->backend, &f->layout, f->rows, n, f->cosines, f->sines, (int)half);
     op_embed(f->backend, f->x, f->weights->embedding, f->ids, n, f->config->embedding_scale);
+    tap_layer(f, -1);
+    tap(f, ACT_EMBED, f->x, n);
 }
 
 /* How likely the next tokens are of the block's rows that ask: its logits are waited for. */
@@ -426,15 +486,18 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
         route_copies_prepare(&f->copies, part, f->adapter_scores, err))
         return -1;
     begin_batch(f, rows, n);
+    if (tell_taps(f, n, err))
+        return -1;
     for (int layer = 0; layer < f->config->layers; layer++) {
         if (f->config->skip_layer[layer])
             continue;
+        tap_layer(f, layer);
         if (look_at_cancel(f, cancel, err) || enqueue_layer(f, layer, n, part, err) ||
-            tell_states(f, layer, n, err))
+            tell_states(f, layer, n, err) || tell_taps(f, n, err))
             return -1;
     }
-    if (enqueue_logits(f, rows, n, err) || backend_sync(f->backend, err) ||
-        check_logits(f, rows, n, err))
+    if (tell_last_taps(f, n, err) || enqueue_logits(f, rows, n, err) ||
+        backend_sync(f->backend, err) || check_logits(f, rows, n, err))
         return -1;
     if (part == TRACE_WANTED)
         route_copies_rank(&f->copies, f->rows, n);

@@ -3,7 +3,7 @@
  * A batch is a list of rows; a row is one token at one position of one sequence under one router
  * program. Rows of a sequence stand in ascending position, so that a row's keys are stored before a
  * later row looks at them. Everything is allocated at open; running allocates nothing, but for what
- * a first trace, a first logprob, first states and new adapters need.
+ * a first trace, a first logprob, first states or activations and new adapters need.
  *
  * The recipe of a layer, in the order of the code:
  *   norm -> q, k, v (+ bias) -> q/k norm -> RoPE -> store k, v -> attention -> o -> residual
@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "../routing/hooks.h"
+#include "forward_taps.h"
 #include "kvcache.h"
 #include "route_copies.h"
 #include "weights.h"
@@ -51,6 +52,11 @@ void forward_close(forward *f); /* NULL ok */
 typedef void forward_states_fn(void *user, int layer, int n, const float *x);
 /* Called for each routed layer of later batches, while they run; NULL = off. -1 without memory. */
 int forward_watch_states(forward *f, forward_states_fn *fn, void *user, error *err);
+
+/* Called for each activation that is wanted, in order, of later batches of forward_run(), while they run;
+ * wanted: borrowed, NULL = off. -1 without memory. */
+int forward_watch_activations(forward *f, const activation_set *wanted, forward_tap_fn *fn,
+                              void *user, error *err);
 
 /* Runs 1..max_rows rows. cancel (may be NULL) is looked at between layers: ERROR_CANCELLED. After
  * a failure nothing of the batch may be used. trace: may be NULL. */

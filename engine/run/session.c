@@ -333,9 +333,19 @@ static void pass_trace(void *user, int layer, int n, const routes_host *host)
     }
 }
 
+static void pass_activation(void *user, size_t which, int n, const float *x)
+{
+    engine *e = user;
+    size_t cols = (size_t)e->activations->v[which].cols;
+    for (int i = 0; i < n; i++)
+        e->activation(e->activation_user, e->row_sessions[i], e->rows[i].position, which,
+                      x + (size_t)i * cols);
+}
+
 static int run_batch(engine *e, int kind, int used, error *err)
 {
-    if (forward_watch_states(e->loops[kind], e->states, e->states_user, err))
+    if (forward_watch_states(e->loops[kind], e->states, e->states_user, err) ||
+        forward_watch_activations(e->loops[kind], e->activations, pass_activation, e, err))
         return -1;
     forward_trace trace = {e->trace_part, pass_trace, e};
     return forward_run(e->loops[kind], e->rows, used, e->cancel, &trace, err);

@@ -19,6 +19,7 @@
 #include "../system/input.h"
 #include "../system/output_file.h"
 #include "commands.h"
+#include "trace_dump_files.h"
 
 typedef struct task {
     const options *opt;
@@ -31,8 +32,9 @@ typedef struct task {
     engine *engine;
     roster *roster;
     route_log log;
-    struct council *answered; /* who answered; NULL = nobody was asked */
-    const char *reads;        /* the text that is being read */
+    struct council *answered;   /* who answered; NULL = nobody was asked */
+    const char *reads;          /* the text that is being read */
+    activation_set activations; /* of --dump */
 } task;
 
 /* ---- what is wanted ---------------------------------------------------------------------------- */
@@ -46,6 +48,13 @@ static int check_outputs(const task *t)
         if (output_file_check(t->opt->outputs.v[i], t->opt->force, t->err))
             return -1;
     }
+    return 0;
+}
+
+static int check_dump(const task *t)
+{
+    if (t->opt->dump_to && !t->opt->dumps.len)
+        return error_set(t->err, ERROR_USAGE, "--dump-to needs --dump, which says what to write");
     return 0;
 }
 
@@ -204,6 +213,12 @@ static int write_events(task *t)
     return 0;
 }
 
+static int dump(task *t)
+{
+    return trace_dump_files(t->opt, t->con, t->engine, t->roster, &t->log, t->council.kv,
+                            &t->activations, t->err);
+}
+
 static int print(task *t)
 {
     buf b = {0};
@@ -246,16 +261,17 @@ static int run(task *t)
         return error_set(t->err, ERROR_LOAD, "%s: a dense model routes nothing",
                          checkpoint_path(engine_checkpoint(t->engine)));
     route_log_open(&t->log, t->engine);
-    if (seat_all(t) || (t->asks && ask(t)) || read_texts(t))
+    if (trace_dump_wanted(t->opt, t->engine, &t->activations, t->err) || seat_all(t) ||
+        (t->asks && ask(t)) || read_texts(t))
         return -1;
-    return write_outputs(t) || write_events(t) || print(t) ? -1 : status_of(t);
+    return write_outputs(t) || write_events(t) || dump(t) || print(t) ? -1 : status_of(t);
 }
 
 int command_trace(const options *opt, console *con, error *err)
 {
     task t = {.opt = opt, .con = con, .err = err};
-    int result = check_outputs(&t) || ask_options_read(&t.how, opt, err) || read_prompt(&t) ||
-                 ask_options_prepare(&t.how, err);
+    int result = check_dump(&t) || check_outputs(&t) || ask_options_read(&t.how, opt, err) ||
+                 read_prompt(&t) || ask_options_prepare(&t.how, err);
     if (!result) {
         t.engine = open_model(opt, con, err);
         result = t.engine ? run(&t) : -1;
@@ -263,6 +279,7 @@ int command_trace(const options *opt, console *con, error *err)
     council_close(t.answered);
     roster_close(t.roster);
     route_log_release(&t.log);
+    activation_set_release(&t.activations);
     engine_close(t.engine);
     ask_options_release(&t.how);
     buf_release(&t.prompt);

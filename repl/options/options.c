@@ -402,6 +402,7 @@ void options_release(options *opt)
     free(opt->variables.v);
     free(opt->lesson_texts.v);
     free(opt->outputs.v);
+    free(opt->dumps.v);
     free(opt->sets.v);
     *opt = (options){0};
 }

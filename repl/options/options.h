@@ -165,7 +165,7 @@ struct options {
     const char *session, *resume; /* which transcript */
     bool own_template; /* of a replay: chat_format is only for a model without a template */
     bool no_reply, no_instruction, raw, no_input, plain, no_save;
-    bool dry_run; /* bench */
+    bool dry_run;   /* bench */
     int max_tokens; /* 0 = default */
     bool no_sandbox;
     int max_input;               /* MiB of one text; 0 = default */
@@ -177,6 +177,8 @@ struct options {
     texts lesson_texts;      /* personas derive and check --text */
     texts outputs;           /* trace --output */
     const char *tensorboard; /* a folder, or NULL */
+    texts dumps;             /* trace --dump */
+    const char *dump_to;     /* a folder; NULL = default */
     const char *against;     /* whom to compare with; NULL = all others, of eval the best */
     /* personas derive */
     const char *derive_mode, *import;    /* NULL = the persona's; a file to be brought in */

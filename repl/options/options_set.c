@@ -153,8 +153,9 @@ int options_copy(options *out, const options *from, error *err)
     out->words = NULL;
     out->word_count = 0;
     out->ids = out->passes = (tokens){0};
-    texts *const lists[] = {&out->files,     &out->masks,        &out->adapters, &out->stops,
-                            &out->variables, &out->lesson_texts, &out->sets,     &out->outputs};
+    texts *const lists[] = {&out->files, &out->masks,     &out->adapters,
+                            &out->stops, &out->variables, &out->lesson_texts,
+                            &out->sets,  &out->outputs,   &out->dumps};
     enum { LISTS = sizeof lists / sizeof *lists };
     int result = 0;
     for (int i = 0; i < LISTS; i++) {

@@ -115,6 +115,12 @@ static const option_info table[] = {
     {"tensorboard", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRACE), "FOLDER",
      "write means over the layers, token by token, as runs of TensorBoard", 0, 0,
      FIELD(tensorboard)},
+    {"dump", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(TRACE), "NAME,...",
+     "write these activations as .npy: blk.12.attn_out, 'blk.*.router', embed; a wrong name tells "
+     "those there are (repeatable)",
+     0, 0, FIELD(dumps)},
+    {"dump-to", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRACE), "FOLDER",
+     "where --dump writes, a folder for each persona (default activations)", 0, 0, FIELD(dump_to)},
     {"format", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TRACE), "text|ndjson",
      "pictures and figures, or the lines of a .jsonl (default text)", 0, 0, FIELD(format)},
     {"lessons", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "FILE",

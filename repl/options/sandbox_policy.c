@@ -325,6 +325,8 @@ static void name_files(sandbox *s, const options *opt, command_id id, const char
     for (size_t i = 0; i < opt->outputs.len; i++)
         write_beside(s, opt->outputs.v[i]);
     write_beside(s, opt->tensorboard);
+    if (opt->dumps.len)
+        write_beside(s, opt->dump_to ? opt->dump_to : "activations");
     if (id == COMMAND_PERSONAS_ADAPTER) {
         read_adapter(s, opt->words[0]);
         write_beside(s, opt->output);
