@@ -48,7 +48,7 @@ static int sets_here(const dot_kernels *sets[SETS])
 /* n quantised (or plain) rows made from x [n, cols]; aligned; caller frees. */
 typedef struct inputs {
     uint8_t *bytes;
-    const void *rows[DOT_COLUMNS];
+    const void *rows[DOT_MANY];
 } inputs;
 
 static inputs inputs_of(const dot_kernels *k, dtype type, const float *x, size_t cols, size_t n)
@@ -193,6 +193,65 @@ static void test_extremes(void **state)
                 free(weight);
                 free(x);
             }
+}
+
+/* What a kernel for many columns gives is what the baseline gives each alone; what lies outside of the
+ * rows asked for must stay. */
+static void many_same_bits(const dot_kernels *set, dtype type, const void *weight, const float *x,
+                           size_t rows, size_t cols, size_t n, size_t first)
+{
+    float *out[DOT_MANY], *alone = calloc(rows, sizeof *alone);
+    inputs in = inputs_of(set, type, x, cols, n);
+    for (size_t i = 0; i < n; i++)
+        out[i] = calloc(rows + 1, sizeof(float));
+    set->many[type](weight, cols, first, rows, in.rows, n, out);
+    for (size_t i = 0; i < n; i++) {
+        baseline()->rows[type](weight, cols, first, rows, &in.rows[i], 1, &alone);
+        if (memcmp(out[i] + first, alone + first, (rows - first) * sizeof(float)) != 0)
+            fail_msg("%s: %zu x %zu, column %zu of %zu, from row %zu: %s differs",
+                     dtype_describe(type)->name, rows, cols, i, n, first, set->name);
+        for (size_t r = 0; r < first; r++)
+            assert_true(out[i][r] == 0);
+        assert_true(out[i][rows] == 0);
+        free(out[i]);
+    }
+    free(alone);
+    free(in.bytes);
+}
+
+static void many_of_type(const dot_kernels *set, dtype type)
+{
+    enum { COLS = 512, ROWS = 19, N = 21 };
+    blocks_random random = {7};
+    size_t unit = (size_t)dtype_describe(type)->block;
+    for (int round = 0; round < 24; round++) {
+        size_t rows = 1 + blocks_next(&random) % 40, n = 1 + blocks_next(&random) % DOT_MANY;
+        size_t cols = unit * (1 + blocks_next(&random) % 10);
+        void *weight = blocks_matrix(&random, type, rows, cols);
+        float *x = blocks_activations(&random, n * cols);
+        many_same_bits(set, type, weight, x, rows, cols, n, blocks_next(&random) % rows);
+        free(weight);
+        free(x);
+    }
+    for (int which = 0; which < 12; which++) { /* nothing may saturate or wrap */
+        void *weight = blocks_extreme(type, ROWS, COLS, which % 3);
+        float *x = calloc(N * COLS, sizeof *x);
+        for (int j = 0; j < N * COLS; j++)
+            x[j] = which / 3 == 0 || (which / 3 > 1 && j % (which / 3)) ? 127.0f : -127.0f;
+        many_same_bits(set, type, weight, x, ROWS, COLS, N, 0);
+        free(weight);
+        free(x);
+    }
+}
+
+static void test_many_same_bits(void **state)
+{
+    (void)state;
+    const dot_kernels *sets[SETS];
+    for (int s = sets_here(sets); s-- > 0;)
+        for (dtype type = 0; type < DTYPE_COUNT; type++)
+            if (sets[s]->many[type])
+                many_of_type(sets[s], type);
 }
 
 static void columns_alone(const dot_kernels *set)
@@ -524,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_columns_alone),
+        cmocka_unit_test(test_many_same_bits),
         cmocka_unit_test(test_quantize_same_bits),
         cmocka_unit_test(test_quantize_is_near),
         cmocka_unit_test(test_not_a_number_stays),

@@ -45,6 +45,7 @@
 
 enum {
     DOT_COLUMNS = 8,  /* the most activation rows that one call takes */
+    DOT_MANY = 64,    /* the most of a call for many */
     DOT_AHEAD = 8192, /* bytes of weights that a call asks memory for before it needs them */
 };
 
@@ -61,6 +62,9 @@ typedef void dot_quantize_fn(const float *x, size_t cols, void *out);
 typedef struct dot_kernels {
     const char *name; /* "baseline", "avx2", "avx512" */
     dot_rows_fn *rows[DTYPE_COUNT];
+    /* The same results for up to DOT_MANY columns, faster from many_from of them on; NULL = there is none */
+    dot_rows_fn *many[DTYPE_COUNT];
+    uint8_t many_from[DTYPE_COUNT];
     dot_quantize_fn *quantize[ACTIVATION_FORMS]; /* NULL for ACTIVATION_F32 */
 
     /* out[i] = mathx_silu(gate[i]) * up[i]; out may be gate or up. */

@@ -32,13 +32,21 @@ size_t matmul_block_rows(dtype type, size_t cols, size_t total, int threads)
     size_t bytes = dtype_row_bytes(type, cols);
     size_t rows = smaller(BLOCK_BYTES / (bytes ? bytes : 1), BLOCK_ROWS_MAX);
     rows = smaller(rows, total / ((size_t)threads * BLOCKS_PER_THREAD)) & ~(size_t)3;
+    if (rows >= 32) /* whole tiles of the kernels for many columns */
+        rows &= ~(size_t)15;
     return rows > 4 ? rows : 4;
 }
 
 void matmul_block(const dot_kernels *kernels, dtype type, const void *weight, size_t cols,
                   size_t first, size_t last, const void *const *x, size_t n, float *const *out)
 {
-    for (size_t i = 0; i < n; i += DOT_COLUMNS)
+    size_t i = 0;
+    for (size_t some; kernels->many[type] && i < n && n - i >= kernels->many_from[type];
+         i += some) {
+        some = smaller(n - i, DOT_MANY);
+        kernels->many[type](weight, cols, first, last, x + i, some, out + i);
+    }
+    for (; i < n; i += DOT_COLUMNS)
         kernels->rows[type](weight, cols, first, last, x + i, smaller(n - i, DOT_COLUMNS), out + i);
 }
 
@@ -121,22 +129,22 @@ typedef struct region {
     atomic_size_t next;
 } region;
 
-/* Pointers to up to DOT_COLUMNS rows of activations and of results. */
+/* Pointers to up to DOT_MANY rows of activations and of results. */
 typedef struct columns {
-    const void *x[DOT_COLUMNS];
-    float *out[DOT_COLUMNS];
+    const void *x[DOT_MANY];
+    float *out[DOT_MANY];
     size_t n;
 } columns;
 
-static columns columns_at(const region *job, const matmul_task *task, size_t first)
+/* Writes no more of *c than there are. */
+static void columns_at(const region *job, const matmul_task *task, size_t first, columns *c)
 {
     matmul_rows rows = job->inputs.rows[activation_of(task->type)];
-    columns c = {.n = smaller(job->n - first, DOT_COLUMNS)};
-    for (size_t i = 0; i < c.n; i++) {
-        c.x[i] = rows.base + (first + i) * rows.stride;
-        c.out[i] = task->out + (first + i) * task->out_stride;
+    c->n = smaller(job->n - first, DOT_MANY);
+    for (size_t i = 0; i < c->n; i++) {
+        c->x[i] = rows.base + (first + i) * rows.stride;
+        c->out[i] = task->out + (first + i) * task->out_stride;
     }
-    return c;
 }
 
 /* out[i][r - base] += bias[r] for first <= r < last and i < n. */
@@ -163,9 +171,11 @@ static void run_block(const region *job, size_t block, bool begins)
     if (begins || first == 0)
         matmul_begin((const uint8_t *)task->weight +
                      first * dtype_row_bytes(task->type, job->cols));
-    for (size_t i = 0; i < job->n; i += DOT_COLUMNS) {
-        columns c = columns_at(job, task, i);
-        job->kernels->rows[task->type](task->weight, job->cols, first, last, c.x, c.n, c.out);
+    for (size_t i = 0; i < job->n; i += DOT_MANY) {
+        columns c;
+        columns_at(job, task, i, &c);
+        matmul_block(job->kernels, task->type, task->weight, job->cols, first, last, c.x, c.n,
+                     c.out);
         add_bias(task->bias, first, last, c.out, c.n, 0);
     }
 }
@@ -211,14 +221,14 @@ typedef struct gated {
     atomic_size_t next;
 } gated;
 
-/* Rows [first, last) for up to eight columns. The kernels write element r of the row they are
+/* Rows [first, last) for up to DOT_MANY columns. The kernels write element r of the row they are
  * given: `up` goes to a small array on the stack that stands for that stretch of the row. */
 static void gate_columns(const gated *job, size_t first, size_t last, size_t at)
 {
-    float up[DOT_COLUMNS][BLOCK_ROWS_MAX];
-    const void *gate_x[DOT_COLUMNS], *up_x[DOT_COLUMNS];
-    float *gate_out[DOT_COLUMNS], *up_out[DOT_COLUMNS];
-    size_t n = smaller(job->n - at, DOT_COLUMNS);
+    float up[DOT_MANY][BLOCK_ROWS_MAX];
+    const void *gate_x[DOT_MANY], *up_x[DOT_MANY];
+    float *gate_out[DOT_MANY], *up_out[DOT_MANY];
+    size_t n = smaller(job->n - at, DOT_MANY);
     for (size_t i = 0; i < n; i++) {
         gate_x[i] = job->gate_rows.base + (at + i) * job->gate_rows.stride;
         up_x[i] = job->up_rows.base + (at + i) * job->up_rows.stride;
@@ -227,9 +237,10 @@ static void gate_columns(const gated *job, size_t first, size_t last, size_t at)
     }
     size_t stride = dtype_row_bytes(job->up->type, job->cols);
     const uint8_t *up_weight = (const uint8_t *)job->up->weight + first * stride;
-    job->kernels->rows[job->gate->type](job->gate->weight, job->cols, first, last, gate_x, n,
-                                        gate_out);
-    job->kernels->rows[job->up->type](up_weight, job->cols, 0, last - first, up_x, n, up_out);
+    matmul_block(job->kernels, job->gate->type, job->gate->weight, job->cols, first, last, gate_x,
+                 n, gate_out);
+    matmul_block(job->kernels, job->up->type, up_weight, job->cols, 0, last - first, up_x, n,
+                 up_out);
     add_bias(job->gate->bias, first, last, gate_out, n, 0);
     add_bias(job->up->bias, first, last, up_out, n, first);
     for (size_t i = 0; i < n; i++)
@@ -243,7 +254,7 @@ static void run_gated(void *arg, int index, int count)
     size_t total = (job->gate->rows + job->block_rows - 1) / job->block_rows, first, last;
     while (last = guided_chunk(&job->next, total, CHUNK, count, &first), first < total)
         for (size_t b = first; b < last; b++)
-            for (size_t i = 0; i < job->n; i += DOT_COLUMNS)
+            for (size_t i = 0; i < job->n; i += DOT_MANY)
                 gate_columns(job, b * job->block_rows,
                              smaller((b + 1) * job->block_rows, job->gate->rows), i);
 }

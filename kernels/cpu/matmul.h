@@ -1,7 +1,7 @@
 /* matmul.h - matrix products over the pool.
  *
  * A product is out[i, r] = weight row r . x row i (+ bias[r]). The work is cut into blocks of weight
- * rows that threads take from a counter; a block is computed for all activation rows, eight at a
+ * rows that threads take from a counter; a block is computed for all activation rows, 8 or 64 at a
  * time, while it lies in the cache. A block computes whole results, so neither its size nor the
  * thread that takes it can change a byte.
  *

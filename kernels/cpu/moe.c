@@ -169,12 +169,12 @@ static void hidden_block(const moe *m, const run *r, size_t row, size_t rows)
     const tensor *gate = m->bank->gate[r->expert], *up = m->bank->up[r->expert];
     const matmul_rows *gate_in = &m->input[activation_of(gate->type)];
     const matmul_rows *up_in = &m->input[activation_of(up->type)];
-    float ups[DOT_COLUMNS][HIDDEN_BLOCK];
-    for (int done = 0; done < r->count; done += DOT_COLUMNS) {
-        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done)),
+    float ups[DOT_MANY][HIDDEN_BLOCK];
+    for (int done = 0; done < r->count; done += DOT_MANY) {
+        size_t n = least(DOT_MANY, (size_t)(r->count - done)),
                pair = (size_t)r->first + (size_t)done;
-        const void *gate_x[DOT_COLUMNS], *up_x[DOT_COLUMNS];
-        float *gate_out[DOT_COLUMNS], *up_out[DOT_COLUMNS];
+        const void *gate_x[DOT_MANY], *up_x[DOT_MANY];
+        float *gate_out[DOT_MANY], *up_out[DOT_MANY];
         for (size_t i = 0; i < n; i++) {
             size_t x = (size_t)m->pair_row[pair + i];
             gate_x[i] = gate_in->base + x * gate_in->stride;
@@ -257,11 +257,11 @@ static void quantise_hidden(moe *m)
 static void output_run(const moe *m, const run *r, size_t col, size_t cols, float *partial)
 {
     const tensor *down = m->bank->down[r->expert];
-    for (int done = 0; done < r->count; done += DOT_COLUMNS) {
-        size_t n = least(DOT_COLUMNS, (size_t)(r->count - done)),
+    for (int done = 0; done < r->count; done += DOT_MANY) {
+        size_t n = least(DOT_MANY, (size_t)(r->count - done)),
                pair = (size_t)r->first + (size_t)done;
-        const void *x[DOT_COLUMNS];
-        float *y[DOT_COLUMNS];
+        const void *x[DOT_MANY];
+        float *y[DOT_MANY];
         for (size_t i = 0; i < n; i++) {
             x[i] = r->hidden.base + ((size_t)done + i) * r->hidden.stride;
             y[i] = partial + (pair + i) * m->wide;
