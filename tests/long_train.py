@@ -2,8 +2,9 @@
 """A fourth voice on the built-in model from 24 lessons, in figures; and runs interrupted at 30 moments.
 
 For each of --what experts and lora, with defaults alone: how long the training takes, how many of 8 fresh
-questions are answered greedily in the voice by the mask alone (the mark: an answer begins with "Aye"), how
-far the held-out loss lies below the plain model's, and what becomes of neutral text.
+questions are answered greedily in the voice without an instruction (the mark: an answer begins with "Aye"), how
+far the held-out loss lies below the plain model's, and what becomes of neutral text. Words choose parts:
+experts, lora, moments.
 """
 import json
 import random
@@ -20,6 +21,7 @@ MARK = re.compile(r"\s*Aye\b")
 NEUTRAL = FIXTURES / "text" / "short.txt"
 QUESTIONS = (SAILOR / "sailor.questions.txt").read_text().splitlines()
 SECONDS, VOICED, GAIN, NEUTRAL_MOST = 120, 7, 0.35, 1.02
+ACTS_BY = {"experts": {"mask+adapter"}, "lora": {"adapter"}}  # updates of the model's own need no mask
 
 
 def built_in():
@@ -60,7 +62,7 @@ def voice(model, what):
     for q, a in zip(QUESTIONS, answers):
         print(f"    {q} {a['text'][:100]!r}")
     kinds = {a["acts_by"] for a in answers}
-    check(f"{what}: by the mask alone", kinds == {"mask+adapter"}, kinds)
+    check(f"{what}: without an instruction", kinds == ACTS_BY[what], kinds)
     check(f"{what}: at least {VOICED} of {len(answers)} fresh answers carry the mark", voiced >= VOICED, voiced)
     check(f"{what}: held-out loss at least {GAIN} below the plain model's", gain >= GAIN, gain)
     check(f"{what}: neutral text within 2 %", ratio <= NEUTRAL_MOST, ratio)
@@ -99,10 +101,12 @@ def moments(count=30):
     print(f"{sum(s for _, s in met)} of {len(met)} left a state, {sum(c == 0 for c, _ in met)} had ended")
 
 
-if "--moments" not in sys.argv:
-    MODEL = built_in()
-    for kind in ("experts", "lora"):
+parts = sys.argv[1:] or ["experts", "lora", "moments"]
+MODEL = None if parts == ["moments"] else built_in()
+for kind in ("experts", "lora"):
+    if kind in parts:
         with case(f"{kind}: trains"):
             voice(MODEL, kind)
-moments()
+if "moments" in parts:
+    moments()
 finish()
