@@ -177,6 +177,7 @@ $(BUILD)/tests/test_faults: $(BUILD)/tests/wrap_disk.o
 
 # Files change together or not at all, whichever of these fails or is the last.
 $(BUILD)/tests/test_pack: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,open write fsync link rename unlink)
+$(BUILD)/tests/test_mask_save: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,open write fsync rename)
 
 # Faults planted into one source each, and the test that has to find it: MACRO:SOURCE:TEST. The object
 # stands before the library, so that it takes the good one's place.

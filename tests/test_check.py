@@ -251,6 +251,44 @@ def lessons():
         assert "gap" not in check("steers").stdout
 
 
+def languages():
+    """Lessons of several files: both sides in the same languages, told."""
+    both = {"en": "{}.jsonl", "ru": "{}.ru.jsonl"}
+    for name, letters in (("dual", "a\u0430"), ("other", "b\u0431")):
+        for end, letter in zip(("", ".ru"), letters):
+            teach(name + end, letter)
+        persona(name, "bias", towards("ab"[name == "other"], 3), lessons={k: v.format(name) for k, v in both.items()})
+
+    def tokens(*words):
+        m = measured("dual", *words)
+        return m["own"], m["other"]
+
+    with case("check: lessons in several languages, as many tokens of each, the others' in the same"):
+        own, other = tokens("--against=other", "--tokens=200")
+        assert own["from"] == "its lessons in en, ru" and own["tokens"] == other["tokens"] == 200, (own, other)
+        assert other["from"] == "the lessons of other in en, ru", other
+        each = [tokens("--against=other", f"--lang={lang}")[0] for lang in both]
+        assert [e["from"] for e in each] == ["its lessons in en", "its lessons in ru"], each
+        assert sum(e["tokens"] for e in each) == tokens("--against=other")[0]["tokens"] > 200, each
+    with case("check: a file that names no language is read beside the like; nobody is compared across"):
+        own, other = tokens("--against=errs")
+        assert own["from"] == "its lessons in en" and other["from"] == "the lessons of errs in en", (own, other)
+        done = check("dual", "--lang=ru", "--measure")
+        assert "the lessons of errs are not read: it has none in ru" in done.stderr, done.stderr
+        assert "its lessons in ru" in done.stdout and "the lessons of coder, critic in ru" in done.stdout, done.stdout
+        assert "--lang ru: errs has no lessons in it" in check("dual", "--lang=ru", "--against=errs", status=2).stderr
+        assert "--lang de" in check("dual", "--lang=de", "--measure", status=2).stderr
+    with case("derive reads the same languages, and says which"):
+        for words, want in (([], "en, ru"), (["--lang=ru"], "ru")):
+            done = run("personas", "derive", "dual", "--against=other", "-m", MODEL, "--format=json", *words,
+                       env=ENVIRONMENT, check_status=False)
+            assert f"lessons are read in {want}\n" in done.stderr, done.stderr
+            assert json.loads(done.stdout)["languages"] == want, done.stdout
+        done = run("personas", "derive", "steers", "--against=errs", "-m", MODEL, "--format=json", env=ENVIRONMENT,
+                   check_status=False)
+        assert "lessons are read" not in done.stderr and json.loads(done.stdout)["languages"] is None, done
+
+
 def refusals():
     with case("what cannot be measured is refused by name"):
         def refuse(status, says, *words):
@@ -281,6 +319,7 @@ def main():
     verdicts()
     adapters()
     lessons()
+    languages()
     refusals()
     finish()
 

@@ -91,6 +91,11 @@ atomic_file *atomic_file_open(const char *path, error *err)
     return NULL;
 }
 
+int atomic_file_private(atomic_file *f, error *err)
+{
+    return fchmod(f->fd, 0600) ? failed(f, "be kept private", err) : 0;
+}
+
 int file_write_all(int fd, const void *bytes, size_t n)
 {
     const char *at = bytes;

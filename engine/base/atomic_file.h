@@ -20,6 +20,8 @@ typedef struct atomic_file atomic_file;
 /* Caller owns. ERROR_RUN when the part cannot be made, or when another process writes it now. */
 atomic_file *atomic_file_open(const char *path, error *err);
 const char *atomic_file_path(const atomic_file *f); /* as given, for sentences */
+/* Nobody but its owner may read it: mode 0600. */
+int atomic_file_private(atomic_file *f, error *err);
 int atomic_file_write(atomic_file *f, const void *bytes, size_t n, error *err);
 /* After 0 the file is at its path and on the disk; only close may follow. */
 int atomic_file_commit(atomic_file *f, error *err);

@@ -7,12 +7,8 @@
  */
 #include "derive_state.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "../../engine/base/array.h"
 #include "../../engine/base/atomic_file.h"
@@ -79,18 +75,11 @@ int derive_add_source(derivation *d, const char *name, int *source, error *err)
     return 0;
 }
 
-int derive_add_lessons(derivation *d, int source, const lessons *l, error *err)
+int derive_add_lessons(derivation *d, int source, const voice_lessons *v, const voice_languages *l,
+                       error *err)
 {
-    for (size_t i = 0; i < l->len; i++) {
-        const lesson *one = &l->v[i];
-        measure_answer a = {.before = one->before,
-                            .before_count = one->before_count,
-                            .question = one->question,
-                            .answer = one->answer};
-        if (measure_add_answer(&d->voices[source].samples, d->engine, &a, DERIVE_TOKENS, err))
-            return error_prefix(err, "lesson %.40s: ", one->id);
-    }
-    return 0;
+    const voice_reading all = {.most = DERIVE_TOKENS};
+    return voice_lessons_add(v, l, d->engine, &all, &d->voices[source].samples, err);
 }
 
 int derive_add_text(derivation *d, int source, const char *text, size_t len, error *err)
@@ -223,23 +212,11 @@ int derive_read(derivation *d, progress_fn *progress, void *user, error *err)
 
 int derive_save(const char *path, const buf *text, error *err)
 {
-    buf name = {0};
-    if (buf_format(&name, err, "%s.XXXXXX", path))
-        return -1;
-    int fd = mkostemp(name.v, O_CLOEXEC); /* mode 0600 */
-    int failed = fd < 0;
-    if (fd >= 0) {
-        failed = file_write_all(fd, text->v, text->len) || fsync(fd);
-        failed = close(fd) || failed || rename(name.v, path);
-        int why = errno;
-        if (failed)
-            (void)unlink(name.v);
-        errno = why;
-    }
-    if (failed)
-        (void)error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
-    else
-        file_flush_name(path);
-    buf_release(&name);
-    return failed ? -1 : 0;
+    atomic_file *f = atomic_file_open(path, err);
+    int result = !f || atomic_file_private(f, err) ||
+                         atomic_file_write(f, text->v, text->len, err) || atomic_file_commit(f, err)
+                     ? error_prefix(err, "cannot write %s: ", path)
+                     : 0;
+    atomic_file_close(f);
+    return result;
 }

@@ -28,8 +28,8 @@
 #include "../../engine/base/buf.h"
 #include "../../engine/routing/mask.h"
 #include "../../engine/run/engine.h"
-#include "../lessons/lessons.h"
 #include "../measure/measure.h"
+#include "voice_lessons.h"
 
 enum {
     DERIVE_TOKENS = 4096, /* read of each source */
@@ -48,9 +48,10 @@ void derive_close(derivation *d); /* NULL ok */
 
 /* A voice to be read; *source counts from 0. */
 int derive_add_source(derivation *d, const char *name, int *source, error *err);
-/* Queues lessons in the model's chat format, up to DERIVE_TOKENS tokens of answers in the
- * source. ERROR_LOAD when the model has no chat format. */
-int derive_add_lessons(derivation *d, int source, const lessons *l, error *err);
+/* Queues the lessons in these languages, in the model's chat format, up to DERIVE_TOKENS tokens of
+ * answers in the source. ERROR_LOAD when the model has no chat format. */
+int derive_add_lessons(derivation *d, int source, const voice_lessons *v, const voice_languages *l,
+                       error *err);
 /* Queues a plain text, all of whose tokens count. ERROR_USAGE when it is no UTF-8. */
 int derive_add_text(derivation *d, int source, const char *text, size_t len, error *err);
 int derive_sources(const derivation *d);
@@ -110,8 +111,7 @@ typedef struct derive_report {
 int derive_find(derivation *d, int source, const derive_wish *wish, derive_report *report, buf *out,
                 progress_fn *progress, void *user, error *err);
 
-/* Writes text to a new file beside path, syncs it and renames it over path (mode 0600): what is
- * there is always whole. ERROR_RUN. */
+/* Makes it the file at path (atomic_file.h, mode 0600): what is there is always whole. ERROR_RUN. */
 int derive_save(const char *path, const buf *text, error *err);
 
 #endif

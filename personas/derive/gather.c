@@ -6,12 +6,22 @@
 #include <string.h>
 
 #include "../../engine/base/array.h"
+#include "derive_state.h"
+
+/* Somebody who may be read. */
+typedef struct entry {
+    persona *persona; /* NULL once the gathering owns it */
+    voice_lessons lessons;
+    bool wanted; /* a mask is */
+} entry;
 
 typedef struct gatherer {
     derivation *d;
     const gather_wish *wish;
     gathering *out;
     error *err;
+    entry *v;
+    size_t len, cap;
 } gatherer;
 
 void gathering_release(gathering *g)
@@ -19,65 +29,71 @@ void gathering_release(gathering *g)
     for (size_t i = 0; i < g->len; i++)
         persona_close(g->v[i].persona);
     free(g->v);
+    buf_release(&g->languages);
     *g = (gathering){0};
 }
 
-static bool is_known(const gatherer *g, const char *name)
+static void release(gatherer *g)
 {
-    for (int i = 0; i < derive_sources(g->d); i++)
-        if (strcmp(derive_source(g->d, i), name) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; i < g->len; i++) {
+        voice_lessons_release(&g->v[i].lessons);
+        persona_close(g->v[i].persona);
+    }
+    free(g->v);
 }
 
-static void tell(gatherer *g, const char *name, const char *why)
+static const entry *find(const gatherer *g, const char *name)
+{
+    for (size_t i = 0; i < g->len; i++)
+        if (strcmp(g->v[i].persona->name, name) == 0)
+            return &g->v[i];
+    return NULL;
+}
+
+static void tell(gatherer *g, const char *name, const char *what, const char *why)
 {
     char sentence[sizeof(error) + 128];
-    (void)snprintf(sentence, sizeof sentence, "%s is not compared with: %s", name, why);
+    (void)snprintf(sentence, sizeof sentence, "%s %s: %s", name, what, why);
     if (g->wish->note)
         g->wish->note(g->wish->user, sentence);
 }
 
-/* All faults of a file of lessons are told, not only the first. */
-static int open_lessons_of(gatherer *g, const persona *p, lessons *l)
+/* Takes p. */
+static int enter(gatherer *g, persona *p, bool wanted, bool needed)
 {
-    const char *path = p->lessons[0].text;
-    char sentence[sizeof(error)];
-    if (!lessons_load(path, l, g->err))
-        return 0;
-    if (l->fault_count < 2 || !g->wish->fault)
+    entry *v = array_room(g->v, g->len, &g->cap, sizeof *v, "the personas", g->err);
+    if (!v) {
+        persona_close(p);
         return -1;
-    for (const char *at = l->faults.v; *at;) {
-        size_t n = strcspn(at, "\n");
-        (void)snprintf(sentence, sizeof sentence, "%.*s", (int)n, at);
-        g->wish->fault(g->wish->user, sentence);
-        at += n + (at[n] == '\n');
     }
-    return error_set(g->err, ERROR_LOAD, "%s: the %zu faults above; nothing was done", path,
-                     l->fault_count);
+    g->v = v;
+    g->v[g->len++] = (entry){.persona = p, .wanted = wanted, .lessons = {.needed = needed}};
+    return 0;
 }
 
-/* Its lessons become a voice. */
-static int add_voice(gatherer *g, const persona *p, int *source)
+/* The lessons of the last that was entered; of one that nobody named the first fault will do. */
+static int load(gatherer *g, error *err)
 {
-    lessons l = {0};
-    int result = open_lessons_of(g, p, &l) || derive_add_source(g->d, p->name, source, g->err) ||
-                         derive_add_lessons(g->d, *source, &l, g->err)
-                     ? -1
-                     : 0;
-    lessons_release(&l);
+    entry *last = &g->v[g->len - 1];
+    roster_note *fault = last->lessons.needed ? g->wish->fault : NULL;
+    return voice_lessons_load(last->persona, &last->lessons, fault, g->wish->user, err);
+}
+
+int gather_untrained(engine *e, const persona *p, error *err)
+{
+    char *path = NULL;
+    const char *fingerprint = engine_fingerprint(e, err);
+    if (!fingerprint || persona_find_adapter(p, fingerprint, &path, err))
+        return -1;
+    int result =
+        path ? error_set(err, ERROR_USAGE,
+                         "%s was trained on this model, and its own experts would act beside "
+                         "a mask that was made without them; `/untrain %s` in a conversation "
+                         "takes back %s",
+                         p->name, p->name, path)
+             : 0;
+    free(path);
     return result;
-}
-
-static bool has_lessons(gatherer *g, const persona *p)
-{
-    error why = {0};
-    lessons l = {0};
-    bool good = lessons_load(p->lessons[0].text, &l, &why) == 0;
-    lessons_release(&l);
-    if (!good)
-        tell(g, p->name, why.text);
-    return good;
 }
 
 /* ---- those that a mask is wanted for ------------------------------------------------------------- */
@@ -93,50 +109,42 @@ static int check_mode(const persona *p, error *err)
         p->path);
 }
 
-/* Takes p. */
-static int want(gatherer *g, persona *p)
-{
-    gathering *out = g->out;
-    int source = -1, result = check_mode(p, g->err);
-    if (!result && !g->wish->texts && p->lesson_count == 0)
-        result = error_set(g->err, ERROR_LOAD, "%s: lessons: none; give --text FILE", p->path);
-    if (!result)
-        result = g->wish->texts ? derive_add_source(g->d, p->name, &source, g->err)
-                                : add_voice(g, p, &source);
-    gathered *room =
-        result ? NULL
-               : array_room(out->v, out->len, &out->cap, sizeof *room, "the personas", g->err);
-    if (!room) {
-        persona_close(p);
-        return -1;
-    }
-    out->v = room;
-    out->v[out->len++] = (gathered){p, source};
-    return 0;
-}
-
 static int want_named(gatherer *g, const char *name)
 {
-    if (is_known(g, name))
+    if (find(g, name))
         return error_set(g->err, ERROR_USAGE, "%s is named twice", name);
     persona *p = persona_find(name, g->err);
-    return p ? want(g, p) : -1;
+    if (!p || enter(g, p, true, true) || check_mode(p, g->err) ||
+        gather_untrained(g->d->engine, p, g->err))
+        return -1;
+    if (g->wish->texts)
+        return 0;
+    if (p->lesson_count == 0)
+        return error_set(g->err, ERROR_LOAD, "%s: lessons: none; give --text FILE", p->path);
+    return load(g, g->err);
+}
+
+static size_t count_wanted(const gatherer *g)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < g->len; i++)
+        n += g->v[i].wanted;
+    return n;
 }
 
 static int compare_named(gatherer *g, const char *name)
 {
-    if (is_known(g, name) && g->out->len == 1)
+    const entry *known = find(g, name);
+    if (known && count_wanted(g) == 1 && known->wanted)
         return error_set(g->err, ERROR_USAGE, "--against: %s cannot be compared with itself", name);
-    if (is_known(g, name))
+    if (known)
         return 0; /* of several, each is compared with the others */
     persona *p = persona_find(name, g->err);
-    int source, result = p ? 0 : -1;
-    if (p && p->lesson_count == 0)
-        result = error_set(g->err, ERROR_LOAD, "%s: lessons: none", p->path);
-    if (!result)
-        result = add_voice(g, p, &source);
-    persona_close(p);
-    return result;
+    if (!p || enter(g, p, false, true))
+        return -1;
+    if (p->lesson_count == 0)
+        return error_set(g->err, ERROR_LOAD, "%s: lessons: none", p->path);
+    return load(g, g->err);
 }
 
 static int each_name(gatherer *g, const char *list, int (*fn)(gatherer *g, const char *name))
@@ -155,19 +163,37 @@ static int each_name(gatherer *g, const char *list, int (*fn)(gatherer *g, const
 
 /* ---- all that there are -------------------------------------------------------------------------- */
 
+static void leave(gatherer *g)
+{
+    entry *last = &g->v[--g->len];
+    voice_lessons_release(&last->lessons);
+    persona_close(last->persona);
+}
+
 /* One that nobody named: wanted when all are, else compared with. */
 static int take_unnamed(gatherer *g, const char *name)
 {
     error why = {0};
-    persona *p = is_known(g, name) ? NULL : persona_find(name, &why);
-    int source, result = 0;
-    if (p && p->lesson_count && has_lessons(g, p)) {
-        if (!g->wish->names && p->mode != ROUTER_NONE)
-            return want(g, p);
-        result = add_voice(g, p, &source);
+    persona *p = find(g, name) ? NULL : persona_find(name, &why);
+    bool wanted = p && !g->wish->names && p->mode != ROUTER_NONE;
+    if (!p || !p->lesson_count) {
+        persona_close(p);
+        return 0;
     }
-    persona_close(p);
-    return result;
+    if (enter(g, p, wanted, false))
+        return -1;
+    if (load(g, &why)) {
+        if (why.code != ERROR_LOAD) {
+            *g->err = why;
+            return -1;
+        }
+        tell(g, name, "is not compared with", why.text);
+        leave(g);
+    } else if (wanted && gather_untrained(g->d->engine, p, &why)) {
+        tell(g, name, "gets no mask", why.text);
+        g->v[g->len - 1].wanted = false;
+    }
+    return 0;
 }
 
 static int take_all(gatherer *g)
@@ -182,6 +208,69 @@ static int take_all(gatherer *g)
     return result;
 }
 
+/* ---- languages, and what is read ------------------------------------------------------------------ */
+
+static int choose(gatherer *g, voice_languages *out)
+{
+    voice_lessons **voices = calloc(g->len + 1, sizeof *voices);
+    if (!voices)
+        return error_memory(g->err, "the personas");
+    for (size_t i = 0; i < g->len; i++)
+        voices[i] = &g->v[i].lessons;
+    int result = voice_choose(voices, g->len, g->wish->lang, out, g->err);
+    free(voices);
+    /* Of a text the language is not known; that of most lessons is likely, two are not. */
+    if (g->wish->texts && !g->wish->lang && out->len > 1)
+        out->len = 1;
+    return !result && out->told ? voice_languages_list(out, &g->out->languages, g->err) : result;
+}
+
+/* Its lessons become a voice; a mask that is wanted is one of the gathering. */
+static int add_voice(gatherer *g, entry *one, const voice_languages *languages)
+{
+    gathering *out = g->out;
+    int source;
+    if (one->lessons.left_out) {
+        char why[160];
+        (void)snprintf(why, sizeof why, "it has no lessons in %s", g->out->languages.v);
+        tell(g, one->persona->name, "is not compared with", why);
+        return 0;
+    }
+    if (derive_add_source(g->d, one->persona->name, &source, g->err) ||
+        derive_add_lessons(g->d, source, &one->lessons, languages, g->err))
+        return -1;
+    if (!one->wanted)
+        return 0;
+    gathered *room = array_room(out->v, out->len, &out->cap, sizeof *room, "the personas", g->err);
+    if (!room)
+        return -1;
+    out->v = room;
+    out->v[out->len++] = (gathered){one->persona, source};
+    return 0;
+}
+
+static bool is_kept(const gatherer *g, const persona *p)
+{
+    for (size_t i = 0; i < g->out->len; i++)
+        if (g->out->v[i].persona == p)
+            return true;
+    return false;
+}
+
+static int read_all(gatherer *g)
+{
+    voice_languages languages;
+    int result = choose(g, &languages);
+    for (size_t i = 0; i < g->len && !result; i++)
+        result = add_voice(g, &g->v[i], &languages);
+    for (size_t i = 0; i < g->len; i++) {
+        voice_lessons_release(&g->v[i].lessons); /* which borrows the persona */
+        if (is_kept(g, g->v[i].persona))
+            g->v[i].persona = NULL;
+    }
+    return result;
+}
+
 int gather_voices(derivation *d, const gather_wish *wish, gathering *out, error *err)
 {
     gatherer g = {.d = d, .wish = wish, .out = out, .err = err};
@@ -190,10 +279,13 @@ int gather_voices(derivation *d, const gather_wish *wish, gathering *out, error 
         result = each_name(&g, wish->against, compare_named);
     if (!result && (!wish->against || !wish->names))
         result = take_all(&g);
+    if (!result)
+        result = read_all(&g);
     if (!result && out->len == 0)
-        result = error_set(err, ERROR_LOAD, "no persona has lessons");
+        result = error_set(err, ERROR_LOAD, "no persona has lessons that a mask can be made of");
     if (!result && derive_sources(d) < 2)
         result = error_set(err, ERROR_LOAD, "no other persona has lessons to compare with");
+    release(&g);
     return result ? -1 : 0;
 }
 

@@ -365,8 +365,8 @@ void persona_close(persona *p)
 
 /* ---- language ---------------------------------------------------------------------------------- */
 
-/* The language whose script most letters of a text have: Cyrillic is taken as Russian. */
-static const char *language_of(const char *text, size_t len)
+/* Cyrillic is taken as Russian. */
+const char *persona_language(const char *text, size_t len)
 {
     return utf8_check(text, len, NULL) && utf8_is_cyrillic(text, len) ? "ru" : "en";
 }
@@ -374,7 +374,7 @@ static const char *language_of(const char *text, size_t len)
 /* The text in the language of a prompt, else the first, else NULL. */
 static const char *choose_text(const persona_text *list, int n, const char *prompt, size_t len)
 {
-    const char *language = language_of(prompt, len);
+    const char *language = persona_language(prompt, len);
     for (int i = 0; i < n; i++)
         if (strcmp(list[i].language, language) == 0)
             return list[i].text;

@@ -84,6 +84,8 @@ int persona_new_path(const char *name, char **path, error *err);
 
 bool persona_name_ok(const char *name);
 
+/* The language whose script most letters of a text have, "ru" or else "en". */
+const char *persona_language(const char *text, size_t len);
 /* The instruction for a prompt, by its script; NULL when the persona has none. */
 const char *persona_instruction(const persona *p, const char *prompt, size_t len);
 /* The file of its lessons in a prompt's language, else the first; NULL when it has none. */

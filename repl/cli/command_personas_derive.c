@@ -53,6 +53,7 @@ static int gather(task *t)
     const options *opt = t->opt;
     gather_wish wish = {.names = opt->word_count ? opt->words[0] : NULL,
                         .against = opt->against,
+                        .lang = opt->lang,
                         .note = console_sentence,
                         .fault = tell_fault,
                         .user = t->con,
@@ -65,6 +66,8 @@ static int gather(task *t)
         return error_set(t->err, ERROR_USAGE, "--text needs one NAME, whose texts they are");
     if (gather_voices(t->derivation, &wish, &t->voices, t->err))
         return -1;
+    if (t->voices.languages.len)
+        console_note(t->con, "lessons are read in %s", t->voices.languages.v);
     for (size_t i = 0; i < opt->lesson_texts.len; i++)
         if (add_text_file(t, opt->lesson_texts.v[i]))
             return -1;
@@ -177,6 +180,7 @@ static int derive_all(task *t)
     int result = derive_read(t->derivation, on_progress, t, t->err);
     console_progress_end(t->con);
     json_begin_object(&t->json, NULL);
+    json_put_text(&t->json, "languages", t->voices.languages.v);
     json_begin_array(&t->json, "personas");
     for (size_t i = 0; i < t->voices.len && !result; i++)
         result = derive(t, &t->voices.v[i]);
@@ -219,7 +223,7 @@ static int import(task *t)
         return error_set(t->err, ERROR_USAGE, "--import needs one NAME, whose mask it becomes");
     persona *p = persona_find(t->opt->words[0], t->err);
     t->engine = p ? open_model(t->opt, t->con, t->err) : NULL;
-    int result = t->engine ? bring(t, p) : -1;
+    int result = t->engine && !gather_untrained(t->engine, p, t->err) ? bring(t, p) : -1;
     persona_close(p);
     return result;
 }

@@ -159,6 +159,33 @@ static int add_lessons(task *t, const char *path)
     return 0;
 }
 
+/* Whether a language stands in a list as "en,ru". */
+static bool is_in(const char *list, const char *language)
+{
+    for (const char *at = list; at && *at; at += strcspn(at, ",") + (at[strcspn(at, ",")] == ','))
+        if (strcspn(at, ",") == strlen(language) && strncmp(at, language, strlen(language)) == 0)
+            return true;
+    return false;
+}
+
+/* Every language of --lang must be there. */
+static int check_languages(const task *t)
+{
+    const persona *p = t->persona;
+    for (const char *at = t->opt->lang; at && *at;) {
+        size_t n = strcspn(at, ",");
+        bool there = false;
+        for (int i = 0; i < p->lesson_count; i++)
+            there |=
+                strlen(p->lessons[i].language) == n && strncmp(p->lessons[i].language, at, n) == 0;
+        if (!there || n == 0)
+            return error_set(t->err, ERROR_USAGE, "--lang %.*s: %s has no lessons in it", (int)n,
+                             at, p->name);
+        at += n + (at[n] == ',');
+    }
+    return 0;
+}
+
 /* --lessons FILE, else the persona's in every language: what learns is one for all of them. */
 static int add_all_lessons(task *t)
 {
@@ -168,8 +195,11 @@ static int add_all_lessons(task *t)
         return error_memory(t->err, "the lessons");
     if (t->opt->lessons)
         return add_lessons(t, t->opt->lessons);
+    if (check_languages(t))
+        return -1;
     for (int i = 0; i < p->lesson_count; i++)
-        if (add_lessons(t, p->lessons[i].text))
+        if ((!t->opt->lang || is_in(t->opt->lang, p->lessons[i].language)) &&
+            add_lessons(t, p->lessons[i].text))
             return -1;
     return 0;
 }

@@ -1,14 +1,15 @@
 /* personas_measure.c - gathering texts and programs, and measuring: see personas_measure.h.
  *
  * Of lessons every fifth is read when there are enough, since these are the ones that training holds
- * out. A side of several personas' lessons gives each the same number of tokens.
+ * out, and both sides in the same languages (voice_lessons.h). A side of several personas' lessons
+ * gives each the same number of tokens.
  */
 #include "personas_measure.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../personas/lessons/lessons.h"
+#include "../../personas/derive/voice_lessons.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "../system/input.h"
@@ -31,6 +32,8 @@ typedef struct work {
     const char *stage; /* of the progress line */
     double start;
     persona *others[MOST_OTHERS];
+    voice_lessons said[MOST_OTHERS + 1]; /* by the others, and by the persona */
+    voice_languages languages;
     int other_count;
 } work;
 
@@ -41,27 +44,76 @@ bool personas_measure_wanted(const options *opt)
 
 /* ---- texts ------------------------------------------------------------------------------------- */
 
-/* Appends a persona's lessons in the first language of its file, held-out ones where they are enough. */
-static int add_lessons(work *w, const persona *p, bool instructed, size_t most,
+/* Appends somebody's lessons, held-out ones where they are enough. */
+static int add_lessons(work *w, const voice_lessons *v, bool instructed, size_t most,
                        measure_samples *out)
 {
-    lessons l = {0};
-    int result = lessons_load(p->lessons[0].text, &l, w->err);
-    bool held = l.len >= (size_t)HOLD * HELD_LEAST;
-    for (size_t i = 0; i < l.len && !result; i++) {
-        const lesson *one = &l.v[i];
-        measure_answer a = {
-            .instruction =
-                instructed ? persona_instruction(p, one->question, strlen(one->question)) : NULL,
-            .before = one->before,
-            .before_count = one->before_count,
-            .question = one->question,
-            .answer = one->answer};
-        if (!held || (i + 1) % HOLD == 0)
-            result = measure_add_answer(out, w->engine, &a, most, w->err);
-    }
-    lessons_release(&l);
+    const voice_reading how = {
+        .most = most, .hold = HOLD, .least = HELD_LEAST, .instructed = instructed};
+    return voice_lessons_add(v, &w->languages, w->engine, &how, out, w->err);
+}
+
+/* " in en, ru", where there was something to choose. */
+static int add_languages(work *w, buf *from)
+{
+    if (!w->languages.told)
+        return 0;
+    return buf_text(from, " in ", w->err) || voice_languages_list(&w->languages, from, w->err) ? -1
+                                                                                               : 0;
+}
+
+static voice_lessons *own_lessons(work *w)
+{
+    return &w->said[w->other_count];
+}
+
+/* A file of somebody else's that cannot be read is told, and left out. */
+static int load_theirs(work *w, int i)
+{
+    voice_lessons *v = &w->said[i];
+    v->needed = w->opt->against != NULL;
+    if (!voice_lessons_load(w->others[i], v, NULL, NULL, w->err))
+        return 0;
+    if (w->err->code != ERROR_LOAD)
+        return -1;
+    console_note(w->con, "%s is not compared with: %s", w->others[i]->name, w->err->text);
+    *w->err = (error){0};
+    voice_lessons_release(v);
+    return 0;
+}
+
+static int tell_left_out(work *w)
+{
+    buf list = {0};
+    int result = voice_languages_list(&w->languages, &list, w->err);
+    for (int i = 0; i < w->other_count && !result; i++)
+        if (w->said[i].left_out)
+            console_note(w->con, "the lessons of %s are not read: it has none in %s",
+                         w->others[i]->name, list.v);
+    buf_release(&list);
     return result;
+}
+
+/* Everybody's lessons that will be read, and the languages. Of a text's persona the first is taken: what
+ * the text is in, nobody knows. */
+static int load_lessons(work *w)
+{
+    const texts *given = &w->opt->lesson_texts;
+    voice_lessons *all[MOST_OTHERS + 1];
+    bool theirs = given->len < 2 && (!given->len || w->opt->against);
+    for (int i = 0; i < w->other_count && theirs; i++)
+        if (load_theirs(w, i))
+            return -1;
+    own_lessons(w)->needed = !given->len;
+    if (voice_lessons_load(w->persona, own_lessons(w), NULL, NULL, w->err))
+        return -1;
+    for (int i = 0; i <= w->other_count; i++)
+        all[i] = &w->said[i];
+    if (voice_choose(all, (size_t)w->other_count + 1, w->opt->lang, &w->languages, w->err))
+        return -1;
+    if (given->len && !w->opt->lang && w->languages.len > 1)
+        w->languages.len = 1;
+    return tell_left_out(w);
 }
 
 static int add_text(work *w, const char *path, size_t most, measure_samples *out, buf *from)
@@ -88,11 +140,13 @@ static int add_own(work *w)
     if (!p->lesson_count)
         return error_set(w->err, ERROR_LOAD, "%s: lessons: none; give --text FILE", p->path);
     w->out->own_lessons = true;
-    if (add_lessons(w, p, false, w->most, &w->out->own))
+    if (add_lessons(w, own_lessons(w), false, w->most, &w->out->own))
         return -1;
     if (!w->out->own.len)
         return error_set(w->err, ERROR_LOAD, "%s: there is no lesson in it", p->lessons[0].text);
-    return buf_text(&w->out->own_from, "its lessons", w->err);
+    return buf_text(&w->out->own_from, "its lessons", w->err) || add_languages(w, &w->out->own_from)
+               ? -1
+               : 0;
 }
 
 /* ---- the other personas ------------------------------------------------------------------------ */
@@ -142,29 +196,29 @@ static int find_others(work *w)
     return result;
 }
 
-/* A file of somebody else's that cannot be read is told, and left out. */
+static bool is_read(const work *w, int i)
+{
+    return w->said[i].files && w->others[i]->lesson_count && !w->said[i].left_out;
+}
+
 static int add_their_lessons(work *w)
 {
     size_t with = 0; /* personas that have some */
     buf *from = &w->out->other_from;
     for (int i = 0; i < w->other_count; i++)
-        with += w->others[i]->lesson_count > 0;
+        with += is_read(w, i);
     for (int i = 0; i < w->other_count; i++) {
-        const persona *p = w->others[i];
         size_t before = w->out->other.tokens, most = before + w->most / (with ? with : 1);
-        if (!p->lesson_count)
+        if (!is_read(w, i))
             continue;
-        if (add_lessons(w, p, false, most, &w->out->other)) {
-            if (w->err->code != ERROR_LOAD)
-                return -1;
-            console_note(w->con, "%s is not compared with: %s", p->name, w->err->text);
-            *w->err = (error){0};
-        }
+        if (add_lessons(w, &w->said[i], false, most, &w->out->other))
+            return -1;
         if (w->out->other.tokens > before &&
-            buf_format(from, w->err, "%s%s", from->len ? ", " : "the lessons of ", p->name))
+            buf_format(from, w->err, "%s%s", from->len ? ", " : "the lessons of ",
+                       w->others[i]->name))
             return -1;
     }
-    return 0;
+    return from->len ? add_languages(w, from) : 0;
 }
 
 static int add_texts(work *w)
@@ -278,7 +332,7 @@ static int measure_square(work *w)
     for (int instructed = 0; instructed < 2; instructed++) {
         measure_samples s = {0};
         measure_figures f[2] = {{0}};
-        int result = add_lessons(w, p, instructed, w->most, &s);
+        int result = add_lessons(w, own_lessons(w), instructed, w->most, &s);
         if (!result && s.len)
             result =
                 measure_programs(w->engine, &s, both, 2, MEASURE_LOSS, f, on_progress, w, w->err);
@@ -297,8 +351,9 @@ static int measure_square(work *w)
 static int measure_all(work *w, const router_program *program)
 {
     measured *m = w->out;
-    if (find_others(w) || add_texts(w) || add_program(w, "control", NULL, NULL) ||
-        add_program(w, w->persona->name, NULL, program) || add_their_programs(w))
+    if (find_others(w) || load_lessons(w) || add_texts(w) ||
+        add_program(w, "control", NULL, NULL) || add_program(w, w->persona->name, NULL, program) ||
+        add_their_programs(w))
         return -1;
     if (measure_side(w, &m->own, false) || (m->other.len && measure_side(w, &m->other, true)))
         return -1;
@@ -322,6 +377,8 @@ int personas_measure(const options *opt, console *con, engine *e, const persona 
                          checkpoint_path(engine_checkpoint(e)));
     int result = measure_all(&w, program);
     console_progress_end(con);
+    for (int i = 0; i <= w.other_count; i++)
+        voice_lessons_release(&w.said[i]);
     for (int i = 0; i < w.other_count; i++)
         persona_close(w.others[i]);
     return result;

@@ -179,6 +179,7 @@ struct options {
     const char *tensorboard; /* a folder, or NULL */
     texts dumps;             /* trace --dump */
     const char *dump_to;     /* a folder; NULL = default */
+    const char *lang;        /* languages of lessons, "en,ru"; NULL = all */
     const char *against;     /* whom to compare with; NULL = all others, of eval the best */
     /* personas derive */
     const char *derive_mode, *import;    /* NULL = the persona's; a file to be brought in */

@@ -41,6 +41,8 @@ static int find(task *t, const char *mode, error *err)
     t->derivation = derive_open(t->talk->engine, err);
     if (!t->derivation || gather_voices(t->derivation, &wish, &t->voices, err))
         return -1;
+    if (t->voices.languages.len)
+        console_note(t->talk->con, "lessons are read in %s", t->voices.languages.v);
     const gathered *one = &t->voices.v[0];
     gather_modes(one->persona, mode, &tried);
     t->start = console_seconds();

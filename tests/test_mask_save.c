@@ -1,0 +1,171 @@
+/* test_mask_save.c - a derived mask is whole, whichever call to the disk fails or is the last of the process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../engine/base/mapped_file.h"
+#include "../personas/derive/derive.h"
+
+/* ---- calls that fail --------------------------------------------------------------------------- */
+
+int __real_open(const char *path, int flags, ...);
+ssize_t __real_write(int fd, const void *bytes, size_t n);
+int __real_fsync(int fd);
+int __real_rename(const char *old, const char *name);
+
+int __wrap_open(const char *path, int flags, ...);
+ssize_t __wrap_write(int fd, const void *bytes, size_t n);
+int __wrap_fsync(int fd);
+int __wrap_rename(const char *old, const char *name);
+
+enum { KILLED = 77 };
+
+static struct {
+    long left;  /* calls until one fails; 0 = none does */
+    bool kills; /* the process ends instead */
+} disk;
+
+static bool fails(void)
+{
+    if (disk.left == 0 || --disk.left > 0)
+        return false;
+    if (disk.kills)
+        _exit(KILLED);
+    errno = ENOSPC;
+    return true;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    return fails() ? -1 : __real_open(path, flags, mode);
+}
+
+/* Half of it, when it is the last. */
+ssize_t __wrap_write(int fd, const void *bytes, size_t n)
+{
+    if (disk.left == 1)
+        (void)__real_write(fd, bytes, n / 2);
+    return fails() ? -1 : __real_write(fd, bytes, n);
+}
+
+int __wrap_fsync(int fd)
+{
+    return fails() ? -1 : __real_fsync(fd);
+}
+
+int __wrap_rename(const char *old, const char *name)
+{
+    return fails() ? -1 : __real_rename(old, name);
+}
+
+/* ---- masks ------------------------------------------------------------------------------------- */
+
+static char OLD[] = "{\"mask\":1}\n", NEW[] = "{\"mask\":1,\"mode\":\"ban\"}\n";
+
+typedef struct place {
+    char folder[64], path[96], part[112];
+} place;
+
+static void make_place(place *p)
+{
+    strcpy(p->folder, "/tmp/mask-save-XXXXXX");
+    assert_non_null(mkdtemp(p->folder));
+    (void)snprintf(p->path, sizeof p->path, "%s/a.mask.json", p->folder);
+    (void)snprintf(p->part, sizeof p->part, "%s.part", p->path);
+}
+
+static int save(const place *p, char *text, error *err)
+{
+    return derive_save(p->path, &(buf){.v = text, .len = strlen(text)}, err);
+}
+
+/* NEW, OLD, or fails. Only its owner may read either. */
+static const char *found(const place *p)
+{
+    char *text = NULL;
+    size_t n = 0;
+    struct stat st;
+    assert_int_equal(file_read_all(p->path, 1024, &text, &n, NULL), 0);
+    const char *which = strcmp(text, NEW) == 0 ? NEW : strcmp(text, OLD) == 0 ? OLD : NULL;
+    free(text);
+    assert_non_null(which);
+    assert_true(stat(p->path, &st) == 0 && (st.st_mode & 0777) == 0600);
+    return which;
+}
+
+static void a_call_that_fails_leaves_the_old_mask(void **state)
+{
+    place p;
+    long refused = 0;
+    make_place(&p);
+    for (long at = 1;; at++) {
+        error err = {0};
+        assert_int_equal(save(&p, OLD, NULL), 0);
+        disk.left = at;
+        int result = save(&p, NEW, &err);
+        bool failed = disk.left == 0;
+        disk.left = 0;
+        if (result) {
+            assert_int_equal(err.code, ERROR_RUN);
+            assert_non_null(strstr(err.text, "cannot write /tmp/mask-save-"));
+            assert_int_equal(access(p.part, F_OK), -1);
+        }
+        assert_ptr_equal(found(&p), result ? OLD : NEW);
+        refused += result != 0;
+        if (!failed)
+            break;
+    }
+    assert_true(refused >= 4); /* open, write, fsync, rename; a folder's flush is forgiven */
+    assert_true(unlink(p.path) == 0 && rmdir(p.folder) == 0);
+    (void)state;
+}
+
+static void a_killed_process_leaves_one_of_both(void **state)
+{
+    place p;
+    long killed = 0;
+    make_place(&p);
+    for (int status = KILLED; status != 0;) {
+        assert_int_equal(save(&p, OLD, NULL), 0); /* takes over what the last one left */
+        assert_int_equal(access(p.part, F_OK), -1);
+        pid_t child = fork();
+        if (child == 0) {
+            disk.kills = true;
+            disk.left = killed + 1;
+            _exit(save(&p, NEW, NULL) ? 1 : 0);
+        }
+        assert_true(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+        status = WEXITSTATUS(status);
+        assert_true(status == 0 || status == KILLED);
+        if (found(&p) == OLD)
+            assert_int_equal(status, KILLED);
+        killed += status == KILLED;
+    }
+    assert_true(killed >= 4);
+    assert_true(unlink(p.path) == 0 && rmdir(p.folder) == 0);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_that_fails_leaves_the_old_mask),
+        cmocka_unit_test(a_killed_process_leaves_one_of_both),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
