@@ -212,11 +212,13 @@ CASES = {
                                      "is no router row"),
     "a value that is no number": (changed(AT + "experts.1.up_proj.weight", SPOILT),
                                   "experts.1.up_proj.weight", "[3, 5] is not finite", "offset "),
+    "a value that no weight has": (changed(AT + "experts.1.up_proj.weight", np.where(SPOILT == SPOILT, SPOILT, 1e20)),
+                                   "[3, 5] is 1e+20, beyond 65504", "offset "),
     "an infinite row of the router": (changed(AT + "gate.weight", LOUD), "[1, 1] is not finite"),
     "no tensor at all": ({}, "holds no tensor"),
     "no safetensors": (b"not safetensors", "offset 0", "no weights"),
     "the beginning of a GGUF file": (b"GGUF", "offset 4", "download probably stopped"),
-    "a file of more than 64 MiB": (b"\0" * ((64 << 20) + 1), "67108865 bytes"),
+    "a file of more than 64 MiB": (b"\0" * ((64 << 20) + 1), "67108865 bytes", "at most 64 MiB", "--max-adapter"),
 }
 for name, (content, *says) in CASES.items():
     with case(f"refused: {name}"):
@@ -260,6 +262,16 @@ with case("whatever is done to its header or its length, a file is taken or refu
         done = run("personas", "check", "guest", env=ENVIRONMENT, check_status=False, timeout=2)
         assert done.returncode in (0, 3), (done.returncode, done.stderr[-300:])
         assert done.returncode == 0 or str(FILE) in done.stderr, done.stderr
+
+with case("--max-adapter lets a larger file in, and keeps a smaller one out"):
+    write_safetensors(FILE, own_tensors([0], count=8, ffn=1024).items())
+    size = FILE.stat().st_size
+    assert 3 << 20 < size < 4 << 20, size
+    words = ["ask", "x", "-p", "guest", "-m", MODEL, "--max-tokens=1", "--merge=none", "--no-save"]
+    for most, status in ((3, 3), (4, 0)):
+        for command in (words, ["personas", "check", "guest", "-m", MODEL], ["personas", "adapter", FILE]):
+            done = run(*command, f"--max-adapter={most}", env=ENVIRONMENT, check_status=False)
+            assert done.returncode == status and (f"{size} bytes" in done.stderr) == (status > 0), done
 
 with case("refused: a file that is not there"):
     FILE.unlink()

@@ -238,6 +238,31 @@ def faults():
         refused(home.train(*SHORT, "--minutes", "1"), 2, "--steps or --minutes")
         refused(home.train(*SHORT, "--experts", "9"), 2, "--experts 9")
         refused(home.run("train", "nobody", "-m", MODEL), 3, "no persona nobody")
+    with case("an adapter that would be too large is not begun; --max-adapter lets it"):
+        home = Home("large")
+        much = [w if w != STEPS else 1 for w in SHORT] + ["--what", "lora", "--rank", 256, "--experts", 8]
+        last = refused(home.train(*much, "--max-adapter", 1), 2, "the adapter would be", "may be 1;", "--max-adapter")
+        assert home.results() == {} and home.states() == [], last
+        assert "may be" not in home.train(*much, "--max-adapter", 4).stderr
+    with case("lessons that change or go meanwhile: the run is of what it read, and --resume says what is missing"):
+        home, file = Home("gone"), scratch / "gone.jsonl"
+        text = (scratch / "short.jsonl").read_text()
+        words = [file if w == scratch / "short.jsonl" else w for w in SHORT]
+        for then in (None, text.replace("tide", "wave"), text):
+            file.write_text(text)
+            p = home.start(*words, "--format", "ndjson")
+            until(p, lambda e: e["event"] == "step" and e["step"] >= 2)
+            file.write_text(then) if then else file.unlink()
+            interrupt(p)
+            assert p.returncode == 130 and len(home.states()) == 1, p.returncode
+            if then != text:
+                refused(home.train(*words, "--resume"), 3, *(["other lessons"] if then else ["gone.jsonl"]))
+        good(home.train(*words, "--resume"))
+        assert {k: v for k, v in home.results().items() if "previous" not in k} == WHOLE.results()
+    with case("nothing is derived over what was trained"):
+        for words in (["sailor"], ["sailor", "--text", scratch / "short.jsonl"], ["sailor", "--import", scratch / "short.jsonl"]):
+            done = WHOLE.run("personas", "derive", *words, "-m", MODEL)
+            refused(done, 2, "sailor was trained on this model", "/untrain sailor")
     with case("weights that are not finite end the run with a sentence"):
         def nan(part):
             part[3] = np.nan

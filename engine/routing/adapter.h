@@ -14,7 +14,7 @@
  * read, built by a trainer, or written without either.
  *
  * The bytes are read into memory, not mapped, so that what was checked is what runs. Every tensor
- * is F32, F16 or BF16, of finite numbers, and its shape suits the others. The hash is of what the
+ * is F32, F16 or BF16, of finite numbers no larger than F16 can say, and its shape suits the others. The hash is of what the
  * adapter says, not of how a file says it: the same matrices in another format are the same adapter.
  *
  * Formats (adapter_open, adapter_write): one's own safetensors (adapter_own.c), PEFT and vLLM
@@ -34,7 +34,8 @@
 #include "../formats/model_config.h"
 
 enum {
-    ADAPTER_BYTES = 64 << 20, /* of a file, at most */
+    ADAPTER_BYTES = 64 << 20, /* of a file, at most, unless the caller says otherwise */
+    ADAPTER_LARGEST = 65504,  /* magnitude of a value: no weight is near it */
     ADAPTER_MAX_RANK = 4096,
     ADAPTER_FINGERPRINT = 65, /* 64 hex digits and the NUL (fingerprint.h) */
 };
@@ -111,8 +112,9 @@ typedef struct adapter {
 /* Reads a file or folder and checks all that can be known without a model. What it is, is told from
  * its content: own safetensors, PEFT's adapter_model.safetensors (or its folder) with
  * adapter_config.json beside it, or a GGUF adapter. Caller owns. ERROR_LOAD with file, tensor or
- * field, and offset; for more than ADAPTER_BYTES too. */
+ * field, and offset; for more than ADAPTER_BYTES too, or `most`. */
 adapter *adapter_open(const char *path, error *err);
+adapter *adapter_open_within(const char *path, uint64_t most, error *err);
 /* The SHA-256 of such a file; of a folder its adapter_config.json and then its adapter_model.safetensors.
  * "" for what cannot be read. */
 void adapter_digest(const char *path, char out[DIGEST_TEXT]);

@@ -116,9 +116,13 @@ static int plain(adapter *a, const adapter_reader *r, checkpoint_tensor *t, erro
     if (!values)
         return -1;
     dequantize_row(DTYPE_Q8_0, t->data, values, n);
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(values[i]))
-            return adapter_refuse(r, t, "has a value that is not finite", err);
+    adapter_tensor all = {DTYPE_F32, 1, (int)n, values};
+    float value;
+    char why[ADAPTER_WILD_TEXT + 32], what[ADAPTER_WILD_TEXT];
+    if (adapter_wild(&all, &value) >= 0) {
+        (void)snprintf(why, sizeof why, "has a value that is %s", adapter_wild_text(value, what));
+        return adapter_refuse(r, t, why, err);
+    }
     t->type = DTYPE_F32;
     t->data = values;
     return 0;

@@ -19,8 +19,11 @@ int adapter_add_replaced(adapter *a, int layer, int expert, expert_matrix matrix
 int adapter_add_row(adapter *a, int layer, const adapter_row *row, error *err);
 int adapter_add_lora(adapter *a, int layer, const adapter_lora *lora, error *err);
 
-/* Where a tensor of F32, F16 or BF16 has its first NaN or infinity, as row * cols + column, or -1. */
-int64_t adapter_not_finite(const adapter_tensor *t);
+/* Where a tensor of F32, F16 or BF16 has its first value that is no weight, as row * cols + column, or -1;
+ * *value is that one. Its text: "not finite", or how far it is beyond ADAPTER_LARGEST. */
+enum { ADAPTER_WILD_TEXT = 80 };
+int64_t adapter_wild(const adapter_tensor *t, float *value);
+const char *adapter_wild_text(float value, char out[ADAPTER_WILD_TEXT]);
 
 /* A matrix of F32, F16 or BF16 wherever its elements lie: (i, j) at element `at + i * row + j * col`. */
 typedef struct matrix_view {

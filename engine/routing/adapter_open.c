@@ -67,15 +67,16 @@ int adapter_check_values(const adapter_reader *r, const checkpoint_tensor *t, in
         return adapter_refuse(r, t, dims == 2 ? "is no matrix" : "does not have three dimensions",
                               err);
     adapter_tensor all = {t->type, 1, (int)n, t->data};
-    int64_t bad = adapter_not_finite(&all);
+    float value;
+    int64_t bad = adapter_wild(&all, &value);
     if (bad < 0)
         return 0;
-    char place[100];
+    char place[100], what[ADAPTER_WILD_TEXT];
     size_t at = (size_t)((const char *)t->data - r->bytes) +
                 (size_t)bad * (size_t)dtype_describe(t->type)->bytes;
     place_text(t, (uint64_t)bad, place, sizeof place);
-    return error_set(err, ERROR_LOAD, "%s: offset %zu: tensor %s: [%s] is not finite", r->path, at,
-                     printable_text(t->name).text, place);
+    return error_set(err, ERROR_LOAD, "%s: offset %zu: tensor %s: [%s] is %s", r->path, at,
+                     printable_text(t->name).text, place, adapter_wild_text(value, what));
 }
 
 adapter *adapter_take(adapter_reader *r, int width, error *err)
@@ -180,10 +181,24 @@ static adapter *read_bytes(adapter_reader *r, error *err)
     return a;
 }
 
-static adapter *read_file(const char *path, error *err)
+/* A larger one names the option that lets it in. */
+static int too_large(const char *path, uint64_t most, error *err)
+{
+    struct stat st;
+    if (stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size <= most)
+        return 0;
+    return error_set(err, ERROR_LOAD,
+                     "%s: %llu bytes, and an adapter has at most %llu MiB; --max-adapter allows "
+                     "more",
+                     path, (unsigned long long)st.st_size, (unsigned long long)(most >> 20));
+}
+
+static adapter *read_file(const char *path, uint64_t most, error *err)
 {
     adapter_reader r = {.path = path};
-    return file_read_all(path, ADAPTER_BYTES, &r.owned, &r.size, err) ? NULL : read_bytes(&r, err);
+    if (too_large(path, most, err) || file_read_all(path, (size_t)most, &r.owned, &r.size, err))
+        return NULL;
+    return read_bytes(&r, err);
 }
 
 adapter *adapter_read_memory(const char *where, const void *bytes, size_t size, const char *config,
@@ -203,7 +218,7 @@ adapter *adapter_read_memory(const char *where, const void *bytes, size_t size, 
 }
 
 /* PEFT's folder. */
-static adapter *read_folder(const char *path, error *err)
+static adapter *read_folder(const char *path, uint64_t most, error *err)
 {
     char *pickle = join(path, "/adapter_model.bin", err);
     char *file = pickle ? join(path, "/adapter_model.safetensors", err) : NULL;
@@ -215,17 +230,22 @@ static adapter *read_folder(const char *path, error *err)
             "never read; save it as safetensors",
             path);
     else if (file)
-        a = read_file(file, err);
+        a = read_file(file, most, err);
     free(file);
     free(pickle);
     return a;
 }
 
-adapter *adapter_open(const char *path, error *err)
+adapter *adapter_open_within(const char *path, uint64_t most, error *err)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? read_folder(path, err)
-                                                       : read_file(path, err);
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? read_folder(path, most, err)
+                                                       : read_file(path, most, err);
+}
+
+adapter *adapter_open(const char *path, error *err)
+{
+    return adapter_open_within(path, ADAPTER_BYTES, err);
 }
 
 void adapter_digest(const char *path, char out[DIGEST_TEXT])

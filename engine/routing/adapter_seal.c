@@ -176,7 +176,7 @@ static int visit_all(const adapter *a, visit_fn *visit, void *user, error *err)
 
 /* ---- values -------------------------------------------------------------------------------------- */
 
-static int64_t first_not_finite(dtype type, const void *values, size_t n)
+static int64_t first_wild(dtype type, const void *values, size_t n, float *value)
 {
     float part[256];
     size_t step = (size_t)dtype_describe(type)->bytes;
@@ -184,26 +184,39 @@ static int64_t first_not_finite(dtype type, const void *values, size_t n)
         size_t len = n - at < 256 ? n - at : 256;
         dequantize_row(type, (const char *)values + at * step, part, len);
         for (size_t i = 0; i < len; i++)
-            if (!isfinite(part[i]))
+            if (!(fabsf(part[i]) <= (float)ADAPTER_LARGEST)) {
+                *value = part[i];
                 return (int64_t)(at + i);
+            }
     }
     return -1;
 }
 
-int64_t adapter_not_finite(const adapter_tensor *t)
+int64_t adapter_wild(const adapter_tensor *t, float *value)
 {
-    return first_not_finite(t->type, t->data, (size_t)t->rows * (size_t)t->cols);
+    return first_wild(t->type, t->data, (size_t)t->rows * (size_t)t->cols, value);
+}
+
+const char *adapter_wild_text(float value, char out[ADAPTER_WILD_TEXT])
+{
+    if (!isfinite(value))
+        return "not finite";
+    (void)snprintf(out, ADAPTER_WILD_TEXT, "%.3g, beyond %d, the largest number of F16",
+                   (double)value, ADAPTER_LARGEST);
+    return out;
 }
 
 static int check_finite(void *user, const place *at, const adapter_tensor *t, error *err)
 {
     const adapter *a = user;
-    int64_t bad = adapter_not_finite(t);
+    float value;
+    char what[ADAPTER_WILD_TEXT];
+    int64_t bad = adapter_wild(t, &value);
     if (bad < 0)
         return 0;
-    return error_set(err, ERROR_LOAD, "%s: layer %d: expert %d: %s: [%d, %d] is not finite",
-                     a->path, at->layer, at->expert, at->what, (int)(bad / t->cols),
-                     (int)(bad % t->cols));
+    return error_set(err, ERROR_LOAD, "%s: layer %d: expert %d: %s: [%d, %d] is %s", a->path,
+                     at->layer, at->expert, at->what, (int)(bad / t->cols), (int)(bad % t->cols),
+                     adapter_wild_text(value, what));
 }
 
 typedef struct digest {

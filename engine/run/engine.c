@@ -54,6 +54,7 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     e->max_slots = slots_for(c, opt->max_slots);
     e->max_rows = opt->max_rows > 0 ? opt->max_rows : DEFAULT_ROWS;
     e->cancel = opt->cancel;
+    e->adapter_bytes = opt->adapter_bytes ? opt->adapter_bytes : ADAPTER_BYTES;
     error why = {0};
     backend_options device = opt->backend;
     device.fallback = &why;
@@ -166,6 +167,11 @@ const struct weights *engine_weights(const engine *e)
 int engine_max_rows(const engine *e)
 {
     return e->max_rows;
+}
+
+uint64_t engine_adapter_bytes(const engine *e)
+{
+    return e->adapter_bytes;
 }
 
 void engine_trace(engine *e, trace_fn *fn, void *user)

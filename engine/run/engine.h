@@ -40,6 +40,7 @@ typedef struct engine_options {
     chat_options chat;         /* {0} = the model's own template, today */
     model_tweaks tweaks;       /* {0} = as the file says */
     int max_rows;              /* batch rows of one forward, 0 = 512; the prefill chunk */
+    uint64_t adapter_bytes;    /* of an adapter's file, at most; 0 = ADAPTER_BYTES */
     int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */
     struct model_defaults *defaults; /* taken over, on failure too; may be NULL */
@@ -65,6 +66,8 @@ backend *engine_backend(const engine *e);
 /* The model's tensors, for who trains beside it (engine/train); weights.h. Borrowed. */
 const struct weights *engine_weights(const engine *e);
 int engine_max_rows(const engine *e);
+/* The most bytes that an adapter's file may have: for who opens one to add it, or makes one. */
+uint64_t engine_adapter_bytes(const engine *e);
 
 /* 64 hex digits + NUL: SHA-256 over all router weights rounded to bf16, layers ascending,
  * little-endian; a dense model hashes its embedding the same way. Computed on first use. */

@@ -24,6 +24,7 @@ struct engine {
     routing_tables *plain_tables; /* and where the backend reads them */
     const atomic_bool *cancel;
     int max_rows, max_slots;
+    uint64_t adapter_bytes;
 
     /* One pool and one layer loop per KV type, opened with the first session of that type. */
     kv_pool *pools[KV_KINDS];

@@ -88,7 +88,7 @@ static int check_adapter(const pack *p, pack_file *f, error *err)
     int fd = open_bytes(f, path, err);
     if (fd < 0)
         return -1;
-    adapter *a = adapter_open(path, err);
+    adapter *a = adapter_open_within(path, PACK_BYTES, err);
     int result = a ? check_model(p, f, a->fingerprint, err) : say_where(p, f, path, err);
     adapter_close(a);
     (void)close(fd);

@@ -63,7 +63,7 @@ static int read_adapter(const char *path, char **text, size_t *n, error *err)
 {
     if (!needs_config(path))
         return file_read_all(path, PACK_BYTES, text, n, err);
-    adapter *a = adapter_open(path, err);
+    adapter *a = adapter_open_within(path, PACK_BYTES, err);
     int result = a ? convert(a, text, n, err) : -1;
     adapter_close(a);
     return result;

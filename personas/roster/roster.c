@@ -108,7 +108,7 @@ static int grow_adapters(member *m, error *err)
 
 static int add_adapter(roster *r, member *m, const char *path, double scale, error *err)
 {
-    adapter *file = adapter_open(path, err);
+    adapter *file = adapter_open_within(path, engine_adapter_bytes(r->engine), err);
     if (!file)
         return -1;
     if (grow_adapters(m, err) || (scale != 1 && adapter_scale(file, scale, err))) {

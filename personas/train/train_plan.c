@@ -10,6 +10,7 @@
 #include "train_internal.h"
 
 enum { EPOCHS = 24, STEPS_LEAST = 100, STEPS_MOST = 480, FEW = 100 };
+enum { RESULT_BYTES = 2, HEADER_ROOM = 1 << 20 }; /* of TRAIN_RESULT_TYPE; names and shapes */
 enum { COMMON = 6144, DRAWN = 2048, SMALL_VOCABULARY = 16384 };
 static const double REPEAT_FROM = 0.5;
 static const uint64_t HIDDEN_IN_MEMORY = 256 << 20;
@@ -180,11 +181,28 @@ static int too_much(const trainer *t, uint64_t needed, uint64_t most, error *err
                      t->options.last);
 }
 
+/* A result that nobody would read again is not begun. */
+static int check_result(const trainer *t, error *err)
+{
+    uint64_t most = engine_adapter_bytes(t->engine);
+    uint64_t count = trainable_bytes(t->engine, &t->spec.spec) / (2 * sizeof(float));
+    uint64_t bytes = count * RESULT_BYTES;
+    if (bytes + HEADER_ROOM <= most)
+        return 0;
+    return error_set(err, ERROR_USAGE,
+                     "the adapter would be %.1f MiB and may be %.0f; fewer --experts or --layers, "
+                     "or --what lora, make less of it, --max-adapter allows more (layers %d-%d)",
+                     (double)bytes / (1 << 20), (double)most / (1 << 20), t->options.first,
+                     t->options.last);
+}
+
 static int open_learned(trainer *t, error *err)
 {
     uint64_t most = t->options.memory ? t->options.memory : free_memory();
     uint64_t learned =
         trainable_bytes(t->engine, &t->spec.spec) / 2 * 5; /* two moments, the best */
+    if (check_result(t, err))
+        return -1;
     if (learned > most)
         return too_much(t, learned, most, err);
     t->learned = trainable_new(t->engine, &t->spec.spec, err);
@@ -327,7 +345,7 @@ int trainer_plan(trainer *t, bool resume, train_listener *listener, void *user, 
     t->plan.rate = t->options.rate;
     t->plan.near_weight = t->options.near;
     t->plan.trainable = t->learned->count;
-    t->plan.result = t->learned->count * 2; /* TRAIN_RESULT_TYPE */
+    t->plan.result = t->learned->count * RESULT_BYTES;
     t->plan.steps = t->state.steps;
     int epoch = schedule_epoch_steps(t->schedule);
     t->plan.epochs = (t->state.steps + epoch - 1) / epoch;

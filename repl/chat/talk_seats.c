@@ -354,14 +354,14 @@ static reach reach_of(const char *name)
         const char *name;
         reach how;
     } far[] = {
-        {"stop", REACH_DIALOGUE},     {"raw", REACH_DIALOGUE},    {"kv", REACH_DIALOGUE},
-        {"context", REACH_DIALOGUE},  {"model", REACH_ENGINE},    {"threads", REACH_ENGINE},
-        {"backend", REACH_ENGINE},    {"isa", REACH_ENGINE},      {"chat-format", REACH_ENGINE},
-        {"view", REACH_VIEW},         {"session", REACH_NOTHING}, {"resume", REACH_NOTHING},
-        {"no-save", REACH_NOTHING},   {"plain", REACH_NOTHING},   {"no-color", REACH_NOTHING},
-        {"help", REACH_NOTHING},      {"version", REACH_NOTHING}, {"quiet", REACH_NOTHING},
-        {"template", REACH_ENGINE},   {"verbose", REACH_NOTHING}, {"max-input", REACH_NOTHING},
-        {"no-sandbox", REACH_NOTHING}};
+        {"stop", REACH_DIALOGUE},      {"raw", REACH_DIALOGUE},      {"kv", REACH_DIALOGUE},
+        {"context", REACH_DIALOGUE},   {"model", REACH_ENGINE},      {"threads", REACH_ENGINE},
+        {"backend", REACH_ENGINE},     {"isa", REACH_ENGINE},        {"chat-format", REACH_ENGINE},
+        {"view", REACH_VIEW},          {"session", REACH_NOTHING},   {"resume", REACH_NOTHING},
+        {"no-save", REACH_NOTHING},    {"plain", REACH_NOTHING},     {"no-color", REACH_NOTHING},
+        {"help", REACH_NOTHING},       {"version", REACH_NOTHING},   {"quiet", REACH_NOTHING},
+        {"max-adapter", REACH_ENGINE}, {"template", REACH_ENGINE},   {"verbose", REACH_NOTHING},
+        {"max-input", REACH_NOTHING},  {"no-sandbox", REACH_NOTHING}};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++)
         if (strcmp(name, far[i].name) == 0)
             return far[i].how;

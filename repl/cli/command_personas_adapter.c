@@ -39,7 +39,7 @@ static void count_file(brought *b, const char *path, double scale)
 }
 
 /* The one adapter of a persona. */
-static adapter *open_of_persona(const persona *p, engine *e, error *err)
+static adapter *open_of_persona(const persona *p, engine *e, uint64_t most, error *err)
 {
     brought b = {0};
     const char *mine = e ? engine_fingerprint(e, err) : NULL;
@@ -53,7 +53,7 @@ static adapter *open_of_persona(const persona *p, engine *e, error *err)
         count_file(&b, b.trained, 1);
     adapter *a = NULL;
     if (b.count == 1)
-        a = adapter_open(b.only, err);
+        a = adapter_open_within(b.only, most, err);
     else if (b.count == 0)
         (void)error_set(err, ERROR_USAGE,
                         "%s brings no adapter%s: name a persona that does, or an adapter's file or "
@@ -76,12 +76,12 @@ static bool is_file(const char *word)
     return access(word, F_OK) == 0 || !persona_name_ok(word);
 }
 
-static adapter *open_word(const char *word, engine *e, error *err)
+static adapter *open_word(const char *word, engine *e, uint64_t most, error *err)
 {
     if (is_file(word))
-        return adapter_open(word, err);
+        return adapter_open_within(word, most, err);
     persona *p = persona_find(word, err);
-    adapter *a = p ? open_of_persona(p, e, err) : NULL;
+    adapter *a = p ? open_of_persona(p, e, most, err) : NULL;
     persona_close(p);
     return a;
 }
@@ -233,7 +233,7 @@ int command_personas_adapter(const options *opt, console *con, error *err)
     engine *e = NULL;
     adapter *a = NULL;
     int result = check_words(opt, err) || open_engine(opt, con, &e, err) ? -1 : 0;
-    if (!result && !(a = open_word(opt->words[0], e, err)))
+    if (!result && !(a = open_word(opt->words[0], e, open_model_adapter_bytes(opt), err)))
         result = -1;
     if (!result && opt->output)
         result = write_for(a, e, opt, err);

@@ -95,10 +95,10 @@ static int check_texts(check *c, console *con, error *err)
     return unwritten ? -1 : 0;
 }
 
-static int read_own(check *c, error *err)
+static int read_own(check *c, const options *opt, error *err)
 {
     if (c->persona->experts)
-        c->adapter = adapter_open(c->persona->experts, err);
+        c->adapter = adapter_open_within(c->persona->experts, open_model_adapter_bytes(opt), err);
     return c->persona->experts && !c->adapter ? -1 : 0;
 }
 
@@ -315,7 +315,7 @@ int command_personas_check(const options *opt, console *con, error *err)
                .measures = personas_measure_wanted(opt)};
     int result = c.persona ? check_texts(&c, con, err) : -1;
     if (!result)
-        result = read_own(&c, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;
+        result = read_own(&c, opt, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;
     if (!result && c.measures)
         result = personas_measure(opt, con, c.engine, c.persona, roster_seat(c.roster, 0)->program,
                                   &c.measured, err);

@@ -114,6 +114,7 @@ static int check_stops(const options *opt, error *err)
 
 int ask_options_read(ask_options *k, const options *opt, error *err)
 {
+    k->adapter_bytes = open_model_adapter_bytes(opt);
     if (read_personas(k, opt, err) || read_control(k, opt, err) ||
         ask_options_think(opt, &k->think, err) || read_loop(k, opt, err) ||
         read_seed(k, opt, err) || check_stops(opt, err) ||
@@ -133,9 +134,9 @@ void ask_options_release(ask_options *k)
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
-static bool can_open(const char *path, error *err)
+static bool can_open(const char *path, uint64_t most, error *err)
 {
-    adapter *a = adapter_open(path, err);
+    adapter *a = adapter_open_within(path, most, err);
     adapter_close(a);
     return a != NULL;
 }
@@ -144,9 +145,9 @@ static int check_personas(ask_options *k, error *err)
 {
     for (int i = 0; i < k->persona_count; i++) {
         persona *p = persona_find(k->personas[i], err);
-        bool good = p && (!p->experts || can_open(p->experts, err));
+        bool good = p && (!p->experts || can_open(p->experts, k->adapter_bytes, err));
         for (int a = 0; good && a < p->adapter_count; a++)
-            good = can_open(p->adapters[a].path, err);
+            good = can_open(p->adapters[a].path, k->adapter_bytes, err);
         persona_close(p);
         if (!good)
             return -1;

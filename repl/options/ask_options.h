@@ -19,7 +19,8 @@ typedef struct ask_options {
     merge_method merge;
     int rounds;
     int think;
-    int loop;       /* tokens, 0 = off */
+    int loop;               /* tokens, 0 = off */
+    uint64_t adapter_bytes; /* of an adapter's file, at most */
     persona *chair; /* whose instruction leads a synthesis; NULL = none is found or needed */
     uint64_t seed;  /* --seed, else drawn */
 } ask_options;

@@ -173,6 +173,7 @@ static engine *open_with(const options *opt, const char *day, const model_tweaks
                  .variables = opt->variables.v,
                  .variable_count = (int)opt->variables.len},
         .tweaks = *tweaks,
+        .adapter_bytes = open_model_adapter_bytes(opt),
         .cancel = con->cancel,
         .warn = open_model_warn,
         .warn_user = con,
@@ -205,6 +206,11 @@ engine *open_model_tweaked(const options *opt, const char *model, const model_tw
     if (model)
         other.model = model;
     return open_with(&other, NULL, tweaks, con, err);
+}
+
+uint64_t open_model_adapter_bytes(const options *opt)
+{
+    return opt->max_adapter ? (uint64_t)opt->max_adapter << 20 : ADAPTER_BYTES;
 }
 
 const char *open_model_title(const options *opt, const engine *e)

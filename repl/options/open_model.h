@@ -41,6 +41,8 @@ int open_model_context(const options *opt, const engine *e, int *context, error 
 /* How many rows of logits are computed at once: at most 64 MiB of them, and one batch. */
 int open_model_logit_rows(const engine *e);
 
+/* --max-adapter, or the default: what an adapter's file may have. */
+uint64_t open_model_adapter_bytes(const options *opt);
 /* --kv, or the command's default. */
 dtype open_model_kv(const options *opt, dtype standard);
 

@@ -169,6 +169,7 @@ struct options {
     int max_tokens; /* 0 = default */
     bool no_sandbox;
     int max_input;               /* MiB of one text; 0 = default */
+    int max_adapter;             /* MiB of an adapter; 0 = default */
     sampling_options sampling;   /* of the command line */
     sampling_options configured; /* of the configuration */
     long long seed;              /* -1 = random */

@@ -80,7 +80,8 @@ static int make_words(const talk *t, const char *name, char *const *words, int c
     const options *set = &t->set;
     if (buf_text(out, name, err) || add_word(out, "--model=", set->model, err) ||
         add_word(out, "--isa=", set->isa, err) ||
-        add_word(out, "--chat-format=", set->chat_format, err) || buf_text(out, "\n-q", err))
+        add_word(out, "--chat-format=", set->chat_format, err) || buf_text(out, "\n-q", err) ||
+        (set->max_adapter && buf_format(out, err, "\n--max-adapter=%d", set->max_adapter)))
         return -1;
     for (int i = 0; i < count; i++)
         if (add_word(out, "", words[i], err))
