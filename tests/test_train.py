@@ -200,12 +200,15 @@ def kinds():
         bad = scratch / "bad.jsonl"
         bad.write_text('{"question":"Is it?"}\n')
         refused(home.train(*SHORT, "--near", 1, "--keep-near", bad), 3, "bad.jsonl:1", "answer")
-    with case("--minutes: as many steps as fit"):
+    with case("--minutes: as many steps as fit, and so it is told"):
         home = Home("minutes")
         done = good(home.train(*[w for w in SHORT if w not in ("--steps", STEPS)], "--minutes", "0.05",
                                "--format", "ndjson"))
         end = [e for e in events(done.stdout) if e["event"] == "step"][-1]
         assert end["seconds"] < 30, end
+        short = [w for w in SHORT if w not in ("--steps", STEPS)]
+        said = good(Home("minutes-text").train(*short, "--minutes", "0.02")).stderr
+        assert re.search(r"  steps     as many as fit 1\.2 s, at a rate of 0\.01\n", said), said
 
 
 def damaged(name, change):

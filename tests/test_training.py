@@ -142,6 +142,22 @@ for typed, columns in (("", 120), ("half a quest\u00e9", 120), ("a line that is 
         assert "nurse is trained" not in w.text().rsplit("and more", 1)[1]
         w.close()
 
+with case("on a screen of 20 by 24 the end is told between words, once, above a whole prompt"):
+    w, _ = begin("tiny", columns=20, rows=24)
+    w.say(f"/train nurse {' '.join(STEPS)}")
+    w.send("half a quest")
+    w.wait(lambda: "is trained, held" in last(w.text()), "the news")
+    w.wait(lambda: "training" not in last(w.text()).rsplit("is trained", 1)[1], "a prompt without it")
+    w.read(0.3)
+    text = last(w.text())
+    assert text.count("nurse is trained") == 1, text
+    end = text.rsplit("nurse is trained, ", 1)[1]
+    assert re.fullmatch(r"held out [\d.]+ \(plain [\d.]+\): /train use nurse takes it own 2 \u203a half a quest", end), end
+    w.send(" and more\r")
+    w.wait(lambda: "half a quest and more" in last(w.text()), "what was typed")
+    w.wait_prompt()
+    w.close()
+
 with case("/untrain says what would go, and does it with yes; then it is as it was"):
     said = last(t.say("/untrain nurse"))
     assert "nothing was trained before: /untrain nurse yes" in said and len(made(FOLDER)) == 2, said

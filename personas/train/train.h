@@ -88,6 +88,7 @@ typedef struct train_plan {
     int updated, rank;  /* experts with low-rank updates in each layer; 0 = none */
     int rows;           /* router rows that learn in each layer, besides the new ones */
     int steps, epochs;
+    double seconds; /* of a run by time, whose steps are planned while it runs; else 0 */
     double rate, near_weight;
     uint64_t memory; /* bytes that training takes */
     uint64_t hidden; /* of those: the kept streams, in a file when they are many */
@@ -96,8 +97,9 @@ typedef struct train_plan {
     int resumed;                        /* step that is gone on from; 0 = a new run */
 } train_plan;
 typedef enum train_event_kind {
-    TRAIN_READING,    /* streams are being made: done of total tokens */
-    TRAIN_STEP,       /* step of steps; loss of the step */
+    TRAIN_SURVEY,  /* the plain model reads some samples: done of total tokens, before the plan */
+    TRAIN_READING, /* streams are being made: done of total tokens */
+    TRAIN_STEP,    /* step of steps; loss of the step */
     TRAIN_VALIDATION, /* held-out loss */
     TRAIN_PROBE,      /* held-out questions were answered greedily: voice, ended, looped */
     TRAIN_BEST,       /* this step is the best so far */
@@ -106,7 +108,7 @@ typedef enum train_event_kind {
 typedef struct train_event {
     train_event_kind kind;
     int step, steps;
-    int done, total; /* TRAIN_READING */
+    int done, total; /* TRAIN_SURVEY, TRAIN_READING */
     double loss;     /* nats a token: of the step, or held out */
     double control;  /* held-out loss of the plain model */
     double voice;    /* voice.h: 0 = as the plain model answers, 1 = as the lessons do */

@@ -317,6 +317,12 @@ static int resume_run(trainer *t, error *err)
     return train_open_schedule(t, err);
 }
 
+static void tell_survey(void *user, int done, int total)
+{
+    train_event event = {.kind = TRAIN_SURVEY, .done = done, .total = total};
+    train_tell(user, &event);
+}
+
 int trainer_plan(trainer *t, bool resume, train_listener *listener, void *user, train_plan *out,
                  error *err)
 {
@@ -325,7 +331,7 @@ int trainer_plan(trainer *t, bool resume, train_listener *listener, void *user, 
     if (t->samples.len == t->samples.near)
         return error_set(err, ERROR_USAGE, "there is nothing to learn from: no lessons, no texts");
     if (hash_options(t, &t->state.options, err) || add_variants(t, err) ||
-        survey_read(&t->survey, t->engine, &t->samples, NULL, NULL, err) ||
+        survey_read(&t->survey, t->engine, &t->samples, tell_survey, t, err) ||
         train_settle_spec(t, err) || settle_steps(t, err) || list_candidates(t, err) ||
         open_learned(t, err) || open_state(t, err))
         return -1;
@@ -342,6 +348,7 @@ int trainer_plan(trainer *t, bool resume, train_listener *listener, void *user, 
         return -1;
     if (!hidden_store_in_file(t->store))
         t->plan.memory += t->plan.hidden;
+    t->plan.seconds = t->options.seconds;
     t->plan.rate = t->options.rate;
     t->plan.near_weight = t->options.near;
     t->plan.trainable = t->learned->count;

@@ -109,14 +109,19 @@ static void put_sources(train_view *v, text_writer *w, const train_source *sourc
 
 static void put_samples(text_writer *w, const train_plan *p)
 {
+    char time[HUMAN_TEXT];
     text_format(w, "  from      %zu samples (%zu tokens); %zu more are held out (%zu tokens)\n",
                 p->learned, p->learned_tokens, p->held_out, p->held_out_tokens);
     if (p->near)
         text_format(w,
                     "  keeps     near the plain model on %zu windows of other text (weight %g)\n",
                     p->near, p->near_weight);
-    text_format(w, "  steps     %d, %d times through the samples, at a rate of %g\n", p->steps,
-                p->epochs, p->rate);
+    if (p->seconds > 0 && !p->resumed)
+        text_format(w, "  steps     as many as fit %s, at a rate of %g\n",
+                    human_seconds(time, p->seconds), p->rate);
+    else
+        text_format(w, "  steps     %d, %d times through the samples, at a rate of %g\n", p->steps,
+                    p->epochs, p->rate);
     if (p->resumed)
         text_format(w, "            going on behind step %d\n", p->resumed);
 }
@@ -182,6 +187,7 @@ int train_view_plan(train_view *v, const char *name, const char *model, const tr
 {
     buf text = {0};
     text_writer w = {.out = &text, .err = err};
+    console_progress_end(v->con);
     if (v->ndjson)
         return start_json(v, name, model, sources, count, plan, err);
     text_put(&w, "training ");
@@ -212,6 +218,8 @@ static void put_left(json_writer *j, double left)
 static void event_fields(json_writer *j, const train_event *e)
 {
     switch (e->kind) {
+    case TRAIN_SURVEY:
+        break;
     case TRAIN_READING:
         json_put_text(j, "event", "reading");
         json_put_int(j, "done", e->done);
@@ -390,9 +398,12 @@ void train_view_event(void *user, const train_event *e)
 {
     train_view *v = user;
     bool lines = !v->con->moving && !v->ndjson;
-    if (v->ndjson)
+    if (v->ndjson && e->kind != TRAIN_SURVEY)
         event_json(v, e);
     switch (e->kind) {
+    case TRAIN_SURVEY:
+        console_progress(v->con, "looking which experts the lessons call: %d tokens", e->done);
+        return;
     case TRAIN_READING:
         console_progress(v->con, "reading the samples: %d of %d tokens", e->done, e->total);
         return;

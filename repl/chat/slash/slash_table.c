@@ -85,9 +85,9 @@ static const slash_command table[] = {
      "learned. `stop` ends it and keeps what there is, as leaving the program does.",
      COMPLETE_PUPIL, "use|stop", slash_train},
     {"untrain", "NAME", "back to before: what was trained for a persona on this model goes",
-     "The adapter and the mask that came with it; those that were there before return. It says "
-     "what "
-     "would go, and does it when `yes` stands behind.",
+     "The adapter and the mask that came with it; those that were there before return, one step "
+     "back: what was there before them is not kept. It says what would go, and does it when `yes` "
+     "stands behind.",
      COMPLETE_PERSONA, NULL, slash_untrain},
     {"derive", "NAME [auto|ban|bias|keep]", "a mask for this model, if one steers",
      "Reads the lessons of all personas under the plain model, tries masks that turn NAME away "
@@ -147,11 +147,14 @@ static const slash_command table[] = {
      "Shows the first tokens at which the personas' distributions part on a shared beginning, what "
      "each would have said there, and the Jensen-Shannon divergence.",
      COMPLETE_NOTHING, NULL, slash_diverge},
-    {"compare", "COLUMN ... [-- QUESTION]", "the last question to this model set up in several ways",
-     "A COLUMN is a number of experts (/compare 2 4 8 12), a preset (base, extreme, smart, maximal) or "
+    {"compare", "COLUMN ... [-- QUESTION]",
+     "the last question to this model set up in several ways",
+     "A COLUMN is a number of experts (/compare 2 4 8 12), a preset (base, extreme, smart, "
+     "maximal) or "
      "NAME:KEY=VALUE,..., as `consilium compare --help` has them: /compare fast:experts=2 "
      "deep:experts=12,norm_width=16. The question is asked alone, without the turns before it, and "
-     "nothing of it is remembered or saved. A table says how long answers are, how they end, how likely "
+     "nothing of it is remembered or saved. A table says how long answers are, how they end, how "
+     "likely "
      "the columns find each other's, and how far each is from the model as it is.",
      COMPLETE_NOTHING, "base|smart|maximal", slash_compare},
     {"routing", "", "the experts that the last answers called, as pictures",
