@@ -120,6 +120,11 @@ def goes_on():
             _, said = interrupt(p)
             assert p.returncode == 130, (p.returncode, said)
             assert "--resume` goes on" in said and len(home.states()) == 1, said
+            if moment == STEPS - 1:  # what was best until then is there, and is spoken by
+                assert "the best so far is kept" in said and len(home.results()) == 2, (said, home.results())
+                said = good(home.run("ask", "Is it so?", "-p", "sailor", "-m", MODEL, "--merge", "none",
+                                     "--max-tokens", 4, "--no-save", "--format", "json"))
+                assert json.loads(said.stdout)["answers"][0]["acts_by"] == "mask+adapter", said.stdout
             done = good(home.train(*SHORT, "--resume", "--format", "ndjson"))
             start = next(e for e in events(done.stdout) if e["event"] == "start")
             assert start["resumed"] >= moment, start
@@ -183,6 +188,33 @@ def kinds():
             said = good(home.run("ask", "Is it so?", "-p", "sailor", "-m", MODEL, "--merge", "none",
                                  "--max-tokens", 4, "--no-save", "--format", "json"))
             assert json.loads(said.stdout)["answers"][0]["acts_by"] != "none", said.stdout
+    with case("LoRA on one expert, and the rows of two of the router: those alone learn"):
+        home = Home("named")
+        said = good(home.train(*SHORT, "--what", "lora:3,router:1-2")).stderr
+        assert "rank-8 updates of 1 experts, and 2 router rows, in each of layers 4-5" in said, said
+        adapter, = home.personas.glob("sailor.*.adapter.safetensors")
+        with open(adapter, "rb") as file:
+            size, = struct.unpack("<Q", file.read(8))
+            names = [n for n in json.loads(file.read(size)) if n != "__metadata__"]
+        told = good(home.run("personas", "adapter", adapter)).stdout
+        assert len(names) == 2 * 8 and all(".experts.3." in n or ".gate." in n for n in names), (names, told)
+        assert "router rows in layers 4-5" in told, told
+        refused(home.train(*SHORT, "--what", f"lora:{EXPERTS}"), 2, f"--what lora:{EXPERTS}", f"0 to {EXPERTS - 1}")
+        refused(home.train(*SHORT, "--what", "router:x"), 2, "must be experts, lora or router")
+    with case("a batch of nine goes through in parts: no more memory than one of four, and it learns the same way"):
+        home = Home("batch")
+        four, nine = (next(e for e in events(good(Home(f"batch{n}").train(*SHORT, "--batch", n, "--format", "ndjson")).stdout)
+                           if e["event"] == "start") for n in (4, 9))
+        assert nine["memory"] == four["memory"], (four, nine)
+        words = [*SHORT, "--batch", 9]
+        whole = good(home.train(*words, "--format", "ndjson"))
+        assert events(whole.stdout)[-1]["loss"] < events(whole.stdout)[-1]["control"]
+        parts = Home("batch-parts")
+        p = parts.start(*words, "--format", "ndjson")
+        until(p, lambda e: e["event"] == "step" and e["step"] >= 3)
+        interrupt(p)
+        good(parts.train(*words, "--resume"))
+        assert parts.results() == home.results()
     with case("texts are learned; --keep-near holds what the plain model says on another"):
         home = Home("texts")
         text = scratch / "text.txt"

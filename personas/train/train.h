@@ -12,8 +12,10 @@
  *            beside a shared one, as in the built-in model, all layers that route learn, and faster
  *   experts:A-B  those of the model's own, whole and with their rows of the router, in their places: one
  *            that was inserted into the file (engine/surgery) learns so. All others may be called too
- *   lora     low-rank updates of the experts that the lessons call most; in a pool layer of empty ones
- *   router   the rows of the router; where new experts are added theirs learn in any case
+ *   lora     low-rank updates of the experts that the lessons call most; in a pool layer of empty ones;
+ *            lora:A-B of those
+ *   router   the rows of the router, router:A-B of those experts; where new ones are added theirs learn in any
+ *            case
  *
  * The recipe: AdamW (.9, .95), warm-up over 10 steps and a cosine down to a tenth, clipping at 1,
  * dropout .1 in new experts, a balance loss of .01 among them, and a sampled softmax. The token that
@@ -41,10 +43,12 @@ enum { TRAIN_EXPERTS = 1, TRAIN_LORA = 2, TRAIN_ROUTER = 4 };
 typedef struct train_options {
     unsigned what;           /* TRAIN_* */
     int own_first, own_last; /* with TRAIN_EXPERTS: these of the model's learn; -1 = new ones do */
-    int experts;             /* new ones in each layer; with lora alone: how many are updated */
-    int rank;                /* of the low-rank updates; alpha is twice as much */
-    int first, last;         /* layers first..last learn; first -1 = the trainer decides */
-    int steps;               /* of the optimiser; 0 = by the lessons */
+    int lora_first, lora_last; /* with TRAIN_LORA: these are updated; -1 = the most called */
+    int rows_first, rows_last; /* with TRAIN_ROUTER: the rows of these; -1 = of all */
+    int experts;               /* new ones in each layer; with lora alone: how many are updated */
+    int rank;                  /* of the low-rank updates; alpha is twice as much */
+    int first, last;           /* layers first..last learn; first -1 = the trainer decides */
+    int steps;                 /* of the optimiser; 0 = by the lessons */
     double seconds;    /* plan as many steps as fit so much time, and stop then; 0 = no limit */
     int batch;         /* samples a step */
     double rate;       /* the highest learning rate; 0 = by what learns */

@@ -14,6 +14,10 @@
 #include "survey.h"
 #include "train.h"
 
+/* Samples that go through the net at once; gradients of a larger batch are added up, so that memory does not grow
+ * with it. */
+enum { TRAIN_TOGETHER = 4 };
+
 /* Of the tensors of a result, and of a candidate while it is asked: what is kept is what was heard. */
 #define TRAIN_RESULT_TYPE DTYPE_F16
 

@@ -56,6 +56,9 @@ static int hash_options(const trainer *t, uint64_t *out, error *err)
                             o->decay, o->near, o->seed);
     if (!result && o->own_first >= 0)
         result = buf_format(&text, err, " %d %d", o->own_first, o->own_last);
+    if (!result && (o->lora_first >= 0 || o->rows_first >= 0))
+        result = buf_format(&text, err, " lora %d %d rows %d %d", o->lora_first, o->lora_last,
+                            o->rows_first, o->rows_last);
     if (!result)
         *out = hash_bytes(HASH_START, text.v, text.len);
     buf_release(&text);
@@ -105,7 +108,7 @@ static size_t place_samples(trainer *t)
     return row;
 }
 
-/* The most tokens of a batch. */
+/* The most tokens that go through the net at once. */
 static int batch_rows(const trainer *t)
 {
     int longest = 0, near = 0;
@@ -116,7 +119,8 @@ static int batch_rows(const trainer *t)
         else if (s->n > longest)
             longest = s->n;
     }
-    return longest * t->options.batch + near;
+    int together = t->options.batch < TRAIN_TOGETHER ? t->options.batch : TRAIN_TOGETHER;
+    return longest * together + near;
 }
 
 /* ---- candidates of the sampled softmax ----------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "train_internal.h"
 
 enum { MEASURED_STEPS = 6, WARM_STEPS = 10 };
+static const uint64_t DROPOUT_PARTS = UINT64_C(1) << 48; /* between the seeds of a step's parts */
 static const double SAVE_SECONDS = 30, FLOOR = 0.1, CLIP = 1, CHECKS_SHARE = 0.8;
 
 /* Of a clock that only moves forward. */
@@ -115,23 +116,44 @@ static double positive_weight(const sample *s)
     return sum;
 }
 
+/* Adds the gradients of a step, TRAIN_TOGETHER samples at a time; the near sample comes with the last of them.
+ * A larger batch has the balance of each part, in shares. */
+static int add_gradients(trainer *t, net_losses *all, error *err)
+{
+    const train_state *s = &t->state;
+    int n, near = schedule_near(t->schedule, s->step);
+    const int *batch = schedule_batch(t->schedule, s->step, &n);
+    int parts = n > TRAIN_TOGETHER ? (n + TRAIN_TOGETHER - 1) / TRAIN_TOGETHER : 1;
+    net_options options = options_of(t);
+    for (int i = 0; i < n; i++)
+        options.normaliser += positive_weight(&t->samples.v[batch[i]]);
+    options.balance /= (float)parts;
+    for (int at = 0; at < parts; at++, options.seed += DROPOUT_PARTS) {
+        train_sequence sequences[TRAIN_TOGETHER + 1];
+        net_losses losses;
+        int len = 0;
+        for (int i = at * TRAIN_TOGETHER; i < n && len < TRAIN_TOGETHER; i++)
+            sequences[len++] = train_sequence_of(t, batch[i], 0);
+        if (near >= 0 && at == parts - 1) {
+            int count = t->samples.v[near].n - t->samples.v[near].near_from;
+            sequences[len++] =
+                train_sequence_of(t, near, t->options.near * options.normaliser / count);
+        }
+        if (net_forward_backward(t->net, sequences, len, &options, &losses, err))
+            return -1;
+        all->cross_entropy += losses.cross_entropy;
+        all->against += losses.against;
+        all->total += losses.total;
+        all->normaliser = losses.normaliser;
+    }
+    return 0;
+}
+
 static int step_once(trainer *t, error *err)
 {
     train_state *s = &t->state;
-    train_sequence sequences[257];
-    net_losses losses;
-    net_options options = options_of(t);
-    int n, near = schedule_near(t->schedule, s->step);
-    const int *batch = schedule_batch(t->schedule, s->step, &n);
-    for (int i = 0; i < n; i++) {
-        sequences[i] = train_sequence_of(t, batch[i], 0);
-        options.normaliser += positive_weight(&t->samples.v[batch[i]]);
-    }
-    if (near >= 0) {
-        int count = t->samples.v[near].n - t->samples.v[near].near_from;
-        sequences[n++] = train_sequence_of(t, near, t->options.near * options.normaliser / count);
-    }
-    if (net_forward_backward(t->net, sequences, n, &options, &losses, err)) {
+    net_losses losses = {0};
+    if (add_gradients(t, &losses, err)) {
         memset(t->learned->grads, 0, t->learned->count * sizeof(float));
         return -1;
     }

@@ -66,19 +66,28 @@ static int settle_layers(trainer *t, error *err)
     return 0;
 }
 
+static int check_named(const char *what, int last, const model_config *m, error *err)
+{
+    if (last < m->experts)
+        return 0;
+    return error_set(err, ERROR_USAGE, "--what %s:%d: the model has 0 to %d in a layer", what, last,
+                     m->experts - 1);
+}
+
 static int settle_experts(trainer *t, error *err)
 {
     const model_config *m = engine_config(t->engine);
     train_options *o = &t->options;
     int pools = 0, slim = 0;
+    if (check_named("experts", o->own_last, m, err) || check_named("lora", o->lora_last, m, err) ||
+        check_named("router", o->rows_last, m, err))
+        return -1;
     if (o->own_first >= 0) {
-        if (o->own_last >= m->experts)
-            return error_set(err, ERROR_USAGE,
-                             "--what experts:%d: the model has 0 to %d in a layer", o->own_last,
-                             m->experts - 1);
         o->experts = o->own_last - o->own_first + 1;
         return 0;
     }
+    if (o->lora_first >= 0 && !(o->what & TRAIN_EXPERTS))
+        o->experts = o->lora_last - o->lora_first + 1;
     for (int l = o->first; l <= o->last; l++) {
         pools += t->survey.pool[l];
         slim += train_is_slim(m, l);
@@ -131,13 +140,22 @@ static void add_experts(trainer *t, int layer, layer_spec *s)
         allow(t, layer, experts + i, true);
 }
 
+static int named_experts(const train_options *o, int *out)
+{
+    int n = 0;
+    for (int e = o->lora_first; e <= o->lora_last; e++)
+        out[n++] = e;
+    return n;
+}
+
 static void update_experts(trainer *t, int layer, layer_spec *s)
 {
     int experts = t->survey.experts, chosen[MODEL_MAX_EXPERTS];
     uint8_t *lora = t->spec.flags + (size_t)layer * (size_t)experts;
     bool pool = t->survey.pool[layer];
-    int n =
-        (pool ? survey_empty : survey_most_called)(&t->survey, layer, t->options.experts, chosen);
+    int n = t->options.lora_first >= 0 ? named_experts(&t->options, chosen)
+            : pool                     ? survey_empty(&t->survey, layer, t->options.experts, chosen)
+                   : survey_most_called(&t->survey, layer, t->options.experts, chosen);
     if (pool)
         close_pool(t, layer);
     for (int i = 0; i < n; i++) {
@@ -153,11 +171,13 @@ static void free_rows(trainer *t, int layer, layer_spec *s)
     size_t row = (size_t)layer * (size_t)experts;
     uint8_t *rows = t->spec.flags + (size_t)t->survey.layers * (size_t)experts + row;
     bool pool = t->survey.pool[layer];
-    if (pool && !s->lora)
+    int first = t->options.rows_first, last = t->options.rows_last;
+    if (pool && !s->lora && first < 0)
         close_pool(t, layer);
     for (int i = 0; i < experts; i++) {
         rows[i] = pool ? (s->lora ? s->lora[i] != 0 : t->survey.calls[row + (size_t)i] > 0) : 1;
-        if (pool)
+        rows[i] &= first < 0 || (i >= first && i <= last);
+        if (pool && first < 0)
             allow(t, layer, i, rows[i]);
     }
     s->rows = rows;

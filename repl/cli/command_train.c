@@ -28,8 +28,8 @@ typedef struct task {
 
 /* ---- what the options say ----------------------------------------------------------------------- */
 
-/* ":A-B" or ":A" behind "experts", up to `end`: experts of the model's own. */
-static int read_own(const char *at, const char *end, train_options *o)
+/* "", ":A-B" or ":A" in [at, end): experts of the model's own. */
+static int read_own(const char *at, const char *end, int *from, int *to)
 {
     char *behind;
     if (at == end)
@@ -41,37 +41,41 @@ static int read_own(const char *at, const char *end, train_options *o)
         last = strtol(behind + 1, &behind, 10);
     if (behind != end || last < first || last > 100000)
         return -1;
-    o->own_first = (int)first;
-    o->own_last = (int)last;
+    *from = (int)first;
+    *to = (int)last;
     return 0;
 }
 
-/* "experts,lora" to bits; "experts:32" are those of the model's own. */
+/* "experts,lora" to bits; "lora:3-5" are those of the model's own. */
 static int read_what(const char *text, train_options *o, error *err)
 {
-    unsigned *what = &o->what;
-    static const char *const words[] = {"experts", "lora", "router"};
-    *what = 0;
+    const struct {
+        const char *name;
+        unsigned bit;
+        int *first, *last;
+    } words[] = {{"experts", TRAIN_EXPERTS, &o->own_first, &o->own_last},
+                 {"lora", TRAIN_LORA, &o->lora_first, &o->lora_last},
+                 {"router", TRAIN_ROUTER, &o->rows_first, &o->rows_last}};
+    o->what = 0;
     for (const char *at = text; *at;) {
-        size_t n = strcspn(at, ",");
+        size_t n = strcspn(at, ","), word = strcspn(at, ",:");
         unsigned bit = 0;
-        for (unsigned i = 0; i < 3; i++)
-            if ((strlen(words[i]) == n && strncmp(words[i], at, n) == 0) ||
-                (i == 0 && n > 7 && strncmp("experts:", at, 8) == 0 &&
-                 read_own(at + 7, at + n, o) == 0))
-                bit = 1u << i;
+        for (size_t i = 0; i < 3; i++)
+            if (strlen(words[i].name) == word && strncmp(words[i].name, at, word) == 0 &&
+                read_own(at + word, at + n, words[i].first, words[i].last) == 0)
+                bit = words[i].bit;
         if (!bit)
             return error_set(
                 err, ERROR_USAGE,
                 "--what \"%.*s\": must be experts, lora or router, joined by commas, or "
-                "experts:A-B, of the model's own",
+                "each with :A-B, of the model's own",
                 (int)n, at);
-        *what |= bit;
+        o->what |= bit;
         at += n + (at[n] == ',');
     }
-    if (o->own_first >= 0 && *what != TRAIN_EXPERTS)
+    if (o->own_first >= 0 && o->what != TRAIN_EXPERTS)
         return error_set(err, ERROR_USAGE, "--what: experts of the model's own learn alone");
-    return *what ? 0 : error_set(err, ERROR_USAGE, "--what: nothing would learn");
+    return o->what ? 0 : error_set(err, ERROR_USAGE, "--what: nothing would learn");
 }
 
 /* "20-29" or "20". */

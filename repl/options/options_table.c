@@ -134,8 +134,8 @@ static const option_info table[] = {
      "a text to learn, besides the lessons (repeatable)", 0, 0, FIELD(lesson_texts)},
     {"what", 0, OPTION_TEXT, GROUP_COMMAND, BIT(TRAIN), "experts|lora|router|verifier|blend",
      "what learns: new experts, low-rank updates of those that are there, router rows; or several, "
-     "joined by commas (default experts); experts:A-B are of the model's own, as `edit` inserts "
-     "them; or a vote's verifier, or a blend's gate, of --set",
+     "joined by commas (default experts); experts:A-B, lora:A-B, router:A-B are the model's own, "
+     "as `edit` inserts them; or a vote's verifier, or a blend's gate, of --set",
      0, 0, FIELD(what)},
     {"set", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(TRAIN), "FILE",
      "questions with keys for a verifier or a gate, one JSON object a line (repeatable)", 0, 0,
