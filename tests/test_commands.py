@@ -457,7 +457,7 @@ def configuration(home):
         "isa": ("baseline", None), "chat-format": ("zephyr", None),
         "template": (["style=plain"], "style=plain"), "everyone": (True, "on"), "adaptive": ("1:0.1", None),
         "norm-width": ("1x", None), "memory": (400, "400"), "mode": ("off", None),
-        "tokenizer": (str(MODEL), str(MODEL)),
+        "tokenizer": (str(MODEL), str(MODEL)), "max-adapter": (2, "2"),
     }
 
 
@@ -476,7 +476,7 @@ def settings():
         assert rows["context"] == ("4096", "default") and rows["experts"] == ("3", "model")
         assert rows["personas"] == ("philosopher,coder,critic", "default")
         assert rows["temperature"][0].count("0.2") == 1 and "persona" in rows["temperature"][1]
-        assert int(rows["threads"][0]) >= 1 and rows["view"] == ("auto", "default")
+        assert rows["max-adapter"] == ("64", "default") and int(rows["threads"][0]) >= 1 and rows["view"] == ("auto", "default")
         assert not [name for name, row in rows.items() if row[0] == "default"], rows
     with case("what commands change is told there too; `default` takes it back, source and all"):
         t.say("/experts 2")

@@ -197,7 +197,7 @@ def kinds():
             size, = struct.unpack("<Q", file.read(8))
             names = [n for n in json.loads(file.read(size)) if n != "__metadata__"]
         told = good(home.run("personas", "adapter", adapter)).stdout
-        assert len(names) == 2 * 8 and all(".experts.3." in n or ".gate." in n for n in names), (names, told)
+        assert len(names) == 2 * (2 + 9) and all(".experts.3." in n or ".gate." in n for n in names), (names, told)
         assert "router rows in layers 4-5" in told, told
         refused(home.train(*SHORT, "--what", f"lora:{EXPERTS}"), 2, f"--what lora:{EXPERTS}", f"0 to {EXPERTS - 1}")
         refused(home.train(*SHORT, "--what", "router:x"), 2, "must be experts, lora or router")

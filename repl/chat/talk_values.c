@@ -118,6 +118,8 @@ static int standard_number(const talk *t, const char *name)
         return c->context;
     if (strcmp(name, "threads") == 0)
         return backend_threads(engine_backend(t->engine));
+    if (strcmp(name, "max-adapter") == 0)
+        return (int)(engine_adapter_bytes(t->engine) >> 20);
     return strcmp(name, "experts") == 0 && m->experts ? m->experts_per_token : 0;
 }
 
