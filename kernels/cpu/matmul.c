@@ -16,6 +16,7 @@ enum {
     BLOCK_BYTES = 48 * 1024, /* weights of one block: with the activations, within the L2 cache */
     BLOCKS_PER_THREAD = 6,   /* so that the last block is a small part of a region */
     BLOCK_ROWS_MAX = 256,
+    TILE_ROWS = 16,             /* what the kernels for many columns compute together */
     CHUNK = 8,                  /* most blocks that a thread takes at a time */
     QUANTIZE_ALONE = 16 * 1024, /* elements that one thread quantises faster than two are woken */
 };
@@ -31,9 +32,9 @@ size_t matmul_block_rows(dtype type, size_t cols, size_t total, int threads)
 {
     size_t bytes = dtype_row_bytes(type, cols);
     size_t rows = smaller(BLOCK_BYTES / (bytes ? bytes : 1), BLOCK_ROWS_MAX);
+    if (TILE_ROWS * bytes <= (size_t)2 * BLOCK_BYTES)
+        rows = rows > TILE_ROWS ? rows - rows % TILE_ROWS : TILE_ROWS;
     rows = smaller(rows, total / ((size_t)threads * BLOCKS_PER_THREAD)) & ~(size_t)3;
-    if (rows >= 32) /* whole tiles of the kernels for many columns */
-        rows &= ~(size_t)15;
     return rows > 4 ? rows : 4;
 }
 
