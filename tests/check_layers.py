@@ -15,7 +15,7 @@ from pathlib import Path
 
 BASE, FORMATS = "kernels engine/base", "kernels engine/base engine/formats"
 RUN = f"{FORMATS} engine/text engine/routing engine/run"
-PERSONAS = "personas/lessons personas/council personas/merge personas/roster personas/trace personas/conversation"
+PERSONAS = "personas/signs personas/lessons personas/council personas/merge personas/roster personas/trace personas/conversation"
 ALL = f"{RUN} engine/surgery engine/sources transcripts transcripts/export {PERSONAS} personas/pack personas/compare personas/measure personas/derive " \
       "personas/modes personas/train personas/eval personas/verify personas/built_in"
 ROOMS = {
@@ -36,12 +36,13 @@ ROOMS = {
     "transcripts/export": "engine/base transcripts",
     "personas/council": f"{RUN} transcripts",
     "personas/merge": f"{RUN} transcripts personas/council",
-    "personas/roster": f"{RUN} transcripts personas/council",
+    "personas/signs": BASE,
+    "personas/roster": f"{RUN} transcripts personas/council personas/signs",
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster personas/trace",
     "personas/compare": f"{RUN} transcripts personas/council personas/roster personas/eval",
     "personas/lessons": f"{BASE} engine/text",
     "personas/measure": f"{RUN} transcripts personas/council",
-    "personas/modes": f"{RUN} transcripts personas/council personas/merge personas/roster",
+    "personas/modes": f"{RUN} transcripts personas/council personas/merge personas/signs personas/roster",
     "personas/pack": f"{RUN} personas/lessons personas/roster",
     "personas/derive": f"{RUN} transcripts personas/council personas/roster personas/lessons personas/measure",
     "personas/train": f"{RUN} engine/train personas/council personas/roster personas/lessons personas/measure",
@@ -53,7 +54,7 @@ ROOMS = {
     "repl/screen": BASE,
     "repl/system": f"{BASE} engine/text transcripts transcripts/export personas/lessons personas/roster repl/screen",
     "repl/options": f"{RUN} kernels/devices engine/sources transcripts personas/council personas/merge personas/roster "
-                    "personas/lessons personas/modes personas/built_in repl/screen repl/system",
+                    "personas/lessons personas/signs personas/modes personas/built_in repl/screen repl/system",
     "repl/chat/line": f"{BASE} repl/screen repl/system",
     "repl/chat": f"{RUN} transcripts {PERSONAS} personas/compare personas/modes repl/screen repl/system repl/options repl/chat/line",
     "repl/chat/slash": f"{RUN} transcripts {PERSONAS} personas/compare personas/lessons personas/derive personas/modes repl/screen repl/system repl/options repl/chat",

@@ -115,6 +115,17 @@ def masks(env):
         assert "philosopher 0-7, coder 8-15, critic 16-23, slices of the dense block 24-31" in told, told
 
 
+def choice(env):
+    """Whose experts the plain model calls while it reads a prompt tells who should answer it."""
+    with case("--personas auto takes 0.85 of the held-out prompts as labelled, by experts alone 0.6"):
+        told = json.loads(run("modes", "check", "personas-held", "--profile", "--format", "json", env=env).stdout)
+        assert told["prompts"] == 60 and told["accuracy"] >= 0.85, told
+        assert told["by_experts"] >= 36 and told["by_signs"] < told["right"], told
+    with case("ask says whom it chose, and why"):
+        done = run("ask", "Does the conclusion follow?", "-p", "auto", "--max-tokens", "3", "--no-save", env=env)
+        assert "persona critic: " in done.stderr and "critic's experts" in done.stderr, done.stderr
+
+
 def middle(ours, theirs):
     """The NMSE of the logits at a token, the middle one of all: half a character of a script that the router was
     not fitted on may be far off, and says little."""
@@ -244,6 +255,7 @@ def fetching(scratch):
 with tempfile.TemporaryDirectory() as folder:
     environment, target = built(folder)
     masks(environment)
+    choice(environment)
     faithful(folder, environment)
     if not SANITIZED:
         perplexity(environment)

@@ -84,8 +84,8 @@ static void every_field_is_read(void **state)
     assert_int_equal(m->persona_count, 2);
     assert_string_equal(m->personas[1], "critic");
     assert_string_equal(m->merge, "debate:2");
-    mode_knobs usual = mode_at(m, MODE_USUAL), fast = mode_at(m, MODE_FAST);
-    mode_knobs deep = mode_at(m, MODE_DEEP);
+    mode_knobs usual = mode_at(m, DEPTH_USUAL), fast = mode_at(m, DEPTH_FAST);
+    mode_knobs deep = mode_at(m, DEPTH_DEEP);
     assert_true(usual.experts.value == 8 && !usual.experts.times);
     assert_true(usual.norm_width.value == 1.5 && usual.norm_width.times);
     assert_int_equal(usual.adaptive_min, 2);
@@ -210,41 +210,41 @@ static void the_users_own_come_first(void **state)
 
 /* ---- guessing ---------------------------------------------------------------------------------- */
 
-static const char *guess(const mode_list *l, int fixed, const char *prompt, mode_guess *g)
+static const char *guess(const mode_list *l, int fixed, const char *prompt, guessed *g)
 {
     assert_int_equal(mode_guess_make(l, fixed, prompt, strlen(prompt), NULL, g, NULL), 0);
-    return g->mode < 0 ? "" : l->v[g->mode]->name;
+    return g->choice < 0 ? "" : l->v[g->choice]->name;
 }
 
 static void tags_decide_and_are_not_asked(void **state)
 {
     static const struct {
         const char *prompt, *mode, *asked;
-        mode_depth depth;
+        guess_depth depth;
     } cases[] = {
-        {"#code Hello!", "code", "Hello!", MODE_USUAL},
-        {"Hello! #THINK #deep", "think", "Hello!", MODE_DEEP},
-        {"#deep #code  Why?  ", "code", "Why?  ", MODE_DEEP},
-        {"Hello there, my friend. #deep", "dialog", "Hello there, my friend.", MODE_DEEP},
+        {"#code Hello!", "code", "Hello!", DEPTH_USUAL},
+        {"Hello! #THINK #deep", "think", "Hello!", DEPTH_DEEP},
+        {"#deep #code  Why?  ", "code", "Why?  ", DEPTH_DEEP},
+        {"Hello there, my friend. #deep", "dialog", "Hello there, my friend.", DEPTH_DEEP},
         {"#fast\n#define X 1\nint main(void) { return X; }\n", "code",
-         "#define X 1\nint main(void) { return X; }\n", MODE_FAST},
-        {"#code", "dialog", "#code", MODE_FAST},         /* nothing else is asked */
-        {"#chat #think", "dialog", "#think", MODE_FAST}, /* the first of two modes */
+         "#define X 1\nint main(void) { return X; }\n", DEPTH_FAST},
+        {"#code", "dialog", "#code", DEPTH_FAST},         /* nothing else is asked */
+        {"#chat #think", "dialog", "#think", DEPTH_FAST}, /* the first of two modes */
     };
     mode_list l = {0};
     (void)state;
     assert_int_equal(mode_list_load(&l, NULL, NULL, NULL), 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        mode_guess g;
+        guessed g;
         const char *name = guess(&l, -1, cases[i].prompt, &g);
         const char *rest = cases[i].prompt + g.from;
         if (strcmp(name, cases[i].mode) != 0 || g.depth != cases[i].depth ||
             g.to - g.from != strlen(cases[i].asked) ||
             memcmp(rest, cases[i].asked, g.to - g.from) != 0)
-            fail_msg("%s: %s, %s, \"%.*s\"", cases[i].prompt, name, mode_depths[g.depth],
+            fail_msg("%s: %s, %s, \"%.*s\"", cases[i].prompt, name, guess_depths[g.depth],
                      (int)(g.to - g.from), rest);
     }
-    mode_guess g;
+    guessed g;
     assert_string_equal(guess(&l, find(&l, "think"), "Hi", &g), "think");
     assert_string_equal(guess(&l, find(&l, "think"), "#code Hi", &g), "code");
     mode_list_release(&l);
@@ -252,25 +252,25 @@ static void tags_decide_and_are_not_asked(void **state)
 
 static void marks_are_what_they_say(void **state)
 {
-    double m[MODE_MARKS];
+    double m[SIGN_MARKS];
     int words;
     (void)state;
     static const char code[] = "for (int i = 0; i < n; i++) total += a[i];";
-    mode_guess_marks(code, strlen(code), m, &words);
+    guess_marks(code, strlen(code), m, &words);
     assert_true(m[MARK_CODE] == 1);
     static const char plain[] = "Would you like a cup of tea (or coffee)?";
-    mode_guess_marks(plain, strlen(plain), m, &words);
+    guess_marks(plain, strlen(plain), m, &words);
     assert_true(m[MARK_CODE] == 0 && m[MARK_QUESTION] == 1 && words == 9);
     static const char russian[] = "Привет!";
-    mode_guess_marks(russian, strlen(russian), m, &words);
+    guess_marks(russian, strlen(russian), m, &words);
     assert_true(m[MARK_FOREIGN] == 1 && m[MARK_CALL] == 1 && words == 1);
-    mode_guess_marks("", 0, m, &words);
+    guess_marks("", 0, m, &words);
     assert_int_equal(words, 0);
     char *large = malloc(1 << 20);
     assert_non_null(large);
     memset(large, 'a', 1 << 20);
     mode_list l = {0};
-    mode_guess g;
+    guessed g;
     assert_int_equal(mode_list_load(&l, NULL, NULL, NULL), 0);
     assert_int_equal(mode_guess_make(&l, -1, large, 1 << 20, NULL, &g, NULL), 0);
     assert_int_equal(g.to, 1 << 20);
@@ -281,7 +281,7 @@ static void marks_are_what_they_say(void **state)
 static void words_are_whole_and_folded(void **state)
 {
     mode_list l = {0};
-    mode_guess g;
+    guessed g;
     (void)state;
     write_mode("sail",
                "{\"mode\":1,\"name\":\"sail\",\"auto\":{\"words\":{\"sail*\":9,\"hard a lee\":9,"
@@ -292,9 +292,9 @@ static void words_are_whole_and_folded(void **state)
     assert_string_equal(guess(&l, -1, "Now hard-a-lee, please.", &g), "sail");
     assert_string_equal(guess(&l, -1, "Моя ЯХТА стоит у берега", &g), "sail");
     assert_string_not_equal(guess(&l, -1, "I assail nobody", &g), "sail");
-    mode_calls calls = {&(mode_call){"coder", 50}, 1};
+    guess_calls calls = {&(guess_call){"coder", 50}, 1};
     assert_int_equal(mode_guess_make(&l, -1, "Hm.", 3, &calls, &g, NULL), 0);
-    assert_string_equal(l.v[g.mode]->name, "code"); /* by whose experts are called */
+    assert_string_equal(l.v[g.choice]->name, "code"); /* by whose experts are called */
     mode_list_release(&l);
     remove_mode("sail");
 }

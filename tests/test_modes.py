@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Modes as people use them: auto is right on at least nine of ten prompts that were set aside; a mode is the
+"""Modes, and the choice of a persona, as people use them: auto is right on at least nine of ten prompts that were set aside; a mode is the
 options that it stands for, byte for byte, and gives way to those that were asked for; its tags are no part of
 the prompt; a broken file is refused by file and field. The model is a tiny random one that chats.
 """
@@ -106,6 +106,52 @@ def equality():
         assert [a["persona"] for a in got["answers"]] == ["coder", "critic"]
 
 
+def personas():
+    """--personas auto: by tags, words and marks; the model here has no persona's experts."""
+    sets = {name: prompts(f"personas-{name}") for name in ("dev", "held")}
+    with case("the sets of prompts for personas: twenty for each, none in both"):
+        who = ("coder", "philosopher", "critic")
+        assert all(sum(p["persona"] == w for p in s) == 20 for s in sets.values() for w in who)
+        assert len({p["prompt"] for s in sets.values() for p in s}) == 120
+    for name, least in (("dev", 0.9), ("held", 0.8)):
+        with case(f"the words in the personas' files take {least} of the {name} prompts as labelled"):
+            told = json.loads(modes("check", f"personas-{name}", "--format=json")[0])
+            assert told["prompts"] == 60 and told["accuracy"] >= least, told
+            assert told["right"] == sum(told["taken"][m][m] for m in told["taken"])
+    with case("a set of both modes and personas is refused by line and field"):
+        bad = scratch / "mixed.jsonl"
+        bad.write_text('{"persona": "coder", "prompt": "x"}\n{"mode": "code", "prompt": "x"}\n')
+        assert f"{bad}:2: persona: missing" in modes("check", bad, status=3)[1]
+        bad.write_text('{"persona": "nobody", "prompt": "x"}\n')
+        assert "no persona nobody" in modes("check", bad, status=3)[1]
+    with case("auto is the persona that it says, which alone answers"):
+        few = ["--max-tokens=5", "--experts=coder=2,critic=1"]
+        got, said = ask("Write a Python program.", "--personas=auto", *few)
+        assert 'persona coder: "program*", "python"' in said, said
+        same(got, ask("Write a Python program.", "--personas=coder", "--max-tokens=5", "--experts=coder=2")[0])
+        same(ask("#critic Hi", "-p", "auto", *few)[0],
+             ask("Hi", "--personas=critic", "--max-tokens=5", "--experts=critic=1")[0])
+    with case("among those that are named; a persona of one's own has words of its own"):
+        own = scratch / "config/consilium/personas"
+        own.mkdir(parents=True)
+        lawyer = {"persona": 1, "name": "lawyer", "auto": {"words": {"clause*": 3}, "tags": ["#law"]}}
+        (own / "lawyer.json").write_text(json.dumps(lawyer))
+        for prompt, who in (("Read the clauses.", "lawyer"), ("Hi #law", "lawyer"), ("python", "coder"),
+                            ("Hm.", "coder")):
+            got, said = ask(prompt, "--personas=auto:coder,lawyer", "--max-tokens=2")
+            assert [a["persona"] for a in got["answers"]] == [who] and f"persona {who}: " in said, said
+        assert "nothing in the prompt" in said
+    with case("a mode and a persona may both be chosen"):
+        got, said = ask("#think #coder Hi", "--mode=auto", "--personas=auto", "--max-tokens=2")
+        assert "mode think: #think" in said and "persona coder: #coder" in said and got["prompt"] == "Hi"
+        assert [a["persona"] for a in got["answers"]] == ["coder"]
+    with case("what cannot be chosen is refused"):
+        assert "the prompt says who" in ask("Hi", "-p", "auto", "--only=coder", status=2)[1]
+        assert "no persona nobody" in ask("Hi", "-p", "auto:coder,nobody", status=3)[1]
+        assert "no persona's name" in ask("Hi", "-p", "auto:", status=2)[1]
+        assert "no persona's name" in ask("Hi", "-p", "coder,auto", status=2)[1]
+
+
 def refusals():
     with case("a mode that is not there is told with those that are"):
         assert "there are: code, dialog, mine, think" in ask("Hi", "--mode=no", status=3)[1]
@@ -133,6 +179,7 @@ def listing():
 
 accuracy()
 equality()
+personas()
 refusals()
 listing()
 finish()

@@ -143,6 +143,30 @@ static void the_script_of_the_prompt_chooses_the_language(void **state)
     persona_close(p);
 }
 
+/* Every persona has the tag of its name, and its own experts count unless it weighs some itself. */
+static void what_asks_for_a_persona_is_read(void **state)
+{
+    error err = {0};
+    persona *p = load(*state, "{\"persona\":1,\"name\":\"plain\"}", &err);
+    assert_non_null(p);
+    assert_int_equal(p->asks.tag_count, 1);
+    assert_string_equal(p->asks.tags[0], "#plain");
+    assert_string_equal(p->asks.profile.v[0].text, "plain");
+    assert_true(p->asks.given && p->asks.profile.v[0].weight == 1);
+    persona_close(p);
+    p = load(*state,
+             "{\"persona\":1,\"name\":\"lawyer\",\"auto\":{\"tags\":[\"#law\"],\"words\":{\"clause*"
+             "\":2},"
+             "\"marks\":{\"long\":0.5},\"personas\":{\"critic\":0.3,\"lawyer\":2}}}",
+             &err);
+    assert_non_null(p);
+    assert_int_equal(p->asks.tag_count, 2);
+    assert_string_equal(p->asks.tags[1], "#lawyer");
+    assert_int_equal(p->asks.profile.n, 2);
+    assert_true(p->asks.words.v[0].weight == 2 && p->asks.marks[MARK_LONG] == 0.5);
+    persona_close(p);
+}
+
 /* ---- refusing ---------------------------------------------------------------------------------- */
 
 #define WITH(fields)     "{\"persona\":1,\"name\":\"x\"," fields "}"
@@ -214,6 +238,12 @@ static const struct {
     {ROUTER("\"rules\":{}"), "rules"},
     {ROUTER("\"rules\":[{\"when\":{\"pattern\":\"(\"},\"do\":{\"k\":1}}]"),
      "rules[0]: when.pattern"},
+    {WITH("\"auto\":1"), "auto"},
+    {WITH("\"auto\":{\"word\":{}}"), "auto: word"},
+    {WITH("\"auto\":{\"words\":{\"law\":\"1\"}}"), "auto: words: law"},
+    {WITH("\"auto\":{\"tags\":[\"law\"]}"), "auto: tags: \"law\""},
+    {WITH("\"auto\":{\"marks\":{\"loud\":1}}"), "auto: marks: loud"},
+    {WITH("\"auto\":{\"bias\":1e9}"), "auto: bias"},
     {WITH("\"lessons\":7"), "lessons"},
     {WITH("\"lessons\":\"../x\""), "lessons"},
     {WITH("\"lessons\":\"/etc/passwd\""), "lessons"},
@@ -489,6 +519,7 @@ int main(void)
         cmocka_unit_test(every_field_is_read),
         cmocka_unit_test(all_but_the_name_is_optional),
         cmocka_unit_test(the_script_of_the_prompt_chooses_the_language),
+        cmocka_unit_test(what_asks_for_a_persona_is_read),
         cmocka_unit_test(malformed_files_are_refused_by_field),
         cmocka_unit_test(oversized_and_broken_files_are_refused),
         cmocka_unit_test(the_users_own_file_comes_first),

@@ -17,71 +17,6 @@
 
 enum { MODE_BYTES = 1 << 20, TOKENS_MOST = 1 << 24 };
 
-const char *const mode_depths[MODE_DEPTHS] = {"usual", "fast", "deep"};
-static const char *const mode_marks[MODE_MARKS] = {"code", "short",  "long",   "question",
-                                                   "call", "digits", "foreign"};
-
-/* ---- lists ------------------------------------------------------------------------------------- */
-
-static int check_text(const char *field, const char *text, error *err)
-{
-    if (*text && strlen(text) <= MODE_TEXT_MOST)
-        return 0;
-    return error_set(err, ERROR_LOAD, "%s: \"%.40s\": a text of 1 to %d bytes", field, text,
-                     MODE_TEXT_MOST);
-}
-
-/* ["a", "b"] */
-static int read_names(const json *object, const char *field, char ***list, int *count, error *err)
-{
-    const json *array = NULL;
-    int found = json_get_array(object, field, &array, err);
-    if (found != 1)
-        return found;
-    size_t n = json_count(array);
-    if (n > MODE_LIST_MOST)
-        return error_set(err, ERROR_LOAD, "%s: %zu texts; at most %d", field, n, MODE_LIST_MOST);
-    *list = calloc(n + 1, sizeof **list);
-    if (!*list)
-        return error_memory(err, "a mode");
-    for (const json *v = json_first(array); v; v = json_next(v)) {
-        if (json_type(v) != JSON_STRING)
-            return error_set(err, ERROR_LOAD, "%s: must be a list of texts", field);
-        if (check_text(field, json_string(v), err))
-            return -1;
-        if (!((*list)[*count] = strdup(json_string(v))))
-            return error_memory(err, "a mode");
-        ++*count;
-    }
-    return 0;
-}
-
-/* {"a": 1.5, "b": -1} */
-static int read_weights(const json *object, const char *field, mode_weights *out, error *err)
-{
-    const json *list = NULL;
-    int found = json_get_object(object, field, &list, err);
-    if (found != 1)
-        return found;
-    size_t n = json_count(list);
-    if (n > MODE_LIST_MOST)
-        return error_set(err, ERROR_LOAD, "%s: %zu weights; at most %d", field, n, MODE_LIST_MOST);
-    out->v = calloc(n + 1, sizeof *out->v);
-    if (!out->v)
-        return error_memory(err, "a mode");
-    for (const json *v = json_first(list); v; v = json_next(v)) {
-        double weight = 0;
-        if (check_text(field, json_key(v), err))
-            return -1;
-        if (json_get_number(list, json_key(v), -100, 100, &weight, err) < 0)
-            return error_prefix(err, "%s: ", field);
-        out->v[out->n] = (mode_weight){strdup(json_key(v)), weight};
-        if (!out->v[out->n++].text)
-            return error_memory(err, "a mode");
-    }
-    return 0;
-}
-
 /* ---- knobs ------------------------------------------------------------------------------------- */
 
 /* 8, or "1.5x" of what the model calls by itself. */
@@ -163,17 +98,17 @@ static int read_knobs(const json *object, mode_knobs *k, error *err)
     return read_tokens(object, "budget", &k->budget, err);
 }
 
-static int read_depth(mode_file *m, const json *root, mode_depth depth, error *err)
+static int read_depth(mode_file *m, const json *root, guess_depth depth, error *err)
 {
     static const char *const known[] = {"experts",  "norm_width", "adaptive",
                                         "thinking", "context",    "budget"};
     const json *object = NULL;
-    int found = json_get_object(root, mode_depths[depth], &object, err);
+    int found = json_get_object(root, guess_depths[depth], &object, err);
     if (found != 1)
         return found;
     if (json_check_members(object, known, sizeof known / sizeof *known, err) ||
         read_knobs(object, &m->knobs[depth], err))
-        return error_prefix(err, "%s: ", mode_depths[depth]);
+        return error_prefix(err, "%s: ", guess_depths[depth]);
     return 0;
 }
 
@@ -209,61 +144,6 @@ static int read_sampling(mode_file *m, const json *root, error *err)
     return error_prefix(err, "sampling: ");
 }
 
-/* ---- auto -------------------------------------------------------------------------------------- */
-
-static int read_marks(const json *object, mode_signs *s, error *err)
-{
-    const json *marks = NULL;
-    int found = json_get_object(object, "marks", &marks, err);
-    if (found != 1)
-        return found;
-    if (json_check_members(marks, mode_marks, MODE_MARKS, err))
-        return error_prefix(err, "marks: ");
-    for (int i = 0; i < MODE_MARKS; i++)
-        if (json_get_number(marks, mode_marks[i], -100, 100, &s->marks[i], err) < 0)
-            return error_prefix(err, "marks: ");
-    return 0;
-}
-
-static int check_tags(const mode_signs *s, error *err)
-{
-    for (int i = 0; s->tags && i < s->tag_count; i++) {
-        const char *tag = s->tags[i] ? s->tags[i] : "";
-        if (*tag != '#' || !persona_name_ok(tag + 1))
-            return error_set(err, ERROR_LOAD, "tags: \"%.40s\": write \"#name\"", tag);
-    }
-    return 0;
-}
-
-static int read_words(const json *object, const char *field, int *out, error *err)
-{
-    int64_t n = 0;
-    if (json_get_int(object, field, 1, 1000000, &n, err) < 0)
-        return -1;
-    *out = (int)n;
-    return 0;
-}
-
-static int read_signs(mode_file *m, const json *root, error *err)
-{
-    static const char *const known[] = {"tags",     "bias",       "marks",     "words",
-                                        "personas", "fast_words", "deep_words"};
-    const json *a = NULL;
-    mode_signs *s = &m->signs;
-    int found = json_get_object(root, "auto", &a, err);
-    if (found != 1)
-        return found;
-    s->given = true;
-    if (json_check_members(a, known, sizeof known / sizeof *known, err) ||
-        read_names(a, "tags", &s->tags, &s->tag_count, err) || check_tags(s, err) ||
-        json_get_number(a, "bias", -100, 100, &s->bias, err) < 0 || read_marks(a, s, err) ||
-        read_weights(a, "words", &s->words, err) || read_weights(a, "personas", &s->profile, err) ||
-        read_words(a, "fast_words", &s->fast_words, err) ||
-        read_words(a, "deep_words", &s->deep_words, err))
-        return error_prefix(err, "auto: ");
-    return 0;
-}
-
 /* ---- the file ---------------------------------------------------------------------------------- */
 
 static int read_name(mode_file *m, const json *root, error *err)
@@ -284,7 +164,7 @@ static int read_speakers(mode_file *m, const json *root, error *err)
 {
     merge_method method;
     int rounds = 0;
-    if (read_names(root, "personas", &m->personas, &m->persona_count, err) ||
+    if (sign_names_read(root, "personas", &m->personas, &m->persona_count, err) ||
         json_get_copy(root, "merge", &m->merge, err) < 0)
         return -1;
     for (int i = 0; i < m->persona_count; i++)
@@ -306,14 +186,14 @@ static int read_mode(mode_file *m, const json *root, error *err)
     int64_t version = 0;
     if (json_type(root) != JSON_OBJECT || json_get_int(root, "mode", 1, 1, &version, err) != 1)
         return error_set(err, ERROR_LOAD, "not a mode file: it must say \"mode\": 1");
-    for (int i = 0; i < MODE_DEPTHS; i++)
+    for (int i = 0; i < DEPTHS; i++)
         m->knobs[i].thinking = MODE_UNSAID;
     if (json_check_members(root, known, sizeof known / sizeof *known, err) ||
         read_name(m, root, err) || read_speakers(m, root, err) || read_sampling(m, root, err) ||
-        read_knobs(root, &m->knobs[MODE_USUAL], err) || read_depth(m, root, MODE_FAST, err) ||
-        read_depth(m, root, MODE_DEEP, err))
+        read_knobs(root, &m->knobs[DEPTH_USUAL], err) || read_depth(m, root, DEPTH_FAST, err) ||
+        read_depth(m, root, DEPTH_DEEP, err))
         return -1;
-    return read_signs(m, root, err);
+    return signs_read(root, &m->signs, err) < 0 ? -1 : 0;
 }
 
 mode_file *mode_load(const char *path, error *err)
@@ -337,20 +217,6 @@ mode_file *mode_load(const char *path, error *err)
     return NULL;
 }
 
-static void free_names(char **list, int n)
-{
-    for (int i = 0; i < n; i++)
-        free(list[i]);
-    free(list);
-}
-
-static void free_weights(mode_weights *w)
-{
-    for (int i = 0; i < w->n; i++)
-        free(w->v[i].text);
-    free(w->v);
-}
-
 void mode_close(mode_file *m)
 {
     if (!m)
@@ -359,16 +225,14 @@ void mode_close(mode_file *m)
     free(m->about);
     free(m->path);
     free(m->merge);
-    free_names(m->personas, m->persona_count);
-    free_names(m->signs.tags, m->signs.tag_count);
-    free_weights(&m->signs.words);
-    free_weights(&m->signs.profile);
+    sign_names_free(m->personas, m->persona_count);
+    signs_release(&m->signs);
     free(m);
 }
 
-mode_knobs mode_at(const mode_file *m, mode_depth depth)
+mode_knobs mode_at(const mode_file *m, guess_depth depth)
 {
-    mode_knobs k = m->knobs[MODE_USUAL];
+    mode_knobs k = m->knobs[DEPTH_USUAL];
     const mode_knobs *d = &m->knobs[depth];
     if (d->experts.value > 0)
         k.experts = d->experts;

@@ -9,7 +9,7 @@
  * (#fast, #deep), or the number of words does.
  *
  * "auto" says which prompts ask for the mode: tags, words, marks of the text, and whose experts the
- * plain model calls while it reads the prompt. mode_guess.h decides by it among all modes there are.
+ * plain model calls while it reads the prompt. guess.h decides by it among all modes there are.
  */
 #ifndef PERSONAS_MODE_H
 #define PERSONAS_MODE_H
@@ -18,21 +18,15 @@
 
 #include "../../engine/run/sampler.h"
 #include "../../kernels/error.h"
+#include "../signs/guess.h"
 
-enum {
-    MODE_UNSAID = -2,     /* of thinking: the file does not say */
-    MODE_LIST_MOST = 512, /* words, tags and names of one list */
-    MODE_TEXT_MOST = 64   /* bytes of one of them */
-};
+enum { MODE_UNSAID = -2 }; /* of thinking: the file does not say */
 
 /* A number, or a multiple of the model's own. value 0 = not said. */
 typedef struct mode_count {
     double value;
     bool times;
 } mode_count;
-
-typedef enum mode_depth { MODE_USUAL, MODE_FAST, MODE_DEEP, MODE_DEPTHS } mode_depth;
-extern const char *const mode_depths[MODE_DEPTHS]; /* "usual", "fast", "deep" */
 
 /* What a depth may change. 0 = not said. */
 typedef struct mode_knobs {
@@ -44,41 +38,6 @@ typedef struct mode_knobs {
     int budget;   /* tokens of an answer */
 } mode_knobs;
 
-/* Marks of a prompt's text, each a number from 0 to 1: mode_guess.h says how they are taken. */
-typedef enum mode_mark {
-    MARK_CODE,     /* code among the words */
-    MARK_SHORT,    /* few words */
-    MARK_LONG,     /* many */
-    MARK_QUESTION, /* it ends by asking */
-    MARK_CALL,     /* it ends with an exclamation mark */
-    MARK_DIGITS,   /* numbers among the words */
-    MARK_FOREIGN,  /* most letters are no Latin ones */
-    MODE_MARKS,
-} mode_mark;
-
-typedef struct mode_weight {
-    char *
-        text; /* a word or a phrase in small letters, a beginning of one ("функци*"), or a persona */
-    double weight;
-} mode_weight;
-
-typedef struct mode_weights {
-    mode_weight *v;
-    int n;
-} mode_weights;
-
-/* Which prompts ask for it. */
-typedef struct mode_signs {
-    char **tags; /* [tag_count] "#code" */
-    int tag_count;
-    double bias, marks[MODE_MARKS];
-    mode_weights words;
-    mode_weights profile; /* of personas: of how far their experts are called above the others' */
-    int fast_words;       /* a prompt of at most so many words is answered fast; 0 = never */
-    int deep_words;       /* one of at least so many deeply */
-    bool given;           /* the file has them: auto may choose it */
-} mode_signs;
-
 typedef struct mode_file {
     char *name, *about, *path; /* about may be NULL */
     char **personas;           /* [persona_count]; 0 = who speaks stays */
@@ -86,15 +45,15 @@ typedef struct mode_file {
     char *merge;    /* a word of --merge, or NULL */
     unsigned given; /* GIVEN_* bits of sampling (persona.h) */
     sampling sampling;
-    mode_knobs knobs[MODE_DEPTHS];
-    mode_signs signs;
+    mode_knobs knobs[DEPTHS];
+    signs signs;
 } mode_file;
 
 /* Caller owns. ERROR_LOAD naming file and field. */
 mode_file *mode_load(const char *path, error *err);
 void mode_close(mode_file *m); /* NULL ok */
 /* As at a depth: what that does not say is as usual. */
-mode_knobs mode_at(const mode_file *m, mode_depth depth);
+mode_knobs mode_at(const mode_file *m, guess_depth depth);
 
 /* ---- where they lie (mode_find.c) --------------------------------------------------------------- */
 

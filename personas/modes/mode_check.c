@@ -7,6 +7,7 @@
 #include "../../engine/base/buf.h"
 #include "../../engine/base/json.h"
 #include "../../engine/base/jsonl.h"
+#include "../roster/persona.h"
 
 enum { FILE_BYTES = 16 << 20, EXAMPLES_MOST = 100000 };
 
@@ -15,10 +16,10 @@ typedef struct reader {
     mode_examples *out;
 } reader;
 
-int mode_example_mode(const mode_list *l, const mode_example *x)
+static int mode_of(const mode_list *l, const mode_example *x)
 {
     for (int i = 0; i < l->n; i++)
-        if (strcmp(l->v[i]->name, x->mode) == 0)
+        if (strcmp(l->v[i]->name, x->label) == 0)
             return i;
     return -1;
 }
@@ -33,17 +34,23 @@ static int need_text(const json *root, const char *key, const char **out, error 
 
 static int read_fields(const reader *r, mode_example *x, error *err)
 {
-    static const char *const known[] = {"mode", "prompt"};
+    static const char *const known[] = {"mode", "persona", "prompt"};
     const json *root = json_root(x->document);
     if (json_type(root) != JSON_OBJECT)
         return error_set(err, ERROR_LOAD,
                          "must be an object, {\"mode\": \"..\", \"prompt\": \"..\"}");
-    if (json_check_members(root, known, 2, err) || need_text(root, "mode", &x->mode, err) < 0 ||
+    bool of_persona = json_member(root, "persona") != NULL;
+    if (r->out->len == 0)
+        r->out->personas = of_persona;
+    const char *key = r->out->personas ? "persona" : "mode";
+    if (json_check_members(root, known, 3, err) || need_text(root, key, &x->label, err) < 0 ||
         need_text(root, "prompt", &x->prompt, err) < 0)
         return -1;
-    if (mode_example_mode(r->modes, x) >= 0)
+    if (of_persona && json_member(root, "mode"))
+        return error_set(err, ERROR_LOAD, "mode: a prompt has a mode or a persona, not both");
+    if (of_persona ? persona_name_ok(x->label) : mode_of(r->modes, x) >= 0)
         return 0;
-    return error_set(err, ERROR_LOAD, "mode: there is none called \"%.40s\"", x->mode);
+    return error_set(err, ERROR_LOAD, "%s: there is none called \"%.40s\"", key, x->label);
 }
 
 static int add_line(void *user, jsonl *lines, const char *line, size_t len)
@@ -59,8 +66,12 @@ static int add_line(void *user, jsonl *lines, const char *line, size_t len)
     out->v = v;
     v[out->len] =
         (mode_example){.document = json_parse("JSON", line, len, &why), .line = lines->line};
-    if (v[out->len].document && read_fields(r, &v[out->len++], &why) == 0)
-        return 0;
+    if (v[out->len].document) {
+        bool good = read_fields(r, &v[out->len], &why) == 0;
+        out->len++;
+        if (good)
+            return 0;
+    }
     return jsonl_tell(lines, &why);
 }
 

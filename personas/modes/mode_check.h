@@ -1,16 +1,18 @@
-/* mode_check.h - how often the right mode is chosen, on prompts whose mode somebody wrote down.
+/* mode_check.h - prompts whose mode, or whose persona, somebody wrote down: to measure how often the right
+ * one is chosen.
  *
- * A file of JSON lines, {"mode": "code", "prompt": ".."}; lines that begin with # are comments.
+ * A file of JSON lines, {"mode": "code", "prompt": ".."}, or {"persona": "coder", "prompt": ".."} in all of
+ * them; lines that begin with # are comments.
  */
 #ifndef PERSONAS_MODE_CHECK_H
 #define PERSONAS_MODE_CHECK_H
 
 #include "../../engine/base/buf.h"
 #include "../../engine/base/json.h"
-#include "mode_guess.h"
+#include "mode.h"
 
 typedef struct mode_example {
-    const char *mode, *prompt; /* borrowed from the example's document */
+    const char *label, *prompt; /* borrowed from the example's document */
     size_t line;
     json_document *document;
 } mode_example;
@@ -18,6 +20,7 @@ typedef struct mode_example {
 typedef struct mode_examples {
     mode_example *v;
     size_t len, cap;
+    bool personas; /* the labels are of personas */
 } mode_examples;
 
 /* Every mode that is named must be in the list. ERROR_LOAD: all faults are told in `faults`, one a line,
@@ -25,8 +28,5 @@ typedef struct mode_examples {
 int mode_examples_load(const char *path, const mode_list *l, mode_examples *out, buf *faults,
                        error *err);
 void mode_examples_release(mode_examples *e); /* {0} ok */
-
-/* The mode of the list that an example is of. */
-int mode_example_mode(const mode_list *l, const mode_example *x);
 
 #endif

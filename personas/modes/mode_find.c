@@ -97,7 +97,7 @@ static int insert(mode_list *l, mode_file *m, error *err)
 
 static int add_file(listing *w, const char *place, const char *file)
 {
-    char name[MODE_TEXT_MOST + 1];
+    char name[SIGN_TEXT_MOST + 1];
     const char *dot = strrchr(file, '.');
     size_t n = dot ? (size_t)(dot - file) : 0;
     if (!dot || strcmp(dot, ".json") != 0 || n >= sizeof name)

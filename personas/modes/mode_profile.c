@@ -8,6 +8,8 @@
 
 #include "../../engine/routing/hooks.h"
 
+static const double LEAST_SPREAD = 1e-3; /* of a share */
+
 struct mode_profile {
     engine *engine;
     router_hook *hook;
@@ -15,9 +17,31 @@ struct mode_profile {
     session *session;
     int count, experts, layers;
     uint8_t *owner; /* [layers, experts] index of the persona whose alone it is + 1; 0 = nobody's */
-    mode_call calls[MODE_PROFILE_PERSONAS];
+    guess_call calls[MODE_PROFILE_PERSONAS];
     double mass[MODE_PROFILE_PERSONAS];
+    double usual[MODE_PROFILE_PERSONAS], spread[MODE_PROFILE_PERSONAS]; /* shares of EVERYDAY */
 };
+
+/* What nobody in particular is asked. */
+static const char *const EVERYDAY[] = {
+    "Hello, how are you today?",
+    "What shall I cook for dinner?",
+    "Tell me about the town where you grew up.",
+    "When does the market open on Saturday?",
+    "Thank you very much for the long letter.",
+    "Write a short note to my aunt.",
+    "How far is it from here to the sea?",
+    "I slept badly last night.",
+    "Which bread is the best?",
+    "The children want a dog.",
+    "What is the capital of Peru?",
+    "Name three birds that stay in winter.",
+    "My train is late again. What can I do?",
+    "How do I get a stain out of a shirt?",
+    "Tell me a story about a fox.",
+    "Is it going to rain tomorrow?",
+};
+enum { EVERYDAY_PROMPTS = sizeof EVERYDAY / sizeof *EVERYDAY };
 
 /* ---- listening --------------------------------------------------------------------------------- */
 
@@ -25,7 +49,7 @@ static int listen(void *state, const consilium_token *t, consilium_selection *s)
 {
     mode_profile *p = state;
     const uint8_t *owner = p->owner + (size_t)t->layer * (size_t)p->experts;
-    double sum = 0, mass[MODE_PROFILE_PERSONAS + 1] = {0};
+    double owned = 0, mass[MODE_PROFILE_PERSONAS + 1] = {0};
     float most = t->logits[0];
     (void)s;
     for (int e = 1; e < p->experts; e++)
@@ -33,10 +57,11 @@ static int listen(void *state, const consilium_token *t, consilium_selection *s)
     for (int e = 0; e < p->experts; e++) {
         double x = exp((double)t->logits[e] - (double)most);
         mass[owner[e]] += x;
-        sum += x;
     }
     for (int i = 0; i < p->count; i++)
-        p->mass[i] += mass[i + 1] / sum;
+        owned += mass[i + 1];
+    for (int i = 0; i < p->count && owned > 0; i++)
+        p->mass[i] += mass[i + 1] / owned;
     return 0;
 }
 
@@ -101,6 +126,44 @@ static int open_listener(mode_profile *p, error *err)
     return p->session ? session_set_program(p->session, p->program, err) : -1;
 }
 
+/* p->mass: the shares of a prompt, which add up to 1. */
+static int read_shares(mode_profile *p, const char *prompt, size_t len, error *err)
+{
+    tokens ids = {0};
+    double sum = 0;
+    int result = tokenizer_encode(engine_tokenizer(p->engine), prompt, len, &ids, NULL, err);
+    int n = ids.len < MODE_PROFILE_TOKENS ? (int)ids.len : MODE_PROFILE_TOKENS;
+    memset(p->mass, 0, sizeof p->mass);
+    session_rewind(p->session, 0);
+    step st = {p->session, ids.v, n, LOGITS_NONE, NULL};
+    if (!result && n)
+        result = engine_advance(p->engine, &st, 1, err);
+    tokens_release(&ids);
+    for (int i = 0; i < p->count; i++)
+        sum += p->mass[i];
+    for (int i = 0; i < p->count && sum > 0; i++)
+        p->mass[i] /= sum;
+    return result;
+}
+
+/* Mean and standard deviation of each persona's share. */
+static int take_usual(mode_profile *p, error *err)
+{
+    for (int k = 0; k < EVERYDAY_PROMPTS; k++) {
+        if (read_shares(p, EVERYDAY[k], strlen(EVERYDAY[k]), err))
+            return -1;
+        for (int i = 0; i < p->count; i++) {
+            p->usual[i] += p->mass[i] / EVERYDAY_PROMPTS;
+            p->spread[i] += p->mass[i] * p->mass[i] / EVERYDAY_PROMPTS;
+        }
+    }
+    for (int i = 0; i < p->count; i++) {
+        double variance = p->spread[i] - p->usual[i] * p->usual[i];
+        p->spread[i] = variance > LEAST_SPREAD * LEAST_SPREAD ? sqrt(variance) : LEAST_SPREAD;
+    }
+    return 0;
+}
+
 int mode_profile_open(engine *e, const roster *r, mode_profile **out, error *err)
 {
     const model_config *m = engine_config(e);
@@ -115,7 +178,7 @@ int mode_profile_open(engine *e, const roster *r, mode_profile **out, error *err
     p->layers = m->layers;
     int result = take_owners(p, r, err);
     if (!result && p->count > 1)
-        result = open_listener(p, err);
+        result = open_listener(p, err) || take_usual(p, err) ? -1 : 0;
     if (!result && p->count > 1)
         *out = p;
     else
@@ -136,22 +199,11 @@ void mode_profile_close(mode_profile *p)
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
-int mode_profile_read(mode_profile *p, const char *prompt, size_t len, mode_calls *out, error *err)
+int mode_profile_read(mode_profile *p, const char *prompt, size_t len, guess_calls *out, error *err)
 {
-    tokens ids = {0};
-    double mean = 0;
-    int result = tokenizer_encode(engine_tokenizer(p->engine), prompt, len, &ids, NULL, err);
-    int n = ids.len < MODE_PROFILE_TOKENS ? (int)ids.len : MODE_PROFILE_TOKENS;
-    memset(p->mass, 0, sizeof p->mass);
-    session_rewind(p->session, 0);
-    step st = {p->session, ids.v, n, LOGITS_NONE, NULL};
-    if (!result && n)
-        result = engine_advance(p->engine, &st, 1, err);
-    tokens_release(&ids);
+    int result = read_shares(p, prompt, len, err);
     for (int i = 0; i < p->count; i++)
-        mean += p->mass[i] / p->count;
-    for (int i = 0; i < p->count; i++)
-        p->calls[i].excess = mean > 0 ? p->mass[i] / mean - 1 : 0;
-    *out = (mode_calls){p->calls, p->count};
+        p->calls[i].excess = (p->mass[i] - p->usual[i]) / p->spread[i];
+    *out = (guess_calls){p->calls, p->count};
     return result;
 }

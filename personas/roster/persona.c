@@ -19,11 +19,12 @@
 
 enum { PERSONA_BYTES = 1 << 20, NAME_BYTES = 64 };
 
-static const char *const FIELDS[] = {"persona", "name",    "about",   "instruction", "sampling",
-                                     "router",  "lessons", "experts", "adapters",    "color"};
+static const char *const FIELDS[] = {"persona",  "name",   "about",   "instruction",
+                                     "sampling", "router", "lessons", "experts",
+                                     "adapters", "color",  "auto"};
 static const char *const COLORS[] = {"black", "red",     "green", "yellow",
                                      "blue",  "magenta", "cyan",  "white"};
-static const char *const RESERVED[] = {"none", "merge", "control"};
+static const char *const RESERVED[] = {"none", "merge", "control", "auto"};
 
 /* ---- small checks ------------------------------------------------------------------------------ */
 
@@ -312,7 +313,8 @@ static int read_persona(persona *p, const json *root, error *err)
     if (json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, err) ||
         read_names(p, root, err) ||
         read_texts(root, "instruction", &p->instructions, &p->instruction_count, err) ||
-        read_sampling(p, root, err) || read_router(p, root, err))
+        read_sampling(p, root, err) || read_router(p, root, err) ||
+        signs_read(root, &p->asks, err) < 0 || signs_of_persona(&p->asks, p->name, err))
         return -1;
     return read_files(p, root, err);
 }
@@ -360,6 +362,7 @@ void persona_close(persona *p)
     free_texts(p->instructions, p->instruction_count);
     free_texts(p->lessons, p->lesson_count);
     rules_close(p->rules);
+    signs_release(&p->asks);
     free(p);
 }
 

@@ -8,7 +8,7 @@
  * What a persona's experts mean depends on the model, so its mask is a separate file,
  * NAME.FP16.mask.json (16 hex digits of the model's fingerprint), beside the persona or in the
  * cache; so is what was trained for it, NAME.FP16.adapter.safetensors. Names are
- * [A-Za-z0-9_-]{1,64}; "none", "merge", "control" are reserved; a name is never used as a path
+ * [A-Za-z0-9_-]{1,64}; "none", "merge", "control", "auto" are reserved; a name is never used as a path
  * before that check.
  */
 #ifndef PERSONAS_PERSONA_H
@@ -19,6 +19,7 @@
 #include "../../engine/routing/rules.h"
 #include "../../engine/run/engine.h"
 #include "../../engine/run/sampler.h"
+#include "../signs/signs.h"
 
 /* How the persona wants its mask derived and used on a model it was not made for. */
 typedef enum router_mode {
@@ -67,6 +68,7 @@ typedef struct persona {
     router_mode mode;
     router_settings router; /* without masks */
     rule_list *rules;       /* NULL when the file has none */
+    signs asks;             /* which prompts ask for it */
 } persona;
 
 /* Caller owns. ERROR_LOAD naming file and field. */

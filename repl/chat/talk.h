@@ -30,10 +30,11 @@ struct talk {
     line_editor *line;
     engine *engine;
     conversation *conversation;
-    dialogue *dialogue;   /* the conversation's */
-    mode_options mode;    /* laid over `set`: what was asked for, and what it came to */
-    options now;          /* `set` with the mode over it, as it was seated */
-    ask_options how;      /* `now`, taken apart */
+    dialogue *dialogue;              /* the conversation's */
+    char chosen[SIGN_TEXT_MOST + 1]; /* the persona that --personas auto came to; "" = none yet */
+    mode_options mode;               /* laid over `set`: what was asked for, and what it came to */
+    options now;                     /* `set` with the mode over it, as it was seated */
+    ask_options how;                 /* `now`, taken apart */
     roster_options seats; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
     char *folder;         /* of transcripts */
     bool unsaved;         /* records wait for the disk; said already */
@@ -101,6 +102,8 @@ int talk_view(talk *t, view_layout layout, const char *focus, error *err);
 /* The mode for a prompt, seated when it is another one than before; told in a line where auto chose or a
  * depth changed. *prompt, *len: without its tags. */
 int talk_choose_mode(talk *t, const char **prompt, size_t *len, error *err);
+/* The same of the persona where --personas auto was asked for. */
+int talk_choose_persona(talk *t, const char **prompt, size_t *len, error *err);
 /* What an option of /set is now, and who said so: "0.2", "persona". Appended. (talk_values.c) */
 int talk_value(const talk *t, const option_info *row, buf *value, buf *from, error *err);
 /* Takes `set` apart and seats the passes. On error the old seats stay. */

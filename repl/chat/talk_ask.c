@@ -399,7 +399,10 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
     size_t bad;
     bool replacing = t->replacing;
     t->replacing = false;
-    int result = only ? 0 : talk_choose_mode(t, &prompt, &len, err);
+    int result = only ? 0
+                 : talk_choose_mode(t, &prompt, &len, err)
+                     ? -1
+                     : talk_choose_persona(t, &prompt, &len, err);
     if (!result)
         result = join_files(t, prompt, len, &whole, err);
     if (!result && !utf8_check(whole.v ? whole.v : "", whole.len, &bad))

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../engine/base/paths.h"
+#include "../../personas/modes/persona_choice.h"
 #include "../options/open_model.h"
 #include "../options/template_notes.h"
 #include "talk.h"
@@ -143,6 +144,8 @@ static int read_seats(talk *t, const options *set, engine *e, seating *s, error 
         ask_options_read(how, &s->now, err) || ask_options_prepare(how, err) ||
         ask_options_council(how, &s->now, e, &s->limits, err))
         return -1;
+    if (how->candidate_count && t->chosen[0])
+        (void)ask_options_settle(how, t->chosen);
     ask_options_adopt(how, &s->now, e);
     for (const char *name; (name = first_waiting(how));)
         routing_options_remove(&how->routing, name);
@@ -296,7 +299,7 @@ int talk_take(talk *t, conversation *c, error *err)
     return 0;
 }
 
-/* ---- the mode ---------------------------------------------------------------------------------- */
+/* ---- what the prompt decides --------------------------------------------------------------------- */
 
 static int tell_mode(talk *t, error *err)
 {
@@ -310,13 +313,13 @@ static int tell_mode(talk *t, error *err)
 
 int talk_choose_mode(talk *t, const char **prompt, size_t *len, error *err)
 {
-    mode_guess before = t->mode.guess;
-    const mode_guess *g = &t->mode.guess;
+    guessed before = t->mode.guess;
+    const guessed *g = &t->mode.guess;
     if (!t->mode.on)
         return 0;
     if (mode_options_decide(&t->mode, *prompt, *len, NULL, err))
         return -1;
-    bool other = g->mode != before.mode || g->depth != before.depth;
+    bool other = g->choice != before.choice || g->depth != before.depth;
     if (other && talk_seat(t, err)) {
         t->mode.guess = before;
         return -1;
@@ -324,6 +327,43 @@ int talk_choose_mode(talk *t, const char **prompt, size_t *len, error *err)
     *len = g->to - g->from;
     *prompt += g->from;
     return other || t->mode.fixed < 0 ? tell_mode(t, err) : 0;
+}
+
+/* He speaks now; nothing changes when he cannot be seated. */
+static int seat_chosen(talk *t, const char *name, error *err)
+{
+    char before[sizeof t->chosen];
+    if (strcmp(t->chosen, name) == 0 && t->how.persona_count == 1)
+        return 0;
+    strcpy(before, t->chosen);
+    strcpy(t->chosen, name);
+    if (!talk_seat(t, err))
+        return 0;
+    strcpy(t->chosen, before);
+    return -1;
+}
+
+int talk_choose_persona(talk *t, const char **prompt, size_t *len, error *err)
+{
+    guessed g;
+    buf line = {0};
+    const ask_options *k = &t->how;
+    if (!k->candidate_count)
+        return 0;
+    persona_choice *c = persona_choice_open(t->engine, k->candidates, k->candidate_count, err);
+    int result = c ? persona_choice_make(c, CHOICE_BY_ALL, *prompt, *len, &g, err) : -1;
+    if (!result)
+        result = persona_choice_line(c, &g, &line, err) ||
+                         seat_chosen(t, k->candidates[g.choice], err) || talk_dim(t, &line, err)
+                     ? -1
+                     : 0;
+    if (!result) {
+        *len = g.to - g.from;
+        *prompt += g.from;
+    }
+    buf_release(&line);
+    persona_choice_close(c);
+    return result;
 }
 
 /* ---- the layout -------------------------------------------------------------------------------- */

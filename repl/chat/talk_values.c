@@ -125,8 +125,9 @@ static int standard_number(const talk *t, const char *name)
 
 static int personas_value(const talk *t, buf *value, error *err)
 {
+    const char *before = t->how.candidate_count ? "auto, now " : "";
     for (int i = 0; i < t->how.persona_count; i++)
-        if (buf_format(value, err, "%s%s", i ? "," : "", t->how.personas[i]))
+        if (buf_format(value, err, "%s%s", i ? "," : before, t->how.personas[i]))
             return -1;
     return 0;
 }

@@ -72,6 +72,10 @@ void ask_session_close(ask *a);
 
 /* Puts the prompt together and reads all that the options say. */
 int ask_read(ask *a);
+/* What is left of the prompt without its tags. */
+void ask_cut_tags(ask *a, const guessed *g);
+/* --personas auto: who answers, and says why. */
+int ask_choose(ask *a);
 /* Looks ahead into the persona files. */
 int ask_prepare(ask *a);
 /* Says when the built-in model is asked in a script that it cannot read. */

@@ -51,6 +51,8 @@ static int read_only(ask *a)
     const char *only = a->opt->only;
     if (!only)
         return 0;
+    if (a->how.candidate_count)
+        return error_set(a->err, ERROR_USAGE, "--only: with --personas auto the prompt says who");
     if (strcmp(only, "merge") == 0)
         return check_only_merge(a);
     bool control = a->how.control == CONTROL_NONE && strcmp(only, "control") == 0;
@@ -63,28 +65,28 @@ static int read_only(ask *a)
     a->how.merge = MERGE_NONE;
     if (control || everyone)
         return 0;
-    for (int i = 0; i < a->how.persona_count; i++)
-        if (i != kept)
-            routing_options_remove(&a->how.routing, a->how.personas[i]);
-    a->how.personas[0] = a->how.personas[kept];
-    a->how.persona_count = 1;
+    (void)ask_options_settle(&a->how, a->how.personas[kept]);
     if (a->how.control == CONTROL_NONE)
         a->how.control = CONTROL_OFF;
     return 0;
+}
+
+void ask_cut_tags(ask *a, const guessed *g)
+{
+    memmove(a->prompt.v, a->prompt.v + g->from, g->to - g->from);
+    a->prompt.len = g->to - g->from;
+    a->prompt.v[a->prompt.len] = '\0';
 }
 
 /* The mode that was asked for, or that the prompt asks for, is laid over the options; its tags are no part
  * of the prompt. */
 static int take_mode(ask *a)
 {
-    const mode_guess *g = &a->mode.guess;
     if (mode_options_open(&a->mode, a->opt->mode, a->err) ||
         mode_options_decide(&a->mode, a->prompt.v, a->prompt.len, NULL, a->err) ||
         mode_options_apply(&a->mode, &a->own, a->err))
         return -1;
-    memmove(a->prompt.v, a->prompt.v + g->from, g->to - g->from);
-    a->prompt.len = g->to - g->from;
-    a->prompt.v[a->prompt.len] = '\0';
+    ask_cut_tags(a, &a->mode.guess);
     return 0;
 }
 

@@ -225,7 +225,7 @@ static int with_engine(ask *a)
     dialogue_options o = {.seed = a->how.seed, .memory = a->opt->memory};
     ask_warn_of_script(a);
     tell_mode(a);
-    if (ask_options_council(&a->how, a->opt, e, &o.council, a->err) ||
+    if (ask_choose(a) || ask_options_council(&a->how, a->opt, e, &o.council, a->err) ||
         ask_options_roster(&a->how, a->opt, e, &a->seats, a->err))
         return -1;
     a->seats.system = a->system;

@@ -7,7 +7,9 @@
 #include "../../engine/base/json.h"
 #include "../../engine/base/mapped_file.h"
 #include "../../personas/modes/mode_check.h"
+#include "../../personas/modes/mode_guess.h"
 #include "../../personas/modes/mode_profile.h"
+#include "../../personas/modes/persona_choice.h"
 #include "../../transcripts/statistics.h"
 #include "../options/open_model.h"
 #include "commands.h"
@@ -65,18 +67,18 @@ static void put_mode(text_writer *w, const mode_file *m, const console *con)
     text_format(w, "%s%s%s  ", console_bold(con), m->name, console_reset(con));
     console_put_quoted(con, w, m->about ? m->about : "");
     text_format(w, "\n  usual: ");
-    put_knobs(w, &m->knobs[MODE_USUAL], &any);
+    put_knobs(w, &m->knobs[DEPTH_USUAL], &any);
     for (int i = 0; i < m->persona_count; i++)
         add_part(w, &any, i ? "%s" : "personas %s", m->personas[i]);
     if (m->merge)
         add_part(w, &any, "merge %s", m->merge);
-    for (int d = MODE_FAST; d < MODE_DEPTHS; d++) {
+    for (int d = DEPTH_FAST; d < DEPTHS; d++) {
         buf line = {0};
         text_writer depth = {.out = &line, .err = w->err};
         any = false;
         put_knobs(&depth, &m->knobs[d], &any);
         if (line.len)
-            text_format(w, "\n  %s: %s", mode_depths[d], line.v);
+            text_format(w, "\n  %s: %s", guess_depths[d], line.v);
         buf_release(&line);
     }
     if (m->signs.given)
@@ -108,7 +110,7 @@ static int list_json(const mode_list *l, console *con, error *err)
         json_begin_object(&e, NULL);
         json_put_text(&e, "name", m->name);
         json_put_text(&e, "about", m->about);
-        put_json_count(&e, "experts", m->knobs[MODE_USUAL].experts);
+        put_json_count(&e, "experts", m->knobs[DEPTH_USUAL].experts);
         json_put_text(&e, "path", m->path);
         json_end(&e);
     }
@@ -163,39 +165,67 @@ typedef struct check {
     error *err;
     mode_list modes;
     mode_examples set;
-    int *taken; /* [modes][modes] of a mode, for a mode_file */
-    size_t right;
-    mode_calls calls;                                 /* the last */
+    const char *names[MODES_MOST]; /* [n] what is chosen among: modes, or the personas of the set */
+    int n;
+    int *taken;                                       /* [n][n] of one, for another */
+    size_t right, by_signs, by_experts;               /* the latter of personas, with --profile */
+    guess_calls calls;                                /* the last */
     double excess[MODES_MOST][MODE_PROFILE_PERSONAS]; /* sums, by the mode that was asked for */
     int asked[MODES_MOST];
     buf wrong;      /* a line each */
     engine *engine; /* --profile: NULL = not asked for */
     roster *roster;
     mode_profile *profile;
+    persona_choice *choice;
 } check;
+
+static int index_of(const check *c, const char *name)
+{
+    int i = 0;
+    while (i < c->n && strcmp(c->names[i], name) != 0)
+        i++;
+    return i;
+}
+
+static int guess_mode(check *c, const mode_example *x, int wanted, guessed *g)
+{
+    guess_calls calls = {0};
+    size_t len = strlen(x->prompt);
+    if ((c->profile && mode_profile_read(c->profile, x->prompt, len, &calls, c->err)) ||
+        mode_guess_make(&c->modes, -1, x->prompt, len, &calls, g, c->err))
+        return -1;
+    for (int i = 0; i < calls.n; i++)
+        c->excess[wanted][i] += calls.v[i].excess;
+    c->calls = calls;
+    c->asked[wanted]++;
+    return 0;
+}
+
+static int guess_persona(check *c, const mode_example *x, int wanted, guessed *g)
+{
+    size_t len = strlen(x->prompt);
+    if (persona_choice_make(c->choice, CHOICE_BY_SIGNS, x->prompt, len, g, c->err))
+        return -1;
+    c->by_signs += g->choice == wanted;
+    if (persona_choice_make(c->choice, CHOICE_BY_EXPERTS, x->prompt, len, g, c->err))
+        return -1;
+    c->by_experts += g->choice == wanted;
+    return persona_choice_make(c->choice, CHOICE_BY_ALL, x->prompt, len, g, c->err);
+}
 
 static int try_example(check *c, const mode_example *x)
 {
-    mode_guess g;
-    mode_calls calls = {0};
-    size_t len = strlen(x->prompt);
-    int wanted = mode_example_mode(&c->modes, x), n = c->modes.n;
-    if ((c->profile && mode_profile_read(c->profile, x->prompt, len, &calls, c->err)) ||
-        mode_guess_make(&c->modes, -1, x->prompt, len, &calls, &g, c->err))
+    guessed g;
+    int wanted = index_of(c, x->label);
+    if (c->choice ? guess_persona(c, x, wanted, &g) : guess_mode(c, x, wanted, &g))
         return -1;
-    for (int i = 0; i < calls.n; i++)
-        if (wanted >= 0 && wanted < MODES_MOST && i < MODE_PROFILE_PERSONAS)
-            c->excess[wanted][i] += calls.v[i].excess;
-    c->calls = calls;
-    if (wanted >= 0 && wanted < MODES_MOST)
-        c->asked[wanted]++;
-    if (g.mode >= 0)
-        c->taken[wanted * n + g.mode]++;
-    c->right += g.mode == wanted;
-    if (g.mode == wanted)
+    if (g.choice >= 0)
+        c->taken[wanted * c->n + g.choice]++;
+    c->right += g.choice == wanted;
+    if (g.choice == wanted)
         return 0;
-    if (buf_format(&c->wrong, c->err, "  line %zu, %s taken for %s (%s): ", x->line, x->mode,
-                   g.mode < 0 ? "nothing" : c->modes.v[g.mode]->name, g.why) ||
+    if (buf_format(&c->wrong, c->err, "  line %zu, %s taken for %s (%s): ", x->line, x->label,
+                   g.choice < 0 ? "nothing" : c->names[g.choice], g.why) ||
         console_quote(c->con, &c->wrong, x->prompt, c->err))
         return -1;
     return buf_text(&c->wrong, "\n", c->err);
@@ -213,11 +243,15 @@ static int report_json(const check *c, double low, double high)
     json_put_number(&e, NULL, low);
     json_put_number(&e, NULL, high);
     json_end(&e);
+    if (c->engine && c->choice) {
+        json_put_count(&e, "by_signs", c->by_signs);
+        json_put_count(&e, "by_experts", c->by_experts);
+    }
     json_begin_object(&e, "taken");
-    for (int i = 0; i < c->modes.n; i++) {
-        json_begin_object(&e, c->modes.v[i]->name);
-        for (int k = 0; k < c->modes.n; k++)
-            json_put_int(&e, c->modes.v[k]->name, c->taken[i * c->modes.n + k]);
+    for (int i = 0; i < c->n; i++) {
+        json_begin_object(&e, c->names[i]);
+        for (int k = 0; k < c->n; k++)
+            json_put_int(&e, c->names[k], c->taken[i * c->n + k]);
         json_end(&e);
     }
     json_end(&e);
@@ -228,8 +262,8 @@ static int report_json(const check *c, double low, double high)
 /* How far each persona's experts are called above the mean of all, by what the prompts ask for. */
 static void put_profile(const check *c, text_writer *w)
 {
-    for (int i = 0; i < c->modes.n && i < MODES_MOST && c->calls.n; i++) {
-        text_format(w, "%-12.20s calls", c->modes.v[i]->name);
+    for (int i = 0; i < c->n && c->calls.n; i++) {
+        text_format(w, "%-12.20s calls", c->names[i]);
         for (int p = 0; p < c->calls.n && c->asked[i]; p++)
             text_format(w, "  %s %+.3f", c->calls.v[p].name, c->excess[i][p] / c->asked[i]);
         text_put(w, "\n");
@@ -243,14 +277,20 @@ static int report_text(const check *c, double low, double high)
     text_format(&w, "%zu of %zu prompts right: %.3f (95 %% from %.3f to %.3f)\n", c->right,
                 c->set.len, (double)c->right / (double)c->set.len, low, high);
     text_put(&w, "asks for    taken for");
-    for (int k = 0; k < c->modes.n; k++)
-        text_format(&w, " %9.20s", c->modes.v[k]->name);
-    for (int i = 0; i < c->modes.n; i++) {
-        text_format(&w, "\n%-21.20s", c->modes.v[i]->name);
-        for (int k = 0; k < c->modes.n; k++)
-            text_format(&w, " %9d", c->taken[i * c->modes.n + k]);
+    for (int k = 0; k < c->n; k++)
+        text_format(&w, " %11.20s", c->names[k]);
+    for (int i = 0; i < c->n; i++) {
+        text_format(&w, "\n%-21.20s", c->names[i]);
+        for (int k = 0; k < c->n; k++)
+            text_format(&w, " %11d", c->taken[i * c->n + k]);
     }
     text_put(&w, "\n");
+    if (c->engine && c->choice)
+        text_format(
+            &w,
+            "by the signs in the personas' files alone %zu, by whose experts are called alone "
+            "%zu\n",
+            c->by_signs, c->by_experts);
     put_profile(c, &w);
     if (c->con->verbose && c->wrong.len)
         text_put(&w, c->wrong.v);
@@ -263,13 +303,39 @@ static int open_profile(check *c)
     static const char *const names[] = {"philosopher", "coder", "critic"};
     roster_options o = {
         .personas = names, .persona_count = 3, .sampling = sampling_defaults(), .prompt = ""};
-    if (!(c->engine = open_model(c->opt, c->con, c->err)) ||
-        !(c->roster = roster_open(c->engine, &o, NULL, NULL, c->err)) ||
+    if (!(c->roster = roster_open(c->engine, &o, NULL, NULL, c->err)) ||
         mode_profile_open(c->engine, c->roster, &c->profile, c->err))
         return -1;
     if (!c->profile)
         console_note(c->con, "no two of the personas have experts of their own on this model");
     return 0;
+}
+
+/* What there is to choose among. */
+static int take_names(check *c)
+{
+    if (!c->set.personas && c->modes.n <= MODES_MOST)
+        for (; c->n < c->modes.n; c->n++)
+            c->names[c->n] = c->modes.v[c->n]->name;
+    for (size_t i = 0; i < c->set.len && c->set.personas && c->n < MODES_MOST; i++)
+        if (index_of(c, c->set.v[i].label) == c->n)
+            c->names[c->n++] = c->set.v[i].label;
+    if (!c->n || c->n == MODES_MOST)
+        return error_set(c->err, ERROR_USAGE, "more than %d to choose among", MODES_MOST - 1);
+    c->taken = calloc((size_t)c->n * (size_t)c->n, sizeof *c->taken);
+    return c->taken ? 0 : error_memory(c->err, "the counts");
+}
+
+static int open_choice(check *c)
+{
+    if (c->opt->profile && !(c->engine = open_model(c->opt, c->con, c->err)))
+        return -1;
+    if (!c->set.personas)
+        return c->engine ? open_profile(c) : 0;
+    c->choice = persona_choice_open(c->engine, c->names, c->n, c->err);
+    if (c->choice && c->engine && persona_choice_is_blind(c->choice))
+        console_note(c->con, "no two of the personas have experts of their own on this model");
+    return c->choice ? 0 : -1;
 }
 
 static int run_check(check *c, const char *path)
@@ -279,12 +345,8 @@ static int run_check(check *c, const char *path)
     if (!result)
         result = mode_examples_load(path, &c->modes, &c->set, &faults, c->err);
     buf_release(&faults);
-    if (!result && c->opt->profile)
-        result = open_profile(c);
-    size_t cells = (size_t)c->modes.n * (size_t)c->modes.n;
-    c->taken = result ? NULL : calloc(cells + 1, sizeof *c->taken);
-    if (!result && !c->taken)
-        result = error_memory(c->err, "the counts");
+    if (!result)
+        result = take_names(c) || open_choice(c) ? -1 : 0;
     for (size_t i = 0; i < c->set.len && !result; i++)
         result = try_example(c, &c->set.v[i]);
     if (result)
@@ -305,6 +367,7 @@ int command_modes_check(const options *opt, console *con, error *err)
     free(c.taken);
     buf_release(&c.wrong);
     mode_profile_close(c.profile);
+    persona_choice_close(c.choice);
     roster_close(c.roster);
     engine_close(c.engine);
     mode_examples_release(&c.set);

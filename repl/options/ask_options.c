@@ -25,11 +25,22 @@ enum { DEFAULT_TOKENS = 512 };
 
 /* ---- words ------------------------------------------------------------------------------------- */
 
+/* "auto" or "auto:A,B": the names behind it, NULL = it is a list of those who speak. */
+static const char *behind_auto(const char *text)
+{
+    if (!text || strncmp(text, "auto", 4) != 0 || (text[4] && text[4] != ':'))
+        return NULL;
+    return text[4] ? text + 5 : DEFAULT_PERSONAS;
+}
+
 static int read_personas(ask_options *k, const options *opt, error *err)
 {
-    k->names = strdup(opt->personas ? opt->personas : DEFAULT_PERSONAS);
-    k->personas = calloc(k->names ? strlen(k->names) / 2 + 1 : 1, sizeof *k->personas);
-    if (!k->names || !k->personas)
+    const char *candidates = behind_auto(opt->personas);
+    k->names = strdup(candidates ? candidates : opt->personas ? opt->personas : DEFAULT_PERSONAS);
+    size_t room = k->names ? strlen(k->names) / 2 + 1 : 1;
+    k->personas = calloc(room, sizeof *k->personas);
+    k->candidates = calloc(room, sizeof *k->candidates);
+    if (!k->names || !k->personas || !k->candidates)
         return error_memory(err, "the personas");
     for (char *name = k->names, *comma; name; name = comma ? comma + 1 : NULL) {
         comma = strchr(name, ',');
@@ -37,9 +48,26 @@ static int read_personas(ask_options *k, const options *opt, error *err)
             *comma = '\0';
         if (!persona_name_ok(name))
             return error_set(err, ERROR_USAGE, "--personas: \"%.64s\" is no persona's name", name);
+        if (candidates)
+            k->candidates[k->candidate_count++] = name;
         k->personas[k->persona_count++] = name;
     }
     return 0;
+}
+
+bool ask_options_settle(ask_options *k, const char *name)
+{
+    int kept = 0;
+    while (kept < k->persona_count && strcmp(k->personas[kept], name) != 0)
+        kept++;
+    if (kept == k->persona_count)
+        return false;
+    for (int i = 0; i < k->persona_count; i++)
+        if (i != kept)
+            routing_options_remove(&k->routing, k->personas[i]);
+    k->personas[0] = k->personas[kept];
+    k->persona_count = 1;
+    return true;
 }
 
 static int read_control(ask_options *k, const options *opt, error *err)
@@ -127,6 +155,7 @@ void ask_options_release(ask_options *k)
 {
     free(k->names);
     free(k->personas);
+    free(k->candidates);
     routing_options_release(&k->routing);
     persona_close(k->chair);
     *k = (ask_options){0};

@@ -14,6 +14,9 @@ typedef struct ask_options {
     char *names;           /* a copy of --personas, cut at the commas */
     const char **personas; /* [persona_count] */
     int persona_count;
+    const char **candidates; /* [candidate_count] of --personas auto: one of them is chosen by the
+                                prompt; until then, and where nobody chooses, all speak */
+    int candidate_count;
     control_kind control;
     routing_options routing;
     merge_method merge;
@@ -30,6 +33,8 @@ int ask_options_read(ask_options *k, const options *opt, error *err);
 /* A persona's file that is broken, or not there, is told before a large model is touched. */
 int ask_options_prepare(ask_options *k, error *err);
 void ask_options_release(ask_options *k); /* leaves it zeroed */
+/* Of several personas one is left, with what the options say of it; false when it is not among them. */
+bool ask_options_settle(ask_options *k, const char *name);
 
 /* What measures, measures the same each time: *out is a copy of given, greedy, with a seed, and with at most
  * `most` tokens in an answer, where it does not say otherwise. Its words are borrowed. */

@@ -29,7 +29,7 @@ static int find_fixed(mode_options *m, const char *word, error *err)
 
 int mode_options_open(mode_options *m, const char *word, error *err)
 {
-    *m = (mode_options){.fixed = -1, .guess.mode = -1};
+    *m = (mode_options){.fixed = -1, .guess.choice = -1};
     if (!word || strcmp(word, "off") == 0)
         return 0;
     m->on = true;
@@ -38,7 +38,7 @@ int mode_options_open(mode_options *m, const char *word, error *err)
         return -1;
     if (!any && find_fixed(m, word, err))
         return -1;
-    m->guess.mode = m->fixed;
+    m->guess.choice = m->fixed;
     return 0;
 }
 
@@ -55,15 +55,15 @@ void mode_options_release(mode_options *m)
 {
     mode_list_release(&m->all);
     forget_texts(m);
-    *m = (mode_options){.fixed = -1, .guess.mode = -1};
+    *m = (mode_options){.fixed = -1, .guess.choice = -1};
 }
 
-int mode_options_decide(mode_options *m, const char *prompt, size_t len, const mode_calls *calls,
+int mode_options_decide(mode_options *m, const char *prompt, size_t len, const guess_calls *calls,
                         error *err)
 {
     if (m->on)
         return mode_guess_make(&m->all, m->fixed, prompt, len, calls, &m->guess, err);
-    m->guess = (mode_guess){.mode = -1, .to = len};
+    m->guess = (guessed){.choice = -1, .to = len};
     return 0;
 }
 
@@ -151,9 +151,9 @@ static int put_personas(mode_options *m, options *opt, const mode_file *from, er
 
 int mode_options_apply(mode_options *m, options *opt, error *err)
 {
-    if (!m->on || m->guess.mode < 0)
+    if (!m->on || m->guess.choice < 0)
         return 0;
-    const mode_file *from = m->all.v[m->guess.mode];
+    const mode_file *from = m->all.v[m->guess.choice];
     mode_knobs k = mode_at(from, m->guess.depth);
     if (put_personas(m, opt, from, err) ||
         (from->merge && put(m, opt, "merge", strdup(from->merge), err)) ||
@@ -164,10 +164,10 @@ int mode_options_apply(mode_options *m, options *opt, error *err)
 
 int mode_options_line(const mode_options *m, buf *out, error *err)
 {
-    if (!m->on || m->guess.mode < 0)
+    if (!m->on || m->guess.choice < 0)
         return 0;
-    const mode_guess *g = &m->guess;
+    const guessed *g = &m->guess;
     return buf_format(
-        out, err, "mode %s%s%s%s%s", m->all.v[g->mode]->name, g->depth == MODE_USUAL ? "" : ", ",
-        g->depth == MODE_USUAL ? "" : mode_depths[g->depth], g->why[0] ? ": " : "", g->why);
+        out, err, "mode %s%s%s%s%s", m->all.v[g->choice]->name, g->depth == DEPTH_USUAL ? "" : ", ",
+        g->depth == DEPTH_USUAL ? "" : guess_depths[g->depth], g->why[0] ? ": " : "", g->why);
 }

@@ -13,10 +13,10 @@
 
 typedef struct mode_options {
     mode_list all;
-    int fixed;        /* in all; -1 = auto */
-    bool on;          /* a mode was asked for */
-    mode_guess guess; /* .mode = -1: nothing is laid over */
-    char **texts;     /* [text_count] what the options borrow */
+    int fixed;     /* in all; -1 = auto */
+    bool on;       /* a mode was asked for */
+    guessed guess; /* .choice = -1: nothing is laid over */
+    char **texts;  /* [text_count] what the options borrow */
     int text_count;
 } mode_options;
 
@@ -26,7 +26,7 @@ int mode_options_open(mode_options *m, const char *word, error *err);
 void mode_options_release(mode_options *m); /* {0} ok; after the options that it was laid over */
 
 /* Which it is for a prompt (m->guess); the prompt without tags is prompt[guess.from, guess.to). */
-int mode_options_decide(mode_options *m, const char *prompt, size_t len, const mode_calls *calls,
+int mode_options_decide(mode_options *m, const char *prompt, size_t len, const guess_calls *calls,
                         error *err);
 /* Lays it over. opt: a copy, whose lists are its own. */
 int mode_options_apply(mode_options *m, options *opt, error *err);

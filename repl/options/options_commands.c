@@ -206,14 +206,15 @@ static const command_info commands[COMMAND_COUNT] = {
          "FILE",
          1,
          1,
-         "measure how often --mode auto chooses right",
-         "FILE has prompts with the mode that each asks for, {\"mode\": \"code\", \"prompt\": "
-         "\"..\"}, one a line; a plain name is a set that came with the program: dev, held. Prints "
-         "the "
-         "share that is chosen right, with Wilson's interval, and what was taken for what; -v "
+         "measure how often --mode auto or --personas auto chooses right",
+         "FILE has prompts with the mode or the persona that each asks for, {\"mode\": \"code\", "
+         "\"prompt\": \"..\"}, one a line; a plain name is a set that came with the program: dev, "
+         "held, personas-dev, personas-held. Prints the share that is chosen right, with Wilson's "
+         "interval, and what was taken for what; -v "
          "lists "
          "the wrong ones. Tags count as they do in a prompt.",
-         {"consilium modes check held", "consilium modes check my-prompts.jsonl -v"}},
+         {"consilium modes check held", "consilium modes check personas-held --profile",
+          "consilium modes check my-prompts.jsonl -v"}},
     [COMMAND_TRANSCRIPTS_LIST] =
         {"transcripts list",
          "",
