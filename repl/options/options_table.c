@@ -44,10 +44,12 @@
 #define FIELD(name) offsetof(options, name)
 
 static const option_info table[] = {
-    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING | BIT(TRACE) | BIT(EVAL), "A,B,...",
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING, "A,B,...",
      "who answers (default philosopher,coder,critic); auto or auto:A,B: the one of them that the "
      "prompt asks for",
      0, 0, FIELD(personas)},
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(TRACE) | BIT(EVAL), "A,B,...",
+     "who answers (default philosopher,coder,critic)", 0, 0, FIELD(personas)},
     {"set", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(COMPARE), "NAME:KEY=VALUE,...",
      "a column and what it runs with, or base, extreme, smart, maximal, or a number of experts "
      "(repeatable; default base, smart, maximal)",
