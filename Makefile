@@ -89,6 +89,9 @@ $(BUILD)/%_avx2.o: %_avx2.c
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D) && echo "  CC   $<"
 	$(Q)$(COMPILE) -c $< -o $@
+# The two headers that the program and a plug-in must have been compiled with alike.
+CONTRACT = $(firstword $(shell cat kernels/backend.h kernels/backend_impl.h | cksum))
+$(BUILD)/kernels/backend.o: CPPFLAGS += -DCONTRACT='"$(CONTRACT)"'
 # The archive is made anew when a file was added or removed.
 $(BUILD)/objects.txt: FORCE
 	@mkdir -p $(@D) && echo $(OBJECTS) | cmp -s - $@ || echo $(OBJECTS) > $@

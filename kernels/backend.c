@@ -12,6 +12,12 @@
 
 #include "backend_impl.h"
 
+#ifndef CONTRACT
+#define CONTRACT "of no build" /* the Makefile has the checksum of both headers */
+#endif
+
+const char backend_contract[] = "device contract " CONTRACT;
+
 void backend_close(backend *b)
 {
     if (b)
@@ -267,10 +273,58 @@ void op_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n)
     b->table->kv_store(b, layer, k, v, n);
 }
 
-void op_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+/* A bit of what a form asks, and its name in a refusal. */
+typedef struct asked_part {
+    bool asked;
+    unsigned bit;
+    const char *name;
+} asked_part;
+
+/* -1 and the first part that is asked and not in `has`. */
+static int refuse_parts(const backend *b, unsigned has, const asked_part *parts, size_t n,
+                        error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].asked && !(parts[i].bit & has))
+            return error_set(err, ERROR_RUN, "the %s backend does not do %s", b->table->name,
+                             parts[i].name);
+    return 0;
+}
+
+int backend_can_attend(const backend *b, const attention_form *form, const kv_layout *layout,
+                       error *err)
+{
+    bool other = form->key_width != layout->head_dim || form->value_width != layout->head_dim;
+    const asked_part parts[] = {
+        {form->later_too, ATTENDS_LATER, "attention to later positions"},
+        {form->window > 0, ATTENDS_WINDOW, "attention in a sliding window"},
+        {form->sinks != NULL, ATTENDS_SINKS, "attention with sinks"},
+        {form->soft_cap != 0, ATTENDS_SOFT_CAP, "a soft cap on attention scores"},
+        {other, ATTENDS_WIDTHS, "attention whose keys and values differ in width"},
+    };
+    return refuse_parts(b, b->table->attention_parts, parts, sizeof parts / sizeof *parts, err);
+}
+
+int backend_can_route(const backend *b, const router_form *form, error *err)
+{
+    static const char *const scores[ROUTER_SCORES] = {"a router's softmax", "a router's sigmoid",
+                                                      "a router's softmax over the experts chosen"};
+    const asked_part parts[] = {
+        {true, 1u << form->score, scores[form->score]},
+        {form->selection_bias != NULL, ROUTES_BIAS, "a router's selection bias"},
+        {form->groups > 1, ROUTES_GROUPS, "a router's choice among groups of experts"},
+    };
+    return refuse_parts(b, b->table->router_parts, parts, sizeof parts / sizeof *parts, err);
+}
+
+void op_attention(backend *b, tensor *out, const tensor *q, int layer, const attention_form *form,
                   int n)
 {
-    b->table->attention(b, out, q, layer, heads, scale, n);
+    error why;
+    if (backend_can_attend(b, form, b->table->pages(b), &why))
+        b->table->fail(b, &why);
+    else
+        b->table->attention(b, out, q, layer, form, n);
 }
 
 void op_add(backend *b, tensor *x, const tensor *y, float scale, int n)
@@ -317,9 +371,13 @@ void routes_free(backend *b, routes *r)
 }
 
 void op_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
-              bool renormalise, int n)
+              const router_form *form, int n)
 {
-    b->table->route(b, r, z, adapter_z, layer, renormalise, n);
+    error why;
+    if (backend_can_route(b, form, &why))
+        b->table->fail(b, &why);
+    else
+        b->table->route(b, r, z, adapter_z, layer, form, n);
 }
 
 void routes_read(backend *b, const routes *r, int n, const routes_host *to)

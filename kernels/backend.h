@@ -218,10 +218,25 @@ void op_rope(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, boo
 /* Stores k, v [n, kv_heads*head_dim] at each row's position in its page of `layer`. */
 void op_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n);
 
-/* Causal grouped-query attention of q [n, heads*head_dim] over positions 0..position of each row's
- * session, pages in ascending order (online softmax, one page is one chunk). */
-void op_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+/* How a layer attends. What a backend does not do it refuses by name: backend_can_attend(). */
+typedef struct attention_form {
+    int heads;
+    int key_width, value_width; /* of one head */
+    float scale;                /* s = scale * q . k */
+    float soft_cap;             /* s becomes soft_cap * tanh(s / soft_cap); 0 = off */
+    bool later_too;             /* false = causal: a row sees positions up to its own, true = all */
+    int window;                 /* a row sees the last so many of these; 0 = off */
+    const tensor *sinks; /* f32 [1, heads]: a score more in the sum, without a value; NULL = off */
+} attention_form;
+
+/* Grouped-query attention of q [n, heads*key_width] over the positions of each row's session, pages in
+ * ascending order (online softmax, one page is one chunk); out [n, heads*value_width]. A form that the
+ * backend refuses computes nothing, and backend_sync() says so. */
+void op_attention(backend *b, tensor *out, const tensor *q, int layer, const attention_form *form,
                   int n);
+/* 0, or -1 with ERROR_RUN: the part of the form that this backend does not do with such pages. */
+int backend_can_attend(const backend *b, const attention_form *form, const kv_layout *layout,
+                       error *err);
 
 /* x += scale * y, in place. */
 void op_add(backend *b, tensor *x, const tensor *y, float scale, int n);
@@ -275,11 +290,27 @@ typedef struct routes_host {
 routes *routes_new(backend *b, int max_rows, int slots, error *err);
 void routes_free(backend *b, routes *r); /* NULL ok */
 
+/* What a model makes of its router's logits z: the gates p, and by what experts are chosen. */
+typedef enum router_score {
+    ROUTER_SOFTMAX,        /* p = softmax of z over the allowed experts; chosen by z */
+    ROUTER_SIGMOID,        /* p = 1 / (1 + exp(-z)); chosen by p (DeepSeek-V3, arXiv 2412.19437) */
+    ROUTER_SOFTMAX_CHOSEN, /* p = softmax of z over the k chosen; chosen by z (gpt-oss) */
+    ROUTER_SCORES
+} router_score;
+
+/* How a layer routes, whatever the programs say. Refused by name as an attention_form is. */
+typedef struct router_form {
+    router_score score;
+    bool renormalise;             /* the gates are divided by their sum (norm_topk_prob) */
+    const tensor *selection_bias; /* f32 [1, experts] added where experts are chosen; NULL = off */
+    int groups, groups_used; /* chosen from the best groups_used of so many equal groups; 0 = off */
+} router_form;
+
 /* Chooses experts from router logits z [n, experts] with routing[layer] of each row; adapter_z
- * [n, .]: those of all adapters' rows of the router, or NULL when no program has any.
- * renormalise: the model divides the gates by their sum (norm_topk_prob). */
+ * [n, .]: those of all adapters' rows of the router, or NULL when no program has any. */
 void op_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
-              bool renormalise, int n);
+              const router_form *form, int n);
+int backend_can_route(const backend *b, const router_form *form, error *err);
 /* Enqueued copy of the n rows of a layer's routes to host memory; backend_sync before they may be
  * looked at. */
 void routes_read(backend *b, const routes *r, int n, const routes_host *to);

@@ -41,15 +41,31 @@ struct expert_bank {
     void *device;
 };
 
+/* What a form can ask beyond causal attention over equal widths, and beyond a choice among all experts. */
+enum {
+    ATTENDS_LATER = 1,
+    ATTENDS_WINDOW = 2,
+    ATTENDS_SINKS = 4,
+    ATTENDS_SOFT_CAP = 8,
+    ATTENDS_WIDTHS = 16,
+};
+enum {
+    ROUTES_BIAS = 1 << ROUTER_SCORES, /* the bits below: 1 << router_score */
+    ROUTES_GROUPS = ROUTES_BIAS << 1,
+};
+
 /* Each member does what the function of the same name in backend.h says; `op_` is left out.
  * The closers are never called with NULL. */
 typedef struct backend_table {
     const char *name;
-    bool host_memory; /* tensors lie where the host can read them */
+    bool host_memory;         /* tensors lie where the host can read them */
+    unsigned attention_parts; /* ATTENDS_*, and */
+    unsigned router_parts;    /* 1 << router_score and ROUTES_*: others never come to its ops */
     void (*close)(backend *b);
     const char *(*isa)(const backend *b);
     int (*threads)(const backend *b);
     int (*sync)(backend *b, error *err);
+    void (*fail)(backend *b, const error *why); /* to be reported by sync, unless one is already */
     double (*read_seconds)(backend *b, const void *host, size_t bytes);
     double (*logprob)(backend *b, const float *z, size_t n, int id);
     void (*sample)(backend *b, sample_row *rows, int n);
@@ -84,8 +100,9 @@ typedef struct backend_table {
     void (*matmul_swiglu)(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n);
     void (*rope)(backend *b, tensor *x, int heads, int head_dim, int rotary_dim, bool pairs, int n);
     void (*kv_store)(backend *b, int layer, const tensor *k, const tensor *v, int n);
-    void (*attention)(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
-                      int n);
+    void (*attention)(backend *b, tensor *out, const tensor *q, int layer,
+                      const attention_form *form, int n);
+    const kv_layout *(*pages)(const backend *b); /* of the batch */
     void (*add)(backend *b, tensor *x, const tensor *y, float scale, int n);
     void (*scale)(backend *b, tensor *x, float scale, int n);
     void (*sigmoid_gate)(backend *b, tensor *y, const tensor *weight, const tensor *x, int n);
@@ -94,7 +111,7 @@ typedef struct backend_table {
     routes *(*routes_new)(backend *b, int max_rows, int slots, error *err);
     void (*routes_free)(backend *b, routes *r);
     void (*route)(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
-                  bool renormalise, int n);
+                  const router_form *form, int n);
     void (*routes_read)(backend *b, const routes *r, int n, const routes_host *to);
     void (*routes_write)(backend *b, routes *r, int n, const routes_host *from);
     void (*routes_slot)(backend *b, routes *one, const routes *from, int slot, int n);
@@ -105,6 +122,10 @@ typedef struct backend_table {
 struct backend {
     const backend_table *table;
 };
+
+/* Names the text of this header and of backend.h: a device that comes as a shared object has its own, and
+ * with another one its tables would be misread. */
+extern const char backend_contract[];
 
 #ifdef __cplusplus
 }

@@ -97,7 +97,11 @@ static void run_attention(backend *b, int first, int n, float *out, const void *
     tensor *q = tensor_of(b, p->q + (size_t)first * width, (size_t)n, width);
     tensor *t = tensor_of(b, NULL, (size_t)n, width);
     op_batch(b, &p->kv, rows, n, NULL, NULL, 0);
-    op_attention(b, t, q, LAYER, p->heads, p->scale, n);
+    attention_form form = {.heads = p->heads,
+                           .key_width = p->kv.head_dim,
+                           .value_width = p->kv.head_dim,
+                           .scale = p->scale};
+    op_attention(b, t, q, LAYER, &form, n);
     read_rows(b, t, n, out);
     tensor_free(q);
     tensor_free(t);
@@ -233,6 +237,42 @@ static void test_large_scores(void **state)
     release(&p);
 }
 
+/* A form that the backend does not do is named, by the question and by the op, which computes nothing. */
+static void test_refused_forms(void **state)
+{
+    backend *b = ((lab *)*state)->backends[0][0];
+    const kv_layout kv = {1, 2, 8, DTYPE_F32};
+    tensor *t = tensor_of(b, NULL, 1, 16), *q = tensor_of(b, NULL, 1, 16);
+    const attention_form plain = {2, 8, 8, 1, 0, false, 0, NULL};
+    const struct {
+        attention_form form;
+        const char *named;
+    } cases[] = {
+        {{2, 8, 8, 1, 30, false, 0, NULL}, "a soft cap"},
+        {{2, 8, 8, 1, 0, true, 0, NULL}, "later positions"},
+        {{2, 8, 8, 1, 0, false, 128, NULL}, "a sliding window"},
+        {{2, 8, 8, 1, 0, false, 0, t}, "sinks"},
+        {{2, 12, 8, 1, 0, false, 0, NULL}, "differ in width"},
+        {{2, 8, 4, 1, 0, false, 0, NULL}, "differ in width"},
+    };
+    error err = {0};
+    batch_row row = {0};
+    assert_int_equal(backend_can_attend(b, &plain, &kv, &err), 0);
+    op_batch(b, &kv, &row, 1, NULL, NULL, 0);
+    op_layer(b, 3);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(backend_can_attend(b, &cases[i].form, &kv, &err), -1);
+        assert_non_null(strstr(err.text, cases[i].named));
+        op_attention(b, t, q, 0, &cases[i].form, 1);
+        assert_int_equal(backend_sync(b, &err), -1);
+        assert_memory_equal(err.text, "layer 3: the cpu backend does not do ", 37);
+        assert_non_null(strstr(err.text, cases[i].named));
+    }
+    op_layer(b, -1);
+    tensor_free(t);
+    tensor_free(q);
+}
+
 /* ---- the kernels alone ------------------------------------------------------------------------ */
 
 enum { QUERIES = 16, DIM = 264 };
@@ -299,9 +339,13 @@ static void test_kernels_same_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),          cmocka_unit_test(test_f16),
-        cmocka_unit_test(test_q8_0),         cmocka_unit_test(test_page_copy),
-        cmocka_unit_test(test_large_scores), cmocka_unit_test(test_kernels_same_bits),
+        cmocka_unit_test(test_f32),
+        cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_q8_0),
+        cmocka_unit_test(test_page_copy),
+        cmocka_unit_test(test_large_scores),
+        cmocka_unit_test(test_refused_forms),
+        cmocka_unit_test(test_kernels_same_bits),
     };
     return cmocka_run_group_tests(tests, lab_setup, lab_teardown);
 }

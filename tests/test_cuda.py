@@ -53,6 +53,15 @@ with case("with a plug-in that cannot be loaded auto falls back in one line; cud
     _, said = logits(broken, "--backend=cuda", status=3)
     assert "consilium-cuda.so" in said and said.startswith("consilium: --backend cuda: "), said
 
+with case("a plug-in of another build of the program is refused by name"):
+    other = program("other", HOST)
+    plugin = other.parent / "consilium-cuda.so"
+    plugin.write_bytes(plugin.read_bytes().replace(b"device contract ", b"device contract-"))
+    got, said = logits(other)
+    assert got == want and "is of another build of the program" in said and "make cuda" in said, said
+    _, said = logits(other, "--backend=cuda", status=3)
+    assert "is of another build of the program" in said, said
+
 whole = program("whole", HOST)
 with case("a plug-in that works is loaded in the sandbox and has the CPU's bytes"):
     got, said = logits(whole, "--backend=cuda")

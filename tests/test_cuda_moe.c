@@ -44,7 +44,7 @@ static int run_route(backend *b, const void *user, float *out, error *err)
         rows[i].routing = tables[i] = routing_tables_new(b, &p->rules[i], 1, p->experts, NULL);
     op_layer(b, 0);
     op_batch(b, &(kv_layout){1, 1, 8, DTYPE_F32}, rows, p->rows, NULL, NULL, 0);
-    op_route(b, r, z, NULL, 0, p->renormalise, p->rows);
+    op_route(b, r, z, NULL, 0, &(router_form){.renormalise = p->renormalise}, p->rows);
     routes_read(b, r, p->rows, &host);
     int result = backend_sync(b, err);
     for (size_t i = 0; i < 2 * cells; i++)

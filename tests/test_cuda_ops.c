@@ -221,7 +221,9 @@ static int run_attention(backend *b, const void *user, float *out, error *err)
     tensor *q = tensor_of(b, p->q, (size_t)n, wide), *t = tensor_of(b, NULL, (size_t)n, wide);
     op_batch(b, &p->kv, rows, n, NULL, NULL, 0);
     memset(rows, 0, sizeof rows); /* what a batch was given is not looked at again */
-    op_attention(b, t, q, 1, p->heads, 0.3f, n);
+    attention_form form = {.heads = p->heads, .key_width = p->kv.head_dim, .scale = 0.3f};
+    form.value_width = form.key_width;
+    op_attention(b, t, q, 1, &form, n);
     result = cuda_read(b, t, n, out, err);
     tensor_free(q);
     tensor_free(t);

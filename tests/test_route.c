@@ -50,7 +50,7 @@ static int route_rows(backend *b, const layer_routing *rules, const float *z, in
                         .entropy = malloc((size_t)n * sizeof(float))};
     op_layer(b, 0);
     op_batch(b, &layout, rows, n, NULL, NULL, 0);
-    op_route(b, r, t, NULL, 0, renormalise, n);
+    op_route(b, r, t, NULL, 0, &(router_form){.renormalise = renormalise}, n);
     routes_read(b, r, n, &host);
     int result = backend_sync(b, err);
     memset(out, 0, (size_t)n * sizeof *out);
@@ -466,15 +466,47 @@ static void test_random(void **state)
     }
 }
 
+/* A router that the backend does not do is named, by the question and by the op. */
+static void test_refused_forms(void **state)
+{
+    backend *b = any_backend(state);
+    tensor *z = tensor_of(b, NULL, 1, 8);
+    routes *r = routes_new(b, 1, 2, NULL);
+    const struct {
+        router_form form;
+        const char *named;
+    } cases[] = {
+        {{.score = ROUTER_SIGMOID}, "a router's sigmoid"},
+        {{.score = ROUTER_SOFTMAX_CHOSEN}, "softmax over the experts chosen"},
+        {{.selection_bias = z}, "a router's selection bias"},
+        {{.groups = 4, .groups_used = 2}, "groups of experts"},
+    };
+    error err = {0};
+    assert_int_equal(backend_can_route(b, &(router_form){.renormalise = true}, &err), 0);
+    op_layer(b, 5);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(backend_can_route(b, &cases[i].form, &err), -1);
+        assert_non_null(strstr(err.text, cases[i].named));
+        op_route(b, r, z, NULL, 0, &cases[i].form, 1);
+        assert_int_equal(backend_sync(b, &err), -1);
+        assert_memory_equal(err.text, "layer 5: the cpu backend does not do ", 37);
+        assert_non_null(strstr(err.text, cases[i].named));
+    }
+    op_layer(b, -1);
+    routes_free(b, r);
+    tensor_free(z);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),        cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_every_expert), cmocka_unit_test(test_mask),
-        cmocka_unit_test(test_bias),         cmocka_unit_test(test_tail_gain),
-        cmocka_unit_test(test_adaptive),     cmocka_unit_test(test_norm_width),
-        cmocka_unit_test(test_strength),     cmocka_unit_test(test_gate_of_zero),
-        cmocka_unit_test(test_not_finite),   cmocka_unit_test(test_random),
+        cmocka_unit_test(test_plain),         cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_every_expert),  cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_bias),          cmocka_unit_test(test_tail_gain),
+        cmocka_unit_test(test_adaptive),      cmocka_unit_test(test_norm_width),
+        cmocka_unit_test(test_strength),      cmocka_unit_test(test_gate_of_zero),
+        cmocka_unit_test(test_not_finite),    cmocka_unit_test(test_random),
+        cmocka_unit_test(test_refused_forms),
     };
     return cmocka_run_group_tests(tests, lab_setup, lab_teardown);
 }

@@ -24,6 +24,8 @@ struct forward {
     const model_config *config;
     const weights *weights;
     kv_layout layout;
+    attention_form attention; /* of every layer */
+    router_form routing;
     int max_rows;
 
     /* activations, [max_rows, cols] f32 */
@@ -119,7 +121,14 @@ forward *forward_open(backend *b, const model_config *config, const weights *w,
     f->slots = slots;
     f->copies =
         (route_copies){.backend = b, .config = config, .max_rows = max_rows, .slots = slots};
-    if (open_activations(f, err) || open_host_arrays(f, err)) {
+    f->attention = (attention_form){.heads = config->heads,
+                                    .key_width = config->head_dim,
+                                    .value_width = config->head_dim,
+                                    .scale = config->attention_scale};
+    f->routing = (router_form){.score = ROUTER_SOFTMAX, .renormalise = config->renormalise};
+    if (backend_can_attend(b, &f->attention, layout, err) ||
+        backend_can_route(b, &f->routing, err) || open_activations(f, err) ||
+        open_host_arrays(f, err)) {
         forward_close(f);
         return NULL;
     }
@@ -212,7 +221,7 @@ static void enqueue_attention(forward *f, const layer_weights *w, int layer, int
     tap(f, ACT_K, f->k, n);
     tap(f, ACT_V, f->v, n);
     op_kv_store(b, layer, f->k, f->v, n);
-    op_attention(b, f->attended, f->q, layer, c->heads, c->attention_scale, n);
+    op_attention(b, f->attended, f->q, layer, &f->attention, n);
     tap(f, ACT_HEADS, f->attended, n);
     product o = {f->delta, w->o, w->o_bias};
     op_matmul(b, &o, 1, f->attended, n);
@@ -271,7 +280,7 @@ static int enqueue_experts(forward *f, const layer_weights *w, int layer, int n,
     if (forward_hooks_ask(&f->hooks, b, f->config, f->asked, n, layer, f->normed, f->scores,
                           f->slots, err))
         return -1;
-    op_route(b, f->chosen, f->scores, adapter_scores, layer, f->config->renormalise, n);
+    op_route(b, f->chosen, f->scores, adapter_scores, layer, &f->routing, n);
     route_copies_read(&f->copies, trace, layer, f->chosen, f->scores, adapter_scores, n);
     if (trace == TRACE_OUTPUTS && trace_outputs(f, w, layer, n, err))
         return -1;

@@ -268,22 +268,22 @@ static void cut_cells(attention_work *w, int kv_heads, int threads)
     }
 }
 
-void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, const attention_form *form,
                    int n)
 {
     cpu_backend *cpu = cpu_of(b);
     const kv_layout *kv = &cpu->layout;
     if (!cpu_has_batch(cpu, n))
         return;
-    assert(layer < kv->layers && heads % kv->kv_heads == 0);
-    assert(q->cols == (size_t)heads * (size_t)kv->head_dim && out->cols == q->cols);
+    assert(layer < kv->layers && form->heads % kv->kv_heads == 0);
+    assert(q->cols == (size_t)form->heads * (size_t)kv->head_dim && out->cols == q->cols);
     attention_work w = {.cpu = cpu,
                         .q = q,
                         .out = out,
                         .layer = layer,
                         .n = n,
-                        .heads_per_kv = heads / kv->kv_heads,
-                        .scale = scale};
+                        .heads_per_kv = form->heads / kv->kv_heads,
+                        .scale = form->scale};
     size_t work = 0;
     for (int i = 0; i < n; i++)
         work += ((size_t)cpu->rows[i].position + 1) * q->cols;

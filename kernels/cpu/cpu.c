@@ -54,6 +54,19 @@ void cpu_report_faults(cpu_backend *cpu)
     keep_failure(cpu, &err);
 }
 
+static void cpu_fail(backend *b, const error *why)
+{
+    error err = *why;
+    if (cpu_of(b)->layer >= 0)
+        error_prefix(&err, "layer %d: ", cpu_of(b)->layer);
+    keep_failure(cpu_of(b), &err);
+}
+
+static const kv_layout *cpu_pages(const backend *b)
+{
+    return &((const cpu_backend *)b)->layout;
+}
+
 static int cpu_sync(backend *b, error *err)
 {
     cpu_backend *cpu = cpu_of(b);
@@ -374,10 +387,13 @@ static void cpu_sample(backend *b, sample_row *rows, int n)
 static const backend_table table = {
     .name = "cpu",
     .host_memory = true,
+    .attention_parts = 0,
+    .router_parts = 1u << ROUTER_SOFTMAX,
     .close = cpu_close,
     .isa = cpu_isa,
     .threads = cpu_threads,
     .sync = cpu_sync,
+    .fail = cpu_fail,
     .read_seconds = cpu_read_seconds,
     .logprob = cpu_logprob,
     .sample = cpu_sample,
@@ -399,6 +415,7 @@ static const backend_table table = {
     .rope = cpu_rope,
     .kv_store = cpu_kv_store,
     .attention = cpu_attention,
+    .pages = cpu_pages,
     .add = cpu_add,
     .scale = cpu_scale,
     .sigmoid_gate = cpu_sigmoid_gate,

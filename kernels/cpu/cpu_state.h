@@ -109,7 +109,7 @@ void cpu_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n
 
 /* attention.c */
 void cpu_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n);
-void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+void cpu_attention(backend *b, tensor *out, const tensor *q, int layer, const attention_form *form,
                    int n);
 
 /* route.c, moe.c */
@@ -122,7 +122,7 @@ struct routes {
 routes *cpu_routes_new(backend *b, int max_rows, int slots, error *err);
 void cpu_routes_free(backend *b, routes *r);
 void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
-               bool renormalise, int n);
+               const router_form *form, int n);
 void cpu_routes_read(backend *b, const routes *r, int n, const routes_host *to);
 void cpu_routes_write(backend *b, routes *r, int n, const routes_host *from);
 void cpu_routes_slot(backend *b, routes *one, const routes *from, int slot, int n);

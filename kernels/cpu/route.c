@@ -323,7 +323,7 @@ static void route_rows(void *user, int from, int to, int thread)
 }
 
 void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
-               bool renormalise, int n)
+               const router_form *form, int n)
 {
     cpu_backend *cpu = cpu_of(b);
     if (!cpu_has_batch(cpu, n))
@@ -336,7 +336,7 @@ void cpu_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, 
             choose_nothing(r, i);
         return;
     }
-    route_work w = {r, z, adapter_z, cpu, memory, room, layer, renormalise};
+    route_work w = {r, z, adapter_z, cpu, memory, room, layer, form->renormalise};
     cpu_rows(cpu, n, z->cols * 16, route_rows, &w);
     cpu_report_faults(cpu);
 }

@@ -171,15 +171,16 @@ __global__ void attend(device_kv kv, int layer, int heads, float scale, global<c
             out[at + (size_t)(thread + i * THREADS)] = acc[i] * inverse;
 }
 
-void cuda_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+void cuda_attention(backend *b, tensor *out, const tensor *q, int layer, const attention_form *form,
                     int n)
 {
     cuda_backend *d = cuda_of(b);
+    int heads = form->heads;
     assert(layer < d->layout.layers && heads % d->layout.kv_heads == 0);
     assert(d->layout.head_dim <= MOST_DIM && out->cols == q->cols);
     assert(q->cols == (size_t)heads * (size_t)d->layout.head_dim);
     if (device_well(d))
         LAUNCH(d, attend, dim3((unsigned)heads, (unsigned)n), THREADS, kv_of(&d->layout), layer,
-               heads, scale, (const float *)floats_of(q), floats_of(out), d->batch.position,
+               heads, form->scale, (const float *)floats_of(q), floats_of(out), d->batch.position,
                d->batch.list, d->batch.pages);
 }

@@ -56,6 +56,21 @@ static int cuda_sync(backend *b, error *err)
     return -1;
 }
 
+static void cuda_fail(backend *b, const error *why)
+{
+    cuda_backend *d = cuda_of(b);
+    if (!device_well(d))
+        return;
+    d->failure = *why;
+    if (d->layer >= 0)
+        error_prefix(&d->failure, "layer %d: ", d->layer);
+}
+
+static const kv_layout *cuda_pages(const backend *b)
+{
+    return &((const cuda_backend *)b)->layout;
+}
+
 /* ---- memory ----------------------------------------------------------------------------------- */
 
 void *device_new(cuda_backend *d, size_t bytes, const char *what, error *err)
@@ -385,10 +400,13 @@ static const backend_table *table_of_ops(void)
     static backend_table t;
     t.name = "cuda";
     t.host_memory = false;
+    t.attention_parts = 0;
+    t.router_parts = 1u << ROUTER_SOFTMAX;
     t.close = cuda_close;
     t.isa = cuda_isa;
     t.threads = cuda_threads;
     t.sync = cuda_sync;
+    t.fail = cuda_fail;
     t.read_seconds = cuda_read_seconds;
     t.logprob = cuda_logprob;
     t.sample = cuda_sample;
@@ -414,6 +432,7 @@ static const backend_table *table_of_ops(void)
     t.rope = cuda_rope;
     t.kv_store = cuda_kv_store;
     t.attention = cuda_attention;
+    t.pages = cuda_pages;
     t.add = cuda_add;
     t.scale = cuda_scale;
     t.sigmoid_gate = cuda_sigmoid_gate;

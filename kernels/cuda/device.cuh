@@ -182,13 +182,13 @@ void cuda_matmul(backend *b, const product *products, int count, const tensor *x
 void cuda_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n);
 
 void cuda_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n);
-void cuda_attention(backend *b, tensor *out, const tensor *q, int layer, int heads, float scale,
+void cuda_attention(backend *b, tensor *out, const tensor *q, int layer, const attention_form *form,
                     int n);
 
 routes *cuda_routes_new(backend *b, int max_rows, int slots, error *err);
 void cuda_routes_free(backend *b, routes *r);
 void cuda_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
-                bool renormalise, int n);
+                const router_form *form, int n);
 void cuda_routes_read(backend *b, const routes *r, int n, const routes_host *to);
 void cuda_routes_write(backend *b, routes *r, int n, const routes_host *from);
 void cuda_routes_slot(backend *b, routes *one, const routes *from, int slot, int n);

@@ -455,7 +455,7 @@ __global__ void choose(device_routes to, global<const float> z, int columns,
 }
 
 void cuda_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
-                bool renormalise, int n)
+                const router_form *form, int n)
 {
     cuda_backend *d = cuda_of(b);
     size_t room = z->cols + (adapter_z ? adapter_z->cols : 0);
@@ -465,8 +465,8 @@ void cuda_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z,
     if (device_well(d))
         LAUNCH(d, choose, (unsigned)n, THREADS, routes_of(r), (const float *)floats_of(z),
                (int)z->cols, adapter_z ? (const float *)floats_of(adapter_z) : NULL,
-               adapter_z ? (int)adapter_z->cols : 0, d->batch.routing, layer, renormalise, d->fault,
-               device_fault(d, FAULT_ROUTER));
+               adapter_z ? (int)adapter_z->cols : 0, d->batch.routing, layer, form->renormalise,
+               d->fault, device_fault(d, FAULT_ROUTER));
 }
 
 __global__ void one_slot(device_routes one, device_routes from, int slot, int n)

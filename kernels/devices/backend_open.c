@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../backend_impl.h"
 #include "../cpu/cpu.h"
 
 #define PLUGIN "consilium-cuda.so"
@@ -43,18 +44,25 @@ static backend *open_plugin(const char *path, const backend_options *options, er
 {
     void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     open_fn *open = NULL;
-    if (object)
+    const char *contract = object ? dlsym(object, "backend_contract") : NULL;
+    if (contract)
         *(void **)&open = dlsym(object, "cuda_open");
-    if (open)
+    if (open && strcmp(contract, backend_contract) == 0)
         return open(options, err);
-    (void)error_set(err, ERROR_LOAD, "%s", dlerror());
+    if (open)
+        (void)error_set(err, ERROR_LOAD,
+                        "%s is of another build of the program; `make cuda` makes it anew", path);
+    else
+        (void)error_set(err, ERROR_LOAD, "%s", dlerror());
     return NULL;
 }
 
 static backend *open_cuda(const backend_options *options, error *err)
 {
     char path[PATH_MAX];
-    const char *plugin = options->plugin ? options->plugin : backend_find_plugin(path, sizeof path) ? path : NULL;
+    const char *plugin = options->plugin                          ? options->plugin
+                         : backend_find_plugin(path, sizeof path) ? path
+                                                                  : NULL;
     if (!plugin) {
         (void)error_set(err, ERROR_LOAD,
                         "--backend cuda: " PLUGIN " is not beside the program (`make cuda` builds "
