@@ -267,7 +267,7 @@ __device__ inline float own_output(const float *outs, int n)
 {
     int lane = lane_of_warp();
     float mine = 0;
-    for (int i = 0; i < n; i++)
+    EACH_COLUMN (i, n)
         mine = i == lane ? outs[i] : mine;
     return mine;
 }
@@ -304,7 +304,7 @@ __global__ void make_hidden(global<const device_expert> experts, pairs p, form_r
     for (int done = 0; done < r.count; done += MOST_COLUMNS) {
         int n = r.count - done < MOST_COLUMNS ? r.count - done : MOST_COLUMNS;
         size_t first = (size_t)(r.first + done), pair = first + (size_t)lane;
-        for (int i = 0; i < n; i++)
+        EACH_COLUMN (i, n)
             at[i] = p.row[first + (size_t)i];
         float gate = one_output<TYPE>(e.part[0], row, width, x, at, n, books);
         float up = one_output<TYPE>(e.part[1], row, width, x, at, n, books);
@@ -333,7 +333,7 @@ __global__ void make_output(global<const device_expert> experts, pairs p, form_r
     for (int done = 0; done < r.count; done += MOST_COLUMNS) {
         int n = r.count - done < MOST_COLUMNS ? r.count - done : MOST_COLUMNS;
         size_t pair = (size_t)(r.first + done + lane);
-        for (int i = 0; i < n; i++)
+        EACH_COLUMN (i, n)
             at[i] = r.first + done + i;
         float y = one_output<TYPE>(e.part[2], row, (size_t)e.part[0].rows, hidden, at, n, books);
         if (lane < n)

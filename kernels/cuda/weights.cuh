@@ -24,20 +24,24 @@ struct device_rows {
     size_t padded;
 };
 
+/* i from 0 to n - 1 <= MOST_COLUMNS, as straight code: what stands in arrays of a thread keeps registers only
+ * where every index is known. */
+#define EACH_COLUMN(i, n) _Pragma("unroll") for (int i = 0; i < MOST_COLUMNS; i++) if (i < (n))
+
 /* ---- products ----------------------------------------------------------------------------------------------- */
 
 __device__ inline void dot_plain(int type, global<const uint8_t> row, const device_rows &x,
                                  const int *at, int n, float *out)
 {
     size_t lane = (size_t)lane_of_warp();
-    for (int i = 0; i < n; i++)
+    EACH_COLUMN (i, n)
         out[i] = 0;
     for (size_t j = lane; j < x.cols; j += WARP) {
         float w = plain_weight(type, row, j);
-        for (int i = 0; i < n; i++)
+        EACH_COLUMN (i, n)
             out[i] = fmaf(w, x.x[(size_t)at[i] * x.stride + j], out[i]);
     }
-    for (int i = 0; i < n; i++)
+    EACH_COLUMN (i, n)
         out[i] = sum_of_lanes32(out[i]);
 }
 
@@ -53,14 +57,14 @@ __device__ inline void dot_blocks32(int type, global<const uint8_t> row, const d
     int lane = lane_of_warp();
     bool has_min = type == DTYPE_Q4_1 || type == DTYPE_Q5_1;
     size_t blocks = x.cols / 32;
-    for (int i = 0; i < n; i++)
+    EACH_COLUMN (i, n)
         out[i] = 0;
     for (size_t first = 0; first < blocks; first += 8) {
         size_t b = first + (size_t)lane / 4;
         eight w = {make_int2(0, 0), 0, 0, 1, 0};
         if (b < blocks)
             w = open32(type, row + b * (size_t)block_bytes(type), lane % 4, books);
-        for (int i = 0; i < n; i++) {
+        EACH_COLUMN (i, n) {
             size_t r = (size_t)at[i];
             size_t q = r * x.padded + first * 32 + 8 * (size_t)lane;
             int sum = sum_over(dot_eight(w, x.q + q), 3);
@@ -73,7 +77,7 @@ __device__ inline void dot_blocks32(int type, global<const uint8_t> row, const d
         }
     }
     /* The lanes of cpu/activation.h in the order of the blocks: 0 + 1, 4 + 5, then 2 + 3, 6 + 7. */
-    for (int i = 0; i < n; i++) {
+    EACH_COLUMN (i, n) {
         out[i] += __shfl_xor_sync(ALL_LANES, out[i], 4);
         out[i] += __shfl_xor_sync(ALL_LANES, out[i], 16);
         out[i] += __shfl_xor_sync(ALL_LANES, out[i], 8);
@@ -86,11 +90,11 @@ __device__ inline void dot_blocks256(int type, global<const uint8_t> row, const 
     int lane = lane_of_warp();
     bool has_min = type == DTYPE_Q2_K || type == DTYPE_Q4_K || type == DTYPE_Q5_K;
     float mins[MOST_COLUMNS];
-    for (int i = 0; i < n; i++)
+    EACH_COLUMN (i, n)
         out[i] = mins[i] = 0;
     for (size_t b = 0; b < x.cols / GROUP; b++) {
         eight w = open256(type, row + b * (size_t)block_bytes(type), lane, books);
-        for (int i = 0; i < n; i++) {
+        EACH_COLUMN (i, n) {
             size_t r = (size_t)at[i];
             size_t q = r * x.padded + b * GROUP + 8 * (size_t)lane;
             int sum = sum_of_ints(w.scale * dot_eight(w, x.q + q));
@@ -102,7 +106,7 @@ __device__ inline void dot_blocks256(int type, global<const uint8_t> row, const 
             mins[i] = fmaf(w.dmin * scale, (float)sum_of_ints(part), mins[i]);
         }
     }
-    for (int i = 0; i < n; i++)
+    EACH_COLUMN (i, n)
         out[i] -= mins[i];
 }
 
