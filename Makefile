@@ -133,7 +133,7 @@ $(BUILD)/tests/cuda/%.o: kernels/cuda/%.cu tests/cuda_host.h
 $(BUILD)/tests/cuda_host.so: $(ONHOST) $(BROUGHT)
 	@echo "  LINK $@"
 	$(Q)$(CXX) -shared -Wl,-Bsymbolic $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $^ -lm -o $@
-$(patsubst %,$(BUILD)/tests/%,test_cuda test_cuda_ops test_cuda_moe): | $(BUILD)/tests/cuda_host.so
+$(patsubst %,$(BUILD)/tests/%,test_cuda test_cuda_ops test_cuda_moe test_cuda_memory): | $(BUILD)/tests/cuda_host.so
 # ---- the GPU's backend: a plug-in that the program looks for beside itself ------------------------
 
 CUDA_ARCHS ?= 75 80 86 89 90 100 120

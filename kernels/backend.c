@@ -44,6 +44,24 @@ int backend_sync(backend *b, error *err)
     return b->table->sync(b, err);
 }
 
+void backend_memory(backend *b, uint64_t *unused, uint64_t *total)
+{
+    *unused = *total = 0;
+    if (b->table->memory)
+        b->table->memory(b, unused, total);
+}
+
+bool backend_lost(const backend *b)
+{
+    return b->table->lost && b->table->lost(b);
+}
+
+int backend_move(backend *from, backend *to, error *err)
+{
+    assert(backend_lost(from) && to->table->host_memory);
+    return from->table->move(from, to, err);
+}
+
 double backend_read_seconds(backend *b, const void *host, size_t bytes)
 {
     return b->table->read_seconds(b, host, bytes);
@@ -59,6 +77,11 @@ tensor *tensor_new(backend *b, dtype type, size_t rows, size_t cols, error *err)
 tensor *tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void *host, error *err)
 {
     return b->table->tensor_map(b, type, rows, cols, host, err);
+}
+
+tensor *tensor_lend(backend *b, dtype type, size_t rows, size_t cols, const void *host, error *err)
+{
+    return b->table->tensor_lend(b, type, rows, cols, host, err);
 }
 
 void tensor_free(tensor *t)
@@ -219,6 +242,13 @@ int expert_bank_put(expert_bank *k, int first, int n, const tensor *const *gate,
     expert_bank_clear(k, first, n);
     k->count = count;
     return -1;
+}
+
+int expert_bank_need(expert_bank *k, const layer_routing *by, int experts, error *err)
+{
+    if (!k->owner->table->bank_need)
+        return 0;
+    return k->owner->table->bank_need(k, by, experts, err);
 }
 
 void expert_bank_clear(expert_bank *k, int first, int n)

@@ -59,6 +59,17 @@ int backend_threads(const backend *b);
 /* Waits for everything enqueued; reports and clears the first failure. 0 or -1. */
 int backend_sync(backend *b, error *err);
 
+/* Bytes that the device has free, and in all; both 0 where its memory is the host's. */
+void backend_memory(backend *b, uint64_t *unused, uint64_t *total);
+
+/* Whether the device itself failed: one of its calls, or memory that it has not. Then its ops do nothing
+ * any more, backend_sync() says why each time, and backend_move() saves what there is. */
+bool backend_lost(const backend *b);
+/* Makes every tensor, bank and table of a lost backend one of `to`, whose memory is the host's, under the
+ * same pointers: what came from the host is there again, the rest is zero. Pages and routes are not moved:
+ * who has them makes others. The device is asked nothing. -1 without memory, and all is as before. */
+int backend_move(backend *from, backend *to, error *err);
+
 /* A plain read of `bytes` of host memory by every thread, for the bandwidth figure of `bench`:
  * returns seconds taken by one sweep. */
 double backend_read_seconds(backend *b, const void *host, size_t bytes);
@@ -70,6 +81,8 @@ tensor *tensor_new(backend *b, dtype type, size_t rows, size_t cols, error *err)
 /* Weights that already lie in host memory (a mapped file): the CPU borrows the bytes, which must
  * outlive the tensor; another device copies them. `host` needs no alignment. Caller frees. */
 tensor *tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void *host, error *err);
+/* The same for a matrix of an expert: another device copies it when expert_bank_need() asks for it. */
+tensor *tensor_lend(backend *b, dtype type, size_t rows, size_t cols, const void *host, error *err);
 void tensor_free(tensor *t); /* NULL ok */
 size_t tensor_rows(const tensor *t);
 size_t tensor_cols(const tensor *t);
@@ -261,6 +274,9 @@ int expert_bank_count(const expert_bank *k);
  * borrowed. -1 without memory, and the bank is as before. */
 int expert_bank_put(expert_bank *k, int first, int n, const tensor *const *gate,
                     const tensor *const *up, const tensor *const *down, error *err);
+/* Every expert that this routing may call (experts: the model's, as for routing_tables_new) is where
+ * the device reads it from now on. To be asked before a row names the routing. -1 without memory. */
+int expert_bank_need(expert_bank *k, const layer_routing *by, int experts, error *err);
 /* Empties places [first, first + n): nobody names them until others are put there. */
 void expert_bank_clear(expert_bank *k, int first, int n);
 /* Forgets places [count, ...), which are empty. */

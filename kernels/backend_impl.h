@@ -24,6 +24,7 @@ struct tensor {
     size_t row_bytes; /* dtype_row_bytes(type, cols) */
     void *data;       /* rows * row_bytes; borrowed weights may have any alignment */
     bool borrowed;    /* true = never written, not freed with the tensor */
+    const void *host; /* of another device: what it was mapped from, NULL = nothing */
 };
 
 struct routing_tables {
@@ -66,6 +67,9 @@ typedef struct backend_table {
     int (*threads)(const backend *b);
     int (*sync)(backend *b, error *err);
     void (*fail)(backend *b, const error *why); /* to be reported by sync, unless one is already */
+    void (*memory)(backend *b, uint64_t *unused, uint64_t *total); /* NULL = the host's */
+    bool (*lost)(const backend *b);                                /* NULL = never */
+    int (*move)(backend *from, backend *to, error *err);
     double (*read_seconds)(backend *b, const void *host, size_t bytes);
     double (*logprob)(backend *b, const float *z, size_t n, int id);
     void (*sample)(backend *b, sample_row *rows, int n);
@@ -73,6 +77,8 @@ typedef struct backend_table {
     tensor *(*tensor_new)(backend *b, dtype type, size_t rows, size_t cols, error *err);
     tensor *(*tensor_map)(backend *b, dtype type, size_t rows, size_t cols, const void *host,
                           error *err);
+    tensor *(*tensor_lend)(backend *b, dtype type, size_t rows, size_t cols, const void *host,
+                           error *err);
     void (*tensor_free)(tensor *t);
     void (*tensor_write)(backend *b, tensor *t, size_t row, size_t rows, const void *src);
     void (*tensor_read)(backend *b, const tensor *t, size_t row, size_t rows, void *dst);
@@ -84,8 +90,10 @@ typedef struct backend_table {
     /* Fill and release t->device; both NULL where the host's tables are read. -1: *err says why. */
     int (*tables_copy)(routing_tables *t, int experts, error *err);
     void (*tables_drop)(routing_tables *t);
-    /* Places [first, first + n) of the bank, or its count, changed; the same for k->device. */
+    /* Places [first, first + n) of the bank, or its count, changed; the same for k->device. NULL, and
+     * bank_need too, where the tensors are read as they lie. */
     int (*bank_changed)(expert_bank *k, int first, int n, error *err);
+    int (*bank_need)(expert_bank *k, const layer_routing *by, int experts, error *err);
     void (*bank_drop)(expert_bank *k);
 
     void (*layer)(backend *b, int layer);

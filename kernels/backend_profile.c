@@ -183,15 +183,15 @@ static void timed_experts(backend *b, tensor *out, const expert_bank *bank, cons
     end(b, "experts", bank->gate[0] ? bank->gate[0]->type : DTYPE_F32, &cost);
 }
 
-static void timed_attention(backend *b, tensor *out, const tensor *q, int layer, int heads,
-                            float scale, int n)
+static void timed_attention(backend *b, tensor *out, const tensor *q, int layer,
+                            const attention_form *form, int n)
 {
     const backend_profile *p = of(b);
     size_t dim = (size_t)p->layout.head_dim;
     double row = (double)dtype_row_bytes(p->layout.type, dim);
     profile_part cost = {.bytes = 2 * p->positions * p->layout.kv_heads * row,
-                         .operations = 4 * p->attended * heads * (double)dim};
-    begin(b)->attention(b, out, q, layer, heads, scale, n);
+                         .operations = 4 * p->attended * form->heads * (double)dim};
+    begin(b)->attention(b, out, q, layer, form, n);
     end(b, "attention", p->layout.type, &cost);
 }
 
@@ -261,9 +261,9 @@ static void timed_read(backend *b, const tensor *t, size_t row, size_t rows, voi
 }
 
 static void timed_route(backend *b, routes *r, const tensor *z, const tensor *adapter_z, int layer,
-                        bool renormalise, int n)
+                        const router_form *form, int n)
 {
-    begin(b)->route(b, r, z, adapter_z, layer, renormalise, n);
+    begin(b)->route(b, r, z, adapter_z, layer, form, n);
     end(b, "choice of experts", DTYPE_F32, NULL);
 }
 

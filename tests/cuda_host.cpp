@@ -80,14 +80,21 @@ struct machine {
     host_writer shared_writers[SHARED_BYTES];
     std::map<const char *, host_span *> buffers; /* by their end */
     host_span *last;
+    /* what it has left: launches, -1 = without end; of memory, 0 = without end */
+    long left;
+    size_t memory, taken, most_taken;
 };
 
 machine *m;
 
 machine *get()
 {
-    if (!m)
+    if (!m) {
+        const char *left = getenv("CUDA_HOST_BREAK"), *memory = getenv("CUDA_HOST_MEMORY");
         m = new machine();
+        m->left = left ? atol(left) : -1;
+        m->memory = memory ? (size_t)atol(memory) << 10 : 0;
+    }
     return m;
 }
 
@@ -364,10 +371,17 @@ const uint64_t *host_warp(unsigned mask, int site, uint64_t value)
     return w->told;
 }
 
+/* Whether the device has given up. */
+static bool gone()
+{
+    return get()->left == 0;
+}
+
 void host_run(const char *kernel, dim3 grid, dim3 block, host_body *body, void *user)
 {
-    get();
-    if (m->failed)
+    if (get()->left > 0)
+        m->left--;
+    if (m->failed || gone())
         return;
     m->kernel = kernel;
     m->current = 0;
@@ -408,6 +422,23 @@ void host_seed(unsigned seed)
     get()->seed = seed;
 }
 
+void host_break(int launches)
+{
+    get()->left = launches;
+}
+
+void host_memory_kib(int kib)
+{
+    get()->memory = (size_t)kib << 10;
+}
+
+unsigned long host_memory_taken(void)
+{
+    unsigned long most = get()->most_taken;
+    m->most_taken = m->taken;
+    return most;
+}
+
 host_plant host_planted;
 
 void host_plant_fault(int fault)
@@ -442,8 +473,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
 
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
 {
-    *free = *total = (size_t)1 << 34;
-    return cudaSuccess;
+    *total = get()->memory ? m->memory : (size_t)1 << 34;
+    *free = *total > m->taken ? *total - m->taken : 0;
+    return gone() ? cudaErrorDeviceGone : cudaSuccess;
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t *s)
@@ -462,9 +494,21 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
     return cudaGetLastError();
 }
 
+/* What a GPU takes for so many bytes. */
+static size_t grains(size_t bytes)
+{
+    return (bytes + 511) / 512 * 512;
+}
+
 cudaError_t cudaMalloc(void **p, size_t bytes)
 {
     bytes = bytes ? bytes : 1;
+    if (gone())
+        return cudaErrorDeviceGone;
+    if (get()->memory && m->taken + grains(bytes) > m->memory)
+        return cudaErrorMemoryAllocation;
+    m->taken += grains(bytes);
+    m->most_taken = m->taken > m->most_taken ? m->taken : m->most_taken;
     host_span *s = new host_span();
     s->from = (char *)aligned_alloc(256, (bytes + 255) / 256 * 256);
     s->to = s->from + bytes;
@@ -484,6 +528,7 @@ cudaError_t cudaFree(void *p)
     host_span *s = host_find(p);
     if (p != s->from)
         abort();
+    m->taken -= grains((size_t)(s->to - s->from));
     m->buffers.erase(s->to);
     m->last = nullptr;
     free(s->from);
@@ -505,6 +550,8 @@ static void check_range(const void *p, size_t bytes)
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t)
 {
+    if (gone())
+        return cudaErrorDeviceGone;
     if (bytes && kind != cudaMemcpyDeviceToHost)
         check_range(to, bytes);
     if (bytes && kind != cudaMemcpyHostToDevice)
@@ -516,6 +563,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t)
 {
+    if (gone())
+        return cudaErrorDeviceGone;
     if (bytes) {
         check_range(p, bytes);
         memset(p, value, bytes);
@@ -527,10 +576,13 @@ cudaError_t cudaGetLastError(void)
 {
     bool failed = get()->failed;
     m->failed = false;
-    return failed ? cudaErrorLaunchFailure : cudaSuccess;
+    return gone() ? cudaErrorDeviceGone : failed ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 const char *cudaGetErrorString(cudaError_t e)
 {
-    return e == cudaErrorLaunchFailure ? get()->text : "no error";
+    return e == cudaErrorLaunchFailure      ? get()->text
+           : e == cudaErrorMemoryAllocation ? "out of memory"
+           : e == cudaErrorDeviceGone       ? "the device is gone"
+                                            : "no error";
 }

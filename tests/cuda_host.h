@@ -250,12 +250,25 @@ HOST_SHOWN void host_seed(unsigned seed);
 /* Launches so far, and the threads they had. */
 HOST_SHOWN unsigned long host_launches(void);
 HOST_SHOWN void host_plant_fault(int fault);
+/* After so many more launches the device is gone for good: all that is asked of it fails. -1 = it is
+ * there again. $CUDA_HOST_BREAK says it for a whole program. */
+HOST_SHOWN void host_break(int launches);
+/* The device has so much memory from now on; 0 = without end. $CUDA_HOST_MEMORY says it for a whole
+ * program. And the most that was taken of it since this was
+ * last asked. */
+HOST_SHOWN void host_memory_kib(int kib);
+HOST_SHOWN unsigned long host_memory_taken(void);
 
 /* ---- the runtime's functions that the backend calls ----------------------------------------------- */
 
 typedef int cudaError_t;
 typedef void *cudaStream_t;
-enum { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorLaunchFailure = 719 };
+enum {
+    cudaSuccess = 0,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorLaunchFailure = 719,
+    cudaErrorDeviceGone = 999, /* any that stays */
+};
 enum cudaMemcpyKind {
     cudaMemcpyHostToDevice = 1,
     cudaMemcpyDeviceToHost,

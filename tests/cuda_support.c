@@ -52,6 +52,25 @@ void cuda_plant(cuda_fault fault)
     tell("host_plant_fault", (int)fault);
 }
 
+void cuda_break(int launches)
+{
+    tell("host_break", launches);
+}
+
+void cuda_memory_kib(int kib)
+{
+    tell("host_memory_kib", kib);
+}
+
+unsigned long cuda_memory_taken(void)
+{
+    void *object = dlopen(plugin(), RTLD_NOW | RTLD_LOCAL);
+    unsigned long (*taken)(void) = NULL;
+    if (object)
+        *(void **)&taken = dlsym(object, "host_memory_taken");
+    return taken ? taken() : 0;
+}
+
 /* ---- cases ------------------------------------------------------------------------------- */
 
 int cuda_setup(void **state)
@@ -118,14 +137,17 @@ int cuda_read(backend *b, const tensor *t, int n, float *out, error *err)
     return backend_sync(b, err);
 }
 
-void cuda_must_find(const cuda_rig *r, cuda_fault fault, cuda_case *run, const void *problem,
-                    size_t n, const char *word)
+void cuda_must_find(cuda_rig *r, cuda_fault fault, cuda_case *run, const void *problem, size_t n,
+                    const char *word)
 {
     verdict sound = judge(r, run, problem, n, 5);
     cuda_plant(fault);
     verdict v = judge(r, run, problem, n, 5);
     cuda_plant(CUDA_NOTHING);
-    (void)backend_sync(r->cuda, NULL);
+    backend_options again = cuda_options();
+    backend_close(r->cuda); /* a device that failed is lost */
+    r->cuda = backend_open(&again, NULL);
+    assert_non_null(r->cuda);
     if (!sound.same || v.same || (word && !strstr(v.err.text, word)))
         fail_msg("fault %d: %s (without it: %s)", (int)fault, v.same ? "not found" : v.err.text,
                  sound.same ? "well" : sound.err.text);

@@ -24,6 +24,12 @@ typedef enum cuda_fault {
     CUDA_RACE,
 } cuda_fault;
 void cuda_plant(cuda_fault fault);
+/* The device is gone after so many more launches, and all that it held; -1 = it is there again. */
+void cuda_break(int launches);
+/* It has so many KiB of memory; 0 = as much as one likes. */
+void cuda_memory_kib(int kib);
+/* The most of it that was taken since this was last asked. */
+unsigned long cuda_memory_taken(void);
 /* Whether faults can be planted: not with $CUDA_PLUGIN, which names a real plug-in. */
 bool cuda_on_host(void);
 
@@ -42,8 +48,8 @@ typedef int cuda_case(backend *b, const void *problem, float *out, error *err);
 void cuda_check(const cuda_rig *r, cuda_case *run, const void *problem, size_t n, const char *name);
 /* The case goes wrong with the fault, and its failure says `word`; NULL: by other bytes. Without it all is
  * well. */
-void cuda_must_find(const cuda_rig *r, cuda_fault fault, cuda_case *run, const void *problem,
-                    size_t n, const char *word);
+void cuda_must_find(cuda_rig *r, cuda_fault fault, cuda_case *run, const void *problem, size_t n,
+                    const char *word);
 /* Rows [0, n) of t when all is done. */
 int cuda_read(backend *b, const tensor *t, int n, float *out, error *err);
 

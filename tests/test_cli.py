@@ -378,6 +378,21 @@ def model_info(model):
         assert info["rope"]["kind"] == "plain" and info["rope"]["theta"] == 10000
         assert info["tokenizer"]["tokens"] == 99
         assert sum(t["bytes"] for t in info["types"].values()) == info["weight_bytes"]
+    with case("model info --gpu: the plan of a GPU's memory, whether it fits, and what would"):
+        def plan(*words):
+            return json.loads(run("model", "info", "-m", model, "--format=json", *words).stdout)["gpu"]
+        gpu = plan("--gpu=4090")
+        assert [c["name"] for c in gpu["cards"]] == ["RTX 4090"] and gpu["cards"][0]["fits"], gpu
+        assert gpu["bytes"] == sum(gpu[k + "_bytes"] for k in ("weight", "expert", "kv", "work"))
+        assert gpu["weight_bytes"] + gpu["expert_bytes"] >= info["weight_bytes"] and gpu["passes"] == 3
+        assert len(plan("--backend=cuda")["cards"]) == 6
+        small = plan("--gpu=0.004", "--context=4096")["cards"][0]
+        assert not small["fits"] and 0 < small["would_fit"]["context"] < 4096, small
+        least = plan("--gpu=0.004", f"--context={small['would_fit']['context']}")["cards"][0]
+        assert least["fits"], least
+        said = run("model", "info", "-m", model, "--gpu=0.004", "--context=4096").stdout
+        assert f"would fit: a context of {small['would_fit']['context']} tokens" in said, said
+        refuse(2, ["--gpu", "RTX 4090"], "model", "info", "-m", model, "--gpu=7000 XT")
     with case("model info: keys and values take 2 sides x layers x heads x width x type"):
         numbers = 2 * 2 * 2 * 12 * 4096
         assert info["kv_bytes"] == {"f16": 2 * numbers, "f32": 4 * numbers, "q8_0": None}

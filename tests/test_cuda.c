@@ -110,11 +110,89 @@ static void test_page_types(void **state)
     compare("qwen3_moe", DTYPE_F16, 7);
 }
 
+/* ---- a device that fails ---------------------------------------------------------------------- */
+
+enum { VOICES = 3, PAST = 70, SHARED = 66, TOLD = 6, BREAK_AT = 2 };
+
+static void count_warning(void *user, checkpoint_note note, const char *sentence)
+{
+    int *count = user;
+    if (note != CHECKPOINT_WARNING)
+        return;
+    assert_non_null(strstr(sentence, "the CPU carries on"));
+    ++*count;
+}
+
+/* Three sequences tell TOLD tokens in lockstep: a plain one, one that branched off within its second page
+ * and goes on under a program, one under that program throughout. The device fails in step BREAK_AT, after
+ * so many launches of it; -1 = never. Returns their logits [TOLD, VOICES, vocabulary]. */
+static float *tell_on(backend_options device, int launches, int *warnings)
+{
+    error err = {0};
+    engine_options options = {.path = "tests/fixtures/models/qwen3_moe",
+                              .backend = device,
+                              .max_rows = 16,
+                              .warn = count_warning,
+                              .warn_user = warnings};
+    engine *e = engine_open(&options, &err);
+    must(e != NULL, &err);
+    int vocabulary = engine_config(e)->vocabulary, ids[VOICES][PAST + TOLD];
+    float *logits = malloc((size_t)TOLD * VOICES * (size_t)vocabulary * sizeof *logits);
+    router_program *fewer = router_program_plain(engine_config(e), 1, &err);
+    session *s[VOICES] = {session_open(e, PAST + TOLD, DTYPE_F16, &err)};
+    for (int k = 0; k < VOICES; k++)
+        for (int i = 0; i < PAST + TOLD; i++)
+            ids[k][i] = token_of(vocabulary, k, i);
+    step first = {s[0], ids[0], PAST, LOGITS_NONE, NULL};
+    must(engine_advance(e, &first, 1, &err) == 0, &err);
+    s[1] = session_branch(s[0], SHARED, TOLD, fewer, &err);
+    s[2] = session_open(e, PAST, DTYPE_F16, &err);
+    must(s[1] && s[2] && session_set_program(s[2], fewer, &err) == 0, &err);
+    for (int i = 0; i < TOLD; i++) {
+        step steps[VOICES];
+        for (int k = 0; k < VOICES; k++)
+            steps[k] = (step){s[k], &ids[k][i], 1, LOGITS_LAST,
+                              logits + (size_t)(i * VOICES + k) * (size_t)vocabulary};
+        if (i == BREAK_AT && launches >= 0)
+            cuda_break(launches);
+        must(engine_advance(e, steps, VOICES, &err) == 0, &err);
+    }
+    cuda_break(-1);
+    size_t bytes = (size_t)TOLD * VOICES * (size_t)vocabulary * sizeof *logits;
+    for (int k = 0; k < VOICES; k++)
+        session_close(s[k]);
+    router_program_close(fewer);
+    assert_string_equal(backend_name(engine_backend(e)), launches >= 0 ? "cpu" : device.name);
+    engine_close(e);
+    return realloc(logits, bytes);
+}
+
+/* The device is lost in the middle: at once, within a layer, later. What follows has the bytes that the
+ * CPU's past would have given it, and the user is told once. */
+static void test_carries_on(void **state)
+{
+    const int launches[] = {0, 7, 31};
+    int none = 0;
+    (void)state;
+    size_t bytes = bytes_of("tests/fixtures/models/qwen3_moe") / (STREAMS * LENGTH) * TOLD * VOICES;
+    float *want = tell_on((backend_options){.name = "cpu"}, -1, &none);
+    for (size_t i = 0; i < 3 && cuda_on_host(); i++) {
+        int warnings = 0;
+        float *got = tell_on(cuda_options(), launches[i], &warnings);
+        assert_int_equal(warnings, 1);
+        assert_memory_equal(want, got, bytes);
+        free(got);
+    }
+    assert_int_equal(none, 0);
+    free(want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_models),
         cmocka_unit_test(test_page_types),
+        cmocka_unit_test(test_carries_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@ real one where there is no GPU.
 The one that works has its kernels on the host (cuda_host.h): it lies beside a copy of the program under
 the real one's name, and is loaded inside the sandbox as the real one would be.
 """
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -29,11 +30,11 @@ def program(name, plugin):
     return place / "consilium"
 
 
-def logits(binary, *words, status=0):
+def logits(binary, *words, status=0, env=None):
     out = scratch / "logits.bin"
     out.unlink(missing_ok=True)
     done = run("logits", "-m", MODEL, "--tokens", "5,17,3,88,41", "--output", out, *words,
-               binary=binary, check_status=False)
+               binary=binary, check_status=False, env=env)
     assert done.returncode == status, f"exit {done.returncode}: {done.stderr[-300:]}"
     return out.read_bytes() if status == 0 else b"", done.stderr
 
@@ -68,6 +69,22 @@ with case("a plug-in that works is loaded in the sandbox and has the CPU's bytes
     assert got == want and said == "", said
     got, said = logits(whole)
     assert got == want and said == "", said
+
+with case("a GPU that fails in the middle: the CPU carries on, told in one line, with the same bytes"):
+    got, said = logits(whole, "--backend=cuda", env=os.environ | {"CUDA_HOST_BREAK": "9"})
+    assert got == want and said.count("\n") == 1, said
+    assert "the CPU carries on, the GPU failed" in said and "the device is gone" in said, said
+
+with case("a GPU without room: cuda is refused with what there is, auto is the CPU and says so"):
+    little = os.environ | {"CUDA_HOST_MEMORY": "64"}
+    _, said = logits(whole, "--backend=cuda", status=3, env=little)
+    assert "GPU memory" in said and "are free" in said and len(said.splitlines()) == 1, said
+    got, said = logits(whole, env=little)
+    assert got == want and "the CPU computes; the model takes" in said and said.count("\n") == 1, said
+
+with case("model info --backend cuda asks the GPU that is here for its memory"):
+    said = run("model", "info", "-m", MODEL, "--backend=cuda", binary=whole).stdout
+    assert "the host, sm_00" in said and "H200" in said and "on a GPU" in said, said
 
 NAME = "the real plug-in says why there is no GPU"
 if REAL and not Path("/dev/nvidiactl").exists():

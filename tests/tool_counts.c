@@ -177,7 +177,9 @@ typedef struct op_case {
 static void attend(lab *l, void *arg)
 {
     const op_case *o = arg;
-    op_attention(l->b, o->out, o->in, 0, HEADS, 0.125f, 1);
+    attention_form form = {
+        .heads = HEADS, .key_width = HEAD_DIM, .value_width = HEAD_DIM, .scale = 0.125f};
+    op_attention(l->b, o->out, o->in, 0, &form, 1);
 }
 
 static void normalise(lab *l, void *arg)
@@ -189,7 +191,7 @@ static void normalise(lab *l, void *arg)
 static void choose_experts(lab *l, void *arg)
 {
     const op_case *o = arg;
-    op_route(l->b, o->chosen, o->in, NULL, 0, true, 1);
+    op_route(l->b, o->chosen, o->in, NULL, 0, &(router_form){.renormalise = true}, 1);
 }
 
 static void choose_token(lab *l, void *arg)

@@ -9,6 +9,7 @@
  */
 #include "engine_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 #include "../text/stop_tokens.h"
 #include "bank.h"
 #include "engine_attach.h"
+#include "engine_memory.h"
 
 enum { DEFAULT_ROWS = 512 };
 
@@ -45,6 +47,29 @@ static int slots_for(const model_config *c, int asked)
     return asked > c->experts_per_token ? asked : c->experts_per_token;
 }
 
+/* The backend that is asked for; where it may be any, one that has room for the model. */
+static int open_backend(engine *e, const engine_options *opt, error *err)
+{
+    error why = {0};
+    backend_options device = opt->backend;
+    bool any = !device.name || strcmp(device.name, "auto") == 0;
+    device.fallback = &why;
+    e->backend = backend_open(&device, err);
+    if (!e->backend)
+        return -1;
+    if (engine_memory_check(e, any, any ? &why : err)) {
+        if (!any)
+            return -1;
+        (void)error_prefix(&why, "the CPU computes; ");
+        backend_close(e->backend);
+        device.name = "cpu";
+        e->backend = backend_open(&device, err);
+    }
+    if (e->backend && why.text[0] && opt->warn)
+        opt->warn(opt->warn_user, CHECKPOINT_WARNING, why.text);
+    return e->backend ? 0 : -1;
+}
+
 static int open_model(engine *e, const engine_options *opt, error *err)
 {
     e->checkpoint = checkpoint_open(opt->path, opt->warn, opt->warn_user, err);
@@ -55,19 +80,15 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     e->max_rows = opt->max_rows > 0 ? opt->max_rows : DEFAULT_ROWS;
     e->cancel = opt->cancel;
     e->adapter_bytes = opt->adapter_bytes ? opt->adapter_bytes : ADAPTER_BYTES;
-    error why = {0};
-    backend_options device = opt->backend;
-    device.fallback = &why;
-    e->backend = backend_open(&device, err);
-    if (e->backend && why.text[0] && opt->warn)
-        opt->warn(opt->warn_user, CHECKPOINT_WARNING, why.text);
-    if (!e->backend ||
+    e->warn = opt->warn;
+    e->warn_user = opt->warn_user;
+    e->threads = opt->backend.threads;
+    (void)snprintf(e->isa, sizeof e->isa, "%s", opt->backend.isa ? opt->backend.isa : "auto");
+    if (open_backend(e, opt, err) ||
         weights_load(&e->weights, e->checkpoint, e->backend, opt->warn, opt->warn_user, err))
         return -1;
     e->plain = router_program_plain(c, 0, err);
-    if (e->plain)
-        e->plain_tables = attach_tables(e, router_program_routing(e->plain), err);
-    if (!e->plain_tables || tokenizer_open(e->checkpoint, &e->tokenizer, err) ||
+    if (!e->plain || tokenizer_open(e->checkpoint, &e->tokenizer, err) ||
         engine_open_text(e, &opt->chat, err))
         return -1;
     e->rows = calloc((size_t)e->max_rows, sizeof *e->rows);
@@ -115,6 +136,7 @@ void engine_close(engine *e)
     bank_release(&e->weights);
     weights_release(&e->weights);
     backend_close(e->backend);
+    backend_close(e->lost);
     checkpoint_close(e->checkpoint);
     free(e);
 }

@@ -6,6 +6,12 @@
 routing_tables *attach_tables(const engine *e, const layer_routing *layers, error *err)
 {
     const model_config *c = engine_config(e);
+    for (int i = 0; i < c->layers; i++)
+        if (c->moe_layer[i] &&
+            expert_bank_need(e->weights.layers[i].bank, &layers[i], c->experts, err)) {
+            (void)error_prefix(err, "layer %d: experts that may be called: ", i);
+            return NULL;
+        }
     return routing_tables_new(e->backend, layers, c->layers, c->experts, err);
 }
 
@@ -49,12 +55,16 @@ int attach_program(session *s, const router_program *program, error *err)
 
 const routing_tables *attach_routing(session *s, const layer_routing *of, error *err)
 {
-    if (of == router_program_routing(s->engine->plain))
-        return s->engine->plain_tables;
+    engine *e = s->engine;
+    if (of == router_program_routing(e->plain)) {
+        if (!e->plain_tables)
+            e->plain_tables = attach_tables(e, of, err);
+        return e->plain_tables;
+    }
     for (int i = 0; i < s->attached_count; i++)
         if (s->attached[i].of == of)
             return s->attached[i].tables;
-    if (add(s->engine, &s->attached, s->attached_count, of, err))
+    if (add(e, &s->attached, s->attached_count, of, err))
         return NULL;
     return s->attached[s->attached_count++].tables;
 }

@@ -14,6 +14,7 @@ enum { KV_KINDS = 3 }; /* F32, F16, Q8_0: sessions of different types may live t
 struct engine {
     checkpoint *checkpoint;
     backend *backend;
+    backend *lost;            /* the device that computed before: engine_carry_on.h; or NULL */
     tokenizer *tokenizer;     /* NULL when the model brings none */
     chat_format *chat;        /* NULL when there is none */
     model_defaults *defaults; /* NULL = none */
@@ -21,10 +22,15 @@ struct engine {
     error chat_problem;       /* why not, when the model brings a template */
     weights weights;
     router_program *plain;        /* the rules of sessions without a program, */
-    routing_tables *plain_tables; /* and where the backend reads them */
+    routing_tables *plain_tables; /* and where the backend reads them; NULL until one asks */
     const atomic_bool *cancel;
     int max_rows, max_slots;
     uint64_t adapter_bytes;
+    char isa[16]; /* of the CPU, should it have to carry on, and its */
+    int threads;
+    checkpoint_warn *warn; /* may be NULL */
+    void *warn_user;
+    session *sessions; /* all that are open */
 
     /* One pool and one layer loop per KV type, opened with the first session of that type. */
     kv_pool *pools[KV_KINDS];
@@ -36,6 +42,7 @@ struct engine {
     trace_fn *trace;
     void *trace_user;
     traced_part trace_part;
+    int batches, told; /* of the call at hand: begun; done, and told to trace and states */
     states_fn *states;
     void *states_user;
     const activation_set *activations; /* wanted; NULL = none */
@@ -52,6 +59,7 @@ typedef struct attached {
 
 struct session {
     engine *engine;
+    session *next, **place; /* in the engine's list */
     kv_sequence *sequence;
     const router_program *program; /* NULL = the plain model */
     attached *attached;            /* [attached_count] of the program */
@@ -66,7 +74,9 @@ struct session {
 /* engine.c: what follows from the tokenizer that e has, NULL too: stops, the chat format. */
 int engine_open_text(engine *e, const chat_options *chat, error *err);
 
-/* session.c. ERROR_USAGE for an id outside the vocabulary. */
+/* session.c. Layer loops with room for so many slots take the place of all there are. */
+int engine_make_slots(engine *e, int slots, error *err);
+/* ERROR_USAGE for an id outside the vocabulary. */
 int engine_check_tokens(const engine *e, const int *ids, int n, error *err);
 
 #endif

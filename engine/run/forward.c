@@ -90,6 +90,11 @@ static int open_activations(forward *f, error *err)
     return f->last && f->logits ? 0 : -1;
 }
 
+uint64_t forward_output_bytes(const model_config *config)
+{
+    return OUTPUT_ROWS * ((uint64_t)config->width + (uint64_t)config->vocabulary) * sizeof(float);
+}
+
 static int open_host_arrays(forward *f, error *err)
 {
     size_t rows = (size_t)f->max_rows, half = (size_t)f->config->rope.dim / 2;

@@ -47,6 +47,8 @@ typedef struct forward_trace {
 forward *forward_open(backend *b, const model_config *config, const weights *w,
                       const kv_layout *layout, int max_rows, int slots, error *err);
 void forward_close(forward *f); /* NULL ok */
+/* What forward_open() takes for the rows whose logits are made at a time. */
+uint64_t forward_output_bytes(const model_config *config);
 
 /* What the router of one layer reads, x [n, width], host memory until the call ends. */
 typedef void forward_states_fn(void *user, int layer, int n, const float *x);

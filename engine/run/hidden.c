@@ -3,6 +3,7 @@
  * A text is read in chunks of max_rows tokens by a session of its own, which is gone afterwards.
  */
 #include "engine_attach.h"
+#include "engine_carry_on.h"
 
 /* The program's routing of the next token; NULL when a rule fails. */
 static const layer_routing *routing_of(const engine *e, const router_program *program,
@@ -57,6 +58,17 @@ static int read_all(session *s, const int *ids, int n, hidden_layers want, error
     return 0;
 }
 
+static int read_text(engine *e, const router_program *program, const int *ids, int n,
+                     hidden_layers want, error *err)
+{
+    session *s = session_open(e, n, DTYPE_F32, err);
+    if (!s)
+        return -1;
+    int result = session_set_program(s, program, err) || read_all(s, ids, n, want, err) ? -1 : 0;
+    session_close(s);
+    return result;
+}
+
 int engine_hidden(engine *e, const router_program *program, const int *ids, int n, int first,
                   int last, float *out, error *err)
 {
@@ -69,13 +81,9 @@ int engine_hidden(engine *e, const router_program *program, const int *ids, int 
                          layers);
     if (engine_check_tokens(e, ids, n, err) || checkpoint_intact(e->checkpoint, err))
         return -1;
-    session *s = session_open(e, n, DTYPE_F32, err);
-    if (!s)
-        return -1;
-    int result = session_set_program(s, program, err);
-    if (!result)
-        result =
-            read_all(s, ids, n, (hidden_layers){.first = first, .last = last, .out = out}, err);
-    session_close(s);
-    return result;
+    hidden_layers want = {.first = first, .last = last, .out = out};
+    while (read_text(e, program, ids, n, want, err))
+        if (engine_carry_on(e, err))
+            return -1;
+    return 0;
 }

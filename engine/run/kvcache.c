@@ -16,7 +16,9 @@
 
 typedef struct kv_page {
     void *memory;   /* device keys and values, kv_layout */
+    backend *home;  /* whose memory that is */
     int references; /* sequences whose table holds it */
+    int stale;      /* positions from here on were lost with the page's last home; KV_PAGE = none */
     int32_t token[KV_PAGE];
     uint64_t program[KV_PAGE];
 } kv_page;
@@ -50,9 +52,9 @@ kv_pool *kv_pool_open(backend *b, const kv_layout *layout, error *err)
     return pool;
 }
 
-static void page_free(kv_pool *pool, kv_page *page)
+static void page_free(kv_page *page)
 {
-    kv_page_free(pool->backend, page->memory);
+    kv_page_free(page->home, page->memory);
     free(page);
 }
 
@@ -77,13 +79,39 @@ static kv_page *page_new(kv_pool *pool, error *err)
         free(page);
         return NULL;
     }
+    page->home = pool->backend;
+    page->stale = KV_PAGE;
     return page;
+}
+
+/* To the pool's backend; what it held is lost. */
+static int page_move(const kv_pool *pool, kv_page *page, error *err)
+{
+    if (page->home == pool->backend)
+        return 0;
+    void *memory = kv_page_new(pool->backend, &pool->layout, err);
+    if (!memory)
+        return -1;
+    kv_page_free(page->home, page->memory);
+    page->memory = memory;
+    page->home = pool->backend;
+    page->stale = 0;
+    return 0;
+}
+
+int kv_pool_move(kv_pool *pool, backend *to, error *err)
+{
+    pool->backend = to;
+    for (int i = 0; i < pool->idle_count; i++)
+        if (page_move(pool, pool->idle[i], err))
+            return -1;
+    return 0;
 }
 
 static void pool_shrink(kv_pool *pool, int pages)
 {
     for (int i = 0; i < pages; i++)
-        page_free(pool, pool->idle[--pool->idle_count]);
+        page_free(pool->idle[--pool->idle_count]);
     pool->reserved -= pages;
 }
 
@@ -111,6 +139,7 @@ static kv_page *page_take(kv_pool *pool)
     assert(pool->idle_count > 0 && "reservations cover every page in use");
     kv_page *page = pool->idle[--pool->idle_count];
     page->references = 1;
+    page->stale = KV_PAGE; /* nothing of it is read before it is written */
     return page;
 }
 
@@ -230,6 +259,7 @@ static void own_page(kv_sequence *t, int i)
     kv_page_copy(t->pool->backend, &t->pool->layout, own->memory, shared->memory);
     memcpy(own->token, shared->token, sizeof own->token);
     memcpy(own->program, shared->program, sizeof own->program);
+    own->stale = shared->stale;
     page_drop(t->pool, shared);
     t->pages[i] = own;
     t->memory[i] = own->memory;
@@ -254,6 +284,35 @@ void kv_commit(kv_sequence *t, const int *tokens, int n, uint64_t program)
         kv_page *page = t->pages[t->length / KV_PAGE];
         page->token[t->length % KV_PAGE] = tokens[i];
         page->program[t->length % KV_PAGE] = program;
+        if (page->stale == t->length % KV_PAGE)
+            page->stale++;
+    }
+}
+
+int kv_move(kv_sequence *t, error *err)
+{
+    for (int i = 0; i < t->used; i++) {
+        if (page_move(t->pool, t->pages[i], err))
+            return -1;
+        t->memory[i] = t->pages[i]->memory;
+    }
+    return 0;
+}
+
+int kv_stale(const kv_sequence *t)
+{
+    for (int i = 0; i * KV_PAGE < t->length; i++)
+        if (t->pages[i]->stale < KV_PAGE && i * KV_PAGE + t->pages[i]->stale < t->length)
+            return i * KV_PAGE + t->pages[i]->stale;
+    return t->length;
+}
+
+void kv_refreshed(kv_sequence *t, int end)
+{
+    for (int i = 0; i * KV_PAGE < end; i++) {
+        int here = end - i * KV_PAGE < KV_PAGE ? end - i * KV_PAGE : KV_PAGE;
+        if (t->pages[i]->stale < here)
+            t->pages[i]->stale = here;
     }
 }
 

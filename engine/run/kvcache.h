@@ -47,6 +47,15 @@ void *const *kv_pages(const kv_sequence *t); /* device pages in order, for batch
 void kv_prepare(kv_sequence *t, int n);
 /* The n tokens after the present end are now read (their keys and values were stored). */
 void kv_commit(kv_sequence *t, const int *tokens, int n, uint64_t program);
+/* When the pool's backend is lost: idle pages become those of `to`, and so do later ones; then each
+ * sequence has to be moved. What positions held is lost, tokens and programs are not. -1 without memory:
+ * the same may be tried again. */
+int kv_pool_move(kv_pool *pool, backend *to, error *err);
+int kv_move(kv_sequence *t, error *err);
+/* The first position before `length` whose keys and values are to be computed again; kv_length() when all
+ * are there. And: those before `end` are, in every sequence that shares them. */
+int kv_stale(const kv_sequence *t);
+void kv_refreshed(kv_sequence *t, int end);
 /* Forgets everything from `length` on; pages no longer needed go back to the pool. */
 void kv_rewind(kv_sequence *t, int length);
 

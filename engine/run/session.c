@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "engine_attach.h"
+#include "engine_carry_on.h"
+#include "engine_memory.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
@@ -65,7 +67,20 @@ static session *session_new(engine *e, int kind, error *err)
     }
     s->engine = e;
     s->kind = kind;
+    s->next = e->sessions;
+    s->place = &e->sessions;
+    if (s->next)
+        s->next->place = &s->next;
+    e->sessions = s;
     return s;
+}
+
+static void session_free(session *s)
+{
+    *s->place = s->next;
+    if (s->next)
+        s->next->place = s->place;
+    free(s);
 }
 
 session *session_open(engine *e, int context, dtype kv, error *err)
@@ -86,7 +101,8 @@ session *session_open(engine *e, int context, dtype kv, error *err)
         return NULL;
     s->sequence = kv_open(e->pools[kind], context, err);
     if (!s->sequence) {
-        free(s);
+        session_free(s);
+        engine_memory_explain(e, context, kv, NULL, err);
         return NULL;
     }
     return s;
@@ -128,7 +144,7 @@ void session_close(session *s)
         return;
     kv_close(s->sequence);
     attach_release(s);
-    free(s);
+    session_free(s);
 }
 
 int session_share_prefix(session *s, const session *from, int length, error *err)
@@ -161,7 +177,7 @@ void session_rewind(session *s, int length)
 }
 
 /* Between two batches a layer loop holds nothing but room: one with more takes its place. */
-static int make_slots(engine *e, int slots, error *err)
+int engine_make_slots(engine *e, int slots, error *err)
 {
     forward *wider[KV_KINDS] = {NULL};
     int result = 0;
@@ -184,10 +200,13 @@ static int make_slots(engine *e, int slots, error *err)
 int session_set_program(session *s, const router_program *program, error *err)
 {
     int slots = program ? router_program_slots(program) : 0;
-    if (slots > s->engine->max_slots && make_slots(s->engine, slots, err))
+    if (slots > s->engine->max_slots && engine_make_slots(s->engine, slots, err))
         return -1;
-    if (attach_program(s, program, err))
+    if (attach_program(s, program, err)) {
+        engine_memory_explain(s->engine, session_context(s), layout_of(s->engine, s->kind).type,
+                              program, err);
         return -1;
+    }
     s->rules = (rule_state){0};
     return 0;
 }
@@ -344,11 +363,17 @@ static void pass_activation(void *user, size_t which, int n, const float *x)
 
 static int run_batch(engine *e, int kind, int used, error *err)
 {
-    if (forward_watch_states(e->loops[kind], e->states, e->states_user, err) ||
-        forward_watch_activations(e->loops[kind], e->activations, pass_activation, e, err))
+    int batch = e->batches++;
+    bool again = batch < e->told; /* computed once more, and not told once more */
+    if (forward_watch_states(e->loops[kind], again ? NULL : e->states, e->states_user, err) ||
+        forward_watch_activations(e->loops[kind], again ? NULL : e->activations, pass_activation, e,
+                                  err))
         return -1;
-    forward_trace trace = {e->trace_part, pass_trace, e};
-    return forward_run(e->loops[kind], e->rows, used, e->cancel, &trace, err);
+    forward_trace trace = {again ? TRACE_NOTHING : e->trace_part, pass_trace, e};
+    if (forward_run(e->loops[kind], e->rows, used, e->cancel, &trace, err))
+        return -1;
+    e->told = again ? e->told : e->batches;
+    return 0;
 }
 
 static int run_steps(engine *e, step *steps, const step_score *asked, int count, error *err)
@@ -369,6 +394,22 @@ static int run_steps(engine *e, step *steps, const step_score *asked, int count,
     return used ? run_batch(e, steps[0].session->kind, used, err) : 0;
 }
 
+/* Everything of a call that a failure may repeat. */
+static int try_steps(engine *e, step *steps, const step_score *asked, int count, error *err)
+{
+    e->batches = 0;
+    for (int i = 0; i < count; i++)
+        if (engine_reread(steps[i].session, err))
+            return -1;
+    for (int i = 0; i < count; i++) {
+        steps[i].session->pending = 0;
+        if (catch_up(steps[i].session, err))
+            return -1;
+        kv_prepare(steps[i].session->sequence, steps[i].n);
+    }
+    return run_steps(e, steps, asked, count, err);
+}
+
 int engine_advance(engine *e, step *steps, int count, error *err)
 {
     return engine_score(e, steps, NULL, count, err);
@@ -381,14 +422,10 @@ int engine_score(engine *e, step *steps, const step_score *asked, int count, err
     for (int i = 0; asked && i < count; i++)
         if (engine_check_tokens(e, asked[i].next, steps[i].n, err))
             return -1;
-    for (int i = 0; i < count; i++) {
-        steps[i].session->pending = 0;
-        if (catch_up(steps[i].session, err))
+    e->told = 0;
+    while (try_steps(e, steps, asked, count, err))
+        if (engine_carry_on(e, err))
             return -1;
-        kv_prepare(steps[i].session->sequence, steps[i].n);
-    }
-    if (run_steps(e, steps, asked, count, err))
-        return -1;
     for (int i = 0; i < count; i++) {
         session *s = steps[i].session;
         kv_commit(s->sequence, steps[i].tokens, steps[i].n, program_hash(s));

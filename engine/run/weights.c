@@ -100,15 +100,25 @@ static int check_shape(const loader *l, const checkpoint_tensor *t, const uint64
 
 /* ---- handing to the backend ---------------------------------------------------------------- */
 
-/* Rows of a tensor, borrowed in place. 0 or -1. */
-static int map_rows(const loader *l, const checkpoint_tensor *t, uint64_t first, uint64_t rows,
-                    uint64_t cols, tensor **out)
+static void count_matrix(const loader *l, const checkpoint_tensor *t)
+{
+    uint64_t elements = 1;
+    for (int i = 0; i < t->dims; i++)
+        elements *= t->shape[i];
+    l->w->bytes += t->bytes;
+    l->w->matrix_bytes += t->bytes;
+    l->w->matrix_elements += elements;
+}
+
+/* Rows of a tensor, which an expert has, borrowed in place. 0 or -1. */
+static int lend_rows(const loader *l, const checkpoint_tensor *t, uint64_t first, uint64_t rows,
+                     uint64_t cols, tensor **out)
 {
     size_t skip = dtype_row_bytes(t->type, (size_t)cols) * (size_t)first;
     if (!l->b)
         return 0;
-    *out =
-        tensor_map(l->b, t->type, (size_t)rows, (size_t)cols, (const char *)t->data + skip, l->err);
+    *out = tensor_lend(l->b, t->type, (size_t)rows, (size_t)cols, (const char *)t->data + skip,
+                       l->err);
     return *out ? 0 : -1;
 }
 
@@ -122,8 +132,13 @@ static int load_matrix(loader *l, weight_part part, int layer, int expert, int r
     uint64_t shape[2] = {(uint64_t)rows, (uint64_t)cols};
     if (check_shape(l, &t, shape, 2))
         return -1;
-    l->w->bytes += t.bytes;
-    return map_rows(l, &t, 0, shape[0], shape[1], out);
+    count_matrix(l, &t);
+    if (!l->b)
+        return 0;
+    if (part == PART_EXPERT_GATE || part == PART_EXPERT_UP || part == PART_EXPERT_DOWN)
+        return lend_rows(l, &t, 0, shape[0], shape[1], out);
+    *out = tensor_map(l->b, t.type, (size_t)rows, (size_t)cols, t.data, l->err);
+    return *out ? 0 : -1;
 }
 
 /* The backend's own f32 copy of a tensor that fits. */
@@ -153,6 +168,7 @@ static int load_f32(loader *l, weight_part part, int layer, int rows, int cols, 
     if (check_shape(l, &t, shape + (vector ? 1 : 0), vector ? 1 : 2))
         return -1;
     l->w->bytes += t.bytes;
+    l->w->grown += (uint64_t)rows * (uint64_t)cols * sizeof(float) - t.bytes;
     return l->b ? copy_f32(l, &t, rows, cols, out) : 0;
 }
 
@@ -185,7 +201,7 @@ static int slice_experts(loader *l, const checkpoint_tensor *t, int rows_in_file
         return -1;
     for (int e = 0; e < l->config->experts; e++) {
         uint64_t row = (uint64_t)e * shape[1] + (uint64_t)first;
-        if (map_rows(l, t, row, (uint64_t)rows, shape[2], &out[e]))
+        if (lend_rows(l, t, row, (uint64_t)rows, shape[2], &out[e]))
             return -1;
     }
     return 0;
@@ -196,7 +212,7 @@ static int load_experts_matrix(loader *l, weight_part single, weight_part stacke
 {
     checkpoint_tensor t;
     if (find_part(l, stacked, layer, 0, &t)) {
-        l->w->bytes += t.bytes;
+        count_matrix(l, &t);
         return slice_experts(l, &t, rows, 0, rows, cols, out);
     }
     /* A file of either kind that has no expert at all is told about its stacked name in GGUF. */
@@ -231,7 +247,7 @@ static int load_experts(loader *l, layer_weights *w, int layer)
     int f = c->expert_width, d = c->width;
     checkpoint_tensor t;
     if (find_part(l, PART_EXPERTS_GATE_UP, layer, 0, &t)) {
-        l->w->bytes += t.bytes;
+        count_matrix(l, &t);
         if (slice_experts(l, &t, 2 * f, 0, f, d, w->expert_gate) ||
             slice_experts(l, &t, 2 * f, f, f, d, w->expert_up))
             return -1;
@@ -332,6 +348,7 @@ static int load_all(loader *l)
         if (load_layer(l, i))
             return -1;
     w->dense_bytes = w->bytes - w->expert_bytes - (c->tied ? 0 : embedding);
+    w->all_expert_bytes = w->expert_bytes;
     if (w->moe_layers)
         w->expert_bytes /= (uint64_t)w->moe_layers * (uint64_t)c->experts;
     return 0;
@@ -366,6 +383,11 @@ int weights_load(weights *w, const checkpoint *c, backend *b, checkpoint_warn *w
     if (result)
         weights_release(w);
     return result;
+}
+
+int weights_measure(weights *w, const checkpoint *c, error *err)
+{
+    return walk(w, c, NULL, NULL, NULL, err);
 }
 
 int weights_check(const checkpoint *c, checkpoint_warn *warn, void *user, error *err)

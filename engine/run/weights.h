@@ -42,9 +42,12 @@ typedef struct weights {
     layer_weights *layers; /* [config->layers] */
     int layer_count;
     bool tied;
-    uint64_t bytes;        /* of all weights */
-    uint64_t dense_bytes;  /* read for every token: all but experts, embedding rows apart */
-    uint64_t expert_bytes; /* the mean of one routed expert, all its matrices */
+    uint64_t bytes;            /* of all weights */
+    uint64_t grown;            /* what small tensors take more where they lie as f32 */
+    uint64_t dense_bytes;      /* read for every token: all but experts, embedding rows apart */
+    uint64_t expert_bytes;     /* the mean of one routed expert, all its matrices, */
+    uint64_t all_expert_bytes; /* and all of them together */
+    uint64_t matrix_bytes, matrix_elements; /* of all matrices but routers */
     int moe_layers;
     int experts;     /* of the model in each layer with experts, the first of its bank */
     int max_experts; /* of the largest bank, adapters' too */
@@ -58,6 +61,8 @@ typedef struct weights {
  * (tensor_claims.h). */
 int weights_load(weights *w, const checkpoint *c, backend *b, checkpoint_warn *warn, void *user,
                  error *err);
+/* The same walk, and nothing is loaded: figures alone. Caller releases. */
+int weights_measure(weights *w, const checkpoint *c, error *err);
 /* The same checks by the same walk, and nothing is loaded. */
 int weights_check(const checkpoint *c, checkpoint_warn *warn, void *user, error *err);
 void weights_release(weights *w); /* {0} ok */

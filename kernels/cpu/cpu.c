@@ -399,6 +399,7 @@ static const backend_table table = {
     .sample = cpu_sample,
     .tensor_new = cpu_tensor_new,
     .tensor_map = cpu_tensor_map,
+    .tensor_lend = cpu_tensor_map,
     .tensor_free = cpu_tensor_free,
     .tensor_write = cpu_tensor_write,
     .tensor_read = cpu_tensor_read,

@@ -1,4 +1,4 @@
-/* device.cu - opening a GPU, its memory, the rows of a step, and the table of ops. */
+/* device.cu - opening a GPU, the rows of a step, and the table of ops. */
 #include "device.cuh"
 
 #include <assert.h>
@@ -18,11 +18,11 @@ bool device_check(cuda_backend *d, cudaError_t result, const char *what)
 {
     if (result == cudaSuccess)
         return true;
-    if (d->failure.code != ERROR_NONE)
+    if (d->loss.code != ERROR_NONE)
         return false;
-    error_set(&d->failure, ERROR_RUN, "%s: %s", what, cudaGetErrorString(result));
+    error_set(&d->loss, ERROR_RUN, "%s: %s", what, cudaGetErrorString(result));
     if (d->layer >= 0)
-        error_prefix(&d->failure, "layer %d: ", d->layer);
+        error_prefix(&d->loss, "layer %d: ", d->layer);
     return false;
 }
 
@@ -51,9 +51,14 @@ static int cuda_sync(backend *b, error *err)
     if (device_well(d))
         return 0;
     if (err)
-        *err = d->failure;
+        *err = d->loss.code != ERROR_NONE ? d->loss : d->failure;
     d->failure.code = ERROR_NONE;
     return -1;
+}
+
+static bool cuda_lost(const backend *b)
+{
+    return ((const cuda_backend *)b)->loss.code != ERROR_NONE;
 }
 
 static void cuda_fail(backend *b, const error *why)
@@ -69,133 +74,6 @@ static void cuda_fail(backend *b, const error *why)
 static const kv_layout *cuda_pages(const backend *b)
 {
     return &((const cuda_backend *)b)->layout;
-}
-
-/* ---- memory ----------------------------------------------------------------------------------- */
-
-void *device_new(cuda_backend *d, size_t bytes, const char *what, error *err)
-{
-    (void)d;
-    void *p = NULL;
-    cudaError_t result = cudaMalloc(&p, bytes);
-    if (result == cudaSuccess)
-        return p;
-    (void)cudaGetLastError();
-    error_set(err, ERROR_RUN, "%zu MiB of device memory for %s: %s", (bytes >> 20) + 1, what,
-              cudaGetErrorString(result));
-    return NULL;
-}
-
-void device_free(cuda_backend *d, void *p)
-{
-    device_check(d, cudaFree(p), "freeing device memory");
-}
-
-void device_upload(cuda_backend *d, void *to, const void *from, size_t bytes)
-{
-    if (device_well(d))
-        device_check(d, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, d->stream),
-                     "a copy to the device");
-}
-
-void *device_need(cuda_backend *d, device_use use, size_t bytes)
-{
-    device_scratch *s = &d->scratch[use];
-    if (!device_well(d))
-        return NULL;
-    if (bytes <= s->bytes)
-        return s->data;
-    device_free(d, s->data);
-    s->bytes = 0;
-    s->data = device_new(d, bytes, "an op", &d->failure);
-    s->bytes = s->data ? bytes : 0;
-    return s->data;
-}
-
-static tensor *new_tensor(backend *b, dtype type, size_t rows, size_t cols, error *err)
-{
-    tensor *t = (tensor *)calloc(1, sizeof *t);
-    size_t bytes;
-    if (!t) {
-        error_memory(err, "a tensor");
-        return NULL;
-    }
-    t->owner = b;
-    t->type = type;
-    t->rows = rows;
-    t->cols = cols;
-    t->row_bytes = dtype_row_bytes(type, cols);
-    if (!__builtin_mul_overflow(rows, t->row_bytes, &bytes))
-        t->data = device_new(cuda_of(b), bytes, "a tensor", err);
-    else
-        error_memory(err, "a tensor");
-    if (t->data)
-        return t;
-    free(t);
-    return NULL;
-}
-
-static tensor *cuda_tensor_new(backend *b, dtype type, size_t rows, size_t cols, error *err)
-{
-    cuda_backend *d = cuda_of(b);
-    tensor *t = new_tensor(b, type, rows, cols, err);
-    if (t)
-        device_check(d, cudaMemsetAsync(t->data, 0, rows * t->row_bytes, d->stream), "a tensor");
-    return t;
-}
-
-static tensor *cuda_tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void *host,
-                               error *err)
-{
-    tensor *t = new_tensor(b, type, rows, cols, err);
-    if (!t)
-        return NULL;
-    t->borrowed = true;
-    device_upload(cuda_of(b), t->data, host, rows * t->row_bytes);
-    return t;
-}
-
-static void cuda_tensor_free(tensor *t)
-{
-    device_free(cuda_of(t->owner), t->data);
-    free(t);
-}
-
-static void cuda_tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src)
-{
-    assert(!t->borrowed && row + rows <= t->rows);
-    device_upload(cuda_of(b), (char *)t->data + row * t->row_bytes, src, rows * t->row_bytes);
-}
-
-static void cuda_tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst)
-{
-    cuda_backend *d = cuda_of(b);
-    assert(row + rows <= t->rows);
-    if (device_well(d))
-        device_check(d,
-                     cudaMemcpyAsync(dst, (char *)t->data + row * t->row_bytes, rows * t->row_bytes,
-                                     cudaMemcpyDeviceToHost, d->stream),
-                     "a copy from the device");
-}
-
-static void *cuda_kv_page_new(backend *b, const kv_layout *layout, error *err)
-{
-    return device_new(cuda_of(b), kv_page_bytes(layout), "a page of the KV cache", err);
-}
-
-static void cuda_kv_page_free(backend *b, void *page)
-{
-    device_free(cuda_of(b), page);
-}
-
-static void cuda_kv_page_copy(backend *b, const kv_layout *layout, void *to, const void *from)
-{
-    cuda_backend *d = cuda_of(b);
-    if (device_well(d))
-        device_check(
-            d,
-            cudaMemcpyAsync(to, from, kv_page_bytes(layout), cudaMemcpyDeviceToDevice, d->stream),
-            "a copy of a page");
 }
 
 /* ---- the batch ---------------------------------------------------------------------------------- */
@@ -406,12 +284,16 @@ static const backend_table *table_of_ops(void)
     t.isa = cuda_isa;
     t.threads = cuda_threads;
     t.sync = cuda_sync;
+    t.memory = cuda_memory;
+    t.lost = cuda_lost;
+    t.move = cuda_move;
     t.fail = cuda_fail;
     t.read_seconds = cuda_read_seconds;
     t.logprob = cuda_logprob;
     t.sample = cuda_sample;
     t.tensor_new = cuda_tensor_new;
     t.tensor_map = cuda_tensor_map;
+    t.tensor_lend = cuda_tensor_lend;
     t.tensor_free = cuda_tensor_free;
     t.tensor_write = cuda_tensor_write;
     t.tensor_read = cuda_tensor_read;
@@ -421,6 +303,7 @@ static const backend_table *table_of_ops(void)
     t.tables_copy = cuda_tables_copy;
     t.tables_drop = cuda_tables_drop;
     t.bank_changed = cuda_bank_changed;
+    t.bank_need = cuda_bank_need;
     t.bank_drop = cuda_bank_drop;
     t.layer = cuda_layer;
     t.batch = cuda_batch;
@@ -477,7 +360,7 @@ static int open_device(cuda_backend *d, error *err)
     if (!device_check(d, cudaSetDevice(0), "taking GPU 0") ||
         !device_check(d, cudaGetDeviceProperties(&p, 0), "asking GPU 0") ||
         !device_check(d, cudaStreamCreate(&d->stream), "a stream")) {
-        *err = d->failure;
+        *err = d->loss;
         return -1;
     }
     snprintf(d->label, sizeof d->label, "%.100s, sm_%d%d", p.name, p.major, p.minor);
@@ -500,6 +383,9 @@ backend *cuda_open(const backend_options *options, error *err)
     }
     d->base.table = table_of_ops();
     d->layer = -1;
+    list_begin(&d->tensors);
+    list_begin(&d->tables);
+    list_begin(&d->banks);
     if (open_device(d, err) == 0)
         return &d->base;
     cuda_close(&d->base);

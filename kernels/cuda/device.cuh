@@ -3,15 +3,15 @@
  * Ops enqueue kernels on one stream and return. Nothing is read back before cuda_sync(): what a kernel
  * finds wrong (activations or router logits that are not finite) it leaves in one word of device memory,
  * first come, and the first CUDA call that fails is kept with the op's name and the layer. After a
- * failure ops do nothing until it has been reported.
+ * failure ops do nothing until it has been reported; after one of the device, nothing ever.
  *
  * Weights lie in device memory as the file has them, each matrix at an address of its own. Memory that
  * an op needs while it runs grows to the largest need seen and is kept.
  *
- *   device.cu     opening, memory, the batch, handles    norm.cu       what touches each element once
+ *   device.cu     opening, the batch, handles            norm.cu       what touches each element once
  *   matmul.cu     products                               attention.cu  pages and attention
  *   route.cu      the router program                     experts.cu    the chosen experts
- *   weights.cuh   the weight types, opened by a warp
+ *   memory.cu     tensors, pages, scratch                weights.cuh   the weight types, by a warp
  */
 #ifndef KERNELS_CUDA_DEVICE_CUH
 #define KERNELS_CUDA_DEVICE_CUH
@@ -56,6 +56,36 @@ struct device_expert {
     device_matrix part[3]; /* gate, up, down */
 };
 
+/* A place in a list of all things of a kind, in host memory; the list itself is one. */
+struct device_link {
+    device_link *next, *before;
+    void *whole; /* what has this place */
+};
+
+static inline void list_begin(device_link *list)
+{
+    list->next = list->before = list;
+}
+
+static inline void list_in(device_link *list, device_link *place)
+{
+    place->next = list;
+    place->before = list->before;
+    place->before->next = place->next->before = place;
+}
+
+static inline void list_out(device_link *place)
+{
+    place->before->next = place->next;
+    place->next->before = place->before;
+}
+
+struct device_tensor {
+    tensor base; /* first */
+    device_link place;
+    void *kept; /* host: what was written from there, zero elsewhere; NULL = nothing */
+};
+
 /* ---- the backend ------------------------------------------------------------------------------ */
 
 /* Device memory that an op needs while it runs. */
@@ -92,7 +122,9 @@ struct device_batch {
 struct cuda_backend {
     backend base; /* first */
     cudaStream_t stream;
-    error failure;
+    error failure; /* what a step met, told once, */
+    error loss;    /* and what ended the device's service */
+    device_link tensors, tables, banks;
     char label[160];
     int layer;
     unsigned *fault; /* device: 0, or FAULT_* + 4 * (layer + 1) of the first */
@@ -108,11 +140,13 @@ enum { FAULT_ACTIVATIONS = 1, FAULT_ROUTER = 2 };
 
 /* What routing_tables.device and expert_bank.device point to, in host memory. */
 struct device_tables {
+    device_link place;
     device_routing *layers; /* device, [count]; all else lies behind it in the same memory */
     int rank;               /* the most that the updates of one expert sum up to */
 };
 
 struct device_bank {
+    device_link place;
     device_expert *experts; /* device, [room] */
     int room;
     int ffn;                /* of the widest expert */
@@ -142,7 +176,7 @@ bool device_check(cuda_backend *d, cudaError_t result, const char *what);
 /* Whether work may go on: no failure is waiting to be reported. */
 static inline bool device_well(const cuda_backend *d)
 {
-    return d->failure.code == ERROR_NONE;
+    return d->failure.code == ERROR_NONE && d->loss.code == ERROR_NONE;
 }
 /* At least `bytes`; NULL after a failure, which is kept. */
 void *device_need(cuda_backend *d, device_use use, size_t bytes);
@@ -166,7 +200,27 @@ static inline float *floats_of(const tensor *t)
     return (float *)t->data;
 }
 
+/* Copies a tensor of tensor_lend() into device memory, if it is not there yet. */
+int device_copy_lent(const tensor *lent, error *err);
+/* Make these the host's; device memory is given back as far as the device still can. */
+void tables_move(routing_tables *t, backend *to);
+void bank_move(expert_bank *k, backend *to);
+
 /* ---- the ops, by file ---------------------------------------------------------------------------- */
+
+void cuda_memory(backend *b, uint64_t *unused, uint64_t *total);
+int cuda_move(backend *from, backend *to, error *err);
+tensor *cuda_tensor_new(backend *b, dtype type, size_t rows, size_t cols, error *err);
+tensor *cuda_tensor_map(backend *b, dtype type, size_t rows, size_t cols, const void *host,
+                        error *err);
+tensor *cuda_tensor_lend(backend *b, dtype type, size_t rows, size_t cols, const void *host,
+                         error *err);
+void cuda_tensor_free(tensor *t);
+void cuda_tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src);
+void cuda_tensor_read(backend *b, const tensor *t, size_t row, size_t rows, void *dst);
+void *cuda_kv_page_new(backend *b, const kv_layout *layout, error *err);
+void cuda_kv_page_free(backend *b, void *page);
+void cuda_kv_page_copy(backend *b, const kv_layout *layout, void *to, const void *from);
 
 void cuda_embed(backend *b, tensor *out, const tensor *table, const int *ids, int n, float scale);
 void cuda_rmsnorm(backend *b, tensor *out, const tensor *x, const tensor *weight, float eps, int n);
@@ -196,6 +250,7 @@ int cuda_tables_copy(routing_tables *t, int experts, error *err);
 void cuda_tables_drop(routing_tables *t);
 
 int cuda_bank_changed(expert_bank *k, int first, int n, error *err);
+int cuda_bank_need(expert_bank *k, const layer_routing *by, int experts, error *err);
 void cuda_bank_drop(expert_bank *k);
 void cuda_experts(backend *b, tensor *out, const expert_bank *bank, const routes *r,
                   const tensor *x, int layer, int n);

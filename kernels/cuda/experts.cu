@@ -82,10 +82,16 @@ int cuda_bank_changed(expert_bank *k, int first, int n, error *err)
                          MOST_EXPERTS);
     device_bank *to = (device_bank *)(k->device ? k->device : calloc(1, sizeof *to));
     device_expert *all = (device_expert *)calloc((size_t)k->count + 1, sizeof *all);
-    k->device = to;
     if (!to || !all) {
         free(all);
+        if (to != k->device)
+            free(to);
         return error_memory(err, "the experts");
+    }
+    if (!k->device) {
+        k->device = to;
+        to->place.whole = k;
+        list_in(&d->banks, &to->place);
     }
     for (int e = 0; e < k->count; e++) {
         all[e].part[0] = matrix_of(k->gate[e]);
@@ -101,11 +107,34 @@ int cuda_bank_changed(expert_bank *k, int first, int n, error *err)
     return result;
 }
 
+int cuda_bank_need(expert_bank *k, const layer_routing *by, int experts, error *err)
+{
+    bool copied = false;
+    for (int e = 0; e < experts + by->adapter_count; e++) {
+        int at = by->place ? by->place[e] : e;
+        if (at >= k->count || !k->gate[at] || (by->allowed && !by->allowed[e]))
+            continue;
+        copied = copied || !k->gate[at]->data || !k->up[at]->data || !k->down[at]->data;
+        if (device_copy_lent(k->gate[at], err) || device_copy_lent(k->up[at], err) ||
+            device_copy_lent(k->down[at], err))
+            return -1;
+    }
+    return copied ? cuda_bank_changed(k, 0, k->count, err) : 0;
+}
+
 void cuda_bank_drop(expert_bank *k)
 {
     device_bank *to = (device_bank *)k->device;
     device_free(cuda_of(k->owner), to->experts);
+    list_out(&to->place);
     free(to);
+}
+
+void bank_move(expert_bank *k, backend *to)
+{
+    cuda_bank_drop(k);
+    k->device = NULL;
+    k->owner = to;
 }
 
 /* ---- sorting --------------------------------------------------------------------------------------- */

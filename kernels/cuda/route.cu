@@ -224,6 +224,8 @@ int cuda_tables_copy(routing_tables *t, int experts, error *err)
     free(b.v);
     tables->layers = (device_routing *)(void *)base;
     t->device = tables;
+    tables->place.whole = t;
+    list_in(&d->tables, &tables->place);
     return 0;
 }
 
@@ -231,7 +233,15 @@ void cuda_tables_drop(routing_tables *t)
 {
     device_tables *tables = (device_tables *)t->device;
     device_free(cuda_of(t->owner), tables->layers);
+    list_out(&tables->place);
     free(tables);
+}
+
+void tables_move(routing_tables *t, backend *to)
+{
+    cuda_tables_drop(t);
+    t->device = NULL;
+    t->owner = to;
 }
 
 /* ---- choosing ------------------------------------------------------------------------------------------ */

@@ -5,21 +5,13 @@
 #include <stdlib.h>
 
 #include "../../engine/base/json_writer.h"
-#include "../../engine/run/weights.h"
+#include "../../engine/run/memory_plan.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
+#include "gpu_cards.h"
 
 /* What one kernel adds to a step when the next one waits for it: an assumption. */
 static const double LAUNCH_SECONDS = 2e-6;
-
-/* Bandwidth and memory as NVIDIA's data sheets have them. */
-static const struct {
-    const char *name;
-    double gbps, gib;
-} GPUS[] = {{"RTX 3090", 936, 24},   {"RTX 4090", 1008, 24}, {"RTX 5090", 1792, 32},
-            {"A100 80GB", 2039, 80}, {"H100 SXM", 3350, 80}, {"H200", 4800, 141}};
-
-enum { GPU_COUNT = sizeof GPUS / sizeof *GPUS };
 
 typedef enum part {
     PART_OF_ATTENTION,
@@ -159,7 +151,7 @@ static int all_launches(const account *a)
 /* Seconds of a step on a GPU: by bytes alone, and with the launches. */
 static double read_seconds(const account *a, int gpu)
 {
-    return all_bytes(a) / (GPUS[gpu].gbps * 1e9);
+    return all_bytes(a) / (gpu_cards[gpu].gbps * 1e9);
 }
 
 static double step_seconds(const account *a, int gpu)
@@ -169,7 +161,8 @@ static double step_seconds(const account *a, int gpu)
 
 static bool fits(const engine *e, const account *a, int gpu)
 {
-    return (double)engine_weight_bytes(e) + a->bytes[PART_OF_KV] < GPUS[gpu].gib * 0x1p30 * 0.95;
+    return (double)engine_weight_bytes(e) + a->bytes[PART_OF_KV] <
+           gpu_cards[gpu].gib * 0x1p30 * MEMORY_USABLE;
 }
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -195,13 +188,13 @@ static int add_gpus(const engine *e, const account *a, console *con, buf *out, e
     if (buf_format(out, err, "%s%16s  %10s  %10s  %10s  %12s%s\n", console_dim(con), "GPU",
                    "by bytes", "launched", "tokens/s", "of bandwidth", console_reset(con)))
         return -1;
-    for (int i = 0; i < GPU_COUNT; i++) {
+    for (int i = 0; i < GPU_CARDS; i++) {
         double least = read_seconds(a, i), whole = step_seconds(a, i);
         if (!fits(e, a, i) ? buf_format(out, err, "%16s  the model does not fit %.0f GiB\n",
-                                        GPUS[i].name, GPUS[i].gib)
+                                        gpu_cards[i].name, gpu_cards[i].gib)
                            : buf_format(out, err, "%16s  %7.2f ms  %7.2f ms  %10.0f  %10.0f %%\n",
-                                        GPUS[i].name, least * 1e3, whole * 1e3, a->passes / whole,
-                                        100 * least / whole))
+                                        gpu_cards[i].name, least * 1e3, whole * 1e3,
+                                        a->passes / whole, 100 * least / whole))
             return -1;
     }
     return buf_text(out, "\n", err);
@@ -238,10 +231,10 @@ static void put_account(json_writer *w, const engine *e, const account *a)
     }
     json_end(w);
     json_begin_array(w, "gpus");
-    for (int i = 0; i < GPU_COUNT; i++) {
+    for (int i = 0; i < GPU_CARDS; i++) {
         json_begin_object(w, NULL);
-        json_put_text(w, "name", GPUS[i].name);
-        json_put_number(w, "gbps", GPUS[i].gbps);
+        json_put_text(w, "name", gpu_cards[i].name);
+        json_put_number(w, "gbps", gpu_cards[i].gbps);
         json_put_bool(w, "fits", fits(e, a, i));
         json_put_number(w, "bytes_ms", read_seconds(a, i) * 1e3);
         json_put_number(w, "step_ms", step_seconds(a, i) * 1e3);

@@ -14,6 +14,7 @@
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "commands.h"
+#include "gpu_plan.h"
 
 enum { MOST_TYPES = 32 };
 
@@ -32,6 +33,8 @@ typedef struct info {
     int context; /* that --context asks for */
     dtype kv;
     const char *fingerprint;
+    gpu_plan gpu; /* when it is asked for */
+    bool planned;
 } info;
 
 /* ---- gathering -------------------------------------------------------------------------------- */
@@ -70,13 +73,16 @@ static void count_types(info *in)
     qsort(in->types, (size_t)in->type_count, sizeof *in->types, by_bytes);
 }
 
-static int gather(info *in, engine *e, const options *opt, error *err)
+static int gather(info *in, engine *e, const options *opt, console *con, error *err)
 {
     *in = (info){.engine = e, .config = engine_config(e), .kv = open_model_kv(opt, DTYPE_F16)};
     if (open_model_context(opt, in->engine, &in->context, err))
         return -1;
     count_types(in);
     in->fingerprint = engine_fingerprint(e, err);
+    in->planned = gpu_plan_wanted(opt);
+    if (in->planned && in->fingerprint)
+        return gpu_plan_make(&in->gpu, e, opt, in->context, in->kv, con, err);
     return in->fingerprint ? 0 : -1;
 }
 
@@ -194,6 +200,8 @@ static void put_memory(json_writer *e, const info *in)
     }
     json_end(e);
     json_put_text(e, "kv", chosen);
+    if (in->planned)
+        gpu_plan_json(&in->gpu, e);
 }
 
 static void put_tokenizer(json_writer *e, const info *in)
@@ -332,6 +340,10 @@ static void show_memory(sheet *s, const info *in)
     row(s, "memory", "%s for one pass: weights, and %s of keys and values (%s, %d tokens)",
         human_bytes(total, kv + engine_weight_bytes(in->engine)), human_bytes(bytes, kv), name,
         in->context);
+    const char *label;
+    char line[512];
+    for (int i = 0; in->planned && gpu_plan_line(&in->gpu, i, &label, line, sizeof line); i++)
+        row(s, label, "%s", line);
 }
 
 static void show_text(sheet *s, const info *in)
@@ -368,12 +380,16 @@ static int print_text(const info *in, const char *title, console *con, error *er
 
 int command_model_info(const options *opt, console *con, error *err)
 {
-    info in;
-    engine *e = open_model(opt, con, err);
+    info in = {0};
+    options shapes = *opt; /* a GPU's memory is planned, none of it is taken */
+    shapes.asks_gpu = gpu_plan_wanted(opt);
+    shapes.backend = shapes.asks_gpu ? "cpu" : opt->backend;
+    engine *e = open_model(&shapes, con, err);
     int result = -1;
-    if (e && gather(&in, e, opt, err) == 0)
+    if (e && gather(&in, e, opt, con, err) == 0)
         result = options_want_json(opt) ? print_json(&in, con, err)
                                         : print_text(&in, open_model_title(opt, e), con, err);
+    gpu_plan_release(&in.gpu);
     engine_close(e);
     return result;
 }

@@ -165,8 +165,10 @@ struct options {
     const char *session, *resume; /* which transcript */
     bool own_template; /* of a replay: chat_format is only for a model without a template */
     bool no_reply, no_instruction, raw, no_input, plain, no_save;
-    bool dry_run;   /* bench */
-    int max_tokens; /* 0 = default */
+    bool dry_run;    /* bench */
+    const char *gpu; /* model info: a card's name, or GiB */
+    bool asks_gpu;   /* no option: the GPU that is here is asked, whatever computes */
+    int max_tokens;  /* 0 = default */
     bool no_sandbox;
     int max_input;               /* MiB of one text; 0 = default */
     int max_adapter;             /* MiB of an adapter; 0 = default */

@@ -387,6 +387,13 @@ static const option_info table[] = {
      "how many passes at once (default 1,2,3,4)", 1, 64, FIELD(passes)},
     {"profile", 0, OPTION_FLAG, GROUP_COMMAND, BIT(BENCH), NULL,
      "run everything once more with a clock at every op: time, bytes, rates", 0, 0, FIELD(profile)},
+    {"gpu", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_INFO), "NAME|GIB",
+     "plan for this GPU's memory: 4090, H200, or so many GiB (--backend cuda: for the one that is "
+     "here, and six others)",
+     0, 0, FIELD(gpu)},
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_INFO), "A,B,...",
+     "whose passes and experts a GPU's memory is planned for (default: three plain passes)", 0, 0,
+     FIELD(personas)},
     {"dry-run", 0, OPTION_FLAG, GROUP_COMMAND, BIT(BENCH), NULL,
      "measure nothing: what a step reads and starts, and its least time on NVIDIA GPUs", 0, 0,
      FIELD(dry_run)},

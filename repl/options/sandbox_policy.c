@@ -112,7 +112,7 @@ static void read_system(sandbox *s)
 static void allow_gpu(sandbox *s, const options *opt)
 {
     char plugin[PATH_MAX];
-    if ((opt->backend && strcmp(opt->backend, "cpu") == 0) ||
+    if ((opt->backend && strcmp(opt->backend, "cpu") == 0 && !opt->asks_gpu) ||
         !backend_find_plugin(plugin, sizeof plugin))
         return;
     sandbox_allow_read(s, plugin);
