@@ -34,9 +34,10 @@ static int move(engine *e, error *err)
 
 int engine_carry_on(engine *e, error *err)
 {
-    error why = *err, half;
+    error half;
     if (!backend_lost(e->backend))
         return -1;
+    error why = err ? *err : (error){0};
     if (move(e, &half)) {
         error_set(err, ERROR_RUN, "%s; and the CPU cannot carry on: %s", why.text, half.text);
         return -1;
