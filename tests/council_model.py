@@ -52,6 +52,17 @@ def write_tokenizer(folder, chat):
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
+def other_tokenizer(folder, pairs):
+    """As many tokens, but pairs of letters in the place of some bytes that are no ASCII."""
+    folder.mkdir()
+    write_tokenizer(folder, True)
+    file = json.loads((folder / "tokenizer.json").read_text())
+    words = {i: word for word, i in file["model"]["vocab"].items()} | {200 + i: pair for i, pair in enumerate(pairs)}
+    file["model"] |= {"vocab": {word: i for i, word in words.items()}, "merges": [f"{a} {b}" for a, b in pairs]}
+    (folder / "tokenizer.json").write_text(json.dumps(file))
+    return folder
+
+
 def tensors(seed):
     random = np.random.default_rng(seed)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from council_model import WIDTH, write_safetensors
+from council_model import WIDTH, other_tokenizer, write_safetensors
 from suite import BINARY, case, finish, run
 from talk_screen import MODEL, Talk, environment, scratch
 
@@ -553,6 +553,72 @@ def settings():
         assert told(t.say("/set"))["template"] == ("none", "default")
         t.say("/resume styled")
         assert told(t.say("/set"))["template"] == ("style=plain", "session")
+        t.leave()
+    with case("a resumed session has its tokenizer again, and replays by it; a changed one is told"):
+        other = other_tokenizer(scratch / "pairs", ["th", "er", "an", "qw", "XY"])
+        def tokenizers():
+            return [r.get("tokenizer", {}).get("path") for r in records(t, "setting", t.transcripts()[-1]) if "seats" in r]
+        t = Talk("tokenizer", "--session", "pairs", "--tokenizer", other, "-p", "coder")
+        t.say("the other one")
+        t.leave()
+        t = Talk("tokenizer", "--resume", "pairs", "-p", "critic")
+        assert told(t.say("/set"))["tokenizer"] == (str(other), "session"), t.text()
+        t.say("the same one")
+        t.leave()
+        assert tokenizers() == [str(other)] * 2, tokenizers()
+        replays(t, t.transcripts()[-1])
+        ask = ["ask", "and now?", "-m", MODEL, "--max-tokens=3", "--seed=4", "--resume=pairs", "--merge=none", "--format=json"]
+        said = json.loads(run(*ask, env=t.environment).stdout)
+        assert tokenizers() == [str(other)] * 3 and said["answers"][0]["persona"] == "critic", tokenizers()
+        bare = ["transcripts", "replay", "pairs", "-m", MODEL]
+        done = run(*bare, env=t.environment, check_status=False)
+        assert done.returncode == 1 and "the model's own tokenizer" in done.stderr, done.stderr
+        t = Talk("tokenizer", "-p", "coder")
+        t.say("before")
+        t.say("/resume pairs")
+        assert told(t.say("/set"))["tokenizer"] == (str(other), "session")
+        assert t.say("/set tokenizer default") and told(t.say("/set"))["tokenizer"][1] == "default"
+        t.say("with the model's own")
+        t.leave()
+        assert tokenizers()[-1] is None, tokenizers()
+        (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text() + "\n")
+        done = run("transcripts", "replay", "pairs", env=t.environment, check_status=False)
+        assert "another file than was recorded" in done.stderr, done.stderr
+        (other / "tokenizer.json").unlink()
+        done = run("transcripts", "replay", "pairs", env=t.environment, check_status=False)
+        assert done.returncode == 3 and str(other) in done.stderr, done.stderr
+    with case("a resumed session has its mode again, in `ask` too; one that is gone is told and left out"):
+        modes = scratch / "modes/.config/consilium/modes"
+        modes.mkdir(parents=True)
+        mine = {"mode": 1, "name": "mine", "personas": ["coder"], "merge": "none", "experts": 1, "budget": 4}
+        (modes / "mine.json").write_text(json.dumps(mine))
+        def settings():
+            return [(r.get("mode"), r["experts"]) for r in records(t, "setting", t.transcripts()[-1]) if "seats" in r]
+        one = [{"name": None, "value": 1}]
+        t = Talk("modes", "--session", "quick")
+        t.say("before")
+        t.say("/mode mine")
+        t.say("hello")
+        t.leave()
+        assert settings() == [(None, []), ("mine", one)], settings()
+        t = Talk("modes", "--resume", "quick")
+        assert told(t.say("/set"))["mode"] == ("mine", "session")
+        t.say("again")
+        assert settings()[1:] == [("mine", one)] * (len(settings()) - 1), settings()
+        assert told(t.say("/set"))["experts"] == ("1", "mode"), t.text()
+        t.leave()
+        ask = ["ask", "hi", "-m", MODEL, "--seed=4", "--resume=quick", "--format=json"]
+        said = json.loads(run(*ask, env=t.environment).stdout)
+        assert [a["persona"] for a in said["answers"]] == ["coder"] and len(said["answers"][0]["tokens"]) <= 4
+        t = Talk("modes", "--resume", "quick", "--mode", "off")
+        assert told(t.say("/set"))["mode"] == ("off", "command line")
+        t.leave()
+        replays(t, t.transcripts()[-1])
+        (modes / "mine.json").unlink()
+        t = Talk("modes", "--resume", "quick")
+        assert "the mode of then is left out" in t.text() and "mine" in t.text()
+        assert told(t.say("/set"))["mode"][1] == "default"
+        assert "coder" in t.say("goes on")
         t.leave()
     with case("a resumed session tells who spoke there"):
         t = Talk("settings", "-p", "coder", "--session", "one")

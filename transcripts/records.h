@@ -11,11 +11,12 @@
  * in seconds since 1970 with milliseconds. Numbers are never used again. By type:
  *
  *   setting  either all that later turns run under: "model" (as in the header, without its path, and
- *            "path"), "isa", "kv" "f16", "context", "max_tokens", "loop" (tokens that a cycle covers,
+ *            "path"), "tokenizer" {"path","hash"} (absent where it is the model's own), "isa", "kv" "f16", "context", "max_tokens", "loop" (tokens that a cycle covers,
  *            0 or absent = off), "think", "prefill", "raw", "stops" [text], "chat_format" name
  *            ("template" = the model's own; without the next field, a name of its kind) or null,
  *            "template" ["KEY=VALUE"] (variables of the chat template), "day" "2026-11-22" (what one
- *            that asks the clock was told), "overflow_stop", "seed" (of the conversation), "personas"
+ *            that asks the clock was told), "mode" (the word that chose some of these settings, "auto"
+ *            too; absent without one), "overflow_stop", "seed" (of the conversation), "personas"
  *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
  *            [{"name","path","hash"}], "adapters" [{"name","path","hash","scale"}] or absent, "router"
  *            {"path","hash"} or absent, "experts",

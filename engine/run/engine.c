@@ -133,6 +133,7 @@ void engine_close(engine *e)
     tokens_release(&e->stops);
     model_defaults_close(e->defaults);
     tokenizer_close(e->tokenizer);
+    free(e->tokenizer_path);
     bank_release(&e->weights);
     weights_release(&e->weights);
     backend_close(e->backend);

@@ -2,6 +2,7 @@
 #ifndef ENGINE_ENGINE_STATE_H
 #define ENGINE_ENGINE_STATE_H
 
+#include "../base/digest.h"
 #include "../formats/model_defaults.h"
 #include "../routing/fingerprint.h"
 #include "engine.h"
@@ -48,6 +49,8 @@ struct engine {
     const activation_set *activations; /* wanted; NULL = none */
     activation_fn *activation;
     void *activation_user;
+    char *tokenizer_path;               /* of another tokenizer than the model's, or NULL */
+    char tokenizer_hash[DIGEST_TEXT];   /* of that file, or "" */
     char fingerprint[FINGERPRINT_TEXT]; /* "" until asked for */
 };
 

@@ -29,7 +29,9 @@ typedef struct dialogue_options {
                    for it come back when there is room again */
     bool overflow_stop; /* a full context is an error instead of forgetting */
     bool unread_none;   /* interrupted while the prompt is read, a question leaves no turn */
-    uint64_t seed;      /* of the conversation; a turn's passes use seed + 1000003 * (turn - 1) */
+    const char *
+        mode; /* for the record alone: what chose some of these settings; NULL = nothing. Borrowed */
+    uint64_t seed; /* of the conversation; a turn's passes use seed + 1000003 * (turn - 1) */
 } dialogue_options;
 
 /* Events, with the pass's index in the roster; -1 = a chair or a blend. */

@@ -10,6 +10,7 @@
 
 #include "../../engine/base/digest.h"
 #include "../../engine/formats/model_defaults.h"
+#include "../../engine/run/engine_tokenizer.h"
 #include "../../transcripts/records.h"
 #include "record_setting.h"
 
@@ -52,6 +53,17 @@ static void put_model(json_writer *e, engine *model)
     m.name = engine_defaults(model) ? engine_defaults(model)->name : NULL;
     records_put_model(e, "model", &m);
     free(full);
+}
+
+/* Only where it is not the model's own. */
+static void put_tokenizer(json_writer *e, const engine *model)
+{
+    if (!engine_tokenizer_path(model))
+        return;
+    json_begin_object(e, "tokenizer");
+    json_put_text(e, "path", engine_tokenizer_path(model));
+    json_put_text(e, "hash", engine_tokenizer_hash(model));
+    json_end(e);
 }
 
 static void put_council(json_writer *e, const dialogue_options *o)
@@ -195,8 +207,11 @@ void record_setting_write(json_writer *e, const dialogue *d, const roster_option
     engine *model = dialogue_engine(d);
     const chat_format *chat = engine_chat(model);
     put_model(e, model);
+    put_tokenizer(e, model);
     json_put_text(e, "isa", backend_isa(engine_backend(model)));
     put_council(e, dialogue_settings((dialogue *)(uintptr_t)d));
+    if (dialogue_settings((dialogue *)(uintptr_t)d)->mode)
+        json_put_text(e, "mode", dialogue_settings((dialogue *)(uintptr_t)d)->mode);
     json_put_text(e, "chat_format", chat ? chat_name(chat) : NULL);
     json_put_text(e, "day", chat ? chat_day(chat) : NULL);
     json_begin_array(e, "template");
@@ -423,6 +438,16 @@ static int read_council(const json *v, dialogue_options *o, error *err)
     return 0;
 }
 
+static int read_tokenizer(const json *v, record_file *out, error *err)
+{
+    const json *t = json_member(v, "tokenizer");
+    const char *hash = t ? json_text_at(t, "hash") : NULL;
+    if (!t)
+        return 0;
+    *out = (record_file){json_text_at(t, "path"), hash ? hash : ""};
+    return out->path ? 0 : error_set(err, ERROR_LOAD, "the setting's \"tokenizer\" names no path");
+}
+
 int record_setting_read(const json *v, record_setting *out, error *err)
 {
     const json *model = json_member(v, "model");
@@ -431,7 +456,8 @@ int record_setting_read(const json *v, record_setting *out, error *err)
                             .fingerprint = json_text_at(model, "fingerprint"),
                             .isa = json_text_at(v, "isa"),
                             .chat_format = json_text_at(v, "chat_format"),
-                            .day = json_text_at(v, "day")};
+                            .day = json_text_at(v, "day"),
+                            .mode = json_text_at(v, "mode")};
     if (!out->model || !out->fingerprint || !out->isa)
         return error_set(err, ERROR_LOAD, "the setting names no model");
     /* Before there was the list, a name stood for the model's own template when that was of its kind.
@@ -442,7 +468,10 @@ int record_setting_read(const json *v, record_setting *out, error *err)
     out->name_is_kind = !listed;
     if (listed && read_texts(v, "template", &out->variables, &out->variable_count, err))
         return -1;
-    return read_council(v, &out->dialogue, err) || read_roster(v, out, err) ? -1 : 0;
+    return read_tokenizer(v, &out->tokenizer, err) || read_council(v, &out->dialogue, err) ||
+                   read_roster(v, out, err)
+               ? -1
+               : 0;
 }
 
 static void free_list(const void *list)

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/run/engine_tokenizer.h"
+
 typedef struct replay {
     const history *h;
     const replay_options *o;
@@ -48,9 +50,9 @@ static void add_note(const replay *r, const error *sentence)
 static char *key_of(const record_setting *s, error *err)
 {
     buf b = {0};
-    const char *parts[] = {s->model, s->isa, s->chat_format, s->day};
+    const char *parts[] = {s->model, s->isa, s->chat_format, s->day, s->tokenizer.path};
     int result = 0;
-    for (size_t i = 0; i < 4 && !result; i++)
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && !result; i++)
         result = buf_format(&b, err, "%s\n", parts[i] ? parts[i] : "");
     for (int i = 0; i < s->variable_count && !result; i++)
         result = buf_format(&b, err, "%s\n", s->variables[i]);
@@ -125,6 +127,27 @@ static void compare_file(replay *r, const record_file *was, const char *now)
     add_note(r, &message);
 }
 
+/* Ids are another text's where the tokenizer is another. */
+static void compare_tokenizer(replay *r)
+{
+    static const char own[] = "the model's own tokenizer";
+    const char *then = r->s.tokenizer.path, *now = engine_tokenizer_path(r->engine);
+    const char *hash = engine_tokenizer_hash(r->engine);
+    error message;
+    if (!then && !now)
+        return;
+    if (then && now && *hash && *r->s.tokenizer.hash) {
+        compare_file(r, &r->s.tokenizer, hash);
+        return;
+    }
+    if (then && now && strcmp(then, now) == 0)
+        return;
+    r->other = true;
+    (void)error_set(&message, ERROR_NONE, "recorded with %.120s, replayed with %.120s",
+                    then ? then : own, now ? now : own);
+    add_note(r, &message);
+}
+
 /* Files that were given, by what they held: only for these can be said which is another one. */
 static void compare_files(replay *r)
 {
@@ -174,6 +197,7 @@ static int open_dialogue_of(replay *r, bool same_model)
     r->d = dialogue_open(r->engine, &d, r->err);
     if (!r->d || record_seats(r, same_model, &o) || dialogue_seat(r->d, &o, NULL, NULL, r->err))
         return -1;
+    compare_tokenizer(r);
     compare_files(r);
     if (same_model)
         compare_programs(r);

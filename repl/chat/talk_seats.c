@@ -60,6 +60,7 @@ static void adjust(dialogue *d, const options *set, const ask_options *how,
     o->council.think = now->think;
     o->council.keep_logprobs = now->keep_logprobs;
     o->memory = set->memory;
+    o->mode = set->mode && strcmp(set->mode, "off") != 0 ? set->mode : NULL;
     o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
     o->unread_none = true;
     o->seed = how->seed;
@@ -394,14 +395,14 @@ static reach reach_of(const char *name)
         const char *name;
         reach how;
     } far[] = {
-        {"stop", REACH_DIALOGUE},      {"raw", REACH_DIALOGUE},      {"kv", REACH_DIALOGUE},
-        {"context", REACH_DIALOGUE},   {"model", REACH_ENGINE},      {"threads", REACH_ENGINE},
-        {"backend", REACH_ENGINE},     {"isa", REACH_ENGINE},        {"chat-format", REACH_ENGINE},
-        {"view", REACH_VIEW},          {"session", REACH_NOTHING},   {"resume", REACH_NOTHING},
-        {"no-save", REACH_NOTHING},    {"plain", REACH_NOTHING},     {"no-color", REACH_NOTHING},
-        {"help", REACH_NOTHING},       {"version", REACH_NOTHING},   {"quiet", REACH_NOTHING},
-        {"max-adapter", REACH_ENGINE}, {"template", REACH_ENGINE},   {"verbose", REACH_NOTHING},
-        {"max-input", REACH_NOTHING},  {"no-sandbox", REACH_NOTHING}};
+        {"stop", REACH_DIALOGUE},      {"raw", REACH_DIALOGUE},       {"kv", REACH_DIALOGUE},
+        {"context", REACH_DIALOGUE},   {"model", REACH_ENGINE},       {"threads", REACH_ENGINE},
+        {"backend", REACH_ENGINE},     {"isa", REACH_ENGINE},         {"chat-format", REACH_ENGINE},
+        {"view", REACH_VIEW},          {"session", REACH_NOTHING},    {"resume", REACH_NOTHING},
+        {"no-save", REACH_NOTHING},    {"plain", REACH_NOTHING},      {"no-color", REACH_NOTHING},
+        {"help", REACH_NOTHING},       {"version", REACH_NOTHING},    {"quiet", REACH_NOTHING},
+        {"max-adapter", REACH_ENGINE}, {"template", REACH_ENGINE},    {"verbose", REACH_NOTHING},
+        {"max-input", REACH_NOTHING},  {"no-sandbox", REACH_NOTHING}, {"tokenizer", REACH_ENGINE}};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++)
         if (strcmp(name, far[i].name) == 0)
             return far[i].how;

@@ -1,14 +1,15 @@
 /* talk_session.c - the transcript that a conversation is kept in: begun, resumed, forked. See
  * talk.h.
  *
- * To resume, the conversation is opened, what its last setting says is set again (the template's
- * variables, who speaks, their masks), and it is given the model; it takes the place of the old one when
+ * To resume, the conversation is opened, what its last setting says is set again (the tokenizer, the
+ * template's variables, who speaks, their masks, the mode), and it is given the model; it takes the place of the old one when
  * all of this went well, so that a session that cannot be read costs no turn. /new does the same with
  * a conversation without a past.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/run/engine_tokenizer.h"
 #include "talk.h"
 #include "transcript_lookup.h"
 
@@ -118,7 +119,98 @@ static int take_template(talk *t, options *set, const record_setting *then, bool
     return 0;
 }
 
-/* What cannot be seated any more is told, and who speaks now goes on. who_too: else the template alone. */
+/* Nobody said in this run what it is, so that the session may. */
+static bool unsaid(const options *set, const char *name)
+{
+    option_source said = options_source(set, name);
+    return said == SOURCE_DEFAULT || said == SOURCE_SESSION;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The tokenizer that the session's ids are of, where it is the model's of then that runs. *anew: it is
+ * another one than now. */
+static int take_tokenizer(talk *t, options *set, const record_setting *then, bool *anew, error *err)
+{
+    const char *path = then->tokenizer.path;
+    char *model = realpath(checkpoint_path(engine_checkpoint(t->engine)), NULL);
+    bool same_model = model && strcmp(model, then->model) == 0;
+    free(model);
+    if (!same_model || !unsaid(set, "tokenizer") ||
+        same_text(path, engine_tokenizer_path(t->engine)))
+        return 0;
+    const char *kept = path ? talk_copy_text(t, path, strlen(path), err) : NULL;
+    if (path ? !kept || options_set(set, "tokenizer", kept, err)
+             : options_reset(set, t->opt, "tokenizer", err))
+        return -1;
+    options_mark(set, "tokenizer", path ? SOURCE_SESSION : SOURCE_DEFAULT);
+    *anew = true;
+    return 0;
+}
+
+/* It may have changed since; that is for the user to know. */
+static void note_tokenizer(const talk *t, const record_setting *then)
+{
+    const char *now = engine_tokenizer_hash(t->engine);
+    if (*now && *then->tokenizer.hash && strcmp(now, then->tokenizer.hash) != 0)
+        console_note(t->con,
+                     "%s is another tokenizer than it was: its SHA-256 is %.16s, then %.16s",
+                     engine_tokenizer_path(t->engine), now, then->tokenizer.hash);
+}
+
+enum { NOT_TAKEN = -2 }; /* no mode took the place of another */
+
+/* The mode of then, over what was set. One that is not there any more is told, and none holds. *before:
+ * what held, for who must go back; released by the caller. */
+static int take_mode(talk *t, options *set, const record_setting *then, mode_options *before,
+                     error *err)
+{
+    error why = {0};
+    if (!unsaid(set, "mode") || same_text(set->mode, then->mode))
+        return 0;
+    const char *kept = then->mode ? talk_copy_text(t, then->mode, strlen(then->mode), err) : NULL;
+    mode_options mode = {0};
+    if (then->mode && !kept)
+        return -1;
+    if (mode_options_open(&mode, kept, &why)) {
+        mode_options_release(&mode);
+        console_note(t->con, "the mode of then is left out: %s", why.text);
+        kept = NULL;
+        (void)mode_options_open(&mode, NULL, NULL);
+    }
+    *before = t->mode;
+    t->mode = mode;
+    set->mode = kept;
+    options_mark(set, "mode", kept ? SOURCE_SESSION : SOURCE_DEFAULT);
+    return 0;
+}
+
+static int take_speakers(talk *t, options *set, const record_setting *then, mode_options *before,
+                         error *err)
+{
+    return take_setting(t, set, then, err) || take_masks(t, then, err) ||
+                   take_mode(t, set, then, before, err)
+               ? -1
+               : 0;
+}
+
+/* Of the two modes the one that holds stays. */
+static void settle_mode(talk *t, mode_options *before, bool back)
+{
+    if (before->fixed == NOT_TAKEN)
+        return;
+    if (back) {
+        mode_options now = t->mode;
+        t->mode = *before;
+        *before = now;
+    }
+    mode_options_release(before);
+}
+
+/* What cannot be seated any more is told, and who speaks now goes on. who_too: else what ids mean alone. */
 static void seat_as_then(talk *t, const conversation *c, bool who_too)
 {
     bool anew = false;
@@ -131,17 +223,23 @@ static void seat_as_then(talk *t, const conversation *c, bool who_too)
         return;
     }
     options before = t->set;
+    mode_options mode = {.fixed = NOT_TAKEN};
     int result = found < 0 ? -1 : 0;
     if (!result)
-        result = take_template(t, &set, &then, &anew, &why);
-    if (!result && who_too)
-        result = take_setting(t, &set, &then, &why) || take_masks(t, &then, &why) ? -1 : 0;
+        result = take_template(t, &set, &then, &anew, &why) ||
+                         take_tokenizer(t, &set, &then, &anew, &why) ||
+                         (who_too && take_speakers(t, &set, &then, &mode, &why))
+                     ? -1
+                     : 0;
     bool changes = who_too || anew;
     if (!result && changes) {
         t->set = set;
         result = anew ? talk_open_dialogue(t, true, &why) : talk_seat(t, &why);
         t->set = result ? before : t->set;
     }
+    settle_mode(t, &mode, result != 0);
+    if (!result && then.tokenizer.path)
+        note_tokenizer(t, &then);
     if (result && changes)
         console_note(t->con, "%s; who speaks now goes on", why.text);
     options_release(result || !changes ? &set : &before);

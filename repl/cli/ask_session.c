@@ -34,7 +34,22 @@ static bool still_named(const char *name)
     return there;
 }
 
-/* Who answers, which model and the variables of its template, unless the command line or the configuration says so. */
+/* The tokenizer that the session's ids are of, where its model runs. */
+static void inherit_tokenizer(options *own, const record_setting *s)
+{
+    char *path = NULL, *whole = NULL;
+    bool same = own->model == s->model || own->model == s->model_name;
+    if (!same && (own->model ? source_resolve(own->model, &path, NULL)
+                             : open_model_built_in_path(&path, NULL)) == 0)
+        same = (whole = realpath(path, NULL)) && strcmp(whole, s->model) == 0;
+    if (same && !own->tokenizer)
+        own->tokenizer = s->tokenizer.path;
+    free(path);
+    free(whole);
+}
+
+/* Who answers in which mode, which model, its tokenizer and the variables of its template, unless the
+ * command line or the configuration says so. */
 static int inherit(ask *a)
 {
     record_setting s;
@@ -57,7 +72,10 @@ static int inherit(ask *a)
             own->control = roster_controls[s.roster.control];
         own->no_instruction = own->no_instruction || s.roster.no_instruction;
         own->everyone = own->everyone || s.roster.everyone;
+        own->mode = own->mode ? own->mode : s.mode;
     }
+    if (!result && s.tokenizer.path)
+        inherit_tokenizer(own, &s);
     if (!result && !own->variables.len && s.variable_count) {
         a->variables = s.variables;
         own->variables = (texts){(const char **)(uintptr_t)a->variables, (size_t)s.variable_count,

@@ -223,6 +223,8 @@ static int with_engine(ask *a)
     engine *e = a->report.engine;
     ask_options_adopt(&a->how, a->opt, e);
     dialogue_options o = {.seed = a->how.seed, .memory = a->opt->memory};
+    if (a->mode.on)
+        o.mode = a->opt->mode;
     ask_warn_of_script(a);
     tell_mode(a);
     if (ask_choose(a) || ask_options_council(&a->how, a->opt, e, &o.council, a->err) ||

@@ -32,7 +32,7 @@ static void on_note(void *user, const char *sentence)
     console_note(t->con, "%s", sentence);
 }
 
-/* Options win over what was recorded: -m, --kv, --isa, --chat-format; --threads and --backend are not
+/* Options win over what was recorded: -m, --kv, --isa, --chat-format, --tokenizer; --threads and --backend are not
  * recorded at all. With the recorded instruction set; where this processor lacks it, with the best
  * there is. */
 static engine *on_open(void *user, const record_setting *s, error *err)
@@ -44,6 +44,7 @@ static engine *on_open(void *user, const record_setting *s, error *err)
         own.model = s->model;
         own.own_template = !own.chat_format && s->name_is_kind;
         own.chat_format = own.chat_format ? own.chat_format : s->chat_format;
+        own.tokenizer = own.tokenizer ? own.tokenizer : s->tokenizer.path;
     }
     if (!own.variables.len) /* borrowed, and never added to */
         own.variables = (texts){(const char **)(uintptr_t)s->variables, (size_t)s->variable_count,
