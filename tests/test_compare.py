@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from council_model import EXPERTS, LAYERS, make_model, tensors, write_safetensors
+from council_model import EXPERTS, LAYERS, make_model, other_tokenizer, tensors, write_safetensors
 from suite import BINARY, ROOT, case, finish, run
 from talk_screen import MODEL as TALK_MODEL
 from talk_screen import Talk
@@ -190,6 +190,73 @@ def figures():
         assert found["model"]["experts"] == EXPERTS
         assert found["columns"][0]["setting"] == "experts=2,top-p=0.5"
         assert found["columns"][1]["context"] == 131072
+
+
+def as_it_is():
+    with case("a column that comes to the model's own setting says so, another does not"):
+        own = ["own:experts=3", "too:experts=3,norm_width=3", "one:experts=1x", "kept:mask=" + str(scratch / "all.json")]
+        (scratch / "all.json").write_text('{"mask":1,"model":null,"mode":"keep","layers":{"0-5":"0-7"}}')
+        other = ["k1:experts=1", "cold:temperature=0", "short:max_tokens=3", "far:rope_theta=5000", "wide:experts=3,norm_width=6",
+                 "coder:persona=coder,instruction=off,experts=3"]
+        found = columns(*own, *other)
+        for name in [s.split(":")[0] for s in own]:
+            assert found[name]["as_it_is"] and found[name]["kl"] == 0, name
+        assert not any(found[s.split(":")[0]]["as_it_is"] for s in other)
+        said = compare(*[w for s in own + other for w in ("--set", s)], "--format=md").stdout
+        assert said.count("| as it is |") == len(own), said
+
+
+def printable(name, weight):
+    """A model that at temperature 0 writes printable ASCII alone."""
+    if name == "lm_head.weight":
+        weight = weight.copy()
+        weight[[i for i in range(len(weight)) if not 32 <= i < 127]] = 0
+    return weight
+
+
+def tokenizers():
+    model = altered("printable", weights=printable)
+    said = columns("own:kv=f32,temperature=0", model=model)
+    pairs = [*dict.fromkeys(s[i:i + 2] for s in (a["answer"]["text"] for n, a in said.items() if n)
+                            for i in range(0, len(s) - 1, 3) if s[i:i + 2].isalnum())][:6]
+    folder = other_tokenizer(scratch / "pairs", pairs)
+    chat = scratch / "chat.json"
+    chat.write_text(json.dumps([{"role": "user", "content": PROMPT}]))
+
+    def encode(*words):
+        return json.loads(run("tokenize", "-m", model, *words, env=ENVIRONMENT).stdout)
+
+    with case("where tokenizers differ: nats a byte of all texts, as each cuts them, and bytes a token"):
+        assert pairs
+        found = columns("own:kv=f32,temperature=0", f"pairs:kv=f32,temperature=0,tokenizer={folder}", model=model)
+        names, by = ["own", "pairs"], {"own": [], "pairs": ["--tokenizer", folder]}
+        texts = [found[n]["answer"]["text"] for n in names]
+        assert found[""]["loss_by"] == "byte" and not found[""]["one_vocabulary"] and all(texts)
+        for i, name in enumerate(names):
+            prompt = encode("--messages", chat, *by[name])
+            cut = [encode(text, *by[name]) for text in texts]
+            assert found[name]["text_tokens"] == sum(map(len, cut))
+            assert found[name]["text_bytes"] == sum(len(s.encode()) for s in texts)
+            for j, ids in enumerate(cut):
+                out = scratch / "logits"
+                run("logits", "-m", model, "--tokens", ",".join(map(str, prompt + ids)), "--output", out, "--threads=1",
+                    env=ENVIRONMENT)
+                p = log_softmax(np.fromfile(out, "<f4").reshape(len(prompt + ids), -1))
+                loss = -p[np.arange(len(prompt) - 1, len(prompt + ids) - 1), ids].sum() / len(texts[j].encode())
+                assert abs(loss - found[""]["losses"][i][j]) < 1e-6, (name, j, loss, found[""]["losses"][i][j])
+            assert found[name]["kl"] == 0
+        assert found["own"]["text_tokens"] == found["own"]["text_bytes"] > found["pairs"]["text_tokens"]
+        words = ["--set", "own:temperature=0", "--set", f"pairs:temperature=0,tokenizer={folder}"]
+        for style, head in (("text", " B/token\n"), ("md", "| B/token |")):
+            shown = compare(*words, "--format", style, model=model).stdout
+            assert head in shown and "nats a byte" in shown and "1.00" in shown, shown
+    with case("in one vocabulary nothing of it; a tokenizer that does not fit is refused"):
+        assert "B/token" not in compare("--set", "1", "--set", "5").stdout
+        t = json.loads((folder / "tokenizer.json").read_text())
+        t["added_tokens"] = t["added_tokens"][:1] + [t["added_tokens"][2] | {"id": 257}]
+        (folder / "tokenizer.json").write_text(json.dumps(t))
+        said = compare("--set", f"a:tokenizer={folder}", status=3, model=model).stderr
+        assert "258 tokens" in said, said
 
 
 def refusals():
@@ -421,6 +488,8 @@ columns_alone()
 as_ask()
 as_files()
 figures()
+as_it_is()
+tokenizers()
 refusals()
 everyone()
 whole_sets()

@@ -1,10 +1,12 @@
 /* compare.c - see compare.h: batches of columns, one question to all of them. */
 #include "compare.h"
+#include "../../engine/run/engine_tokenizer.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/run/engine_tokenizer.h"
 #include "compare_state.h"
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -55,8 +57,9 @@ static bool same_vocabulary(const engine *a, const engine *b)
 {
     const tokenizer *x = engine_tokenizer(a), *y = engine_tokenizer(b);
     size_t n, m;
-    if (a == b ||
-        strcmp(checkpoint_path(engine_checkpoint(a)), checkpoint_path(engine_checkpoint(b))) == 0)
+    bool own = !engine_tokenizer_path(a) && !engine_tokenizer_path(b);
+    if (a == b || (own && strcmp(checkpoint_path(engine_checkpoint(a)),
+                                 checkpoint_path(engine_checkpoint(b))) == 0))
         return true;
     bool same = x && y && tokenizer_count(x) == tokenizer_count(y);
     for (int id = 0; same && id < tokenizer_count(x); id++) {
@@ -245,7 +248,9 @@ static int open_result(const compare *c, compare_result *out, error *err)
     out->kl = calloc(n, sizeof *out->kl);
     out->experts = calloc(n, sizeof *out->experts);
     out->bytes = calloc(n, sizeof *out->bytes);
-    if (!out->answers || !out->loss || !out->kl || !out->experts || !out->bytes)
+    out->text_tokens = calloc(n, sizeof *out->text_tokens);
+    if (!out->answers || !out->loss || !out->kl || !out->experts || !out->bytes ||
+        !out->text_tokens)
         return error_memory(err, "a comparison");
     for (size_t i = 0; i < n * n; i++)
         out->loss[i] = NAN;
@@ -261,6 +266,7 @@ void compare_result_release(compare_result *r)
     free(r->kl);
     free(r->experts);
     free(r->bytes);
+    free(r->text_tokens);
     region_release(&r->memory);
     *r = (compare_result){0};
 }

@@ -8,7 +8,7 @@
  * column is the same text in any company, and two columns that come to the same setting say the same.
  *
  * Behind the answers each column reads all of them, its own too, as if it had given them: how likely
- * it finds them (loss, nats a token), where the vocabularies are one. And each answer is read once more
+ * it finds them (loss, nats a token; nats a byte where the vocabularies are not one). And each answer is read once more
  * by the model as its file has it, under the same instruction: how far the column's distributions lie
  * from it, sum p_own (ln p_own - ln p_column) in nats a token.
  *
@@ -27,9 +27,11 @@ typedef struct compare compare;
 /* Where models and what holds for all columns come from. */
 typedef struct compare_source {
     void *user;
-    /* Another model, or the same with other angles, positions or layers; model NULL = the one at hand.
-     * Owned by the comparison. NULL = there is but the one. */
-    engine *(*open)(void *user, const char *model, const model_tweaks *tweaks, error *err);
+    /* Another model, or the same by another tokenizer or with other angles, positions or layers; model
+     * NULL = the one at hand, tokenizer NULL = the usual one. Owned by the comparison. NULL = there is
+     * but the one. */
+    engine *(*open)(void *user, const char *model, const char *words, const model_tweaks *tweaks,
+                    error *err);
     /* What a column runs with where it does not say otherwise; texts are borrowed. seats: of a plain
      * model or a persona, without any of routing. */
     int (*defaults)(void *user, const engine *e, council_options *council, roster_options *seats,
@@ -46,6 +48,7 @@ typedef struct compare_column {
     const engine *engine, *own; /* own: the model as its file has it */
     int batch;                  /* columns of one batch answer in lockstep */
     int context, max_tokens;    /* that it has */
+    bool as_it_is;              /* what it says of routing comes to the model's own */
 } compare_column;
 
 /* setups [count], borrowed, with names that differ. e: the model at hand, borrowed. apart: each column
@@ -56,7 +59,8 @@ void compare_close(compare *c); /* NULL ok */
 
 int compare_columns(const compare *c);
 const compare_column *compare_column_at(const compare *c, int i);
-/* All columns are of one vocabulary, so losses by token can be held against each other. */
+/* All columns are of one vocabulary, so losses by token can be held against each other. Else they are
+ * by byte of the answers' texts, which each column reads as its own tokenizer cuts them. */
 bool compare_one_vocabulary(const compare *c);
 
 /* What is asked: turns that came before, user and assistant, and the question, last. */
@@ -77,10 +81,14 @@ typedef struct compare_events {
 typedef struct compare_result {
     int count;
     turn_answer *answers; /* [count]; one that could not begin is STOP_ERROR and says why */
-    double *loss;    /* [count * count] of column i on answer j, nats a token; NAN = not known */
-    double *kl;      /* [count] nats a token; NAN = not known */
-    int *experts;    /* [count] distinct ones that were called, over all layers */
-    uint64_t *bytes; /* [count] weights that were read, and keys and values that were kept */
+    double *loss;      /* [count * count] of column i on answer j, nats a token, or a byte where the
+                        vocabularies differ; NAN = not known */
+    int *text_tokens;  /* [count] that column i's tokenizer makes of all answers' texts; where the
+                         vocabularies differ, else 0 */
+    size_t text_bytes; /* of those texts */
+    double *kl;        /* [count] nats a token; NAN = not known */
+    int *experts;      /* [count] distinct ones that were called, over all layers */
+    uint64_t *bytes;   /* [count] weights that were read, and keys and values that were kept */
     region memory;
 } compare_result;
 

@@ -25,20 +25,21 @@ static bool same_tweaks(const model_tweaks *a, const model_tweaks *b)
            same_text(a->rope_scaling, b->rope_scaling) && same_text(a->skip, b->skip);
 }
 
-static place *find_place(compare *c, const char *model, const model_tweaks *t, error *err)
+static place *find_place(compare *c, const compare_setup *s, const model_tweaks *t, error *err)
 {
     for (int i = 0; i < c->place_count; i++)
-        if (same_text(c->places[i].model, model) && same_tweaks(&c->places[i].tweaks, t))
+        if (same_text(c->places[i].model, s->model) &&
+            same_text(c->places[i].tokenizer, s->tokenizer) && same_tweaks(&c->places[i].tweaks, t))
             return &c->places[i];
     if (!c->source->open) {
         error_set(err, ERROR_USAGE,
-                  "another model, and other angles, positions or layers of this one, need "
-                  "`consilium compare`: here one model is open");
+                  "another model or tokenizer, and other angles, positions or layers of this one, "
+                  "need `consilium compare`: here one model is open");
         return NULL;
     }
     place *p = &c->places[c->place_count];
-    *p = (place){.model = model, .tweaks = *t};
-    p->engine = c->source->open(c->source->user, model, t, err);
+    *p = (place){.model = s->model, .tokenizer = s->tokenizer, .tweaks = *t};
+    p->engine = c->source->open(c->source->user, s->model, s->tokenizer, t, err);
     if (!p->engine)
         return NULL;
     p->owned = true;
@@ -54,8 +55,8 @@ static int open_engines(compare *c, column *k, error *err)
                       .rope_scaling = s->rope_scaling,
                       .positions = s->positions > 0 ? s->positions : 0,
                       .skip = s->skip};
-    k->place = find_place(c, s->model, &t, err);
-    k->own = k->place && model_tweaks_any(&t) ? find_place(c, s->model, &none, err) : k->place;
+    k->place = find_place(c, s, &t, err);
+    k->own = k->place && model_tweaks_any(&t) ? find_place(c, s, &none, err) : k->place;
     if (!k->place || !k->own)
         return -1;
     k->shown.engine = k->place->engine;
@@ -236,6 +237,17 @@ static int fill_seating(const column *k, const model_config *m, seating *g, erro
     return sampling_check(&o->sampling, err);
 }
 
+/* Whether all that the column says is of routing, so that a program which changes nothing leaves the
+ * model as it is. */
+static bool says_routing_alone(const column *k)
+{
+    const compare_setup *s = k->shown.setup;
+    bool reach = s->model || s->tokenizer || k->place != k->own;
+    bool draws = s->given || !isnan(s->seed);
+    bool length = s->max_tokens > 0 || s->context > 0 || s->think || s->loop || s->kv;
+    return !reach && !draws && !length && !s->persona && !s->everyone_count && !s->instruction;
+}
+
 /* A context of 131,072 need not be reserved for a question of 20 tokens. */
 static void keep_ready(const compare *c, column *k)
 {
@@ -265,6 +277,8 @@ static int sit_down(compare *c, column *k, error *err)
         return -1;
     k->at = roster_seats(k->roster) - 1;
     k->shown.seat = roster_seat(k->roster, k->at);
+    const router_program *program = k->shown.seat->program;
+    k->shown.as_it_is = says_routing_alone(k) && (!program || !router_program_hash(program));
     keep_ready(c, k);
     return 0;
 }

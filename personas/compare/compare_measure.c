@@ -1,6 +1,7 @@
 /* compare_measure.c - what columns think of each other's answers, and how far each is from its model.
  *
- * Losses are score requests (council.h), all judges of a council in common batches. The divergence needs
+ * Losses are score requests (council.h), all judges of a council in common batches. Where the
+ * vocabularies differ, texts are read and not ids, and losses are of their bytes. The divergence needs
  * whole distributions: a branch of the column's session and a session of the plain model read the
  * answer side by side, a few rows at a time, because a row of logits is as long as the vocabulary. The
  * plain model keeps what it has read, so columns with one prompt have it read once.
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../engine/base/utf8.h"
+#include "../../engine/text/tokenizer_file.h"
 #include "compare_state.h"
 
 enum { ROWS = 8 };
@@ -25,21 +28,67 @@ typedef struct cell {
     int judge, answer;
 } cell;
 
+/* What the judges of a batch read, who share an engine: the ids that were written, or where these do not
+ * mean the same to all, the answers' texts by the judges' own tokenizer. */
+typedef struct readings {
+    const tokenizer *by; /* NULL = ids as they are */
+    tokens cut[COMPARE_COLUMNS];
+    score_request *requests;
+    cell *cells;
+} readings;
+
+/* An answer may end within a character: that is left out. */
+static int cut_text(const tokenizer *by, turn_text text, tokens *out, error *err)
+{
+    size_t whole = text.len, bad;
+    if (text.len && !utf8_check(text.v, text.len, &bad))
+        whole = bad;
+    return tokenizer_encode(by, text.v ? text.v : "", whole, out, NULL, err);
+}
+
+static int cut_answers(const compare *c, const batch *b, compare_result *r, readings *k, error *err)
+{
+    size_t sum = 0, bytes = 0;
+    if (c->one_vocabulary)
+        return 0;
+    k->by = engine_tokenizer(c->columns[b->columns[0]].place->engine);
+    for (int j = 0; j < c->count; j++) {
+        if (!can_judge(r, j))
+            continue;
+        if (cut_text(k->by, r->answers[j].text, &k->cut[j], err))
+            return -1;
+        sum += k->cut[j].len;
+        bytes += r->answers[j].text.len;
+    }
+    for (int i = 0; i < b->count; i++)
+        r->text_tokens[b->columns[i]] = (int)sum;
+    r->text_bytes = bytes;
+    return 0;
+}
+
 static int fill_requests(const compare *c, const batch *b, const compare_result *r,
-                         score_request *requests, cell *cells)
+                         const readings *k)
 {
     int n = 0;
     for (int i = 0; i < b->count; i++) {
         int judge = b->columns[i];
         for (int j = 0; j < c->count; j++) {
-            const turn_answer *a = &r->answers[j];
-            if (!can_judge(r, judge) || !can_judge(r, j) || !a->ids.len)
+            const int *ids = k->by ? k->cut[j].v : r->answers[j].ids.v;
+            size_t len = k->by ? k->cut[j].len : r->answers[j].ids.len;
+            if (!can_judge(r, judge) || !can_judge(r, j) || !len)
                 continue;
-            requests[n] = (score_request){.judge = i, .ids = a->ids.v, .n = (int)a->ids.len};
-            cells[n++] = (cell){judge, j};
+            k->requests[n] = (score_request){.judge = i, .ids = ids, .n = (int)len};
+            k->cells[n++] = (cell){judge, j};
         }
     }
     return n;
+}
+
+/* Nats a token, or a byte. */
+static double loss_of(const readings *k, const score_request *q)
+{
+    size_t bytes = k->by ? tokenizer_bytes(k->by, q->ids, (size_t)q->read) : 0;
+    return !k->by ? -q->mean : bytes ? -q->mean * q->read / (double)bytes : NAN;
 }
 
 typedef struct reading {
@@ -61,21 +110,25 @@ static int judge_batch(compare *c, batch *b, const compare_question *q,
     council_request asked[COMPARE_COLUMNS];
     turn_answer replies[COMPARE_COLUMNS];
     cell cells[MOST];
-    score_request *requests = calloc(MOST, sizeof *requests);
+    readings k = {.requests = calloc(MOST, sizeof *k.requests), .cells = cells};
     reading told = {.events = events};
-    if (!requests)
+    if (!k.requests)
         return error_memory(err, "a comparison");
     for (int i = 0; i < b->count; i++) {
         asked[i] = compare_request(&c->columns[b->columns[i]], q);
         replies[i] = *council_answer(b->council, i);
     }
     council_round round = {asked, replies, council_shared_prefill(b->council)};
-    int n = fill_requests(c, b, r, requests, cells);
-    int result = n ? council_score_batch(b->council, &round, requests, n, on_read, &told, err) : 0;
+    int result = cut_answers(c, b, r, &k, err);
+    int n = result ? 0 : fill_requests(c, b, r, &k);
+    if (n)
+        result = council_score_batch(b->council, &round, k.requests, n, on_read, &told, err);
     for (int i = 0; i < n && !result; i++)
-        if (requests[i].read)
-            r->loss[cells[i].judge * r->count + cells[i].answer] = -requests[i].mean;
-    free(requests);
+        if (k.requests[i].read)
+            r->loss[cells[i].judge * r->count + cells[i].answer] = loss_of(&k, &k.requests[i]);
+    for (int j = 0; j < COMPARE_COLUMNS; j++)
+        tokens_release(&k.cut[j]);
+    free(k.requests);
     return result;
 }
 
@@ -184,7 +237,7 @@ static int measure_kl(const compare *c, int i, const compare_result *r, error *e
 int compare_measure(compare *c, const compare_question *q, const compare_events *events,
                     compare_result *out, error *err)
 {
-    for (int i = 0; i < c->batch_count && c->one_vocabulary; i++)
+    for (int i = 0; i < c->batch_count; i++)
         if (c->batches[i].asked && judge_batch(c, &c->batches[i], q, events, out, err))
             return -1;
     for (int i = 0; i < c->count; i++) {

@@ -7,7 +7,8 @@
 
 /* A model that is open: the one at hand, or one that a column asked for. */
 typedef struct place {
-    const char *model; /* NULL = the one at hand */
+    const char *model;     /* NULL = the one at hand */
+    const char *tokenizer; /* that it reads and writes by; NULL = as the command has it */
     model_tweaks tweaks;
     engine *engine;
     bool owned;

@@ -63,6 +63,7 @@ static const key keys[] = {
     {"rope_scaling", "none|linear:F|yarn:F|llama3:F", KEY_TEXT, AT(rope_scaling), 0, 0},
     {"skip", "LAYERS joined by +, 4+8-11", KEY_TEXT, AT(skip), 0, 0},
     {"model", "MODEL", KEY_TEXT, AT(model), 0, 0},
+    {"tokenizer", "FILE", KEY_TEXT, AT(tokenizer), 0, 0},
     {"preset", "NAME", KEY_PRESET, 0, 0, 0},
 };
 enum { KEYS = sizeof keys / sizeof *keys };

@@ -51,7 +51,7 @@ typedef struct compare_setup {
     double seed;
     const char *think, *loop, *kv;
 
-    const char *model, *rope_scaling, *skip;
+    const char *model, *tokenizer, *rope_scaling, *skip;
     double rope_theta;
 } compare_setup;
 

@@ -15,7 +15,9 @@ enum { CELL = 32 };
 const char *compare_acts(const compare_column *k)
 {
     bool plain = strcmp(k->seat->acts_by, "none") == 0;
-    return !plain ? k->seat->acts_by : *k->setup->said ? k->setup->said : "as it is";
+    return k->as_it_is || (plain && !*k->setup->said) ? "as it is"
+           : plain                                    ? k->setup->said
+                                                      : k->seat->acts_by;
 }
 
 /* "finished", "cut", "loop", "stopped", "failed" */
@@ -42,6 +44,20 @@ static const char *number(double x, const char *format, char *out)
 static double own_loss(const compare_result *r, int i)
 {
     return r->loss[i * r->count + i];
+}
+
+/* Bytes of a text that a token of column i takes; "" where the tokenizers are one. */
+static const char *per_token(const compare_report *r, int i, char *out)
+{
+    const compare_result *x = r->result;
+    double n = x->text_tokens[i];
+    return n > 0 ? number((double)x->text_bytes / n, " %.2f", out) : "";
+}
+
+/* The last column of the table is as wide as it is. */
+static int memory_width(const compare_report *r)
+{
+    return compare_one_vocabulary(r->compare) ? 0 : 9;
 }
 
 /* ---- answers ----------------------------------------------------------------------------------- */
@@ -76,18 +92,19 @@ static void put_row(const compare_report *r, int i, text_writer *w)
     const compare_result *x = r->result;
     const turn_answer *a = &x->answers[i];
     char c[4][CELL], bytes[HUMAN_TEXT];
-    text_format(w, "  %-12s %6zu %7.1f %6.1f  %-8s %6s %6s %6s %7d  %s\n",
+    text_format(w, "  %-12s %6zu %7.1f %6.1f  %-8s %6s %6s %6s %7d  %-*s%s\n",
                 compare_column_at(r->compare, i)->setup->name, a->ids.len, a->seconds,
                 a->tokens_per_second, compare_end(a), number(own_loss(x, i), "%.3f", c[0]),
                 number(compare_foreign_loss(x, i), "%.3f", c[1]), number(x->kl[i], "%.3f", c[2]),
-                x->experts[i], human_bytes(bytes, x->bytes[i]));
+                x->experts[i], memory_width(r), human_bytes(bytes, x->bytes[i]),
+                per_token(r, i, c[3]));
 }
 
 static void put_matrix(const compare_report *r, text_writer *w)
 {
     const compare_result *x = r->result;
     char c[CELL];
-    if (x->count < 3 || !compare_one_vocabulary(r->compare))
+    if (x->count < 3)
         return;
     text_format(w, "\n  %-12s", "reads:");
     for (int j = 0; j < x->count; j++)
@@ -112,24 +129,27 @@ static bool in_lockstep(const compare *c)
 static void put_legend(const compare_report *r, const char *begin, text_writer *w)
 {
     text_format(w,
-                "%sloss: nats a token, of its own answer and the others' mean of it; KL: from the "
-                "model as it is; experts: distinct ones over all layers; memory: weights that were "
-                "read, keys and values\n",
-                begin);
+                "%sloss: nats a %s, of its own answer and the others' mean of it; KL: from the "
+                "model as it is, nats a token; experts: distinct ones over all layers; memory: "
+                "weights that were read, keys and values\n",
+                begin, compare_one_vocabulary(r->compare) ? "token" : "byte");
     if (in_lockstep(r->compare))
         text_format(w,
                     "%sseconds are shared where columns ran in lockstep; --apart measures each "
                     "alone\n",
                     begin);
     if (!compare_one_vocabulary(r->compare))
-        text_format(w, "%sthe vocabularies differ, so losses cannot be held against each other\n",
+        text_format(w,
+                    "%sthe tokenizers differ: each column reads the texts of all answers, as its "
+                    "own cuts them; B/token: bytes of these texts for each token of it\n",
                     begin);
 }
 
 void compare_report_table(const compare_report *r, text_writer *w)
 {
-    text_format(w, "  %-12s %6s %7s %6s  %-8s %6s %6s %6s %7s  %s\n", "column", "tokens", "s",
-                "t/s", "end", "loss", "others", "KL", "experts", "memory");
+    text_format(w, "  %-12s %6s %7s %6s  %-8s %6s %6s %6s %7s  %-*s%s\n", "column", "tokens", "s",
+                "t/s", "end", "loss", "others", "KL", "experts", memory_width(r), "memory",
+                compare_one_vocabulary(r->compare) ? "" : " B/token");
     for (int i = 0; i < r->result->count; i++)
         put_row(r, i, w);
     put_matrix(r, w);
@@ -165,18 +185,22 @@ void compare_report_markdown(const compare_report *r, const console *con, text_w
                              ? (turn_text){x->answers[i].failure, strlen(x->answers[i].failure)}
                              : x->answers[i].text);
     }
-    text_put(w, "\n| column | setting | tokens | s | t/s | end | loss | others | KL | experts | "
-                "memory |\n|---|---|---:|---:|---:|---|---:|---:|---:|---:|---:|\n");
+    bool one = compare_one_vocabulary(r->compare);
+    text_format(w,
+                "\n| column | setting | tokens | s | t/s | end | loss | others | KL | experts | "
+                "memory |%s\n|---|---|---:|---:|---:|---|---:|---:|---:|---:|---:|%s\n",
+                one ? "" : " B/token |", one ? "" : "---:|");
     for (int i = 0; i < x->count; i++) {
         const turn_answer *a = &x->answers[i];
         const compare_column *k = compare_column_at(r->compare, i);
         text_format(w, "| %s | ", k->setup->name);
         console_put_quoted(con, w, compare_acts(k));
-        text_format(w, " | %zu | %.1f | %.1f | %s | %s | %s | %s | %d | %s |\n", a->ids.len,
+        text_format(w, " | %zu | %.1f | %.1f | %s | %s | %s | %s | %d | %s |%s%s\n", a->ids.len,
                     a->seconds, a->tokens_per_second, compare_end(a),
                     number(own_loss(x, i), "%.3f", c[0]),
                     number(compare_foreign_loss(x, i), "%.3f", c[1]),
-                    number(x->kl[i], "%.3f", c[2]), x->experts[i], human_bytes(bytes, x->bytes[i]));
+                    number(x->kl[i], "%.3f", c[2]), x->experts[i], human_bytes(bytes, x->bytes[i]),
+                    one ? "" : per_token(r, i, c[3]), one ? "" : " |");
     }
     text_put(w, "\n");
     put_legend(r, "- ", w);
@@ -191,6 +215,7 @@ static void put_column(const compare_report *r, int i, json_writer *e)
     json_begin_object(e, NULL);
     json_put_text(e, "name", k->setup->name);
     json_put_text(e, "setting", k->setup->said);
+    json_put_bool(e, "as_it_is", k->as_it_is);
     json_put_text(e, "model", checkpoint_path(engine_checkpoint(k->engine)));
     json_put_int(e, "batch", k->batch);
     json_put_int(e, "context", k->context);
@@ -200,6 +225,10 @@ static void put_column(const compare_report *r, int i, json_writer *e)
     json_put_number(e, "kl", x->kl[i]);
     json_put_int(e, "experts", x->experts[i]);
     json_put_count(e, "bytes", x->bytes[i]);
+    if (!compare_one_vocabulary(r->compare)) {
+        json_put_int(e, "text_tokens", x->text_tokens[i]);
+        json_put_count(e, "text_bytes", x->text_bytes);
+    }
     json_begin_object(e, "answer");
     turn_json_answer(e, TURN_REPORT, &x->answers[i]);
     json_end(e);
@@ -222,7 +251,8 @@ int compare_report_json(const compare_report *r, engine *e, json_writer *out, er
     for (int i = 0; i < x->count; i++)
         put_column(r, i, out);
     json_end(out);
-    json_begin_array(out, "losses"); /* [reader][answer] nats a token */
+    json_put_text(out, "loss_by", compare_one_vocabulary(r->compare) ? "token" : "byte");
+    json_begin_array(out, "losses"); /* [reader][answer] nats a token, or a byte */
     for (int i = 0; i < x->count; i++) {
         json_begin_array(out, NULL);
         for (int j = 0; j < x->count; j++)

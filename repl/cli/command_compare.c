@@ -85,10 +85,11 @@ static int read_options(compare_task *t)
 
 /* ---- the model ---------------------------------------------------------------------------------- */
 
-static engine *open_other(void *user, const char *model, const model_tweaks *tweaks, error *err)
+static engine *open_other(void *user, const char *model, const char *words,
+                          const model_tweaks *tweaks, error *err)
 {
     const compare_task *t = user;
-    return open_model_tweaked(t->opt, model, tweaks, t->con, err);
+    return open_model_tweaked(t->opt, model, words, tweaks, t->con, err);
 }
 
 static int defaults(void *user, const engine *e, council_options *o, roster_options *seats,

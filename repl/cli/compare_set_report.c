@@ -106,7 +106,16 @@ static const char *const LEGEND[] = {
     "loss: nats a token, of its own answers and the others' mean of them; KL: from the model as it "
     "is; "
     "experts: distinct ones over all layers; memory: weights read, keys and values, the most of "
-    "any answer"};
+    "any answer",
+    "the tokenizers differ: loss is nats a byte here, of the answers' texts as each column's own "
+    "cuts "
+    "them"};
+
+/* The last one where it is so. */
+static size_t legend_lines(const compare_set_report *r)
+{
+    return sizeof LEGEND / sizeof *LEGEND - compare_one_vocabulary(r->compare);
+}
 
 /* ---- text -------------------------------------------------------------------------------------- */
 
@@ -154,7 +163,7 @@ void compare_set_report_text(const compare_set_report *r, const console *con, te
         }
         put_block(r, level, w);
     }
-    for (size_t i = 0; i < sizeof LEGEND / sizeof *LEGEND; i++)
+    for (size_t i = 0; i < legend_lines(r); i++)
         text_format(w, "%s\n", LEGEND[i]);
 }
 
@@ -189,7 +198,7 @@ void compare_set_report_markdown(const compare_set_report *r, const console *con
         text_put(w, "\n");
     }
     text_put(w, "\n");
-    for (size_t i = 0; i < sizeof LEGEND / sizeof *LEGEND; i++)
+    for (size_t i = 0; i < legend_lines(r); i++)
         text_format(w, "- %s\n", LEGEND[i]);
 }
 

@@ -111,7 +111,11 @@ static void put_charts(const compare_set_report *r, int level, text_writer *w)
         {"early facts recalled", "", true, {{0, 0, 0, 0}}},
         {"structure depth", "", false, {{0, 0, 0, 0}}},
         {"linked sentences", "", true, {{0, 0, 0, 0}}},
-        {"loss of the others, nats a token", "", false, {{0, 0, 0, 0}}},
+        {compare_one_vocabulary(r->compare) ? "loss of the others, nats a token"
+                                            : "loss of the others, nats a byte",
+         "",
+         false,
+         {{0, 0, 0, 0}}},
         {"divergence from the model as it is, nats a token", "", false, {{0, 0, 0, 0}}}};
     for (int i = 0; i < compare_columns(r->compare); i++) {
         const compare_figures *f = compare_set_report_of(r, level, i);

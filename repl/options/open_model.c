@@ -199,12 +199,14 @@ engine *open_model_on(const options *opt, const char *day, console *con, error *
     return open_with(opt, day, &none, con, err);
 }
 
-engine *open_model_tweaked(const options *opt, const char *model, const model_tweaks *tweaks,
-                           console *con, error *err)
+engine *open_model_tweaked(const options *opt, const char *model, const char *words,
+                           const model_tweaks *tweaks, console *con, error *err)
 {
     options other = *opt;
     if (model)
         other.model = model;
+    if (words)
+        other.tokenizer = words;
     return open_with(&other, NULL, tweaks, con, err);
 }
 

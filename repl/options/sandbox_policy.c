@@ -303,6 +303,8 @@ static void read_columns(sandbox *s, const options *opt)
             read_scaled(s, ++value);
             if (strstr(at, "model=") && source_resolve(value, &path, NULL) == 0)
                 read_model(s, path);
+            if (strstr(at, "tokenizer="))
+                read_tokenizer(s, value);
             free(path);
         }
         free(text);
