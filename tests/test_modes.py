@@ -98,6 +98,25 @@ def equality():
         assert both[1] == both[2] != both[0] and both[3] != both[0], both
         for bad in ("--norm-width=0", "--norm-width=x", "--adaptive=2", "--adaptive=0:1", "--adaptive=1:2"):
             assert bad[2:].split("=")[0] in ask("Hi", bad, status=2)[1]
+    with case("experts by layer: the same from a mode, from --experts, in compare, and in replay; multiples too"):
+        write("deep", {"mode": 1, "name": "deep", "personas": ["coder"], "merge": "none", "budget": 9,
+                       "layers": {"0-2": 1, "3,4": "2x"}, "fast": {"layers": {"0": 2}, "experts": "1x"}})
+        as_layers = ["-p", "coder", "--merge=none", "--max-tokens=9"]
+        got = ask("Hi", "--mode=deep")[0]
+        same(got, ask("Hi", *as_layers, "--experts=1@0-2+6@3,4")[0])
+        same(ask("Hi #fast", "--mode=deep")[0], ask("Hi", *as_layers, "--experts=3+2@0")[0])
+        assert got["answers"][0]["acts_by"] == "prompt+experts by layer", got["answers"][0]["acts_by"]
+        column = run("compare", "Hi", "-m", MODEL, "--seed=4", "--max-tokens=9", "--format=json",
+                     "--set", "x:persona=coder,experts=1@0-2+6@3+6@4", env=ENVIRONMENT).stdout
+        assert json.loads(column)["columns"][0]["answer"]["tokens"] == got["answers"][0]["tokens"]
+        ask("Hi", "--mode=deep", "--session=deep", "--norm-width=6")
+        ask("And?", "--session=wide", "-p", "coder", "--merge=none", "--max-tokens=9", "--norm-width=6", "--adaptive=1:0.4")
+        for name in ("deep", "wide"):
+            done = run("transcripts", "replay", name, env=ENVIRONMENT, check_status=False)
+            assert done.returncode == 0 and "all equal" in done.stdout, (name, done.stdout, done.stderr)
+        for bad, says in (("1@0-9", "layer 9"), ("1@", "layer"), ("x@0", "x"), ("1@0+2@0", "twice"), ("0@1", "1..")):
+            assert says in ask("Hi", f"--experts={bad}", status=2)[1], bad
+        (OWN / "deep.json").unlink()
     with case("off is as if there were no modes"):
         same(ask("Hi #deep", "--mode=off", "--max-tokens=4")[0], ask("Hi #deep", "--max-tokens=4")[0])
     with case("auto says which and why"):
@@ -162,6 +181,11 @@ def refusals():
             assert f"{OWN}/bad.json: experts: \"many\"" in said, said
         assert "left out" in modes("list")[1]
         ask("Hi", "--mode=mine")
+        for layers, says in (({}, "at least one"), ({"0-x": 1}, "list of layers"), ({"0-3": 1, "3": 2}, "layer 3 stands twice"),
+                             ({"0": 0}, "0"), ({"0": "many"}, "multiple"), ([], "layers")):
+            write("bad", {"mode": 1, "name": "bad", "layers": layers})
+            said = ask("Hi", "--mode=bad", status=3)[1]
+            assert f"{OWN}/bad.json: " in said and says in said, said
         (OWN / "bad.json").unlink()
     with case("a persona that a mode names and nobody has is told"):
         write("lost", {"mode": 1, "name": "lost", "personas": ["nobody"]})

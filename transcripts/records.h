@@ -19,7 +19,8 @@
  *            too; absent without one), "overflow_stop", "seed" (of the conversation), "personas"
  *            [name], "control", "no_instruction", "sampling" {as asked for, "given" [field]}, "masks"
  *            [{"name","path","hash"}], "adapters" [{"name","path","hash","scale"}] or absent, "router"
- *            {"path","hash"} or absent, "experts",
+ *            {"path","hash"} or absent, "knobs" {"norm_width" (0 = the persona's), "adaptive_min",
+ *            "adaptive_ratio","experts_by_layer" [layers] (0 = as all) or absent} or absent, "experts",
  *            "strengths" and "softened" [{"name","value"}], "unmasked" [name], "system" text or null
  *            (in each seat's instruction already), and "seats", one a pass: {"name","persona",
  *            "acts_by","color","instruction","program" (16 hex digits of the router program's hash),

@@ -134,6 +134,24 @@ static void put_router(json_writer *e, const roster_options *o, const roster *r)
     json_end(e);
 }
 
+/* Only when any was turned; counts by layer as far as the model goes. */
+static void put_knobs(json_writer *e, const router_knobs *k, int layers)
+{
+    if (!k)
+        return;
+    json_begin_object(e, "knobs");
+    json_put_int(e, "norm_width", k->norm_width);
+    json_put_int(e, "adaptive_min", k->adaptive_min);
+    json_put_number(e, "adaptive_ratio", k->adaptive_ratio);
+    if (k->experts_by_layer) {
+        json_begin_array(e, "experts_by_layer");
+        for (int i = 0; i < layers; i++)
+            json_put_int(e, NULL, k->experts_by_layer[i]);
+        json_end(e);
+    }
+    json_end(e);
+}
+
 static void put_values(json_writer *e, const char *key, const named_value *v, int n)
 {
     json_begin_array(e, key);
@@ -146,7 +164,7 @@ static void put_values(json_writer *e, const char *key, const named_value *v, in
     json_end(e);
 }
 
-static void put_roster(json_writer *e, const roster_options *o, const roster *r)
+static void put_roster(json_writer *e, const roster_options *o, const roster *r, int router_layers)
 {
     json_begin_array(e, "personas");
     for (int i = 0; i < o->persona_count; i++)
@@ -168,6 +186,7 @@ static void put_roster(json_writer *e, const roster_options *o, const roster *r)
     put_adapters(e, o, r);
     put_router(e, o, r);
     put_values(e, "experts", o->experts, o->expert_count);
+    put_knobs(e, o->knobs, router_layers);
     put_values(e, "strengths", o->strengths, o->strength_count);
     put_values(e, "softened", o->mask_penalties, o->mask_penalty_count);
     json_begin_array(e, "unmasked");
@@ -219,7 +238,7 @@ void record_setting_write(json_writer *e, const dialogue *d, const roster_option
     for (int i = 0; chat && (variable = chat_variable(chat, i)); i++)
         json_put_text(e, NULL, variable);
     json_end(e);
-    put_roster(e, seats, dialogue_roster(d));
+    put_roster(e, seats, dialogue_roster(d), engine_config(model)->layers);
     put_seats(e, dialogue_roster(d), t);
 }
 
@@ -388,6 +407,39 @@ static int read_seats(const json *v, record_setting *s, error *err)
     return 0;
 }
 
+static int read_counts(const json *list, record_setting *s, error *err)
+{
+    size_t n = 0;
+    s->by_layer = calloc(MODEL_MAX_LAYERS, sizeof *s->by_layer);
+    if (!s->by_layer)
+        return error_memory(err, "a setting");
+    for (const json *v = list ? json_first(list) : NULL; v; v = json_next(v), n++) {
+        double x = json_type(v) == JSON_NUMBER ? json_number(v) : -1;
+        if (n == MODEL_MAX_LAYERS || !(x >= 0 && x <= MODEL_MAX_EXPERTS) || x != floor(x))
+            return error_set(err, ERROR_LOAD, "the setting's \"knobs\": experts_by_layer is none");
+        s->by_layer[n] = (int)x;
+    }
+    s->knobs->experts_by_layer = s->by_layer;
+    return 0;
+}
+
+static int read_knobs(const json *v, record_setting *s, error *err)
+{
+    const json *k = json_member(v, "knobs"), *list = k ? json_member(k, "experts_by_layer") : NULL;
+    if (!k)
+        return 0;
+    s->knobs = calloc(1, sizeof *s->knobs);
+    if (!s->knobs)
+        return error_memory(err, "a setting");
+    s->roster.knobs = s->knobs;
+    s->knobs->tail_gain = -1;
+    if (int_of(k, "norm_width", 0, MODEL_MAX_EXPERTS, &s->knobs->norm_width, err) ||
+        int_of(k, "adaptive_min", -1, MODEL_MAX_EXPERTS, &s->knobs->adaptive_min, err) ||
+        number_of(k, "adaptive_ratio", 0, 1, &s->knobs->adaptive_ratio, err))
+        return -1;
+    return list ? read_counts(list, s, err) : 0;
+}
+
 static int read_roster(const json *v, record_setting *s, error *err)
 {
     roster_options *o = &s->roster;
@@ -398,7 +450,7 @@ static int read_roster(const json *v, record_setting *s, error *err)
         read_texts(v, "personas", &o->personas, &o->persona_count, err) ||
         word_of(v, "control", roster_controls, 4, &control, err) ||
         read_sampling(asked, &o->sampling, err) || read_texts(asked, "given", &given, &n, err) ||
-        read_masks(v, s, err) || read_adapters(v, s, err) ||
+        read_masks(v, s, err) || read_adapters(v, s, err) || read_knobs(v, s, err) ||
         read_values(v, "experts", &o->experts, &o->expert_count, err) ||
         read_values(v, "strengths", &o->strengths, &o->strength_count, err) ||
         read_values(v, "softened", &o->mask_penalties, &o->mask_penalty_count, err) ||
@@ -493,5 +545,7 @@ void record_setting_release(record_setting *s)
     free(s->seats);
     free(s->masks);
     free(s->adapters);
+    free(s->knobs);
+    free(s->by_layer);
     *s = (record_setting){0};
 }

@@ -34,6 +34,8 @@ typedef struct record_setting {
     int seat_count;
     record_file *masks;    /* [roster.mask_count] */
     record_file *adapters; /* [roster.adapter_count] */
+    router_knobs *knobs;   /* of roster, and what they point to; NULL = none */
+    int *by_layer;
     record_file tokenizer; /* that is not the model's own; path NULL = none */
     const char *mode; /* the word that chose it, "auto" too; NULL = none. What it set stands here */
 } record_setting;

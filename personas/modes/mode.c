@@ -12,6 +12,7 @@
 
 #include "../../engine/base/folder.h"
 #include "../../engine/base/json.h"
+#include "../../engine/base/ranges.h"
 #include "../merge/merge.h"
 #include "../roster/persona.h"
 
@@ -38,6 +39,42 @@ static int read_count(const json *object, const char *field, mode_count *out, er
     if (found == 1)
         *out = (mode_count){(double)n, false};
     return found < 0 ? -1 : 0;
+}
+
+/* A layer stands in one list alone. */
+static int join_layers(uint8_t *all, const uint8_t *more, error *err)
+{
+    for (int i = 0; i < MODEL_MAX_LAYERS; i++) {
+        if (all[i] && more[i])
+            return error_set(err, ERROR_LOAD, "layer %d stands twice", i);
+        all[i] |= more[i];
+    }
+    return 0;
+}
+
+/* {"0-9": 2, "10-29": "0.5x"} */
+static int read_layers(const json *object, char **out, error *err)
+{
+    uint8_t all[MODEL_MAX_LAYERS] = {0};
+    const json *list = NULL;
+    buf text = {0};
+    int found = json_get_object(object, "layers", &list, err), result = 0;
+    if (found != 1)
+        return found;
+    for (const json *v = json_first(list); v && !result; v = json_next(v)) {
+        uint8_t set[MODEL_MAX_LAYERS] = {0};
+        mode_count n = {0};
+        result = read_count(list, json_key(v), &n, err) ||
+                 ranges_read(json_key(v), "layer", MODEL_MAX_LAYERS, set, err) ||
+                 join_layers(all, set, err) ||
+                 buf_format(&text, err, n.times ? "%s%gx@%s" : "%s%g@%s", text.len ? "+" : "",
+                            n.value, json_key(v));
+    }
+    if (!result && !text.len)
+        result = error_set(err, ERROR_LOAD, "name at least one layer, as {\"0-9\": 2}");
+    *out = result ? NULL : buf_detach(&text);
+    buf_release(&text);
+    return result ? error_prefix(err, "layers: ") : 0;
 }
 
 static int read_adaptive(const json *object, mode_knobs *k, error *err)
@@ -90,7 +127,7 @@ static int read_tokens(const json *object, const char *field, int *out, error *e
 
 static int read_knobs(const json *object, mode_knobs *k, error *err)
 {
-    if (read_count(object, "experts", &k->experts, err) ||
+    if (read_count(object, "experts", &k->experts, err) || read_layers(object, &k->layers, err) ||
         read_count(object, "norm_width", &k->norm_width, err) || read_adaptive(object, k, err) ||
         read_thinking(object, &k->thinking, err) ||
         read_tokens(object, "context", &k->context, err))
@@ -100,8 +137,8 @@ static int read_knobs(const json *object, mode_knobs *k, error *err)
 
 static int read_depth(mode_file *m, const json *root, guess_depth depth, error *err)
 {
-    static const char *const known[] = {"experts",  "norm_width", "adaptive",
-                                        "thinking", "context",    "budget"};
+    static const char *const known[] = {"experts",  "layers",  "norm_width", "adaptive",
+                                        "thinking", "context", "budget"};
     const json *object = NULL;
     int found = json_get_object(root, guess_depths[depth], &object, err);
     if (found != 1)
@@ -180,9 +217,10 @@ static int read_speakers(mode_file *m, const json *root, error *err)
 
 static int read_mode(mode_file *m, const json *root, error *err)
 {
-    static const char *const known[] = {"mode",    "name",       "about",    "personas", "merge",
-                                        "experts", "norm_width", "adaptive", "thinking", "context",
-                                        "budget",  "sampling",   "fast",     "deep",     "auto"};
+    static const char *const known[] = {"mode",     "name",     "about",   "personas",
+                                        "merge",    "layers",   "experts", "norm_width",
+                                        "adaptive", "thinking", "context", "budget",
+                                        "sampling", "fast",     "deep",    "auto"};
     int64_t version = 0;
     if (json_type(root) != JSON_OBJECT || json_get_int(root, "mode", 1, 1, &version, err) != 1)
         return error_set(err, ERROR_LOAD, "not a mode file: it must say \"mode\": 1");
@@ -225,6 +263,8 @@ void mode_close(mode_file *m)
     free(m->about);
     free(m->path);
     free(m->merge);
+    for (int i = 0; i < DEPTHS; i++)
+        free(m->knobs[i].layers);
     sign_names_free(m->personas, m->persona_count);
     signs_release(&m->signs);
     free(m);
@@ -238,6 +278,7 @@ mode_knobs mode_at(const mode_file *m, guess_depth depth)
         k.experts = d->experts;
     if (d->norm_width.value > 0)
         k.norm_width = d->norm_width;
+    k.layers = d->layers ? d->layers : k.layers;
     if (d->adaptive_min) {
         k.adaptive_min = d->adaptive_min;
         k.adaptive_ratio = d->adaptive_ratio;

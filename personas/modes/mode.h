@@ -31,6 +31,8 @@ typedef struct mode_count {
 /* What a depth may change. 0 = not said. */
 typedef struct mode_knobs {
     mode_count experts, norm_width;
+    char *
+        layers; /* experts of single layers, as --experts has them: "2@0-9+0.5x@10-29"; NULL = none */
     int adaptive_min;
     double adaptive_ratio;
     int thinking; /* tokens; 0 = none, -1 = as many as it likes, MODE_UNSAID */
@@ -52,7 +54,7 @@ typedef struct mode_file {
 /* Caller owns. ERROR_LOAD naming file and field. */
 mode_file *mode_load(const char *path, error *err);
 void mode_close(mode_file *m); /* NULL ok */
-/* As at a depth: what that does not say is as usual. */
+/* As at a depth: what that does not say is as usual. Texts are m's. */
 mode_knobs mode_at(const mode_file *m, guess_depth depth);
 
 /* ---- where they lie (mode_find.c) --------------------------------------------------------------- */

@@ -212,6 +212,10 @@ static int compile_program(roster *r, member *m, error *err)
     for (int i = 0; i < o->mask_penalty_count; i++)
         if (concerns(o->mask_penalties[i].name, m))
             s.mask_penalty = m->mask_penalty = o->mask_penalties[i].value;
+    int layers = engine_config(r->engine)->layers;
+    if (o->knobs && o->knobs->last_layer >= layers)
+        return error_set(err, ERROR_USAGE, "--experts: layer %d: the model has layers 0 to %d",
+                         o->knobs->last_layer, layers - 1);
     /* On a dense model the persona's own knobs mean nothing; what was asked for is refused. */
     bool turned = turn_knobs(o->knobs, &s);
     bool asked = m->asked_experts || strong || turned || r->hook || has_given_mask(r, m);

@@ -89,14 +89,18 @@ int roster_program_acts(engine *e, const router_program *p, bool *acts, error *e
 
 /* ---- the word ---------------------------------------------------------------------------------- */
 
-/* The k of the first layer with experts: without a mask all have the same. */
+/* The k of all layers with experts; 0 when they differ. */
 static int experts_called(const router_program *p)
 {
     const model_config *m = router_program_model(p);
-    int layer = 0;
-    while (layer + 1 < m->layers && !m->moe_layer[layer])
-        layer++;
-    return router_program_routing(p)[layer].k;
+    int k = 0;
+    for (int layer = 0; layer < m->layers; layer++) {
+        int own = m->moe_layer[layer] ? router_program_routing(p)[layer].k : k;
+        if (k && own != k)
+            return 0;
+        k = own;
+    }
+    return k;
 }
 
 void roster_acts_by(const router_program *p, bool instructed, char out[ACTS_BYTES])
@@ -110,6 +114,8 @@ void roster_acts_by(const router_program *p, bool instructed, char out[ACTS_BYTE
     else if (choice || brings)
         (void)snprintf(out, ACTS_BYTES, "%s%s%s%s%s", prompt, choice ? "mask" : "",
                        choice && brings ? "+" : "", brings ? "adapter" : "", code ? "+router" : "");
+    else if (changes & ROUTER_CHANGES_COUNT && !code && !experts_called(p))
+        (void)snprintf(out, ACTS_BYTES, "%sexperts by layer", prompt);
     else if (changes & ROUTER_CHANGES_COUNT && !code)
         (void)snprintf(out, ACTS_BYTES, "%sexperts %d", prompt, experts_called(p));
     else

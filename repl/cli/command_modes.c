@@ -48,6 +48,8 @@ static void add_count(text_writer *w, bool *any, const char *name, mode_count c)
 static void put_knobs(text_writer *w, const mode_knobs *k, bool *any)
 {
     add_count(w, any, "experts", k->experts);
+    if (k->layers)
+        add_part(w, any, "by layer %s", k->layers);
     add_count(w, any, "norm_width", k->norm_width);
     if (k->adaptive_min)
         add_number(w, any, "adaptive from %d", k->adaptive_min);
@@ -111,6 +113,8 @@ static int list_json(const mode_list *l, console *con, error *err)
         json_put_text(&e, "name", m->name);
         json_put_text(&e, "about", m->about);
         put_json_count(&e, "experts", m->knobs[DEPTH_USUAL].experts);
+        if (m->knobs[DEPTH_USUAL].layers)
+            json_put_text(&e, "layers", m->knobs[DEPTH_USUAL].layers);
         json_put_text(&e, "path", m->path);
         json_end(&e);
     }

@@ -95,6 +95,18 @@ static int put_count(mode_options *m, options *opt, const char *name, mode_count
     return put(m, opt, name, string_format(err, c.times ? "%gx" : "%g", c.value), err);
 }
 
+/* "6+2@0-9": all layers, and single ones. A number that stands alone is of both. */
+static int put_experts(mode_options *m, options *opt, const mode_knobs *k, error *err)
+{
+    if (!k->layers)
+        return put_count(m, opt, "experts", k->experts, err);
+    const char *times = k->experts.times ? "x" : "";
+    char *text = k->experts.value > 0
+                     ? string_format(err, "%g%s+%s", k->experts.value, times, k->layers)
+                     : strdup(k->layers);
+    return put(m, opt, "experts", text, err);
+}
+
 static int put_number(mode_options *m, options *opt, const char *name, int n, error *err)
 {
     return n ? put(m, opt, name, string_format(err, "%d", n), err) : 0;
@@ -110,9 +122,8 @@ static int put_adaptive(mode_options *m, options *opt, const mode_knobs *k, erro
 
 static int put_knobs(mode_options *m, options *opt, const mode_knobs *k, error *err)
 {
-    if (put_count(m, opt, "experts", k->experts, err) ||
-        put_count(m, opt, "norm-width", k->norm_width, err) || put_adaptive(m, opt, k, err) ||
-        put_number(m, opt, "max-tokens", k->budget, err) ||
+    if (put_experts(m, opt, k, err) || put_count(m, opt, "norm-width", k->norm_width, err) ||
+        put_adaptive(m, opt, k, err) || put_number(m, opt, "max-tokens", k->budget, err) ||
         put_number(m, opt, "memory", k->context, err))
         return -1;
     if (k->thinking == MODE_UNSAID)

@@ -211,8 +211,9 @@ static const option_info table[] = {
      "an adapter (own, PEFT, GGUF) for NAME, or for every pass but control (repeatable)", 0, 0,
      FIELD(adapters)},
     {"experts", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "K",
-     "experts called for each token, or NAME=K,NAME=K; 0.5x is half of the model's own number", 0,
-     0, FIELD(named_experts)},
+     "experts called for each token, or NAME=K,NAME=K; 0.5x is half of the model's own number; "
+     "2@0-9+8@10-29 by layer, of every pass",
+     0, 0, FIELD(named_experts)},
     {"norm-width", 0, OPTION_TEXT, GROUP_COMMAND, ROUTED, "N",
      "experts whose gates share the sum, where the model renormalises; 1x is the model's own "
      "number",

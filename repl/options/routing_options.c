@@ -7,8 +7,11 @@
 #include "routing_options.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "../../engine/base/ranges.h"
 
 /* A copy of all words behind each other, cut where "NAME=" ends when a persona's name stands there.
  * *at: the copies, [given->len, 2]: name or NULL, and the rest. Both are the caller's. */
@@ -138,6 +141,79 @@ static int read_named(const number_rule *rule, const char *given, char **text, n
     return 0;
 }
 
+/* Room for knobs, none of them turned. */
+static int turn_knob(routing_options *r, error *err)
+{
+    if (r->knobs)
+        return 0;
+    r->knobs = calloc(1, sizeof *r->knobs);
+    if (!r->knobs)
+        return error_memory(err, "the command line");
+    r->knobs->tail_gain = -1;
+    return 0;
+}
+
+/* "2@0-9": so many experts in these layers. */
+static int read_layers(routing_options *r, const number_rule *rule, char *part, char *layers,
+                       error *err)
+{
+    uint8_t set[MODEL_MAX_LAYERS] = {0};
+    double n = 0;
+    *layers++ = '\0';
+    if (read_experts(rule, part, &n, err))
+        return -1;
+    if (ranges_read(layers, "layer", MODEL_MAX_LAYERS, set, err)) {
+        err->code = err->code == ERROR_LOAD ? ERROR_USAGE : err->code;
+        return error_prefix(err, "--%s: ", rule->option);
+    }
+    if (!r->by_layer && !(r->by_layer = calloc(MODEL_MAX_LAYERS, sizeof *r->by_layer)))
+        return error_memory(err, "the command line");
+    for (int i = 0; i < MODEL_MAX_LAYERS; i++) {
+        if (!set[i])
+            continue;
+        if (r->by_layer[i])
+            return error_set(err, ERROR_USAGE, "--%s: layer %d stands twice", rule->option, i);
+        r->by_layer[i] = (int)(n < 0 ? n * 1000 : n);
+        r->knobs->last_layer = i > r->knobs->last_layer ? i : r->knobs->last_layer;
+    }
+    return 0;
+}
+
+/* "2@0-9+8@10-29", "6+2@0-9": parts with layers are for every pass; *rest: the others, to be freed. */
+static int read_by_layer(routing_options *r, const number_rule *rule, const char *given,
+                         char **rest, error *err)
+{
+    char *text = strdup(given), *next = text;
+    size_t n = 0;
+    *rest = calloc(strlen(given) + 1, 1);
+    int result = text && *rest ? turn_knob(r, err) : error_memory(err, "the command line");
+    for (char *part; !result && (part = strsep(&next, "+")) != NULL;) {
+        char *at = strchr(part, '@');
+        if (at)
+            result = read_layers(r, rule, part, at, err);
+        else
+            n += (size_t)sprintf(*rest + n, "%s%s", n ? "+" : "", part);
+    }
+    free(text);
+    if (!result)
+        r->knobs->experts_by_layer = r->by_layer;
+    return result;
+}
+
+static int read_counts(routing_options *r, const char *given, error *err)
+{
+    static const number_rule rule = {"experts", 1, MODEL_MAX_EXPERTS, true};
+    char *rest = NULL;
+    bool layered = given && strchr(given, '@');
+    int result = layered ? read_by_layer(r, &rule, given, &rest, err) : 0;
+    const char *plain = layered ? rest : given;
+    if (!result)
+        result = read_named(&rule, plain && *plain ? plain : NULL, &r->expert_text, &r->experts,
+                            &r->expert_count, err);
+    free(rest);
+    return result;
+}
+
 /* N, or 1x; an int: minus the multiple, in thousandths. */
 static int read_norm_width(routing_options *r, const char *text, error *err)
 {
@@ -150,8 +226,9 @@ static int read_norm_width(routing_options *r, const char *text, error *err)
     if (strlen(text) >= sizeof copy || read_experts(&rule, copy, &n, err))
         return strlen(text) < sizeof copy ? -1
                                           : error_set(err, ERROR_USAGE, "--norm-width: too long");
-    r->knobs.norm_width = (int)(n < 0 ? n * 1000 : n);
-    r->turned = true;
+    if (turn_knob(r, err))
+        return -1;
+    r->knobs->norm_width = (int)(n < 0 ? n * 1000 : n);
     return 0;
 }
 
@@ -170,22 +247,21 @@ static int read_adaptive(routing_options *r, const char *text, error *err)
             "--adaptive: \"%.40s\" is not MIN:RATIO, as 2:0.25; MIN from 1, RATIO from 0 "
             "to 1",
             text);
-    r->knobs.adaptive_min = (int)min;
-    r->knobs.adaptive_ratio = x;
-    r->turned = true;
+    if (turn_knob(r, err))
+        return -1;
+    r->knobs->adaptive_min = (int)min;
+    r->knobs->adaptive_ratio = x;
     return 0;
 }
 
 int routing_options_read(routing_options *r, const options *opt, error *err)
 {
-    static const number_rule experts = {"experts", 1, MODEL_MAX_EXPERTS, true};
     static const number_rule strength = {"strength", 0, 4, false};
-    *r = (routing_options){.knobs.tail_gain = -1, .router = opt->router};
+    *r = (routing_options){.router = opt->router};
     if (read_norm_width(r, opt->norm_width, err) || read_adaptive(r, opt->adaptive, err))
         return -1;
     if (read_masks(r, &opt->masks, err) || read_adapters(r, &opt->adapters, err) ||
-        read_named(&experts, opt->named_experts, &r->expert_text, &r->experts, &r->expert_count,
-                   err))
+        read_counts(r, opt->named_experts, err))
         return -1;
     return read_named(&strength, opt->named_strengths, &r->strength_text, &r->strengths,
                       &r->strength_count, err);
@@ -201,6 +277,8 @@ void routing_options_release(routing_options *r)
     free(r->adapter_text);
     free(r->expert_text);
     free(r->strength_text);
+    free(r->knobs);
+    free(r->by_layer);
     *r = (routing_options){0};
 }
 
@@ -242,6 +320,8 @@ static int most_called(const routing_options *r, const model_config *m)
     double most = m->experts_per_token;
     for (int i = 0; i < r->expert_count; i++)
         most = r->experts[i].value > most ? r->experts[i].value : most;
+    for (int i = 0; r->by_layer && i < m->layers; i++)
+        most = r->by_layer[i] > most ? r->by_layer[i] : most;
     return (int)most;
 }
 
@@ -250,9 +330,12 @@ void routing_options_resolve(routing_options *r, const model_config *m)
     for (int i = 0; i < r->expert_count; i++)
         if (r->experts[i].value < 0)
             r->experts[i].value = resolved(r->experts[i].value, m);
-    if (r->knobs.norm_width < 0) {
-        int n = (int)resolved(r->knobs.norm_width / 1000.0, m), most = most_called(r, m);
-        r->knobs.norm_width = n < most ? most : n;
+    for (int i = 0; r->by_layer && i < m->layers; i++)
+        if (r->by_layer[i] < 0)
+            r->by_layer[i] = (int)resolved(r->by_layer[i] / 1000.0, m);
+    if (r->knobs && r->knobs->norm_width < 0) {
+        int n = (int)resolved(r->knobs->norm_width / 1000.0, m), most = most_called(r, m);
+        r->knobs->norm_width = n < most ? most : n;
     }
 }
 
@@ -266,7 +349,7 @@ void routing_options_fill(const routing_options *r, roster_options *o)
     o->expert_count = r->expert_count;
     o->strengths = r->strengths;
     o->strength_count = r->strength_count;
-    o->knobs = r->turned ? &r->knobs : NULL;
+    o->knobs = r->knobs;
     o->router = r->router;
 }
 

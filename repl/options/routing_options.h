@@ -19,8 +19,9 @@ typedef struct routing_options {
     named_adapter *adapters;
     named_value *experts; /* below 0 = minus a multiple of the model's own number */
     named_value *strengths;
-    router_knobs knobs; /* norm_width below 0 = minus a multiple, in thousandths */
-    bool turned;        /* a knob was */
+    router_knobs
+        *knobs; /* NULL = none was turned; norm_width below 0 = minus a multiple, in thousandths */
+    int *by_layer;      /* [MODEL_MAX_LAYERS] those of --experts, likewise; NULL = none */
     const char *router; /* borrowed of the options; NULL = none */
     int mask_count, adapter_count, expert_count, strength_count;
     /* what the lists point into */
