@@ -302,3 +302,18 @@ void quantize_row(dtype type, const float *x, void *out, size_t n)
             memcpy(bytes, &bits, sizeof bits);
         }
 }
+
+int quantize_row_checked(dtype type, const float *x, void *out, size_t n, error *err)
+{
+    const float block_most = 1e9F; /* no block reaches that: 65504 times 128 times 32 */
+    float most = 0;                /* of magnitude, or the first that is no number */
+    for (size_t i = 0; i < n && isfinite(most); i++)
+        most = fabsf(x[i]) <= fabsf(most) ? most : x[i];
+    bool fits = isfinite(most) && (dtype_describe(type)->block == 1 || fabsf(most) < block_most);
+    if (fits)
+        quantize_row(type, x, out, n);
+    if (fits && quantize_is_finite(type, out, n))
+        return 0;
+    return error_set(err, ERROR_RUN, "a weight would become %g, which %s cannot hold", (double)most,
+                     dtype_describe(type)->name);
+}

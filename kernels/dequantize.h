@@ -9,6 +9,7 @@
 #ifndef KERNELS_DEQUANTIZE_H
 #define KERNELS_DEQUANTIZE_H
 
+#include "error.h"
 #include "quant.h"
 
 #ifdef __cplusplus
@@ -23,6 +24,8 @@ void dequantize_row(dtype type, const void *row, float *out, size_t n);
  * 65520 steps of 1/127, 1/16 ..; beyond, the scale is infinite), or Q2_K to Q6_K (the least error that
  * quantize_k.c finds). */
 void quantize_row(dtype type, const float *x, void *out, size_t n);
+/* The same, or ERROR_RUN with the largest number when one is none or the type cannot hold it. */
+int quantize_row_checked(dtype type, const float *x, void *out, size_t n, error *err);
 
 #ifdef __cplusplus
 }

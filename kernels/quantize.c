@@ -8,8 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "dequantize.h"
-
 /* ---- which ------------------------------------------------------------------------------------- */
 
 bool quantize_writes(dtype type)
@@ -120,7 +118,7 @@ static bool is_finite_half(const uint8_t *at)
     return (half & 0x7C00u) != 0x7C00u;
 }
 
-static bool is_finite_row(dtype type, const void *row, size_t n)
+bool quantize_is_finite(dtype type, const void *row, size_t n)
 {
     const dtype_info *info = dtype_describe(type);
     scale_places at = places_of(type);
@@ -140,21 +138,6 @@ static bool is_finite_row(dtype type, const void *row, size_t n)
             return false;
     }
     return true;
-}
-
-int quantize_row_checked(dtype type, const float *x, void *out, size_t n, error *err)
-{
-    const float block_most = 1e9F; /* no block reaches that: 65504 times 128 times 32 */
-    float most = 0;                /* of magnitude, or the first that is no number */
-    for (size_t i = 0; i < n && isfinite(most); i++)
-        most = fabsf(x[i]) <= fabsf(most) ? most : x[i];
-    bool fits = isfinite(most) && (dtype_describe(type)->block == 1 || fabsf(most) < block_most);
-    if (fits)
-        quantize_row(type, x, out, n);
-    if (fits && is_finite_row(type, out, n))
-        return 0;
-    return error_set(err, ERROR_RUN, "a weight would become %g, which %s cannot hold", (double)most,
-                     dtype_describe(type)->name);
 }
 
 /* ---- blocks of 32 ------------------------------------------------------------------------------ */

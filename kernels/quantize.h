@@ -9,7 +9,6 @@
 
 #include <stdbool.h>
 
-#include "error.h"
 #include "quant.h"
 
 /* Whether quantize_row() writes the type. */
@@ -20,8 +19,8 @@ bool quantize_scales(dtype type);
  * nearest. -1 when one becomes too large for a binary16; the row is then half changed. */
 int quantize_scale(dtype type, void *row, size_t n, float factor);
 
-/* quantize_row(), or ERROR_RUN with the largest number when one is none or the type cannot hold it. */
-int quantize_row_checked(dtype type, const float *x, void *out, size_t n, error *err);
+/* Whether every element of a row, of a type that quantize_row() writes, is a number. */
+bool quantize_is_finite(dtype type, const void *row, size_t n);
 
 /* One block of 32 (Q4_0, Q4_1, Q5_1) or 256 elements, for quantize_row(); the latter by _k. */
 void quantize_block(dtype type, const float *x, void *out);

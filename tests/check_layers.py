@@ -30,7 +30,7 @@ ROOMS = {
     "engine/routing": f"{FORMATS} engine/text",
     "engine/run": f"{FORMATS} kernels/devices engine/text engine/routing",
     "engine/train": f"{RUN} kernels/cpu",
-    "engine/surgery": f"{FORMATS} engine/routing",
+    "engine/surgery": f"{FORMATS} engine/text engine/routing",
     "engine/sources": FORMATS,
     "transcripts": BASE,
     "transcripts/export": "engine/base transcripts",

@@ -14,9 +14,14 @@ from transformers import AutoModelForCausalLM
 
 from llama import evaluate, open_model
 from suite import FIXTURES, MODELS, case, finish, logits, nmse, run
+from model_cases import CASES
 from test_pruned import IDS, MOE, mask
 
 LIMIT, QUANTISED_LIMIT = 1e-6, 3e-3
+SHORT_LIMIT = 1e-3  # llama.cpp rounds activations to the type of the weights
+# Every architecture, and what the two formats say in different words.
+FORMATS = ("qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "granitemoe", "llama", "qwen2", "qwen3", "llama-all-biases",
+           "granitemoe-fused", "qwen3_moe-fused", "mixtral-linear", "llama-llama3", "qwen3_moe-yarn", "qwen2_moe-bf16")
 WIDE = ("q6_k", "q5_k", "q4_k", "q3_k", "q2_k")
 worst = {}
 
@@ -124,6 +129,17 @@ def main():
                 out = scratch / f"{kind}.gguf"
                 run("model", "convert", FIXTURES / "quantised.gguf", "-o", out, "--type", kind)
                 close("llama.cpp, quantised", evaluate(open_model(out), IDS), logits(out, IDS, scratch), QUANTISED_LIMIT)
+        for one in CASES.values():
+            if one.name not in FORMATS:
+                continue
+            with case(f"{one.name}: the directory as GGUF in llama.cpp, and that as a directory in transformers"):
+                want = logits(MODELS / one.name, IDS, scratch)
+                run("model", "convert", MODELS / one.name, "-o", scratch / "c.gguf", "--force")
+                full = one.dtype == "float32"
+                close(f"llama.cpp, converted{'' if full else ', 16 bit'}",
+                      evaluate(open_model(scratch / "c.gguf"), IDS), want, LIMIT if full else SHORT_LIMIT)
+                run("model", "convert", scratch / "c.gguf", "-o", scratch / "c", "--to", "safetensors", "--force")
+                close("transformers, converted", by_transformers(scratch / "c"), want)
         errors(scratch)
     for what, error in worst.items():
         print(f"# {what}: largest NMSE {error:.1e}")

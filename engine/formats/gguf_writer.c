@@ -102,6 +102,32 @@ static size_t element_bytes(gguf_type type)
     return bytes[type];
 }
 
+static int put_array(gguf_writer *w, const char *key, gguf_type element, size_t n, error *err)
+{
+    return put_key(w, key, GGUF_ARRAY, err) || put_u32(&w->meta, (uint32_t)element, err) ||
+                   put_u64(&w->meta, n, err)
+               ? -1
+               : 0;
+}
+
+int gguf_writer_array(gguf_writer *w, const char *key, gguf_type element, const void *values,
+                      size_t n, error *err)
+{
+    return put_array(w, key, element, n, err)
+               ? -1
+               : buf_add(&w->meta, values, n * sizeof(uint32_t), err);
+}
+
+int gguf_writer_texts(gguf_writer *w, const char *key, size_t n, error *err)
+{
+    return put_array(w, key, GGUF_STRING, n, err);
+}
+
+int gguf_writer_element(gguf_writer *w, const char *text, size_t len, error *err)
+{
+    return put_u64(&w->meta, len, err) || buf_add(&w->meta, text, len, err) ? -1 : 0;
+}
+
 /* Encoded bytes of a value's elements; a string is its length field and its text. */
 static size_t encoded_bytes(const gguf_value *v)
 {

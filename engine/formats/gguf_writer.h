@@ -29,6 +29,12 @@ int gguf_writer_text(gguf_writer *w, const char *key, const char *text, error *e
 int gguf_writer_u32(gguf_writer *w, const char *key, uint32_t value, error *err);
 int gguf_writer_f32(gguf_writer *w, const char *key, float value, error *err);
 int gguf_writer_bool(gguf_writer *w, const char *key, bool value, error *err);
+/* An array of n numbers of `element`: U32, I32 or F32, as they lie. */
+int gguf_writer_array(gguf_writer *w, const char *key, gguf_type element, const void *values,
+                      size_t n, error *err);
+/* An array of n texts, which follow by gguf_writer_element(). */
+int gguf_writer_texts(gguf_writer *w, const char *key, size_t n, error *err);
+int gguf_writer_element(gguf_writer *w, const char *text, size_t len, error *err);
 /* A value of another file, arrays too, byte for byte, under its own key. */
 int gguf_writer_copy(gguf_writer *w, const gguf_value *v, error *err);
 

@@ -19,9 +19,7 @@ void image_release(image *m)
     *m = (image){0};
 }
 
-/* A tensor without pieces yet; they are added behind it. ERROR_USAGE for sizes beyond 2^64. */
-static int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *shape,
-                     error *err)
+int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *shape, error *err)
 {
     const dtype_info *info = dtype_describe(type);
     uint64_t elements, bytes, total;
@@ -43,7 +41,7 @@ static int image_add(image *m, const char *name, dtype type, int dims, const uin
     return 0;
 }
 
-static int image_add_piece(image *m, const image_piece *p, error *err)
+int image_add_piece(image *m, const image_piece *p, error *err)
 {
     image_piece *v =
         array_room(m->pieces, m->piece_count, &m->piece_cap, sizeof *v, "the tensor table", err);
@@ -116,19 +114,34 @@ static int take_rows(const image_tensor *t, const image_piece *p, image_take *ta
     return result;
 }
 
-/* Rows of the source, as they lie or in another type. */
+/* Which row of the source becomes row i. */
+static size_t source_row(const image_piece *p, size_t i)
+{
+    size_t half = p->head / 2, first = p->order == IMAGE_AS_IT_LIES ? i : i / p->head * p->head;
+    size_t j = i - first;
+    if (p->order == IMAGE_TO_PAIRS)
+        return first + j % 2 * half + j / 2;
+    return p->order == IMAGE_TO_HALVES ? first + j % half * 2 + j / half : i;
+}
+
+/* Rows of the source, as they lie, or in another type or order. */
 static int take_source(const image_tensor *t, const image_piece *p, image_take *take, void *user,
                        error *err)
 {
     size_t from = dtype_row_bytes(p->type, p->cols), to = dtype_row_bytes(t->type, p->cols);
-    if (p->type == t->type)
+    if (p->type == t->type && p->order == IMAGE_AS_IT_LIES)
         return take(user, p->from, from * p->rows, err);
     float *row = malloc(p->cols * sizeof *row);
     void *out = malloc(to + 1);
     int result = row && out ? 0 : error_memory(err, "a row");
     for (size_t i = 0; result == 0 && i < p->rows; i++) {
-        dequantize_row(p->type, p->from + from * i, row, p->cols);
-        result = quantize_row_checked(t->type, row, out, p->cols, err) || take(user, out, to, err);
+        const uint8_t *at = p->from + from * source_row(p, i);
+        if (p->type != t->type) {
+            dequantize_row(p->type, at, row, p->cols);
+            result = quantize_row_checked(t->type, row, out, p->cols, err);
+        }
+        if (result == 0)
+            result = take(user, p->type == t->type ? at : out, to, err);
     }
     free(row);
     free(out);
@@ -137,7 +150,7 @@ static int take_source(const image_tensor *t, const image_piece *p, image_take *
 
 static void give_back_piece(const image_piece *p)
 {
-    if (!p->r)
+    if (!p->r && p->rows > 1) /* a vector is not worth it, and may be no file's */
         give_back(p->from, dtype_row_bytes(p->type, p->cols) * p->rows);
     for (int i = 0; p->r && i < p->r->count; i++) {
         const recipe_term *term = &p->r->term[i];

@@ -11,12 +11,18 @@
 #include "../base/region.h"
 #include "recipe_rows.h"
 
+/* The rows of queries and keys lie in two orders: element j of a head is rotated with j + head / 2, or, in
+ * GGUF files of some architectures, with its neighbour. */
+typedef enum image_order { IMAGE_AS_IT_LIES, IMAGE_TO_PAIRS, IMAGE_TO_HALVES } image_order;
+
 typedef struct image_piece {
     const recipe *r; /* NULL: the rows of `from` */
     bank_matrix matrix;
     const uint8_t *from;
     dtype type; /* of `from` */
     size_t rows, cols;
+    image_order order;
+    size_t head; /* rows of a head, when they are in another order */
 } image_piece;
 
 typedef struct image_tensor {
@@ -38,6 +44,11 @@ typedef struct image {
 } image;
 
 void image_release(image *m); /* {0} ok */
+
+/* A tensor behind the others, without pieces yet; then its pieces, whose rows are together its own.
+ * ERROR_USAGE for sizes beyond 2^64. */
+int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *shape, error *err);
+int image_add_piece(image *m, const image_piece *p, error *err);
 
 /* Gives every matrix another type; routers and vectors keep theirs, and so do, counted in *left, matrices
  * whose rows do not divide into its blocks. gguf: how tensors are named. */

@@ -26,6 +26,7 @@
 
 typedef struct step {
     pcre2_code *code; /* NULL: a step that rewrites spaces */
+    char *pattern;    /* of one that isolates */
     pretoken_behavior behavior;
     bool invert;
     char space[8];
@@ -50,8 +51,10 @@ pretoken *pretoken_open(error *err)
 
 void pretoken_close(pretoken *p)
 {
-    for (size_t i = 0; p && i < p->steps; i++)
+    for (size_t i = 0; p && i < p->steps; i++) {
         pcre2_code_free(p->step[i].code);
+        free(p->step[i].pattern);
+    }
     free(p);
 }
 
@@ -114,11 +117,25 @@ int pretoken_add_split(pretoken *p, const char *pattern, size_t len, bool litera
     buf_release(&translated);
     if (!s.code)
         return -1;
-    if (add(p, s, err)) {
-        pcre2_code_free(s.code);
-        return -1;
-    }
-    return 0;
+    bool plain = !literal && behavior == PRETOKEN_ISOLATED && !invert;
+    s.pattern = plain ? strndup(pattern, len) : NULL;
+    if (plain && !s.pattern)
+        (void)error_memory(err, "the split patterns");
+    else if (add(p, s, err) == 0)
+        return 0;
+    pcre2_code_free(s.code);
+    free(s.pattern);
+    return -1;
+}
+
+size_t pretoken_steps(const pretoken *p)
+{
+    return p->steps;
+}
+
+const char *pretoken_pattern(const pretoken *p, size_t i)
+{
+    return p->step[i].pattern;
 }
 
 int pretoken_add_spaces(pretoken *p, const char *space, size_t len, pretoken_prefix prefix,

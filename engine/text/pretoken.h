@@ -52,6 +52,11 @@ int pretoken_add_split(pretoken *p, const char *pattern, size_t len, bool litera
 int pretoken_add_spaces(pretoken *p, const char *space, size_t len, pretoken_prefix prefix,
                         error *err);
 
+/* For who writes a tokenizer down: the steps, and of step i the pattern, NULL when it does anything but
+ * isolate what a pattern matches. Borrowed. */
+size_t pretoken_steps(const pretoken *p);
+const char *pretoken_pattern(const pretoken *p, size_t i);
+
 /* Called for each non-empty piece in order; piece is borrowed for the call. Nonzero stops. */
 typedef int pretoken_emit(void *user, const char *piece, size_t len, error *err);
 

@@ -74,6 +74,25 @@ const tokenizer_preset *tokenizer_preset_find(const char *name, size_t len)
     return NULL;
 }
 
+static bool splits_by(const tokenizer_preset *p, const char *const *pattern, size_t n)
+{
+    size_t i = 0;
+    while (i < n && i < TOKENIZER_PRESET_PATTERNS && p->pattern[i] && pattern[i] &&
+           strcmp(p->pattern[i], pattern[i]) == 0)
+        i++;
+    return i == n && (i == TOKENIZER_PRESET_PATTERNS || !p->pattern[i]);
+}
+
+const tokenizer_preset *tokenizer_preset_like(const char *const *pattern, size_t n, bool nfc,
+                                              bool ignore_merges)
+{
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+        if (presets[i].nfc == nfc && presets[i].ignore_merges == ignore_merges &&
+            splits_by(&presets[i], pattern, n))
+            return &presets[i];
+    return NULL;
+}
+
 int tokenizer_preset_names(buf *out, error *err)
 {
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)

@@ -27,6 +27,9 @@ typedef struct tokenizer_preset {
 
 /* NULL when the name is unknown. name need not end in NUL. */
 const tokenizer_preset *tokenizer_preset_find(const char *name, size_t len);
+/* The first that splits by these patterns [n] and has the same two switches; NULL when there is none. */
+const tokenizer_preset *tokenizer_preset_like(const char *const *pattern, size_t n, bool nfc,
+                                              bool ignore_merges);
 /* All names, separated by ", ". */
 int tokenizer_preset_names(buf *out, error *err);
 

@@ -1,8 +1,8 @@
-/* command_model_convert.c - `model convert`: a model's weights in another type. */
-#include <stdio.h>
+/* command_model_convert.c - `model convert`: a model's weights in another type or format. */
 #include <string.h>
 #include <strings.h>
 
+#include "../../engine/surgery/convert.h"
 #include "../../engine/surgery/edit.h"
 #include "../options/open_checkpoint.h"
 #include "../options/sandbox_policy.h"
@@ -22,29 +22,74 @@ static int check_words(const options *opt, error *err)
 {
     if (!opt->output)
         return error_set(err, ERROR_USAGE, "model convert needs -o PATH, where the new model goes");
-    if (!opt->type)
-        return error_set(err, ERROR_USAGE, "model convert needs --type, what weights become");
     return model_written_check(opt->output, opt->force, err);
+}
+
+/* --to, or what PATH says: "x.gguf" is a GGUF file, anything else is as the model is. */
+static bool wants_gguf(const options *opt, const checkpoint *c)
+{
+    size_t n = strlen(opt->output);
+    if (opt->to)
+        return strcmp(opt->to, "gguf") == 0;
+    return checkpoint_gguf(c) || (n > 5 && strcmp(opt->output + n - 5, ".gguf") == 0);
+}
+
+/* What the history says: the options that change something. */
+static int describe(const options *opt, bool other, bool to_gguf, buf *out, error *err)
+{
+    return buf_text(out, "convert", err) ||
+                   (other && buf_format(out, err, " --to %s", to_gguf ? "gguf" : "safetensors")) ||
+                   (opt->type && buf_format(out, err, " --type %s", opt->type))
+               ? -1
+               : 0;
+}
+
+/* The same format: the file as it is, but for the type. */
+static int write_same(const options *opt, const checkpoint *c, const char *done, int *left,
+                      console *con, error *err)
+{
+    bank_plan plan = {0};
+    const edit_options o = {.over = opt->force,
+                            .retype = true,
+                            .type = type_of(opt->type),
+                            .left = left,
+                            .done = done,
+                            .watch = model_written_watch(con)};
+    int result = bank_plan_open(&plan, c, err) || edit_write(&plan, &o, opt->output, err) ? -1 : 0;
+    bank_plan_release(&plan);
+    return result;
+}
+
+static int write_other(const options *opt, const checkpoint *c, const char *done, int *left,
+                       console *con, error *err)
+{
+    const convert_options o = {.over = opt->force,
+                               .retype = opt->type != NULL,
+                               .type = opt->type ? type_of(opt->type) : DTYPE_F32,
+                               .left = left,
+                               .no_words = opt->no_tokenizer,
+                               .done = done,
+                               .watch = model_written_watch(con)};
+    return convert_write(c, &o, opt->output, err);
 }
 
 static int convert(const options *opt, const checkpoint *c, console *con, error *err)
 {
     int left = 0;
-    char done[64];
-    bank_plan plan = {0};
-    edit_options o = {.over = opt->force,
-                      .retype = true,
-                      .type = type_of(opt->type),
-                      .left = &left,
-                      .watch = model_written_watch(con)};
-    (void)snprintf(done, sizeof done, "convert --type %s", opt->type);
-    o.done = opt->no_history ? NULL : done;
-    int result = bank_plan_open(&plan, c, err) || edit_write(&plan, &o, opt->output, err) ? -1 : 0;
-    bank_plan_release(&plan);
+    buf done = {0};
+    bool to_gguf = wants_gguf(opt, c), other = to_gguf != (checkpoint_gguf(c) != NULL);
+    if (!other && !opt->type)
+        return error_set(
+            err, ERROR_USAGE,
+            "model convert needs --type, what weights become, or --to, another format");
+    int result = opt->no_history ? 0 : describe(opt, other, to_gguf, &done, err);
+    if (!result)
+        result = (other ? write_other : write_same)(opt, c, done.v, &left, con, err);
     console_progress_end(con);
     if (!result && left)
         console_note(con, "%d matri%s: rows that do not divide into blocks of %d keep their type",
-                     left, left == 1 ? "x" : "ces", dtype_describe(o.type)->block);
+                     left, left == 1 ? "x" : "ces", dtype_describe(type_of(opt->type))->block);
+    buf_release(&done);
     return result ? -1 : model_written(con, opt->output, err);
 }
 

@@ -205,10 +205,11 @@ struct options {
 
     const char *persona; /* model export: whose program */
     const char *type;    /* model convert: "q8_0" */
-    const char *to;      /* transcripts export: NULL = by the output's ending, else md */
+    const char *to;      /* an export's format: NULL = by the output's ending */
     bool everyone;       /* one more column: all personas at once */
     bool apart;          /* compare: one column after another */
     bool no_history;     /* edit, model export, model convert */
+    bool no_tokenizer;   /* model convert */
     bool force, yes;
     bool run_code;    /* eval */
     bool learn;       /* eval: keep what it found for `auto` */

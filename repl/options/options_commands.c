@@ -385,13 +385,16 @@ static const command_info commands[COMMAND_COUNT] = {
          "FILE",
          1,
          1,
-         "write a model's weights in another type",
-         "A GGUF file becomes a GGUF file, a folder of safetensors a folder (f32, f16 or bf16). "
-         "Matrices take the type of --type, row by row, written as the gguf package writes them; "
-         "routers, norms and biases stay as they are, so masks made for the one fit the other. "
-         "What was done is added to the metadata (consilium.history).",
-         {"consilium model convert model.gguf --type q8_0 -o small.gguf",
-          "consilium model convert folder --type bf16 -o half"}},
+         "write a model in another type or format",
+         "Matrices take the type of --type, row by row; routers, norms and biases stay as they "
+         "are, so masks made for the one fit the other. Safetensors hold f32, f16 and bf16; q2_k "
+         "to q6_k need rows of 256. A folder of safetensors becomes a GGUF file, or the other way "
+         "round (--to), with its configuration, tokenizer and chat template, no number changed; "
+         "what the other format cannot say is refused by its name. What was done is added to the "
+         "metadata (consilium.history).",
+         {"consilium model convert model.gguf --type q4_k -o small.gguf",
+          "consilium model convert folder -o model.gguf",
+          "consilium model convert model.gguf --to safetensors --type bf16 -o folder"}},
     [COMMAND_EDIT] =
         {"edit",
          "FILE VERB PLACE..",
