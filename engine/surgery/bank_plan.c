@@ -33,7 +33,7 @@ int recipe_of(const checkpoint *c, int layer, int expert, recipe *out, error *er
 {
     if (terms(out, 1, err))
         return -1;
-    out->term[0] = (recipe_term){c, layer, expert, 1, 1};
+    out->term[0] = (recipe_term){c, layer, expert, 1, 1, NULL};
     return 0;
 }
 
@@ -42,7 +42,7 @@ int recipe_of(const checkpoint *c, int layer, int expert, recipe *out, error *er
 int bank_plan_open(bank_plan *p, const checkpoint *c, error *err)
 {
     const model_config *config = checkpoint_config(c);
-    *p = (bank_plan){c, calloc((size_t)config->layers, sizeof *p->layers)};
+    *p = (bank_plan){c, calloc((size_t)config->layers, sizeof *p->layers), NULL};
     if (!p->layers)
         return error_memory(err, "the experts");
     for (int l = 0; l < config->layers; l++)
@@ -60,6 +60,11 @@ void bank_plan_release(bank_plan *p)
         for (size_t e = 0; e < p->layers[l].len; e++)
             recipe_release(&p->layers[l].v[e]);
         free(p->layers[l].v);
+    }
+    while (p->baked) {
+        baked_expert *next = p->baked->next;
+        free(p->baked);
+        p->baked = next;
     }
     free(p->layers);
     *p = (bank_plan){0};
@@ -163,7 +168,7 @@ static bool is_itself(const bank_plan *p, int layer, int expert)
     const recipe *r = &p->layers[layer].v[expert];
     const recipe_term *t = r->term;
     return r->count == 1 && t->of == p->c && t->layer == layer && t->expert == expert &&
-           t->share == 1 && t->down == 1;
+           t->share == 1 && t->down == 1 && !t->baked;
 }
 
 bool bank_plan_is_same(const bank_plan *p)

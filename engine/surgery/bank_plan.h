@@ -13,13 +13,25 @@
 
 #include <stdbool.h>
 
+#include "../routing/adapter.h"
 #include "bank_view.h"
+
+enum { BAKE_MOST = 16 }; /* updates of one expert's matrices, by all adapters */
+
+/* One expert as adapters leave it: a part, its data NULL for the checkpoint's own, and updates. */
+typedef struct baked_expert {
+    bank_rows part[BANK_MATRICES];
+    const adapter_lora *update[BAKE_MOST * EXPERT_MATRICES];
+    int updates;
+    struct baked_expert *next; /* of the plan's */
+} baked_expert;
 
 /* share: of all four parts; down: a further factor of the down projection, which is the output's. */
 typedef struct recipe_term {
     const checkpoint *of; /* outlives the plan */
     int layer, expert;
     float share, down;
+    const baked_expert *baked; /* what adapters made of it; NULL = nothing. The plan's */
 } recipe_term;
 
 typedef struct recipe {
@@ -35,6 +47,7 @@ typedef struct bank_list {
 typedef struct bank_plan {
     const checkpoint *c; /* the model that is changed; outlives the plan */
     bank_list *layers;   /* [layers of c] */
+    baked_expert *baked; /* all that were made */
 } bank_plan;
 
 /* Every expert is itself. -1 when out of memory; bank_plan_release() in any case. */

@@ -12,6 +12,7 @@
 
 #include "../base/array.h"
 #include "../base/printable.h"
+#include "bank_bake.h"
 
 enum { MOST_PLACES = 1 << 15 };
 
@@ -30,6 +31,7 @@ typedef struct verbs {
     bank_plan *p;
     const char *verb; /* at hand, for sentences */
     edit_open *open;
+    edit_adapter *open_adapter;
     void *user;
     error *err;
 } verbs;
@@ -328,17 +330,28 @@ static int do_average(verbs *v, const char *word)
     return result;
 }
 
+static int do_bake(verbs *v, const char *path, const char *number)
+{
+    char *end;
+    double factor = strtod(number, &end);
+    if (!*number || *end || strspn(number, "+-.0123456789e") != strlen(number))
+        return refuse(v, number, "is no scale");
+    adapter *a = v->open_adapter(v->user, path, v->err);
+    return a && adapter_scale(a, factor, v->err) == 0 ? bank_plan_bake(v->p, a, v->err) : -1;
+}
+
 /* ---- words ------------------------------------------------------------------------------------- */
 
-enum { VERBS = 7 };
+enum { VERBS = 8 };
 
 static const struct verb {
     const char *name, *needs;
     int least, most; /* words behind it */
 } known[VERBS] = {
-    {"copy", "FROM TO", 2, 2},  {"replace", "TO FROM", 2, 2}, {"insert", "TO [FROM]", 1, 2},
-    {"drop", "PLACE", 1, 1},    {"swap", "A B", 2, 2},        {"scale", "PLACE X", 2, 2},
-    {"average", "PLACE", 1, 1},
+    {"copy", "FROM TO", 2, 2},     {"replace", "TO FROM", 2, 2},
+    {"insert", "TO [FROM]", 1, 2}, {"drop", "PLACE", 1, 1},
+    {"swap", "A B", 2, 2},         {"scale", "PLACE X", 2, 2},
+    {"average", "PLACE", 1, 1},    {"bake", "ADAPTER [SCALE]", 1, 2},
 };
 
 static int find_verb(const char *word)
@@ -365,21 +378,23 @@ static int apply(verbs *v, int verb, const char *const *words, size_t n)
         return do_swap(v, words[0], words[1]);
     case 5:
         return do_scale(v, words[0], words[1]);
-    default:
+    case 6:
         return do_average(v, words[0]);
+    default:
+        return do_bake(v, words[0], n > 1 ? words[1] : "1");
     }
 }
 
-int edit_words_apply(bank_plan *p, const char *const *words, size_t n, edit_open *open, void *user,
-                     error *err)
+int edit_words_apply(bank_plan *p, const char *const *words, size_t n, edit_open *open,
+                     edit_adapter *open_adapter, void *user, error *err)
 {
-    verbs v = {p, "edit", open, user, err};
+    verbs v = {p, "edit", open, open_adapter, user, err};
     for (size_t i = 0; i < n;) {
         int verb = find_verb(words[i]);
         if (verb < 0)
             return error_set(err, ERROR_USAGE,
-                             "edit: \"%s\" is no verb: copy, replace, insert, drop, swap, scale or "
-                             "average",
+                             "edit: \"%s\" is no verb: copy, replace, insert, drop, swap, scale, "
+                             "average or bake",
                              printable_text(words[i]).text);
         size_t behind = 0;
         while (i + 1 + behind < n && find_verb(words[i + 1 + behind]) < 0)

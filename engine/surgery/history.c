@@ -10,7 +10,6 @@
 #include "../base/paths.h"
 #include "../base/version.h"
 #include "../formats/gguf.h"
-#include "../routing/fingerprint.h"
 #include "bank_view.h"
 
 static int hash_rows(const bank_rows *b, fingerprint *f, error *err)
@@ -25,8 +24,7 @@ static int hash_rows(const bank_rows *b, fingerprint *f, error *err)
     return result;
 }
 
-/* As engine_fingerprint() names a model; "" for one without routers. */
-static int name_model(const checkpoint *c, char hex[FINGERPRINT_TEXT], error *err)
+int history_name_model(const checkpoint *c, char hex[FINGERPRINT_TEXT], error *err)
 {
     const model_config *config = checkpoint_config(c);
     hex[0] = '\0';
@@ -87,7 +85,7 @@ int history_next(const checkpoint *c, const char *done, buf *out, error *err)
     json_document *d;
     const json *before;
     json_writer e = {.out = out, .err = err};
-    if (name_model(c, hex, err) || read_history(c, &d, &before, err))
+    if (history_name_model(c, hex, err) || read_history(c, &d, &before, err))
         return -1;
     json_begin_array(&e, NULL);
     for (const json *at = before ? json_first(before) : NULL; at; at = json_next(at))

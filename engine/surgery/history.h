@@ -14,12 +14,16 @@
 #include "../base/buf.h"
 #include "../base/json.h"
 #include "../formats/checkpoint.h"
+#include "../routing/fingerprint.h"
 
 #define HISTORY_KEY "consilium.history"
 
 /* What the first safetensors file says of itself (texts by key); NULL when it says nothing. Caller
  * closes. ERROR_LOAD. */
 int history_metadata(const checkpoint *c, json_document **out, error *err);
+
+/* As engine_fingerprint() names a model; "" for one without routers. */
+int history_name_model(const checkpoint *c, char hex[FINGERPRINT_TEXT], error *err);
 
 /* Appends the history of c with one more entry. ERROR_LOAD when what c has is no such array. */
 int history_next(const checkpoint *c, const char *done, buf *out, error *err);

@@ -154,7 +154,8 @@ static void give_back_piece(const image_piece *p)
         give_back(p->from, dtype_row_bytes(p->type, p->cols) * p->rows);
     for (int i = 0; p->r && i < p->r->count; i++) {
         const recipe_term *term = &p->r->term[i];
-        bank_rows b = bank_view(term->of, term->layer, term->expert, p->matrix);
+        bank_rows b =
+            bank_view(term->of, term->layer, term->expert, p->matrix); /* not an adapter's */
         give_back(b.data, dtype_row_bytes(b.type, b.cols) * b.rows);
     }
 }

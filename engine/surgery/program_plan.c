@@ -1,9 +1,13 @@
 /* program_plan.c - see program_plan.h. */
 #include "program_plan.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "../../kernels/dequantize.h"
+#include "../routing/router_state.h"
+#include "bank_bake.h"
+#include "recipe_rows.h"
 
 typedef struct planning {
     bank_plan *plan;
@@ -12,6 +16,12 @@ typedef struct planning {
     const char *who;
     error *err;
 } planning;
+
+/* Experts of a layer, those that adapters added with them. */
+static int count_of(const planning *x, int layer)
+{
+    return (int)x->plan->layers[layer].len;
+}
 
 /* ---- what cannot be said ----------------------------------------------------------------------- */
 
@@ -32,14 +42,14 @@ static bool any_forced(const layer_routing *r, int experts)
 }
 
 /* The first thing that is beyond a checkpoint, or NULL. */
-static const char *beyond(const planning *x, const layer_routing *r)
+static const char *beyond(const planning *x, const layer_routing *r, int experts)
 {
-    if (r->place || r->update || r->adapter_count)
-        return "brings an adapter, whose experts are not the file's";
-    if (any_bias(r, x->config->experts))
+    if (!x->plan->baked && (r->place || r->update || r->adapter_count))
+        return "brings an adapter, whose experts are not the file's (--bake merges it)";
+    if (any_bias(r, experts))
         return "prefers experts by a bias (a mask of mode bias, or a soft mask), which acts on the "
                "choice and not on the gates; only keep and ban masks";
-    if (any_forced(r, x->config->experts))
+    if (any_forced(r, experts))
         return "forces experts";
     if (r->adaptive_min)
         return "cuts ranks adaptively";
@@ -59,7 +69,7 @@ static int check_program(const planning *x)
                          "%s has rules, which a checkpoint cannot say: they change with the text",
                          x->who);
     for (int l = 0; l < x->config->layers; l++) {
-        const char *what = x->config->moe_layer[l] ? beyond(x, &routing[l]) : NULL;
+        const char *what = x->config->moe_layer[l] ? beyond(x, &routing[l], count_of(x, l)) : NULL;
         if (what)
             return error_set(x->err, ERROR_USAGE, "%s (layer %d) %s: a checkpoint cannot say that",
                              x->who, l, what);
@@ -78,9 +88,10 @@ static int check_program(const planning *x)
 /* Whether an expert puts out nothing, whatever it reads. */
 static int is_nil(const planning *x, int layer, int expert, bool *nil)
 {
-    bank_rows b = bank_view(x->plan->c, layer, expert, BANK_DOWN);
+    const recipe_term *t = x->plan->layers[layer].v[expert].term;
+    bank_rows b = recipe_term_rows(t, BANK_DOWN);
     float *row = malloc(b.cols * sizeof *row);
-    *nil = row != NULL;
+    *nil = row && !recipe_term_is_updated(t, BANK_DOWN);
     for (size_t i = 0; row && *nil && i < b.rows; i++) {
         dequantize_row(b.type, b.data + dtype_row_bytes(b.type, b.cols) * i, row, b.cols);
         for (size_t j = 0; j < b.cols && *nil; j++)
@@ -99,7 +110,7 @@ static bool allowed(const planning *x, int layer, int expert)
 static int count_allowed(const planning *x, int layer)
 {
     int n = 0;
-    for (int e = 0; e < x->config->experts; e++)
+    for (int e = 0; e < count_of(x, layer); e++)
         n += allowed(x, layer, e);
     return n;
 }
@@ -107,7 +118,7 @@ static int count_allowed(const planning *x, int layer)
 static int is_empty(const planning *x, int layer, bool *empty)
 {
     *empty = true;
-    for (int e = 0; e < x->config->experts && *empty; e++)
+    for (int e = 0; e < count_of(x, layer) && *empty; e++)
         if (allowed(x, layer, e) && is_nil(x, layer, e, empty))
             return -1;
     return 0;
@@ -116,7 +127,7 @@ static int is_empty(const planning *x, int layer, bool *empty)
 /* The number that the layers keep which compute anything; of none, the least of all. empty: [layers] */
 static int common_count(const planning *x, uint8_t *empty, int *count)
 {
-    int first = -1, least = x->config->experts;
+    int first = -1, least = INT_MAX;
     for (int l = 0; l < x->config->layers; l++) {
         bool nil = false;
         if (!x->config->moe_layer[l])
@@ -132,7 +143,7 @@ static int common_count(const planning *x, uint8_t *empty, int *count)
             return error_set(x->err, ERROR_USAGE,
                              "%s keeps %d of %d experts in layer %d and %d in layer %d: a "
                              "checkpoint has one number for all layers",
-                             x->who, *count, x->config->experts, first, n, l);
+                             x->who, *count, count_of(x, l), first, n, l);
         first = first < 0 ? l : first;
         *count = n;
     }
@@ -146,7 +157,7 @@ static void cut_layer(const planning *x, int layer, int count, bool empty)
 {
     const layer_routing *r = &router_program_routing(x->p)[layer];
     int left = count_allowed(x, layer);
-    for (int e = x->config->experts; e-- > 0;) {
+    for (int e = count_of(x, layer); e-- > 0;) {
         bool keep = allowed(x, layer, e) && !(empty && left > count);
         if (allowed(x, layer, e) && !keep)
             left--;
@@ -187,4 +198,12 @@ int program_plan(bank_plan *plan, const router_program *p, const char *who, int 
         return 0;
     return error_set(err, ERROR_USAGE, "%s calls %d experts a token and keeps %d", who, *used,
                      count);
+}
+
+int program_plan_bake(bank_plan *plan, const router_program *p, error *err)
+{
+    for (int i = 0; i < p->adapters.count; i++)
+        if (bank_plan_bake(plan, p->adapters.list[i]->file, err))
+            return -1;
+    return 0;
 }

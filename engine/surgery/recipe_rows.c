@@ -6,6 +6,7 @@
 
 #include "../../kernels/dequantize.h"
 #include "../../kernels/quantize.h"
+#include "bank_bake.h"
 
 /* What a term counts in this part. */
 static float factor_of(const recipe_rows *w, const recipe_term *t)
@@ -13,22 +14,39 @@ static float factor_of(const recipe_rows *w, const recipe_term *t)
     return w->matrix == BANK_DOWN ? t->share * t->down : t->share;
 }
 
+bank_rows recipe_term_rows(const recipe_term *t, bank_matrix m)
+{
+    if (t->baked && t->baked->part[m].data)
+        return t->baked->part[m];
+    return bank_view(t->of, t->layer, t->expert, m);
+}
+
+bool recipe_term_is_updated(const recipe_term *t, bank_matrix m)
+{
+    for (int i = 0; t->baked && i < t->baked->updates; i++)
+        if (bake_matrix(t->baked->update[i]->matrix) == m)
+            return true;
+    return false;
+}
+
 /* The bytes are those of the only term, but for the scales of its blocks. */
 static bool keeps_codes(const recipe_rows *w)
 {
-    return w->r->count == 1 && w->views[0].type == w->type;
+    const bank_rows *b = w->views;
+    return w->r->count == 1 && b->type == w->type && b->rows == w->rows && b->cols == w->cols &&
+           !recipe_term_is_updated(w->r->term, w->matrix);
 }
 
 int recipe_rows_open(recipe_rows *w, const recipe *r, bank_matrix m, dtype type, size_t rows,
                      size_t cols, error *err)
 {
     const dtype_info *info = dtype_describe(type);
-    *w = (recipe_rows){r,    m,   type, rows, cols, calloc((size_t)r->count + 1, sizeof *w->views),
-                       NULL, NULL};
+    *w = (recipe_rows){r,    m,    type, rows, cols, calloc((size_t)r->count + 1, sizeof *w->views),
+                       NULL, NULL, NULL};
     if (!w->views)
         return error_memory(err, "an expert");
     for (int i = 0; i < r->count; i++)
-        w->views[i] = bank_view(r->term[i].of, r->term[i].layer, r->term[i].expert, m);
+        w->views[i] = recipe_term_rows(&r->term[i], m);
     if (r->count == 0 || (keeps_codes(w) && factor_of(w, r->term) == 1))
         return 0;
     if (keeps_codes(w) && quantize_scales(type))
@@ -42,7 +60,8 @@ int recipe_rows_open(recipe_rows *w, const recipe *r, bank_matrix m, dtype type,
                          info->name, info->block);
     w->sum = malloc(cols * sizeof *w->sum);
     w->term = malloc(cols * sizeof *w->term);
-    return w->sum && w->term ? 0 : error_memory(err, "an expert");
+    w->update = malloc(cols * sizeof *w->update);
+    return w->sum && w->term && w->update ? 0 : error_memory(err, "an expert");
 }
 
 void recipe_rows_release(recipe_rows *w)
@@ -50,12 +69,50 @@ void recipe_rows_release(recipe_rows *w)
     free(w->views);
     free(w->sum);
     free(w->term);
+    free(w->update);
     *w = (recipe_rows){0};
 }
 
 static const uint8_t *row_of(const bank_rows *b, size_t i)
 {
     return b->data + dtype_row_bytes(b->type, b->cols) * i;
+}
+
+/* Row i of a part as numbers, filled up with zeros. */
+static void open_row(const bank_rows *b, size_t i, size_t cols, float *out)
+{
+    size_t n = i < b->rows ? b->cols : 0;
+    if (n)
+        dequantize_row(b->type, row_of(b, i), out, n);
+    memset(out + n, 0, (cols - n) * sizeof *out);
+}
+
+static float element(const adapter_tensor *t, size_t row, size_t col)
+{
+    float value;
+    size_t size = dtype_row_bytes(t->type, 1);
+    dequantize_row(t->type, (const uint8_t *)t->data + (row * (size_t)t->cols + col) * size, &value,
+                   1);
+    return value;
+}
+
+/* w->term += scale * B[i] A, of every update of this matrix. */
+static void add_updates(const recipe_rows *w, const recipe_term *t, size_t i)
+{
+    for (size_t j = 0; j < w->cols; j++)
+        w->update[j] = (double)w->term[j];
+    for (int u = 0; u < t->baked->updates; u++) {
+        const adapter_lora *o = t->baked->update[u];
+        for (int k = 0; bake_matrix(o->matrix) == w->matrix && k < o->a.rows; k++) {
+            double share = (double)o->scale * (double)element(&o->b, i, (size_t)k);
+            size_t stride = dtype_row_bytes(o->a.type, w->cols) * (size_t)k;
+            dequantize_row(o->a.type, (const uint8_t *)o->a.data + stride, w->term, w->cols);
+            for (size_t j = 0; j < w->cols; j++)
+                w->update[j] += share * (double)w->term[j];
+        }
+    }
+    for (size_t j = 0; j < w->cols; j++)
+        w->term[j] = (float)w->update[j];
 }
 
 static void add_terms(const recipe_rows *w, size_t i)
@@ -65,7 +122,9 @@ static void add_terms(const recipe_rows *w, size_t i)
         const recipe_term *t = &w->r->term[k];
         const bank_rows *b = &w->views[k];
         float factor = factor_of(w, t);
-        dequantize_row(b->type, row_of(b, i), w->term, w->cols);
+        open_row(b, i, w->cols, w->term);
+        if (recipe_term_is_updated(t, w->matrix))
+            add_updates(w, t, i);
         for (size_t j = 0; j < w->cols; j++)
             w->sum[j] = k ? w->sum[j] + factor * w->term[j] : factor * w->term[j];
     }

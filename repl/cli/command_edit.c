@@ -9,6 +9,7 @@
 
 #include "../../engine/surgery/edit.h"
 #include "../../engine/surgery/edit_words.h"
+#include "../../engine/surgery/history.h"
 #include "../options/open_checkpoint.h"
 #include "../options/sandbox_policy.h"
 #include "../screen/human.h"
@@ -20,6 +21,9 @@
 typedef struct donors {
     const options *opt;
     console *con;
+    const checkpoint *c; /* the model that is edited */
+    adapter **adapters;
+    size_t adapter_count;
     struct {
         char *name;
         checkpoint *c;
@@ -46,8 +50,29 @@ static const checkpoint *open_donor(void *user, const char *name, error *err)
     return c;
 }
 
+static adapter *open_adapter(void *user, const char *path, error *err)
+{
+    donors *d = user;
+    char hex[FINGERPRINT_TEXT];
+    adapter **v = realloc(d->adapters, (d->adapter_count + 1) * sizeof *v);
+    if (!v) {
+        (void)error_memory(err, "the adapters");
+        return NULL;
+    }
+    d->adapters = v;
+    adapter *a = d->adapters[d->adapter_count] = adapter_open(path, err);
+    d->adapter_count += a != NULL;
+    return a && history_name_model(d->c, hex, err) == 0 &&
+                   adapter_fit(a, checkpoint_config(d->c), hex, err) == 0
+               ? a
+               : NULL;
+}
+
 static void donors_release(donors *d)
 {
+    for (size_t i = 0; i < d->adapter_count; i++)
+        adapter_close(d->adapters[i]);
+    free(d->adapters);
     for (size_t i = 0; i < d->len; i++) {
         free(d->v[i].name);
         checkpoint_close(d->v[i].c);
@@ -93,13 +118,15 @@ int command_edit(const options *opt, console *con, error *err)
     int result = check_words(opt, err) || sandbox_policy_enter(opt, "", con, err) ? -1 : 0;
     if (!result)
         c = open_checkpoint(opt, opt->words[0], con, err);
+    d.c = c;
     if (c && !checkpoint_config(c)->experts)
         result = error_set(err, ERROR_LOAD, "%s: is a dense model: it has no experts to edit",
                            checkpoint_path(c));
     else if (!c || bank_plan_open(&plan, c, err))
         result = -1;
     if (!result)
-        result = edit_words_apply(&plan, opt->words + 1, opt->word_count - 1, open_donor, &d, err);
+        result = edit_words_apply(&plan, opt->words + 1, opt->word_count - 1, open_donor,
+                                  open_adapter, &d, err);
     if (!result)
         result = write_plan(opt, &plan, con, err);
     bank_plan_release(&plan);

@@ -23,6 +23,10 @@ static int describe(const options *opt, buf *out, error *err)
             result = buf_format(out, err, " --%s %s", one[i].name, one[i].value);
     for (size_t i = 0; i < opt->masks.len && !result; i++)
         result = buf_format(out, err, " --mask %s", opt->masks.v[i]);
+    for (size_t i = 0; i < opt->adapters.len && !result; i++)
+        result = buf_format(out, err, " --adapter %s", opt->adapters.v[i]);
+    if (opt->bake && !result)
+        result = buf_text(out, " --bake", err);
     return result;
 }
 
@@ -43,6 +47,8 @@ static int write_model(engine *e, const seat *s, const options *opt, console *co
     bank_plan plan = {0};
     buf done = {0};
     int result = bank_plan_open(&plan, engine_checkpoint(e), err);
+    if (!result && opt->bake)
+        result = program_plan_bake(&plan, s->program, err);
     if (!result)
         result = program_plan(&plan, s->program, who, &o.used, err) ||
                          (!opt->no_history && describe(opt, &done, err))

@@ -210,6 +210,7 @@ struct options {
     bool apart;          /* compare: one column after another */
     bool no_history;     /* edit, model export, model convert */
     bool no_tokenizer;   /* model convert */
+    bool bake;           /* model export */
     bool force, yes;
     bool run_code;    /* eval */
     bool learn;       /* eval: keep what it found for `auto` */

@@ -377,7 +377,8 @@ static const command_info commands[COMMAND_COUNT] = {
          "router, in a checkpoint of the model's own format that any program runs: the logits are "
          "those of the whole model under the mask. Also of --mask, --experts and --strength. All "
          "layers must keep as many; layers whose experts are all empty are cut to that. What a "
-         "checkpoint cannot say is refused by its name: biases, soft masks, rules, adapters.",
+         "checkpoint cannot say is refused by its name: biases, soft masks, rules; adapters, "
+         "unless --bake merges them into the weights.",
          {"consilium model export --persona coder -o coder.gguf",
           "consilium model export -m folder --mask half.json --experts 2 -o half"}},
     [COMMAND_MODEL_CONVERT] =
@@ -403,11 +404,12 @@ static const command_info commands[COMMAND_COUNT] = {
          "copy, move, scale or join a model's experts, into a new file",
          "Verbs: copy FROM TO; replace TO FROM; insert TO [FROM], a new expert, of zeros without "
          "FROM; drop PLACE; swap A B; scale PLACE X, its output times X; average PLACE, the first "
-         "named becomes the mean. A place is LAYERS:EXPERTS, as 3:5, 0-7:1,4 or *:0 (* is all "
-         "layers); FROM may be of another model, FILE:LAYERS:EXPERTS. An expert goes with its row "
-         "of the router. Several verbs may follow each other. All else in the file stays as it "
-         "is, byte for byte; what was done is added to its metadata (consilium.history). A "
-         "negative factor stands behind `--`.",
+         "named becomes the mean; bake ADAPTER [SCALE], an adapter's file is merged into them. A "
+         "place is LAYERS:EXPERTS, as 3:5, 0-7:1,4 or *:0 (* is all layers); FROM may be of "
+         "another model, FILE:LAYERS:EXPERTS. An expert goes with its row of the router. Several "
+         "verbs may follow each other. All else in the file stays as it is, byte for byte; what "
+         "was done is added to its metadata (consilium.history). A negative factor stands behind "
+         "`--`.",
          {"consilium edit model.gguf -o pruned.gguf drop '*:0,9'",
           "consilium edit model.gguf -o new.gguf insert '*:32' '*:7' scale '*:32' 0.5",
           "consilium edit a.gguf -o b.gguf replace 12:5 other.gguf:12:80"}},
