@@ -16,7 +16,7 @@ SETS = ROOT / "personas/shipped/sets"
 #       set: (items, letter of the ids, digits, kinds)
 FORMS = {"facts": (200, "f", 3, "exact choice"), "yesno": (100, "y", 3, "exact"), "sums": (100, "s", 3, "exact"),
          "programs": (60, "p", 3, "program"), "judgement": (60, "j", 3, "rubric"),
-         "keyed": (800, "k", 4, "exact choice")}
+         "keyed": (2000, "k", 4, "exact choice")}
 FIELDS = {"exact": "keys", "choice": "choices right", "program": "check", "rubric": "keys need"}
 NEGATION = re.compile(r"\b(not|never|no|none|nothing|without|\w+n't|cannot)\b")
 A, B = r"(\d+)", r"(\d+)"
