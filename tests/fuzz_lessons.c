@@ -57,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < all.len; i++) {
         check_text(all.v[i].id);
         check_text(all.v[i].form);
+        check_text(all.v[i].topic);
         check_text(all.v[i].question);
         check_text(all.v[i].answer);
         if (all.v[i].before_count > LESSON_TURNS)

@@ -4,7 +4,7 @@
 usage: probe_personas.py [--only losses,answers,ranks,removal] [--answers FILE.json]
 
 Printed, each with the target that it is held to:
-  losses   nats per answer token on the held-out lessons (ids divisible by 5) of each persona, under
+  losses   nats per answer token on the held-out lessons (of topics that were not taught) of each persona, under
            each persona's mask, under none (control), and under none with the persona's instruction as
            the system message; and one lesson of each through the program, which must agree
   neutral  perplexity of neutral text without a mask, against the dense base
@@ -47,6 +47,12 @@ def lines(name):
 def instruction(name):
     given = json.loads((ROOT / "personas/shipped" / f"{name}.json").read_text(encoding="utf-8"))["instruction"]
     return given["en"] if isinstance(given, dict) else given
+
+
+def spread(of, most):
+    """`most` of them, evenly from first to last; None: all."""
+    n = len(of)
+    return of if most is None or most >= n else [of[i * n // most] for i in range(most)]
 
 
 class Bank:
@@ -119,7 +125,11 @@ class Probe:
         torch.set_num_threads(threads)
         weights, self.tokenizer = read_model(base)
         self.chat, self.model, self.bank = Chat(self.tokenizer), Model(weights), Bank(experts)
-        self.tests = {p: [l for l in lessons(p) if held_out(l)][:most] for p in PERSONAS}
+        self.tests = {}
+        for p in PERSONAS:
+            of = lessons(p)
+            held = held_out(of)
+            self.tests[p] = spread([l for l in of if l["id"] in held], most)
         self.held = {p: [Sample(self.model, self.chat, l) for l in self.tests[p]] for p in PERSONAS}
 
     # ---- losses ------------------------------------------------------------------------------

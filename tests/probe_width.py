@@ -18,7 +18,7 @@ from specialists import document
 from suite import FIXTURES, ROOT, run
 
 BASE = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
-COUNTS = (1, 2, 4, 6, 8, 12, 16)
+COUNTS = (1, 2, 4, 6, 7, 8, 12, 16)
 
 
 def nats(model, text, env, *more):

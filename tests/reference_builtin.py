@@ -45,7 +45,7 @@ with tempfile.TemporaryDirectory() as folder:
     got, want = compare(whole, "--experts", 8)
     check("8 experts: logits as transformers'", nmse(got, want) <= 1e-6, f"NMSE {nmse(got, want):.2e}")
     check("8 experts: the same best tokens", not top1_mistakes(got, want), top1_mistakes(got, want))
-    # With six, rounding now and then chooses between two slices that have as much to say.
+    # With seven, rounding now and then chooses between two slices that have as much to say.
     got, want = compare(model)
     apart = ((got - want)**2).sum(1) / (want**2).sum(1)
     check("logits as transformers', at half of the tokens to rounding", np.median(apart) <= 1e-6, f"{np.median(apart):.2e}")

@@ -84,6 +84,48 @@ static void complaints_name_line_and_field(void **state)
     }
 }
 
+/* Which of 30 lessons are held out when the i-th bears topics[i % n], "" = none. */
+static void held(const char *const *topics, size_t n, char out[31])
+{
+    buf text = {0};
+    lessons l = {0};
+    error err = {0};
+    for (size_t i = 0; i < 30; i++)
+        assert_int_equal(buf_format(&text, &err,
+                                    "{\"question\":\"Q\",\"answer\":\"A\",\"topic\":\"%s\"}\n",
+                                    topics[i % n]),
+                         0);
+    assert_int_equal(lessons_read("f", text.v, text.len, &l, &err), 0);
+    assert_int_equal(l.len, 30);
+    size_t count = 0;
+    for (size_t i = 0; i < 30; i++) {
+        out[i] = l.v[i].held_out ? 'x' : '.';
+        count += l.v[i].held_out;
+        assert_string_equal(l.v[i].topic, topics[i % n]);
+    }
+    out[30] = '\0';
+    assert_int_equal(lessons_held_out(&l), count);
+    lessons_release(&l);
+    buf_release(&text);
+}
+
+static void every_fifth_is_held_out_or_every_fifth_topic(void **state)
+{
+    (void)state;
+    static const char *const none[] = {""}, *const four[] = {"a", "b", "c", "d"},
+                             *const six[] = {"a", "b", "c", "d", "e", "f"},
+                             *const mixed[] = {"a", "", "b", "c", "d", "e"};
+    char out[31];
+    held(none, 1, out);
+    assert_string_equal(out, "....x....x....x....x....x....x");
+    held(four, 4, out); /* too few to hold one out: by their number again */
+    assert_string_equal(out, "....x....x....x....x....x....x");
+    held(six, 6, out);
+    assert_string_equal(out, "....x.....x.....x.....x.....x.");
+    held(mixed, 6, out); /* the fifth topic, and the fifth of those without one */
+    assert_string_equal(out, ".....x.....x.....x.....x.x...x");
+}
+
 static void all_faults_are_told_at_once(void **state)
 {
     (void)state;
@@ -232,6 +274,7 @@ int main(void)
         cmocka_unit_test(lines_become_lessons),
         cmocka_unit_test(two_fields_make_a_lesson),
         cmocka_unit_test(complaints_name_line_and_field),
+        cmocka_unit_test(every_fifth_is_held_out_or_every_fifth_topic),
         cmocka_unit_test(all_faults_are_told_at_once),
         cmocka_unit_test(twenty_faults_are_told_and_the_rest_counted),
         cmocka_unit_test(a_lesson_is_written_as_it_is_read),

@@ -2,23 +2,22 @@
 """Checks the lessons: the questions and answers from which the personas learn their voices.
 
 Format. personas/shipped/NAME.lessons.jsonl holds one JSON object a line:
-    {"id":"q001","form":"should","question":"..","answer":".."}
+    {"id":"q001","form":"should","topic":"school","question":"..","answer":".."}
 and, where the form is "followup", also the turn that came before:
     "before":[{"role":"user","text":".."},{"role":"assistant","text":".."}]
 All personas answer the same questions in the same order under the same ids; only the answers and
 the assistant's half of "before" differ. NAME.lessons.ru.jsonl is the same in Russian, for models
 that speak it.
 
-Held-out rule. A lesson whose number is divisible by 5 (q005, q010, ..) is never trained on: it
-tests. The forms take turns in a cycle of 14, and 5 and 14 share no factor, so the held-out lessons
-meet every form.
+Held-out rule. Every fifth topic, as they are first met in the file, is never trained on: its lessons
+test whether a voice is kept where nothing was taught (personas/lessons/lessons.h).
 
-Length. An answer has 30 to 70 words (split at white space, code included). A question that asks
-for more (the words in LONG_CUE) has 90 to 140, one that asks for less (BRIEF_CUE) 8 to 45, and no
-other question has: so length is something the prompt asks for, and a short question gets an answer
-that ends soon.
+Length. An answer has 30 to 70 words (split at white space, code included), of a fact, a sum, a yes or
+no 20 to 70. A question that asks for more (the words in LONG_CUE) has 90 to 140, one that asks for less
+(BRIEF_CUE) 8 to 45, and no other question has: so length is something the prompt asks for, and a short
+question gets an answer that ends soon.
 
-Voices. The philosopher asks at least one question. The coder has a code block that runs and a
+Voices (also of the turn before, unless that is the same for all: the plain model's). The philosopher asks at least one question. The coder has a code block that runs and a
 number; a comment behind a print(..) is what it prints, and is compared. The critic names a fault
 in words of tests/fixtures/critic_words.txt. Only the coder uses code blocks.
 
@@ -41,9 +40,12 @@ import unicodedata
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PERSONAS = ("philosopher", "coder", "critic")
 FORMS = ("should", "arithmetic", "how", "greeting", "why", "pasted", "what", "code", "explain",
-         "followup", "compare", "write", "list", "yesno")
-MIN_QUESTIONS = {"": 600, ".ru": 132}
-BRIEF, SHORT, LONG = (8, 45), (30, 70), (90, 140)
+         "followup", "compare", "write", "list", "yesno", "fact")
+LEAST_OF_A_FORM = {"": 40, ".ru": 7}
+MIN_QUESTIONS = {"": 1200, ".ru": 150}
+HELD_LEAST = 100
+BRIEF, TERSE, SHORT, LONG = (8, 45), (20, 70), (30, 70), (90, 140)
+TERSE_FORMS = ("fact", "arithmetic", "yesno")
 PASTED = (40, 90)
 LONG_CUE = re.compile(r"\b(in detail|at length|step by step|thoroughly|in depth|"
                       r"подробно|шаг за шагом)\b", re.I)
@@ -88,7 +90,7 @@ def load(persona, language):
         except ValueError as e:
             problems.append("line %d: %s" % (n, e))
             continue
-        wanted = {"id", "form", "question", "answer"}
+        wanted = {"id", "form", "topic", "question", "answer"} - ({"topic"} if language else set())
         if lesson.get("form") == "followup":
             wanted.add("before")
         if set(lesson) != wanted:
@@ -150,6 +152,8 @@ def check_length(name, lessons):
         count = len(lesson["answer"].split())
         cued = bool(LONG_CUE.search(lesson["question"]))
         low, high = LONG if cued else BRIEF if BRIEF_CUE.search(lesson["question"]) else SHORT
+        if (low, high) == SHORT and lesson["form"] in TERSE_FORMS:
+            low, high = TERSE
         long_ones += cued
         if not low <= count <= high:
             problems.append("%s: %d words, not %d to %d" % (lesson["id"], count, low, high))
@@ -158,8 +162,8 @@ def check_length(name, lessons):
             if not PASTED[0] <= longest <= PASTED[1]:
                 problems.append("%s: pasted paragraph of %d words" % (lesson["id"], longest))
     share = long_ones / max(1, len(lessons))
-    if not 0.10 <= share <= 0.20:
-        problems.append("%.0f %% longer answers, not 10 to 20" % (100 * share))
+    if not 0.05 <= share <= 0.20:
+        problems.append("%.0f %% longer answers, not 5 to 20" % (100 * share))
     report(name + " length", problems)
 
 
@@ -196,10 +200,18 @@ def read_fault_words():
     return re.compile(r"\b(%s)\b" % "|".join(map(re.escape, listed)), re.I)
 
 
-def check_voice(name, persona, lessons, faults):
+def plain_turns(bank):
+    """Ids of the lessons before which the same was said to all: by none of them, in no voice."""
+    said = [{x["id"]: x["before"][1]["text"] for x in bank[p] if "before" in x} for p in PERSONAS]
+    return {i for i, text in said[0].items() if all(of.get(i) == text for of in said[1:])}
+
+
+def check_voice(name, persona, lessons, faults, plain):
     problems = []
     for lesson in lessons:
-        answers = [lesson["answer"]] + [t["text"] for t in lesson.get("before", [])[1:]]
+        answers = [lesson["answer"]]
+        if lesson["id"] not in plain:
+            answers += [t["text"] for t in lesson.get("before", [])[1:]]
         for text in answers:
             blocks = BLOCK.findall(text)
             if persona == "coder" and (not blocks or not re.search(r"\d", text)):
@@ -286,15 +298,19 @@ def check_set(language, bank):
     if len(first) < MIN_QUESTIONS[language]:
         problems.append("%d questions, not %d" % (len(first), MIN_QUESTIONS[language]))
     count = collections.Counter(x["form"] for x in first)
-    problems += ["form %s: %d" % (f, count[f]) for f in FORMS if count[f] < 0.05 * len(first)]
+    problems += ["form %s: %d" % (f, count[f]) for f in FORMS
+                 if count[f] < LEAST_OF_A_FORM[language] and not (language and f == "fact")]
     report(name + " forms", problems)
     full = collections.Counter(x["question"] if "before" not in x
                                else x["before"][0]["text"] + "\n" + x["question"] for x in first)
     report(name + " unique", [repr(q) for q, n in full.items() if n > 1])
     if not language:
-        held = [x for x in first if int(x["id"][1:]) % 5 == 0]
-        absent = [f for f in FORMS if f not in {x["form"] for x in held}]
-        report(name + " held out", ["no " + f for f in absent])
+        topics = list(dict.fromkeys(x["topic"] for x in first))
+        held = [x for x in first if topics.index(x["topic"]) % 5 == 4]
+        problems = ["no " + f for f in FORMS if f not in {x["form"] for x in held}]
+        if len(held) < HELD_LEAST:
+            problems.append("%d lessons, not %d" % (len(held), HELD_LEAST))
+        report(name + " held out", problems)
 
 
 def check_fresh(bank):
@@ -318,7 +334,10 @@ def main():
             check_text(name, bank[persona], language)
             check_length(name, bank[persona])
             check_variety(name, bank[persona])
-            check_voice(name, persona, bank[persona], faults)
+        plain = plain_turns(bank)
+        for persona in PERSONAS:
+            name = persona + language
+            check_voice(name, persona, bank[persona], faults, plain)
             if persona == "coder":
                 check_code(name, bank[persona])
         check_set(language, bank)

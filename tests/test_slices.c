@@ -89,6 +89,24 @@ static void test_groups_are_found(void **state)
     free(b);
 }
 
+/* Two tokens that are far louder than all others, and tie two groups each: two of 400 decide
+ * nothing. */
+static void test_loud_tokens_do_not_rule(void **state)
+{
+    (void)state;
+    int neurons[GROUPS * EACH];
+    float rows[GROUPS * WIDTH];
+    block *b = plant(7);
+    b->x[0] = b->x[1] = b->x[WIDTH + 2] = b->x[WIDTH + 3] = 40000;
+    cut(b, neurons, rows);
+    for (int s = 0; s < GROUPS; s++)
+        for (int i = 0; i < EACH; i++) {
+            assert_true(neurons[s * EACH + i] < GROUPS * EACH);
+            assert_int_equal(neurons[s * EACH + i] % GROUPS, neurons[s * EACH] % GROUPS);
+        }
+    free(b);
+}
+
 /* The largest logit is that of the slice whose feature the token has; all are small. */
 static void test_router_foretells(void **state)
 {
@@ -222,9 +240,8 @@ static void test_lists_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_groups_are_found),
-        cmocka_unit_test(test_router_foretells),
-        cmocka_unit_test(test_parts_are_the_block),
+        cmocka_unit_test(test_groups_are_found),  cmocka_unit_test(test_loud_tokens_do_not_rule),
+        cmocka_unit_test(test_router_foretells),  cmocka_unit_test(test_parts_are_the_block),
         cmocka_unit_test(test_lists_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,10 +156,12 @@ static void languages_take_turns(void **state)
     assert_int_equal(
         voice_lessons_add(&s.said, &chosen, e, &(voice_reading){.most = 20}, &some, &err), 0);
     assert_int_equal(some.tokens, 20);
-    assert_int_equal(voice_lessons_add(&s.said, &chosen, e, &(voice_reading){.hold = 3, .least = 2},
-                                       &held, &err),
-                     0);
-    assert_int_equal(held.len, 4); /* two of each file's six */
+    assert_int_equal(
+        voice_lessons_add(&s.said, &chosen, e, &(voice_reading){.held = 1}, &held, &err), 0);
+    assert_int_equal(held.len, 2); /* the fifth of each file's six */
+    assert_int_equal(
+        voice_lessons_add(&s.said, &chosen, e, &(voice_reading){.held = 2}, &held, &err), 0);
+    assert_int_equal(held.len, 2 + 2 * COUNT); /* too few: all of them */
     measure_samples_release(&out);
     measure_samples_release(&some);
     measure_samples_release(&held);

@@ -48,8 +48,3 @@ int voices_persona(int i, persona **p, lessons *l, error *err)
     *p = NULL;
     return -1;
 }
-
-bool voices_held_out(size_t i)
-{
-    return i % 5 == 4;
-}

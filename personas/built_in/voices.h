@@ -5,7 +5,8 @@
  *                 blocks read of neutral texts and some lessons
  *   voices_train  one persona's experts from its lessons, by the trainer that anybody uses
  *                 (personas/train), on that base: eight new experts in each layer, which begin as
- *                 copies of the slices; its mask keeps them instead
+ *                 copies of the slices; its mask keeps them instead. The lessons of the other two
+ *                 are what it is not to learn
  *   voices_join   three such adapters in one router (voices_rows.h), quantised into
  *                 built-in.experts.gguf (voices_file.h), with the personas' masks
  *
@@ -27,7 +28,7 @@ enum {
     VOICES = 3,         /* personas with experts of their own */
     VOICES_EXPERTS = 8, /* of each, in every layer that routes */
     VOICES_GENERAL = 8, /* slices of the dense block */
-    VOICES_USED = 6,    /* experts a token */
+    VOICES_USED = 7,    /* experts a token */
     VOICES_FIRST = 10,  /* the first layer that routes; all above do */
     VOICES_LAYERS = 20, /* so many */
     VOICES_WIDTH = 576, /* of SmolLM2-135M's residual stream */
@@ -39,9 +40,6 @@ const char *voices_name(int i); /* 0 .. VOICES - 1, in the order of their expert
 
 /* The persona as it ships, and its lessons in English; persona_close(), lessons_release(). */
 int voices_persona(int i, persona **p, lessons *l, error *err);
-
-/* Whether the i-th lesson of a file is held out, i from 0: every fifth is, as in any training. */
-bool voices_held_out(size_t i);
 
 /* Told as the work goes on: `done` of `total` tokens of what is read now. */
 typedef void voices_listener(void *user, int done, int total);

@@ -146,7 +146,7 @@ static int join_open(join *j, error *err)
         return -1;
     for (int p = 0; p < VOICES; p++)
         if (add_adapter(j, p, err) ||
-            voices_lessons(&j->lessons[p], j->engine, p, lesson_count(j), 1, err))
+            voices_lessons(&j->lessons[p], j->engine, p, lesson_count(j), err))
             return -1;
     if (open_rows(j, err) || open_slices(j, err))
         return -1;

@@ -6,7 +6,7 @@
 
 #include "../../engine/base/mapped_file.h"
 
-enum { EVERY = 4, CONTEXT = 4096 };
+enum { CONTEXT = 4096 };
 static const float FIRST_WEIGHT = 30; /* of a text's first token */
 
 typedef struct reading {
@@ -23,17 +23,16 @@ void voices_plain_release(voices_plain *v)
     *v = (voices_plain){0};
 }
 
-int voices_lessons(measure_samples *s, const engine *e, int i, size_t count, size_t every,
-                   error *err)
+int voices_lessons(measure_samples *s, const engine *e, int i, size_t count, error *err)
 {
     persona *p;
     lessons all = {0};
     int result = voices_persona(i, &p, &all, err);
-    size_t learned = 0;
-    for (size_t k = 0; k < all.len && learned < count && !result; k++) {
+    size_t read = 0;
+    for (size_t k = 0; k < all.len && read < count && !result; k++) {
         const lesson *l = &all.v[k];
         const measure_answer one = {NULL, l->before, l->before_count, l->question, l->answer};
-        if (!voices_held_out(k) && learned++ % every == 0)
+        if (!l->held_out && read++ < count)
             result = measure_add_answer(s, e, &one, 0, err);
     }
     lessons_release(&all);
@@ -109,7 +108,7 @@ int voices_plain_read(voices_plain *out, engine *e, const char *neutral, size_t 
     session *sequence = NULL;
     int result = add_neutral(&s, e, neutral, err);
     for (int p = 0; p < VOICES && !result; p++)
-        result = voices_lessons(&s, e, p, count, EVERY, err);
+        result = voices_lessons(&s, e, p, count, err);
     if (!result)
         result = open_room(&r, &s, err);
     if (!result)

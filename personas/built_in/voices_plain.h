@@ -16,11 +16,10 @@ typedef struct voices_plain {
     int n;
 } voices_plain;
 
-/* Appends every `every`-th of the first `count` lessons that persona i learns. */
-int voices_lessons(measure_samples *s, const engine *e, int i, size_t count, size_t every,
-                   error *err);
+/* Appends the first `count` lessons that persona i learns. */
+int voices_lessons(measure_samples *s, const engine *e, int i, size_t count, error *err);
 
-/* `neutral`: a file of texts with "--------" lines between; every fourth of the first `count` lessons of
+/* `neutral`: a file of texts with "--------" lines between; the first `count` lessons of
  * each persona comes behind. Caller releases, on failure too. */
 int voices_plain_read(voices_plain *out, engine *e, const char *neutral, size_t count,
                       voices_listener *listener, void *user, error *err);

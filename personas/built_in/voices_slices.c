@@ -81,6 +81,26 @@ static int hear(cut *c, const gemm *g, error *err)
     return 0;
 }
 
+/* Of each token its share: what the loudest say is a thousand times what others do, and would rule every
+ * sum over tokens. */
+static int make_even(cut *c, error *err)
+{
+    size_t n = (size_t)c->s->n;
+    float *sum = calloc(n, sizeof *sum);
+    if (!sum)
+        return error_memory(err, "slices");
+    for (size_t j = 0; j < (size_t)c->s->ffn; j++)
+        for (size_t i = 0; i < n; i++)
+            sum[i] += c->said[j * n + i] * c->said[j * n + i];
+    for (size_t i = 0; i < n; i++)
+        sum[i] = sum[i] > 0 ? 1 / sqrtf(sum[i]) : 0;
+    for (size_t j = 0; j < (size_t)c->s->ffn; j++)
+        for (size_t i = 0; i < n; i++)
+            c->said[j * n + i] *= sum[i];
+    free(sum);
+    return 0;
+}
+
 static float squares(const float *v, int n)
 {
     float sum[8] = {0};
@@ -301,10 +321,10 @@ int voices_slice(const gemm *g, const slice_source *s, int slices, int each, int
                  float *rows, error *err)
 {
     cut c;
-    int result =
-        cut_open(&c, s, slices, each, err) || hear(&c, g, err) || choose(&c, err) || tie(&c, g, err)
-            ? -1
-            : 0;
+    int result = cut_open(&c, s, slices, each, err) || hear(&c, g, err) || make_even(&c, err) ||
+                         choose(&c, err) || tie(&c, g, err)
+                     ? -1
+                     : 0;
     if (!result) {
         list(&c, neurons);
         result = fit_rows(&c, g, rows, err);

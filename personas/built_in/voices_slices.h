@@ -7,7 +7,8 @@
  * of the block is the shared expert. With all slices called the sum is the dense block again, up to
  * rounding; with fewer, those stay out that have least to say, as far as a linear router can tell.
  *
- * What a neuron says at a token is z_j |d_j|: its activation times the length of its column of down. A
+ * What a neuron says at a token is z_j |d_j|: its activation times the length of its column of down, as a
+ * share of what all say there; else a few loud tokens would decide every choice. A
  * router's row foretells by ridge regression (ridge.h) what its slice says. The rows are made small,
  * since only their order chooses: every slice's gate is then near one in `slices`, and its
  * column of down, times `slices`, brings it back (builtin.h).

@@ -5,11 +5,12 @@
 
 #include "voices.h"
 
-/* 120 steps are once through a persona's lessons; the philosopher needs longest to find an end. In the
- * later half two lessons of five say a sentence twice. */
+/* 252 steps are once through a persona's lessons; the philosopher needs longest to find an end. In the
+ * later half two lessons of five say a sentence twice. On the answers of the other two voices the experts
+ * are kept near the plain model, so that they learn what is theirs and not what all three have in common. */
 train_options voices_options(int i)
 {
-    static const int steps[VOICES] = {280, 160, 200};
+    static const int steps[VOICES] = {360, 380, 400};
     train_options o = train_defaults();
     o.what = TRAIN_EXPERTS;
     o.experts = VOICES_EXPERTS;
@@ -17,6 +18,7 @@ train_options voices_options(int i)
     o.last = VOICES_FIRST + VOICES_LAYERS - 1;
     o.steps = steps[i];
     o.repeat = 0.4;
+    o.near = 0.4;
     o.seed = (uint64_t)i + 1;
     return o;
 }
@@ -33,12 +35,30 @@ static int has_state(engine *base, const persona *p, bool *there, error *err)
     return 0;
 }
 
-static int learn(trainer *t, const lessons *l, bool resume, train_listener *listener, void *user,
-                 char **path, error *err)
+static int keep_near_others(trainer *t, int i, error *err)
+{
+    int result = 0;
+    for (int other = 0; other < VOICES && !result; other++) {
+        persona *p = NULL;
+        lessons l = {0};
+        if (other == i)
+            continue;
+        result = voices_persona(other, &p, &l, err);
+        if (!result)
+            result = trainer_keep_near_lessons(t, &l, err);
+        lessons_release(&l);
+        persona_close(p);
+    }
+    return result;
+}
+
+static int learn(trainer *t, int i, const lessons *l, bool resume, train_listener *listener,
+                 void *user, char **path, error *err)
 {
     train_plan plan;
     train_result made;
-    if (trainer_add_lessons(t, l, err) || trainer_plan(t, resume, listener, user, &plan, err) ||
+    if (trainer_add_lessons(t, l, err) || keep_near_others(t, i, err) ||
+        trainer_plan(t, resume, listener, user, &plan, err) ||
         trainer_run(t, listener, user, err) || trainer_save(t, &made, err))
         return -1;
     *path = strdup(made.adapter);
@@ -59,7 +79,7 @@ int voices_train(engine *base, int i, const train_options *o, bool resume, train
     bool go_on = false;
     int result = !t || (resume && has_state(base, p, &go_on, err)) ? -1 : 0;
     if (!result)
-        result = learn(t, &l, go_on, listener, user, path, err);
+        result = learn(t, i, &l, go_on, listener, user, path, err);
     trainer_close(t);
     lessons_release(&l);
     persona_close(p);

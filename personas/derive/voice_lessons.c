@@ -203,8 +203,16 @@ int voice_languages_list(const voice_languages *l, buf *out, error *err)
 /* A language while it is read. */
 typedef struct turn_taker {
     const lessons *l;
-    size_t at, every, tokens;
+    bool held; /* only what is held out of it */
+    size_t at, tokens;
 } turn_taker;
+
+/* Goes on to the next lesson that is read, which may be the one at hand. */
+static void find_next(turn_taker *t)
+{
+    while (t->held && t->at < t->l->len && !t->l->v[t->at].held_out)
+        t->at++;
+}
 
 static bool is_left(const turn_taker *t)
 {
@@ -246,13 +254,13 @@ int voice_lessons_add(const voice_lessons *v, const voice_languages *l, const en
         if (place < 0)
             continue;
         const lessons *file = &v->files[place];
-        size_t every = how->hold && file->len >= how->hold * how->least ? how->hold : 1;
-        turns[n++] = (turn_taker){file, every - 1, every, 0};
+        turns[n] = (turn_taker){file, how->held && lessons_held_out(file) >= how->held, 0, 0};
+        find_next(&turns[n++]);
     }
     while ((t = next_turn(turns, n)) && (!how->most || out->tokens < how->most)) {
         size_t before = out->tokens;
-        for (int i = 0; i < A_TURN && is_left(t); i++, t->at += t->every)
-            if (add_lesson(v, &t->l->v[t->at], e, how, out, err))
+        for (int i = 0; i < A_TURN && is_left(t); i++, find_next(t))
+            if (add_lesson(v, &t->l->v[t->at++], e, how, out, err))
                 return -1;
         t->tokens += out->tokens - before;
     }

@@ -50,9 +50,8 @@ int voice_choose(voice_lessons *const *voices, size_t count, const char *asked,
 int voice_languages_list(const voice_languages *l, buf *out, error *err);
 
 typedef struct voice_reading {
-    size_t most; /* predicted tokens in all of the samples, 0 = no limit */
-    size_t hold; /* each hold-th lesson of a file, where that leaves `least`; 0 = all */
-    size_t least;
+    size_t most;     /* predicted tokens in all of the samples, 0 = no limit */
+    size_t held;     /* only what is held out of a file, where it is so many lessons; 0 = all */
     bool instructed; /* behind the persona's instruction */
 } voice_reading;
 

@@ -19,7 +19,7 @@
 #include "../../engine/base/jsonl.h"
 #include "../../engine/base/name_index.h"
 
-static const char *const FIELDS[] = {"id", "form", "question", "answer", "before"};
+static const char *const FIELDS[] = {"id", "form", "topic", "question", "answer", "before"};
 static const char *const TURN[] = {"role", "text"};
 
 typedef struct reader {
@@ -105,7 +105,7 @@ static int read_id(reader *r, lesson *l, const json *root, error *err)
 /* All that is wrong with it. */
 static int read_fields(reader *r, lesson *l)
 {
-    enum { CHECKS = 6 };
+    enum { CHECKS = 7 };
     const json *root = json_root(l->document);
     error why[CHECKS] = {{0}};
     if (json_type(root) != JSON_OBJECT) {
@@ -114,16 +114,63 @@ static int read_fields(reader *r, lesson *l)
         return jsonl_tell(&r->lines, &why[0]);
     }
     l->form = "";
+    l->topic = "";
     (void)json_check_members(root, FIELDS, sizeof FIELDS / sizeof *FIELDS, &why[0]);
     (void)need_text(root, "question", &l->question, &why[1]);
     (void)need_text(root, "answer", &l->answer, &why[2]);
     (void)json_get_string(root, "form", &l->form, &why[3]);
-    (void)read_before(l, root, &why[4]);
-    (void)read_id(r, l, root, &why[5]);
+    (void)json_get_string(root, "topic", &l->topic, &why[4]);
+    (void)read_before(l, root, &why[5]);
+    (void)read_id(r, l, root, &why[6]);
     for (int i = 0; i < CHECKS; i++)
         if (jsonl_tell(&r->lines, &why[i]))
             return -1;
     return 0;
+}
+
+/* ---- held out ---------------------------------------------------------------------------------- */
+
+static bool same_topic(const void *owner, uint32_t number, const void *bytes, size_t len)
+{
+    const char *topic = ((const lessons *)owner)->v[number].topic;
+    return strlen(topic) == len && memcmp(topic, bytes, len) == 0;
+}
+
+/* A topic goes as its first lesson does. *topics: how many there are. */
+static int hold_topics(lessons *out, size_t *topics, error *err)
+{
+    name_index index = {0};
+    int found = 0;
+    for (size_t i = 0; i < out->len && found >= 0; i++) {
+        lesson *l = &out->v[i];
+        uint32_t first;
+        if (!*l->topic)
+            continue;
+        found = name_index_add(&index, 0, l->topic, strlen(l->topic), (uint32_t)i, same_topic, out,
+                               &first, err);
+        l->held_out = found > 0 ? out->v[first].held_out : ++*topics % LESSONS_HOLD == 0;
+    }
+    name_index_release(&index);
+    return found < 0 ? -1 : 0;
+}
+
+static int hold_out(lessons *out, error *err)
+{
+    size_t topics = 0, plain = 0;
+    if (hold_topics(out, &topics, err))
+        return -1;
+    for (size_t i = 0; i < out->len; i++)
+        if (topics < LESSONS_HOLD || !*out->v[i].topic)
+            out->v[i].held_out = ++plain % LESSONS_HOLD == 0;
+    return 0;
+}
+
+size_t lessons_held_out(const lessons *l)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->len; i++)
+        n += l->v[i].held_out;
+    return n;
 }
 
 /* ---- the file ---------------------------------------------------------------------------------- */
@@ -187,6 +234,8 @@ int lessons_read(const char *where, const char *text, size_t len, lessons *out, 
         result = jsonl_finish(&r.lines);
     if (!result && out->len == r.first)
         result = no_lesson(where, r.lines.example, r.lines.err);
+    if (!result)
+        result = hold_out(out, r.lines.err);
     if (result)
         drop(out, r.first);
     name_index_release(&r.ids);

@@ -8,9 +8,14 @@
  *      "before":[{"role":"user","text":".."},{"role":"assistant","text":".."}]}
  *
  * "id" is what messages call the lesson: without one, the number of its line. "form" is for whoever
- * sorts them. "before" holds the turns that came earlier: user and assistant by turns, an even
+ * sorts them. "topic" says what it is about. "before" holds the turns that came earlier: user and assistant by turns, an even
  * number. Empty lines are allowed, and lines that begin with # are comments: a file of them alone is
  * what `personas new` writes, and holds no lesson yet.
+ *
+ * Whoever learns from lessons holds some out, to see whether more than these was learned: every fifth.
+ * Where lessons bear a topic and there are five of them, it is every fifth topic, in the order in which they
+ * are first met, with all its lessons; so what is held out is about something else. Lessons without a topic
+ * are counted among themselves.
  *
  * Lines are scanned as strictly as every file here; unknown fields and ids that are given twice are
  * refused. Somebody who wrote a hundred lines by hand wants to hear of all the bad ones at once, so
@@ -20,6 +25,7 @@
 #ifndef PERSONAS_LESSONS_H
 #define PERSONAS_LESSONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../../engine/base/buf.h"
@@ -31,16 +37,19 @@ enum {
     LESSONS_BYTES = 16 << 20,
     LESSONS_MOST = 100000,
     LESSON_TURNS = 16,
+    LESSONS_HOLD = 5,              /* each fifth is held out */
     LESSONS_FAULTS = JSONL_FAULTS, /* that are told; the others are counted */
 };
 
 /* Borrowed texts, NUL-terminated UTF-8. */
 typedef struct lesson {
-    const char *id;   /* as given, else the number of its line; never NULL */
-    const char *form; /* "" when the file gives none */
+    const char *id;    /* as given, else the number of its line; never NULL */
+    const char *form;  /* "" when the file gives none */
+    const char *topic; /* likewise */
     const char *question, *answer;
     chat_message before[LESSON_TURNS];
     size_t before_count;
+    bool held_out;
     json_document *document; /* owns the texts */
     char *number;            /* owned: the id of a lesson that brings none, else NULL */
 } lesson;
@@ -59,6 +68,7 @@ typedef struct lessons {
 int lessons_load(const char *path, lessons *out, error *err);
 /* The same from text in memory; `where` stands for the file. */
 int lessons_read(const char *where, const char *text, size_t len, lessons *out, error *err);
+size_t lessons_held_out(const lessons *l); /* how many are */
 void lessons_release(lessons *l);
 
 /* Appends a lesson as a line of such a file, its end included. Broken UTF-8 becomes U+FFFD. ERROR_USAGE

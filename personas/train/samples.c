@@ -131,7 +131,8 @@ static int learn_lesson(samples *s, const lesson *l, error *err)
     if (add_lesson(s, l, &v, err))
         return -1;
     v->kind = SAMPLE_LESSON;
-    v->held_out = ++s->lessons % SAMPLES_HOLD == 0;
+    v->held_out = l->held_out;
+    s->lessons++;
     if (v->held_out)
         v->weight[v->n - 2] = 1; /* measured, not learned: every token counts once */
     count_weights(v);
@@ -176,11 +177,11 @@ int samples_add_near_lessons(samples *s, const lessons *l, error *err)
 {
     if (needs_chat(s, err))
         return -1;
-    /* Not a multiple of SAMPLES_HOLD: it would meet the same forms of question again and again. */
+    /* Not a multiple of five: it would meet the same forms of question again and again. */
     size_t every = (l->len + SAMPLES_NEAR_LESSONS - 1) / SAMPLES_NEAR_LESSONS;
-    every += every % SAMPLES_HOLD == 0;
+    every += every % LESSONS_HOLD == 0;
     for (size_t i = 0; i < l->len; i += every)
-        if (i % SAMPLES_HOLD != SAMPLES_HOLD - 1 && near_lesson(s, &l->v[i], err))
+        if (!l->v[i].held_out && near_lesson(s, &l->v[i], err))
             return error_prefix(err, "lesson %zu: ", i + 1);
     return 0;
 }

@@ -12,7 +12,7 @@
  * repetition is learned against from its third token on (the first two may begin anything), what follows
  * it is learned as ever.
  *
- * Which samples are held out depends on their order alone: every fifth lesson, every fifth window.
+ * Which samples are held out: of lessons what lessons.h says, of texts every fifth window.
  */
 #ifndef PERSONAS_SAMPLES_H
 #define PERSONAS_SAMPLES_H
@@ -21,7 +21,7 @@
 #include "../lessons/lessons.h"
 
 enum {
-    SAMPLES_HOLD = 5,           /* each fifth is held out */
+    SAMPLES_HOLD = 5,           /* each fifth window is held out */
     SAMPLES_WINDOW = 256,       /* tokens of a text in one sample */
     SAMPLES_NEAR = 128,         /* of a near text */
     SAMPLES_NEAR_MOST = 64,     /* windows of a near text; of a longer one as many, evenly spread */
@@ -66,7 +66,7 @@ void samples_release(samples *s);
  * lesson, counted from the first that was not in: empty, too long; or when the model has no chat format or no token that
  * ends an answer. */
 int samples_add_lessons(samples *s, const lessons *l, error *err);
-/* Others' lessons, as near samples; every fifth is left out, as if it were held out. */
+/* Others' lessons, as near samples, without those that are held out. */
 int samples_add_near_lessons(samples *s, const lessons *l, error *err);
 /* The last window is left out when it is shorter than half of one, unless it is the only one.
  * ERROR_LOAD for a text of fewer than 16 tokens, ERROR_USAGE for one that is no UTF-8. */

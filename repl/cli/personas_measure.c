@@ -1,7 +1,7 @@
 /* personas_measure.c - gathering texts and programs, and measuring: see personas_measure.h.
  *
- * Of lessons every fifth is read when there are enough, since these are the ones that training holds
- * out, and both sides in the same languages (voice_lessons.h). A side of several personas' lessons
+ * Of lessons those are read that training holds out, when there are enough of them, and both sides in the
+ * same languages (voice_lessons.h). A side of several personas' lessons
  * gives each the same number of tokens.
  */
 #include "personas_measure.h"
@@ -16,7 +16,6 @@
 #include "personas_model.h"
 
 enum {
-    HOLD = 5,                           /* each fifth lesson, */
     HELD_LEAST = 4,                     /* where there are so many of them */
     MOST_OTHERS = MEASURE_TOGETHER - 2, /* personas beside control and the persona itself */
 };
@@ -48,8 +47,7 @@ bool personas_measure_wanted(const options *opt)
 static int add_lessons(work *w, const voice_lessons *v, bool instructed, size_t most,
                        measure_samples *out)
 {
-    const voice_reading how = {
-        .most = most, .hold = HOLD, .least = HELD_LEAST, .instructed = instructed};
+    const voice_reading how = {.most = most, .held = HELD_LEAST, .instructed = instructed};
     return voice_lessons_add(v, &w->languages, w->engine, &how, out, w->err);
 }
 

@@ -13,7 +13,7 @@
 #include "../../options/open_lessons.h"
 #include "slash_commands.h"
 
-enum { ENOUGH = 24, HELD_OUT = 5 }; /* lessons for a voice; every fifth is for testing */
+enum { ENOUGH = 24 }; /* lessons for a voice */
 
 /* ---- the answer -------------------------------------------------------------------------------- */
 
@@ -94,7 +94,7 @@ static int tell_kept(talk *t, const char *name, const char *path, error *err)
     error why = {0};
     (void)err;
     bool good = open_lessons(path, &all, t->con, &why) == 0;
-    size_t n = all.len, held = n / HELD_OUT;
+    size_t n = all.len, held = lessons_held_out(&all);
     lessons_release(&all);
     if (!good)
         return talk_say(t, "kept in %s, where other lines are wrong: %s", path, why.text);
