@@ -326,7 +326,7 @@ verifier: $(PROGRAM) $(SMOLLM2) ## learn the built-in's verifier anew from quest
 	@find $(VOICES)/consilium/personas -name 'council.*.verifier.json' -exec cp {} personas/shipped/ ';'
 
 # What each way of joining is worth on the built-in as it is now: auto goes by it, and merges state it.
-TRIED    = facts sums
+TRIED    = facts sums yesno
 WAYS     = control,philosopher,coder,critic,vote
 evidence: $(PROGRAM) $(SMOLLM2) ## ask the built-in the shipped sets anew and keep what its merges are worth (TRIED=SETS, WAYS=ARMS)
 	@mkdir -p $(VOICES)
