@@ -15,8 +15,8 @@ FOR_TESTS = set("""
     adapter_read_memory safetensors_read config_from_json eval_set_read pack_read tokenizer_parse
     session_fork jinja_set_all transcript_create
     dialogue_council diverge_shared html_inline learn_weights merge_vote_budget slash_help_text verifier_is verifier_read
-    slash_next terminal_open_as transcript_pending samples_say_twice routes_write bfloat_to_float evidence_gain
-    evidence_table_read gate_read gate_examples_add learn_gate_loss mode_guess_marks trainable_from_adapter trainable_take tally_bytes
+    slash_next terminal_open_as transcript_pending samples_say_twice routes_write evidence_gain
+    evidence_table_read gate_read gate_examples_add learn_gate_loss guess_marks trainable_from_adapter trainable_take tally_bytes
 """.split())
 
 FOLDERS = ("kernels", "engine", "transcripts", "personas", "repl", "tests")

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-routing_tables *attach_tables(const engine *e, const layer_routing *layers, error *err)
+/* What an engine's backend reads for layers [layers]. Caller frees. */
+static routing_tables *tables_of(const engine *e, const layer_routing *layers, error *err)
 {
     const model_config *c = engine_config(e);
     for (int i = 0; i < c->layers; i++)
@@ -35,7 +36,7 @@ static int add(const engine *e, attached **list, int count, const layer_routing 
     if (!grown)
         return error_memory(err, "a router program");
     *list = grown;
-    grown[count] = (attached){of, attach_tables(e, of, err)};
+    grown[count] = (attached){of, tables_of(e, of, err)};
     return grown[count].tables ? 0 : -1;
 }
 
@@ -58,7 +59,7 @@ const routing_tables *attach_routing(session *s, const layer_routing *of, error 
     engine *e = s->engine;
     if (of == router_program_routing(e->plain)) {
         if (!e->plain_tables)
-            e->plain_tables = attach_tables(e, of, err);
+            e->plain_tables = tables_of(e, of, err);
         return e->plain_tables;
     }
     for (int i = 0; i < s->attached_count; i++)

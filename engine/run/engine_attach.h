@@ -9,9 +9,6 @@
 
 #include "engine_state.h"
 
-/* What an engine's backend reads for layers [layers]. Caller frees. */
-routing_tables *attach_tables(const engine *e, const layer_routing *layers, error *err);
-
 /* Makes `program` (NULL = the plain model) the session's; what it had is given up only when that is
  * done. -1 without memory. */
 int attach_program(session *s, const router_program *program, error *err);

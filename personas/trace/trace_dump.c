@@ -6,7 +6,8 @@
 
 #include "../../engine/base/npy.h"
 
-uint64_t trace_dump_bytes(const activation_set *wanted, int n)
+/* Of an array of every activation, for a track of n tokens. */
+static uint64_t bytes_of(const activation_set *wanted, int n)
 {
     uint64_t cols = 0;
     for (size_t i = 0; i < wanted->len; i++)
@@ -55,7 +56,7 @@ static int read_again(engine *e, const route_track *t, const router_program *pro
 int trace_dump_read(engine *e, const route_track *t, const router_program *program, dtype kv,
                     const activation_set *wanted, trace_dump *out, error *err)
 {
-    uint64_t bytes = trace_dump_bytes(wanted, t->len);
+    uint64_t bytes = bytes_of(wanted, t->len);
     *out = (trace_dump){.wanted = wanted, .rows = (size_t)t->len};
     if (bytes > TRACE_DUMP_MOST)
         return error_set(err, ERROR_USAGE,

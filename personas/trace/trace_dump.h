@@ -19,9 +19,6 @@ typedef struct trace_dump {
     float **v; /* [wanted->len][rows, cols] */
 } trace_dump;
 
-/* Bytes that an array of every activation takes, for a track of n tokens. */
-uint64_t trace_dump_bytes(const activation_set *wanted, int n);
-
 /* Reads t's tokens under `program`, keys and values in `kv`. trace_dump_release in any case.
  * ERROR_USAGE when they take more memory than TRACE_DUMP_MOST. ERROR_CANCELLED. */
 int trace_dump_read(engine *e, const route_track *t, const router_program *program, dtype kv,
