@@ -118,7 +118,7 @@ def looking():
 def checking():
     with case("check without a model looks at the files and says so"):
         out, err = personas("check", "critic")
-        assert "600 lessons" in out and "no model at hand" in err
+        assert "1225 lessons" in out and "no model at hand" in err
     with case("check names file and field"):
         rules = {"when": {"pattern": "(("}, "do": {"ban": "0"}}
         bad = [({"sampling": {"temperature": -1}}, ["temperature"]),
