@@ -143,7 +143,7 @@ def keys():
         for typed, shown in (("/contex\t", "/context "), ("/context me\t", "/context merged "),
                              ("@phil\t", "@philosopher "), ("/pick cod\t", "/pick coder "),
                              ("/personas +cha\t", "/personas +chair "),
-                             (f"/file {t.home}/not\t", "notes.txt"), ("/set max\t", "max-tokens "),
+                             (f"/file {t.home}/not\t", "notes.txt"), ("/set max-t\t", "max-tokens "),
                              (f"/resume {t.transcripts()[0].stem[:3]}\t", t.transcripts()[0].stem)):
             t.send(typed)
             t.wait(lambda: t.rows()[t.screen.cursor.y].endswith(shown.strip()), shown, 10)
