@@ -207,8 +207,11 @@ static int read_counts(routing_options *r, const char *given, error *err)
     bool layered = given && strchr(given, '@');
     int result = layered ? read_by_layer(r, &rule, given, &rest, err) : 0;
     if (!result)
-        result = read_named(&rule, !layered ? given : *rest ? rest : NULL, &r->expert_text,
-                            &r->experts, &r->expert_count, err);
+        result = read_named(&rule,
+                            !layered ? given
+                            : *rest  ? rest
+                                     : NULL,
+                            &r->expert_text, &r->experts, &r->expert_count, err);
     free(rest);
     return result;
 }
