@@ -17,9 +17,9 @@ static int put_held(const talk *t, buf *out, error *err)
         return buf_format(out, err, "mode %s", t->mode.all.v[t->mode.fixed]->name);
     if (buf_text(out, "mode auto: chosen for each question", err))
         return -1;
-    return t->mode.guess.choice < 0
-               ? 0
-               : buf_format(out, err, "; the last was %s", t->mode.all.v[t->mode.guess.choice]->name);
+    return t->mode.guess.choice < 0 ? 0
+                                    : buf_format(out, err, "; the last was %s",
+                                                 t->mode.all.v[t->mode.guess.choice]->name);
 }
 
 /* What holds, and which there are. */
