@@ -73,7 +73,7 @@ static float *scores_of(const tokenizer *t, error *err)
         if (!follows)
             scores[m->result] = step -= 1;
     }
-    for (size_t i = 0; i < n; i++) /* who is no sum of others comes last */
+    for (size_t i = 0; i < n && !result; i++) /* who is no sum of others comes last */
         scores[i] =
             scores[i] == 0 && t->vocabulary.entry[i].kind == TOKEN_NORMAL ? step - 1 : scores[i];
     if (!result)

@@ -41,7 +41,7 @@ static int cut_open(cut *c, const slice_source *s, int slices, int each, error *
                slices,
                each,
                calloc((size_t)s->ffn * n, sizeof(float)),
-               malloc(count * sizeof(int)),
+               calloc(count, sizeof(int)),
                malloc(count * n * sizeof(float)),
                malloc((size_t)slices * n * sizeof(float)),
                malloc(count * (size_t)slices * sizeof(float)),
