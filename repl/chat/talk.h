@@ -30,11 +30,10 @@ struct talk {
     line_editor *line;
     engine *engine;
     conversation *conversation;
-    dialogue *dialogue;              /* the conversation's */
-    char chosen[SIGN_TEXT_MOST + 1]; /* the persona that --personas auto came to; "" = none yet */
-    mode_options mode;               /* laid over `set`: what was asked for, and what it came to */
-    options now;                     /* `set` with the mode over it, as it was seated */
-    ask_options how;                 /* `now`, taken apart */
+    dialogue *dialogue;   /* the conversation's */
+    mode_options mode;    /* laid over `set`: what was asked for, and what it came to */
+    options now;          /* `set` with the mode over it, as it was seated */
+    ask_options how;      /* `now`, taken apart */
     roster_options seats; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
     char *folder;         /* of transcripts */
     bool unsaved;         /* records wait for the disk; said already */
@@ -50,10 +49,11 @@ struct talk {
     int unmasked_count;
     named_value *mask_penalties; /* [mask_penalty_count] /mask soften; names of `words` */
     int mask_penalty_count;
-    char *note;                     /* what was said last about the seats */
-    buf pending;                    /* files put into the next prompt by /file */
-    int pending_files;              /* how many */
-    struct talk_training *training; /* a persona that learns meanwhile, or did; NULL = none */
+    char *note;                      /* what was said last about the seats */
+    buf pending;                     /* files put into the next prompt by /file */
+    int pending_files;               /* how many */
+    struct talk_training *training;  /* a persona that learns meanwhile, or did; NULL = none */
+    char chosen[SIGN_TEXT_MOST + 1]; /* the persona that --personas auto came to; "" = none yet */
     bool unread;    /* the question was given up while it was read: it returns to the line */
     bool leave;     /* /quit, Ctrl-D */
     bool editing;   /* the line begins with the last question */

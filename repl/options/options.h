@@ -165,11 +165,8 @@ struct options {
     const char *session, *resume; /* which transcript */
     bool own_template; /* of a replay: chat_format is only for a model without a template */
     bool no_reply, no_instruction, raw, no_input, plain, no_save;
-    bool dry_run;    /* bench */
-    const char *gpu; /* model info: a card's name, or GiB */
-    bool asks_gpu;   /* no option: the GPU that is here is asked, whatever computes */
-    int max_tokens;  /* 0 = default */
-    bool no_sandbox;
+    const char *gpu;             /* model info: a card's name, or GiB */
+    int max_tokens;              /* 0 = default */
     int max_input;               /* MiB of one text; 0 = default */
     int max_adapter;             /* MiB of an adapter; 0 = default */
     sampling_options sampling;   /* of the command line */
@@ -195,7 +192,6 @@ struct options {
     const char *keep_near; /* a text on which the plain model is kept near; NULL = none */
     int train_experts, rank, steps, batch; /* 0 = default */
     real minutes, near, rate, repeat;
-    bool go_on; /* --resume */
 
     /* eval */
     const char *arms;    /* "control,coder,vote"; NULL = all */
@@ -206,11 +202,15 @@ struct options {
     const char *persona; /* model export: whose program */
     const char *type;    /* model convert: "q8_0" */
     const char *to;      /* an export's format: NULL = by the output's ending */
-    bool everyone;       /* one more column: all personas at once */
-    bool apart;          /* compare: one column after another */
-    bool no_history;     /* edit, model export, model convert */
-    bool no_tokenizer;   /* model convert */
-    bool bake;           /* model export */
+    bool dry_run;        /* bench */
+    bool asks_gpu;       /* no option: the GPU that is here is asked, whatever computes */
+    bool no_sandbox;
+    bool go_on;        /* --resume */
+    bool everyone;     /* one more column: all personas at once */
+    bool apart;        /* compare: one column after another */
+    bool no_history;   /* edit, model export, model convert */
+    bool no_tokenizer; /* model convert */
+    bool bake;         /* model export */
     bool force, yes;
     bool run_code;    /* eval */
     bool learn;       /* eval: keep what it found for `auto` */
