@@ -256,6 +256,26 @@ static void numbers_are_read_where_they_are_stated(void **state)
     assert_false(exact("Paris\n#### Rome", word, 1));
 }
 
+static void code_states_nothing(void **state)
+{
+    (void)state;
+    static const char *const five[] = {"5", "five"};
+    static const char sum[] =
+        "9 - 4 is 5.\n\n```python\na = 9\nb = 4\nprint(a - b)\n```\n\nAdd another.",
+                      wrong[] = "9 - 4 is 3.\n\n```python\nx = 5\n```\n",
+                      bare[] = "```\nx = 5\n```", marked[] = "```\nx = 3\n```\n#### 5\n",
+                      open[] = "It is 5.\n```\nx = 7";
+    char value[EVAL_VALUE];
+    error err = {0};
+    assert_true(exact(sum, five, 2));
+    assert_false(exact(wrong, five, 2));
+    assert_true(exact(bare, five, 2)); /* there is nothing else */
+    assert_true(exact(marked, five, 2));
+    assert_true(exact(open, five, 2));
+    assert_int_equal(eval_match_short(open, strlen(open), value, &err), 0);
+    assert_string_equal(value, "5");
+}
+
 static void short_answers_are_read_without_keys(void **state)
 {
     (void)state;
@@ -408,6 +428,7 @@ int main(void)
         cmocka_unit_test(answers_are_matched_by_words),
         cmocka_unit_test(the_first_of_a_closed_set_counts),
         cmocka_unit_test(numbers_are_read_where_they_are_stated),
+        cmocka_unit_test(code_states_nothing),
         cmocka_unit_test(short_answers_are_read_without_keys),
         cmocka_unit_test(a_rubric_counts_groups),
         cmocka_unit_test(the_first_block_is_the_code),

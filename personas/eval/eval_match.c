@@ -12,6 +12,7 @@
 #include <utf8proc.h>
 
 #include "../../engine/base/hash.h"
+#include "../../engine/base/markdown_blocks.h"
 #include "../../engine/base/utf8.h"
 #include "../merge/extract.h"
 
@@ -175,24 +176,47 @@ static int write_words(const char *text, size_t len, bool articles, buf *out, er
 
 /* ---- keys -------------------------------------------------------------------------------------- */
 
-/* An answer in its two forms. */
+/* An answer, and its two forms. */
 typedef struct answer {
-    const char *text;
-    size_t len;
+    buf said;         /* without its code */
     buf words, whole; /* whole: with articles */
 } answer;
 
+/* The text without what stands in its blocks of code; all of it where there is nothing else. */
+static int write_said(const char *text, size_t len, buf *out, error *err)
+{
+    markdown_reader r = {.at = text, .end = text + len};
+    markdown_block b;
+    const char *from = text;
+    bool says = false;
+    int result = 0;
+    while (!result && markdown_next(&r, &b)) {
+        says |= b.kind != MARKDOWN_OPEN;
+        if (b.kind == MARKDOWN_OPEN) {
+            result = buf_add(out, from, (size_t)(b.text - from), err);
+            from = b.text + b.len;
+        }
+    }
+    if (!says) {
+        buf_clear(out);
+        from = text;
+    }
+    return result ? -1 : buf_add(out, from, (size_t)(text + len - from), err);
+}
+
 static int read_answer(answer *a, const char *text, size_t len, error *err)
 {
-    *a = (answer){.text = text, .len = len};
-    return write_words(text, len, false, &a->words, err) ||
-                   write_words(text, len, true, &a->whole, err)
+    *a = (answer){0};
+    return write_said(text, len, &a->said, err) ||
+                   write_words(a->said.v, a->said.len, false, &a->words, err) ||
+                   write_words(a->said.v, a->said.len, true, &a->whole, err)
                ? -1
                : 0;
 }
 
 static void release_answer(answer *a)
 {
+    buf_release(&a->said);
     buf_release(&a->words);
     buf_release(&a->whole);
 }
@@ -277,11 +301,11 @@ static const char *last_of(const char *text, size_t len, const char *mark)
 /* Behind the last `mark`, up to one of `ends`. */
 static bool behind_last(const answer *a, const char *mark, const char *ends, span *out)
 {
-    const char *at = last_of(a->text, a->len, mark);
+    const char *at = last_of(a->said.v, a->said.len, mark);
     if (!at)
         return false;
     at += strlen(mark);
-    size_t n = 0, room = (size_t)(a->text + a->len - at);
+    size_t n = 0, room = (size_t)(a->said.v + a->said.len - at);
     while (n < room && !strchr(ends, at[n]))
         n++;
     *out = (span){at, n};
@@ -338,16 +362,17 @@ static int by_first(const eval_item *item, const answer *a, eval_verdict *out, e
 /* Behind the last "=" that a number follows. */
 static bool behind_equals(const answer *a, span *out)
 {
-    for (size_t i = a->len; i-- > 0;) {
-        if (a->text[i] != '=')
+    const char *said = a->said.v;
+    for (size_t i = a->said.len; i-- > 0;) {
+        if (said[i] != '=')
             continue;
         size_t at = i + 1, end;
-        while (at < a->len && strchr(" $*-", a->text[at]) && a->text[at])
+        while (at < a->said.len && strchr(" $*-", said[at]) && said[at])
             at++;
-        for (end = at; end < a->len && strchr("0123456789.,", a->text[end]) && a->text[end];)
+        for (end = at; end < a->said.len && strchr("0123456789.,", said[end]) && said[end];)
             end++;
-        if (end > at && a->text[at] >= '0' && a->text[at] <= '9') {
-            *out = (span){a->text + i + 1, end - i - 1};
+        if (end > at && said[at] >= '0' && said[at] <= '9') {
+            *out = (span){said + i + 1, end - i - 1};
             return true;
         }
     }
@@ -409,7 +434,7 @@ static void fallback_value(const answer *a, eval_verdict *out)
     char value[EXTRACT_BYTES];
     if (out->value[0])
         return;
-    if (extract_answer(a->text, a->len, value))
+    if (extract_answer(a->said.v, a->said.len, value))
         (void)snprintf(out->value, sizeof out->value, "%s", value);
     else
         (void)snprintf(out->value, sizeof out->value, "#%016llx",
@@ -480,12 +505,12 @@ int eval_match_short(const char *text, size_t len, char *value, error *err)
         (void)snprintf(value, EVAL_VALUE, "%.70s", words.v ? words.v : "");
         buf_release(&words);
     }
-    if (said == 0 && extract_answer(text, len, extracted))
+    if (said == 0 && extract_answer(a.said.v, a.said.len, extracted))
         said = 1 + (snprintf(value, EVAL_VALUE, "%s", extracted) < 0);
     if (said == 0 && behind_equals(&a, &s))
         said = first_number(s.v, s.len, value, err);
     if (said == 0)
-        said = find_number(text, len, true, value, err);
+        said = find_number(a.said.v, a.said.len, true, value, err);
     if (said == 0)
         (void)snprintf(value, EVAL_VALUE, "#%016llx",
                        (unsigned long long)hash_bytes(HASH_START, a.words.v, a.words.len));

@@ -6,6 +6,9 @@
  * stands before it, and a unit that sticks to a number is a word of its own. A key matches where its
  * words stand in the answer, one behind the other.
  *
+ * Blocks of code state nothing (x = 5 in one is no result): they are read only where an answer is
+ * nothing else.
+ *
  * An exact answer is judged by the first of these rules that has something to say:
  *   1. behind the last "####" (as in GSM8K), else in the last \boxed{..}: only what stands there counts;
  *   2. a key of a closed set (yes/no, true/false, да/нет): the first word of that set in the answer;
