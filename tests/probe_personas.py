@@ -4,9 +4,10 @@
 usage: probe_personas.py [--only losses,answers,ranks,removal] [--answers FILE.json]
 
 Printed, each with the target that it is held to:
-  losses   nats per answer token on the held-out lessons (of topics that were not taught) of each persona, under
-           each persona's mask, under none (control), and under none with the persona's instruction as
-           the system message; and one lesson of each through the program, which must agree
+  losses   nats per answer token on the held-out lessons (of topics that were not taught) of each
+           persona, under each persona's mask, under none (control), and under none with the persona's
+           instruction as the system message; and one lesson of each through the program, which must
+           agree
   neutral  perplexity of neutral text without a mask, against the dense base
   answers  20 fresh questions to `consilium ask`, greedy, no penalty, at most 120 tokens: words'
            4-grams that repeat, answers that end by themselves, and the persona's mark: a code block,

@@ -139,6 +139,30 @@ static void what_is_said_twice(void **state)
     buf_release(&out);
 }
 
+static void topics_are_held_out_whole(void **state)
+{
+    static const char lines[] = "{\"question\":\"a\",\"answer\":\"A.\",\"topic\":\"1\"}\n"
+                                "{\"question\":\"b\",\"answer\":\"B.\",\"topic\":\"2\"}\n"
+                                "{\"question\":\"c\",\"answer\":\"C.\",\"topic\":\"3\"}\n"
+                                "{\"question\":\"d\",\"answer\":\"D.\",\"topic\":\"4\"}\n"
+                                "{\"question\":\"e\",\"answer\":\"E.\",\"topic\":\"4\"}\n"
+                                "{\"question\":\"f\",\"answer\":\"F.\",\"topic\":\"5\"}\n"
+                                "{\"question\":\"g\",\"answer\":\"G.\",\"topic\":\"1\"}\n"
+                                "{\"question\":\"h\",\"answer\":\"H.\",\"topic\":\"5\"}\n";
+    fixture *f = *state;
+    lessons l = {0};
+    samples s = {.engine = f->e, .end_weight = 3, .end = -1};
+    error err = {0};
+    assert_int_equal(lessons_read("lessons", lines, sizeof lines - 1, &l, &err), 0);
+    assert_int_equal(samples_add_lessons(&s, &l, &err), 0);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(s.v[i].held_out, i == 5 || i == 7);
+    assert_int_equal(samples_add_near_lessons(&s, &l, &err), 0);
+    assert_int_equal(samples_count(&s, SAMPLE_NEAR, false), 6);
+    samples_release(&s);
+    lessons_release(&l);
+}
+
 static void anothers_lessons_are_near_from_their_fifth_word_on(void **state)
 {
     fixture *f = *state;
@@ -427,6 +451,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_answer_is_learned_and_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sentence_said_twice_is_learned_against, setup, teardown),
         cmocka_unit_test(what_is_said_twice),
+        cmocka_unit_test_setup_teardown(topics_are_held_out_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(anothers_lessons_are_near_from_their_fifth_word_on, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(texts_are_cut_into_windows, setup, teardown),

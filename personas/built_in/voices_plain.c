@@ -32,8 +32,10 @@ int voices_lessons(measure_samples *s, const engine *e, int i, size_t count, err
     for (size_t k = 0; k < all.len && read < count && !result; k++) {
         const lesson *l = &all.v[k];
         const measure_answer one = {NULL, l->before, l->before_count, l->question, l->answer};
-        if (!l->held_out && read++ < count)
-            result = measure_add_answer(s, e, &one, 0, err);
+        if (l->held_out)
+            continue;
+        result = measure_add_answer(s, e, &one, 0, err);
+        read++;
     }
     lessons_release(&all);
     persona_close(p);

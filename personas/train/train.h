@@ -21,7 +21,7 @@
  * dropout .1 in new experts, a balance loss of .01 among them, and a sampled softmax. The token that
  * ends an answer counts three times. A share of the samples says one sentence twice: the repetition is
  * learned against from its third token on, and what follows it is learned, so that greedy answers
- * leave their loops. Every fifth lesson is held out.
+ * leave their loops. Which lessons are held out: lessons.h.
  *
  * Which checkpoint is kept is decided by held-out loss and by the voice (train_check.c): loss alone
  * stops before the voice is heard. Everything that is drawn is a function of the seed and the step, so

@@ -142,20 +142,17 @@ static const command_info commands[COMMAND_COUNT] = {
          0,
          1,
          "teach a persona its voice from its lessons, on this model",
-         "New experts, low-rank updates or router rows of the upper layers learn what the persona "
-         "answers; the model itself stays as it is. Every fifth lesson is held out: by their loss, "
-         "and by greedy answers to their questions, the checkpoint is chosen; \"voice\" is how far "
-         "these are on the way from the plain model's (0) to the lessons' (1). What will learn, "
-         "the "
+         "New experts, low-rank updates or router rows of the upper layers learn what the "
+         "persona answers; the model itself stays as it is. Every fifth lesson is held out "
+         "(where they bear a \"topic\", every fifth topic): by their loss, and by greedy "
+         "answers to their questions, the checkpoint is chosen; \"voice\" is how far these are "
+         "on the way from the plain model's (0) to the lessons' (1). What will learn, the "
          "memory and the files are told before it starts. Ctrl-C keeps the best so far, and "
-         "--resume with the same options goes on. The result lies beside the persona and is used "
-         "at once; what was there is kept with .previous behind its name. With --what verifier it "
-         "is "
-         "the vote that learns: the personas answer the questions of --set, and the weights that "
-         "tell "
-         "right answers from wrong ones are kept for this model; with --what blend a small gate "
-         "learns "
-         "which of them to believe at each token.",
+         "--resume with the same options goes on. The result lies beside the persona and is "
+         "used at once; what was there is kept with .previous behind its name. With --what "
+         "verifier it is the vote that learns: the personas answer the questions of --set, and "
+         "the weights that tell right answers from wrong ones are kept for this model; with "
+         "--what blend a small gate learns which of them to believe at each token.",
          {"consilium train lawyer", "consilium train lawyer --minutes 10 --keep-near news.txt",
           "consilium train lawyer -m model.gguf --what lora --experts 2 --layers 30-47"}},
     [COMMAND_EVAL] =
