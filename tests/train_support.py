@@ -1,4 +1,5 @@
 """What test_train.py and long_train.py share: homes with a persona in them, and runs of `consilium train`."""
+import fcntl
 import hashlib
 import json
 import os
@@ -43,8 +44,15 @@ class Home:
         return self.run("train", "sailor", *words, **more)
 
     def start(self, *words):
-        return subprocess.Popen(self.command("train", "sailor", *words), env=self.environment, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        """A run that is never more than two lines ahead of who reads it, however fast the machine: its pipe has room
+        for one packet, and a packet is a line."""
+        ours, its = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+        fcntl.fcntl(its, fcntl.F_SETPIPE_SZ, 4096)
+        process = subprocess.Popen(self.command("train", "sailor", *words), env=self.environment, text=True,
+                                   stdout=its, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        os.close(its)
+        process.stdout = os.fdopen(ours)
+        return process
 
     def results(self):
         """Name of each file that was written beside the persona, and the hash of its bytes."""
