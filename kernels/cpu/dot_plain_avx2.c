@@ -34,9 +34,7 @@ VECTOR_INLINE __m256 weights_at(dtype type, const uint8_t *at)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(vector_load16(at)), 16));
 }
 
-/* ---- one column
- * ------------------------------------------------------------------------------------
- */
+/* ---- one column ------------------------------------------------------------------------------ */
 
 VECTOR_INLINE void step(dtype type, const uint8_t *w, const float *x, __m256 lanes[4])
 {
@@ -64,9 +62,7 @@ VECTOR_INLINE float one_result(dtype type, const uint8_t *row, size_t cols, cons
         _mm256_add_ps(_mm256_add_ps(lanes[0], lanes[1]), _mm256_add_ps(lanes[2], lanes[3])));
 }
 
-/* ---- tiles
- * -----------------------------------------------------------------------------------------
- */
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
 /* Lanes of a tile's results: all four vectors of them, or the first or last
  * two. */

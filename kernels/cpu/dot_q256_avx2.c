@@ -12,28 +12,10 @@
  * Codes are unsigned; the offset of Q6_K and Q3_K is taken off with the stored sums of the
  * activations.
  */
+#include "block_size.h"
 #include "dot_sets.h"
-#include "vector_avx2.h"
 
 enum { VECTORS = QUANT_K / 32, QUAD = 4 };
-
-VECTOR_INLINE size_t size_of(dtype type)
-{
-    switch ((int)type) {
-    case DTYPE_Q2_K:
-        return sizeof(block_q2_k);
-    case DTYPE_Q3_K:
-        return sizeof(block_q3_k);
-    case DTYPE_Q4_K:
-        return sizeof(block_q4_k);
-    case DTYPE_Q5_K:
-        return sizeof(block_q5_k);
-    case DTYPE_Q6_K:
-        return sizeof(block_q6_k);
-    default:
-        return sizeof(block_iq4_xs);
-    }
-}
 
 /* ---- scales --------------------------------------------------------------------------------------- */
 
@@ -325,7 +307,7 @@ VECTOR_INLINE __m128i one_block(dtype type, const uint8_t *block, const activati
 VECTOR_INLINE void one_column(dtype type, const uint8_t *weight, size_t blocks, size_t first,
                               size_t last, const activation_q256 *x, float *out)
 {
-    size_t size = size_of(type), stride = blocks * size;
+    size_t size = block_size(type), stride = blocks * size;
     for (size_t r = first; r < last; r += QUAD) {
         const uint8_t *row[QUAD];
         for (size_t i = 0; i < QUAD; i++)
@@ -390,7 +372,7 @@ VECTOR_INLINE __m256 scales_of_columns(const activation_q256 *const a[QUAD])
 VECTOR_INLINE void columns(dtype type, const uint8_t *row, size_t blocks, const void *const *x,
                            size_t n, float *const *out, size_t r)
 {
-    size_t size = size_of(type), quads = (n + QUAD - 1) / QUAD;
+    size_t size = block_size(type), quads = (n + QUAD - 1) / QUAD;
     __m256 acc[DOT_COLUMNS / QUAD];
     for (size_t q = 0; q < quads; q++)
         acc[q] = _mm256_setzero_ps();
@@ -420,7 +402,7 @@ VECTOR_INLINE void columns(dtype type, const uint8_t *row, size_t blocks, const 
 VECTOR_INLINE void rows(dtype type, const uint8_t *weight, size_t cols, size_t first, size_t last,
                         const void *const *x, size_t n, float *const *out)
 {
-    size_t blocks = cols / QUANT_K, stride = blocks * size_of(type);
+    size_t blocks = cols / QUANT_K, stride = blocks * block_size(type);
     if (n == 1) {
         one_column(type, weight, blocks, first, last, x[0], out[0]);
         return;

@@ -14,17 +14,10 @@
  * Four rows are four streams, more than the processor's own prefetching follows: asking for the
  * weights in a line, DOT_AHEAD bytes before they are needed, doubles the speed of one column.
  */
+#include "block_size.h"
 #include "dot_sets.h"
-#include "vector_avx2.h"
 
 enum { QUAD = 4 };
-
-VECTOR_INLINE size_t size_of(dtype type)
-{
-    return type == DTYPE_Q4_K   ? sizeof(block_q4_k)
-           : type == DTYPE_Q5_K ? sizeof(block_q5_k)
-                                : sizeof(block_q6_k);
-}
 
 /* The same block of four rows. */
 typedef struct quad {
@@ -252,7 +245,7 @@ VECTOR_INLINE __m128 results_of(__m512 acc)
 VECTOR_INLINE void rows(dtype type, const uint8_t *weight, size_t blocks, size_t first, size_t last,
                         const void *const *x, size_t n, float *const *out)
 {
-    const size_t size = size_of(type), stride = blocks * size;
+    const size_t size = block_size(type), stride = blocks * size;
     for (size_t r = first; r < last; r += QUAD) {
         __m512 acc[DOT_COLUMNS];
         quad q;

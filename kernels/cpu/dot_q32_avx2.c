@@ -20,9 +20,7 @@
 #include "dot_sets.h"
 #include "q32_avx2.h"
 
-/* ---- multiplying
- * ----------------------------------------------------------------------------------
- */
+/* ---- multiplying ----------------------------------------------------------------------------- */
 
 /* Neighbouring quadwords of two vectors added: a halving step within 128-bit
  * halves. */
@@ -96,9 +94,7 @@ VECTOR_INLINE __m256 step(dtype type, const group *g, size_t count, const activa
     return lanes;
 }
 
-/* ---- rows
- * -----------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* One group of a row by n columns. */
 VECTOR_INLINE void one_group(dtype type, const uint8_t *at, size_t count, const void *const *x,
@@ -129,7 +125,7 @@ VECTOR_INLINE void last_group(dtype type, const uint8_t *at, size_t count, const
 VECTOR_INLINE void one_row(dtype type, const uint8_t *row, size_t blocks, const void *const *x,
                            size_t n, float *const *out, size_t r)
 {
-    size_t bytes = GROUP_BLOCKS * size_of(type), whole = blocks / GROUP_BLOCKS;
+    size_t bytes = GROUP_BLOCKS * block_size(type), whole = blocks / GROUP_BLOCKS;
     __m256 lanes[DOT_COLUMNS];
     for (size_t i = 0; i < n; i++)
         lanes[i] = _mm256_setzero_ps();
@@ -146,7 +142,7 @@ VECTOR_INLINE void one_row(dtype type, const uint8_t *row, size_t blocks, const 
 VECTOR_INLINE void rows(dtype type, const uint8_t *weight, size_t cols, size_t first, size_t last,
                         const void *const *x, size_t n, float *const *out)
 {
-    size_t blocks = cols / 32, stride = blocks * size_of(type);
+    size_t blocks = cols / 32, stride = blocks * block_size(type);
     for (size_t r = first; r < last; r++) {
         if (n == 1)
             one_row(type, weight + r * stride, blocks, x, 1, out, r);

@@ -20,9 +20,7 @@ typedef struct two_groups {
     __m512 d, m;
 } two_groups;
 
-/* ---- opening
- * ----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 VECTOR_INLINE __m512i join(__m256i low, __m256i high)
 {
@@ -52,9 +50,7 @@ VECTOR_INLINE void open_rows(dtype type, const uint8_t *first, const uint8_t *se
         g->m = join_floats(low.m, high.m);
 }
 
-/* ---- multiplying
- * ------------------------------------------------------------------------------
- */
+/* ---- multiplying ----------------------------------------------------------------------------- */
 
 /* The same 32 bytes for both rows. */
 VECTOR_INLINE __m512i for_both(const void *bytes)
@@ -117,9 +113,7 @@ VECTOR_INLINE __m512 step(dtype type, const two_groups *g, size_t count, const a
     return lanes;
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 VECTOR_INLINE void one_group(dtype type, const uint8_t *first, const uint8_t *second, size_t count,
                              const void *const *x, size_t n, size_t k, __m512 *lanes)
@@ -148,7 +142,7 @@ VECTOR_INLINE void last_group(dtype type, const uint8_t *first, const uint8_t *s
 VECTOR_INLINE void two_rows(dtype type, const uint8_t *first, const uint8_t *second, size_t blocks,
                             const void *const *x, size_t n, __m512 *lanes)
 {
-    size_t bytes = GROUP_BLOCKS * size_of(type), whole = blocks / GROUP_BLOCKS;
+    size_t bytes = GROUP_BLOCKS * block_size(type), whole = blocks / GROUP_BLOCKS;
     for (size_t i = 0; i < n; i++)
         lanes[i] = _mm512_setzero_ps();
     for (size_t k = 0; k < whole; k++) {
@@ -164,7 +158,7 @@ VECTOR_INLINE void two_rows(dtype type, const uint8_t *first, const uint8_t *sec
 VECTOR_INLINE void rows(dtype type, const uint8_t *weight, size_t cols, size_t first, size_t last,
                         const void *const *x, size_t n, float *const *out)
 {
-    size_t blocks = cols / 32, stride = blocks * size_of(type);
+    size_t blocks = cols / 32, stride = blocks * block_size(type);
     for (size_t r = first; r < last; r += 2) {
         __m512 lanes[DOT_COLUMNS];
         const uint8_t *row = weight + r * stride, *other = r + 1 < last ? row + stride : row;

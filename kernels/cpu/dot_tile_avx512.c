@@ -31,29 +31,6 @@ typedef struct tile {
     __m512 d, dmin;
 } tile;
 
-VECTOR_INLINE size_t size_of(dtype type)
-{
-    switch ((int)type) {
-    case DTYPE_Q2_K:
-        return sizeof(block_q2_k);
-    case DTYPE_Q3_K:
-        return sizeof(block_q3_k);
-    case DTYPE_Q4_K:
-        return sizeof(block_q4_k);
-    case DTYPE_Q5_K:
-        return sizeof(block_q5_k);
-    case DTYPE_Q6_K:
-        return sizeof(block_q6_k);
-    default:
-        return sizeof(block_iq4_xs);
-    }
-}
-
-VECTOR_INLINE int has_minimum(dtype type)
-{
-    return type == DTYPE_Q2_K || type == DTYPE_Q4_K || type == DTYPE_Q5_K;
-}
-
 VECTOR_INLINE int subs_of(dtype type)
 {
     return type == DTYPE_Q2_K || type == DTYPE_Q3_K || type == DTYPE_Q6_K ? 16 : 8;
@@ -357,7 +334,7 @@ MULTIPLY(multiply_16_minimum, 16, 1)
 VECTOR_INLINE void multiply_tile(dtype type, const tile *t, const void *const *x, size_t block,
                                  size_t n, sums *to, uintptr_t ahead)
 {
-    const size_t bytes = ROWS * size_of(type);
+    const size_t bytes = ROWS * block_size(type);
     if (has_minimum(type) && subs_of(type) == 8)
         multiply_8_minimum(t, x, block, n, to, ahead, bytes);
     else if (has_minimum(type))
@@ -375,7 +352,7 @@ VECTOR_INLINE void multiply_tile(dtype type, const tile *t, const void *const *x
 VECTOR_INLINE void tiles(dtype type, const uint8_t *weight, size_t blocks, size_t first,
                          size_t last, const void *const *x, size_t n, float *const *out)
 {
-    const size_t size = size_of(type), stride = blocks * size;
+    const size_t size = block_size(type), stride = blocks * size;
     sums to[DOT_MANY];
     for (size_t r = first; r < last; r += ROWS) {
         rows_of rows;

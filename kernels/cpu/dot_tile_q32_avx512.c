@@ -33,29 +33,6 @@ typedef struct sums {
     __m512 lane[LANES][PART];
 } sums;
 
-VECTOR_INLINE size_t size_of(dtype type)
-{
-    switch ((int)type) {
-    case DTYPE_Q4_1:
-        return sizeof(block_q4_1);
-    case DTYPE_Q5_0:
-        return sizeof(block_q5_0);
-    case DTYPE_Q5_1:
-        return sizeof(block_q5_1);
-    case DTYPE_Q8_0:
-        return sizeof(block_q8_0);
-    case DTYPE_MXFP4:
-        return sizeof(block_mxfp4);
-    default:
-        return sizeof(block_q4_0); /* and IQ4_NL */
-    }
-}
-
-VECTOR_INLINE int has_minimum(dtype type)
-{
-    return type == DTYPE_Q4_1 || type == DTYPE_Q5_1;
-}
-
 /* What was added to the codes to make them unsigned. */
 VECTOR_INLINE int excess_of(dtype type)
 {
@@ -109,7 +86,7 @@ VECTOR_INLINE __m512i book_of(dtype type)
 VECTOR_INLINE void open_codes(dtype type, const rows_of *r, __m512i qh, tile *t)
 {
     __m512i w[4];
-    words_of_rows(r, size_of(type) - 16, w);
+    words_of_rows(r, block_size(type) - 16, w);
     for (unsigned i = 0; i < WORDS; i++) {
         __m512i codes = bits_at(w[i % 4], i / 4 * 4, 0, 15);
         if (type == DTYPE_Q5_0 || type == DTYPE_Q5_1)
@@ -240,7 +217,7 @@ VECTOR_INLINE __m512 total(const sums *s, size_t c)
 VECTOR_INLINE void one_tile(dtype type, rows_of r, size_t blocks, const void *const *x, size_t n,
                             uintptr_t ahead, sums *to)
 {
-    const size_t size = size_of(type), bytes = ahead ? LANES * ROWS * size : 0;
+    const size_t size = block_size(type), bytes = ahead ? LANES * ROWS * size : 0;
     group w;
     for (size_t l = 0; l < LANES; l++)
         for (size_t c = 0; c < n; c++)
@@ -268,7 +245,7 @@ VECTOR_INLINE void one_tile(dtype type, rows_of r, size_t blocks, const void *co
 VECTOR_INLINE void tiles(dtype type, const uint8_t *weight, size_t blocks, size_t first,
                          size_t last, const void *const *x, size_t n, float *const *out)
 {
-    const size_t stride = blocks * size_of(type);
+    const size_t stride = blocks * block_size(type);
     sums to;
     for (size_t r = first; r < last; r += ROWS) {
         rows_of rows;

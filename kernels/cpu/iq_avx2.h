@@ -1,4 +1,4 @@
-/* iq_avx2.h - what the kernels of code book types share: sizes, signs, scales.
+/* iq_avx2.h - what the kernels of code book types share: signs, scales.
  *
  * Only for files compiled with AVX2 or more, as vector_avx2.h.
  */
@@ -6,27 +6,7 @@
 #define CPU_IQ_AVX2_H
 
 #include "../iq.h"
-#include "vector_avx2.h"
-
-VECTOR_INLINE size_t iq_size(dtype type)
-{
-    switch ((int)type) {
-    case DTYPE_IQ1_S:
-        return sizeof(block_iq1_s);
-    case DTYPE_IQ1_M:
-        return sizeof(block_iq1_m);
-    case DTYPE_IQ2_XXS:
-        return sizeof(block_iq2_xxs);
-    case DTYPE_IQ2_XS:
-        return sizeof(block_iq2_xs);
-    case DTYPE_IQ2_S:
-        return sizeof(block_iq2_s);
-    case DTYPE_IQ3_XXS:
-        return sizeof(block_iq3_xxs);
-    default:
-        return sizeof(block_iq3_s);
-    }
-}
+#include "block_size.h"
 
 VECTOR_INLINE int iq_is_1(dtype type)
 {

@@ -96,7 +96,7 @@ VECTOR_INLINE void add_blocks(dtype type, const uint8_t *const row[QUAD], const 
     iq_sums s[DOT_COLUMNS][QUAD];
     uint16_t halves[8] = {0};
     for (size_t i = 0; i < QUAD; i++) {
-        const uint8_t *block = row[i] + at * iq_size(type);
+        const uint8_t *block = row[i] + at * block_size(type);
         if (n == 1)
             s[0][i] = one_block(type, block, (const activation_q256 *)x[0] + at);
         else
@@ -116,7 +116,7 @@ VECTOR_INLINE void add_blocks(dtype type, const uint8_t *const row[QUAD], const 
 VECTOR_INLINE void rows(dtype type, const uint8_t *weight, size_t blocks, size_t first, size_t last,
                         const void *const *x, size_t n, float *const *out)
 {
-    const size_t size = iq_size(type), stride = blocks * size;
+    const size_t size = block_size(type), stride = blocks * size;
     for (size_t r = first; r < last; r += QUAD) {
         const uint8_t *row[QUAD];
         __m128 acc[DOT_COLUMNS];

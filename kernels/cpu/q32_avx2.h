@@ -8,7 +8,7 @@
 #define CPU_Q32_AVX2_H
 
 #include "activation.h"
-#include "vector_avx2.h"
+#include "block_size.h"
 
 enum {
     GROUP_BLOCKS = 8,
@@ -23,9 +23,7 @@ typedef struct group {
     __m256 d, m;
 } group;
 
-/* ---- opening: scales
- * ------------------------------------------------------------------------------
- */
+/* ---- opening: scales ------------------------------------------------------------------------- */
 
 /* Where block b of a group of `count` lies; past the end of the row, codes of
  * 0. Their activations are 0, so the scale does not matter, but the exponent of
@@ -65,9 +63,7 @@ VECTOR_INLINE __m256 powers_of_words(__m256i words)
     return _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, is_normal));
 }
 
-/* ---- opening: codes
- * -------------------------------------------------------------------------------
- */
+/* ---- opening: codes -------------------------------------------------------------------------- */
 
 VECTOR_INLINE __m256i low_nibbles(__m256i bytes)
 {
@@ -124,33 +120,10 @@ VECTOR_INLINE int offset_of(dtype type)
     return type == DTYPE_Q4_0 ? 8 : type == DTYPE_Q5_0 ? 16 : type == DTYPE_MXFP4 ? 12 : 0;
 }
 
-VECTOR_INLINE int has_minimum(dtype type)
-{
-    return type == DTYPE_Q4_1 || type == DTYPE_Q5_1;
-}
-
-/* Bytes of a block, and where its codes and fifth bits begin. */
-VECTOR_INLINE size_t size_of(dtype type)
-{
-    switch ((int)type) {
-    case DTYPE_Q4_1:
-        return sizeof(block_q4_1);
-    case DTYPE_Q5_0:
-        return sizeof(block_q5_0);
-    case DTYPE_Q5_1:
-        return sizeof(block_q5_1);
-    case DTYPE_Q8_0:
-        return sizeof(block_q8_0);
-    case DTYPE_MXFP4:
-        return sizeof(block_mxfp4);
-    default:
-        return sizeof(block_q4_0); /* and IQ4_NL */
-    }
-}
-
+/* Where the codes of a block begin; fifth bits stand before them. */
 VECTOR_INLINE size_t codes_at(dtype type)
 {
-    return type == DTYPE_Q8_0 ? 2 : size_of(type) - 16;
+    return type == DTYPE_Q8_0 ? 2 : block_size(type) - 16;
 }
 
 /* The codes of the blocks at a and b. */
@@ -179,7 +152,7 @@ VECTOR_INLINE void open_pair(dtype type, const uint8_t *a, const uint8_t *b, __m
 /* The first `count` blocks of a group; the others are zeros. */
 VECTOR_INLINE void open_codes(dtype type, const uint8_t *at, size_t count, group *g)
 {
-    size_t size = size_of(type);
+    size_t size = block_size(type);
     for (size_t b = 0; b < GROUP_BLOCKS; b += 2)
         if (b < count)
             open_pair(type, at + b * size, block_at(at, size, b + 1, count), &g->codes[b]);
@@ -189,7 +162,7 @@ VECTOR_INLINE void open_codes(dtype type, const uint8_t *at, size_t count, group
 
 VECTOR_INLINE void open_scales(dtype type, const uint8_t *at, size_t count, group *g)
 {
-    __m256i words = words_of_blocks(at, size_of(type), count);
+    __m256i words = words_of_blocks(at, block_size(type), count);
     if (type == DTYPE_MXFP4) {
         g->d = powers_of_words(words);
         return;

@@ -6,7 +6,7 @@
 #ifndef CPU_TILE_AVX512_H
 #define CPU_TILE_AVX512_H
 
-#include "vector_avx2.h"
+#include "block_size.h"
 
 enum {
     ROWS = 16,    /* side by side */
