@@ -19,7 +19,7 @@
 
 enum { LANES = 8, SUB_MOST = 32, SUBS_MOST = 16 };
 
-/* x = s * q - m for codes q of 0..most (m >= 0), or x = s * q for codes -half..half - 1. */
+/* x = s * q - m for codes q of 0..most (m >= 0), or x = s * q for codes -most - 1..most. */
 typedef struct line {
     float s, m;
 } line;

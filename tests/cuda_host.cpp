@@ -446,11 +446,6 @@ void host_plant_fault(int fault)
     host_planted = (host_plant)fault;
 }
 
-unsigned long host_launches(void)
-{
-    return get()->launches;
-}
-
 /* ---- the runtime ---------------------------------------------------------------------------------------- */
 
 cudaError_t cudaGetDeviceCount(int *n)

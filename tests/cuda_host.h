@@ -231,7 +231,6 @@ template <class F> void host_launch(const char *kernel, dim3 grid, dim3 block, F
         device_check(device, cudaGetLastError(), #kernel);                                         \
     } while (0)
 
-/* Blocks and threads take turns in an order that follows from this number. */
 /* Faults that the kernels hold ready for tests: one of them at a time, PLANT_NOTHING otherwise. */
 enum host_plant {
     PLANT_NOTHING,
@@ -246,17 +245,17 @@ extern host_plant host_planted;
 #define PLANTED(fault) (host_planted == PLANT_##fault)
 
 #define HOST_SHOWN extern "C" __attribute__((visibility("default")))
+/* Blocks and threads take turns in an order that follows from this number. */
 HOST_SHOWN void host_seed(unsigned seed);
-/* Launches so far, and the threads they had. */
-HOST_SHOWN unsigned long host_launches(void);
+/* One of host_plant, from now on. */
 HOST_SHOWN void host_plant_fault(int fault);
 /* After so many more launches the device is gone for good: all that is asked of it fails. -1 = it is
  * there again. $CUDA_HOST_BREAK says it for a whole program. */
 HOST_SHOWN void host_break(int launches);
 /* The device has so much memory from now on; 0 = without end. $CUDA_HOST_MEMORY says it for a whole
- * program. And the most that was taken of it since this was
- * last asked. */
+ * program. */
 HOST_SHOWN void host_memory_kib(int kib);
+/* Bytes: the most of it that was taken since this was last asked. */
 HOST_SHOWN unsigned long host_memory_taken(void);
 
 /* ---- the runtime's functions that the backend calls ----------------------------------------------- */

@@ -276,8 +276,7 @@ static void count_sampler(lab *l, const char *name, double temperature, int top_
     free(logits);
 }
 
-/* ---- a step of decoding
- * ------------------------------------------------------------------------ */
+/* ---- a step of decoding ---------------------------------------------------------------------- */
 
 enum { READ = 20 }; /* tokens before it */
 
