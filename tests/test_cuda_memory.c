@@ -15,7 +15,7 @@
 #include "cuda_support.h"
 #include "routing_support.h"
 
-enum { CONTEXT = 130, ROWS = 16, PASSES = 2, SAID = 24 };
+enum { CONTEXT = 2050, ROWS = 64, PASSES = 2, SAID = 34 };
 
 static const char KEEP[] =
     "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"0\":\"0-3\",\"1\":\"2-5\"}}";
@@ -152,6 +152,77 @@ static void test_session_refused(void **state)
     cuda_memory_kib(0);
 }
 
+static void advance(engine *e, session *s, bool works, error *err)
+{
+    int id = 3;
+    step st = {s, &id, 1, LOGITS_NONE, NULL};
+    assert_int_equal(engine_advance(e, &st, 1, err), works ? 0 : -1);
+}
+
+static void must_say_takes(const char *text)
+{
+    if (!strstr(text, "the model takes") || !strstr(text, "for 1 x 2050 tokens") ||
+        !strstr(text, "are all that it has"))
+        fail_msg("%s", text);
+}
+
+/* A program whose experts have no room is refused in the same words, and the session keeps what it has; so is
+ * the plain model, which asks for its experts with the first token. */
+static void test_program_refused(void **state)
+{
+    error err = {0};
+    (void)state;
+    engine *e = open_on(COUNCIL_MODEL, cuda_options(), NULL, NULL, &err);
+    assert_non_null(e);
+    router_program *keep = support_program(e, router_settings_plain(), KEEP, NULL);
+    router_program *all = router_program_plain(engine_config(e), 0, &err);
+    session *s = session_open(e, CONTEXT, DTYPE_F16, &err);
+    assert_non_null(s);
+    assert_int_equal(session_set_program(s, keep, &err), 0);
+    cuda_memory_kib(1);
+    assert_int_equal(session_set_program(s, all, &err), -1);
+    must_say_takes(err.text);
+    cuda_memory_kib(0);
+    advance(e, s, true, &err);
+    cuda_memory_kib(1);
+    assert_int_equal(session_set_program(s, NULL, &err), 0);
+    advance(e, s, false, &err);
+    must_say_takes(err.text);
+    cuda_memory_kib(0);
+    advance(e, s, true, &err);
+    assert_string_equal(backend_name(engine_backend(e)), "cuda");
+    session_close(s);
+    router_program_close(keep);
+    router_program_close(all);
+    engine_close(e);
+}
+
+/* Where the plan has room and others took it, the device's own words stand: a keep-mask's session, the first of
+ * its engine, is not told of all experts. */
+static void test_others_took_it(void **state)
+{
+    error err = {0};
+    (void)state;
+    memory_plan half = plan(COUNCIL_MODEL, KEEP);
+    engine *other = open_on(COUNCIL_MODEL, cuda_options(), NULL, NULL, &err);
+    engine *e = open_on(COUNCIL_MODEL, cuda_options(), NULL, NULL, &err);
+    assert_true(other && e);
+    session *theirs = session_open(other, 8 * CONTEXT, DTYPE_F16, &err);
+    session *s = session_open(e, CONTEXT, DTYPE_F16, &err);
+    assert_true(theirs && s);
+    router_program *keep = support_program(e, router_settings_plain(), KEEP, NULL);
+    cuda_memory_kib((int)(memory_plan_total(&half) >> 10));
+    assert_int_equal(session_set_program(s, keep, &err), -1);
+    if (!strstr(err.text, "layer 0: experts that may be called: "))
+        fail_msg("%s", err.text);
+    cuda_memory_kib(0);
+    session_close(theirs);
+    session_close(s);
+    router_program_close(keep);
+    engine_close(e);
+    engine_close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +230,8 @@ int main(void)
         cmocka_unit_test(test_called_experts),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_session_refused),
+        cmocka_unit_test(test_program_refused),
+        cmocka_unit_test(test_others_took_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

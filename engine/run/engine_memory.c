@@ -35,34 +35,37 @@ int engine_memory_check(engine *e, bool whole, error *err)
         uint64_t idle = (uint64_t)(c->experts - c->experts_per_token) *
                         (uint64_t)figures.moe_layers * figures.expert_bytes;
         if (whole || memory_plan_total(&p) - idle > room)
-            result = memory_check(&ask, room, err);
+            result = memory_check(&ask, room, "are free", err);
     }
     weights_release(&figures);
     return result;
 }
 
-void engine_memory_explain(const engine *e, int context, dtype kv, const router_program *program,
-                           error *err)
+void engine_memory_explain(const engine *e, const session *of, int context, dtype kv,
+                           const router_program *program, error *err)
 {
     enum { MOST = 64 };
     const router_program *programs[MOST];
     uint64_t room, total;
-    bool everything = !program;
+    bool everything = e->plain_tables || (of && !program);
     memory_ask ask = engine_memory_ask(e, 1, context, kv);
     backend_memory(e->backend, &room, &total);
-    if (!total || backend_lost(e->backend))
+    if (!total || backend_lost(e->backend) || (err && err->code != ERROR_RUN))
         return;
-    programs[ask.program_count++] = program;
+    if (program)
+        programs[ask.program_count++] = program;
     for (const session *s = e->sessions; s; s = s->next) {
+        if (s == of)
+            continue;
         ask.context = session_context(s) > ask.context ? session_context(s) : ask.context;
         ask.passes++;
-        everything = everything || !s->program || ask.program_count == MOST;
-        if (!everything)
+        everything = everything || (s->program && ask.program_count == MOST);
+        if (s->program && !everything)
             programs[ask.program_count++] = s->program;
     }
     ask.programs = programs;
     ask.program_count = everything ? 0 : ask.program_count;
-    (void)memory_check(&ask, total, err);
+    (void)memory_check(&ask, total, "are all that it has", err);
 }
 
 bool engine_memory_present(char *name, size_t size, uint64_t *room)

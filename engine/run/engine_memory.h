@@ -16,10 +16,11 @@ memory_ask engine_memory_ask(const engine *e, int passes, int context, dtype kv)
  * pass and the experts of one token; of the `whole` model, all experts. */
 int engine_memory_check(engine *e, bool whole, error *err);
 
-/* When a GPU has no memory for a session more, of such a size and with such a program: says in *err what
- * all of them take and what would fit, where the plan shows it; else *err stays. */
-void engine_memory_explain(const engine *e, int context, dtype kv, const router_program *program,
-                           error *err);
+/* When a GPU had no memory for a session of such a size: says in *err what all that are open take with it
+ * and what would fit, where the plan shows it; else *err stays. of: the session, which is open already and
+ * was to have the program, NULL = the plain model; or NULL = one more, which has none yet. */
+void engine_memory_explain(const engine *e, const session *of, int context, dtype kv,
+                           const router_program *program, error *err);
 
 /* The GPU that is here, if its plug-in finds one: its name into [size], what is free of its memory. */
 bool engine_memory_present(char *name, size_t size, uint64_t *room);

@@ -21,17 +21,12 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 /* ---- weights --------------------------------------------------------------------------------- */
 
-/* Bytes of all routed experts. */
-static uint64_t all_experts(const memory_ask *a)
-{
-    return a->weights->all_expert_bytes;
-}
-
 static uint64_t tensor_bytes(const tensor *t)
 {
     return grains(tensor_rows(t) * dtype_row_bytes(tensor_type(t), tensor_cols(t)));
 }
 
+/* Whether one of the programs may call it. */
 static bool is_called(const memory_ask *a, int layer, int expert)
 {
     for (int i = 0; i < a->program_count; i++) {
@@ -39,15 +34,16 @@ static bool is_called(const memory_ask *a, int layer, int expert)
         if (!of->allowed || of->allowed[expert])
             return true;
     }
-    return a->program_count == 0;
+    return false;
 }
 
+/* Without programs all of them, of which nothing needs to be loaded. */
 static uint64_t called_experts(const memory_ask *a)
 {
     uint64_t sum = 0;
     if (!a->program_count)
-        return all_experts(a) +
-               (uint64_t)a->weights->moe_layers * (uint64_t)a->config->experts * 3 * (GRAIN / 2);
+        return a->weights->all_expert_bytes +
+               (uint64_t)a->weights->moe_layers * (uint64_t)a->config->experts * 3 * GRAIN;
     for (int i = 0; i < a->config->layers; i++) {
         const layer_weights *w = &a->weights->layers[i];
         for (int e = 0; a->config->moe_layer[i] && e < a->config->experts; e++)
@@ -113,7 +109,8 @@ memory_plan memory_plan_of(const memory_ask *a)
     const model_config *c = a->config;
     kv_layout layout = {c->layers, c->kv_heads, c->head_dim, a->kv};
     uint64_t pages = ((uint64_t)a->context + KV_PAGE - 1) / KV_PAGE * (uint64_t)a->passes;
-    return (memory_plan){.dense = a->weights->bytes + a->weights->grown - all_experts(a),
+    return (memory_plan){.dense =
+                             a->weights->bytes + a->weights->grown - a->weights->all_expert_bytes,
                          .experts = called_experts(a),
                          .pages = pages * grains(kv_page_bytes(&layout)),
                          .work = batch_work(a) + expert_work(a) + tables(a) + 64 * GRAIN};
@@ -214,7 +211,7 @@ void memory_fit_text(const memory_fit *fit, const memory_ask *ask, char *text, s
                fit->experts, ask->config->experts);
 }
 
-int memory_check(const memory_ask *ask, uint64_t room, error *err)
+int memory_check(const memory_ask *ask, uint64_t room, const char *room_is, error *err)
 {
     char would[256];
     memory_plan p = memory_plan_of(ask);
@@ -224,8 +221,8 @@ int memory_check(const memory_ask *ask, uint64_t room, error *err)
     memory_fit_text(&fit, ask, would, sizeof would);
     return error_set(err, ERROR_LOAD,
                      "the model takes %.2f GiB of GPU memory (weights %.2f, keys and values %.2f "
-                     "for %d x %d tokens, work %.2f), and %.2f are free; %s%s",
+                     "for %d x %d tokens, work %.2f), and %.2f %s; %s%s",
                      gib(memory_plan_total(&p)), gib(p.dense + p.experts), gib(p.pages),
-                     ask->passes, ask->context, gib(p.work), gib(room),
+                     ask->passes, ask->context, gib(p.work), gib(room), room_is,
                      would[0] ? "would fit: " : "nothing alone would make it fit", would);
 }

@@ -23,7 +23,7 @@ typedef struct memory_ask {
     const weights *weights; /* measured or loaded */
     int passes, context;
     dtype kv;
-    int max_rows, slots; /* of a batch; the largest k */
+    int max_rows, slots; /* rows of a batch; experts of a row at most */
     /* Whose experts are loaded; 0 programs = all experts. Their weights must be loaded, on the CPU too. */
     const router_program *const *programs;
     int program_count;
@@ -39,8 +39,8 @@ typedef struct memory_plan {
 memory_plan memory_plan_of(const memory_ask *ask);
 uint64_t memory_plan_total(const memory_plan *p);
 
-/* What would fit into `room` bytes where the plan does not; 0, NULL or DTYPE_COUNT = that alone does not
- * help. */
+/* What would fit into `room` bytes where the plan does not, each alone; 0, false or DTYPE_COUNT = that does
+ * not help. */
 typedef struct memory_fit {
     int context;     /* the most tokens a pass can have */
     bool q8_0;       /* keys and values in Q8_0, the rest as asked */
@@ -50,10 +50,12 @@ typedef struct memory_fit {
 } memory_fit;
 memory_fit memory_fit_of(const memory_ask *ask, uint64_t room);
 
-/* "a context of 4096 tokens, weights of Q4_K or less, ..." or "" when nothing alone would do. */
+/* "a context of 4096 tokens, weights in Q4_K (3.9 GiB), ..." into text [size]; "" when nothing alone would
+ * do. */
 void memory_fit_text(const memory_fit *fit, const memory_ask *ask, char *text, size_t size);
 
-/* -1 with ERROR_LOAD when the plan does not fit `room`: what it takes, what there is, what would fit. */
-int memory_check(const memory_ask *ask, uint64_t room, error *err);
+/* -1 with ERROR_LOAD when the plan does not fit `room`: what it takes, what there is ("%.2f are free": the
+ * words behind the number are room_is), what would fit. */
+int memory_check(const memory_ask *ask, uint64_t room, const char *room_is, error *err);
 
 #endif

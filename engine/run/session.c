@@ -94,15 +94,17 @@ session *session_open(engine *e, int context, dtype kv, error *err)
         error_set(err, ERROR_USAGE, "a context of %d tokens", context);
         return NULL;
     }
-    if (open_kind(e, kind, kv, err))
+    if (open_kind(e, kind, kv, err)) {
+        engine_memory_explain(e, NULL, context, kv, NULL, err);
         return NULL;
+    }
     session *s = session_new(e, kind, err);
     if (!s)
         return NULL;
     s->sequence = kv_open(e->pools[kind], context, err);
     if (!s->sequence) {
         session_free(s);
-        engine_memory_explain(e, context, kv, NULL, err);
+        engine_memory_explain(e, NULL, context, kv, NULL, err);
         return NULL;
     }
     return s;
@@ -197,16 +199,21 @@ int engine_make_slots(engine *e, int slots, error *err)
     return result;
 }
 
+/* A session that is open had no memory for its program: -1. */
+static int no_room(const session *s, const router_program *program, error *err)
+{
+    engine_memory_explain(s->engine, s, session_context(s), layout_of(s->engine, s->kind).type,
+                          program, err);
+    return -1;
+}
+
 int session_set_program(session *s, const router_program *program, error *err)
 {
     int slots = program ? router_program_slots(program) : 0;
     if (slots > s->engine->max_slots && engine_make_slots(s->engine, slots, err))
         return -1;
-    if (attach_program(s, program, err)) {
-        engine_memory_explain(s->engine, session_context(s), layout_of(s->engine, s->kind).type,
-                              program, err);
-        return -1;
-    }
+    if (attach_program(s, program, err))
+        return no_room(s, program, err);
     s->rules = (rule_state){0};
     return 0;
 }
@@ -307,7 +314,7 @@ static int add_rows(engine *e, const step *st, const step_score *asked, int used
         const layer_routing *of = next_routing(e, s, st->tokens[s->pending], err);
         const routing_tables *routing = of ? attach_routing(s, of, err) : NULL;
         if (!routing)
-            return -1;
+            return of ? no_room(s, s->program, err) : -1;
         e->rows[used] = (forward_row){.token = st->tokens[s->pending],
                                       .position = session_length(s) + s->pending,
                                       .pages = kv_pages(s->sequence),
