@@ -17,6 +17,15 @@ static int move_sessions(engine *e, error *err)
     return 0;
 }
 
+/* Layer loops and sessions, as far as they are not there yet. */
+static int finish_move(engine *e, error *err)
+{
+    if (engine_make_slots(e, e->max_slots, err) || move_sessions(e, err))
+        return -1;
+    e->half_moved = false;
+    return 0;
+}
+
 static int move(engine *e, error *err)
 {
     backend_options options = {.name = "cpu", .isa = e->isa, .threads = e->threads};
@@ -29,7 +38,8 @@ static int move(engine *e, error *err)
     }
     e->lost = e->backend;
     e->backend = cpu;
-    return engine_make_slots(e, e->max_slots, err) || move_sessions(e, err) ? -1 : 0;
+    e->half_moved = true;
+    return finish_move(e, err);
 }
 
 int engine_carry_on(engine *e, error *err)
@@ -116,6 +126,8 @@ static int fill_row(walk *w, int position, forward_row *row, error *err)
 int engine_reread(session *s, error *err)
 {
     engine *e = s->engine;
+    if (e->half_moved && finish_move(e, err))
+        return -1;
     walk w = {.session = s};
     for (int from; (from = kv_stale(s->sequence)) < session_length(s);) {
         int rest = session_length(s) - from, n = rest < e->max_rows ? rest : e->max_rows;

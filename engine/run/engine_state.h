@@ -15,9 +15,10 @@ enum { KV_KINDS = 3 }; /* F32, F16, Q8_0: sessions of different types may live t
 struct engine {
     checkpoint *checkpoint;
     backend *backend;
-    backend *lost;            /* the device that computed before: engine_carry_on.h; or NULL */
-    tokenizer *tokenizer;     /* NULL when the model brings none */
-    chat_format *chat;        /* NULL when there is none */
+    backend *lost;        /* the device that computed before: engine_carry_on.h; or NULL */
+    bool half_moved;      /* from there, for want of memory: the next batch begins with the rest */
+    tokenizer *tokenizer; /* NULL when the model brings none */
+    chat_format *chat;    /* NULL when there is none */
     model_defaults *defaults; /* NULL = none */
     tokens stops;             /* what ends an answer: stop_tokens.h */
     error chat_problem;       /* why not, when the model brings a template */
