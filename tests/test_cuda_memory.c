@@ -197,6 +197,28 @@ static void test_program_refused(void **state)
     engine_close(e);
 }
 
+/* A program is refused when some of its experts are copied already; one that wants those alone finds them. */
+static void test_copied_in_part(void **state)
+{
+    error err = {0};
+    (void)state;
+    engine *e = open_on(COUNCIL_MODEL, cuda_options(), NULL, NULL, &err);
+    assert_non_null(e);
+    router_program *keep = support_program(e, router_settings_plain(), KEEP, NULL);
+    session *s = session_open(e, CONTEXT, DTYPE_F16, &err);
+    assert_non_null(s);
+    (void)cuda_memory_taken();
+    cuda_memory_kib((int)(cuda_memory_taken() >> 10) + 14);
+    advance(e, s, false, &err);
+    cuda_memory_kib(0);
+    assert_int_equal(session_set_program(s, keep, &err), 0);
+    advance(e, s, true, &err);
+    assert_string_equal(backend_name(engine_backend(e)), "cuda");
+    session_close(s);
+    router_program_close(keep);
+    engine_close(e);
+}
+
 /* Where the plan has room and others took it, the device's own words stand: a keep-mask's session, the first of
  * its engine, is not told of all experts. */
 static void test_others_took_it(void **state)
@@ -231,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_session_refused),
         cmocka_unit_test(test_program_refused),
+        cmocka_unit_test(test_copied_in_part),
         cmocka_unit_test(test_others_took_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

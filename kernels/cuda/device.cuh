@@ -94,18 +94,19 @@ struct device_scratch {
     size_t bytes;
 };
 
-enum device_use { /* of scratch */
-                  USE_BATCH,
-                  USE_IDS,
-                  USE_QUANTISED32,
-                  USE_QUANTISED256,
-                  USE_HIDDEN32,
-                  USE_HIDDEN256,
-                  USE_PAIRS,
-                  USE_HIDDEN,
-                  USE_OUTPUT,
-                  USE_UPDATES,
-                  USES
+/* Of scratch. */
+enum device_use {
+    USE_BATCH,
+    USE_IDS,
+    USE_QUANTISED32,
+    USE_QUANTISED256,
+    USE_HIDDEN32,
+    USE_HIDDEN256,
+    USE_PAIRS,
+    USE_HIDDEN,
+    USE_OUTPUT,
+    USE_UPDATES,
+    USES
 };
 
 /* The rows of a step, in device memory. */
@@ -149,6 +150,7 @@ struct device_bank {
     device_link place;
     device_expert *experts; /* device, [room] */
     int room;
+    bool behind;            /* matrices came to the device that `experts` does not name yet */
     int ffn;                /* of the widest expert */
     unsigned forms, inputs; /* bits 1 << form: of the down matrices, of the others */
     bool ragged;            /* not all have that width */

@@ -102,6 +102,7 @@ int cuda_bank_changed(expert_bank *k, int first, int n, error *err)
     if (!result) {
         measure_bank(to, k);
         device_upload(d, to->experts, all, (size_t)k->count * sizeof *all);
+        to->behind = false;
     }
     free(all);
     return result;
@@ -109,17 +110,18 @@ int cuda_bank_changed(expert_bank *k, int first, int n, error *err)
 
 int cuda_bank_need(expert_bank *k, const layer_routing *by, int experts, error *err)
 {
-    bool copied = false;
+    device_bank *to = (device_bank *)k->device; /* there as soon as an expert is */
     for (int e = 0; e < experts + by->adapter_count; e++) {
         int at = by->place ? by->place[e] : e;
         if (at >= k->count || !k->gate[at] || (by->allowed && !by->allowed[e]))
             continue;
-        copied = copied || !k->gate[at]->data || !k->up[at]->data || !k->down[at]->data;
+        if (!k->gate[at]->data || !k->up[at]->data || !k->down[at]->data)
+            to->behind = true; /* until it is told, be it after a copy that failed */
         if (device_copy_lent(k->gate[at], err) || device_copy_lent(k->up[at], err) ||
             device_copy_lent(k->down[at], err))
             return -1;
     }
-    return copied ? cuda_bank_changed(k, 0, k->count, err) : 0;
+    return to && to->behind ? cuda_bank_changed(k, 0, k->count, err) : 0;
 }
 
 void cuda_bank_drop(expert_bank *k)
