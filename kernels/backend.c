@@ -389,6 +389,35 @@ void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n)
 
 /* ---- mixture of experts ------------------------------------------------------------------- */
 
+int routes_host_open(routes_host *r, int max_rows, int slots, error *err)
+{
+    size_t rows = (size_t)max_rows + 1, cells = (size_t)max_rows * (size_t)slots + 1;
+    *r = (routes_host){.slots = slots,
+                       .ids = calloc(cells, sizeof *r->ids),
+                       .seen = calloc(cells, sizeof *r->seen),
+                       .gates = calloc(cells, sizeof *r->gates),
+                       .banned = calloc(rows, sizeof *r->banned),
+                       .margin = calloc(rows, sizeof *r->margin),
+                       .entropy = calloc(rows, sizeof *r->entropy)};
+    bool all = r->ids && r->seen && r->gates && r->banned && r->margin && r->entropy;
+    return all ? 0 : error_memory(err, "the routes of a batch");
+}
+
+void routes_host_release(routes_host *r)
+{
+    free(r->ids);
+    free(r->seen);
+    free(r->gates);
+    free(r->banned);
+    free(r->margin);
+    free(r->entropy);
+    free(r->norms);
+    free(r->peaks);
+    free(r->wanted);
+    free(r->shares);
+    *r = (routes_host){0};
+}
+
 routes *routes_new(backend *b, int max_rows, int slots, error *err)
 {
     return b->table->routes_new(b, max_rows, slots, err);

@@ -303,6 +303,10 @@ typedef struct routes_host {
     float *shares;   /* [max_rows, slots] their softmax over all experts */
 } routes_host;
 
+/* The arrays that routes_read() fills, zeros; the others stay NULL. Caller releases, after -1 too. */
+int routes_host_open(routes_host *r, int max_rows, int slots, error *err);
+void routes_host_release(routes_host *r); /* frees every array; {0} ok */
+
 routes *routes_new(backend *b, int max_rows, int slots, error *err);
 void routes_free(backend *b, routes *r); /* NULL ok */
 

@@ -291,29 +291,9 @@ static void wrap(backend_table *t)
     t->experts = timed_experts;
 }
 
-static int open_chosen(backend_profile *p, error *err)
-{
-    size_t rows = (size_t)p->opt.max_rows, cells = rows * (size_t)p->opt.slots;
-    routes_host *c = &p->chosen;
-    *c = (routes_host){.slots = p->opt.slots,
-                       .ids = calloc(cells + 1, sizeof *c->ids),
-                       .seen = calloc(cells + 1, sizeof *c->seen),
-                       .gates = calloc(cells + 1, sizeof(float)),
-                       .banned = calloc(rows + 1, sizeof(float)),
-                       .margin = calloc(rows + 1, sizeof(float)),
-                       .entropy = calloc(rows + 1, sizeof(float))};
-    bool all = c->ids && c->seen && c->gates && c->banned && c->margin && c->entropy;
-    return all ? 0 : error_memory(err, "a profile");
-}
-
 static void release(backend_profile *p)
 {
-    free(p->chosen.ids);
-    free(p->chosen.seen);
-    free(p->chosen.gates);
-    free(p->chosen.banned);
-    free(p->chosen.margin);
-    free(p->chosen.entropy);
+    routes_host_release(&p->chosen);
     free(p->called);
     free(p);
 }
@@ -326,7 +306,7 @@ backend_profile *backend_profile_open(backend *b, const profile_options *opt, er
         return NULL;
     }
     *p = (backend_profile){.table = *b->table, .real = b->table, .b = b, .opt = *opt, .layer = -1};
-    if (open_chosen(p, err)) {
+    if (routes_host_open(&p->chosen, opt->max_rows, opt->slots, err)) {
         release(p);
         return NULL;
     }

@@ -5,24 +5,10 @@
 
 #include "../routing/wanted.h"
 
-static void release_layer(routes_host *r)
-{
-    free(r->ids);
-    free(r->seen);
-    free(r->gates);
-    free(r->banned);
-    free(r->margin);
-    free(r->entropy);
-    free(r->norms);
-    free(r->peaks);
-    free(r->wanted);
-    free(r->shares);
-}
-
 static void release_layers(route_copies *c)
 {
     for (int i = 0; c->of && i < c->config->layers; i++)
-        release_layer(&c->of[i]);
+        routes_host_release(&c->of[i]);
     free(c->of);
     c->of = NULL;
 }
@@ -44,28 +30,16 @@ static size_t cells_of(const route_copies *c)
 
 static int prepare_choice(route_copies *c, error *err)
 {
-    size_t rows = (size_t)c->max_rows, cells = cells_of(c);
     if (c->of)
         return 0;
     c->of = calloc((size_t)c->config->layers, sizeof *c->of);
     if (!c->of)
         return error_memory(err, "a trace");
-    for (int i = 0; i < c->config->layers; i++) {
-        if (!c->config->moe_layer[i])
-            continue;
-        routes_host *r = &c->of[i];
-        *r = (routes_host){.slots = c->slots,
-                           .ids = calloc(cells, sizeof(int32_t)),
-                           .seen = calloc(cells, sizeof(int32_t)),
-                           .gates = calloc(cells, sizeof(float)),
-                           .banned = calloc(rows, sizeof(float)),
-                           .margin = calloc(rows, sizeof(float)),
-                           .entropy = calloc(rows, sizeof(float))};
-        if (!r->ids || !r->seen || !r->gates || !r->banned || !r->margin || !r->entropy) {
+    for (int i = 0; i < c->config->layers; i++)
+        if (c->config->moe_layer[i] && routes_host_open(&c->of[i], c->max_rows, c->slots, err)) {
             release_layers(c);
-            return error_memory(err, "a trace");
+            return -1;
         }
-    }
     return 0;
 }
 
