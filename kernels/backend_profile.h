@@ -8,8 +8,9 @@
  * An op is known by its part: what it does or, of a product, what its weights are, as the caller names
  * them. Beside the time stands what the part has to read and to compute at least: weights once for all
  * rows of an op, of experts those that are called, keys and values once for each session of a batch. So
- * bytes over seconds is a rate that memory bounds, and operations over seconds one that the processor
- * bounds. Activations are not counted: they stay in the caches.
+ * bytes over seconds is a rate that memory bounds, unless they lie in a cache already, as those of a small
+ * model do, and operations over seconds one that the processor bounds. Activations are not counted: they
+ * stay in the caches.
  */
 #ifndef KERNELS_BACKEND_PROFILE_H
 #define KERNELS_BACKEND_PROFILE_H

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "../../engine/base/json_writer.h"
-#include "../../engine/run/memory_plan.h"
+#include "../../engine/run/engine_memory.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "gpu_cards.h"
@@ -29,6 +29,7 @@ static const char *const NAMES[PARTS] = {"attention",     "keys and values", "ro
 
 typedef struct account {
     int passes;
+    uint64_t memory; /* that the passes take of a GPU */
     double bytes[PARTS];
     int launches[PARTS];
 } account;
@@ -117,7 +118,9 @@ static account count_step(const engine *e, int passes, dtype kv, double length)
 {
     const model_config *c = engine_config(e);
     const weights *w = engine_weights(e);
-    account a = {.passes = passes};
+    memory_ask ask = engine_memory_ask(e, passes, (int)ceil(length), kv);
+    memory_plan plan = memory_plan_of(&ask);
+    account a = {.passes = passes, .memory = memory_plan_total(&plan)};
     for (int i = 0; i < c->layers; i++) {
         count_attention(&a, &w->layers[i]);
         if (c->moe_layer[i])
@@ -159,10 +162,9 @@ static double step_seconds(const account *a, int gpu)
     return read_seconds(a, gpu) + all_launches(a) * LAUNCH_SECONDS;
 }
 
-static bool fits(const engine *e, const account *a, int gpu)
+static bool fits(const account *a, int gpu)
 {
-    return (double)engine_weight_bytes(e) + a->bytes[PART_OF_KV] <
-           gpu_cards[gpu].gib * 0x1p30 * MEMORY_USABLE;
+    return (double)a->memory <= gpu_cards[gpu].gib * 0x1p30 * MEMORY_USABLE;
 }
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -183,24 +185,24 @@ static int add_parts(const account *a, console *con, buf *out, error *err)
                       human_bytes(size, (uint64_t)all_bytes(a)), "", all_launches(a));
 }
 
-static int add_gpus(const engine *e, const account *a, console *con, buf *out, error *err)
+static int add_gpus(const account *a, console *con, buf *out, error *err)
 {
     if (buf_format(out, err, "%s%16s  %10s  %10s  %10s  %12s%s\n", console_dim(con), "GPU",
                    "by bytes", "launched", "tokens/s", "of bandwidth", console_reset(con)))
         return -1;
     for (int i = 0; i < GPU_CARDS; i++) {
         double least = read_seconds(a, i), whole = step_seconds(a, i);
-        if (!fits(e, a, i) ? buf_format(out, err, "%16s  the model does not fit %.0f GiB\n",
-                                        gpu_cards[i].name, gpu_cards[i].gib)
-                           : buf_format(out, err, "%16s  %7.2f ms  %7.2f ms  %10.0f  %10.0f %%\n",
-                                        gpu_cards[i].name, least * 1e3, whole * 1e3,
-                                        a->passes / whole, 100 * least / whole))
+        if (!fits(a, i) ? buf_format(out, err, "%16s  the model does not fit %.0f GiB\n",
+                                     gpu_cards[i].name, gpu_cards[i].gib)
+                        : buf_format(out, err, "%16s  %7.2f ms  %7.2f ms  %10.0f  %10.0f %%\n",
+                                     gpu_cards[i].name, least * 1e3, whole * 1e3, a->passes / whole,
+                                     100 * least / whole))
             return -1;
     }
     return buf_text(out, "\n", err);
 }
 
-static int print_text(const engine *e, const account *all, size_t n, console *con, error *err)
+static int print_text(const account *all, size_t n, console *con, error *err)
 {
     buf out = {0};
     int result =
@@ -209,13 +211,13 @@ static int print_text(const engine *e, const account *all, size_t n, console *co
                    "kernel that is launched.\n\n",
                    LAUNCH_SECONDS * 1e6);
     for (size_t i = 0; i < n && !result; i++)
-        result = add_parts(&all[i], con, &out, err) || add_gpus(e, &all[i], con, &out, err);
+        result = add_parts(&all[i], con, &out, err) || add_gpus(&all[i], con, &out, err);
     result = result ? -1 : console_text(con, &out, err);
     buf_release(&out);
     return result;
 }
 
-static void put_account(json_writer *w, const engine *e, const account *a)
+static void put_account(json_writer *w, const account *a)
 {
     json_begin_object(w, NULL);
     json_put_int(w, "passes", a->passes);
@@ -235,7 +237,7 @@ static void put_account(json_writer *w, const engine *e, const account *a)
         json_begin_object(w, NULL);
         json_put_text(w, "name", gpu_cards[i].name);
         json_put_number(w, "gbps", gpu_cards[i].gbps);
-        json_put_bool(w, "fits", fits(e, a, i));
+        json_put_bool(w, "fits", fits(a, i));
         json_put_number(w, "bytes_ms", read_seconds(a, i) * 1e3);
         json_put_number(w, "step_ms", step_seconds(a, i) * 1e3);
         json_put_number(w, "tokens_per_second", a->passes / step_seconds(a, i));
@@ -255,7 +257,7 @@ static int print_json(const engine *e, const account *all, size_t n, console *co
     json_put_number(&w, "launch_us", LAUNCH_SECONDS * 1e6);
     json_begin_array(&w, "steps");
     for (size_t i = 0; i < n; i++)
-        put_account(&w, e, &all[i]);
+        put_account(&w, &all[i]);
     json_end(&w);
     json_end(&w);
     return console_json(con, &w, err);
@@ -270,7 +272,7 @@ int bench_dry_run(const engine *e, const options *opt, const tokens *passes, dty
     for (size_t i = 0; i < passes->len; i++)
         all[i] = count_step(e, passes->v[i], kv, length);
     int result = options_want_json(opt) ? print_json(e, all, passes->len, con, err)
-                                        : print_text(e, all, passes->len, con, err);
+                                        : print_text(all, passes->len, con, err);
     free(all);
     return result;
 }

@@ -2,7 +2,8 @@
  *
  * After a run was timed, the same tokens are run once more with the ops under the clock
  * (kernels/backend_profile.h). What lies between the ops is the difference to the whole. A part whose
- * rate comes near that of memory is bound by it; for many rows the operations a second say more.
+ * rate comes near that of memory is bound by it; one that passes it found its weights in the cache. For many
+ * rows the operations a second say more.
  */
 #ifndef REPL_BENCH_PROFILE_H
 #define REPL_BENCH_PROFILE_H

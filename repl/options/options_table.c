@@ -395,7 +395,9 @@ static const option_info table[] = {
     {"passes", 0, OPTION_NUMBERS, GROUP_COMMAND, BIT(BENCH), "N,N,...",
      "how many passes at once (default 1,2,3,4)", 1, 64, FIELD(passes)},
     {"profile", 0, OPTION_FLAG, GROUP_COMMAND, BIT(BENCH), NULL,
-     "run everything once more with a clock at every op: time, bytes, rates", 0, 0, FIELD(profile)},
+     "run everything once more with a clock at every op: time, bytes, rates (over 100 % of memory: "
+     "from a cache)",
+     0, 0, FIELD(profile)},
     {"gpu", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_INFO), "NAME|GIB",
      "plan for this GPU's memory: 4090, H200, or so many GiB (--backend cuda: for the one that is "
      "here, and six others)",
