@@ -265,6 +265,14 @@ with case("of another council, or with other experts, it says nothing; a broken 
     assert "evidence.json: sets[0]: development: questions" in done.stderr.replace("\n", " "), done.stderr
     kept.unlink()
 
+with case("a multiple of the experts that the model calls is the number that it comes to"):
+    counted = write("counted.jsonl", list(items(3))[:2])
+    kept_lines = {}
+    for k in ("0.5x", "2", "2x@0", "6@0", "3"):
+        evaluate(counted, "--arms=coder", f"--experts={k}", "--output", scratch / f"k{k}.jsonl")
+        kept_lines[k] = lines(scratch / f"k{k}.jsonl")
+    assert kept_lines["0.5x"] == kept_lines["2"] != kept_lines["3"] != kept_lines["2x@0"] == kept_lines["6@0"]
+
 with case("Markdown has a table"):
     table = evaluate(MIXED, "--output", scratch / "a.jsonl", "--format=md").stdout
     assert "| control |" in table and "| oracle |" in table and "|---" in table

@@ -1,6 +1,5 @@
 /* compare.c - see compare.h: batches of columns, one question to all of them. */
 #include "compare.h"
-#include "../../engine/run/engine_tokenizer.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -60,7 +60,7 @@ typedef struct router_knobs {
     double adaptive_ratio;       /* with adaptive_min > 0 */
     double tail_gain;            /* negative = as the persona says */
     double mask_penalty;         /* nats; 0 = masks forbid */
-    const int *experts_by_layer; /* [layers] 0 = as all are; NULL. Must outlive the roster, as */
+    const int *experts_by_layer; /* [layers] 0 = as all are; NULL. Read while the roster opens */
     int last_layer;              /* that was named there: one that the model lacks is refused */
     const rule_list *rules;      /* these; NULL = the persona's */
 } router_knobs;

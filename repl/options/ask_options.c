@@ -253,7 +253,6 @@ void ask_options_greedy(options *out, const options *given, int most)
 void ask_options_adopt(ask_options *k, const options *opt, const engine *e)
 {
     const model_defaults *m = engine_defaults(e);
-    routing_options_resolve(&k->routing, engine_config(e));
     if (opt->seed < 0 && m && m->seed >= 0)
         k->seed = (uint64_t)m->seed;
 }
@@ -318,6 +317,6 @@ int ask_options_roster(const ask_options *k, const options *opt, const engine *e
                           .everyone = opt->everyone};
     if (engine_defaults(e) && !opt->raw)
         o->fallback = engine_defaults(e)->system;
-    routing_options_fill(&k->routing, o);
+    routing_options_fill(&k->routing, engine_config(e), o);
     return read_sampling(k, opt, e, o, err);
 }

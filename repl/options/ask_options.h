@@ -40,8 +40,7 @@ bool ask_options_settle(ask_options *k, const char *name);
  * `most` tokens in an answer, where it does not say otherwise. Its words are borrowed. */
 void ask_options_greedy(options *out, const options *given, int most);
 
-/* What is said in terms of the loaded model: multiples of its experts; the seed that it recommends, unless one was
- * given. */
+/* The seed that the loaded model recommends, unless one was given. */
 void ask_options_adopt(ask_options *k, const options *opt, const engine *e);
 
 /* For a council and its roster, on a loaded model; *o borrows from k and opt. o->prompt is the

@@ -166,8 +166,6 @@ static int read_layers(routing_options *r, const number_rule *rule, char *part, 
         err->code = err->code == ERROR_LOAD ? ERROR_USAGE : err->code;
         return error_prefix(err, "--%s: ", rule->option);
     }
-    if (!r->by_layer && !(r->by_layer = calloc(MODEL_MAX_LAYERS, sizeof *r->by_layer)))
-        return error_memory(err, "the command line");
     for (int i = 0; i < MODEL_MAX_LAYERS; i++) {
         if (!set[i])
             continue;
@@ -186,7 +184,10 @@ static int read_by_layer(routing_options *r, const number_rule *rule, const char
     char *text = strdup(given), *next = text;
     size_t n = 0;
     *rest = calloc(strlen(given) + 1, 1);
-    int result = text && *rest ? turn_knob(r, err) : error_memory(err, "the command line");
+    r->by_layer = calloc(MODEL_MAX_LAYERS, sizeof *r->by_layer);
+    r->called_by_layer = calloc(MODEL_MAX_LAYERS, sizeof *r->called_by_layer);
+    bool room = text && *rest && r->by_layer && r->called_by_layer;
+    int result = room ? turn_knob(r, err) : error_memory(err, "the command line");
     for (char *part; !result && (part = strsep(&next, "+")) != NULL;) {
         char *at = strchr(part, '@');
         if (at)
@@ -195,8 +196,6 @@ static int read_by_layer(routing_options *r, const number_rule *rule, const char
             n += (size_t)sprintf(*rest + n, "%s%s", n ? "+" : "", part);
     }
     free(text);
-    if (!result)
-        r->knobs->experts_by_layer = r->by_layer;
     return result;
 }
 
@@ -213,6 +212,8 @@ static int read_counts(routing_options *r, const char *given, error *err)
                                      : NULL,
                             &r->expert_text, &r->experts, &r->expert_count, err);
     free(rest);
+    if (!result && !(r->called = calloc((size_t)r->expert_count + 1, sizeof *r->called)))
+        result = error_memory(err, "the command line");
     return result;
 }
 
@@ -230,7 +231,7 @@ static int read_norm_width(routing_options *r, const char *text, error *err)
                                           : error_set(err, ERROR_USAGE, "--norm-width: too long");
     if (turn_knob(r, err))
         return -1;
-    r->knobs->norm_width = (int)(n < 0 ? n * 1000 : n);
+    r->norm_width = (int)(n < 0 ? n * 1000 : n);
     return 0;
 }
 
@@ -281,6 +282,8 @@ void routing_options_release(routing_options *r)
     free(r->strength_text);
     free(r->knobs);
     free(r->by_layer);
+    free(r->called);
+    free(r->called_by_layer);
     *r = (routing_options){0};
 }
 
@@ -309,45 +312,48 @@ void routing_options_remove(routing_options *r, const char *name)
     forget_value(r->strengths, &r->strength_count, name);
 }
 
-/* x: minus a multiple. */
-static double resolved(double x, const model_config *m)
+/* x: a number, or minus a multiple. */
+static double number_of(double x, const model_config *m)
 {
     double n = floor(-x * m->experts_per_token + 0.5);
+    if (x >= 0)
+        return x;
     return n < 1 ? 1 : n > m->experts && m->experts ? m->experts : n;
 }
 
-/* A width that is a multiple is never narrower than what is called. */
-static int most_called(const routing_options *r, const model_config *m)
+/* In thousandths when it is a multiple. */
+static int whole_of(int x, const model_config *m)
+{
+    return x < 0 ? (int)number_of(x / 1000.0, m) : x;
+}
+
+/* What is called, and the most of it: a width that is a multiple is never narrower. */
+static int fill_counts(const routing_options *r, const model_config *m)
 {
     double most = m->experts_per_token;
-    for (int i = 0; i < r->expert_count; i++)
-        most = r->experts[i].value > most ? r->experts[i].value : most;
-    for (int i = 0; r->by_layer && i < m->layers; i++)
-        most = r->by_layer[i] > most ? r->by_layer[i] : most;
+    for (int i = 0; i < r->expert_count; i++) {
+        r->called[i] = (named_value){r->experts[i].name, number_of(r->experts[i].value, m)};
+        most = r->called[i].value > most ? r->called[i].value : most;
+    }
+    for (int i = 0; r->by_layer && i < m->layers; i++) {
+        r->called_by_layer[i] = whole_of(r->by_layer[i], m);
+        most = r->called_by_layer[i] > most ? r->called_by_layer[i] : most;
+    }
     return (int)most;
 }
 
-void routing_options_resolve(routing_options *r, const model_config *m)
+void routing_options_fill(const routing_options *r, const model_config *m, roster_options *o)
 {
-    for (int i = 0; i < r->expert_count; i++)
-        if (r->experts[i].value < 0)
-            r->experts[i].value = resolved(r->experts[i].value, m);
-    for (int i = 0; r->by_layer && i < m->layers; i++)
-        if (r->by_layer[i] < 0)
-            r->by_layer[i] = (int)resolved(r->by_layer[i] / 1000.0, m);
-    if (r->knobs && r->knobs->norm_width < 0) {
-        int n = (int)resolved(r->knobs->norm_width / 1000.0, m), most = most_called(r, m);
-        r->knobs->norm_width = n < most ? most : n;
+    int most = fill_counts(r, m), width = whole_of(r->norm_width, m);
+    if (r->knobs) {
+        r->knobs->norm_width = r->norm_width < 0 && width < most ? most : width;
+        r->knobs->experts_by_layer = r->called_by_layer;
     }
-}
-
-void routing_options_fill(const routing_options *r, roster_options *o)
-{
     o->masks = r->masks;
     o->mask_count = r->mask_count;
     o->adapters = r->adapters;
     o->adapter_count = r->adapter_count;
-    o->experts = r->experts;
+    o->experts = r->called;
     o->expert_count = r->expert_count;
     o->strengths = r->strengths;
     o->strength_count = r->strength_count;
@@ -377,8 +383,7 @@ roster *routing_options_seat(const options *opt, engine *e, console *con, error 
                         .no_instruction = true,
                         .sampling = sampling_defaults()};
     if (routing_options_read(&r, opt, err) == 0) {
-        routing_options_resolve(&r, engine_config(e));
-        routing_options_fill(&r, &o);
+        routing_options_fill(&r, engine_config(e), &o);
         one = roster_open(e, &o, console_sentence, con, err);
     }
     routing_options_release(&r);

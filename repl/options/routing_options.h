@@ -19,11 +19,14 @@ typedef struct routing_options {
     named_adapter *adapters;
     named_value *experts; /* below 0 = minus a multiple of the model's own number */
     named_value *strengths;
-    router_knobs
-        *knobs; /* NULL = none was turned; norm_width below 0 = minus a multiple, in thousandths */
-    int *by_layer;      /* [MODEL_MAX_LAYERS] those of --experts, likewise; NULL = none */
-    const char *router; /* borrowed of the options; NULL = none */
+    int norm_width;      /* below 0 = minus a multiple, in thousandths */
+    int *by_layer;       /* [MODEL_MAX_LAYERS] those of --experts, likewise; NULL = none */
+    router_knobs *knobs; /* NULL = none was turned */
+    const char *router;  /* borrowed of the options; NULL = none */
     int mask_count, adapter_count, expert_count, strength_count;
+    /* the counts as numbers of the model that was last filled in, and so the knobs */
+    named_value *called;
+    int *called_by_layer;
     /* what the lists point into */
     char *mask_text, *adapter_text, *expert_text, *strength_text;
 } routing_options;
@@ -36,11 +39,9 @@ void routing_options_release(routing_options *r);
 /* Takes out what is said of one persona: it shall not speak after all. */
 void routing_options_remove(routing_options *r, const char *name);
 
-/* A multiple of the model's own number of experts becomes a number: before anybody is seated. */
-void routing_options_resolve(routing_options *r, const model_config *m);
-
-/* Sets the fields of *o that these options decide; r must outlive the roster's opening. */
-void routing_options_fill(const routing_options *r, roster_options *o);
+/* Sets the fields of *o that these options decide, with multiples as numbers of the model's. *o borrows from
+ * r until it is filled again, and r must outlive the roster's opening. */
+void routing_options_fill(const routing_options *r, const model_config *m, roster_options *o);
 
 /* Commands that run one pass, before they open a model: as routing_options_read, and ERROR_USAGE for
  * more than one name in --personas. */
