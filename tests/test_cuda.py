@@ -6,10 +6,14 @@ The one that works has its kernels on the host (cuda_host.h): it lies beside a c
 the real one's name, and is loaded inside the sandbox as the real one would be.
 """
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
+import pexpect
+
+from council_model import make_model
 from suite import BINARY, BUILD, MODELS, case, finish, run, skip
 
 scratch = Path(tempfile.mkdtemp(prefix="cuda-"))
@@ -74,6 +78,20 @@ with case("a GPU that fails in the middle: the CPU carries on, told in one line,
     got, said = logits(whole, "--backend=cuda", env=os.environ | {"CUDA_HOST_BREAK": "9"})
     assert got == want and said.count("\n") == 1, said
     assert "the CPU carries on, the GPU failed" in said and "the device is gone" in said, said
+
+CHATS = make_model(scratch / "moe")
+OWN = scratch / ".config/consilium/personas/coder.json"
+OWN.parent.mkdir(parents=True)
+OWN.write_text('{"persona": 1, "name": "coder", "instruction": "Be brief."}')
+with case("on a terminal that line stands below the columns, whole"):
+    kept = {k: v for k, v in os.environ.items() if k != "NO_COLOR" and not k.startswith("XDG_")}
+    said, status = pexpect.run(f"{whole} ask Hi -m {CHATS} -p coder --merge none --seed 4 --max-tokens 60 --no-save --backend cuda",
+                               withexitstatus=True, timeout=60,
+                               env=kept | {"HOME": str(scratch), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8",
+                                           "CUDA_HOST_BREAK": "200"})
+    said = re.sub(rb"\x1b\[[?0-9;]*[a-zA-Z]", b"", said.replace(b"\r", b""))
+    assert status == 0 and b"\nwarning: the CPU carries on" in said, said
+    assert b"warning" not in said[:said.rindex(b"60 tok")], said
 
 with case("a GPU without room: cuda is refused with what there is, auto is the CPU and says so"):
     little = os.environ | {"CUDA_HOST_MEMORY": "64"}

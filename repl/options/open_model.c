@@ -108,7 +108,7 @@ void open_model_warn(void *user, checkpoint_note note, const char *sentence)
 {
     console *con = user;
     if (note == CHECKPOINT_WARNING)
-        console_note(con, "warning: %s", sentence);
+        console_warn(con, sentence);
     else if (con->verbose)
         console_note(con, "%s", sentence);
 }

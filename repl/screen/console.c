@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +73,8 @@ int console_write(console *c, int fd, const char *name, const void *bytes, size_
 int console_document(console *c, buf *text, error *err)
 {
     console_progress_end(c);
+    if (text->len)
+        c->line_open = text->v[text->len - 1] != '\n';
     int result = console_write(c, STDOUT_FILENO, "to standard output", text->v, text->len, err);
     buf_clear(text);
     return result;
@@ -201,6 +204,49 @@ void console_loss(console *c, const char *format, ...)
     va_start(args, format);
     print_line(c, format, args);
     va_end(args);
+}
+
+static bool one_terminal(void)
+{
+    struct stat out, err;
+    return isatty(STDOUT_FILENO) == 1 && isatty(STDERR_FILENO) == 1 &&
+           fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &err) == 0 &&
+           out.st_rdev == err.st_rdev;
+}
+
+/* The answer goes on below. */
+static void break_line(console *c)
+{
+    if (!c->line_open || !one_terminal())
+        return;
+    write_err("\n", 1);
+    c->line_open = false;
+    c->stream.column = c->stream.blanks = 0;
+    c->stream.filled = false;
+}
+
+void console_warn(console *c, const char *sentence)
+{
+    if (c->quiet || (c->windows && buf_format(&c->held, NULL, "warning: %s\n", sentence) == 0))
+        return;
+    break_line(c);
+    console_note(c, "warning: %s", sentence);
+}
+
+void console_hold(console *c)
+{
+    c->windows++;
+}
+
+void console_let_go(console *c)
+{
+    if (--c->windows)
+        return;
+    for (char *at = c->held.v, *end; at && (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        *end = '\0';
+        console_note(c, "%s", at);
+    }
+    buf_release(&c->held);
 }
 
 void console_error(console *c, const char *sentence)

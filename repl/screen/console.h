@@ -33,6 +33,9 @@ typedef struct console {
     bool line_shown;  /* a moving line is on the screen */
     double line_time; /* seconds, when it was last written */
     int frame_lines;  /* of the frame that is on the screen; 0 = none */
+    bool line_open;   /* standard output stands within a line */
+    int windows;      /* that move on standard output: console_hold() */
+    buf held;         /* lines that wait for their end */
     fold stream;      /* of console_stream() */
 } console;
 
@@ -66,6 +69,12 @@ void console_note(console *c, const char *format, ...) __attribute__((format(pri
 void console_sentence(void *user, const char *sentence);
 /* What a file of the user's lost: a line on standard error, also with -q. */
 void console_loss(console *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A note that comes whenever it likes, while answers stream: it waits until nothing moves any more, and on a
+ * terminal that both streams share it begins a line of its own. */
+void console_warn(console *c, const char *sentence);
+/* While a live window is on standard output. Pairs nest. */
+void console_hold(console *c);
+void console_let_go(console *c);
 /* Text of our own on standard error, as it is. */
 void console_say(console *c, const buf *text);
 /* The error sentence: "consilium: ..."; also with -q. */

@@ -104,6 +104,8 @@ view *view_open(terminal *t, view_layout layout, const char *focus, const view_c
         return NULL;
     }
     v->t = t;
+    if (!terminal_linear(t))
+        console_hold(terminal_console(t));
     v->style = (light_style){
         .color = terminal_color(t), .utf8 = terminal_utf8(t), .ascii = terminal_console(t)->ascii};
     v->layout = layout;
@@ -144,6 +146,8 @@ void view_close(view *v)
     buf_release(&v->section.head);
     live_frame_release(&v->frame);
     live_window_release(&v->window);
+    if (!terminal_linear(v->t))
+        console_let_go(terminal_console(v->t));
     free(v);
 }
 
