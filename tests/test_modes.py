@@ -147,6 +147,11 @@ def personas():
         few = ["--max-tokens=5", "--experts=coder=2,critic=1"]
         got, said = ask("Write a Python program.", "--personas=auto", *few)
         assert 'persona coder: "program*", "python"' in said, said
+        assert got["chosen"] == {"persona": "coder", "why": '"program*", "python", "write a"'}, got["chosen"]
+        assert "chosen" not in ask("Hi", "--personas=coder", "--max-tokens=2")[0]
+        events = run("ask", "#critic Hi", "-p", "auto", "-m", MODEL, "--format=ndjson", "--max-tokens=2", env=ENVIRONMENT,
+                     stdin=subprocess.DEVNULL).stdout
+        assert json.loads(events.splitlines()[0])["chosen"] == {"persona": "critic", "why": "#critic"}
         same(got, ask("Write a Python program.", "--personas=coder", "--max-tokens=5", "--experts=coder=2")[0])
         same(ask("#critic Hi", "-p", "auto", *few)[0],
              ask("Hi", "--personas=critic", "--max-tokens=5", "--experts=critic=1")[0])

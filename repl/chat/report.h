@@ -19,13 +19,14 @@ typedef struct report {
     size_t prompt_len;
     const turn_answer **answers; /* [count], NULL until they are complete */
     int count;
-    const struct turn *turn; /* NULL before it has been asked */
-    const turn_merge *merge; /* NULL = none */
-    const char *unmerged;    /* why auto joined nothing, or NULL */
-    const char *star;        /* stands before a vote's winner */
-    error merge_failure;     /* code is not ERROR_NONE when the merge failed */
-    double load;             /* seconds */
-    const char *session;     /* where it is saved, or NULL */
+    const struct turn *turn;         /* NULL before it has been asked */
+    const turn_merge *merge;         /* NULL = none */
+    const char *unmerged;            /* why auto joined nothing, or NULL */
+    const char *chosen, *chosen_why; /* the persona that --personas auto came to, or NULL */
+    const char *star;                /* stands before a vote's winner */
+    error merge_failure;             /* code is not ERROR_NONE when the merge failed */
+    double load;                     /* seconds */
+    const char *session;             /* where it is saved, or NULL */
 } report;
 
 void report_release(report *r);
@@ -39,6 +40,8 @@ void report_json_merge(const report *r, const char *key, json_writer *e);
 /* "merge_error": why there is no merge; nothing when none failed. */
 void report_json_merge_error(const report *r, json_writer *e);
 void report_json_model(const report *r, const char *key, json_writer *e);
+/* "chosen": {"persona", "why"}; nothing when nobody was chosen. */
+void report_json_chosen(const report *r, json_writer *e);
 void report_json_timings(const report *r, const char *key, json_writer *e);
 
 /* The whole exchange as Markdown. */

@@ -10,6 +10,16 @@ void report_json_model(const report *r, const char *key, json_writer *e)
     records_put_model(e, key, &m);
 }
 
+void report_json_chosen(const report *r, json_writer *e)
+{
+    if (!r->chosen)
+        return;
+    json_begin_object(e, "chosen");
+    json_put_text(e, "persona", r->chosen);
+    json_put_text(e, "why", r->chosen_why);
+    json_end(e);
+}
+
 void report_json_answer(const report *r, int i, const char *key, json_writer *e)
 {
     json_begin_object(e, key);
@@ -60,6 +70,7 @@ void report_json(const report *r, json_writer *e)
     json_put_int(e, "consilium", 1);
     report_json_model(r, "model", e);
     json_put_bytes(e, "prompt", r->prompt, r->prompt_len);
+    report_json_chosen(r, e);
     json_begin_array(e, "answers");
     for (int i = 0; i < r->count; i++)
         report_json_answer(r, i, NULL, e);

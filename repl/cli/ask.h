@@ -31,6 +31,7 @@ typedef struct ask {
 
     buf prompt;
     mode_options mode;
+    guessed choice;  /* of --personas auto */
     ask_options how; /* who answers, and how */
 
     conversation *conversation;

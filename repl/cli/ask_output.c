@@ -64,6 +64,7 @@ static int event_start(ask *a)
     json_put_int(&v.e, "consilium", 1);
     report_json_model(&a->report, "model", &v.e);
     json_put_bytes(&v.e, "prompt", a->prompt.v, a->prompt.len);
+    report_json_chosen(&a->report, &v.e);
     return event_write(a, &v);
 }
 

@@ -18,18 +18,20 @@ void ask_warn_of_script(ask *a)
 
 static int choose(ask *a, persona_choice *c)
 {
-    guessed g;
+    guessed *g = &a->choice;
     buf line = {0};
-    if (persona_choice_make(c, CHOICE_BY_ALL, a->prompt.v, a->prompt.len, &g, a->err) ||
-        persona_choice_line(c, &g, &line, a->err)) {
+    if (persona_choice_make(c, CHOICE_BY_ALL, a->prompt.v, a->prompt.len, g, a->err) ||
+        persona_choice_line(c, g, &line, a->err)) {
         buf_release(&line);
         return -1;
     }
     console_sentence(a->con, line.v);
     buf_release(&line);
-    ask_cut_tags(a, &g);
+    ask_cut_tags(a, g);
     a->report.prompt_len = a->prompt.len;
-    (void)ask_options_settle(&a->how, a->how.candidates[g.choice]);
+    a->report.chosen = a->how.candidates[g->choice];
+    a->report.chosen_why = g->why;
+    (void)ask_options_settle(&a->how, a->report.chosen);
     return 0;
 }
 

@@ -45,7 +45,9 @@ static int list_personas(talk *t, error *err)
     buf out = {0};
     persona_list all = {0};
     int others = 0;
-    int result = buf_text(&out, "these speak:\n", err);
+    bool chosen = t->how.candidate_count > 0;
+    int result =
+        buf_text(&out, chosen ? "auto: the prompt chooses; now:\n" : "these speak:\n", err);
     if (!result)
         result = list_seats(t, &out, err);
     if (!result)
