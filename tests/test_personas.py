@@ -94,6 +94,10 @@ def looking():
             {"when": {"token": [5]}, "do": {"ban": "0-1"}, "for": "token"}]})
         text = personas("show", "ruled")[0]
         assert "strength 0.5" in text and '{"when":{"token":[5]}' in text
+        write("asked", auto={"tags": ["#law"], "words": {"clause*": 3}, "bias": -0.5})
+        text = personas("show", "asked")[0]
+        assert 'auto        tags ["#law"], words {"clause*":3}, bias -0.5' in text, text
+        (FOLDER / "asked.json").unlink()
         refuse(3, ["nobody", "coder"], "show", "nobody")
     with case("a broken file is listed with its fault and hides no other"):
         write("broken", sampling={"temperature": "hot"})
@@ -119,6 +123,15 @@ def checking():
     with case("check without a model looks at the files and says so"):
         out, err = personas("check", "critic")
         assert "1225 lessons" in out and "no model at hand" in err
+    with case("check tells rules that rest: the adapter that they ask for is not there"):
+        act = {"do": {"k": 2}}
+        write("waits", instruction="x", router={"rules": [{"when": {"adapter": "math"}, **act}, {"when": {"adapter": False}, **act},
+                                                         {"when": {"adapter": True, "token": [5]}, **act}]})
+        text = personas("check", "waits", "-m", MODEL)[0]
+        assert "3 rules" in text and "without rules[0], rules[2]: " in text, text
+        assert json.loads(personas("check", "waits", "-m", MODEL, "--format=json")[0])["resting_rules"] == [0, 2]
+        assert json.loads(personas("check", "critic", "-m", MODEL, "--format=json")[0])["resting_rules"] == []
+        (FOLDER / "waits.json").unlink()
     with case("check names file and field"):
         rules = {"when": {"pattern": "(("}, "do": {"ban": "0"}}
         bad = [({"sampling": {"temperature": -1}}, ["temperature"]),

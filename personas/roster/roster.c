@@ -307,6 +307,12 @@ static bool forbids(const member *m)
     return false;
 }
 
+static uint32_t resting_rules(const member *m)
+{
+    const rule_list *rules = m->persona ? m->persona->rules : NULL;
+    return rules ? rules_unmet(rules, (const char *const *)m->adapter_files, m->adapter_count) : 0;
+}
+
 static int add_seat(roster *r, const char *name, const member *m, bool instructed,
                     const router_program *program, error *err)
 {
@@ -326,7 +332,8 @@ static int add_seat(roster *r, const char *name, const member *m, bool instructe
                        .forbids = program && forbids(m),
                        .mask_penalty = program && forbids(m) ? m->mask_penalty : 0,
                        .strength = program ? m->strength : 1,
-                       .unmasked = m && m->unmasked};
+                       .unmasked = m && m->unmasked,
+                       .resting = program ? resting_rules(m) : 0};
     for (int i = 0; i < o->recorded_count; i++)
         if (strcmp(o->recorded[i].name, name) == 0)
             own->recorded = &o->recorded[i];

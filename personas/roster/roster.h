@@ -119,6 +119,9 @@ typedef struct seat {
     double mask_penalty; /* nats; 0 = masks forbid */
     double strength;     /* of the experts that its program names; 1 = as trained */
     bool unmasked;       /* its program is switched off */
+    uint32_t
+        resting; /* bit i = rule i of its persona is not in the program: what it says of adapters
+                            does not hold for this pass */
 } seat;
 
 /* It is there to compare with: the plain model, or a persona with one half of itself. */

@@ -152,6 +152,20 @@ static char *experts_text(const layer_routing *r, int experts)
     return text;
 }
 
+static uint32_t resting(const check *c)
+{
+    return c->roster ? roster_seat(c->roster, 0)->resting : 0;
+}
+
+/* "rules[0], rules[2]" */
+static int resting_text(const check *c, buf *out, error *err)
+{
+    for (int i = 0; i < RULES_MAX; i++)
+        if (resting(c) >> i & 1 && buf_format(out, err, "%srules[%d]", out->len ? ", " : "", i))
+            return -1;
+    return 0;
+}
+
 typedef int layers_fn(void *user, const char *layers, int allowed, const char *experts, error *err);
 
 /* Calls fn for each run of layers that allow the same experts. */
@@ -222,6 +236,11 @@ static int print_json(const check *c, console *con, error *err)
     put_adapter(c, &e);
     json_put_text(&e, "mask", c->mask);
     json_put_text(&e, "acts_by", c->roster ? roster_seat(c->roster, 0)->acts_by : NULL);
+    json_begin_array(&e, "resting_rules");
+    for (int i = 0; i < RULES_MAX; i++)
+        if (resting(c) >> i & 1)
+            json_put_int(&e, NULL, i);
+    json_end(&e);
     json_begin_array(&e, "allowed");
     int result =
         c->roster && engine_config(c->engine)->experts ? each_run(c, json_run, &e, err) : 0;
@@ -255,6 +274,16 @@ static int add_model(const check *c, const console *con, buf *b, error *err)
         (c->mask && (buf_text(b, "  mask ", err) || console_quote(con, b, c->mask, err) ||
                      buf_text(b, "\n", err))))
         return -1;
+    if (resting(c)) {
+        buf list = {0};
+        int result =
+            resting_text(c, &list, err) ||
+            buf_format(b, err, "  without %s: what is said of an adapter does not hold here\n",
+                       list.v);
+        buf_release(&list);
+        if (result)
+            return -1;
+    }
     return each_run(c, text_run, b, err);
 }
 

@@ -150,7 +150,7 @@ static int title(const console *con, buf *b, const persona *p, error *err)
     return buf_text(b, "\n", err);
 }
 
-/* What it is told, how its tokens are drawn, what its router program does. */
+/* What it is told, how its tokens are drawn, what its router program does, which prompts are its. */
 static int behaviour_lines(const console *con, buf *b, const persona *p, const json *root,
                            error *err)
 {
@@ -158,9 +158,9 @@ static int behaviour_lines(const console *con, buf *b, const persona *p, const j
     const json *rules = router ? json_member(router, "rules") : NULL;
     if (language_lines(con, b, "instruction", p->instructions, p->instruction_count, err) ||
         members(con, b, "sampling", json_member(root, "sampling"), err) ||
-        members(con, b, "router", router, err))
+        members(con, b, "router", router, err) || rule_lines(con, b, rules, err))
         return -1;
-    return rule_lines(con, b, rules, err);
+    return members(con, b, "auto", json_member(root, "auto"), err);
 }
 
 /* The files beside it, and its colour. */
