@@ -63,7 +63,7 @@ FUZZERS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
 TESTLIB  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/fuzz_%.c tests/tool_%.c tests/wrap_%.c,$(wildcard tests/*.c)))
 # Python suites: test_*.py need $(VENV), reference_*.py torch and llama.cpp, long_*.py patience.
 SUITES   = $(wildcard tests/test_*.py)
-DEPENDS  = $(ONHOST:.o=.d) $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/tests/wrap_disk.d $(BUILD)/repl/cli/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
+DEPENDS  = $(ONHOST:.o=.d) $(OBJECTS:.o=.d) $(TESTLIB:.o=.d) $(BUILD)/tests/wrap_disk.d $(BUILD)/tests/wrap_calls.d $(BUILD)/repl/cli/main.d $(UNITS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
 
 # Test interpreters; PYTHON_REFERENCE=/some/python uses an environment that is already there.
 VENV     = build/venv
@@ -179,8 +179,9 @@ $(BUILD)/tests/test_faults: LDFLAGS += $(WRAPDISK)
 $(BUILD)/tests/test_faults: $(BUILD)/tests/wrap_disk.o
 
 # Files change together or not at all, whichever of these fails or is the last.
-$(BUILD)/tests/test_pack: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,open write fsync link rename unlink)
-$(BUILD)/tests/test_mask_save: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,open write fsync rename)
+CALLS    = open write fsync link rename unlink
+$(BUILD)/tests/test_pack $(BUILD)/tests/test_mask_save: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CALLS))
+$(BUILD)/tests/test_pack $(BUILD)/tests/test_mask_save: $(BUILD)/tests/wrap_calls.o
 
 # Faults planted into one source each, and the test that has to find it: MACRO:SOURCE:TEST. The object
 # stands before the library, so that it takes the good one's place.

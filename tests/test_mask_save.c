@@ -1,6 +1,4 @@
 /* test_mask_save.c - a derived mask is whole, whichever call to the disk fails or is the last of the process. */
-#include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,62 +14,7 @@
 
 #include "../engine/base/mapped_file.h"
 #include "../personas/derive/derive.h"
-
-/* ---- calls that fail --------------------------------------------------------------------------- */
-
-int __real_open(const char *path, int flags, ...);
-ssize_t __real_write(int fd, const void *bytes, size_t n);
-int __real_fsync(int fd);
-int __real_rename(const char *old, const char *name);
-
-int __wrap_open(const char *path, int flags, ...);
-ssize_t __wrap_write(int fd, const void *bytes, size_t n);
-int __wrap_fsync(int fd);
-int __wrap_rename(const char *old, const char *name);
-
-enum { KILLED = 77 };
-
-static struct {
-    long left;  /* calls until one fails; 0 = none does */
-    bool kills; /* the process ends instead */
-} disk;
-
-static bool fails(void)
-{
-    if (disk.left == 0 || --disk.left > 0)
-        return false;
-    if (disk.kills)
-        _exit(KILLED);
-    errno = ENOSPC;
-    return true;
-}
-
-int __wrap_open(const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    return fails() ? -1 : __real_open(path, flags, mode);
-}
-
-/* Half of it, when it is the last. */
-ssize_t __wrap_write(int fd, const void *bytes, size_t n)
-{
-    if (disk.left == 1)
-        (void)__real_write(fd, bytes, n / 2);
-    return fails() ? -1 : __real_write(fd, bytes, n);
-}
-
-int __wrap_fsync(int fd)
-{
-    return fails() ? -1 : __real_fsync(fd);
-}
-
-int __wrap_rename(const char *old, const char *name)
-{
-    return fails() ? -1 : __real_rename(old, name);
-}
+#include "wrap_calls.h"
 
 /* ---- masks ------------------------------------------------------------------------------------- */
 

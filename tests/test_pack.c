@@ -2,7 +2,6 @@
  *
  * test_pack.py has the commands and the malformed archives.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,78 +24,7 @@
 #include "../engine/base/zip.h"
 #include "../personas/pack/pack.h"
 #include "adapter_support.h"
-
-/* ---- calls that fail --------------------------------------------------------------------------- */
-
-int __real_open(const char *path, int flags, ...);
-ssize_t __real_write(int fd, const void *bytes, size_t n);
-int __real_fsync(int fd);
-int __real_link(const char *old, const char *name);
-int __real_rename(const char *old, const char *name);
-int __real_unlink(const char *name);
-
-int __wrap_open(const char *path, int flags, ...);
-ssize_t __wrap_write(int fd, const void *bytes, size_t n);
-int __wrap_fsync(int fd);
-int __wrap_link(const char *old, const char *name);
-int __wrap_rename(const char *old, const char *name);
-int __wrap_unlink(const char *name);
-
-enum { KILLED = 77 };
-
-static struct {
-    long left;     /* calls until one fails; 0 = none does */
-    bool kills;    /* the process ends instead */
-    bool no_links; /* a file system without them */
-} disk;
-
-static bool fails(void)
-{
-    if (disk.left == 0 || --disk.left > 0)
-        return false;
-    if (disk.kills)
-        _exit(KILLED);
-    errno = ENOSPC;
-    return true;
-}
-
-int __wrap_open(const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    return fails() ? -1 : __real_open(path, flags, mode);
-}
-
-ssize_t __wrap_write(int fd, const void *bytes, size_t n)
-{
-    return fails() ? -1 : __real_write(fd, bytes, n);
-}
-
-int __wrap_fsync(int fd)
-{
-    return fails() ? -1 : __real_fsync(fd);
-}
-
-int __wrap_link(const char *old, const char *name)
-{
-    if (disk.no_links) {
-        errno = EPERM;
-        return -1;
-    }
-    return fails() ? -1 : __real_link(old, name);
-}
-
-int __wrap_rename(const char *old, const char *name)
-{
-    return fails() ? -1 : __real_rename(old, name);
-}
-
-int __wrap_unlink(const char *name)
-{
-    return fails() && disk.kills ? -1 : __real_unlink(name);
-}
+#include "wrap_calls.h"
 
 /* ---- a persona --------------------------------------------------------------------------------- */
 
@@ -492,7 +420,7 @@ static void a_journal_of_a_stranger_does_no_harm(void **state)
         assert_false(is_there(place, ".changing"));
         assert_int_equal(is_there(place, "b"), i == 9); /* the one that names it */
         assert_true(is_there(place, "a"));
-        (void)__real_unlink("b");
+        (void)unlink("b");
     }
     remove_folder(place);
 }
