@@ -103,7 +103,9 @@ CASES = (  # line as fish takes it, what is offered
     ("ask --only ", sorted([*PERSONAS, "merge"])),
     ("ask --resume ", sorted(GOOD)),
     ("ask --session l", ["lawyer"]),
-    ("ask -p ", PERSONAS),
+    ("ask -p ", sorted([*PERSONAS, "auto"])),
+    ("trace x -p ", PERSONAS),
+    ("ask --mode ", ["auto", "code", "dialog", "off", "think"]),
     ("transcripts show ", sorted(GOOD)),
     ("transcripts export j", ["judge_2"]),
     ("transcripts replay ", sorted(GOOD)),
@@ -141,6 +143,8 @@ def test_bash():
                           (["ask", "--resume", "`touch PWNED`"], []),
                           (["ask", "-f", "lawy"], ["lawyer.txt"]),
                           (["ask", "--adapter", "lawy"], ["lawyer.txt"]),
+                          (["model", "export", "-o", "lawy"], ["lawyer.txt"]),
+                          (["transcripts", "export", "x", "--to", ""], ["html", "json", "md"]),
                           (["ask", "-f", "$(touch PWNED)"], [])):
         with case(f"bash: {' '.join(words)!r}"):
             got = bash(["consilium", *words])

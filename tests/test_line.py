@@ -142,7 +142,7 @@ def keys():
         (t.home / "notes.txt").write_text("x")
         for typed, shown in (("/contex\t", "/context "), ("/context me\t", "/context merged "),
                              ("@phil\t", "@philosopher "), ("/pick cod\t", "/pick coder "),
-                             ("/personas +cha\t", "/personas +chair "),
+                             ("/personas +cha\t", "/personas +chair "), ("/personas au\t", "/personas auto "),
                              (f"/file {t.home}/not\t", "notes.txt"), ("/set max-t\t", "max-tokens "),
                              (f"/resume {t.transcripts()[0].stem[:3]}\t", t.transcripts()[0].stem)):
             t.send(typed)

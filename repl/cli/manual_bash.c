@@ -91,9 +91,13 @@ static void value(text_writer *w, const value_info *v)
     bool any = v->kind == VALUE_NONE || v->kind == VALUE_TEXT;
     if (named)
         text_put(w, before[v->kind]);
-    if (!any && (named || v->words[0]))
-        text_format(w, "_consilium_%s%s%s%s; ", v->kind == VALUE_PERSONAS ? "list" : "offer",
-                    named ? " \"${names[@]}\"" : "", v->words[0] ? " " : "", v->words);
+    if (v->kind == VALUE_PERSONAS)
+        text_format(w, "_consilium_list \"${names[@]}\"; %s%s%s",
+                    v->words[0] ? "[[ $cur == *,* ]] || _consilium_offer " : "", v->words,
+                    v->words[0] ? "; " : "");
+    else if (!any && (named || v->words[0]))
+        text_format(w, "_consilium_offer%s%s%s; ", named ? " \"${names[@]}\"" : "",
+                    v->words[0] ? " " : "", v->words);
     text_put(w, files ? "_consilium_files; return" : "return");
 }
 
@@ -136,10 +140,49 @@ static void commands(text_writer *w)
                 "        esac\n    done\n");
 }
 
+/* What stands for all rows of that name is something else. */
+static bool differs(const option_info *rows, const option_info *row, const value_info *v)
+{
+    const option_info *first = rows;
+    while (strcmp(first->name, row->name) != 0)
+        first++;
+    value_info of_first = manual_option_value(first);
+    return of_first.kind != v->kind || strcmp(of_first.words, v->words) != 0;
+}
+
+/* One that takes something else for some commands than for the first that has it. */
+static void own_values(text_writer *w)
+{
+    size_t count;
+    const option_info *rows = options_table(&count);
+    text_put(w, "    case $command:$prev in\n");
+    for (size_t i = 0; i < count; i++) {
+        value_info v = manual_option_value(&rows[i]);
+        const char *between = "    ";
+        if (v.kind == VALUE_NONE || v.maybe || !differs(rows, &rows[i], &v))
+            continue;
+        for (int c = 0; c < COMMAND_COUNT; c++) {
+            const char *name = c == COMMAND_TALK ? "" : options_commands()[c].name;
+            if (!(rows[i].commands & COMMAND_BIT(c)))
+                continue;
+            text_format(w, "%s'%s':--%s|'%s':=--%s", between, name, rows[i].name, name,
+                        rows[i].name);
+            if (rows[i].letter)
+                text_format(w, "|'%s':-%c", name, rows[i].letter);
+            between = "|";
+        }
+        text_put(w, ") ");
+        value(w, &v);
+        text_put(w, " ;;\n");
+    }
+    text_put(w, "    esac\n");
+}
+
 static void option_values(text_writer *w)
 {
     size_t count;
     const option_info *rows = options_table(&count);
+    own_values(w);
     text_put(w, "    case $prev in\n");
     for (size_t i = 0; i < count; i++) {
         value_info v = manual_option_value(&rows[i]);

@@ -22,6 +22,7 @@ static value_kind kind_of_capitals(const char *text, size_t n)
         const char *name;
         value_kind kind;
     } kinds[] = {{"FILE", VALUE_FILE},        {"DIR", VALUE_FILE},        {"NAME", VALUE_PERSONA},
+                 {"PATH", VALUE_FILE},        {"FOLDER", VALUE_FILE},     {"FILE.so", VALUE_FILE},
                  {"A,B,...", VALUE_PERSONAS}, {"ID", VALUE_SESSION},      {"MODEL", VALUE_MODEL},
                  {"[NAME=]FILE", VALUE_FILE}, {"ID TITLE", VALUE_SESSION}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -58,6 +59,8 @@ value_info manual_option_value(const option_info *row)
     v.maybe = row->kind == OPTION_OPTIONAL;
     if (strcmp(row->name, "session") == 0)
         v.kind = VALUE_SESSION;
+    if (strcmp(row->name, "mode") == 0 && v.kind == VALUE_PERSONA)
+        v = (value_info){.kind = VALUE_WORDS, .words = MANUAL_MODES};
     if (strcmp(row->name, "chat-format") == 0) {
         v.kind = VALUE_WORDS;
         for (const char *at = chat_names(); *at; at += strspn(at, ", ")) {

@@ -33,8 +33,9 @@ value_info manual_word_value(const command_info *c); /* its first word */
 
 /* True for the first row of its name: it stands for all. */
 bool manual_first_of_name(const option_info *row);
-/* The personas that come with the program, joined by blanks. */
+/* The personas that come with the program, joined by blanks; the modes, and what may stand for one. */
 #define MANUAL_PERSONAS "philosopher coder critic chair"
+#define MANUAL_MODES    "code dialog think auto off"
 
 /* Appends the first words of commands, or the second words of one group (NULL: the first), each
  * behind a blank. */

@@ -30,11 +30,12 @@ static const char HEAD[] =
     "_consilium_only() {\n"
     "    _consilium_persona\n"
     "    compadd -- merge\n}\n"
-    "_consilium_personas() {\n"
+    "_consilium_personas() { # words that may stand instead\n"
     "    local -a names used\n"
     "    _consilium_all\n"
     "    used=(${(s:,:)PREFIX%,*})\n"
     "    [[ $PREFIX == *,* ]] || used=()\n"
+    "    [[ $PREFIX == *,* ]] || compadd -- $@\n"
     "    compset -P '*,'\n"
     "    compadd -S '' -- ${names:|used}\n}\n"
     "_consilium_sessions() {\n"
@@ -56,7 +57,7 @@ static void action(text_writer *w, const value_info *v, const char *message)
     static const char *const functions[] = {
         [VALUE_TEXT] = " ",
         [VALUE_FILE] = "_files",
-        [VALUE_PERSONAS] = "_consilium_personas",
+        [VALUE_PERSONAS] = " _consilium_personas",
         [VALUE_SESSION] = "_consilium_sessions",
         [VALUE_MODEL] = "_consilium_models",
     };
@@ -70,7 +71,7 @@ static void action(text_writer *w, const value_info *v, const char *message)
     else if (v->kind == VALUE_PERSONA)
         text_put(w, v->words[0] ? "_consilium_only" : "_consilium_persona");
     else
-        text_put(w, functions[v->kind]);
+        text_format(w, "%s%s%s", functions[v->kind], v->words[0] ? " " : "", v->words);
 }
 
 /* One name of an option; takes: what stands between it and its value. */

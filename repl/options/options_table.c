@@ -44,7 +44,7 @@
 #define FIELD(name) offsetof(options, name)
 
 static const option_info table[] = {
-    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING, "A,B,...",
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, ASKING, "A,B,...|auto",
      "who answers (default philosopher,coder,critic); auto or auto:A,B: the one of them that the "
      "prompt asks for",
      0, 0, FIELD(personas)},

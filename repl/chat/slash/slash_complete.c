@@ -98,6 +98,8 @@ static void offer_arguments(const talk *t, const slash_command *c, bool first, c
         offer_personas(out, sign);
         if (!c->choices && first == (strcmp(c->name, "personas") == 0))
             (void)line_completion_add(out, "edit"); /* /personas edit NAME, /teach NAME edit */
+        if (first && strcmp(c->name, "personas") == 0)
+            (void)line_completion_add(out, "auto");
         break;
     case COMPLETE_MODE:
         offer_modes(out);

@@ -14,11 +14,13 @@ static const slash_command table[] = {
      "24 lines; `all` shows everything.",
      COMPLETE_COMMAND, "asking|merging|voices|learning|screen|record|all", slash_help},
 
-    {"personas", "[+NAME -NAME | edit NAME]", "who speaks; more, or fewer of them",
+    {"personas", "[+NAME -NAME | auto | edit NAME]", "who speaks; more, or fewer of them",
      "Alone it lists who speaks, what each acts by, and who else there is. +NAME adds a persona, "
-     "-NAME takes one away, and names without a sign are the new list. `edit NAME` opens the "
-     "persona's file in your editor and seats what you saved; a persona that came with the program "
-     "is copied to your own folder first.",
+     "-NAME takes one away, and names without a sign are the new list. `auto` sends each prompt to "
+     "the one that it asks for, `auto:A,B` to one of these. `edit NAME` opens the persona's file "
+     "in "
+     "your editor and seats what you saved; a persona that came with the program is copied to your "
+     "own folder first.",
      COMPLETE_PERSONA, NULL, slash_personas},
     {"mask", "[show|on|off|soften|diff] NAME", "a persona's mask: look, switch, weaken, compare",
      "`show NAME` tells what the mask keeps, bans or leans, by layer. `off NAME` lets the persona "
