@@ -98,7 +98,7 @@ def back(scratch):
             equal(CASES[name].arch, logits(out, IDS, scratch), logits(MODELS / f"{name}.gguf", IDS, scratch), exact)
             convert(out, scratch / "again.gguf")
             if "llama3" in name:  # divisors are worked out from the parameters, which came of divisors
-                return
+                continue
             same_tensors(scratch / "again.gguf", MODELS / f"{name}.gguf")
             history = json.loads(gguf.GGUFReader(scratch / "again.gguf").fields["consilium.history"].contents())
             assert [h["done"] for h in history] == ["convert --to safetensors", "convert --to gguf"], history
