@@ -417,7 +417,8 @@ static void ids_that_are_no_tokens(void **state)
         {SMALL("llama", ",\"pad_token_id\":\"<pad>\""), NULL, 1, 1, 0, 0},
         {SMALL("llama", ",\"eos_token_id\":3"), "{\"eos_token_id\":100,\"bos_token_id\":1e30}", -1,
          0, 2, 2},
-        {SMALL("llama", ",\"eos_token_id\":3"), "{\"eos_token_id\":[4,5,4294967295]}", 1, 2, 0, 0},
+        {SMALL("llama", ",\"eos_token_id\":3"), "{\"eos_token_id\":[4,5,4,4294967295,5]}", 1, 2, 0,
+         0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -216,6 +216,44 @@ const char *checkpoint_path(const checkpoint *c)
     return c->path;
 }
 
+/* Cuts the last part off a path; it is what is returned. */
+static char *cut_part(char *path)
+{
+    size_t n = strlen(path);
+    while (n > 0 && path[n - 1] == '/')
+        path[--n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (!slash)
+        return path;
+    *slash = '\0';
+    return slash + 1;
+}
+
+/* What the folder `whole` is called, by its typed name or else by where it is; cuts `whole`. */
+static const char *folder_name(const char *typed, char *whole)
+{
+    const char *own = cut_part(whole), *above = cut_part(whole), *repository = cut_part(whole);
+    const char *name = NULL;
+    if (strcmp(above, "snapshots") == 0 && strncmp(repository, "models--", 8) == 0)
+        for (const char *at = repository; (at = strstr(at, "--")) != NULL;)
+            name = at += 2;
+    if (name && *name)
+        return name;
+    return strcmp(typed, ".") == 0 || strcmp(typed, "..") == 0 ? own : typed;
+}
+
+char *checkpoint_name(const checkpoint *c, error *err)
+{
+    char *path = strdup(c->path), *whole = c->directory ? realpath(c->path, NULL) : NULL;
+    const char *typed = path ? cut_part(path) : NULL;
+    char *name = typed ? strdup(whole ? folder_name(typed, whole) : typed) : NULL;
+    if (!name)
+        (void)error_memory(err, "a model's name");
+    free(path);
+    free(whole);
+    return name;
+}
+
 const model_config *checkpoint_config(const checkpoint *c)
 {
     return &c->config;

@@ -28,6 +28,9 @@ void checkpoint_close(checkpoint *c); /* NULL ok */
 int checkpoint_tweak(checkpoint *c, const model_tweaks *t, error *err);
 
 const char *checkpoint_path(const checkpoint *c);
+/* What to call it: its file or folder without the folders before it; of a snapshot in the Hugging Face
+ * cache (models--ORG--NAME/snapshots/HASH) NAME. Caller frees; NULL without memory. */
+char *checkpoint_name(const checkpoint *c, error *err);
 const model_config *checkpoint_config(const checkpoint *c); /* borrowed */
 /* Its place in file order, or -1. */
 int checkpoint_index(const checkpoint *c, const char *name);

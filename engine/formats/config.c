@@ -141,7 +141,7 @@ static int check_cache(const char *where, const model_config *c, error *err)
                      where, c->layers, c->context, c->kv_heads, c->head_dim);
 }
 
-/* Ids that end an answer must exist: the sampler compares, the chat format pushes them. */
+/* Ids that end an answer must exist: the sampler compares, the chat format pushes them. Each is kept once. */
 static int build_tokens(const char *where, const config_fields *f, model_config *c, error *err)
 {
     if (f->bos >= f->vocabulary)
@@ -150,7 +150,11 @@ static int build_tokens(const char *where, const config_fields *f, model_config 
     for (int i = 0; i < f->eos_count; i++) {
         if (f->eos[i] < 0 || f->eos[i] >= f->vocabulary)
             return refuse(where, "eos_token_id", f->eos[i], "outside the vocabulary", err);
-        c->eos[c->eos_count++] = (int)f->eos[i];
+        int at = 0;
+        while (at < c->eos_count && c->eos[at] != (int)f->eos[i])
+            at++;
+        c->eos[at] = (int)f->eos[i];
+        c->eos_count += at == c->eos_count;
     }
     c->temperature = f->temperature;
     c->top_p = f->top_p;

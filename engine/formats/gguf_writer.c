@@ -96,6 +96,17 @@ int gguf_writer_bool(gguf_writer *w, const char *key, bool value, error *err)
     return put_key(w, key, GGUF_BOOL, err) || buf_add(&w->meta, &byte, 1, err) ? -1 : 0;
 }
 
+uint32_t gguf_file_type(const dtype_info *type)
+{
+    static const uint8_t types[][2] = {{0, 0},   {1, 1},   {30, 32}, {2, 2},   {3, 3},
+                                       {6, 8},   {7, 9},   {8, 7},   {10, 10}, {11, 11},
+                                       {12, 14}, {13, 16}, {14, 18}}; /* ggml, file_type */
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i][0] == type->ggml)
+            return types[i][1];
+    return 1024; /* "guessed" */
+}
+
 static size_t element_bytes(gguf_type type)
 {
     static const uint8_t bytes[GGUF_TYPE_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};

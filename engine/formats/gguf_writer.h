@@ -35,6 +35,8 @@ int gguf_writer_array(gguf_writer *w, const char *key, gguf_type element, const 
 /* An array of n texts, which follow by gguf_writer_element(). */
 int gguf_writer_texts(gguf_writer *w, const char *key, size_t n, error *err);
 int gguf_writer_element(gguf_writer *w, const char *text, size_t len, error *err);
+/* The value of general.file_type where most matrices are of this type (GGUF specification). */
+uint32_t gguf_file_type(const dtype_info *type);
 /* A value of another file, arrays too, byte for byte, under its own key. */
 int gguf_writer_copy(gguf_writer *w, const gguf_value *v, error *err);
 

@@ -73,7 +73,7 @@ typedef struct model_config {
     rope_config rope;
 
     int bos;                /* -1 = none */
-    int eos[MODEL_MAX_EOS]; /* ids that end an answer */
+    int eos[MODEL_MAX_EOS]; /* ids that end an answer, each once */
     int eos_count;
     /* generation_config.json; negative = not given */
     double temperature, top_p, min_p, repeat_penalty;

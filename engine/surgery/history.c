@@ -7,7 +7,6 @@
 #include "../../kernels/dequantize.h"
 #include "../base/json.h"
 #include "../base/json_writer.h"
-#include "../base/paths.h"
 #include "../base/version.h"
 #include "../formats/gguf.h"
 #include "bank_view.h"
@@ -82,21 +81,26 @@ static int read_history(const checkpoint *c, json_document **d, const json **out
 int history_next(const checkpoint *c, const char *done, buf *out, error *err)
 {
     char hex[FINGERPRINT_TEXT];
-    json_document *d;
+    json_document *d = NULL;
     const json *before;
     json_writer e = {.out = out, .err = err};
-    if (history_name_model(c, hex, err) || read_history(c, &d, &before, err))
+    char *name = checkpoint_name(c, err);
+    if (!name || history_name_model(c, hex, err) || read_history(c, &d, &before, err)) {
+        json_close(d);
+        free(name);
         return -1;
+    }
     json_begin_array(&e, NULL);
     for (const json *at = before ? json_first(before) : NULL; at; at = json_next(at))
         json_put_value(&e, NULL, at);
     json_begin_object(&e, NULL);
     json_put_text(&e, "program", "consilium " CONSILIUM_VERSION);
-    json_put_text(&e, "from", paths_name(checkpoint_path(c)));
+    json_put_text(&e, "from", name);
     json_put_text(&e, "fingerprint", hex[0] ? hex : NULL);
     json_put_text(&e, "done", done);
     json_end(&e);
     json_end(&e);
     json_close(d);
+    free(name);
     return json_writer_finish(&e);
 }

@@ -5,7 +5,7 @@
  *
  *     {"program":"consilium 0.1.0","from":"base.gguf","fingerprint":"..","done":"drop 3:5"}
  *
- * from: the name of the file without its folders; fingerprint: of its routers (fingerprint.h). Nothing
+ * from: what the model is called (checkpoint_name()); fingerprint: of its routers (fingerprint.h). Nothing
  * in it depends on the day, so the same writing gives the same bytes.
  */
 #ifndef ENGINE_HISTORY_H

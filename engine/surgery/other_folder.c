@@ -98,15 +98,10 @@ static void put_switches(json_writer *e, const model_config *c)
         json_put_bool(e, "use_sliding_window", false);
     if (a != ARCH_GRANITE_MOE)
         return;
-    float inverse = (float)(1 / (double)c->logit_scale);
-    for (int way = -1; way <= 1; way++) { /* the number whose inverse it is */
-        float near = way ? nextafterf(inverse, way < 0 ? 0 : INFINITY) : inverse;
-        inverse = (float)(1 / (double)near) == c->logit_scale ? near : inverse;
-    }
     json_put_float(e, "embedding_multiplier", c->embedding_scale);
     json_put_float(e, "residual_multiplier", c->residual_scale);
     json_put_float(e, "attention_multiplier", c->attention_scale);
-    json_put_float(e, "logits_scaling", inverse);
+    json_put_float(e, "logits_scaling", other_logit_divisor(c));
 }
 
 static void put_experts(json_writer *e, const model_config *c)
@@ -167,29 +162,17 @@ static void put_rope(json_writer *e, const rope_config *r)
     json_end(e);
 }
 
-static bool comes_again(const model_config *c, int i)
-{
-    for (int k = 0; k < i; k++)
-        if (c->eos[k] == c->eos[i])
-            return true;
-    return false;
-}
-
 /* One id as a number, several as a list, none as null. */
 static void put_ends(json_writer *e, const model_config *c)
 {
-    int n = 0;
-    for (int i = 0; i < c->eos_count; i++)
-        n += !comes_again(c, i);
-    if (n == 0)
+    if (c->eos_count == 0)
         json_put_null(e, "eos_token_id");
-    if (n == 1)
+    if (c->eos_count == 1)
         json_put_int(e, "eos_token_id", c->eos[0]);
-    if (n > 1) {
+    if (c->eos_count > 1) {
         json_begin_array(e, "eos_token_id");
         for (int i = 0; i < c->eos_count; i++)
-            if (!comes_again(c, i))
-                json_put_int(e, NULL, c->eos[i]);
+            json_put_int(e, NULL, c->eos[i]);
         json_end(e);
     }
     if (c->bos < 0)

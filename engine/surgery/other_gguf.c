@@ -2,9 +2,9 @@
  * llama.cpp's converter have them. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "../base/paths.h"
 #include "../text/tokenizer_write.h"
 #include "history.h"
 #include "other_parts.h"
@@ -91,14 +91,13 @@ static int put_experts(keys *k, const model_config *c)
     return c->shared_width ? put(k, "expert_shared_feed_forward_length", c->shared_width) : 0;
 }
 
-/* logits are multiplied by the inverse of what the file says; the f32 of which that comes out. */
-static float inverse_of(float scale)
+float other_logit_divisor(const model_config *c)
 {
-    float near[3] = {(float)(1 / (double)scale), 0, 0};
+    float near[3] = {(float)(1 / (double)c->logit_scale), 0, 0};
     near[1] = nextafterf(near[0], INFINITY);
     near[2] = nextafterf(near[0], 0);
     for (int i = 0; i < 3; i++)
-        if ((float)(1 / (double)near[i]) == scale)
+        if ((float)(1 / (double)near[i]) == c->logit_scale)
             return near[i];
     return near[0];
 }
@@ -110,7 +109,7 @@ static int put_scales(keys *k, const model_config *c)
     return put_real(k, "embedding_scale", (double)c->embedding_scale) ||
                    put_real(k, "residual_scale", (double)c->residual_scale) ||
                    put_real(k, "attention.scale", (double)c->attention_scale) ||
-                   put_real(k, "logit_scale", (double)inverse_of(c->logit_scale))
+                   put_real(k, "logit_scale", (double)other_logit_divisor(c))
                ? -1
                : 0;
 }
@@ -152,17 +151,20 @@ static int put_sampling(gguf_writer *w, const model_config *c, error *err)
                          : 0;
 }
 
-/* general.file_type, and the version of the layout of blocks where there are any. */
-static int put_type(gguf_writer *w, dtype type, error *err)
+/* The architecture, a name for people, and how the weights are kept. */
+static int put_general(const other_description *d, const char *arch, gguf_writer *w, error *err)
 {
-    uint32_t number = type == DTYPE_F32    ? 0
-                      : type == DTYPE_F16  ? 1
-                      : type == DTYPE_BF16 ? 32
-                                           : 1024;
-    return gguf_writer_u32(w, "general.file_type", number, err) ||
-                   gguf_writer_u32(w, "general.quantization_version", 2, err)
-               ? -1
-               : 0;
+    char *name = checkpoint_name(d->c, err);
+    int result = !name || gguf_writer_text(w, "general.architecture", arch, err) ||
+                         gguf_writer_text(w, "general.type", "model", err) ||
+                         gguf_writer_text(w, "general.name", name, err) ||
+                         gguf_writer_u32(w, "general.file_type",
+                                         gguf_file_type(dtype_describe(d->type)), err) ||
+                         gguf_writer_u32(w, "general.quantization_version", 2, err)
+                     ? -1
+                     : 0;
+    free(name);
+    return result;
 }
 
 static int put_words(const other_description *d, gguf_writer *w, error *err)
@@ -178,11 +180,9 @@ int other_gguf_describe(void *user, gguf_writer *w, error *err)
     const other_description *d = user;
     const model_config *c = checkpoint_config(d->c);
     keys k = {.w = w, .prefix = architecture_gguf_name(c->arch), .err = err};
-    if (gguf_writer_text(w, "general.architecture", k.prefix, err) ||
-        gguf_writer_text(w, "general.type", "model", err) ||
-        gguf_writer_text(w, "general.name", paths_name(checkpoint_directory(d->c)), err) ||
-        put_type(w, d->type, err) || put_size(&k, c) || put_experts(&k, c) || put_scales(&k, c) ||
-        put_rope(&k, &c->rope) || put_sampling(w, c, err) || put_words(d, w, err))
+    if (put_general(d, k.prefix, w, err) || put_size(&k, c) || put_experts(&k, c) ||
+        put_scales(&k, c) || put_rope(&k, d->rope) || put_sampling(w, c, err) ||
+        put_words(d, w, err))
         return -1;
     return d->history ? gguf_writer_text(w, HISTORY_KEY, d->history, err) : 0;
 }
