@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -124,7 +125,25 @@ def back(scratch):
             assert np.array_equal(new[name][1], want), name
     with case("blocks of a directory at once"):
         convert(MODELS.parent / "council", scratch / "x.gguf", "--type", "q8_0")
-        assert "Q8_0" in {t.tensor_type.name for t in gguf.GGUFReader(scratch / "x.gguf").tensors}
+        written = gguf.GGUFReader(scratch / "x.gguf")
+        assert "Q8_0" in {t.tensor_type.name for t in written.tensors}
+        assert written.fields["general.file_type"].contents() == gguf.LlamaFileType.MOSTLY_Q8_0
+
+
+def names(scratch):
+    """general.name and the history's "from"."""
+    snapshot, source = scratch / "models--org--My-Model/snapshots/0123abcd", MODELS / "llama"
+    shutil.copytree(source, snapshot)
+    for what, place, cwd, name in (
+            ("a folder", source, None, "llama"), ("slashes behind it", f"{source}//", None, "llama"),
+            ("from inside", ".", source, "llama"), ("a snapshot of the hub's cache", snapshot, None, "My-Model"),
+            ("from inside of that", ".", snapshot, "My-Model")):
+        with case(f"a model's name in GGUF: {what}"):
+            convert(place, scratch / "n.gguf", cwd=cwd)
+            fields = gguf.GGUFReader(scratch / "n.gguf").fields
+            assert fields["general.name"].contents() == name, fields["general.name"].contents()
+            said = json.loads(fields["consilium.history"].contents())
+            assert said[-1]["from"] == name, said
 
 
 # ---- tokenizers ------------------------------------------------------------------------------------
@@ -226,6 +245,23 @@ def words(scratch):
             assert "m.content" in first["tokenizer.chat_template"].contents()
             said = json.loads((scratch / "w/generation_config.json").read_text())
             assert said["temperature"] == 0.25 and said["top_k"] == 7, said
+    with case("lstrip, rstrip and single_word: one line says that they stay behind; nothing where there are none"):
+        folder = with_words(scratch, TOKENIZERS / "gpt2")
+        assert "lstrip" not in convert(folder, scratch / "w.gguf").stderr
+        described = json.loads((folder / "tokenizer.json").read_text())
+        described["added_tokens"][0]["lstrip"] = True
+        (folder / "tokenizer.json").write_text(json.dumps(described))
+        told = [line for line in convert(folder, scratch / "w.gguf").stderr.splitlines() if "lstrip" in line]
+        assert len(told) == 1 and "1 added token has" in told[0], told
+        assert "lstrip" not in convert(folder, scratch / "w.gguf", "--no-tokenizer").stderr
+    with case("two tokens of one text, which tokenizer.json cannot say: refused before a weight is written"):
+        last = json.loads((folder / "config.json").read_text())["vocab_size"] - 1
+        convert(folder, scratch / "w.gguf")
+        blob = (scratch / "w.gguf").read_bytes()
+        (scratch / "w.gguf").write_bytes(blob.replace(f"[PAD{last}]".encode(), f"[PAD{last - 1}]".encode()))
+        done = run("model", "convert", scratch / "w.gguf", "-o", scratch / "no", "--to", "safetensors", check_status=False)
+        assert done.returncode == 2 and "the same text" in done.stderr and "--no-tokenizer" in done.stderr, done.stderr
+        assert not (scratch / "no").exists() and not (scratch / "no.part").exists()
     for name, text in UNSAID.items():
         with case(f"{name}: a tokenizer that GGUF has no words for is refused, and can be left out"):
             folder = with_words(scratch, TOKENIZERS / name)
@@ -301,6 +337,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as name:
         there(Path(name))
         back(Path(name))
+        names(Path(name))
         words(Path(name))
         whole(Path(name))
     finish()

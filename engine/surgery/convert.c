@@ -53,8 +53,9 @@ static int take_words(conversion *x, error *err)
     if (x->o->no_words)
         return 0;
     if (tokenizer_open(x->c, &x->words, err) ||
-        (x->words && x->to_gguf && tokenizer_check_gguf(x->words, err)))
+        (x->words && (x->to_gguf ? tokenizer_check_gguf : tokenizer_check_json)(x->words, err)))
         return error_prefix(err, "%s (--no-tokenizer leaves it out): ", checkpoint_path(x->c));
+    *x->o->spaces = x->words && x->to_gguf ? tokenizer_spaces(x->words) : 0;
     return 0;
 }
 
@@ -80,11 +81,11 @@ static int prepare(conversion *x, error *err)
     if (take_rope(x, err) || take_words(x, err) ||
         image_of_other(&x->m, x->c, x->to_gguf, x->divisors, err))
         return -1;
-    if (x->o->retype)
-        image_retype(&x->m, x->o->type, x->to_gguf, x->o->left);
+    if (x->o->image.retype)
+        image_retype(&x->m, x->o->image.type, x->to_gguf, x->o->image.left);
     if (check_types(x, err))
         return -1;
-    return x->o->done ? history_next(x->c, x->o->done, &x->history, err) : 0;
+    return x->o->image.done ? history_next(x->c, x->o->image.done, &x->history, err) : 0;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------- */
@@ -95,10 +96,10 @@ int convert_write(const checkpoint *c, const convert_options *o, const char *pat
     int result = prepare(&x, err);
     if (!result) { /* the embedding's type is that of most: it is the first tensor */
         other_description d = {c, x.words, &x.rope, x.m.v[0].type, x.history.v};
-        const image_folder f = {c, x.history.v, other_folder_fill, &d, o->over};
-        result = x.to_gguf
-                     ? image_write_gguf(&x.m, c, other_gguf_describe, &d, path, &o->watch, err)
-                     : image_write_folder(&x.m, &f, path, &o->watch, err);
+        const image_folder f = {c, x.history.v, other_folder_fill, &d, o->image.over};
+        result = x.to_gguf ? image_write_gguf(&x.m, c, other_gguf_describe, &d, path,
+                                              &o->image.watch, err)
+                           : image_write_folder(&x.m, &f, path, &o->image.watch, err);
     }
     release(&x);
     return result;

@@ -12,13 +12,9 @@
 #include "image_file.h"
 
 typedef struct convert_options {
-    bool retype; /* matrices become `type`; *left counts those that cannot */
-    dtype type;
-    int *left;
-    bool no_words;    /* no tokenizer, no chat template */
-    const char *done; /* for the history, or NULL: none is kept */
-    bool over;        /* a folder that is there is replaced */
-    image_watch watch;
+    image_options image;
+    bool no_words; /* no tokenizer, no chat template */
+    int *spaces; /* counts added tokens of whose white space GGUF says nothing: tokenizer_write.h */
 } convert_options;
 
 /* Writes c, which has passed weights_check(), to `path`. ERROR_USAGE for what the other format cannot say. */

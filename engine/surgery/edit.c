@@ -28,17 +28,6 @@ static bool is_of_layout(const char *key)
     return strncmp(key, "split.", 6) == 0 || strcmp(key, "general.alignment") == 0;
 }
 
-/* general.file_type of files whose matrices are all of one type (GGUF specification). */
-static int file_type(int ggml)
-{
-    static const int types[][2] = {{0, 0}, {1, 1},   {30, 32}, {2, 2},   {3, 3},   {6, 8},  {7, 9},
-                                   {8, 7}, {10, 10}, {11, 11}, {12, 14}, {13, 16}, {14, 18}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (types[i][0] == ggml)
-            return types[i][1];
-    return 1024; /* "guessed" */
-}
-
 /* The source's metadata in its order, with another number of experts. */
 static int describe(void *user, gguf_writer *w, error *err)
 {
@@ -61,7 +50,7 @@ static int describe(void *user, gguf_writer *w, error *err)
         int value = strcmp(key, count) == 0 ? d->experts : d->used;
         if (d->type && strcmp(key, "general.file_type") == 0) {
             changed = true;
-            value = file_type(d->type->ggml);
+            value = (int)gguf_file_type(d->type);
         }
         if (changed ? gguf_writer_u32(w, key, (uint32_t)value, err) : gguf_writer_copy(w, v, err))
             return -1;
@@ -166,7 +155,8 @@ static int fill(void *user, const char *place, error *err)
 
 /* ---- both -------------------------------------------------------------------------------------- */
 
-int edit_write(const bank_plan *plan, const edit_options *o, const char *path, error *err)
+int edit_write(const bank_plan *plan, int used, const image_options *o, const char *path,
+               error *err)
 {
     const model_config *config = checkpoint_config(plan->c);
     int n = bank_plan_count(plan, err);
@@ -175,13 +165,13 @@ int edit_write(const bank_plan *plan, const edit_options *o, const char *path, e
     if (n < 0)
         return -1;
     bool changed =
-        !bank_plan_is_same(plan) || o->retype || (o->used && o->used != config->experts_per_token);
+        !bank_plan_is_same(plan) || o->retype || (used && used != config->experts_per_token);
     int result = o->done && changed ? history_next(plan->c, o->done, &history, err) : 0;
     if (result == 0)
         result = image_of_plan(&m, plan, err);
     if (result == 0 && o->retype)
         image_retype(&m, o->type, checkpoint_gguf(plan->c) != NULL, o->left);
-    description d = {plan->c, n, o->used ? o->used : config->experts_per_token,
+    description d = {plan->c, n, used ? used : config->experts_per_token,
                      o->retype ? dtype_describe(o->type) : NULL, history.v};
     image_folder f = {plan->c, history.v, fill, &d, o->over};
     if (result == 0)

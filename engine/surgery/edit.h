@@ -10,18 +10,10 @@
 
 #include "image_file.h"
 
-typedef struct edit_options {
-    int used;    /* experts a token from now on; 0 = as before */
-    bool retype; /* matrices become `type`; *left counts those that cannot */
-    dtype type;
-    int *left;
-    const char *done; /* for the history, or NULL: none is kept */
-    bool over;        /* a folder that is there is replaced */
-    image_watch watch;
-} edit_options;
-
-/* Writes plan->c with the plan's experts to `path`, a file or a folder. ERROR_USAGE when layers would differ in
+/* Writes plan->c with the plan's experts to `path`, a file or a folder. used: experts a token from now on, 0 = as
+ * before. ERROR_USAGE when layers would differ in
  * their number, or a sum of experts is of a type that is not written; nothing is begun then. */
-int edit_write(const bank_plan *plan, const edit_options *o, const char *path, error *err);
+int edit_write(const bank_plan *plan, int used, const image_options *o, const char *path,
+               error *err);
 
 #endif

@@ -17,6 +17,16 @@ typedef struct image_watch {
     bool (*step)(void *user, double share);
 } image_watch;
 
+/* What edit.h and convert.h are told alike. */
+typedef struct image_options {
+    bool retype; /* matrices become `type`; *left counts those that cannot */
+    dtype type;
+    int *left;
+    const char *done; /* for the history, or NULL: none is kept */
+    bool over;        /* a folder that is there is replaced */
+    image_watch watch;
+} image_options;
+
 /* Puts the metadata of a GGUF file. */
 typedef int image_describe(void *user, gguf_writer *w, error *err);
 

@@ -105,6 +105,21 @@ int tokenizer_check_gguf(const tokenizer *t, error *err)
     return scores ? 0 : -1;
 }
 
+static int spaces_in(const added_tokens *a)
+{
+    int n = 0;
+    for (int i = 0; i < a->len; i++) {
+        const added_token_options *o = &a->node[i].options;
+        n += a->node[i].id >= 0 && (o->left || o->right || o->single);
+    }
+    return n;
+}
+
+int tokenizer_spaces(const tokenizer *t)
+{
+    return spaces_in(&t->raw) + spaces_in(&t->normalized);
+}
+
 /* ---- keys -------------------------------------------------------------------------------------- */
 
 /* A gap of ids is filled so. */
@@ -184,34 +199,21 @@ static int put_id(gguf_writer *w, const char *key, int id, error *err)
     return id >= 0 ? gguf_writer_u32(w, key, (uint32_t)id, err) : 0;
 }
 
-/* The ids that end an answer, each once. */
-static size_t ends_of(const model_config *c, int32_t out[MODEL_MAX_EOS])
-{
-    size_t n = 0;
-    for (int i = 0; i < c->eos_count; i++) {
-        size_t k = 0;
-        while (k < n && out[k] != c->eos[i])
-            k++;
-        out[k] = c->eos[i];
-        n += k == n;
-    }
-    return n;
-}
-
 /* The tokenizer's own end comes first; all that end an answer are listed beside it. */
 static int put_ids(const tokenizer *t, const model_config *c, gguf_writer *w, error *err)
 {
     int eos = t->eos >= 0 ? t->eos : c->eos_count ? c->eos[0] : -1;
     int bos = t->bos >= 0 ? t->bos : c->bos;
-    int padding = t->named[4] ? tokenizer_find(t, t->named[4], strlen(t->named[4])) : -1;
+    const char *pad = t->named[4]; /* tokenizer_named() */
+    int padding = pad ? tokenizer_find(t, pad, strlen(pad)) : -1;
     if (put_id(w, KEY("bos_token_id"), bos, err) || put_id(w, KEY("eos_token_id"), eos, err) ||
         put_id(w, KEY("unknown_token_id"), t->unknown, err) ||
         put_id(w, KEY("padding_token_id"), padding, err) ||
         gguf_writer_bool(w, KEY("add_bos_token"), t->adds_bos, err))
         return -1;
-    int32_t ends[MODEL_MAX_EOS];
-    size_t n = ends_of(c, ends);
-    return n > 1 ? gguf_writer_array(w, KEY("eos_token_ids"), GGUF_I32, ends, n, err) : 0;
+    return c->eos_count > 1 ? gguf_writer_array(w, KEY("eos_token_ids"), GGUF_I32, c->eos,
+                                                (size_t)c->eos_count, err)
+                            : 0;
 }
 
 int tokenizer_to_gguf(const tokenizer *t, const model_config *c, gguf_writer *w, error *err)

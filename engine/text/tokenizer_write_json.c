@@ -169,17 +169,20 @@ static bool is_filler(const tokenizer *t, int id)
                         memcmp(text, gap, len) == 0);
 }
 
-/* The content of a token as text; NULL when out of memory. */
-static const char *content_of(const tokenizer *t, int id, buf *scratch, error *err)
+/* The content of a token as text; "" when out of memory, and the writer has failed. */
+static const char *content_of(const tokenizer *t, int id, buf *scratch, json_writer *e)
 {
     size_t len;
     const char *text = vocabulary_content(&t->vocabulary, id, &len);
     scratch->len = 0;
-    return buf_add(scratch, text, len, err) || buf_add(scratch, "", 1, err) ? NULL : scratch->v;
+    if (buf_add(scratch, text, len, e->err) == 0 && buf_add(scratch, "", 1, e->err) == 0)
+        return scratch->v;
+    e->failed = true;
+    return "";
 }
 
 /* Two ids of one content, or a content with a NUL, cannot stand in an object. */
-static int check_words(const tokenizer *t, error *err)
+int tokenizer_check_json(const tokenizer *t, error *err)
 {
     for (int id = 0; id < t->vocabulary.count; id++) {
         size_t len;
@@ -202,8 +205,8 @@ static void put_added(json_writer *e, const tokenizer *t, buf *scratch)
         token_kind kind = t->vocabulary.entry[id].kind;
         if (kind != TOKEN_ADDED && kind != TOKEN_SPECIAL)
             continue;
-        const char *text = content_of(t, id, scratch, e->err);
-        bool space = text && kind == TOKEN_ADDED && tokenizer_is_white_space(text, strlen(text));
+        const char *text = content_of(t, id, scratch, e);
+        bool space = kind == TOKEN_ADDED && tokenizer_is_white_space(text, strlen(text));
         json_begin_object(e, NULL);
         json_put_int(e, "id", id);
         json_put_text(e, "content", text);
@@ -237,10 +240,8 @@ static void put_vocabulary(json_writer *e, const tokenizer *t, buf *scratch)
     int end = first_added(t);
     json_begin_object(e, "vocab");
     for (int id = 0; id < end; id++) {
-        const char *text = is_filler(t, id) ? "" : content_of(t, id, scratch, e->err);
-        e->failed = e->failed || !text;
-        if (text && *text)
-            json_put_int(e, text, id);
+        if (!is_filler(t, id))
+            json_put_int(e, content_of(t, id, scratch, e), id);
     }
     json_end(e);
 }
@@ -255,7 +256,7 @@ static int put_merges(json_writer *e, const tokenizer *t, buf *scratch)
         const int pair[2] = {(int)list.v[i].left, (int)list.v[i].right};
         json_begin_array(e, NULL);
         for (int k = 0; k < 2; k++)
-            json_put_text(e, NULL, content_of(t, pair[k], scratch, e->err));
+            json_put_text(e, NULL, content_of(t, pair[k], scratch, e));
         json_end(e);
     }
     json_end(e);
@@ -268,8 +269,7 @@ static int put_model(json_writer *e, const tokenizer *t, buf *scratch)
     put_type(e, "model", "BPE");
     json_put_null(e, "dropout");
     json_put_text(e, "unk_token",
-                  t->unknown >= 0 && !t->byte_level ? content_of(t, t->unknown, scratch, e->err)
-                                                    : NULL);
+                  t->unknown >= 0 && !t->byte_level ? content_of(t, t->unknown, scratch, e) : NULL);
     json_put_null(e, "continuing_subword_prefix");
     json_put_null(e, "end_of_word_suffix");
     json_put_bool(e, "fuse_unk", t->fuse_unknown);
@@ -285,7 +285,7 @@ int tokenizer_to_json(const tokenizer *t, buf *out, error *err)
 {
     buf scratch = {0};
     json_writer e = {.out = out, .err = err};
-    if (check_words(t, err))
+    if (tokenizer_check_json(t, err))
         return -1;
     json_begin_object(&e, NULL);
     json_put_text(&e, "version", "1.0");
@@ -295,7 +295,7 @@ int tokenizer_to_json(const tokenizer *t, buf *out, error *err)
     put_normalizer(&e, &t->normal);
     put_pretokenizer(&e, t);
     if (t->adds_bos)
-        put_template(&e, content_of(t, t->bos, &scratch, err), t->bos);
+        put_template(&e, content_of(t, t->bos, &scratch, &e), t->bos);
     else if (t->byte_level)
         put_bytelevel(&e, "post_processor");
     else

@@ -93,11 +93,11 @@ static int write_plan(const options *opt, const bank_plan *plan, console *con, e
 {
     buf done = {0};
     int result = join_words(opt, &done, err);
-    const edit_options o = {.done = opt->no_history ? NULL : done.v,
-                            .over = opt->force,
-                            .watch = model_written_watch(con)};
+    const image_options o = {.done = opt->no_history ? NULL : done.v,
+                             .over = opt->force,
+                             .watch = model_written_watch(con)};
     if (!result)
-        result = edit_write(plan, &o, opt->output, err);
+        result = edit_write(plan, 0, &o, opt->output, err);
     console_progress_end(con);
     buf_release(&done);
     return result ? -1 : model_written(con, opt->output, err);

@@ -45,32 +45,29 @@ static int describe(const options *opt, bool other, bool to_gguf, buf *out, erro
 }
 
 /* The same format: the file as it is, but for the type. */
-static int write_same(const options *opt, const checkpoint *c, const char *done, int *left,
-                      console *con, error *err)
+static int write_same(const options *opt, const checkpoint *c, const image_options *o, error *err)
 {
     bank_plan plan = {0};
-    const edit_options o = {.over = opt->force,
-                            .retype = true,
-                            .type = type_of(opt->type),
-                            .left = left,
-                            .done = done,
-                            .watch = model_written_watch(con)};
-    int result = bank_plan_open(&plan, c, err) || edit_write(&plan, &o, opt->output, err) ? -1 : 0;
+    int result =
+        bank_plan_open(&plan, c, err) || edit_write(&plan, 0, o, opt->output, err) ? -1 : 0;
     bank_plan_release(&plan);
     return result;
 }
 
-static int write_other(const options *opt, const checkpoint *c, const char *done, int *left,
+static int write_other(const options *opt, const checkpoint *c, const image_options *o,
                        console *con, error *err)
 {
-    const convert_options o = {.over = opt->force,
-                               .retype = opt->type != NULL,
-                               .type = opt->type ? type_of(opt->type) : DTYPE_F32,
-                               .left = left,
-                               .no_words = opt->no_tokenizer,
-                               .done = done,
-                               .watch = model_written_watch(con)};
-    return convert_write(c, &o, opt->output, err);
+    int spaces = 0;
+    const convert_options other = {.image = *o, .no_words = opt->no_tokenizer, .spaces = &spaces};
+    int result = convert_write(c, &other, opt->output, err);
+    console_progress_end(con);
+    if (!result && spaces)
+        console_note(
+            con,
+            "%d added token%s lstrip, rstrip or single_word, which GGUF cannot say: where a "
+            "chat template has white space beside one, ids may differ",
+            spaces, spaces == 1 ? " has" : "s have");
+    return result;
 }
 
 static int convert(const options *opt, const checkpoint *c, console *con, error *err)
@@ -83,12 +80,18 @@ static int convert(const options *opt, const checkpoint *c, console *con, error 
             err, ERROR_USAGE,
             "model convert needs --type, what weights become, or --to, another format");
     int result = opt->no_history ? 0 : describe(opt, other, to_gguf, &done, err);
+    const image_options o = {.retype = opt->type != NULL,
+                             .type = opt->type ? type_of(opt->type) : DTYPE_F32,
+                             .left = &left,
+                             .done = done.v,
+                             .over = opt->force,
+                             .watch = model_written_watch(con)};
     if (!result)
-        result = (other ? write_other : write_same)(opt, c, done.v, &left, con, err);
+        result = other ? write_other(opt, c, &o, con, err) : write_same(opt, c, &o, err);
     console_progress_end(con);
     if (!result && left)
         console_note(con, "%d matri%s: rows that do not divide into blocks of %d keep their type",
-                     left, left == 1 ? "x" : "ces", dtype_describe(type_of(opt->type))->block);
+                     left, left == 1 ? "x" : "ces", dtype_describe(o.type)->block);
     buf_release(&done);
     return result ? -1 : model_written(con, opt->output, err);
 }

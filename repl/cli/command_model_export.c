@@ -43,25 +43,26 @@ static int check_seat(const options *opt, const seat *s, error *err)
 static int write_model(engine *e, const seat *s, const options *opt, console *con, error *err)
 {
     const char *who = opt->persona ? opt->persona : "the program";
-    edit_options o = {.over = opt->force, .watch = model_written_watch(con)};
+    image_options o = {.over = opt->force, .watch = model_written_watch(con)};
     bank_plan plan = {0};
     buf done = {0};
+    int used = 0;
     int result = bank_plan_open(&plan, engine_checkpoint(e), err);
     if (!result && opt->bake)
         result = program_plan_bake(&plan, s->program, err);
     if (!result)
-        result = program_plan(&plan, s->program, who, &o.used, err) ||
+        result = program_plan(&plan, s->program, who, &used, err) ||
                          (!opt->no_history && describe(opt, &done, err))
                      ? -1
                      : 0;
     o.done = done.v;
     if (!result)
-        result = edit_write(&plan, &o, opt->output, err);
+        result = edit_write(&plan, used, &o, opt->output, err);
     console_progress_end(con);
     if (!result) {
         int n = bank_plan_count(&plan, err);
         console_note(con, "%d of %d experts in each layer, %d a token", n,
-                     engine_config(e)->experts, o.used);
+                     engine_config(e)->experts, used);
     }
     bank_plan_release(&plan);
     buf_release(&done);
