@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "iq.h"
-#include "quantize.h"
 
 /* ---- dequantisation: one block each ------------------------------------------------------------ */
 
@@ -248,72 +247,4 @@ void dequantize_row(dtype type, const void *row, float *out, size_t n)
     }
     for (size_t i = 0; i < n; i += block, bytes += dtype_describe(type)->bytes)
         dequantize_block(type, bytes, out + i);
-}
-
-/* Rounds halves away from zero, like the `gguf` package; the scale is kept as binary16 but the
- * codes are computed with the f32 one. */
-static void quantize_q8_0(const float *x, block_q8_0 *out)
-{
-    float largest = 0;
-    for (int j = 0; j < 32; j++)
-        largest = fmaxf(largest, fabsf(x[j]));
-    float d = largest / 127.0f;
-    float inverse = d == 0 ? 0 : 1.0f / d;
-    for (int j = 0; j < 32; j++)
-        out->qs[j] = (int8_t)fminf(fmaxf(roundf(x[j] * inverse), -127.0f), 127.0f);
-    out->d = float_to_half(d);
-}
-
-/* The element of largest magnitude, the first of equal ones, becomes code 0, which is -16 steps. */
-static void quantize_q5_0(const float *x, block_q5_0 *out)
-{
-    int largest = 0;
-    for (int j = 1; j < 32; j++)
-        if (fabsf(x[j]) > fabsf(x[largest]))
-            largest = j;
-    float d = x[largest] / -16.0f;
-    float inverse = d == 0 ? 0 : 1.0f / d;
-    *out = (block_q5_0){.d = float_to_half(d)};
-    for (int j = 0; j < 32; j++) {
-        int code = (int)fminf(truncf(x[j] * inverse + 16.5f), 31.0f);
-        out->qs[j % 16] |= (uint8_t)((code & 15) << (j < 16 ? 0 : 4));
-        out->qh[j / 8] |= (uint8_t)(code >> 4 << j % 8);
-    }
-}
-
-void quantize_row(dtype type, const float *x, void *out, size_t n)
-{
-    uint8_t *bytes = out;
-    if (type == DTYPE_F32)
-        memcpy(bytes, x, n * sizeof *x);
-    size_t block = (size_t)dtype_describe(type)->block;
-    if (type == DTYPE_Q4_0 || type == DTYPE_Q4_1 || type == DTYPE_Q5_1 || block == QUANT_K)
-        for (size_t i = 0; i < n; i += block, bytes += dtype_describe(type)->bytes)
-            quantize_block(type, x + i, bytes);
-    if (type == DTYPE_Q5_0)
-        for (size_t i = 0; i < n; i += 32, bytes += sizeof(block_q5_0))
-            quantize_q5_0(x + i, (block_q5_0 *)bytes);
-    if (type == DTYPE_Q8_0)
-        for (size_t i = 0; i < n; i += 32, bytes += sizeof(block_q8_0))
-            quantize_q8_0(x + i, (block_q8_0 *)bytes);
-    if (type == DTYPE_F16 || type == DTYPE_BF16)
-        for (size_t i = 0; i < n; i++, bytes += 2) {
-            uint16_t bits = type == DTYPE_F16 ? float_to_half(x[i]) : float_to_bfloat(x[i]);
-            memcpy(bytes, &bits, sizeof bits);
-        }
-}
-
-int quantize_row_checked(dtype type, const float *x, void *out, size_t n, error *err)
-{
-    const float block_most = 1e9F; /* no block reaches that: 65504 times 128 times 32 */
-    float most = 0;                /* of magnitude, or the first that is no number */
-    for (size_t i = 0; i < n && isfinite(most); i++)
-        most = fabsf(x[i]) <= fabsf(most) ? most : x[i];
-    bool fits = isfinite(most) && (dtype_describe(type)->block == 1 || fabsf(most) < block_most);
-    if (fits)
-        quantize_row(type, x, out, n);
-    if (fits && quantize_is_finite(type, out, n))
-        return 0;
-    return error_set(err, ERROR_RUN, "a weight would become %g, which %s cannot hold", (double)most,
-                     dtype_describe(type)->name);
 }

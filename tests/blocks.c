@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../kernels/dequantize.h"
+#include "../kernels/quantize.h"
 
 uint32_t blocks_next(blocks_random *random)
 {

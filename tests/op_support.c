@@ -7,6 +7,7 @@
 
 #include "../kernels/dequantize.h"
 #include "../kernels/devices/backend_open.h"
+#include "../kernels/quantize.h"
 
 static const char *const ISA[LAB_LEVELS] = {"baseline", "avx2", "avx512"};
 static const int THREADS[LAB_THREADS] = {1, 2, 3, 8};

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../kernels/dequantize.h"
+#include "../../kernels/quantize.h"
 #include "../base/version.h"
 #include "../formats/gguf_writer.h"
 #include "../formats/safetensors_writer.h"

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../kernels/dequantize.h"
+#include "../../kernels/quantize.h"
 #include "../base/atomic_file.h"
 #include "../base/json_writer.h"
 #include "adapter_stack.h"

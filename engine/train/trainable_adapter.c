@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../../kernels/dequantize.h"
+#include "../../kernels/quantize.h"
 #include "trainable.h"
 
 /* ---- to an adapter --------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
  */
 #include <math.h>
 
-#include "../dequantize.h"
+#include "../quantize.h"
 #include "attention_chunk_avx2.h"
 
 enum {

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../dequantize.h"
+#include "../quantize.h"
 #include "attention_chunk.h"
 #include "mathx.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../kernels/dequantize.h"
+#include "../../kernels/quantize.h"
 
 static int count_of(const sliced *s)
 {

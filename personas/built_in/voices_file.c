@@ -11,6 +11,7 @@
 #include "../../engine/base/folder.h"
 #include "../../engine/formats/gguf_writer.h"
 #include "../../kernels/dequantize.h"
+#include "../../kernels/quantize.h"
 
 static const struct stack {
     const char *name;
