@@ -14,8 +14,9 @@
  * read, built by a trainer, or written without either.
  *
  * The bytes are read into memory, not mapped, so that what was checked is what runs. Every tensor
- * is F32, F16 or BF16, of finite numbers no larger than F16 can say, and its shape suits the others. The hash is of what the
- * adapter says, not of how a file says it: the same matrices in another format are the same adapter.
+ * is F32, F16 or BF16, of finite numbers no larger than F16 can say, and its shape suits the
+ * others. The hash is of what the adapter says, not of how a file says it: the same matrices in
+ * another format are the same adapter.
  *
  * Formats (adapter_open, adapter_write): one's own safetensors (adapter_own.c), PEFT and vLLM
  * (adapter_peft.c), GGUF (adapter_gguf.c).

@@ -23,7 +23,8 @@
 
 typedef struct router_hook router_hook;
 
-/* state: what r's functions are handed, unless its open() makes another. r, state, the model and the tokenizer (may be NULL: pieces are empty) must outlive it. digest: what stands for the
+/* state: what r's functions are handed, unless its open() makes another. r, state, the model and
+ * the tokenizer (may be NULL: pieces are empty) must outlive it. digest: what stands for the
  * function's code in hashes. Caller owns. ERROR_LOAD. */
 router_hook *router_hook_open(const consilium_router *r, void *state, const model_config *model,
                               const tokenizer *t, const char *fingerprint, const char *digest,
@@ -43,9 +44,9 @@ typedef struct hook_room {
     uint8_t *allowed;
 } hook_room;
 
-/* Asks for one token. base: the layer's routing under the program, with `experts` that it sees; most: the largest k
- * that the device has room for. 1 = *out is another routing, which borrows from room; 0 = the program's own holds;
- * -1 = ERROR_RUN. */
+/* Asks for one token. base: the layer's routing under the program, with `experts` that it sees;
+ * most: the largest k that the device has room for. 1 = *out is another routing, which borrows from
+ * room; 0 = the program's own holds; -1 = ERROR_RUN. */
 int router_hook_select(const router_hook *h, const consilium_token *token, int experts, int most,
                        const layer_routing *base, const hook_room *room, layer_routing *out,
                        error *err);

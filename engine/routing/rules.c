@@ -1,9 +1,9 @@
 /* rules.c - reading rules from a persona file; rules_step.c makes them act.
  *
- * A rule is read member by member into plain data: when (token ids, a tag, a pattern, a
- * role, a prompt, an adapter), in which layers, what (experts forced, kept, banned or biased; k) and for how many
- * tokens. A member that nobody knows is an error, because a rule that is half understood would
- * act and look right. Patterns are compiled here, once, with the limits that bound what they
+ * A rule is read member by member into plain data: when (token ids, a tag, a pattern, a role, a
+ * prompt, an adapter), in which layers, what (experts forced, kept, banned or biased; k) and for
+ * how many tokens. A member that nobody knows is an error, because a rule that is half understood
+ * would act and look right. Patterns are compiled here, once, with the limits that bound what they
  * cost while they run.
  */
 #include "rules.h"

@@ -1,8 +1,9 @@
-/* forward_hooks.h - the rows of a batch whose program has a hook (engine/routing/hooks.h): where their routing lies,
- * and what the hook is shown.
+/* forward_hooks.h - the rows of a batch whose program has a hook (engine/routing/hooks.h): where
+ * their routing lies, and what the hook is shown.
  *
- * Such a row gets a copy of its program's layers; before a layer routes, that layer of the copy becomes what the
- * hook says. Other rows keep their program's own tables, and a batch without hooks touches nothing here.
+ * Such a row gets a copy of its program's layers; before a layer routes, that layer of the copy
+ * becomes what the hook says. Other rows keep their program's own tables, and a batch without hooks
+ * touches nothing here.
  */
 #ifndef ENGINE_FORWARD_HOOKS_H
 #define ENGINE_FORWARD_HOOKS_H
@@ -28,7 +29,8 @@ void forward_hooks_release(forward_hooks *h); /* {0} ok */
 /* The routing of row i. */
 const routing_tables *forward_hooks_of(forward_hooks *h, const forward_row *rows, int i);
 
-/* Asks the hooks of a layer, for what its router read and said. slots: the largest k that there is room for. */
+/* Asks the hooks of a layer, for what its router read and said. slots: the largest k that there is
+ * room for. */
 int forward_hooks_ask(forward_hooks *h, backend *b, const model_config *c, const forward_row *rows,
                       int n, int layer, const tensor *normed, const tensor *scores, int slots,
                       error *err);

@@ -11,8 +11,8 @@
 #include "bank_plan.h"
 
 /* The adapter must outlive the plan; the experts it names are those of these numbers as they stand.
- * ERROR_LOAD when it does not fit the model, ERROR_USAGE for an added expert that is wider than the model's or
- * an expert that is a sum already. The plan is half changed after a failure. */
+ * ERROR_LOAD when it does not fit the model, ERROR_USAGE for an added expert that is wider than the
+ * model's or an expert that is a sum already. The plan is half changed after a failure. */
 int bank_plan_bake(bank_plan *p, const adapter *a, error *err);
 
 /* Which of the four a matrix of an adapter is. */

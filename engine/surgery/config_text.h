@@ -10,8 +10,8 @@
 
 #include "../base/buf.h"
 
-/* Appends the object text[0..len) to *out with `value`, a piece of JSON, at `key`, which is added at its beginning when it
- * is not there. ERROR_LOAD for a text that is no JSON object. */
+/* Appends the object text[0..len) to *out with `value`, a piece of JSON, at `key`, which is added
+ * at its beginning when it is not there. ERROR_LOAD for a text that is no JSON object. */
 int config_text_set(const char *where, const char *text, size_t len, const char *key,
                     const char *value, buf *out, error *err);
 /* Whether the outermost object has the key. */

@@ -18,7 +18,8 @@ typedef struct other_description {
     const char *history; /* NULL: none */
 } other_description;
 
-/* Both formats divide logits by what they say, and logit_scale is its inverse: the f32 of which that comes out. */
+/* Both formats divide logits by what they say, and logit_scale is its inverse: the f32 of which
+ * that comes out. */
 float other_logit_divisor(const model_config *c);
 
 int other_gguf_check(const model_config *c, error *err);

@@ -12,8 +12,8 @@
 /* out[0..dim/2): what frequencies are divided by. */
 void rope_divisors(const rope_config *llama3, float *out);
 
-/* The other way: a ROPE_LLAMA3 whose divisors are r->factors within 1e-5, or ROPE_PLAIN when all of them are 1.
- * low_freq and high_freq are taken for the published 1 and 4. -1 when there is none. */
+/* The other way: a ROPE_LLAMA3 whose divisors are r->factors within 1e-5, or ROPE_PLAIN when all of
+ * them are 1. low_freq and high_freq are taken for the published 1 and 4. -1 when there is none. */
 int rope_from_divisors(const rope_config *r, rope_config *out);
 
 #endif

@@ -20,8 +20,9 @@
  * outlive the plan. */
 int program_plan_bake(bank_plan *plan, const router_program *p, error *err);
 
-/* plan: every expert itself (bank_plan_open()), or baked, of the model that p was compiled against. *used: experts
- * a token from now on. who: for sentences. ERROR_USAGE, naming what a checkpoint cannot say. */
+/* plan: every expert itself (bank_plan_open()), or baked, of the model that p was compiled against.
+ * *used: experts a token from now on. who: for sentences. ERROR_USAGE, naming what a checkpoint
+ * cannot say. */
 int program_plan(bank_plan *plan, const router_program *p, const char *who, int *used, error *err);
 
 #endif

@@ -18,7 +18,7 @@ typedef struct recipe_rows {
     size_t rows, cols;
     bank_rows *views;  /* [r->count] */
     float *sum, *term; /* [cols], NULL where codes are kept */
-    double *update;    /* [cols], NULL without updates */
+    double *update;    /* [cols], likewise */
 } recipe_rows;
 
 /* Where the part of a term lies: in the checkpoint, or in the adapter that put another in its place. */

@@ -1,10 +1,10 @@
 /* tokenizer_write.h - a tokenizer written down in either format, from what it is here.
  *
- * What is written gives the same ids when it is read again, here and by the program that the format belongs
- * to; a rule that the format has no words for is refused by name. GGUF names its split rules
- * (tokenizer_presets.h) and has scores in place of SentencePiece's merges. One thing it has no words for is not
- * refused but counted: how white space around an added token is treated (lstrip, rstrip, single_word). It
- * matters in chat templates alone, where such tokens are found.
+ * What is written gives the same ids when it is read again, here and by the program that the format
+ * belongs to; a rule that the format has no words for is refused by name. GGUF names its split
+ * rules (tokenizer_presets.h) and has scores in place of SentencePiece's merges. One thing it has
+ * no words for is not refused but counted: how white space around an added token is treated
+ * (lstrip, rstrip, single_word). It matters in chat templates alone, where such tokens are found.
  */
 #ifndef ENGINE_TOKENIZER_WRITE_H
 #define ENGINE_TOKENIZER_WRITE_H
