@@ -156,6 +156,11 @@ def refusals():
         some = write_adapter("some", added(1, layers=[1]))
         refused(2, "layer 0 would have 8 experts and layer 1 9", "edit", MODEL, "bake", some)
         refused(2, "layer", "model", "export", "-m", MODEL, "--adapter", some, "--bake")
+    with case("--max-adapter lets a larger one in, and keeps a smaller one out"):
+        heavy = write_adapter("heavy", updates(2000, ((0, 1),)))
+        assert 1 << 20 < heavy.stat().st_size < 2 << 20, heavy.stat().st_size
+        refused(3, "--max-adapter", "edit", MODEL, "bake", heavy, "--max-adapter", "1")
+        run("edit", MODEL, "-o", scratch / "heavy.f", "bake", heavy, "--max-adapter", "2", env=ENVIRONMENT)
     with case("refused: no file, a broken one, another model's, a sum, words that are none"):
         refused(3, "absent", "edit", MODEL, "bake", scratch / "absent")
         broken = scratch / "broken.safetensors"

@@ -11,6 +11,7 @@
 #include "../../engine/surgery/edit_words.h"
 #include "../../engine/surgery/history.h"
 #include "../options/open_checkpoint.h"
+#include "../options/open_model.h"
 #include "../options/sandbox_policy.h"
 #include "../screen/human.h"
 #include "../system/output_file.h"
@@ -60,7 +61,8 @@ static adapter *open_adapter(void *user, const char *path, error *err)
         return NULL;
     }
     d->adapters = v;
-    adapter *a = d->adapters[d->adapter_count] = adapter_open(path, err);
+    adapter *a = d->adapters[d->adapter_count] =
+        adapter_open_within(path, open_model_adapter_bytes(d->opt), err);
     d->adapter_count += a != NULL;
     return a && history_name_model(d->c, hex, err) == 0 &&
                    adapter_fit(a, checkpoint_config(d->c), hex, err) == 0

@@ -437,7 +437,7 @@ static const option_info table[] = {
      "set a variable of the model's chat template (repeatable; VALUE is JSON, else text)", 0, 0,
      FIELD(variables)},
 
-    {"max-adapter", 0, OPTION_NUMBER, GROUP_MODEL, WITH_MODEL, "MIB",
+    {"max-adapter", 0, OPTION_NUMBER, GROUP_MODEL, WITH_MODEL | BIT(EDIT), "MIB",
      "the largest adapter that is read or trained (default 64)", 1, 1 << 20, FIELD(max_adapter)},
     {"tokenizer", 0, OPTION_TEXT, GROUP_MODEL, WITH_MODEL, "FILE",
      "read and write text by another tokenizer with as many tokens: a tokenizer.json, its folder, "
