@@ -130,6 +130,52 @@ def back(scratch):
         assert written.fields["general.file_type"].contents() == gguf.LlamaFileType.MOSTLY_Q8_0
 
 
+def changed(source, out, drop="", **more):
+    """A GGUF file without the tensors whose names hold `drop`, and with other keys."""
+    reader = gguf.GGUFReader(source)
+    arch = reader.fields["general.architecture"].contents()
+    writer = gguf.GGUFWriter(out, arch)
+    fields = {k: f for k, f in reader.fields.items() if not k.startswith(("GGUF.", "general."))}
+    for key, field in fields.items():
+        writer.add_key_value(key, field.contents(), field.types[0], field.types[-1] if len(field.types) > 1 else None)
+    for key, value in more.items():
+        key = f"{arch}.{key.replace('__', '.')}"
+        if key in fields:
+            writer.kv_data[0].pop(key)
+        (writer.add_bool if isinstance(value, bool) else writer.add_uint32)(key, value)
+    for t in reader.tensors:
+        if not drop or drop not in t.name:
+            writer.add_tensor(t.name, np.array(t.data), raw_dtype=t.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return out
+
+
+def unsaid(scratch):
+    """What a config.json has no words for."""
+    source, out = scratch / "odd.gguf", scratch / "no"
+
+    def refused(text):
+        done = run("model", "convert", source, "-o", out, "--to", "safetensors", check_status=False)
+        assert done.returncode == 2 and text in done.stderr, done.stderr
+        assert not out.exists() and not out.with_name("no.part").exists()
+    with case("refused: some biases without others, a part of a head, gates as they are"):
+        changed(MODELS / "llama-bias.gguf", source, drop="attn_output.bias")
+        refused("some biases")
+        changed(MODELS / "llama.gguf", source, rope__dimension_count=4)
+        refused("a part of a head")
+        changed(MODELS / "mixtral.gguf", source, expert_weights_norm=False)
+        refused("gates do not sum to 1")
+    with case("refused: divisors of frequencies that are not Llama 3's"):
+        blob = bytearray((MODELS / "llama-llama3.gguf").read_bytes())
+        at, = (t.data_offset for t in gguf.GGUFReader(MODELS / "llama-llama3.gguf").tensors if t.name == "rope_freqs.weight")
+        blob[at:at + 4] = struct.pack("<f", 2)
+        source.write_bytes(blob)
+        refused("rope_freqs.weight divides")
+
+
 def names(scratch):
     """general.name and the history's "from"."""
     snapshot, source = scratch / "models--org--My-Model/snapshots/0123abcd", MODELS / "llama"
@@ -337,6 +383,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as name:
         there(Path(name))
         back(Path(name))
+        unsaid(Path(name))
         names(Path(name))
         words(Path(name))
         whole(Path(name))
