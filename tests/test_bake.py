@@ -156,6 +156,15 @@ def refusals():
         some = write_adapter("some", added(1, layers=[1]))
         refused(2, "layer 0 would have 8 experts and layer 1 9", "edit", MODEL, "bake", some)
         refused(2, "layer", "model", "export", "-m", MODEL, "--adapter", some, "--bake")
+    with case("a layer that computes nothing is cut to the others' number; one that an update woke up is not"):
+        run("edit", MODEL, "-o", scratch / "silent", "scale", "3:0-7", "0", env=ENVIRONMENT)
+        woken = write_adapter("woken", updates(2, ((3, 7),)))
+        few = scratch / "few.mask.json"
+        few.write_text(json.dumps({"mask": 1, "model": None, "mode": "keep", "layers": {"0-2": "0-3", f"4-{LAYERS - 1}": "0-3"}}))
+        words = ("model", "export", "-m", scratch / "silent", "--mask", few)
+        run(*words, "-o", scratch / "few.f", env=ENVIRONMENT)
+        same(logits(scratch / "few.f"), logits(scratch / "silent", "--mask", few), True)
+        refused(2, "4 of 8 experts in layer 0 and 8 in layer 3", *words, "--adapter", woken, "--bake")
     with case("--max-adapter lets a larger one in, and keeps a smaller one out"):
         heavy = write_adapter("heavy", updates(2000, ((0, 1),)))
         assert 1 << 20 < heavy.stat().st_size < 2 << 20, heavy.stat().st_size
