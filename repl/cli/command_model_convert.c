@@ -54,25 +54,29 @@ static int write_same(const options *opt, const checkpoint *c, const image_optio
     return result;
 }
 
-static int write_other(const options *opt, const checkpoint *c, const image_options *o,
-                       console *con, error *err)
+static int write_other(const options *opt, const checkpoint *c, const image_options *o, int *spaces,
+                       error *err)
 {
-    int spaces = 0;
-    const convert_options other = {.image = *o, .no_words = opt->no_tokenizer, .spaces = &spaces};
-    int result = convert_write(c, &other, opt->output, err);
-    console_progress_end(con);
-    if (!result && spaces)
-        console_note(
-            con,
-            "%d added token%s lstrip, rstrip or single_word, which GGUF cannot say: where a "
-            "chat template has white space beside one, ids may differ",
-            spaces, spaces == 1 ? " has" : "s have");
-    return result;
+    const convert_options other = {.image = *o, .no_words = opt->no_tokenizer, .spaces = spaces};
+    return convert_write(c, &other, opt->output, err);
+}
+
+/* What did not become as it was asked, or could not be said. */
+static void tell(console *con, dtype type, int left, int spaces)
+{
+    if (left)
+        console_note(con, "%d matri%s: rows that do not divide into blocks of %d keep their type",
+                     left, left == 1 ? "x" : "ces", dtype_describe(type)->block);
+    if (spaces)
+        console_note(con,
+                     "%d added token%s lstrip, rstrip or single_word, which GGUF cannot say: ids "
+                     "may differ where a chat template has white space beside one",
+                     spaces, spaces == 1 ? " has" : "s have");
 }
 
 static int convert(const options *opt, const checkpoint *c, console *con, error *err)
 {
-    int left = 0;
+    int left = 0, spaces = 0;
     buf done = {0};
     bool to_gguf = wants_gguf(opt, c), other = to_gguf != (checkpoint_gguf(c) != NULL);
     if (!other && !opt->type)
@@ -87,11 +91,10 @@ static int convert(const options *opt, const checkpoint *c, console *con, error 
                              .over = opt->force,
                              .watch = model_written_watch(con)};
     if (!result)
-        result = other ? write_other(opt, c, &o, con, err) : write_same(opt, c, &o, err);
+        result = other ? write_other(opt, c, &o, &spaces, err) : write_same(opt, c, &o, err);
     console_progress_end(con);
-    if (!result && left)
-        console_note(con, "%d matri%s: rows that do not divide into blocks of %d keep their type",
-                     left, left == 1 ? "x" : "ces", dtype_describe(o.type)->block);
+    if (!result)
+        tell(con, o.type, left, spaces);
     buf_release(&done);
     return result ? -1 : model_written(con, opt->output, err);
 }
