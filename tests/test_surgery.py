@@ -408,6 +408,9 @@ def refusals(scratch):
         writer.write_tensors_to_file()
         writer.close()
         refused(scratch / "h.gguf", place / "x.gguf", ["swap", "0:1", "0:2"], 3, "consilium.history")
+        whole = scratch / "h.gguf"
+        whole.write_bytes(whole.read_bytes().replace(b'{"done":', b'{"d": 1}'))
+        refused(whole, place / "x.gguf", ["swap", "0:1", "0:2"], 3, "consilium.history is no array")
 
 
 # ---- whole or not at all --------------------------------------------------------------------------
