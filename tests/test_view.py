@@ -304,6 +304,54 @@ def other_layouts():
         assert "\x1b" not in text and " ".join(PHILOSOPHER.split()) in text
 
 
+def pictures():
+    """Of each column a diagonal that moves by a cell with each token."""
+    def diagonal(i, n, mark, rows=6, experts=8):
+        return [" " * ((i + r + n) % experts) + mark for r in range(rows)]
+
+    def block(lines, mark):
+        """The rows below the captions, column by column."""
+        at = max(y for y, line in enumerate(lines) if "6 layers" in line)
+        edges = [0] + [x + 1 for x, c in enumerate(lines[at]) if c in "│|"] + [200]
+        rows = [line for line in lines[at + 1:at + 7] if mark in line]
+        return [[row[a + 1:b - 1].rstrip() for row in rows] for a, b in zip(edges, edges[1:])]
+    for name, settings, environment, mark in (("shades", [], {"NO_COLOR": "1"}, "█"), ("ASCII", ["ascii"], {"NO_COLOR": "1"}, "@")):
+        with case(f"pictures follow the tokens, and the last ones stay, in {name}"):
+            go = scratch / f"go-picture-{name}"
+            s = Script("picture\t6\t8", *settings)
+            for i, n in enumerate((3, 2, 1)):
+                for _ in range(n):
+                    s.add("token", i, "word ")
+            s.add("await", go).add("token", 0, "last").add("settle").add("footer", "saved", "context")
+            p = Player(s, 120, **environment)
+            p.arrive(go)
+            assert block(p.lines(), mark) == [diagonal(i, 3 - i, mark) for i in range(3)], p.lines()
+            go.touch()
+            p.finish()
+            assert block(p.lines(), mark) == [diagonal(i, n, mark) for i, n in enumerate((4, 2, 1))], p.lines()
+            assert sum("6 layers" in line for line in p.lines()) == 1 and p.lines()[-1].startswith(" saved")
+            assert name != "ASCII" or p.raw.isascii()
+    with case("in true colour two layers share a line"):
+        p = Player(Script("picture\t6\t8").add("token", 0, "word").add("settle"), 120, COLORTERM="truecolor").finish()
+        y = next(y for y, line in enumerate(p.screen.display) if "6 layers" in line) + 1
+        bright, dark = "0ac81e", "16181e"
+        for r in range(6):
+            got = [getattr(p.screen.buffer[y + r // 2][1 + x], "bg" if r % 2 else "fg") for x in range(8)]
+            assert got == [bright if x == (r + 1) % 8 else dark for x in range(8)], (r, got)
+    with case("on small screens they are lower, and give way to the words; texts are whole"):
+        for wide, high, layout in ((120, 24, []), (44, 20, []), (60, 16, ["layout\tfocus\tcoder"]), (30, 12, []), (20, 8, [])):
+            p = Player(exchange("picture\t40\t64", *layout, merge=False), wide, rows=high, NO_COLOR="1").finish()
+            drawn = [line for line in p.lines() if re.search("[░▒▓█]", line)]
+            most = max(0, high // 3 - 1) if high >= 9 else 0
+            shown_in = 1 if layout or wide == 120 else 3
+            assert len(drawn) == most * shown_in, (wide, high, len(drawn))
+            assert all(len(line) <= wide for line in p.lines())
+            if not layout and wide < 120:
+                said = "".join(line for line in p.lines() if line not in drawn and not re.search("─|tok|layers", line))
+                bare, texts = (re.sub(r"[\s*`#•›-]", "", x) for x in (said, "".join(ANSWERS)))
+                assert bare == texts, (wide, bare, texts)
+
+
 LONG = "\n\n".join(f"Paragraph {i} has its own number and some **bold** words in it, so that it is "
                    f"long enough to wrap at any width; it ends with {i}." for i in range(30))
 
@@ -457,6 +505,7 @@ def job_control():
 def main():
     columns()
     other_layouts()
+    pictures()
     scrollback()
     resizing()
     job_control()

@@ -3,6 +3,7 @@
  * usage: tool_view SCRIPT        one step a line, its words parted by tabs; \n, \t, \\ and \xHH in texts:
  *   plain | ascii | layout cols|stack|focus|auto [NAME]           before the first column
  *   column NAME ACTS_BY COLOR EXPERTS                             "-" = none
+ *   picture ROWS EXPERTS         a diagonal below each column, a step further with each of its tokens
  *   prefill DONE TOTAL | token I TEXT | think I | wait MS | await FILE
  *   answer I STOP TOKENS SPEED SECONDS FAILURE | settle
  *   progress METHOD TOKENS | merge_token TEXT | merge LINE TEXT | footer LEFT RIGHT
@@ -40,6 +41,9 @@ typedef struct player {
     char focus[80];
     view_column columns[COLUMNS];
     int count;
+    view_picture pictures[COLUMNS];
+    float *cells[COLUMNS];
+    int rows, experts, tokens[COLUMNS];
     error err;
 } player;
 
@@ -76,6 +80,30 @@ static const char *keep(const char *word)
     return strcmp(word, "-") == 0 ? NULL : strdup(word);
 }
 
+static void draw(player *p, int i)
+{
+    for (int r = 0; r < p->rows; r++)
+        for (int e = 0; e < p->experts; e++)
+            p->cells[i][r * p->experts + e] =
+                e == (i + r + p->tokens[i]) % p->experts ? 1.0F : 0.0F;
+}
+
+static void add_pictures(player *p)
+{
+    for (int i = 0; i < p->count && p->rows; i++) {
+        p->cells[i] = calloc((size_t)(p->rows * p->experts), sizeof(float));
+        p->pictures[i].map = (heatmap){.v = p->cells[i],
+                                       .rows = p->rows,
+                                       .columns = p->experts,
+                                       .most = 1,
+                                       .color = {10, 200, 30}};
+        (void)buf_format(&p->pictures[i].caption, NULL, "%d layers", p->rows);
+        draw(p, i);
+    }
+    if (p->rows)
+        view_pictures(p->v, p->pictures);
+}
+
 static void begin(player *p)
 {
     if (p->v)
@@ -84,6 +112,7 @@ static void begin(player *p)
     p->t = terminal_open(&p->con, &flags, p->plain, &p->err);
     terminal_echo_off(p->t);
     p->v = view_open(p->t, p->layout, p->focus, p->columns, p->count, &p->err);
+    add_pictures(p);
 }
 
 static void setting(player *p, char **w)
@@ -92,7 +121,10 @@ static void setting(player *p, char **w)
         p->plain = true;
     else if (strcmp(w[0], "ascii") == 0)
         p->ascii = true;
-    else if (strcmp(w[0], "layout") == 0) {
+    else if (strcmp(w[0], "picture") == 0) {
+        p->rows = atoi(w[1]);
+        p->experts = atoi(w[2]);
+    } else if (strcmp(w[0], "layout") == 0) {
         p->layout = strcmp(w[1], "cols") == 0    ? VIEW_COLS
                     : strcmp(w[1], "stack") == 0 ? VIEW_STACK
                     : strcmp(w[1], "focus") == 0 ? VIEW_FOCUS
@@ -122,9 +154,12 @@ static int step(player *p, char **w)
     size_t n = unescape(w[2]);
     if (strcmp(w[0], "prefill") == 0)
         view_prefill(p->v, atoi(w[1]), atoi(w[2]));
-    else if (strcmp(w[0], "token") == 0)
+    else if (strcmp(w[0], "token") == 0) {
+        p->tokens[atoi(w[1])]++;
+        if (p->rows)
+            draw(p, atoi(w[1]));
         view_token(p->v, atoi(w[1]), w[2], n, false);
-    else if (strcmp(w[0], "think") == 0)
+    } else if (strcmp(w[0], "think") == 0)
         view_token(p->v, atoi(w[1]), "", 0, true);
     else if (strcmp(w[0], "wait") == 0 || strcmp(w[0], "await") == 0)
         wait_for(p, w);
@@ -151,7 +186,7 @@ static int play_line(player *p, char *line)
     line[strcspn(line, "\n")] = '\0';
     for (int i = 0; i < WORDS && at; i++)
         words[i] = strsep(&at, "\t");
-    if (strstr(" plain ascii layout column ", words[0])) {
+    if (strstr(" plain ascii layout picture column ", words[0])) {
         setting(p, words);
         return 0;
     }
@@ -181,6 +216,8 @@ int main(int argc, char **argv)
         free((void *)p.columns[i].acts_by);
         free((void *)p.columns[i].color);
         free((void *)p.columns[i].experts);
+        free(p.cells[i]);
+        buf_release(&p.pictures[i].caption);
     }
     fclose(script);
     if (result)

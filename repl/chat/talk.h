@@ -40,7 +40,8 @@ struct talk {
     bool foreign;         /* told that the built-in model knows English only */
     view_layout layout;
     char focus[65];
-    bool blind; /* columns are A, B, C until a pick */
+    bool live_routing; /* pictures of the experts called stand below growing answers */
+    bool blind;        /* columns are A, B, C until a pick */
     char **
         blind_names; /* [blind_count] while a blind exchange waits for its pick: who is A, B, ... */
     int blind_count;

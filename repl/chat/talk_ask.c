@@ -90,6 +90,16 @@ static int fill_columns(exchange *x, view_column *columns, error *err)
     return 0;
 }
 
+/* Blind columns show nothing of who they are. */
+static int watch_routes(exchange *x, error *err)
+{
+    talk *t = x->talk;
+    if (!t->live_routing || x->blind || !engine_config(t->engine)->experts)
+        return 0;
+    x->routes = live_routes_open(t->dialogue, x->column_of, x->count, err);
+    return x->routes ? 0 : -1;
+}
+
 /* Columns for all seats, or for one. exchange_close() in any case. */
 static int open_exchange(exchange *x, talk *t, const char *only, bool blind, error *err)
 {
@@ -99,8 +109,9 @@ static int open_exchange(exchange *x, talk *t, const char *only, bool blind, err
     x->columns = calloc((size_t)x->count + 1, sizeof *x->columns);
     x->experts = calloc((size_t)x->count + 1, sizeof *x->experts);
     x->acts = calloc((size_t)x->count + 1, sizeof *x->acts);
-    return x->columns && x->experts && x->acts ? fill_columns(x, x->columns, err)
-                                               : error_memory(err, "the columns");
+    if (!x->columns || !x->experts || !x->acts)
+        return error_memory(err, "the columns");
+    return fill_columns(x, x->columns, err) || watch_routes(x, err) ? -1 : 0;
 }
 
 /* Opened by the first thing there is to show: a question that is refused leaves no columns. */
@@ -111,6 +122,8 @@ view *exchange_view(exchange *x)
         x->view = view_open(t->term, t->layout, t->focus[0] ? t->focus : NULL, x->columns, x->count,
                             &x->fault);
     x->failed = !x->view;
+    if (x->view && x->routes)
+        view_pictures(x->view, live_routes_pictures(x->routes));
     /* From the first frame to the last: in the keyboard's own mode Ctrl-C throws away what was
      * written and not shown yet, and its echo moves the cursor. */
     if (x->view && !x->echo_off)
@@ -123,6 +136,7 @@ void exchange_close(exchange *x)
 {
     atomic_store(&terminal_signal_flags(x->talk->term)->interrupted, false);
     view_close(x->view);
+    live_routes_close(x->routes);
     if (x->echo_off)
         terminal_echo_on(x->talk->term);
     exchange_end_rounds(x);
@@ -153,6 +167,7 @@ void exchange_begin(exchange *x, bool gently)
 void exchange_end(exchange *x)
 {
     terminal_signals *s = terminal_signal_flags(x->talk->term);
+    live_routes_stop(x->routes);
     terminal_echo_on(x->talk->term);
     atomic_store(&s->gentle, false);
     atomic_store(&s->cancel, false);
@@ -203,6 +218,8 @@ static void show_complete(exchange *x, int column, const turn_answer *a)
     if (x->complete[column] || !exchange_view(x))
         return;
     x->complete[column] = true;
+    if (x->routes)
+        live_routes_settle(x->routes, column);
     view_answer(x->view, column, pass_stop_name(a->stop), a->failure, (int)a->ids.len,
                 a->tokens_per_second, a->seconds);
 }

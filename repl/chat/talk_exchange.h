@@ -2,6 +2,7 @@
 #ifndef REPL_TALK_EXCHANGE_H
 #define REPL_TALK_EXCHANGE_H
 
+#include "live_routes.h"
 #include "report.h"
 #include "talk.h"
 
@@ -12,6 +13,7 @@ typedef struct exchange {
     view *view;           /* NULL before there is anything to show */
     bool echo_off;        /* no echo since then */
     view_column *columns; /* [count] */
+    live_routes *routes;  /* NULL unless they are watched */
     bool failed;          /* the view could not be opened: fault */
     error fault;
     bool blind;

@@ -124,6 +124,11 @@ view *view_open(terminal *t, view_layout layout, const char *focus, const view_c
     return v;
 }
 
+void view_pictures(view *v, const view_picture *of)
+{
+    v->pictures = of;
+}
+
 void view_discard(view *v)
 {
     error err = {0};

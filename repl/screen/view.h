@@ -17,6 +17,7 @@
 #ifndef REPL_VIEW_H
 #define REPL_VIEW_H
 
+#include "heatmap.h"
 #include "terminal.h"
 
 typedef enum view_layout { VIEW_AUTO, VIEW_COLS, VIEW_STACK, VIEW_FOCUS } view_layout;
@@ -41,6 +42,15 @@ void view_close(view *v); /* NULL ok; whatever is still in the window goes to th
 
 /* All of it is taken from the screen, as if nothing had been asked; nothing is shown any more. */
 void view_discard(view *v);
+
+/* A picture below each column for as long as answers grow, of numbers that may change between any two
+ * events; the last one stays. Of map: numbers, size, most and colour; the room is the view's. */
+typedef struct view_picture {
+    heatmap map;
+    buf caption; /* our own words */
+} view_picture;
+/* of [count], borrowed until view_close; NULL = none. Linear views show none. */
+void view_pictures(view *v, const view_picture *of);
 
 /* How much of the prompt is read, in tokens. */
 void view_prefill(view *v, int done, int total);

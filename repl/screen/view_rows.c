@@ -23,8 +23,7 @@ static int dim(const view *v, buf *row, const char *text, size_t count, error *e
     return buf_text(row, view_sgr(v, "\033[0m"), err);
 }
 
-/* Leaves the column on the left and draws the line to the one that begins at `start`. */
-static int separate(const view *v, size_t start, buf *row, error *err)
+int view_separate(const view *v, size_t start, buf *row, error *err)
 {
     if (buf_text(row, "\033[K", err) || go_to(row, start - 1, err))
         return -1;
@@ -36,7 +35,7 @@ int view_names_row(const view *v, buf *row, error *err)
     for (int i = 0; i < v->section.count; i++) {
         size_t start, width, used;
         view_span(v, v->section.count, i, &start, &width);
-        if ((i && separate(v, start, row, err)) || buf_text(row, " ", err) ||
+        if ((i && view_separate(v, start, row, err)) || buf_text(row, " ", err) ||
             view_title(v, v->section.members[i], width - 2, row, &used, err))
             return -1;
     }
@@ -179,7 +178,7 @@ int view_body_row(const view *v, size_t r, buf *row, error *err)
         const column *c = v->section.members[i];
         const wrap_row *text = column_text_row(&c->body, r);
         view_span(v, v->section.count, i, &start, &width);
-        if (i && separate(v, start, row, err))
+        if (i && view_separate(v, start, row, err))
             return -1;
         if (!text)
             continue;

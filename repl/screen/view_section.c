@@ -183,11 +183,12 @@ static size_t settled_rows(view *v, size_t final)
     return s->settled;
 }
 
-static int add_body(view *v, size_t rows, error *err)
+static int add_body(view *v, size_t rows, size_t pictures, error *err)
 {
-    for (size_t r = 0; r < rows; r++) {
+    for (size_t r = 0; r < rows + pictures; r++) {
         buf *row = live_frame_row(&v->frame, err);
-        if (!row || view_body_row(v, r, row, err))
+        if (!row ||
+            (r < rows ? view_body_row(v, r, row, err) : view_picture_row(v, r - rows, row, err)))
             return -1;
     }
     return 0;
@@ -273,17 +274,18 @@ static int add_section(view *v, bool *over, error *err)
         return -1;
     *over = is_over(v);
     size_t rows = most_rows(v), final = final_rows(v), head = 0, before = f->count;
+    size_t pictures = view_picture_rows(v), all = rows + pictures;
     if (!*over)
         final = settled_rows(v, final);
     bool head_says_all = s->kind == SECTION_MERGE && v->merge.complete; /* its head says it all */
-    if (!s->head_final && !head_says_all && rows + 6 > (size_t)terminal_rows(v->t))
+    if (!s->head_final && !head_says_all && all + 6 > (size_t)terminal_rows(v->t))
         s->frozen = true; /* by the end of this frame it may be gone */
     if (!s->head_final && add_head(v, err))
         return -1;
     head = f->count - before;
-    if (before == 0 && follow_head(v, rows + 4, err))
+    if (before == 0 && follow_head(v, all + 4, err))
         return -1;
-    if (add_body(v, rows, err) || add_foot(v, *over, err))
+    if (add_body(v, rows, pictures, err) || add_foot(v, *over, err))
         return -1;
     if (*over)
         f->final = f->count;

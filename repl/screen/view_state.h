@@ -62,8 +62,9 @@ struct view {
     bool merging;
     int judged, judge_total; /* tokens, while a vote goes on */
     double judge_begun;
-    int winner;     /* column marked as chosen, -1 = none */
-    buf merge_line; /* known when the merge is complete */
+    const view_picture *pictures; /* [count] or NULL */
+    int winner;                   /* column marked as chosen, -1 = none */
+    buf merge_line;               /* known when the merge is complete */
     section section;
     live_window window;
     live_frame frame;
@@ -117,10 +118,17 @@ int view_winner_row(const view *v, buf *row, error *err);
 int view_names_row(const view *v, buf *row, error *err);
 /* A line across, with figures in it or without; joint: 0 none, +1 where columns begin, -1 end. */
 int view_rule_row(const view *v, bool figures, int joint, buf *row, error *err);
+/* Leaves the column on the left and draws the line to the one that begins at `start`. */
+int view_separate(const view *v, size_t start, buf *row, error *err);
 /* Row r of all members side by side. */
 int view_body_row(const view *v, size_t r, buf *row, error *err);
 int view_head_row(const view *v, bool figures, buf *row, error *err);
 int view_status_row(const view *v, const column *c, buf *row, error *err);
+
+/* ---- view_picture.c: what stands below the texts ------------------------------------------------- */
+
+size_t view_picture_rows(const view *v); /* of the open section, with their captions; 0 = none */
+int view_picture_row(const view *v, size_t r, buf *row, error *err);
 
 /* ---- view_linear.c ------------------------------------------------------------------------------ */
 

@@ -159,12 +159,15 @@ static const slash_command table[] = {
      "likely "
      "the columns find each other's, and how far each is from the model as it is.",
      COMPLETE_NOTHING, "base|smart|maximal", slash_compare},
-    {"routing", "", "the experts that the last answers called, as pictures",
+    {"routing", "[live|off]", "the experts that answers called, as pictures",
      "Reads the last turn again and draws for each pass which experts it called: a row is a layer, "
      "a "
      "column an expert. Below stand how many experts a layer called, which share of those that the "
-     "routers wanted was denied, and where the answers part.",
-     COMPLETE_NOTHING, NULL, slash_routing},
+     "routers wanted was denied, and where the answers part.\n"
+     "`/routing live` has such a picture below each answer while it grows: bright is what the last "
+     "tokens called; complete, it shows all of the answer. It takes a third of the screen at most; "
+     "`/routing off` takes it away.",
+     COMPLETE_NOTHING, "live|off", slash_routing},
     {"trace", "FILE", "the routes of the last turn as .html, .npz, .jsonl or .json",
      "Token by token and layer by layer: experts, gates, margin, entropy, banned mass, what was "
      "wanted and denied, and what stood in. .html is a page to look at, .npz is for numpy, .json "

@@ -2,7 +2,7 @@
  *
  * Both read the turn's tokens again (dialogue_trace.h); nothing was recorded while the answers came.
  * /routing shows pictures and figures, /trace writes all of it to a file of the user's choosing, by the
- * process that may.
+ * process that may. /routing live has pictures grow with the answers to come (live_routes.h).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -46,12 +46,32 @@ static int show(talk *t, const route_log *log, error *err)
     return result ? -1 : 0;
 }
 
+static int set_live(talk *t, bool live, error *err)
+{
+    if (live && !engine_config(t->engine)->experts)
+        return error_set(err, ERROR_USAGE, "this model is dense: it routes nothing");
+    if (live && terminal_linear(t->term))
+        return error_set(err, ERROR_USAGE,
+                         "nothing moves on this terminal; /routing draws the last turn");
+    t->live_routing = live;
+    return talk_say(t, live
+                           ? "the experts that are called stand below the answers while they grow; "
+                             "/routing off takes them away"
+                           : "routing is not shown while answers grow; /routing draws the last "
+                             "turn");
+}
+
 int slash_routing(talk *t, const char *rest, char *const *words, int count, error *err)
 {
     route_log log;
-    (void)rest, (void)words;
+    (void)rest;
+    bool live = count == 1 && strcmp(words[0], "live") == 0;
+    if (live || (count == 1 && strcmp(words[0], "off") == 0))
+        return set_live(t, live, err);
     if (count)
-        return error_set(err, ERROR_USAGE, "/routing stands alone; /trace FILE writes it");
+        return error_set(err, ERROR_USAGE,
+                         "/routing alone draws the last turn; /routing live and off; /trace FILE "
+                         "writes it");
     int result = read_routes(t, &log, err) || show(t, &log, err);
     route_log_release(&log);
     return result ? -1 : 0;
