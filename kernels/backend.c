@@ -110,6 +110,12 @@ const void *tensor_host(const tensor *t)
     return t->owner->table->host_memory ? t->data : NULL;
 }
 
+void tensor_remap(tensor *t, const void *host)
+{
+    assert(t->borrowed && t->owner->table->host_memory);
+    t->data = (void *)(uintptr_t)host;
+}
+
 void tensor_write(backend *b, tensor *t, size_t row, size_t rows, const void *src)
 {
     b->table->tensor_write(b, t, row, rows, src);
@@ -263,6 +269,12 @@ void expert_bank_cut(expert_bank *k, int count)
 {
     assert(count <= k->count);
     k->count = count;
+}
+
+void expert_bank_page(expert_bank *k, const expert_source *source)
+{
+    assert(!source || k->owner->table->host_memory);
+    k->source = source;
 }
 
 /* ---- ops ---------------------------------------------------------------------------------- */

@@ -282,6 +282,30 @@ void expert_bank_clear(expert_bank *k, int first, int n);
 /* Forgets places [count, ...), which are empty. */
 void expert_bank_cut(expert_bank *k, int count);
 
+/* Who brings the experts of a bank into memory when not all of them are there. An op names the ones
+ * that it calls; those that are there are computed while others are read, and each is read once. All
+ * but `wait` are called by one thread, between regions; a place that the source does not know is
+ * always there. Only for a device whose tensors lie in host memory. */
+typedef struct expert_source {
+    /* Puts `places` [n], which the op will hold in this order, those first that are there. */
+    void (*order)(void *user, int *places, int n);
+    /* Holds the first of n places, as many as there is room for, and begins to read those that are
+     * missing: their tensors point to where they will be. How many; at least one when the op holds none. */
+    int (*hold)(void *user, const int *places, int n);
+    /* Returns when a held place is there; false: it cannot be read. From any thread. */
+    bool (*wait)(void *user, int place);
+    /* Held places are done with. */
+    void (*let_go)(void *user, const int *places, int n);
+    /* Why a place could not be read; called once, after the op's last let_go, when a wait failed. */
+    void (*failed)(void *user, error *err);
+    void *user;
+} expert_source;
+
+/* From now on the op asks `source`, which is borrowed; NULL = all are there. */
+void expert_bank_page(expert_bank *k, const expert_source *source);
+/* A mapped tensor's bytes lie here from now on. Only in host memory. */
+void tensor_remap(tensor *t, const void *host);
+
 /* What the router chose for each row, in the memory of the device. */
 typedef struct routes routes;
 

@@ -39,6 +39,7 @@ struct expert_bank {
     backend *owner;
     int count, room;
     const tensor **gate, **up, **down; /* [room], NULL where a place is empty */
+    const expert_source *source;       /* NULL = all experts are in memory */
     void *device;
 };
 

@@ -456,7 +456,7 @@ def configuration(home):
         "kv": ("f32", None), "context": (512, "512"), "threads": (1, "1"), "backend": ("cpu", None),
         "isa": ("baseline", None), "chat-format": ("zephyr", None),
         "template": (["style=plain"], "style=plain"), "everyone": (True, "on"), "adaptive": ("1:0.1", None),
-        "norm-width": ("1x", None), "memory": (400, "400"), "mode": ("off", None),
+        "norm-width": ("1x", None), "recall": (400, "400"), "memory": (1.5, "1.5"), "mode": ("off", None),
         "tokenizer": (str(MODEL), str(MODEL)), "max-adapter": (2, "2"),
     }
 

@@ -322,7 +322,7 @@ static void what_was_said_wins_over_a_mode(void **state)
     assert_string_equal(now.think, "300");
     assert_string_equal(now.merge, "debate:2");
     assert_int_equal(now.max_tokens, 128);
-    assert_int_equal(now.memory, 2048);
+    assert_int_equal(now.recall, 2048);
     assert_int_equal(options_source(&now, "experts"), SOURCE_MODE);
     assert_int_equal(options_source(&now, "temperature"), SOURCE_COMMAND);
     assert_null(opt.personas);

@@ -73,6 +73,12 @@ void mapped_file_close(mapped_file *m)
     *m = (mapped_file){0};
 }
 
+bool mapped_file_holds(const mapped_file *m, const void *data)
+{
+    uintptr_t first = (uintptr_t)m->data, at = (uintptr_t)data;
+    return m->data && at >= first && at - first < m->size;
+}
+
 int mapped_file_intact(const mapped_file *m, error *err)
 {
     struct stat st;

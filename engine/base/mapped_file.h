@@ -10,6 +10,7 @@
 #ifndef ENGINE_MAPPED_FILE_H
 #define ENGINE_MAPPED_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ typedef struct mapped_file {
 int mapped_file_open_at(mapped_file *m, int dir, const char *name, const char *path, error *err);
 int mapped_file_open(mapped_file *m, const char *path, error *err);
 void mapped_file_close(mapped_file *m); /* {0} ok */
+
+/* Whether this address is one of its bytes. */
+bool mapped_file_holds(const mapped_file *m, const void *data);
 
 /* ERROR_RUN when the file is shorter now than it was. */
 int mapped_file_intact(const mapped_file *m, error *err);

@@ -302,3 +302,10 @@ int checkpoint_intact(const checkpoint *c, error *err)
         return gguf_intact(c->gguf, err);
     return c->shards ? safetensors_intact(c->shards, err) : 0;
 }
+
+const mapped_file *checkpoint_file(const checkpoint *c, const void *data)
+{
+    if (c->gguf)
+        return gguf_file(c->gguf, data);
+    return c->shards ? safetensors_file(c->shards, data) : NULL;
+}

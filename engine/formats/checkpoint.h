@@ -47,6 +47,9 @@ const char *checkpoint_metadata(const checkpoint *c, size_t *len);
 /* Text of chat_template (jinja), NUL-terminated, or NULL when the model has none. Borrowed. */
 const char *checkpoint_chat_template(const checkpoint *c);
 
+/* The file whose mapping holds these bytes of a tensor, or NULL. Borrowed. */
+const struct mapped_file *checkpoint_file(const checkpoint *c, const void *data);
+
 /* An error (ERROR_RUN) when a mapped file has shrunk since it was opened; 0 otherwise. */
 int checkpoint_intact(const checkpoint *c, error *err);
 

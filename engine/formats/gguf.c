@@ -217,3 +217,11 @@ int gguf_intact(const gguf *g, error *err)
             return -1;
     return 0;
 }
+
+const mapped_file *gguf_file(const gguf *g, const void *data)
+{
+    for (size_t i = 0; i < g->parts; i++)
+        if (mapped_file_holds(&g->files[i], data))
+            return &g->files[i];
+    return NULL;
+}

@@ -78,6 +78,8 @@ void gguf_close(gguf *g); /* NULL ok */
 const char *gguf_path(const gguf *g); /* of the first file; for error sentences */
 /* ERROR_RUN when a file is shorter now than when it was mapped. */
 int gguf_intact(const gguf *g, error *err);
+/* The file whose mapping holds these bytes, or NULL. Borrowed. */
+const struct mapped_file *gguf_file(const gguf *g, const void *data);
 
 /* ---- metadata, untyped ---------------------------------------------------------------------- */
 

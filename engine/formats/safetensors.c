@@ -237,3 +237,11 @@ int safetensors_intact(const safetensors *s, error *err)
             return -1;
     return 0;
 }
+
+const mapped_file *safetensors_file(const safetensors *s, const void *data)
+{
+    for (size_t i = 0; i < s->len; i++)
+        if (mapped_file_holds(&s->v[i].file, data))
+            return &s->v[i].file;
+    return NULL;
+}

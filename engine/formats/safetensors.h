@@ -36,6 +36,8 @@ const char *safetensors_metadata(const safetensors *s, size_t *len);
 
 /* ERROR_RUN when a file is shorter now than when it was mapped. */
 int safetensors_intact(const safetensors *s, error *err);
+/* The file whose mapping holds these bytes, or NULL. Borrowed. */
+const struct mapped_file *safetensors_file(const safetensors *s, const void *data);
 
 /* One file's bytes; adds its tensors to the list. For fuzzing. */
 int safetensors_read(const char *where, const uint8_t *data, size_t size, tensor_list *tensors,

@@ -80,6 +80,8 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     e->max_rows = opt->max_rows > 0 ? opt->max_rows : DEFAULT_ROWS;
     e->cancel = opt->cancel;
     e->adapter_bytes = opt->adapter_bytes ? opt->adapter_bytes : ADAPTER_BYTES;
+    e->memory = opt->memory;
+    e->memory_asked = opt->memory_asked;
     e->warn = opt->warn;
     e->warn_user = opt->warn_user;
     e->threads = opt->backend.threads;
@@ -135,6 +137,7 @@ void engine_close(engine *e)
     tokenizer_close(e->tokenizer);
     free(e->tokenizer_path);
     bank_release(&e->weights);
+    expert_store_close(e->store);
     weights_release(&e->weights);
     backend_close(e->backend);
     backend_close(e->lost);

@@ -32,6 +32,8 @@
 typedef struct engine engine;
 typedef struct session session;
 
+struct expert_store_figures; /* expert_store.h */
+
 /* ---- the loaded model ---------------------------------------------------------------------- */
 
 typedef struct engine_options {
@@ -42,6 +44,8 @@ typedef struct engine_options {
     int max_rows;              /* batch rows of one forward, 0 = 512; the prefill chunk */
     uint64_t adapter_bytes;    /* of an adapter's file, at most; 0 = ADAPTER_BYTES */
     int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
+    uint64_t memory;           /* bytes that it may take, 0 = no bound: engine_pool.h */
+    bool memory_asked;         /* somebody asked for that bound: too little is an error */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */
     struct model_defaults *defaults; /* taken over, on failure too; may be NULL */
     checkpoint_warn *warn;           /* may be NULL */
@@ -85,6 +89,19 @@ uint64_t engine_expert_bytes(const engine *e);
 uint64_t engine_weight_bytes(const engine *e);
 /* KV bytes of one session of `context` positions in `type`. */
 uint64_t engine_kv_bytes(const engine *e, int context, dtype type);
+
+/* Bytes that it needs, as it is now. */
+typedef struct engine_memory_needs {
+    uint64_t dense;   /* weights that every token reads, and adapters */
+    uint64_t experts; /* all routed experts of the model */
+    uint64_t kv;      /* reserved by the sessions that are open */
+    uint64_t batch;   /* while a full batch runs, within a few per cent */
+    uint64_t least;   /* of the routed experts, with which it can run at all */
+} engine_memory_needs;
+void engine_needs(const engine *e, engine_memory_needs *out);
+uint64_t engine_memory(const engine *e); /* the bound; 0 = none */
+/* Whether the experts did not fit and are read as they are called; *out: from what pool. */
+bool engine_pool(const engine *e, struct expert_store_figures *out);
 
 /* Puts what an adapter brings beside the model's weights, for the programs that name it
  * (router_settings.adapters) and nobody else. `file` is taken over, on failure too. Content that is

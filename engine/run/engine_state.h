@@ -5,7 +5,9 @@
 #include "../base/digest.h"
 #include "../formats/model_defaults.h"
 #include "../routing/fingerprint.h"
+#include "bank.h"
 #include "engine.h"
+#include "expert_store.h"
 #include "forward.h"
 #include "kvcache.h"
 #include "weights.h"
@@ -28,6 +30,10 @@ struct engine {
     const atomic_bool *cancel;
     int max_rows, max_slots;
     uint64_t adapter_bytes;
+    uint64_t memory; /* engine_options.memory */
+    bool memory_asked;
+    uint64_t memory_seen; /* weights, keys and values when it was last looked at */
+    expert_store *store;  /* NULL = all experts are mapped */
     char isa[16]; /* of the CPU, should it have to carry on, and its */
     int threads;
     checkpoint_warn *warn; /* may be NULL */

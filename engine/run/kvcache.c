@@ -324,3 +324,10 @@ void kv_rewind(kv_sequence *t, int length)
         page_drop(t->pool, t->pages[--t->used]);
     t->length = length;
 }
+
+uint64_t kv_pool_bytes(const kv_pool *pool)
+{
+    if (!pool)
+        return 0;
+    return (uint64_t)pool->reserved * (kv_page_bytes(&pool->layout) + sizeof(kv_page));
+}

@@ -11,6 +11,7 @@
 #include "engine_attach.h"
 #include "engine_carry_on.h"
 #include "engine_memory.h"
+#include "engine_pool.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
@@ -105,6 +106,10 @@ session *session_open(engine *e, int context, dtype kv, error *err)
     if (!s->sequence) {
         session_free(s);
         engine_memory_explain(e, NULL, context, kv, NULL, err);
+        return NULL;
+    }
+    if (engine_pool_fit(e, true, err)) {
+        session_close(s);
         return NULL;
     }
     return s;
@@ -424,7 +429,7 @@ int engine_advance(engine *e, step *steps, int count, error *err)
 
 int engine_score(engine *e, step *steps, const step_score *asked, int count, error *err)
 {
-    if (check_steps(e, steps, count, err))
+    if (check_steps(e, steps, count, err) || engine_pool_fit(e, false, err))
         return -1;
     for (int i = 0; asked && i < count; i++)
         if (engine_check_tokens(e, asked[i].next, steps[i].n, err))

@@ -35,7 +35,7 @@ static void *allocate(size_t bytes, bool zeroed)
 
 /* ---- failures and scratch ------------------------------------------------------------------- */
 
-static void keep_failure(cpu_backend *cpu, const error *err)
+void cpu_keep_failure(cpu_backend *cpu, const error *err)
 {
     if (cpu->failure.code == ERROR_NONE)
         cpu->failure = *err;
@@ -51,7 +51,7 @@ void cpu_report_faults(cpu_backend *cpu)
               faults & FAULT_ROUTER ? "router logits" : "activations");
     if (cpu->layer >= 0)
         error_prefix(&err, "layer %d: ", cpu->layer);
-    keep_failure(cpu, &err);
+    cpu_keep_failure(cpu, &err);
 }
 
 static void cpu_fail(backend *b, const error *why)
@@ -59,7 +59,7 @@ static void cpu_fail(backend *b, const error *why)
     error err = *why;
     if (cpu_of(b)->layer >= 0)
         error_prefix(&err, "layer %d: ", cpu_of(b)->layer);
-    keep_failure(cpu_of(b), &err);
+    cpu_keep_failure(cpu_of(b), &err);
 }
 
 static const kv_layout *cpu_pages(const backend *b)
@@ -89,7 +89,7 @@ void *cpu_scratch(cpu_backend *cpu, scratch *s, size_t bytes, const char *what)
     error err;
     s->bytes = 0;
     error_memory(&err, what);
-    keep_failure(cpu, &err);
+    cpu_keep_failure(cpu, &err);
     return NULL;
 }
 

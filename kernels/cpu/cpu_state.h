@@ -38,7 +38,7 @@ typedef struct cpu_backend {
     int layer;                        /* that faults are reported as; -1 = outside the layers */
     scratch activation;               /* quantised inputs of a product */
     scratch routing;                  /* softmax and ranking of one row, one a thread */
-    scratch experts[4];               /* see moe.c */
+    scratch experts[5];               /* see moe.c */
     scratch updates[2];               /* see updates.c */
     scratch held[4];                  /* what op_batch copied: see cpu_batch.c */
     kv_layout layout;                 /* of the current batch, set by op_batch */
@@ -56,6 +56,9 @@ static inline cpu_backend *cpu_of(backend *b)
 /* At least `bytes` of memory aligned to 64, contents undefined; NULL after recording a failure, and
  * then the op does nothing. `what` names the need in the message. */
 void *cpu_scratch(cpu_backend *cpu, scratch *s, size_t bytes, const char *what);
+
+/* Records a failure, unless one is waiting already. */
+void cpu_keep_failure(cpu_backend *cpu, const error *err);
 
 /* Turns what the threads of the op just done saw into a failure, if they saw anything. */
 void cpu_report_faults(cpu_backend *cpu);

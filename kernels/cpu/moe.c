@@ -9,6 +9,12 @@
  *      batch.
  * Inputs are quantised once per row (and form), not once per expert.
  *
+ * A bank may have a source (expert_source): not all experts are in memory. Then the runs go in the order
+ * that the source gives them, so that what is there is multiplied while the rest is read, and region 1
+ * waits at each expert. If there is no room for all of them they go in waves, of which the next is read
+ * while one is multiplied; region 2 then leaves all products of a wave's pairs in one array, and the
+ * sums over slots are taken at the end. Each product and each sum is what it would have been.
+ *
  * Experts of one bank may differ in type and ffn width: those that a persona brings along need not
  * look like the model's own. What a row's program changes of an expert is added to that row's
  * products alone (updates.h): to gate and up before silu, to y before the sum.
@@ -53,6 +59,9 @@ typedef struct moe {
     float *partial;        /* [threads, partial_floats] products of down, see `wide` */
     size_t partial_floats; /* at least OUTPUT_BLOCK for each pair */
     size_t wide;           /* most output columns that a thread takes at a time */
+    int *order;            /* [experts] places in the order of the runs, for a source */
+    float *whole;          /* [pairs, out cols] products of down, when there are waves */
+    atomic_bool lost;      /* an expert could not be read */
     atomic_size_t next;
 } moe;
 
@@ -113,11 +122,11 @@ static bool reserve(moe *m, int **starts)
     cpu_backend *cpu = m->cpu;
     size_t experts = (size_t)m->bank->count, rows = (size_t)m->chosen->max_rows;
     size_t pairs = rows * (size_t)m->chosen->slots;
-    size_t ints = (2 * pairs + experts + 1) * sizeof(int);
+    size_t ints = (2 * pairs + 2 * experts + 1) * sizeof(int);
     size_t threads = (size_t)thread_pool_threads(cpu->workers);
     m->quantised_bytes = widest_form(m->ffn);
     m->partial_floats = pairs * OUTPUT_BLOCK;
-    char *index = cpu_scratch(cpu, &cpu->experts[0], ints + experts * sizeof(run), "experts");
+    char *index = cpu_scratch(cpu, &cpu->experts[0], ints + 2 * experts * sizeof(run), "experts");
     uint8_t *inputs =
         cpu_scratch(cpu, &cpu->activation, 2 * rows * widest_form(m->x->cols), "experts");
     m->hidden = cpu_scratch(cpu, &cpu->experts[1], pairs * m->ffn * sizeof(float), "experts");
@@ -128,9 +137,10 @@ static bool reserve(moe *m, int **starts)
         !updates_open(&m->updates, cpu, m->chosen, m->layer, m->n))
         return false;
     m->runs = (run *)(void *)index;
-    m->pair_row = (int *)(void *)(m->runs + experts);
+    m->pair_row = (int *)(void *)(m->runs + 2 * experts); /* the second half is for run_paged() */
     m->place = m->pair_row + pairs;
     *starts = m->place + pairs;
+    m->order = *starts + experts + 1;
     return true;
 }
 
@@ -194,13 +204,18 @@ static void hidden_block(const moe *m, const run *r, size_t row, size_t rows)
 }
 
 /* `begins`: the cell before it was not this thread's. */
-static void hidden_cell(const moe *m, size_t cell, bool begins)
+static void hidden_cell(moe *m, size_t cell, bool begins)
 {
     const run *r = &m->runs[cell / m->blocks];
     const tensor *gate = m->bank->gate[r->expert];
+    const expert_source *source = m->bank->source;
     size_t row = cell % m->blocks * m->block;
     if (row >= gate->rows)
         return;
+    if (source && !source->wait(source->user, r->expert)) {
+        atomic_store(&m->lost, true);
+        return;
+    }
     if (begins || row == 0) {
         matmul_begin(weight_rows(gate, row));
         matmul_begin(weight_rows(m->bank->up[r->expert], row));
@@ -239,7 +254,8 @@ static void quantise_hidden(moe *m)
         size_t first = (size_t)m->runs[i].first, n = 0;
         for (next = i; next < m->run_count; next++) {
             const tensor *other = m->bank->down[m->runs[next].expert];
-            if (activation_of(other->type) != activation_of(down->type) ||
+            if ((size_t)m->runs[next].first != first + n ||
+                activation_of(other->type) != activation_of(down->type) ||
                 other->cols != down->cols)
                 break;
             n += (size_t)m->runs[next].count;
@@ -288,9 +304,9 @@ static void sum_slots(const moe *m, int row, size_t col, size_t cols, const floa
     }
 }
 
-/* Output columns [col, col + cols) of all rows. While one expert is multiplied, the next one's first
- * weights are on their way. */
-static void output_columns(const moe *m, size_t col, size_t cols, float *partial)
+/* Columns [col, col + cols) of down h for the pairs of all runs; partial: of column col. While one expert
+ * is multiplied, the next one's first weights are on their way. */
+static void output_products(const moe *m, size_t col, size_t cols, float *partial)
 {
     if (m->run_count > 0)
         matmul_begin(weight_rows(m->bank->down[m->runs[0].expert], col));
@@ -299,8 +315,6 @@ static void output_columns(const moe *m, size_t col, size_t cols, float *partial
             matmul_begin(weight_rows(m->bank->down[m->runs[i + 1].expert], col));
         output_run(m, &m->runs[i], col, cols, partial);
     }
-    for (int row = 0; row < m->n; row++)
-        sum_slots(m, row, col, cols, partial);
 }
 
 static void output_cells(void *arg, int thread, int threads)
@@ -311,21 +325,148 @@ static void output_cells(void *arg, int thread, int threads)
     while (last = guided_chunk(&m->next, m->blocks, m->wide / m->block, threads, &first),
            first < m->blocks) {
         size_t col = first * m->block;
-        output_columns(m, col, least(last * m->block, m->out->cols) - col, partial);
+        size_t cols = least(last * m->block, m->out->cols) - col;
+        output_products(m, col, cols, partial);
+        for (int row = 0; row < m->n; row++)
+            sum_slots(m, row, col, cols, partial);
     }
 }
 
-static void make_output(moe *m)
+static void divide_output(moe *m)
 {
-    size_t threads = (size_t)thread_pool_threads(m->cpu->workers), pairs = (size_t)m->pairs;
+    size_t threads = (size_t)thread_pool_threads(m->cpu->workers);
     m->block = OUTPUT_BLOCK;
     while (m->block > 4 && m->out->cols / m->block < 4 * threads)
         m->block /= 2;
     m->blocks = (m->out->cols - 1) / m->block + 1;
+}
+
+static void make_output(moe *m)
+{
+    size_t pairs = (size_t)m->pairs;
+    divide_output(m);
     size_t fit = m->partial_floats / (m->block * (pairs ? pairs : 1));
     m->wide = m->block * least(CHUNK, fit);
     atomic_store(&m->next, 0);
     thread_pool_run(m->cpu->workers, output_cells, m);
+}
+
+/* ---- both regions for the runs at hand -------------------------------------------------------- */
+
+static void make_inner(moe *m)
+{
+    for (int i = 0; i < m->run_count; i++) {
+        want_input(m, m->bank->gate[m->runs[i].expert]->type);
+        want_input(m, m->bank->up[m->runs[i].expert]->type);
+    }
+    make_hidden(m);
+    if (m->updates.of)
+        updates_project(&m->updates, m->cpu, m->hidden, m->ffn, NULL, m->pairs, true);
+    quantise_hidden(m);
+}
+
+/* ---- waves ------------------------------------------------------------------------------------ */
+
+static void wave_cells(void *arg, int thread, int threads)
+{
+    moe *m = arg;
+    size_t first, last;
+    (void)thread;
+    while (last = guided_chunk(&m->next, m->blocks, CHUNK, threads, &first), first < m->blocks) {
+        size_t col = first * m->block;
+        output_products(m, col, least(last * m->block, m->out->cols) - col, m->whole + col);
+    }
+}
+
+/* The products of the runs at hand, into `whole`. */
+static void make_wave(moe *m)
+{
+    divide_output(m);
+    m->wide = m->out->cols;
+    atomic_store(&m->next, 0);
+    thread_pool_run(m->cpu->workers, wave_cells, m);
+}
+
+static void sum_rows(void *user, int from, int to, int thread)
+{
+    const moe *m = user;
+    (void)thread;
+    for (int row = from; row < to; row++)
+        sum_slots(m, row, 0, m->out->cols, m->whole);
+}
+
+/* The runs in the order that the source gives them; m->order: their places. */
+static void order_runs(moe *m, run *spare)
+{
+    const expert_source *source = m->bank->source;
+    for (int i = 0; i < m->run_count; i++)
+        m->order[i] = m->runs[i].expert;
+    source->order(source->user, m->order, m->run_count);
+    memcpy(spare, m->runs, (size_t)m->run_count * sizeof *spare);
+    for (int i = 0; i < m->run_count; i++) {
+        int low = 0, high = m->run_count - 1;
+        while (low < high) {
+            int middle = (low + high) / 2;
+            if (spare[middle].expert < m->order[i])
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        m->runs[i] = spare[low];
+    }
+}
+
+/* All runs are held: what is missing is read while the rest is multiplied. */
+static void run_held(moe *m, int n)
+{
+    const expert_source *source = m->bank->source;
+    make_inner(m);
+    if (!atomic_load(&m->lost))
+        make_output(m);
+    source->let_go(source->user, m->order, n);
+}
+
+static void run_waves(moe *m, int n, int held)
+{
+    const expert_source *source = m->bank->source;
+    run *all = m->runs;
+    size_t floats = (size_t)m->pairs * m->out->cols;
+    m->whole = cpu_scratch(m->cpu, &m->cpu->experts[4], floats * sizeof(float), "experts");
+    int done = 0;
+    while (done < n && m->whole && !atomic_load(&m->lost)) {
+        int more = held < n ? source->hold(source->user, m->order + held, n - held) : 0;
+        m->runs = all + done;
+        m->run_count = held - done;
+        make_inner(m);
+        if (!atomic_load(&m->lost))
+            make_wave(m);
+        source->let_go(source->user, m->order + done, held - done);
+        done = held;
+        held += more;
+        if (held == done && done < n)
+            held += source->hold(source->user, m->order + held, n - held);
+    }
+    source->let_go(source->user, m->order + done, held - done);
+    if (m->whole && !atomic_load(&m->lost))
+        cpu_rows(m->cpu, m->n, m->out->cols * (size_t)m->chosen->slots, sum_rows, m);
+}
+
+/* With a source. spare: [runs] */
+static void run_paged(moe *m, run *spare)
+{
+    const expert_source *source = m->bank->source;
+    int n = m->run_count;
+    order_runs(m, spare);
+    int held = source->hold(source->user, m->order, n);
+    if (held == n)
+        run_held(m, n);
+    else
+        run_waves(m, n, held);
+    if (!atomic_load(&m->lost))
+        return;
+    error err = {0};
+    source->failed(source->user, &err);
+    cpu_keep_failure(m->cpu, &err);
 }
 
 /* ---- the op --------------------------------------------------------------------------------- */
@@ -345,17 +486,13 @@ void cpu_experts(backend *b, tensor *out, const expert_bank *bank, const routes 
     if (!reserve(&m, &starts))
         return;
     sort_pairs(&m, starts);
-    for (int i = 0; i < m.run_count; i++) {
-        want_input(&m, bank->gate[m.runs[i].expert]->type);
-        want_input(&m, bank->up[m.runs[i].expert]->type);
+    if (m.updates.of && m.run_count > 0)
+        updates_project(&m.updates, m.cpu, cpu_row(x, 0), x->cols, m.pair_row, m.pairs, false);
+    if (m.run_count > 0 && bank->source) {
+        run_paged(&m, m.runs + bank->count);
+        return;
     }
-    if (m.run_count > 0) {
-        if (m.updates.of)
-            updates_project(&m.updates, m.cpu, cpu_row(x, 0), x->cols, m.pair_row, m.pairs, false);
-        make_hidden(&m);
-        if (m.updates.of)
-            updates_project(&m.updates, m.cpu, m.hidden, m.ffn, NULL, m.pairs, true);
-        quantise_hidden(&m);
-    }
+    if (m.run_count > 0)
+        make_inner(&m);
     make_output(&m);
 }

@@ -59,7 +59,7 @@ static void adjust(dialogue *d, const options *set, const ask_options *how,
     o->council.loop = now->loop;
     o->council.think = now->think;
     o->council.keep_logprobs = now->keep_logprobs;
-    o->memory = set->memory;
+    o->memory = set->recall;
     o->mode = set->mode && strcmp(set->mode, "off") != 0 ? set->mode : NULL;
     o->overflow_stop = set->overflow && strcmp(set->overflow, "stop") == 0;
     o->unread_none = true;
@@ -402,7 +402,8 @@ static reach reach_of(const char *name)
         {"no-save", REACH_NOTHING},    {"plain", REACH_NOTHING},      {"no-color", REACH_NOTHING},
         {"help", REACH_NOTHING},       {"version", REACH_NOTHING},    {"quiet", REACH_NOTHING},
         {"max-adapter", REACH_ENGINE}, {"template", REACH_ENGINE},    {"verbose", REACH_NOTHING},
-        {"max-input", REACH_NOTHING},  {"no-sandbox", REACH_NOTHING}, {"tokenizer", REACH_ENGINE}};
+        {"max-input", REACH_NOTHING},  {"no-sandbox", REACH_NOTHING}, {"tokenizer", REACH_ENGINE},
+        {"memory", REACH_ENGINE}};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++)
         if (strcmp(name, far[i].name) == 0)
             return far[i].how;

@@ -222,7 +222,7 @@ static int with_engine(ask *a)
 {
     engine *e = a->report.engine;
     ask_options_adopt(&a->how, a->opt, e);
-    dialogue_options o = {.seed = a->how.seed, .memory = a->opt->memory};
+    dialogue_options o = {.seed = a->how.seed, .memory = a->opt->recall};
     if (a->mode.on)
         o.mode = a->opt->mode;
     ask_warn_of_script(a);

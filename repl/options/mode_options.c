@@ -124,7 +124,7 @@ static int put_knobs(mode_options *m, options *opt, const mode_knobs *k, error *
 {
     if (put_experts(m, opt, k, err) || put_count(m, opt, "norm-width", k->norm_width, err) ||
         put_adaptive(m, opt, k, err) || put_number(m, opt, "max-tokens", k->budget, err) ||
-        put_number(m, opt, "memory", k->context, err))
+        put_number(m, opt, "recall", k->context, err))
         return -1;
     if (k->thinking == MODE_UNSAID)
         return 0;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../engine/base/available_memory.h"
 #include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
 #include "../../engine/formats/model_defaults.h"
@@ -147,6 +148,16 @@ static void note_defaults(const options *opt, const engine *e, console *con)
         console_note(con, "%s: its vision part is not used", opt->model);
 }
 
+/* Bytes that the engine may take: what --memory says, else what is left, with a little to spare for
+ * all that is not its own. */
+static uint64_t memory_bound(const options *opt)
+{
+    uint64_t left = available_memory("");
+    if (opt->memory.given)
+        return (uint64_t)(opt->memory.v * (1 << 30));
+    return left == UINT64_MAX ? 0 : left - left / 32;
+}
+
 static engine *open_with(const options *opt, const char *day, const model_tweaks *tweaks,
                          console *con, error *err)
 {
@@ -156,6 +167,7 @@ static engine *open_with(const options *opt, const char *day, const model_tweaks
         return NULL;
     }
     char *path = found.path;
+    uint64_t memory = memory_bound(opt); /* asked while all files may be looked at */
     if (sandbox_policy_enter(opt, path, con, err)) {
         source_found_release(&found);
         return NULL;
@@ -174,6 +186,8 @@ static engine *open_with(const options *opt, const char *day, const model_tweaks
                  .variable_count = (int)opt->variables.len},
         .tweaks = *tweaks,
         .adapter_bytes = open_model_adapter_bytes(opt),
+        .memory = memory,
+        .memory_asked = opt->memory.given,
         .cancel = con->cancel,
         .warn = open_model_warn,
         .warn_user = con,

@@ -145,6 +145,7 @@ struct options {
     const char *kv;        /* NULL = the command's default */
     const char *backend, *isa, *chat_format, *format;
     int context, threads; /* 0 = default */
+    real memory;          /* GiB */
 
     const char *file, *output, *messages;
     const char *from, *safetensors;
@@ -159,7 +160,7 @@ struct options {
     const char *router;           /* a shared object that routes; never from config.json */
     const char *norm_width;       /* "8" or "1x"; NULL = as the personas say */
     const char *adaptive;         /* "MIN:RATIO"; NULL = as the personas say */
-    int memory;                   /* tokens of a prompt with its past; 0 = all that fit */
+    int recall;                   /* tokens of a prompt with its past; 0 = all that fit */
     const char *overflow;         /* of a conversation's context */
     const char *view;             /* how answers are laid out */
     const char *session, *resume; /* which transcript */

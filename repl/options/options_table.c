@@ -288,10 +288,10 @@ static const option_info table[] = {
      "a way of working: experts, sampling, thinking, who speaks, how long; auto chooses by the "
      "prompt (`consilium modes`)",
      0, 0, FIELD(mode)},
-    {"memory", 0, OPTION_NUMBER, GROUP_COMMAND, ASKING, "N",
+    {"recall", 0, OPTION_NUMBER, GROUP_COMMAND, ASKING, "N",
      "most tokens of a prompt with the turns before it: older turns are left out (default: all "
      "that fit)",
-     1, 1 << 24, FIELD(memory)},
+     1, 1 << 24, FIELD(recall)},
     {"overflow", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(TALK), "forget|stop",
      "a full context: forget the oldest turns (the default), or refuse the question", 0, 0,
      FIELD(overflow)},
@@ -423,6 +423,10 @@ static const option_info table[] = {
     {"context", 0, OPTION_NUMBER, GROUP_MODEL, WITH_MODEL, "N",
      "most tokens a pass can hold (default: the model's, at most 8192)", 1, 1 << 24,
      FIELD(context)},
+    {"memory", 0, OPTION_REAL, GROUP_MODEL, WITH_MODEL, "GB",
+     "most memory to take; experts that do not fit are read from the file as they are called "
+     "(default: what the machine and its limits leave; 0: no bound)",
+     0, 1 << 20, FIELD(memory)},
     {"threads", 0, OPTION_NUMBER, GROUP_MODEL, WITH_MODEL | BIT(MODEL_VOICES), "N",
      "threads that compute (default: the physical cores)", 1, 1024, FIELD(threads)},
     {"backend", 0, OPTION_CHOICE, GROUP_MODEL, WITH_MODEL, "auto|cpu|cuda",
