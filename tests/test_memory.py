@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Models larger than the memory that they may take: the same bytes, a bound that is kept or refused by
-name."""
+"""Models larger than the memory that they may take: the same bytes, a bound that is kept or refused by name, what a
+council needs, and what `model fit` proposes."""
 import json
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -48,12 +49,60 @@ def answers(model):
     check("answers of a council: the same tokens and routes", plain == said(bounded(args, "ask")), plain)
 
 
+def budget(model, scratch):
+    """A council whose masks leave 4 of 8 experts of a layer needs no others."""
+    os.environ["XDG_CONFIG_HOME"] = str(scratch / "config")
+    folder = scratch / "config" / "consilium" / "personas"
+    folder.mkdir(parents=True)
+    args = ("model", "info", "-m", model, "--context", "64", "--format", "json")
+    plain = json.loads(run(*args).stdout)
+    check("model info says nothing of a council unasked", "council" not in plain, plain)
+    mark = plain["fingerprint"][:16]
+    for name, kept in (("left", "0-2"), ("right", "2-3,5")):
+        (folder / f"{name}.json").write_text(json.dumps({"persona": 1, "name": name, "router": {"mode": "keep"}}))
+        (folder / f"{name}.{mark}.mask.json").write_text(json.dumps(
+            {"mask": 1, "model": plain["fingerprint"], "mode": "keep", "layers": {"0": kept, "1-5": "0-3"}}))
+    needs = {who: json.loads(run(*args, "--personas", who).stdout)["council"] for who in ("left", "left,right")}
+    check("one of them: its own experts", needs["left"]["experts"] == 23 and needs["left"]["experts_of"] == 48, needs)
+    two = needs["left,right"]
+    check("both: those that any may call", two["experts"] == 5 + 20 and two["passes"] == 2, two)
+    check("its parts are the whole", two["bytes"] == two["dense_bytes"] + two["expert_bytes"] + two["kv_bytes"]
+          + two["batch_bytes"] and two["least_bytes"] <= two["bytes"], two)
+    check("keys and values are of two passes", two["kv_bytes"] == 2 * plain["kv_bytes"]["f16"], two)
+    text = run(*args[:-2], "--personas", "left,right").stdout
+    check("and in words", "25 of 48 experts may be called" in text, text)
+
+
+def fit(model):
+    with case("model fit proposes what fits"):
+        got = json.loads(run("model", "fit", model, "--format", "json", "--check").stdout)
+        own = got["variants"][0]
+        assert own["own"] and own["fits"] and own["one_tps"] > 0 and own["together_tps"] > 0, got
+        assert got["proposed"]["fits"] and got["proposed"]["own"] and got["proposed"]["context"] >= 64, got
+        assert got["passes"] == 3 and len(got["proposed"]["personas"]) >= 1, got
+        assert got["checked"]["predicted_tps"] > 0 and got["checked"]["measured_tps"] > 0, got
+        print(f"# checked: {got['checked']}")
+    with case("smaller types take less"):
+        sizes = [v["file_bytes"] for v in got["variants"]]
+        assert sizes == sorted(sizes, reverse=True), got["variants"]
+    with case("and says in words how to run it"):
+        text = run("model", "fit", "-m", model).stdout
+        assert "proposed: " in text and "--threads" in text and "--personas philosopher" in text, text
+    with case("a model that does not fit is read from the disk"):
+        least = refusal("logits", "-m", model, "--tokens", "1", "--context", "64", "--output", os.devnull)[2]
+        got = json.loads(run("model", "fit", model, "--context", "64", "--format", "json", "--memory",
+                             f"{least * 1.02:.9f}").stdout)
+        assert not got["variants"][0]["fits"] and got["disk_gbps"] > 0, got
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         model = council_model.make_model(scratch / "model")
         logits(model, scratch)
         answers(model)
+        fit(model)
+        budget(model, scratch)
     finish()
 
 

@@ -11,10 +11,12 @@
 #include "../../engine/base/json_writer.h"
 #include "../../engine/formats/gguf.h"
 #include "../../personas/built_in/builtin.h"
+#include "../options/ask_options.h"
 #include "../options/open_model.h"
 #include "../screen/human.h"
 #include "commands.h"
 #include "gpu_plan.h"
+#include "model_needs.h"
 
 enum { MOST_TYPES = 32 };
 
@@ -35,6 +37,8 @@ typedef struct info {
     const char *fingerprint;
     gpu_plan gpu; /* when it is asked for */
     bool planned;
+    bool council; /* --personas: they need */
+    model_needs needs;
 } info;
 
 /* ---- gathering -------------------------------------------------------------------------------- */
@@ -84,6 +88,28 @@ static int gather(info *in, engine *e, const options *opt, console *con, error *
     if (in->planned && in->fingerprint)
         return gpu_plan_make(&in->gpu, e, opt, in->context, in->kv, con, err);
     return in->fingerprint ? 0 : -1;
+}
+
+/* What the council of --personas needs; one that config.json names is not asked about. */
+static int gather_council(info *in, const options *opt, console *con, error *err)
+{
+    ask_options who = {0};
+    roster_options seats;
+    roster *r = NULL;
+    if (options_source(opt, "personas") != SOURCE_COMMAND)
+        return 0;
+    int result = ask_options_read(&who, opt, err);
+    if (!result)
+        result = ask_options_roster(&who, opt, in->engine, &seats, err);
+    if (!result) {
+        seats.prompt = "";
+        r = roster_open(in->engine, &seats, console_sentence, con, err);
+        result = r ? model_needs_of(in->engine, r, in->context, in->kv, &in->needs, err) : -1;
+    }
+    in->council = !result;
+    roster_close(r);
+    ask_options_release(&who);
+    return result;
 }
 
 static bool kv_possible(const model_config *c, dtype kv)
@@ -204,6 +230,21 @@ static void put_memory(json_writer *e, const info *in)
         gpu_plan_json(&in->gpu, e);
 }
 
+static void put_council(json_writer *e, const model_needs *n)
+{
+    json_begin_object(e, "council");
+    json_put_int(e, "passes", n->passes);
+    json_put_count(e, "experts", n->may);
+    json_put_count(e, "experts_of", n->all);
+    json_put_count(e, "dense_bytes", n->dense);
+    json_put_count(e, "expert_bytes", n->experts);
+    json_put_count(e, "kv_bytes", n->kv);
+    json_put_count(e, "batch_bytes", n->batch);
+    json_put_count(e, "bytes", model_needs_total(n));
+    json_put_count(e, "least_bytes", n->least);
+    json_end(e);
+}
+
 static void put_tokenizer(json_writer *e, const info *in)
 {
     const tokenizer *t = engine_tokenizer(in->engine);
@@ -239,6 +280,8 @@ static int print_json(const info *in, console *con, error *err)
     put_rope(&e, &in->config->rope);
     put_weights(&e, in);
     put_memory(&e, in);
+    if (in->council)
+        put_council(&e, &in->needs);
     json_put_text(&e, "fingerprint", in->fingerprint);
     put_tokenizer(&e, in);
     json_end(&e);
@@ -346,6 +389,21 @@ static void show_memory(sheet *s, const info *in)
         row(s, label, "%s", line);
 }
 
+static void show_council(sheet *s, const model_needs *n)
+{
+    char total[HUMAN_TEXT], dense[HUMAN_TEXT], experts[HUMAN_TEXT], kv[HUMAN_TEXT],
+        batch[HUMAN_TEXT], least[HUMAN_TEXT];
+    row(s, "council",
+        "%s for %d pass%s: %s that every token reads, %s of experts, %s of keys and "
+        "values, %s at work",
+        human_bytes(total, model_needs_total(n)), n->passes, n->passes == 1 ? "" : "es",
+        human_bytes(dense, n->dense), human_bytes(experts, n->experts), human_bytes(kv, n->kv),
+        human_bytes(batch, n->batch));
+    if (n->all)
+        row(s, "", "%llu of %llu experts may be called; it runs with %s (--memory)",
+            (unsigned long long)n->may, (unsigned long long)n->all, human_bytes(least, n->least));
+}
+
 static void show_text(sheet *s, const info *in)
 {
     const tokenizer *t = engine_tokenizer(in->engine);
@@ -373,6 +431,8 @@ static int print_text(const info *in, const char *title, console *con, error *er
     show_rope(&s, in->config);
     show_weights(&s, in);
     show_memory(&s, in);
+    if (in->council)
+        show_council(&s, &in->needs);
     show_text(&s, in);
     row(&s, "fingerprint", "%s", in->fingerprint);
     return console_written(con, &s.w);
@@ -386,7 +446,7 @@ int command_model_info(const options *opt, console *con, error *err)
     shapes.backend = shapes.asks_gpu ? "cpu" : opt->backend;
     engine *e = open_model(&shapes, con, err);
     int result = -1;
-    if (e && gather(&in, e, opt, con, err) == 0)
+    if (e && gather(&in, e, opt, con, err) == 0 && gather_council(&in, opt, con, err) == 0)
         result = options_want_json(opt) ? print_json(&in, con, err)
                                         : print_text(&in, open_model_title(opt, e), con, err);
     gpu_plan_release(&in.gpu);

@@ -28,6 +28,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_MODEL_INFO] = command_model_info,
     [COMMAND_MODEL_LIST] = command_model_list,
     [COMMAND_MODEL_MAP] = command_model_map,
+    [COMMAND_MODEL_FIT] = command_model_fit,
     [COMMAND_MODEL_BUILD] = command_model_build,
     [COMMAND_MODEL_VOICES] = command_model_voices,
     [COMMAND_MODEL_EXPORT] = command_model_export,

@@ -31,7 +31,7 @@ command_fn command_transcripts_search;
 command_fn command_transcripts_export, command_transcripts_rename, command_transcripts_delete;
 command_fn command_transcripts_replay;
 command_fn command_model_info;
-command_fn command_model_list, command_model_map;
+command_fn command_model_list, command_model_map, command_model_fit;
 command_fn command_model_build, command_model_voices;
 command_fn command_model_export, command_model_convert;
 command_fn command_edit;

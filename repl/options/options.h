@@ -52,6 +52,7 @@ typedef enum command_id {
     COMMAND_MODEL_INFO,
     COMMAND_MODEL_LIST,
     COMMAND_MODEL_MAP,
+    COMMAND_MODEL_FIT,
     COMMAND_MODEL_BUILD,
     COMMAND_MODEL_VOICES,
     COMMAND_MODEL_EXPORT,
@@ -220,6 +221,7 @@ struct options {
     bool new_lessons; /* personas new --lessons: the file of lessons alone is asked for too */
 
     bool profile;        /* modes check, bench */
+    bool check;          /* model fit */
     bool measure;        /* personas check */
     int measured_tokens; /* of a side; 0 = default */
 

@@ -313,10 +313,11 @@ static const command_info commands[COMMAND_COUNT] = {
          "show what a model is and what it needs",
          "Architecture, every dimension, weight types, memory for a context, tokenizer, chat "
          "format and the fingerprint that masks and transcripts refer to. Opening maps the file; "
-         "nothing is copied, so even a large model answers at once. `consilium model` alone does "
+         "nothing is copied, so even a large model answers at once. With --personas also what they "
+         "need together, and the least that --memory may say for them. `consilium model` alone does "
          "the same.",
          {"consilium model info -m model.gguf", "consilium model info -m hf:Qwen/Qwen3-30B-A3B",
-          "consilium model info --format json"}},
+          "consilium model info --personas coder,critic"}},
     [COMMAND_MODEL_LIST] =
         {"model list",
          "",
@@ -338,6 +339,19 @@ static const command_info commands[COMMAND_COUNT] = {
          "between them. With -o FILE the same as a picture (SVG, without scripts).",
          {"consilium model map", "consilium model map a.gguf b.gguf",
           "consilium model map -m model.gguf -o model.svg"}},
+    [COMMAND_MODEL_FIT] =
+        {"model fit",
+         "[MODEL]",
+         0,
+         1,
+         "propose how to run a model on this machine, and predict how fast",
+         "Measures for a few seconds how fast this machine multiplies weights of the model's types "
+         "and of smaller ones, and tells for each what one pass and a council would do. Proposed "
+         "is the largest type that fits, with as many personas, experts and tokens as keep each "
+         "answer at five tokens a second. A model that is larger than memory is predicted by the "
+         "speed of the disk.",
+         {"consilium model fit", "consilium model fit hf:Qwen/Qwen3-30B-A3B --memory 12",
+          "consilium model fit model.gguf --check"}},
     [COMMAND_MODEL_BUILD] =
         {"model build-default",
          "",

@@ -35,9 +35,9 @@
 /* Texts. */
 #define READING (ANSWERED | BIT(TOKENIZE) | BIT(PERPLEXITY) | BIT(PERSONAS_DERIVE) | BIT(TRAIN))
 #define WITH_FORMAT                                                                                \
-    (BIT(MODEL_INFO) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) | BIT(PERSONAS_LIST) |       \
-     BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(PERSONAS_DERIVE) | BIT(TRANSCRIPTS_REPLAY) |   \
-     (MODES & ~BIT(MODES_SHOW)) |                                                                  \
+    (BIT(MODEL_INFO) | BIT(MODEL_FIT) | BIT(MODEL_LIST) | BIT(PERPLEXITY) | BIT(BENCH) |           \
+     BIT(PERSONAS_LIST) | BIT(PERSONAS_SHOW) | BIT(PERSONAS_CHECK) | BIT(PERSONAS_DERIVE) |        \
+     BIT(TRANSCRIPTS_REPLAY) | (MODES & ~BIT(MODES_SHOW)) |                                        \
      (TRANSCRIPTS &                                                                                \
       ~(BIT(TRANSCRIPTS_EXPORT) | BIT(TRANSCRIPTS_RENAME) | BIT(TRANSCRIPTS_DELETE))))
 
@@ -54,6 +54,11 @@ static const option_info table[] = {
      "a column and what it runs with, or base, extreme, smart, maximal, or a number of experts "
      "(repeatable; default base, smart, maximal)",
      0, 0, FIELD(sets)},
+    {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_FIT), "A,B,...",
+     "who shall speak (default philosopher,coder,critic)", 0, 0, FIELD(personas)},
+    {"check", 0, OPTION_FLAG, GROUP_COMMAND, BIT(MODEL_FIT), NULL,
+     "also run the model for a few tokens, and tell the speed beside the predicted", 0, 0,
+     FIELD(check)},
     {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(COMPARE), "A,B,...",
      "personas as columns, before those of --set", 0, 0, FIELD(personas)},
     {"file", 'f', OPTION_TEXT, GROUP_COMMAND, BIT(COMPARE), "FILE",
@@ -403,8 +408,9 @@ static const option_info table[] = {
      "here, and six others)",
      0, 0, FIELD(gpu)},
     {"personas", 'p', OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_INFO), "A,B,...",
-     "whose passes and experts a GPU's memory is planned for (default: three plain passes)", 0, 0,
-     FIELD(personas)},
+     "how much memory these need together, on a GPU too (default there: three plain passes): "
+     "experts that none of them may call are not loaded",
+     0, 0, FIELD(personas)},
     {"dry-run", 0, OPTION_FLAG, GROUP_COMMAND, BIT(BENCH), NULL,
      "measure nothing: what a step reads and starts, and its least time on NVIDIA GPUs", 0, 0,
      FIELD(dry_run)},
