@@ -34,7 +34,7 @@ struct engine {
     bool memory_asked;
     uint64_t memory_seen; /* weights, keys and values when it was last looked at */
     expert_store *store;  /* NULL = all experts are mapped */
-    char isa[16]; /* of the CPU, should it have to carry on, and its */
+    char isa[16];         /* of the CPU, should it have to carry on, and its */
     int threads;
     checkpoint_warn *warn; /* may be NULL */
     void *warn_user;

@@ -23,7 +23,7 @@ typedef struct kv_sequence kv_sequence; /* the page table of one session */
 
 /* Caller owns; the backend must outlive it. */
 kv_pool *kv_pool_open(backend *b, const kv_layout *layout, error *err);
-void kv_pool_close(kv_pool *pool); /* NULL ok; its sequences must be closed first */
+void kv_pool_close(kv_pool *pool);           /* NULL ok; its sequences must be closed first */
 uint64_t kv_pool_bytes(const kv_pool *pool); /* of all pages that are reserved; NULL ok */
 
 kv_sequence *kv_open(kv_pool *pool, int context, error *err); /* empty; caller owns */

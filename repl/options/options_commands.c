@@ -314,7 +314,8 @@ static const command_info commands[COMMAND_COUNT] = {
          "Architecture, every dimension, weight types, memory for a context, tokenizer, chat "
          "format and the fingerprint that masks and transcripts refer to. Opening maps the file; "
          "nothing is copied, so even a large model answers at once. With --personas also what they "
-         "need together, and the least that --memory may say for them. `consilium model` alone does "
+         "need together, and the least that --memory may say for them. `consilium model` alone "
+         "does "
          "the same.",
          {"consilium model info -m model.gguf", "consilium model info -m hf:Qwen/Qwen3-30B-A3B",
           "consilium model info --personas coder,critic"}},
