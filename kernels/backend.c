@@ -394,6 +394,16 @@ void backend_sample(backend *b, sample_row *rows, int n)
     b->table->sample(b, rows, n);
 }
 
+void op_sample(backend *b, const tensor *logits, sample_row *const *rows, int n)
+{
+    b->table->sample_logits(b, logits, rows, n);
+}
+
+void op_logprob(backend *b, const tensor *logits, const int *ids, double *const *logprobs, int n)
+{
+    b->table->score_logits(b, logits, ids, logprobs, n);
+}
+
 void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n)
 {
     b->table->gather(b, out, x, rows, n);

@@ -260,6 +260,14 @@ void op_sigmoid_gate(backend *b, tensor *y, const tensor *weight, const tensor *
 /* out[j,:] = x[rows[j],:] for j < n. rows: host, copied. */
 void op_gather(backend *b, tensor *out, const tensor *x, const int *rows, int n);
 
+/* Chooses a token from each row of logits that rows[i] is there for (sample.h), where the logits lie: its
+ * own `logits` is not looked at, `vocabulary` only says whether ln p is wanted. Rows are borrowed until
+ * backend_sync(), which is when the answer is in them; NULL = not this one. */
+void op_sample(backend *b, const tensor *logits, sample_row *const *rows, int n);
+/* *logprobs[i] = ln p of ids[i] under row i, as backend_logprob() has it; NULL = not this one. There after
+ * backend_sync(). ids, logprobs: copied. */
+void op_logprob(backend *b, const tensor *logits, const int *ids, double *const *logprobs, int n);
+
 /* ---- mixture of experts ------------------------------------------------------------------- */
 
 /* The routed experts of one layer, where the backend finds them; each is its own [ffn, width] / [width,

@@ -74,6 +74,9 @@ typedef struct backend_table {
     double (*read_seconds)(backend *b, const void *host, size_t bytes);
     double (*logprob)(backend *b, const float *z, size_t n, int id);
     void (*sample)(backend *b, sample_row *rows, int n);
+    void (*sample_logits)(backend *b, const tensor *logits, sample_row *const *rows, int n);
+    void (*score_logits)(backend *b, const tensor *logits, const int *ids, double *const *logprobs,
+                         int n);
 
     tensor *(*tensor_new)(backend *b, dtype type, size_t rows, size_t cols, error *err);
     tensor *(*tensor_map)(backend *b, dtype type, size_t rows, size_t cols, const void *host,

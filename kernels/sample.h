@@ -36,6 +36,8 @@ typedef struct sample_repeat {
     uint32_t times;
 } sample_repeat;
 
+#define SAMPLE_ALL_FINITE SIZE_MAX
+
 typedef enum sample_fault {
     SAMPLE_OK,
     SAMPLE_NOT_FINITE, /* a logit, banned or not, is NaN or +infinity */
@@ -58,9 +60,12 @@ typedef struct sample_row {
     size_t vocabulary; /* 0, or the logits that `logprob` is over */
 
     sample_fault fault; /* out */
-    size_t at;          /* out: the first token whose logit is not finite */
-    int id;             /* out */
-    double logprob;     /* out, when vocabulary is not 0: backend_logprob() of the id */
+    size_t at;          /* out: the first token whose logit is not finite, */
+    float bad;          /* and that logit */
+    size_t broken;  /* out of op_sample(): the first of the whole row, -infinity too, that is not
+                           finite; SAMPLE_ALL_FINITE */
+    int id;         /* out */
+    double logprob; /* out, when vocabulary is not 0: backend_logprob() of the id */
 } sample_row;
 
 size_t sample_memory_bytes(size_t candidates);

@@ -305,7 +305,23 @@ void host_write(const host_span *s, const void *p, size_t bytes, size_t align)
     for (size_t i = 0; i < bytes; i++)
         w[i] = host_writer{
             m->launch, m->block, (uint16_t)m->current, m->epoch, m->warps[m->current / 32].epoch,
-            1};
+            1,         0};
+}
+
+/* By nobody in particular, so that no other atomic races with it; a plain access before a barrier does. */
+void host_atomic(const host_span *s, const void *p, size_t bytes, size_t align)
+{
+    check_place(s, p, bytes, align);
+    host_writer *w = s->writers + ((const char *)p - s->from);
+    for (size_t i = 0; i < bytes; i++) {
+        if (!w[i].atomic)
+            check_race(&w[i], 1, "adds to");
+        if (s->shared && !w[i].used)
+            host_fail("shared memory at offset %td was never written", (const char *)p - s->from);
+        w[i] = host_writer{
+            m->launch, m->block, (uint16_t)m->current, m->epoch, m->warps[m->current / 32].epoch,
+            1,         1};
+    }
 }
 
 host_span *host_shared(size_t bytes, size_t align, int site)

@@ -65,7 +65,8 @@ static inline int2 make_int2(int x, int y)
 struct host_writer {
     uint32_t launch, block;
     uint16_t thread, epoch, warp_epoch; /* barriers of the block and of its warp before that */
-    uint16_t used;                      /* of shared memory: written at all */
+    uint8_t used;                       /* of shared memory: written at all */
+    uint8_t atomic;                     /* added to, which others may do too */
 };
 
 struct host_span {
@@ -77,6 +78,8 @@ struct host_span {
 host_span *host_find(const void *p); /* the buffer of an address; a failure when there is none */
 void host_read(const host_span *s, const void *p, size_t bytes, size_t align);
 void host_write(const host_span *s, const void *p, size_t bytes, size_t align);
+/* Read and written in one step: other threads may do the same at any time. */
+void host_atomic(const host_span *s, const void *p, size_t bytes, size_t align);
 [[noreturn]] void host_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 template <class T> struct host_cell { /* one element that is read or written */
@@ -214,6 +217,21 @@ inline unsigned atomicCAS(host_pointer<unsigned> p, unsigned compare, unsigned v
     return before;
 }
 
+/* Returns what was there. Any order gives the same sum. */
+template <class T> inline T atomicAdd(host_pointer<T> p, std::common_type_t<T> value)
+{
+    static_assert(std::is_integral_v<T>, "a sum of floats would depend on the order");
+    host_atomic(p.s, p.p, sizeof(T), alignof(T));
+    T before = *p.p;
+    *p.p = before + value;
+    return before;
+}
+
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
+{
+    return (unsigned long long)(((unsigned __int128)a * b) >> 64);
+}
+
 /* ---- launching ------------------------------------------------------------------------------------ */
 
 typedef void host_body(void *user);
@@ -240,6 +258,7 @@ enum host_plant {
     PLANT_STRIDE,
     PLANT_ALIGNMENT,
     PLANT_RACE,
+    PLANT_TIE,
 };
 extern host_plant host_planted;
 #define PLANTED(fault) (host_planted == PLANT_##fault)

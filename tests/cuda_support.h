@@ -22,6 +22,7 @@ typedef enum cuda_fault {
     CUDA_STRIDE,
     CUDA_ALIGNMENT,
     CUDA_RACE,
+    CUDA_TIE,
 } cuda_fault;
 void cuda_plant(cuda_fault fault);
 /* The device is gone after so many more launches, and all that it held; -1 = it is there again. */

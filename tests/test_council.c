@@ -85,11 +85,19 @@ static void release_account(account *a)
     cast_talk_close(&a->talk);
 }
 
+/* So that what stands behind each token can be looked at. */
+static council_options kept_options(void)
+{
+    council_options o = cast_options();
+    o.keep_logits = true;
+    return o;
+}
+
 /* Two turns together, and alone; returns how many different lengths the first answers had. */
 static int compare_with_solo(const cast *k, prefill_mode prefill, double temperature)
 {
     static const char *const prompts[] = {"Is it ever right to lie?", "and then?"};
-    council_options o = cast_options();
+    council_options o = kept_options();
     o.prefill = prefill;
     int lengths = 0;
     for (int turns = 1; turns <= 2; turns++) {
@@ -165,10 +173,30 @@ static void assert_first_logits(const cast *k, const account *a, int i, int prog
     session_close(s);
 }
 
+/* A token is the same whether its logits stay where they were made or come along. */
+static void tokens_do_not_depend_on_logits_kept(void **state)
+{
+    const cast *k = *state;
+    council_options kept = kept_options(), not_kept = cast_options();
+    account a, b;
+    for (int temperature = 0; temperature < 2; temperature++) {
+        listen(&a, cast_council(k, &kept, EVERYONE, temperature), (const char *[]){"Is it?"}, 1);
+        listen(&b, cast_council(k, &not_kept, EVERYONE, temperature), (const char *[]){"Is it?"},
+               1);
+        for (int i = 0; i < CAST; i++) {
+            const turn_answer *x = council_answer(a.c, i), *y = council_answer(b.c, i);
+            assert_int_equal(x->ids.len, y->ids.len);
+            assert_memory_equal(x->ids.v, y->ids.v, x->ids.len * sizeof(int));
+        }
+        release_account(&a);
+        release_account(&b);
+    }
+}
+
 static void own_programs_act_from_the_first_token(void **state)
 {
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     account a;
     listen(&a, cast_council(k, &o, EVERYONE, 0), (const char *[]){"Is it the code?"}, 1);
     assert_false(council_shared_prefill(a.c));
@@ -195,7 +223,7 @@ static int own_words(const cast *k, const pass *p, int i)
 static void shared_programs_act_from_their_own_words(void **state)
 {
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     o.prefill = PREFILL_SHARED;
     account a;
     listen(&a, cast_council(k, &o, EVERYONE, 0), (const char *[]){"Is it the code?"}, 1);
@@ -211,7 +239,7 @@ static void what_all_begin_with_may_be_a_whole_prompt(void **state)
     static const chat_message past[] = {
         {CHAT_USER, "Is it?", 6}, {CHAT_ASSISTANT, "It is.", 6}, {CHAT_USER, "Is it?", 6}};
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     o.prefill = PREFILL_SHARED;
     account a = {.c = cast_council(k, &o, 3, 0)};
     council_request requests[] = {{.messages = past, .count = 3}, {.messages = past, .count = 1}};
@@ -225,7 +253,7 @@ static void what_all_begin_with_may_be_a_whole_prompt(void **state)
 static void a_long_prompt_is_shared_by_itself(void **state)
 {
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     o.prefill = PREFILL_AUTO;
     o.max_tokens = 2;
     char prompt[301];
@@ -245,7 +273,7 @@ static void a_long_prompt_is_shared_by_itself(void **state)
 static void answers_end_as_they_say(void **state)
 {
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     o.loop = 8;
     int seen[5] = {0};
     for (int round = 0; round < 12; round++) {
@@ -272,7 +300,7 @@ static void answers_end_as_they_say(void **state)
 static void stop_strings_end_an_answer_across_tokens(void **state)
 {
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     account free_run;
     listen(&free_run, cast_council(k, &o, 1, 1), (const char *[]){"a thing"}, 1);
     const turn_answer *whole = council_answer(free_run.c, 0);
@@ -316,7 +344,7 @@ static void cut_after(void *user, int i, const char *bytes, size_t len, bool thi
 static void an_interrupt_keeps_what_was_written(void **state)
 {
     cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     error err = {0};
     cast_talk whole = cast_talk_of(cast_council(k, &o, EVERYONE, 1));
     cast_talk cut = cast_talk_of(cast_council(k, &o, EVERYONE, 1));
@@ -347,7 +375,7 @@ static void an_interrupt_keeps_what_was_written(void **state)
 static void an_interrupt_while_reading_changes_nothing(void **state)
 {
     cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     council *c = cast_council(k, &o, EVERYONE, 0), *fresh = cast_council(k, &o, EVERYONE, 0);
     error err = {0};
     atomic_store(&k->cancel, true);
@@ -366,7 +394,7 @@ static void an_interrupt_while_reading_changes_nothing(void **state)
 static void one_failed_pass_does_not_hide_the_others(void **state)
 {
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     for (int temperature = 0; temperature < 2; temperature++) {
         council *c = cast_council(k, &o, 7, temperature), *without;
         pass_options p = cast_pass(k, 3, temperature);
@@ -410,7 +438,7 @@ static void a_pass_that_fails_while_it_speaks_is_ended_once(void **state)
 {
     static const char prompt[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     error err = {0};
     pass_options p = cast_pass(k, 0, 1);
     char letter = 0, text[128];
@@ -444,7 +472,7 @@ static void a_pass_that_fails_while_it_speaks_is_ended_once(void **state)
 static void when_all_fail_the_council_fails(void **state)
 {
     const cast *k = *state;
-    council_options o = cast_options();
+    council_options o = kept_options();
     council *c = cast_council(k, &o, 0, 0);
     pass_options p = cast_pass(k, 0, 0);
     error err = {0};
@@ -462,6 +490,7 @@ int main(void)
         cmocka_unit_test(lockstep_equals_solo_greedy),
         cmocka_unit_test(lockstep_equals_solo_by_chance),
         cmocka_unit_test(lockstep_equals_solo_with_a_shared_prefill),
+        cmocka_unit_test(tokens_do_not_depend_on_logits_kept),
         cmocka_unit_test(own_programs_act_from_the_first_token),
         cmocka_unit_test(shared_programs_act_from_their_own_words),
         cmocka_unit_test(what_all_begin_with_may_be_a_whole_prompt),

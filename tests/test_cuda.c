@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "../engine/run/engine.h"
+#include "../engine/run/sampler.h"
 #include "cuda_support.h"
 
 enum { LENGTH = 24, PREFILL = 19, STREAMS = 2 };
@@ -167,6 +168,70 @@ static float *tell_on(backend_options device, int launches, int *warnings)
     return realloc(logits, bytes);
 }
 
+enum { DRAWN = 8 };
+
+/* Tokens that three sequences go on with, drawn by the batches, [DRAWN, VOICES], and their likelihoods. The
+ * device is lost after so many launches; -1 = never. */
+static void draw_on(backend_options device, int launches, double *out)
+{
+    error err = {0};
+    int none = 0;
+    engine_options options = {.path = "tests/fixtures/models/qwen3_moe",
+                              .backend = device,
+                              .warn = count_warning,
+                              .warn_user = &none};
+    engine *e = engine_open(&options, &err);
+    must(e != NULL, &err);
+    size_t vocabulary = (size_t)engine_config(e)->vocabulary;
+    session *s[VOICES];
+    sampler *samplers[VOICES];
+    int ids[VOICES][DRAWN + 1];
+    for (int k = 0; k < VOICES; k++) {
+        sampling how = {k, k == 2 ? 0.8 : 1, 0, k == 1 ? 5 : 0, 1.1, 0.1, 0, 7};
+        s[k] = session_open(e, DRAWN + 1, DTYPE_F16, &err);
+        samplers[k] = sampler_open(engine_backend(e), &how, "voice", (int)vocabulary, &err);
+        must(s[k] && samplers[k], &err);
+        ids[k][0] = 3 + k;
+    }
+    cuda_break(launches);
+    for (int i = 0; i < DRAWN; i++) {
+        step steps[VOICES];
+        sample_row rows[VOICES], *draws[VOICES];
+        for (int k = 0; k < VOICES; k++) {
+            steps[k] = (step){s[k], &ids[k][i], 1, LOGITS_NONE, NULL};
+            rows[k] = sampler_row(samplers[k], NULL, ids[k], (size_t)i + 1, (uint64_t)i + 1, NULL);
+            rows[k].vocabulary = vocabulary;
+            draws[k] = &rows[k];
+        }
+        must(engine_draw(e, steps, draws, VOICES, &err) == 0, &err);
+        for (int k = 0; k < VOICES; k++) {
+            must(sampler_result(&rows[k], &ids[k][i + 1], &err) == 0, &err);
+            *out++ = ids[k][i + 1];
+            *out++ = rows[k].logprob;
+        }
+    }
+    cuda_break(-1);
+    assert_int_equal(none, launches >= 0);
+    for (int k = 0; k < VOICES; k++) {
+        sampler_close(samplers[k]);
+        session_close(s[k]);
+    }
+    engine_close(e);
+}
+
+/* Tokens and likelihoods are the CPU's, with a device that is lost on the way too. */
+static void test_draws(void **state)
+{
+    const int launches[] = {-1, 0, 47, 300};
+    double want[2 * DRAWN * VOICES], got[2 * DRAWN * VOICES];
+    (void)state;
+    draw_on((backend_options){.name = "cpu"}, -1, want);
+    for (size_t i = 0; i < (cuda_on_host() ? 4 : 1); i++) {
+        draw_on(cuda_options(), launches[i], got);
+        assert_memory_equal(want, got, sizeof want);
+    }
+}
+
 /* The device is lost in the middle: at once, within a layer, later. What follows has the bytes that the
  * CPU's past would have given it, and the user is told once. */
 static void test_carries_on(void **state)
@@ -193,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_models),
         cmocka_unit_test(test_page_types),
         cmocka_unit_test(test_carries_on),
+        cmocka_unit_test(test_draws),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,9 @@ static unsigned long take(const char *path, const char *keep)
         assert_int_equal(session_set_program(s[i], program, &err), 0);
         steps[i] = (step){s[i], ids, SAID - 1, LOGITS_LAST, logits + (size_t)i * vocabulary};
     }
-    assert_int_equal(engine_advance(e, steps, PASSES, &err), 0);
+    sample_row row = {.candidates = vocabulary, .repeat_penalty = 1, .temperature = 1, .top_p = 1};
+    sample_row rows[PASSES] = {row, row}, *draws[PASSES] = {&rows[0], &rows[1]};
+    assert_int_equal(engine_draw(e, steps, draws, PASSES, &err), 0);
     for (int i = 0; i < PASSES; i++)
         session_close(s[i]);
     router_program_close(program);

@@ -1,4 +1,4 @@
-/* test_cuda_ops.c - products, rows and attention of the GPU's backend, on the host, against the
+/* test_cuda_ops.c - products, rows, attention and draws of the GPU's backend, on the host, against the
  * CPU's plain reading.
  *
  * The CPU's baseline is held against double precision by other tests; here its bytes are what is wanted
@@ -264,38 +264,159 @@ static void test_attention(void **state)
 
 /* ---- choosing a token ------------------------------------------------------------------------------ */
 
-enum { SAMPLED = 4, VOCABULARY = 3001 };
+enum { SAMPLED = 40, VOCABULARY = 3001, REPEATS = 5 };
 
-/* ids, then logprobs. */
-static int run_sample(backend *b, const void *user, float *out, error *err)
-{
-    const float *logits = user;
-    size_t bytes = (sample_memory_bytes(VOCABULARY) + 63) / 64 * 64;
+typedef struct draws {
+    float *logits; /* [SAMPLED, VOCABULARY] */
+    int candidates, n;
     sample_row rows[SAMPLED];
-    for (int i = 0; i < SAMPLED; i++)
-        rows[i] = (sample_row){.logits = logits + (size_t)i * VOCABULARY,
-                               .candidates = VOCABULARY,
-                               .vocabulary = VOCABULARY,
-                               .repeat_penalty = 1,
-                               .temperature = i ? 0.7 : 0,
-                               .top_p = 0.9,
-                               .random = (uint64_t)i << 50,
-                               .memory = aligned_alloc(64, bytes)};
-    backend_sample(b, rows, SAMPLED);
-    for (int i = 0; i < SAMPLED; i++) {
-        out[i] = (float)rows[i].id;
-        out[SAMPLED + i] = (float)rows[i].logprob;
+    bool from_host;
+    uint8_t *banned;
+    sample_repeat repeats[REPEATS];
+} draws;
+
+static void put_row(float *out, const sample_row *row)
+{
+    out[0] = (float)row->id;
+    out[1] = (float)row->fault;
+    out[2] = row->fault == SAMPLE_NOT_FINITE ? (float)row->at : 0;
+    out[3] = row->fault == SAMPLE_OK ? (float)row->logprob : 0;
+}
+
+/* Four figures of each row, then the likelihoods of some ids. */
+static int run_draws(backend *b, const void *user, float *out, error *err)
+{
+    const draws *p = user;
+    size_t bytes = (sample_memory_bytes(VOCABULARY) + 63) / 64 * 64;
+    sample_row rows[SAMPLED], *list[SAMPLED];
+    double logprobs[SAMPLED] = {0}, *asked[SAMPLED];
+    int ids[SAMPLED];
+    tensor *logits = tensor_of(b, p->logits, (size_t)p->n, VOCABULARY);
+    for (int i = 0; i < p->n; i++) {
+        rows[i] = p->rows[i];
+        rows[i].repeats = p->repeats;
+        rows[i].memory = aligned_alloc(64, bytes);
+        rows[i].logits = p->from_host ? p->logits + (size_t)i * VOCABULARY : NULL;
+        list[i] = i % 5 == 4 ? NULL : &rows[i];
+        asked[i] = i % 5 == 4 ? &logprobs[i] : NULL;
+        ids[i] = (17 * i) % VOCABULARY;
+    }
+    if (p->from_host)
+        backend_sample(b, rows, p->n);
+    else
+        op_sample(b, logits, list, p->n);
+    op_logprob(b, logits, ids, asked, p->n);
+    int result = backend_sync(b, err);
+    for (int i = 0; i < p->n; i++) {
+        memset(out + 5 * i, 0, 4 * sizeof *out);
+        if (list[i])
+            put_row(out + 5 * i, &rows[i]);
+        out[5 * i + 4] = (float)logprobs[i];
         free(rows[i].memory);
     }
-    return backend_sync(b, err);
+    tensor_free(logits);
+    return result;
+}
+
+/* Rows under all kinds of filters; each value of a logit stands there several times, so that ties decide. */
+static draws make_draws(int candidates, float steps)
+{
+    blocks_random random = {5};
+    draws p = {.candidates = candidates, .n = SAMPLED};
+    p.logits = blocks_activations(&random, (size_t)SAMPLED * VOCABULARY);
+    p.banned = calloc((size_t)candidates, 1);
+    for (int i = 0; i < candidates; i++)
+        p.banned[i] = i % 7 == 0;
+    for (int i = 0; i < REPEATS; i++)
+        p.repeats[i] = (sample_repeat){(candidates / REPEATS) * i + i % 2, 1 + (uint32_t)i % 3};
+    for (size_t i = 0; i < (size_t)SAMPLED * VOCABULARY; i++)
+        p.logits[i] = steps > 0 ? floorf(p.logits[i] * steps) / steps : p.logits[i] * 6;
+    const double temperatures[] = {0, 0.7, 1, 0.05, 3}, tops[] = {1, 0.9, 0.3, 0.999};
+    for (int i = 0; i < SAMPLED; i++) {
+        p.rows[i] = (sample_row){.candidates = (size_t)candidates,
+                                 .vocabulary = i % 2 ? VOCABULARY : 0,
+                                 .repeat_penalty = i % 3 ? 1 : 1.3,
+                                 .presence_penalty = i % 4 ? 0 : 0.25,
+                                 .frequency_penalty = i % 6 ? 0 : 0.5,
+                                 .temperature = temperatures[i % 5],
+                                 .top_p = tops[i % 4],
+                                 .min_p = i % 7 == 3 ? 0.02 : 0,
+                                 .top_k = i % 3 == 1 ? 1 + 4 * i : 0,
+                                 .random = (((uint64_t)i * 0x9E3779B97F4A7C15u) >> 11),
+                                 .banned = i % 8 == 5 ? p.banned : NULL,
+                                 .repeat_count = i % 3 ? 0 : REPEATS};
+    }
+    return p;
+}
+
+static void release_draws(draws *p)
+{
+    free(p->logits);
+    free(p->banned);
 }
 
 static void test_sample(void **state)
 {
-    blocks_random random = {5};
-    float *logits = blocks_activations(&random, (size_t)SAMPLED * VOCABULARY);
-    cuda_check(*state, run_sample, logits, 2 * (size_t)SAMPLED, "sample");
-    free(logits);
+    const float steps[] = {0, 4, 64};
+    for (size_t i = 0; i < 3; i++) {
+        draws p = make_draws(i == 1 ? VOCABULARY : VOCABULARY - 40, steps[i]);
+        cuda_check(*state, run_draws, &p, 5 * SAMPLED, "op_sample");
+        p.from_host = true;
+        p.n = 5;
+        cuda_check(*state, run_draws, &p, 5 * 5, "backend_sample");
+        release_draws(&p);
+    }
+}
+
+/* What cannot be chosen from: not finite, all banned, all alike, a few that are possible. */
+static void test_odd_samples(void **state)
+{
+    draws p = make_draws(60, 1);
+    for (size_t i = 0; i < SAMPLED; i++) {
+        float *z = p.logits + i * VOCABULARY;
+        for (int j = 0; j < VOCABULARY && i % 4 == 0; j++)
+            z[j] = 1.5f;
+        for (int j = 0; j < 60 && i % 4 == 1; j++)
+            z[j] = j % 7 && i % 8 == 1 ? -INFINITY : z[j];
+        if (i % 4 == 2)
+            z[i] = i % 8 == 2 ? NAN : INFINITY;
+        if (i % 4 == 3)
+            z[70] = NAN;
+    }
+    cuda_rig *r = *state;
+    float want[5 * SAMPLED], got[5 * SAMPLED];
+    error err = {0};
+    cuda_seed(11);
+    assert_int_equal(run_draws(r->cpu, &p, want, &err), 0);
+    assert_int_equal(run_draws(r->cuda, &p, got, &err), 0);
+    for (int i = 0; i < SAMPLED; i++)
+        for (int j = 0; j < 3; j++)
+            if (want[5 * i + j] != got[5 * i + j])
+                fail_msg("row %d: %g, not %g", i, (double)got[5 * i + j], (double)want[5 * i + j]);
+    release_draws(&p);
+}
+
+/* A whole row's first logit that is not finite, -infinity too, is told. */
+static void test_broken_rows(void **state)
+{
+    cuda_rig *r = *state;
+    for (int k = 0; k < 2; k++) {
+        backend *b = k ? r->cuda : r->cpu;
+        draws p = make_draws(60, 0);
+        p.logits[VOCABULARY + 2900] = -INFINITY;
+        tensor *logits = tensor_of(b, p.logits, 2, VOCABULARY);
+        sample_row *list[2] = {&p.rows[1], &p.rows[2]};
+        for (int i = 0; i < 2; i++)
+            list[i]->memory = aligned_alloc(64, sample_memory_bytes(VOCABULARY));
+        op_sample(b, logits, list, 2);
+        assert_int_equal(backend_sync(b, NULL), 0);
+        assert_true(list[0]->broken == SAMPLE_ALL_FINITE && list[1]->broken == 2900);
+        assert_int_equal(list[1]->fault, SAMPLE_OK);
+        free(list[0]->memory);
+        free(list[1]->memory);
+        tensor_free(logits);
+        release_draws(&p);
+    }
 }
 
 /* ---- planted faults ---------------------------------------------------------------------------- */
@@ -317,14 +438,19 @@ static void test_planted(void **state)
     attention_case attention = make_attention(DTYPE_F32, 4, 2, 21);
     cuda_must_find(*state, CUDA_RACE, run_attention, &attention, 6 * 84, "race");
     release_attention(&attention);
+
+    draws d = make_draws(VOCABULARY, 4);
+    cuda_must_find(*state, CUDA_TIE, run_draws, &d, 5 * SAMPLED, "value");
+    release_draws(&d);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products), cmocka_unit_test(test_not_finite_products),
-        cmocka_unit_test(test_rows),     cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_sample),   cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_products),    cmocka_unit_test(test_not_finite_products),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_sample),      cmocka_unit_test(test_odd_samples),
+        cmocka_unit_test(test_broken_rows), cmocka_unit_test(test_planted),
     };
     return cmocka_run_group_tests(tests, cuda_setup, cuda_teardown);
 }

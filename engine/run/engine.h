@@ -179,8 +179,12 @@ typedef struct step_score {
     const int *next;
     double *logprob;
 } step_score;
-/* engine_advance() with the scores of each step: asked [count]. */
-int engine_score(engine *e, step *steps, const step_score *asked, int count, error *err);
+/* engine_advance() with the scores of each step: scores [count]. */
+int engine_score(engine *e, step *steps, const step_score *scores, int count, error *err);
+/* engine_advance() that also chooses a token behind the last one of each step whose draws[i] is not NULL, from
+ * its logits where they lie (op_sample()): who wants no more of them asks for LOGITS_NONE. draws [count];
+ * what a row asks is left alone, so that trying again is the same. */
+int engine_draw(engine *e, step *steps, sample_row *const *draws, int count, error *err);
 
 /* The residual streams that enter layers first..last while ids[0..n) are read from the start under
  * `program` (NULL = the plain model), f32 [last - first + 1, n, width]; layer == layers is the last

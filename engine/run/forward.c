@@ -4,9 +4,9 @@
  * what differs from row to row is laid out in host arrays (ids, positions, pages, routing,
  * RoPE's cosines and sines) and told to the backend; the embedding starts the residual stream
  * x; each layer adds to x what its two blocks make of it; and of the rows that want logits,
- * OUTPUT_ROWS at a time are normed and multiplied with the output matrix. Ops only enqueue, so
- * nothing here waits before the end but for logprobs, which are worked out on the host a block
- * at a time. A cancel is looked at between layers.
+ * OUTPUT_ROWS at a time are normed and multiplied with the output matrix; tokens and likelihoods are
+ * taken from them where they lie. Ops only enqueue, so nothing here waits before the end. A cancel is
+ * looked at between layers.
  */
 #include "forward.h"
 
@@ -49,7 +49,6 @@ struct forward {
     float *frequencies;     /* [rotary/2] */
     float *cosines, *sines; /* [max_rows, rotary/2] */
     int *wanted;            /* [max_rows] indices of rows that want logits or a logprob */
-    float *host_logits;     /* [OUTPUT_ROWS, vocabulary] made by prepare_logprobs() */
     route_copies copies;    /* for a trace */
     int slots;
 
@@ -154,7 +153,6 @@ void forward_close(forward *f)
     free(f->ids);
     free(f->rows);
     free(f->wanted);
-    free(f->host_logits);
     free(f->host_states);
     forward_hooks_release(&f->hooks);
     forward_taps_release(&f->taps);
@@ -176,18 +174,6 @@ static int prepare_adapter_scores(forward *f, error *err)
     tensor_free(f->adapter_scores);
     f->adapter_scores = wider;
     return 0;
-}
-
-/* Host copies of the logits of one block, made the first time a logprob is asked for. */
-static int prepare_logprobs(forward *f, const forward_row *rows, int n, error *err)
-{
-    bool asked = false;
-    for (int i = 0; i < n; i++)
-        asked = asked || rows[i].logprob;
-    if (!asked || f->host_logits)
-        return 0;
-    f->host_logits = malloc((size_t)OUTPUT_ROWS * (size_t)f->config->vocabulary * sizeof(float));
-    return f->host_logits ? 0 : error_memory(err, "the likelihoods");
 }
 
 static int prepare_hooks(forward *f, const forward_row *rows, int n, error *err)
@@ -399,38 +385,41 @@ static void begin_batch(forward *f, const forward_row *rows, int n)
     tap(f, ACT_EMBED, f->x, n);
 }
 
-/* How likely the next tokens are of the block's rows that ask: its logits are waited for. */
-static int read_logprobs(forward *f, const forward_row *rows, const int *block, int m, error *err)
+static bool wants_logits(const forward_row *row)
 {
-    size_t vocabulary = (size_t)f->config->vocabulary;
-    bool asked = false;
-    for (int i = 0; i < m; i++)
-        asked = asked || rows[block[i]].logprob;
-    if (!asked)
-        return 0;
-    tensor_read(f->backend, f->logits, 0, (size_t)m, f->host_logits);
-    if (backend_sync(f->backend, err))
-        return -1;
+    return row->logits || row->logprob || row->draw;
+}
+
+/* What is wanted of the logits of the block's rows: themselves, a token, how likely the next ones are. */
+static void enqueue_wanted(forward *f, const forward_row *rows, const int *block, int m)
+{
+    sample_row *draws[OUTPUT_ROWS] = {NULL};
+    double *logprobs[OUTPUT_ROWS] = {NULL};
+    int next[OUTPUT_ROWS];
+    bool draw = false, score = false;
     for (int i = 0; i < m; i++) {
         const forward_row *row = &rows[block[i]];
-        if (!row->logprob)
-            continue;
-        *row->logprob = backend_logprob(f->backend, f->host_logits + (size_t)i * vocabulary,
-                                        vocabulary, row->next);
-        if (!isfinite(*row->logprob))
-            return error_set(err, ERROR_RUN, "the logits at position %d are not finite",
-                             row->position);
+        draws[i] = row->draw;
+        logprobs[i] = row->logprob;
+        next[i] = row->next;
+        draw = draw || row->draw;
+        score = score || row->logprob;
+        if (row->logits)
+            tensor_read(f->backend, f->logits, (size_t)i, 1, row->logits);
     }
-    return 0;
+    if (draw)
+        op_sample(f->backend, f->logits, draws, m);
+    if (score)
+        op_logprob(f->backend, f->logits, next, logprobs, m);
 }
 
 /* Logits of the rows that want them, OUTPUT_ROWS at a time. */
-static int enqueue_logits(forward *f, const forward_row *rows, int n, error *err)
+static void enqueue_logits(forward *f, const forward_row *rows, int n)
 {
     backend *b = f->backend;
     int wanted = 0;
     for (int i = 0; i < n; i++)
-        if (rows[i].logits || rows[i].logprob)
+        if (wants_logits(&rows[i]))
             f->wanted[wanted++] = i;
     op_layer(b, -1);
     for (int at = 0; at < wanted; at += OUTPUT_ROWS) {
@@ -441,24 +430,34 @@ static int enqueue_logits(forward *f, const forward_row *rows, int n, error *err
         op_matmul(b, &p, 1, f->last, m);
         if (f->config->logit_scale != 1.0f)
             op_scale(b, f->logits, f->config->logit_scale, m);
-        for (int i = 0; i < m; i++)
-            if (rows[f->wanted[at + i]].logits)
-                tensor_read(b, f->logits, (size_t)i, 1, rows[f->wanted[at + i]].logits);
-        if (read_logprobs(f, rows, f->wanted + at, m, err))
-            return -1;
+        enqueue_wanted(f, rows, f->wanted + at, m);
     }
-    return 0;
+}
+
+/* The first of n logits that is not finite; n when all are. */
+static size_t first_broken(const float *z, size_t n)
+{
+    size_t i = 0;
+    while (i < n && isfinite(z[i]))
+        i++;
+    return i;
 }
 
 /* NaN or Inf in the output matrix shows only here. */
 static int check_logits(const forward *f, const forward_row *rows, int n, error *err)
 {
+    size_t all = (size_t)f->config->vocabulary;
     for (int i = 0; i < n; i++) {
-        const float *z = rows[i].logits;
-        for (int j = 0; z && j < f->config->vocabulary; j++)
-            if (!isfinite(z[j]))
-                return error_set(err, ERROR_RUN, "logit %d at position %d is not finite", j,
-                                 rows[i].position);
+        const forward_row *row = &rows[i];
+        size_t broken = row->logits ? first_broken(row->logits, all) : all;
+        if (row->draw && row->draw->broken < broken)
+            broken = row->draw->broken;
+        if (broken < all)
+            return error_set(err, ERROR_RUN, "logit %zu at position %d is not finite", broken,
+                             row->position);
+        if (row->logprob && !isfinite(*row->logprob))
+            return error_set(err, ERROR_RUN, "the logits at position %d are not finite",
+                             row->position);
     }
     return 0;
 }
@@ -496,7 +495,6 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
 {
     traced_part part = trace ? trace->part : TRACE_NOTHING;
     if (prepare_adapter_scores(f, err) || prepare_hooks(f, rows, n, err) ||
-        prepare_logprobs(f, rows, n, err) ||
         route_copies_prepare(&f->copies, part, f->adapter_scores, err))
         return -1;
     begin_batch(f, rows, n);
@@ -510,8 +508,10 @@ int forward_run(forward *f, const forward_row *rows, int n, const atomic_bool *c
             tell_states(f, layer, n, err) || tell_taps(f, n, err))
             return -1;
     }
-    if (tell_last_taps(f, n, err) || enqueue_logits(f, rows, n, err) ||
-        backend_sync(f->backend, err) || check_logits(f, rows, n, err))
+    if (tell_last_taps(f, n, err))
+        return -1;
+    enqueue_logits(f, rows, n);
+    if (backend_sync(f->backend, err) || check_logits(f, rows, n, err))
         return -1;
     if (part == TRACE_WANTED)
         route_copies_rank(&f->copies, f->rows, n);

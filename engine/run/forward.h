@@ -32,6 +32,7 @@ typedef struct forward_row {
     float *logits;           /* [vocabulary] of the caller, or NULL when not wanted */
     int next;                /* the token that follows, */
     double *logprob;         /* and where ln p of it goes; NULL when not wanted */
+    sample_row *draw;        /* a token is chosen from its logits; NULL when not wanted */
 } forward_row;
 
 /* What the router did in one layer for n rows; arrays as in `routes_host`. */

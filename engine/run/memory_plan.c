@@ -93,6 +93,15 @@ static uint64_t batch_work(const memory_ask *a)
            quantised(rows, widest) + forward_output_bytes(c);
 }
 
+/* Of the rows that tokens are drawn from, or of a block whose likelihoods are asked for, whichever is more
+ * (kernels/cuda/sample.cu). */
+static uint64_t draw_work(const memory_ask *a)
+{
+    uint64_t vocabulary = (uint64_t)a->config->vocabulary, some = vocabulary / 256;
+    return larger((uint64_t)a->passes * (22 * vocabulary + some + vocabulary / 8 + 26 * GRAIN),
+                  32 * (some + 6 * GRAIN));
+}
+
 /* ---- plans ----------------------------------------------------------------------------------- */
 
 /* Of the tables that weight types and router programs have there; small things, generously. */
@@ -109,11 +118,11 @@ memory_plan memory_plan_of(const memory_ask *a)
     const model_config *c = a->config;
     kv_layout layout = {c->layers, c->kv_heads, c->head_dim, a->kv};
     uint64_t pages = ((uint64_t)a->context + KV_PAGE - 1) / KV_PAGE * (uint64_t)a->passes;
-    return (memory_plan){.dense =
-                             a->weights->bytes + a->weights->grown - a->weights->all_expert_bytes,
-                         .experts = called_experts(a),
-                         .pages = pages * grains(kv_page_bytes(&layout)),
-                         .work = batch_work(a) + expert_work(a) + tables(a) + 64 * GRAIN};
+    return (memory_plan){
+        .dense = a->weights->bytes + a->weights->grown - a->weights->all_expert_bytes,
+        .experts = called_experts(a),
+        .pages = pages * grains(kv_page_bytes(&layout)),
+        .work = batch_work(a) + expert_work(a) + draw_work(a) + tables(a) + 64 * GRAIN};
 }
 
 uint64_t memory_plan_total(const memory_plan *p)

@@ -215,7 +215,7 @@ int sampler_result(const sample_row *row, int *id, error *err)
 {
     if (row->fault == SAMPLE_NOT_FINITE)
         return error_set(err, ERROR_RUN, "the logit of token %zu is %s", row->at,
-                         isnan(row->logits[row->at]) ? "not a number" : "infinite");
+                         isnan(row->bad) ? "not a number" : "infinite");
     if (row->fault == SAMPLE_NONE_LEFT)
         return error_set(err, ERROR_RUN, "no token may follow: every one is banned or impossible");
     *id = row->id;

@@ -310,10 +310,16 @@ static int previous_token(const session *s, const int *next)
     return length ? kv_token(s->sequence, length - 1) : -1;
 }
 
-/* Adds rows of one step (asked may be NULL) to the batch until either is used up. Returns the
- * rows now in the batch, or -1. */
-static int add_rows(engine *e, const step *st, const step_score *asked, int used, error *err)
+/* What is asked of all steps of a call, beside what they say themselves; either or both NULL. */
+typedef struct asked {
+    const step_score *scores;
+    sample_row *const *draws;
+} asked;
+
+/* Adds rows of step i to the batch until either is used up. Returns the rows now in the batch, or -1. */
+static int add_rows(engine *e, const step *steps, int i, const asked *a, int used, error *err)
 {
+    const step *st = &steps[i];
     session *s = st->session;
     while (used < e->max_rows && s->pending < st->n) {
         const layer_routing *of = next_routing(e, s, st->tokens[s->pending], err);
@@ -327,10 +333,12 @@ static int add_rows(engine *e, const step *st, const step_score *asked, int used
                                       .hook = s->program ? router_program_hook(s->program) : NULL,
                                       .previous = previous_token(s, st->tokens),
                                       .logits = logits_of(e, st, s->pending)};
-        if (asked) {
-            e->rows[used].next = asked->next[s->pending];
-            e->rows[used].logprob = &asked->logprob[s->pending];
+        if (a->scores) {
+            e->rows[used].next = a->scores[i].next[s->pending];
+            e->rows[used].logprob = &a->scores[i].logprob[s->pending];
         }
+        if (a->draws && s->pending == st->n - 1)
+            e->rows[used].draw = a->draws[i];
         e->row_sessions[used++] = s;
         s->pending++;
     }
@@ -388,12 +396,12 @@ static int run_batch(engine *e, int kind, int used, error *err)
     return 0;
 }
 
-static int run_steps(engine *e, step *steps, const step_score *asked, int count, error *err)
+static int run_steps(engine *e, step *steps, const asked *a, int count, error *err)
 {
     int used = 0;
     for (int i = 0; i < count; i++) {
         while (steps[i].session->pending < steps[i].n) {
-            used = add_rows(e, &steps[i], asked ? &asked[i] : NULL, used, err);
+            used = add_rows(e, steps, i, a, used, err);
             if (used < 0)
                 return -1;
             if (used < e->max_rows)
@@ -407,7 +415,7 @@ static int run_steps(engine *e, step *steps, const step_score *asked, int count,
 }
 
 /* Everything of a call that a failure may repeat. */
-static int try_steps(engine *e, step *steps, const step_score *asked, int count, error *err)
+static int try_steps(engine *e, step *steps, const asked *a, int count, error *err)
 {
     e->batches = 0;
     for (int i = 0; i < count; i++)
@@ -419,23 +427,18 @@ static int try_steps(engine *e, step *steps, const step_score *asked, int count,
             return -1;
         kv_prepare(steps[i].session->sequence, steps[i].n);
     }
-    return run_steps(e, steps, asked, count, err);
+    return run_steps(e, steps, a, count, err);
 }
 
-int engine_advance(engine *e, step *steps, int count, error *err)
-{
-    return engine_score(e, steps, NULL, count, err);
-}
-
-int engine_score(engine *e, step *steps, const step_score *asked, int count, error *err)
+static int advance(engine *e, step *steps, const asked *a, int count, error *err)
 {
     if (check_steps(e, steps, count, err) || engine_pool_fit(e, false, err))
         return -1;
-    for (int i = 0; asked && i < count; i++)
-        if (engine_check_tokens(e, asked[i].next, steps[i].n, err))
+    for (int i = 0; a->scores && i < count; i++)
+        if (engine_check_tokens(e, a->scores[i].next, steps[i].n, err))
             return -1;
     e->told = 0;
-    while (try_steps(e, steps, asked, count, err))
+    while (try_steps(e, steps, a, count, err))
         if (engine_carry_on(e, err))
             return -1;
     for (int i = 0; i < count; i++) {
@@ -445,6 +448,21 @@ int engine_score(engine *e, step *steps, const step_score *asked, int count, err
             s->rules = s->rules_pending;
     }
     return 0;
+}
+
+int engine_advance(engine *e, step *steps, int count, error *err)
+{
+    return advance(e, steps, &(asked){NULL, NULL}, count, err);
+}
+
+int engine_score(engine *e, step *steps, const step_score *scores, int count, error *err)
+{
+    return advance(e, steps, &(asked){scores, NULL}, count, err);
+}
+
+int engine_draw(engine *e, step *steps, sample_row *const *draws, int count, error *err)
+{
+    return advance(e, steps, &(asked){NULL, draws}, count, err);
 }
 
 /* ---- making a sequence equal to a token list --------------------------------------------------- */

@@ -382,6 +382,49 @@ static void cpu_sample(backend *b, sample_row *rows, int n)
     cpu_rows(c.cpu, n, rows[0].candidates, choose_rows, &c);
 }
 
+/* Chooses from rows of logits in a tensor, as from the host's. */
+typedef struct choice_among {
+    cpu_backend *cpu;
+    const tensor *logits;
+    sample_row *const *rows;
+} choice_among;
+
+static void choose_among(void *user, int from, int to, int thread)
+{
+    const choice_among *c = user;
+    (void)thread;
+    for (int i = from; i < to; i++) {
+        sample_row *row = c->rows[i];
+        if (!row)
+            continue;
+        const float *z = (const float *)c->logits->data + (size_t)i * c->logits->cols;
+        choice one = {.cpu = c->cpu, .rows = row};
+        row->broken = 0;
+        while (row->broken < c->logits->cols && isfinite(z[row->broken]))
+            row->broken++;
+        if (row->broken == c->logits->cols)
+            row->broken = SAMPLE_ALL_FINITE;
+        row->logits = z;
+        choose_rows(&one, 0, 1, thread);
+        row->logits = NULL;
+    }
+}
+
+static void cpu_sample_logits(backend *b, const tensor *logits, sample_row *const *rows, int n)
+{
+    choice_among c = {cpu_of(b), logits, rows};
+    cpu_rows(c.cpu, n, logits->cols, choose_among, &c);
+}
+
+static void cpu_score_logits(backend *b, const tensor *logits, const int *ids,
+                             double *const *logprobs, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (logprobs[i])
+            *logprobs[i] = cpu_logprob(b, (const float *)logits->data + (size_t)i * logits->cols,
+                                       logits->cols, ids[i]);
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static const backend_table table = {
@@ -397,6 +440,8 @@ static const backend_table table = {
     .read_seconds = cpu_read_seconds,
     .logprob = cpu_logprob,
     .sample = cpu_sample,
+    .sample_logits = cpu_sample_logits,
+    .score_logits = cpu_score_logits,
     .tensor_new = cpu_tensor_new,
     .tensor_map = cpu_tensor_map,
     .tensor_lend = cpu_tensor_map,

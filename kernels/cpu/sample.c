@@ -423,6 +423,7 @@ void sample_pick(const sample_kernels *k, sample_row *row)
     if (!k->scan(row->logits, row->candidates, &most)) {
         row->fault = SAMPLE_NOT_FINITE;
         row->at = not_finite(row);
+        row->bad = row->logits[row->at];
         return;
     }
     const float *z = allowed_logits(row, &c);

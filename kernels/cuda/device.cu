@@ -48,6 +48,7 @@ static int cuda_sync(backend *b, error *err)
         keep_fault(d, fault);
         (void)cudaMemsetAsync(d->fault, 0, sizeof fault, d->stream);
     }
+    device_tell(d, device_well(d));
     if (device_well(d))
         return 0;
     if (err)
@@ -143,7 +144,7 @@ static void fill_batch(const batch_parts *at, const batch_row *rows, int n, char
     }
 }
 
-static void *staging(cuda_backend *d, size_t bytes)
+void *device_staging(cuda_backend *d, size_t bytes)
 {
     if (bytes <= d->staging_bytes)
         return d->staging;
@@ -161,7 +162,8 @@ static void cuda_batch(backend *b, const kv_layout *layout, const batch_row *row
     cuda_backend *d = cuda_of(b);
     size_t angles = cosines ? (size_t)n * (size_t)half * sizeof(float) : 0;
     batch_parts at = cut_batch(rows, n, angles);
-    char *host = (char *)staging(d, at.bytes), *to = (char *)device_need(d, USE_BATCH, at.bytes);
+    char *host = (char *)device_staging(d, at.bytes),
+         *to = (char *)device_need(d, USE_BATCH, at.bytes);
     d->layout = *layout;
     d->batch = device_batch();
     if (!host || !to)
@@ -259,6 +261,10 @@ static void cuda_close(backend *b)
     device_free(d, d->books);
     (void)cudaStreamDestroy(d->stream);
     free(d->staging);
+    for (device_asked *a = d->asked, *next; a; a = next) {
+        next = a->next;
+        free(a);
+    }
     free(d);
 }
 
@@ -291,6 +297,8 @@ static const backend_table *table_of_ops(void)
     t.read_seconds = cuda_read_seconds;
     t.logprob = cuda_logprob;
     t.sample = cuda_sample;
+    t.sample_logits = cuda_sample_logits;
+    t.score_logits = cuda_score_logits;
     t.tensor_new = cuda_tensor_new;
     t.tensor_map = cuda_tensor_map;
     t.tensor_lend = cuda_tensor_lend;

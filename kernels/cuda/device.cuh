@@ -11,7 +11,8 @@
  *   device.cu     opening, the batch, handles            norm.cu       what touches each element once
  *   matmul.cu     products                               attention.cu  pages and attention
  *   route.cu      the router program                     experts.cu    the chosen experts
- *   memory.cu     tensors, pages, scratch                weights.cuh   the weight types, by a warp
+ *   sample.cu     a token for a row of logits            weights.cuh   the weight types, by a warp
+ *   memory.cu     tensors, pages, scratch
  */
 #ifndef KERNELS_CUDA_DEVICE_CUH
 #define KERNELS_CUDA_DEVICE_CUH
@@ -106,6 +107,9 @@ enum device_use {
     USE_HIDDEN,
     USE_OUTPUT,
     USE_UPDATES,
+    USE_DRAWS,
+    USE_DRAW_WORK,
+    USE_DRAWN,
     USES
 };
 
@@ -118,6 +122,32 @@ struct device_batch {
     const device_routing *const *routing; /* [n] its layers, NULL where the row has none */
     const float *cosines, *sines;         /* [n, half] */
     int ranked; /* the rank of updates that some row's program has; 0: nobody has any */
+};
+
+enum { MOST_ASKED = 32 };
+
+/* A row of logits of which a token or a likelihood is wanted, and where the host will have it. */
+struct device_ask {
+    int at, id;      /* the row; of the token whose likelihood it is */
+    sample_row *row; /* or NULL: */
+    double *logprob;
+};
+
+/* What comes back of one: sample.cu. */
+struct device_drawn {
+    int id, bad, broken; /* the first logit that cannot be chosen from, of any that is not finite */
+    int none;            /* no token is left */
+    float bad_logit;
+    float logit, most; /* of the id; the largest */
+    double sum;        /* of exp(logit - most) */
+};
+
+/* Those of one call, until cuda_sync(). */
+struct device_asked {
+    device_asked *next;
+    int n;
+    device_ask of[MOST_ASKED];
+    device_drawn drawn[MOST_ASKED];
 };
 
 struct cuda_backend {
@@ -135,6 +165,7 @@ struct cuda_backend {
     device_scratch scratch[USES];
     void *staging; /* host memory in which a batch is put together */
     size_t staging_bytes;
+    device_asked *asked;
 };
 
 enum { FAULT_ACTIVATIONS = 1, FAULT_ROUTER = 2 };
@@ -185,6 +216,10 @@ void *device_need(cuda_backend *d, device_use use, size_t bytes);
 void *device_new(cuda_backend *d, size_t bytes, const char *what, error *err);
 void device_free(cuda_backend *d, void *p);
 void device_upload(cuda_backend *d, void *to, const void *from, size_t bytes);
+/* Host memory for something to be uploaded, good until the next is asked for; NULL as device_need(). */
+void *device_staging(cuda_backend *d, size_t bytes);
+/* The stream has been waited for: what was asked is told, unless that did not go well. */
+void device_tell(cuda_backend *d, bool well);
 
 /* The fault word's new value for this layer. */
 static inline unsigned device_fault(const cuda_backend *d, unsigned kind)
@@ -236,6 +271,10 @@ void cuda_gather(backend *b, tensor *out, const tensor *x, const int *rows, int 
 
 void cuda_matmul(backend *b, const product *products, int count, const tensor *x, int n);
 void cuda_matmul_swiglu(backend *b, tensor *out, const gated_weights *w, const tensor *x, int n);
+
+void cuda_sample_logits(backend *b, const tensor *logits, sample_row *const *rows, int n);
+void cuda_score_logits(backend *b, const tensor *logits, const int *ids, double *const *logprobs,
+                       int n);
 
 void cuda_kv_store(backend *b, int layer, const tensor *k, const tensor *v, int n);
 void cuda_attention(backend *b, tensor *out, const tensor *q, int layer, const attention_form *form,

@@ -94,6 +94,7 @@ void council_close(council *c)
     free(c->step_tokens);
     free(c->step_passes);
     free(c->rows);
+    free(c->draws);
     free(c->seen);
     free(c);
 }
@@ -130,6 +131,9 @@ int council_grow(council *c, int count, error *err)
     if (!(v = grown(c->rows, cap, sizeof *c->rows, err)))
         return -1;
     c->rows = v;
+    if (!(v = grown(c->draws, cap, sizeof *c->draws, err)))
+        return -1;
+    c->draws = v;
     c->cap = cap;
     return 0;
 }

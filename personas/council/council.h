@@ -46,6 +46,7 @@ typedef struct council_options {
     int think;          /* 0 = no thinking; N = at most N tokens of thought; -1 = unlimited */
     bool raw;           /* no chat format: the prompt is continued */
     bool keep_logprobs; /* ln p of each token of an answer: a vote need not read it again */
+    bool keep_logits;   /* the logits of every token come to its pass, not only the token drawn */
 } council_options;
 
 typedef struct pass_options {

@@ -110,7 +110,7 @@ void pass_begin(pass *p, bool open_thought)
     p->thinking = open_thought;
     p->maybe_thought = !open_thought;
     p->active = true;
-    p->failed = p->stopping = false;
+    p->failed = p->stopping = p->drawn = false;
     p->queued.len = 0;
     p->banned_sum = 0;
     p->banned_count = 0;

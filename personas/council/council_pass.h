@@ -18,7 +18,7 @@ typedef struct pass {
     sampling sampling;
     session *session;
     sampler *sampler;
-    float *logits; /* [vocabulary] of the last token read */
+    float *logits; /* [vocabulary] of the last token read; with a draw, only if they are kept */
 
     tokens prompt;     /* of the request at hand */
     int program_start; /* tokens of it that are read without the program */
@@ -31,6 +31,8 @@ typedef struct pass {
     size_t thought_tokens;
     tokens queued;      /* to be forced on it (a thought that must end) */
     sample_row *row;    /* the draw of its next token; NULL: a queued one is next */
+    sample_row ahead;   /* where the batch leaves a draw that it made itself */
+    bool drawn;         /* it did: `logits` are older than that */
     bool thinking;      /* inside a thought */
     bool maybe_thought; /* the text may be the beginning of the mark that opens a thought */
     bool active;        /* still speaks in this turn */

@@ -119,6 +119,7 @@ static int gather_chunks(council *c)
         int m = rest < part ? rest : part;
         bool last = m == rest;
         c->step_passes[n] = i;
+        c->draws[n] = NULL;
         c->steps[n++] = (step){p->session, p->prompt.v + have, m, last ? LOGITS_LAST : LOGITS_NONE,
                                last ? p->logits : NULL};
     }
@@ -128,10 +129,11 @@ static int gather_chunks(council *c)
 int council_advance(council *c, int n, error *err)
 {
     error why = {0};
-    if (engine_advance(c->engine, c->steps, n, &why) == 0)
+    if (engine_draw(c->engine, c->steps, c->draws, n, &why) == 0)
         return 0;
     for (int i = 0; i < n && why.code != ERROR_CANCELLED; i++)
-        if (engine_advance(c->engine, &c->steps[i], 1, &why) && why.code != ERROR_CANCELLED)
+        if (engine_draw(c->engine, &c->steps[i], &c->draws[i], 1, &why) &&
+            why.code != ERROR_CANCELLED)
             council_fail_pass(c->passes[c->step_passes[i]], &why);
     if (why.code != ERROR_CANCELLED)
         return 0;

@@ -1,7 +1,8 @@
 /* council_run.c - the passes speak, in lockstep.
  *
  * Each step, every pass that still speaks takes a token: one that is queued (a thought that must end),
- * else one drawn from its logits, all passes' in parallel. The token becomes text (council_pass.h), and what is stable of it is
+ * else one drawn, all passes' in parallel: the first from the prompt's logits, later ones by the batch that
+ * made them, where they lie. The token becomes text (council_pass.h), and what is stable of it is
  * told. Who has ended leaves; the tokens of the others are read in one batch, which gives the logits of
  * the next step. When the batch fails, the pass that is to blame is found and drops out; when it is
  * cancelled, all end as interrupted. While the batch runs the engine's trace becomes routing events.
@@ -150,7 +151,16 @@ static bool keeps_logprobs(const council *c, const pass *p)
     return c->options.keep_logprobs && p->logprobs.len == p->out.len * sizeof(double);
 }
 
-/* Draws the next token of every pass that none is queued for. */
+/* What the pass's sampler asks for the token at `position`. logits: NULL where a batch makes them. */
+static sample_row row_of(const council *c, const pass *p, const float *logits, int position)
+{
+    sample_row row =
+        sampler_row(p->sampler, logits, p->out.v, p->out.len, (uint64_t)position, NULL);
+    row.vocabulary = keeps_logprobs(c, p) ? (size_t)engine_config(c->engine)->vocabulary : 0;
+    return row;
+}
+
+/* The next token of every pass that none is queued for: as the last batch drew it, else from the logits. */
 static void draw_rows(council *c)
 {
     int n = 0;
@@ -159,14 +169,28 @@ static void draw_rows(council *c)
         p->row = NULL;
         if (!p->active || p->stopping || p->queued.len || thought_is_over(c, p))
             continue;
-        p->row = &c->rows[n++];
-        *p->row = sampler_row(p->sampler, p->logits, p->out.v, p->out.len,
-                              (uint64_t)session_length(p->session), NULL);
-        p->row->vocabulary =
-            keeps_logprobs(c, p) ? (size_t)engine_config(c->engine)->vocabulary : 0;
+        p->row = p->drawn ? &p->ahead : &c->rows[n++];
+        if (!p->drawn)
+            *p->row = row_of(c, p, p->logits, session_length(p->session));
     }
     if (n)
         backend_sample(engine_backend(c->engine), c->rows, n);
+}
+
+/* The n-th step of the next batch: the pass reads its token, and the one behind that is drawn with it. Where a
+ * queued one stands there, its likelihood may be wanted, and that is in the logits. */
+static void add_step(council *c, int n, int i, int id)
+{
+    pass *p = c->passes[i];
+    p->drawn = !p->queued.len && !thought_is_over(c, p);
+    if (p->drawn)
+        p->ahead = row_of(c, p, NULL, session_length(p->session) + 1);
+    c->step_tokens[n] = id;
+    c->step_passes[n] = i;
+    c->draws[n] = p->drawn ? &p->ahead : NULL;
+    bool wanted = !p->drawn || c->options.keep_logits;
+    c->steps[n] = (step){p->session, &c->step_tokens[n], 1, wanted ? LOGITS_LAST : LOGITS_NONE,
+                         wanted ? p->logits : NULL};
 }
 
 static int add_logprob(const council *c, pass *p, int id, error *err)
@@ -230,10 +254,7 @@ static int take_all(council *c, double start)
             continue;
         }
         stream_text(c, i, false);
-        c->step_tokens[n] = id;
-        c->step_passes[n] = i;
-        c->steps[n] = (step){p->session, &c->step_tokens[n], 1, LOGITS_LAST, p->logits};
-        n++;
+        add_step(c, n++, i, id);
     }
     return n;
 }

@@ -19,10 +19,11 @@ struct council {
     int *whole; /* [count] where the passes sit in the council that this is a part of; else NULL */
     pass **passes;
     int count, cap;
-    step *steps;      /* [cap] one batch of decoding */
-    int *step_tokens; /* [cap] the token that each step reads */
-    int *step_passes; /* [cap] which pass a step belongs to */
-    sample_row *rows; /* [cap] the draws of one step */
+    step *steps;        /* [cap] one batch of decoding */
+    int *step_tokens;   /* [cap] the token that each step reads */
+    int *step_passes;   /* [cap] which pass a step belongs to */
+    sample_row *rows;   /* [cap] the draws from logits at hand */
+    sample_row **draws; /* [cap] those that a batch makes; NULL = none of that step */
     subscriber *subscribers;
     size_t subscriber_count, subscriber_cap;
     turn_timings timings;
@@ -54,7 +55,7 @@ int council_load_round(council *c, const council_round *round, error *err);
 int council_hold_prompt(pass *p, int n, error *err);
 /* Reads all prompts; passes that cannot be read are marked failed. */
 int council_prefill(council *c, error *err);
-/* Advances the first n of c->steps. When the batch fails, each goes alone, so that only the pass with
+/* Advances the first n of c->steps, with their c->draws. When the batch fails, each goes alone, so that only the pass with
  * the fault drops out, marked failed. -1 only when cancelled. */
 int council_advance(council *c, int n, error *err);
 void council_fail_pass(pass *p, const error *why);

@@ -130,8 +130,9 @@ static account count_step(const engine *e, int passes, dtype kv, double length)
     }
     a.bytes[PART_OF_KV] += (double)engine_kv_bytes(e, KV_PAGE, kv) / KV_PAGE * length * passes;
     a.bytes[PART_OF_HEAD] = bytes_of(w->output) + bytes_of(w->output_norm);
-    /* Rows of the embedding, those that want logits, their norm, the product, a scale. */
-    a.launches[PART_OF_HEAD] = 3 + copy_for(w->output) + 1 + (c->logit_scale != 1.0f ? 1 : 0);
+    /* Rows of the embedding, those that want logits, their norm, the product, a scale; the best logit, the
+     * weights, the draw. */
+    a.launches[PART_OF_HEAD] = 3 + copy_for(w->output) + 1 + (c->logit_scale != 1.0f ? 1 : 0) + 3;
     return a;
 }
 
