@@ -259,6 +259,7 @@ enum host_plant {
     PLANT_ALIGNMENT,
     PLANT_RACE,
     PLANT_TIE,
+    PLANT_SPLIT,
 };
 extern host_plant host_planted;
 #define PLANTED(fault) (host_planted == PLANT_##fault)

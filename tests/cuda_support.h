@@ -23,6 +23,7 @@ typedef enum cuda_fault {
     CUDA_ALIGNMENT,
     CUDA_RACE,
     CUDA_TIE,
+    CUDA_SPLIT,
 } cuda_fault;
 void cuda_plant(cuda_fault fault);
 /* The device is gone after so many more launches, and all that it held; -1 = it is there again. */

@@ -14,7 +14,7 @@
 
 #include "blocks.h"
 
-enum { MOST = 512 };
+enum { MOST = 1280, PAGES = MOST / KV_PAGE };
 
 /* ---- products ----------------------------------------------------------------------------------- */
 
@@ -199,7 +199,7 @@ static int run_attention(backend *b, const void *user, float *out, error *err)
     const attention_case *p = user;
     size_t width = (size_t)p->kv.kv_heads * (size_t)p->kv.head_dim;
     size_t wide = (size_t)p->heads * (size_t)p->kv.head_dim;
-    void *pages[3][4] = {{0}};
+    void *pages[3][PAGES] = {{0}};
     batch_row rows[MOST] = {{0}};
     int n = 0, result;
     for (int s = 0; s < p->sessions; s++) {
@@ -228,19 +228,27 @@ static int run_attention(backend *b, const void *user, float *out, error *err)
     tensor_free(q);
     tensor_free(t);
     for (int s = 0; s < 3; s++)
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < PAGES; i++)
             kv_page_free(b, pages[s][i]);
     return result;
 }
 
+/* Random keys, values and up to nine queries. */
+static void fill_attention(attention_case *p)
+{
+    blocks_random random = {(uint64_t)p->kv.type + 9};
+    size_t wide = (size_t)p->heads * (size_t)p->kv.head_dim, most = 0;
+    for (int i = 0; i < 3; i++)
+        most = (size_t)p->context[i] > most ? (size_t)p->context[i] : most;
+    p->k = blocks_activations(&random, most * wide);
+    p->v = blocks_activations(&random, most * wide);
+    p->q = blocks_activations(&random, 9 * wide);
+}
+
 static attention_case make_attention(dtype type, int heads, int kv_heads, int dim)
 {
-    blocks_random random = {(uint64_t)type + 9};
     attention_case p = {{2, kv_heads, dim, type}, heads, 3, {1, 64, 130}, {1, 2, 3}, 0, 0, 0};
-    size_t wide = (size_t)heads * (size_t)dim;
-    p.k = blocks_activations(&random, 130 * wide);
-    p.v = blocks_activations(&random, 130 * wide);
-    p.q = blocks_activations(&random, 6 * wide);
+    fill_attention(&p);
     return p;
 }
 
@@ -260,6 +268,54 @@ static void test_attention(void **state)
                    dtype_describe(types[i])->name);
         release_attention(&p);
     }
+}
+
+/* Sessions of one, two and three spans, nine rows at once against each session's alone. */
+static bool rows_are_their_own(const cuda_rig *r, const attention_case *p, float *all)
+{
+    size_t wide = (size_t)p->heads * (size_t)p->kv.head_dim, done = 0;
+    float alone[9 * 64];
+    error err = {0};
+    bool same = true;
+    assert_true(wide <= 64);
+    cuda_seed(3);
+    assert_int_equal(run_attention(r->cuda, p, all, &err), 0);
+    cuda_seed(4);
+    for (int s = 0; s < p->sessions; s++) {
+        size_t n = (size_t)p->chunk[s];
+        attention_case one = *p;
+        one.sessions = 1;
+        one.context[0] = p->context[s];
+        one.chunk[0] = p->chunk[s];
+        one.q = p->q + done * wide;
+        assert_int_equal(run_attention(r->cuda, &one, alone, &err), 0);
+        same = same && memcmp(alone, all + done * wide, n * wide * sizeof *all) == 0;
+        done += n;
+    }
+    return same;
+}
+
+/* A long past is cut into spans, whoever else is in the batch; what comes of it is near the CPU's. */
+static void test_long_attention(void **state)
+{
+    cuda_rig *r = *state;
+    attention_case p = {{2, 2, 16, DTYPE_F16}, 4, 3, {1100, 513, 512}, {4, 3, 2}, 0, 0, 0};
+    float got[9 * 64], want[9 * 64];
+    error err = {0};
+    fill_attention(&p);
+    if (!rows_are_their_own(r, &p, got))
+        fail_msg("a row of nine is not what it is among four");
+    assert_int_equal(run_attention(r->cpu, &p, want, &err), 0);
+    for (size_t i = 0; i < 9 * 64; i++)
+        if (!(fabsf(got[i] - want[i]) <= 2e-6f * (1 + fabsf(want[i]))))
+            fail_msg("value %zu is %.9g, not %.9g", i, (double)got[i], (double)want[i]);
+    assert_memory_equal(got + 7 * 64, want + 7 * 64, sizeof(float) * 2 * 64); /* one span */
+    if (cuda_on_host()) {
+        cuda_plant(CUDA_SPLIT);
+        assert_false(rows_are_their_own(r, &p, got));
+        cuda_plant(CUDA_NOTHING);
+    }
+    release_attention(&p);
 }
 
 /* ---- choosing a token ------------------------------------------------------------------------------ */
@@ -447,10 +503,11 @@ static void test_planted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),    cmocka_unit_test(test_not_finite_products),
-        cmocka_unit_test(test_rows),        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_sample),      cmocka_unit_test(test_odd_samples),
-        cmocka_unit_test(test_broken_rows), cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_products),       cmocka_unit_test(test_not_finite_products),
+        cmocka_unit_test(test_rows),           cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_long_attention), cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_odd_samples),    cmocka_unit_test(test_broken_rows),
+        cmocka_unit_test(test_planted),
     };
     return cmocka_run_group_tests(tests, cuda_setup, cuda_teardown);
 }

@@ -102,6 +102,16 @@ static uint64_t draw_work(const memory_ask *a)
                   32 * (some + 6 * GRAIN));
 }
 
+/* The shares of a long past, span by span, of few rows (kernels/cuda/attention.cu). */
+static uint64_t span_work(const memory_ask *a)
+{
+    enum { ROWS = 8, SPAN = 8 * KV_PAGE };
+    const model_config *c = a->config;
+    uint64_t spans = ((uint64_t)a->context + SPAN - 1) / SPAN;
+    uint64_t floats = ROWS * (uint64_t)c->heads * spans * ((uint64_t)c->head_dim + 2);
+    return spans > 1 ? floats * sizeof(float) : 0;
+}
+
 /* ---- plans ----------------------------------------------------------------------------------- */
 
 /* Of the tables that weight types and router programs have there; small things, generously. */
@@ -118,11 +128,12 @@ memory_plan memory_plan_of(const memory_ask *a)
     const model_config *c = a->config;
     kv_layout layout = {c->layers, c->kv_heads, c->head_dim, a->kv};
     uint64_t pages = ((uint64_t)a->context + KV_PAGE - 1) / KV_PAGE * (uint64_t)a->passes;
-    return (memory_plan){
-        .dense = a->weights->bytes + a->weights->grown - a->weights->all_expert_bytes,
-        .experts = called_experts(a),
-        .pages = pages * grains(kv_page_bytes(&layout)),
-        .work = batch_work(a) + expert_work(a) + draw_work(a) + tables(a) + 64 * GRAIN};
+    return (memory_plan){.dense =
+                             a->weights->bytes + a->weights->grown - a->weights->all_expert_bytes,
+                         .experts = called_experts(a),
+                         .pages = pages * grains(kv_page_bytes(&layout)),
+                         .work = batch_work(a) + expert_work(a) + draw_work(a) + span_work(a) +
+                                 tables(a) + 64 * GRAIN};
 }
 
 uint64_t memory_plan_total(const memory_plan *p)

@@ -124,7 +124,8 @@ static batch_parts cut_batch(const batch_row *rows, int n, size_t angles)
     return at;
 }
 
-static void fill_batch(const batch_parts *at, const batch_row *rows, int n, char *to, int *ranked)
+static void fill_batch(const batch_parts *at, const batch_row *rows, int n, char *to,
+                       device_batch *batch)
 {
     int *position = (int *)(void *)(to + at->position), *list = (int *)(void *)(to + at->list);
     const void **routing = (const void **)(void *)(to + at->routing);
@@ -139,7 +140,9 @@ static void fill_batch(const batch_parts *at, const batch_row *rows, int n, char
             position[j] = rows[j].position;
             list[j] = (int)used;
             routing[j] = t ? t->layers : NULL;
-            *ranked = t && t->rank > *ranked ? t->rank : *ranked;
+            batch->ranked = t && t->rank > batch->ranked ? t->rank : batch->ranked;
+            batch->longest =
+                rows[j].position >= batch->longest ? rows[j].position + 1 : batch->longest;
         }
     }
 }
@@ -170,7 +173,7 @@ static void cuda_batch(backend *b, const kv_layout *layout, const batch_row *row
         return;
     d->batch.n = n;
     d->batch.half = half;
-    fill_batch(&at, rows, n, host, &d->batch.ranked);
+    fill_batch(&at, rows, n, host, &d->batch);
     if (angles) {
         memcpy(host + at.cosines, cosines, angles);
         memcpy(host + at.sines, sines, angles);

@@ -110,6 +110,7 @@ enum device_use {
     USE_DRAWS,
     USE_DRAW_WORK,
     USE_DRAWN,
+    USE_PARTS,
     USES
 };
 
@@ -121,6 +122,7 @@ struct device_batch {
     const int *list;                      /* [n] where in `pages` a row's list begins */
     const device_routing *const *routing; /* [n] its layers, NULL where the row has none */
     const float *cosines, *sines;         /* [n, half] */
+    int longest;                          /* the most positions that a row sees */
     int ranked; /* the rank of updates that some row's program has; 0: nobody has any */
 };
 
