@@ -165,7 +165,13 @@ static void short_answers_are_found(void **state)
 static merging merging_of(cast_talk *t)
 {
     const council_request *r = &t->round.requests[0];
-    return (merging){t->c, &t->round, NULL, &t->merges, &r->messages[r->count - 1]};
+    merging m = {.council = t->c,
+                 .round = &t->round,
+                 .memory = &t->merges,
+                 .question = &r->messages[r->count - 1]};
+    error err = {0};
+    assert_int_equal(merge_each_pass(&m, &err), 0);
+    return m;
 }
 
 /* A vote on given texts; barred: bit a = answer a cannot win. */
@@ -178,7 +184,9 @@ static int vote_on(cast_talk *t, const char *const texts[], unsigned barred, tur
             (merge_candidate){texts[i], strlen(texts[i]), (barred >> i & 1) || !*texts[i]};
     *out = (turn_merge){.winner = -1, .passes = council_passes(t->c)};
     merging m = merging_of(t);
-    return merge_vote_on(&m, candidates, out, err);
+    int result = merge_vote_on(&m, candidates, out, err);
+    merge_release(&m);
+    return result;
 }
 
 /* The score of what is read of a text. */
@@ -259,6 +267,7 @@ static void what_a_vote_reads_is_what_logits_say(void **state)
         assert_true(whole > 0 || use == VOTE_BY_PEERS);
         vote_readings_release(&r);
     }
+    merge_release(&m);
     cast_talk_close(&t);
 }
 
@@ -321,6 +330,7 @@ static void the_marks_choose(void **state)
     assert_int_equal(vote_on(&t, TEXTS, EVERYONE, &r, &err), -1);
     assert_int_equal(err.code, ERROR_RUN);
     vote_readings_release(&read);
+    merge_release(&m);
     cast_talk_close(&t);
 }
 

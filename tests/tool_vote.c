@@ -64,8 +64,9 @@ static void vote(council *c, const json *line, int n)
     council_round round = {requests, replies, false};
     merging m = {.council = c, .round = &round, .question = &message};
     vote_readings r = {0};
-    if (vote_read(&m, candidates, VOTE_BY_FIT, &r, &err))
+    if (merge_each_pass(&m, &err) || vote_read(&m, candidates, VOTE_BY_FIT, &r, &err))
         fail(&err);
+    merge_release(&m);
     vote_marks(candidates, &r, marks);
     for (int i = 0; i < n; i++) {
         old[i] = 0;

@@ -86,6 +86,7 @@ void council_close(council *c)
         pass_close(c->passes[i]);
     free(c->whole);
     free(c->subscribers);
+    region_release(&c->indices);
     for (int i = 0; c->stops && c->stops[i]; i++)
         free(c->stops[i]);
     free(c->stops);

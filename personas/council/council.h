@@ -99,7 +99,7 @@ int council_add(council *c, const pass_options *pass, error *err);
 int council_passes(const council *c);
 const char *council_name(const council *c, int pass);
 
-/* Some passes of a council as a council of their own: who [n], distinct; c is no part itself. They
+/* Some passes of a council, or of a part of one, as a council of their own: who [n], distinct. They
  * are borrowed: close the part first. Who has subscribed to the whole hears of the part too, under
  * the whole's indices. */
 council *council_part(council *c, const int *who, int n, error *err);

@@ -33,11 +33,24 @@ void council_unsubscribe(council *c, const council_events *events)
     c->subscriber_count = kept;
 }
 
+/* A part of a part: what its passes are called for those who have subscribed further out. */
+static int *composed(council *to, const int *inner, const int *outer, error *err)
+{
+    int *out = region_take(&to->indices, ((size_t)to->count + 1) * sizeof *out, err);
+    for (int i = 0; out && i < to->count; i++)
+        out[i] = inner[i] < 0 ? inner[i] : outer[inner[i]];
+    return out;
+}
+
 int council_share_subscribers(council *to, const council *from, const int *indices, error *err)
 {
-    for (size_t i = 0; i < from->subscriber_count; i++)
-        if (add(to, from->subscribers[i].events, indices, err))
+    for (size_t i = 0; i < from->subscriber_count; i++) {
+        const subscriber *s = &from->subscribers[i];
+        const int *mapped =
+            s->indices && indices ? composed(to, indices, s->indices, err) : indices;
+        if (!mapped || add(to, s->events, mapped, err))
             return -1;
+    }
     return 0;
 }
 

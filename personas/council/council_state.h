@@ -4,6 +4,7 @@
 #ifndef PERSONAS_COUNCIL_STATE_H
 #define PERSONAS_COUNCIL_STATE_H
 
+#include "../../engine/base/region.h"
 #include "council_pass.h"
 
 /* Who hears of it, and what the passes are called there. */
@@ -26,6 +27,7 @@ struct council {
     sample_row **draws; /* [cap] those that a batch makes; NULL = none of that step */
     subscriber *subscribers;
     size_t subscriber_count, subscriber_cap;
+    region indices; /* theirs, of a part of a part */
     turn_timings timings;
     bool shared_prefill;
 

@@ -81,16 +81,70 @@ int merge_parse(const char *text, merge_method *method, int *rounds, error *err)
     return refuse(text, err);
 }
 
+/* ---- parties ----------------------------------------------------------------------------------- */
+
+int merge_each_pass(merging *m, error *err)
+{
+    size_t n = (size_t)council_passes(m->council);
+    m->own = calloc(n + 1, sizeof *m->own + sizeof(merge_backing));
+    if (!m->own)
+        return error_memory(err, "a merge");
+    merge_backing *behind = (merge_backing *)(m->own + n + 1);
+    for (size_t i = 0; i < n; i++) {
+        behind[i] = (merge_backing){(int)i, 1};
+        m->own[i] =
+            (merge_party){council_name(m->council, (int)i), &m->round->replies[i], &behind[i], 1};
+    }
+    m->parties = m->own;
+    m->count = (int)n;
+    return 0;
+}
+
+void merge_release(merging *m)
+{
+    free(m->own);
+    m->own = NULL;
+}
+
+void merge_by_party(const merging *m, const double *passes, double *parties)
+{
+    for (int i = 0; i < m->count; i++) {
+        const merge_party *p = &m->parties[i];
+        double sum = 0, known = 0;
+        for (int k = 0; k < p->count; k++) {
+            double v = passes[p->behind[k].pass];
+            sum += isnan(v) ? 0 : p->behind[k].weight * v;
+            known += isnan(v) ? 0 : p->behind[k].weight;
+        }
+        parties[i] = known > 0 ? sum / known : NAN;
+    }
+}
+
+void merge_weigh_passes(const merging *m, const double *parties, const double *able, double *passes)
+{
+    memset(passes, 0, (size_t)council_passes(m->council) * sizeof *passes);
+    for (int i = 0; i < m->count; i++) {
+        const merge_party *p = &m->parties[i];
+        double known = 0;
+        for (int k = 0; k < p->count; k++)
+            known += !able || isfinite(able[p->behind[k].pass]) ? p->behind[k].weight : 0;
+        for (int k = 0; k < p->count && known > 0; k++)
+            if (!able || isfinite(able[p->behind[k].pass]))
+                passes[p->behind[k].pass] = parties[i] * (p->behind[k].weight / known);
+    }
+}
+
 /* ---- what the merges share --------------------------------------------------------------------- */
 
 /* Replies as text again, one behind the other. */
-static int mend_replies(const council_round *round, merge_candidate *candidates, int n, buf *texts,
-                        error *err)
+static int mend_replies(const merging *m, merge_candidate *candidates, buf *texts, error *err)
 {
+    int n = m->count;
     buf_clear(texts);
     for (int i = 0; i < n; i++) {
         size_t from = texts->len;
-        if (buf_mend(texts, round->replies[i].text.v, round->replies[i].text.len, err))
+        const turn_text *said = &m->parties[i].reply->text;
+        if (buf_mend(texts, said->v, said->len, err))
             return -1;
         candidates[i].len = texts->len - from;
     }
@@ -110,18 +164,17 @@ static int bar_candidate(const council *c, merge_candidate *b, pass_stop stop, e
     return loops < 0 ? -1 : 0;
 }
 
-merge_candidate *merge_candidates(const council *c, const council_round *round, buf *texts,
-                                  error *err)
+merge_candidate *merge_candidates(const merging *m, buf *texts, error *err)
 {
-    int n = council_passes(c);
+    int n = m->count;
     merge_candidate *b = calloc((size_t)n, sizeof *b);
     if (!b) {
         error_memory(err, "a merge");
         return NULL;
     }
-    int result = mend_replies(round, b, n, texts, err);
+    int result = mend_replies(m, b, texts, err);
     for (int i = 0; i < n && !result; i++)
-        result = bar_candidate(c, &b[i], round->replies[i].stop, err);
+        result = bar_candidate(m->council, &b[i], m->parties[i].reply->stop, err);
     if (!result)
         return b;
     free(b);
@@ -283,15 +336,24 @@ int merge_run(council *c, const council_round *round, const merge_options *optio
                               ? merge_chosen(c, options->evidence, &rounds)
                               : options->method;
     const council_request *first = &round->requests[0];
-    merging m = {c, round, options, memory,
-                 first->count ? &first->messages[first->count - 1] : NULL};
+    merging m = {.council = c,
+                 .round = round,
+                 .options = options,
+                 .memory = memory,
+                 .question = first->count ? &first->messages[first->count - 1] : NULL,
+                 .parties = options->parties,
+                 .count = options->party_count};
     double start = council_clock();
-    *out = (turn_merge){.method = merge_name(method), .winner = -1, .passes = council_passes(c)};
-    int result = council_check_round(c, round, err);
+    *out = (turn_merge){.method = merge_name(method), .winner = -1};
+    int result = m.parties ? 0 : merge_each_pass(&m, err);
+    out->passes = m.count;
+    if (!result)
+        result = council_check_round(c, round, err);
     if (!result && METHODS[method].run)
         result = METHODS[method].run(&m, out, err) || state_figure(&m, method, rounds, out, err)
                      ? -1
                      : 0;
     out->seconds = council_clock() - start;
+    merge_release(&m);
     return result;
 }

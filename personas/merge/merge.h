@@ -23,6 +23,15 @@
 #ifndef PERSONAS_MERGE_H
 #define PERSONAS_MERGE_H
 
+/* Who is joined are parties: what each said, and the passes that stand behind it. Of a pass with its own
+ * answer that is the pass; of a group of personas, whose answer was joined of its members' before, the
+ * members' passes with weights, so that a group of five has one voice as a pass has:
+ *
+ *   vote      a group judges with the mean of what its members find of the others' answers
+ *   synth     its text is read like any other
+ *   blend     its distribution is the mixture of theirs
+ *   debate    its answer stands: the others read it and revise, it may win, and it judges nobody
+ */
 #include "../../engine/base/buf.h"
 #include "../council/council.h"
 #include "evidence_table.h"
@@ -46,6 +55,19 @@ const char *merge_name(merge_method m);
 /* Whether a merge that was made by a method of this name took one answer as it is. */
 bool merge_took_one(const char *name);
 
+typedef struct merge_backing {
+    int pass;      /* of the council */
+    double weight; /* those of one party sum to 1 */
+} merge_backing;
+
+typedef struct merge_party {
+    const char *name;
+    const turn_answer *reply; /* its text and stop count */
+    const merge_backing
+        *behind; /* [count], passes of no other party; 0 = a text and nothing else */
+    int count;
+} merge_party;
+
 typedef struct merge_options {
     merge_method method;
     int rounds;        /* debate */
@@ -54,8 +76,11 @@ typedef struct merge_options {
     const char *chair; /* the chair's instruction, or NULL for the built-in one */
     const char *by;    /* the chair's name, NULL = "chair" */
     const router_program *program; /* the chair's, borrowed; NULL = the plain model */
-    const double *weights;         /* blend: [passes], NULL = equal */
-    double contrast;               /* blend: beta >= 0; 0 = mixture */
+    const merge_party
+        *parties; /* [party_count] borrowed; NULL = each pass of the council by its own reply */
+    int party_count;
+    const double *weights; /* blend: [parties], NULL = by what they foretell */
+    double contrast;       /* blend: beta >= 0; 0 = mixture */
     int max_tokens;
     const struct verifier
         *verifier;           /* of a vote (verifier.h), borrowed; NULL = the model's, if any */
@@ -63,7 +88,8 @@ typedef struct merge_options {
     const evidence_table *evidence; /* borrowed; NULL = none is known */
 } merge_options;
 
-/* Joins what the passes of a council replied to their requests. 0 and *out filled from `memory`,
+/* Joins what the passes of a council, or the parties behind which they stand, replied to the requests.
+ * 0 and *out, whose "passes" are the parties, filled from `memory`,
  * but for what a merge does not know (n, of, answers, seed); or -1. Blend and debate speak again:
  * council_answer() then holds other text. Whoever has subscribed to the council hears of it: a
  * chair and a blend speak as pass -1. */

@@ -9,11 +9,11 @@
 
 #include "merge_state.h"
 
-/* The pass with this name whose answer can be taken, or -1. */
-static int pass_named(const merging *m, const merge_candidate *candidates, const char *name)
+/* The party with this name whose answer can be taken, or -1. */
+static int party_named(const merging *m, const merge_candidate *candidates, const char *name)
 {
-    for (int i = 0; i < council_passes(m->council); i++)
-        if (!candidates[i].barred && strcmp(council_name(m->council, i), name) == 0)
+    for (int i = 0; i < m->count; i++)
+        if (!candidates[i].barred && strcmp(m->parties[i].name, name) == 0)
             return i;
     return -1;
 }
@@ -26,7 +26,7 @@ static int choose(const merging *m, const merge_candidate *candidates, int *arm)
     int best = -1, most = -1;
     for (int a = 0; a < t->arm_count; a++) {
         int at = t->arms[a].kind == EVIDENCE_PERSONA && p.right[a] > most
-                     ? pass_named(m, candidates, t->arms[a].name)
+                     ? party_named(m, candidates, t->arms[a].name)
                      : -1;
         if (at < 0)
             continue;
@@ -39,7 +39,6 @@ static int choose(const merging *m, const merge_candidate *candidates, int *arm)
 
 static int take(const merging *m, const merge_candidate *candidates, turn_merge *out, error *err)
 {
-    const council *c = m->council;
     char figure[EVIDENCE_WORDS_MOST], words[2 * EVIDENCE_WORDS_MOST];
     int arm = -1, best = choose(m, candidates, &arm);
     if (best < 0)
@@ -47,7 +46,7 @@ static int take(const merging *m, const merge_candidate *candidates, turn_merge 
     (void)evidence_figure(m->options->evidence, arm, figure);
     (void)snprintf(words, sizeof words, "right most often%s%s", *figure ? ": " : "", figure);
     out->winner = best;
-    out->by = region_keep_text(m->memory, council_name(c, best), err);
+    out->by = region_keep_text(m->memory, m->parties[best].name, err);
     out->basis = region_keep_text(m->memory, words, err);
     return !out->by || !out->basis ||
                    merge_set_text(m, out, candidates[best].text, candidates[best].len, err)
@@ -62,7 +61,7 @@ int merge_best(const merging *m, turn_merge *out, error *err)
         return error_set(err, ERROR_USAGE,
                          "it is not known which of them is right most often on this model: "
                          "`consilium eval SET --learn` finds out");
-    merge_candidate *candidates = merge_candidates(m->council, m->round, &texts, err);
+    merge_candidate *candidates = merge_candidates(m, &texts, err);
     int result = candidates ? take(m, candidates, out, err) : -1;
     buf_release(&texts);
     free(candidates);

@@ -102,22 +102,39 @@ static int open_weak(blend *b, error *err)
     return session_sync(b->weak, prompt->v, (int)prompt->len, 0, b->weak_logits, NULL, NULL, err);
 }
 
-int merge_foretelling(council *c, const council_round *round, double *weights, error *err)
+/* nll [passes] of the question; NaN of a pass that failed. */
+static int read_questions(const merging *m, double *nll, error *err)
 {
+    council *c = m->council;
     int n = council_passes(c), count = 0;
     score_request *questions = calloc((size_t)n, sizeof *questions);
     if (!questions)
         return error_memory(err, "a blend");
     for (int i = 0; i < n; i++)
-        if (round->replies[i].stop != STOP_ERROR)
+        if (m->round->replies[i].stop != STOP_ERROR)
             questions[count++] = (score_request){.judge = i, .n = c->options.context};
-    int result = council_score_batch(c, round, questions, count, NULL, NULL, err);
+    int result = council_score_batch(c, m->round, questions, count, NULL, NULL, err);
     for (int i = 0; i < n; i++)
-        weights[i] = INFINITY;
+        nll[i] = NAN;
     for (int i = 0; i < count; i++)
-        weights[questions[i].judge] = -questions[i].mean;
+        nll[questions[i].judge] = -questions[i].mean;
     free(questions);
-    merge_weights(weights, n);
+    return result;
+}
+
+int merge_foretelling(const merging *m, double *weights, error *err)
+{
+    size_t n = (size_t)council_passes(m->council), parties = (size_t)m->count;
+    double *nll = calloc(n + parties, sizeof *nll), *by_party = nll + n;
+    if (!nll)
+        return error_memory(err, "a blend");
+    int result = read_questions(m, nll, err);
+    merge_by_party(m, nll, by_party);
+    for (size_t i = 0; i < parties; i++)
+        by_party[i] = isnan(by_party[i]) ? INFINITY : by_party[i];
+    merge_weights(by_party, m->count);
+    merge_weigh_passes(m, by_party, nll, weights);
+    free(nll);
     return result;
 }
 
@@ -137,9 +154,14 @@ static int find_gate(blend *b, error *err)
 static int open_weights(blend *b, error *err)
 {
     if (!b->options->weights)
-        return merge_foretelling(b->c, b->round, b->weights, err);
+        return merge_foretelling(b->merge, b->weights, err);
+    double *able = calloc((size_t)b->n, sizeof *able);
+    if (!able)
+        return error_memory(err, "a blend");
     for (int i = 0; i < b->n; i++)
-        b->weights[i] = b->round->replies[i].stop == STOP_ERROR ? 0 : b->options->weights[i];
+        able[i] = b->round->replies[i].stop == STOP_ERROR ? NAN : 0;
+    merge_weigh_passes(b->merge, b->options->weights, able, b->weights);
+    free(able);
     double sum = 0;
     for (int i = 0; i < b->n; i++)
         sum += b->weights[i];

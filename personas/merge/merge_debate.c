@@ -9,6 +9,9 @@
  * A round's prompts fit the context as the chair's does (merge_state.h); what was shortened is told,
  * and so is a debate that ended early because even the shortest quotes did not fit.
  *
+ * A party that is no single pass (a group, whose answer was joined before) has nobody to revise it: its
+ * answer stands as it is, is read by the others and may win.
+ *
  * A short answer that can be counted (counted.h) is not talked away: a revision that has another one, or
  * none, is told, and its pass stays with what it said before.
  */
@@ -25,18 +28,22 @@ static const char TASK[] =
 
 typedef struct debate {
     const merging *merge;
-    council *council;
+    council *council;        /* of those who revise */
+    council *part;           /* the same, where not all do; else NULL */
+    int *party_of;           /* [passes] whose answer a pass revises */
     council_request *asked;  /* [passes] of the last round that was held, or of the question */
     turn_answer *replies;    /* [passes] to it */
     chat_message **messages; /* [passes][room] of the requests: those from `given` on are owned */
     size_t *given;           /* [passes] messages that were there before */
     bool shared;             /* how the last round was read */
-    buf *texts;              /* [passes] the answers as they stand */
+    buf *texts;              /* [parties] the answers as they stand */
     buf *prompts;            /* [passes] of the round at hand */
     buf question;
     char (*dropped)
-        [EXTRACT_BYTES]; /* [passes] the short answer that a revision did not keep, or "" */
-    int passes;
+        [EXTRACT_BYTES];   /* [parties] the short answer that a revision did not keep, or "" */
+    merge_party *voters;   /* [parties] of the vote */
+    merge_backing *behind; /* [passes] theirs */
+    int passes, parties;
     int rounds, done;
     bool whole;   /* quotes may not be cut, nor rounds left out */
     bool full;    /* the next round did not fit */
@@ -47,11 +54,11 @@ typedef struct debate {
 /* ---- what was said ----------------------------------------------------------------------------- */
 
 /* Whether a whole revision lost the short answer that the text before it had. */
-static bool drops_answer(debate *d, int i, const buf *revision)
+static bool drops_answer(debate *d, int i, pass_stop stop, const buf *revision)
 {
     const buf *before = &d->texts[i], *q = &d->question;
     char had[EXTRACT_BYTES], has[EXTRACT_BYTES];
-    if (!before->v || d->replies[i].stop == STOP_INTERRUPTED ||
+    if (!before->v || stop == STOP_INTERRUPTED ||
         !counted_answer(q->v, q->len, before->v, before->len, had) ||
         (counted_answer(q->v, q->len, revision->v, revision->len, has) && strcmp(had, has) == 0))
         return false;
@@ -59,9 +66,8 @@ static bool drops_answer(debate *d, int i, const buf *revision)
     return true;
 }
 
-static int keep_text(debate *d, int i, buf *revision, error *err)
+static int keep_text(debate *d, int i, const turn_answer *r, buf *revision, error *err)
 {
-    const turn_answer *r = &d->replies[i];
     bool failed = r->stop == STOP_ERROR || r->text.len == 0;
     /* A pass that failed to revise stays with what it said, and a whole revision is kept rather
      * than half of the next one. */
@@ -70,7 +76,7 @@ static int keep_text(debate *d, int i, buf *revision, error *err)
         return 0;
     if (buf_text(revision, "", err) || buf_mend(revision, r->text.v, failed ? 0 : r->text.len, err))
         return -1;
-    if (drops_answer(d, i, revision))
+    if (drops_answer(d, i, r->stop, revision))
         return 0;
     buf_clear(&d->texts[i]);
     return buf_add(&d->texts[i], revision->v, revision->len, err);
@@ -82,9 +88,22 @@ static int keep_texts(debate *d, error *err)
     int result = 0;
     for (int i = 0; i < d->passes && !result; i++) {
         buf_clear(&revision);
-        result = keep_text(d, i, &revision, err);
+        result = keep_text(d, d->party_of[i], &d->replies[i], &revision, err);
     }
     buf_release(&revision);
+    return result;
+}
+
+/* Before anybody has revised. */
+static int keep_answers(debate *d, error *err)
+{
+    buf text = {0};
+    int result = 0;
+    for (int i = 0; i < d->parties && !result; i++) {
+        buf_clear(&text);
+        result = keep_text(d, i, d->merge->parties[i].reply, &text, err);
+    }
+    buf_release(&text);
     return result;
 }
 
@@ -96,9 +115,9 @@ static int write_prompt(debate *d, int reader, size_t most, error *err)
     buf_clear(out);
     if (buf_text(out, REVISE, err))
         return -1;
-    for (int i = 0; i < d->passes; i++) {
+    for (int i = 0; i < d->parties; i++) {
         const buf *text = &d->texts[i];
-        if (i == reader || text->len == 0)
+        if (i == d->party_of[reader] || text->len == 0)
             continue;
         if (buf_text(out, "\n", err) || merge_quote(out, text->v, text->len, most, &cut, err) ||
             buf_text(out, "\n", err))
@@ -122,7 +141,7 @@ static int write_prompts(debate *d, size_t most, int *cut, error *err)
 static size_t longest_text(const debate *d)
 {
     size_t longest = 0;
-    for (int i = 0; i < d->passes; i++)
+    for (int i = 0; i < d->parties; i++)
         longest = d->texts[i].len > longest ? d->texts[i].len : longest;
     return longest;
 }
@@ -229,15 +248,34 @@ static int hold_rounds(debate *d, error *err)
 
 /* ---- the vote ---------------------------------------------------------------------------------- */
 
+/* Those who revised stand behind their answers, nobody behind the others'. */
+static void seat_voters(debate *d)
+{
+    for (int i = 0; i < d->parties; i++) {
+        d->voters[i] = d->merge->parties[i];
+        d->voters[i].count = 0;
+    }
+    for (int i = 0; i < d->passes; i++) {
+        merge_party *p = &d->voters[d->party_of[i]];
+        d->behind[i] = (merge_backing){i, 1};
+        p->reply = &d->replies[i];
+        p->behind = &d->behind[i];
+        p->count = 1;
+    }
+}
+
 /* Who may win says the last round; what they are judged by are the answers as they stand. */
 static int vote(debate *d, turn_merge *out, error *err)
 {
     council_round last = {d->asked, d->replies, d->shared};
     merging m = *d->merge;
+    seat_voters(d);
+    m.council = d->council;
     m.round = &last;
+    m.parties = d->voters;
     buf texts = {0};
-    merge_candidate *candidates = merge_candidates(d->council, &last, &texts, err);
-    for (int i = 0; candidates && i < d->passes; i++) {
+    merge_candidate *candidates = merge_candidates(&m, &texts, err);
+    for (int i = 0; candidates && i < d->parties; i++) {
         candidates[i].text = d->texts[i].v;
         candidates[i].len = d->texts[i].len;
     }
@@ -252,10 +290,10 @@ static int note_dropped(const debate *d, turn_merge *out, error *err)
 {
     buf note = {0};
     int result = 0;
-    for (int i = 0; i < d->passes && !result; i++)
+    for (int i = 0; i < d->parties && !result; i++)
         if (*d->dropped[i])
             result = buf_format(&note, err, "%s%s dropped %s", note.len ? ", " : "",
-                                council_name(d->council, i), d->dropped[i]);
+                                d->merge->parties[i].name, d->dropped[i]);
     if (!result && note.len)
         result = merge_set_note(d->merge, out, err, "%s: what was said before stands%s%s", note.v,
                                 out->note ? "; " : "", out->note ? out->note : "");
@@ -293,8 +331,8 @@ static int note_interrupted(const debate *d, turn_merge *out, error *err)
 
 static int take_texts(const debate *d, turn_merge *out, error *err)
 {
-    turn_text *revised = region_take(d->merge->memory, (size_t)d->passes * sizeof *revised, err);
-    for (int i = 0; revised && i < d->passes; i++) {
+    turn_text *revised = region_take(d->merge->memory, (size_t)d->parties * sizeof *revised, err);
+    for (int i = 0; revised && i < d->parties; i++) {
         const buf *text = &d->texts[i];
         revised[i] = (turn_text){region_keep(d->merge->memory, text->v, text->len, err), text->len};
         if (!revised[i].v)
@@ -320,11 +358,46 @@ static int conclude(debate *d, turn_merge *out, error *err)
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
+/* The pass that gave this answer, and nobody else; -1 = several did, or none. */
+static int reviser(const merge_party *p)
+{
+    return p->count == 1 ? p->behind[0].pass : -1;
+}
+
+/* Who revises: of a council all, or a part that only they are. */
+static int open_part(debate *d, error *err)
+{
+    council *all = d->merge->council;
+    int *who = calloc((size_t)d->parties + 1, sizeof *who);
+    if (!who)
+        return error_memory(err, "a debate");
+    for (int i = 0; i < d->parties; i++) {
+        if (reviser(&d->merge->parties[i]) < 0)
+            continue;
+        who[d->passes] = reviser(&d->merge->parties[i]);
+        d->party_of[d->passes++] = i;
+    }
+    bool whole = d->passes == council_passes(all);
+    for (int i = 0; i < d->passes; i++)
+        whole = whole && who[i] == i;
+    if (!d->passes)
+        (void)error_set(err, ERROR_USAGE,
+                        "a debate needs an answer that a persona can revise; %s "
+                        "and the others are groups",
+                        d->merge->parties[0].name);
+    else if (!whole)
+        d->part = council_part(all, who, d->passes, err);
+    d->council = whole ? all : d->part;
+    free(who);
+    return d->passes && d->council ? 0 : -1;
+}
+
 /* Room for all rounds behind what was asked. */
 static int open_requests(debate *d, const council_round *round, error *err)
 {
     for (int i = 0; i < d->passes; i++) {
-        const council_request *r = &round->requests[i];
+        int at = reviser(&d->merge->parties[d->party_of[i]]);
+        const council_request *r = &round->requests[at];
         d->messages[i] = calloc(r->count + 2 * (size_t)d->rounds, sizeof **d->messages);
         if (!d->messages[i])
             return error_memory(err, "a debate");
@@ -332,14 +405,17 @@ static int open_requests(debate *d, const council_round *round, error *err)
         d->given[i] = r->count;
         d->asked[i] = *r;
         d->asked[i].messages = d->messages[i];
-        d->replies[i] = round->replies[i];
+        d->replies[i] = round->replies[at];
     }
     return 0;
 }
 
 static int open_debate(debate *d, const council_round *round, error *err)
 {
-    size_t n = (size_t)d->passes;
+    size_t n = (size_t)d->parties;
+    d->party_of = calloc(n, sizeof *d->party_of);
+    d->voters = calloc(n, sizeof *d->voters);
+    d->behind = calloc(n, sizeof *d->behind);
     d->asked = calloc(n, sizeof *d->asked);
     d->replies = calloc(n, sizeof *d->replies);
     d->messages = calloc(n, sizeof *d->messages);
@@ -348,14 +424,14 @@ static int open_debate(debate *d, const council_round *round, error *err)
     d->prompts = calloc(n, sizeof *d->prompts);
     d->dropped = calloc(n, sizeof *d->dropped);
     bool ready = d->asked && d->replies && d->messages && d->given && d->texts && d->prompts;
-    if (!ready || !d->dropped)
+    if (!ready || !d->dropped || !d->party_of || !d->voters || !d->behind)
         return error_memory(err, "a debate");
     const council_request *asked = &round->requests[0];
     const chat_message *question = &asked->messages[asked->count - 1];
     if (buf_text(&d->question, "", err) ||
         buf_mend(&d->question, question->text, question->len, err))
         return -1;
-    return open_requests(d, round, err) ? -1 : keep_texts(d, err);
+    return open_part(d, err) || open_requests(d, round, err) ? -1 : keep_answers(d, err);
 }
 
 static void close_debate(debate *d)
@@ -367,9 +443,13 @@ static void close_debate(debate *d)
     }
     for (int i = 0; d->prompts && i < d->passes; i++)
         buf_release(&d->prompts[i]);
-    for (int i = 0; d->texts && i < d->passes; i++)
+    for (int i = 0; d->texts && i < d->parties; i++)
         buf_release(&d->texts[i]);
     buf_release(&d->question);
+    council_close(d->part);
+    free(d->party_of);
+    free(d->voters);
+    free(d->behind);
     free(d->dropped);
     free(d->texts);
     free(d->asked);
@@ -383,8 +463,7 @@ int merge_debate(const merging *m, turn_merge *out, error *err)
 {
     council *c = m->council;
     debate d = {.merge = m,
-                .council = c,
-                .passes = council_passes(c),
+                .parties = m->count,
                 .shared = m->round->shared,
                 .rounds = m->options->rounds,
                 .whole = m->options->whole};

@@ -201,7 +201,7 @@ int vote_features(const merging *m, const merge_candidate *candidates, const vot
         describe_readings(r, a, f);
         describe_words(&d, a, f);
         describe_short(&d, a, f);
-        f[VOTE_ENDED] = m->round->replies[a].stop == STOP_END;
+        f[VOTE_ENDED] = m->parties[a].reply->stop == STOP_END;
     }
     centre(candidates, n, out);
     free(words);
@@ -242,7 +242,8 @@ int vote_describe(council *c, const council_round *round, double *out, bool *bar
     merging m = {.council = c, .round = round, .question = &first->messages[first->count - 1]};
     buf texts = {0};
     vote_readings readings = {0};
-    merge_candidate *candidates = merge_candidates(c, round, &texts, err);
+    merge_candidate *candidates =
+        merge_each_pass(&m, err) ? NULL : merge_candidates(&m, &texts, err);
     int result = candidates ? vote_read(&m, candidates, VOTE_BY_FEATURES, &readings, err) : -1;
     if (!result)
         result = vote_features(&m, candidates, &readings, out, err);
@@ -251,5 +252,6 @@ int vote_describe(council *c, const council_round *round, double *out, bool *bar
     vote_readings_release(&readings);
     buf_release(&texts);
     free(candidates);
+    merge_release(&m);
     return result;
 }

@@ -118,7 +118,7 @@ static int read_speaker(quoting *q, int i, bool code, error *err)
 {
     speaker *k = &q->speakers[i];
     const merge_candidate *b = &q->candidates[i];
-    bool whole = q->merge->round->replies[i].stop == STOP_END;
+    bool whole = q->merge->parties[i].reply->stop == STOP_END;
     k->fittest = UNFIT;
     if (b->barred)
         return 0;
@@ -262,7 +262,7 @@ static int add_names(const quoting *q, const bool *who, buf *out, error *err)
         if (!who[i])
             continue;
         const char *between = left == total ? "" : left == 1 ? word(q, " and ", " и ") : ", ";
-        if (buf_text(out, between, err) || buf_text(out, council_name(q->merge->council, i), err))
+        if (buf_text(out, between, err) || buf_text(out, q->merge->parties[i].name, err))
             return -1;
         left--;
     }
@@ -302,7 +302,7 @@ static int add_others(quoting *q, const char *agreed, error *err)
         const char *mine = q->speakers[i].value;
         if (!*mine || strcmp(mine, agreed) == 0)
             continue;
-        if (buf_format(&q->out, err, "%s%s%s%s", between, council_name(q->merge->council, i),
+        if (buf_format(&q->out, err, "%s%s%s%s", between, q->merge->parties[i].name,
                        word(q, " says ", ": "), value_word(q, mine)))
             return -1;
         between = ", ";
@@ -421,8 +421,8 @@ static int add_best(quoting *q, error *err)
         piece *p = best_left(&q->speakers[i]);
         if (!p)
             continue;
-        if (buf_format(&q->out, err, p->s.kind == SENTENCE_CODE ? "%s:" : "- %s:",
-                       council_name(q->merge->council, i)) ||
+        if (buf_format(&q->out, err,
+                       p->s.kind == SENTENCE_CODE ? "%s:" : "- %s:", q->merge->parties[i].name) ||
             add_piece(&q->out, p, err) || buf_text(&q->out, "\n", err))
             return -1;
         mark_said(q, p);
@@ -444,7 +444,7 @@ static int open_quoting(quoting *q, error *err)
     if (buf_text(&q->question, "", err) ||
         buf_mend(&q->question, question->text, question->len, err) ||
         claim_read(q->question.v, q->question.len, NULL, &q->asked, err) ||
-        !(q->candidates = merge_candidates(q->merge->council, q->merge->round, &q->texts, err)))
+        !(q->candidates = merge_candidates(q->merge, &q->texts, err)))
         return -1;
     q->russian = utf8_is_cyrillic(q->question.v, q->question.len);
     return read_speakers(q, err);
@@ -484,7 +484,7 @@ static int quote(quoting *q, turn_merge *out, error *err)
 
 int merge_quotes(const merging *m, turn_merge *out, error *err)
 {
-    quoting q = {.merge = m, .passes = council_passes(m->council)};
+    quoting q = {.merge = m, .passes = m->count};
     int result = open_quoting(&q, err);
     if (!result)
         result = quote(&q, out, err);

@@ -73,9 +73,10 @@ typedef struct poll {
     const merging *merge;
     const merge_candidate *candidates; /* [passes] */
     vote_use use;
-    int passes;
-    tokens *texts; /* [passes] the answers' tokens */
-    tokens *plain; /* [passes] what the plain model reads */
+    int passes;      /* answers, one a party */
+    int judge_count; /* passes of the council */
+    tokens *texts;   /* [passes] the answers' tokens */
+    tokens *plain;   /* [passes] what the plain model reads */
     tokens question;
     tokens frame; /* two line ends, and the questions of a framed text */
     vote_budget budget;
@@ -106,10 +107,19 @@ static bool judges(const poll *p, int j)
     return p->merge->round->replies[j].stop != STOP_ERROR;
 }
 
+/* Whether it is one of several behind an answer, which none of them gave. */
+static bool is_of_group(const merge_party *a, int j)
+{
+    for (int k = 0; k < a->count && a->count > 1; k++)
+        if (a->behind[k].pass == j)
+            return true;
+    return false;
+}
+
 /* and of an empty answer there is nothing to judge. */
 static bool is_judged(const poll *p, int j, int a)
 {
-    return judges(p, j) && p->candidates[a].len > 0;
+    return judges(p, j) && p->candidates[a].len > 0 && !is_of_group(&p->merge->parties[a], j);
 }
 
 static int choose_budget(poll *p, error *err)
@@ -119,10 +129,11 @@ static int choose_budget(poll *p, error *err)
     if (!lengths)
         return error_memory(err, "a vote");
     int result = council_load_round(p->merge->council, p->merge->round, err);
-    for (int i = 0; i < n && !result; i++) {
+    for (int i = 0; i < n && !result; i++)
         lengths[i] = (int)p->texts[i].len;
-        prompts += (int)p->merge->council->passes[i]->prompt.len;
-        count += judges(p, i);
+    for (int j = 0; j < p->judge_count && !result; j++) {
+        prompts += (int)p->merge->council->passes[j]->prompt.len;
+        count += judges(p, j);
     }
     p->budget = merge_vote_budget(&(vote_sizes){.lengths = lengths,
                                                 .passes = n,
@@ -166,7 +177,7 @@ static void list_requests(poll *p)
                                                   .each = p->each + used};
         used += p->plain[a].len;
     }
-    for (int j = 0; j < n; j++) {
+    for (int j = 0; j < p->judge_count; j++) {
         for (int a = 0; a < n; a++) {
             int length = (int)p->texts[a].len;
             int most = length < p->budget.judged ? length : p->budget.judged;
@@ -203,10 +214,10 @@ static int encode_texts(poll *p, error *err)
 
 static int open_poll(poll *p, error *err)
 {
-    size_t n = (size_t)p->passes, rows = 0;
+    size_t n = (size_t)p->passes, judges = (size_t)p->judge_count, rows = 0;
     p->texts = calloc(n, sizeof *p->texts);
     p->plain = calloc(n, sizeof *p->plain);
-    p->requests = calloc(n * (n + 1), sizeof *p->requests);
+    p->requests = calloc(n * (judges + 1), sizeof *p->requests);
     if (!p->texts || !p->plain || !p->requests)
         return error_memory(err, "a vote");
     if (encode_texts(p, err) || choose_budget(p, err))
@@ -214,7 +225,7 @@ static int open_poll(poll *p, error *err)
     for (size_t a = 0; a < n; a++) {
         if (p->use != VOTE_BY_PEERS && p->candidates[a].len && build_plain(p, (int)a, err))
             return -1;
-        rows += p->plain[a].len + n * (size_t)p->budget.judged;
+        rows += p->plain[a].len + judges * (size_t)p->budget.judged;
     }
     p->each = calloc(rows + 1, sizeof *p->each);
     if (!p->each)
@@ -257,22 +268,63 @@ static void take_plain(const poll *p, const score_request *r, int a, vote_readin
     out->question[a] = asked <= read ? mean_of(r->each + (read - asked), asked) : NAN;
 }
 
-/* What was read, in the order of list_requests(). Where nothing was: NaN. */
-static void take_all(const poll *p, vote_readings *out)
+/* What one pass found of each answer, by kind of figure. */
+typedef struct findings {
+    double *v; /* [3][answers][judges] */
+    int answers, judges;
+} findings;
+
+static double *finding(const findings *f, int kind, int a)
 {
-    int n = p->passes, at = 0;
-    for (int a = 0; a < n; a++) {
+    return f->v + (size_t)(kind * f->answers + a) * (size_t)f->judges;
+}
+
+static void take_judged(const poll *p, int at, const findings *f)
+{
+    for (int j = 0; j < f->judges; j++)
+        for (int a = 0; a < f->answers; a++) {
+            const score_request *r = is_judged(p, j, a) ? &p->requests[at++] : NULL;
+            finding(f, 0, a)[j] = r ? r->mean : NAN;
+            finding(f, 1, a)[j] = r ? least_of(r->each, r->read) : NAN;
+            finding(f, 2, a)[j] = r ? spread_of(r->each, r->read, r->mean) : NAN;
+        }
+}
+
+/* Each party's row of the table: the means of what those behind it found. */
+static int take_rows(const poll *p, const findings *f, vote_readings *out, error *err)
+{
+    size_t n = (size_t)f->answers;
+    double *column = calloc(n + 1, sizeof *column);
+    double *tables[] = {out->scores, out->worst, out->spread};
+    if (!column)
+        return error_memory(err, "a vote");
+    for (int kind = 0; kind < 3; kind++)
+        for (int a = 0; a < f->answers; a++) {
+            merge_by_party(p->merge, finding(f, kind, a), column);
+            for (size_t j = 0; j < n; j++)
+                tables[kind][j * n + (size_t)a] = column[j];
+        }
+    free(column);
+    return 0;
+}
+
+/* What was read, in the order of list_requests(). Where nothing was: NaN. */
+static int take_all(const poll *p, vote_readings *out, error *err)
+{
+    findings f = {.answers = p->passes, .judges = p->judge_count};
+    int at = 0;
+    for (int a = 0; a < f.answers; a++) {
         out->plain[a] = out->question[a] = NAN;
         if (p->plain[a].len)
             take_plain(p, &p->requests[at++], a, out);
     }
-    for (int cell = 0; cell < n * n; cell++) {
-        bool read = is_judged(p, cell / n, cell % n);
-        const score_request *r = read ? &p->requests[at++] : NULL;
-        out->scores[cell] = r ? r->mean : NAN;
-        out->worst[cell] = r ? least_of(r->each, r->read) : NAN;
-        out->spread[cell] = r ? spread_of(r->each, r->read, r->mean) : NAN;
-    }
+    f.v = calloc(3 * (size_t)f.answers * (size_t)f.judges + 1, sizeof *f.v);
+    if (!f.v)
+        return error_memory(err, "a vote");
+    take_judged(p, at, &f);
+    int result = take_rows(p, &f, out, err);
+    free(f.v);
+    return result;
 }
 
 static int open_readings(vote_readings *out, int passes, error *err)
@@ -309,8 +361,11 @@ static void on_progress(void *user, int done, int total)
 int vote_read(const merging *m, const merge_candidate *candidates, vote_use use, vote_readings *out,
               error *err)
 {
-    poll p = {
-        .merge = m, .candidates = candidates, .use = use, .passes = council_passes(m->council)};
+    poll p = {.merge = m,
+              .candidates = candidates,
+              .use = use,
+              .passes = m->count,
+              .judge_count = council_passes(m->council)};
     int result = open_readings(out, p.passes, err) || open_poll(&p, err);
     if (!result)
         result = council_score_batch(m->council, m->round, p.requests, p.count, on_progress,
@@ -319,7 +374,7 @@ int vote_read(const merging *m, const merge_candidate *candidates, vote_use use,
     for (int a = 0; a < p.passes && !result; a++)
         out->lengths[a] = (int)p.texts[a].len;
     if (!result)
-        take_all(&p, out);
+        result = take_all(&p, out, err);
     close_poll(&p);
     return result ? -1 : 0;
 }

@@ -27,10 +27,10 @@ typedef struct vote_budget {
 } vote_budget;
 typedef struct vote_sizes {
     const int *lengths; /* [passes] tokens of the answers, 0 = it is not judged */
-    int passes, judges;
-    int prompts;  /* tokens of all prompts together */
-    int question; /* of the question */
-    int frame;    /* of what else the plain model reads with an answer */
+    int passes, judges; /* answers, and passes that judge them */
+    int prompts;        /* tokens of all prompts together */
+    int question;       /* of the question */
+    int frame;          /* of what else the plain model reads with an answer */
     vote_use use;
 } vote_sizes;
 vote_budget merge_vote_budget(const vote_sizes *v);
@@ -42,19 +42,28 @@ typedef struct merging {
     const merge_options *options;
     region *memory;               /* of what comes of it */
     const chat_message *question; /* that was asked in the beginning; NULL = none */
+    const merge_party *parties;   /* [count] */
+    int count;
+    merge_party *own; /* where they are the passes themselves: merge_each_pass() */
 } merging;
+
+/* Each pass is a party by its own reply; merge_release(). */
+int merge_each_pass(merging *m, error *err);
+void merge_release(merging *m);
+/* What is known of each pass becomes what is known of each party: the mean of those behind it by their
+ * weights, NaN aside. passes [council_passes()]; of a pass by itself its own number, to the bit. */
+void merge_by_party(const merging *m, const double *passes, double *parties);
 
 /* Each fills *out, which knows its method and the number of passes. */
 #define MERGE_RUN(id, name, written, run, needs)                                                   \
     int run(const merging *m, turn_merge *out, error *err);
 MERGE_TABLE(MERGE_RUN, MERGE_RUN, MERGE_RUN)
 
-/* A vote of the passes, behind the prompts of the round, on candidates [passes]: scores, shares,
+/* A vote of the passes, behind the prompts of the round, on candidates [parties]: scores, shares,
  * winner, by, text, tie, note. */
 int merge_vote_on(const merging *m, const merge_candidate *candidates, turn_merge *out, error *err);
-/* The replies of a round as candidates [passes], which borrow from *texts; caller frees both. */
-merge_candidate *merge_candidates(const council *c, const council_round *round, buf *texts,
-                                  error *err);
+/* The parties' replies as candidates [parties], which borrow from *texts; caller frees both. */
+merge_candidate *merge_candidates(const merging *m, buf *texts, error *err);
 /* Sets out->text to a copy. */
 int merge_set_text(const merging *m, turn_merge *out, const char *text, size_t len, error *err);
 int merge_set_note(const merging *m, turn_merge *out, error *err, const char *format, ...)
@@ -71,8 +80,13 @@ int merge_reserve(const council *c, int max_tokens);
 bool merge_small(const council *c);
 /* merge_quotes.c: the synthesis of a small model, quoted and not written. */
 int merge_quotes(const merging *m, turn_merge *out, error *err);
-/* How well each pass foretells the question of the round: [passes], sum 1; one that failed has 0. */
-int merge_foretelling(council *c, const council_round *round, double *weights, error *err);
+/* How well each party foretells the question of the round, as weights of the passes: [passes], sum 1; one
+ * that failed has 0. */
+int merge_foretelling(const merging *m, double *weights, error *err);
+/* The weight of each party [parties] goes to the passes behind it; one that failed (INFINITY or NaN in
+ * `able`, which may be NULL) leaves its own to the others. */
+void merge_weigh_passes(const merging *m, const double *parties, const double *able,
+                        double *passes);
 /* softmax(-nll) in place: how much each pass is worth by how well it predicts the question. */
 void merge_weights(double *nll, int n);
 

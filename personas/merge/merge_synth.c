@@ -159,9 +159,8 @@ static int note_written(const synthesis *s, turn_merge *out, error *err)
         result = buf_format(&note, err, "%sit speaks of labels that only the chair has seen",
                             note.len ? "; " : "");
     if (!result && copied >= WRITTEN_COPIED)
-        result =
-            buf_format(&note, err, "%s%.0f %% of its words are copied from %s",
-                       note.len ? "; " : "", 100 * copied, council_name(s->merge->council, source));
+        result = buf_format(&note, err, "%s%.0f %% of its words are copied from %s",
+                            note.len ? "; " : "", 100 * copied, s->merge->parties[source].name);
     if (!result && note.len)
         result = merge_set_note(s->merge, out, err, "%s", note.v);
     buf_release(&note);
@@ -186,8 +185,7 @@ static int synthesise(synthesis *s, turn_merge *out, error *err)
     s->order = calloc((size_t)s->passes, sizeof *s->order);
     if (!s->order)
         return error_memory(err, "a merge");
-    if (!(s->candidates = merge_candidates(m->council, m->round, &s->texts, err)) ||
-        !(s->chair = open_chair(m, err)))
+    if (!(s->candidates = merge_candidates(m, &s->texts, err)) || !(s->chair = open_chair(m, err)))
         return -1;
     shuffle(s);
     return ask_chair(s, err) ? -1 : take_answer(s, out, err);
@@ -195,7 +193,7 @@ static int synthesise(synthesis *s, turn_merge *out, error *err)
 
 int merge_synth(const merging *m, turn_merge *out, error *err)
 {
-    synthesis s = {.merge = m, .passes = council_passes(m->council)};
+    synthesis s = {.merge = m, .passes = m->count};
     if (!m->options->by && merge_small(m->council))
         return merge_quotes(m, out, err);
     if (council_settings(m->council)->raw)

@@ -69,8 +69,7 @@ static void fill_shares(const double *score, const bool *barred, int n, int best
 static int declare(const merging *m, const merge_candidate *candidates, turn_merge *out,
                    const double *score, bool *barred, error *err)
 {
-    const council *c = m->council;
-    int n = council_passes(c);
+    int n = m->count;
     char value[EXTRACT_BYTES] = "";
     int agreeing = bar_by_value(candidates, n, barred, value);
     int best = best_of(score, barred, n, -1);
@@ -84,13 +83,13 @@ static int declare(const merging *m, const merge_candidate *candidates, turn_mer
     out->shares = shares;
     out->winner = best;
     out->tie = second >= 0 && score[best] - score[second] < TIE;
-    out->by = region_keep_text(m->memory, council_name(c, best), err);
+    out->by = region_keep_text(m->memory, m->parties[best].name, err);
     if (!out->by || merge_set_text(m, out, candidates[best].text, candidates[best].len, err))
         return -1;
     if (agreeing)
         return merge_set_note(m, out, err, "%d of %d answers say %s", agreeing, n, value);
     if (out->tie)
-        return merge_set_note(m, out, err, "nearly a tie with %s", council_name(c, second));
+        return merge_set_note(m, out, err, "nearly a tie with %s", m->parties[second].name);
     return 0;
 }
 
@@ -171,7 +170,7 @@ int merge_vote_on(const merging *m, const merge_candidate *candidates, turn_merg
 int merge_vote(const merging *m, turn_merge *out, error *err)
 {
     buf texts = {0};
-    merge_candidate *candidates = merge_candidates(m->council, m->round, &texts, err);
+    merge_candidate *candidates = merge_candidates(m, &texts, err);
     int result = candidates ? merge_vote_on(m, candidates, out, err) : -1;
     buf_release(&texts);
     free(candidates);

@@ -89,8 +89,11 @@ static int read_prompts(reading *r, const eval_item *item, error *err)
             .instruction = roster_instruction(r->o->roster, i, question.text, question.len),
             .messages = &question,
             .count = 1};
-    if (merge_foretelling(r->council, &round, r->prior, err) ||
-        council_load_round(r->council, &round, err))
+    merging m = {.council = r->council, .round = &round};
+    int result = merge_each_pass(&m, err) || merge_foretelling(&m, r->prior, err) ||
+                 council_load_round(r->council, &round, err);
+    merge_release(&m);
+    if (result)
         return -1;
     for (int i = 0; i < r->n; i++) {
         pass *p = r->council->passes[i];
