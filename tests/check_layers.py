@@ -37,7 +37,7 @@ ROOMS = {
     "personas/council": f"{RUN} transcripts",
     "personas/merge": f"{RUN} transcripts personas/council",
     "personas/signs": BASE,
-    "personas/roster": f"{RUN} transcripts personas/council personas/signs",
+    "personas/roster": f"{RUN} transcripts personas/council personas/merge personas/signs",
     "personas/conversation": f"{RUN} transcripts personas/council personas/merge personas/roster personas/trace",
     "personas/compare": f"{RUN} transcripts personas/council personas/roster personas/eval",
     "personas/lessons": f"{BASE} engine/text",

@@ -24,7 +24,8 @@
  *            "strengths" and "softened" [{"name","value"}], "unmasked" [name], "system" text or null
  *            (in each seat's instruction already), and "seats", one a pass: {"name","persona",
  *            "acts_by","color","instruction","program" (16 hex digits of the router program's hash),
- *            "asked_experts","sampling" {..}}; or, without "seats", one note "KEY":"VALUE"
+ *            "asked_experts","sampling" {..}}, "groups" [{"name","persona","merge","rounds","by","members"
+ *            [name]}] (whose answers are joined of their members'; absent without); or, without "seats", one note "KEY":"VALUE"
  *            ("blind":"on", "forgot":"1-3", "forked":ID: all records before were copied from there).
  *   prompt   parent = the prompt record of the turn that it follows. "text", "context" own, merged or
  *            picked, "from" (the oldest turn that the passes remembered), "reach" (the
@@ -37,7 +38,9 @@
  *            in an answer of its own), "prompt_tokens", "prompt_hash" (16 hex digits over the ids
  *            that were read), "stop", "failure" with stop "error", "seed", "program", "seconds",
  *            "tokens_per_second", "asked_experts", "least_allowed", "routing" {"allowed","used"
- *            [layers],"banned_mass"}. A later answer of the same persona to the same prompt takes the
+ *            [layers],"banned_mass"}; of a group "merge" {"method","of","by","winner","note","scores",
+ *            "shares","basis",..} as in a record of that type, whose text, tokens and stop are the answer's: it
+ *            stands behind the answers of its members "GROUP/NAME". A later answer of the same persona to the same prompt takes the
  *            earlier one's place.
  *   merge    parent = the prompt. "method", "by", "winner" (an index, -1 = none), "note", "text",
  *            "tokens" [id], "of" [name], "scores" [judge][answer], "shares", "basis" (what they rest on),

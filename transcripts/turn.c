@@ -242,6 +242,22 @@ static int joined_as(const turn_merge *m, const char *name)
     return -1;
 }
 
+/* What the debate within a group that it is in made of it, the innermost first, or NULL. */
+static const turn_text *revised_within(const struct turn *t, const char *name)
+{
+    for (size_t n = strlen(name); n > 0; n--)
+        for (int i = name[n] == '/' ? t->answer_count : 0; i > 0; i--) {
+            const turn_answer *a = &t->answers[i - 1];
+            if (strncmp(a->name, name, n) != 0 || a->name[n])
+                continue;
+            int at = a->joined && a->joined->revised ? joined_as(a->joined, name) : -1;
+            if (at >= 0)
+                return &a->joined->revised[at];
+            break; /* earlier versions do not count */
+        }
+    return NULL;
+}
+
 /* What the last debate that counts made of the answer, or NULL. */
 static const turn_text *revised(const struct turn *t, const char *name)
 {
@@ -251,7 +267,7 @@ static const turn_text *revised(const struct turn *t, const char *name)
         if (at >= 0)
             return &m->revised[at];
     }
-    return NULL;
+    return revised_within(t, name);
 }
 
 bool turn_words(const struct turn *t, const char *name, turn_text *out)
@@ -267,7 +283,7 @@ bool turn_asked(const char *only, const char *name)
     size_t n = strlen(name);
     for (const char *at = only; at && *at;) {
         size_t len = strcspn(at, ",");
-        if (len == n && memcmp(at, name, n) == 0)
+        if (len <= n && memcmp(at, name, len) == 0 && (len == n || (len && name[len] == '/')))
             return true;
         at += len + (at[len] == ',');
     }

@@ -52,6 +52,7 @@ typedef struct turn_ids { /* token ids, or counts */
     size_t len;
 } turn_ids;
 
+struct turn_merge;
 typedef struct turn_answer {
     int n; /* its record; 0 = none yet */
     pass_stop stop;
@@ -71,6 +72,8 @@ typedef struct turn_answer {
     double seconds, tokens_per_second, banned_mass;
     turn_ids allowed, used;           /* experts, by layer of its model; equally long */
     int asked_experts, least_allowed; /* "4 of 8"; 0 = not asked */
+    const struct turn_merge *joined;  /* of a group: how its members' answers became this, its text
+                                         and ids these; NULL = a pass gave it. Not copied */
     int setting;                      /* history_setting() that it was given under; 0 = none */
     /* Versions of one name's answer (turn_link): how many were there before, the index in the
      * turn of the first, and of the one that took this one's place; 0 = it is current. */
@@ -176,10 +179,11 @@ const turn_answer *turn_winner(const struct turn *t, const turn_merge *m);
 /* Shares from the largest down: the index of the one that follows `before` (-1: of the
  * largest); -1 behind the last. */
 int turn_next_share(const turn_merge *m, int before);
-/* What a pass says in this turn: its current answer, after a debate the revised one; false
- * when that is nothing. */
+/* What a pass or a group says in this turn: its current answer, after a debate, be it within its group, the
+ * revised one; false when that is nothing. */
 bool turn_words(const struct turn *t, const char *name, turn_text *out);
-/* Whether a list as turn.only has `name`; all when it is NULL. */
+/* Whether a list as turn.only has `name`, or a group that it is in ("team" has "team/coder"); all when it
+ * is NULL. */
 bool turn_asked(const char *only, const char *name);
 /* The merge's lists with a place for each answer of the turn, in their order, instead of those
  * joined: a control stands aside, with NaN and no text. All in *a or of m. */

@@ -56,17 +56,19 @@ static const field answer_rows[] = {
     {"asked_experts", NUMBER, A(asked_experts), TURN_EXPERTS_MOST},
     {"least_allowed", NUMBER, A(least_allowed), TURN_EXPERTS_MOST},
     {"routing", ROUTING, 0, 0},
+    {"merge", JOINED, A(joined), 0},
     {"error", WORD, A(failure), -1},
     {"in_force", CURRENT, 0, -1},
 };
 static const field_table answers = {
     ROWS(answer_rows),
     {"persona acts_by color? text thought? tokens continued? prompt_tokens prompt_hash stop "
-     "failure? seed program seconds tokens_per_second asked_experts? least_allowed? routing",
+     "failure? seed program seconds tokens_per_second asked_experts? least_allowed? routing merge?",
      "persona text tokens prompt_tokens stop seed seconds tokens_per_second acts_by routing "
-     "thought? error?",
+     "thought? error? merge?",
      "persona in_force text thought? tokens prompt_tokens stop error? seed seconds "
-     "tokens_per_second acts_by color program prompt_hash asked_experts least_allowed routing"}};
+     "tokens_per_second acts_by color program prompt_hash asked_experts least_allowed routing "
+     "merge?"}};
 /* A share is a sum of floats, which may be a little above 1. */
 static const field routing_rows[] = {
     {"allowed", IDS, A(allowed), TURN_EXPERTS_MOST},
@@ -106,10 +108,20 @@ static const field_table merges = {
      "method by winner text tokens of scores shares? basis? verifier? tie? revised? divergence? "
      "note? error? seed seconds"}};
 static const field_table failed_merges = {ROWS(merge_rows), {"method of seed failure", NULL, NULL}};
+#define WITHIN "method of by winner note scores? shares? basis? verifier? tie? divergence? revised?"
+static const field joined_rows[] = {
+    {"method", WORD, M(method), 0},   {"by", WORD, M(by), 0},
+    {"note", WORD, M(note), 0},       {"of", NAMES, M(of), 0},
+    {"winner", WINNER, M(winner), 0}, {"scores", SCORES, M(scores), 0},
+    {"shares", SHARES, M(shares), 0}, {"divergence", DIVERGENCE, M(divergence), 0},
+    {"basis", WORD, M(basis), 0},     {"verifier", HASH, M(verifier), 0},
+    {"tie", FLAG, M(tie), 0},         {"revised", REVISED, M(revised), 0},
+};
+static const field_table joined = {ROWS(joined_rows), {WITHIN, WITHIN, WITHIN}};
 
 const field_table *turn_fields(turn_part part)
 {
-    static const field_table *const tables[] = {&prompts, &timings, &answers,
-                                                &routing, &merges,  &failed_merges};
+    static const field_table *const tables[] = {&prompts, &timings,       &answers, &routing,
+                                                &merges,  &failed_merges, &joined};
     return tables[part];
 }

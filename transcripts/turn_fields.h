@@ -33,7 +33,8 @@ typedef enum field_kind {
     SCORES,     /* ... [passes][passes] */
     SHARES,     /* ... [passes] */
     DIVERGENCE, /* ... [ids.len] */
-    REVISED     /* ... [passes] */
+    REVISED,    /* ... [passes] */
+    JOINED      /* a merge, of a group's answer */
 } field_kind;
 
 typedef struct field {
@@ -56,6 +57,7 @@ typedef enum turn_part {
     PART_ROUTING, /* of an answer */
     PART_MERGE,
     PART_FAILED_MERGE, /* in a record */
+    PART_JOINED, /* a merge as a part of a group's answer, which has its text, ids, stop and seed */
 } turn_part;
 const field_table *turn_fields(turn_part part);
 

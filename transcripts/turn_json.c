@@ -162,6 +162,9 @@ static void write_field(json_writer *e, turn_form form, const field *f, const vo
     case PICKS:
         write_picks(e, object);
         break;
+    case JOINED:
+        write_object(e, form, f->key, turn_fields(PART_JOINED), *(const turn_merge *const *)v);
+        break;
     case CURRENT:
         json_put_bool(e, f->key, ((const turn_answer *)object)->next == 0);
         break;

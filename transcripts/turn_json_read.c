@@ -239,6 +239,27 @@ static void read_simple(turn_reader *r, const json *v, const field *f, void *at)
     }
 }
 
+/* What the answer has of it already is read by now. */
+static const turn_merge *joined_of(turn_reader *r, const json *v, const char *key,
+                                   const turn_answer *a)
+{
+    const json *merge = NULL;
+    if (json_get_object(v, key, &merge, NULL) < 0)
+        r->odd = true;
+    turn_merge *out = merge ? take(r, sizeof *out) : NULL;
+    if (!out)
+        return NULL;
+    *out = (turn_merge){.method = "", .winner = -1};
+    out->ids = a->ids; /* as many divergences as these */
+    read_members(r, merge, turn_fields(PART_JOINED), out);
+    out->text = a->text;
+    out->stop = a->stop;
+    out->seed = a->seed;
+    out->seconds = a->seconds;
+    out->failure = a->failure;
+    return out;
+}
+
 static void read_field(turn_reader *r, const json *v, const field *f, void *object)
 {
     void *at = (char *)object + f->at;
@@ -270,6 +291,9 @@ static void read_field(turn_reader *r, const json *v, const field *f, void *obje
         break;
     case TIMINGS:
         read_members(r, json_member(v, f->key), turn_fields(PART_TIMINGS), at);
+        break;
+    case JOINED:
+        *(const turn_merge **)at = joined_of(r, v, f->key, object);
         break;
     case SEED:
     case FIGURE:

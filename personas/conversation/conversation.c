@@ -229,6 +229,29 @@ static int record_question(conversation *c, const struct turn *replaced, int fir
     return record_note(c->record, "forgot", range, err);
 }
 
+/* What a turn has gained since it had `before` answers. */
+static void record_gain(conversation *c, struct turn *t, int before, bool was_picked)
+{
+    error why = {0};
+    int result = record_answers(c->record, c->dialogue, &c->seats, t, before, &why);
+    if (!result && was_picked && !t->picked)
+        result = record_pick(c->record, t, &why);
+    settle(c, result, &why);
+}
+
+/* The groups speak, and what they say is recorded. cut_too: as dialogue_join(). */
+static int join(conversation *c, bool cut_too, const dialogue_events *events, error *err)
+{
+    struct turn *t = dialogue_last(c->dialogue);
+    int before = t ? t->answer_count : 0;
+    bool picked = t && t->picked;
+    if (dialogue_join(c->dialogue, cut_too, events, err))
+        return -1;
+    if (c->record && t && t->n && t->answer_count > before)
+        record_gain(c, t, before, picked);
+    return 0;
+}
+
 int conversation_ask(conversation *c, const char *prompt, size_t len, const char *only,
                      bool instead, const dialogue_events *events, error *err)
 {
@@ -245,17 +268,7 @@ int conversation_ask(conversation *c, const char *prompt, size_t len, const char
     if (c->record && anybody_spoke(dialogue_last(c->dialogue)))
         settle(c, record_question(c, replaced, before ? dialogue_reach(before) : INT_MAX, &why),
                &why);
-    return 0;
-}
-
-/* What a turn has gained since it had `before` answers. */
-static void record_gain(conversation *c, struct turn *t, int before, bool was_picked)
-{
-    error why = {0};
-    int result = record_answers(c->record, c->dialogue, &c->seats, t, before, &why);
-    if (!result && was_picked && !t->picked)
-        result = record_pick(c->record, t, &why);
-    settle(c, result, &why);
+    return join(c, false, events, err);
 }
 
 /* more: tokens by which the answer of `name` goes on; 0 = anew, drawn with `seed`. */
@@ -269,7 +282,7 @@ static int again(conversation *c, const char *name, uint64_t seed, int more,
                       : dialogue_retry(c->dialogue, name, seed, events, err);
     if (!result && c->record)
         record_gain(c, t, before, picked);
-    return result;
+    return result ? result : join(c, false, events, err);
 }
 
 int conversation_retry(conversation *c, const char *name, uint64_t seed,
@@ -290,6 +303,8 @@ int conversation_merge(conversation *c, const merge_options *options, const char
 {
     struct turn *t = dialogue_last(c->dialogue);
     int before = t ? t->merge_count : 0;
+    if (join(c, true, events, err))
+        return -1;
     int result = dialogue_merge(c->dialogue, options, of, count, by, events, err);
     error why = {0};
     if (t && t->merge_count > before && c->record && t->n)

@@ -82,7 +82,8 @@ const roster *dialogue_roster(const dialogue *d)
 
 int dialogue_find(const dialogue *d, const char *name)
 {
-    for (int i = 0; d->roster && i < roster_seats(d->roster); i++)
+    int columns = d->roster ? roster_seats(d->roster) + roster_groups(d->roster) : 0;
+    for (int i = 0; i < columns; i++)
         if (strcmp(roster_seat(d->roster, i)->name, name) == 0)
             return i;
     return -1;
@@ -91,7 +92,8 @@ int dialogue_find(const dialogue *d, const char *name)
 int dialogue_unknown_name(const dialogue *d, const char *name, error *err)
 {
     error_set(err, ERROR_USAGE, "%.64s does not sit here; there are", name);
-    for (int i = 0; err && d->roster && i < roster_seats(d->roster); i++) {
+    int columns = d->roster ? roster_seats(d->roster) + roster_groups(d->roster) : 0;
+    for (int i = 0; err && i < columns; i++) {
         size_t len = strlen(err->text);
         const char *other = roster_seat(d->roster, i)->name;
         if (len + strlen(other) + 3 > sizeof err->text)

@@ -41,8 +41,12 @@ typedef struct dialogue_events {
      * text (whole UTF-8 characters); thinking = part of a thought. */
     void (*prefill)(void *user, int done, int total);
     void (*token)(void *user, int pass, const char *bytes, size_t n, bool thinking);
-    /* A pass has finished; *a stays as long as the turn that it will be of. */
+    /* A pass has finished, or a group, whose index is that of its seat; *a stays as long as the turn
+     * that it will be of. */
     void (*answer)(void *user, int pass, const turn_answer *a);
+    /* The answers within a group are being joined; what is told of a merge until its answer is told
+     * is of that. */
+    void (*join)(void *user, int group, merge_method method);
     void (*forgot)(void *user, int from, int to); /* turns that left the memory, both included */
     void (*merge_token)(void *user, int pass, const char *bytes, size_t n, bool thinking);
     /* Of a debate: a pass has revised its answer. */
@@ -59,7 +63,8 @@ void dialogue_close(dialogue *d); /* NULL ok */
 int dialogue_seat(dialogue *d, const roster_options *options, roster_note *note, void *user,
                   error *err);
 const roster *dialogue_roster(const dialogue *d);
-int dialogue_find(const dialogue *d, const char *name); /* index of a seat, or -1 */
+/* Index of a seat, be it a group's (roster.h), or -1. */
+int dialogue_find(const dialogue *d, const char *name);
 engine *dialogue_engine(const dialogue *d);
 /* For traces to subscribe to, any number: they hear of all that is asked and merged, a seat by
  * its index. */
@@ -89,6 +94,15 @@ int dialogue_retry(dialogue *d, const char *name, uint64_t seed, const dialogue_
 int dialogue_continue(dialogue *d, const char *name, int more, const dialogue_events *events,
                       error *err);
 
+/* Gives an answer to each group that has none in the last turn, or whose members have answered anew since,
+ * the innermost first; a group that fewer than two of its members answered in has none. One whose
+ * members were interrupted is interrupted too; with cut_too these are joined as well. 0, also where a merge
+ * failed, which the answer then tells; -1 without memory. */
+int dialogue_join(dialogue *d, bool cut_too, const dialogue_events *events, error *err);
+/* The answer of one group anew, whether its members have changed or not. ERROR_USAGE when it is none. */
+int dialogue_join_again(dialogue *d, const char *name, error *err);
+/* Whether each name of "coder,team" has a seat; else ERROR_USAGE with those that there are. */
+bool dialogue_sit(const dialogue *d, const char *names, error *err);
 /* Joins the current answers of the last turn, as they were given (a debate's revisions are that
  * merge's own). of: [count] names, or NULL for all who answered and sit here but controls,
  * which never take part in a vote (so not in a debate either: ERROR_USAGE); by: the seat or
@@ -108,7 +122,7 @@ merge_method dialogue_merge_method(dialogue *d, merge_method wanted, const char 
 /* Whether a debate may be hinted at: not where the evidence that was looked for does not show that it loses
  * nothing. */
 bool dialogue_hints_debate(const dialogue *d);
-/* How many answers of the turn a merge of all would join. */
+/* How many answers of the turn a merge of all would join; a group's is one. */
 int dialogue_joined(const dialogue *d, const struct turn *t);
 int dialogue_pick(dialogue *d, const char *name, error *err); /* a pass or "merge" */
 int dialogue_undo(dialogue *d, error *err);                   /* the last turn */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../roster/persona_tree.h"
 #include "dialogue_state.h"
 
 typedef struct asking {
@@ -221,19 +222,18 @@ static void end(asking *a)
     dialogue_stage_close(&a->stage);
 }
 
-/* Who of the list does not sit here is told. */
-static int all_sit(const dialogue *d, const char *only, error *err)
+bool dialogue_sit(const dialogue *d, const char *names, error *err)
 {
-    while (only && *only) {
-        char name[128] = "";
-        size_t n = strcspn(only, ",");
+    while (names && *names) {
+        char name[COLUMN_BYTES] = "";
+        size_t n = strcspn(names, ",");
         if (n < sizeof name)
-            memcpy(name, only, n);
+            memcpy(name, names, n);
         if (dialogue_find(d, name) < 0)
-            return dialogue_unknown_name(d, name, err);
-        only += n + (only[n] == ',');
+            return dialogue_unknown_name(d, name, err) == 0;
+        names += n + (names[n] == ',');
     }
-    return 0;
+    return true;
 }
 
 /* The seats to be asked: those named, or all. Caller frees. */
@@ -242,7 +242,7 @@ static int choose(const dialogue *d, const char *only, int **who, int *n, error 
     int seats = d->roster ? roster_seats(d->roster) : 0;
     if (!seats)
         return error_set(err, ERROR_USAGE, "nobody sits here yet");
-    if (all_sit(d, only, err))
+    if (!dialogue_sit(d, only, err))
         return -1;
     *who = calloc((size_t)seats, sizeof **who);
     if (!*who)
@@ -374,6 +374,9 @@ static int may_continue(const dialogue *d, const struct turn *t, const char *nam
     const turn_answer *k = turn_answer_of(t, name);
     if (!k)
         return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);
+    if (k->joined)
+        return error_set(err, ERROR_USAGE, "%.64s is a group: its members may go on, as %.64s",
+                         name, k->joined->passes ? k->joined->of[0] : "one of them");
     if (k->stop == STOP_END)
         return error_set(err, ERROR_USAGE,
                          "%.64s came to its end by itself: there is nothing to continue", name);

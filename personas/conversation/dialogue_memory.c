@@ -111,6 +111,8 @@ static int add_answered(const dialogue *d, const struct turn *t, const char *nam
     int found = dialogue_find(d, name);
     if (found < 0)
         return dialogue_unknown_name(d, name, err);
+    if (found >= roster_seats(d->roster))
+        return error_set(err, ERROR_USAGE, "%.64s is a group: name its members", name);
     if (!turn_answer_of(t, name))
         return error_set(err, ERROR_USAGE, "%.64s has not answered in turn %d", name, t->number);
     for (int i = 0; i < *n; i++)

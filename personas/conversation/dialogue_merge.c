@@ -1,4 +1,7 @@
-/* dialogue_merge.c - joining the answers of the last turn, as often as wanted.
+/* dialogue_merge.c - joining the answers of the last turn, as often as wanted, and those within a group.
+ *
+ * A group's answer is made as soon as its members have answered, the innermost group first, and stands among
+ * the answers of the turn like any other. Its merge is part of it and none of the turn's own.
  *
  * The merge is handed the round as it was: the requests, made from the turns anew, and the answers in
  * force. So it is the same after a resume, a retry or another merge, and is a function of the turn, the
@@ -8,17 +11,21 @@
 #include <string.h>
 
 #include "../../engine/base/buf.h"
-#include "dialogue_state.h"
+#include "../../engine/base/folder.h"
+#include "dialogue_parties.h"
 
 typedef struct joining {
     dialogue *d;
     const dialogue_events *events;
+    parties parties;
     stage stage;
+    council_events heard;
     merge_options options;
-    persona *persona; /* "chair", or NULL */
-    roster *guest;    /* a chair who does not sit here, or NULL */
-    buf words;        /* of the chair who is named */
-    bool round;       /* passes speak, not a chair */
+    persona *persona;  /* "chair", or NULL */
+    roster *guest;     /* a chair who does not sit here, or NULL */
+    buf words;         /* of the chair who is named */
+    bool round;        /* passes speak, not a chair */
+    const seat *group; /* whose answer is made; NULL = the turn's merge */
 } joining;
 
 static void on_token(void *user, int i, const char *bytes, size_t n, bool thinking)
@@ -59,10 +66,21 @@ static int give_chair(joining *m, const seat *s, const char *instruction, error 
     return 0;
 }
 
+/* Where the persona sits that is to write: in the group itself, where it is one's merge, or anywhere. */
+static int find_seat(const joining *m, const char *by, error *err)
+{
+    char *within = m->group ? string_format(err, "%s/%s", m->group->name, by) : NULL;
+    int i = within ? dialogue_find(m->d, within) : -1;
+    free(within);
+    return i < 0 ? dialogue_find(m->d, by) : i;
+}
+
 static int seat_chair(joining *m, const struct turn *t, const char *by, error *err)
 {
     const roster *r = m->d->roster;
-    int i = dialogue_find(m->d, by);
+    int i = find_seat(m, by, err);
+    if (i >= roster_seats(r))
+        return error_set(err, ERROR_USAGE, "%.64s is a group: one persona writes a synthesis", by);
     if (i < 0) {
         roster_options o = {.personas = &by,
                             .persona_count = 1,
@@ -101,16 +119,15 @@ static int find_chair(joining *m, const struct turn *t, const char *by, error *e
 /* A control is there to compare with: it neither judges nor wins. */
 static int check_voters(const joining *m, error *err)
 {
-    const roster *r = m->d->roster;
     merge_method method = m->options.method;
     int rounds;
     if (method == MERGE_AUTO)
         method = merge_chosen(m->stage.part, NULL, &rounds);
-    for (int i = 0; i < m->stage.n && merge_needs(method, MERGE_BY_JUDGES); i++)
-        if (seat_is_control(roster_seat(r, m->stage.who[i])))
+    for (int i = 0; i < m->parties.count && merge_needs(method, MERGE_BY_JUDGES); i++)
+        if (seat_is_control(roster_seat(m->d->roster, m->parties.columns[i])))
             return error_set(err, ERROR_USAGE,
                              "%s is there to compare with: it takes no part in a %s",
-                             roster_seat(r, m->stage.who[i])->name, merge_name(method));
+                             m->parties.list[i].name, merge_name(method));
     return 0;
 }
 
@@ -118,13 +135,12 @@ static int check_voters(const joining *m, error *err)
 
 static int name_answers(const joining *m, region *memory, turn_merge *out, error *err)
 {
-    const char **of = region_take(memory, (size_t)m->stage.n * sizeof *of, err);
-    for (int i = 0; of && i < m->stage.n; i++)
-        if (!(of[i] =
-                  region_keep_text(memory, roster_seat(m->d->roster, m->stage.who[i])->name, err)))
+    const char **of = region_take(memory, (size_t)m->parties.count * sizeof *of, err);
+    for (int i = 0; of && i < m->parties.count; i++)
+        if (!(of[i] = region_keep_text(memory, m->parties.list[i].name, err)))
             return -1;
     out->of = of;
-    out->passes = m->stage.n;
+    out->passes = m->parties.count;
     return of ? 0 : -1;
 }
 
@@ -142,6 +158,7 @@ static int add_note(turn_merge *out, struct turn *t, error *err)
 static int run_from(joining *m, struct turn *t, int from, turn_merge *out, error *err)
 {
     council_round round = dialogue_stage_turn(m->d, &m->stage, t, from, m->options.seed);
+    parties_reply(&m->parties, m->d, t, m->stage.replies);
     return merge_run(m->stage.part, &round, &m->options, &t->memory, out, err);
 }
 
@@ -183,9 +200,34 @@ static int merge_turn(joining *m, struct turn *t, error *err)
     return result;
 }
 
+/* Parties, the passes behind them, and who listens. names, group: as parties_open(). */
+static int begin(joining *m, const struct turn *t, const char *const *names, int count, int group,
+                 error *err)
+{
+    if (parties_open(m->d, t, names, count, group, &m->parties, err))
+        return -1;
+    if (m->parties.count < 2)
+        return error_set(err, ERROR_USAGE,
+                         "a merge needs two answers; turn %d has %d of those here%s", t->number,
+                         m->parties.count, names ? "" : " (a control takes no part)");
+    int *who = m->parties.who;
+    m->parties.who = NULL;
+    m->options.parties = m->parties.list;
+    m->options.party_count = m->parties.count;
+    if (m->options.max_tokens < 1)
+        m->options.max_tokens = m->d->options.council.max_tokens;
+    m->heard =
+        (council_events){.user = m, .token = on_token, .answer = on_answer, .judge = on_judge};
+    return dialogue_stage(m->d, who, m->parties.n, &m->stage, err) ||
+                   council_subscribe(m->stage.part, &m->heard, err)
+               ? -1
+               : 0;
+}
+
 static void end(joining *m)
 {
     dialogue_stage_close(&m->stage);
+    parties_release(&m->parties);
     persona_close(m->persona);
     roster_close(m->guest);
     buf_release(&m->words);
@@ -223,17 +265,19 @@ merge_method dialogue_merge_method(dialogue *d, merge_method wanted, const char 
 {
     const struct turn *t = dialogue_last(d);
     merge_method method = wanted;
-    int n = 0, *who = NULL, rounds = 1;
+    parties p = {0};
+    int rounds = 1;
     if (wanted == MERGE_AUTO)
         method = merge_chosen(d->council, NULL, &rounds);
-    if (wanted != MERGE_AUTO || !t || find_evidence(d, NULL) || !d->evidence ||
-        dialogue_answered(d, t, of, count, &who, &n, NULL))
+    if (wanted != MERGE_AUTO || !t || find_evidence(d, NULL) || !d->evidence)
         return method;
-    council *part = n ? council_part(d->council, who, n, NULL) : NULL;
+    council *part = NULL;
+    if (parties_open(d, t, of, count, -1, &p, NULL) == 0 && p.n)
+        part = council_part(d->council, p.who, p.n, NULL);
     if (part)
         method = merge_chosen(part, d->evidence, &rounds);
     council_close(part);
-    free(who);
+    parties_release(&p);
     if (method == MERGE_NONE)
         (void)evidence_refusal(d->evidence, why);
     return method;
@@ -247,10 +291,9 @@ bool dialogue_hints_debate(const dialogue *d)
 
 int dialogue_joined(const dialogue *d, const struct turn *t)
 {
-    int n = 0;
-    for (int i = 0; i < roster_seats(d->roster); i++)
-        n += !seat_is_control(roster_seat(d->roster, i)) &&
-             turn_answer_of(t, roster_seat(d->roster, i)->name);
+    parties p;
+    int n = parties_open(d, t, NULL, 0, -1, &p, NULL) ? 0 : p.count;
+    parties_release(&p);
     return n;
 }
 
@@ -258,24 +301,10 @@ int dialogue_merge(dialogue *d, const merge_options *options, const char *const 
                    const char *by, const dialogue_events *events, error *err)
 {
     struct turn *t = dialogue_last(d);
-    int n = 0, *who = NULL;
     if (!t)
         return error_set(err, ERROR_USAGE, "nothing was asked yet");
-    if (dialogue_answered(d, t, of, count, &who, &n, err))
-        return -1;
-    if (n < 2) {
-        free(who);
-        return error_set(err, ERROR_USAGE,
-                         "a merge needs two answers; turn %d has %d of those here%s", t->number, n,
-                         of ? "" : " (a control takes no part)");
-    }
     joining m = {.d = d, .events = events, .options = *options};
-    if (m.options.max_tokens < 1)
-        m.options.max_tokens = d->options.council.max_tokens;
-    council_events heard = {.user = &m, .token = on_token, .answer = on_answer, .judge = on_judge};
-    int result = dialogue_stage(d, who, n, &m.stage, err);
-    if (!result)
-        result = council_subscribe(m.stage.part, &heard, err);
+    int result = begin(&m, t, of, count, -1, err);
     if (!result)
         result = decide(&m, err) || check_voters(&m, err);
     if (!result)
@@ -284,4 +313,125 @@ int dialogue_merge(dialogue *d, const merge_options *options, const char *const 
         result = merge_turn(&m, t, err);
     end(&m);
     return result;
+}
+
+/* ---- groups ------------------------------------------------------------------------------------ */
+
+/* How many of its members have answered, and whether any has since `answer`; *cut = one was interrupted. */
+static int answered_since(const dialogue *d, const struct turn *t, int group,
+                          const turn_answer *answer, bool *since, bool *cut)
+{
+    int n = 0, columns = roster_seats(d->roster) + roster_groups(d->roster);
+    *since = *cut = false;
+    for (int i = 0; i < columns; i++) {
+        const seat *s = roster_seat(d->roster, i);
+        const turn_answer *a =
+            s->group == group && !seat_is_control(s) ? turn_answer_of(t, s->name) : NULL;
+        n += a != NULL;
+        *since = *since || (a && (!answer || a > answer));
+        *cut = *cut || (a && a->stop == STOP_INTERRUPTED);
+    }
+    return n;
+}
+
+/* One that is somebody's as it stands ended as that did. */
+static pass_stop stop_of(const joining *m, const turn_merge *made)
+{
+    bool taken = made->winner >= 0 && merge_took_one(made->method);
+    return taken ? m->parties.list[made->winner].reply->stop : made->stop;
+}
+
+/* The answer in the turn's memory; what failed is told by it. */
+static int keep_answer(joining *m, struct turn *t, const turn_merge *made, const error *why,
+                       error *err)
+{
+    turn_merge *joined = region_take(&t->memory, sizeof *joined, err);
+    bool cut = why->code == ERROR_CANCELLED;
+    if (!joined)
+        return -1;
+    *joined = *made;
+    turn_answer a = {.stop = cut         ? STOP_INTERRUPTED
+                             : why->code ? STOP_ERROR
+                                         : stop_of(m, made),
+                     .text = why->code ? (turn_text){"", 0} : made->text,
+                     .thought = {"", 0},
+                     .ids = why->code ? (turn_ids){0} : made->ids,
+                     .seed = m->options.seed,
+                     .seconds = made->seconds,
+                     .joined = joined};
+    a.name = region_keep_text(&t->memory, m->group->name, err);
+    a.acts_by = region_keep_text(&t->memory, m->group->acts_by, err);
+    a.color = region_keep_text(&t->memory, m->group->color, err);
+    if (why->code && !cut)
+        a.failure = region_keep_text(&t->memory, why->text, err);
+    if (!a.name || !a.acts_by || !a.color != !m->group->color || turn_add_answers(t, &a, 1, err))
+        return -1;
+    if (m->events && m->events->answer)
+        m->events->answer(m->events->user, dialogue_find(m->d, a.name),
+                          &t->answers[t->answer_count - 1]);
+    return 0;
+}
+
+static void tell_joining(const joining *m)
+{
+    merge_method method = m->options.method;
+    int rounds;
+    if (method == MERGE_AUTO)
+        method = merge_chosen(m->stage.part, NULL, &rounds);
+    if (m->events && m->events->join)
+        m->events->join(m->events->user, dialogue_find(m->d, m->group->name), method);
+}
+
+/* cut: a member was interrupted, so nothing is made of them before that is asked for. */
+static int join_group(dialogue *d, struct turn *t, int group, bool cut,
+                      const dialogue_events *events, error *err)
+{
+    const seat_group *g = roster_group(d->roster, group);
+    error why = {0};
+    turn_merge made = {.method = merge_name(g->merge), .winner = -1};
+    joining m = {.d = d,
+                 .events = events,
+                 .options = {.method = g->merge, .rounds = g->rounds},
+                 .group = roster_seat(d->roster, roster_seats(d->roster) + group)};
+    int result = begin(&m, t, NULL, 0, group, &why);
+    if (!result) {
+        m.options.seed = turn_answer_of(t, m.parties.list[0].name)->seed;
+        result = cut ? error_set(&why, ERROR_CANCELLED, "interrupted") : decide(&m, &why);
+    }
+    if (!result)
+        result = find_chair(&m, t, g->by, &why);
+    if (!result) {
+        tell_joining(&m);
+        result = run(&m, t, &made, &why);
+    }
+    if (result)
+        made = (turn_merge){.method = merge_name(g->merge), .winner = -1, .seconds = made.seconds};
+    made.seed = m.options.seed;
+    result = name_answers(&m, &t->memory, &made, err) || keep_answer(&m, t, &made, &why, err);
+    end(&m);
+    return result ? -1 : 0;
+}
+
+int dialogue_join_again(dialogue *d, const char *name, error *err)
+{
+    struct turn *t = dialogue_last(d);
+    int group = dialogue_find(d, name) - (d->roster ? roster_seats(d->roster) : 0);
+    if (!t || group < 0)
+        return error_set(err, ERROR_USAGE, "%.64s is no group that speaks here", name);
+    return join_group(d, t, group, false, NULL, err);
+}
+
+int dialogue_join(dialogue *d, bool cut_too, const dialogue_events *events, error *err)
+{
+    struct turn *t = dialogue_last(d);
+    for (int g = 0; t && g < roster_groups(d->roster); g++) {
+        const seat *s = roster_seat(d->roster, roster_seats(d->roster) + g);
+        const turn_answer *a = turn_answer_of(t, s->name);
+        bool since, cut, again = cut_too && a && a->stop == STOP_INTERRUPTED;
+        if (answered_since(d, t, g, a, &since, &cut) < 2 || !(since || again))
+            continue;
+        if (join_group(d, t, g, cut && !cut_too, events, err))
+            return -1;
+    }
+    return 0;
 }

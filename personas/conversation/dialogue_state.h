@@ -45,7 +45,7 @@ void dialogue_make_requests(const dialogue *d, stage *s, const memory_span *span
 council_round dialogue_stage_turn(const dialogue *d, stage *s, const struct turn *t, int from,
                                   uint64_t seed);
 
-/* The seats of names[count], or of all but controls whose answers the turn has; each must have answered.
+/* The passes of names[count], or of all but controls whose answers the turn has; each must have answered.
  * Caller frees *who. */
 int dialogue_answered(const dialogue *d, const struct turn *t, const char *const *names, int count,
                       int **who, int *n, error *err);

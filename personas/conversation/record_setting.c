@@ -196,6 +196,50 @@ static void put_roster(json_writer *e, const roster_options *o, const roster *r,
     json_put_text(e, "system", o->system);
 }
 
+/* Only when there are any: how the answers of their members become theirs. */
+static void put_groups(json_writer *e, const roster *r)
+{
+    if (!roster_groups(r))
+        return;
+    json_begin_array(e, "groups");
+    for (int i = 0; i < roster_groups(r); i++) {
+        const seat_group *g = roster_group(r, i);
+        const seat *s = roster_seat(r, roster_seats(r) + i);
+        json_begin_object(e, NULL);
+        json_put_text(e, "name", s->name);
+        json_put_text(e, "persona", s->persona);
+        json_put_text(e, "merge", merge_name(g->merge));
+        json_put_int(e, "rounds", g->rounds);
+        json_put_text(e, "by", g->by);
+        json_begin_array(e, "members");
+        for (int k = 0; k < roster_seats(r) + roster_groups(r); k++)
+            if (roster_seat(r, k)->group == i && !seat_is_control(roster_seat(r, k)))
+                json_put_text(e, NULL, roster_seat(r, k)->name);
+        json_end(e);
+        json_end(e);
+    }
+    json_end(e);
+}
+
+int record_groups_equal(const json *record, const roster *r, bool *equal, error *err)
+{
+    buf then = {0}, now = {0};
+    json_writer was = {.out = &then, .err = err}, is = {.out = &now, .err = err};
+    const json *groups = json_member(record, "groups");
+    json_begin_object(&was, NULL);
+    if (groups)
+        json_put_value(&was, "groups", groups);
+    json_end(&was);
+    json_begin_object(&is, NULL);
+    put_groups(&is, r);
+    json_end(&is);
+    int result = json_writer_finish(&was) || json_writer_finish(&is) ? -1 : 0;
+    *equal = !result && strcmp(then.v, now.v) == 0;
+    buf_release(&then);
+    buf_release(&now);
+    return result;
+}
+
 static void put_seats(json_writer *e, const roster *r, const struct turn *t)
 {
     json_begin_array(e, "seats");
@@ -240,6 +284,7 @@ void record_setting_write(json_writer *e, const dialogue *d, const roster_option
     json_end(e);
     put_roster(e, seats, dialogue_roster(d), engine_config(model)->layers);
     put_seats(e, dialogue_roster(d), t);
+    put_groups(e, dialogue_roster(d));
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
@@ -463,6 +508,7 @@ static int read_roster(const json *v, record_setting *s, error *err)
     o->system = json_text_at(v, "system");
     o->no_instruction = json_true(json_member(v, "no_instruction"));
     o->everyone = json_true(json_member(v, "everyone"));
+    o->groups = true;
     return result ? -1 : 0;
 }
 

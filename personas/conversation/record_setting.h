@@ -43,6 +43,9 @@ typedef struct record_setting {
 int record_setting_read(const json *record, record_setting *out, error *err);
 void record_setting_release(record_setting *s); /* {0} ok */
 
+/* Whether the groups of a setting record are those of the roster: members, merge, who writes. */
+int record_groups_equal(const json *record, const roster *r, bool *equal, error *err);
+
 /* A model as records and reports have it; texts are the engine's. */
 int record_model(engine *e, transcript_model *out, error *err);
 /* The members of the setting record that turn t runs under. */

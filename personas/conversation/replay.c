@@ -13,6 +13,7 @@
 #include "replay.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,7 +185,22 @@ static void compare_programs(replay *r)
     }
 }
 
-static int open_dialogue_of(replay *r, bool same_model)
+static int compare_groups(replay *r, const json *record)
+{
+    bool equal;
+    error message;
+    if (record_groups_equal(record, dialogue_roster(r->d), &equal, r->err))
+        return -1;
+    if (equal)
+        return 0;
+    r->other = true;
+    (void)error_set(&message, ERROR_NONE,
+                    "a group had other members or another merge when this was recorded");
+    add_note(r, &message);
+    return 0;
+}
+
+static int open_dialogue_of(replay *r, const json *record, bool same_model)
 {
     roster_options o;
     dialogue_options d = r->s.dialogue;
@@ -201,7 +217,7 @@ static int open_dialogue_of(replay *r, bool same_model)
     compare_files(r);
     if (same_model)
         compare_programs(r);
-    return 0;
+    return compare_groups(r, record);
 }
 
 static int use_setting(replay *r, const json *record)
@@ -224,7 +240,7 @@ static int use_setting(replay *r, const json *record)
             r->s.fingerprint, r->s.model, now, checkpoint_path(engine_checkpoint(r->engine)));
         add_note(r, &message);
     }
-    if (open_dialogue_of(r, same))
+    if (open_dialogue_of(r, record, same))
         return -1;
     r->record = record;
     r->out->other = r->out->other || r->other;
@@ -323,6 +339,39 @@ static int put_turns(replay *r, int last, int n)
     return 0;
 }
 
+/* NaN is equal to NaN: nobody was judged there, then and now. */
+static bool same_numbers(const double *a, const double *b, size_t n)
+{
+    if (!a || !b)
+        return a == b;
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i] && !(isnan(a[i]) && isnan(b[i])))
+            return false;
+    return true;
+}
+
+static bool same_text(const turn_text *a, const turn_text *b)
+{
+    return a->len == b->len && (!a->len || memcmp(a->v, b->v, a->len) == 0);
+}
+
+static bool joined_alike(const turn_answer *was, const turn_answer *now)
+{
+    const turn_merge *a = was->joined, *b = now->joined;
+    if (!a || !b)
+        return a == b;
+    size_t n = (size_t)a->passes;
+    bool same = strcmp(a->method, b->method) == 0 && a->passes == b->passes &&
+                a->winner == b->winner && was->stop == now->stop &&
+                same_text(&was->text, &now->text) && was->ids.len == now->ids.len &&
+                !a->revised == !b->revised;
+    for (size_t i = 0; same && a->revised && i < n; i++)
+        same = same_text(&a->revised[i], &b->revised[i]);
+    return same && same_numbers(a->scores, b->scores, n * n) &&
+           same_numbers(a->shares, b->shares, n) &&
+           same_numbers(a->divergence, b->divergence, was->ids.len);
+}
+
 static int compare(replay *r, const struct turn *t, const turn_answer *was)
 {
     const turn_answer *now = turn_answer_of(dialogue_last(r->d), was->name);
@@ -335,11 +384,12 @@ static int compare(replay *r, const struct turn *t, const turn_answer *was)
                        .now = now,
                        .words = engine_tokenizer(r->engine),
                        .other = r->other,
+                       .joined_alike = joined_alike(was, now),
                        .read_alike = !was->prompt_hash || was->prompt_hash == now->prompt_hash};
     while (a.alike < was->ids.len && a.alike < now->ids.len &&
            was->ids.v[a.alike] == now->ids.v[a.alike])
         a.alike++;
-    a.equal = a.alike == was->ids.len && (a.read_alike || was->ids.len == 0);
+    a.equal = a.alike == was->ids.len && (a.read_alike || was->ids.len == 0) && a.joined_alike;
     r->out->answers++;
     r->out->equal += a.equal;
     r->out->tokens += was->ids.len;
@@ -358,22 +408,15 @@ static int again(const replay *r, const turn_answer *v, bool all)
     return dialogue_retry(r->d, all ? NULL : v->name, v->seed, NULL, r->err);
 }
 
-static size_t names_in(const char *list)
+/* The passes of a setting that a turn was asked of. */
+static size_t seats_asked(const json *setting, const struct turn *t)
 {
-    size_t n = 1;
-    for (; *list; list++)
-        n += *list == ',';
+    size_t n = 0;
+    for (const json *s = json_first(json_member(setting, "seats")); s; s = json_next(s)) {
+        const char *name = json_text_at(s, "name");
+        n += name && turn_asked(t->only, name);
+    }
     return n;
-}
-
-/* Whether each name of "coder,critic" has a seat now. */
-static bool all_sit(const dialogue *d, const char *list)
-{
-    const roster *seats = dialogue_roster(d);
-    size_t found = 0;
-    for (int i = 0; i < roster_seats(seats); i++)
-        found += turn_asked(list, roster_seat(seats, i)->name);
-    return found == names_in(list);
 }
 
 /* Answers v[0..n) were asked for at once: all passes, those of `only`, or one. */
@@ -386,7 +429,7 @@ static int replay_answers(replay *r, int turn, const turn_answer *v, int n, bool
     if (use_setting(r, history_setting(r->h, v->setting)))
         return -1;
     const char *asked = all ? t->only : v->name;
-    if (asked && !all_sit(r->d, asked)) {
+    if (asked && !dialogue_sit(r->d, asked, NULL)) {
         r->out->lost += n;
         return 0;
     }
@@ -412,11 +455,10 @@ static int replay_answers(replay *r, int turn, const turn_answer *v, int n, bool
 static int asked_together(const struct turn *t, const turn_answer *v, size_t seats)
 {
     const turn_answer *end = t->answers + t->answer_count;
-    size_t seated = t->only ? names_in(t->only) : seats;
-    int wanted = seated <= TURN_PASSES_MOST ? (int)seated : 1, n = 1;
+    int wanted = seats && seats <= TURN_PASSES_MOST ? (int)seats : 1, n = 1;
     if (v->continued)
         return 1;
-    while (v + n < end && n < wanted && !v[n].continued && v[n].seed == v->seed &&
+    while (v + n < end && n < wanted && !v[n].continued && !v[n].joined && v[n].seed == v->seed &&
            v[n].setting == v->setting)
         n++;
     for (int i = 0; i < n; i++)
@@ -424,6 +466,28 @@ static int asked_together(const struct turn *t, const turn_answer *v, size_t sea
             if (strcmp(v[i].name, v[k].name) == 0)
                 return 1;
     return n == wanted ? n : 1;
+}
+
+/* A group's: nothing came of one that was interrupted. */
+static int replay_joined(replay *r, int turn, const turn_answer *v)
+{
+    const struct turn *t = &r->h->turns[turn];
+    if (v->stop == STOP_INTERRUPTED && !v->text.len)
+        return 0;
+    if (use_setting(r, history_setting(r->h, v->setting)))
+        return -1;
+    if (dialogue_find(r->d, v->name) < roster_seats(dialogue_roster(r->d))) {
+        r->out->lost++;
+        return 0;
+    }
+    if (put_turns(r, turn, v->n))
+        return -1;
+    dialogue_settings(r->d)->council.max_tokens = r->s.dialogue.council.max_tokens;
+    if (dialogue_join_again(r->d, v->name, r->err))
+        return error_prefix(r->err, "turn %d: ", t->number);
+    if (r->o->cancel && atomic_load(r->o->cancel))
+        return error_set(r->err, ERROR_CANCELLED, "interrupted");
+    return compare(r, t, v);
 }
 
 static int replay_turn(replay *r, int turn)
@@ -436,7 +500,13 @@ static int replay_turn(replay *r, int turn)
             i++;
             continue;
         }
-        size_t seats = json_count(json_member(history_setting(r->h, v->setting), "seats"));
+        if (v->joined) {
+            if (replay_joined(r, turn, v))
+                return -1;
+            i++;
+            continue;
+        }
+        size_t seats = seats_asked(history_setting(r->h, v->setting), t);
         int n = asked_together(t, v, seats);
         bool all = n > 1 || seats == 1;
         if (replay_answers(r, turn, v, n, all))

@@ -4,7 +4,8 @@
  * Everything that an answer depends on is in its transcript: the model's fingerprint, the
  * programs' hashes, instructions, sampling, seeds, the day, and what was remembered. So each
  * recorded answer is asked for once more, as a retry of its turn in a dialogue that holds the
- * recorded turns before it as they were then, and its tokens are compared. What a later answer
+ * recorded turns before it as they were then, and its tokens are compared. A group's answer is
+ * made once more of its members' recorded ones: its text, its winner and every score are compared. What a later answer
  * builds on is always what was recorded, so one difference does not make others.
  */
 #ifndef PERSONAS_REPLAY_H
@@ -20,6 +21,7 @@ typedef struct replay_answer {
     const tokenizer *words; /* of the model that answers now */
     bool other;             /* another model or program: a difference is no surprise */
     bool read_alike;        /* the tokens that were read before it are equal */
+    bool joined_alike;      /* of a group: text, winner and all scores are; true of a pass */
     size_t alike;           /* tokens at the beginning that are equal */
     bool equal;             /* all that were recorded, and what was read */
 } replay_answer;

@@ -21,7 +21,7 @@ enum { PERSONA_BYTES = 1 << 20, NAME_BYTES = 64 };
 
 static const char *const FIELDS[] = {"persona",  "name",   "about",   "instruction",
                                      "sampling", "router", "lessons", "experts",
-                                     "adapters", "color",  "auto"};
+                                     "adapters", "color",  "auto",    "group"};
 static const char *const COLORS[] = {"black", "red",     "green", "yellow",
                                      "blue",  "magenta", "cyan",  "white"};
 static const char *const RESERVED[] = {"none", "merge", "control", "auto"};
@@ -220,6 +220,105 @@ static int read_router(persona *p, const json *root, error *err)
     return read_rules(p, r, err);
 }
 
+/* ---- groups ------------------------------------------------------------------------------------ */
+
+static int add_member(persona *p, const char *name, error *err)
+{
+    persona_group *g = p->group;
+    if (!persona_name_ok(name))
+        return error_set(err, ERROR_LOAD, "members: \"%.64s\" is no persona's name", name);
+    if (strcmp(name, p->name) == 0)
+        return error_set(err, ERROR_LOAD, "members: %s is the group itself", name);
+    for (int i = 0; i < g->count; i++)
+        if (strcmp(g->members[i], name) == 0)
+            return error_set(err, ERROR_LOAD, "members: %s stands twice", name);
+    g->members[g->count] = strdup(name);
+    return g->members[g->count++] ? 0 : error_memory(err, "a group");
+}
+
+static int read_group_members(persona *p, const json *group, error *err)
+{
+    const json *list = NULL;
+    int found = json_get_array(group, "members", &list, err);
+    if (found < 0)
+        return -1;
+    size_t n = found ? json_count(list) : 0;
+    if (n < 2 || n > TURN_PASSES_MOST)
+        return error_set(err, ERROR_LOAD, "members: a group has 2 to %d, not %zu", TURN_PASSES_MOST,
+                         n);
+    p->group->members = calloc(n + 1, sizeof *p->group->members);
+    if (!p->group->members)
+        return error_memory(err, "a group");
+    for (const json *v = json_first(list); v; v = json_next(v)) {
+        if (json_type(v) != JSON_STRING)
+            return error_set(err, ERROR_LOAD, "members: must be names of personas");
+        if (add_member(p, json_string(v), err))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_group_merge(persona_group *g, const json *group, error *err)
+{
+    const char *merge = "auto";
+    g->rounds = 1;
+    if (json_get_string(group, "merge", &merge, err) < 0 ||
+        json_get_copy(group, "by", &g->by, err) < 0)
+        return -1;
+    if (merge_parse(merge, &g->merge, &g->rounds, err)) {
+        if (err)
+            err->code = ERROR_LOAD;
+        return -1;
+    }
+    if (g->merge == MERGE_BEST)
+        return error_set(
+            err, ERROR_LOAD,
+            "merge: \"best\" goes by evidence, and of a group's members there is none");
+    if (g->by && !persona_name_ok(g->by))
+        return error_set(err, ERROR_LOAD, "by: \"%.64s\" is no persona's name", g->by);
+    if (g->by && g->merge != MERGE_SYNTH)
+        return error_set(err, ERROR_LOAD, "by: only \"synth\" has somebody who writes it");
+    return 0;
+}
+
+/* It has members instead of what a single pass has. */
+static int check_alone(const json *root, error *err)
+{
+    static const char *const of_pass[] = {"instruction", "sampling", "router",
+                                          "lessons",     "experts",  "adapters"};
+    for (size_t i = 0; i < sizeof of_pass / sizeof *of_pass; i++)
+        if (json_member(root, of_pass[i]))
+            return error_set(err, ERROR_LOAD, "%s: is its members' own, not a group's", of_pass[i]);
+    return 0;
+}
+
+static int read_group(persona *p, const json *root, error *err)
+{
+    static const char *const known[] = {"members", "merge", "by"};
+    const json *group = NULL;
+    int found = json_get_object(root, "group", &group, err);
+    if (found != 1)
+        return found;
+    p->group = calloc(1, sizeof *p->group);
+    if (!p->group)
+        return error_memory(err, "a group");
+    if (json_check_members(group, known, sizeof known / sizeof *known, err) ||
+        read_group_members(p, group, err) || read_group_merge(p->group, group, err))
+        return error_prefix(err, "group: ");
+    return check_alone(root, err);
+}
+
+static void close_group(persona_group *g)
+{
+    for (int i = 0; g && i < g->count; i++)
+        free(g->members[i]);
+    if (g) {
+        free(g->members);
+        free(g->by);
+    }
+    free(g);
+}
+
 /* ---- the file ---------------------------------------------------------------------------------- */
 
 /* A file that does not say has its lessons in NAME.lessons.jsonl, once that is there. */
@@ -314,9 +413,10 @@ static int read_persona(persona *p, const json *root, error *err)
         read_names(p, root, err) ||
         read_texts(root, "instruction", &p->instructions, &p->instruction_count, err) ||
         read_sampling(p, root, err) || read_router(p, root, err) ||
-        signs_read(root, &p->asks, err) < 0 || signs_of_persona(&p->asks, p->name, err))
+        signs_read(root, &p->asks, err) < 0 || signs_of_persona(&p->asks, p->name, err) ||
+        read_group(p, root, err))
         return -1;
-    return read_files(p, root, err);
+    return p->group ? 0 : read_files(p, root, err);
 }
 
 persona *persona_load(const char *path, error *err)
@@ -363,6 +463,7 @@ void persona_close(persona *p)
     free_texts(p->lessons, p->lesson_count);
     rules_close(p->rules);
     signs_release(&p->asks);
+    close_group(p->group);
     free(p);
 }
 

@@ -5,6 +5,10 @@
  * All but "persona" and "name" are optional. Instruction and lessons may be given per language
  * ({"en": "..", "ru": ".."}); the language of a prompt is chosen by its script.
  *
+ * A persona may be a group of others instead: {"persona": 1, "name": "team", "group": {"members":
+ * ["coder", "critic"], "merge": "vote"}}. Its members answer, their answers are joined by its merge, and
+ * that is what it says (persona_tree.h has the rules). It then has nothing of what a single pass has.
+ *
  * What a persona's experts mean depends on the model, so its mask is a separate file,
  * NAME.FP16.mask.json (16 hex digits of the model's fingerprint), beside the persona or in the
  * cache; so is what was trained for it, NAME.FP16.adapter.safetensors. Names are
@@ -19,6 +23,7 @@
 #include "../../engine/routing/rules.h"
 #include "../../engine/run/engine.h"
 #include "../../engine/run/sampler.h"
+#include "../merge/merge.h"
 #include "../signs/signs.h"
 
 /* How the persona wants its mask derived and used on a model it was not made for. */
@@ -40,6 +45,16 @@ typedef struct persona_adapter {
     char *path;   /* beside the persona file */
     double scale; /* of its low-rank updates */
 } persona_adapter;
+
+/* {"members": ["coder", "critic"], "merge": "debate:2", "by": "critic"}; merge: MERGE_NONE = they are only
+ * called together by one name. */
+typedef struct persona_group {
+    char **members; /* [count] names of personas, each once */
+    int count;      /* 2 or more */
+    merge_method merge;
+    int rounds; /* of a debate */
+    char *by;   /* the persona that writes a synthesis; NULL = nobody is named */
+} persona_group;
 
 /* Bits of persona.given: sampling fields that the file sets, in the order of sampling_fields. */
 enum {
@@ -69,6 +84,7 @@ typedef struct persona {
     router_settings router; /* without masks */
     rule_list *rules;       /* NULL when the file has none */
     signs asks;             /* which prompts ask for it */
+    persona_group *group;   /* NULL = it speaks by itself */
 } persona;
 
 /* Caller owns. ERROR_LOAD naming file and field. */

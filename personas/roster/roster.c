@@ -44,7 +44,7 @@ static int add_mask(member *m, const char *path, error *err)
 
 static bool concerns(const char *name, const member *m)
 {
-    return !name || (m->persona && strcmp(name, m->persona->name) == 0);
+    return !name || (m->column && persona_column_is(m->column, name));
 }
 
 static bool has_given_mask(const roster *r, const member *m)
@@ -237,12 +237,13 @@ static int compile_program(roster *r, member *m, error *err)
     return error_prefix(err, "%s: ", m->persona->path);
 }
 
-/* name: NULL for the plain model. */
-static int open_member(roster *r, const char *name, error *err)
+/* leaf: NULL for the plain model. */
+static int open_member(roster *r, const tree_leaf *leaf, error *err)
 {
     member *m = &r->members[r->member_count++];
-    if (name && !(m->persona = persona_find(name, err)))
-        return -1;
+    *m = (member){.group = -1};
+    if (leaf)
+        *m = (member){.persona = leaf->persona, .column = leaf->column, .group = leaf->group};
     m->unmasked = m->persona && is_unmasked(r, m);
     if (m->unmasked)
         return 0;
@@ -333,7 +334,8 @@ static int add_seat(roster *r, const char *name, const member *m, bool instructe
                        .mask_penalty = program && forbids(m) ? m->mask_penalty : 0,
                        .strength = program ? m->strength : 1,
                        .unmasked = m && m->unmasked,
-                       .resting = program ? resting_rules(m) : 0};
+                       .resting = program ? resting_rules(m) : 0,
+                       .group = m ? m->group : -1};
     for (int i = 0; i < o->recorded_count; i++)
         if (strcmp(o->recorded[i].name, name) == 0)
             own->recorded = &o->recorded[i];
@@ -359,51 +361,16 @@ static int seat_member(roster *r, member *m, error *err)
     if (!m->persona)
         return add_seat(r, "model", m, false, m->program, err);
     m->instructed = !o->no_instruction && !(m->keeps && m->program);
-    if (add_seat(r, m->persona->name, m, m->instructed, m->program, err))
+    if (add_seat(r, m->column, m, m->instructed, m->program, err))
         return -1;
     char name[COLUMN_BYTES];
     if (o->control == CONTROL_PROMPT) {
-        (void)snprintf(name, sizeof name, "%s:prompt", m->persona->name);
+        (void)snprintf(name, sizeof name, "%s:prompt", m->column);
         return add_seat(r, name, m, true, NULL, err);
     } else if (o->control == CONTROL_MASK) {
-        (void)snprintf(name, sizeof name, "%s:mask", m->persona->name);
+        (void)snprintf(name, sizeof name, "%s:mask", m->column);
         return add_seat(r, name, m, false, m->program, err);
     }
-    return 0;
-}
-
-/* ---- checks ------------------------------------------------------------------------------------ */
-
-static bool is_persona(const roster_options *o, const char *name)
-{
-    for (int i = 0; i < o->persona_count; i++)
-        if (!name || strcmp(o->personas[i], name) == 0)
-            return true;
-    return false;
-}
-
-static int check_names(const roster_options *o, error *err)
-{
-    for (int i = 0; i < o->persona_count; i++)
-        for (int j = 0; j < i; j++)
-            if (strcmp(o->personas[i], o->personas[j]) == 0)
-                return error_set(err, ERROR_USAGE, "--personas: %s stands twice", o->personas[i]);
-    const char *unknown = NULL;
-    for (int i = 0; i < o->mask_count; i++)
-        unknown = is_persona(o, o->masks[i].name) ? unknown : o->masks[i].name;
-    for (int i = 0; i < o->adapter_count; i++)
-        unknown = is_persona(o, o->adapters[i].name) ? unknown : o->adapters[i].name;
-    for (int i = 0; i < o->expert_count; i++)
-        unknown = is_persona(o, o->experts[i].name) ? unknown : o->experts[i].name;
-    for (int i = 0; i < o->strength_count; i++)
-        unknown = is_persona(o, o->strengths[i].name) ? unknown : o->strengths[i].name;
-    for (int i = 0; i < o->unmasked_count; i++)
-        unknown = is_persona(o, o->unmasked[i]) ? unknown : o->unmasked[i];
-    for (int i = 0; i < o->mask_penalty_count; i++)
-        unknown = is_persona(o, o->mask_penalties[i].name) ? unknown : o->mask_penalties[i].name;
-    if (unknown)
-        return error_set(err, ERROR_USAGE, "an option names %.64s, which is not among the personas",
-                         unknown);
     return 0;
 }
 
@@ -454,19 +421,19 @@ static int open_router(roster *r, error *err)
 static int fill(roster *r, error *err)
 {
     const roster_options *o = r->options;
-    if (check_names(o, err) || digest_adapters(r, err))
+    if (roster_open_tree(r, err) || digest_adapters(r, err))
         return -1;
     if (engine_config(r->engine)->experts && !(r->fingerprint = engine_fingerprint(r->engine, err)))
         return -1;
     if (open_router(r, err))
         return -1;
-    size_t n = (size_t)o->persona_count;
+    size_t n = (size_t)r->tree.leaf_count;
     r->members = calloc(n ? n : 1, sizeof *r->members);
-    r->seats = calloc(2 * n + 3, sizeof *r->seats);
+    r->seats = calloc(2 * n + 3 + (size_t)r->tree.group_count, sizeof *r->seats);
     if (!r->members || !r->seats)
         return error_memory(err, "the personas");
-    for (int i = 0; i < o->persona_count; i++)
-        if (open_member(r, o->personas[i], err))
+    for (size_t i = 0; i < n; i++)
+        if (open_member(r, &r->tree.leaves[i], err))
             return -1;
     if (!n && open_member(r, NULL, err))
         return -1;
@@ -477,7 +444,9 @@ static int fill(roster *r, error *err)
             return -1;
     if (o->everyone && roster_seat_everyone(r, err))
         return -1;
-    return o->control == CONTROL_NONE ? add_seat(r, "control", NULL, false, NULL, err) : 0;
+    if (o->control == CONTROL_NONE && add_seat(r, "control", NULL, false, NULL, err))
+        return -1;
+    return roster_seat_groups(r, err);
 }
 
 roster *roster_open(engine *e, const roster_options *options, roster_note *note, void *user,
@@ -516,7 +485,6 @@ void roster_close(roster *r)
         for (int j = 0; j < m->mask_count; j++)
             mask_close(m->masks[j]);
         free(m->masks);
-        persona_close(m->persona);
     }
     for (int i = 0; i < r->seat_count; i++) {
         for (char **composed = r->seats[i].composed; composed && *composed; composed++)
@@ -524,6 +492,8 @@ void roster_close(roster *r)
         free(r->seats[i].composed);
     }
     router_hook_close(r->hook);
+    persona_tree_close(&r->tree);
+    free(r->groups);
     free(r->members);
     free(r->seats);
     free(r->digests);
@@ -565,7 +535,8 @@ const char *roster_instruction(const roster *r, int i, const char *prompt, size_
 
 bool seat_is_control(const seat *s)
 {
-    return !s->persona || strcmp(s->name, s->persona) != 0;
+    const char *slash = strrchr(s->name, '/');
+    return !s->persona || strcmp(slash ? slash + 1 : s->name, s->persona) != 0;
 }
 
 int seat_least_allowed(const seat *s, const model_config *m)

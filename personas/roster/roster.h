@@ -18,6 +18,10 @@
  *   prompt+...   instruction and program: any other program on a stock model
  *   none         neither: the control, and a program without effect on this model
  *
+ * A group of personas (persona_tree.h) is expanded: each member has a seat, "team/coder", like any other;
+ * behind the seats stands what each group is, and a seat of its own without a pass, whose answer is
+ * made of theirs. What is called by an option's NAME is each seat of that persona, or in that group.
+ *
  * One more seat may be everyone: no choice between the personas, but the experts of all of them in every
  * token (router_program_union), told what all are told. It is there to compare with, as controls are; of
  * one persona it is that persona.
@@ -88,6 +92,7 @@ typedef struct roster_options {
     control_kind control;
     bool no_instruction;
     bool everyone; /* one more seat, in which the experts of all personas speak at once */
+    bool groups; /* a persona may be a group; else it is refused, as one pass is wanted for each */
     const router_knobs *knobs; /* NULL = none */
     const char *
         router; /* a shared object whose code routes (engine/routing/hooks.h), for every pass but control;
@@ -122,7 +127,15 @@ typedef struct seat {
     uint32_t
         resting; /* bit i = rule i of its persona is not in the program: what it says of adapters
                             does not hold for this pass */
+    int group;   /* the group whose party it is: roster_group(); -1 = none */
 } seat;
+
+/* How the answers of a group's members become its own. */
+typedef struct seat_group {
+    merge_method merge; /* not MERGE_NONE */
+    int rounds;
+    const char *by; /* the persona that writes a synthesis; NULL = as without a group */
+} seat_group;
 
 /* It is there to compare with: the plain model, or a persona with one half of itself. */
 bool seat_is_control(const seat *s);
@@ -141,6 +154,10 @@ roster *roster_open(engine *e, const roster_options *options, roster_note *note,
 void roster_close(roster *r); /* NULL ok; after the council */
 
 int roster_seats(const roster *r);
+/* Groups, those within others before them. Group g has the seat roster_seats() + g, which is no pass: acts_by
+ * "group"; a group's party is each seat and each group whose seat says so. */
+int roster_groups(const roster *r);
+const seat_group *roster_group(const roster *r, int g);
 /* The SHA-256 of the router's file; "" = none. */
 const char *roster_router_digest(const roster *r);
 /* The SHA-256 of the i-th adapter file of the options, as it was when the seats were made; "" = unknown. */

@@ -108,7 +108,8 @@ int roster_seat_everyone(roster *r, error *err)
     own->seat = (seat){.name = own->name,
                        .program = r->everyone,
                        .sampling = roster_sampling(r, only),
-                       .strength = 1};
+                       .strength = 1,
+                       .group = -1};
     take_record(r, own);
     if (compose_all(r, own, err))
         return -1;

@@ -2,15 +2,16 @@
 #ifndef PERSONAS_ROSTER_STATE_H
 #define PERSONAS_ROSTER_STATE_H
 
+#include "persona_tree.h"
 #include "roster.h"
 #include "roster_effect.h"
 
-enum { COLUMN_BYTES = 96 };
-
 /* A persona with what it needs on this model. */
 typedef struct member {
-    persona *persona; /* NULL: the plain model, with what the options ask */
-    mask **masks;     /* its own and those of the options */
+    const persona *persona; /* NULL: the plain model, with what the options ask */
+    const char *column;
+    int group;
+    mask **masks; /* its own and those of the options */
     int mask_count;
     const placed_adapter **adapters; /* [adapter_count] what it brings, in the engine */
     char **adapter_files;            /* [adapter_count] */
@@ -40,9 +41,11 @@ struct roster {
     const roster_options *options; /* while opening */
     router_hook *hook;             /* NULL = none */
     const char *fingerprint;       /* NULL for a dense model */
+    persona_tree tree;
     member *members;
     int member_count;
-    owned_seat *seats;
+    owned_seat *seats; /* [seat_count], and behind them those of the groups */
+    seat_group *groups;
     router_program *everyone; /* all programs as one; NULL = not asked for */
     int seat_count;
     char (*digests)[DIGEST_TEXT]; /* [digest_count] of the adapters of the options */
@@ -56,6 +59,10 @@ sampling roster_sampling(const roster *r, const persona *p);
 /* Of the seat, in the prompt's language. */
 const char *roster_seat_instruction(const owned_seat *own, const char *prompt, size_t len);
 void roster_say(const roster *r, const char *sentence);
+
+/* roster_groups.c: who is asked for, checked against the options; then, behind all seats, those of the groups. */
+int roster_open_tree(roster *r, error *err);
+int roster_seat_groups(roster *r, error *err);
 
 /* The seat of all members at once, behind theirs: roster_everyone.c. */
 int roster_seat_everyone(roster *r, error *err);

@@ -44,6 +44,13 @@ int report_figures(const report *r, int i, buf *out, error *err)
 {
     const turn_answer *k = r->answers[i];
     char time[HUMAN_TEXT];
+    if (k->joined)
+        return report_joined_line(r, k, out, err) ||
+                       buf_format(out, err, ", %s", human_seconds(time, k->seconds)) ||
+                       (k->stop != STOP_END &&
+                        buf_format(out, err, ", %s", pass_stop_name(k->stop)))
+                   ? -1
+                   : 0;
     int result = buf_format(out, err, "%s, %zu token%s, %.1f tokens/s, %s", k->acts_by, k->ids.len,
                             k->ids.len == 1 ? "" : "s", k->tokens_per_second,
                             human_seconds(time, k->seconds));
@@ -57,9 +64,14 @@ int report_figures(const report *r, int i, buf *out, error *err)
     return result;
 }
 
-static int add_shares(const report *r, buf *out, error *err)
+const char *report_taken_from(const turn_answer *a)
 {
-    const turn_merge *m = r->merge;
+    bool there = a->joined && a->text.len && a->joined->winner >= 0;
+    return there && merge_took_one(a->joined->method) ? a->joined->of[a->joined->winner] : NULL;
+}
+
+static int add_shares(const report *r, const turn_merge *m, buf *out, error *err)
+{
     const char *between = ": ";
     for (int i = -1; (i = turn_next_share(m, i)) >= 0; between = ", ")
         if (buf_format(out, err, "%s%s%s %.2f", between, i == m->winner ? r->star : "", m->of[i],
@@ -69,9 +81,8 @@ static int add_shares(const report *r, buf *out, error *err)
 }
 
 /* By whose vote and how far ahead; where the answers disagree, that instead. */
-static int add_tally(const report *r, buf *out, error *err)
+static int add_tally(const report *r, const turn_merge *m, buf *out, error *err)
 {
-    const turn_merge *m = r->merge;
     buf words = {0};
     int result = evidence_dissent(r->turn, m, m->of, &words, err);
     if (!result && !words.len && m->scores && m->winner >= 0)
@@ -82,12 +93,11 @@ static int add_tally(const report *r, buf *out, error *err)
     return result;
 }
 
-int report_merge_line(const report *r, buf *out, error *err)
+static int add_line(const report *r, const turn_merge *m, buf *out, error *err)
 {
-    const turn_merge *m = r->merge;
     int result = buf_text(out, m->method, err);
     if (!result && m->shares)
-        result = add_shares(r, out, err);
+        result = add_shares(r, m, out, err);
     if (!result && !m->shares && m->by && m->winner >= 0)
         result = buf_format(out, err, ": %s%s", r->star, m->by);
     else if (!result && !m->shares && m->by)
@@ -95,12 +105,22 @@ int report_merge_line(const report *r, buf *out, error *err)
     if (!result)
         result = evidence_kind(m, "; ", out, err);
     if (!result)
-        result = add_tally(r, out, err);
+        result = add_tally(r, m, out, err);
     if (!result && turn_merge_cut(m))
         result = buf_format(out, err, ", %s", turn_merge_cut(m));
     if (!result && m->note)
         result = buf_format(out, err, " (%s)", m->note);
     return result;
+}
+
+int report_merge_line(const report *r, buf *out, error *err)
+{
+    return add_line(r, r->merge, out, err);
+}
+
+int report_joined_line(const report *r, const turn_answer *a, buf *out, error *err)
+{
+    return add_line(r, a->joined, out, err);
 }
 
 int report_unmerged_line(const report *r, buf *out, error *err)

@@ -52,6 +52,10 @@ int report_markdown(const report *r, buf *out, error *err);
 int report_acts_by(const seat *s, buf *out, error *err);
 /* The merged text is one of the answers: it need not be printed again. */
 bool report_stands_there(const report *r);
+/* Whose answer a group's is as it stands there, or NULL: it was written, or is a revision. */
+const char *report_taken_from(const turn_answer *a);
+/* How a group's answer came about: "vote: * team/coder 0.73, team/critic 0.27; ...". */
+int report_joined_line(const report *r, const turn_answer *a, buf *out, error *err);
 /* Whether the experts that were asked for are told beside what it acts by: "experts 8" says it itself. */
 bool report_tells_experts(const char *acts_by, int asked);
 /* "8 experts", or "4 of 8 experts" where a mask allows fewer than were asked for. */

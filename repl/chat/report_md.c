@@ -28,9 +28,10 @@ static int add_answer(const report *r, int i, buf *out, error *err)
     const turn_answer *k = r->answers[i];
     if (buf_format(out, err, "\n## %s\n\n", k->name))
         return -1;
-    int result = k->stop == STOP_ERROR
-                     ? buf_format(out, err, "*failed: %s*", k->failure)
-                     : safe_text_copy(out, SAFE_PROSE, false, k->text.v, k->text.len, err);
+    const char *there = report_taken_from(k);
+    int result = k->stop == STOP_ERROR ? buf_format(out, err, "*failed: %s*", k->failure)
+                 : there               ? buf_format(out, err, "The answer of %s, above.", there)
+                         : safe_text_copy(out, SAFE_PROSE, false, k->text.v, k->text.len, err);
     if (result || buf_text(out, "\n\n*", err) || report_figures(r, i, out, err))
         return -1;
     return buf_text(out, "*\n", err);

@@ -11,6 +11,7 @@
 #define REPL_ASK_H
 
 #include "../../personas/conversation/conversation.h"
+#include "../../personas/roster/persona_tree.h"
 #include "../chat/report.h"
 #include "../options/ask_options.h"
 #include "../options/mode_options.h"
@@ -53,11 +54,13 @@ typedef struct ask {
     int current;         /* the seat whose answer is streaming */
     bool heading_shown;  /* of the current seat */
     bool started;        /* the start event is out */
-    buf *waiting;        /* [seats] harmless text that waits for its turn */
-    safe_text *filters;  /* [seats] */
+    buf *waiting;        /* [report.count] harmless text that waits for its turn */
+    safe_text *filters;  /* [report.count] */
 
-    terminal *term;       /* NULL: nothing moves */
-    view *view;           /* NULL before there is anything to show */
+    terminal *term; /* NULL: nothing moves */
+    view *view;     /* NULL before there is anything to show */
+    char joining[COLUMN_BYTES +
+                 16];     /* "team: vote" of the group whose answers are joined; "" = the turn's */
     view_column *columns; /* [seats] */
     live_column *live;    /* [seats] */
 } ask;
@@ -88,7 +91,7 @@ void ask_release(ask *a);
 int ask_begin(ask *a);
 void ask_start(ask *a);
 void ask_stream_token(ask *a, int pass, const char *bytes, size_t n, bool thinking);
-void ask_stream_answer(ask *a, int pass);
+void ask_stream_answer(ask *a, int pass); /* a group's, too: by the index of its seat */
 int ask_finish(ask *a);
 void ask_end(ask *a);
 
@@ -98,6 +101,8 @@ int ask_live_open(ask *a);
 void ask_live_prefill(ask *a, int done, int total);
 void ask_live_token(ask *a, int pass, const char *bytes, size_t n, bool thinking);
 void ask_live_answer(ask *a, int pass);
+/* A group: how its answer came about, and the answer. */
+void ask_live_joined(ask *a, int column);
 /* Words of the merge, or n = 0: that it works. */
 void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking);
 void ask_live_judge(ask *a, int done, int total);

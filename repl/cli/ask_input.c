@@ -17,14 +17,14 @@ static int read_prompt(ask *a)
 
 /* ---- --only ------------------------------------------------------------------------------------- */
 
-/* The persona that a column's name belongs to, or -1: "coder", or "coder:prompt" with
- * --control=prompt. */
+/* The persona that a column's name belongs to, or -1: "coder", "coder:prompt" with --control=prompt,
+ * "team/coder" of the group team (whether it is there is known when all have sat down). */
 static int persona_of_seat(const ask *a, const char *column)
 {
     static const char *const more[] = {[CONTROL_PROMPT] = ":prompt", [CONTROL_MASK] = ":mask"};
-    size_t n = strcspn(column, ":");
+    size_t n = strcspn(column, "/:"), behind = strcspn(column, ":");
     bool twin = a->how.control == CONTROL_PROMPT || a->how.control == CONTROL_MASK;
-    if (column[n] && (!twin || strcmp(column + n, more[a->how.control]) != 0))
+    if (column[behind] && (!twin || strcmp(column + behind, more[a->how.control]) != 0))
         return -1;
     for (int i = 0; i < a->how.persona_count; i++)
         if (strlen(a->how.personas[i]) == n && memcmp(a->how.personas[i], column, n) == 0)

@@ -12,7 +12,7 @@
 static int fill_columns(ask *a)
 {
     const model_config *m = engine_config(a->report.engine);
-    for (int i = 0; i < a->report.count; i++) {
+    for (int i = 0; i < roster_seats(a->roster); i++) {
         const seat *s = roster_seat(a->roster, i);
         live_column *c = &a->live[i];
         if (report_acts_by(s, &c->acts, a->err) ||
@@ -53,7 +53,7 @@ static view *view_of(ask *a)
     const char *first = a->report.count ? a->columns[0].name : NULL;
     if (!a->view && !a->failed)
         a->view = view_open(a->term, layout, layout == VIEW_FOCUS ? first : NULL, a->columns,
-                            a->report.count, a->err);
+                            roster_seats(a->roster), a->err);
     a->failed = a->failed || !a->view;
     return a->view;
 }
@@ -82,11 +82,36 @@ void ask_live_answer(ask *a, int pass)
     view_tick(a->view);
 }
 
+static const char *merging_name(const ask *a)
+{
+    return *a->joining ? a->joining : merge_name(a->merging);
+}
+
+void ask_live_joined(ask *a, int column)
+{
+    const turn_answer *k = a->report.answers[column];
+    buf line = {0};
+    if (!view_of(a))
+        return;
+    int winner = report_taken_from(k) ? dialogue_find(a->dialogue, report_taken_from(k)) : -1;
+    view_merge_winner(a->view, winner < roster_seats(a->roster) ? winner : -1);
+    bool there = a->merge_streamed || report_taken_from(k);
+    if (buf_format(&line, a->err, "%s: ", k->name) ||
+        report_figures(&a->report, column, &line, a->err) ||
+        (k->failure && buf_format(&line, a->err, ": %s", k->failure)) ||
+        view_merge(a->view, line.v, there ? NULL : k->text.v, k->text.len, a->err))
+        a->failed = true;
+    view_merge_next(a->view);
+    a->merge_streamed = false;
+    a->merge_tokens = 0;
+    buf_release(&line);
+}
+
 void ask_live_merge(ask *a, int pass, const char *bytes, size_t n, bool thinking)
 {
     if (!view_of(a))
         return;
-    view_merge_progress(a->view, merge_name(a->merging), a->merge_tokens);
+    view_merge_progress(a->view, merging_name(a), a->merge_tokens);
     if (pass < 0 && !thinking && n) {
         view_merge_token(a->view, bytes, n);
         a->merge_streamed = true;
@@ -98,7 +123,7 @@ void ask_live_judge(ask *a, int done, int total)
 {
     if (!view_of(a))
         return;
-    view_merge_judge(a->view, merge_name(a->merging), done, total);
+    view_merge_judge(a->view, merging_name(a), done, total);
     view_tick(a->view);
 }
 
@@ -106,7 +131,7 @@ void ask_live_judge(ask *a, int done, int total)
 static int chosen_seat(const ask *a)
 {
     const report *r = &a->report;
-    for (int i = 0; report_stands_there(r) && i < r->count; i++)
+    for (int i = 0; report_stands_there(r) && i < roster_seats(a->roster); i++)
         if (strcmp(r->answers[i]->name, r->merge->by) == 0)
             return i;
     return -1;
@@ -144,7 +169,7 @@ void ask_live_close(ask *a)
         terminal_echo_on(a->term);
     terminal_close(a->term);
     a->term = NULL;
-    for (int i = 0; a->live && i < a->report.count; i++) {
+    for (int i = 0; a->live && i < a->report.count; i++) { /* as many as there is room for */
         buf_release(&a->live[i].acts);
         buf_release(&a->live[i].experts);
     }

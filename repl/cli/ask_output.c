@@ -136,6 +136,18 @@ static int flush_current(ask *a)
     return console_stream(a->con, &a->waiting[a->current], a->err);
 }
 
+/* A group has said nothing by itself so far: its text, or where it stands, goes out at once. */
+static int add_joined(ask *a, int i)
+{
+    const turn_answer *k = a->report.answers[i];
+    const char *there = a->opt->only ? NULL : report_taken_from(k);
+    if (!k->joined)
+        return 0;
+    if (there)
+        return buf_format(&a->waiting[i], a->err, "the answer of %s, above", there);
+    return safe_text_add(&a->filters[i], k->text.v, k->text.len, &a->waiting[i], a->err);
+}
+
 static int footer(ask *a, int i)
 {
     buf b = {0};
@@ -159,7 +171,8 @@ static int advance_seats(ask *a)
 {
     while (a->current < a->report.count && a->report.answers[a->current]) {
         if (shown(a, a->current)) {
-            if (safe_text_end(&a->filters[a->current], &a->waiting[a->current], a->err) ||
+            if (add_joined(a, a->current) ||
+                safe_text_end(&a->filters[a->current], &a->waiting[a->current], a->err) ||
                 flush_current(a) || (!a->heading_shown && heading(a, a->current)) ||
                 footer(a, a->current))
                 return -1;
@@ -291,7 +304,7 @@ void ask_stream_answer(ask *a, int pass)
     if (style_of(a) == STYLE_NDJSON)
         fail(a, event_answer(a, pass));
     else if (style_of(a) == STYLE_LIVE)
-        ask_live_answer(a, pass);
+        a->report.answers[pass]->joined ? ask_live_joined(a, pass) : ask_live_answer(a, pass);
     else if (style_of(a) == STYLE_TEXT)
         fail(a, advance_seats(a));
 }

@@ -39,8 +39,23 @@ static void on_answer(void *user, int pass, const turn_answer *done)
 {
     ask *a = user;
     a->report.answers[pass] = done;
+    if (done->joined)
+        a->report.turn = dialogue_last(a->dialogue);
     if (!a->failed)
         ask_stream_answer(a, pass);
+    a->joining[0] = '\0';
+}
+
+static void on_join(void *user, int group, merge_method method)
+{
+    ask *a = user;
+    const char *name = roster_seat(a->roster, group)->name;
+    (void)snprintf(a->joining, sizeof a->joining, "%s: %s", name, merge_name(method));
+    a->merge_tokens = 0;
+    if (a->term)
+        ask_live_merge(a, -1, NULL, 0, false);
+    else
+        console_progress(a->con, "joining the answers of %s", name);
 }
 
 static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
@@ -90,7 +105,10 @@ static int answer_prompt(ask *a)
                               .prefill = on_prefill,
                               .token = on_token,
                               .answer = on_answer,
-                              .forgot = on_forgot};
+                              .join = on_join,
+                              .forgot = on_forgot,
+                              .merge_token = on_merge_token,
+                              .merge_judge = on_merge_judge};
     int result =
         conversation_ask(a->conversation, a->prompt.v, a->prompt.len, NULL, false, &events, a->err);
     console_progress_end(a->con);
@@ -173,14 +191,22 @@ static int speak(ask *a)
     return status_of(a);
 }
 
+/* Those of groups one by one; what is wrong with a file is told when they sit down. */
+static int passes_of(const ask *a)
+{
+    persona_tree t;
+    int n = persona_tree_open(&t, a->how.personas, a->how.persona_count, NULL) ? 0 : t.leaf_count;
+    persona_tree_close(&t);
+    return n;
+}
+
 /* What the passes will need is told before a large model is touched. */
 static void note_memory(const ask *a, const council_options *o)
 {
     static const uint64_t LARGE = (uint64_t)1 << 30;
     char weights[HUMAN_TEXT], kv[HUMAN_TEXT];
     engine *e = a->report.engine;
-    int passes = a->how.persona_count;
-    passes += a->opt->everyone;
+    int passes = passes_of(a) + a->opt->everyone;
     if (a->how.control == CONTROL_NONE)
         passes++;
     else if (a->how.control != CONTROL_OFF)
@@ -193,6 +219,15 @@ static void note_memory(const ask *a, const council_options *o)
                  o->context);
 }
 
+/* A member of a group is known by name only now. */
+static int check_only(const ask *a)
+{
+    const char *only = a->opt->only;
+    if (!only || strcmp(only, "merge") == 0 || dialogue_find(a->dialogue, only) >= 0)
+        return 0;
+    return error_set(a->err, ERROR_USAGE, "--only: %.80s is not among those who answer", only);
+}
+
 static int with_dialogue(ask *a)
 {
     report *r = &a->report;
@@ -201,7 +236,9 @@ static int with_dialogue(ask *a)
         dialogue_settings(a->dialogue)->context = last->context;
     a->roster = dialogue_roster(a->dialogue);
     template_notes(r->engine, a->roster, &dialogue_settings(a->dialogue)->council, a->con);
-    r->count = roster_seats(a->roster);
+    r->count = roster_seats(a->roster) + roster_groups(a->roster);
+    if (check_only(a))
+        return -1;
     r->answers = calloc((size_t)r->count, sizeof(const turn_answer *));
     if (!r->answers)
         return error_memory(a->err, "the answers");
@@ -230,6 +267,7 @@ static int with_engine(ask *a)
     if (ask_choose(a) || ask_options_council(&a->how, a->opt, e, &o.council, a->err) ||
         ask_options_roster(&a->how, a->opt, e, &a->seats, a->err))
         return -1;
+    a->seats.groups = true;
     a->seats.system = a->system;
     a->seats.prompt = a->prompt.v;
     a->seats.prompt_len = a->prompt.len;

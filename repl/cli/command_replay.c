@@ -102,12 +102,23 @@ static int add_around(buf *b, const char *label, const tokenizer *words, const i
     return buf_text(b, to < n ? "...\n" : "\n", err);
 }
 
+/* Whose answer a group's is. */
+static const char *taken(const turn_answer *a)
+{
+    const turn_merge *m = a->joined;
+    return !m ? "no merge" : m->winner >= 0 && m->of ? m->of[m->winner] : m->method;
+}
+
 static int add_difference(replay_output *t, const replay_answer *a, error *err)
 {
     buf *b = &t->out;
     if (!a->read_alike &&
         buf_format(b, err, "turn %d, %s: what was read before it differs (%d tokens, then %d)\n",
                    a->turn->number, a->now->name, a->was->prompt_tokens, a->now->prompt_tokens))
+        return -1;
+    if (!a->joined_alike &&
+        buf_format(b, err, "turn %d, %s: its members' answers are joined otherwise: %s, then %s\n",
+                   a->turn->number, a->now->name, taken(a->now), taken(a->was)))
         return -1;
     if (a->alike == a->was->ids.len)
         return 0;

@@ -18,6 +18,7 @@
 #include "../../engine/base/utf8.h"
 #include "../../engine/formats/model_defaults.h"
 #include "../../personas/council/loop.h"
+#include "../../personas/roster/persona_tree.h"
 #include "open_model.h"
 
 static const char DEFAULT_PERSONAS[] = "philosopher,coder,critic";
@@ -172,16 +173,16 @@ static bool can_open(const char *path, uint64_t most, error *err)
 
 static int check_personas(ask_options *k, error *err)
 {
-    for (int i = 0; i < k->persona_count; i++) {
-        persona *p = persona_find(k->personas[i], err);
-        bool good = p && (!p->experts || can_open(p->experts, k->adapter_bytes, err));
+    persona_tree t;
+    bool good = persona_tree_open(&t, k->personas, k->persona_count, err) == 0;
+    for (int i = 0; good && i < t.leaf_count; i++) {
+        const persona *p = t.leaves[i].persona;
+        good = !p->experts || can_open(p->experts, k->adapter_bytes, err);
         for (int a = 0; good && a < p->adapter_count; a++)
             good = can_open(p->adapters[a].path, k->adapter_bytes, err);
-        persona_close(p);
-        if (!good)
-            return -1;
     }
-    return 0;
+    persona_tree_close(&t);
+    return good ? 0 : -1;
 }
 
 /* The chair is a persona too, so that its words can be changed; without one the merge has its own. */

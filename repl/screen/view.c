@@ -64,7 +64,7 @@ static int column_open(view *v, column *c, const view_column *from, error *err)
     return harmless(v, &c->experts, from->experts, err);
 }
 
-static void column_release(column *c)
+void column_release(column *c)
 {
     buf_release(&c->name);
     buf_release(&c->acts_by);

@@ -73,6 +73,8 @@ void view_merge_token(view *v, const char *bytes, size_t n);
 /* line, footer: our own words, with names already harmless; line may have several rows. text NULL: it
  * was streamed, or stands there already. */
 int view_merge(view *v, const char *line, const char *text, size_t n, error *err);
+/* That merge stands there for good; another may follow below it. */
+void view_merge_next(view *v);
 int view_footer(view *v, const char *left, const char *right, error *err);
 
 /* Between tokens, as often as possible: repaints when the clock or the terminal's size asks for it,

@@ -98,6 +98,20 @@ int view_merge(view *v, const char *line, const char *text, size_t n, error *err
     return result;
 }
 
+void view_merge_next(view *v)
+{
+    if (!v->merging || !v->merge.complete)
+        return;
+    column_release(&v->merge);
+    v->merge = (column){.color = ""};
+    column_text_open(&v->merge.body, v->style);
+    buf_clear(&v->merge_line);
+    v->merging = false;
+    v->judged = v->judge_total = 0;
+    v->winner = -1;
+    v->section.head_final = false; /* its rows are another's */
+}
+
 static int footer_row(view *v, const char *left, const char *right, size_t room, buf *row,
                       error *err)
 {

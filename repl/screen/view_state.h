@@ -75,6 +75,7 @@ struct view {
     error fault; /* the first one */
 };
 
+void column_release(column *c);
 /* Remembers a failure; true when *err was one. */
 bool view_failed(view *v, int result, const error *err);
 
