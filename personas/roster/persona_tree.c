@@ -138,3 +138,14 @@ bool persona_column_is(const char *column, const char *name)
             return true;
     return false;
 }
+
+bool persona_tree_has(const char *const *names, int n, const char *name)
+{
+    persona_tree t;
+    bool has = false;
+    if (persona_tree_open(&t, names, n, NULL) == 0)
+        for (int i = 0; i < t.leaf_count && !has; i++)
+            has = persona_column_is(t.leaves[i].column, name);
+    persona_tree_close(&t);
+    return has;
+}

@@ -49,6 +49,8 @@ typedef struct persona_tree {
 int persona_tree_open(persona_tree *out, const char *const *names, int n, error *err);
 void persona_tree_close(persona_tree *t); /* {0} ok */
 
+/* Whether one of the trees of names[n] has it, as persona or as group; what cannot be read has nothing. */
+bool persona_tree_has(const char *const *names, int n, const char *name);
 /* Whether an option for `name` is one for this column: for the persona, a group it is in, or a way to
  * it, "team/coder". */
 bool persona_column_is(const char *column, const char *name);

@@ -10,6 +10,7 @@
 #define REPL_TALK_H
 
 #include "../../personas/conversation/conversation.h"
+#include "../../personas/roster/persona_tree.h"
 #include "../options/ask_options.h"
 #include "../options/mode_options.h"
 #include "../options/options.h"
@@ -39,7 +40,7 @@ struct talk {
     bool unsaved;         /* records wait for the disk; said already */
     bool foreign;         /* told that the built-in model knows English only */
     view_layout layout;
-    char focus[65];
+    char focus[COLUMN_BYTES];
     bool live_routing; /* pictures of the experts called stand below growing answers */
     bool blind;        /* columns are A, B, C until a pick */
     char **

@@ -227,10 +227,25 @@ static void show_complete(exchange *x, int column, const turn_answer *a)
 static void on_answer(void *user, int pass, const turn_answer *a)
 {
     exchange *x = user;
+    if (a->joined) {
+        error err = {0};
+        if (!x->blind && exchange_view(x) && exchange_joined(x, a, &err))
+            x->fault = err;
+        return;
+    }
     if (x->column_of[pass] >= 0)
         show_complete(x, x->column_of[pass], a);
     if (x->view)
         poll_signals(x);
+}
+
+static void on_join(void *user, int group, merge_method method)
+{
+    exchange *x = user;
+    if (x->blind || !exchange_view(x))
+        return;
+    exchange_begin_merge(x, roster_seat(dialogue_roster(x->talk->dialogue), group), method);
+    view_merge_progress(x->view, x->joining, 0);
 }
 
 static void on_forgot(void *user, int from, int to)
@@ -243,7 +258,7 @@ static void on_forgot(void *user, int from, int to)
 static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bool thinking)
 {
     exchange *x = user;
-    if (!exchange_view(x))
+    if (x->blind || !exchange_view(x)) /* who said what is not told */
         return;
     x->merge_tokens++;
     if (pass >= 0) {
@@ -251,7 +266,7 @@ static void on_merge_token(void *user, int pass, const char *bytes, size_t n, bo
         poll_signals(x);
         return;
     }
-    view_merge_progress(x->view, merge_name(x->merging), x->merge_tokens);
+    view_merge_progress(x->view, x->joining, x->merge_tokens);
     if (!thinking) {
         view_merge_token(x->view, bytes, n);
         x->merge_streamed = true;
@@ -267,9 +282,9 @@ static void on_merge_answer(void *user, int pass, const turn_answer *a)
 static void on_merge_judge(void *user, int done, int total)
 {
     exchange *x = user;
-    if (!exchange_view(x))
+    if (x->blind || !exchange_view(x))
         return;
-    view_merge_judge(x->view, merge_name(x->merging), done, total);
+    view_merge_judge(x->view, x->joining, done, total);
     poll_signals(x);
 }
 
@@ -279,6 +294,7 @@ void exchange_events(exchange *x, dialogue_events *events)
                                 .prefill = on_prefill,
                                 .token = on_token,
                                 .answer = on_answer,
+                                .join = on_join,
                                 .forgot = on_forgot,
                                 .merge_token = on_merge_token,
                                 .merge_answer = on_merge_answer,
@@ -445,7 +461,7 @@ int talk_ask(talk *t, const char *prompt, size_t len, const char *only, error *e
 static int all_speak(const talk *t, const char *only, error *err)
 {
     while (only && *only) {
-        char name[128] = "";
+        char name[COLUMN_BYTES] = "";
         size_t n = strcspn(only, ",");
         if (n < sizeof name)
             memcpy(name, only, n);

@@ -11,12 +11,15 @@
 
 static bool takes_part(const exchange *x, const seat *s)
 {
-    const merge_request *w = x->request;
-    const struct turn *turn = dialogue_last(x->talk->dialogue);
+    const merge_request *w = x->group ? NULL : x->request;
+    const dialogue *d = x->talk->dialogue;
+    const struct turn *turn = dialogue_last(d);
+    int group = x->group ? dialogue_find(d, x->group->name) - roster_seats(dialogue_roster(d)) : -1;
     for (int i = 0; w && w->of && i < w->count; i++)
         if (strcmp(w->of[i], s->name) == 0)
             return true;
-    return (!w || !w->of) && !seat_is_control(s) && turn_answer_of(turn, s->name);
+    return (!w || !w->of) && s->group == group && !seat_is_control(s) &&
+           turn_answer_of(turn, s->name);
 }
 
 static view *open_round(exchange *x, view_column *columns, error *err)
@@ -57,6 +60,7 @@ static int begin_round(exchange *x, error *err)
         view_discard(x->view); /* all but "at work" is final */
     view_close(x->view);
     x->view = v;
+    x->replaced = true;
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #ifndef REPL_TALK_EXCHANGE_H
 #define REPL_TALK_EXCHANGE_H
 
+#include "../../personas/roster/persona_tree.h"
 #include "live_routes.h"
 #include "report.h"
 #include "talk.h"
@@ -25,6 +26,9 @@ typedef struct exchange {
     int count;
     int forgot_from, forgot_to; /* turns that left the memory; 0 = none */
     merge_method merging;
+    const seat *group;               /* whose answers are joined; NULL = the turn's */
+    char joining[COLUMN_BYTES + 16]; /* what a merge is called while it is at work */
+    bool replaced;                /* the view of the answers gave way to one of a debate's round */
     const merge_request *request; /* while it is merged */
     int round;                    /* of a debate, whose view x->view is then; 0 = none */
     int *round_column;            /* [seats] column of a seat in it, -1 = none */
@@ -48,6 +52,10 @@ void exchange_begin(exchange *x, bool gently);
 void exchange_end(exchange *x);
 void exchange_events(exchange *x, dialogue_events *events);
 
+/* A merge begins, or that within a group; what it is called. */
+void exchange_begin_merge(exchange *x, const seat *group, merge_method method);
+/* A group's answer, below the answers. */
+int exchange_joined(exchange *x, const turn_answer *a, error *err);
 /* Joins, shows and saves. A merge that fails is told; the answers are there. */
 int exchange_merge(exchange *x, const merge_request *request, error *err);
 /* Ctrl-C came before it began: told, and nothing else. */

@@ -38,7 +38,7 @@ static const char **current_names(const struct turn *turn, int *n)
     *n = 0;
     for (int i = 0; names && i < turn->answer_count; i++) {
         const char *name = turn->answers[i].name;
-        bool listed = turn_answer_of(turn, name)->stop == STOP_ERROR;
+        bool listed = turn->answers[i].joined || turn_answer_of(turn, name)->stop == STOP_ERROR;
         for (int k = 0; k < i && !listed; k++) /* who answers again keeps the place */
             listed = strcmp(turn->answers[k].name, name) == 0;
         if (!listed)
@@ -77,7 +77,7 @@ static const turn_answer *whom_to_retry(const struct turn *turn)
     const turn_answer *worst = NULL;
     for (int i = 0; i < turn->answer_count; i++) {
         const turn_answer *k = &turn->answers[i];
-        if (turn_answer_of(turn, k->name) != k)
+        if (turn_answer_of(turn, k->name) != k || k->joined)
             continue;
         bool bad = k->stop != STOP_END, worse = worst && worst->stop != STOP_END;
         if (!worst || (bad && !worse) || (bad == worse && k->ids.len < worst->ids.len))

@@ -5,6 +5,7 @@
  * winner and a debate's revisions stand in columns already and are marked there, not printed
  * again. A merge that failed or was stopped takes nothing away from the answers.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,12 +99,55 @@ static int add_revisions(const turn_merge *m, buf *out, error *err)
     return 0;
 }
 
+/* A group has none. */
 static int column_of(const exchange *x, const turn_merge *m)
 {
-    int at = m->winner >= 0 ? dialogue_find(x->talk->dialogue, m->of[m->winner]) : -1;
-    if (x->round && at >= 0)
+    const dialogue *d = x->talk->dialogue;
+    int at = m->winner >= 0 ? dialogue_find(d, m->of[m->winner]) : -1;
+    if (at < 0 || at >= roster_seats(dialogue_roster(d)))
+        return -1;
+    if (x->round)
         return x->round_column[at];
-    return x->count && at >= 0 ? x->column_of[at] : -1;
+    return x->count && !x->replaced ? x->column_of[at] : -1;
+}
+
+void exchange_begin_merge(exchange *x, const seat *group, merge_method method)
+{
+    exchange_end_rounds(x);
+    x->group = group;
+    x->merging = method;
+    x->merge_tokens = 0;
+    x->merge_streamed = false;
+    (void)snprintf(x->joining, sizeof x->joining, "%s%s%s", group ? group->name : "",
+                   group ? terminal_dot(x->talk->term) : "", merge_name(method));
+}
+
+/* "team · vote  ★ team/coder 0.73 · team/critic 0.27  0.2 s" */
+static int joined_line(const talk *t, const turn_answer *a, buf *out, error *err)
+{
+    if (buf_format(out, err, "%s%s", a->name, terminal_dot(t->term)))
+        return -1;
+    if (a->failure)
+        return buf_format(out, err, "%s failed: %s", a->joined->method, a->failure);
+    if (!a->text.len)
+        return buf_format(out, err, "%s, %s", a->joined->method, pass_stop_name(a->stop));
+    return merge_line(t, a->joined, out, err);
+}
+
+int exchange_joined(exchange *x, const turn_answer *a, error *err)
+{
+    buf line = {0};
+    bool there = x->merge_streamed || stands_there(x, a->joined);
+    if (a->text.len && stands_there(x, a->joined))
+        view_merge_winner(x->view, column_of(x, a->joined));
+    int result = joined_line(x->talk, a, &line, err) ||
+                         view_merge(x->view, line.v, there ? NULL : a->text.v, a->text.len, err)
+                     ? -1
+                     : 0;
+    view_merge_next(x->view);
+    exchange_begin_merge(x, NULL, MERGE_NONE);
+    buf_release(&line);
+    return result;
 }
 
 /* The merge that was added last. */
@@ -175,9 +219,9 @@ int exchange_merge(exchange *x, const merge_request *request, error *err)
                        .max_tokens = dialogue_settings(t->dialogue)->council.max_tokens};
     dialogue_events events;
     exchange_events(x, &events);
-    x->merging =
-        dialogue_merge_method(t->dialogue, request->method, request->of, request->count, unmerged);
-    x->merge_streamed = false;
+    exchange_begin_merge(
+        x, NULL,
+        dialogue_merge_method(t->dialogue, request->method, request->of, request->count, unmerged));
     x->request = request;
     if (!exchange_view(x)) {
         *err = x->fault;
@@ -186,7 +230,7 @@ int exchange_merge(exchange *x, const merge_request *request, error *err)
     if (x->merging == MERGE_NONE)
         return tell_unmerged(x, unmerged, err);
     exchange_begin(x, false);
-    view_merge_progress(x->view, merge_name(x->merging), 0);
+    view_merge_progress(x->view, x->joining, 0);
     int failed = conversation_merge(t->conversation, &o, request->of, request->count, request->by,
                                     &events, &why);
     exchange_end(x);

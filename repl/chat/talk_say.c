@@ -127,10 +127,11 @@ const char *talk_find_name(talk *t, const char *word, error *err)
     if ((found = behind_letter(t, word)))
         return found;
     size_t n = strlen(word);
+    for (int i = 0; i < turn->answer_count && !t->blind_names; i++)
+        if (strcmp(turn->answers[i].name, word) == 0)
+            return turn->answers[i].name;
     for (int i = 0; i < turn->answer_count && n; i++) {
         const char *name = turn->answers[i].name;
-        if (strcmp(name, word) == 0 && !t->blind_names)
-            return name;
         if (strncmp(name, word, n) != 0 || (found && strcmp(found, name) == 0))
             continue;
         if (found) {

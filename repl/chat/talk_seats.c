@@ -74,7 +74,8 @@ static bool waits(const ask_options *how, const char *name)
     for (int i = 0; i < how->persona_count; i++)
         if (!name || strcmp(how->personas[i], name) == 0)
             return false;
-    return name && persona_exists(name, &there, NULL) == 0 && there;
+    return name && !persona_tree_has(how->personas, how->persona_count, name) &&
+           persona_exists(name, &there, NULL) == 0 && there;
 }
 
 static const char *first_waiting(const ask_options *how)
@@ -152,6 +153,7 @@ static int read_seats(talk *t, const options *set, engine *e, seating *s, error 
         routing_options_remove(&how->routing, name);
     if (ask_options_roster(how, &s->now, e, &s->seats, err))
         return -1;
+    s->seats.groups = true;
     s->seats.system = t->system;
     return take_masks(t, how, &s->seats, err);
 }
@@ -375,8 +377,11 @@ int talk_view(talk *t, view_layout layout, const char *focus, error *err)
         focus = roster_seat(dialogue_roster(t->dialogue), 0)->name;
     else if (layout != VIEW_FOCUS)
         focus = "";
-    if (*focus && dialogue_find(t->dialogue, focus) < 0)
+    int at = *focus ? dialogue_find(t->dialogue, focus) : 0;
+    if (at < 0)
         return error_set(err, ERROR_USAGE, "%.64s does not speak", focus);
+    if (at >= roster_seats(dialogue_roster(t->dialogue)))
+        return error_set(err, ERROR_USAGE, "%.64s is a group: name one of its members", focus);
     if (strlen(focus) >= sizeof t->focus)
         return error_set(err, ERROR_USAGE, "\"%.64s\" is too long a name", focus);
     strcpy(t->focus, focus);

@@ -13,6 +13,7 @@
 
 #include "../../engine/base/utf8.h"
 #include "../../engine/base/version.h"
+#include "../../personas/roster/persona_tree.h"
 #include "../chat/slash/slash.h"
 #include "../chat/talk_training.h"
 #include "../options/open_model.h"
@@ -67,7 +68,7 @@ static int nobody(const talk *t, const char *name, error *err)
     const roster *r = dialogue_roster(t->dialogue);
     const char *names[64];
     size_t count = 0;
-    for (int i = 0; i < roster_seats(r) && count < 64; i++)
+    for (int i = 0; i < roster_seats(r) + roster_groups(r) && count < 64; i++)
         names[count++] = roster_seat(r, i)->name;
     const char *near = options_nearest(name, names, count);
     return error_set(err, ERROR_USAGE, "nobody here is called \"%.64s\"%s%s%s", name,
@@ -75,20 +76,26 @@ static int nobody(const talk *t, const char *name, error *err)
                      near ? "?" : "");
 }
 
+/* The seat of that name, or all within that group. */
+static void mark(const roster *r, const char *name, bool *asked)
+{
+    for (int i = 0; i < roster_seats(r); i++)
+        asked[i] = asked[i] || turn_asked(name, roster_seat(r, i)->name);
+}
+
 /* Marks the seats that "coder,critic" or "coder @critic" names. */
 static int mark_seats(const talk *t, const char *word, size_t n, bool *asked, error *err)
 {
     static const char gaps[] = "@, \t\n";
     for (size_t at = 0; at < n;) {
-        char name[80] = "";
+        char name[COLUMN_BYTES] = "";
         size_t len = strcspn(word + at, gaps);
         len = len < n - at ? len : n - at;
         if (len) {
             memcpy(name, word + at, len < sizeof name ? len : sizeof name - 1);
-            int at_seat = dialogue_find(t->dialogue, name);
-            if (at_seat < 0)
+            if (dialogue_find(t->dialogue, name) < 0)
                 return nobody(t, name, err);
-            asked[at_seat] = true;
+            mark(dialogue_roster(t->dialogue), name, asked);
         }
         at += len + 1;
     }
@@ -130,7 +137,7 @@ static int address(talk *t, const char *word, size_t n, const char *rest, error 
 /* The first of those that are addressed. */
 static bool sits(const talk *t, const char *word, size_t n)
 {
-    char name[80] = "";
+    char name[COLUMN_BYTES] = "";
     size_t first = strcspn(word, "@, \t\n");
     n = first < n ? first : n;
     if (n < sizeof name)

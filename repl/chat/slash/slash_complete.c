@@ -23,7 +23,7 @@ static void offer_commands(line_completions *out, const char *mark)
 static void offer_seats(const talk *t, line_completions *out, const char *mark)
 {
     const roster *r = dialogue_roster(t->dialogue);
-    for (int i = 0; r && i < roster_seats(r); i++)
+    for (int i = 0; r && i < roster_seats(r) + roster_groups(r); i++)
         offer_joined(out, mark, roster_seat(r, i)->name);
 }
 

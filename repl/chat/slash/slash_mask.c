@@ -138,9 +138,14 @@ static int compare(talk *t, const seat *a, const seat *b, error *err)
 
 static const seat *seat_named(const talk *t, const char *name, error *err)
 {
+    const roster *r = dialogue_roster(t->dialogue);
     int i = dialogue_find(t->dialogue, name);
-    if (i >= 0)
-        return roster_seat(dialogue_roster(t->dialogue), i);
+    if (i >= 0 && i < roster_seats(r))
+        return roster_seat(r, i);
+    if (i >= 0) {
+        error_set(err, ERROR_USAGE, "%.64s is a group: its members have masks, it has none", name);
+        return NULL;
+    }
     error_set(err, ERROR_USAGE, "%.64s does not speak; /personas shows who does", name);
     return NULL;
 }

@@ -16,6 +16,29 @@
 
 /* ---- /personas --------------------------------------------------------------------------------- */
 
+/* "  team           vote of team/coder, team/critic" */
+static int list_groups(const roster *r, buf *out, error *err)
+{
+    int seats = roster_seats(r), columns = seats + roster_groups(r);
+    for (int g = 0; g < columns - seats; g++) {
+        const char *between = " of";
+        if (buf_format(out, err, "  %-14s %s", roster_seat(r, seats + g)->name,
+                       merge_name(roster_group(r, g)->merge)))
+            return -1;
+        for (int i = 0; i < columns; i++) {
+            const seat *s = roster_seat(r, i);
+            if (s->group != g || seat_is_control(s))
+                continue;
+            if (buf_format(out, err, "%s %s", between, s->name))
+                return -1;
+            between = ",";
+        }
+        if (buf_text(out, "\n", err))
+            return -1;
+    }
+    return 0;
+}
+
 static int list_seats(talk *t, buf *out, error *err)
 {
     const roster *r = dialogue_roster(t->dialogue);
@@ -29,7 +52,7 @@ static int list_seats(talk *t, buf *out, error *err)
             buf_text(out, "\n", err))
             return -1;
     }
-    return 0;
+    return list_groups(r, out, err);
 }
 
 bool slash_is_seated(const talk *t, const char *name)
