@@ -24,7 +24,12 @@
 
 #include "eval_set.h"
 
-enum { EVAL_VALUE = 72 };
+enum {
+    EVAL_VALUE = 72,
+    /* Of the rules above. Raised when they read an answer otherwise: what was asked under other rules is
+     * another evaluation, and its record is not gone on with. */
+    EVAL_READING = 2
+};
 
 typedef struct eval_verdict {
     bool right;

@@ -281,6 +281,7 @@ int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
     json_put_text(&e, "version", CONSILIUM_VERSION);
     json_put_text(&e, "set", name);
     put_hash(&e, "items", r->set->hash);
+    json_put_int(&e, "reading", EVAL_READING);
     json_put_text(&e, "split", eval_split_name(r->o.split));
     json_put_bool(&e, "run_code", r->o.code != NULL);
     json_put_count(&e, "seed", r->o.seed);
