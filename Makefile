@@ -302,8 +302,9 @@ bench-gpu: $(PROGRAM) ## decode speed on the GPU that is here; LLAMA_BENCH=path 
 	$(MAKE) $(QUIET) cuda CUDA_ARCHS=$${CUDA_ARCH:-native} && \
 	BUILD=$(BUILD) python3 tests/bench_gpu.py $(addprefix --llama-bench ,$(LLAMA_BENCH)) $(MODEL)
 
-personas-report: $(SMOLLM2) $(REFERENCE) $(PROGRAM) ## what the built-in personas do, by mask and by prompt, in figures (15 min)
+personas-report: $(SMOLLM2) $(REFERENCE) $(PROGRAM) $(BUILD)/tests/tool_code ## what the built-in personas do, by mask and by prompt, in figures (15 min)
 	@$(PYTHON_REFERENCE) tests/probe_personas.py
+	@BUILD=$(BUILD) $(PYTHON_REFERENCE) tests/probe_code.py
 
 width-report: $(SMOLLM2) $(VENV)/requirements.txt $(PROGRAM) ## nats a token when more or fewer experts are called (3 min)
 	@$(PYTHON) tests/probe_width.py

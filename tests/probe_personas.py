@@ -155,8 +155,8 @@ class Probe:
             prompt = evaluate(self.model, self.prompted(name), None)
             others = min(v for q, v in enumerate(row) if q != p) - row[p]
             print(f"  {name:12s}" + "".join(f"{v:13.3f}" for v in (*row, control, prompt)))
-            print(f"  {'':12s} below control {control - row[p]:.2f} (target 0.70), below the nearest other "
-                  f"{others:.2f} (0.50), by prompt {control - prompt:.2f}", flush=True)
+            print(f"  {'':12s} below control {control - row[p]:.2f} (target 0.90), below the nearest other "
+                  f"{others:.2f} (0.55), by prompt {control - prompt:.2f}", flush=True)
 
     # ---- ranks -------------------------------------------------------------------------------
 
@@ -229,9 +229,9 @@ def figures(answers):
             every = [tuple(split[i:i + 4]) for i in range(len(split) - 3)]
             grams, repeats = grams + len(every), repeats + len(every) - len(set(every))
         what, test = MARKS[who.split()[0]]
-        print(f"  {who:22s} repeated 4-grams {100 * repeats / max(grams, 1):4.1f} % (5), ended "
-              f"{sum(a['ended'] for a in given):2d} of {len(given)} (17), with {what} "
-              f"{sum(test(a['text'], words) for a in given):2d} (15), words "
+        print(f"  {who:22s} repeated 4-grams {100 * repeats / max(grams, 1):4.1f} % (3), ended "
+              f"{sum(a['ended'] for a in given):2d} of {len(given)} (19), with {what} "
+              f"{sum(test(a['text'], words) for a in given):2d} (17), words "
               f"{np.mean([len(a['text'].split()) for a in given]):.0f}")
 
 
