@@ -146,7 +146,9 @@ class Probe:
         for name in PERSONAS:
             sample = self.held[name][0]
             ours = evaluate(self.model, [sample], self.bank.keep(PERSONAS.index(name)))
-            print(f"parity: {name} {sample.id}: torch {ours:.3f}, consilium {self.program.loss(name, sample):.3f}")
+            theirs = self.program.loss(name, sample)
+            print(f"parity: {name} {sample.id}: torch {ours:.3f}, consilium {theirs:.3f}")
+            assert abs(ours - theirs) < 0.02, "what torch computes is not the model that answers"  # bf16 products
         print(f"losses: nats per token of {len(self.held[name])} held-out answers\n" + " " * 14
               + "".join(f"{n:>13s}" for n in (*PERSONAS, "control", "by prompt")))
         for p, name in enumerate(PERSONAS):

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 FIRST, LAYERS, WIDTH, HEADS, KV, HEAD = 10, 30, 576, 9, 3, 64
-EXPERTS, CALLED, NARROW = 8, 6, 32  # per persona; called per token; ffn width of one expert
+EXPERTS, CALLED, NARROW = 8, 7, 32  # per persona; called per token; ffn width of one expert
 PERSONAS = ("philosopher", "coder", "critic")
 GENERAL = 8  # experts behind the personas': slices of the dense block
 SHIPPED = Path(__file__).resolve().parent.parent / "personas/shipped"
