@@ -70,6 +70,41 @@ static void development_decides(void **state)
     assert_string_equal(chosen(talk, lost), "b"); /* a debate that loses anywhere is left out */
 }
 
+/* A vote that is no better than the best persona on 100 questions, with what its verifier tells of 900 more. */
+static void a_verifier_tells_of_more(void **state)
+{
+    (void)state;
+    /*                        ctl  a   b   c   d  vote blend debate */
+    static const int dev[ARMS] = {40, 38, 44, 36, 36, 43, 44, 30};
+    const struct {
+        double right, best, low, high;
+        const char *chosen;
+    } cases[] = {{0.47, 0.46, 0.01, 0.03, "vote"},   /* 423 + 43 against 414 + 44 */
+                 {0.47, 0.47, 0.01, 0.03, "none"},   /* 423 + 44: a persona is better */
+                 {0.47, 0.46, -0.02, 0.06, "none"}}; /* may be chance */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        evidence_table *t = table_of(dev, dev);
+        t->by.verifier = 9;
+        t->by.learned = (verifier_figures){.questions = 900,
+                                           .told = 300,
+                                           .right = cases[i].right,
+                                           .blind = 0.45,
+                                           .best = cases[i].best,
+                                           .any = 0.6,
+                                           .low = cases[i].low,
+                                           .high = cases[i].high};
+        int arm = evidence_choose(t);
+        assert_string_equal(arm < 0 ? "none" : NAMES[arm].name, cases[i].chosen);
+        evidence_part p = evidence_known(t, VOTE), without = evidence_known(t, BLEND);
+        assert_int_equal(p.questions, 1000);
+        assert_int_equal(p.right[VOTE], 43 + 423);
+        assert_int_equal(without.questions, 100);
+        char words[EVIDENCE_WORDS_MOST];
+        assert_non_null(strstr(evidence_refusal(t, words), "1000 questions"));
+        free(t);
+    }
+}
+
 static void the_rest_reports(void **state)
 {
     (void)state;
@@ -108,8 +143,8 @@ static void what_is_written_is_read_back(void **state)
     (void)state;
     static const int dev[ARMS] = {1, 2, 3, 4, 5, 6, 7, 8}, rest[ARMS] = {9, 8, 7, 6, 5, 4, 3, 2};
     evidence_table *t = table_of(dev, rest);
-    t->verifier = 0xfedcba9876543210;
-    t->gate = 5;
+    t->by.verifier = 0xfedcba9876543210;
+    t->by.gate = 5;
     t->personas[2].program = 3;
     evidence_table *u = again(t);
     assert_memory_equal(t, u, sizeof *t);
@@ -279,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(development_decides),
+        cmocka_unit_test(a_verifier_tells_of_more),
         cmocka_unit_test(the_rest_reports),
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(bad_files_are_refused_by_field),

@@ -111,7 +111,7 @@ static int describe(learning *l, error *err)
     const eval_run *r = l->r;
     evidence_table *t = l->out;
     if (model_identity_of(r->o.engine, &t->model, err) ||
-        evidence_made_with(r->o.engine, &t->verifier, &t->gate, err))
+        evidence_made_with(r->o.engine, &t->by, err))
         return -1;
     for (int k = 0; k < r->persona_count; k++) {
         const seat *s = roster_seat(r->o.roster, k);

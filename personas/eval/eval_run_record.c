@@ -253,10 +253,10 @@ static void put_model(const eval_run *r, const char *fingerprint, json_writer *e
 
 /* What votes and blends go by here; 0 = nothing that was learned, or no merge. A broken file is told at
  * once. */
-static int hash_learned(const eval_run *r, uint64_t *by, uint64_t *gate, error *err)
+static int hash_learned(const eval_run *r, evidence_basis *by, error *err)
 {
-    *by = *gate = 0;
-    return eval_run_joins(r) ? evidence_made_with(r->o.engine, by, gate, err) : 0;
+    *by = (evidence_basis){0};
+    return eval_run_joins(r) ? evidence_made_with(r->o.engine, by, err) : 0;
 }
 
 /* What auto and best go by; 0 = nothing. */
@@ -273,8 +273,9 @@ int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
 {
     json_writer e = {.out = out, .err = err};
     const char *fingerprint = engine_fingerprint(r->o.engine, err);
-    uint64_t by, gate, evidence;
-    if (!fingerprint || hash_learned(r, &by, &gate, err) || hash_evidence(r, &evidence, err))
+    evidence_basis by;
+    uint64_t evidence;
+    if (!fingerprint || hash_learned(r, &by, err) || hash_evidence(r, &evidence, err))
         return -1;
     json_begin_object(&e, NULL);
     json_put_int(&e, "evaluation", 1);
@@ -286,9 +287,9 @@ int eval_run_header(eval_run *r, const char *name, buf *out, error *err)
     json_put_bool(&e, "run_code", r->o.code != NULL);
     json_put_count(&e, "seed", r->o.seed);
     put_model(r, fingerprint, &e);
-    put_hash(&e, "verifier", by);
-    if (gate)
-        put_hash(&e, "gate", gate);
+    put_hash(&e, "verifier", by.verifier);
+    if (by.gate)
+        put_hash(&e, "gate", by.gate);
     if (evidence)
         put_hash(&e, "evidence", evidence);
     put_council(r, &e);

@@ -98,13 +98,45 @@ static bool beats_chance(const evidence_part *p, int arm)
     return low > 0;
 }
 
+/* The variance is had from the interval that the verifier's file states. */
+static void add_learned(const evidence_table *t, int vote, evidence_part *p)
+{
+    const verifier_figures *f = &t->by.learned;
+    double n = f->questions, gain = f->right - f->blind, off = (f->high - f->low) / (2 * 1.96);
+    p->questions += f->questions;
+    p->blind += f->blind * n;
+    p->any += (int)lround(f->any * n);
+    for (int a = 0; a < t->arm_count; a++)
+        if (t->arms[a].kind == EVIDENCE_PERSONA)
+            p->right[a] += (int)lround(f->best * n);
+    p->right[vote] += (int)lround(f->right * n);
+    p->squares[vote] += n * (gain * gain + off * off * (n - 1));
+}
+
+evidence_part evidence_known(const evidence_table *t, int arm)
+{
+    evidence_part p = evidence_sum(t, true);
+    if (t->by.learned.questions && strcmp(t->arms[arm].name, "vote") == 0)
+        add_learned(t, arm, &p);
+    return p;
+}
+
+static bool is_worth_it(const evidence_table *t, int merge)
+{
+    evidence_part p = evidence_known(t, merge);
+    int persona = best_of(t, &p, EVIDENCE_PERSONA);
+    return (persona < 0 || p.right[merge] >= p.right[persona]) && beats_chance(&p, merge);
+}
+
 int evidence_choose(const evidence_table *t)
 {
     evidence_part p = evidence_sum(t, true);
     int merge = best_of(t, &p, EVIDENCE_MERGE), persona = best_of(t, &p, EVIDENCE_PERSONA);
-    bool reaches = merge >= 0 && (persona < 0 || p.right[merge] >= p.right[persona]);
-    if (reaches && beats_chance(&p, merge))
+    int vote = t->by.learned.questions ? evidence_arm_of(t, "vote") : -1;
+    if (merge >= 0 && is_worth_it(t, merge))
         return merge;
+    if (vote >= 0 && is_worth_it(t, vote))
+        return vote;
     return persona >= 0 && beats_chance(&p, persona) ? persona : -1;
 }
 
@@ -121,7 +153,8 @@ const char *evidence_figure(const evidence_table *t, int arm, char out[EVIDENCE_
 
 const char *evidence_refusal(const evidence_table *t, char out[EVIDENCE_WORDS_MOST])
 {
-    evidence_part p = evidence_sum(t, true);
+    int vote = evidence_arm_of(t, "vote");
+    evidence_part p = vote < 0 ? evidence_sum(t, true) : evidence_known(t, vote);
     (void)snprintf(out, EVIDENCE_WORDS_MOST,
                    "no merge and no persona is right more often than by chance on %d questions",
                    p.questions);

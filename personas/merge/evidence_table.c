@@ -127,8 +127,8 @@ static int fill(evidence_table *t, const json *root, error *err)
         return error_set(err, ERROR_LOAD, "evidence: form %d; this program reads form %d", form,
                          FORM);
     return model_identity_read(root, &t->model, err) ||
-                   model_file_hash(root, "verifier", &t->verifier, err) ||
-                   model_file_hash(root, "gate", &t->gate, err) ||
+                   model_file_hash(root, "verifier", &t->by.verifier, err) ||
+                   model_file_hash(root, "gate", &t->by.gate, err) ||
                    read_list(root, "personas", read_persona, t, err) ||
                    read_list(root, "sets", read_set, t, err)
                ? -1
@@ -188,8 +188,8 @@ int evidence_table_write(const evidence_table *t, buf *out, error *err)
     json_begin_object(&w, NULL);
     json_put_int(&w, "evidence", FORM);
     model_identity_write(&w, &t->model);
-    model_file_put_hash(&w, "verifier", t->verifier);
-    model_file_put_hash(&w, "gate", t->gate);
+    model_file_put_hash(&w, "verifier", t->by.verifier);
+    model_file_put_hash(&w, "gate", t->by.gate);
     json_begin_array(&w, "personas");
     for (int i = 0; i < t->persona_count; i++) {
         json_begin_object(&w, NULL);
@@ -208,24 +208,27 @@ int evidence_table_write(const evidence_table *t, buf *out, error *err)
 
 /* ---- where it lies ----------------------------------------------------------------------------- */
 
-int evidence_made_with(engine *e, uint64_t *verifier_of, uint64_t *gate_of, error *err)
+int evidence_made_with(engine *e, evidence_basis *out, error *err)
 {
     verifier *v = NULL;
     gate *g = NULL;
     int result = verifier_find(e, &v, NULL, err) || gate_find(e, &g, err) ? -1 : 0;
-    *verifier_of = v ? verifier_hash(v) : 0;
-    *gate_of = g ? g->hash : 0;
+    *out = (evidence_basis){.verifier = v ? verifier_hash(v) : 0, .gate = g ? g->hash : 0};
+    if (v)
+        out->learned = verifier_is(v)->figures;
     verifier_close(v);
     free(g);
     return result;
 }
 
-static int made_with(engine *e, const evidence_table *t, bool *same, error *err)
+static int made_with(engine *e, evidence_table *t, bool *same, error *err)
 {
-    uint64_t verifier_of, gate_of;
-    int result = evidence_made_with(e, &verifier_of, &gate_of, err);
-    *same = t->verifier == verifier_of && t->gate == gate_of;
-    return result;
+    evidence_basis today;
+    if (evidence_made_with(e, &today, err))
+        return -1;
+    *same = t->by.verifier == today.verifier && t->by.gate == today.gate;
+    t->by = today;
+    return 0;
 }
 
 static int open_table(engine *e, const char *path, evidence_table **out, error *err)
@@ -266,8 +269,9 @@ int evidence_table_find(engine *e, evidence_table **out, char **path, error *err
 
 static bool same_council(const evidence_table *a, const evidence_table *b)
 {
-    if (strcmp(a->model.fingerprint, b->model.fingerprint) != 0 || a->verifier != b->verifier ||
-        a->gate != b->gate || a->persona_count != b->persona_count || a->arm_count != b->arm_count)
+    if (strcmp(a->model.fingerprint, b->model.fingerprint) != 0 ||
+        a->by.verifier != b->by.verifier || a->by.gate != b->by.gate ||
+        a->persona_count != b->persona_count || a->arm_count != b->arm_count)
         return false;
     for (int i = 0; i < a->persona_count; i++)
         if (strcmp(a->personas[i].name, b->personas[i].name) != 0 ||

@@ -20,7 +20,9 @@
  * The rule (evidence_choose): of the merges the one with the most right answers, if that is no fewer than the
  * best persona has and more than by chance (its 95 % interval); else the best persona, if more than by chance;
  * else none. Of equals the first, in the order of the file: what costs least stands first. A debate is
- * left out when it has lost right answers in either part.
+ * left out when it has lost right answers in either part. Of a vote more is known: its verifier tells how it picked
+ * among the answers to the questions that it was learned from, each by weights that had not seen it. They
+ * count as development questions, and so as if the persona that is best there were every persona.
  *
  * The invariant: a table speaks only of the council that it was made with. It holds where exactly its
  * personas answer, under its programs, and a vote goes by its verifier, a blend by its gate (0 = none).
@@ -30,6 +32,7 @@
 
 #include "../council/council.h"
 #include "model_file.h"
+#include "verifier.h"
 
 enum {
     EVIDENCE_ARMS = 32,
@@ -66,9 +69,15 @@ typedef struct evidence_set {
     evidence_part development, rest;
 } evidence_set;
 
+/* What votes and blends went by; hashes, 0 = nothing learned. */
+typedef struct evidence_basis {
+    uint64_t verifier, gate;
+    verifier_figures learned; /* the verifier's own, not in the file of the table; {0} = none */
+} evidence_basis;
+
 typedef struct evidence_table {
     model_identity model;
-    uint64_t verifier, gate;
+    evidence_basis by;
     struct {
         char name[EVIDENCE_NAME];
         uint64_t program;
@@ -87,8 +96,8 @@ int evidence_table_write(const evidence_table *t, buf *out, error *err);
  * was made with another verifier or gate. *path (may be NULL) = where it lies. Caller frees both. */
 int evidence_table_find(engine *e, evidence_table **out, char **path, error *err);
 
-/* What votes and blends go by today: their hashes, 0 = none. */
-int evidence_made_with(engine *e, uint64_t *verifier_of, uint64_t *gate_of, error *err);
+/* What votes and blends go by today. */
+int evidence_made_with(engine *e, evidence_basis *out, error *err);
 
 /* Takes the set of `from`, which has one, into `t`: in place of the one by that name, else behind the
  * others. What `t` holds is dropped first when it is about another council, verifier or arms; returns
@@ -101,6 +110,9 @@ bool evidence_holds(const evidence_table *t, const council *c);
 int evidence_arm_of(const evidence_table *t, const char *name);
 /* All sets together. */
 evidence_part evidence_sum(const evidence_table *t, bool development);
+/* What is known of an arm before the rest is looked at: the development parts and, of a vote, what its
+ * verifier tells. */
+evidence_part evidence_known(const evidence_table *t, int arm);
 
 /* 95 % interval of an arm's share of right answers less that of a pick by chance. */
 void evidence_gain(const evidence_part *p, int arm, double *low, double *high);

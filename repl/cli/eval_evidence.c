@@ -11,7 +11,6 @@ static void tell(const evidence_table *t, console *con)
 {
     char words[EVIDENCE_WORDS_MOST];
     int arm = evidence_choose(t);
-    evidence_part dev = evidence_sum(t, true);
     for (int a = 0; a < t->arm_count; a++)
         if (evidence_loses(t, a))
             console_note(con, "%s lost right answers: it is not offered", t->arms[a].name);
@@ -19,6 +18,7 @@ static void tell(const evidence_table *t, console *con)
         console_note(con, "auto: none, as %s", evidence_refusal(t, words));
         return;
     }
+    evidence_part dev = evidence_known(t, arm);
     console_note(con, "auto: %s, right on %d of %d development questions; on the others %s",
                  t->arms[arm].name, dev.right[arm], dev.questions, evidence_figure(t, arm, words));
 }
