@@ -295,14 +295,82 @@ static void test_too_little(void **state)
     error err = {0};
     (void)state;
     engine *e = bounded(-1, true);
-    assert_null(session_open(e, CONTEXT, DTYPE_F32, &err));
-    assert_int_equal(err.code, ERROR_USAGE);
-    assert_non_null(strstr(err.text, "too little for this model"));
+    for (int i = 0; i < 2; i++) { /* asking again changes nothing */
+        err = (error){0};
+        assert_null(session_open(e, CONTEXT, DTYPE_F32, &err));
+        assert_int_equal(err.code, ERROR_USAGE);
+        assert_non_null(strstr(err.text, "too little for this model"));
+    }
     engine_close(e);
     e = bounded(-1, false); /* nobody asked: the least is taken */
     session *s = support_session(e, NULL, CONTEXT);
     assert_true(has_pool(e));
     session_close(s);
+    engine_close(e);
+}
+
+static engine *open_beside(engine *e)
+{
+    error err = {0};
+    engine_options opt = {.path = COUNCIL_MODEL,
+                          .backend = {.name = "cpu", .threads = 2},
+                          .max_rows = 8,
+                          .memory_asked = true, /* not its to say */
+                          .beside = e};
+    engine *other = engine_open(&opt, &err);
+    if (!other)
+        fail_msg("%s", err.text);
+    return other;
+}
+
+/* What one model alone has room for, two share. */
+static void test_models_share(void **state)
+{
+    int ids[TOKENS];
+    (void)state;
+    engine *e = bounded(0, false), *other = open_beside(e);
+    session *s = support_session(e, NULL, CONTEXT);
+    assert_true(has_pool(e)); /* the other's weights count at once */
+    engine_close(other);
+    session_close(s);
+    engine_close(e);
+    e = bounded(0, false);
+    s = support_session(e, NULL, CONTEXT);
+    support_ids(e, 2, ids, TOKENS);
+    float *want = support_read(e, s, ids, TOKENS);
+    assert_false(has_pool(e));
+    other = open_beside(e);
+    session *t = support_session(other, NULL, CONTEXT);
+    assert_true(has_pool(other) && engine_memory(other) == engine_memory(e));
+    session *of[] = {s, t, s};
+    for (int i = 0; i < 3; i++) {
+        session_rewind(of[i], 0);
+        float *got = support_read(i == 1 ? other : e, of[i], ids, TOKENS);
+        assert_memory_equal(want, got, logit_bytes(e, TOKENS));
+        free(got);
+        if (i == 1) {
+            assert_true(has_pool(e));
+            session_close(t);
+            engine_close(other);
+        }
+    }
+    free(want);
+    session_close(s);
+    engine_close(e);
+}
+
+static void test_too_little_for_two(void **state)
+{
+    error err = {0};
+    (void)state;
+    engine *e = bounded(0, true);
+    session *s = support_session(e, NULL, CONTEXT);
+    engine *other = open_beside(e);
+    assert_null(session_open(other, CONTEXT, DTYPE_F32, &err));
+    assert_int_equal(err.code, ERROR_USAGE);
+    assert_non_null(strstr(err.text, "too little for these models"));
+    session_close(s);
+    engine_close(other);
     engine_close(e);
 }
 
@@ -421,6 +489,8 @@ int main(void)
         cmocka_unit_test(test_a_read_that_fails),
         cmocka_unit_test(test_pool_follows_sessions),
         cmocka_unit_test(test_too_little),
+        cmocka_unit_test(test_models_share),
+        cmocka_unit_test(test_too_little_for_two),
         cmocka_unit_test(test_reader),
         cmocka_unit_test(test_available_memory),
     };

@@ -4,6 +4,7 @@ council needs, and what `model fit` proposes."""
 import json
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,18 +15,28 @@ council_model.EXPERT_WIDTH = 1024  # experts that outweigh a batch: 48 of 393 KB
 IDS = ",".join(str(i * 7 % 90 + 3) for i in range(40))
 
 
+LEAST = r"fewest that (?:it|they) can run with ([0-9.e+-]+)"
+
+
 def refusal(*args):
     """(status, what is said, the least in GiB that would do)"""
     done = run(*args, "--memory", "0.0001", check_status=False)
-    found = re.search(r"fewest that it can run with ([0-9.e+-]+)", done.stderr)
+    found = re.search(LEAST, done.stderr)
     return done.returncode, done.stderr, found and float(found.group(1))
 
 
-def bounded(args, name):
-    """Runs with the least memory that will do; returns that and what is said."""
+def bounded(args, name, sessions=1):
+    """Runs with the least memory that will do; returns that and what is said. sessions: of a command that opens them
+    one after another, each may be refused once."""
     status, said, least = refusal(*args)
     check(f"{name}: too little is refused as a usage error", status == 2 and least, said)
-    done = run(*args, "--memory", f"{(least or 0) * 1.02:.9f}", "-v")
+    for _ in range(sessions):
+        done = run(*args, "--memory", f"{least or 0:.9f}", "-v", check_status=False)
+        found = re.search(LEAST, done.stderr)
+        if not found:
+            break
+        least = float(found.group(1))
+    check(f"{name}: what is named as enough is enough", done.returncode == 0, done.stderr)
     check(f"{name}: told that the model does not fit",
           re.search(r"of [0-9.e+-]+ GiB of experts [0-9.e+-]+ are kept", done.stderr), done.stderr)
     return done
@@ -47,6 +58,20 @@ def answers(model):
         return [(a["persona"], a["tokens"], a["routing"]) for a in json.loads(done.stdout)["answers"]]
     plain = said(run(*args))
     check("answers of a council: the same tokens and routes", plain == said(bounded(args, "ask")), plain)
+
+
+def compared(model, scratch):
+    """Two models in one command share the bound, and their columns are what they are without one."""
+    other = shutil.copytree(model, scratch / "other")
+    args = ("compare", "Which way?", "-m", model, "--set", "here:seed=4", "--set", f"there:seed=5,model={other}",
+            "--max-tokens", "8", "--context", "256", "--format", "json")
+
+    def said(done):
+        return [(c["name"], c["answer"]["tokens"]) for c in json.loads(done.stdout)["columns"]]
+    plain = said(run(*args))
+    done = bounded(args, "compare", sessions=8)
+    check("compare: the same tokens in both columns", plain == said(done), plain)
+    check("compare: both models gave way", done.stderr.count("does not fit in memory") == 2, done.stderr)
 
 
 def budget(model, scratch):
@@ -71,6 +96,8 @@ def budget(model, scratch):
     check("keys and values are of two passes", two["kv_bytes"] == 2 * plain["kv_bytes"]["f16"], two)
     text = run(*args[:-2], "--personas", "left,right").stdout
     check("and in words", "25 of 48 experts may be called" in text, text)
+    least = float(re.search(r"it runs with --memory ([0-9.e+-]+) or more", text).group(1))
+    check("with that least it runs", least * 2**30 >= two["least_bytes"] >= least * 2**30 * 0.985, (least, two))
 
 
 def fit(model):
@@ -91,7 +118,7 @@ def fit(model):
     with case("a model that does not fit is read from the disk"):
         least = refusal("logits", "-m", model, "--tokens", "1", "--context", "64", "--output", os.devnull)[2]
         got = json.loads(run("model", "fit", model, "--context", "64", "--format", "json", "--memory",
-                             f"{least * 1.02:.9f}").stdout)
+                             f"{least:.9f}").stdout)
         assert not got["variants"][0]["fits"] and got["disk_gbps"] > 0, got
 
 
@@ -101,6 +128,7 @@ def main():
         model = council_model.make_model(scratch / "model")
         logits(model, scratch)
         answers(model)
+        compared(model, scratch)
         fit(model)
         budget(model, scratch)
     finish()

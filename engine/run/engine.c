@@ -19,6 +19,7 @@
 #include "bank.h"
 #include "engine_attach.h"
 #include "engine_memory.h"
+#include "engine_pool.h"
 
 enum { DEFAULT_ROWS = 512 };
 
@@ -82,6 +83,8 @@ static int open_model(engine *e, const engine_options *opt, error *err)
     e->adapter_bytes = opt->adapter_bytes ? opt->adapter_bytes : ADAPTER_BYTES;
     e->memory = opt->memory;
     e->memory_asked = opt->memory_asked;
+    if (opt->beside)
+        engine_pool_join(e, opt->beside);
     e->warn = opt->warn;
     e->warn_user = opt->warn_user;
     e->threads = opt->backend.threads;
@@ -112,6 +115,7 @@ engine *engine_open(const engine_options *opt, error *err)
         return NULL;
     }
     e->defaults = opt->defaults;
+    e->beside = e;
     if (open_model(e, opt, err)) {
         engine_close(e);
         return NULL;
@@ -137,6 +141,7 @@ void engine_close(engine *e)
     tokenizer_close(e->tokenizer);
     free(e->tokenizer_path);
     bank_release(&e->weights);
+    engine_pool_leave(e);
     expert_store_close(e->store);
     weights_release(&e->weights);
     backend_close(e->backend);

@@ -46,6 +46,7 @@ typedef struct engine_options {
     int max_slots;             /* room from the start for this k, 0 = the trained one; it grows */
     uint64_t memory;           /* bytes that it may take, 0 = no bound: engine_pool.h */
     bool memory_asked;         /* somebody asked for that bound: too little is an error */
+    engine *beside;            /* shares the bound of this one, in place of memory; NULL = alone */
     const atomic_bool *cancel; /* looked at between layers, NULL = never; must outlive the engine */
     struct model_defaults *defaults; /* taken over, on failure too; may be NULL */
     checkpoint_warn *warn;           /* may be NULL */
@@ -100,6 +101,9 @@ typedef struct engine_memory_needs {
 } engine_memory_needs;
 void engine_needs(const engine *e, engine_memory_needs *out);
 uint64_t engine_memory(const engine *e); /* the bound; 0 = none */
+/* ERROR_USAGE, with the figures, when the bound was asked for and is too little for so many sessions
+ * more; session_open() asks for one. */
+int engine_admit(const engine *e, int sessions, int context, dtype kv, error *err);
 /* Whether the experts did not fit and are read as they are called; *out: from what pool. */
 bool engine_pool(const engine *e, struct expert_store_figures *out);
 

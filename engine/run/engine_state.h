@@ -32,7 +32,8 @@ struct engine {
     uint64_t adapter_bytes;
     uint64_t memory; /* engine_options.memory */
     bool memory_asked;
-    uint64_t memory_seen; /* weights, keys and values when it was last looked at */
+    uint64_t memory_seen; /* weights, keys and values of all, when the pool was sized */
+    engine *beside;       /* the next of those that share it, in a ring */
     expert_store *store;  /* NULL = all experts are mapped */
     char isa[16];         /* of the CPU, should it have to carry on, and its */
     int threads;

@@ -331,3 +331,9 @@ uint64_t kv_pool_bytes(const kv_pool *pool)
         return 0;
     return (uint64_t)pool->reserved * (kv_page_bytes(&pool->layout) + sizeof(kv_page));
 }
+
+uint64_t kv_bytes(const kv_layout *layout, int context)
+{
+    uint64_t pages = ((uint64_t)context + KV_PAGE - 1) / KV_PAGE;
+    return pages * (kv_page_bytes(layout) + sizeof(kv_page));
+}

@@ -25,6 +25,7 @@ typedef struct kv_sequence kv_sequence; /* the page table of one session */
 kv_pool *kv_pool_open(backend *b, const kv_layout *layout, error *err);
 void kv_pool_close(kv_pool *pool);           /* NULL ok; its sequences must be closed first */
 uint64_t kv_pool_bytes(const kv_pool *pool); /* of all pages that are reserved; NULL ok */
+uint64_t kv_bytes(const kv_layout *layout, int context); /* that a sequence reserves */
 
 kv_sequence *kv_open(kv_pool *pool, int context, error *err); /* empty; caller owns */
 kv_sequence *kv_fork(const kv_sequence *from, error *err);    /* same past, shared pages */

@@ -99,6 +99,8 @@ session *session_open(engine *e, int context, dtype kv, error *err)
         engine_memory_explain(e, NULL, context, kv, NULL, err);
         return NULL;
     }
+    if (engine_admit(e, 1, context, kv, err))
+        return NULL;
     session *s = session_new(e, kind, err);
     if (!s)
         return NULL;
@@ -108,7 +110,7 @@ session *session_open(engine *e, int context, dtype kv, error *err)
         engine_memory_explain(e, NULL, context, kv, NULL, err);
         return NULL;
     }
-    if (engine_pool_fit(e, true, err)) {
+    if (engine_pool_fit(e, err)) {
         session_close(s);
         return NULL;
     }
@@ -432,7 +434,7 @@ static int try_steps(engine *e, step *steps, const asked *a, int count, error *e
 
 static int advance(engine *e, step *steps, const asked *a, int count, error *err)
 {
-    if (check_steps(e, steps, count, err) || engine_pool_fit(e, false, err))
+    if (check_steps(e, steps, count, err) || engine_pool_fit(e, err))
         return -1;
     for (int i = 0; a->scores && i < count; i++)
         if (engine_check_tokens(e, a->scores[i].next, steps[i].n, err))

@@ -94,6 +94,11 @@ static int open_fresh(reseating *r, const pass_options *wanted, error *err)
                 return error_set(err, ERROR_USAGE, "two passes are named %s", wanted[i].name);
     }
     hand_over(r, wanted);
+    int more = 0;
+    for (int i = 0; i < r->n; i++)
+        more += !old_of(r, i);
+    if (engine_admit(r->c->engine, more, r->c->options.context, r->c->options.kv, err))
+        return -1;
     for (int i = 0; i < r->n; i++) {
         const pass *old = old_of(r, i);
         r->fresh[i] =

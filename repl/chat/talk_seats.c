@@ -277,6 +277,7 @@ static int reopen(talk *t, options *set, bool anew, conversation *c, error *err)
         return -1;
     }
     t->dialogue = conversation_dialogue(c);
+    set->memory_found = set->memory.given ? set->memory_found : engine_memory(e);
     if (e != t->engine)
         template_notes(e, dialogue_roster(t->dialogue), &o.council, t->con);
     if (c != t->conversation)

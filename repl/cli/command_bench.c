@@ -445,6 +445,8 @@ static int open_bench(bench *b, error *err)
     if (!b->sessions || !b->steps || !b->ids || !b->logits || !b->called)
         return error_memory(err, "the bench");
     draw_ids(b);
+    if (engine_admit(b->engine, b->max_passes, length, b->kv, err))
+        return -1;
     for (int p = 0; p < b->max_passes; p++) {
         b->sessions[p] = session_open(b->engine, length, b->kv, err);
         if (!b->sessions[p])

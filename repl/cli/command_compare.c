@@ -89,7 +89,7 @@ static engine *open_other(void *user, const char *model, const char *words,
                           const model_tweaks *tweaks, error *err)
 {
     const compare_task *t = user;
-    return open_model_tweaked(t->opt, model, words, tweaks, t->con, err);
+    return open_model_tweaked(t->opt, model, words, tweaks, t->engine, t->con, err);
 }
 
 static int defaults(void *user, const engine *e, council_options *o, roster_options *seats,

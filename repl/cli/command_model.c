@@ -392,7 +392,7 @@ static void show_memory(sheet *s, const info *in)
 static void show_council(sheet *s, const model_needs *n)
 {
     char total[HUMAN_TEXT], dense[HUMAN_TEXT], experts[HUMAN_TEXT], kv[HUMAN_TEXT],
-        batch[HUMAN_TEXT], least[HUMAN_TEXT];
+        batch[HUMAN_TEXT];
     row(s, "council",
         "%s for %d pass%s: %s that every token reads, %s of experts, %s of keys and "
         "values, %s at work",
@@ -400,8 +400,9 @@ static void show_council(sheet *s, const model_needs *n)
         human_bytes(dense, n->dense), human_bytes(experts, n->experts), human_bytes(kv, n->kv),
         human_bytes(batch, n->batch));
     if (n->all)
-        row(s, "", "%llu of %llu experts may be called; it runs with %s (--memory)",
-            (unsigned long long)n->may, (unsigned long long)n->all, human_bytes(least, n->least));
+        row(s, "", "%llu of %llu experts may be called; it runs with --memory %.3g or more",
+            (unsigned long long)n->may, (unsigned long long)n->all,
+            1.005 * (double)n->least / (1 << 30)); /* three digits, not below the figure */
 }
 
 static void show_text(sheet *s, const info *in)

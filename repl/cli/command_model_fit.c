@@ -133,6 +133,8 @@ static int check_speed(fit *f)
     session *s[FIT_PASSES] = {NULL};
     double seconds = 0;
     int result = logits ? 0 : error_memory(f->err, "the check");
+    if (!result)
+        result = engine_admit(f->engine, f->passes, FIT_DEPTH, f->kv, f->err);
     for (int p = 0; p < f->passes && !result; p++) {
         s[p] = session_open(f->engine, FIT_DEPTH, f->kv, f->err);
         bool seated = f->roster && p < roster_seats(f->roster);

@@ -148,18 +148,21 @@ static void note_defaults(const options *opt, const engine *e, console *con)
         console_note(con, "%s: its vision part is not used", opt->model);
 }
 
-/* Bytes that the engine may take: what --memory says, else what is left, with a little to spare for
+/* Bytes that the engine may take: what --memory says, else what was left when this was first asked (a
+ * model that takes another's place finds that one's experts still there), with a little to spare for
  * all that is not its own. */
 static uint64_t memory_bound(const options *opt)
 {
-    uint64_t left = available_memory("");
     if (opt->memory.given)
         return (uint64_t)(opt->memory.v * (1 << 30));
+    if (opt->memory_found)
+        return opt->memory_found;
+    uint64_t left = available_memory("");
     return left == UINT64_MAX ? 0 : left - left / 32;
 }
 
 static engine *open_with(const options *opt, const char *day, const model_tweaks *tweaks,
-                         console *con, error *err)
+                         engine *beside, console *con, error *err)
 {
     source_found found;
     if (find_model(opt, &found, err)) {
@@ -167,7 +170,7 @@ static engine *open_with(const options *opt, const char *day, const model_tweaks
         return NULL;
     }
     char *path = found.path;
-    uint64_t memory = memory_bound(opt); /* asked while all files may be looked at */
+    uint64_t memory = beside ? 0 : memory_bound(opt); /* asked while all files may be looked at */
     if (sandbox_policy_enter(opt, path, con, err)) {
         source_found_release(&found);
         return NULL;
@@ -188,6 +191,7 @@ static engine *open_with(const options *opt, const char *day, const model_tweaks
         .adapter_bytes = open_model_adapter_bytes(opt),
         .memory = memory,
         .memory_asked = opt->memory.given,
+        .beside = beside,
         .cancel = con->cancel,
         .warn = open_model_warn,
         .warn_user = con,
@@ -210,18 +214,18 @@ static engine *open_with(const options *opt, const char *day, const model_tweaks
 engine *open_model_on(const options *opt, const char *day, console *con, error *err)
 {
     static const model_tweaks none = {0};
-    return open_with(opt, day, &none, con, err);
+    return open_with(opt, day, &none, NULL, con, err);
 }
 
 engine *open_model_tweaked(const options *opt, const char *model, const char *words,
-                           const model_tweaks *tweaks, console *con, error *err)
+                           const model_tweaks *tweaks, engine *beside, console *con, error *err)
 {
     options other = *opt;
     if (model)
         other.model = model;
     if (words)
         other.tokenizer = words;
-    return open_with(&other, NULL, tweaks, con, err);
+    return open_with(&other, NULL, tweaks, beside, con, err);
 }
 
 uint64_t open_model_adapter_bytes(const options *opt)

@@ -26,9 +26,10 @@ engine *open_model(const options *opt, console *con, error *err);
 engine *open_model_on(const options *opt, const char *day, console *con, error *err);
 
 /* Another model besides, or one with another tokenizer (words) or tweaks; model and words NULL = those
- * that opt names. The sandbox, if there is one, was entered with the first. */
+ * that opt names. beside: the first, whose memory it shares; the sandbox, if there is one, was entered
+ * with that. */
 engine *open_model_tweaked(const options *opt, const char *model, const char *words,
-                           const model_tweaks *tweaks, console *con, error *err);
+                           const model_tweaks *tweaks, engine *beside, console *con, error *err);
 
 /* What to call the model in a heading: the name it was asked for by, or its file's. Borrowed. */
 const char *open_model_title(const options *opt, const engine *e);

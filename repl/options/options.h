@@ -147,6 +147,8 @@ struct options {
     const char *backend, *isa, *chat_format, *format;
     int context, threads; /* 0 = default */
     real memory;          /* GiB */
+    uint64_t
+        memory_found; /* bytes that were left when a conversation opened its first model; 0 = ask */
 
     const char *file, *output, *messages;
     const char *from, *safetensors;
