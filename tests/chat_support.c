@@ -14,6 +14,7 @@
 
 #include "../engine/base/buf.h"
 #include "../engine/base/mapped_file.h"
+#include "scratch.h"
 
 #define MODEL     "tests/fixtures/models/qwen3_moe/"
 #define FIXTURE   "tests/fixtures/chat.json"
@@ -93,9 +94,9 @@ int chat_make_folder(void **state)
     static fixture f;
     error err = {0};
     f.document = json_load(FIXTURE, 1 << 24, &err);
-    memcpy(f.dir, "/tmp/consilium-chat-XXXXXX", 27);
-    if (!f.document || !mkdtemp(f.dir))
+    if (!f.document)
         return -1;
+    scratch_folder(f.dir, "chat");
     for (size_t i = 0; i < 2; i++) {
         char from[128], to[128], *real;
         snprintf(from, sizeof from, MODEL "%s", files[i]);

@@ -5,10 +5,11 @@
 
 #include "../engine/base/json.h"
 #include "../engine/text/chat.h"
+#include "scratch.h"
 
 typedef struct fixture {
     json_document *document;
-    char dir[64];
+    char dir[SCRATCH];
 } fixture;
 
 /* One opened model. */

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "dialogue_support.h"
+#include "scratch.h"
 
 /* There only under AddressSanitizer, where malloc's own figures say nothing. */
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
@@ -46,8 +47,7 @@ int table_setup(void **state)
 {
     table *k = calloc(1, sizeof *k);
     assert_non_null(k);
-    strcpy(k->folder, "/tmp/consilium-dialogue-XXXXXX");
-    assert_non_null(mkdtemp(k->folder));
+    scratch_folder(k->folder, "dialogue");
     char path[256];
     (void)snprintf(path, sizeof path, "%s/consilium", k->folder);
     assert_int_equal(mkdir(path, 0700), 0);

@@ -6,6 +6,7 @@
 
 #include "../personas/conversation/dialogue.h"
 #include "routing_support.h"
+#include "scratch.h"
 
 enum { TABLE_SEATS = 3, TABLE_CONTEXT = 400, HAND_MESSAGES = 100 };
 
@@ -14,7 +15,7 @@ enum { TABLE_SEATS = 3, TABLE_CONTEXT = 400, HAND_MESSAGES = 100 };
 typedef struct table {
     engine *e;
     atomic_bool cancel;
-    char folder[64], mask[128];
+    char folder[SCRATCH], mask[128];
 } table;
 
 int table_setup(void **state);

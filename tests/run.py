@@ -9,13 +9,18 @@ lines "ok NAME", "not ok NAME # why", "ok NAME # SKIP why". Output is shown only
 failed; skips are always shown. A suite that dies, runs past its time or prints no result counts as
 a failure. Lines "# ..." of a Python suite are figures and are shown. --must-fail turns one suite
 around: the negative control of a test.
+What a suite leaves below its $TMPDIR, a folder of its own, goes when it has passed; of one that failed it
+stays, and is named.
 --total adds up everything in DIR and ends with "N passed, N failed"; what was skipped stands above.
 """
 import argparse
 import os
 import re
+import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,10 +44,27 @@ def results_of(output):
             yield (status, name, why)
 
 
-def run_suite(command):
+def make_scratch():
+    """A folder for one suite, of a short name: sockets lie in it, whose paths end at 107 bytes, and screens
+    show paths."""
+    return tempfile.mkdtemp(prefix="t-")
+
+
+def remove_scratch(top):
+    """Whatever modes its folders were left in."""
+    for place, folders, _ in os.walk(top):
+        for path in (os.path.join(place, name) for name in folders):
+            if not os.path.islink(path):
+                os.chmod(path, stat.S_IRWXU)
+    shutil.rmtree(top, ignore_errors=True)
+    if os.path.exists(top):
+        print(f"    {top} could not be removed", flush=True)
+
+
+def run_suite(command, scratch):
     """(results, output, seconds)"""
     start = time.monotonic()
-    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", PYTHONDONTWRITEBYTECODE="1")
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", PYTHONDONTWRITEBYTECODE="1", TMPDIR=scratch)
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               stdin=subprocess.DEVNULL, timeout=LIMIT, env=environment)
@@ -114,10 +136,15 @@ def main():
     for suite in args.suites:
         name = args.label + Path(suite).name  # test_x and test_x.py may both be there
         python = [os.environ.get("PYTHON", sys.executable)] if suite.endswith(".py") else []
-        results, output, seconds = run_suite([*python, suite])
+        scratch = make_scratch()
+        results, output, seconds = run_suite([*python, suite], scratch)
         if args.must_fail:
             results = turned(results)
         show(name, results, output, seconds, notes=bool(python))
+        if count(results)["not ok"]:
+            print(f"    its files: {scratch}", flush=True)
+        else:
+            remove_scratch(scratch)
         words = {"skip": "ok {} # SKIP {}", "ok": "ok {}", "not ok": "not ok {} # {}"}
         (args.results / f"{name}.txt").write_text(
             "".join(words[s].format(n, w) + "\n" for s, n, w in results))

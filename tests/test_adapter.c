@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "../engine/routing/adapter_reader.h"
+#include "scratch.h"
 
 enum { WIDTH = 8, FFN = 6, EXPERTS = 4, LAYERS = 3 };
 
@@ -227,8 +228,8 @@ static void round_trip(const adapter *a, adapter_format format, const char *path
 static void every_format_gives_it_back(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/adapter-XXXXXX", path[64], config[96], tensors[96];
-    assert_non_null(mkdtemp(folder));
+    char folder[SCRATCH], path[128], config[160], tensors[160];
+    scratch_folder(folder, "adapter");
     adapter *all = everything(false), *updates = new_adapter();
     for (int e = 0; e < EXPERTS; e += 2)
         for (int m = 0; m < EXPERT_MATRICES; m++)

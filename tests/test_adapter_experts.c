@@ -14,21 +14,21 @@
 
 #include "adapter_support.h"
 #include "routing_support.h"
+#include "scratch.h"
 
 enum { EXPERTS = 8, TOKENS = 48, BOTH = 3, SECOND = 2 };
 
-typedef struct scratch {
-    char folder[32], first[64], second[64];
-} scratch;
+typedef struct places {
+    char folder[SCRATCH], first[128], second[128];
+} places;
 
 /* ---- files --------------------------------------------------------------------------------------- */
 
 static int write_files(void **state)
 {
-    scratch *at = calloc(1, sizeof *at);
+    places *at = calloc(1, sizeof *at);
     assert_non_null(at);
-    strcpy(at->folder, "/tmp/own-XXXXXX");
-    assert_non_null(mkdtemp(at->folder));
+    scratch_folder(at->folder, "own");
     (void)snprintf(at->first, sizeof at->first, "%s/first.safetensors", at->folder);
     (void)snprintf(at->second, sizeof at->second, "%s/second.safetensors", at->folder);
     adapter_support_write(&(adapter_plan){at->first, BOTH, 3, 12}, 1);
@@ -39,7 +39,7 @@ static int write_files(void **state)
 
 static int remove_files(void **state)
 {
-    scratch *at = *state;
+    places *at = *state;
     int left = unlink(at->first) || unlink(at->second) || rmdir(at->folder);
     free(at);
     return left;
@@ -105,7 +105,7 @@ static calls calls_of(engine *e, const router_program *p)
 
 static void only_their_owner_calls_them(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     const placed_adapter *first = add(e, at->first), *second = add(e, at->second);
     router_program *mine = program_of(e, first, NULL), *yours = program_of(e, second, NULL);
@@ -153,7 +153,7 @@ static reading traced(engine *e, const router_program *p)
 
 static void nobody_else_notices(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     static const char KEEP[] = "{\"mask\":1,\"mode\":\"keep\",\"layers\":{\"0-1\":\"2-7\"}}";
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     router_program *masked = program_of(e, NULL, KEEP);
@@ -179,7 +179,7 @@ static void nobody_else_notices(void **state)
 /* Three sequences in one batch: the first file's owner, the second's, and nobody. */
 static void company_changes_nothing(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 64, NULL);
     router_program *programs[3] = {program_of(e, add(e, at->first), NULL),
                                    program_of(e, add(e, at->second), NULL), NULL};
@@ -212,7 +212,7 @@ static void company_changes_nothing(void **state)
 /* Where in the bank they lie changes nothing, nor does adding a file twice. */
 static void order_changes_nothing(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     float *logits[2];
     uint64_t hash[2];
     size_t bytes = 0;
@@ -239,7 +239,7 @@ static void order_changes_nothing(void **state)
 /* Experts that come while sessions live: what the sessions hold stays, and goes on. */
 static void sessions_outlive_an_addition(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     int ids[TOKENS];
     support_ids(e, 3, ids, TOKENS);
@@ -273,7 +273,7 @@ static void assert_allowed(const engine *e, const placed_adapter *own, const cha
 
 static void masks_speak_of_them_by_number(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     const placed_adapter *own = add(e, at->first);
     assert_allowed(e, own, NULL, "11111111111");
@@ -308,7 +308,7 @@ static void refuse_mask(const engine *e, const placed_adapter *own, const char *
 
 static void masks_name_only_what_is_there(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     const placed_adapter *second = add(e, at->second);
     refuse_mask(e, NULL, "{\"mask\":1,\"mode\":\"ban\",\"layers\":{\"1\":\"8\"}}", "expert");
@@ -320,7 +320,7 @@ static void masks_name_only_what_is_there(void **state)
 
 static void strength_reaches_them(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     router_settings s = router_settings_plain();
     const placed_adapter *own = add(e, at->first);
@@ -336,7 +336,7 @@ static void strength_reaches_them(void **state)
 /* A ban that is softened leans away from them instead; where they are not, nothing appears. */
 static void a_softened_ban_leans_away_from_them(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     router_settings s = router_settings_plain();
     const placed_adapter *own = add(e, at->second);
@@ -356,7 +356,7 @@ static void a_softened_ban_leans_away_from_them(void **state)
 
 static void rules_force_and_ban_them(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     const placed_adapter *own = add(e, at->first);
     rule_list *force =
@@ -388,7 +388,7 @@ static void rules_force_and_ban_them(void **state)
 
 static void the_fingerprint_is_the_models(void **state)
 {
-    const scratch *at = *state;
+    const places *at = *state;
     engine *e = support_engine(COUNCIL_MODEL, 32, NULL);
     engine *other = support_engine(COUNCIL_MODEL, 32, NULL);
     add(e, at->first);

@@ -24,6 +24,7 @@
 #include "../engine/sources/sources.h"
 #include "adapter_support.h"
 #include "routing_support.h"
+#include "scratch.h"
 #include "train_support.h"
 
 /* ---- the wrappers ------------------------------------------------------------------------------ */
@@ -362,9 +363,10 @@ static bool read_with_own(engine *e, const char *file, float *logits, error *err
 static void test_own_experts_survive_every_failure(void **state)
 {
     (void)state;
-    static const char file[] = "/tmp/alloc-own.safetensors";
+    char file[SCRATCH];
     engine_options options = options_of(COUNCIL_MODEL);
     float *expected = NULL;
+    (void)close(scratch_file(file, "own"));
     adapter_support_write(&(adapter_plan){file, 3, 2, 8}, 1);
     bool done = false;
     for (long n = 0; !done; n++) {
@@ -465,8 +467,8 @@ static void break_name(const char *name, int expected)
 static void test_names_survive_every_failure(void **state)
 {
     (void)state;
-    char place[] = "/tmp/consilium-names-XXXXXX";
-    assert_non_null(mkdtemp(place));
+    char place[SCRATCH];
+    scratch_folder(place, "names");
     make_shelf(place);
     setenv("OLLAMA_MODELS", place, 1);
     setenv("HF_HUB_CACHE", place, 1);

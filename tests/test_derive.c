@@ -18,6 +18,7 @@
 #include "../personas/derive/expert_tally.h"
 #include "../personas/derive/import.h"
 #include "../personas/derive/plan.h"
+#include "scratch.h"
 
 #define COUNCIL "tests/fixtures/council"
 
@@ -266,10 +267,10 @@ typedef struct imported {
 /* Imports bytes for the council's model: 2 layers of 8 experts, 3 a token. */
 static imported bring(const void *bytes, size_t n, int most)
 {
-    char path[] = "/tmp/import-XXXXXX";
+    char path[SCRATCH];
     imported i = {0};
-    int fd = mkstemp(path);
-    assert_true(fd >= 0 && write(fd, bytes, n) == (ssize_t)n && close(fd) == 0);
+    int fd = scratch_file(path, "import");
+    assert_true(write(fd, bytes, n) == (ssize_t)n && close(fd) == 0);
     engine *e = engine_open(&(engine_options){.path = COUNCIL}, &i.err);
     assert_non_null(e);
     i.result = import_mask(e, path, most, &i.text, &i.f, &i.err);
@@ -344,9 +345,9 @@ static void imports_are_checked_like_any_strangers_file(void **state)
 static void a_saved_mask_replaces_the_old_one_whole(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/derive-XXXXXX", path[64], part[80], read[16] = "";
+    char folder[SCRATCH], path[128], part[160], read[16] = "";
     FILE *f;
-    assert_non_null(mkdtemp(folder));
+    scratch_folder(folder, "derive");
     (void)snprintf(path, sizeof path, "%s/m.json", folder);
     error err = {0};
     char old[] = "old\n", new[] = "new\n";

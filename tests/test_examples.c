@@ -14,8 +14,9 @@
 #include "../personas/lessons/lessons.h"
 #include "../personas/roster/persona.h"
 #include "../repl/options/examples.h"
+#include "scratch.h"
 
-static char folder_name[64];
+static char folder_name[SCRATCH];
 
 static const char *write_text(const char *name, const buf *text)
 {
@@ -178,10 +179,8 @@ int main(void)
         cmocka_unit_test(a_template_of_lessons_holds_none_before_it_is_changed),
         cmocka_unit_test(the_help_is_eighty_wide),
     };
-    char command[96];
-    strcpy(folder_name, "/tmp/consilium-test-XXXXXX");
-    if (!mkdtemp(folder_name))
-        return 1;
+    char command[128];
+    scratch_folder(folder_name, "examples");
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     (void)snprintf(command, sizeof command, "rm -rf %s", folder_name);
     return system(command) || failed;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../personas/lessons/lessons.h"
+#include "scratch.h"
 
 #define FOLLOWUP                                                                                   \
     "{\"id\":\"b\",\"form\":\"followup\",\"question\":\"Why?\",\"answer\":\"So.\",\"before\":["    \
@@ -199,12 +200,11 @@ static void a_lesson_is_written_as_it_is_read(void **state)
 static void a_lesson_is_put_behind_what_is_there(void **state)
 {
     (void)state;
-    char path[] = "/tmp/test-lessons-XXXXXX";
+    char path[SCRATCH];
     static const char line[] = "{\"question\":\"Q\",\"answer\":\"A\"}\n";
     error err = {0};
     lessons l = {0};
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
+    int fd = scratch_file(path, "lessons");
     assert_int_equal(write(fd, "# mine", 6), 6); /* no newline: one is put there */
     for (size_t n = 1; n <= 3; n++) {
         assert_int_equal(lessons_append(path, line, sizeof line - 1, &err), 0);

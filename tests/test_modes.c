@@ -13,16 +13,15 @@
 #include <cmocka.h>
 
 #include "../repl/options/mode_options.h"
+#include "scratch.h"
 
-static char root[64], modes[128];
+static char root[SCRATCH], modes[160];
 
 static int open_home(void **state)
 {
     char folder[128];
     (void)state;
-    strcpy(root, "/tmp/consilium-test-XXXXXX");
-    if (!mkdtemp(root))
-        return -1;
+    scratch_folder(root, "modes");
     (void)snprintf(folder, sizeof folder, "%s/consilium", root);
     (void)snprintf(modes, sizeof modes, "%s/consilium/modes", root);
     (void)mkdir(folder, 0700);

@@ -24,6 +24,7 @@
 #include "../engine/base/zip.h"
 #include "../personas/pack/pack.h"
 #include "adapter_support.h"
+#include "scratch.h"
 #include "wrap_calls.h"
 
 /* ---- a persona --------------------------------------------------------------------------------- */
@@ -31,17 +32,16 @@
 #define FP "0123456789abcdef"
 
 /* A folder of its own, with personas/ in it as the user's own one; the working folder of the test. */
-static void make_folder(char path[64])
+static void make_folder(char path[SCRATCH])
 {
-    strcpy(path, "/tmp/test-pack-XXXXXX");
-    assert_non_null(mkdtemp(path));
+    scratch_folder(path, "pack");
     assert_int_equal(setenv("XDG_CONFIG_HOME", path, 1), 0);
     assert_int_equal(setenv("XDG_CACHE_HOME", path, 1), 0);
 }
 
 static void remove_folder(const char *path)
 {
-    char command[96];
+    char command[128];
     (void)snprintf(command, sizeof command, "rm -rf %s", path);
     assert_int_equal(system(command), 0);
 }
@@ -102,7 +102,7 @@ static const pack_file *file_of(const pack *k, const char *name)
 static void everything_is_packed_under_its_name(void **state)
 {
     (void)state;
-    char place[64];
+    char place[SCRATCH];
     make_folder(place);
     pack *k = collect(place);
     assert_int_equal(k->len, 5);
@@ -128,7 +128,7 @@ static void everything_is_packed_under_its_name(void **state)
 static void a_pack_is_the_same_bytes_again(void **state)
 {
     (void)state;
-    char place[64];
+    char place[SCRATCH];
     buf one = {0}, two = {0};
     error err = {0};
     make_folder(place);
@@ -167,7 +167,7 @@ static void a_pack_is_the_same_bytes_again(void **state)
 static void damaged_packs_are_refused(void **state)
 {
     (void)state;
-    char place[64];
+    char place[SCRATCH];
     buf b = {0};
     make_folder(place);
     put(place, "x.json", "{\"persona\":1,\"name\":\"x\"}");
@@ -229,7 +229,7 @@ static bool holds(const char *place, const pack_file *f)
 static void an_installation_is_whole(void **state)
 {
     (void)state;
-    char from[64], to[64];
+    char from[SCRATCH], to[SCRATCH];
     error err = {0};
     make_folder(from);
     make_folder(to);
@@ -251,7 +251,7 @@ static void an_installation_is_whole(void **state)
 /* Before: "old" in each file, or no file. */
 static void prepare(const pack *k, const char *to, bool over)
 {
-    char command[200];
+    char command[256];
     (void)snprintf(command, sizeof command, "rm -f %s/* %s/.chang*", to, to);
     assert_int_equal(system(command), 0);
     for (size_t i = 0; i < k->len && over; i++)
@@ -335,7 +335,7 @@ static long fail_each_call(const pack *k, const char *to, bool over)
 static void a_failed_installation_leaves_what_was_there(void **state)
 {
     (void)state;
-    char from[64], to[64];
+    char from[SCRATCH], to[SCRATCH];
     make_folder(from);
     make_folder(to);
     pack *k = collect(from);
@@ -388,7 +388,7 @@ static void kill_at_each_call(const pack *k, const char *to, bool over)
 static void a_killed_installation_is_all_or_nothing(void **state)
 {
     (void)state;
-    char from[64], to[64];
+    char from[SCRATCH], to[SCRATCH];
     make_folder(from);
     make_folder(to);
     pack *k = collect(from);
@@ -410,7 +410,7 @@ static void a_journal_of_a_stranger_does_no_harm(void **state)
     static const char *const journals[] = {
         "", "=", "=\n", "\n\n", "=../out\n", "=/etc/passwd\n", "+..\n", "=a", "+b\n=", "?a\n=b\n",
     };
-    char place[64];
+    char place[SCRATCH];
     make_folder(place);
     for (size_t i = 0; i < sizeof journals / sizeof *journals; i++) {
         put(place, "a", "1");
@@ -428,7 +428,7 @@ static void a_journal_of_a_stranger_does_no_harm(void **state)
 static void a_set_waits_for_another(void **state)
 {
     (void)state;
-    char place[64];
+    char place[SCRATCH];
     error err = {0};
     make_folder(place);
     int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

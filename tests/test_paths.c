@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "../engine/base/search_path.h"
+#include "scratch.h"
 
 static const struct {
     paths_kind kind;
@@ -129,7 +130,7 @@ static void what_came_with_the_program_lies_around_it(void **state)
 static void the_first_file_of_a_name_wins(void **state)
 {
     (void)state;
-    char place[] = "/tmp/test-paths-XXXXXX", own[128], *path;
+    char place[SCRATCH], own[160], *path;
     search_path s;
     assert_int_equal(shipped_file("sets/facts.jsonl", &path, NULL), 0);
     assert_non_null(path);
@@ -137,7 +138,7 @@ static void the_first_file_of_a_name_wins(void **state)
     free(path);
     assert_int_equal(shipped_file("sets", &path, NULL), 0);
     assert_null(path); /* a folder is none */
-    assert_non_null(mkdtemp(place));
+    scratch_folder(place, "paths");
     assert_int_equal(setenv("XDG_CONFIG_HOME", place, 1), 0);
     (void)snprintf(own, sizeof own, "%s/consilium/sets/facts.jsonl", place);
     assert_int_equal(paths_make(own, strlen(own) - strlen("/facts.jsonl"), NULL), 0);
@@ -163,11 +164,11 @@ static void the_first_file_of_a_name_wins(void **state)
 
 static void what_is_missing_is_made_for_the_user_alone(void **state)
 {
-    char place[] = "/tmp/test-paths-XXXXXX", path[128];
+    char place[SCRATCH], path[160];
     error err = {0};
     struct stat st;
     (void)state;
-    assert_non_null(mkdtemp(place));
+    scratch_folder(place, "paths");
     (void)snprintf(path, sizeof path, "%s/a/b/file", place);
     for (int again = 0; again < 2; again++)
         assert_int_equal(paths_make(path, strlen(path) - strlen("/file"), &err), 0);

@@ -15,19 +15,18 @@
 
 #include "../personas/roster/roster.h"
 #include "routing_support.h"
+#include "scratch.h"
 
 /* A configuration folder of its own, with personas/ in it. */
 typedef struct home {
-    char root[64], personas[128];
+    char root[SCRATCH], personas[160];
 } home;
 
 static int open_home(void **state)
 {
     home *h = calloc(1, sizeof *h);
     char folder[128];
-    strcpy(h->root, "/tmp/consilium-test-XXXXXX");
-    if (!mkdtemp(h->root))
-        return -1;
+    scratch_folder(h->root, "persona");
     (void)snprintf(folder, sizeof folder, "%s/consilium", h->root);
     (void)snprintf(h->personas, sizeof h->personas, "%s/consilium/personas", h->root);
     (void)mkdir(folder, 0700);

@@ -21,17 +21,18 @@
 #include "../engine/base/json.h"
 #include "../transcripts/search.h"
 #include "../transcripts/search_index.h"
+#include "scratch.h"
 
 typedef struct place {
-    char root[64], folder[96], index[96];
+    char root[SCRATCH], folder[128], index[128];
 } place;
 
 static int make_place(void **state)
 {
     place *p = calloc(1, sizeof *p);
-    (void)snprintf(p->root, sizeof p->root, "/tmp/search.XXXXXX");
-    if (!p || !mkdtemp(p->root))
+    if (!p)
         return -1;
+    scratch_folder(p->root, "search");
     (void)snprintf(p->folder, sizeof p->folder, "%s/transcripts", p->root);
     (void)snprintf(p->index, sizeof p->index, "%s/cache/index.sqlite", p->root);
     *state = p;
@@ -41,7 +42,7 @@ static int make_place(void **state)
 static int remove_place(void **state)
 {
     place *p = *state;
-    char command[96];
+    char command[160];
     (void)snprintf(command, sizeof command, "rm -rf %s", p->root);
     int left = system(command);
     free(p);
@@ -354,7 +355,7 @@ static void without_a_place_it_is_in_memory(void **state)
     search_hits hits;
     const char *word = "alpha";
     add_turn(p, "one", "w", 1, "alpha", "beta");
-    char blocked[128];
+    char blocked[160];
     (void)snprintf(blocked, sizeof blocked, "%s/transcripts/one.jsonl/index.sqlite", p->root);
     search *s = search_open(p->folder, blocked, &r, NULL);
     assert_non_null(s);
@@ -415,7 +416,7 @@ static void folders_are_apart(void **state)
     assert_int_equal(found(p, "alpha"), 1);
     assert_int_equal(found(&other, "alpha"), 1);
     assert_int_equal(found(p, "theirs"), 0);
-    char command[128];
+    char command[160];
     (void)snprintf(command, sizeof command, "rm -r %s", other.folder);
     assert_int_equal(system(command), 0);
     search_report r;

@@ -12,6 +12,7 @@
 #include "../repl/chat/line/line_state.h"
 #include "../repl/chat/slash/slash.h"
 #include "../repl/system/line_history.h"
+#include "scratch.h"
 
 /* ---- lines ------------------------------------------------------------------------------------- */
 
@@ -240,9 +241,8 @@ static void history_brings_back_what_it_was_given(void **state)
     static const char *const entries[] = {"one", "two\nlines", "a\\nb\\", "\\\\",
                                           "tab\tand \xe2\x80\xba"};
     enum { COUNT = sizeof entries / sizeof *entries };
-    char path[] = "/tmp/consilium-history-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
+    char path[SCRATCH];
+    int fd = scratch_file(path, "history");
     for (int i = 0; i < COUNT; i++)
         assert_int_equal(line_history_append(path, entries[i], NULL), 0);
     assert_int_equal(line_history_load(path, take, NULL), 0);

@@ -15,6 +15,7 @@
 #include "../kernels/dequantize.h"
 #include "../personas/built_in/builtin_slices.h"
 #include "../personas/built_in/voices_slices.h"
+#include "scratch.h"
 
 /* GROUPS features of the input; neuron j < GROUPS * EACH answers to feature j % GROUPS, quietly; the
  * others to all of them, loudly. */
@@ -146,10 +147,8 @@ static int put_down_slices(const sliced *s, gguf_writer *w, error *err)
 /* Writes one tensor of n numbers and reads it back as f32; caller frees. */
 static float *write_back(const sliced *s, putting *put, dtype type, size_t rows, size_t cols)
 {
-    char path[] = "/tmp/slices-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
+    char path[SCRATCH];
+    (void)close(scratch_file(path, "slices"));
     error err = {0};
     const uint64_t shape[2] = {rows, cols};
     gguf_writer *w = gguf_writer_open(path, &err);

@@ -16,6 +16,7 @@
 
 #include "../engine/formats/model_defaults.h"
 #include "../engine/sources/sources.h"
+#include "scratch.h"
 
 #define OTHER  "1111111111111111111111111111111111111111111111111111111111111111"
 #define THIRD  "2222222222222222222222222222222222222222222222222222222222222222"
@@ -30,9 +31,10 @@ static const char *home(void)
 
 static int make_home(void **state)
 {
-    char *dir = strdup("/tmp/consilium-sources-XXXXXX");
-    if (!dir || !mkdtemp(dir))
+    char *dir = malloc(SCRATCH);
+    if (!dir)
         return -1;
+    scratch_folder(dir, "sources");
     *state = dir;
     const char *others[] = {"OLLAMA_MODELS", "HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -116,6 +118,15 @@ static void refuses(const char *name, const char *words)
         fail_msg("%s: \"%s\" does not say \"%s\"", name, err.text, words);
 }
 
+/* ... and says which of the home's folders it looked in. */
+static void refuses_in_home(const char *name, const char *words)
+{
+    char wanted[4096];
+    assert_in_range(snprintf(wanted, sizeof wanted, "%s (looked in %s/", words, home()), 1,
+                    sizeof wanted - 1);
+    refuses(name, wanted);
+}
+
 /* Ollama's manifest of one model with further layers: "type DIGEST type DIGEST ...". */
 static void put_layers(const char *tag, const char *layers)
 {
@@ -182,7 +193,7 @@ static void ollama_names(void **state)
     gives("ollama:qwen3:latest", ".ollama/models/blobs/sha256-" DIGEST);
     gives("ollama:jo/own:8b", ".ollama/models/blobs/sha256-" DIGEST);
     gives("ollama:hf.co/org/repo:Q4_K_M", ".ollama/models/blobs/sha256-" DIGEST);
-    refuses("ollama:none:4b", "not in Ollama's models (looked in /tmp/consilium-sources-");
+    refuses_in_home("ollama:none:4b", "not in Ollama's models");
     refuses("ollama:qwen3:4b", "the tag 4b is not there; there are ollama:qwen3:latest");
     refuses("ollama:jo/own", "latest (which a name without a tag means) is not there; there are "
                              "ollama:jo/own:8b");
@@ -316,7 +327,7 @@ static void hf_names(void **state)
     gives("hf:gpt2", ".cache/huggingface/hub/models--gpt2/snapshots/only/m.gguf");
     put(".cache/huggingface/hub/models--gpt2/snapshots/two/m.gguf", "123456");
     refuses("hf:gpt2", "2 snapshots to choose from");
-    refuses("hf:org/none", "not in the Hugging Face cache (looked in /tmp/consilium-sources-");
+    refuses_in_home("hf:org/none", "not in the Hugging Face cache");
     refuses("hf:org/..", "the form is hf:ORG/NAME");
     refuses("hf:", "the form is");
     refuses("hf:org/moe/", "the form is");

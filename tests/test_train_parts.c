@@ -22,6 +22,7 @@
 #include "../repl/screen/curve.h"
 #include "../repl/screen/safe_text.h"
 #include "routing_support.h"
+#include "scratch.h"
 
 static const char LESSONS[] =
     "{\"question\":\"One?\",\"answer\":\"First answer of all of them. It has two sentences.\"}\n"
@@ -328,10 +329,10 @@ static void write_sample(const char *path, room *r)
 static void a_state_comes_back_as_it_was(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/train-state-XXXXXX", path[64];
+    char folder[SCRATCH], path[128];
     static room a, b;
     error err = {0};
-    assert_non_null(mkdtemp(folder));
+    scratch_folder(folder, "train");
     (void)snprintf(path, sizeof path, "%s/s.train", folder);
     write_sample(path, &a);
     train_state s = state_in(&b), head = {0};
@@ -352,11 +353,11 @@ static void a_state_comes_back_as_it_was(void **state)
 static void a_state_that_was_changed_is_refused(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/train-state-XXXXXX", path[64];
+    char folder[SCRATCH], path[128];
     static room a, b;
     error err = {0};
     struct stat st;
-    assert_non_null(mkdtemp(folder));
+    scratch_folder(folder, "train");
     (void)snprintf(path, sizeof path, "%s/s.train", folder);
     write_sample(path, &a);
     assert_int_equal(stat(path, &st), 0);
@@ -386,9 +387,9 @@ static void a_state_that_was_changed_is_refused(void **state)
 static void many_hidden_states_lie_in_a_file(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/train-hidden-XXXXXX";
+    char folder[SCRATCH];
     error err = {0};
-    assert_non_null(mkdtemp(folder));
+    scratch_folder(folder, "train");
     assert_int_equal(setenv("XDG_CACHE_HOME", folder, 1), 0);
     for (int k = 0; k < 2; k++) {
         hidden_store *s = hidden_store_open(100, 8, k ? 1 << 20 : 100, &err);
@@ -400,7 +401,7 @@ static void many_hidden_states_lie_in_a_file(void **state)
         assert_float_equal(hidden_store_at(s, 99)[7], 99, 0);
         hidden_store_close(s);
     }
-    char path[96];
+    char path[128];
     (void)snprintf(path, sizeof path, "%s/consilium/train", folder);
     assert_int_equal(rmdir(path), 0); /* nothing was left behind */
     *strrchr(path, '/') = '\0';

@@ -15,6 +15,7 @@
 #include "../engine/base/hash.h"
 #include "../personas/verify/learn.h"
 #include "council_support.h"
+#include "scratch.h"
 
 enum { F = VOTE_FEATURES, PASSES = 3, MANY = 400 };
 
@@ -316,8 +317,8 @@ static void a_vote_goes_by_the_verifier_of_its_model(void **state)
 {
     const cast *k = *state;
     error err = {0};
-    char home[] = "/tmp/verifier-XXXXXX", folder[128], path[256];
-    assert_non_null(mkdtemp(home));
+    char home[SCRATCH], folder[160], path[256];
+    scratch_folder(home, "verifier");
     (void)snprintf(folder, sizeof folder, "%s/consilium", home);
     assert_int_equal(mkdir(folder, 0700), 0);
     (void)snprintf(folder, sizeof folder, "%s/consilium/personas", home);

@@ -11,6 +11,7 @@
 
 #include "../personas/derive/voice_lessons.h"
 #include "routing_support.h"
+#include "scratch.h"
 
 enum { SPEAKERS = 3, FILES = 3, COUNT = 6 };
 
@@ -186,8 +187,8 @@ static void count_note(void *user, const char *sentence)
 /* A file that names no language is in that of its first question; faults are told, all of them. */
 static void files_say_what_they_are(void **state)
 {
-    char folder[] = "/tmp/voice-lessons-XXXXXX", one[64], two[64];
-    assert_non_null(mkdtemp(folder));
+    char folder[SCRATCH], one[128], two[128];
+    scratch_folder(folder, "voice-lessons");
     (void)snprintf(one, sizeof one, "%s/one", folder);
     (void)snprintf(two, sizeof two, "%s/two", folder);
     write_file(one, "{\"question\":\"\u041f\u043e\u0447\u0435\u043c\u0443?\",\"answer\":\"a\"}\n");

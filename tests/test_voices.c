@@ -16,6 +16,7 @@
 #include "../personas/built_in/builtin_source.h"
 #include "../personas/built_in/voices_file.h"
 #include "../personas/built_in/voices_rows.h"
+#include "scratch.h"
 
 enum { PERSONAS = 3, EXPERTS = 4, GENERAL = 2, WIDTH = 32, ROWS = 600 };
 enum { ALL = PERSONAS * EXPERTS + GENERAL };
@@ -160,10 +161,8 @@ enum { NARROW = 32, FIRST = 2, LAYERS = 2 };
 
 static void write_and_open(const voices_bank *b, builtin_bank *back)
 {
-    char path[] = "/tmp/voices-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
+    char path[SCRATCH];
+    (void)close(scratch_file(path, "voices"));
     error err = {0};
     if (voices_file_write(b, path, &err) || builtin_bank_open(back, path, &err))
         fail_msg("%s", err.text);

@@ -22,17 +22,16 @@
 #include "../engine/formats/gguf_writer.h"
 #include "../engine/formats/safetensors.h"
 #include "../engine/formats/safetensors_writer.h"
+#include "scratch.h"
 
-typedef struct scratch {
-    char folder[64], file[96], other[96];
-} scratch;
+typedef struct places {
+    char folder[SCRATCH], file[128], other[128];
+} places;
 
 static int make_folder(void **state)
 {
-    scratch *s = calloc(1, sizeof *s);
-    (void)snprintf(s->folder, sizeof s->folder, "/tmp/writers.XXXXXX");
-    if (!mkdtemp(s->folder))
-        return -1;
+    places *s = calloc(1, sizeof *s);
+    scratch_folder(s->folder, "writers");
     (void)snprintf(s->file, sizeof s->file, "%s/model.safetensors", s->folder);
     (void)snprintf(s->other, sizeof s->other, "%s/other", s->folder);
     *state = s;
@@ -41,7 +40,7 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     (void)unlink(s->file);
     (void)unlink(s->other);
     int left = rmdir(s->folder); /* fails when a .part was left behind */
@@ -58,7 +57,7 @@ static bool exists(const char *path)
 
 static void test_whole(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     error err = {0};
     struct stat st;
     assert_int_equal(atomic_file_put(s->other, "old", 3, &err), 0);
@@ -80,7 +79,7 @@ static void test_whole(void **state)
 
 static void test_abandoned(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     atomic_file *f = atomic_file_open(s->other, NULL);
     assert_int_equal(atomic_file_write(f, "half", 4, NULL), 0);
     atomic_file_close(f);
@@ -94,8 +93,8 @@ static void test_abandoned(void **state)
 /* Somebody else's link at the part's place is not followed. */
 static void test_linked_part(void **state)
 {
-    scratch *s = *state;
-    char part[128];
+    places *s = *state;
+    char part[160];
     (void)snprintf(part, sizeof part, "%s.part", s->other);
     assert_int_equal(symlink(s->file, part), 0);
     assert_null(atomic_file_open(s->other, NULL));
@@ -123,7 +122,7 @@ static gguf_writer *two_tensors(const char *path)
 
 static void test_gguf(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     const float values[6] = {1, 2, 3, 4, 5, 6};
     unsigned char blocks[4 * sizeof(block_q8_0)];
     error err = {0};
@@ -164,7 +163,7 @@ static void test_gguf(void **state)
 /* Values of every kind, copied from a written file into another. */
 static void test_gguf_copy(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     error err = {0};
     tensor_list tensors = {0};
     gguf *g = gguf_open("tests/fixtures/models/llama.gguf", &tensors, &err);
@@ -191,7 +190,7 @@ static void test_gguf_copy(void **state)
 
 static void test_gguf_refuses(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     error err = {0};
     const uint64_t odd[1] = {33}, huge[2] = {UINT64_MAX, 32};
     gguf_writer *w = gguf_writer_open(s->other, &err);
@@ -205,7 +204,7 @@ static void test_gguf_refuses(void **state)
 
 static void test_safetensors(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     error err = {0};
     const uint64_t shape[2] = {2, 3}, vector[1] = {1};
     const float values[7] = {1, 2, 3, 4, 5, 6, 7};
@@ -262,7 +261,7 @@ static void build_zip(unsigned char z[ZIP])
 
 static void test_zip(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     unsigned char z[ZIP];
     error err = {0};
     build_zip(z);
@@ -283,7 +282,7 @@ static void test_zip(void **state)
 /* Each byte changed in turn: an error or the same content, never a crash, never a half file. */
 static void test_zip_damaged(void **state)
 {
-    scratch *s = *state;
+    places *s = *state;
     unsigned char z[ZIP];
     for (size_t i = 0; i < ZIP; i++) {
         build_zip(z);

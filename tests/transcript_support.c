@@ -13,12 +13,13 @@
 
 #include "../engine/base/folder.h"
 #include "../transcripts/records.h"
+#include "scratch.h"
 
 char *transcripts_folder(void)
 {
-    char *path = strdup("/tmp/consilium-test-XXXXXX");
+    char *path = malloc(SCRATCH);
     assert_non_null(path);
-    assert_non_null(mkdtemp(path));
+    scratch_folder(path, "transcripts");
     return path;
 }
 

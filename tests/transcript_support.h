@@ -5,7 +5,7 @@
 #include "../transcripts/history.h"
 #include "../transcripts/transcript.h"
 
-/* A new folder below /tmp; transcripts_remove takes it and what lies in it away, and frees the path. */
+/* A new folder (scratch.h); transcripts_remove takes it and what lies in it away, and frees the path. */
 char *transcripts_folder(void);
 void transcripts_remove(char *folder);
 
