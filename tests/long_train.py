@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
-"""A fourth voice on the built-in model from 24 lessons, in figures; and runs interrupted at 30 moments.
+"""A fourth voice on the built-in model from 24 lessons, in figures.
 
 For each of --what experts and lora, with defaults alone: how long the training takes, how many of 8 fresh
 questions are answered greedily in the voice without an instruction (the mark: an answer begins with "Aye"), how
 far the held-out loss lies below the plain model's, and what becomes of neutral text. Words choose parts:
-experts, lora, moments.
+experts, lora.
 """
 import json
-import random
 import re
 import sys
 import time
 
-from council_model import make_model
 from suite import FIXTURES, ROOT, case, check, finish, run
-from train_support import SAILOR, Home, events, interrupt, scratch, until
+from train_support import SAILOR, Home, events
 
 BASE = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 MARK = re.compile(r"\s*Aye\b")
@@ -69,44 +67,8 @@ def voice(model, what):
     check(f"{what}: in under {SECONDS} s", seconds < SECONDS, seconds)
 
 
-def moments(count=30):
-    model = make_model(scratch / "moe")
-    lessons = scratch / "short.jsonl"
-    lessons.write_text("".join(json.dumps({"question": f"Is {i} more?", "answer": f"Aye, {i} and the tide."}) + "\n"
-                               for i in range(10)))
-    words = ["-m", model, "--layers", "4-5", "--steps", 150, "--near", 0, "--lessons", lessons,
-             "--format", "ndjson"]
-    whole = Home("whole")
-    p = whole.start(*words)
-    until(p, lambda e: e["event"] == "step")
-    begin = time.monotonic()
-    p.communicate()
-    assert p.returncode == 0
-    total = time.monotonic() - begin
-    rng, met = random.Random(11), []
-    for i in range(count):
-        home = Home(f"moment{i}")
-        p = home.start(*words)
-        until(p, lambda e: e["event"] == "step")
-        time.sleep(rng.random() * total)
-        interrupt(p, times=1 + i % 2)
-        states, before = home.states(), p.returncode
-        done = home.train(*words, *(["--resume"] if states else []))
-        met.append((before, bool(states)))
-        if not check(f"interrupted at moment {i + 1} of {count}: the same bytes in the end",
-                     done.returncode == 0 and home.results() == whole.results()
-                     or before == 0 and set(whole.results().items()) <= set(home.results().items()),
-                     (before, states, done.stderr[-300:], home.results())):
-            break
-    print(f"{sum(s for _, s in met)} of {len(met)} left a state, {sum(c == 0 for c, _ in met)} had ended")
-
-
-parts = sys.argv[1:] or ["experts", "lora", "moments"]
-MODEL = None if parts == ["moments"] else built_in()
-for kind in ("experts", "lora"):
-    if kind in parts:
-        with case(f"{kind}: trains"):
-            voice(MODEL, kind)
-if "moments" in parts:
-    moments()
+MODEL = built_in()
+for kind in sys.argv[1:] or ["experts", "lora"]:
+    with case(f"{kind}: trains"):
+        voice(MODEL, kind)
 finish()

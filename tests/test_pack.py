@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+import interrupted
 from council_model import EXPERT_WIDTH, LAYERS, WIDTH, make_model, write_safetensors
 from suite import ROOT, case, finish, run
 
@@ -299,5 +300,7 @@ def strangers():
 
 round_trip()
 strangers()
+interrupted.pack(scratch / "pack", 6)
+interrupted.add(scratch / "add", 6)
 shutil.rmtree(scratch, ignore_errors=True)
 finish()

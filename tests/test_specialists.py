@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+import interrupted
 from specialists import DOMAINS, PLANTED, lines, planted_experts, shared_experts
 from specialists_support import MODELS, Home, bias_of_gates, damages, interval, leaning, nats, ranges
 from suite import SANITIZED, case, check, finish, skip
@@ -180,6 +181,7 @@ def main():
             says(home)
             writes(home, Path(scratch), mask)
             checks(home)
+            interrupted.derive(Path(scratch) / "interrupted", 3)
         finds_nothing(home)
     talks()
     check("fixtures are small", sum(p.stat().st_size for m in MODELS.values() for p in m.iterdir()) < 5e6)

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 
+import interrupted
 from council_model import EXPERTS, make_model
 from suite import SANITIZED, case, finish, logits, run
 from train_support import SAILOR, Home, events, interrupt, scratch, until
@@ -411,5 +412,6 @@ tells()
 goes_on()
 kinds()
 faults()
+interrupted.train(scratch / "interrupted", 2 if SANITIZED else 4)
 shows()
 finish()

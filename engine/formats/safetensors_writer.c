@@ -9,7 +9,9 @@
 #include "../base/json_writer.h"
 
 struct safetensors_writer {
-    atomic_file *file;
+    atomic_file *file; /* or NULL, and: */
+    buf *out;
+    const char *where;
     buf header;
     json_writer e;
     error emitted;         /* the json_writer's own: its failure is kept until begin */
@@ -17,20 +19,41 @@ struct safetensors_writer {
     uint64_t end, written; /* bytes declared; bytes given so far */
 };
 
-safetensors_writer *safetensors_writer_open(const char *path, error *err)
+safetensors_writer *safetensors_writer_into(buf *out, const char *where, error *err)
 {
     safetensors_writer *w = calloc(1, sizeof *w);
-    if (!w)
+    if (!w) {
         (void)error_memory(err, "a file to write");
-    if (!w || !(w->file = atomic_file_open(path, err))) {
-        free(w);
         return NULL;
     }
+    w->out = out;
+    w->where = where;
     w->e = (json_writer){.out = &w->header, .err = &w->emitted};
     json_begin_object(&w->e, NULL);
     json_begin_object(&w->e, "__metadata__");
     json_put_text(&w->e, "format", "pt");
     return w;
+}
+
+safetensors_writer *safetensors_writer_open(const char *path, error *err)
+{
+    safetensors_writer *w = safetensors_writer_into(NULL, path, err);
+    if (w && !(w->file = atomic_file_open(path, err))) {
+        safetensors_writer_close(w);
+        return NULL;
+    }
+    return w;
+}
+
+static int put(safetensors_writer *w, const void *bytes, size_t n, error *err)
+{
+    return w->file ? atomic_file_write(w->file, bytes, n, err) : buf_add(w->out, bytes, n, err);
+}
+
+/* The file's path is its own copy. */
+static const char *name_of(const safetensors_writer *w)
+{
+    return w->file ? atomic_file_path(w->file) : w->where;
 }
 
 void safetensors_writer_text(safetensors_writer *w, const char *key, const char *text)
@@ -66,8 +89,7 @@ int safetensors_writer_typed(safetensors_writer *w, const char *name, dtype type
     uint64_t elements, bytes, end, size = (uint64_t)dtype_describe(type)->bytes;
     if (!checked_product(shape, dims, &elements) || !checked_mul(elements, size, &bytes) ||
         !checked_add(w->end, bytes, &end))
-        return error_set(err, ERROR_RUN, "%s: tensor %s is too large", atomic_file_path(w->file),
-                         name);
+        return error_set(err, ERROR_RUN, "%s: tensor %s is too large", name_of(w), name);
     end_metadata(w);
     json_begin_object(&w->e, name);
     json_put_text(&w->e, "dtype", dtype_describe(type)->name);
@@ -97,19 +119,15 @@ int safetensors_writer_begin(safetensors_writer *w, error *err)
         if (buf_text(&w->header, " ", err))
             return -1;
     uint64_t size = w->header.len;
-    if (atomic_file_write(w->file, &size, sizeof size, err) ||
-        atomic_file_write(w->file, w->header.v, w->header.len, err))
-        return -1;
-    return 0;
+    return put(w, &size, sizeof size, err) || put(w, w->header.v, w->header.len, err) ? -1 : 0;
 }
 
 int safetensors_writer_bytes(safetensors_writer *w, const void *bytes, size_t n, error *err)
 {
     if (n > w->end - w->written)
-        return error_set(err, ERROR_RUN, "%s: more values than were declared",
-                         atomic_file_path(w->file));
+        return error_set(err, ERROR_RUN, "%s: more values than were declared", name_of(w));
     w->written += n;
-    return atomic_file_write(w->file, bytes, n, err);
+    return put(w, bytes, n, err);
 }
 
 int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n, error *err)
@@ -120,7 +138,7 @@ int safetensors_writer_data(safetensors_writer *w, const float *values, size_t n
 int safetensors_writer_finish(safetensors_writer *w, error *err)
 {
     if (w->written != w->end)
-        return error_set(err, ERROR_RUN, "%s: %llu bytes of tensors are missing",
-                         atomic_file_path(w->file), (unsigned long long)(w->end - w->written));
-    return atomic_file_commit(w->file, err);
+        return error_set(err, ERROR_RUN, "%s: %llu bytes of tensors are missing", name_of(w),
+                         (unsigned long long)(w->end - w->written));
+    return w->file ? atomic_file_commit(w->file, err) : 0;
 }

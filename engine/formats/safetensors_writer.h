@@ -14,11 +14,15 @@
 
 #include "../../kernels/error.h"
 #include "../../kernels/quant.h"
+#include "../base/buf.h"
 
 typedef struct safetensors_writer safetensors_writer;
 
 /* Caller owns. */
 safetensors_writer *safetensors_writer_open(const char *path, error *err);
+/* The file's bytes are appended to *out, which must outlive it; unfinished, some may stand there. `where` is
+ * what errors call it. */
+safetensors_writer *safetensors_writer_into(buf *out, const char *where, error *err);
 void safetensors_writer_close(safetensors_writer *w); /* NULL ok; unfinished = dropped */
 
 /* A text of __metadata__, before the first tensor; keys are the caller's and distinct. */

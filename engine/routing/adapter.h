@@ -30,6 +30,7 @@
 
 #include "../../kernels/error.h"
 #include "../../kernels/quant.h"
+#include "../base/buf.h"
 #include "../base/digest.h"
 #include "../base/region.h"
 #include "../formats/model_config.h"
@@ -147,6 +148,8 @@ typedef enum adapter_format { ADAPTER_OWN, ADAPTER_PEFT, ADAPTER_GGUF } adapter_
  * tensor are filled up with zeros, and read back without them. */
 int adapter_write(const adapter *a, adapter_format format, const char *path,
                   const model_config *model, error *err);
+/* As ADAPTER_OWN: the bytes of the file, appended to *out; after -1 some may stand there. */
+int adapter_write_into(const adapter *a, buf *out, error *err);
 
 /* ---- building one in memory ---------------------------------------------------------------------- */
 

@@ -117,10 +117,10 @@ static int put_layers(const own_writer *o, const adapter *a)
     return 0;
 }
 
-static int write_own(const adapter *a, const char *path, error *err)
+static int write_own(const adapter *a, safetensors_writer *w, error *err)
 {
-    own_writer o = {.w = safetensors_writer_open(path, err), .err = err};
-    if (!o.w)
+    own_writer o = {.w = w, .err = err};
+    if (!w)
         return -1;
     safetensors_writer_text(o.w, "adapter", "1");
     adapter_write_metadata(o.w, a);
@@ -236,14 +236,27 @@ static int write_gguf(const adapter *a, const char *path, const model_config *mo
 
 /* ---- public -------------------------------------------------------------------------------------- */
 
+static int check_content(const adapter *a, error *err)
+{
+    return a->layer_count
+               ? 0
+               : error_set(err, ERROR_USAGE, "%s: every update is zero: there is nothing to write",
+                           a->path);
+}
+
+int adapter_write_into(const adapter *a, buf *out, error *err)
+{
+    return check_content(a, err) ? -1
+                                 : write_own(a, safetensors_writer_into(out, a->path, err), err);
+}
+
 int adapter_write(const adapter *a, adapter_format format, const char *path,
                   const model_config *model, error *err)
 {
-    if (a->layer_count == 0)
-        return error_set(err, ERROR_USAGE, "%s: every update is zero: there is nothing to write",
-                         a->path);
+    if (check_content(a, err))
+        return -1;
     if (format == ADAPTER_OWN)
-        return write_own(a, path, err);
+        return write_own(a, safetensors_writer_open(path, err), err);
     if (adapter_updates_alone(a, format == ADAPTER_PEFT ? "PEFT" : "a GGUF adapter", err) ||
         adapter_fit(a, model, NULL, err))
         return -1;

@@ -35,28 +35,17 @@ static bool needs_config(const char *path)
     return found;
 }
 
-/* The adapter as one file, by way of a folder for temporary files. */
+/* The adapter as one file. */
 static int convert(const adapter *a, char **text, size_t *n, error *err)
 {
-    const char *tmp = getenv("TMPDIR");
-    char *place = string_format(err, "%s/consilium-pack-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    char *made = place ? mkdtemp(place) : NULL;
-    char *path = made ? string_format(err, "%s/adapter.safetensors", made) : NULL;
-    int result = path ? 0 : -1;
-    if (place && !made)
-        result = error_set(err, ERROR_RUN, "cannot make %s for the adapter as one file", place);
-    if (!result)
-        result = adapter_write(a, ADAPTER_OWN, path, NULL, err) ||
-                         file_read_all(path, PACK_BYTES, text, n, err)
-                     ? -1
-                     : 0;
-    if (path)
-        (void)unlink(path);
-    if (made)
-        (void)rmdir(made);
-    free(path);
-    free(place);
-    return result;
+    buf whole = {0};
+    if (adapter_write_into(a, &whole, err)) {
+        buf_release(&whole);
+        return -1;
+    }
+    *n = whole.len;
+    *text = buf_detach(&whole);
+    return 0;
 }
 
 static int read_adapter(const char *path, char **text, size_t *n, error *err)

@@ -59,10 +59,13 @@ int train_state_lock(const char *path, error *err)
 
 void train_state_unlock(const char *path, int fd)
 {
-    char *lock = string_format(NULL, "%s.lock", path);
-    if (lock)
-        (void)unlink(lock);
-    free(lock);
+    static const char *const ends[] = {".part", ".lock"}; /* the lock last: it guards the other */
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char *beside = string_format(NULL, "%s%s", path, ends[i]);
+        if (beside)
+            (void)unlink(beside);
+        free(beside);
+    }
     (void)close(fd);
 }
 

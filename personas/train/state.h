@@ -41,8 +41,8 @@ typedef struct train_state {
     float *losses; /* [steps] of the steps done; the caller's room of `steps` */
 } train_state;
 
-/* One run at a time has the state at path: holds PATH.lock until train_state_unlock(), which removes it; what a
- * killed process left is taken over. The descriptor, or -1 with ERROR_RUN. */
+/* One run at a time has the state at path: holds PATH.lock until train_state_unlock(), which removes it, and what
+ * a killed process left of a state; its lock is taken over. The descriptor, or -1 with ERROR_RUN. */
 int train_state_lock(const char *path, error *err);
 void train_state_unlock(const char *path, int fd);
 
