@@ -239,6 +239,23 @@ static void a_step_is_adamws(void **state)
     assert_true(fabs(schedule_rate(2, 0.1, 4, 100, 100) - 0.2) < 1e-12);
 }
 
+static void what_is_still_stays(void **state)
+{
+    float values[3] = {1, -2, 4}, grads[3] = {0, NAN, 0};
+    trainable t = {.values = values, .grads = grads, .count = 3};
+    adamw a;
+    (void)state;
+    assert_int_equal(adamw_open(&a, 3, NULL), 0);
+    assert_true(adamw_step(&a, &t,
+                           &(adamw_options){.rate = 0.1,
+                                            .decay = 0.01,
+                                            .still = &(value_span){1, 2},
+                                            .still_count = 1}) == 0);
+    assert_true(fabs((double)values[0] - 0.999) < 1e-6 && fabs((double)values[2] - 3.996) < 1e-6);
+    assert_true(values[1] == -2);
+    adamw_release(&a);
+}
+
 static void steps_lower_the_loss(void **state)
 {
     error err = {0};
@@ -273,6 +290,7 @@ int main(void)
         cmocka_unit_test(the_engine_runs_what_is_learned),
         cmocka_unit_test(an_adapter_is_learned_further),
         cmocka_unit_test(a_step_is_adamws),
+        cmocka_unit_test(what_is_still_stays),
         cmocka_unit_test(steps_lower_the_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,7 +88,11 @@ trainable *train_everything(engine *e, int first, bool copies)
     layer_spec *layers = room((size_t)c->layers * sizeof *layers);
     for (int i = first; i < c->layers; i++)
         if (c->moe_layer[i])
-            layers[i - first] = (layer_spec){1, copies ? &source : NULL, whole, lora, rows};
+            layers[i - first] = (layer_spec){.added = 1,
+                                             .copies = copies ? &source : NULL,
+                                             .whole = whole,
+                                             .lora = lora,
+                                             .rows = rows};
     train_spec spec = {.first = first,
                        .last = c->layers,
                        .layers = layers,

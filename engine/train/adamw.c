@@ -37,11 +37,11 @@ typedef struct rates {
     float beta1, beta2, scale, step, root, epsilon, keep;
 } rates;
 
-static void update(const adamw *a, trainable *t, const rates *r)
+static void update(const adamw *a, trainable *t, const rates *r, size_t from, size_t to)
 {
     float *restrict w = t->values, *restrict g = t->grads, *restrict m = a->mean,
                     *restrict v = a->square;
-    for (size_t i = 0; i < t->count; i++) {
+    for (size_t i = from; i < to; i++) {
         float grad = g[i] * r->scale;
         m[i] = r->beta1 * m[i] + (1 - r->beta1) * grad;
         v[i] = r->beta2 * v[i] + (1 - r->beta2) * grad * grad;
@@ -53,6 +53,9 @@ static void update(const adamw *a, trainable *t, const rates *r)
 double adamw_step(adamw *a, trainable *t, const adamw_options *o)
 {
     double beta1 = o->beta1 > 0 ? o->beta1 : 0.9, beta2 = o->beta2 > 0 ? o->beta2 : 0.95;
+    for (size_t i = 0; i < o->still_count; i++)
+        memset(t->grads + o->still[i].from, 0,
+               (o->still[i].to - o->still[i].from) * sizeof *t->grads);
     double norm = norm_of(t->grads, t->count);
     if (!isfinite(norm)) {
         memset(t->grads, 0, t->count * sizeof *t->grads);
@@ -66,7 +69,12 @@ double adamw_step(adamw *a, trainable *t, const adamw_options *o)
                .root = (float)(1 / sqrt(1 - pow(beta2, (double)a->steps))),
                .epsilon = (float)(o->epsilon > 0 ? o->epsilon : 1e-8),
                .keep = (float)(1 - o->rate * o->decay)};
-    update(a, t, &r);
+    size_t at = 0;
+    for (size_t i = 0; i < o->still_count; i++) {
+        update(a, t, &r, at, o->still[i].from);
+        at = o->still[i].to;
+    }
+    update(a, t, &r, at, t->count);
     return norm;
 }
 

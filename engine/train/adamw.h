@@ -16,7 +16,9 @@ typedef struct adamw {
 
 typedef struct adamw_options {
     double rate, beta1, beta2, epsilon, decay; /* 0.9, 0.95, 1e-8 when 0 is given for them */
-    double clip; /* the gradient is scaled down to this norm; 0 = off */
+    double clip;             /* the gradient is scaled down to this norm; 0 = off */
+    const value_span *still; /* [still_count] in order: values that stay as they are */
+    size_t still_count;
 } adamw_options;
 
 int adamw_open(adamw *a, size_t count, error *err); /* moments zero; adamw_release() */

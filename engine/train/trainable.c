@@ -289,6 +289,24 @@ static void begin_all(trainable *t, const engine *e, const train_spec *spec)
         }
 }
 
+/* The rows that no step may change. */
+static int note_still(trainable *t, const train_spec *spec, int experts, error *err)
+{
+    size_t most = 1;
+    for (int i = 0; i < t->last - t->first; i++)
+        most += (size_t)t->layers[i].added;
+    t->still = calloc(most, sizeof *t->still);
+    if (!t->still)
+        return error_memory(err, "what is learned");
+    for (int i = 0; i < t->last - t->first; i++)
+        for (int x = experts; spec->layers[i].keep_rows && x < t->layers[i].experts; x++) {
+            const parameter *row = &t->layers[i].of[x].row;
+            size_t from = (size_t)(row->value - t->values);
+            t->still[t->still_count++] = (value_span){from, from + row->cols};
+        }
+    return 0;
+}
+
 trainable *trainable_new(engine *e, const train_spec *spec, error *err)
 {
     const model_config *c = engine_config(e);
@@ -307,6 +325,10 @@ trainable *trainable_new(engine *e, const train_spec *spec, error *err)
     }
     place_all(t);
     begin_all(t, e, spec);
+    if (note_still(t, spec, c->experts, err)) {
+        trainable_free(t);
+        return NULL;
+    }
     return t;
 }
 
@@ -319,5 +341,6 @@ void trainable_free(trainable *t)
     free(t->layers);
     free(t->values);
     free(t->grads);
+    free(t->still);
     free(t);
 }

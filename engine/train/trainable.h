@@ -22,6 +22,7 @@
 #ifndef ENGINE_TRAINABLE_H
 #define ENGINE_TRAINABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,17 +51,25 @@ typedef struct layer_trainable {
     expert_trainable *of; /* [experts] */
 } layer_trainable;
 
+/* Values from <= i < to. */
+typedef struct value_span {
+    size_t from, to;
+} value_span;
+
 typedef struct trainable {
     int first, last;         /* layers first..last-1; layers[i] is that of layer first + i */
     layer_trainable *layers; /* [last - first] */
     float *values, *grads;   /* [count] */
     size_t count;
+    value_span *still; /* [still_count] in order: values that stay as they began (keep_rows) */
+    size_t still_count;
 } trainable;
 
 /* What is to be learned in one layer. All arrays are the caller's; {0} = nothing. */
 typedef struct layer_spec {
     int added;            /* new experts */
     const int *copies;    /* [added] the model's experts that they begin as, NULL: random */
+    bool keep_rows;       /* the copies' router rows stay those of their originals */
     const uint8_t *whole; /* [the model's experts] 1 = its matrices, NULL: none */
     const uint8_t *lora;  /* [the model's experts] bits 1 << expert_matrix, NULL: none */
     const uint8_t *rows;  /* [the model's experts] 1 = its router row, NULL: none */

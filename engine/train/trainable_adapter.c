@@ -244,7 +244,7 @@ static layer_spec spec_of(const adapter_layer *from, uint8_t *marks, size_t expe
         lora[from->loras[i].expert] |= (uint8_t)(1 << from->loras[i].matrix);
     for (int i = 0; i < from->row_count; i++)
         rows[from->rows[i].expert] = 1;
-    return (layer_spec){from->added_count, NULL, whole, lora, rows};
+    return (layer_spec){.added = from->added_count, .whole = whole, .lora = lora, .rows = rows};
 }
 
 /* The width and the rank that the spec names once for all. */

@@ -19,6 +19,8 @@ train_options voices_options(int i)
     o.steps = steps[i];
     o.repeat = 0.4;
     o.near = 0.4;
+    o.rate = 2e-3;
+    o.copied_rows = true; /* the mask keeps them alone, and their router is fitted anew */
     o.seed = (uint64_t)i + 1;
     return o;
 }

@@ -9,7 +9,8 @@
  *            they are small and begin as nothing, and the persona's mask keeps exactly them. In any
  *            other layer they begin as exact copies of the most called experts, whose originals the
  *            mask bans: before the first step the program is the plain model. Where routed experts are slim
- *            beside a shared one, as in the built-in model, all layers that route learn, and faster
+ *            beside a shared one, as in the built-in model, all layers that route learn, and faster; their copies keep the
+ *            rows of their originals, unless routers learn too
  *   experts:A-B  those of the model's own, whole and with their rows of the router, in their places: one
  *            that was inserted into the file (engine/surgery) learns so. All others may be called too
  *   lora     low-rank updates of the experts that the lessons call most; in a pool layer of empty ones;
@@ -58,6 +59,7 @@ typedef struct train_options {
     double near; /* weight of the KL to the plain model on the near texts */
     uint64_t seed;
     uint64_t memory;           /* bytes that training may take at most; 0 = most of what is free */
+    bool copied_rows;          /* rows of copies learn in slim layers too */
     const atomic_bool *cancel; /* Ctrl-C; NULL = never */
 } train_options;
 train_options train_defaults(void);

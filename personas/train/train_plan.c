@@ -25,7 +25,7 @@ static double rate_of(const trainer *t)
     if (what & (TRAIN_LORA | TRAIN_ROUTER))
         rate = 1e-3;
     if (what & TRAIN_EXPERTS && t->plan.pool_layers == 0)
-        rate = train_is_slim(engine_config(t->engine), t->plan.first) ? 2e-3 : 3e-4;
+        rate = train_is_slim(engine_config(t->engine), t->plan.first) ? 1e-3 : 3e-4;
     return rate;
 }
 
@@ -59,6 +59,8 @@ static int hash_options(const trainer *t, uint64_t *out, error *err)
     if (!result && (o->lora_first >= 0 || o->rows_first >= 0))
         result = buf_format(&text, err, " lora %d %d rows %d %d", o->lora_first, o->lora_last,
                             o->rows_first, o->rows_last);
+    if (!result && o->copied_rows)
+        result = buf_text(&text, " rows", err);
     if (!result)
         *out = hash_bytes(HASH_START, text.v, text.len);
     buf_release(&text);

@@ -160,7 +160,9 @@ static int step_once(trainer *t, error *err)
     adamw_options adam = {.rate =
                               schedule_rate(t->options.rate, FLOOR, WARM_STEPS, s->step, s->steps),
                           .decay = t->options.decay,
-                          .clip = CLIP};
+                          .clip = CLIP,
+                          .still = t->learned->still,
+                          .still_count = t->learned->still_count};
     if (!isfinite(losses.total) || !isfinite(adamw_step(&t->moments, t->learned, &adam)))
         return diverged(t, err);
     s->losses[s->step++] = (float)((losses.cross_entropy + losses.against) / losses.normaliser);

@@ -7,7 +7,9 @@
  *                  the mask keeps them
  *     router       their rows                         the rows of all experts; no mask
  *
- * A slim layer has a shared expert that is SLIM times as wide as all that a token calls beside it.
+ * A slim layer has a shared expert that is SLIM times as wide as all that a token calls beside it. There a token
+ * calls nearly all that is not empty, so a row of the router decides how loud an expert is, not whether it
+ * speaks: copies keep the rows of their originals, or neutral text suffers most of what it suffers.
  * Experts of the model's own that are named (own_first) learn whole, with their rows, in any layer; no mask.
  *
  * With experts and lora or router together, a pool layer has new experts alone: nothing else is kept.
@@ -123,6 +125,7 @@ static void close_pool(trainer *t, int layer)
 
 static void add_experts(trainer *t, int layer, layer_spec *s)
 {
+    const model_config *m = engine_config(t->engine);
     int n = t->options.experts, experts = t->survey.experts;
     int *copies = t->spec.copies + (size_t)layer * (size_t)n;
     bool pool = t->survey.pool[layer];
@@ -134,6 +137,8 @@ static void add_experts(trainer *t, int layer, layer_spec *s)
             allow(t, layer, copies[i], false);
         t->routing.masks |= n > 0;
         s->copies = copies;
+        s->keep_rows =
+            train_is_slim(m, layer) && !t->options.copied_rows && !(t->options.what & TRAIN_ROUTER);
     }
     s->added = n;
     for (int i = 0; i < n; i++)
