@@ -124,11 +124,17 @@ static int put_text(passages *p, const struct turn *t, const char *who, turn_tex
     return result;
 }
 
+/* A group's that is one of its members' as it stands. */
+static bool stands_there(const struct turn *t, const turn_answer *a)
+{
+    return a->joined && turn_winner(t, a->joined);
+}
+
 static int put_turn(passages *p, const history *h, const struct turn *t, error *err)
 {
     int result = history_own(h, t->n) ? put_text(p, t, "prompt", t->prompt, err) : 0;
     for (int i = 0; i < t->answer_count && !result; i++)
-        if (history_own(h, t->answers[i].n))
+        if (history_own(h, t->answers[i].n) && !stands_there(t, &t->answers[i]))
             result = put_text(p, t, t->answers[i].name, t->answers[i].text, err);
     for (int i = 0; i < t->merge_count && !result; i++)
         if (history_own(h, t->merges[i].n) &&

@@ -151,9 +151,11 @@ static int count_pick(statistics *s, const struct turn *t, error *err)
     return m->text.len ? count_one(s, t, MERGE, err) : 0;
 }
 
-/* One that went on counts once, with what each of its versions added. */
+/* One that went on counts once, with what each of its versions added; a group's is its members'. */
 static void count_answer(statistics_model *m, const turn_answer *a)
 {
+    if (a->joined)
+        return;
     size_t added = a->ids.len - (size_t)a->continued;
     m->answers += !a->continued;
     m->tokens += added;

@@ -350,9 +350,16 @@ static bool same_numbers(const double *a, const double *b, size_t n)
     return true;
 }
 
+/* As a record can hold them: bytes that are no character are U+FFFD there. */
 static bool same_text(const turn_text *a, const turn_text *b)
 {
-    return a->len == b->len && (!a->len || memcmp(a->v, b->v, a->len) == 0);
+    buf x = {0}, y = {0};
+    bool same = buf_mend(&x, a->v ? a->v : "", a->len, NULL) == 0 &&
+                buf_mend(&y, b->v ? b->v : "", b->len, NULL) == 0 && x.len == y.len &&
+                (!x.len || memcmp(x.v, y.v, x.len) == 0);
+    buf_release(&x);
+    buf_release(&y);
+    return same;
 }
 
 static bool joined_alike(const turn_answer *was, const turn_answer *now)

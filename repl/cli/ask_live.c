@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../screen/human.h"
 #include "ask.h"
 
 static int fill_columns(ask *a)
@@ -91,13 +92,15 @@ void ask_live_joined(ask *a, int column)
 {
     const turn_answer *k = a->report.answers[column];
     buf line = {0};
+    char time[HUMAN_TEXT];
     if (!view_of(a))
         return;
     int winner = report_taken_from(k) ? dialogue_find(a->dialogue, report_taken_from(k)) : -1;
     view_merge_winner(a->view, winner < roster_seats(a->roster) ? winner : -1);
     bool there = a->merge_streamed || report_taken_from(k);
     if (buf_format(&line, a->err, "%s: ", k->name) ||
-        report_figures(&a->report, column, &line, a->err) ||
+        report_joined_line(&a->report, k, &line, a->err) ||
+        buf_format(&line, a->err, ", %s", human_seconds(time, k->seconds)) ||
         (k->failure && buf_format(&line, a->err, ": %s", k->failure)) ||
         view_merge(a->view, line.v, there ? NULL : k->text.v, k->text.len, a->err))
         a->failed = true;

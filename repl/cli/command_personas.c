@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../personas/roster/persona_tree.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
 #include "personas_model.h"
@@ -28,10 +29,24 @@ static void load_all(const persona_list *all, listed *v)
         v[i].persona = persona_find(all->names[i], &v[i].problem);
 }
 
+/* A group acts by its members, on any model; one that cannot be taken apart is broken. */
+static void open_groups(const persona_list *all, listed *v)
+{
+    for (size_t i = 0; i < all->len; i++) {
+        const char *name = all->names[i];
+        persona_tree t;
+        if (!v[i].persona || !v[i].persona->group)
+            continue;
+        (void)snprintf(v[i].acts_by, sizeof v[i].acts_by, "group");
+        (void)persona_tree_open(&t, &name, 1, &v[i].problem);
+        persona_tree_close(&t);
+    }
+}
+
 static void seat_all(engine *e, const persona_list *all, listed *v)
 {
     for (size_t i = 0; i < all->len && e; i++) {
-        if (!v[i].persona)
+        if (!v[i].persona || v[i].persona->group)
             continue;
         roster *r = personas_seat(e, v[i].persona, NULL, NULL, &v[i].problem);
         if (r)
@@ -105,6 +120,7 @@ int command_personas_list(const options *opt, console *con, error *err)
         result = personas_model(opt, con, &e, err);
     if (!result) {
         load_all(&all, v);
+        open_groups(&all, v);
         seat_all(e, &all, v);
         result = options_want_json(opt) ? print_json(&all, v, con, err)
                                         : print_text(&all, v, e != NULL, con, err);

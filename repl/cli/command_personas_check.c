@@ -14,6 +14,7 @@
 #include "../options/open_lessons.h"
 #include "../screen/safe_text.h"
 #include "commands.h"
+#include "personas_group.h"
 #include "personas_measure.h"
 #include "personas_model.h"
 
@@ -342,6 +343,8 @@ int command_personas_check(const options *opt, console *con, error *err)
 {
     check c = {.persona = persona_find(opt->words[0], err),
                .measures = personas_measure_wanted(opt)};
+    if (c.persona && c.persona->group)
+        return personas_check_group(c.persona, opt, con, err);
     int result = c.persona ? check_texts(&c, con, err) : -1;
     if (!result)
         result = read_own(&c, opt, err) || seat_on_model(&c, opt, con, err) ? -1 : 0;

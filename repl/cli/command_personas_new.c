@@ -15,6 +15,7 @@
 #include "../../engine/base/atomic_file.h"
 #include "../../engine/base/folder.h"
 #include "../../engine/base/paths.h"
+#include "../../personas/roster/persona_tree.h"
 #include "../chat/persona_copy.h"
 #include "../options/examples.h"
 #include "commands.h"
@@ -133,6 +134,49 @@ static int write_copy(const char *name, const char *path, char **lessons, consol
     return result;
 }
 
+/* ---- a group ----------------------------------------------------------------------------------- */
+
+static int group_text(const char *name, const char *members, buf *out, error *err)
+{
+    if (buf_format(out, err,
+                   "{\n  \"persona\": 1,\n  \"name\": \"%s\",\n  \"group\": {\n    \"members\": [",
+                   name))
+        return -1;
+    for (const char *at = members, *between = ""; *at; between = ", ") {
+        size_t n = strcspn(at, ",");
+        char member[65] = "";
+        if (n < sizeof member)
+            memcpy(member, at, n);
+        if (!persona_name_ok(member))
+            return error_set(err, ERROR_USAGE, "\"%.64s\" is no persona's name", member);
+        if (buf_format(out, err, "%s\"%s\"", between, member))
+            return -1;
+        at += n + (at[n] == ',');
+    }
+    return buf_text(out, "],\n    \"merge\": \"vote\"\n  }\n}\n", err);
+}
+
+/* What `ask` would refuse does not stay. */
+static int write_group(const char *name, const char *members, const char *path, console *con,
+                       error *err)
+{
+    buf text = {0};
+    persona_tree t;
+    int result = group_text(name, members, &text, err) || write_new(path, &text, err) ? -1 : 0;
+    buf_release(&text);
+    if (result)
+        return -1;
+    result = persona_tree_open(&t, &name, 1, err);
+    persona_tree_close(&t);
+    if (result) {
+        (void)unlink(path);
+        return -1;
+    }
+    console_note(con, "%s is a group of %s, joined by a vote; \"merge\" may be another way.",
+                 paths_name(path), members);
+    return console_line(con, path, err);
+}
+
 static void tell_next(const char *name, bool lessons, console *con)
 {
     if (lessons)
@@ -153,6 +197,8 @@ static int write_persona(const options *opt, const char *path, console *con, err
     const char *name = opt->words[0];
     char *lessons = NULL;
     bool there = false;
+    if (opt->word_count > 1)
+        return write_group(name, opt->words[1], path, con, err);
     if (persona_exists(name, &there, err))
         return -1;
     int result = there && !opt->empty ? write_copy(name, path, &lessons, con, err)

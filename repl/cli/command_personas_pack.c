@@ -95,7 +95,11 @@ static int write_pack(const options *opt, const pack *p, console *con, error *er
 int command_personas_pack(const options *opt, console *con, error *err)
 {
     persona *who = persona_find(opt->words[0], err);
-    pack *p = who ? pack_collect(who, err) : NULL;
+    bool group = who && who->group;
+    if (group)
+        (void)error_set(err, ERROR_USAGE, "%s is a group: pack its members, as %s", who->name,
+                        who->group->members[0]);
+    pack *p = who && !group ? pack_collect(who, err) : NULL;
     int result = p ? write_pack(opt, p, con, err) : -1;
     pack_close(p);
     persona_close(who);

@@ -158,7 +158,8 @@ static int behaviour_lines(const console *con, buf *b, const persona *p, const j
     const json *rules = router ? json_member(router, "rules") : NULL;
     if (language_lines(con, b, "instruction", p->instructions, p->instruction_count, err) ||
         members(con, b, "sampling", json_member(root, "sampling"), err) ||
-        members(con, b, "router", router, err) || rule_lines(con, b, rules, err))
+        members(con, b, "router", router, err) || rule_lines(con, b, rules, err) ||
+        members(con, b, "group", json_member(root, "group"), err))
         return -1;
     return members(con, b, "auto", json_member(root, "auto"), err);
 }

@@ -50,18 +50,21 @@ static const command_info commands[COMMAND_COUNT] = {
                                 "consilium personas show coder --format json"}},
     [COMMAND_PERSONAS_NEW] =
         {"personas new",
-         "NAME",
+         "NAME [MEMBER,MEMBER...]",
          1,
-         1,
-         "begin a persona of your own",
+         2,
+         "begin a persona of your own, or a group of some",
          "Writes NAME.json with every usual field into $XDG_CONFIG_HOME/consilium/personas, ready "
          "to be edited, and NAME.lessons.jsonl beside it, which tells what a lesson is; `personas "
          "check` says what is still to be changed. A NAME that came with the program is copied, "
          "with its masks and lessons, unless --empty asks for a bare one. With --lessons a persona "
-         "of yours that has no lessons yet gets such a file. A file that is there is never "
+         "of yours that has no lessons yet gets such a file. With members NAME is a group of them: "
+         "they answer, a vote (or \"merge\": synth, debate:2, blend, none) joins what they say, "
+         "and "
+         "that is its answer; a member may be a group, three deep. A file that is there is never "
          "written over. Names have 1 to 64 of A-Z a-z 0-9 _ -.",
          {"consilium personas new lawyer", "consilium personas new coder",
-          "consilium personas new lawyer --lessons"}},
+          "consilium personas new team coder,critic"}},
     [COMMAND_PERSONAS_DERIVE] =
         {"personas derive",
          "[A,B,...]",

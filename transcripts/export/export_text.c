@@ -19,8 +19,21 @@ int export_date(buf *out, double seconds, error *err)
     return buf_text(out, text, err);
 }
 
+/* A group's: what its merge made of the answers of its members. */
+static int joined_figures(buf *out, const turn_answer *a, error *err)
+{
+    if (export_merge_line(out, a->joined, err) ||
+        buf_format(out, err, ", seed %llu", (unsigned long long)a->seed))
+        return -1;
+    return a->stop != STOP_END && !turn_merge_cut(a->joined)
+               ? buf_format(out, err, ", %s", pass_stop_name(a->stop))
+               : 0;
+}
+
 int export_figures(buf *out, const turn_answer *a, error *err)
 {
+    if (a->joined)
+        return joined_figures(out, a, err);
     int result = buf_format(out, err, "%zu token%s", a->ids.len, a->ids.len == 1 ? "" : "s");
     if (!result && a->tokens_per_second > 0)
         result = buf_format(out, err, ", %.1f tokens/s", a->tokens_per_second);
