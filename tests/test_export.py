@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from make_transcript import Transcript, library
+from pictures import pixels
 from suite import BINARY, FIXTURES, SANITIZED, case, check, finish, ok, skip
 from transcript_vectors import VECTORS
 
@@ -333,45 +334,6 @@ def browse(place, name, *options):
         capture_output=True, timeout=180, stdin=subprocess.DEVNULL,
         env=dict(ENVIRONMENT, HOME=str(place.root), XDG_CONFIG_HOME=str(place.root / "config")))
     return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-
-
-def pixels(path):
-    """An 8-bit RGB or RGBA PNG as [height, width, 3]."""
-    data = path.read_bytes()
-    width, height, depth, color = struct.unpack(">IIBB", data[16:26])
-    assert depth == 8 and color in (2, 6), (depth, color)
-    channels, at, packed = (3 if color == 2 else 4), 8, b""
-    while at < len(data):
-        size, = struct.unpack(">I", data[at:at + 4])
-        if data[at + 4:at + 8] == b"IDAT":
-            packed += data[at + 8:at + 8 + size]
-        at += 12 + size
-    raw, stride = zlib.decompress(packed), 1 + width * channels
-    rows = [bytes(stride - 1)]
-    for y in range(0, height * stride, stride):
-        rows.append(unfilter(raw[y], raw[y + 1:y + stride], rows[-1], channels))
-    return np.frombuffer(b"".join(rows[1:]), np.uint8).reshape(height, width, channels)[:, :, :3]
-
-
-def unfilter(kind, line, above, channels):
-    """One row of a PNG (RFC 2083, section 6), bytes in and out."""
-    if kind == 0:
-        return line
-    out = bytearray(line)
-    for i, value in enumerate(line):
-        left, up = (out[i - channels], above[i]) if i >= channels else (0, above[i])
-        if kind == 1:
-            guess = left
-        elif kind == 2:
-            guess = up
-        elif kind == 3:
-            guess = (left + up) // 2
-        else:
-            corner = above[i - channels] if i >= channels else 0
-            p, q, r = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
-            guess = left if p <= q and p <= r else up if q <= r else corner
-        out[i] = (value + guess) & 255
-    return bytes(out)
 
 
 def cards_side_by_side(image, colors):

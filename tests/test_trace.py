@@ -127,6 +127,32 @@ with case("a text is read under the program of each"):
     ids = json.loads(run("tokenize", "-m", MODEL, "the code is the code\n").stdout)
     assert all(t["tokens"].tolist() == ids and len(t["experts"]) == len(ids) for t in got.values())
 
+with case("--lessons: what each persona's held-out lessons say, as far as N tokens, under the program of each"):
+    own = scratch / "config" / "consilium" / "personas"
+    own.mkdir(parents=True)
+    said = {"sailor": [f"aye {i} the code" for i in range(6)], "baker": ["the bread is the bread", "and is"]}
+    for name, answers in said.items():
+        (own / f"{name}.json").write_text(json.dumps({"persona": 1, "name": name}))
+        (own / f"{name}.lessons.jsonl").write_text(
+            "".join(json.dumps({"question": f"Q{i}?", "answer": a}) + "\n" for i, a in enumerate(answers)))
+    (own / "mute.json").write_text('{"persona":1,"name":"mute"}')
+    home = os.environ | {"XDG_CONFIG_HOME": str(scratch / "config")}
+    texts = {"sailor": said["sailor"][4] + "\n\n", "baker": "".join(a + "\n\n" for a in said["baker"])}
+    for most in (5, 256):
+        done = run("trace", f"--lessons={most}" if most == 5 else "--lessons", "-p", "sailor,baker,mute", "--control", *FAST, "-o",
+                   scratch / "l.npz", "--force", env=home)
+        got = read("l.npz")
+        assert list(got) == [f"{who}@{text}.lessons" for text in said for who in ("sailor", "baker", "mute", "control")]
+        assert "mute has no lessons" in done.stderr
+        for text, words in texts.items():
+            ids = json.loads(run("tokenize", "-m", MODEL, words).stdout)[:most]
+            assert all(t["tokens"].tolist() == ids and len(t["experts"]) == len(ids)
+                       for key, t in got.items() if f"@{text}." in key), (text, ids)
+    for words, status, why in ((["--lessons=0"], 2, "no whole number"), (["--lessons=1x"], 2, "no whole number"),
+                               (["--lessons", "-p", "mute"], 3, "nobody who speaks has lessons")):
+        done = run("trace", *words, *FAST, env=home, check_status=False)
+        assert done.returncode == status and why in done.stderr, (words, done.stderr)
+
 with case("the same on standard output, and at another thread count"):
     again = run("trace", *ASKED, "-m", MODEL, "--threads=2", "--format=ndjson").stdout
     assert again == files[1].read_text()

@@ -134,6 +134,23 @@ else:
         shown = re.search(r'<div class="scroll bite".*?</table>', tree, re.S)[0]
         rows = re.findall(r"<tr><th[^>]*>\d+</th><td>(.*?)</td>", shown)
         assert [{int(e) for e in re.findall(r'class="no">(\d+) ', r)} for r in rows] == denied, (rows, denied)
+        boxes = re.findall(r'<div class="(\w+)"><b class="who">(\w+)</b>(.*?)</div>', tree)
+        shares = {}
+        for name in ("coder", "critic", "control"):
+            tracks = [t for t in data["tracks"] if t["name"] == name]
+            count = np.zeros((2, data["experts"]))
+            for t in tracks:
+                ids = np.frombuffer(base64.b64decode(t["experts"]), "<u2").reshape(t["n"], 2, t["k"])
+                for layer in (0, 1):
+                    count[layer] += np.bincount(ids[:, layer].ravel(), minlength=65536)[:data["experts"]]
+            shares[name] = count / sum(t["n"] for t in tracks)
+        assert [b[1] for b in boxes] == list(shares), boxes
+        for _, name, inside in boxes:
+            ahead = shares[name] - np.max([s for other, s in shares.items() if other != name], axis=0)
+            best = sorted((-round(float(x), 6), i) for i, x in enumerate(ahead.ravel()) if x > 0.02)[:8]
+            want = [(i // data["experts"], i % data["experts"]) for _, i in best]
+            told = [tuple(map(int, m)) for m in re.findall(r">(\d+):(\d+)<span", inside)]
+            assert sorted(told) == sorted(want) and told, (name, told, want)
         assert 'id="expert"' in tree and "called for so many of the tokens" in tree
         assert re.search(r'<div class="bar" id="bar">', tree)
 

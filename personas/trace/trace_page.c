@@ -293,11 +293,15 @@ static void put_atlas(page *p)
                 "them most\"><rect class=\"ground\" width=\"%d\" height=\"%d\"/>",
                 log->experts * CELL, layers * CELL, log->experts * CELL, layers * CELL);
     put_atlas_cells(p, shares, cells);
-    text_put(&p->w, "<rect id=\"chosen\" class=\"chosen\" width=\"10\" height=\"10\" "
-                    "x=\"-20\" y=\"0\"/></svg></div><figcaption>A row is a layer, the first above; "
-                    "a column is an expert. Colour: who calls it most. Strength: how often. An "
-                    "expert that nobody called is empty.</figcaption></figure>\n"
-                    "<div id=\"expert\" aria-live=\"polite\"></div>\n");
+    text_put(&p->w,
+             "<rect id=\"chosen\" class=\"chosen\" width=\"10\" height=\"10\" "
+             "x=\"-20\" y=\"0\"/></svg></div><figcaption>A row is a layer, the first above; "
+             "a column is an expert. Colour: who calls it most. Strength: how often. An "
+             "expert that nobody called is empty.</figcaption></figure>\n"
+             "<p class=\"note\">Layer:expert, where each is furthest ahead of all others in how "
+             "many of its tokens call it. By what is read: of the plain model, where it read "
+             "too.</p><div id=\"leads\"></div>\n"
+             "<div id=\"expert\" aria-live=\"polite\"></div>\n");
     free(shares);
 }
 
@@ -353,7 +357,10 @@ static void put_body(page *p)
         put_parts(p);
         text_put(&p->w, "</section>\n");
     }
-    text_put(&p->w, "<section><h2>Atlas of experts</h2>\n");
+    text_put(&p->w,
+             "<section><h2>Atlas of experts</h2>\n<select id=\"by\" aria-label=\"colours of the "
+             "atlas\" hidden><option value=\"who\">by who calls</option><option "
+             "value=\"text\">by what is read</option></select>\n");
     put_atlas(p);
     text_put(&p->w, "</section>\n");
 }

@@ -77,6 +77,9 @@ static const char *const sheet[] = {
 /* the atlas */
 ".atlas{display:block;width:100%;min-width:24rem;max-height:40rem;cursor:crosshair}.atlas rect{fill:var(--c)}",
 ".atlas .ground{fill:var(--code)}.atlas .chosen{fill:none;stroke:var(--ink);stroke-width:2}\n",
+"#by{margin-bottom:.8rem}#leads{display:grid;gap:.4rem;margin:.6rem 0 1.2rem;font-size:.875rem}#leads>div{display:flex;flex-wrap:wrap;gap:.35rem;",
+"align-items:center}#leads b{min-width:9rem}#leads button{padding:.05rem .45rem;font-variant-numeric:tabular-nums}",
+"#leads button span{color:var(--soft)}\n",
 "#expert{display:grid;gap:.4rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));",
 "align-items:start}\n",
 "#expert p{margin:0}#expert .calls{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr 3.4rem;",

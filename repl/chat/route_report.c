@@ -11,7 +11,7 @@ enum { LABEL = 4, GAP = 2, LINES = 16, NARROW = 16 };
 
 int route_report_figures(const route_log *log, text_writer *w, error *err)
 {
-    text_format(w, "%-28s %7s %9s %8s %8s %9s\n", "", "tokens", "experts", "denied", "banned",
+    text_format(w, "%-32s %7s %9s %8s %8s %9s\n", "", "tokens", "experts", "denied", "banned",
                 "entropy");
     for (size_t i = 0; i < log->len; i++) {
         route_figures f;
@@ -20,7 +20,7 @@ int route_report_figures(const route_log *log, text_writer *w, error *err)
             free(name);
             return -1;
         }
-        text_format(w, "%-28s %7d %9.1f %7.1f%% %7.1f%% %9.2f\n", name, f.tokens, f.distinct,
+        text_format(w, "%-32s %7d %9.1f %7.1f%% %7.1f%% %9.2f\n", name, f.tokens, f.distinct,
                     100 * f.denied, 100 * f.banned, f.entropy);
         free(name);
     }

@@ -20,6 +20,7 @@
 #include "../system/output_file.h"
 #include "commands.h"
 #include "trace_dump_files.h"
+#include "trace_lessons.h"
 
 typedef struct task {
     const options *opt;
@@ -33,6 +34,7 @@ typedef struct task {
     roster *roster;
     route_log log;
     struct council *answered;   /* who answered; NULL = nobody was asked */
+    trace_lessons lessons;      /* of --lessons */
     const char *reads;          /* the text that is being read */
     activation_set activations; /* of --dump */
 } task;
@@ -74,8 +76,8 @@ static int read_prompt(task *t)
     t->asks = word != NULL;
     if (word && !t->prompt.len)
         return error_set(t->err, ERROR_USAGE, "the prompt is empty");
-    if (!word && !opt->lesson_texts.len)
-        return error_set(t->err, ERROR_USAGE, "trace needs a PROMPT, or --text FILE");
+    if (!word && !opt->lesson_texts.len && !opt->trace_lessons)
+        return error_set(t->err, ERROR_USAGE, "trace needs a PROMPT, --text FILE or --lessons");
     if (t->prompt.len && !utf8_check(t->prompt.v, t->prompt.len, &bad))
         return error_set(t->err, ERROR_USAGE, "the prompt is no UTF-8 at byte %zu", bad);
     return 0;
@@ -129,11 +131,14 @@ static void on_reading(void *user, int done, int total)
                      (int)(100.0 * done / (total ? total : 1)), total);
 }
 
-static int read_text(task *t, const char *name, const buf *text)
+/* most: tokens that are read, 0 = all, which must fit. */
+static int read_text(task *t, const char *name, const buf *text, size_t most)
 {
     tokens ids = {0};
     t->reads = name;
     int result = input_encode(engine_tokenizer(t->engine), name, text, t->con, &ids, t->err);
+    if (most && ids.len > most)
+        ids.len = most;
     if (!result && ids.len > (size_t)t->council.context)
         result =
             error_set(t->err, ERROR_CONTEXT, "%s: %zu tokens do not fit the context of %d tokens",
@@ -151,9 +156,14 @@ static int read_texts(task *t)
     for (size_t i = 0; i < t->opt->lesson_texts.len; i++) {
         buf text = {0};
         int result = input_read(t->opt->lesson_texts.v[i], &text, t->con, t->err) ||
-                     read_text(t, t->opt->lesson_texts.v[i], &text);
+                     read_text(t, t->opt->lesson_texts.v[i], &text, 0);
         buf_release(&text);
         if (result)
+            return -1;
+    }
+    for (size_t i = 0; i < t->lessons.len; i++) {
+        const trace_lesson_text *l = &t->lessons.v[i];
+        if (read_text(t, l->name, &l->text, t->lessons.tokens))
             return -1;
     }
     return 0;
@@ -271,13 +281,15 @@ int command_trace(const options *opt, console *con, error *err)
 {
     task t = {.opt = opt, .con = con, .err = err};
     int result = check_dump(&t) || check_outputs(&t) || ask_options_read(&t.how, opt, err) ||
-                 read_prompt(&t) || ask_options_prepare(&t.how, err);
+                 read_prompt(&t) || ask_options_prepare(&t.how, err) ||
+                 trace_lessons_load(opt, t.how.personas, t.how.persona_count, con, &t.lessons, err);
     if (!result) {
         t.engine = open_model(opt, con, err);
         result = t.engine ? run(&t) : -1;
     }
     council_close(t.answered);
     roster_close(t.roster);
+    trace_lessons_release(&t.lessons);
     route_log_release(&t.log);
     activation_set_release(&t.activations);
     engine_close(t.engine);

@@ -177,14 +177,15 @@ struct options {
     sampling_options configured; /* of the configuration */
     long long seed;              /* -1 = random */
 
-    texts sets;              /* train --set, compare --set */
-    texts lesson_texts;      /* personas derive and check --text */
-    texts outputs;           /* trace --output */
-    const char *tensorboard; /* a folder, or NULL */
-    texts dumps;             /* trace --dump */
-    const char *dump_to;     /* a folder; NULL = default */
-    const char *lang;        /* languages of lessons, "en,ru"; NULL = all */
-    const char *against;     /* whom to compare with; NULL = all others, of eval the best */
+    texts sets;                /* train --set, compare --set */
+    texts lesson_texts;        /* personas derive and check --text */
+    texts outputs;             /* trace --output */
+    const char *tensorboard;   /* a folder, or NULL */
+    const char *trace_lessons; /* trace --lessons; "" = without a number */
+    texts dumps;               /* trace --dump */
+    const char *dump_to;       /* a folder; NULL = default */
+    const char *lang;          /* languages of lessons, "en,ru"; NULL = all */
+    const char *against;       /* whom to compare with; NULL = all others, of eval the best */
     /* personas derive */
     const char *derive_mode, *import;    /* NULL = the persona's; a file to be brought in */
     int import_most;                     /* experts of a ranking; 0 = default */

@@ -471,12 +471,13 @@ static const command_info commands[COMMAND_COUNT] = {
          "Asks as `ask` does, with the same seeds and the same answers, and keeps of every token "
          "and layer which experts were called, with what gates, margin, entropy and banned mass, "
          "which ones the router wanted and did not get, and which stood in. Prompts are read under "
-         "each persona's program. --text reads texts instead, or besides. What is written is told "
+         "each persona's program. --text reads texts instead, or besides; --lessons what the "
+         "personas' lessons say: for the page's atlas of experts. What is written is told "
          "by the ending of --output; --dump writes what the model computed on its way. Pictures: a "
          "row is a layer, a column an expert, as bright as it was called often.",
          {"consilium trace 'Is it ever right to lie?' -o routes.html -o routes.npz",
           "consilium trace --text notes.txt --control -p coder --dump 'blk.3.*,norm'",
-          "consilium trace 'What is a lock?' --tensorboard runs"}},
+          "consilium trace --lessons --control -o atlas.html --tensorboard runs"}},
     [COMMAND_BENCH] =
         {"bench",
          "",

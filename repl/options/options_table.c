@@ -121,6 +121,9 @@ static const option_info table[] = {
      0, 0, FIELD(lesson_texts)},
     {"text", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(TRACE), "FILE",
      "a text to read, under the program of each persona (repeatable)", 0, 0, FIELD(lesson_texts)},
+    {"lessons", 0, OPTION_OPTIONAL, GROUP_COMMAND, BIT(TRACE), "[=N]",
+     "what the personas' held-out lessons say is read in the same way, N tokens of each (256)", 0,
+     0, FIELD(trace_lessons)},
     {"output", 'o', OPTION_TEXTS, GROUP_COMMAND, BIT(TRACE), "FILE",
      "write all of it: .html (a page to look at), .npz (numpy), .jsonl, .json (SGLang's array of "
      "experts) (repeatable)",
