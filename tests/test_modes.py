@@ -11,6 +11,8 @@ from pathlib import Path
 
 from council_model import make_model
 from suite import ROOT, case, finish, run
+from talk_screen import MODEL as TALK_MODEL
+from talk_screen import Talk
 
 LEAST = 0.9
 scratch = Path(tempfile.mkdtemp(prefix="modes-"))
@@ -206,8 +208,47 @@ def listing():
         assert modes("show", "code")[0] == (SHIPPED / "code.json").read_text()
 
 
+def in_a_conversation():
+    """Of two modes each weighs the experts of one persona: auto takes there what `modes check --profile` takes."""
+    t = Talk("live", "--mode=auto", wait=False)
+    t.close()
+    place = t.home / ".config/consilium"
+    for folder in ("personas", "modes"):
+        (place / folder).mkdir(parents=True)
+    mark = json.loads(run("model", "info", "-m", TALK_MODEL, "--format=json").stdout)["fingerprint"][:16]
+    for i, name in enumerate(("coder", "critic")):
+        (place / f"personas/{name}.json").write_text(json.dumps({"persona": 1, "name": name}))
+        (place / f"personas/{name}.{mark}.mask.json").write_text(json.dumps(
+            {"mask": 1, "model": None, "mode": "keep", "layers": {"0-5": f"{4 * i}-{4 * i + 3}"}}))
+        (place / f"modes/{'ab'[i]}.json").write_text(json.dumps(
+            {"mode": 1, "name": "ab"[i], "experts": i + 1, "auto": {"bias": 100, "personas": {name: 100}}}))
+    asked = ["fox and dog", "0 1 2 3 4 5 6 7", "Zzz zz zzz!", "a b c d e f", "the code is the code"]
+    found = {}
+    for prompt in asked:
+        path = scratch / "one.jsonl"
+        path.write_text(json.dumps({"prompt": prompt, "mode": "a"}) + "\n")
+        done = run("modes", "check", path, "--profile", "-m", TALK_MODEL, "--format=json", env=t.environment)
+        found[prompt] = "ab"[1 - json.loads(done.stdout)["right"]]
+    with case("auto in a conversation goes by whose experts the model calls, and says so"):
+        assert len(set(found.values())) == 2, found
+        t = Talk("live", "--mode=auto")
+        for prompt in asked:
+            said = t.say(prompt)
+            who = {"a": "coder", "b": "critic"}[found[prompt]]
+            assert f"mode {found[prompt]}: it calls {who}'s experts" in said, (prompt, found[prompt], said)
+            assert "the experts that" not in said
+    with case("a tag is enough, and another model is listened to anew"):
+        assert "mode code: #code" in t.say("#code hello")
+        t.say(f"/model {TALK_MODEL}")
+        assert f"mode {found[asked[0]]}: " in t.say(asked[0])
+        t.say("/mode off")
+        assert "mode " not in t.say(asked[0])
+        assert t.leave()[0] == 0
+
+
 accuracy()
 equality()
+in_a_conversation()
 personas()
 refusals()
 listing()

@@ -324,6 +324,37 @@ def types(scratch):
         done = convert(MODELS / "qwen3_moe.gguf", scratch / "c.gguf", "q8_0")
         assert "keep their type" in done.stderr, done.stderr
         assert np.array_equal(logits(scratch / "c.gguf", IDS, scratch), logits(MODELS / "qwen3_moe.gguf", IDS, scratch))
+    with case("types by the tensors' names: each as if it alone had been asked for, the last that fits counts"):
+        source, rest = QUANTISED[0], ["--tensor-type", "*_exps.weight=q8_0", "--tensor-type", "output.weight=f16",
+                                      "--tensor-type", "blk.0.ffn_down*=q5_0"]
+        alone = {}
+        for kind in ("q4_0", "q8_0", "f16", "q5_0"):
+            convert(source, scratch / "c.gguf", kind)
+            alone[kind] = read(scratch / "c.gguf")[0]
+        old = read(source)[0]
+        for base in ("q4_0", None):
+            run("model", "convert", source, "-o", scratch / "c.gguf", "--force", *(["--type", base] if base else []), *rest)
+            new, fields = read(scratch / "c.gguf")
+            seen = set()
+            for name, (was, data) in old.items():
+                kind = ("q5_0" if name.startswith("blk.0.ffn_down") else "f16" if name == "output.weight" else
+                        "q8_0" if name.endswith("_exps.weight") else base)
+                want = alone[kind][name] if kind else (was, data)
+                assert new[name][0] == want[0] and np.array_equal(new[name][1], want[1]), (name, kind, new[name][0])
+                seen.add(kind)
+            assert seen == {"q5_0", "f16", "q8_0", base}, seen
+            assert history(fields) == ["convert" + (f" --type {base}" if base else "") + "".join(
+                f" {w}" for w in rest)], history(fields)
+        run("model", "convert", MODELS / "qwen3_moe", "-o", scratch / "mixed", "--force", "--type", "f32", "--tensor-type",
+            "*.experts.*=bf16")
+        bank = json.loads(b"".join([(scratch / "mixed/model.safetensors").read_bytes()[8:][:struct.unpack(
+            "<Q", (scratch / "mixed/model.safetensors").read_bytes()[:8])[0]]]))
+        kinds = {("experts" in name, tensor["dtype"]) for name, tensor in bank.items() if len(tensor.get("shape", [])) > 1}
+        assert kinds == {(True, "BF16"), (False, "F32")}, kinds
+        for word, text in (("x", "no PATTERN=TYPE"), ("=f16", "no PATTERN=TYPE"), ("a=q9", "no PATTERN=TYPE"),
+                           ("blk.9.*=f16", "no matrix is called"), ("*_norm.weight=f16", "no matrix is called")):
+            done = run("model", "convert", source, "-o", scratch / "no.gguf", "--tensor-type", word, check_status=False)
+            assert done.returncode == 2 and text in done.stderr and not (scratch / "no.gguf").exists(), done.stderr
     with case("a folder in bf16: config.json says so; back in f32 the same numbers"):
         convert(MODELS / "qwen3_moe", scratch / "half", "bf16")
         config = json.loads((scratch / "half/config.json").read_text())

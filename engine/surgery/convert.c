@@ -81,8 +81,8 @@ static int prepare(conversion *x, error *err)
     if (take_rope(x, err) || take_words(x, err) ||
         image_of_other(&x->m, x->c, x->to_gguf, x->divisors, err))
         return -1;
-    if (x->o->image.retype)
-        image_retype(&x->m, x->o->image.type, x->to_gguf, x->o->image.left);
+    if (x->o->image.types && image_retype(&x->m, x->o->image.types, x->to_gguf, err))
+        return -1;
     if (check_types(x, err))
         return -1;
     return x->o->image.done ? history_next(x->c, x->o->image.done, &x->history, err) : 0;

@@ -155,6 +155,12 @@ static int fill(void *user, const char *place, error *err)
 
 /* ---- both -------------------------------------------------------------------------------------- */
 
+/* What most matrices are, for the metadata; NULL = as before. */
+static const dtype_info *of_all(const image_types *types)
+{
+    return types && types->rest != DTYPE_COUNT ? dtype_describe(types->rest) : NULL;
+}
+
 int edit_write(const bank_plan *plan, int used, const image_options *o, const char *path,
                error *err)
 {
@@ -165,14 +171,14 @@ int edit_write(const bank_plan *plan, int used, const image_options *o, const ch
     if (n < 0)
         return -1;
     bool changed =
-        !bank_plan_is_same(plan) || o->retype || (used && used != config->experts_per_token);
+        !bank_plan_is_same(plan) || o->types || (used && used != config->experts_per_token);
     int result = o->done && changed ? history_next(plan->c, o->done, &history, err) : 0;
     if (result == 0)
         result = image_of_plan(&m, plan, err);
-    if (result == 0 && o->retype)
-        image_retype(&m, o->type, checkpoint_gguf(plan->c) != NULL, o->left);
-    description d = {plan->c, n, used ? used : config->experts_per_token,
-                     o->retype ? dtype_describe(o->type) : NULL, history.v};
+    if (result == 0 && o->types)
+        result = image_retype(&m, o->types, checkpoint_gguf(plan->c) != NULL, err);
+    description d = {plan->c, n, used ? used : config->experts_per_token, of_all(o->types),
+                     history.v};
     image_folder f = {plan->c, history.v, fill, &d, o->over};
     if (result == 0)
         result = checkpoint_gguf(plan->c)

@@ -61,24 +61,85 @@ static bool is_matrix(const image_tensor *t, bool gguf)
     return part != PART_COUNT && part != PART_ROUTER && part != PART_SHARED_ROUTER && t->dims >= 2;
 }
 
-void image_retype(image *m, dtype type, bool gguf, int *left)
+static bool fits(const char *pattern, const char *name)
 {
-    const dtype_info *info = dtype_describe(type);
+    const char *star = NULL, *from = NULL;
+    while (*name) {
+        if (*pattern == '*') {
+            star = pattern++;
+            from = name;
+        } else if (*pattern == *name) {
+            pattern++;
+            name++;
+        } else if (star) { /* the last star takes one character more */
+            pattern = star + 1;
+            name = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
+}
+
+/* That a matrix is to have; DTYPE_COUNT = as it is. */
+static dtype type_for(const image_types *types, const char *name)
+{
+    dtype found = types->rest;
+    for (size_t k = 0; k < types->len; k++)
+        if (fits(types->v[k].pattern, name))
+            found = types->v[k].type;
+    return found;
+}
+
+/* Every pattern has a matrix, which a misspelt one has not. */
+static int check_patterns(const image *m, const image_types *types, bool gguf, error *err)
+{
+    for (size_t k = 0; k < types->len; k++) {
+        bool any = false;
+        const char *example = "none";
+        for (size_t i = 0; i < m->len; i++) {
+            if (!is_matrix(&m->v[i], gguf))
+                continue;
+            example = m->v[i].name;
+            any = any || fits(types->v[k].pattern, m->v[i].name);
+        }
+        if (!any)
+            return error_set(
+                err, ERROR_USAGE,
+                "no matrix is called \"%.80s\" (* stands for any text); one of them is "
+                "%.80s",
+                types->v[k].pattern, example);
+    }
+    return 0;
+}
+
+int image_retype(image *m, image_types *types, bool gguf, error *err)
+{
     m->bytes = 0;
-    *left = 0;
+    types->left = 0;
+    if (check_patterns(m, types, gguf, err))
+        return -1;
     for (size_t i = 0; i < m->len; i++) {
         image_tensor *t = &m->v[i];
-        uint64_t elements = 1, block = (uint64_t)info->block;
+        dtype type = is_matrix(t, gguf) ? type_for(types, t->name) : DTYPE_COUNT;
+        uint64_t elements = 1;
         for (int k = 0; k < t->dims; k++)
             elements *= t->shape[k]; /* image_add() has checked this product */
-        bool wanted = is_matrix(t, gguf), fits = t->shape[t->dims - 1] % block == 0;
-        *left += wanted && !fits;
-        if (wanted && fits) {
-            t->type = type;
-            t->bytes = elements / block * (uint64_t)info->bytes;
+        if (type != DTYPE_COUNT) {
+            const dtype_info *info = dtype_describe(type);
+            uint64_t block = (uint64_t)info->block;
+            bool divides = t->shape[t->dims - 1] % block == 0;
+            types->left += !divides;
+            if (divides) {
+                t->type = type;
+                t->bytes = elements / block * (uint64_t)info->bytes;
+            }
         }
         m->bytes += t->bytes;
     }
+    return 0;
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------- */

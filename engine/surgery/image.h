@@ -50,9 +50,22 @@ void image_release(image *m); /* {0} ok */
 int image_add(image *m, const char *name, dtype type, int dims, const uint64_t *shape, error *err);
 int image_add_piece(image *m, const image_piece *p, error *err);
 
-/* Gives every matrix another type; routers and vectors keep theirs, and so do, counted in *left, matrices
- * whose rows do not divide into its blocks. gguf: how tensors are named. */
-void image_retype(image *m, dtype type, bool gguf, int *left);
+/* Matrices of certain names: "*" in the pattern stands for any text, names are those of the image, whole. */
+typedef struct image_type {
+    const char *pattern; /* borrowed */
+    dtype type;
+} image_type;
+
+typedef struct image_types {
+    dtype rest;          /* of all other matrices; DTYPE_COUNT = as they are */
+    const image_type *v; /* [len] the last that fits a name counts; borrowed */
+    size_t len;
+    int left; /* set: matrices that keep their type, since their rows do not divide into the other's blocks */
+} image_types;
+
+/* Gives matrices other types; routers and vectors keep theirs. gguf: how tensors are named. ERROR_USAGE for a
+ * pattern that no matrix has. */
+int image_retype(image *m, image_types *types, bool gguf, error *err);
 
 /* Takes n bytes of a tensor, in order. Not 0 ends it. */
 typedef int image_take(void *user, const void *bytes, size_t n, error *err);

@@ -19,11 +19,9 @@ typedef struct image_watch {
 
 /* What edit.h and convert.h are told alike. */
 typedef struct image_options {
-    bool retype; /* matrices become `type`; *left counts those that cannot */
-    dtype type;
-    int *left;
-    const char *done; /* for the history, or NULL: none is kept */
-    bool over;        /* a folder that is there is replaced */
+    image_types *types; /* what matrices become; NULL = as they are */
+    const char *done;   /* for the history, or NULL: none is kept */
+    bool over;          /* a folder that is there is replaced */
     image_watch watch;
 } image_options;
 

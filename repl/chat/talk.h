@@ -20,6 +20,7 @@
 
 typedef struct talk talk;
 struct talk_training;
+struct mode_listener;
 struct talk {
     const options *opt; /* as the program was started */
     options set;  /* as they stand now; its lists are the talk's, its texts opt's or `words` */
@@ -31,10 +32,11 @@ struct talk {
     line_editor *line;
     engine *engine;
     conversation *conversation;
-    dialogue *dialogue;   /* the conversation's */
-    mode_options mode;    /* laid over `set`: what was asked for, and what it came to */
-    options now;          /* `set` with the mode over it, as it was seated */
-    ask_options how;      /* `now`, taken apart */
+    dialogue *dialogue;             /* the conversation's */
+    mode_options mode;              /* laid over `set`: what was asked for, and what it came to */
+    struct mode_listener *listener; /* of `mode` on `engine`; NULL = not opened yet */
+    options now;                    /* `set` with the mode over it, as it was seated */
+    ask_options how;                /* `now`, taken apart */
     roster_options seats; /* as they were seated; its /mask lists are owned, the rest is `how`'s */
     char *folder;         /* of transcripts */
     bool unsaved;         /* records wait for the disk; said already */
@@ -102,8 +104,11 @@ bool talk_may_set(const char *name); /* while the conversation runs */
 /* How answers are laid out from now on; focus: who is large, NULL = the first. */
 int talk_view(talk *t, view_layout layout, const char *focus, error *err);
 /* The mode for a prompt, seated when it is another one than before; told in a line where auto chose or a
- * depth changed. *prompt, *len: without its tags. */
+ * depth changed. Where no tag decides, auto also goes by whose experts the model calls for it. *prompt, *len:
+ * without its tags. */
 int talk_choose_mode(talk *t, const char **prompt, size_t *len, error *err);
+/* Modes or model are others now. */
+void talk_forget_listener(talk *t);
 /* The same of the persona where --personas auto was asked for. */
 int talk_choose_persona(talk *t, const char **prompt, size_t *len, error *err);
 /* What an option of /set is now, and who said so: "0.2", "persona". Appended. (talk_values.c) */

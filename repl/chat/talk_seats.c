@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../engine/base/paths.h"
+#include "../../personas/modes/mode_listener.h"
 #include "../../personas/modes/persona_choice.h"
 #include "../options/open_model.h"
 #include "../options/template_notes.h"
@@ -282,6 +283,7 @@ static int reopen(talk *t, options *set, bool anew, conversation *c, error *err)
         template_notes(e, dialogue_roster(t->dialogue), &o.council, t->con);
     if (c != t->conversation)
         conversation_close(t->conversation);
+    talk_forget_listener(t);
     if (e != t->engine)
         engine_close(t->engine);
     t->engine = e;
@@ -315,6 +317,28 @@ static int tell_mode(talk *t, error *err)
     return result;
 }
 
+void talk_forget_listener(talk *t)
+{
+    mode_listener_close(t->listener);
+    t->listener = NULL;
+}
+
+/* Whose experts the plain model calls counts too. The first time everyday prompts are read, to compare. */
+static int listen_too(talk *t, const char *prompt, size_t len, error *err)
+{
+    guess_calls calls = {0};
+    int result = 0;
+    console_progress(t->con, "listening to whose experts the prompt calls");
+    if (!t->listener)
+        t->listener = mode_listener_open(t->engine, &t->mode.all, err);
+    if (!t->listener || mode_listener_read(t->listener, prompt, len, &calls, err))
+        result = -1;
+    console_progress_end(t->con);
+    if (result || !calls.n)
+        return result;
+    return mode_options_decide(&t->mode, prompt, len, &calls, err);
+}
+
 int talk_choose_mode(talk *t, const char **prompt, size_t *len, error *err)
 {
     guessed before = t->mode.guess;
@@ -323,6 +347,10 @@ int talk_choose_mode(talk *t, const char **prompt, size_t *len, error *err)
         return 0;
     if (mode_options_decide(&t->mode, *prompt, *len, NULL, err))
         return -1;
+    if (t->mode.fixed < 0 && !g->tagged && listen_too(t, *prompt, *len, err)) {
+        t->mode.guess = before;
+        return -1;
+    }
     bool other = g->choice != before.choice || g->depth != before.depth;
     if (other && talk_seat(t, err)) {
         t->mode.guess = before;
@@ -431,6 +459,7 @@ static int try_mode(talk *t, options *trial, error *err)
         return -1;
     }
     mode_options_release(&before);
+    talk_forget_listener(t);
     return 0;
 }
 

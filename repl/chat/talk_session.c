@@ -181,6 +181,7 @@ static int take_mode(talk *t, options *set, const record_setting *then, mode_opt
         kept = NULL;
         (void)mode_options_open(&mode, NULL, NULL);
     }
+    talk_forget_listener(t);
     *before = t->mode;
     t->mode = mode;
     set->mode = kept;
@@ -206,6 +207,7 @@ static void settle_mode(talk *t, mode_options *before, bool back)
         mode_options now = t->mode;
         t->mode = *before;
         *before = now;
+        talk_forget_listener(t);
     }
     mode_options_release(before);
 }

@@ -266,6 +266,7 @@ static void close_talk(talk *t)
 {
     line_close(t->line);
     conversation_close(t->conversation);
+    talk_forget_listener(t);
     engine_close(t->engine);
     terminal_close(t->term);
     talk_release_seats(&t->how, &t->seats);

@@ -181,6 +181,7 @@ struct options {
     texts lesson_texts;        /* personas derive and check --text */
     texts outputs;             /* trace --output */
     const char *tensorboard;   /* a folder, or NULL */
+    texts tensor_types;        /* model convert --tensor-type */
     const char *trace_lessons; /* trace --lessons; "" = without a number */
     texts dumps;               /* trace --dump */
     const char *dump_to;       /* a folder; NULL = default */

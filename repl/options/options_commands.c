@@ -404,12 +404,14 @@ static const command_info commands[COMMAND_COUNT] = {
          1,
          "write a model in another type or format",
          "Matrices take the type of --type, row by row; routers, norms and biases stay as they "
-         "are, so masks made for the one fit the other. Safetensors hold f32, f16 and bf16; q2_k "
+         "are, so masks made for the one fit the other. --tensor-type mixes types by the tensors' "
+         "names in the new file, whole ones in which * stands for any text. Safetensors hold f32, "
+         "f16 and bf16; q2_k "
          "to q6_k need rows of 256. A folder of safetensors becomes a GGUF file, or the other way "
          "round (--to), with its configuration, tokenizer and chat template, no number changed; "
          "what the other format cannot say is refused by its name. What was done is added to the "
          "metadata (consilium.history).",
-         {"consilium model convert model.gguf --type q4_k -o small.gguf",
+         {"consilium model convert a.gguf --tensor-type '*_exps.weight=q4_k' -o b.gguf",
           "consilium model convert folder -o model.gguf",
           "consilium model convert model.gguf --to safetensors --type bf16 -o folder"}},
     [COMMAND_EDIT] =

@@ -341,6 +341,11 @@ static const option_info table[] = {
     {"type", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(MODEL_CONVERT),
      "f32|f16|bf16|q8_0|q6_k|q5_k|q5_1|q5_0|q4_k|q4_1|q4_0|q3_k|q2_k",
      "what matrices become; routers and vectors stay as they are", 0, 0, FIELD(type)},
+    {"tensor-type", 0, OPTION_TEXTS, GROUP_COMMAND, BIT(MODEL_CONVERT), "PATTERN=TYPE",
+     "what the matrices of such names become instead, as '*_exps.weight=q3_k' or "
+     "output.weight=q6_k; the "
+     "last that fits counts (repeatable)",
+     0, 0, FIELD(tensor_types)},
     {"to", 0, OPTION_CHOICE, GROUP_COMMAND, BIT(MODEL_CONVERT), "gguf|safetensors",
      "the format (default: a GGUF file when PATH ends in .gguf, else the model's own)", 0, 0,
      FIELD(to)},
