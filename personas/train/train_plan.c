@@ -25,7 +25,7 @@ static double rate_of(const trainer *t)
     if (what & (TRAIN_LORA | TRAIN_ROUTER))
         rate = 1e-3;
     if (what & TRAIN_EXPERTS && t->plan.pool_layers == 0)
-        rate = train_is_slim(engine_config(t->engine), t->plan.first) ? 1e-3 : 3e-4;
+        rate = train_is_slim(engine_config(t->engine), t->plan.first) ? 6e-4 : 3e-4;
     return rate;
 }
 
