@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "../engine/run/engine.h"
+#include "../engine/run/expert_store.h"
 #include "../engine/run/sampler.h"
 #include "cuda_support.h"
 
@@ -126,13 +127,16 @@ static void count_warning(void *user, checkpoint_note note, const char *sentence
 
 /* Three sequences tell TOLD tokens in lockstep: a plain one, one that branched off within its second page
  * and goes on under a program, one under that program throughout. The device fails in step BREAK_AT, after
- * so many launches of it; -1 = never. Returns their logits [TOLD, VOICES, vocabulary]. */
-static float *tell_on(backend_options device, int launches, int *warnings)
+ * so many launches of it; -1 = never. memory: bytes that the CPU may take then, 0 = no bound. Returns their
+ * logits [TOLD, VOICES, vocabulary]. */
+static float *tell_on(backend_options device, int launches, uint64_t memory, int *warnings)
 {
     error err = {0};
     engine_options options = {.path = "tests/fixtures/models/qwen3_moe",
                               .backend = device,
                               .max_rows = 16,
+                              .memory = memory,
+                              .memory_asked = true,
                               .warn = count_warning,
                               .warn_user = warnings};
     engine *e = engine_open(&options, &err);
@@ -164,6 +168,8 @@ static float *tell_on(backend_options device, int launches, int *warnings)
         session_close(s[k]);
     router_program_close(fewer);
     assert_string_equal(backend_name(engine_backend(e)), launches >= 0 ? "cpu" : device.name);
+    expert_store_figures pool;
+    assert_true(engine_pool(e, &pool) == (memory > 0));
     engine_close(e);
     return realloc(logits, bytes);
 }
@@ -233,17 +239,18 @@ static void test_draws(void **state)
 }
 
 /* The device is lost in the middle: at once, within a layer, later. What follows has the bytes that the
- * CPU's past would have given it, and the user is told once. */
+ * CPU's past would have given it, and the user is told once. The last has too little memory on the host, and
+ * the experts are read as they are called from then on. */
 static void test_carries_on(void **state)
 {
     const int launches[] = {0, 7, 31};
     int none = 0;
     (void)state;
     size_t bytes = bytes_of("tests/fixtures/models/qwen3_moe") / (STREAMS * LENGTH) * TOLD * VOICES;
-    float *want = tell_on((backend_options){.name = "cpu"}, -1, &none);
+    float *want = tell_on((backend_options){.name = "cpu"}, -1, 0, &none);
     for (size_t i = 0; i < 3 && cuda_on_host(); i++) {
         int warnings = 0;
-        float *got = tell_on(cuda_options(), launches[i], &warnings);
+        float *got = tell_on(cuda_options(), launches[i], i == 2, &warnings);
         assert_int_equal(warnings, 1);
         assert_memory_equal(want, got, bytes);
         free(got);
