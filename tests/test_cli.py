@@ -327,6 +327,16 @@ def bench(model):
         expert = 3 * 40 * 20 * 4
         more = (three["experts_per_step"] - one["experts_per_step"]) * expert
         assert abs(three["bytes_per_step"] - one["bytes_per_step"] - more - 2 * kv) <= 2
+    with case("bench --depth: keys and values of what stands before are read too, and nothing else changes"):
+        deep = json.loads(run("bench", "-m", model, "--depth=24", "--prompt=16", "--generate=4", "--passes=1,3",
+                              "--format=json").stdout)
+        assert deep["depth"] == 24 and got["depth"] == 0
+        for shallow, r in zip(got["runs"], deep["runs"]):
+            more = r["bytes_per_step"] - shallow["bytes_per_step"] - position * 24 * r["passes"]
+            assert abs(more - (r["experts_per_step"] - shallow["experts_per_step"]) * expert) <= 2, more
+        assert "behind 24 tokens: 8 tokens read" in run("bench", "-m", model, "--depth=24", "--prompt=8", "--generate=2",
+                                                        "--passes=1").stdout
+        refuse(2, ["--depth", "28", "24"], "bench", "-m", model, "--depth=8", "--prompt=16", "--generate=4", "--context=24")
     with case("bench --profile: the parts make up the whole, and read what a step reads"):
         run_once = json.loads(run("bench", "-m", model, "--prompt=16", "--generate=4", "--passes=1", "--profile",
                                   "--format=json").stdout)["runs"][0]

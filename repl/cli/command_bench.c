@@ -45,10 +45,10 @@ typedef struct bench {
     console *con;
     const options *opt;
     dtype kv;
-    int prompt, generate, max_passes;
+    int depth, prompt, generate, max_passes;
     session **sessions; /* [max_passes] */
     step *steps;        /* [max_passes] */
-    int *ids;           /* [max_passes, prompt + generate] */
+    int *ids;           /* [max_passes, length_of()] */
     float *logits;      /* [max_passes, vocabulary] */
     uint8_t *called;    /* [layers, experts] 1 = called in this step */
     uint64_t calls;     /* distinct ones, over all traced steps */
@@ -114,9 +114,21 @@ static int measure_memory(bench *b, int sweeps, error *err)
 
 /* ---- one number of passes --------------------------------------------------------------------- */
 
+/* Tokens of a pass: there before, read, written. */
+static int length_of(const bench *b)
+{
+    return b->depth + b->prompt + b->generate;
+}
+
+/* Where writing begins. */
+static int written_from(const bench *b)
+{
+    return b->depth + b->prompt;
+}
+
 static const int *ids_of(const bench *b, int pass)
 {
-    return b->ids + (size_t)pass * (size_t)(b->prompt + b->generate);
+    return b->ids + (size_t)pass * (size_t)length_of(b);
 }
 
 /* One batch: token `from` and the n - 1 after it, in passes [first, first + count). */
@@ -174,13 +186,13 @@ static int count_experts(bench *b, bench_run *r, error *err)
     int steps = compared_steps(b);
     if (!c->experts)
         return 0;
-    rewind_all(b, b->prompt);
+    rewind_all(b, written_from(b));
     b->calls = 0;
     engine_trace(b->engine, count_call, b);
     int result = 0;
     for (int i = 0; result == 0 && i < steps; i++) {
         memset(b->called, 0, (size_t)c->layers * (size_t)c->experts);
-        result = advance(b, r->passes, b->prompt + i, 1, err);
+        result = advance(b, r->passes, written_from(b) + i, 1, err);
     }
     engine_trace(b->engine, NULL, NULL);
     r->experts_per_step = (double)b->calls / steps;
@@ -193,7 +205,7 @@ static int count_experts(bench *b, bench_run *r, error *err)
 static int compare_apart(bench *b, bench_run *r, error *err)
 {
     double together = 0, apart = 0;
-    for (int at = b->prompt; at < b->prompt + compared_steps(b); at++) {
+    for (int at = written_from(b); at < written_from(b) + compared_steps(b); at++) {
         rewind_all(b, at);
         double t0 = console_seconds();
         if (advance(b, r->passes, at, 1, err))
@@ -220,7 +232,7 @@ static double calls_of_one(const model_config *c)
 /* Positions that a step reads, over the tokens written. */
 static double mean_length(const bench *b)
 {
-    return b->prompt + 0.5 * (b->generate + 1);
+    return written_from(b) + 0.5 * (b->generate + 1);
 }
 
 static double bytes_per_step(const bench *b, const bench_run *r)
@@ -234,12 +246,25 @@ static double bytes_per_step(const bench *b, const bench_run *r)
     return shared + position * mean_length(b) * r->passes;
 }
 
-/* Reads all prompts from the start. */
+/* What stands before the prompts, untimed; once for each pass. */
+static int reach_depth(bench *b, int passes, error *err)
+{
+    rewind_all(b, b->depth);
+    for (int p = 0; p < passes; p++)
+        if (b->depth && session_length(b->sessions[p]) < b->depth) {
+            console_progress(b->con, "bench: %d tokens before pass %d", b->depth, p + 1);
+            rewind_all(b, 0);
+            return advance(b, passes, 0, b->depth, err);
+        }
+    return 0;
+}
+
 static int read_prompts(bench *b, int passes, double *seconds, error *err)
 {
-    rewind_all(b, 0);
+    if (reach_depth(b, passes, err))
+        return -1;
     double t0 = console_seconds();
-    if (advance(b, passes, 0, b->prompt, err))
+    if (advance(b, passes, b->depth, b->prompt, err))
         return -1;
     *seconds = console_seconds() - t0;
     return 0;
@@ -251,7 +276,7 @@ static int write_tokens(bench *b, int passes, double *seconds, error *err)
     for (int i = 0; i < b->generate; i++) {
         console_progress(b->con, "bench: %d at once, writing token %d of %d", passes, i + 1,
                          b->generate);
-        if (advance(b, passes, b->prompt + i, 1, err))
+        if (advance(b, passes, written_from(b) + i, 1, err))
             return -1;
     }
     *seconds = console_seconds() - t0;
@@ -315,6 +340,8 @@ static int add_model(const bench *b, buf *out, error *err)
 
 static int add_legend(const bench *b, buf *out, error *err)
 {
+    if (b->depth && buf_format(out, err, "behind %d tokens: ", b->depth))
+        return -1;
     return buf_format(out, err,
                       "%d tokens read, %d written in each pass; memory reads %.1f GB/s\n"
                       "prefill, decode, each pass: tokens a second; experts: distinct ones in a "
@@ -384,6 +411,7 @@ static int print_json(bench *b, const bench_run *runs, size_t n, error *err)
     json_put_text(&e, "backend", backend_name(device));
     json_put_text(&e, "isa", backend_isa(device));
     json_put_int(&e, "threads", backend_threads(device));
+    json_put_int(&e, "depth", b->depth);
     json_put_int(&e, "prompt", b->prompt);
     json_put_int(&e, "generate", b->generate);
     json_put_number(&e, "dram_gbps", b->dram * 1e-9);
@@ -425,7 +453,7 @@ static void close_bench(bench *b)
 static void draw_ids(bench *b)
 {
     int vocabulary = engine_config(b->engine)->vocabulary;
-    int n = b->prompt + b->generate;
+    int n = length_of(b);
     for (int p = 0; p < b->max_passes; p++)
         for (int i = 0; i < n; i++)
             b->ids[(size_t)p * (size_t)n + (size_t)i] =
@@ -436,7 +464,7 @@ static int open_bench(bench *b, error *err)
 {
     const model_config *c = engine_config(b->engine);
     size_t passes = (size_t)b->max_passes;
-    int length = b->prompt + b->generate;
+    int length = length_of(b);
     b->sessions = calloc(passes, sizeof(session *));
     b->steps = calloc(passes, sizeof *b->steps);
     b->ids = calloc(passes * (size_t)length, sizeof *b->ids);
@@ -460,11 +488,11 @@ static int check_context(const bench *b, error *err)
     int context;
     if (open_model_context(b->opt, b->engine, &context, err))
         return -1;
-    if (b->prompt + b->generate > context)
-        return error_set(err, ERROR_CONTEXT,
-                         "--prompt %d and --generate %d are %d tokens; the context holds %d",
-                         b->prompt, b->generate, b->prompt + b->generate, context);
-    return 0;
+    if (length_of(b) <= context)
+        return 0;
+    return error_set(
+        err, ERROR_CONTEXT, "--prompt %d and --generate %d%s are %d tokens; the context holds %d",
+        b->prompt, b->generate, b->depth ? " behind --depth" : "", length_of(b), context);
 }
 
 /* The first batch pays for pages that were never touched: it is not measured. */
@@ -503,6 +531,7 @@ static int run(engine *e, const options *opt, const tokens *passes, console *con
                .opt = opt,
                .max_passes = 1,
                .kv = open_model_kv(opt, DTYPE_F16),
+               .depth = opt->depth,
                .prompt = opt->prompt ? opt->prompt : PROMPT,
                .generate = opt->generate ? opt->generate : GENERATE};
     for (size_t i = 0; i < passes->len; i++)

@@ -229,6 +229,7 @@ struct options {
     bool measure;        /* personas check */
     int measured_tokens; /* of a side; 0 = default */
 
+    int depth;    /* tokens that stand before */
     int prompt;   /* tokens to read; 0 = default */
     int generate; /* tokens to write; 0 = default */
 

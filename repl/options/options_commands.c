@@ -486,8 +486,10 @@ static const command_info commands[COMMAND_COUNT] = {
          0,
          0,
          "measure speed, alone and with several passes at once",
-         "Reads --prompt random tokens in each pass, then writes --generate more in lockstep, for "
-         "each number of passes. A step reads the weights that all passes share once, so several "
+         "Reads --prompt random tokens in each pass, behind --depth others, then writes --generate "
+         "more "
+         "in lockstep, for each number of passes. A step reads the weights that all passes share "
+         "once, so several "
          "passes cost less than several runs. The last column compares the bytes that a step reads "
          "with the speed of this machine's memory.",
          {"consilium bench", "consilium bench --passes 1,3 --generate 128 --format json",

@@ -402,6 +402,8 @@ static const option_info table[] = {
     {"safetensors", 0, OPTION_TEXT, GROUP_COMMAND, BIT(MODEL_BUILD), "DIR",
      "also write the built model as a Hugging Face folder in f32 (0.7 GB)", 0, 0,
      FIELD(safetensors)},
+    {"depth", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(BENCH), "N",
+     "tokens that stand before in each pass, untimed (default 0)", 0, 1 << 20, FIELD(depth)},
     {"prompt", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(BENCH), "N",
      "tokens to read in each pass (default 128)", 1, 1 << 20, FIELD(prompt)},
     {"generate", 0, OPTION_NUMBER, GROUP_COMMAND, BIT(BENCH), "N",
