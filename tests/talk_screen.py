@@ -2,8 +2,10 @@
 
 The model is the tiny random one of council_model.py: what it says is noise, and takes milliseconds.
 """
+import json
 import os
 import signal
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +20,7 @@ scratch = Path(tempfile.mkdtemp(prefix="talk-"))
 MODEL = make_model(scratch / "moe")
 ARGUMENTS = ["-m", str(MODEL), "--max-tokens=12", "--seed=4"]
 PROMPT = "\u203a "
+KEEP = '{"mask":1,"model":null,"mode":"ban","layers":{"1-4":"0-1"}}'
 
 # What nohup or a job without a terminal ignores, children would ignore too, as they should; here the
 # end of a terminal is tried out.
@@ -123,3 +126,22 @@ class Talk:
     def history(self):
         path = self.home / ".local/state/consilium/history"
         return path.read_text().splitlines() if path.exists() else []
+
+
+def records(talk, kind=None, path=None):
+    """Of one transcript, or of all, oldest first."""
+    found = []
+    for path in [path] if path else sorted(talk.transcripts(), key=os.path.getmtime):
+        for line in path.read_text().rstrip("\n").split("\n")[1:]:
+            record = json.loads(line)
+            if kind in (None, record["type"]):
+                found.append(record)
+    return found
+
+
+def replays(talk, path):
+    done = subprocess.run([str(BINARY), "transcripts", "replay", path.stem], env=talk.environment,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "cannot be replayed" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
