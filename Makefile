@@ -112,7 +112,7 @@ $(BUILD)/tests/tool_counts.o: CPPFLAGS += -DCOUNTS_FLAGS='" $(CFLAGS)"'
 # A conversation needs no terminal: these link nothing of repl/.
 CONVERSES = dialogue story transcript routing
 $(BUILD)/tests/test_conversation $(BUILD)/tests/test_replay: $(BUILD)/tests/%: $(BUILD)/tests/%.o \
-    $(CONVERSES:%=$(BUILD)/tests/%_support.o) $(CORE)
+    $(CONVERSES:%=$(BUILD)/tests/%_support.o) $(BUILD)/tests/scratch.o $(CORE)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(SANFLAGS) $^ $(LIBS) -lcmocka -o $@
 # The GPU's kernels on the host: the same files, compiled over tests/cuda_host.h, as a plug-in for tests.
