@@ -390,20 +390,21 @@ int options_configure(options *opt, const char *name, const char *const *values,
     return 0;
 }
 
+/* What the rows of the table filled; several rows may have one field. */
 void options_release(options *opt)
 {
+    size_t count;
+    const option_info *rows = options_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        void *field = (char *)opt + rows[i].field;
+        if (rows[i].kind == OPTION_NUMBERS)
+            tokens_release(field);
+        if (rows[i].kind != OPTION_TEXTS)
+            continue;
+        free(((texts *)field)->v);
+        *(texts *)field = (texts){0};
+    }
     free(opt->words);
-    tokens_release(&opt->ids);
-    tokens_release(&opt->passes);
-    free(opt->files.v);
-    free(opt->masks.v);
-    free(opt->adapters.v);
-    free(opt->stops.v);
-    free(opt->variables.v);
-    free(opt->lesson_texts.v);
-    free(opt->outputs.v);
-    free(opt->dumps.v);
-    free(opt->sets.v);
     *opt = (options){0};
 }
 
